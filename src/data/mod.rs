@@ -1,0 +1,15 @@
+//! Types, values, schemas and tables: what flows through a pipeline. It knows nothing of text, plans or engines.
+
+mod columns;
+pub mod generate;
+mod same;
+pub mod scalar;
+mod table;
+mod types;
+mod value;
+
+pub use columns::{dtype, series, values};
+pub use same::Sameness;
+pub use table::Table;
+pub use types::{Column, Order, Schema, Type};
+pub use value::{Key, Value, compare_floats};

@@ -1,0 +1,199 @@
+//! The scalar functions as plain Rust over plain types, without any crate. Every engine of ours calls these, so that
+//! they cannot disagree.
+
+/// Why a function has no value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wrong {
+    /// The int does not fit into 64 bits.
+    Overflow,
+    /// `//` or `%` by the int zero.
+    ZeroDivision,
+    /// The function is not defined for the value; in words.
+    Domain(String),
+}
+
+pub fn add(a: i64, b: i64) -> Result<i64, Wrong> {
+    a.checked_add(b).ok_or(Wrong::Overflow)
+}
+
+pub fn subtract(a: i64, b: i64) -> Result<i64, Wrong> {
+    a.checked_sub(b).ok_or(Wrong::Overflow)
+}
+
+pub fn multiply(a: i64, b: i64) -> Result<i64, Wrong> {
+    a.checked_mul(b).ok_or(Wrong::Overflow)
+}
+
+/// Division rounded down.
+pub fn floor_divide(a: i64, b: i64) -> Result<i64, Wrong> {
+    if b == 0 {
+        return Err(Wrong::ZeroDivision);
+    }
+    let quotient = a.checked_div(b).ok_or(Wrong::Overflow)?;
+    Ok(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
+}
+
+/// The remainder with the divisor's sign.
+pub fn remainder(a: i64, b: i64) -> Result<i64, Wrong> {
+    if b == 0 {
+        return Err(Wrong::ZeroDivision);
+    }
+    let rest = a.wrapping_rem(b);
+    Ok(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
+}
+
+pub fn floor_divide_floats(a: f64, b: f64) -> f64 {
+    (a / b).floor()
+}
+
+/// `a - b * floor(a / b)`, with the divisor's sign.
+pub fn remainder_floats(a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+}
+
+pub fn negate(a: i64) -> Result<i64, Wrong> {
+    a.checked_neg().ok_or(Wrong::Overflow)
+}
+
+pub fn absolute(a: i64) -> Result<i64, Wrong> {
+    a.checked_abs().ok_or(Wrong::Overflow)
+}
+
+pub fn power(base: i64, exponent: i64) -> Result<i64, Wrong> {
+    if exponent < 0 {
+        return Err(Wrong::Domain(format!("pow({base}, {exponent}): an int has no negative powers")));
+    }
+    match base {
+        0 | 1 => return Ok(if exponent == 0 { 1 } else { base }),
+        -1 => return Ok(if exponent % 2 == 0 { 1 } else { -1 }),
+        _ => {}
+    }
+    u32::try_from(exponent).ok().and_then(|exponent| base.checked_pow(exponent)).ok_or(Wrong::Overflow)
+}
+
+/// Towards zero.
+pub fn int_from_float(x: f64) -> Result<i64, Wrong> {
+    let whole = x.trunc();
+    if whole >= -9223372036854775808.0 && whole < 9223372036854775808.0 {
+        return Ok(whole as i64);
+    }
+    Err(Wrong::Domain(format!("int({x}): no int is that value")))
+}
+
+pub fn int_from_text(text: &str) -> Result<i64, Wrong> {
+    text.trim().parse().map_err(|_| Wrong::Domain(format!("int({:?}): this text is no int", shortened(text))))
+}
+
+pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
+    let trimmed = text.trim();
+    let digits = trimmed.trim_start_matches(['+', '-']);
+    let named = matches!(digits, "inf" | "NaN");
+    if named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        if let Ok(x) = trimmed.parse() {
+            return Ok(x);
+        }
+    }
+    Err(Wrong::Domain(format!("float({:?}): this text is no number", shortened(text))))
+}
+
+pub fn bool_from_text(text: &str) -> Result<bool, Wrong> {
+    match text.trim() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Wrong::Domain(format!("bool({:?}): neither true nor false", shortened(text)))),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// The shortest text that reads back as the same float: always with a point, an exponent or a name.
+pub fn float_text(x: f64) -> String {
+    if x.is_nan() {
+        return "NaN".to_string();
+    }
+    if x.is_infinite() {
+        return if x > 0.0 { "inf" } else { "-inf" }.to_string();
+    }
+    let plain = x == 0.0 || (1e-5..1e16).contains(&x.abs());
+    let text = if plain { format!("{x}") } else { format!("{x:e}") };
+    if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
+}
+
+/// Maximal runs of characters that are no white space (Unicode White_Space).
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace()
+}
+
+pub fn split<'a>(text: &'a str, separator: &'a str) -> Result<std::str::Split<'a, &'a str>, Wrong> {
+    if separator.is_empty() {
+        return Err(Wrong::Domain("split at an empty text: chars(x) gives the characters".to_string()));
+    }
+    Ok(text.split(separator))
+}
+
+pub fn reverse(text: &str) -> String {
+    text.chars().rev().collect()
+}
+
+/// The characters of a text in order of their numbers.
+pub fn sorted(text: &str) -> String {
+    if text.is_ascii() {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.sort_unstable();
+        return bytes.into_iter().map(char::from).collect();
+    }
+    let mut chars: Vec<char> = text.chars().collect();
+    chars.sort_unstable();
+    chars.into_iter().collect()
+}
+
+/// Characters, not bytes.
+pub fn length(text: &str) -> i64 {
+    if text.is_ascii() { text.len() as i64 } else { text.chars().count() as i64 }
+}
+
+/// The part of `0..length` that `slice(x, start, count)` takes: a negative start counts from the end, what lies outside
+/// is left out.
+pub fn slice_range(length: usize, start: i64, count: i64) -> std::ops::Range<usize> {
+    let length = length as i128;
+    let from = if start < 0 { length + i128::from(start) } else { i128::from(start) };
+    let to = from + i128::from(count.max(0));
+    let clip = |x: i128| x.clamp(0, length) as usize;
+    clip(from)..clip(to).max(clip(from))
+}
+
+pub fn slice(text: &str, start: i64, count: i64) -> &str {
+    let range = slice_range(length(text) as usize, start, count);
+    if text.is_ascii() {
+        return &text[range];
+    }
+    let byte = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    &text[byte(range.start)..byte(range.end)]
+}
+
+/// The place of element `index` of `length`; negative ones count from the end; outside there is none.
+pub fn place(length: usize, index: i64) -> Option<usize> {
+    let at = if index < 0 { (length as i64).checked_add(index)? } else { index };
+    usize::try_from(at).ok().filter(|at| *at < length)
+}
+
+/// Half away from zero.
+pub fn round(x: f64) -> f64 {
+    x.round()
+}
+
+/// The longest list that `range` makes.
+pub const LONGEST_RANGE: i64 = 10_000_000;
+
+pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, Wrong> {
+    if b.saturating_sub(a) > LONGEST_RANGE {
+        return Err(Wrong::Domain(format!("range({a}, {b}) has over {LONGEST_RANGE} elements: a..b makes rows of them")));
+    }
+    Ok(a..b.max(a))
+}

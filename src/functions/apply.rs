@@ -1,0 +1,167 @@
+//! A function applied to values: what the one-row-at-a-time engine runs for all but the hottest functions.
+
+use std::sync::Arc;
+
+use crate::data::scalar::{self, Wrong};
+use crate::data::{Type, Value};
+
+use super::Func;
+
+/// The value of `func` for arguments that are not null (for `Coalesce` and `IsNull` they may be).
+///
+/// # Panics
+/// Where the arguments are not of the types that `func` was resolved for, and for `Matches`, whose pattern is compiled
+/// by the engine.
+pub fn apply(func: Func, args: &[Value]) -> Result<Value, Wrong> {
+    Ok(match func {
+        Func::Lower => text_value(lower(text(&args[0]))),
+        Func::Upper => text_value(text(&args[0]).to_uppercase()),
+        Func::Trim => Value::text(text(&args[0]).trim()),
+        Func::LenText => Value::Int(scalar::length(text(&args[0]))),
+        Func::LenList => Value::Int(list(&args[0]).len() as i64),
+        Func::Split => texts(scalar::split(text(&args[0]), text(&args[1]))?),
+        Func::Words => texts(scalar::words(text(&args[0]))),
+        Func::Chars => Value::List(text(&args[0]).chars().map(|c| Value::text(c.encode_utf8(&mut [0; 4]))).collect()),
+        Func::ContainsText => Value::Bool(text(&args[0]).contains(text(&args[1]))),
+        Func::ContainsList => Value::Bool(list(&args[0]).contains(&args[1])),
+        Func::StartsWith => Value::Bool(text(&args[0]).starts_with(text(&args[1]))),
+        Func::EndsWith => Value::Bool(text(&args[0]).ends_with(text(&args[1]))),
+        Func::Replace => text_value(text(&args[0]).replace(text(&args[1]), text(&args[2]))),
+        Func::Matches => unreachable!("an engine compiles the pattern of `matches`"),
+        Func::SliceText => Value::text(scalar::slice(text(&args[0]), int(&args[1]), int(&args[2]))),
+        Func::SliceList => {
+            let items = list(&args[0]);
+            Value::List(items[scalar::slice_range(items.len(), int(&args[1]), int(&args[2]))].into())
+        }
+        Func::ReverseText => text_value(scalar::reverse(text(&args[0]))),
+        Func::ReverseList => Value::List(list(&args[0]).iter().rev().cloned().collect()),
+        Func::SortedText => text_value(scalar::sorted(text(&args[0]))),
+        Func::SortedList => {
+            let mut items = list(&args[0]).to_vec();
+            items.sort_by(Value::compare);
+            Value::List(items.into())
+        }
+        Func::JoinList => {
+            let parts: Vec<&str> = list(&args[0]).iter().filter(|item| !item.is_null()).map(text).collect();
+            text_value(parts.join(text(&args[1])))
+        }
+        Func::SumInts => {
+            let total: i128 = present(&args[0]).map(|item| i128::from(int(item))).sum();
+            Value::Int(i64::try_from(total).map_err(|_| Wrong::Overflow)?)
+        }
+        Func::SumFloats => Value::Float(present(&args[0]).map(float).sum::<f64>() + 0.0),
+        Func::MinList => present(&args[0]).min_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),
+        Func::MaxList => present(&args[0]).max_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),
+        Func::Range => Value::List(scalar::range(int(&args[0]), int(&args[1]))?.map(Value::Int).collect()),
+        Func::AbsInt => Value::Int(scalar::absolute(int(&args[0]))?),
+        Func::PowInt => Value::Int(scalar::power(int(&args[0]), int(&args[1]))?),
+        Func::PowFloat => Value::Float(float(&args[0]).powf(float(&args[1]))),
+        Func::AbsFloat
+        | Func::Round
+        | Func::Floor
+        | Func::Ceil
+        | Func::Sqrt
+        | Func::Exp
+        | Func::Ln
+        | Func::Log2
+        | Func::Sin
+        | Func::Cos => Value::Float(float_function(func)(float(&args[0]))),
+        Func::Same => args[0].clone(),
+        Func::IntFromFloat => Value::Int(scalar::int_from_float(float(&args[0]))?),
+        Func::IntFromText => Value::Int(scalar::int_from_text(text(&args[0]))?),
+        Func::IntFromBool => Value::Int(i64::from(boolean(&args[0]))),
+        Func::FloatFromInt => Value::Float(int(&args[0]) as f64),
+        Func::FloatFromText => Value::Float(scalar::float_from_text(text(&args[0]))?),
+        Func::TextFrom => text_value(plain_text(&args[0])),
+        Func::BoolFromInt => Value::Bool(int(&args[0]) != 0),
+        Func::BoolFromText => Value::Bool(scalar::bool_from_text(text(&args[0]))?),
+        Func::IsNull => Value::Bool(args[0].is_null()),
+        Func::Coalesce => args.iter().find(|value| !value.is_null()).cloned().unwrap_or_default(),
+        Func::Format => {
+            let mut out = String::new();
+            let mut rest = text(&args[0]);
+            for value in &args[1..] {
+                let (before, after) = rest.split_once("{}").expect("binding counted the places");
+                out.push_str(before);
+                out.push_str(&plain_text(value));
+                rest = after;
+            }
+            out.push_str(rest);
+            text_value(out)
+        }
+    })
+}
+
+/// The functions from a float to a float.
+///
+/// # Panics
+/// For any other function.
+pub(super) fn float_function(func: Func) -> fn(f64) -> f64 {
+    match func {
+        Func::AbsFloat => f64::abs,
+        Func::Round => scalar::round,
+        Func::Floor => f64::floor,
+        Func::Ceil => f64::ceil,
+        Func::Sqrt => f64::sqrt,
+        Func::Exp => f64::exp,
+        Func::Ln => f64::ln,
+        Func::Log2 => f64::log2,
+        Func::Sin => f64::sin,
+        Func::Cos => f64::cos,
+        _ => unreachable!("not a function from a float to a float"),
+    }
+}
+
+/// A value as `text(x)` and `format` write it: texts as they are.
+fn plain_text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn lower(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
+const MISTYPED: &str = "the plan's types hold";
+
+fn text(value: &Value) -> &str {
+    if let Value::Text(text) = value { text } else { panic!("{MISTYPED}") }
+}
+
+fn int(value: &Value) -> i64 {
+    if let Value::Int(int) = value { *int } else { panic!("{MISTYPED}") }
+}
+
+fn float(value: &Value) -> f64 {
+    if let Value::Float(float) = value { *float } else { panic!("{MISTYPED}") }
+}
+
+fn boolean(value: &Value) -> bool {
+    if let Value::Bool(bool) = value { *bool } else { panic!("{MISTYPED}") }
+}
+
+fn list(value: &Value) -> &[Value] {
+    if let Value::List(items) = value { items } else { panic!("{MISTYPED}") }
+}
+
+fn present(value: &Value) -> impl Iterator<Item = &Value> {
+    list(value).iter().filter(|item| !item.is_null())
+}
+
+fn text_value(text: String) -> Value {
+    Value::Text(Arc::from(text))
+}
+
+fn texts<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
+    Value::List(parts.map(Value::text).collect())
+}
+
+/// The type of the elements of a list.
+pub(super) fn element(ty: &Type) -> Type {
+    match ty {
+        Type::List(of) => (**of).clone(),
+        Type::Int | Type::Float | Type::Bool | Type::Text | Type::Open | Type::Never => Type::Open,
+    }
+}

@@ -1,0 +1,104 @@
+//! The scalar functions: name, usage, examples and types. Their code is [`crate::data::scalar`] and, where it needs
+//! whole values, [`apply`].
+
+mod apply;
+mod table;
+
+pub use apply::apply;
+pub use table::ALL;
+
+use crate::data::Type;
+
+/// A function of the language; what it means may differ by the types of its arguments.
+pub struct Function {
+    pub name: &'static str,
+    pub usage: &'static str,
+    pub about: &'static str,
+    /// A cell, and what it prints as csv.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// The function for these argument types. Open types fit anywhere.
+    pub resolve: fn(&[Type]) -> Result<Resolved, Misfit>,
+}
+
+/// One function at one choice of types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    pub func: Func,
+    /// The type that each argument is brought to.
+    pub takes: Vec<Type>,
+    pub gives: Type,
+}
+
+/// Why a function does not take such arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Misfit {
+    /// How many it takes.
+    Count(&'static str),
+    /// Which argument, from 0, and what it should be.
+    Type(usize, &'static str),
+}
+
+/// A function with fixed types: what an engine must know. A null argument gives null, except to `IsNull` and `Coalesce`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Func {
+    Lower,
+    Upper,
+    Trim,
+    LenText,
+    LenList,
+    Split,
+    Words,
+    Chars,
+    ContainsText,
+    ContainsList,
+    StartsWith,
+    EndsWith,
+    Replace,
+    /// The second argument is a constant pattern.
+    Matches,
+    SliceText,
+    SliceList,
+    ReverseText,
+    ReverseList,
+    SortedText,
+    SortedList,
+    JoinList,
+    /// Of the ints of a list; the floats.
+    SumInts,
+    SumFloats,
+    MinList,
+    MaxList,
+    Range,
+    AbsInt,
+    AbsFloat,
+    Round,
+    Floor,
+    Ceil,
+    Sqrt,
+    PowInt,
+    PowFloat,
+    Exp,
+    Ln,
+    Log2,
+    Sin,
+    Cos,
+    /// The value itself.
+    Same,
+    IntFromFloat,
+    IntFromText,
+    IntFromBool,
+    FloatFromInt,
+    FloatFromText,
+    TextFrom,
+    BoolFromInt,
+    BoolFromText,
+    IsNull,
+    /// The first that is not null; the later ones are not computed.
+    Coalesce,
+    /// The first argument is a constant pattern.
+    Format,
+}
+
+pub fn find(name: &str) -> Option<&'static Function> {
+    ALL.iter().find(|function| function.name == name)
+}

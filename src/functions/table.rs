@@ -1,0 +1,302 @@
+//! The table of functions. Help, completion and tests are made from it.
+
+use crate::data::Type;
+
+use super::apply::element;
+use super::{Func, Function, Misfit, Resolved};
+
+type Resolution = Result<Resolved, Misfit>;
+
+/// Whether an argument of type `ty` may stand where `wanted` is asked for.
+fn fits(ty: &Type, wanted: &Type) -> bool {
+    ty.meet(wanted).is_some_and(|met| met == *wanted)
+}
+
+/// Checks fixed types, one for each argument.
+fn fixed(args: &[Type], func: Func, takes: &[(Type, &'static str)], gives: Type) -> Resolution {
+    if args.len() != takes.len() {
+        return Err(Misfit::Count(match takes.len() {
+            1 => "one argument",
+            2 => "two arguments",
+            _ => "three arguments",
+        }));
+    }
+    let wrong = args.iter().zip(takes).position(|(arg, (wanted, _))| !fits(arg, wanted));
+    match wrong {
+        Some(i) => Err(Misfit::Type(i, takes[i].1)),
+        None => Ok(Resolved { func, takes: takes.iter().map(|(ty, _)| ty.clone()).collect(), gives }),
+    }
+}
+
+const TEXT: (Type, &str) = (Type::Text, "text");
+const INT: (Type, &str) = (Type::Int, "an int");
+const FLOAT: (Type, &str) = (Type::Float, "a number");
+
+fn is_list(ty: Option<&Type>) -> bool {
+    matches!(ty, Some(Type::List(_)))
+}
+
+fn text_to_text(args: &[Type], func: Func) -> Resolution {
+    fixed(args, func, &[TEXT], Type::Text)
+}
+
+fn text_pair(args: &[Type], func: Func) -> Resolution {
+    fixed(args, func, &[TEXT, TEXT], Type::Bool)
+}
+
+fn float_to_float(args: &[Type], func: Func) -> Resolution {
+    fixed(args, func, &[FLOAT], Type::Float)
+}
+
+/// A function that keeps int and float apart.
+fn keeping(args: &[Type], int: Func, float: Func) -> Resolution {
+    match args {
+        [Type::Int] => fixed(args, int, &[INT], Type::Int),
+        _ => fixed(args, float, &[FLOAT], Type::Float),
+    }
+}
+
+/// A function of a text or a list.
+fn text_or_list(args: &[Type], text: Func, list: Func, rest: &[(Type, &'static str)]) -> Resolution {
+    let first = args.first().cloned().unwrap_or(Type::Open);
+    let (func, what) = if is_list(args.first()) { (list, "a list") } else { (text, "text or a list") };
+    let ty = if is_list(args.first()) { first } else { Type::Text };
+    let takes: Vec<(Type, &str)> = [(ty.clone(), what)].into_iter().chain(rest.iter().cloned()).collect();
+    fixed(args, func, &takes, ty)
+}
+
+fn list_to_element(args: &[Type], func: Func) -> Resolution {
+    let Some(Type::List(of)) = args.first() else { return Err(Misfit::Type(0, "a list")) };
+    let list = args[0].clone();
+    fixed(args, func, &[(list, "a list")], (**of).clone())
+}
+
+fn len(args: &[Type]) -> Resolution {
+    text_or_list(args, Func::LenText, Func::LenList, &[]).map(|found| Resolved { gives: Type::Int, ..found })
+}
+
+fn contains(args: &[Type]) -> Resolution {
+    if !is_list(args.first()) {
+        return fixed(args, Func::ContainsText, &[(Type::Text, "text or a list"), TEXT], Type::Bool);
+    }
+    let [list, item] = args else { return Err(Misfit::Count("two arguments")) };
+    let Some(of) = element(list).meet(item) else { return Err(Misfit::Type(1, "of the type of the list's elements")) };
+    let takes = vec![Type::list(of.clone()), of];
+    Ok(Resolved { func: Func::ContainsList, takes, gives: Type::Bool })
+}
+
+fn join(args: &[Type]) -> Resolution {
+    fixed(args, Func::JoinList, &[(Type::list(Type::Text), "a list of texts"), TEXT], Type::Text)
+}
+
+fn sum(args: &[Type]) -> Resolution {
+    match args {
+        [Type::List(of)] if matches!(**of, Type::Int | Type::Open) => {
+            fixed(args, Func::SumInts, &[(Type::list(Type::Int), "a list of numbers")], Type::Int)
+        }
+        _ => fixed(args, Func::SumFloats, &[(Type::list(Type::Float), "a list of numbers")], Type::Float),
+    }
+}
+
+fn pow(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Int, Type::Int] => fixed(args, Func::PowInt, &[INT, INT], Type::Int),
+        _ => fixed(args, Func::PowFloat, &[FLOAT, FLOAT], Type::Float),
+    }
+}
+
+fn int(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Int] => fixed(args, Func::Same, &[INT], Type::Int),
+        [Type::Float] => fixed(args, Func::IntFromFloat, &[FLOAT], Type::Int),
+        [Type::Bool] => fixed(args, Func::IntFromBool, &[(Type::Bool, "a bool")], Type::Int),
+        _ => fixed(args, Func::IntFromText, &[(Type::Text, "a number, text or a bool")], Type::Int),
+    }
+}
+
+fn float(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Float] => fixed(args, Func::Same, &[FLOAT], Type::Float),
+        [Type::Int] => fixed(args, Func::FloatFromInt, &[INT], Type::Float),
+        _ => fixed(args, Func::FloatFromText, &[(Type::Text, "a number or text")], Type::Float),
+    }
+}
+
+fn text(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Text | Type::Open] => fixed(args, Func::Same, &[TEXT], Type::Text),
+        [ty @ (Type::Int | Type::Float | Type::Bool | Type::List(_))] => {
+            fixed(args, Func::TextFrom, &[(ty.clone(), "one value")], Type::Text)
+        }
+        _ => Err(Misfit::Count("one argument")),
+    }
+}
+
+fn bool(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Bool] => fixed(args, Func::Same, &[(Type::Bool, "a bool")], Type::Bool),
+        [Type::Int] => fixed(args, Func::BoolFromInt, &[INT], Type::Bool),
+        _ => fixed(args, Func::BoolFromText, &[(Type::Text, "text, an int or a bool")], Type::Bool),
+    }
+}
+
+fn is_null(args: &[Type]) -> Resolution {
+    match args {
+        [ty] => fixed(args, Func::IsNull, &[(ty.clone(), "any value")], Type::Bool),
+        _ => Err(Misfit::Count("one argument")),
+    }
+}
+
+fn coalesce(args: &[Type]) -> Resolution {
+    if args.is_empty() {
+        return Err(Misfit::Count("at least one argument"));
+    }
+    let mut met = Type::Open;
+    for (i, arg) in args.iter().enumerate() {
+        met = met.meet(arg).ok_or(Misfit::Type(i, "of the type of the arguments before it"))?;
+    }
+    Ok(Resolved { func: Func::Coalesce, takes: vec![met.clone(); args.len()], gives: met })
+}
+
+fn format(args: &[Type]) -> Resolution {
+    match args.first() {
+        None => Err(Misfit::Count("a pattern and a value for each {}")),
+        Some(first) if !fits(first, &Type::Text) => Err(Misfit::Type(0, "a text with a {} for each value")),
+        Some(_) => {
+            let takes = std::iter::once(Type::Text).chain(args[1..].iter().map(Type::closed)).collect();
+            Ok(Resolved { func: Func::Format, takes, gives: Type::Text })
+        }
+    }
+}
+
+macro_rules! functions {
+    ($($name:literal, $usage:literal, $about:literal, $resolve:expr, [$($cell:literal => $prints:literal),+];)+) => {
+        /// All functions, by subject.
+        pub static ALL: &[Function] = &[$(Function {
+            name: $name,
+            usage: $usage,
+            about: $about,
+            examples: &[$(($cell, $prints)),+],
+            resolve: $resolve,
+        }),+];
+    };
+}
+
+functions! {
+    "lower", "lower(text) -> text", "in small letters",
+        |args| text_to_text(args, Func::Lower),
+        [r#"["Ab", "ÉCOLE", null] | map lower(it)"# => "it\nab\nécole\n\n"];
+    "upper", "upper(text) -> text", "in capital letters",
+        |args| text_to_text(args, Func::Upper),
+        [r#"["Ab", "straße"] | map upper(it)"# => "it\nAB\nSTRASSE\n"];
+    "len", "len(text or list) -> int", "characters of a text, elements of a list",
+        len,
+        [r#"["née", ""] | map len(it)"# => "it\n3\n0\n", r#"[[1, 2], []] | map len(it)"# => "it\n2\n0\n"];
+    "trim", "trim(text) -> text", "without the white space at both ends",
+        |args| text_to_text(args, Func::Trim),
+        [r#"["  a b "] | map trim(it)"# => "it\na b\n"];
+    "split", "split(text, separator) -> list<text>", "the parts between the separators",
+        |args| fixed(args, Func::Split, &[TEXT, TEXT], Type::list(Type::Text)),
+        [r#"["a,b,", ""] | map split(it, ",")"# => "it\n\"[\"\"a\"\", \"\"b\"\", \"\"\"\"]\"\n\"[\"\"\"\"]\"\n"];
+    "words", "words(text) -> list<text>", "the runs of characters that are no white space",
+        |args| fixed(args, Func::Words, &[TEXT], Type::list(Type::Text)),
+        [r#"[" to  be "] | map len(words(it))"# => "it\n2\n"];
+    "chars", "chars(text) -> list<text>", "the characters",
+        |args| fixed(args, Func::Chars, &[TEXT], Type::list(Type::Text)),
+        [r#"["né"] | map chars(it)[1]"# => "it\né\n"];
+    "contains", "contains(text, part) or contains(list, element) -> bool", "whether a part or an element is in it",
+        contains,
+        [r#"["abc", "xyz"] | map contains(it, "bc")"# => "it\ntrue\nfalse\n",
+         r#"[[1, 2], []] | map contains(it, 2)"# => "it\ntrue\nfalse\n"];
+    "starts_with", "starts_with(text, part) -> bool", "whether it begins with the part",
+        |args| text_pair(args, Func::StartsWith),
+        [r#"["abc", "bca"] | filter starts_with(it, "a")"# => "it\nabc\n"];
+    "ends_with", "ends_with(text, part) -> bool", "whether it ends with the part",
+        |args| text_pair(args, Func::EndsWith),
+        [r#"["abc", "bca"] | filter ends_with(it, "a")"# => "it\nbca\n"];
+    "replace", "replace(text, part, by) -> text", "every part replaced",
+        |args| fixed(args, Func::Replace, &[TEXT, TEXT, TEXT], Type::Text),
+        [r#"["a.b.c"] | map replace(it, ".", "")"# => "it\nabc\n"];
+    "matches", "matches(text, \"pattern\") -> bool", "whether the regular expression is found in it",
+        |args| text_pair(args, Func::Matches),
+        [r#"["ab1", "ab"] | filter matches(it, "[0-9]$")"# => "it\nab1\n"];
+    "slice", "slice(text or list, start, count)", "count characters or elements from start; a negative start counts from the end",
+        |args| text_or_list(args, Func::SliceText, Func::SliceList, &[INT, INT]),
+        [r#"["naïve"] | map a = slice(it, 1, 2), b = slice(it, -2, 9)"# => "a,b\naï,ve\n",
+         r#"[[1, 2, 3]] | map slice(it, 1, 2)"# => "it\n\"[2, 3]\"\n"];
+    "reverse", "reverse(text or list)", "from the end to the start",
+        |args| text_or_list(args, Func::ReverseText, Func::ReverseList, &[]),
+        [r#"["née"] | map reverse(it)"# => "it\neén\n", r#"[[1, 2]] | map reverse(it)"# => "it\n\"[2, 1]\"\n"];
+    "sorted", "sorted(text or list)", "the characters or elements in order",
+        |args| text_or_list(args, Func::SortedText, Func::SortedList, &[]),
+        [r#"["banana"] | map sorted(it)"# => "it\naaabnn\n", r#"[[3, 1, 2]] | map sorted(it)"# => "it\n\"[1, 2, 3]\"\n"];
+    "join", "join(list<text>, separator) -> text", "the texts glued, nulls left out",
+        join,
+        [r#"["b a"] | map join(sorted(words(it)), "-")"# => "it\na-b\n"];
+    "sum", "sum(list) -> number", "of a list of numbers",
+        sum,
+        [r#"[[1, 2], []] | map sum(it)"# => "it\n3\n0\n"];
+    "min", "min(list) -> element", "the least element; null where there is none",
+        |args| list_to_element(args, Func::MinList),
+        [r#"[[3, 1], []] | map min(it)"# => "it\n1\n\n"];
+    "max", "max(list) -> element", "the largest element; null where there is none",
+        |args| list_to_element(args, Func::MaxList),
+        [r#"[[3, 1], []] | map max(it)"# => "it\n3\n\n"];
+    "range", "range(a, b) -> list<int>", "the ints from a up to, but without, b",
+        |args| fixed(args, Func::Range, &[INT, INT], Type::list(Type::Int)),
+        [r#"[0, 3] | map range(1, it)"# => "it\n[]\n\"[1, 2]\"\n"];
+    "abs", "abs(number)", "without its sign",
+        |args| keeping(args, Func::AbsInt, Func::AbsFloat),
+        [r#"[-3, 2] | map abs(it)"# => "it\n3\n2\n"];
+    "round", "round(number)", "to the nearest whole number, halves away from zero",
+        |args| keeping(args, Func::Same, Func::Round),
+        [r#"[2.5, -0.5, 1.4] | map round(it)"# => "it\n3.0\n-1.0\n1.0\n"];
+    "floor", "floor(number)", "down to a whole number",
+        |args| keeping(args, Func::Same, Func::Floor),
+        [r#"[2.5, -0.5] | map floor(it)"# => "it\n2.0\n-1.0\n"];
+    "ceil", "ceil(number)", "up to a whole number",
+        |args| keeping(args, Func::Same, Func::Ceil),
+        [r#"[2.5, 1.0] | map ceil(it)"# => "it\n3.0\n1.0\n"];
+    "sqrt", "sqrt(number) -> float", "square root",
+        |args| float_to_float(args, Func::Sqrt),
+        [r#"[9, 2.25] | map sqrt(it)"# => "it\n3.0\n1.5\n"];
+    "pow", "pow(base, exponent)", "a power; of ints an int",
+        pow,
+        [r#"[2, 10] | map pow(it, 3)"# => "it\n8\n1000\n", r#"[4] | map pow(it, 0.5)"# => "it\n2.0\n"];
+    "exp", "exp(number) -> float", "e to the power",
+        |args| float_to_float(args, Func::Exp),
+        [r#"[0] | map exp(it)"# => "it\n1.0\n"];
+    "ln", "ln(number) -> float", "natural logarithm",
+        |args| float_to_float(args, Func::Ln),
+        [r#"[1, 0] | map ln(it)"# => "it\n0.0\n-inf\n"];
+    "log2", "log2(number) -> float", "logarithm to the base 2",
+        |args| float_to_float(args, Func::Log2),
+        [r#"[8] | map log2(it)"# => "it\n3.0\n"];
+    "sin", "sin(radians) -> float", "sine",
+        |args| float_to_float(args, Func::Sin),
+        [r#"[0] | map sin(it)"# => "it\n0.0\n"];
+    "cos", "cos(radians) -> float", "cosine",
+        |args| float_to_float(args, Func::Cos),
+        [r#"[0] | map cos(it)"# => "it\n1.0\n"];
+    "int", "int(number, text or bool) -> int", "as an int: floats lose what is after the point, a text must be one",
+        int,
+        [r#"["12", " -3 "] | map int(it)"# => "it\n12\n-3\n", r#"[2.9, -2.9] | map int(it)"# => "it\n2\n-2\n"];
+    "float", "float(number or text) -> float", "as a float",
+        float,
+        [r#"["1.5", "2e3"] | map float(it)"# => "it\n1.5\n2000.0\n"];
+    "text", "text(value) -> text", "as a text",
+        text,
+        [r#"[1, 20] | map text(it) + "!""# => "it\n1!\n20!\n"];
+    "bool", "bool(text, int or bool) -> bool", "as a bool: 0 is false, any other int true",
+        bool,
+        [r#"["true", "false"] | map bool(it)"# => "it\ntrue\nfalse\n"];
+    "is_null", "is_null(value) -> bool", "whether it is null",
+        is_null,
+        [r#"[1, null] | map is_null(it)"# => "it\nfalse\ntrue\n"];
+    "coalesce", "coalesce(a, b, …)", "the first that is not null",
+        coalesce,
+        [r#"[1, null] | map coalesce(it, 0)"# => "it\n1\n0\n"];
+    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}",
+        format,
+        [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n"];
+}

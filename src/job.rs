@@ -1,0 +1,75 @@
+//! What a run may spend, how it is stopped, and what it tells while it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+
+/// A flag that a signal or another thread raises; work looks at it every thousand rows or so.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn clear(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// An error of kind [`Kind::Stopped`] once the flag is up.
+    pub fn check(&self) -> Fallible<()> {
+        if self.is_raised() { Err(Diagnostic::new(Kind::Stopped, "stopped")) } else { Ok(()) }
+    }
+}
+
+/// How far a run has come, for whoever draws it.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    all_bytes: AtomicU64,
+}
+
+impl Progress {
+    /// Rows that came out of sources so far.
+    pub fn rows(&self) -> u64 {
+        self.0.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read from files so far, and those of all files that are open.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.0.bytes.load(Ordering::Relaxed), self.0.all_bytes.load(Ordering::Relaxed))
+    }
+
+    pub fn add_rows(&self, rows: u64) {
+        self.0.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub fn add_bytes(&self, bytes: u64) {
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn expect_bytes(&self, bytes: u64) {
+        self.0.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What `peek` hands out while a run goes on.
+pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// One run's means.
+#[derive(Clone)]
+pub struct Job {
+    pub stop: Stop,
+    pub progress: Progress,
+    pub say: Say,
+}

@@ -1,0 +1,220 @@
+//! What a cell says, as written.
+
+use crate::diagnostic::Span;
+
+/// A word with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    pub text: String,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Nothing, or comments alone.
+    Empty,
+    Statements(Vec<Statement>),
+    Magic(Magic),
+    /// `!command`: the rest of the line.
+    Command(Word),
+    /// `name?`, a topic may follow.
+    Help(Word),
+    /// `name??`.
+    Source(Word),
+}
+
+/// `%name [--option [value]]… [subject]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Magic {
+    pub name: Word,
+    /// Options and values as written, in order.
+    pub options: Vec<(Word, Option<Word>)>,
+    pub subject: Subject,
+    pub span: Span,
+}
+
+/// What a magic is asked about; which of these it is, is the magic's to say ([`crate::lang::Syntax`]).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    Nothing,
+    Statement(Statement),
+    /// Several pipelines with commas between.
+    Pipelines(Vec<Pipeline>),
+    Words(Vec<Word>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// `let name = pipeline`
+    Let(Word, Pipeline),
+    /// `let name = !command`
+    LetCommand(Word, Word),
+    /// `fn name(x, y) = body`
+    Function(Function),
+    Pipeline(Pipeline),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: Word,
+    pub parameters: Vec<Word>,
+    pub body: Expr,
+}
+
+/// A source and its stages. Without stages it may be a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    pub source: Source,
+    pub stages: Vec<Stage>,
+    pub on: Option<On>,
+    pub span: Span,
+}
+
+/// `on ENGINE [option value]…`
+#[derive(Debug, Clone, PartialEq)]
+pub struct On {
+    pub engine: Word,
+    pub options: Vec<(Word, Expr)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    pub node: SourceNode,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceNode {
+    /// Nothing before the first `|`: the last result.
+    Last,
+    Range {
+        start: Expr,
+        end: Option<Expr>,
+        inclusive: bool,
+    },
+    Nested(Box<Pipeline>),
+    /// `read "path" option…`
+    Read {
+        path: Word,
+        format: Option<Word>,
+        columns: Option<Vec<Word>>,
+        options: Vec<(Word, Expr)>,
+    },
+    Letters {
+        count: Expr,
+        seed: Option<Expr>,
+    },
+    Random {
+        count: Expr,
+        seed: Option<Expr>,
+    },
+    /// A name, a list, or any other expression.
+    Expr(Expr),
+}
+
+/// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::Shape`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    pub name: Word,
+    pub args: Vec<Arg>,
+    /// A direction after the arguments, as in `top 3 asc`.
+    pub direction: Option<Direction>,
+    pub by: Vec<Arg>,
+    pub options: Vec<(Word, Expr)>,
+    /// The tables that `join`, `concat` and `zip` name.
+    pub tables: Vec<Pipeline>,
+    /// `left`, `semi` or `anti` of a join.
+    pub kind: Option<Word>,
+    /// The key pairs of a join.
+    pub on: Vec<(Expr, Expr)>,
+    pub span: Span,
+}
+
+/// An expression with the name that it was given and the direction that it is sorted in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arg {
+    pub name: Option<Word>,
+    pub expr: Expr,
+    pub direction: Option<Direction>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub node: Node,
+    pub span: Span,
+}
+
+/// Chains of one precedence, of `and`, of `or` and of `else if` are lists, so that a long one is not a deep one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Name(String),
+    List(Vec<Expr>),
+    Call(Word, Vec<Expr>),
+    Index(Box<Expr>, Box<Expr>),
+    Field(Box<Expr>, Word),
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    Chain(Box<Expr>, Vec<(Operator, Span, Expr)>),
+    Compare(Box<Expr>, Comparison, Span, Box<Expr>),
+    In { item: Box<Expr>, list: Box<Expr>, negated: bool },
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    If(Vec<(Expr, Expr)>, Box<Expr>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    FloorDivide,
+    Remainder,
+}
+
+impl Operator {
+    pub fn sign(self) -> &'static str {
+        match self {
+            Operator::Add => "+",
+            Operator::Subtract => "-",
+            Operator::Multiply => "*",
+            Operator::Divide => "/",
+            Operator::FloorDivide => "//",
+            Operator::Remainder => "%",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Comparison {
+    pub fn sign(self) -> &'static str {
+        match self {
+            Comparison::Equal => "==",
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterEqual => ">=",
+        }
+    }
+}

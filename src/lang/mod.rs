@@ -1,0 +1,14 @@
+//! The text of a cell, and what it says: cells, statements, pipelines and expressions as written, with their spans.
+//! It knows the shapes of stages and magics only through [`Syntax`], and nothing of types.
+
+mod ast;
+mod lexer;
+mod parser;
+mod split;
+mod syntax;
+
+pub use ast::*;
+pub use lexer::{RESERVED, bare_name};
+pub use parser::{MAX_BYTES, MAX_DEPTH, parse};
+pub use split::{Splitter, split};
+pub use syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};

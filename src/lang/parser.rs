@@ -1,0 +1,1116 @@
+//! Tokens to a [`Cell`].
+//!
+//! ```text
+//! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE | NAME "?" [topic] | NAME "??"
+//! magic      = ("%" | "%%") NAME { option } [ "--" ] subject          option = "-x" [value] | "--xyz" [value]
+//! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
+//! subject    = [ statement | pipeline { "," pipeline } | { WORD } ]   (each magic says which)
+//! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE )
+//!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
+//!            | pipeline [ "|" "on" NAME { WORD atom } ]
+//! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
+//! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | WORD atom }
+//!            | ("letters" | "random") sum [ "seed" atom ]
+//!            | [sum] ".." [ ["="] sum ]      (a sum must stand before it)
+//!            | "(" pipeline ")"              (where the bracket stands first and holds "|" or ".." or a source word)
+//!            | expr
+//! stage      = NAME parts [ "by" arg { "," arg } ] { WORD atom }
+//! parts      = [ arg { "," arg } ] [ direction ]                      (most stages)
+//!            | name "as" name { "," name "as" name }                  (rename)
+//!            | start expr                    start = ["-"] number | TEXT | true | false | null | "[" … "]" | "(" expr ")"
+//!            | TEXT | [left|semi|anti] table "on" key { "," key }     key = expr, or expr "==" expr       (join)
+//!            | table { "," table }           table = name | "(" pipeline ")"                              (concat, zip)
+//!            | [ number ] [ TEXT ]                                                                        (peek)
+//! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
+//! expr       = and { "or" and }
+//! and        = not { "and" not }
+//! not        = "not" not | comparison
+//! comparison = sum [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not" "in") sum ]
+//! sum        = product { ("+" | "-") product }
+//! product    = unary { ("*" | "/" | "//" | "%") unary }
+//! unary      = "-" unary | "if" expr "then" expr "else" expr | postfix
+//! postfix    = atom { "[" expr "]" | "." NAME }
+//! atom       = number | TEXT | "true" | "false" | "null" | name | NAME "(" [ expr { "," expr } ] ")"
+//!            | "(" expr ")" | "[" [ expr { "," expr } ] "]"
+//! name       = NAME | "`" ANY "`"
+//! ```
+//!
+//! Loops, not recursion, read every chain; only true nesting costs depth.
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+
+use super::ast::*;
+use super::lexer::{RESERVED, Token, Tokens, lex};
+use super::syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};
+
+/// The longest cell, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+/// The deepest nesting of brackets, prefix operators and `if`.
+pub const MAX_DEPTH: usize = 500;
+
+/// What `text` says. `cell` is the number that spans carry.
+pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
+    if text.len() > MAX_BYTES {
+        let message = format!("this cell has {} bytes; at most {MAX_BYTES} are read", text.len());
+        return Err(Diagnostic::new(Kind::Syntax, message).hint("put data into a file and `read` it"));
+    }
+    let start = first_byte(text);
+    let rest = &text[start..];
+    if let Some(help) = help(cell, text, start) {
+        return Ok(help);
+    }
+    if rest.starts_with('%') {
+        return magic(cell, text, start, syntax).map(Cell::Magic);
+    }
+    if rest.starts_with('!') {
+        return command(cell, text, start).map(Cell::Command);
+    }
+    let mut parser = Parser::new(cell, text, start, text.len(), syntax)?;
+    let mut statements = Vec::new();
+    while *parser.peek() != Token::End {
+        if parser.eat(";") {
+            continue;
+        }
+        statements.push(parser.statement()?);
+        if *parser.peek() != Token::End && !parser.at(";") {
+            return Err(parser.leftover());
+        }
+    }
+    Ok(if statements.is_empty() { Cell::Empty } else { Cell::Statements(statements) })
+}
+
+/// Where the first thing that is no white space and no comment stands.
+fn first_byte(text: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = text[at..].trim_start();
+        at = text.len() - rest.len();
+        if !rest.starts_with('#') {
+            return at;
+        }
+        at += rest.find('\n').unwrap_or(rest.len());
+    }
+}
+
+/// `name?`, `%name?`, `name? topic` and `name??`, which stand alone on one line.
+fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
+    let line = text[start..].trim_end();
+    let percents = line.len() - line.trim_start_matches('%').len();
+    let name = line[percents..].find(|c: char| c != '_' && !c.is_alphanumeric())? + percents;
+    let after = line[name..].strip_prefix('?')?;
+    if line.contains('\n') || percents > 2 {
+        return None;
+    }
+    let word = |text: String, end: usize| Word { text, span: Span::new(cell, start, start + end) };
+    match after.strip_prefix('?') {
+        Some("") => Some(Cell::Source(word(line[..name].to_string(), name))),
+        Some(_) => None,
+        None if after.is_empty() => Some(Cell::Help(word(line[..name].to_string(), name))),
+        None if !after.starts_with(' ') => None,
+        None => Some(Cell::Help(word(format!("{} {}", &line[..name], after.trim()).trim().to_string(), line.len()))),
+    }
+}
+
+/// The command after the `!` at byte `at`: the rest of its line.
+fn command(cell: u32, text: &str, at: usize) -> Fallible<Word> {
+    let line = text[at + 1..].split('\n').next().unwrap_or_default();
+    let span = Span::new(cell, at, at + 1 + line.len());
+    if line.trim().is_empty() {
+        return Err(Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples"));
+    }
+    Ok(Word { text: line.trim().to_string(), span })
+}
+
+fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<Magic> {
+    let percents = text[start..].len() - text[start..].trim_start_matches('%').len();
+    let name_start = start + percents;
+    let length = text[name_start..].find(|c: char| c != '_' && !c.is_alphanumeric());
+    let mut at = length.map_or(text.len(), |length| name_start + length);
+    let name = Word { text: text[name_start..at].to_string(), span: Span::new(cell, start, at) };
+    if name.text.is_empty() {
+        return Err(Diagnostic::at(Kind::Syntax, name.span, "the name of a magic is missing after `%`")
+            .hint("`%help` lists them"));
+    }
+    let Some(known) = syntax.magic(&name.text).filter(|_| percents == 1) else {
+        let error = Diagnostic::at(Kind::Name, name.span, format!("unknown magic `{}`", &text[start..at]));
+        let names: Vec<String> = syntax.magic_names().iter().map(|name| format!("%{name}")).collect();
+        let error = error.near(&text[start..at], names.iter().map(String::as_str));
+        return Err(if error.hint.is_some() { error } else { error.hint("`%help` lists them") });
+    };
+    let mut options = Vec::new();
+    while let Some(option) = option_at(cell, text, &mut at)? {
+        if option.text == "--" {
+            break;
+        }
+        let Some((_, takes_value)) = known.options.iter().find(|(name, _)| *name == option.text) else {
+            let message = format!("`%{}` has no option `{}`", known.name, option.text);
+            let error = Diagnostic::at(Kind::Name, option.span, message)
+                .near(&option.text, known.options.iter().map(|(name, _)| *name));
+            return Err(if error.hint.is_some() { error } else { error.hint(format!("usage: {}", known.usage)) });
+        };
+        let value = if *takes_value { Some(option_value(cell, text, &mut at, &option)?) } else { None };
+        options.push((option, value));
+    }
+    let subject = subject(cell, text, at, known, syntax)?;
+    let span = Span::new(cell, start, text.trim_end().len());
+    Ok(Magic { name, options, subject, span })
+}
+
+/// The option that stands at `at`, if one does: a dash and then a letter or a dash.
+fn option_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
+    let rest = text[*at..].trim_start();
+    let start = text.len() - rest.len();
+    let second = rest.strip_prefix('-').and_then(|rest| rest.chars().next());
+    if !second.is_some_and(|c| c == '-' || c.is_alphabetic()) {
+        return Ok(None);
+    }
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    *at = start + length;
+    Ok(Some(Word { text: rest[..length].to_string(), span: Span::new(cell, start, *at) }))
+}
+
+fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallible<Word> {
+    let rest = text[*at..].trim_start();
+    let start = text.len() - rest.len();
+    let (value, length) = match rest.chars().next() {
+        Some('(') => {
+            let mut splitter_depth = 0;
+            let closes = rest.char_indices().find(|(_, c)| {
+                splitter_depth += i32::from(*c == '(') - i32::from(*c == ')');
+                splitter_depth == 0
+            });
+            let Some((end, _)) = closes else {
+                let span = Span::new(cell, start, start + 1);
+                return Err(Diagnostic::at(Kind::Syntax, span, "this `(` is not closed").hint("add `)`"));
+            };
+            (rest[1..end].to_string(), end + 1)
+        }
+        Some('"') => {
+            let Some(end) = rest[1..].find('"') else {
+                let span = Span::new(cell, start, start + 1);
+                return Err(Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint("end it with `\"`"));
+            };
+            (rest[1..1 + end].to_string(), end + 2)
+        }
+        Some(_) => {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            (rest[..end].to_string(), end)
+        }
+        None => {
+            let message = format!("`{}` wants a value", option.text);
+            return Err(Diagnostic::at(Kind::Syntax, option.span, message).hint(format!("{} VALUE", option.text)));
+        }
+    };
+    *at = start + length;
+    Ok(Word { text: value, span: Span::new(cell, start, *at) })
+}
+
+fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Subject> {
+    if known.takes == Takes::Words {
+        let mut words = Vec::new();
+        let mut at = at;
+        while let Some(start) = text[at..].find(|c: char| !c.is_whitespace()) {
+            let start = at + start;
+            at = text[start..].find(char::is_whitespace).map_or(text.len(), |length| start + length);
+            words.push(Word { text: text[start..at].to_string(), span: Span::new(cell, start, at) });
+        }
+        return Ok(if words.is_empty() { Subject::Nothing } else { Subject::Words(words) });
+    }
+    let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
+    if *parser.peek() == Token::End {
+        return Ok(Subject::Nothing);
+    }
+    let subject = match known.takes {
+        Takes::Statement => Subject::Statement(parser.statement()?),
+        Takes::Pipelines => {
+            let mut pipelines = vec![parser.pipeline(Place::Statement)?];
+            while parser.eat(",") {
+                pipelines.push(parser.pipeline(Place::Statement)?);
+            }
+            Subject::Pipelines(pipelines)
+        }
+        Takes::Words => unreachable!("words were read above"),
+    };
+    if *parser.peek() == Token::End {
+        return Ok(subject);
+    }
+    if parser.at(";") {
+        return Err(Diagnostic::at(Kind::Syntax, parser.span(), format!("`%{}` takes one statement", known.name))
+            .hint("put what follows into a cell of its own"));
+    }
+    Err(parser.leftover())
+}
+
+/// Where a pipeline stands: only at the end of a statement may it say `on ENGINE`.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Statement,
+    Let,
+    Brackets,
+}
+
+struct Parser<'a> {
+    cell: u32,
+    text: &'a str,
+    tokens: Tokens,
+    at: usize,
+    depth: usize,
+    syntax: &'a dyn Syntax,
+    /// The usage of the stage that is being read, for errors.
+    usage: Option<&'static str>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(cell: u32, text: &'a str, start: usize, end: usize, syntax: &'a dyn Syntax) -> Fallible<Parser<'a>> {
+        // A command ends the token text: what it says is the shell's language.
+        let tokens = match let_command(text, start) {
+            Some(bang) => lex(cell, text, start, bang + 1)?,
+            None => lex(cell, text, start, end)?,
+        };
+        Ok(Parser { cell, text, tokens, at: 0, depth: 0, syntax, usage: None })
+    }
+
+    fn peek(&self) -> &Token {
+        &self.tokens.tokens[self.at].0
+    }
+
+    fn peek_after(&self, count: usize) -> &Token {
+        let last = self.tokens.tokens.len() - 1;
+        &self.tokens.tokens[(self.at + count).min(last)].0
+    }
+
+    fn span(&self) -> Span {
+        self.tokens.tokens[self.at].1
+    }
+
+    /// The place of the token before the next one.
+    fn behind(&self) -> Span {
+        self.tokens.tokens[self.at.saturating_sub(1)].1
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        if token != Token::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn at(&self, sign: &str) -> bool {
+        matches!(self.peek(), Token::Sign(found) if *found == sign)
+    }
+
+    fn at_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Token::Word(found) if found == word)
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        let found = self.at(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let found = self.at_word(word);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// What stands here, for an error.
+    fn found(&self) -> String {
+        match self.peek() {
+            Token::End => "the end".to_string(),
+            _ => {
+                let span = self.span();
+                format!("`{}`", &self.text[span.start as usize..span.end as usize])
+            }
+        }
+    }
+
+    fn expected(&self, what: &str) -> Box<Diagnostic> {
+        let error = Diagnostic::at(Kind::Syntax, self.span(), format!("{what} is missing before {}", self.found()));
+        let error = if *self.peek() == Token::End {
+            Diagnostic::at(Kind::Syntax, self.behind().after(), format!("{what} is missing at the end"))
+        } else {
+            error
+        };
+        match self.usage {
+            Some(usage) => error.hint(format!("usage: {usage}")),
+            None => error,
+        }
+    }
+
+    fn expect(&mut self, sign: &str, what: &str) -> Fallible<()> {
+        if self.eat(sign) { Ok(()) } else { Err(self.expected(&format!("`{sign}` {what}"))) }
+    }
+
+    /// The error where a statement should have ended.
+    fn leftover(&self) -> Box<Diagnostic> {
+        let message = format!("the statement could end before {}, but it goes on", self.found());
+        let error = Diagnostic::at(Kind::Syntax, self.span(), message);
+        match self.peek() {
+            Token::Sign("=") => error.hint("`==` compares; `let name = …` names"),
+            Token::Sign("..") | Token::Sign("..=") => error.hint("a range stands at the start of a pipeline: 1..10 | …"),
+            Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
+            Token::Word(word) if self.syntax.stage(word).is_some() => error.hint(format!("a stage follows a bar: | {word}")),
+            _ => match self.usage {
+                Some(usage) => error.hint(format!("usage: {usage}")),
+                None => error.hint("`|` adds a stage, `;` ends a statement"),
+            },
+        }
+    }
+
+    /// Runs `read` one level deeper.
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Fallible<T>) -> Fallible<T> {
+        if self.depth == MAX_DEPTH {
+            let message = format!("this is nested over {MAX_DEPTH} deep");
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("give an inner part a name: let x = …"));
+        }
+        self.depth += 1;
+        let result = stacker::maybe_grow(128 << 10, 4 << 20, || read(self));
+        self.depth -= 1;
+        result
+    }
+
+    fn statement(&mut self) -> Fallible<Statement> {
+        self.usage = None;
+        if self.eat_word("let") {
+            let name = self.new_name("a name")?;
+            self.expect("=", "after the name")?;
+            if self.at("!") {
+                let at = self.span().start as usize;
+                self.at = self.tokens.tokens.len() - 1;
+                return Ok(Statement::LetCommand(name, command(self.cell, self.text, at)?));
+            }
+            return Ok(Statement::Let(name, self.pipeline(Place::Let)?));
+        }
+        if self.eat_word("fn") {
+            return self.function().map(Statement::Function);
+        }
+        Ok(Statement::Pipeline(self.pipeline(Place::Statement)?))
+    }
+
+    fn function(&mut self) -> Fallible<Function> {
+        let name = self.new_name("a name for the function")?;
+        self.expect("(", "after the name")?;
+        let mut parameters = Vec::new();
+        while !self.eat(")") {
+            if !parameters.is_empty() {
+                self.expect(",", "between parameters")?;
+            }
+            parameters.push(self.new_name("a parameter")?);
+        }
+        self.expect("=", "before the body")?;
+        Ok(Function { name, parameters, body: self.expr()? })
+    }
+
+    /// A name that is being given.
+    fn new_name(&mut self, what: &str) -> Fallible<Word> {
+        let name = self.name(what)?;
+        if matches!(name.text.as_str(), "it" | "acc") || name.text == "_" {
+            let message = format!("`{}` has a meaning of its own and cannot be given", name.text);
+            return Err(Diagnostic::at(Kind::Name, name.span, message).hint("choose another name"));
+        }
+        Ok(name)
+    }
+
+    /// A name, bare or in backquotes.
+    fn name(&mut self, what: &str) -> Fallible<Word> {
+        let span = self.span();
+        match self.peek().clone() {
+            Token::Word(text) if RESERVED.contains(&text.as_str()) => {
+                let message = format!("{what} is missing: `{text}` is a word of the language");
+                Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!("a column of that name is `` `{text}` ``")))
+            }
+            Token::Word(text) | Token::Quoted(text) => {
+                self.at += 1;
+                Ok(Word { text, span })
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    fn pipeline(&mut self, place: Place) -> Fallible<Pipeline> {
+        let start = self.span();
+        let source = self.source(place)?;
+        let mut stages = Vec::new();
+        let mut on = None;
+        while self.eat("|") {
+            let bar = self.behind();
+            let end = matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")"));
+            if end {
+                return Err(Diagnostic::at(Kind::Syntax, bar, "a stage is missing after this `|`")
+                    .hint("for example: | take 5; `%help stages` lists them"));
+            }
+            if self.at_word("on") {
+                on = Some(self.on(place)?);
+                break;
+            }
+            stages.push(self.stage()?);
+        }
+        self.usage = None;
+        Ok(Pipeline { source, stages, on, span: start.to(self.behind()) })
+    }
+
+    fn on(&mut self, place: Place) -> Fallible<On> {
+        let word = self.span();
+        self.at += 1;
+        if place != Place::Statement {
+            return Err(Diagnostic::at(Kind::Syntax, word, "`on` stands only at the end of a cell")
+                .hint("the whole cell runs on one engine: move it behind the last stage"));
+        }
+        let engine = self.name("an engine")?;
+        let names = self.syntax.engine_names();
+        if !names.contains(&engine.text.as_str()) {
+            let error = Diagnostic::at(Kind::Name, engine.span, format!("unknown engine `{}`", engine.text));
+            let error = error.near(&engine.text, names.iter().copied());
+            let all = format!("engines are {}", crate::diagnostic::listed(&names));
+            return Err(if error.hint.is_some() { error } else { error.hint(all) });
+        }
+        let mut options = Vec::new();
+        while matches!(self.peek(), Token::Word(_)) {
+            let name = self.name("an option")?;
+            options.push((name, self.postfix()?));
+        }
+        if self.at("|") {
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), "nothing may follow `on ENGINE`")
+                .hint("the whole cell runs on one engine: move `on` behind the last stage"));
+        }
+        Ok(On { engine, options })
+    }
+
+    fn source(&mut self, place: Place) -> Fallible<Source> {
+        let start = self.span();
+        let node = match self.peek().clone() {
+            Token::Sign("|") if place == Place::Statement => SourceNode::Last,
+            Token::Word(word) if word == "read" => self.read()?,
+            Token::Word(word) if word == "letters" || word == "random" => {
+                self.at += 1;
+                let count = self.sum(None)?;
+                let seed = if self.eat_word("seed") { Some(self.unary()?) } else { None };
+                if word == "letters" { SourceNode::Letters { count, seed } } else { SourceNode::Random { count, seed } }
+            }
+            Token::Sign("(") if self.holds_pipeline() => {
+                self.at += 1;
+                let inner = self.nested(|parser| parser.pipeline(Place::Brackets))?;
+                self.expect(")", "after the pipeline")?;
+                if let Token::Sign("+" | "-" | "*" | "/" | "[" | "==" | "<" | ">") = self.peek() {
+                    return Err(Diagnostic::at(Kind::Syntax, self.span(), "a pipeline cannot be part of an expression")
+                        .hint("give it a name: let x = (…); x + 1"));
+                }
+                SourceNode::Nested(Box::new(inner))
+            }
+            Token::Word(word) if word == "not" => SourceNode::Expr(self.expr()?),
+            Token::Word(word) if word == "rust" => {
+                return Err(Diagnostic::at(Kind::Syntax, start, "this version has no Rust cells")
+                    .hint("`fn name(x) = …` defines a function of the language"));
+            }
+            _ => {
+                let left = self.sum(None)?;
+                if self.at("..") || self.at("..=") {
+                    let inclusive = self.next() == Token::Sign("..=");
+                    let open = matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ","));
+                    let end = if open && !inclusive { None } else { Some(self.sum(None)?) };
+                    SourceNode::Range { start: left, end, inclusive }
+                } else {
+                    SourceNode::Expr(self.expr_after(Some(left))?)
+                }
+            }
+        };
+        Ok(Source { node, span: start.to(self.behind()) })
+    }
+
+    /// Whether the bracket that stands here holds `|` or `..` or begins with a source word.
+    fn holds_pipeline(&self) -> bool {
+        let inside = &self.tokens.tokens[self.at + 1..self.tokens.closing[self.at]];
+        let source_word = |token: &Token| matches!(token, Token::Word(word) if matches!(word.as_str(), "read" | "letters" | "random" | "rust"));
+        inside.first().is_some_and(|(token, _)| source_word(token))
+            || inside.iter().any(|(token, _)| matches!(token, Token::Sign("|" | ".." | "..=")))
+    }
+
+    fn read(&mut self) -> Fallible<SourceNode> {
+        self.usage = Some("read \"path\" [as csv|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"]");
+        self.at += 1;
+        let span = self.span();
+        let Token::Text(text) = self.peek().clone() else {
+            return Err(self.expected("a path in quotes"));
+        };
+        self.at += 1;
+        let path = Word { text, span };
+        let (mut format, mut columns, mut options) = (None, None, Vec::new());
+        loop {
+            if self.eat_word("as") {
+                format = Some(self.name("a format")?);
+                continue;
+            }
+            let Token::Word(word) = self.peek().clone() else { break };
+            if word == "columns" {
+                self.at += 1;
+                let mut names = vec![self.name("a column")?];
+                while self.eat(",") {
+                    names.push(self.name("a column")?);
+                }
+                columns = Some(names);
+                continue;
+            }
+            let name = self.name("an option")?;
+            const OPTIONS: [&str; 5] = ["sep", "header", "comment", "ragged", "lossy"];
+            if !OPTIONS.contains(&name.text.as_str()) {
+                let error = Diagnostic::at(Kind::Name, name.span, format!("`read` has no option `{}`", name.text));
+                let known = OPTIONS.iter().chain(&["columns", "as"]).copied();
+                let error = error.near(&name.text, known);
+                let all = "there are as, sep, header, columns, comment, ragged, lossy; a stage follows a bar: | words";
+                return Err(if error.hint.is_some() { error } else { error.hint(all) });
+            }
+            options.push((name, self.unary()?));
+        }
+        self.usage = None;
+        Ok(SourceNode::Read { path, format, columns, options })
+    }
+
+    fn stage(&mut self) -> Fallible<Stage> {
+        let span = self.span();
+        let name = match self.peek().clone() {
+            Token::Word(text) => Word { text, span },
+            _ => return Err(Diagnostic::at(Kind::Syntax, span, format!("a stage begins with its name, not {}", self.found()))
+                .hint("for example: | map it + 1")),
+        };
+        let Some(known) = self.syntax.stage(&name.text) else {
+            let error = Diagnostic::at(Kind::Name, span, format!("unknown stage `{}`", name.text));
+            let called = self.peek_after(1) == &Token::Sign("(");
+            let names = self.syntax.stage_names();
+            let error = match crate::diagnostic::nearest(&name.text, names.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None if called => error.hint(format!("a function stands in a stage: | map {}(…)", name.text)),
+                None => error.hint("`%help stages` lists them"),
+            };
+            return Err(error);
+        };
+        self.at += 1;
+        self.usage = Some(known.usage);
+        let mut stage = Stage {
+            name,
+            args: Vec::new(),
+            direction: None,
+            by: Vec::new(),
+            options: Vec::new(),
+            tables: Vec::new(),
+            kind: None,
+            on: Vec::new(),
+            span,
+        };
+        match known.shape {
+            Shape::Args { least, most, named, directed, by } => {
+                self.args(&mut stage, known, (least, most), named)?;
+                if directed {
+                    stage.direction = self.direction();
+                }
+                if by != By::No && self.eat_word("by") {
+                    stage.by.push(self.arg(true)?);
+                    while self.eat(",") {
+                        stage.by.push(self.arg(true)?);
+                    }
+                }
+                if by == By::Required && stage.by.is_empty() {
+                    return Err(self.expected("`by` and a key"));
+                }
+            }
+            Shape::Renames => loop {
+                let expr = self.column()?;
+                if !self.eat_word("as") {
+                    return Err(self.expected("`as` and the new name"));
+                }
+                stage.args.push(Arg { name: Some(self.name("the new name")?), expr, direction: None });
+                if !self.eat(",") {
+                    break;
+                }
+            },
+            Shape::Fold => {
+                for expr in [self.start()?, self.expr()?] {
+                    stage.args.push(Arg { name: None, expr, direction: None });
+                }
+            }
+            Shape::Join => self.join(&mut stage)?,
+            Shape::Tables => {
+                stage.tables.push(self.table()?);
+                while self.eat(",") {
+                    stage.tables.push(self.table()?);
+                }
+            }
+            Shape::Peek => {
+                while matches!(self.peek(), Token::Int(_) | Token::Text(_)) && stage.args.len() < 2 {
+                    let expr = self.atom()?;
+                    stage.args.push(Arg { name: None, expr, direction: None });
+                }
+            }
+        }
+        while let Token::Word(word) = self.peek().clone() {
+            if !known.options.contains(&word.as_str()) {
+                break;
+            }
+            let name = self.name("an option")?;
+            stage.options.push((name, self.unary()?));
+        }
+        stage.span = span.to(self.behind());
+        self.stage_ends(known)?;
+        Ok(stage)
+    }
+
+    fn stage_ends(&self, known: StageSyntax) -> Fallible<()> {
+        if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ",")) {
+            return Ok(());
+        }
+        let message = format!("`{}` could end before {}, but it goes on", known.name, self.found());
+        let error = Diagnostic::at(Kind::Syntax, self.span(), message);
+        Err(match self.peek() {
+            Token::Sign("=") => error.hint("`==` compares"),
+            Token::Sign(".." | "..=") => error.hint("a range stands at the start of a pipeline; in an expression it is range(1, 10)"),
+            Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
+            _ => error.hint(format!("usage: {}", known.usage)),
+        })
+    }
+
+    /// Whether the next token ends the arguments of a stage.
+    fn args_end(&self, known: StageSyntax) -> bool {
+        match self.peek() {
+            Token::End => true,
+            Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
+            Token::Word(word) => matches!(word.as_str(), "by" | "asc" | "desc") || known.options.contains(&word.as_str()),
+            Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => false,
+        }
+    }
+
+    fn args(&mut self, stage: &mut Stage, known: StageSyntax, (least, most): (usize, usize), named: bool) -> Fallible<()> {
+        if most > 0 && !self.args_end(known) {
+            stage.args.push(self.arg(named)?);
+            while stage.args.len() < most && self.eat(",") {
+                stage.args.push(self.arg(named)?);
+            }
+        }
+        if stage.args.len() < least {
+            return Err(self.expected("an argument"));
+        }
+        Ok(())
+    }
+
+    fn arg(&mut self, named: bool) -> Fallible<Arg> {
+        let has_name = matches!(self.peek(), Token::Word(_) | Token::Quoted(_)) && *self.peek_after(1) == Token::Sign("=");
+        let name = if has_name {
+            let name = self.name("a name")?;
+            if !named {
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a name cannot be given here").hint("`==` compares"));
+            }
+            self.at += 1;
+            Some(name)
+        } else {
+            None
+        };
+        let expr = self.expr()?;
+        Ok(Arg { name, expr, direction: self.direction() })
+    }
+
+    fn direction(&mut self) -> Option<Direction> {
+        if self.eat_word("asc") {
+            Some(Direction::Ascending)
+        } else if self.eat_word("desc") {
+            Some(Direction::Descending)
+        } else {
+            None
+        }
+    }
+
+    fn column(&mut self) -> Fallible<Expr> {
+        let name = self.name("a column")?;
+        Ok(Expr { node: Node::Name(name.text), span: name.span })
+    }
+
+    fn start(&mut self) -> Fallible<Expr> {
+        let start = match self.peek() {
+            Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Sign("(" | "[") => true,
+            Token::Sign("-") => matches!(self.peek_after(1), Token::Int(_) | Token::Float(_)),
+            Token::Word(word) => matches!(word.as_str(), "true" | "false" | "null"),
+            _ => false,
+        };
+        if !start {
+            return Err(self.expected("a start (a number, a text, true, false, null, […] or (…))"));
+        }
+        if self.at("-") { self.unary() } else { self.atom() }
+    }
+
+    fn join(&mut self, stage: &mut Stage) -> Fallible<()> {
+        if matches!(self.peek(), Token::Text(_)) {
+            let expr = self.atom()?;
+            stage.args.push(Arg { name: None, expr, direction: None });
+            return Ok(());
+        }
+        if let Token::Word(word) = self.peek().clone() {
+            let table_follows = matches!(self.peek_after(1), Token::Word(w) if w != "on")
+                || matches!(self.peek_after(1), Token::Sign("(") | Token::Quoted(_));
+            if table_follows {
+                const KINDS: [&str; 4] = ["inner", "left", "semi", "anti"];
+                let span = self.span();
+                if !KINDS.contains(&word.as_str()) {
+                    let error = Diagnostic::at(Kind::Name, span, format!("`{word}` is no kind of join"));
+                    let error = error.near(&word, KINDS);
+                    return Err(if error.hint.is_some() { error } else { error.hint("kinds are left, semi and anti; none is an inner join") });
+                }
+                self.at += 1;
+                stage.kind = Some(Word { text: word, span });
+            }
+        }
+        stage.tables.push(self.table()?);
+        if !self.eat_word("on") {
+            return Err(self.expected("`on` and a key"));
+        }
+        loop {
+            let key = self.expr()?;
+            stage.on.push(match key {
+                Expr { node: Node::Compare(left, Comparison::Equal, _, right), .. } => (*left, *right),
+                key => (key.clone(), key),
+            });
+            if !self.eat(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A NAME or a pipeline in brackets.
+    fn table(&mut self) -> Fallible<Pipeline> {
+        let start = self.span();
+        if self.at("(") {
+            self.at += 1;
+            let inner = self.nested(|parser| parser.pipeline(Place::Brackets))?;
+            self.expect(")", "after the pipeline")?;
+            return Ok(inner);
+        }
+        let name = self.name("a table (a name or a pipeline in brackets)")?;
+        let expr = Expr { node: Node::Name(name.text), span: name.span };
+        let source = Source { node: SourceNode::Expr(expr), span: name.span };
+        Ok(Pipeline { source, stages: Vec::new(), on: None, span: start.to(self.behind()) })
+    }
+
+    fn expr(&mut self) -> Fallible<Expr> {
+        self.expr_after(None)
+    }
+
+    /// An expression whose first sum was read already.
+    fn expr_after(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+        let first = self.conjunction(first)?;
+        if !self.at_word("or") {
+            return Ok(first);
+        }
+        let mut items = vec![first];
+        while self.eat_word("or") {
+            items.push(self.conjunction(None)?);
+        }
+        let span = items[0].span.to(self.behind());
+        Ok(Expr { node: Node::Or(items), span })
+    }
+
+    fn conjunction(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+        let first = self.negation(first)?;
+        if !self.at_word("and") {
+            return Ok(first);
+        }
+        let mut items = vec![first];
+        while self.eat_word("and") {
+            items.push(self.negation(None)?);
+        }
+        let span = items[0].span.to(self.behind());
+        Ok(Expr { node: Node::And(items), span })
+    }
+
+    fn negation(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+        if first.is_none() && self.at_word("not") {
+            let start = self.span();
+            self.at += 1;
+            let inner = self.nested(|parser| parser.negation(None))?;
+            let span = start.to(inner.span);
+            return Ok(Expr { node: Node::Not(Box::new(inner)), span });
+        }
+        self.comparison(first)
+    }
+
+    fn comparison_sign(&self) -> Option<Comparison> {
+        let Token::Sign(sign) = self.peek() else { return None };
+        Some(match *sign {
+            "==" => Comparison::Equal,
+            "!=" => Comparison::NotEqual,
+            "<" => Comparison::Less,
+            "<=" => Comparison::LessEqual,
+            ">" => Comparison::Greater,
+            ">=" => Comparison::GreaterEqual,
+            _ => return None,
+        })
+    }
+
+    fn comparison(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+        let left = self.sum(first)?;
+        let negated = self.at_word("not") && matches!(self.peek_after(1), Token::Word(word) if word == "in");
+        let result = if let Some(sign) = self.comparison_sign() {
+            let place = self.span();
+            self.at += 1;
+            let right = self.sum(None)?;
+            let span = left.span.to(right.span);
+            Expr { node: Node::Compare(Box::new(left), sign, place, Box::new(right)), span }
+        } else if negated || self.at_word("in") {
+            self.at += 1 + usize::from(negated);
+            let list = self.sum(None)?;
+            if self.at("..") || self.at("..=") {
+                let text = |span: Span| &self.text[span.start as usize..span.end as usize];
+                let end = self.peek_after(1).clone();
+                let hint = match end {
+                    Token::Int(end) if self.at("..") => format!("range({}, {end})", text(list.span)),
+                    Token::Int(end) => format!("range({}, {})", text(list.span), end + 1),
+                    _ => "range(1, 10)".to_string(),
+                };
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a range is a source, not part of an expression")
+                    .hint(format!("as a list it is {hint}")));
+            }
+            let span = left.span.to(list.span);
+            Expr { node: Node::In { item: Box::new(left), list: Box::new(list), negated }, span }
+        } else {
+            return Ok(left);
+        };
+        if self.comparison_sign().is_some() || self.at_word("in") {
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), "comparisons do not chain")
+                .hint("write `a < b and b < c`"));
+        }
+        Ok(result)
+    }
+
+    fn sum(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+        if let Some(first) = first {
+            return Ok(first);
+        }
+        let first = self.product()?;
+        self.chain(first, Self::product, |sign| match sign {
+            "+" => Some(Operator::Add),
+            "-" => Some(Operator::Subtract),
+            _ => None,
+        })
+    }
+
+    fn product(&mut self) -> Fallible<Expr> {
+        let first = self.unary()?;
+        self.chain(first, Self::unary, |sign| match sign {
+            "*" => Some(Operator::Multiply),
+            "/" => Some(Operator::Divide),
+            "//" => Some(Operator::FloorDivide),
+            "%" => Some(Operator::Remainder),
+            _ => None,
+        })
+    }
+
+    fn chain(
+        &mut self,
+        first: Expr,
+        operand: impl Fn(&mut Self) -> Fallible<Expr>,
+        operator: impl Fn(&str) -> Option<Operator>,
+    ) -> Fallible<Expr> {
+        let mut links = Vec::new();
+        while let Token::Sign(sign) = self.peek() {
+            let Some(operator) = operator(sign) else { break };
+            let place = self.span();
+            self.at += 1;
+            links.push((operator, place, operand(self)?));
+        }
+        if links.is_empty() {
+            return Ok(first);
+        }
+        let span = first.span.to(self.behind());
+        Ok(Expr { node: Node::Chain(Box::new(first), links), span })
+    }
+
+    fn unary(&mut self) -> Fallible<Expr> {
+        let start = self.span();
+        if self.at_word("if") {
+            return self.nested(Self::condition);
+        }
+        if !self.eat("-") {
+            return self.postfix();
+        }
+        let plain = !matches!(self.peek_after(1), Token::Sign("[" | "."));
+        if let (Token::Int(number), true) = (self.peek().clone(), plain) {
+            let span = start.to(self.span());
+            self.at += 1;
+            let value = 0i64.checked_sub_unsigned(number).expect("the lexer gives at most 2^63");
+            return Ok(Expr { node: Node::Int(value), span });
+        }
+        if let (Token::Float(number), true) = (self.peek().clone(), plain) {
+            let span = start.to(self.span());
+            self.at += 1;
+            return Ok(Expr { node: Node::Float(-number), span });
+        }
+        let inner = self.nested(Self::unary)?;
+        let span = start.to(inner.span);
+        Ok(Expr { node: Node::Negate(Box::new(inner)), span })
+    }
+
+    /// `if … then … else …`; an `else if` adds an arm.
+    fn condition(&mut self) -> Fallible<Expr> {
+        let start = self.span();
+        let mut arms = Vec::new();
+        while self.eat_word("if") {
+            let test = self.expr()?;
+            if !self.eat_word("then") {
+                return Err(self.expected("`then`").hint("if x > 0 then 1 else 2"));
+            }
+            arms.push((test, self.expr()?));
+            if !self.eat_word("else") {
+                return Err(self.expected("`else`").hint("every `if` has one: if x > 0 then 1 else null"));
+            }
+        }
+        let otherwise = self.expr()?;
+        let span = start.to(otherwise.span);
+        Ok(Expr { node: Node::If(arms, Box::new(otherwise)), span })
+    }
+
+    fn postfix(&mut self) -> Fallible<Expr> {
+        let mut expr = self.atom()?;
+        let mut depth = 0;
+        while self.at("[") || self.at(".") {
+            depth += 1;
+            if self.depth + depth > MAX_DEPTH {
+                let message = format!("this is nested over {MAX_DEPTH} deep");
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("give a part a name: let x = …"));
+            }
+            let start = expr.span;
+            let node = if self.eat("[") {
+                let index = self.nested(Self::expr)?;
+                self.expect("]", "after the index")?;
+                Node::Index(Box::new(expr), Box::new(index))
+            } else {
+                self.at += 1;
+                Node::Field(Box::new(expr), self.name("a field")?)
+            };
+            expr = Expr { node, span: start.to(self.behind()) };
+        }
+        Ok(expr)
+    }
+
+    fn atom(&mut self) -> Fallible<Expr> {
+        let span = self.span();
+        let node = match self.peek().clone() {
+            Token::Int(number) => {
+                self.at += 1;
+                let Ok(number) = i64::try_from(number) else {
+                    return Err(Diagnostic::at(Kind::Overflow, span, "this int does not fit into 64 bits")
+                        .hint("the largest is 9223372036854775807; with a point it is a float"));
+                };
+                Node::Int(number)
+            }
+            Token::Float(number) => {
+                self.at += 1;
+                Node::Float(number)
+            }
+            Token::Text(text) => {
+                self.at += 1;
+                Node::Text(text)
+            }
+            Token::Sign("(") => {
+                if self.holds_pipeline() {
+                    return Err(Diagnostic::at(Kind::Syntax, span, "a pipeline cannot be part of an expression")
+                        .hint("give it a name: let x = …; a table of one value stands for that value"));
+                }
+                self.at += 1;
+                if self.at(")") {
+                    return Err(Diagnostic::at(Kind::Syntax, span.to(self.span()), "these brackets are empty"));
+                }
+                let inner = self.nested(Self::expr)?;
+                self.expect(")", "after the expression")?;
+                return Ok(Expr { node: inner.node, span: span.to(self.behind()) });
+            }
+            Token::Sign("[") => {
+                self.at += 1;
+                let items = self.nested(|parser| parser.list("]"))?;
+                Node::List(items)
+            }
+            Token::Word(word) if word == "true" || word == "false" => {
+                self.at += 1;
+                Node::Bool(word == "true")
+            }
+            Token::Word(word) if word == "null" => {
+                self.at += 1;
+                Node::Null
+            }
+            Token::Word(word) if word == "if" => return self.nested(Self::condition),
+            Token::Word(word) if RESERVED.contains(&word.as_str()) => {
+                let source = matches!(word.as_str(), "read" | "letters" | "random" | "rust");
+                let error = self.expected("an expression");
+                return Err(if source {
+                    error.hint("a source stands at the start of a pipeline")
+                } else if self.usage.is_some() {
+                    error
+                } else {
+                    error.hint(format!("`{word}` is a word of the language; a column of that name is `` `{word}` ``"))
+                });
+            }
+            Token::Word(word) if *self.peek_after(1) == Token::Sign("(") => {
+                self.at += 2;
+                let arguments = self.nested(|parser| parser.list(")"))?;
+                Node::Call(Word { text: word, span }, arguments)
+            }
+            Token::Word(name) | Token::Quoted(name) => {
+                self.at += 1;
+                Node::Name(name)
+            }
+            Token::Sign("!") => {
+                return Err(Diagnostic::at(Kind::Syntax, span, "`!` stands before a command, at the start of a line")
+                    .hint("write `not x`"));
+            }
+            Token::Sign(".") if matches!(self.peek_after(1), Token::Int(_)) => {
+                return Err(Diagnostic::at(Kind::Syntax, span, "a number begins with a digit").hint("write `0.5`"));
+            }
+            Token::Sign("*") if *self.peek_after(1) == Token::Sign("*") || matches!(self.behind_token(), Token::Sign("*")) => {
+                return Err(Diagnostic::at(Kind::Syntax, span, "`**` is not an operator").hint("write `pow(x, 2)`"));
+            }
+            Token::Sign("=") => {
+                return Err(Diagnostic::at(Kind::Syntax, span, "an expression is missing before `=`").hint("`==` compares"));
+            }
+            Token::Sign(_) | Token::End => return Err(self.expected("an expression")),
+        };
+        Ok(Expr { node, span: span.to(self.behind()) })
+    }
+
+    fn behind_token(&self) -> &Token {
+        &self.tokens.tokens[self.at.saturating_sub(1)].0
+    }
+
+    /// Expressions with commas between, up to `close`, which is taken too.
+    fn list(&mut self, close: &str) -> Fallible<Vec<Expr>> {
+        let mut items = Vec::new();
+        while !self.eat(close) {
+            if !items.is_empty() {
+                self.expect(",", &format!("or `{close}`"))?;
+                if self.eat(close) {
+                    break;
+                }
+            }
+            items.push(self.expr()?);
+            if self.at("..") || self.at("..=") {
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a range is a source, not part of an expression")
+                    .hint("as a list it is range(1, 10)"));
+            }
+        }
+        Ok(items)
+    }
+}
+
+/// The byte of the `!` in a cell whose first statement that has one is `let name = !command`.
+fn let_command(text: &str, start: usize) -> Option<usize> {
+    let mut statement_start = start;
+    for (i, c) in text[start..].char_indices() {
+        match c {
+            ';' | '\n' => statement_start = start + i + 1,
+            '"' => return None,
+            '!' => {
+                let before = text[statement_start..start + i].trim();
+                let rest = before.strip_prefix("let")?.strip_suffix('=')?.trim();
+                return (!rest.is_empty() && rest.chars().all(|c| c == '_' || c.is_alphanumeric())).then_some(start + i);
+            }
+            _ => {}
+        }
+    }
+    None
+}

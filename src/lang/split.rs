@@ -1,0 +1,96 @@
+//! Where one cell ends and the next begins, in a file, a pipe, a paste and the text of one `-c`.
+
+/// Takes lines and gives cells. A cell starts at an unindented line that does not begin with `|`; lines that begin with
+/// `|` or white space, follow a trailing `|` or stand in brackets belong to it; blank lines and comment lines start no
+/// cell and end none; a `%%` body ends at a line `%%` or at the end.
+#[derive(Default)]
+pub struct Splitter {
+    cell: String,
+    /// Brackets that are open at the end of `cell`.
+    open: usize,
+    trailing_bar: bool,
+    /// In the body of a `%%` magic.
+    body: bool,
+}
+
+impl Splitter {
+    /// Adds a line, without its line break; a cell that ended before this line or with it.
+    pub fn push(&mut self, line: &str) -> Option<String> {
+        if self.body {
+            let ends = line.trim_end() == "%%";
+            if !ends {
+                self.add(line);
+            }
+            return if ends { self.finish() } else { None };
+        }
+        let trimmed = line.trim();
+        let silent = trimmed.is_empty() || trimmed.starts_with('#');
+        let continues = line.starts_with(|c: char| c.is_whitespace() || c == '|');
+        let belongs = silent || continues || self.trailing_bar || self.open > 0;
+        let ended = if belongs { None } else { self.finish() };
+        if !(silent && self.cell.is_empty()) {
+            self.add(line);
+        }
+        if !silent {
+            self.look(trimmed);
+            self.body = self.cell.starts_with("%%");
+        }
+        ended
+    }
+
+    /// The cell that is still open, at the end of the text.
+    pub fn finish(&mut self) -> Option<String> {
+        let cell = std::mem::take(self).cell;
+        let end = cell.trim_end().len();
+        (end > 0).then(|| cell[..end].to_string())
+    }
+
+    /// Whether the cell so far asks for another line: an open bracket, a trailing `|`, a `%%` body.
+    pub fn wants_more(&self) -> bool {
+        self.open > 0 || self.trailing_bar || self.body
+    }
+
+    fn add(&mut self, line: &str) {
+        if !self.cell.is_empty() {
+            self.cell.push('\n');
+        }
+        self.cell.push_str(line);
+    }
+
+    /// Counts the brackets of a line, past texts and up to a comment, and sees whether it ends with `|`.
+    fn look(&mut self, line: &str) {
+        let mut chars = line.chars();
+        let mut last = ' ';
+        while let Some(c) = chars.next() {
+            match c {
+                '#' => break,
+                '"' => {
+                    let raw = last == 'r';
+                    while let Some(c) = chars.next() {
+                        match c {
+                            '"' => break,
+                            '\\' if !raw => drop(chars.next()),
+                            _ => {}
+                        }
+                    }
+                }
+                '`' => drop(chars.by_ref().find(|c| *c == '`')),
+                '(' | '[' | '{' => self.open += 1,
+                ')' | ']' | '}' => self.open = self.open.saturating_sub(1),
+                _ => {}
+            }
+            if !c.is_whitespace() {
+                last = c;
+            }
+        }
+        self.trailing_bar = last == '|';
+    }
+}
+
+/// The cells of a whole text.
+pub fn split(text: &str) -> Vec<String> {
+    let mut splitter = Splitter::default();
+    let mut cells: Vec<String> = text.lines().filter_map(|line| splitter.push(line)).collect();
+    cells.extend(splitter.finish());
+    cells
+}

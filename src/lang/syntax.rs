@@ -1,0 +1,71 @@
+//! What the parser is told about stages and magics: their shapes, never their meaning.
+
+/// How the arguments of a stage are written. The grammar over the parser says what each looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Expressions with commas between, from `least` to `most` of them; then `by`.
+    Args {
+        least: usize,
+        most: usize,
+        /// `name = e` is allowed.
+        named: bool,
+        /// `asc` or `desc` may follow the arguments or stand at each `by` item.
+        directed: bool,
+        by: By,
+    },
+    /// `a as b, …`
+    Renames,
+    /// A start, then an expression.
+    Fold,
+    /// `"text"`, or `[left|semi|anti] TABLE on key, …`
+    Join,
+    /// TABLEs with commas between, or none.
+    Tables,
+    /// `[n] ["label"]`
+    Peek,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    No,
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct StageSyntax {
+    pub name: &'static str,
+    /// How it is written, for help and errors: `sort by e [asc|desc], …`
+    pub usage: &'static str,
+    pub shape: Shape,
+    /// Options after the arguments, each with one value.
+    pub options: &'static [&'static str],
+}
+
+/// What a magic takes after its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// One statement.
+    Statement,
+    /// Two pipelines or more, with commas between.
+    Pipelines,
+    Words,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct MagicSyntax {
+    pub name: &'static str,
+    pub usage: &'static str,
+    pub takes: Takes,
+    /// Each option with its dashes, and whether it takes a value.
+    pub options: &'static [(&'static str, bool)],
+}
+
+/// The tables of stages and magics, as far as the parser needs them.
+pub trait Syntax {
+    fn stage(&self, name: &str) -> Option<StageSyntax>;
+    fn stage_names(&self) -> Vec<&'static str>;
+    fn magic(&self, name: &str) -> Option<MagicSyntax>;
+    fn magic_names(&self) -> Vec<&'static str>;
+    fn engine_names(&self) -> Vec<&'static str>;
+}

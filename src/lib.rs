@@ -1,0 +1,11 @@
+//! timelab: an interactive, notebook-style shell for exploring performance.
+//!
+//! The floor plan, ground first. A paragraph of `mod` lines is a floor: a module imports only from the paragraphs
+//! before its own, never from a sibling.
+
+pub mod data;
+pub mod diagnostic;
+
+pub mod functions;
+pub mod job;
+pub mod lang;
