@@ -9,3 +9,5 @@ pub mod diagnostic;
 pub mod functions;
 pub mod job;
 pub mod lang;
+
+pub mod plan;

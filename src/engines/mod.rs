@@ -1,0 +1,40 @@
+//! The engines: each runs any plan that it does not object to, and all give the same table.
+
+use crate::data::Table;
+use crate::diagnostic::{Fallible, Span};
+use crate::job::Job;
+use crate::plan::Plan;
+
+pub trait Engine: Sync {
+    fn name(&self) -> &'static str;
+
+    /// One line for help.
+    fn about(&self) -> &'static str;
+
+    /// Why this engine cannot run the plan, if it cannot.
+    fn objection(&self, plan: &Plan) -> Option<Objection>;
+
+    /// Runs a pruned plan that has no `persist` and no value still to be computed.
+    ///
+    /// # Errors
+    /// What the plan runs into; where the row is not known to this engine, it is left out.
+    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run>;
+
+    /// What this engine makes of the plan, in its own terms, a line each.
+    fn explain(&self, plan: &Plan) -> Vec<String>;
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objection {
+    pub reason: &'static str,
+    /// The step that it cannot run.
+    pub span: Span,
+}
+
+/// A table and what the engine saw on the way.
+#[derive(Debug)]
+pub struct Run {
+    pub table: Table,
+    /// Evaluation steps, where the engine counts them.
+    pub steps: Option<u64>,
+}

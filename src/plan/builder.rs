@@ -1,0 +1,299 @@
+//! What a stage is handed: the plan so far, and the means to type its arguments and to add ops.
+
+use std::collections::HashMap;
+
+use crate::data::{Column, Order, Schema, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
+use crate::lang::{self, Arg, Word};
+
+use super::typing::{Scope, Typer, article};
+use super::{Agg, AggFunc, Expr, Function, Named, Node, Op, Plan, Source, Step};
+
+/// A plan that grows.
+pub struct Builder<'a> {
+    pub plan: Plan,
+    pub scope: &'a dyn Scope,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The most steps that one plan may have, those of the plans inside it included.
+const MOST_STEPS: usize = 20_000;
+
+impl<'a> Builder<'a> {
+    pub fn source(scope: &'a dyn Scope, source: Source, schema: Schema, span: Span) -> Builder<'a> {
+        let steps = vec![Step { op: Op::Source(source), schema, span }];
+        Builder { plan: Plan { steps, functions: Vec::new() }, scope, warnings: Vec::new() }
+    }
+
+    /// Goes on from a plan that stands already.
+    pub fn from_plan(scope: &'a dyn Scope, plan: Plan) -> Builder<'a> {
+        Builder { plan, scope, warnings: Vec::new() }
+    }
+
+    pub fn schema(&self) -> &Schema {
+        self.plan.schema()
+    }
+
+    /// Adds an op; its columns follow from it.
+    pub fn push(&mut self, op: Op, span: Span) -> Fallible<()> {
+        let schema = output(&op, self.schema(), span)?;
+        self.plan.steps.push(Step { op, schema, span });
+        if steps(&self.plan) > MOST_STEPS {
+            return Err(Diagnostic::at(Kind::Syntax, span, format!("this pipeline has over {MOST_STEPS} steps"))
+                .hint("`persist` keeps what stands before it"));
+        }
+        Ok(())
+    }
+
+    /// Types an expression over the columns that flow here.
+    pub fn expr(&mut self, expr: &lang::Expr) -> Fallible<Expr> {
+        let schema = self.plan.steps.last().expect("a plan has a source").schema.clone();
+        Typer::new(self.scope, Some(&schema), &mut self.plan.functions, &mut self.warnings).expr(expr)
+    }
+
+    /// Types an expression over the columns and an `acc` of type `acc`.
+    pub fn expr_with_acc(&mut self, expr: &lang::Expr, acc: &Type) -> Fallible<Expr> {
+        let schema = self.plan.steps.last().expect("a plan has a source").schema.clone();
+        let mut typer = Typer::new(self.scope, Some(&schema), &mut self.plan.functions, &mut self.warnings);
+        typer.acc = Some(acc.clone());
+        typer.expr(expr)
+    }
+
+    /// The value of an argument that has no row.
+    pub fn value(&mut self, expr: &lang::Expr) -> Fallible<(Value, Type)> {
+        constant(self.scope, expr)
+    }
+
+    /// A count of rows.
+    pub fn count(&mut self, expr: &lang::Expr, what: &str) -> Fallible<u64> {
+        whole(self.scope, expr, what)
+    }
+
+    pub fn filter_condition(&mut self, expr: &lang::Expr) -> Fallible<Expr> {
+        let typed = self.expr(expr)?;
+        match typed.ty {
+            Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
+            _ => {
+                let message = format!("`filter` needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                Err(Diagnostic::at(Kind::Type, typed.span, message).hint("compare it: filter it > 0"))
+            }
+        }
+    }
+
+    /// The column that a word names.
+    pub fn column(&self, word: &Word) -> Fallible<usize> {
+        if let Some(index) = self.schema().index(&word.text) {
+            return Ok(index);
+        }
+        let names: Vec<&str> = self.schema().names().collect();
+        let message = format!("unknown column `{}`; the columns are {}", word.text, listed(&names));
+        Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied()))
+    }
+
+    /// A plain column of the table that flows here.
+    pub fn column_expr(&self, index: usize, span: Span) -> Expr {
+        Expr::new(Node::Column(index), self.schema().columns[index].ty.clone(), span)
+    }
+
+    /// All columns as they are.
+    pub fn all_columns(&self, span: Span) -> Vec<Named> {
+        let columns = self.schema().columns.iter().enumerate();
+        columns.map(|(i, column)| Named { name: column.name.clone(), expr: self.column_expr(i, span) }).collect()
+    }
+
+    /// A named or unnamed expression: an unnamed one takes the name of the only column that it uses, else `it`.
+    pub fn named(&mut self, arg: &Arg) -> Fallible<Named> {
+        let expr = self.expr(&arg.expr)?;
+        let name = match &arg.name {
+            Some(word) => word.text.clone(),
+            None => self.natural_name(&expr),
+        };
+        Ok(Named { name, expr })
+    }
+
+    pub fn natural_name(&self, expr: &Expr) -> String {
+        match expr.columns()[..] {
+            [only] => self.schema().columns[only].name.clone(),
+            _ => "it".to_string(),
+        }
+    }
+
+    /// The keys of a `by`: an unnamed one is called `key` where its natural name clashes.
+    pub fn keys(&mut self, by: &[Arg]) -> Fallible<Vec<Named>> {
+        let mut keys: Vec<Named> = Vec::new();
+        for arg in by {
+            if let Some(direction) = arg.direction {
+                let message = format!("`{}` orders nothing here", direction_word(direction));
+                return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, message).hint("| sort by … desc"));
+            }
+            let mut key = self.named(arg)?;
+            if arg.name.is_none() && keys.iter().any(|other| other.name == key.name) {
+                key.name = "key".to_string();
+            }
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    /// Warns where a stage that depends on order meets a table without one.
+    pub fn needs_order(&mut self, what: &str, span: Span) {
+        if self.schema().order == Order::Lost {
+            let message = format!("`{what}` depends on the order of the rows, and here they have none");
+            self.warnings.push(*Diagnostic::at(Kind::Warning, span, message).hint("put `sort` before it"));
+            self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Chance;
+        }
+    }
+
+    /// Adds the aggregates `aggs` for each of `keys`; names must be settled.
+    pub fn aggregate(&mut self, keys: Vec<Named>, aggs: Vec<Agg>, span: Span) -> Fallible<()> {
+        for agg in &aggs {
+            let glued = matches!(agg.func, AggFunc::Reduce(_)) && !agg.ty.is_number();
+            if agg.func.needs_order() || glued {
+                self.needs_order(agg.func.name(), span);
+            }
+        }
+        self.push(Op::Aggregate { keys, aggs }, span)
+    }
+}
+
+fn direction_word(direction: lang::Direction) -> &'static str {
+    match direction {
+        lang::Direction::Ascending => "asc",
+        lang::Direction::Descending => "desc",
+    }
+}
+
+/// The steps of a plan and of the plans inside it.
+fn steps(plan: &Plan) -> usize {
+    let inside = |op: &Op| match op {
+        Op::Join { right, .. } => steps(right),
+        Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(steps).sum(),
+        _ => 0,
+    };
+    plan.steps.iter().map(|step| 1 + inside(&step.op)).sum()
+}
+
+/// The value and type of an expression that has no row.
+pub fn constant(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Value, Type)> {
+    let (mut functions, mut warnings): (Vec<Function>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    let typed = Typer::new(scope, None, &mut functions, &mut warnings).expr(expr)?;
+    let value = scope.evaluate(&functions, &typed, None, None)?;
+    Ok((value, typed.ty))
+}
+
+/// The int that an expression without a row gives.
+pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
+    match constant(scope, expr)? {
+        (Value::Int(i), _) => Ok(i),
+        (value, ty) => {
+            let found = if value.is_null() { "null".to_string() } else { format!("{}: {ty}", article(&ty)) };
+            Err(Diagnostic::at(Kind::Type, expr.span, format!("{what} is an int, but this is {found}")))
+        }
+    }
+}
+
+/// A number of rows: an int that is not negative.
+pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> {
+    let number = int(scope, expr, what)?;
+    u64::try_from(number).map_err(|_| {
+        Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}"))
+    })
+}
+
+/// The table that flows out of `op` when `input` flows in.
+fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
+    let keep = |columns: Vec<Column>| Schema::new(columns, input.order);
+    // What had a meaningful order loses it; what depended on chance still does.
+    let lost = if input.order == Order::Chance { Order::Chance } else { Order::Lost };
+    let typed = |named: &Named| Column { name: named.name.clone(), ty: named.expr.ty.clone() };
+    Ok(match op {
+        Op::Source(_) => input.clone(),
+        Op::Project(named) => {
+            let columns: Vec<Column> = named.iter().map(typed).collect();
+            distinct_names(&columns, span)?;
+            keep(columns)
+        }
+        Op::Explode(list) => {
+            let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
+            keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
+        }
+        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => input.clone(),
+        Op::Sort { .. } => {
+            let order = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            Schema::new(input.columns.clone(), order)
+        }
+        Op::Number => {
+            let mut columns = input.columns.clone();
+            columns.push(Column { name: "row".to_string(), ty: Type::Int });
+            distinct_names(&columns, span)?;
+            keep(columns)
+        }
+        Op::Distinct(_) => Schema::new(input.columns.clone(), lost),
+        Op::Aggregate { keys, aggs } => {
+            let aggs = aggs.iter().map(|agg| Column { name: agg.name.clone(), ty: agg.ty.clone() });
+            let columns: Vec<Column> = keys.iter().map(typed).chain(aggs).collect();
+            distinct_names(&columns, span)?;
+            let one = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            Schema::new(columns, if keys.is_empty() { one } else { lost })
+        }
+        Op::Fold { step, each, .. } => {
+            let columns = vec![Column { name: "acc".to_string(), ty: step.ty.clone() }];
+            let one = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            Schema::new(columns, if *each { input.order } else { one })
+        }
+        Op::Join { right, right_columns, .. } => {
+            let mut columns = input.columns.clone();
+            for index in right_columns {
+                let column = &right.schema().columns[*index];
+                let clashes = input.index(&column.name).is_some();
+                let name = if clashes { format!("{}_right", column.name) } else { column.name.clone() };
+                columns.push(Column { name, ty: column.ty.clone() });
+            }
+            distinct_names(&columns, span)?;
+            let chance = right.schema().order == Order::Chance;
+            Schema::new(columns, if chance { Order::Chance } else { lost })
+        }
+        Op::Concat(plans) => {
+            let orders = plans.iter().map(|plan| plan.schema().order);
+            Schema::new(input.columns.clone(), orders.fold(input.order, weaker))
+        }
+        Op::Zip(plans) => {
+            let mut columns = input.columns.clone();
+            for plan in plans {
+                for column in &plan.schema().columns {
+                    let clashes = columns.iter().any(|other| other.name == column.name);
+                    let name = if clashes { format!("{}_right", column.name) } else { column.name.clone() };
+                    columns.push(Column { name, ty: column.ty.clone() });
+                }
+            }
+            distinct_names(&columns, span)?;
+            let orders = plans.iter().map(|plan| plan.schema().order);
+            Schema::new(columns, orders.fold(input.order, weaker))
+        }
+        Op::Pairs => {
+            let ty = &input.columns[0].ty;
+            let column = |name: &str| Column { name: name.to_string(), ty: ty.clone() };
+            keep(vec![column("a"), column("b")])
+        }
+    })
+}
+
+/// The order of what two tables make together.
+fn weaker(a: Order, b: Order) -> Order {
+    match (a, b) {
+        (Order::Chance, _) | (_, Order::Chance) => Order::Chance,
+        (Order::Lost, _) | (_, Order::Lost) => Order::Lost,
+        (Order::Kept, Order::Kept) => Order::Kept,
+    }
+}
+
+fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {
+    let mut seen = HashMap::new();
+    for column in columns {
+        if seen.insert(&column.name, ()).is_some() {
+            let message = format!("two columns are called `{}`", column.name);
+            return Err(Diagnostic::at(Kind::Name, span, message).hint("give one a name: name = …"));
+        }
+    }
+    Ok(())
+}

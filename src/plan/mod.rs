@@ -1,0 +1,15 @@
+//! What is meant: a typed pipeline as plain data. Every typing rule is here; no engine, no stage is known.
+
+mod builder;
+mod describe;
+mod expr;
+mod ops;
+mod prune;
+mod typing;
+
+pub use builder::{Builder, constant, int, whole};
+pub use describe::{expr_text, op_text};
+pub use expr::{Expr, Function, Link, Node};
+pub use ops::{Agg, AggFunc, CsvOptions, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step};
+pub use prune::prune;
+pub use typing::{Binding, Definition, Scope, Typer, article};

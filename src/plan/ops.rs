@@ -1,0 +1,313 @@
+//! The closed set of operations that engines know.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::data::{Column, Schema, Table, Type, Value};
+use crate::diagnostic::Span;
+
+use super::{Expr, Function};
+
+/// A source and the steps after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The first step is the only one whose op is a source.
+    pub steps: Vec<Step>,
+    /// The person's functions that expressions of this plan call, by number.
+    pub functions: Vec<Function>,
+}
+
+impl Plan {
+    /// The columns of the result.
+    pub fn schema(&self) -> &Schema {
+        &self.steps.last().expect("a plan has a source").schema
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub op: Op,
+    /// The table that flows out.
+    pub schema: Schema,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    Source(Source),
+    /// These columns, in this order.
+    Project(Vec<Named>),
+    Filter(Expr),
+    /// One row for each element of the list; a null list has none. The only column is the element.
+    Explode(Named),
+    /// Skips `offset` rows, then passes at most `length`.
+    Slice { offset: u64, length: Option<u64> },
+    /// A total order: the keys end with all columns that are not keys by themselves. With a limit, only the first rows.
+    Sort { keys: Vec<SortKey>, limit: Option<u64> },
+    Reverse,
+    /// Adds an int column at the end: the number of the row, from 0.
+    Number,
+    /// The first row of each key; without keys, of each row.
+    Distinct(Option<Vec<Expr>>),
+    /// One row for each key, or one row in all without keys: keys, then aggregates.
+    Aggregate { keys: Vec<Named>, aggs: Vec<Agg> },
+    /// `acc` from `start` through every row; with `each`, every step is a row. The only column is `acc`.
+    Fold { start: Value, step: Expr, each: bool },
+    /// Left columns, then those columns of the right plan that `right_columns` names. `Semi` and `Anti` have none.
+    Join { kind: JoinKind, right: Box<Plan>, on: Vec<(Expr, Expr)>, right_columns: Vec<usize> },
+    /// The rows of the input, then those of each plan; all have the same columns.
+    Concat(Vec<Plan>),
+    /// The columns of the input, then those of each plan, row by row; all have the same number of rows.
+    Zip(Vec<Plan>),
+    /// For all rows i < j the two values of the only column, in order of i and then j.
+    Pairs,
+    /// The rows whose numbers have the `count` least hashes, in their order.
+    Sample { count: u64, seed: i64 },
+    /// Shows the first rows that pass.
+    Peek { count: u64, label: String },
+    /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
+    Persist(u64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Ints from `start` to, but without, `end`; without an end they never end.
+    Range { start: i64, end: Option<i64> },
+    /// Rows of one column.
+    Values(Arc<[Value]>),
+    Read(Read),
+    Letters { count: u64, seed: i64 },
+    Random { count: u64, seed: i64 },
+    /// A table that was computed before.
+    Kept(Kept),
+}
+
+/// A computed table. Two are equal when they are the same one.
+pub type Kept = Shared<Table>;
+
+/// A shared value that is compared by identity.
+#[derive(Debug)]
+pub struct Shared<T>(pub Arc<T>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared(self.0.clone())
+    }
+}
+
+impl<T> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A file and how to read it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    pub path: PathBuf,
+    /// As the person wrote it.
+    pub shown: String,
+    pub format: Format,
+    /// All columns of the file.
+    pub fields: Vec<Column>,
+    /// Those that are wanted, by their place in `fields`.
+    pub wanted: Vec<usize>,
+    /// Length and time of last change when the plan was made.
+    pub seen: (u64, Option<SystemTime>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Format {
+    /// One column, `line`. `lossy` replaces bytes that are not UTF-8.
+    Text { lossy: bool },
+    Csv(CsvOptions),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsvOptions {
+    pub separator: u8,
+    pub header: bool,
+    /// Lines that begin with it are passed over.
+    pub comment: Option<u8>,
+    /// Missing fields are null, fields beyond the columns are left out.
+    pub ragged: bool,
+    pub lossy: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub name: String,
+    pub expr: Expr,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    pub expr: Expr,
+    pub descending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Semi,
+    Anti,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agg {
+    pub name: String,
+    pub func: AggFunc,
+    /// What is aggregated; `Rows` has none.
+    pub arg: Option<Expr>,
+    pub ty: Type,
+}
+
+/// Aggregates skip nulls, but for `Rows`, `First`, `Last` and `Gather`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AggFunc {
+    /// Rows.
+    Rows,
+    /// Values that are not null.
+    Count,
+    /// Ints are summed in 128 bits; only a sum that is no int is an error. Of nothing: 0.
+    Sum,
+    Mean,
+    Min,
+    Max,
+    Median,
+    /// With linear interpolation.
+    Quantile(f64),
+    /// Of a sample: divided by n − 1.
+    Std,
+    First,
+    Last,
+    Distinct,
+    /// All values as a list, in input order.
+    Gather,
+    /// All values by an associative expression over `acc` and the argument's value, which is `Column(0)` in it.
+    Reduce(Box<Expr>),
+    /// Texts with this between.
+    Glue(String),
+}
+
+impl AggFunc {
+    /// As the language names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AggFunc::Rows | AggFunc::Count => "count",
+            AggFunc::Sum => "sum",
+            AggFunc::Mean => "mean",
+            AggFunc::Min => "min",
+            AggFunc::Max => "max",
+            AggFunc::Median => "median",
+            AggFunc::Quantile(_) => "quantile",
+            AggFunc::Std => "std",
+            AggFunc::First => "first",
+            AggFunc::Last => "last",
+            AggFunc::Distinct => "n_distinct",
+            AggFunc::Gather => "group",
+            AggFunc::Reduce(_) => "reduce",
+            AggFunc::Glue(_) => "join",
+        }
+    }
+
+    /// Whether the result depends on the order of the rows.
+    pub fn needs_order(&self) -> bool {
+        match self {
+            AggFunc::First | AggFunc::Last | AggFunc::Gather | AggFunc::Glue(_) => true,
+            AggFunc::Rows
+            | AggFunc::Count
+            | AggFunc::Sum
+            | AggFunc::Mean
+            | AggFunc::Min
+            | AggFunc::Max
+            | AggFunc::Median
+            | AggFunc::Quantile(_)
+            | AggFunc::Std
+            | AggFunc::Reduce(_)
+            | AggFunc::Distinct => false,
+        }
+    }
+}
+
+impl Op {
+    /// The expressions of this op over the table that flows in; those over a join's right side are not among them.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Op::Source(_)
+            | Op::Slice { .. }
+            | Op::Reverse
+            | Op::Number
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_)
+            | Op::Distinct(None) => Vec::new(),
+            Op::Project(named) => named.iter().map(|named| &named.expr).collect(),
+            Op::Filter(expr) => vec![expr],
+            Op::Explode(list) => vec![&list.expr],
+            Op::Sort { keys, .. } => keys.iter().map(|key| &key.expr).collect(),
+            Op::Distinct(Some(by)) => by.iter().collect(),
+            Op::Aggregate { keys, aggs } => {
+                keys.iter().map(|key| &key.expr).chain(aggs.iter().filter_map(|agg| agg.arg.as_ref())).collect()
+            }
+            Op::Fold { step, .. } => vec![step],
+            Op::Join { on, .. } => on.iter().map(|(left, _)| left).collect(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Op::Source(_)
+            | Op::Slice { .. }
+            | Op::Reverse
+            | Op::Number
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_)
+            | Op::Distinct(None) => Vec::new(),
+            Op::Project(named) => named.iter_mut().map(|named| &mut named.expr).collect(),
+            Op::Filter(expr) => vec![expr],
+            Op::Explode(list) => vec![&mut list.expr],
+            Op::Sort { keys, .. } => keys.iter_mut().map(|key| &mut key.expr).collect(),
+            Op::Distinct(Some(by)) => by.iter_mut().collect(),
+            Op::Aggregate { keys, aggs } => {
+                let keys = keys.iter_mut().map(|key| &mut key.expr);
+                keys.chain(aggs.iter_mut().filter_map(|agg| agg.arg.as_mut())).collect()
+            }
+            Op::Fold { step, .. } => vec![step],
+            Op::Join { on, .. } => on.iter_mut().map(|(left, _)| left).collect(),
+        }
+    }
+
+    /// The plans inside this op.
+    pub fn plans_mut(&mut self) -> Vec<&mut Plan> {
+        match self {
+            Op::Join { right, .. } => vec![right],
+            Op::Concat(plans) | Op::Zip(plans) => plans.iter_mut().collect(),
+            Op::Source(_)
+            | Op::Project(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { .. }
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Aggregate { .. }
+            | Op::Fold { .. }
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Takes columns out of a plan that nothing uses, so that no engine computes or reads them.
+
+use crate::data::{Type, Value};
+
+use super::{Expr, Named, Node, Op, Plan, Source};
+
+/// Removes the columns that the result does not need.
+pub fn prune(plan: &mut Plan) {
+    let all = vec![true; plan.schema().columns.len()];
+    keep(plan, &all);
+}
+
+/// Keeps of the result only the columns that are `wanted`; at least one is left.
+fn keep(plan: &mut Plan, wanted: &[bool]) {
+    // From the end: which columns of each step's output are needed.
+    let mut needs: Vec<Vec<bool>> = vec![Vec::new(); plan.steps.len()];
+    let mut after = wanted.to_vec();
+    for (i, step) in plan.steps.iter_mut().enumerate().rev() {
+        if let (false, Op::Project(named)) = (after.contains(&true), &mut step.op) {
+            // Only the number of rows matters.
+            named[0].expr = Expr::constant(Value::Bool(true), Type::Bool);
+            step.schema.columns[0].ty = Type::Bool;
+        }
+        at_least_one(&mut after);
+        needs[i] = after.clone();
+        if i == 0 {
+            break;
+        }
+        after = needed_before(&mut step.op, &after);
+    }
+    // From the start: take them out and tell the expressions where their columns went. The columns of a table that flows
+    // through stay in it even if only this step needs them.
+    let mut flow: Vec<bool> = needs[0].clone();
+    for (i, step) in plan.steps.iter_mut().enumerate() {
+        let places = places(&flow);
+        for expr in step.op.exprs_mut() {
+            move_columns(expr, &places);
+        }
+        let kept = match &mut step.op {
+            Op::Source(Source::Read(read)) => {
+                let mut index = 0;
+                read.wanted.retain(|_| {
+                    index += 1;
+                    needs[i][index - 1]
+                });
+                needs[i].clone()
+            }
+            Op::Source(_) => vec![true; needs[i].len()],
+            Op::Project(named) => {
+                retain(named, &needs[i]);
+                needs[i].clone()
+            }
+            Op::Aggregate { keys, aggs } => {
+                let mut kept = needs[i].clone();
+                kept[..keys.len()].fill(true);
+                retain(aggs, &kept[keys.len()..]);
+                kept
+            }
+            Op::Join { right_columns, .. } => {
+                let left = step.schema.columns.len() - right_columns.len();
+                let mut kept = flow.clone();
+                kept.extend_from_slice(&needs[i][left..]);
+                retain(right_columns, &needs[i][left..]);
+                kept
+            }
+            Op::Concat(plans) => {
+                for plan in plans {
+                    keep(plan, &flow);
+                }
+                flow.clone()
+            }
+            Op::Zip(plans) => {
+                let mut kept = flow.clone();
+                for plan in plans {
+                    let width = plan.schema().columns.len();
+                    let mut part = needs[i][kept.len()..kept.len() + width].to_vec();
+                    at_least_one(&mut part);
+                    keep(plan, &part);
+                    kept.extend(part);
+                }
+                kept
+            }
+            Op::Number => {
+                let mut kept = flow.clone();
+                kept.push(true);
+                kept
+            }
+            Op::Explode(_) | Op::Fold { .. } => vec![true],
+            Op::Pairs => vec![true, true],
+            Op::Filter(_)
+            | Op::Slice { .. }
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Distinct(_)
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_) => flow.clone(),
+        };
+        retain(&mut step.schema.columns, &kept);
+        flow = kept;
+    }
+    // What flowed through to the end and is not wanted goes now.
+    let exact: Vec<bool> = needs[plan.steps.len() - 1].clone();
+    if flow != exact {
+        let last = plan.steps.last().expect("a plan has a source").clone();
+        let mut schema = last.schema.clone();
+        let inner: Vec<bool> = flow.iter().zip(&exact).filter(|(kept, _)| **kept).map(|(_, wanted)| *wanted).collect();
+        let columns = schema.columns.iter().enumerate();
+        let mut named: Vec<Named> = columns
+            .map(|(i, column)| Named {
+                name: column.name.clone(),
+                expr: Expr::new(Node::Column(i), column.ty.clone(), last.span),
+            })
+            .collect();
+        retain(&mut named, &inner);
+        retain(&mut schema.columns, &inner);
+        plan.steps.push(super::Step { op: Op::Project(named), schema, span: last.span });
+    }
+}
+
+/// A table has at least one column: the first one stays where none is needed.
+fn at_least_one(needed: &mut [bool]) {
+    if !needed.contains(&true)
+        && let Some(first) = needed.first_mut()
+    {
+        *first = true;
+    }
+}
+
+/// Which columns of its input an op needs when `after` are needed of its output.
+fn needed_before(op: &mut Op, after: &[bool]) -> Vec<bool> {
+    let width = |exprs: &[&Expr], base: Vec<bool>| {
+        let mut needed = base;
+        for column in exprs.iter().flat_map(|expr| expr.columns()) {
+            if column >= needed.len() {
+                needed.resize(column + 1, false);
+            }
+            needed[column] = true;
+        }
+        needed
+    };
+    match op {
+        Op::Source(_) => after.to_vec(),
+        Op::Project(named) => {
+            let exprs: Vec<&Expr> = named.iter().zip(after).filter(|(_, needed)| **needed).map(|(named, _)| &named.expr).collect();
+            width(&exprs, Vec::new())
+        }
+        Op::Aggregate { keys, aggs } => {
+            let exprs = keys.iter().map(|key| &key.expr);
+            let aggs = aggs.iter().zip(&after[keys.len()..]).filter(|(_, needed)| **needed);
+            let exprs: Vec<&Expr> = exprs.chain(aggs.filter_map(|(agg, _)| agg.arg.as_ref())).collect();
+            width(&exprs, Vec::new())
+        }
+        Op::Explode(list) => width(&[&list.expr], Vec::new()),
+        Op::Fold { step, .. } => width(&[step], Vec::new()),
+        Op::Filter(expr) => width(&[expr], after.to_vec()),
+        Op::Sort { keys, .. } => width(&keys.iter().map(|key| &key.expr).collect::<Vec<_>>(), after.to_vec()),
+        Op::Slice { .. } | Op::Reverse | Op::Sample { .. } => after.to_vec(),
+        // `persist` keeps a table that later plans use in their own ways; `peek` shows what a person would see.
+        Op::Peek { .. } | Op::Persist(_) => vec![true; after.len()],
+        Op::Number => after[..after.len() - 1].to_vec(),
+        Op::Distinct(None) => vec![true; after.len()],
+        Op::Distinct(Some(by)) => width(&by.iter().collect::<Vec<_>>(), after.to_vec()),
+        Op::Join { right, on, right_columns, .. } => {
+            let left = after.len() - right_columns.len();
+            let mut needed = vec![false; right.schema().columns.len()];
+            for (index, wanted) in right_columns.iter().zip(&after[left..]) {
+                needed[*index] |= *wanted;
+            }
+            let lefts: Vec<&Expr> = on.iter().map(|(left, _)| left).collect();
+            let before = width(&lefts, after[..left].to_vec());
+            for column in on.iter().flat_map(|(_, right)| right.columns()) {
+                needed[column] = true;
+            }
+            at_least_one(&mut needed);
+            keep(right, &needed);
+            let places = places(&needed);
+            for (_, right) in on.iter_mut() {
+                move_columns(right, &places);
+            }
+            for index in right_columns.iter_mut() {
+                *index = places[*index].unwrap_or(0);
+            }
+            before
+        }
+        Op::Concat(_) => after.to_vec(),
+        Op::Zip(plans) => {
+            let width: usize = plans.iter().map(|plan| plan.schema().columns.len()).sum();
+            after[..after.len() - width].to_vec()
+        }
+        Op::Pairs => vec![true],
+    }
+}
+
+/// The new place of each column that is kept.
+fn places(kept: &[bool]) -> Vec<Option<usize>> {
+    let mut next = 0;
+    let mut place = |kept: &bool| {
+        next += usize::from(*kept);
+        kept.then(|| next - 1)
+    };
+    kept.iter().map(&mut place).collect()
+}
+
+fn move_columns(expr: &mut Expr, places: &[Option<usize>]) {
+    let moved: Result<(), ()> = expr.rewrite(&mut |expr| {
+        if let Node::Column(index) = &mut expr.node {
+            match places.get(*index).copied().flatten() {
+                Some(place) => *index = place,
+                // The expression belongs to a column that is taken out in this same step.
+                None => expr.node = Node::Const(Value::Null),
+            }
+        }
+        Ok(())
+    });
+    moved.expect("moving columns cannot fail");
+}
+
+fn retain<T>(items: &mut Vec<T>, kept: &[bool]) {
+    let mut index = 0;
+    items.retain(|_| {
+        index += 1;
+        kept[index - 1]
+    });
+}

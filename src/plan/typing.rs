@@ -1,0 +1,657 @@
+//! Expressions as written to expressions as meant.
+
+use std::sync::Arc;
+
+use crate::data::{Schema, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
+use crate::functions::{self, Func, Misfit};
+use crate::lang::{self, Comparison, Operator, Word};
+
+use super::{Expr, Function, Link, Node, Plan};
+
+/// What a session name stands for.
+#[derive(Debug, Clone)]
+pub enum Binding {
+    Value(Value, Type),
+    Table(Arc<Plan>),
+    /// A result: its table, if it has one, and its fields.
+    Result { table: Option<Arc<Plan>>, fields: Vec<(String, Value)> },
+}
+
+/// A person's function as written, and the functions that it sees.
+#[derive(Debug)]
+pub struct Definition {
+    pub function: lang::Function,
+    /// The newest function before it.
+    pub before: Option<Arc<Definition>>,
+}
+
+impl Definition {
+    /// This function or an earlier one.
+    pub fn find(self: &Arc<Self>, name: &str) -> Option<Arc<Definition>> {
+        let mut here = Some(self);
+        while let Some(definition) = here {
+            if definition.function.name.text == name {
+                return Some(definition.clone());
+            }
+            here = definition.before.as_ref();
+        }
+        None
+    }
+}
+
+/// What the session knows and the typer asks.
+pub trait Scope {
+    fn name(&self, name: &str) -> Option<Binding>;
+    fn names(&self) -> Vec<String>;
+    /// The newest of the person's functions.
+    fn functions(&self) -> Option<Arc<Definition>>;
+    /// The value of an expression without columns; `acc` and the only column have these values where they occur.
+    fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>) -> Fallible<Value>;
+}
+
+/// The functions of a person call each other at most this deep while they are typed.
+const DEEPEST_TYPING: usize = 200;
+
+/// Types one expression after another over one table.
+pub struct Typer<'a> {
+    pub scope: &'a dyn Scope,
+    /// The columns that can be named; none where an argument has no row.
+    pub columns: Option<&'a Schema>,
+    /// The type of `acc`, where it exists.
+    pub acc: Option<Type>,
+    /// The instances of the person's functions so far.
+    pub functions: &'a mut Vec<Function>,
+    pub warnings: &'a mut Vec<Diagnostic>,
+    body: Option<Body<'a>>,
+    depth: usize,
+}
+
+/// The function whose body is being typed.
+struct Body<'a> {
+    definition: &'a Arc<Definition>,
+    index: usize,
+    parameters: Vec<(String, Type)>,
+    /// The type of a self-call so far.
+    result: Type,
+    /// Set where a self-call passes a float for an int.
+    widened: Option<Vec<Type>>,
+}
+
+impl<'a> Typer<'a> {
+    pub fn new(
+        scope: &'a dyn Scope,
+        columns: Option<&'a Schema>,
+        functions: &'a mut Vec<Function>,
+        warnings: &'a mut Vec<Diagnostic>,
+    ) -> Typer<'a> {
+        Typer { scope, columns, acc: None, functions, warnings, body: None, depth: 0 }
+    }
+
+    pub fn expr(&mut self, expr: &lang::Expr) -> Fallible<Expr> {
+        stacker::maybe_grow(128 << 10, 4 << 20, || self.typed(expr))
+    }
+
+    fn typed(&mut self, expr: &lang::Expr) -> Fallible<Expr> {
+        let span = expr.span;
+        let constant = |value: Value, ty: Type| Ok(Expr::new(Node::Const(value), ty, span));
+        match &expr.node {
+            lang::Node::Null => constant(Value::Null, Type::Open),
+            lang::Node::Bool(b) => constant(Value::Bool(*b), Type::Bool),
+            lang::Node::Int(i) => constant(Value::Int(*i), Type::Int),
+            lang::Node::Float(x) => constant(Value::Float(*x), Type::Float),
+            lang::Node::Text(text) => constant(Value::text(text), Type::Text),
+            lang::Node::Name(name) => self.name(name, span),
+            lang::Node::List(items) => self.list(items, span),
+            lang::Node::Call(word, args) => self.call(word, args, span),
+            lang::Node::Index(list, index) => self.index(list, index, span),
+            lang::Node::Field(base, field) => self.field(base, field, span),
+            lang::Node::Negate(inner) => self.negate(inner, span),
+            lang::Node::Not(inner) => {
+                let inner = self.condition(inner, "`not`")?;
+                Ok(Expr::new(Node::Not(Box::new(inner)), Type::Bool, span))
+            }
+            lang::Node::Chain(first, links) => self.chain(first, links, span),
+            lang::Node::Compare(left, sign, place, right) => self.compare(left, *sign, *place, right, span),
+            lang::Node::In { item, list, negated } => self.contained(item, list, *negated, span),
+            lang::Node::And(items) => self.logical(items, "`and`", Node::And, span),
+            lang::Node::Or(items) => self.logical(items, "`or`", Node::Or, span),
+            lang::Node::If(arms, otherwise) => self.choice(arms, otherwise, span),
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Fallible<Expr> {
+        if let Some(body) = &self.body {
+            let parameter = body.parameters.iter().position(|(parameter, _)| parameter == name);
+            if let Some(index) = parameter {
+                return Ok(Expr::new(Node::Parameter(index), body.parameters[index].1.clone(), span));
+            }
+            let names: Vec<&str> = body.parameters.iter().map(|(name, _)| name.as_str()).collect();
+            let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
+            return Err(match nearest(name, names.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None if names.is_empty() => error.hint("a function sees only its parameters, and this one has none"),
+                None => error.hint(format!("a function sees only its parameters: {}", listed(&names))),
+            });
+        }
+        if name == "acc"
+            && let Some(ty) = &self.acc
+        {
+            return Ok(Expr::new(Node::Acc, ty.clone(), span));
+        }
+        if let Some(schema) = self.columns {
+            let only = if name == "it" && schema.columns.len() == 1 { Some(0) } else { None };
+            if let Some(index) = schema.index(name).or(only) {
+                if self.scope.name(name).is_some() && !name.starts_with('_') {
+                    self.warn(span, format!("here `{name}` is the column; the `{name}` of the session is hidden"));
+                }
+                return Ok(Expr::new(Node::Column(index), schema.columns[index].ty.clone(), span));
+            }
+        }
+        match self.scope.name(name) {
+            Some(Binding::Value(value, ty)) => Ok(Expr::new(Node::Const(value), ty, span)),
+            Some(Binding::Table(plan)) => self.only(name, plan, span),
+            Some(Binding::Result { table: Some(plan), .. }) => self.only(name, plan, span),
+            Some(Binding::Result { table: None, fields }) => {
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                Err(Diagnostic::at(Kind::Type, span, format!("`{name}` is a result, not a value"))
+                    .hint(format!("it has the fields {}", listed(&names))))
+            }
+            None => Err(self.unknown_name(name, span)),
+        }
+    }
+
+    fn warn(&mut self, span: Span, message: String) {
+        self.warnings.push(*Diagnostic::at(Kind::Warning, span, message));
+    }
+
+    /// A table of one column that stands for its only value.
+    fn only(&mut self, name: &str, plan: Arc<Plan>, span: Span) -> Fallible<Expr> {
+        let schema = plan.schema();
+        match &schema.columns[..] {
+            [column] => {
+                let ty = column.ty.closed();
+                Ok(Expr::new(Node::Only(plan), ty, span))
+            }
+            columns => {
+                let message = format!("`{name}` is a table of {} columns: {schema}", columns.len());
+                Err(Diagnostic::at(Kind::Type, span, message)
+                    .hint("in an expression a table must have one column and one row; `join` or `zip` brings tables together"))
+            }
+        }
+    }
+
+    fn unknown_name(&self, name: &str, span: Span) -> Box<Diagnostic> {
+        let session = self.scope.names();
+        let Some(schema) = self.columns else {
+            let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
+            let error = error.near(name, session.iter().map(String::as_str));
+            return match (error.hint.is_some(), name) {
+                (true, _) => error,
+                (false, "it" | "acc") => error.hint("there is no row here"),
+                (false, _) => error.hint("columns have no value here; `let name = …` makes a name"),
+            };
+        };
+        if name == "it" {
+            let message = format!("`it` needs a table of one column, but here flows: {schema}");
+            return Diagnostic::at(Kind::Name, span, message).hint("say which column");
+        }
+        let names: Vec<&str> = schema.names().collect();
+        let message = format!("unknown name `{name}`; the columns are {}", listed(&names));
+        let error = Diagnostic::at(Kind::Name, span, message);
+        let error = error.near(name, names.into_iter().chain(session.iter().map(String::as_str)));
+        match (error.hint.is_some(), functions::find(name)) {
+            (false, Some(function)) => error.hint(format!("`{name}` is a function: {}", function.usage)),
+            (false, None) if name == "acc" => error.hint("`acc` is known in `fold`, `scan` and `reduce`"),
+            _ => error,
+        }
+    }
+
+    fn list(&mut self, items: &[lang::Expr], span: Span) -> Fallible<Expr> {
+        let items: Vec<Expr> = items.iter().map(|item| self.expr(item)).collect::<Fallible<_>>()?;
+        let of = self.met(&items, "the elements of a list have one type")?;
+        if of == Type::Never {
+            return Ok(never(span));
+        }
+        let items: Vec<Expr> = items.into_iter().map(|item| item.widened(&of)).collect();
+        let constants = items.iter().map(|item| if let Node::Const(value) = &item.node { Some(value.clone()) } else { None });
+        let node = match constants.collect::<Option<Vec<Value>>>() {
+            Some(values) => Node::Const(Value::List(values.into())),
+            None => Node::List(items),
+        };
+        Ok(Expr::new(node, Type::list(of), span))
+    }
+
+    /// The type in which all of these meet.
+    fn met(&self, items: &[Expr], rule: &str) -> Fallible<Type> {
+        let mut met = Type::Open;
+        for item in items {
+            met = match met.meet(&item.ty) {
+                Some(met) => met,
+                None => {
+                    let message = format!("{rule}, but here are {met} and {}", item.ty);
+                    let error = Diagnostic::at(Kind::Type, item.span, message);
+                    return Err(if met == Type::Text { error.hint("text(x) makes a text") } else { error });
+                }
+            };
+        }
+        if met == Type::Open && items.iter().any(|item| item.ty == Type::Never) { Ok(Type::Never) } else { Ok(met) }
+    }
+
+    fn condition(&mut self, expr: &lang::Expr, what: &str) -> Fallible<Expr> {
+        let typed = self.expr(expr)?;
+        match typed.ty {
+            Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
+            Type::Never => Ok(typed),
+            _ => {
+                let message = format!("{what} needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                let error = Diagnostic::at(Kind::Type, typed.span, message);
+                Err(if typed.ty.is_number() { error.hint("compare it: x > 0") } else { error.hint("compare it: x == …") })
+            }
+        }
+    }
+
+    fn logical(&mut self, items: &[lang::Expr], what: &str, node: fn(Vec<Expr>) -> Node, span: Span) -> Fallible<Expr> {
+        let items: Vec<Expr> = items.iter().map(|item| self.condition(item, what)).collect::<Fallible<_>>()?;
+        // The right side may be a call that has no type yet: it is not always asked.
+        if items[0].ty == Type::Never {
+            return Ok(never(span));
+        }
+        Ok(Expr::new(node(items), Type::Bool, span))
+    }
+
+    fn choice(&mut self, arms: &[(lang::Expr, lang::Expr)], otherwise: &lang::Expr, span: Span) -> Fallible<Expr> {
+        let mut tests = Vec::new();
+        let mut results = Vec::new();
+        for (test, then) in arms {
+            tests.push(self.condition(test, "`if`")?);
+            results.push(self.expr(then)?);
+        }
+        results.push(self.expr(otherwise)?);
+        let ty = self.met(&results, "all branches of an `if` have one type")?;
+        if tests.iter().any(|test| test.ty == Type::Never) || ty == Type::Never {
+            return Ok(Expr { ty, ..never(span) });
+        }
+        let mut results: Vec<Expr> = results.into_iter().map(|result| result.widened(&ty)).collect();
+        let otherwise = results.pop().expect("the `else` was pushed");
+        let node = Node::If(tests.into_iter().zip(results).collect(), Box::new(otherwise));
+        Ok(Expr::new(node, ty, span))
+    }
+
+    fn negate(&mut self, inner: &lang::Expr, span: Span) -> Fallible<Expr> {
+        let inner = self.expr(inner)?;
+        match inner.ty {
+            Type::Int | Type::Float => {
+                let ty = inner.ty.clone();
+                Ok(Expr::new(Node::Negate(Box::new(inner)), ty, span))
+            }
+            Type::Open => Ok(inner.widened(&Type::Int)),
+            Type::Never => Ok(never(span)),
+            Type::Bool | Type::Text | Type::List(_) => {
+                let message = format!("`-` needs a number, but this is {}: {}", article(&inner.ty), inner.ty);
+                let error = Diagnostic::at(Kind::Type, inner.span, message);
+                Err(if inner.ty == Type::Bool { error.hint("write `not x`") } else { error })
+            }
+        }
+    }
+
+    fn chain(&mut self, first: &lang::Expr, links: &[(Operator, Span, lang::Expr)], span: Span) -> Fallible<Expr> {
+        let mut left = self.expr(first)?;
+        for (operator, place, right) in links {
+            let right = self.expr(right)?;
+            left = self.link(left, *operator, *place, right)?;
+        }
+        left.span = span;
+        Ok(left)
+    }
+
+    /// `left operator right`; a chain of one type grows, it does not nest.
+    fn link(&mut self, left: Expr, operator: Operator, place: Span, right: Expr) -> Fallible<Expr> {
+        let span = left.span.to(right.span);
+        if left.ty == Type::Never || right.ty == Type::Never {
+            return Ok(never(span));
+        }
+        let met = left.ty.meet(&right.ty);
+        let ty = match (operator, met) {
+            (Operator::Divide, Some(Type::Int | Type::Float | Type::Open)) => Type::Float,
+            (_, Some(ty @ (Type::Int | Type::Float))) => ty,
+            (Operator::Add, Some(ty @ (Type::Text | Type::List(_)))) => ty,
+            (_, Some(Type::Open)) => Type::Int,
+            _ => return Err(mismatch(&left, operator, place, &right)),
+        };
+        let right = right.widened(&ty);
+        let grows = left.ty == ty && matches!(left.node, Node::Chain(..));
+        let link = Link { operator, operand: right, span };
+        if grows {
+            let Node::Chain(first, mut links) = left.node else { unreachable!("it was just matched") };
+            links.push(link);
+            return Ok(Expr::new(Node::Chain(first, links), ty, span));
+        }
+        Ok(Expr::new(Node::Chain(Box::new(left.widened(&ty)), vec![link]), ty, span))
+    }
+
+    fn compare(
+        &mut self,
+        left: &lang::Expr,
+        sign: Comparison,
+        place: Span,
+        right: &lang::Expr,
+        span: Span,
+    ) -> Fallible<Expr> {
+        let (left, right) = (self.expr(left)?, self.expr(right)?);
+        if left.ty == Type::Never || right.ty == Type::Never {
+            return Ok(never(span));
+        }
+        let Some(ty) = left.ty.meet(&right.ty) else {
+            let message = format!("`{}` compares values of one type, but here are {} and {}", sign.sign(), left.ty, right.ty);
+            return Err(Diagnostic::at(Kind::Type, place, message).hint(conversion(&left.ty, &right.ty)));
+        };
+        let node = Node::Compare(Box::new(left.widened(&ty)), sign, Box::new(right.widened(&ty)));
+        Ok(Expr::new(node, Type::Bool, span))
+    }
+
+    fn contained(&mut self, item: &lang::Expr, list: &lang::Expr, negated: bool, span: Span) -> Fallible<Expr> {
+        let (item, list) = (self.expr(item)?, self.expr(list)?);
+        if item.ty == Type::Never || list.ty == Type::Never {
+            return Ok(never(span));
+        }
+        let of = match &list.ty {
+            Type::List(of) => of.meet(&item.ty),
+            Type::Open => Some(item.ty.clone()),
+            Type::Text => {
+                return Err(Diagnostic::at(Kind::Type, list.span, "`in` needs a list, but this is a text")
+                    .hint("contains(text, part) looks for a part"));
+            }
+            other => {
+                let message = format!("`in` needs a list, but this is {}: {other}", article(other));
+                return Err(Diagnostic::at(Kind::Type, list.span, message).hint("for example: x in [1, 2]"));
+            }
+        };
+        let Some(of) = of else {
+            let message = format!("`in` looks for {} in a {}", item.ty, list.ty);
+            return Err(Diagnostic::at(Kind::Type, item.span, message));
+        };
+        let list = list.widened(&Type::list(of.clone()));
+        let inside = Expr::new(Node::In(Box::new(item.widened(&of)), Box::new(list)), Type::Bool, span);
+        Ok(if negated { Expr::new(Node::Not(Box::new(inside)), Type::Bool, span) } else { inside })
+    }
+
+    fn index(&mut self, list: &lang::Expr, index: &lang::Expr, span: Span) -> Fallible<Expr> {
+        let (list, index) = (self.expr(list)?, self.expr(index)?);
+        if list.ty == Type::Never || index.ty == Type::Never {
+            return Ok(never(span));
+        }
+        let Type::List(of) = list.ty.clone() else {
+            let message = format!("`[…]` takes an element of a list, but this is {}: {}", article(&list.ty), list.ty);
+            let error = Diagnostic::at(Kind::Type, list.span, message);
+            return Err(if list.ty == Type::Text { error.hint("slice(text, start, count)") } else { error });
+        };
+        if !matches!(index.ty, Type::Int | Type::Open) {
+            let message = format!("an index is an int, but this is {}", index.ty);
+            return Err(Diagnostic::at(Kind::Type, index.span, message));
+        }
+        let node = Node::Index(Box::new(list), Box::new(index.widened(&Type::Int)));
+        Ok(Expr::new(node, *of, span))
+    }
+
+    fn field(&mut self, base: &lang::Expr, field: &Word, span: Span) -> Fallible<Expr> {
+        let lang::Node::Name(name) = &base.node else {
+            return Err(Diagnostic::at(Kind::Type, field.span, "`.` reads a field of a result, such as `_3.wall`")
+                .hint("an element of a list is xs[0]"));
+        };
+        match self.scope.name(name) {
+            Some(Binding::Result { fields, .. }) => {
+                if let Some((_, value)) = fields.iter().find(|(name, _)| *name == field.text) {
+                    return Ok(Expr::new(Node::Const(value.clone()), value.ty(), span));
+                }
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
+                Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
+            }
+            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` has no fields: it is not a result"))
+                .hint("results are `_` and `_3`")),
+            None => Err(self.unknown_name(name, base.span)),
+        }
+    }
+
+    fn call(&mut self, word: &Word, args: &[lang::Expr], span: Span) -> Fallible<Expr> {
+        let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect::<Fallible<_>>()?;
+        let visible = match &self.body {
+            Some(body) => Some(body.definition.clone()),
+            None => self.scope.functions(),
+        };
+        if let Some(definition) = visible.as_ref().and_then(|newest| newest.find(&word.text)) {
+            return self.person_call(&definition, word, args, span);
+        }
+        let Some(function) = functions::find(&word.text) else {
+            return Err(self.unknown_function(word, visible.as_ref()));
+        };
+        if args.iter().any(|arg| arg.ty == Type::Never) {
+            return Ok(never(span));
+        }
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty.clone()).collect();
+        let resolved = (function.resolve)(&types).map_err(|misfit| match misfit {
+            Misfit::Count(wanted) => {
+                let message = format!("`{}` takes {wanted}, but here are {}", word.text, args.len());
+                Diagnostic::at(Kind::Type, span, message).hint(format!("usage: {}", function.usage))
+            }
+            Misfit::Type(i, wanted) => {
+                let found = args.get(i).map_or("nothing".to_string(), |arg| format!("{}: {}", article(&arg.ty), arg.ty));
+                let place = args.get(i).map_or(span, |arg| arg.span);
+                let message = format!("`{}` needs {wanted}, but this is {found}", word.text);
+                Diagnostic::at(Kind::Type, place, message).hint(format!("usage: {}", function.usage))
+            }
+        })?;
+        let mut args: Vec<Expr> = args.into_iter().zip(&resolved.takes).map(|(arg, ty)| arg.widened(ty)).collect();
+        match resolved.func {
+            Func::Same => {
+                let inner = args.swap_remove(0);
+                return Ok(Expr { span, ..inner });
+            }
+            Func::Matches => {
+                let pattern = self.pattern(&args[1], "matches(line, \"^a\")")?;
+                regex::Regex::new(&pattern).map_err(|error| {
+                    let why = error.to_string();
+                    let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
+                    Diagnostic::at(Kind::Type, args[1].span, format!("not a regular expression: {last}"))
+                })?;
+                args[1] = Expr::new(Node::Const(Value::text(&pattern)), Type::Text, args[1].span);
+            }
+            Func::Format => {
+                let pattern = self.pattern(&args[0], "format(\"{} of {}\", a, b)")?;
+                let places = pattern.matches("{}").count();
+                if places != args.len() - 1 {
+                    let message = format!("the pattern has {places} {{}}, but {} values follow", args.len() - 1);
+                    return Err(Diagnostic::at(Kind::Type, args[0].span, message).hint("one {} for each value"));
+                }
+                args[0] = Expr::new(Node::Const(Value::text(&pattern)), Type::Text, args[0].span);
+            }
+            _ => {}
+        }
+        Ok(Expr::new(Node::Call(resolved.func, args), resolved.gives, span))
+    }
+
+    /// The text of an argument that must be the same for every row.
+    fn pattern(&mut self, arg: &Expr, example: &str) -> Fallible<String> {
+        let mut varies = false;
+        arg.walk(&mut |part| varies |= matches!(part.node, Node::Column(_) | Node::Parameter(_) | Node::Acc));
+        let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg, None, None)? };
+        match value {
+            Value::Text(text) => Ok(text.to_string()),
+            _ => Err(Diagnostic::at(Kind::Type, arg.span, "the pattern is a text that is the same for every row")
+                .hint(format!("for example: {example}"))),
+        }
+    }
+
+    fn unknown_function(&self, word: &Word, visible: Option<&Arc<Definition>>) -> Box<Diagnostic> {
+        let error = Diagnostic::at(Kind::Name, word.span, format!("unknown function `{}`", word.text));
+        let mut names: Vec<String> = functions::ALL.iter().map(|function| function.name.to_string()).collect();
+        let mut here = visible;
+        while let Some(definition) = here {
+            names.push(definition.function.name.text.clone());
+            here = definition.before.as_ref();
+        }
+        let error = error.near(&word.text, names.iter().map(String::as_str));
+        match (error.hint.is_some(), word.text.as_str()) {
+            (true, _) => error,
+            (false, "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct") => {
+                error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
+            }
+            (false, _) => error.hint("`%help functions` lists them"),
+        }
+    }
+
+    fn person_call(&mut self, definition: &Arc<Definition>, word: &Word, args: Vec<Expr>, span: Span) -> Fallible<Expr> {
+        let parameters = &definition.function.parameters;
+        if args.len() != parameters.len() {
+            let names: Vec<&str> = parameters.iter().map(|parameter| parameter.text.as_str()).collect();
+            let plural = if parameters.len() == 1 { "" } else { "s" };
+            let message = format!("`{}` takes {} argument{plural}, but here are {}", word.text, parameters.len(), args.len());
+            return Err(Diagnostic::at(Kind::Type, span, message).hint(format!("{}({})", word.text, names.join(", "))));
+        }
+        if args.iter().any(|arg| arg.ty == Type::Never) {
+            return Ok(never(span));
+        }
+        if let Some(body) = &mut self.body
+            && Arc::ptr_eq(body.definition, definition)
+        {
+            return self_call(body, word, args, span);
+        }
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty.closed()).collect();
+        let index = self.instance(definition, &types, span)?;
+        let function = &self.functions[index];
+        let result = function.result.clone();
+        let takes = function.parameters.iter();
+        let args = args.into_iter().zip(takes).map(|(arg, (_, ty))| arg.widened(ty)).collect();
+        Ok(Expr::new(Node::Apply(index, args), result, span))
+    }
+
+    /// The number of `definition` at these argument types, typed now if it was not yet.
+    fn instance(&mut self, definition: &Arc<Definition>, types: &[Type], span: Span) -> Fallible<usize> {
+        let name = &definition.function.name;
+        if self.depth == DEEPEST_TYPING {
+            let message = format!("functions call each other over {DEEPEST_TYPING} deep");
+            return Err(Diagnostic::at(Kind::Depth, span, message).hint("a function may call itself as often as it likes"));
+        }
+        let mut types = types.to_vec();
+        'widening: loop {
+            let parameters: Vec<(String, Type)> =
+                definition.function.parameters.iter().map(|word| word.text.clone()).zip(types.iter().cloned()).collect();
+            let known = |function: &Function| {
+                function.name == name.text && function.parameters == parameters && function.body.span == definition.function.body.span
+            };
+            if let Some(index) = self.functions.iter().position(known) {
+                return Ok(index);
+            }
+            let index = self.functions.len();
+            let mut result = Type::Never;
+            loop {
+                self.functions.truncate(index);
+                let placeholder = never(name.span);
+                self.functions.push(Function {
+                    name: name.text.clone(),
+                    parameters: parameters.clone(),
+                    result: result.clone(),
+                    body: placeholder,
+                });
+                let mut inner = Typer {
+                    scope: self.scope,
+                    columns: None,
+                    acc: None,
+                    functions: self.functions,
+                    warnings: self.warnings,
+                    body: Some(Body { definition, index, parameters: parameters.clone(), result: result.clone(), widened: None }),
+                    depth: self.depth + 1,
+                };
+                let body = inner.expr(&definition.function.body)?;
+                let widened = inner.body.and_then(|body| body.widened);
+                if let Some(widened) = widened {
+                    self.functions.truncate(index);
+                    types = widened;
+                    continue 'widening;
+                }
+                let met = result.meet(&body.ty);
+                if body.ty == Type::Never {
+                    let message = format!("`{}` calls itself without an end: it has no base case", name.text);
+                    return Err(Diagnostic::at(Kind::Type, name.span, message)
+                        .hint(format!("fn {}(n) = if n < 1 then 0 else … {}(n - 1) …", name.text, name.text)));
+                }
+                if met.as_ref() == Some(&result) {
+                    let body = body.widened(&result);
+                    self.functions[index].body = Expr { span: definition.function.body.span, ..body };
+                    return Ok(index);
+                }
+                let deep = format!("{}", body.ty).len() > 200;
+                match met {
+                    Some(met) if !deep => result = met,
+                    _ => {
+                        let message = format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
+                        return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A call of the function whose body is being typed.
+fn self_call(body: &mut Body, word: &Word, args: Vec<Expr>, span: Span) -> Fallible<Expr> {
+    let mut passed = Vec::new();
+    for (i, (arg, (name, ty))) in args.into_iter().zip(&body.parameters).enumerate() {
+        match ty.meet(&arg.ty) {
+            Some(met) if met == *ty => passed.push(arg.widened(ty)),
+            Some(Type::Float) => {
+                let types = body.parameters.iter().map(|(_, ty)| ty.clone());
+                let widened = body.widened.get_or_insert_with(|| types.collect());
+                widened[i] = Type::Float;
+                passed.push(arg);
+            }
+            _ => {
+                let message = format!("`{}` was called with {name}: {ty}, but calls itself with {}", word.text, arg.ty);
+                return Err(Diagnostic::at(Kind::Type, arg.span, message).hint("a self-call passes the types of its caller"));
+            }
+        }
+    }
+    Ok(Expr::new(Node::Apply(body.index, passed), body.result.clone(), span))
+}
+
+/// An expression that has no type yet.
+fn never(span: Span) -> Expr {
+    Expr::new(Node::Const(Value::Null), Type::Never, span)
+}
+
+/// "a number", "a text": for messages.
+pub fn article(ty: &Type) -> &'static str {
+    match ty {
+        Type::Int | Type::Float => "a number",
+        Type::Bool => "a bool",
+        Type::Text => "a text",
+        Type::List(_) => "a list",
+        Type::Open => "null",
+        Type::Never => "nothing",
+    }
+}
+
+fn conversion(left: &Type, right: &Type) -> &'static str {
+    match (left, right) {
+        (Type::Text, Type::Int) | (Type::Int, Type::Text) => "int(text) reads a number, text(number) writes one",
+        (Type::Text, Type::Float) | (Type::Float, Type::Text) => "float(text) reads a number, text(number) writes one",
+        (Type::Bool, _) | (_, Type::Bool) => "a bool is compared with true or false",
+        (Type::List(_), _) | (_, Type::List(_)) => "xs[0] takes an element, len(xs) counts them",
+        _ => "bring both to one type",
+    }
+}
+
+fn mismatch(left: &Expr, operator: Operator, place: Span, right: &Expr) -> Box<Diagnostic> {
+    let sign = operator.sign();
+    let message = format!("`{sign}` does not go with {} and {}", left.ty, right.ty);
+    let error = Diagnostic::at(Kind::Type, place, message);
+    let texts = left.ty == Type::Text || right.ty == Type::Text;
+    let lists = matches!(left.ty, Type::List(_)) || matches!(right.ty, Type::List(_));
+    match operator {
+        Operator::Add if texts && !lists => error.hint("nothing becomes text by itself: text(x) + \"…\", or format(\"{} …\", x)"),
+        Operator::Add if lists => error.hint("`+` joins two lists: xs + [x]"),
+        _ if texts => error.hint("int(text) or float(text) reads a number"),
+        _ => error.hint("numbers only"),
+    }
+}
