@@ -1,0 +1,198 @@
+//! The engine `polars`: the plan as a lazy query of the library that a user would pick.
+
+mod aggregate;
+mod bounds;
+mod exprs;
+mod kernels;
+mod ops;
+mod source;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use polars::prelude::{Engine as Way, LazyFrame, PlSmallStr, PolarsError, PolarsResult};
+use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
+
+use crate::data::Table;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::plan::{AggFunc, Op, Plan, Source, Step};
+
+use super::{Engine, Objection, Run};
+
+pub struct Polars;
+
+impl Engine for Polars {
+    fn name(&self) -> &'static str {
+        "polars"
+    }
+
+    fn about(&self) -> &'static str {
+        "the plan as a lazy query of the polars library"
+    }
+
+    fn objection(&self, plan: &Plan) -> Option<Objection> {
+        plan.steps.iter().enumerate().find_map(|(i, step)| {
+            let reason = reason(step, &plan.steps[i + 1..]);
+            let here = reason.map(|reason| Objection { reason, span: step.span });
+            here.or_else(|| inside(&step.op).iter().find_map(|plan| self.objection(plan)))
+        })
+    }
+
+    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
+        if let Some(Objection { reason, span }) = self.objection(plan) {
+            return Err(Diagnostic::at(Kind::Objection, span, reason));
+        }
+        job.stop.check()?;
+        let lowered = ops::lower(plan, Some(job))?;
+        let streamed = lowered.flow.large && !lowered.notes.ordered;
+        let query = tuned(lowered.flow.frame, &lowered.notes);
+        let result = guarded(|| {
+            let way = if streamed { Way::Streaming } else { Way::InMemory };
+            query.collect_with_engine(way).map(|result| result.unwrap_single())
+        });
+        job.stop.check()?;
+        let mut frame = result?;
+        let schema = plan.schema().clone();
+        let names: Vec<PlSmallStr> = schema.names().map(PlSmallStr::from_str).collect();
+        let bug = |what: String| Diagnostic::new(Kind::System, format!("polars gave another table than was meant: {what}"));
+        frame.set_column_names(&names).map_err(|error| bug(error.to_string()))?;
+        for peeked in lowered.notes.peeked {
+            let peeked = peeked.lock().expect("nothing panics while it holds this").take();
+            for (peeked, row) in peeked.iter().flat_map(|peeked| peeked.rows.iter().map(move |row| (peeked, row))) {
+                let values: Vec<String> = row.iter().map(|value| value.to_string()).collect();
+                (job.say)(&format!("{}{}", peeked.label, values.join("  ")));
+            }
+        }
+        let table = Table::new(frame, schema).map_err(bug)?;
+        Ok(Run { table, steps: None })
+    }
+
+    fn explain(&self, plan: &Plan) -> Vec<String> {
+        if let Some(Objection { reason, .. }) = self.objection(plan) {
+            return vec![reason.to_string()];
+        }
+        let described = ops::lower(plan, None).and_then(|lowered| {
+            let query = tuned(lowered.flow.frame, &lowered.notes);
+            let text = guarded(|| query.describe_optimized_plan())?;
+            let slow = lowered.notes.slow.into_iter().map(|expr| format!("row by row: {expr}"));
+            Ok(text.lines().map(str::to_string).chain(slow).collect())
+        });
+        described.unwrap_or_else(|error| vec![error.message])
+    }
+}
+
+/// Why polars cannot keep the meaning of a step.
+fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
+    match &step.op {
+        Op::Source(Source::Range { end: None, .. }) if ops::taken(after).is_none() => {
+            Some("polars reads a range without an end only up to a `take` that follows it")
+        }
+        Op::Source(Source::Range { start, end: Some(end) }) if too_many(end.abs_diff(*start)) && end > start => {
+            Some("polars counts rows in 32 bits: this range is too long")
+        }
+        Op::Source(Source::Range { .. }) if ops::taken(after).is_some_and(too_many) => {
+            Some("polars counts rows in 32 bits: this `take` is too long")
+        }
+        Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) if too_many(*count) => {
+            Some("polars counts rows in 32 bits: these are too many")
+        }
+        Op::Fold { .. } => Some("polars has no fold: no expression of it sees what came of the row before"),
+        Op::Aggregate { aggs, .. } if aggs.iter().any(|agg| matches!(agg.func, AggFunc::Reduce(_))) => {
+            Some("polars has no reduce: it aggregates with its own functions only")
+        }
+        Op::Source(_)
+        | Op::Project(_)
+        | Op::Filter(_)
+        | Op::Explode(_)
+        | Op::Slice { .. }
+        | Op::Sort { .. }
+        | Op::Reverse
+        | Op::Number
+        | Op::Distinct(_)
+        | Op::Aggregate { .. }
+        | Op::Join { .. }
+        | Op::Concat(_)
+        | Op::Zip(_)
+        | Op::Pairs
+        | Op::Sample { .. }
+        | Op::Peek { .. }
+        | Op::Persist(_) => None,
+    }
+}
+
+fn too_many(rows: u64) -> bool {
+    rows >= u64::from(u32::MAX)
+}
+
+fn inside(op: &Op) -> Vec<&Plan> {
+    match op {
+        Op::Join { right, .. } => vec![right],
+        Op::Concat(plans) | Op::Zip(plans) => plans.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The query with those optimisations that keep its errors: polars does not know that our functions may fail, and so
+/// it would evaluate them for rows that a filter takes out, or not at all.
+fn tuned(query: LazyFrame, notes: &ops::Notes) -> LazyFrame {
+    if !notes.fallible {
+        return query;
+    }
+    query
+        .with_predicate_pushdown(false)
+        .with_projection_pushdown(false)
+        .with_simplify_expr(false)
+        .with_check_order(false)
+        .with_cluster_with_columns(false)
+        .with_slice_pushdown(!notes.skips)
+}
+
+/// How many runs are inside polars: its threads panic silently meanwhile.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs polars so that Ctrl-C stops it and its panics are errors.
+fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if RUNNING.load(Ordering::Relaxed) == 0 {
+                loud(panic);
+            }
+        }));
+        register_polars_abort_mechanism();
+    });
+    RUNNING.fetch_add(1, Ordering::Relaxed);
+    let result = catch_unwind(AssertUnwindSafe(|| catch_polars_abort(AssertUnwindSafe(run))));
+    RUNNING.fetch_sub(1, Ordering::Relaxed);
+    match result {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => Err(diagnostic(&error)),
+        Ok(Err(QueryAborted::KeyboardInterrupt)) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
+        Ok(Err(QueryAborted::OocOutOfDisk)) => Err(Diagnostic::new(Kind::System, "polars ran out of disk space")),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+            Err(kernels::recognised(text).unwrap_or_else(|| {
+                Diagnostic::new(Kind::System, format!("polars gave up: {text}")).hint("another engine may run it")
+            }))
+        }
+    }
+}
+
+fn diagnostic(error: &PolarsError) -> Box<Diagnostic> {
+    let text = error.to_string();
+    if let Some(ours) = kernels::recognised(&text) {
+        return ours;
+    }
+    match error {
+        PolarsError::ShapeMismatch(_) => Diagnostic::new(Kind::Shape, text),
+        PolarsError::IO { .. } => Diagnostic::new(Kind::File, text),
+        _ if text.contains("utf8") || text.contains("utf-8") => {
+            Diagnostic::new(Kind::File, "a file is not UTF-8 text").hint("`lossy true` reads it with replacement characters")
+        }
+        _ => Diagnostic::new(Kind::System, format!("polars: {text}")).hint("another engine may run it"),
+    }
+}

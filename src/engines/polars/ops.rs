@@ -1,0 +1,492 @@
+//! The steps of a plan as one lazy frame.
+
+use std::sync::{Arc, Mutex};
+
+use polars::prelude::*;
+
+use crate::data::{self, Type, Value, generate};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Stop};
+use crate::plan::{self, JoinKind, Op, Plan, SortKey, Source, Step};
+use crate::rowwise::Program;
+
+use super::aggregate;
+use super::bounds::{self, Bounds};
+use super::exprs::{self, Columns, Shared, column, name};
+use super::kernels;
+use super::source;
+
+/// A table that is still to be computed: its columns are `c0`, `c1`, ….
+#[derive(Clone)]
+pub struct Flow {
+    pub frame: LazyFrame,
+    pub columns: Columns,
+    /// The most rows that it can have.
+    pub rows: Option<u64>,
+    /// Whether it is worth streaming.
+    pub large: bool,
+}
+
+/// A plan for polars.
+pub struct Lowered {
+    pub flow: Flow,
+    pub notes: Notes,
+}
+
+/// What was found out on the way.
+#[derive(Default)]
+pub struct Notes {
+    /// Whether some expression may fail: then polars must not move, merge or drop any.
+    pub fallible: bool,
+    /// Whether some aggregate needs the rows of a group in their order.
+    pub ordered: bool,
+    /// Whether rows are skipped, which must be computed all the same.
+    pub skips: bool,
+    /// The expressions that run row by row, as text.
+    pub slow: Vec<String>,
+    /// The first rows that each `peek` saw, in the order of the plan.
+    pub peeked: Vec<Arc<Mutex<Option<Peeked>>>>,
+}
+
+pub struct Peeked {
+    pub label: String,
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// The lazy frame of a plan. Without a job it is only to be looked at.
+pub fn lower(plan: &Plan, job: Option<&Job>) -> Fallible<Lowered> {
+    let mut notes = Notes::default();
+    let flow = flow(plan, job, &mut notes)?;
+    Ok(Lowered { flow, notes })
+}
+
+fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
+    let stop = job.map_or_else(Stop::default, |job| job.stop.clone());
+    let shared = Shared { program: Arc::new(Program::new(&plan.functions)), stop };
+    let (first, rest) = plan.steps.split_first().expect("a plan has a source");
+    let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
+    let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
+    let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
+    let mut flow = source::flow(&bounded(source, rest), &types, job).map_err(placed)?;
+    for (i, step) in rest.iter().enumerate() {
+        let input = &plan.steps[i].schema;
+        let mut lowerer = Lowerer { plan, input, shared: &shared, job, notes };
+        flow = lowerer.step(flow, step)?;
+    }
+    Ok(flow)
+}
+
+/// A range without an end as one that ends where nothing is taken any more, if steps before a `take` keep each row.
+fn bounded(source: &Source, steps: &[Step]) -> Source {
+    let Source::Range { start, end: None } = source else { return source.clone() };
+    let end = taken(steps).map(|rows| i64::try_from(i128::from(*start) + i128::from(rows)).unwrap_or(i64::MAX));
+    Source::Range { start: *start, end }
+}
+
+/// How many rows of the source steps take at most, if they say so before they need all.
+pub fn taken(steps: &[Step]) -> Option<u64> {
+    let mut skipped = 0u64;
+    for step in steps {
+        match &step.op {
+            Op::Slice { offset, length: Some(length) } => return Some(skipped.saturating_add(*offset).saturating_add(*length)),
+            Op::Slice { offset, length: None } => skipped = skipped.saturating_add(*offset),
+            Op::Project(_) | Op::Number => {}
+            Op::Source(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Distinct(_)
+            | Op::Aggregate { .. }
+            | Op::Fold { .. }
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_) => return None,
+        }
+    }
+    None
+}
+
+/// What a value is grouped and joined by: equal where the values are. Texts, ints and bools are their own keys.
+pub fn key_of(value: Expr, ty: &Type) -> Expr {
+    match ty {
+        Type::Float => kernels::float_key(value),
+        Type::List(_) => {
+            let ty = ty.clone();
+            kernels::elementwise(&[value], DataType::String, move |series| {
+                let keys = data::values(&series[0], &ty).into_iter().map(|value| match value {
+                    Value::Null => None,
+                    value => Some(canonical(value).to_string()),
+                });
+                Ok(StringChunked::from_iter_options(PlSmallStr::EMPTY, keys).into_series())
+            })
+        }
+        Type::Int | Type::Bool | Type::Text | Type::Open | Type::Never => value,
+    }
+}
+
+/// `-0.0` as `0.0`, at any depth.
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Float(x) => Value::Float(x + 0.0),
+        Value::List(items) => Value::List(items.iter().cloned().map(canonical).collect()),
+        value => value,
+    }
+}
+
+/// Lowers one step of a plan.
+pub struct Lowerer<'a> {
+    plan: &'a Plan,
+    /// The table that flows in, for words about its expressions.
+    input: &'a data::Schema,
+    shared: &'a Shared,
+    job: Option<&'a Job>,
+    notes: &'a mut Notes,
+}
+
+impl Lowerer<'_> {
+    fn step(&mut self, flow: Flow, step: &Step) -> Fallible<Flow> {
+        Ok(match &step.op {
+            Op::Source(_) => unreachable!("a plan has one source, at its start"),
+            Op::Project(named) => {
+                let exprs: Vec<&plan::Expr> = named.iter().map(|named| &named.expr).collect();
+                self.project(flow, &exprs)
+            }
+            Op::Filter(condition) => self.filter(flow, condition),
+            Op::Explode(list) => {
+                let flow = self.project(flow, &[&list.expr]);
+                let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
+                // An empty list has no rows, nor has null.
+                let options = ExplodeOptions { empty_as_null: false, keep_nulls: false };
+                let frame = flow.frame.explode(by_name(["c0"], true, false), options);
+                Flow { frame, columns: vec![((**of).clone(), bounds::ANY)], rows: None, large: flow.large }
+            }
+            Op::Slice { offset, length } => {
+                self.notes.skips |= *offset > 0;
+                let short = |rows: u64| IdxSize::try_from(rows).unwrap_or(IdxSize::MAX);
+                let start = i64::try_from(*offset).unwrap_or(i64::MAX);
+                let frame = flow.frame.slice(start, length.map_or(IdxSize::MAX, short));
+                let left = flow.rows.map(|rows| rows.saturating_sub(*offset));
+                let rows = match (left, length) {
+                    (Some(left), Some(length)) => Some(left.min(*length)),
+                    (left, length) => left.or(*length),
+                };
+                Flow { frame, rows, ..flow }
+            }
+            Op::Sort { keys, limit } => self.sort(flow, keys, *limit),
+            Op::Reverse => Flow { frame: flow.frame.reverse(), ..flow },
+            Op::Number => {
+                let width = flow.columns.len();
+                let numbered = flow.frame.with_row_index("row", None);
+                let mut select: Vec<Expr> = (0..width).map(column).collect();
+                select.push(col("row").cast(DataType::Int64).alias(name("c", width)));
+                let mut columns = flow.columns;
+                columns.push((Type::Int, Bounds::new(0, u32::MAX)));
+                Flow { frame: numbered.select(select), columns, ..flow }
+            }
+            Op::Distinct(by) => self.distinct(flow, by.as_deref()),
+            Op::Aggregate { keys, aggs } => {
+                self.notes.ordered |= aggs.iter().any(|agg| agg.func.needs_order());
+                self.notes.fallible |= aggs.iter().any(|agg| matches!(agg.func, plan::AggFunc::Sum));
+                aggregate::aggregate(flow, keys, aggs, self)
+            }
+            Op::Fold { .. } => unreachable!("it was objected to"),
+            Op::Join { kind, right, on, right_columns } => self.join(flow, *kind, right, on, right_columns)?,
+            Op::Concat(plans) => {
+                let mut flows = vec![flow];
+                for plan in plans {
+                    flows.push(self::flow(plan, self.job, self.notes)?);
+                }
+                concatenated(flows)
+            }
+            Op::Zip(plans) => {
+                let mut flows = vec![flow];
+                for plan in plans {
+                    flows.push(self::flow(plan, self.job, self.notes)?);
+                }
+                zipped(flows, step.span)
+            }
+            Op::Pairs => {
+                let both = flow.columns[0].clone();
+                let frame = whole(flow.frame, vec![both.0.clone(), both.0.clone()], "PAIRS", pairs);
+                let rows = flow.rows.map(|rows| rows.saturating_mul(rows));
+                Flow { frame, columns: vec![both.clone(), both], rows, large: flow.large }
+            }
+            Op::Sample { count, seed } => {
+                let (count, seed) = (*count, *seed);
+                let frame = whole(flow.frame, types(&flow.columns), "SAMPLE", move |frame| sample(frame, count, seed));
+                Flow { frame, rows: flow.rows.map(|rows| rows.min(count)), ..flow }
+            }
+            Op::Peek { count, label } => self.peek(flow, *count, label),
+            Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+        })
+    }
+
+    fn lower(&mut self, expr: &plan::Expr, columns: &Columns) -> exprs::Lowered {
+        let mut slow = Vec::new();
+        let lowered = exprs::lower(expr, columns, self.shared, &mut slow);
+        self.notes.fallible |= lowered.fallible;
+        self.notes.slow.extend(slow.iter().map(|expr| plan::expr_text(expr, self.input, self.plan)));
+        lowered
+    }
+
+    /// These expressions as the only columns.
+    pub fn project(&mut self, flow: Flow, exprs: &[&plan::Expr]) -> Flow {
+        let lowered: Vec<exprs::Lowered> = exprs.iter().map(|expr| self.lower(expr, &flow.columns)).collect();
+        let columns = exprs.iter().zip(&lowered).map(|(expr, lowered)| (expr.ty.clone(), lowered.bounds)).collect();
+        let constants = lowered.iter().any(|lowered| !lowered.varies);
+        let letter = if constants { "n" } else { "c" };
+        let named = lowered.into_iter().enumerate().map(|(i, lowered)| lowered.expr.alias(name(letter, i)));
+        let named: Vec<Expr> = named.collect();
+        let frame = if constants {
+            // A selection of constants alone would be one row: they are put beside the rows first.
+            let places = 0..named.len();
+            let select: Vec<Expr> = places.map(|i| col(name("n", i)).alias(name("c", i))).collect();
+            flow.frame.with_columns(named).select(select)
+        } else {
+            flow.frame.select(named)
+        };
+        Flow { frame, columns, ..flow }
+    }
+
+    /// The flow with more columns, called by `letter`.
+    fn beside(&mut self, flow: Flow, exprs: &[&plan::Expr], letter: &str, key: bool) -> Flow {
+        let named = exprs.iter().enumerate().map(|(i, expr)| {
+            let lowered = self.lower(expr, &flow.columns).expr;
+            let value = if key { key_of(lowered, &expr.ty) } else { lowered };
+            value.alias(name(letter, i))
+        });
+        let named: Vec<Expr> = named.collect();
+        Flow { frame: flow.frame.with_columns(named), ..flow }
+    }
+
+    fn filter(&mut self, flow: Flow, condition: &plan::Expr) -> Flow {
+        let lowered = self.lower(condition, &flow.columns);
+        if lowered.varies {
+            return Flow { frame: flow.frame.filter(lowered.expr), ..flow };
+        }
+        let kept = flow.frame.with_columns([lowered.expr.alias("m0")]).filter(col("m0"));
+        Flow { frame: kept.select(all(flow.columns.len())), ..flow }
+    }
+
+    fn sort(&mut self, flow: Flow, keys: &[SortKey], limit: Option<u64>) -> Flow {
+        let width = flow.columns.len();
+        let exprs: Vec<&plan::Expr> = keys.iter().map(|key| &key.expr).collect();
+        let descending: Vec<bool> = keys.iter().map(|key| key.descending).collect();
+        let listed = keys.iter().any(|key| matches!(key.expr.ty, Type::List(_)));
+        let flow = self.beside(flow, &exprs, "s", false);
+        let frame = if listed {
+            let types: Vec<Type> = keys.iter().map(|key| key.expr.ty.clone()).collect();
+            let schema: Vec<(PlSmallStr, Type)> = (0..width)
+                .map(|i| (name("c", i), flow.columns[i].0.clone()))
+                .chain(types.iter().enumerate().map(|(i, ty)| (name("s", i), ty.clone())))
+                .collect();
+            opaque(flow.frame, schema, "SORT", move |frame| sorted(frame, width, &types, &descending))
+        } else {
+            let by: Vec<Expr> = (0..keys.len()).map(|i| col(name("s", i))).collect();
+            let options = SortMultipleOptions::default().with_order_descending_multi(descending).with_nulls_last(true);
+            flow.frame.sort_by_exprs(by, options)
+        };
+        let frame = frame.select(all(width));
+        match limit {
+            None => Flow { frame, ..flow },
+            Some(limit) => {
+                let frame = frame.limit(IdxSize::try_from(limit).unwrap_or(IdxSize::MAX));
+                Flow { frame, rows: Some(flow.rows.map_or(limit, |rows| rows.min(limit))), ..flow }
+            }
+        }
+    }
+
+    fn distinct(&mut self, flow: Flow, by: Option<&[plan::Expr]>) -> Flow {
+        let width = flow.columns.len();
+        let (flow, count, keep) = match by {
+            None => {
+                let keys = flow.columns.iter().enumerate().map(|(i, (ty, _))| key_of(column(i), ty).alias(name("k", i)));
+                let keys: Vec<Expr> = keys.collect();
+                (Flow { frame: flow.frame.with_columns(keys), ..flow }, width, UniqueKeepStrategy::Any)
+            }
+            Some(by) => {
+                self.notes.ordered = true;
+                let exprs: Vec<&plan::Expr> = by.iter().collect();
+                (self.beside(flow, &exprs, "k", true), by.len(), UniqueKeepStrategy::First)
+            }
+        };
+        let subset = by_name((0..count).map(|i| name("k", i)), true, false);
+        let frame = flow.frame.unique(Some(subset), keep).select(all(width));
+        Flow { frame, ..flow }
+    }
+
+    fn join(
+        &mut self,
+        left: Flow,
+        kind: JoinKind,
+        right: &Plan,
+        on: &[(plan::Expr, plan::Expr)],
+        right_columns: &[usize],
+    ) -> Fallible<Flow> {
+        let width = left.columns.len();
+        let (lefts, rights): (Vec<&plan::Expr>, Vec<&plan::Expr>) = on.iter().map(|(left, right)| (left, right)).unzip();
+        let left = self.beside(left, &lefts, "k", true);
+        let other = self::flow(right, self.job, self.notes)?;
+        let shared = Shared { program: Arc::new(Program::new(&right.functions)), stop: self.shared.stop.clone() };
+        let mut lowerer =
+            Lowerer { plan: right, input: right.schema(), shared: &shared, job: self.job, notes: &mut *self.notes };
+        let other = lowerer.beside(other, &rights, "k", true);
+        let wanted = right_columns.iter().enumerate().map(|(i, index)| column(*index).alias(name("c", width + i)));
+        let keys = (0..on.len()).map(|i| col(name("k", i)).alias(name("r", i)));
+        let matched = other.frame.select(wanted.chain(keys).collect::<Vec<_>>());
+        let how = match kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Semi => JoinType::Semi,
+            JoinKind::Anti => JoinType::Anti,
+        };
+        let builder = left.frame.join_builder().with(matched).how(how).coalesce(JoinCoalesce::KeepColumns);
+        let by = |letter: &str| (0..on.len()).map(|i| col(name(letter, i))).collect::<Vec<_>>();
+        let frame = builder.left_on(by("k")).right_on(by("r")).finish();
+        let mut columns = left.columns;
+        columns.extend(right_columns.iter().map(|index| other.columns[*index].clone()));
+        let rows = match kind {
+            JoinKind::Semi | JoinKind::Anti => left.rows,
+            JoinKind::Inner | JoinKind::Left => {
+                left.rows.zip(other.rows).map(|(left, right)| left.saturating_mul(right.max(1)))
+            }
+        };
+        let frame = frame.select(all(columns.len()));
+        Ok(Flow { frame, columns, rows, large: left.large || other.large })
+    }
+
+    fn peek(&mut self, flow: Flow, count: u64, label: &str) -> Flow {
+        let seen: Arc<Mutex<Option<Peeked>>> = Arc::default();
+        self.notes.peeked.push(seen.clone());
+        let (types, label) = (types(&flow.columns), label.to_string());
+        let look = types.clone();
+        let frame = whole(flow.frame, types, "PEEK", move |frame| {
+            let first = frame.head(Some(usize::try_from(count).unwrap_or(usize::MAX)));
+            let columns: Vec<Vec<Value>> = values(&first, &look);
+            let rows = (0..first.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
+            let mut seen = seen.lock().expect("nothing panics while it holds this");
+            *seen = Some(Peeked { label: label.clone(), rows });
+            Ok(frame)
+        });
+        Flow { frame, ..flow }
+    }
+}
+
+fn types(columns: &Columns) -> Vec<Type> {
+    columns.iter().map(|(ty, _)| ty.clone()).collect()
+}
+
+fn all(width: usize) -> Vec<Expr> {
+    (0..width).map(column).collect()
+}
+
+fn values(frame: &DataFrame, types: &[Type]) -> Vec<Vec<Value>> {
+    let columns = frame.columns().iter().zip(types);
+    columns.map(|(column, ty)| data::values(column.as_materialized_series(), ty)).collect()
+}
+
+fn concatenated(flows: Vec<Flow>) -> Flow {
+    let args = UnionArgs { maintain_order: true, ..UnionArgs::default() };
+    let columns = (0..flows[0].columns.len()).map(|i| {
+        let bounds = flows.iter().map(|flow| flow.columns[i].1).reduce(Bounds::with);
+        (flows[0].columns[i].0.clone(), bounds.unwrap_or(bounds::ANY))
+    });
+    let columns = columns.collect();
+    let rows = flows.iter().map(|flow| flow.rows).sum::<Option<u64>>();
+    let large = flows.iter().any(|flow| flow.large);
+    let frames: Vec<LazyFrame> = flows.into_iter().map(|flow| flow.frame).collect();
+    let frame = concat(frames, args).expect("there is at least one");
+    Flow { frame, columns, rows, large }
+}
+
+fn zipped(flows: Vec<Flow>, span: Span) -> Flow {
+    let large = flows.iter().any(|flow| flow.large);
+    let rows = flows.iter().filter_map(|flow| flow.rows).min();
+    let mut columns = Columns::new();
+    let mut frames = Vec::new();
+    for flow in flows {
+        let names = flow.columns.iter().enumerate().map(|(i, _)| column(i).alias(name("c", columns.len() + i)));
+        frames.push(flow.frame.select(names.collect::<Vec<_>>()));
+        columns.extend(flow.columns);
+    }
+    let _ = span;
+    let options = HConcatOptions { strict: true, ..HConcatOptions::default() };
+    let frame = concat_lf_horizontal(frames, options).expect("there is at least one");
+    Flow { frame, columns, rows, large }
+}
+
+/// A function of ours over the whole frame, which gives columns `c…` of these types.
+fn whole<F>(frame: LazyFrame, types: Vec<Type>, what: &'static str, function: F) -> LazyFrame
+where
+    F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
+{
+    let schema = types.into_iter().enumerate().map(|(i, ty)| (name("c", i), ty)).collect();
+    opaque(frame, schema, what, function)
+}
+
+fn opaque<F>(frame: LazyFrame, schema: Vec<(PlSmallStr, Type)>, what: &'static str, function: F) -> LazyFrame
+where
+    F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
+{
+    let fields = schema.into_iter().map(|(name, ty)| Field::new(name, data::dtype(&ty)));
+    let schema: SchemaRef = Arc::new(fields.collect::<Schema>());
+    let schema: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
+    frame.map(function, AllowedOptimizations::empty(), Some(schema), Some(what))
+}
+
+/// Sorted by columns after the first `width`, where some are lists, which polars does not order.
+fn sorted(frame: DataFrame, width: usize, types: &[Type], descending: &[bool]) -> PolarsResult<DataFrame> {
+    let keys: Vec<Vec<Value>> = frame.columns()[width..]
+        .iter()
+        .zip(types)
+        .map(|(column, ty)| data::values(column.as_materialized_series(), ty))
+        .collect();
+    let mut order: Vec<IdxSize> = (0..frame.height() as IdxSize).collect();
+    order.sort_by(|a, b| {
+        let orders = keys.iter().zip(descending).map(|(key, descending)| {
+            let (a, b) = (&key[*a as usize], &key[*b as usize]);
+            if *descending && !a.is_null() && !b.is_null() { b.compare(a) } else { a.compare(b) }
+        });
+        orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, order))
+}
+
+fn pairs(frame: DataFrame) -> PolarsResult<DataFrame> {
+    let rows = frame.height();
+    if rows.saturating_mul(rows) / 2 >= IdxSize::MAX as usize {
+        let message = format!("polars counts rows in 32 bits: {rows} rows have too many pairs");
+        return Err(kernels::failed(Kind::System, Span::default(), &message));
+    }
+    let count = rows * rows.saturating_sub(1) / 2;
+    let (mut firsts, mut seconds) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for i in 0..rows {
+        firsts.extend(std::iter::repeat_n(i as IdxSize, rows - i - 1));
+        seconds.extend(i as IdxSize + 1..rows as IdxSize);
+    }
+    let only = &frame.columns()[0];
+    let taken = |places: Vec<IdxSize>, name: &str| {
+        only.take(&IdxCa::from_vec(PlSmallStr::EMPTY, places)).map(|column| column.with_name(name.into()))
+    };
+    DataFrame::new(count, vec![taken(firsts, "c0")?, taken(seconds, "c1")?])
+}
+
+fn sample(frame: DataFrame, count: u64, seed: i64) -> PolarsResult<DataFrame> {
+    let rows = frame.height();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if count >= rows {
+        return Ok(frame);
+    }
+    let mut order: Vec<IdxSize> = (0..rows as IdxSize).collect();
+    if count > 0 {
+        order.select_nth_unstable_by_key(count - 1, |row| (generate::mix(seed, u64::from(*row)), *row));
+    }
+    order.truncate(count);
+    order.sort_unstable();
+    frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, order))
+}

@@ -1,0 +1,128 @@
+//! Sources as lazy frames of columns `c0`, `c1`, ….
+
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use polars::prelude::*;
+
+use crate::data::{self, Type, Value, generate};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
+use crate::job::Job;
+use crate::plan::{Format, Read, Source};
+
+use super::bounds::{self, Bounds};
+use super::exprs::{column, name};
+use super::kernels;
+use super::ops::Flow;
+
+/// Inputs from here on are streamed.
+const MANY_ROWS: u64 = 200_000;
+const MANY_BYTES: u64 = 8 << 20;
+
+/// The flow of a source of columns `types`. Without a job nothing is read: the flow is only to be looked at.
+pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow> {
+    let anything = |frame: LazyFrame, rows: Option<u64>, large: bool| Flow {
+        frame,
+        columns: types.iter().map(|ty| (ty.clone(), bounds::ANY)).collect(),
+        rows,
+        large,
+    };
+    Ok(match source {
+        Source::Range { start, end } => {
+            let end = end.expect("a range without an end was bounded or objected to").max(*start);
+            let rows = (i128::from(end) - i128::from(*start)) as u64;
+            let (frame, large) = range(*start, rows);
+            let bounds = if rows == 0 { Bounds::one(*start) } else { Bounds::new(*start, end - 1) };
+            Flow { frame, columns: vec![(Type::Int, bounds)], rows: Some(rows), large }
+        }
+        Source::Values(values) => {
+            let frame = frame_of(values.len(), vec![data::series("c0", &types[0], values)]);
+            let ints = values.iter().filter_map(|value| if let Value::Int(i) = value { Some(*i) } else { None });
+            let bounds = ints.map(Bounds::one).reduce(Bounds::with).unwrap_or(Bounds::one(0));
+            Flow { frame, columns: vec![(types[0].clone(), bounds)], rows: Some(values.len() as u64), large: false }
+        }
+        Source::Letters { count, seed } => {
+            let (frame, large) = range(0, *count);
+            let seed = *seed;
+            let letters = kernels::elementwise(&[column(0)], DataType::String, move |series| {
+                let letters = series[0].i64()?.apply_into_string_amortized(|row, out| {
+                    out.push(generate::letter(seed, row as u64));
+                });
+                Ok(letters.into_series())
+            });
+            anything(frame.select([letters.alias("c0")]), Some(*count), large)
+        }
+        Source::Random { count, seed } => {
+            let (frame, large) = range(0, *count);
+            let seed = *seed;
+            let floats = kernels::elementwise(&[column(0)], DataType::Float64, move |series| {
+                let rows = series[0].i64()?;
+                let floats: Float64Chunked =
+                    rows.apply_nonnull_values_generic(DataType::Float64, |row| generate::unit(seed, row as u64));
+                Ok(floats.into_series())
+            });
+            anything(frame.select([floats.alias("c0")]), Some(*count), large)
+        }
+        Source::Read(read) => match job {
+            Some(job) => anything(file(read, job)?, None, read.seen.0 >= MANY_BYTES),
+            None => {
+                let empty = types.iter().enumerate().map(|(i, ty)| data::series(&name("c", i), ty, &[]));
+                anything(frame_of(0, empty.collect()), None, false)
+            }
+        },
+        Source::Kept(kept) => {
+            let mut frame = kept.0.frame().clone();
+            let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
+            frame.set_column_names(&names).expect("as many names as columns, each another");
+            let rows = frame.height() as u64;
+            anything(frame.lazy(), Some(rows), rows >= MANY_ROWS)
+        }
+    })
+}
+
+fn frame_of(height: usize, columns: Vec<Series>) -> LazyFrame {
+    let columns = columns.into_iter().map(Series::into_column).collect();
+    DataFrame::new(height, columns).expect("the columns have one height and their own names").lazy()
+}
+
+/// The ints from `start` on, and whether they are to be streamed.
+fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
+    if rows < MANY_ROWS {
+        let ints: Vec<i64> = (0..rows as i64).map(|row| start + row).collect();
+        return (frame_of(ints.len(), vec![Series::new("c0".into(), ints)]), false);
+    }
+    // Rows with a number come in pieces; polars' own `int_range` is made at once even when it streams.
+    let one = repeat(lit(false), lit(rows)).alias("c0");
+    let numbered = LazyFrame::default().select([one]).with_row_index("row", None);
+    (numbered.select([(col("row").cast(DataType::Int64) + lit(start)).alias("c0")]), true)
+}
+
+fn file(read: &Read, job: &Job) -> Fallible<LazyFrame> {
+    if read.format == (Format::Text { lossy: false }) && !looks_compressed(read) {
+        // Opened once by our reader for its messages and its look at what has changed.
+        files::open(read, job)?;
+        return lines(read);
+    }
+    let mut frame = files::frame(read, job)?;
+    let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
+    frame.set_column_names(&names).expect("as many names as columns, each another");
+    Ok(frame.lazy())
+}
+
+fn lines(read: &Read) -> Fallible<LazyFrame> {
+    let opened = File::open(&read.path)
+        .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be opened: {error}", read.shown)))?;
+    let sources = ScanSources::Files(Arc::from([opened]));
+    let scan = DslBuilder::scan_lines(sources, UnifiedScanArgs::default(), PlSmallStr::from_static("c0"));
+    let scan = scan.map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))?;
+    Ok(LazyFrame::from(scan.build()))
+}
+
+/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is.
+fn looks_compressed(read: &Read) -> bool {
+    let mut start = [0; 4];
+    let length = File::open(&read.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    matches!(start[..length], [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd])
+}
