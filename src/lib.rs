@@ -11,3 +11,7 @@ pub mod job;
 pub mod lang;
 
 pub mod plan;
+
+pub mod rowwise;
+
+pub mod engines;
