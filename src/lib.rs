@@ -12,6 +12,7 @@ pub mod lang;
 
 pub mod plan;
 
+pub mod files;
 pub mod rowwise;
 
 pub mod engines;
