@@ -11,3 +11,8 @@ pub mod job;
 pub mod lang;
 
 pub mod plan;
+
+pub mod files;
+pub mod rowwise;
+
+pub mod engines;

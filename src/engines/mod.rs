@@ -1,9 +1,18 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
+mod rows;
+
 use crate::data::Table;
 use crate::diagnostic::{Fallible, Span};
 use crate::job::Job;
 use crate::plan::Plan;
+
+/// All engines, the reference first.
+pub static ALL: &[&dyn Engine] = &[&rows::Rows];
+
+pub fn find(name: &str) -> Option<&'static dyn Engine> {
+    ALL.iter().copied().find(|engine| engine.name() == name)
+}
 
 pub trait Engine: Sync {
     fn name(&self) -> &'static str;

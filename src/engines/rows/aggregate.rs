@@ -1,0 +1,269 @@
+//! Groups and their aggregates.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::data::{Key, Type, Value, compare_floats};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::Job;
+use crate::plan::{Agg, AggFunc, Named};
+use crate::rowwise::{Code, Fault, Frame};
+
+use super::flow::{Flow, Whole, key};
+
+/// The groups of an aggregation, in order of their first rows.
+pub struct Groups<'a> {
+    keys: Vec<Code>,
+    columns: Vec<Column<'a>>,
+    by_key: HashMap<Key, usize>,
+    order: Vec<Key>,
+    states: Vec<Vec<State>>,
+}
+
+struct Column<'a> {
+    func: &'a AggFunc,
+    arg: Option<Code>,
+    arg_type: Type,
+    span: Span,
+    reduce: Option<Code>,
+}
+
+impl<'a> Groups<'a> {
+    pub fn new(keys: &[Named], aggs: &'a [Agg]) -> Groups<'a> {
+        let column = |agg: &'a Agg| Column {
+            func: &agg.func,
+            arg: agg.arg.as_ref().map(Code::new),
+            arg_type: agg.arg.as_ref().map_or(Type::Int, |arg| arg.ty.clone()),
+            span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
+            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(Code::new(step)) } else { None },
+        };
+        Groups {
+            keys: keys.iter().map(|key| Code::new(&key.expr)).collect(),
+            columns: aggs.iter().map(column).collect(),
+            by_key: HashMap::new(),
+            order: Vec::new(),
+            states: Vec::new(),
+        }
+    }
+
+    fn group(&mut self, key: Key) -> usize {
+        if let Some(index) = self.by_key.get(&key) {
+            return *index;
+        }
+        let index = self.states.len();
+        self.states.push(self.columns.iter().map(|column| State::new(column.func, &column.arg_type)).collect());
+        self.by_key.insert(key.clone(), index);
+        self.order.push(key);
+        index
+    }
+
+    fn take(&mut self, frame: &mut Frame) -> Result<(), Box<Fault>> {
+        let key = key(&self.keys, frame)?;
+        let group = self.group(key);
+        for (column, state) in self.columns.iter().zip(&mut self.states[group]) {
+            let value = match &column.arg {
+                Some(arg) => arg.value(frame)?,
+                None => Value::Null,
+            };
+            match (state, &column.reduce) {
+                (State::Reduce(acc), Some(step)) => {
+                    if value.is_null() {
+                        continue;
+                    }
+                    *acc = match acc.take() {
+                        None => Some(value),
+                        Some(acc) => {
+                            frame.acc = acc;
+                            let row = std::mem::replace(&mut frame.row, vec![value]);
+                            let result = step.value(frame);
+                            frame.row = row;
+                            Some(result?)
+                        }
+                    };
+                }
+                (state, _) => state.take(value),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Whole for Groups<'_> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+        let mut rows = 0;
+        while input.next(frame)? {
+            rows += 1;
+            self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
+        }
+        job.stop.check()?;
+        if self.keys.is_empty() {
+            self.group(Box::from([]));
+        }
+        let mut result = VecDeque::new();
+        for (key, states) in self.order.drain(..).zip(self.states.drain(..)) {
+            let mut row = key.into_vec();
+            for (state, column) in states.into_iter().zip(&self.columns) {
+                row.push(state.finish(column)?);
+            }
+            result.push_back(row);
+        }
+        Ok(result)
+    }
+}
+
+enum State {
+    Count { values: u64, nulls_too: bool },
+    /// The mean of the ints where `mean`, else their sum.
+    Ints { sum: i128, count: u64, mean: bool },
+    Floats { sum: Compensated, count: u64, mean: bool },
+    Least(Value),
+    Largest(Value),
+    /// Of numbers, for the quantile.
+    Numbers(Vec<f64>, f64),
+    Spread { count: f64, mean: f64, squares: f64 },
+    First(Option<Value>),
+    Last(Value),
+    Distinct(HashSet<Value>),
+    Gather(Vec<Value>),
+    Reduce(Option<Value>),
+    Glue { text: String, between: String, any: bool },
+}
+
+impl State {
+    fn new(func: &AggFunc, ty: &Type) -> State {
+        let sum = |mean| match ty {
+            Type::Int | Type::Open => State::Ints { sum: 0, count: 0, mean },
+            Type::Float | Type::Bool | Type::Text | Type::List(_) | Type::Never => {
+                State::Floats { sum: Compensated::default(), count: 0, mean }
+            }
+        };
+        match func {
+            AggFunc::Rows => State::Count { values: 0, nulls_too: true },
+            AggFunc::Count => State::Count { values: 0, nulls_too: false },
+            AggFunc::Sum => sum(false),
+            AggFunc::Mean => sum(true),
+            AggFunc::Min => State::Least(Value::Null),
+            AggFunc::Max => State::Largest(Value::Null),
+            AggFunc::Median => State::Numbers(Vec::new(), 0.5),
+            AggFunc::Quantile(q) => State::Numbers(Vec::new(), *q),
+            AggFunc::Std => State::Spread { count: 0.0, mean: 0.0, squares: 0.0 },
+            AggFunc::First => State::First(None),
+            AggFunc::Last => State::Last(Value::Null),
+            AggFunc::Distinct => State::Distinct(HashSet::new()),
+            AggFunc::Gather => State::Gather(Vec::new()),
+            AggFunc::Reduce(_) => State::Reduce(None),
+            AggFunc::Glue(between) => State::Glue { text: String::new(), between: between.clone(), any: false },
+        }
+    }
+
+    fn take(&mut self, value: Value) {
+        match self {
+            State::Count { values, nulls_too } => *values += u64::from(*nulls_too || !value.is_null()),
+            State::First(first) => drop(first.get_or_insert(value)),
+            State::Last(last) => *last = value,
+            State::Gather(items) => items.push(value),
+            _ if value.is_null() => {}
+            State::Ints { sum, count, .. } => {
+                let Value::Int(i) = value else { return };
+                *sum += i128::from(i);
+                *count += 1;
+            }
+            State::Floats { sum, count, .. } => {
+                sum.add(number(&value));
+                *count += 1;
+            }
+            State::Least(least) => {
+                if least.is_null() || value.compare(least).is_lt() {
+                    *least = value;
+                }
+            }
+            State::Largest(largest) => {
+                if largest.is_null() || value.compare(largest).is_gt() {
+                    *largest = value;
+                }
+            }
+            State::Numbers(numbers, _) => numbers.push(number(&value)),
+            State::Spread { count, mean, squares } => {
+                // Welford 1962: stable where the mean is large beside the spread.
+                let x = number(&value);
+                *count += 1.0;
+                let off = x - *mean;
+                *mean += off / *count;
+                *squares += off * (x - *mean);
+            }
+            State::Distinct(seen) => drop(seen.insert(value)),
+            State::Glue { text, between, any } => {
+                let Value::Text(part) = value else { return };
+                if *any {
+                    text.push_str(between);
+                }
+                *any = true;
+                text.push_str(&part);
+            }
+            State::Reduce(_) => unreachable!("the group runs the expression"),
+        }
+    }
+
+    fn finish(self, column: &Column) -> Fallible<Value> {
+        Ok(match self {
+            State::Count { values, .. } => Value::Int(values as i64),
+            State::Ints { count: 0, mean: true, .. } | State::Floats { count: 0, mean: true, .. } => Value::Null,
+            State::Ints { sum, count, mean: true } => Value::Float(sum as f64 / count as f64),
+            State::Ints { sum, .. } => Value::Int(i64::try_from(sum).map_err(|_| {
+                Diagnostic::at(Kind::Overflow, column.span, format!("int overflow: the sum is {sum}"))
+                    .hint("sum float(it) has a larger range")
+            })?),
+            State::Floats { sum, count, mean: true } => Value::Float(sum.total() / count as f64),
+            State::Floats { sum, .. } => Value::Float(sum.total()),
+            State::Least(value) | State::Largest(value) | State::Last(value) => value,
+            State::Numbers(numbers, q) => quantile(numbers, q).map_or(Value::Null, Value::Float),
+            State::Spread { count, .. } if count < 2.0 => Value::Null,
+            State::Spread { count, squares, .. } => Value::Float((squares / (count - 1.0)).sqrt()),
+            State::First(value) => value.unwrap_or_default(),
+            State::Distinct(seen) => Value::Int(seen.len() as i64),
+            State::Gather(items) => Value::List(items.into()),
+            State::Reduce(acc) => acc.unwrap_or_default(),
+            State::Glue { text, .. } => Value::text(&text),
+        })
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Int(i) => *i as f64,
+        Value::Float(x) => *x,
+        Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) => unreachable!("the stage checked the type"),
+    }
+}
+
+/// With linear interpolation between the two nearest; none of nothing.
+fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
+    numbers.sort_by(|a, b| compare_floats(*a, *b));
+    let last = numbers.len().checked_sub(1)?;
+    let place = q * last as f64;
+    let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
+    let share = place - place.floor();
+    Some(if low == high || share == 0.0 { low } else { low + (high - low) * share })
+}
+
+/// A sum that keeps what rounding loses (Neumaier 1974).
+#[derive(Default)]
+struct Compensated {
+    sum: f64,
+    lost: f64,
+}
+
+impl Compensated {
+    fn add(&mut self, x: f64) {
+        let total = self.sum + x;
+        let lost = if self.sum.abs() >= x.abs() { (self.sum - total) + x } else { (x - total) + self.sum };
+        // An infinity is no rounding error.
+        if lost.is_finite() {
+            self.lost += lost;
+        }
+        self.sum = total;
+    }
+
+    fn total(&self) -> f64 {
+        self.sum + self.lost
+    }
+}

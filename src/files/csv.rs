@@ -1,0 +1,310 @@
+//! Comma-separated values. Our own splitter: the rules tell `""` (empty text) from an empty field (null), and the `csv`
+//! crate does not say which fields were quoted.
+
+use std::fs::File;
+use std::io::Read;
+
+use crate::data::{Column, Type, Value, scalar};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::plan::CsvOptions;
+
+use super::Records;
+use super::lines::{Lines, without_break};
+
+/// A field of a record: where it stands in [`Record::text`], and whether it was quoted.
+#[derive(Clone, Copy)]
+struct Field {
+    start: usize,
+    end: usize,
+    quoted: bool,
+}
+
+/// Records of a file: lines, but for line breaks inside quotes.
+struct Splitter<R> {
+    lines: Lines<R>,
+    options: CsvOptions,
+    line: Vec<u8>,
+    text: Vec<u8>,
+    fields: Vec<Field>,
+    /// The line and offset where the record began.
+    number: u64,
+    offset: u64,
+}
+
+impl<R: Read> Splitter<R> {
+    fn new(lines: Lines<R>, options: CsvOptions) -> Splitter<R> {
+        Splitter { lines, options, line: Vec::new(), text: Vec::new(), fields: Vec::new(), number: 0, offset: 0 }
+    }
+
+    /// Reads the next record; false at the end.
+    fn next(&mut self) -> Fallible<bool> {
+        loop {
+            self.line.clear();
+            let Some(offset) = self.lines.next(&mut self.line)? else { return Ok(false) };
+            self.number = self.lines.number;
+            self.offset = offset;
+            if offset == 0 && self.line.starts_with(b"\xef\xbb\xbf") {
+                self.line.drain(..3);
+            }
+            if self.options.comment.is_some_and(|comment| self.line.first() == Some(&comment)) {
+                continue;
+            }
+            if !self.split() {
+                self.join_lines()?;
+            }
+            return Ok(true);
+        }
+    }
+
+    /// The quote of the last field is open at the end of the line: adds lines until it is closed.
+    fn join_lines(&mut self) -> Fallible<()> {
+        loop {
+            if self.lines.next(&mut self.line)?.is_none() {
+                return Err(self.lines.error(self.number, "a quote is opened and never closed"));
+            }
+            if self.split() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Splits `line` into fields; false where it ends inside quotes.
+    fn split(&mut self) -> bool {
+        self.text.clear();
+        self.fields.clear();
+        let line = without_break(&self.line);
+        let separator = self.options.separator;
+        if memchr::memchr(b'"', line).is_none() {
+            self.text.extend_from_slice(line);
+            let mut start = 0;
+            for end in memchr::memchr_iter(separator, line).chain([line.len()]) {
+                self.fields.push(Field { start, end, quoted: false });
+                start = end + 1;
+            }
+            return true;
+        }
+        let mut at = 0;
+        loop {
+            let start = self.text.len();
+            let quoted = line.get(at) == Some(&b'"');
+            if quoted {
+                at += 1;
+                loop {
+                    let Some(length) = memchr::memchr(b'"', &line[at..]) else { return false };
+                    self.text.extend_from_slice(&line[at..at + length]);
+                    at += length + 1;
+                    if line.get(at) != Some(&b'"') {
+                        break;
+                    }
+                    self.text.push(b'"');
+                    at += 1;
+                }
+            }
+            let length = memchr::memchr(separator, &line[at..]).unwrap_or(line.len() - at);
+            self.text.extend_from_slice(&line[at..at + length]);
+            at += length + 1;
+            self.fields.push(Field { start, end: self.text.len(), quoted });
+            if at > line.len() {
+                return true;
+            }
+        }
+    }
+
+    /// A line of nothing: no record, unless the file has one column, where it is a null.
+    fn is_blank(&self) -> bool {
+        self.text.is_empty() && self.fields.len() == 1 && !self.fields[0].quoted
+    }
+
+    fn bytes(&self, field: Field) -> &[u8] {
+        &self.text[field.start..field.end]
+    }
+
+    /// The text of a field; none where it is null.
+    fn field(&self, field: Field) -> Fallible<Option<std::borrow::Cow<'_, str>>> {
+        if field.start == field.end && !field.quoted {
+            return Ok(None);
+        }
+        let bytes = self.bytes(field);
+        if self.options.lossy {
+            return Ok(Some(String::from_utf8_lossy(bytes)));
+        }
+        // The offset is exact where nothing before it was quoted.
+        let offset = self.offset + field.start as u64;
+        let text = self.lines.text(bytes, offset).map_err(|error| {
+            let line = format!("line {}: {}", self.number, error.message);
+            Box::new(Diagnostic { message: line, ..*error })
+        })?;
+        Ok(Some(text.into()))
+    }
+}
+
+/// The columns of a file, from its header and a sample of its records.
+pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Column>> {
+    let mut splitter = Splitter::new(lines, CsvOptions { lossy: true, ..options.clone() });
+    let mut names: Vec<String> = Vec::new();
+    let mut kinds: Vec<Option<Type>> = Vec::new();
+    let mut first = true;
+    // The last record of the sample may be cut: it is looked at only if it is the only one.
+    let mut pending: Option<Vec<Option<String>>> = None;
+    loop {
+        match splitter.next() {
+            Ok(true) => {}
+            Ok(false) | Err(_) => break,
+        }
+        if splitter.is_blank() && (first || names.len() != 1) {
+            continue;
+        }
+        let fields: Vec<Option<String>> = splitter
+            .fields
+            .iter()
+            .map(|field| Ok(splitter.field(*field)?.map(|text| text.into_owned())))
+            .collect::<Fallible<_>>()?;
+        if first {
+            first = false;
+            names = headers(&fields, options.header);
+            kinds = vec![None; names.len()];
+            if options.header {
+                continue;
+            }
+        }
+        if let Some(record) = pending.replace(fields) {
+            widen(&mut kinds, &record);
+        }
+    }
+    if let Some(record) = pending {
+        let whole = record.len() == kinds.len();
+        if whole {
+            widen(&mut kinds, &record);
+        }
+    }
+    if names.is_empty() {
+        return Err(splitter.lines.error(1, "there is no header: the file is empty").hint("`as text` reads any file as lines"));
+    }
+    let columns = names.into_iter().zip(kinds);
+    Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())
+}
+
+/// Names that are empty or stand twice get one of their own: `column_3`, `x_2`.
+fn headers(fields: &[Option<String>], header: bool) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (i, field) in fields.iter().enumerate() {
+        let base = match field {
+            Some(name) if header && !name.is_empty() => name.clone(),
+            _ => format!("column_{}", i + 1),
+        };
+        let mut name = base.clone();
+        let mut count = 2;
+        while names.contains(&name) {
+            name = format!("{base}_{count}");
+            count += 1;
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// Widens the types so that they hold this record too: int → float → bool → text.
+fn widen(kinds: &mut [Option<Type>], record: &[Option<String>]) {
+    for (kind, field) in kinds.iter_mut().zip(record) {
+        let Some(text) = field else { continue };
+        let fits = |ty: &Type| parse(text, ty).is_some();
+        let candidates = [Type::Int, Type::Float, Type::Bool, Type::Text];
+        let start = match kind {
+            None | Some(Type::Int) => 0,
+            Some(Type::Float) => 1,
+            // A bool among numbers, or a number among bools, is text.
+            Some(Type::Bool) if fits(&Type::Bool) => 2,
+            Some(_) => 3,
+        };
+        let found = candidates[start..].iter().find(|ty| fits(ty)).cloned().unwrap_or(Type::Text);
+        let mixed = matches!(kind, Some(Type::Int | Type::Float)) && found == Type::Bool;
+        *kind = Some(if mixed { Type::Text } else { found });
+    }
+}
+
+/// A field that is not null as a value of `ty`.
+fn parse(text: &str, ty: &Type) -> Option<Value> {
+    match ty {
+        Type::Int => text.parse().ok().map(Value::Int),
+        Type::Float if !text.starts_with(char::is_whitespace) && !text.ends_with(char::is_whitespace) => {
+            scalar::float_from_text(text).ok().map(Value::Float)
+        }
+        Type::Float => None,
+        Type::Bool => text.parse().ok().map(Value::Bool),
+        Type::Text | Type::List(_) | Type::Open | Type::Never => Some(Value::text(text)),
+    }
+}
+
+pub struct Csv {
+    splitter: Splitter<File>,
+    fields: Vec<Column>,
+    wanted: Vec<usize>,
+    header_read: bool,
+}
+
+impl Csv {
+    pub fn new(lines: Lines<File>, options: CsvOptions, fields: Vec<Column>, wanted: Vec<usize>) -> Fallible<Csv> {
+        let header_read = !options.header;
+        Ok(Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read })
+    }
+
+    fn value(&self, index: usize) -> Fallible<Value> {
+        let Some(field) = self.splitter.fields.get(index) else { return Ok(Value::Null) };
+        let Some(text) = self.splitter.field(*field)? else { return Ok(Value::Null) };
+        let column = &self.fields[index];
+        parse(&text, &column.ty).ok_or_else(|| {
+            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, shortened(&text));
+            self.splitter
+                .lines
+                .error(self.splitter.number, &what)
+                .hint("types come from the first MiB of the file; `as text` reads any line")
+        })
+    }
+}
+
+impl Records for Csv {
+    fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
+        loop {
+            if !self.splitter.next()? {
+                return Ok(false);
+            }
+            if self.splitter.is_blank() && (!self.header_read || self.fields.len() != 1) {
+                continue;
+            }
+            if self.header_read {
+                break;
+            }
+            self.header_read = true;
+        }
+        let (have, want) = (self.splitter.fields.len(), self.fields.len());
+        if have != want && !self.splitter.options.ragged {
+            let plural = if have == 1 { "" } else { "s" };
+            let what = format!("{have} field{plural} where the table has {want} columns");
+            return Err(self
+                .splitter
+                .lines
+                .error(self.splitter.number, &what)
+                .hint("`ragged true` takes missing fields as null and leaves out the rest"));
+        }
+        row.clear();
+        for index in &self.wanted {
+            row.push(self.value(*index)?);
+        }
+        Ok(true)
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// The separator that an option names: one byte.
+pub fn one_byte(text: &str) -> Result<u8, Box<Diagnostic>> {
+    match text.as_bytes() {
+        [byte] if *byte != b'"' && *byte != b'\n' => Ok(*byte),
+        _ => Err(Diagnostic::new(Kind::Type, "this must be one ASCII character, and no quote or line break")),
+    }
+}
