@@ -1,5 +1,6 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
+mod polars;
 mod rows;
 
 use crate::data::Table;
@@ -8,7 +9,7 @@ use crate::job::Job;
 use crate::plan::Plan;
 
 /// All engines, the reference first.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows];
+pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars];
 
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ALL.iter().copied().find(|engine| engine.name() == name)
