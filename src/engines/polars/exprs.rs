@@ -576,8 +576,8 @@ fn float_link(left: Lowered, operator: Operator, right: Lowered, operand: &plan:
 pub fn constant(value: &Value, ty: &Type) -> Lowered {
     let expr = match value {
         Value::Null => lit(Scalar::null(data::dtype(ty))),
-        Value::Int(i) => lit(*i),
-        Value::Float(x) => lit(*x),
+        Value::Int(i) => lit(Scalar::from(*i)),
+        Value::Float(x) => lit(Scalar::from(*x)),
         Value::Bool(b) => lit(*b),
         Value::Text(text) => lit(text.to_string()),
         Value::List(items) => {

@@ -96,7 +96,7 @@ fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
     // Rows with a number come in pieces; polars' own `int_range` is made at once even when it streams.
     let one = repeat(lit(false), lit(rows)).alias("c0");
     let numbered = LazyFrame::default().select([one]).with_row_index("row", None);
-    (numbered.select([(col("row").cast(DataType::Int64) + lit(start)).alias("c0")]), true)
+    (numbered.select([(col("row").cast(DataType::Int64) + lit(Scalar::from(start))).alias("c0")]), true)
 }
 
 fn file(read: &Read, job: &Job) -> Fallible<LazyFrame> {
