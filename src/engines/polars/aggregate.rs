@@ -123,6 +123,15 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Max => one(expr.max(), out),
         AggFunc::Median => quantile(expr, ty, &agg.ty, name, 0.5),
         AggFunc::Quantile(q) => quantile(expr, ty, &agg.ty, name, *q),
+        AggFunc::Std if ty == Type::Float => {
+            // The sum of large floats may be infinite where they differ little: then smaller ones tell.
+            const SCALE: f64 = (1u64 << 40) as f64;
+            let small = PlSmallStr::from_string(format!("{name}n"));
+            let scaled = (expr.clone() * lit(Scalar::from(1.0 / SCALE))).std(1);
+            let first = vec![expr.std(1).alias(name.clone()), scaled.alias(small.clone())];
+            let last = when(out.clone().is_nan()).then(col(small) * lit(Scalar::from(SCALE))).otherwise(out);
+            Reduced { first, last, bounds: bounds::ANY }
+        }
         AggFunc::Std => one(expr.std(1), out),
         AggFunc::First => one(expr.first(), out),
         AggFunc::Last => one(expr.last(), out),

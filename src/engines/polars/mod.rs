@@ -53,7 +53,11 @@ impl Engine for Polars {
             query.collect_with_engine(way).map(|result| result.unwrap_single())
         });
         job.stop.check()?;
-        let mut frame = result?;
+        let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
+            (Kind::Shape, Some(span)) => Diagnostic::at(Kind::Shape, span, "`zip` wants tables of one length")
+                .hint("`take` cuts the longer one"),
+            _ => error,
+        })?;
         let schema = plan.schema().clone();
         let names: Vec<PlSmallStr> = schema.names().map(PlSmallStr::from_str).collect();
         let bug = |what: String| Diagnostic::new(Kind::System, format!("polars gave another table than was meant: {what}"));

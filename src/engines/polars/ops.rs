@@ -42,6 +42,8 @@ pub struct Notes {
     pub ordered: bool,
     /// Whether rows are skipped, which must be computed all the same.
     pub skips: bool,
+    /// The last `zip`, whose tables may be of different lengths.
+    pub zipped: Option<Span>,
     /// The expressions that run row by row, as text.
     pub slow: Vec<String>,
     /// The first rows that each `peek` saw, in the order of the plan.
@@ -67,7 +69,7 @@ fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
-    let mut flow = source::flow(&bounded(source, rest), &types, job).map_err(placed)?;
+    let mut flow = bounded(source, rest).and_then(|source| source::flow(&source, &types, job)).map_err(placed)?;
     for (i, step) in rest.iter().enumerate() {
         let input = &plan.steps[i].schema;
         let mut lowerer = Lowerer { plan, input, shared: &shared, job, notes };
@@ -77,10 +79,12 @@ fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
 }
 
 /// A range without an end as one that ends where nothing is taken any more, if steps before a `take` keep each row.
-fn bounded(source: &Source, steps: &[Step]) -> Source {
-    let Source::Range { start, end: None } = source else { return source.clone() };
-    let end = taken(steps).map(|rows| i64::try_from(i128::from(*start) + i128::from(rows)).unwrap_or(i64::MAX));
-    Source::Range { start: *start, end }
+fn bounded(source: &Source, steps: &[Step]) -> Fallible<Source> {
+    let Source::Range { start, end: None } = source else { return Ok(source.clone()) };
+    let rows = taken(steps).expect("a range without an end was objected to where nothing ends it");
+    let end = i64::try_from(i128::from(*start) + i128::from(rows));
+    let end = end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))?;
+    Ok(Source::Range { start: *start, end: Some(end) })
 }
 
 /// How many rows of the source steps take at most, if they say so before they need all.
@@ -208,7 +212,8 @@ impl Lowerer<'_> {
                 for plan in plans {
                     flows.push(self::flow(plan, self.job, self.notes)?);
                 }
-                zipped(flows, step.span)
+                self.notes.zipped = Some(step.span);
+                zipped(flows)
             }
             Op::Pairs => {
                 let both = flow.columns[0].clone();
@@ -404,7 +409,7 @@ fn concatenated(flows: Vec<Flow>) -> Flow {
     Flow { frame, columns, rows, large }
 }
 
-fn zipped(flows: Vec<Flow>, span: Span) -> Flow {
+fn zipped(flows: Vec<Flow>) -> Flow {
     let large = flows.iter().any(|flow| flow.large);
     let rows = flows.iter().filter_map(|flow| flow.rows).min();
     let mut columns = Columns::new();
@@ -414,7 +419,6 @@ fn zipped(flows: Vec<Flow>, span: Span) -> Flow {
         frames.push(flow.frame.select(names.collect::<Vec<_>>()));
         columns.extend(flow.columns);
     }
-    let _ = span;
     let options = HConcatOptions { strict: true, ..HConcatOptions::default() };
     let frame = concat_lf_horizontal(frames, options).expect("there is at least one");
     Flow { frame, columns, rows, large }

@@ -115,7 +115,8 @@ fn lines(read: &Read) -> Fallible<LazyFrame> {
     let opened = File::open(&read.path)
         .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be opened: {error}", read.shown)))?;
     let sources = ScanSources::Files(Arc::from([opened]));
-    let scan = DslBuilder::scan_lines(sources, UnifiedScanArgs::default(), PlSmallStr::from_static("c0"));
+    let args = UnifiedScanArgs { hive_options: HiveOptions::new_disabled(), glob: false, ..UnifiedScanArgs::default() };
+    let scan = DslBuilder::scan_lines(sources, args, PlSmallStr::from_static("c0"));
     let scan = scan.map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))?;
     Ok(LazyFrame::from(scan.build()))
 }
