@@ -9,10 +9,15 @@ pub mod diagnostic;
 pub mod functions;
 pub mod job;
 pub mod lang;
+pub mod report;
 
 pub mod plan;
 
 pub mod files;
+pub mod measure;
 pub mod rowwise;
 
 pub mod engines;
+pub mod stages;
+
+pub mod session;
