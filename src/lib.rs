@@ -16,8 +16,13 @@ pub mod plan;
 pub mod files;
 pub mod measure;
 pub mod rowwise;
+pub mod show;
 
 pub mod engines;
 pub mod stages;
 
 pub mod session;
+
+pub mod magics;
+
+pub mod shell;

@@ -10,6 +10,11 @@ use crate::plan::Plan;
 /// All engines, the reference first.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows];
 
+/// The engine of cells that choose none.
+pub fn default() -> &'static dyn Engine {
+    *ALL.last().expect("there are engines")
+}
+
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ALL.iter().copied().find(|engine| engine.name() == name)
 }
