@@ -9,10 +9,20 @@ pub mod diagnostic;
 pub mod functions;
 pub mod job;
 pub mod lang;
+pub mod report;
 
 pub mod plan;
 
 pub mod files;
+pub mod measure;
 pub mod rowwise;
+pub mod show;
 
 pub mod engines;
+pub mod stages;
+
+pub mod session;
+
+pub mod magics;
+
+pub mod shell;

@@ -1,1 +1,89 @@
-fn main() {}
+//! The command line: what to run, and how to write it.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, ValueEnum};
+
+use timelab::engines;
+use timelab::measure::Counting;
+use timelab::shell::{Shell, somebody_types};
+use timelab::show::{self, Style};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// An interactive shell for exploring performance.
+///
+/// Without cells on the command line it reads them from standard input; on a terminal it starts the shell.
+#[derive(Parser)]
+#[command(version, after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C.")]
+struct Arguments {
+    /// Run this cell; may be said several times
+    #[arg(short = 'c', value_name = "CELL")]
+    cells: Vec<String>,
+    /// Go on after a cell that failed
+    #[arg(long)]
+    keep_going: bool,
+    /// How tables are written
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The engine of cells that do not choose one with `on`
+    #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(engine_names()))]
+    engine: Option<String>,
+    /// When to use colours; NO_COLOR in the environment means never
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: When,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+    Md,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+fn engine_names() -> Vec<&'static str> {
+    engines::ALL.iter().map(|engine| engine.name()).collect()
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = |terminal: bool| match arguments.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => terminal && !no_color,
+    };
+    let style = Style {
+        format: match arguments.format {
+            Format::Table => show::Format::Table,
+            Format::Csv => show::Format::Csv,
+            Format::Json => show::Format::Json,
+            Format::Md => show::Format::Markdown,
+        },
+        color_out: color(std::io::stdout().is_terminal()),
+        color_err: color(std::io::stderr().is_terminal()),
+        width: show::terminal_width(),
+    };
+    let engine = arguments.engine.as_deref().and_then(engines::find).unwrap_or(engines::default());
+    let shell = Shell::new(engine.name(), style, arguments.keep_going);
+    let ending = if !arguments.cells.is_empty() {
+        shell.texts(&arguments.cells)
+    } else if somebody_types() {
+        shell.interactive()
+    } else {
+        shell.stdin()
+    };
+    ExitCode::from(ending.status())
+}

@@ -197,3 +197,19 @@ pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, Wrong> {
     }
     Ok(a..b.max(a))
 }
+
+/// Digits in groups of three, with narrow no-break spaces between; numbers of up to four digits stay as they are.
+pub fn grouped(digits: &str) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    if digits.len() <= 4 {
+        return format!("{sign}{digits}");
+    }
+    let mut out = sign.to_string();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}

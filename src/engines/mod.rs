@@ -11,6 +11,11 @@ use crate::plan::Plan;
 /// All engines, the reference first.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars];
 
+/// The engine of cells that choose none.
+pub fn default() -> &'static dyn Engine {
+    *ALL.last().expect("there are engines")
+}
+
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ALL.iter().copied().find(|engine| engine.name() == name)
 }

@@ -237,7 +237,7 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             Schema::new(columns, if keys.is_empty() { one } else { lost })
         }
         Op::Fold { step, each, .. } => {
-            let columns = vec![Column { name: "acc".to_string(), ty: step.ty.clone() }];
+            let columns = vec![typed(step)];
             let one = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
             Schema::new(columns, if *each { input.order } else { one })
         }

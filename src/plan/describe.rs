@@ -113,7 +113,7 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
             format!("aggregate {}{by}", aggs.collect::<Vec<_>>().join(", "))
         }
         Op::Fold { start, step, each } => {
-            format!("{} from {start}: {}", if *each { "scan" } else { "fold" }, expr(step))
+            format!("{} from {start}: {}", if *each { "scan" } else { "fold" }, expr(&step.expr))
         }
         Op::Join { kind, right, on, .. } => {
             let kind = match kind {

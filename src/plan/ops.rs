@@ -53,7 +53,7 @@ pub enum Op {
     /// One row for each key, or one row in all without keys: keys, then aggregates.
     Aggregate { keys: Vec<Named>, aggs: Vec<Agg> },
     /// `acc` from `start` through every row; with `each`, every step is a row. The only column is `acc`.
-    Fold { start: Value, step: Expr, each: bool },
+    Fold { start: Value, step: Named, each: bool },
     /// Left columns, then those columns of the right plan that `right_columns` names. `Semi` and `Anti` have none.
     Join { kind: JoinKind, right: Box<Plan>, on: Vec<(Expr, Expr)>, right_columns: Vec<usize> },
     /// The rows of the input, then those of each plan; all have the same columns.
@@ -255,7 +255,7 @@ impl Op {
             Op::Aggregate { keys, aggs } => {
                 keys.iter().map(|key| &key.expr).chain(aggs.iter().filter_map(|agg| agg.arg.as_ref())).collect()
             }
-            Op::Fold { step, .. } => vec![step],
+            Op::Fold { step, .. } => vec![&step.expr],
             Op::Join { on, .. } => on.iter().map(|(left, _)| left).collect(),
         }
     }
@@ -283,7 +283,7 @@ impl Op {
                 let keys = keys.iter_mut().map(|key| &mut key.expr);
                 keys.chain(aggs.iter_mut().filter_map(|agg| agg.arg.as_mut())).collect()
             }
-            Op::Fold { step, .. } => vec![step],
+            Op::Fold { step, .. } => vec![&mut step.expr],
             Op::Join { on, .. } => on.iter_mut().map(|(left, _)| left).collect(),
         }
     }

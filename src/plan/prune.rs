@@ -152,7 +152,7 @@ fn needed_before(op: &mut Op, after: &[bool]) -> Vec<bool> {
             width(&exprs, Vec::new())
         }
         Op::Explode(list) => width(&[&list.expr], Vec::new()),
-        Op::Fold { step, .. } => width(&[step], Vec::new()),
+        Op::Fold { step, .. } => width(&[&step.expr], Vec::new()),
         Op::Filter(expr) => width(&[expr], after.to_vec()),
         Op::Sort { keys, .. } => width(&keys.iter().map(|key| &key.expr).collect::<Vec<_>>(), after.to_vec()),
         Op::Slice { .. } | Op::Reverse | Op::Sample { .. } => after.to_vec(),

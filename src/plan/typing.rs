@@ -44,6 +44,8 @@ impl Definition {
 pub trait Scope {
     fn name(&self, name: &str) -> Option<Binding>;
     fn names(&self) -> Vec<String>;
+    /// The seed where none is said.
+    fn seed(&self) -> i64;
     /// The newest of the person's functions.
     fn functions(&self) -> Option<Arc<Definition>>;
     /// The value of an expression without columns; `acc` and the only column have these values where they occur.

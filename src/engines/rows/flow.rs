@@ -25,7 +25,7 @@ pub fn build<'a>(plan: &'a Plan, job: &'a Job) -> Fallible<Input<'a>> {
     let mut steps = plan.steps.iter();
     let first = steps.next().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
-    let mut flow = source_flow(source, job).map_err(|error| placed(error, first.span))?;
+    let mut flow = source_flow(source, first.span, job)?;
     for step in steps {
         flow = op_flow(&step.op, step.span, flow, job)?;
     }
@@ -37,7 +37,7 @@ fn placed(error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error })
 }
 
-fn source_flow<'a>(source: &'a Source, job: &'a Job) -> Fallible<Input<'a>> {
+fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
     let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, job });
     Ok(match source {
         Source::Range { start, end } => Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job }),
@@ -49,7 +49,10 @@ fn source_flow<'a>(source: &'a Source, job: &'a Job) -> Fallible<Input<'a>> {
         Source::Random { count, seed } => {
             counted(Box::new(|row| (row < *count).then(|| Value::Float(generate::unit(*seed, row)))))
         }
-        Source::Read(read) => Box::new(File { records: files::open(read, job)?, rows: 0, job }),
+        Source::Read(read) => {
+            let records = files::open(read, job).map_err(|error| placed(error, span))?;
+            Box::new(File { records, rows: 0, span, job })
+        }
         Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), job }),
     })
 }
@@ -108,6 +111,7 @@ impl Flow for Generated<'_> {
 struct File<'a> {
     records: Box<dyn Records>,
     rows: u64,
+    span: Span,
     job: &'a Job,
 }
 
@@ -115,7 +119,7 @@ impl Flow for File<'_> {
     fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
         self.rows += 1;
         passed(self.rows, self.job)?;
-        self.records.next(&mut frame.row)
+        self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))
     }
 }
 
@@ -170,7 +174,7 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
         }
         Op::Aggregate { keys, aggs } => blocking(input, job, Groups::new(keys, aggs)),
         Op::Fold { start, step, each } => {
-            Box::new(Fold { input, acc: start.clone(), step: Code::new(step), each: *each, done: false, rows: 0 })
+            Box::new(Fold { input, acc: start.clone(), step: Code::new(&step.expr), each: *each, done: false, rows: 0 })
         }
         Op::Join { kind, right, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| Code::new(left)).collect();

@@ -1,0 +1,55 @@
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines;
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
+use crate::plan::{Plan, op_text};
+use crate::report::{Block, Report};
+use crate::session::{Bound, Session};
+
+use super::{Answer, Magic};
+
+pub static EXPLAIN: Magic = Magic {
+    syntax: MagicSyntax { name: "explain", usage: "%explain PIPELINE", takes: Takes::Statement, options: &[] },
+    about: "shows the plan with its types, and what each engine makes of it; runs nothing but what the plan needs to know",
+    examples: &["%explain 1..1M | map it * 3 | filter it % 2 == 0 | sum"],
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let pipeline = match &magic.subject {
+        Subject::Statement(Statement::Pipeline(pipeline)) => pipeline,
+        _ => {
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%explain` needs a pipeline")
+                .hint("for example: %explain 1..10 | sum"));
+        }
+    };
+    let plan = match session.bind(pipeline)? {
+        Bound::Table(plan) => plan,
+        Bound::Value(value, ty) => {
+            let text = format!("a value: {value}, {ty}; no engine is asked");
+            return Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None });
+        }
+    };
+    let engine = session.engine(pipeline.on.as_ref())?;
+    let plan = session.prepared(plan, engine, job)?;
+    let mut lines = vec!["plan".to_string()];
+    lines.extend(steps(&plan));
+    for engine in engines::ALL {
+        lines.push(String::new());
+        lines.push(format!("{}: {}", engine.name(), engine.about()));
+        match engine.objection(&plan) {
+            Some(objection) => lines.push(format!("  cannot run this: {}", objection.reason)),
+            None => lines.extend(engine.explain(&plan).into_iter().map(|line| format!("  {line}"))),
+        }
+    }
+    Ok(Answer { report: Report { blocks: vec![Block::Text(lines.join("\n"))], quiet: Vec::new() }, result: None })
+}
+
+/// Each step with the columns that flow out of it.
+fn steps(plan: &Plan) -> Vec<String> {
+    let inputs = std::iter::once(plan.schema()).chain(plan.steps.iter().map(|step| &step.schema));
+    let said: Vec<String> = plan.steps.iter().zip(inputs).map(|(step, input)| op_text(&step.op, input, plan)).collect();
+    let width = said.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(60);
+    let each = said.iter().zip(&plan.steps);
+    each.map(|(line, step)| format!("  {line:width$}  → {}", step.schema)).collect()
+}

@@ -1,0 +1,172 @@
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines;
+use crate::functions;
+use crate::job::Job;
+use crate::lang::{MagicSyntax, Subject, Takes, Word};
+use crate::plan::Binding;
+use crate::report::{Block, Report};
+use crate::session::Session;
+use crate::stages;
+
+use super::{Answer, Magic};
+
+pub static HELP: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "help",
+        usage: "%help [stages | functions | magics | engines | language | NAME]",
+        takes: Takes::Words,
+        options: &[],
+    },
+    about: "help by topic, or about one name; `name?` is the same",
+    examples: &["%help", "%help stages", "%help count", "count?"],
+    run: |session, magic, _: &Job| {
+        let words = match &magic.subject {
+            Subject::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            _ => String::new(),
+        };
+        about(session, &Word { text: words, span: magic.span })
+    },
+};
+
+const START: &str = r#"A pipeline is a source and stages with bars between:
+
+  read "samples/kjv.txt" | words | count by lower(word) | top 10
+  1..1M | map it * it | sum
+
+%time before it tells what it cost, %explain what becomes of it. `let name = …` gives a name,
+`fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)` defines a function.
+
+  %help language     how cells, values and names are written
+  %help stages       what can follow a bar          count?   about one of them, with examples
+  %help functions    what can stand in an expression
+  %help magics       what can be asked about a pipeline
+  %help engines      how it can be run               | on rows    at the end of a cell chooses one"#;
+
+const LANGUAGE: &str = r##"sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
+files       read "x.csv" [as csv|text] [sep ";"] [header false] [columns a, b] [comment "#"] [ragged true] [lossy true]
+values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds),
+            "text\n", r"raw", true, false, null, [1, 2, 3]
+operators   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
+            // rounds down, % has the divisor's sign, / gives a float; + also joins two texts or two lists
+choice      if x > 0 then 1 else if x == 0 then 0 else -1
+names       let n = 10k; fn double(x) = x * 2; a column that is no name stands in backquotes: `installed kib`
+            `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3
+ints        never wrap: an overflow is an error with its row; sums are exact
+null        in arithmetic and comparison gives null; a filter and an `if` take it as false; aggregates skip it
+            a null argument makes a function null, but for is_null and coalesce; x in xs looks past nulls in xs
+text        is UTF-8; len, slice and reverse count characters
+order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
+cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
+csv         an empty field is null, "" is empty text; types come from the first MiB"##;
+
+/// Help about a name or a topic.
+pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
+    let name = word.text.trim_start_matches('%');
+    let text = match name {
+        "" => START.to_string(),
+        "language" => LANGUAGE.to_string(),
+        "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),
+        "functions" => list(functions::ALL.iter().map(|function| (function.usage, function.about))),
+        "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.about))),
+        "engines" => list(engines::ALL.iter().map(|engine| (engine.name(), engine.about()))),
+        _ => one(session, name).ok_or_else(|| unknown(session, word, name))?,
+    };
+    Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None })
+}
+
+/// Everything that has this name: it may be a stage and a function.
+fn one(session: &Session, name: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(stage) = stages::find(name) {
+        parts.push(entry("stage", stage.syntax.usage, stage.about, stage.examples));
+    }
+    if let Some(function) = functions::find(name) {
+        parts.push(entry("function", function.usage, function.about, function.examples));
+    }
+    if let Some(magic) = super::find(name) {
+        let examples: Vec<(&str, &str)> = magic.examples.iter().map(|cell| (*cell, "")).collect();
+        parts.push(entry("magic", magic.syntax.usage, magic.about, &examples));
+    }
+    if let Some(engine) = engines::find(name) {
+        parts.push(format!("{name}  (engine)\n  {}\n\n  › 1..10 | sum | on {name}", engine.about()));
+    }
+    if let Some(text) = source_word(name) {
+        parts.push(text.to_string());
+    }
+    if let Some(binding) = session.lookup(name) {
+        parts.push(match binding {
+            Binding::Value(value, ty) => format!("{name}: {ty} = {value}"),
+            Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
+            Binding::Result { table, fields } => {
+                let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
+                let fields: Vec<String> = fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}")).collect();
+                format!("{name}  (result){table}\n{}", fields.join("\n"))
+            }
+        });
+    }
+    if let Some(definition) = session.newest_function().and_then(|newest| newest.find(name)) {
+        let parameters: Vec<&str> = definition.function.parameters.iter().map(|word| word.text.as_str()).collect();
+        parts.push(format!("{name}({})  (your function; `{name}??` shows it)", parameters.join(", ")));
+    }
+    if parts.is_empty() { None } else { Some(parts.join("\n\n")) }
+}
+
+fn source_word(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "read" => {
+            "read \"path\" [as csv|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
+             the lines of a text file, or the table of a csv file; without `as` the extension decides\n\n  \
+             › read \"samples/kjv.txt\" | take 2\n  › read \"samples/iso3166.tab\" as csv sep \"\\t\" header false comment \"#\""
+        }
+        "letters" => "letters n [seed s]  (source)\n  n letters a–z A–Z by chance\n\n  › letters 5 seed 7",
+        "random" => "random n [seed s]  (source)\n  n floats in [0, 1) by chance\n\n  › random 3 seed 7",
+        _ => return None,
+    })
+}
+
+fn entry(kind: &str, usage: &str, about: &str, examples: &[(&str, &str)]) -> String {
+    let mut lines = vec![format!("{usage}  ({kind})"), format!("  {about}")];
+    for (cell, prints) in examples {
+        lines.push(String::new());
+        lines.push(format!("  › {cell}"));
+        lines.extend(prints.lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
+}
+
+fn list<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let entries: Vec<(&str, &str)> = entries.collect();
+    let width = entries.iter().map(|(usage, _)| usage.chars().count()).filter(|width| *width <= 44).max().unwrap_or(0);
+    let each = entries.iter().map(|(usage, about)| {
+        if usage.chars().count() > width { format!("{usage}\n{:width$}  {about}", "") } else { format!("{usage:width$}  {about}") }
+    });
+    each.collect::<Vec<_>>().join("\n")
+}
+
+fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
+    let topics = ["stages", "functions", "magics", "engines", "language", "read", "letters", "random"];
+    let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
+    let known = stages::ALL
+        .iter()
+        .map(|stage| stage.syntax.name)
+        .chain(functions::ALL.iter().map(|function| function.name))
+        .chain(super::ALL.iter().map(|magic| magic.syntax.name))
+        .chain(engines::ALL.iter().map(|engine| engine.name()))
+        .chain(topics)
+        .chain(names.iter().map(String::as_str));
+    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help about `{name}`")).near(name, known);
+    if error.hint.is_some() { error } else { error.hint("%help lists the topics") }
+}
+
+/// `name??`: how a person's function was written.
+pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
+    let Some(definition) = session.newest_function().and_then(|newest| newest.find(&word.text)) else {
+        let mut answer = about(session, word)?;
+        answer.report.blocks.push(Block::Text("`??` shows the text of your own functions".to_string()));
+        return Ok(answer);
+    };
+    let function = &definition.function;
+    let parameters: Vec<&str> = function.parameters.iter().map(|word| word.text.as_str()).collect();
+    let text = format!("fn {}({}) = {}", word.text, parameters.join(", "), session.words(function.body.span));
+    Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None })
+}

@@ -1,0 +1,174 @@
+//! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
+
+mod explain;
+mod help;
+mod same;
+mod set;
+mod time;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::data::Value;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines;
+use crate::job::Job;
+use crate::lang::{self, Cell, MagicSyntax, StageSyntax, Syntax, parse};
+use crate::plan::Binding;
+use crate::report::{Block, Report};
+use crate::session::{Given, Ran, Session, kept_plan};
+use crate::show::{bytes_text, duration_text, grouped};
+use crate::stages;
+
+pub struct Magic {
+    pub syntax: MagicSyntax,
+    /// One line for help and completion.
+    pub about: &'static str,
+    /// Cells to try.
+    pub examples: &'static [&'static str],
+    pub run: fn(&mut Session, &lang::Magic, &Job) -> Fallible<Answer>,
+}
+
+/// What a cell tells, and what later cells may use of it.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub report: Report,
+    pub result: Option<Binding>,
+}
+
+/// All magics, in the order of the help.
+pub static ALL: &[&Magic] = &[&time::TIME, &explain::EXPLAIN, &same::SAME, &set::SET, &help::HELP];
+
+pub fn find(name: &str) -> Option<&'static Magic> {
+    ALL.iter().copied().find(|magic| magic.syntax.name == name)
+}
+
+/// The tables as the parser sees them.
+pub struct Tables;
+
+impl Syntax for Tables {
+    fn stage(&self, name: &str) -> Option<StageSyntax> {
+        stages::find(name).map(|stage| stage.syntax)
+    }
+
+    fn stage_names(&self) -> Vec<&'static str> {
+        stages::ALL.iter().map(|stage| stage.syntax.name).collect()
+    }
+
+    fn magic(&self, name: &str) -> Option<MagicSyntax> {
+        find(name).map(|magic| magic.syntax)
+    }
+
+    fn magic_names(&self) -> Vec<&'static str> {
+        ALL.iter().map(|magic| magic.syntax.name).collect()
+    }
+
+    fn engine_names(&self) -> Vec<&'static str> {
+        engines::ALL.iter().map(|engine| engine.name()).collect()
+    }
+}
+
+/// One cell's outcome.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The number of the cell in the session.
+    pub number: usize,
+    pub report: Report,
+    pub warnings: Vec<Diagnostic>,
+    pub error: Option<Box<Diagnostic>>,
+}
+
+/// Runs the text of one cell. A failed one leaves the session as it was.
+pub fn evaluate(session: &mut Session, text: &str, job: &Job) -> Evaluation {
+    let number = session.next_cell();
+    let id = session.remember(text);
+    let before = session.snapshot();
+    let answer = parse(id, text, &Tables).and_then(|cell| answer(session, &cell, job));
+    let warnings = session.take_warnings();
+    let (report, error) = match answer {
+        Ok(Answer { report, result }) => {
+            session.end_cell(result);
+            (report, None)
+        }
+        Err(error) => {
+            session.restore(before);
+            session.end_cell(None);
+            (Report::default(), Some(error))
+        }
+    };
+    Evaluation { number, report, warnings, error }
+}
+
+fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
+    match cell {
+        Cell::Empty => Ok(Answer::default()),
+        Cell::Statements(statements) => {
+            let start = Instant::now();
+            let mut given = Given::Nothing;
+            for statement in statements {
+                given = session.statement(statement, job)?;
+            }
+            let mut answer = given_answer(given);
+            if !answer.report.blocks.is_empty() {
+                answer.report.quiet.push(duration_text(start.elapsed().as_secs_f64()));
+            }
+            Ok(answer)
+        }
+        Cell::Magic(magic) => {
+            let known = find(&magic.name.text).expect("the parser knows only magics of the table");
+            (known.run)(session, magic, job)
+        }
+        Cell::Command(command) => run_command(command),
+        Cell::Help(word) => help::about(session, word),
+        Cell::Source(word) => help::source(session, word),
+    }
+}
+
+/// A statement's result as what the cell tells.
+fn given_answer(given: Given) -> Answer {
+    match given {
+        Given::Nothing => Answer::default(),
+        Given::Value(value, ty) => {
+            let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], quiet: Vec::new() };
+            Answer { report, result: Some(Binding::Value(value, ty.closed())) }
+        }
+        Given::Table(ran) => {
+            let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
+            Answer { report, result: Some(table_result(&ran, Vec::new())) }
+        }
+    }
+}
+
+/// A table and figures about it as a result that later cells can use.
+fn table_result(ran: &Ran, mut fields: Vec<(String, Value)>) -> Binding {
+    fields.push(("rows".to_string(), Value::Int(ran.table.height() as i64)));
+    if !fields.iter().any(|(name, _)| name == "wall") {
+        fields.push(("wall".to_string(), Value::Float(ran.wall.as_secs_f64())));
+    }
+    let table = kept_plan(ran.table.clone(), Default::default());
+    Binding::Result { table: Some(Arc::new(table)), fields }
+}
+
+/// Rows, what was read, and the engine.
+fn quiet(ran: &Ran) -> Vec<String> {
+    let rows = ran.table.height();
+    let mut parts = vec![format!("{} {}", grouped(rows as u64), if rows == 1 { "row" } else { "rows" })];
+    if let Some(read) = ran.rows_read {
+        parts.push(format!("{} read", grouped(read)));
+    }
+    if ran.bytes_read > 0 {
+        parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
+    }
+    parts.push(ran.engine.to_string());
+    parts
+}
+
+fn run_command(command: &lang::Word) -> Fallible<Answer> {
+    let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
+    let status = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(&command.text)
+        .status()
+        .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if status.success() { Ok(Answer::default()) } else { Err(failed(format!("the command failed: {status}"))) }
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use crate::data::{Sameness, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines;
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Pipeline, Subject, Takes};
+use crate::plan::Binding;
+use crate::report::{Block, Report};
+use crate::session::{Bound, Session};
+
+use super::{Answer, Magic};
+
+pub static SAME: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "same",
+        usage: "%same PIPELINE, PIPELINE — or: %same PIPELINE (on all engines)",
+        takes: Takes::Pipelines,
+        options: &[],
+    },
+    about: "whether two pipelines give the same table, or one pipeline the same on all engines",
+    examples: &[
+        "%same (1..10 | reverse | reverse), (1..10)",
+        "%same read \"samples/kjv.txt\" | words | count by word | top 5",
+    ],
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let lines = match &magic.subject {
+        Subject::Pipelines(pipelines) => match &pipelines[..] {
+            [one] => engines_agree(session, one, job)?,
+            [a, b] => {
+                let (here, there) = (table(session, a, job)?, table(session, b, job)?);
+                vec![verdict(&here.same(&there))]
+            }
+            _ => {
+                return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` compares two pipelines").hint(SAME.syntax.usage));
+            }
+        },
+        _ => {
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` needs something to compare").hint(SAME.syntax.usage));
+        }
+    };
+    let agree = lines.iter().all(|(_, same)| *same);
+    let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
+    let report = Report { blocks: vec![Block::Text(text.join("\n"))], quiet: Vec::new() };
+    let fields = vec![("agree".to_string(), Value::Bool(agree))];
+    Ok(Answer { report, result: Some(Binding::Result { table: None, fields }) })
+}
+
+/// Runs one pipeline on every engine and holds each against the reference.
+fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Vec<(String, bool)>> {
+    let reference = engines::ALL[0];
+    let bound = session.bind(pipeline)?;
+    let Bound::Table(plan) = bound else {
+        return Ok(vec![("a value: no engine is asked".to_string(), true)]);
+    };
+    let expected = session.run(plan.clone(), reference, job)?.table;
+    let mut lines = Vec::new();
+    for engine in &engines::ALL[1..] {
+        let name = engine.name();
+        lines.push(match session.run(plan.clone(), *engine, job) {
+            Ok(ran) => {
+                let (said, same) = verdict(&expected.same(&ran.table));
+                (format!("{} and {name}: {said}", reference.name()), same)
+            }
+            Err(error) if error.kind == Kind::Objection => (format!("{name}: {}", error.message), true),
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(lines)
+}
+
+fn table(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Arc<Table>> {
+    let engine = session.engine(pipeline.on.as_ref())?;
+    match session.bind(pipeline)? {
+        Bound::Table(plan) => Ok(session.run(plan, engine, job)?.table),
+        Bound::Value(value, ty) => {
+            let schema = crate::data::Schema::one("it", if ty == Type::Open { Type::Text } else { ty });
+            Ok(Arc::new(Table::from_columns(schema, 1, &[vec![value]])))
+        }
+    }
+}
+
+fn verdict(sameness: &Sameness) -> (String, bool) {
+    match sameness {
+        Sameness::Same => ("✓ the same table".to_string(), true),
+        Sameness::Different(how) => (format!("✗ different: {how}"), false),
+        Sameness::CannotTell(why) => (format!("? cannot tell: {why}"), false),
+    }
+}

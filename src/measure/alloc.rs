@@ -1,0 +1,101 @@
+//! A global allocator that counts. Each thread counts for itself and adds to the totals every 64 KiB, so that counting
+//! costs no shared write for most allocations.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// The system's allocator with counters.
+pub struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
+
+/// What a thread adds up before it tells the totals.
+const FLUSH: u64 = 64 << 10;
+
+#[derive(Clone, Copy)]
+struct Local {
+    count: u64,
+    bytes: u64,
+    live: i64,
+}
+
+const NOTHING: Local = Local { count: 0, bytes: 0, live: 0 };
+
+thread_local! {
+    static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
+}
+
+fn note(allocated: usize, freed: usize) {
+    // A thread that is going away has no counters any more: its last frees are not counted.
+    let _ = LOCAL.try_with(|cell| {
+        let mut local = cell.get();
+        local.count += u64::from(allocated > 0);
+        local.bytes += allocated as u64;
+        local.live += allocated as i64 - freed as i64;
+        if local.bytes >= FLUSH || local.live.unsigned_abs() >= FLUSH {
+            flush(local);
+            local = NOTHING;
+        }
+        cell.set(local);
+    });
+}
+
+fn flush(local: Local) {
+    COUNT.fetch_add(local.count, Ordering::Relaxed);
+    BYTES.fetch_add(local.bytes, Ordering::Relaxed);
+    let live = LIVE.fetch_add(local.live, Ordering::Relaxed) + local.live;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
+/// The totals, this thread's counters included.
+pub struct Reading {
+    pub count: u64,
+    pub bytes: u64,
+    pub live: i64,
+    pub peak: i64,
+}
+
+/// Reads the totals.
+pub fn read() -> Reading {
+    flush(LOCAL.replace(NOTHING));
+    Reading {
+        count: COUNT.load(Ordering::Relaxed),
+        bytes: BYTES.load(Ordering::Relaxed),
+        live: LIVE.load(Ordering::Relaxed),
+        peak: PEAK.load(Ordering::Relaxed),
+    }
+}
+
+/// Reads the totals and lets the peak begin anew at what is live now.
+pub fn start() -> Reading {
+    let reading = read();
+    PEAK.store(reading.live, Ordering::Relaxed);
+    reading
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size(), 0);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size(), 0);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(0, layout.size());
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size, layout.size());
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}

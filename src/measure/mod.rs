@@ -1,0 +1,71 @@
+//! Clocks, memory and what a piece of work cost. It knows no plan.
+
+mod alloc;
+
+use std::time::{Duration, Instant};
+
+pub use alloc::Counting;
+
+/// What a piece of work cost this process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    pub wall: Duration,
+    /// CPU time of all threads of the process, in the program and in the system.
+    pub user: Duration,
+    pub system: Duration,
+    /// The most live heap above that at the start, in bytes, to 64 KiB a thread.
+    pub peak: u64,
+    /// Allocations, and the bytes that they asked for in all.
+    pub allocations: u64,
+    pub allocated: u64,
+}
+
+impl Cost {
+    pub fn cpu(&self) -> Duration {
+        self.user + self.system
+    }
+
+    /// CPU time as a share of wall time: about 0 for waiting, 1 for one busy core.
+    pub fn busy(&self) -> f64 {
+        self.cpu().as_secs_f64() / self.wall.as_secs_f64().max(1e-9)
+    }
+}
+
+/// A measurement that goes on.
+pub struct Meter {
+    start: Instant,
+    cpu: (Duration, Duration),
+    heap: alloc::Reading,
+}
+
+impl Meter {
+    pub fn start() -> Meter {
+        Meter { heap: alloc::start(), cpu: cpu_times(), start: Instant::now() }
+    }
+
+    pub fn stop(self) -> Cost {
+        let wall = self.start.elapsed();
+        let (user, system) = cpu_times();
+        let heap = alloc::read();
+        Cost {
+            wall,
+            user: user.saturating_sub(self.cpu.0),
+            system: system.saturating_sub(self.cpu.1),
+            peak: (heap.peak - self.heap.live).max(0) as u64,
+            allocations: heap.count - self.heap.count,
+            allocated: heap.bytes - self.heap.bytes,
+        }
+    }
+}
+
+/// User and system CPU time of this process so far.
+fn cpu_times() -> (Duration, Duration) {
+    // SAFETY: getrusage writes a whole rusage for a valid pointer, and an all-zero rusage is a valid one.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let duration = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    (duration(usage.ru_utime), duration(usage.ru_stime))
+}

@@ -1,0 +1,44 @@
+//! What a cell has to tell, as meaning without look: `show` draws it, exports write it, tests read it.
+
+use crate::data::{Table, Type, Value};
+
+/// What one cell tells.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub blocks: Vec<Block>,
+    /// The quiet last line: what it cost, in a few words.
+    pub quiet: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Block {
+    Table(Table),
+    Value(Value, Type),
+    /// Lines of prose or code; they are results.
+    Text(String),
+    /// Measurements: what was found out about a subject, not the subject's own result.
+    Measured(Vec<Field>),
+}
+
+/// One measured figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// What a later cell calls it: `_3.wall`.
+    pub name: &'static str,
+    pub value: Value,
+    pub unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Floats of seconds.
+    Seconds,
+    Bytes,
+    /// How many of what.
+    Count(&'static str),
+    /// How many of what in a second.
+    PerSecond(&'static str),
+    BytesPerSecond,
+    /// A word.
+    Plain,
+}

@@ -1,0 +1,280 @@
+//! From what a pipeline says to what it means: its source here, its stages by the stage table.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::data::{Column, Order, Schema, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
+use crate::files;
+use crate::lang::{self, Expr, Node, Pipeline, SourceNode, Word};
+use crate::plan::{
+    self, Binding, Builder, CsvOptions, Definition, Format, Function, Op, Plan, Scope, Source, Step, int, whole,
+};
+use crate::stages;
+
+use super::Session;
+
+/// What a pipeline means.
+#[derive(Debug, Clone)]
+pub enum Bound {
+    Value(Value, Type),
+    Table(Plan),
+}
+
+/// What names mean while a pipeline is bound.
+struct View<'a> {
+    session: &'a Session,
+}
+
+impl Scope for View<'_> {
+    fn name(&self, name: &str) -> Option<Binding> {
+        self.session.lookup(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.session.names.keys().cloned().collect()
+    }
+
+    fn seed(&self) -> i64 {
+        self.session.settings.seed
+    }
+
+    fn functions(&self) -> Option<Arc<Definition>> {
+        self.session.functions.clone()
+    }
+
+    fn evaluate(
+        &self,
+        functions: &[Function],
+        expr: &plan::Expr,
+        acc: Option<&Value>,
+        it: Option<&Value>,
+    ) -> Fallible<Value> {
+        self.session.evaluate(functions, expr, acc, it)
+    }
+}
+
+impl Session {
+    /// What a pipeline means. Looks at file headers and type samples, and reads no more.
+    pub fn bind(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
+        let mut warnings = Vec::new();
+        let bound = Binder { view: View { session: self }, warnings: &mut warnings }.pipeline(pipeline);
+        self.warnings.append(&mut warnings);
+        bound
+    }
+}
+
+struct Binder<'a> {
+    view: View<'a>,
+    warnings: &'a mut Vec<Diagnostic>,
+}
+
+impl Binder<'_> {
+    fn pipeline(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
+        stacker::maybe_grow(128 << 10, 4 << 20, || {
+            let source = &pipeline.source;
+            if pipeline.stages.is_empty()
+                && let SourceNode::Expr(expr) = &source.node
+                && !matches!(expr.node, Node::Name(_))
+            {
+                let (value, ty) = plan::constant(&self.view, expr)?;
+                return Ok(Bound::Value(value, ty));
+            }
+            let plan = match self.source(&source.node, source.span)? {
+                Bound::Value(value, ty) if pipeline.stages.is_empty() => return Ok(Bound::Value(value, ty)),
+                Bound::Value(value, ty) => rows_of(value, ty, source.span),
+                Bound::Table(plan) => plan,
+            };
+            self.stages(plan, &pipeline.stages).map(Bound::Table)
+        })
+    }
+
+    fn stages(&mut self, plan: Plan, written: &[lang::Stage]) -> Fallible<Plan> {
+        let mut plan = plan;
+        for stage in written {
+            let tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
+            let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
+            let mut builder = Builder::from_plan(&self.view, plan);
+            let bound = (known.bind)(&mut builder, stage, tables);
+            self.warnings.append(&mut builder.warnings);
+            bound?;
+            plan = builder.plan;
+        }
+        Ok(plan)
+    }
+
+    /// A pipeline where only a table makes sense.
+    fn table(&mut self, pipeline: &Pipeline) -> Fallible<Plan> {
+        match self.pipeline(pipeline)? {
+            Bound::Table(plan) => Ok(plan),
+            Bound::Value(value, ty) => Ok(rows_of(value, ty, pipeline.span)),
+        }
+    }
+
+    fn source(&mut self, node: &SourceNode, span: Span) -> Fallible<Bound> {
+        let source = |source: Source, ty: Type| {
+            let op = Op::Source(source);
+            Ok(Bound::Table(Plan { steps: vec![Step { op, schema: Schema::one("it", ty), span }], functions: Vec::new() }))
+        };
+        match node {
+            SourceNode::Last => self.named("_", span).map_err(|error| {
+                Box::new(Diagnostic { message: "there is no result yet that `|` could go on from".to_string(), ..*error })
+                    .hint("a pipeline begins with a source: 1..10 | …")
+            }),
+            SourceNode::Range { start, end, inclusive } => {
+                let start = int(&self.view, start, "a bound of a range")?;
+                let end = match end {
+                    None => None,
+                    Some(end) => {
+                        let bound = int(&self.view, end, "a bound of a range")?;
+                        Some(if *inclusive { bound.checked_add(1).ok_or_else(|| beyond(end.span))? } else { bound })
+                    }
+                };
+                source(Source::Range { start, end }, Type::Int)
+            }
+            SourceNode::Nested(pipeline) => self.pipeline(pipeline),
+            SourceNode::Letters { count, seed } => {
+                let count = whole(&self.view, count, "the number of letters")?;
+                let seed = self.seed(seed.as_ref())?;
+                source(Source::Letters { count, seed }, Type::Text)
+            }
+            SourceNode::Random { count, seed } => {
+                let count = whole(&self.view, count, "the number of floats")?;
+                let seed = self.seed(seed.as_ref())?;
+                source(Source::Random { count, seed }, Type::Float)
+            }
+            SourceNode::Read { path, format, columns, options } => {
+                let read = self.read(path, format.as_ref(), columns.as_deref(), options)?;
+                let fields = read.wanted.iter().map(|index| read.fields[*index].clone()).collect();
+                let schema = Schema::new(fields, Order::Kept);
+                Ok(Bound::Table(Plan {
+                    steps: vec![Step { op: Op::Source(Source::Read(read)), schema, span }],
+                    functions: Vec::new(),
+                }))
+            }
+            SourceNode::Expr(expr) => match &expr.node {
+                Node::Name(name) => self.named(name, span),
+                _ => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
+            },
+        }
+    }
+
+    fn seed(&self, seed: Option<&Expr>) -> Fallible<i64> {
+        seed.map_or(Ok(self.view.session.settings.seed), |seed| int(&self.view, seed, "a seed"))
+    }
+
+    /// A session name at the start of a pipeline.
+    fn named(&mut self, name: &str, span: Span) -> Fallible<Bound> {
+        match self.view.name(name) {
+            Some(Binding::Value(value, ty)) => Ok(Bound::Value(value, ty)),
+            Some(Binding::Table(plan)) => Ok(Bound::Table((*plan).clone())),
+            Some(Binding::Result { table: Some(plan), .. }) => Ok(Bound::Table((*plan).clone())),
+            Some(Binding::Result { table: None, fields }) => {
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table")).hint(format!("its fields are {}", listed(&names))))
+            }
+            None => {
+                let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
+                let names = self.view.names();
+                let words = ["read", "letters", "random"];
+                let error = error.near(name, names.iter().map(String::as_str).chain(words));
+                let stage = stages::find(name).map(|stage| stage.syntax.usage);
+                Err(match (error.hint.is_some(), stage) {
+                    (true, _) => error,
+                    (false, Some(_)) => error.hint(format!("a stage follows a bar: … | {name}")),
+                    (false, None) if name == "it" => error.hint("`it` is a column: it has a meaning inside a stage"),
+                    (false, None) => error.hint("`let name = …` makes a name; `read \"path\"` and `1..10` are sources"),
+                })
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        path: &Word,
+        format: Option<&Word>,
+        columns: Option<&[Word]>,
+        options: &[(Word, Expr)],
+    ) -> Fallible<plan::Read> {
+        let at_path = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(path.span), ..*error });
+        let extension = path.text.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+        let named = format.map(|word| word.text.as_str()).or(extension);
+        const LATER: [&str; 8] = ["json", "jsonl", "ndjson", "parquet", "arrow", "ipc", "gz", "zst"];
+        let csv = match named {
+            Some("csv") => true,
+            Some("text") => false,
+            Some(other) if LATER.contains(&other) => {
+                let span = format.map_or(path.span, |word| word.span);
+                return Err(Diagnostic::at(Kind::File, span, format!("this version reads text and csv, not {other}"))
+                    .hint("`as text` reads any file as lines"));
+            }
+            Some(other) => match format {
+                None => false,
+                Some(word) => {
+                    return Err(Diagnostic::at(Kind::Name, word.span, format!("unknown format `{other}`"))
+                        .hint("formats are csv and text"));
+                }
+            },
+            None => false,
+        };
+        let mut csv_options = CsvOptions { separator: b',', header: true, comment: None, ragged: false, lossy: false };
+        for (word, value) in options {
+            if !csv && word.text != "lossy" {
+                return Err(Diagnostic::at(Kind::Name, word.span, format!("a text file has no option `{}`", word.text))
+                    .hint("`as csv` reads it as a table"));
+            }
+            let typed = plan::constant(&self.view, value)?.0;
+            let wrong = |wanted: &str| {
+                Diagnostic::at(Kind::Type, value.span, format!("`{}` wants {wanted}, but this is {typed}", word.text))
+            };
+            let flag = || if let Value::Bool(flag) = typed { Ok(flag) } else { Err(wrong("true or false")) };
+            let byte = || match &typed {
+                Value::Text(text) => files::one_byte(text).map_err(|error| Box::new(Diagnostic { span: Some(value.span), ..*error })),
+                _ => Err(wrong("a text of one character")),
+            };
+            match word.text.as_str() {
+                "sep" => csv_options.separator = byte()?,
+                "comment" => csv_options.comment = Some(byte()?),
+                "header" => csv_options.header = flag()?,
+                "ragged" => csv_options.ragged = flag()?,
+                _ => csv_options.lossy = flag()?,
+            }
+        }
+        let format = if csv { Format::Csv(csv_options) } else { Format::Text { lossy: csv_options.lossy } };
+        if path.text.contains(['*', '?']) && !PathBuf::from(&path.text).exists() {
+            return Err(Diagnostic::at(Kind::File, path.span, "this version reads one file, not a pattern of files"));
+        }
+        let mut read = files::look(&PathBuf::from(&path.text), &path.text, format).map_err(at_path)?;
+        if let Some(columns) = columns {
+            let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
+            let mut wanted = Vec::new();
+            for word in columns {
+                let Some(index) = names.iter().position(|name| *name == word.text) else {
+                    let message = format!("unknown column `{}`; the columns are {}", word.text, listed(&names));
+                    return Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied()));
+                };
+                if wanted.contains(&index) {
+                    return Err(Diagnostic::at(Kind::Name, word.span, format!("`{}` is named twice", word.text)));
+                }
+                wanted.push(index);
+            }
+            read.wanted = wanted;
+        }
+        Ok(read)
+    }
+}
+
+fn beyond(span: Span) -> Box<Diagnostic> {
+    Diagnostic::at(Kind::Overflow, span, "the range would end beyond the largest int")
+}
+
+/// A value as a table: a list gives its elements as rows, anything else one row.
+fn rows_of(value: Value, ty: Type, span: Span) -> Plan {
+    let (values, ty): (Arc<[Value]>, Type) = match (value, ty) {
+        (Value::List(items), Type::List(of)) => (items, *of),
+        (value, ty) => (Arc::from([value]), ty),
+    };
+    let columns = vec![Column { name: "it".to_string(), ty }];
+    let step = Step { op: Op::Source(Source::Values(values)), schema: Schema::new(columns, Order::Kept), span };
+    Plan { steps: vec![step], functions: Vec::new() }
+}

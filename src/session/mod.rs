@@ -1,0 +1,217 @@
+//! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
+
+mod bind;
+mod run;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::data::{Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::engines::{self, Engine};
+use crate::job::{Job, Progress, Say, Stop};
+use crate::lang::{Statement, Word};
+use crate::plan::{Binding, Definition, Op, Plan, Shared, Source, Step};
+
+pub use bind::Bound;
+pub use run::Ran;
+
+/// One session: what cells share.
+pub struct Session {
+    names: BTreeMap<String, Binding>,
+    functions: Option<Arc<Definition>>,
+    /// What cell n gave, at place n; cells are counted from 1.
+    results: Vec<Option<Binding>>,
+    /// Tables that `persist` computed, by its number.
+    kept: HashMap<u64, Arc<Table>>,
+    /// The texts of all cells, by the number that spans carry.
+    texts: Vec<Arc<str>>,
+    pub settings: Settings,
+    pub stop: Stop,
+    pub say: Say,
+    warnings: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The engine of cells that do not say `on`.
+    pub engine: &'static str,
+    /// The seed of `letters`, `random` and `sample` where none is said.
+    pub seed: i64,
+}
+
+/// What a statement gave.
+#[derive(Debug, Clone)]
+pub enum Given {
+    /// A name was given.
+    Nothing,
+    Value(Value, Type),
+    Table(Ran),
+}
+
+/// What a failed cell must not change.
+pub struct Snapshot {
+    names: BTreeMap<String, Binding>,
+    functions: Option<Arc<Definition>>,
+    settings: Settings,
+}
+
+impl Session {
+    pub fn new(engine: &'static str, say: Say) -> Session {
+        Session {
+            names: BTreeMap::new(),
+            functions: None,
+            results: vec![None],
+            kept: HashMap::new(),
+            texts: Vec::new(),
+            settings: Settings { engine, seed: 0 },
+            stop: Stop::default(),
+            say,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Keeps the text of a cell; its number for spans.
+    pub fn remember(&mut self, text: &str) -> u32 {
+        self.texts.push(Arc::from(text));
+        (self.texts.len() - 1) as u32
+    }
+
+    /// The text that a span points into.
+    pub fn text(&self, cell: u32) -> Option<&str> {
+        self.texts.get(cell as usize).map(|text| &**text)
+    }
+
+    /// The words that a span covers.
+    pub fn words(&self, span: Span) -> &str {
+        self.text(span.cell).and_then(|text| text.get(span.start as usize..span.end as usize)).unwrap_or_default()
+    }
+
+    /// The number that the next cell will have.
+    pub fn next_cell(&self) -> usize {
+        self.results.len()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { names: self.names.clone(), functions: self.functions.clone(), settings: self.settings.clone() }
+    }
+
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        self.names = snapshot.names;
+        self.functions = snapshot.functions;
+        self.settings = snapshot.settings;
+    }
+
+    /// Ends a cell: its result becomes `_` and `_n`, and kept tables that nothing can reach are dropped.
+    pub fn end_cell(&mut self, result: Option<Binding>) {
+        self.results.push(result);
+        let mut reachable = Vec::new();
+        let plans = self.names.values().filter_map(|binding| match binding {
+            Binding::Table(plan) => Some(plan),
+            Binding::Value(..) | Binding::Result { .. } => None,
+        });
+        plans.for_each(|plan| persisted(plan, &mut reachable));
+        self.kept.retain(|id, _| reachable.contains(id));
+    }
+
+    /// Warnings since the last call.
+    pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    pub fn job(&self) -> Job {
+        Job { stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
+    }
+
+    /// The engine for a statement that says `on`, or not.
+    pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<&'static dyn Engine> {
+        let name = on.map_or(self.settings.engine, |on| on.engine.text.as_str());
+        let engine = engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
+        if let Some((word, _)) = on.and_then(|on| on.options.first()) {
+            return Err(Diagnostic::at(Kind::Name, word.span, format!("the engine `{name}` has no option `{}`", word.text)));
+        }
+        Ok(engine)
+    }
+
+    /// Runs one statement.
+    pub fn statement(&mut self, statement: &Statement, job: &Job) -> Fallible<Given> {
+        match statement {
+            Statement::Let(name, pipeline) => {
+                let binding = match self.bind(pipeline)? {
+                    Bound::Value(value, ty) => Binding::Value(value, ty),
+                    Bound::Table(plan) => Binding::Table(Arc::new(plan)),
+                };
+                self.give(name, binding);
+                Ok(Given::Nothing)
+            }
+            Statement::LetCommand(name, command) => {
+                let table = run::command_lines(command)?;
+                self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
+                Ok(Given::Nothing)
+            }
+            Statement::Function(function) => {
+                let name = &function.name;
+                if crate::functions::find(&name.text).is_some() {
+                    let message = format!("`{}` now hides the function of the language", name.text);
+                    self.warnings.push(*Diagnostic::at(Kind::Warning, name.span, message));
+                }
+                let definition = Definition { function: function.clone(), before: self.functions.take() };
+                self.functions = Some(Arc::new(definition));
+                Ok(Given::Nothing)
+            }
+            Statement::Pipeline(pipeline) => {
+                let engine = self.engine(pipeline.on.as_ref())?;
+                match self.bind(pipeline)? {
+                    Bound::Value(value, ty) => Ok(Given::Value(value, ty)),
+                    Bound::Table(plan) => Ok(Given::Table(self.run(plan, engine, job)?)),
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, name: &Word, binding: Binding) {
+        self.names.insert(name.text.clone(), binding);
+    }
+
+    /// What a name stands for.
+    pub fn lookup(&self, name: &str) -> Option<Binding> {
+        if let Some(digits) = name.strip_prefix('_')
+            && digits.chars().all(|c| c.is_ascii_digit())
+        {
+            if digits.is_empty() {
+                return self.results.iter().rev().flatten().next().cloned();
+            }
+            return self.results.get(digits.parse::<usize>().ok()?)?.clone();
+        }
+        self.names.get(name).cloned()
+    }
+
+    /// All names with what they stand for, in order.
+    pub fn names(&self) -> impl Iterator<Item = (&String, &Binding)> {
+        self.names.iter()
+    }
+
+    /// The newest of the person's functions.
+    pub fn newest_function(&self) -> Option<Arc<Definition>> {
+        self.functions.clone()
+    }
+}
+
+/// A plan that starts from a table that is there.
+pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
+    let schema: Schema = table.schema().clone();
+    let op = Op::Source(Source::Kept(Shared(table)));
+    Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }
+}
+
+/// The numbers of all `persist`s in a plan.
+fn persisted(plan: &Plan, found: &mut Vec<u64>) {
+    for step in &plan.steps {
+        match &step.op {
+            Op::Persist(id) => found.push(*id),
+            Op::Join { right, .. } => persisted(right, found),
+            Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| persisted(plan, found)),
+            _ => {}
+        }
+    }
+}

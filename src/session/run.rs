@@ -1,0 +1,238 @@
+//! Running what was bound: values that must be known first, kept tables, the engine.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::data::{Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines::{Engine, Run};
+use crate::job::Job;
+use crate::lang::Word;
+use crate::plan::{AggFunc, Expr, Function, Node, Op, Plan, Shared, Source, Step, prune};
+use crate::rowwise::{Code, Frame, Program};
+
+use super::Session;
+
+/// A table and how it came about.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    pub table: Arc<Table>,
+    pub engine: &'static str,
+    /// Evaluation steps, where the engine counts them.
+    pub steps: Option<u64>,
+    pub wall: Duration,
+    /// Rows and bytes that came out of sources, where known.
+    pub rows_read: Option<u64>,
+    pub bytes_read: u64,
+}
+
+impl Session {
+    /// Runs a plan on an engine.
+    ///
+    /// # Errors
+    /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
+    pub fn run(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
+        let start = Instant::now();
+        let plan = self.prepared(plan, engine, job)?;
+        let run = run_once(&plan, engine, job)?;
+        Ok(Ran {
+            table: Arc::new(run.table),
+            engine: engine.name(),
+            steps: run.steps,
+            wall: start.elapsed(),
+            rows_read: known_rows(&plan),
+            bytes_read: bytes(&plan),
+        })
+    }
+
+    /// A plan as engines take it: pruned, with kept tables and values in their places.
+    pub fn prepared(&mut self, mut plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Plan> {
+        let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
+        if open {
+            close(&mut plan);
+        }
+        prune(&mut plan);
+        self.keep_persisted(&mut plan, engine, job)?;
+        self.fill(&mut plan, engine, job)?;
+        Ok(plan)
+    }
+
+    /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
+    fn keep_persisted(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+        let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
+        if let Some(at) = last {
+            let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
+            let table = match self.kept.get(&id) {
+                Some(table) => table.clone(),
+                None => {
+                    let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
+                    let before = self.prepared(before, engine, job)?;
+                    let table = Arc::new(run_once(&before, engine, job)?.table);
+                    self.kept.insert(id, table.clone());
+                    table
+                }
+            };
+            let Step { schema, span, .. } = plan.steps[at].clone();
+            plan.steps.drain(..at);
+            plan.steps[0] = Step { op: Op::Source(Source::Kept(Shared(table))), schema, span };
+        }
+        for step in &mut plan.steps {
+            for inner in step.op.plans_mut() {
+                self.keep_persisted(inner, engine, job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts values in the place of one-value tables.
+    fn fill(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+        for step in &mut plan.steps {
+            for inner in step.op.plans_mut() {
+                self.fill(inner, engine, job)?;
+            }
+            let mut exprs = step.op.exprs_mut();
+            for expr in &mut exprs {
+                self.fill_expr(expr, engine, job)?;
+            }
+            match &mut step.op {
+                Op::Join { on, .. } => {
+                    for (_, right) in on {
+                        self.fill_expr(right, engine, job)?;
+                    }
+                }
+                Op::Aggregate { aggs, .. } => {
+                    for agg in aggs {
+                        if let AggFunc::Reduce(step) = &mut agg.func {
+                            self.fill_expr(step, engine, job)?;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_expr(&mut self, expr: &mut Expr, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+        expr.rewrite(&mut |expr| {
+            let Node::Only(plan) = &expr.node else { return Ok(()) };
+            let ran = self.run((**plan).clone(), engine, job)?;
+            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
+            expr.node = Node::Const(value);
+            Ok(())
+        })
+    }
+
+    /// The value of an expression that sees no columns, without an engine; only a table that stands for its value is
+    /// run, on `rows`.
+    pub fn evaluate(
+        &self,
+        functions: &[Function],
+        expr: &Expr,
+        acc: Option<&Value>,
+        it: Option<&Value>,
+    ) -> Fallible<Value> {
+        let mut expr = expr.clone();
+        let rows = crate::engines::find("rows").expect("the reference engine is always there");
+        let job = self.job();
+        expr.rewrite(&mut |part| {
+            let Node::Only(plan) = &part.node else { return Ok(()) };
+            // A session of its own: binding must not change this one.
+            let mut aside = Session::new(rows.name(), self.say.clone());
+            aside.kept = self.kept.clone();
+            let ran = aside.run((**plan).clone(), rows, &job)?;
+            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
+            part.node = Node::Const(value);
+            Ok::<(), Box<Diagnostic>>(())
+        })?;
+        let program = Program::new(functions);
+        let mut frame = Frame::new(&program).stopping_at(&job.stop);
+        frame.acc = acc.cloned().unwrap_or_default();
+        frame.row.extend(it.cloned());
+        Code::new(&expr).value(&mut frame).map_err(|fault| fault.diagnostic(None))
+    }
+}
+
+/// Gives the open columns of a result their type: what stays open is text.
+fn close(plan: &mut Plan) {
+    for step in &mut plan.steps {
+        for column in &mut step.schema.columns {
+            column.ty = column.ty.closed();
+        }
+    }
+}
+
+fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
+    if let Some(objection) = engine.objection(plan) {
+        let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
+        return Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"));
+    }
+    let error = match engine.run(plan, job) {
+        Ok(run) => return Ok(run),
+        Err(error) => error,
+    };
+    let data_error = matches!(
+        error.kind,
+        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
+    );
+    let rows = crate::engines::find("rows").expect("the reference engine is always there");
+    if data_error && error.row.is_none() && engine.name() != rows.name() {
+        // The reference stops at the first failing row and knows its number.
+        if let Err(found) = rows.run(plan, job) {
+            return Err(found);
+        }
+    }
+    Err(error)
+}
+
+/// The only value of a one-column table; null where it has no row.
+fn only_value(table: &Table) -> Fallible<Value> {
+    match table.height() {
+        0 => Ok(Value::Null),
+        1 => Ok(table.values(0, 0, 1).pop().unwrap_or_default()),
+        rows => Err(Diagnostic::new(Kind::Shape, format!("this table stands for one value, but it has {rows} rows"))
+            .hint("`take 1` or an aggregate makes one row")),
+    }
+}
+
+/// How many rows the sources have, where that is known without reading.
+fn known_rows(plan: &Plan) -> Option<u64> {
+    match &plan.steps.first()?.op {
+        Op::Source(Source::Range { start, end: Some(end) }) => Some(end.saturating_sub(*start).max(0) as u64),
+        Op::Source(Source::Values(values)) => Some(values.len() as u64),
+        Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) => Some(*count),
+        Op::Source(Source::Kept(kept)) => Some(kept.0.height() as u64),
+        _ => None,
+    }
+}
+
+/// The bytes of the files that a plan reads.
+fn bytes(plan: &Plan) -> u64 {
+    let of = |op: &Op| match op {
+        Op::Source(Source::Read(read)) => read.seen.0,
+        Op::Join { right, .. } => bytes(right),
+        Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(bytes).sum(),
+        _ => 0,
+    };
+    plan.steps.iter().map(|step| of(&step.op)).sum()
+}
+
+/// What a command writes, as a table of `line`.
+pub fn command_lines(command: &Word) -> Fallible<Table> {
+    let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(&command.text)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("the command failed: {}", output.status)));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|error| {
+        failed(format!("the command's output is not UTF-8 text: offset {}", error.utf8_error().valid_up_to()))
+    })?;
+    let lines: Vec<Value> = text.lines().map(Value::text).collect();
+    Ok(Table::from_columns(Schema::one("line", Type::Text), lines.len(), &[lines]))
+}

@@ -1,0 +1,63 @@
+//! A progress bar for work over half a second: on standard error, on a terminal only.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::job::Progress;
+
+/// A thread that draws until the work ends.
+pub struct Watch(Option<(Sender<()>, JoinHandle<()>)>);
+
+const PATIENCE: Duration = Duration::from_millis(500);
+const REDRAW: Duration = Duration::from_millis(100);
+
+impl Watch {
+    pub fn start(progress: &Progress) -> Watch {
+        if !std::io::stderr().is_terminal() {
+            return Watch(None);
+        }
+        let progress = progress.clone();
+        let (end, ended) = channel();
+        Watch(Some((end, std::thread::spawn(move || draw(&progress, &ended)))))
+    }
+
+    /// Takes the bar away.
+    pub fn end(self) {
+        if let Some((end, thread)) = self.0 {
+            drop(end);
+            // A drawing that failed must not fail the work.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn draw(progress: &Progress, ended: &Receiver<()>) {
+    if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+        return;
+    }
+    let bytes = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} · {elapsed} · {eta} left");
+    let rows = ProgressStyle::with_template("{spinner} {msg} · {elapsed}");
+    let (Ok(bytes), Ok(rows)) = (bytes, rows) else { return };
+    let bar = ProgressBar::new_spinner();
+    loop {
+        let (done, all) = progress.bytes();
+        if all > 0 && done > 0 {
+            bar.set_style(bytes.clone());
+            bar.set_length(all);
+            bar.set_position(done.min(all));
+        } else {
+            bar.set_style(rows.clone());
+            let rows = progress.rows();
+            bar.set_message(if rows > 0 { format!("{} rows", crate::show::grouped(rows)) } else { "working".to_string() });
+            bar.tick();
+        }
+        if ended.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
+            bar.finish_and_clear();
+            return;
+        }
+    }
+}

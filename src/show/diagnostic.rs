@@ -1,0 +1,72 @@
+//! A diagnostic with the line that it is about, a caret, and the hint.
+
+use nu_ansi_term::{Color, Style as Ansi};
+use unicode_width::UnicodeWidthStr;
+
+use crate::diagnostic::{Diagnostic, Kind, Span};
+
+use super::{Style, paint};
+
+/// `text` is the cell that the span points into.
+pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) -> String {
+    let (word, color) = match diagnostic.kind {
+        Kind::Warning => ("warning", Color::Yellow),
+        _ => ("error", Color::Red),
+    };
+    let row = diagnostic.row.map_or(String::new(), |row| format!(" (row {row})"));
+    let head = paint(&format!("{word}:"), color.bold(), style.color_err);
+    let mut out = format!("{head} {}{row}\n", diagnostic.message);
+    let hint = diagnostic.hint.as_deref().unwrap_or_default();
+    let place = diagnostic.span.and_then(|span| Some((span, line_of(text?, span)?)));
+    let bar = paint("│", Ansi::new().dimmed(), style.color_err);
+    match place {
+        Some((span, (line, from))) => {
+            let (line, before, carets) = window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
+            out.push_str(&format!("{bar} {line}\n"));
+            let carets = paint(&"^".repeat(carets), color.bold(), style.color_err);
+            let gap = " ".repeat(before);
+            out.push_str(format!("{bar} {gap}{carets} {hint}").trim_end());
+            out.push('\n');
+        }
+        None if !hint.is_empty() => out.push_str(&format!("{bar} {hint}\n")),
+        None => {}
+    }
+    out
+}
+
+/// The line in which the span starts, and where that line starts.
+fn line_of(text: &str, span: Span) -> Option<(&str, usize)> {
+    let start = span.start as usize;
+    let before = text.get(..start)?;
+    let from = before.rfind('\n').map_or(0, |at| at + 1);
+    let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    Some((&text[from..to], from))
+}
+
+/// The part of a line around `length` bytes at `start` that fits into `width`; how far the carets stand in, and how many.
+fn window(line: &str, start: usize, length: usize, width: usize) -> (String, usize, usize) {
+    let width = width.max(40) - 4;
+    let line = line.replace('\t', " ");
+    let start = start.min(line.len());
+    let mut end = (start + length).min(line.len());
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    let caret_width = |from: usize, to: usize| line[from..to].width();
+    if line.len() <= width || line.width() <= width {
+        return (line.clone(), caret_width(0, start), caret_width(start, end).max(1));
+    }
+    // A long line: a few characters before the place and what fits after it.
+    let mut from = start.saturating_sub(width / 3);
+    while !line.is_char_boundary(from) {
+        from -= 1;
+    }
+    let mut to = (from + width).min(line.len());
+    while !line.is_char_boundary(to) {
+        to -= 1;
+    }
+    let head = if from > 0 { "…" } else { "" };
+    let tail = if to < line.len() { "…" } else { "" };
+    let shown = format!("{head}{}{tail}", &line[from..to]);
+    (shown, head.width() + caret_width(from, start), caret_width(start, end.clamp(start, to)).max(1))
+}

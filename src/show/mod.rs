@@ -1,0 +1,131 @@
+//! Reports and diagnostics as text: the only place with widths and colours.
+
+mod diagnostic;
+mod numbers;
+mod table;
+
+use nu_ansi_term::Style as Ansi;
+
+use crate::data::{Table, Value};
+use crate::report::{Block, Field, Report, Unit};
+
+pub use diagnostic::diagnostic;
+pub use numbers::{bytes_text, duration_text, grouped};
+
+/// How tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Drawn, fitted to the width.
+    Table,
+    Csv,
+    /// An array of row objects.
+    Json,
+    /// Markdown.
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub format: Format,
+    /// Colours on what goes to standard output, and on what goes to standard error.
+    pub color_out: bool,
+    pub color_err: bool,
+    /// Characters in a line.
+    pub width: usize,
+}
+
+/// What goes to standard output and what to standard error.
+#[derive(Debug, Default, PartialEq)]
+pub struct Drawn {
+    pub out: String,
+    pub err: String,
+}
+
+pub fn report(report: &Report, style: &Style) -> Drawn {
+    let mut drawn = Drawn::default();
+    for block in &report.blocks {
+        match block {
+            Block::Table(table) => drawn.out.push_str(&written(table, style)),
+            Block::Value(value, ty) => match style.format {
+                Format::Json => {
+                    drawn.out.push_str(&table::json_value(value));
+                    drawn.out.push('\n');
+                }
+                Format::Table | Format::Csv | Format::Markdown => {
+                    let said = if let Value::Text(text) = value { text.to_string() } else { value.to_string() };
+                    drawn.out.push_str(&said);
+                    drawn.out.push('\n');
+                    let _ = ty;
+                }
+            },
+            Block::Text(text) => {
+                drawn.out.push_str(text);
+                drawn.out.push('\n');
+            }
+            Block::Measured(fields) => {
+                let text = measured(fields);
+                // Figures about a table do not belong into the table's csv.
+                let to = if style.format == Format::Table { &mut drawn.out } else { &mut drawn.err };
+                to.push_str(&text);
+                to.push('\n');
+            }
+        }
+    }
+    if !report.quiet.is_empty() {
+        let line = report.quiet.join(" · ");
+        drawn.err.push_str(&paint(&line, Ansi::new().dimmed(), style.color_err));
+        drawn.err.push('\n');
+    }
+    drawn
+}
+
+/// The width of the terminal that standard output or standard error is; else that of `COLUMNS`, else 100.
+pub fn terminal_width() -> usize {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let grid = comfy_table::Table::new().width().map(usize::from);
+    grid.or_else(columns).unwrap_or(100)
+}
+
+fn written(table: &Table, style: &Style) -> String {
+    match style.format {
+        Format::Table => table::drawn(table, style),
+        Format::Csv => table::csv(table),
+        Format::Json => table::json(table),
+        Format::Markdown => table::markdown(table),
+    }
+}
+
+fn paint(text: &str, style: Ansi, color: bool) -> String {
+    if color { style.paint(text).to_string() } else { text.to_string() }
+}
+
+/// Figures in two lines: times, then memory and throughput.
+fn measured(fields: &[Field]) -> String {
+    let find = |name: &str| fields.iter().find(|field| field.name == name).map(|field| figure(field));
+    let named = |name: &str, said: &str| find(name).map(|figure| format!("{figure} {said}"));
+    let cpu = find("cpu").map(|cpu| {
+        let part = |name: &str| find(name).unwrap_or_default();
+        format!("{cpu} CPU ({} user, {} system)", part("user"), part("system"))
+    });
+    let times = [named("wall", "wall"), cpu, find("bound")];
+    let heap = named("allocated", "in all").zip(find("allocations")).map(|(bytes, count)| format!("{count}, {bytes}"));
+    let memory = [named("peak", "peak heap"), heap, find("rows_per_second"), find("bytes_per_second"), find("steps")];
+    let line = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
+    format!("{}\n{}", line(&times), line(&memory))
+}
+
+fn figure(field: &Field) -> String {
+    let number = match &field.value {
+        Value::Int(i) => *i as f64,
+        Value::Float(x) => *x,
+        other => return if let Value::Text(text) = other { text.to_string() } else { other.to_string() },
+    };
+    match field.unit {
+        Unit::Seconds => duration_text(number),
+        Unit::Bytes => bytes_text(number),
+        Unit::Count(what) => format!("{} {what}", grouped(number as u64)),
+        Unit::PerSecond(what) => format!("{} {what}/s", numbers::metric(number)),
+        Unit::BytesPerSecond => format!("{}/s", bytes_text(number)),
+        Unit::Plain => format!("{number}"),
+    }
+}

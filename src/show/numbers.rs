@@ -1,0 +1,68 @@
+//! Numbers as people read them.
+
+use crate::data::scalar;
+
+/// `16.2 ms`, `1.23 s`: three digits.
+pub fn duration_text(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s >= 120.0 => (s / 60.0, "min"),
+        s if s >= 1.0 => (s, "s"),
+        s if s >= 1e-3 => (s * 1e3, "ms"),
+        s if s >= 1e-6 => (s * 1e6, "µs"),
+        s if s > 0.0 => (s * 1e9, "ns"),
+        _ => return "0 s".to_string(),
+    };
+    format!("{} {unit}", three_digits(value))
+}
+
+/// `4.20 MiB`
+pub fn bytes_text(bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes:.0} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+}
+
+/// `4.33 G`
+pub fn metric(number: f64) -> String {
+    match number {
+        x if x >= 1e9 => format!("{} G", three_digits(x / 1e9)),
+        x if x >= 1e6 => format!("{} M", three_digits(x / 1e6)),
+        x if x >= 1e3 => format!("{} k", three_digits(x / 1e3)),
+        x => three_digits(x),
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        v if v >= 100.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
+
+/// `820 736`
+pub fn grouped(number: u64) -> String {
+    scalar::grouped(&number.to_string())
+}
+
+/// A float in a drawn table: at most six significant digits, so that columns can be read.
+pub fn float(x: f64) -> String {
+    let exact = scalar::float_text(x);
+    if !x.is_finite() || exact.len() <= 8 {
+        return exact;
+    }
+    let magnitude = x.abs().log10().floor();
+    if !(-5.0..15.0).contains(&magnitude) {
+        return format!("{x:.5e}");
+    }
+    let decimals = (5.0 - magnitude).max(1.0) as usize;
+    let rounded = format!("{x:.decimals$}");
+    let (whole, fraction) = rounded.split_once('.').unwrap_or((&rounded, "0"));
+    let fraction = fraction.trim_end_matches('0');
+    format!("{}.{}", scalar::grouped(whole), if fraction.is_empty() { "0" } else { fraction })
+}

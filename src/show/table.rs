@@ -1,0 +1,214 @@
+//! Tables: drawn for people, written for programs.
+
+use comfy_table::{
+    Attribute, Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table as Grid, TableStyle,
+};
+use nu_ansi_term::Style as Ansi;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::data::{Table, Type, Value};
+
+use super::{Style, numbers, paint};
+
+/// Longer tables show this many rows; the rest is counted.
+const MOST_ROWS: usize = 40;
+/// Wider cells are cut.
+const WIDEST_CELL: usize = 60;
+
+const LINES: TableStyle = TableStyle::new()
+    .top_border(LineStyle::new('┌', '─', '┬', '┐'))
+    .header_lines(ContentLineStyle::new('│', '│', '│'))
+    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
+    .content_lines(ContentLineStyle::new('│', '│', '│'))
+    .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
+
+/// A table fitted to the width: what does not fit is counted below.
+pub fn drawn(table: &Table, style: &Style) -> String {
+    let height = table.height();
+    let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
+    let columns = &table.schema().columns;
+    let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
+    let mut room = style.width.saturating_sub(1);
+    for (i, column) in columns.iter().enumerate() {
+        let values = table.values(i, 0, shown);
+        let mut cells: Vec<String> = vec![cut(&visible(&column.name), WIDEST_CELL)];
+        cells.extend(values.iter().map(|value| cut(&cell(value), WIDEST_CELL)));
+        let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+        let mut width = wide(&cells);
+        if width + 3 > room {
+            // The first column is cut to what there is; later ones are cut only to a width that can still be read.
+            let least = if i == 0 { 4 } else { 12 };
+            if room < least + 3 && i > 0 {
+                break;
+            }
+            width = room.saturating_sub(3).max(least);
+            cells.iter_mut().for_each(|cell| *cell = cut(cell, width));
+            width = wide(&cells);
+        }
+        room = room.saturating_sub(width + 3);
+        drawn.push((cells, i));
+    }
+    let mut grid = Grid::new();
+    grid.load_style(LINES);
+    grid.set_content_arrangement(ContentArrangement::Disabled);
+    let cells = |row: usize| drawn.iter().map(move |(cells, i)| (cells[row].clone(), *i));
+    let aligned = |(text, i): (String, usize)| {
+        let number = columns[i].ty.is_number();
+        Cell::new(text).set_alignment(if number { CellAlignment::Right } else { CellAlignment::Left })
+    };
+    let head = cells(0).map(aligned).map(|cell| if style.color_out { cell.add_attribute(Attribute::Bold) } else { cell });
+    grid.set_header(head);
+    for row in 1..=shown {
+        grid.add_row(cells(row).map(aligned));
+    }
+    let mut out = format!("{grid}\n");
+    let mut hidden = Vec::new();
+    if shown < height {
+        hidden.push(format!("{} more rows", numbers::grouped((height - shown) as u64)));
+    }
+    if drawn.len() < columns.len() {
+        let names: Vec<&str> = columns[drawn.len()..].iter().map(|column| column.name.as_str()).collect();
+        hidden.push(cut(&format!("{} more columns: {}", names.len(), names.join(", ")), style.width));
+    }
+    if !hidden.is_empty() {
+        out.push_str(&paint(&format!("… {}", hidden.join(", ")), Ansi::new().dimmed(), style.color_out));
+        out.push('\n');
+    }
+    out
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "·".to_string(),
+        Value::Int(i) => crate::data::scalar::grouped(&i.to_string()),
+        Value::Float(x) => numbers::float(*x),
+        Value::Text(text) => visible(text),
+        Value::Bool(_) => value.to_string(),
+        Value::List(items) => {
+            // No more than can be seen.
+            let first: Vec<String> = items.iter().take(WIDEST_CELL).map(|item| item.to_string()).collect();
+            visible(&format!("[{}{}]", first.join(", "), if items.len() > WIDEST_CELL { ", …" } else { "" }))
+        }
+    }
+}
+
+/// Control characters shown as what they are, so that no cell moves the cursor.
+fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(4 * WIDEST_CELL) {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// At most `width` columns of the terminal, with `…` where something is left out.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_string();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used + 1 > width {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// Calls `row` for each row with its values.
+fn each_row(table: &Table, mut row: impl FnMut(&[Value])) {
+    const CHUNK: usize = 4096;
+    let width = table.schema().columns.len();
+    for start in (0..table.height()).step_by(CHUNK) {
+        let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK)).collect();
+        let mut values = Vec::with_capacity(width);
+        for i in 0..columns.first().map_or(0, Vec::len) {
+            values.clear();
+            values.extend(columns.iter().map(|column| column[i].clone()));
+            row(&values);
+        }
+    }
+}
+
+pub fn csv(table: &Table) -> String {
+    let mut out = String::new();
+    let names: Vec<String> = table.schema().names().map(|name| quoted(name, name.is_empty())).collect();
+    out.push_str(&names.join(","));
+    out.push('\n');
+    each_row(table, |row| {
+        for (i, value) in row.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            match value {
+                Value::Null => {}
+                Value::Text(text) => out.push_str(&quoted(text, text.is_empty())),
+                other => out.push_str(&quoted(&other.to_string(), false)),
+            }
+        }
+        out.push('\n');
+    });
+    out
+}
+
+/// A field in quotes where it must be, or where it is an empty text, which is not null.
+fn quoted(text: &str, always: bool) -> String {
+    if always || text.contains([',', '"', '\n', '\r']) {
+        return format!("\"{}\"", text.replace('"', "\"\""));
+    }
+    text.to_string()
+}
+
+pub fn json(table: &Table) -> String {
+    let names: Vec<String> = table.schema().names().map(json_text).collect();
+    let mut out = String::from("[");
+    each_row(table, |row| {
+        out.push_str(if out.len() > 1 { ",\n {" } else { "{" });
+        for (i, (name, value)) in names.iter().zip(row).enumerate() {
+            out.push_str(if i > 0 { ", " } else { "" });
+            out.push_str(&format!("{name}: {}", json_value(value)));
+        }
+        out.push('}');
+    });
+    out.push_str("]\n");
+    out
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// JSON has no NaN and no infinity: they are null.
+pub fn json_value(value: &Value) -> String {
+    match value {
+        Value::Float(x) if !x.is_finite() => "null".to_string(),
+        Value::Text(text) => json_text(text),
+        Value::List(items) => format!("[{}]", items.iter().map(json_value).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+pub fn markdown(table: &Table) -> String {
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ");
+    let mut out = String::new();
+    let names: Vec<String> = table.schema().names().map(escaped).collect();
+    out.push_str(&format!("| {} |\n", names.join(" | ")));
+    let rules = table.schema().columns.iter().map(|column| match column.ty {
+        Type::Int | Type::Float => "---:",
+        Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => "---",
+    });
+    out.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+    each_row(table, |row| {
+        let cells = row.iter().map(|value| match value {
+            Value::Null => String::new(),
+            Value::Text(text) => escaped(text),
+            other => escaped(&other.to_string()),
+        });
+        out.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+    });
+    out
+}

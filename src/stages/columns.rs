@@ -1,0 +1,102 @@
+//! Stages that add, replace, drop and rename columns.
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, By, Node, Shape, StageSyntax, Word};
+use crate::plan::{Builder, Named, Op, Plan};
+
+use super::Stage;
+
+const ARGS: Shape = Shape::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
+
+pub static DERIVE: Stage = Stage {
+    syntax: StageSyntax { name: "derive", usage: "derive name = e, …", shape: ARGS, options: &[] },
+    about: "adds columns at the end, or replaces those of that name",
+    examples: &[
+        ("1..3 | derive square = it * it", "it,square\n1,1\n2,4\n"),
+        ("1..3 | derive it = it * 10, twice = it + it", "it,twice\n10,2\n20,4\n"),
+    ],
+    bind: derive,
+};
+
+fn derive(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let mut columns = builder.all_columns(stage.span);
+    for arg in &stage.args {
+        let named = builder.named(arg)?;
+        match columns.iter_mut().find(|column| column.name == named.name) {
+            Some(column) => *column = named,
+            None => columns.push(named),
+        }
+    }
+    builder.push(Op::Project(columns), stage.span)
+}
+
+pub static ENUMERATE: Stage = Stage {
+    syntax: StageSyntax {
+        name: "enumerate",
+        usage: "enumerate",
+        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        options: &[],
+    },
+    about: "adds the column `row`: 0, 1, 2, …",
+    examples: &[(r#"["a", "b"] | enumerate"#, "it,row\na,0\nb,1\n")],
+    bind: |builder, stage, _| {
+        builder.needs_order("enumerate", stage.span);
+        builder.push(Op::Number, stage.span)
+    },
+};
+
+pub static DROP: Stage = Stage {
+    syntax: StageSyntax {
+        name: "drop",
+        usage: "drop a, b",
+        shape: Shape::Args { least: 1, most: usize::MAX, named: false, directed: false, by: By::No },
+        options: &[],
+    },
+    about: "all columns but these",
+    examples: &[("1..3 | derive b = it * 2, c = 0 | drop it, c", "b\n2\n4\n")],
+    bind: drop_columns,
+};
+
+fn drop_columns(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let mut dropped = Vec::new();
+    for arg in &stage.args {
+        dropped.push(builder.column(&column_word(&arg.expr, "drop")?)?);
+    }
+    let mut index = 0;
+    let mut columns = builder.all_columns(stage.span);
+    columns.retain(|_| {
+        index += 1;
+        !dropped.contains(&(index - 1))
+    });
+    if columns.is_empty() {
+        return Err(Diagnostic::at(Kind::Type, stage.span, "a table keeps at least one column").hint("`count` counts the rows"));
+    }
+    builder.push(Op::Project(columns), stage.span)
+}
+
+pub static RENAME: Stage = Stage {
+    syntax: StageSyntax { name: "rename", usage: "rename a as b, …", shape: Shape::Renames, options: &[] },
+    about: "gives columns other names",
+    examples: &[("1..3 | rename it as n", "n\n1\n2\n")],
+    bind: rename,
+};
+
+fn rename(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let mut columns: Vec<Named> = builder.all_columns(stage.span);
+    for arg in &stage.args {
+        let index = builder.column(&column_word(&arg.expr, "rename")?)?;
+        if let Some(name) = &arg.name {
+            columns[index].name = name.text.clone();
+        }
+    }
+    builder.push(Op::Project(columns), stage.span)
+}
+
+/// The name of a column, where an expression would make no sense.
+fn column_word(expr: &lang::Expr, stage: &str) -> Fallible<Word> {
+    match &expr.node {
+        Node::Name(name) => Ok(Word { text: name.clone(), span: expr.span }),
+        _ => Err(Diagnostic::at(Kind::Syntax, expr.span, format!("`{stage}` takes names of columns"))
+            .hint("`map` and `derive` compute")),
+    }
+}

@@ -1,0 +1,29 @@
+use crate::diagnostic::Fallible;
+use crate::lang::{self, By, Shape, StageSyntax};
+use crate::plan::{Builder, Op, Plan};
+
+use super::Stage;
+
+pub static DISTINCT: Stage = Stage {
+    syntax: StageSyntax {
+        name: "distinct",
+        usage: "distinct [by e, …]",
+        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::Optional },
+        options: &[],
+    },
+    about: "each row once; with `by` the first row of each key",
+    examples: &[
+        ("[2, 1, 2, null, null] | distinct | sort by it", "it\n1\n2\n\n"),
+        (r#"["ab", "cd", "e"] | distinct by len(it) | sort by it"#, "it\nab\ne\n"),
+    ],
+    bind,
+};
+
+fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let keys = builder.keys(&stage.by)?;
+    if keys.is_empty() {
+        return builder.push(Op::Distinct(None), stage.span);
+    }
+    builder.needs_order("distinct by", stage.span);
+    builder.push(Op::Distinct(Some(keys.into_iter().map(|key| key.expr).collect())), stage.span)
+}

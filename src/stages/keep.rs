@@ -1,0 +1,43 @@
+//! Stages that keep or show what passes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, By, Node, Shape, StageSyntax};
+use crate::plan::{Builder, Op, Plan};
+
+use super::Stage;
+
+pub static PERSIST: Stage = Stage {
+    syntax: StageSyntax {
+        name: "persist",
+        usage: "persist",
+        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        options: &[],
+    },
+    about: "computes what stands before it once, at first need, and keeps the table",
+    examples: &[("1..4 | persist | sum", "sum\n6\n")],
+    bind: |builder, stage, _| {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        builder.push(Op::Persist(NEXT.fetch_add(1, Ordering::Relaxed)), stage.span)
+    },
+};
+
+pub static PEEK: Stage = Stage {
+    syntax: StageSyntax { name: "peek", usage: "peek [n] [\"label\"]", shape: Shape::Peek, options: &[] },
+    about: "shows the first n rows that pass (10 unless told), on standard error",
+    examples: &[(r#"1..4 | peek 2 "in: " | sum"#, "sum\n6\n")],
+    bind: peek,
+};
+
+fn peek(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let (mut count, mut label) = (10, String::new());
+    for arg in &stage.args {
+        match &arg.expr.node {
+            Node::Int(n) => count = *n as u64,
+            Node::Text(text) => label = text.clone(),
+            _ => return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, "`peek` takes a number and a label")),
+        }
+    }
+    builder.push(Op::Peek { count, label }, stage.span)
+}

@@ -1,0 +1,30 @@
+use crate::diagnostic::Fallible;
+use crate::lang::{self, By, Shape, StageSyntax};
+use crate::plan::{Builder, Op, Plan};
+
+use super::Stage;
+
+const SHAPE: Shape = Shape::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
+
+pub static MAP: Stage = Stage {
+    syntax: StageSyntax { name: "map", usage: "map [name =] e, …", shape: SHAPE, options: &[] },
+    about: "only these columns, computed for each row",
+    examples: &[
+        ("1..4 | map it * it", "it\n1\n4\n9\n"),
+        ("1..3 | map n = it, half = it / 2", "n,half\n1,0.5\n2,1.0\n"),
+        ("[3, 0, null] | map if it != 0 then 12 // it else 0", "it\n4\n0\n0\n"),
+    ],
+    bind,
+};
+
+pub static SELECT: Stage = Stage {
+    syntax: StageSyntax { name: "select", usage: "select [name =] e, …", shape: SHAPE, options: &[] },
+    about: "the same as map",
+    examples: &[("1..3 | enumerate | select row", "row\n0\n1\n")],
+    bind,
+};
+
+fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let named = stage.args.iter().map(|arg| builder.named(arg)).collect::<Fallible<_>>()?;
+    builder.push(Op::Project(named), stage.span)
+}

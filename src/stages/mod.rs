@@ -1,0 +1,72 @@
+//! The stages: each checks its arguments and adds ops to the plan.
+
+mod agg;
+mod columns;
+mod distinct;
+mod filter;
+mod flat_map;
+mod fold;
+mod group;
+mod join;
+mod keep;
+mod map;
+mod reduce;
+mod slice;
+mod sort;
+mod together;
+
+use crate::diagnostic::Fallible;
+use crate::lang::{self, StageSyntax};
+use crate::plan::{Builder, Plan};
+
+pub struct Stage {
+    pub syntax: StageSyntax,
+    /// One line for help and completion.
+    pub about: &'static str,
+    /// A cell, and what it prints as csv. The tests run them on every engine.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Adds what the stage means to the plan; the tables that it names are bound already.
+    pub bind: fn(&mut Builder, &lang::Stage, Vec<Plan>) -> Fallible<()>,
+}
+
+/// All stages, in the order of the help.
+pub static ALL: &[&Stage] = &[
+    &map::MAP,
+    &map::SELECT,
+    &columns::DERIVE,
+    &columns::ENUMERATE,
+    &columns::DROP,
+    &columns::RENAME,
+    &filter::FILTER,
+    &flat_map::FLAT_MAP,
+    &flat_map::WORDS,
+    &flat_map::CHARS,
+    &slice::TAKE,
+    &slice::SKIP,
+    &slice::SAMPLE,
+    &sort::SORT,
+    &sort::TOP,
+    &sort::REVERSE,
+    &distinct::DISTINCT,
+    &agg::AGG,
+    &agg::COUNT,
+    &agg::SUM,
+    &agg::MEAN,
+    &agg::MIN,
+    &agg::MAX,
+    &agg::MEDIAN,
+    &group::GROUP,
+    &reduce::REDUCE,
+    &fold::FOLD,
+    &fold::SCAN,
+    &join::JOIN,
+    &together::CONCAT,
+    &together::ZIP,
+    &together::PAIRS,
+    &keep::PERSIST,
+    &keep::PEEK,
+];
+
+pub fn find(name: &str) -> Option<&'static Stage> {
+    ALL.iter().copied().find(|stage| stage.syntax.name == name)
+}

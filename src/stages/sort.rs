@@ -1,0 +1,94 @@
+//! Stages that make an order.
+
+use crate::data::Type;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Arg, By, Direction, Shape, StageSyntax};
+use crate::plan::{Builder, Node, Op, Plan, SortKey};
+
+use super::Stage;
+
+pub static SORT: Stage = Stage {
+    syntax: StageSyntax {
+        name: "sort",
+        usage: "sort by e [asc|desc], …",
+        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
+        options: &[],
+    },
+    about: "rows in order; ties are broken by the other columns, nulls come last",
+    examples: &[
+        ("[3, null, 1, 2] | sort by it", "it\n1\n2\n3\n\n"),
+        ("[3, null, 1, 2] | sort by it desc", "it\n3\n2\n1\n\n"),
+        (r#"["pear", "fig", "apple"] | sort by len(it), it desc"#, "it\nfig\npear\napple\n"),
+    ],
+    bind: |builder, stage, _| {
+        let keys = keys(builder, &stage.by, false)?;
+        builder.push(Op::Sort { keys, limit: None }, stage.span)
+    },
+};
+
+pub static TOP: Stage = Stage {
+    syntax: StageSyntax {
+        name: "top",
+        usage: "top n [by e [asc|desc], …]",
+        shape: Shape::Args { least: 1, most: 1, named: false, directed: true, by: By::Optional },
+        options: &[],
+    },
+    about: "the n rows with the largest values of the last column, or of what `by` says; `asc`: the least",
+    examples: &[
+        ("[3, 1, 2] | top 2", "it\n3\n2\n"),
+        ("[3, 1, 2] | top 2 asc", "it\n1\n2\n"),
+        (r#"["pear", "fig", "apple"] | top 1 by len(it)"#, "it\napple\n"),
+    ],
+    bind: top,
+};
+
+fn top(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let limit = builder.count(&stage.args[0].expr, "the number of rows")?;
+    let descending = stage.args[0].direction.or(stage.direction) != Some(Direction::Ascending);
+    let keys = if stage.by.is_empty() {
+        let last = builder.schema().columns.len() - 1;
+        let key = SortKey { expr: builder.column_expr(last, stage.span), descending };
+        total(builder, vec![key])
+    } else {
+        keys(builder, &stage.by, descending)?
+    };
+    builder.push(Op::Sort { keys, limit: Some(limit) }, stage.span)
+}
+
+fn keys(builder: &mut Builder, by: &[Arg], descending: bool) -> Fallible<Vec<SortKey>> {
+    let mut keys = Vec::new();
+    for arg in by {
+        if let Some(name) = &arg.name {
+            return Err(Diagnostic::at(Kind::Syntax, name.span, "a sort key has no name").hint("`derive` adds a column"));
+        }
+        let expr = builder.expr(&arg.expr)?;
+        let descending = arg.direction.map_or(descending, |direction| direction == Direction::Descending);
+        keys.push(SortKey { expr: if expr.ty == Type::Open { expr.widened(&Type::Text) } else { expr }, descending });
+    }
+    Ok(total(builder, keys))
+}
+
+/// The keys, then all columns that are not keys by themselves, so that no two different rows are equal.
+fn total(builder: &Builder, mut keys: Vec<SortKey>) -> Vec<SortKey> {
+    for index in 0..builder.schema().columns.len() {
+        if !keys.iter().any(|key| key.expr.node == Node::Column(index)) {
+            keys.push(SortKey { expr: builder.column_expr(index, keys[0].expr.span), descending: false });
+        }
+    }
+    keys
+}
+
+pub static REVERSE: Stage = Stage {
+    syntax: StageSyntax {
+        name: "reverse",
+        usage: "reverse",
+        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        options: &[],
+    },
+    about: "the last row first",
+    examples: &[("1..4 | reverse", "it\n3\n2\n1\n")],
+    bind: |builder, stage, _| {
+        builder.needs_order("reverse", stage.span);
+        builder.push(Op::Reverse, stage.span)
+    },
+};
