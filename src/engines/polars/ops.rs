@@ -182,6 +182,14 @@ impl Lowerer<'_> {
                 Flow { frame, rows, ..flow }
             }
             Op::Sort { keys, limit } => self.sort(flow, keys, *limit),
+            Op::Reverse if flow.columns.iter().any(|(ty, _)| matches!(ty, Type::List(_))) => {
+                // Its own forgets what lists hold where all of them are null.
+                let frame = whole(flow.frame, types(&flow.columns), "REVERSE", |frame| {
+                    let order: Vec<IdxSize> = (0..frame.height() as IdxSize).rev().collect();
+                    frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, order))
+                });
+                Flow { frame, ..flow }
+            }
             Op::Reverse => Flow { frame: flow.frame.reverse(), ..flow },
             Op::Number => {
                 let width = flow.columns.len();
