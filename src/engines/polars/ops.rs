@@ -73,7 +73,7 @@ fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
     for (i, step) in rest.iter().enumerate() {
         let input = &plan.steps[i].schema;
         let mut lowerer = Lowerer { plan, input, shared: &shared, job, notes };
-        flow = lowerer.step(flow, step)?;
+        flow = lowerer.step(flow, step, &rest[i + 1..])?;
     }
     Ok(flow)
 }
@@ -153,7 +153,8 @@ pub struct Lowerer<'a> {
 }
 
 impl Lowerer<'_> {
-    fn step(&mut self, flow: Flow, step: &Step) -> Fallible<Flow> {
+    /// `after` are the steps that follow.
+    fn step(&mut self, flow: Flow, step: &Step, after: &[Step]) -> Fallible<Flow> {
         Ok(match &step.op {
             Op::Source(_) => unreachable!("a plan has one source, at its start"),
             Op::Project(named) => {
@@ -223,9 +224,13 @@ impl Lowerer<'_> {
                 self.notes.zipped = Some(step.span);
                 zipped(flows)
             }
+            Op::Pairs if any_order(after) => crossed(flow),
             Op::Pairs => {
+                self.notes.ordered = true;
                 let both = flow.columns[0].clone();
-                let frame = whole(flow.frame, vec![both.0.clone(), both.0.clone()], "PAIRS", pairs);
+                let stop = self.shared.stop.clone();
+                let types = vec![both.0.clone(), both.0.clone()];
+                let frame = whole(flow.frame, types, "PAIRS", move |frame| pairs(&frame, &stop));
                 let rows = flow.rows.map(|rows| rows.saturating_mul(rows));
                 Flow { frame, columns: vec![both.clone(), both], rows, large: flow.large }
             }
@@ -370,7 +375,7 @@ impl Lowerer<'_> {
             }
         };
         let frame = frame.select(all(columns.len()));
-        Ok(Flow { frame, columns, rows, large: left.large || other.large })
+        Ok(Flow { frame, columns, rows, large: left.large || other.large || explodes(rows) })
     }
 
     fn peek(&mut self, flow: Flow, count: u64, label: &str) -> Flow {
@@ -469,15 +474,43 @@ fn sorted(frame: DataFrame, width: usize, types: &[Type], descending: &[bool]) -
     frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, order))
 }
 
-fn pairs(frame: DataFrame) -> PolarsResult<DataFrame> {
+/// Whether what follows makes the same of any order of the rows.
+fn any_order(after: &[Step]) -> bool {
+    let next = after.iter().find(|step| !matches!(step.op, Op::Project(_) | Op::Filter(_) | Op::Explode(_)));
+    match next.map(|step| &step.op) {
+        Some(Op::Aggregate { aggs, .. }) => !aggs.iter().any(|agg| agg.func.needs_order()),
+        Some(Op::Distinct(None) | Op::Sort { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Each row with each row after it, in any order: pairs are passed on, not kept. (In order it does not stream: the
+/// pieces of a cross join have no numbers of their own, so what is distributed after it comes together in another order.)
+fn crossed(flow: Flow) -> Flow {
+    let numbered = |letter: &str, number: &str| {
+        flow.frame.clone().select([column(0).alias(letter)]).with_row_index(number, None)
+    };
+    let crossed = numbered("a", "i").cross_join(numbered("b", "j"), None);
+    let select = [col("a").alias(name("c", 0)), col("b").alias(name("c", 1))];
+    let frame = crossed.filter(col("i").lt(col("j"))).select(select);
+    let both = flow.columns[0].clone();
+    let rows = flow.rows.map(|rows| rows.saturating_mul(rows));
+    Flow { frame, columns: vec![both.clone(), both], rows, large: explodes(rows) || flow.large }
+}
+
+/// Each row with each row after it, in order.
+fn pairs(frame: &DataFrame, stop: &Stop) -> PolarsResult<DataFrame> {
     let rows = frame.height();
-    if rows.saturating_mul(rows) / 2 >= IdxSize::MAX as usize {
+    let count = rows.saturating_mul(rows.saturating_sub(1)) / 2;
+    if count >= IdxSize::MAX as usize {
         let message = format!("polars counts rows in 32 bits: {rows} rows have too many pairs");
         return Err(kernels::failed(Kind::System, Span::default(), &message));
     }
-    let count = rows * rows.saturating_sub(1) / 2;
     let (mut firsts, mut seconds) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for i in 0..rows {
+        if stop.is_raised() {
+            return Err(kernels::failed(Kind::Stopped, Span::default(), "stopped"));
+        }
         firsts.extend(std::iter::repeat_n(i as IdxSize, rows - i - 1));
         seconds.extend(i as IdxSize + 1..rows as IdxSize);
     }
@@ -486,6 +519,12 @@ fn pairs(frame: DataFrame) -> PolarsResult<DataFrame> {
         only.take(&IdxCa::from_vec(PlSmallStr::EMPTY, places)).map(|column| column.with_name(name.into()))
     };
     DataFrame::new(count, vec![taken(firsts, "c0")?, taken(seconds, "c1")?])
+}
+
+/// Whether so many rows may come of a step that they are better passed on than kept.
+fn explodes(rows: Option<u64>) -> bool {
+    const MANY: u64 = 1_000_000;
+    rows.is_none_or(|rows| rows > MANY)
 }
 
 fn sample(frame: DataFrame, count: u64, seed: i64) -> PolarsResult<DataFrame> {
