@@ -36,7 +36,8 @@ pub fn aggregate(flow: Flow, keys: &[Named], aggs: &[Agg], lowerer: &mut Lowerer
         last.push(reduced.last);
         columns.push((agg.ty.clone(), reduced.bounds));
     }
-    let finished = |offset: usize| last.iter().enumerate().map(move |(i, expr)| expr.clone().alias(name("c", offset + i)));
+    let finished =
+        |offset: usize| last.iter().enumerate().map(move |(i, expr)| expr.clone().alias(name("c", offset + i)));
     if keys.is_empty() {
         let frame = flow.frame.select(first).select(finished(0).collect::<Vec<_>>());
         return Flow { frame, columns, rows: Some(1), large: flow.large };
@@ -97,7 +98,8 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             let values = if fits { expr.clone() } else { expr.clone().cast(DataType::Int128) };
             let count = PlSmallStr::from_string(format!("{name}n"));
             let mean = out.cast(DataType::Float64) / col(count.clone()).cast(DataType::Float64);
-            let last = when(col(count.clone()).gt(lit(0u32))).then(mean).otherwise(lit(Scalar::null(DataType::Float64)));
+            let last =
+                when(col(count.clone()).gt(lit(0u32))).then(mean).otherwise(lit(Scalar::null(DataType::Float64)));
             let first = vec![values.sum().alias(name.clone()), expr.count().alias(count)];
             Reduced { first, last, bounds: bounds::ANY }
         }
@@ -143,7 +145,8 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Glue(between) => {
             let between = between.clone();
             gathered(expr, ty, &agg.ty, name, move |items| {
-                let texts = items.iter().filter_map(|item| if let Value::Text(text) = item { Some(&**text) } else { None });
+                let texts =
+                    items.iter().filter_map(|item| if let Value::Text(text) = item { Some(&**text) } else { None });
                 Value::text(&texts.collect::<Vec<_>>().join(&between))
             })
         }
@@ -158,7 +161,7 @@ where
 {
     let (lists, result) = (Type::list(ty), result.clone());
     let dtype = data::dtype(&result);
-    let last = kernels::elementwise(&[col(name.clone())], dtype, move |series| {
+    let last = kernels::elementwise("of_group", &[col(name.clone())], dtype, move |series| {
         let each = data::values(&series[0], &lists).into_iter().map(|list| match list {
             Value::List(items) => function(&items),
             _ => Value::Null,

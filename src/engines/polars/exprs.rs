@@ -251,13 +251,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn contained(
-        &mut self,
-        item: &plan::Expr,
-        list: &plan::Expr,
-        expr: &plan::Expr,
-        mask: Option<&Mask>,
-    ) -> Lowered {
+    fn contained(&mut self, item: &plan::Expr, list: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match (&list.node, &item.ty) {
             (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) => {
                 // A null among them is never found.
@@ -293,7 +287,7 @@ impl Lowering<'_> {
             return Lowered { expr: -inner.expr, bounds, ..inner };
         }
         let inner = self.masked(inner, &Type::Int, mask);
-        let checked = kernels::int_function(scalar::negate, inner.expr, expr.span);
+        let checked = kernels::int_function("checked_neg", scalar::negate, inner.expr, expr.span);
         Lowered { expr: checked, bounds: bounds.clipped(), fallible: true, varies: inner.varies }
     }
 
@@ -316,13 +310,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn index(
-        &mut self,
-        list: &plan::Expr,
-        index: &plan::Expr,
-        expr: &plan::Expr,
-        mask: Option<&Mask>,
-    ) -> Lowered {
+    fn index(&mut self, list: &plan::Expr, index: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match index.node {
             Node::Const(Value::Int(_)) if list.ty != Type::list(Type::Open) => {
                 let (list, index) = (self.lower(list, mask), self.lower(index, mask));
@@ -381,8 +369,8 @@ impl Lowering<'_> {
                 }
                 _ => self.by_row(expr, mask),
             },
-            Func::Words => unary!(|text: Expr| kernels::text_parts(words, text)),
-            Func::Chars => unary!(|text: Expr| kernels::text_parts(chars, text)),
+            Func::Words => unary!(|text: Expr| kernels::text_parts("words", words, text)),
+            Func::Chars => unary!(|text: Expr| kernels::text_parts("chars", chars, text)),
             Func::ContainsText => match constant_text(&args[1]) {
                 Some(part) => unary!(|text: Expr| text.str().contains_literal(lit(part))),
                 None => self.by_row(expr, mask),
@@ -411,8 +399,8 @@ impl Lowering<'_> {
                 }
                 _ => self.by_row(expr, mask),
             },
-            Func::ReverseText => unary!(|text: Expr| kernels::text_function(scalar::reverse, text)),
-            Func::SortedText => unary!(|text: Expr| kernels::text_function(scalar::sorted, text)),
+            Func::ReverseText => unary!(|text: Expr| kernels::text_function("reverse", scalar::reverse, text)),
+            Func::SortedText => unary!(|text: Expr| kernels::text_function("sorted", scalar::sorted, text)),
             Func::AbsInt => {
                 let arg = self.lower(&args[0], mask);
                 let bounds = arg.bounds.absolute();
@@ -420,19 +408,18 @@ impl Lowering<'_> {
                     return Lowered { expr: arg.expr.abs(), bounds, ..arg };
                 }
                 let arg = self.masked(arg, &Type::Int, mask);
-                let checked = kernels::int_function(scalar::absolute, arg.expr, expr.span);
+                let checked = kernels::int_function("checked_abs", scalar::absolute, arg.expr, expr.span);
                 Lowered { expr: checked, bounds: bounds.clipped(), fallible: true, varies: arg.varies }
             }
             Func::PowInt => {
                 let (base, exponent) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
                 let base = self.masked(base, &Type::Int, mask);
-                let power =
-                    joined(base, exponent, |a, b| kernels::int_operator(IntOperator::Power, a, b, expr.span));
+                let power = joined(base, exponent, |a, b| kernels::int_operator(IntOperator::Power, a, b, expr.span));
                 Lowered { fallible: true, ..power }
             }
             Func::PowFloat => {
                 let (base, exponent) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
-                joined(base, exponent, |a, b| kernels::float_operator(f64::powf, a, b))
+                joined(base, exponent, |a, b| kernels::float_operator("pow", f64::powf, a, b))
             }
             Func::AbsFloat => unary!(|x: Expr| x.abs()),
             Func::Round => unary!(|x: Expr| x.round(0, RoundMode::HalfAwayFromZero)),
@@ -529,7 +516,7 @@ impl Lowering<'_> {
             }
             Ok(data::series("", &ty, &results))
         };
-        let run = kernels::elementwise(&inputs, data::dtype(&expr.ty), run);
+        let run = kernels::elementwise("row_by_row", &inputs, data::dtype(&expr.ty), run);
         Lowered { expr: run, bounds: bounds::ANY, fallible: true, varies: true }
     }
 }
@@ -557,13 +544,15 @@ fn float_link(left: Lowered, operator: Operator, right: Lowered, operand: &plan:
     let constant = matches!(operand.node, Node::Const(_)) || zero(&right);
     let either = constant || zero(&left);
     match operator {
-        Operator::Add if either => joined(left, right, |a, b| kernels::float_operator(|a, b| a + b, a, b)),
-        Operator::Subtract if either => joined(left, right, |a, b| kernels::float_operator(|a, b| a - b, a, b)),
-        Operator::Divide if constant => joined(left, right, |a, b| kernels::float_operator(|a, b| a / b, a, b)),
+        Operator::Add if either => joined(left, right, |a, b| kernels::float_operator("add", |a, b| a + b, a, b)),
+        Operator::Subtract if either => joined(left, right, |a, b| kernels::float_operator("sub", |a, b| a - b, a, b)),
+        Operator::Divide if constant => joined(left, right, |a, b| kernels::float_operator("div", |a, b| a / b, a, b)),
         Operator::FloorDivide if constant => {
-            joined(left, right, |a, b| kernels::float_operator(scalar::floor_divide_floats, a, b))
+            joined(left, right, |a, b| kernels::float_operator("floor_div", scalar::floor_divide_floats, a, b))
         }
-        Operator::Remainder => joined(left, right, |a, b| kernels::float_operator(scalar::remainder_floats, a, b)),
+        Operator::Remainder => {
+            joined(left, right, |a, b| kernels::float_operator("rem", scalar::remainder_floats, a, b))
+        }
         Operator::Add => joined(left, right, |a, b| a + b),
         Operator::Subtract => joined(left, right, |a, b| a - b),
         Operator::Multiply => joined(left, right, |a, b| a * b),

@@ -5,19 +5,24 @@ use polars::prelude::*;
 use crate::data::scalar::{self, Wrong};
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
-/// An expression that runs `function` over columns of one length; constants among them have length 1.
-pub fn elementwise<F>(inputs: &[Expr], dtype: DataType, function: F) -> Expr
+/// An expression that runs `function` over columns of one length; constants among them have length 1. The name is what
+/// `explain` shows.
+pub fn elementwise<F>(name: &'static str, inputs: &[Expr], dtype: DataType, function: F) -> Expr
 where
     F: Fn(&[Series]) -> PolarsResult<Series> + Send + Sync + 'static,
 {
-    let (first, rest) = inputs.split_first().expect("a function has an argument");
     let run = move |columns: &mut [Column]| {
         let name = columns[0].name().clone();
         let series: Vec<Series> = columns.iter().map(|column| column.as_materialized_series().clone()).collect();
         function(&series).map(|result| result.with_name(name).into_column())
     };
     let output = move |_: &Schema, fields: &[Field]| Ok(Field::new(fields[0].name().clone(), dtype.clone()));
-    first.clone().map_many(run, rest, output)
+    let (first, rest) = inputs.split_first().expect("a function has an argument");
+    let mut whole = first.clone().map_many(run, rest, output);
+    if let Expr::AnonymousFunction { fmt_str, .. } = &mut whole {
+        **fmt_str = PlSmallStr::from_static(name);
+    }
+    whole
 }
 
 /// The common length of columns, of which constants have length 1.
@@ -45,15 +50,8 @@ pub fn wrong(wrong: Wrong, span: Span) -> PolarsError {
 
 /// The error of ours that polars hands back, if it is one.
 pub fn recognised(text: &str) -> Option<Box<Diagnostic>> {
-    const KINDS: [Kind; 7] = [
-        Kind::Overflow,
-        Kind::ZeroDivision,
-        Kind::Domain,
-        Kind::Depth,
-        Kind::Shape,
-        Kind::Stopped,
-        Kind::System,
-    ];
+    const KINDS: [Kind; 7] =
+        [Kind::Overflow, Kind::ZeroDivision, Kind::Domain, Kind::Depth, Kind::Shape, Kind::Stopped, Kind::System];
     let (_, said) = text.split_once(MARK)?;
     let (said, _) = said.split_once(MARK)?;
     let parts: Vec<&str> = said.splitn(5, '\u{1}').collect();
@@ -111,9 +109,22 @@ pub enum IntOperator {
     Power,
 }
 
+impl IntOperator {
+    fn name(self) -> &'static str {
+        match self {
+            IntOperator::Add => "checked_add",
+            IntOperator::Subtract => "checked_sub",
+            IntOperator::Multiply => "checked_mul",
+            IntOperator::FloorDivide => "checked_floor_div",
+            IntOperator::Remainder => "checked_rem",
+            IntOperator::Power => "checked_pow",
+        }
+    }
+}
+
 /// `a operator b`, checked.
 pub fn int_operator(operator: IntOperator, a: Expr, b: Expr, span: Span) -> Expr {
-    elementwise(&[a, b], DataType::Int64, move |series| {
+    elementwise(operator.name(), &[a, b], DataType::Int64, move |series| {
         let height = height(series);
         let (a, b) = (ints(&series[0])?, ints(&series[1])?);
         let result = match operator {
@@ -166,16 +177,16 @@ fn each(
 }
 
 /// A function of one int that has no value for some.
-pub fn int_function(function: fn(i64) -> Result<i64, Wrong>, a: Expr, span: Span) -> Expr {
-    elementwise(&[a], DataType::Int64, move |series| {
+pub fn int_function(name: &'static str, function: fn(i64) -> Result<i64, Wrong>, a: Expr, span: Span) -> Expr {
+    elementwise(name, &[a], DataType::Int64, move |series| {
         let result: Result<Int64Chunked, Wrong> = series[0].i64()?.try_apply_nonnull_values_generic(function);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })
 }
 
 /// `function(a, b)` of floats.
-pub fn float_operator(function: fn(f64, f64) -> f64, a: Expr, b: Expr) -> Expr {
-    elementwise(&[a, b], DataType::Float64, move |series| {
+pub fn float_operator(name: &'static str, function: fn(f64, f64) -> f64, a: Expr, b: Expr) -> Expr {
+    elementwise(name, &[a, b], DataType::Float64, move |series| {
         let height = height(series);
         let (a, b) = (floats(&series[0])?, floats(&series[1])?);
         let value = |row: usize| Some(function(a.at(row)?, b.at(row)?));
@@ -184,7 +195,7 @@ pub fn float_operator(function: fn(f64, f64) -> f64, a: Expr, b: Expr) -> Expr {
 }
 
 pub fn int_from_float(a: Expr, span: Span) -> Expr {
-    elementwise(&[a], DataType::Int64, move |series| {
+    elementwise("int", &[a], DataType::Int64, move |series| {
         let result: Result<Int64Chunked, Wrong> =
             series[0].f64()?.try_apply_nonnull_values_generic(scalar::int_from_float);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
@@ -192,7 +203,7 @@ pub fn int_from_float(a: Expr, span: Span) -> Expr {
 }
 
 pub fn int_from_text(a: Expr, span: Span) -> Expr {
-    elementwise(&[a], DataType::Int64, move |series| {
+    elementwise("int", &[a], DataType::Int64, move |series| {
         let result: Result<Int64Chunked, Wrong> =
             series[0].str()?.try_apply_nonnull_values_generic(scalar::int_from_text);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
@@ -200,7 +211,7 @@ pub fn int_from_text(a: Expr, span: Span) -> Expr {
 }
 
 pub fn float_from_text(a: Expr, span: Span) -> Expr {
-    elementwise(&[a], DataType::Float64, move |series| {
+    elementwise("float", &[a], DataType::Float64, move |series| {
         let result: Result<Float64Chunked, Wrong> =
             series[0].str()?.try_apply_nonnull_values_generic(scalar::float_from_text);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
@@ -208,15 +219,15 @@ pub fn float_from_text(a: Expr, span: Span) -> Expr {
 }
 
 /// A function from a text to a text.
-pub fn text_function(function: fn(&str) -> String, a: Expr) -> Expr {
-    elementwise(&[a], DataType::String, move |series| {
+pub fn text_function(name: &'static str, function: fn(&str) -> String, a: Expr) -> Expr {
+    elementwise(name, &[a], DataType::String, move |series| {
         Ok(series[0].str()?.apply_into_string_amortized(|text, out| out.push_str(&function(text))).into_series())
     })
 }
 
-/// The parts of a text, as `parts` hands them to the function that it is given.
-pub fn text_parts(parts: fn(&str, &mut Vec<(usize, usize)>), a: Expr) -> Expr {
-    elementwise(&[a], DataType::List(Box::new(DataType::String)), move |series| {
+/// The parts of a text; `parts` adds where each starts and ends.
+pub fn text_parts(name: &'static str, parts: fn(&str, &mut Vec<(usize, usize)>), a: Expr) -> Expr {
+    elementwise(name, &[a], DataType::List(Box::new(DataType::String)), move |series| {
         let texts = series[0].str()?;
         let mut builder = ListStringChunkedBuilder::new(PlSmallStr::EMPTY, texts.len(), texts.len());
         let mut places = Vec::new();
@@ -236,7 +247,7 @@ pub fn text_parts(parts: fn(&str, &mut Vec<(usize, usize)>), a: Expr) -> Expr {
 
 /// A sum in 128 bits as an int.
 pub fn int_from_sum(a: Expr, span: Span) -> Expr {
-    elementwise(&[a], DataType::Int64, move |series| {
+    elementwise("int", &[a], DataType::Int64, move |series| {
         let sums = series[0].i128()?;
         let result: Result<Int64Chunked, std::num::TryFromIntError> =
             sums.try_apply_nonnull_values_generic(i64::try_from);
@@ -247,7 +258,7 @@ pub fn int_from_sum(a: Expr, span: Span) -> Expr {
 
 /// Ints that are equal where the floats are: NaN equals NaN, `-0.0` equals `0.0`.
 pub fn float_key(a: Expr) -> Expr {
-    elementwise(&[a], DataType::Int64, |series| {
+    elementwise("key", &[a], DataType::Int64, |series| {
         let key = |x: f64| if x.is_nan() { f64::NAN.to_bits() as i64 } else { (x + 0.0).to_bits() as i64 };
         let keys: Int64Chunked = series[0].f64()?.apply_nonnull_values_generic(DataType::Int64, key);
         Ok(keys.into_series())

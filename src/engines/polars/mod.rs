@@ -54,13 +54,15 @@ impl Engine for Polars {
         });
         job.stop.check()?;
         let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
-            (Kind::Shape, Some(span)) => Diagnostic::at(Kind::Shape, span, "`zip` wants tables of one length")
-                .hint("`take` cuts the longer one"),
+            (Kind::Shape, Some(span)) => {
+                Diagnostic::at(Kind::Shape, span, "`zip` wants tables of one length").hint("`take` cuts the longer one")
+            }
             _ => error,
         })?;
         let schema = plan.schema().clone();
         let names: Vec<PlSmallStr> = schema.names().map(PlSmallStr::from_str).collect();
-        let bug = |what: String| Diagnostic::new(Kind::System, format!("polars gave another table than was meant: {what}"));
+        let bug =
+            |what: String| Diagnostic::new(Kind::System, format!("polars gave another table than was meant: {what}"));
         frame.set_column_names(&names).map_err(|error| bug(error.to_string()))?;
         for peeked in lowered.notes.peeked {
             let peeked = peeked.lock().expect("nothing panics while it holds this").take();
@@ -194,9 +196,8 @@ fn diagnostic(error: &PolarsError) -> Box<Diagnostic> {
     match error {
         PolarsError::ShapeMismatch(_) => Diagnostic::new(Kind::Shape, text),
         PolarsError::IO { .. } => Diagnostic::new(Kind::File, text),
-        _ if text.contains("utf8") || text.contains("utf-8") => {
-            Diagnostic::new(Kind::File, "a file is not UTF-8 text").hint("`lossy true` reads it with replacement characters")
-        }
+        _ if text.contains("utf8") || text.contains("utf-8") => Diagnostic::new(Kind::File, "a file is not UTF-8 text")
+            .hint("`lossy true` reads it with replacement characters"),
         _ => Diagnostic::new(Kind::System, format!("polars: {text}")).hint("another engine may run it"),
     }
 }

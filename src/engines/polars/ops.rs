@@ -83,7 +83,8 @@ fn bounded(source: &Source, steps: &[Step]) -> Fallible<Source> {
     let Source::Range { start, end: None } = source else { return Ok(source.clone()) };
     let rows = taken(steps).expect("a range without an end was objected to where nothing ends it");
     let end = i64::try_from(i128::from(*start) + i128::from(rows));
-    let end = end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))?;
+    let end =
+        end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))?;
     Ok(Source::Range { start: *start, end: Some(end) })
 }
 
@@ -92,7 +93,9 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
     let mut skipped = 0u64;
     for step in steps {
         match &step.op {
-            Op::Slice { offset, length: Some(length) } => return Some(skipped.saturating_add(*offset).saturating_add(*length)),
+            Op::Slice { offset, length: Some(length) } => {
+                return Some(skipped.saturating_add(*offset).saturating_add(*length));
+            }
             Op::Slice { offset, length: None } => skipped = skipped.saturating_add(*offset),
             Op::Project(_) | Op::Number => {}
             Op::Source(_)
@@ -121,7 +124,7 @@ pub fn key_of(value: Expr, ty: &Type) -> Expr {
         Type::Float => kernels::float_key(value),
         Type::List(_) => {
             let ty = ty.clone();
-            kernels::elementwise(&[value], DataType::String, move |series| {
+            kernels::elementwise("key", &[value], DataType::String, move |series| {
                 let keys = data::values(&series[0], &ty).into_iter().map(|value| match value {
                     Value::Null => None,
                     value => Some(canonical(value).to_string()),
@@ -323,7 +326,8 @@ impl Lowerer<'_> {
         let width = flow.columns.len();
         let (flow, count, keep) = match by {
             None => {
-                let keys = flow.columns.iter().enumerate().map(|(i, (ty, _))| key_of(column(i), ty).alias(name("k", i)));
+                let keys =
+                    flow.columns.iter().enumerate().map(|(i, (ty, _))| key_of(column(i), ty).alias(name("k", i)));
                 let keys: Vec<Expr> = keys.collect();
                 (Flow { frame: flow.frame.with_columns(keys), ..flow }, width, UniqueKeepStrategy::Any)
             }
@@ -347,7 +351,8 @@ impl Lowerer<'_> {
         right_columns: &[usize],
     ) -> Fallible<Flow> {
         let width = left.columns.len();
-        let (lefts, rights): (Vec<&plan::Expr>, Vec<&plan::Expr>) = on.iter().map(|(left, right)| (left, right)).unzip();
+        let (lefts, rights): (Vec<&plan::Expr>, Vec<&plan::Expr>) =
+            on.iter().map(|(left, right)| (left, right)).unzip();
         let left = self.beside(left, &lefts, "k", true);
         let other = self::flow(right, self.job, self.notes)?;
         let shared = Shared { program: Arc::new(Program::new(&right.functions)), stop: self.shared.stop.clone() };
@@ -386,7 +391,8 @@ impl Lowerer<'_> {
         let frame = whole(flow.frame, types, "PEEK", move |frame| {
             let first = frame.head(Some(usize::try_from(count).unwrap_or(usize::MAX)));
             let columns: Vec<Vec<Value>> = values(&first, &look);
-            let rows = (0..first.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
+            let rows =
+                (0..first.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
             let mut seen = seen.lock().expect("nothing panics while it holds this");
             *seen = Some(Peeked { label: label.clone(), rows });
             Ok(frame)
@@ -487,9 +493,8 @@ fn any_order(after: &[Step]) -> bool {
 /// Each row with each row after it, in any order: pairs are passed on, not kept. (In order it does not stream: the
 /// pieces of a cross join have no numbers of their own, so what is distributed after it comes together in another order.)
 fn crossed(flow: Flow) -> Flow {
-    let numbered = |letter: &str, number: &str| {
-        flow.frame.clone().select([column(0).alias(letter)]).with_row_index(number, None)
-    };
+    let numbered =
+        |letter: &str, number: &str| flow.frame.clone().select([column(0).alias(letter)]).with_row_index(number, None);
     let crossed = numbered("a", "i").cross_join(numbered("b", "j"), None);
     let select = [col("a").alias(name("c", 0)), col("b").alias(name("c", 1))];
     let frame = crossed.filter(col("i").lt(col("j"))).select(select);

@@ -21,7 +21,7 @@ use super::ops::Flow;
 const MANY_ROWS: u64 = 200_000;
 const MANY_BYTES: u64 = 8 << 20;
 
-/// The flow of a source of columns `types`. Without a job nothing is read: the flow is only to be looked at.
+/// The flow of a source of columns `types`. Without a job no file is read: the flow is only to be looked at.
 pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow> {
     let anything = |frame: LazyFrame, rows: Option<u64>, large: bool| Flow {
         frame,
@@ -46,7 +46,7 @@ pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow
         Source::Letters { count, seed } => {
             let (frame, large) = range(0, *count);
             let seed = *seed;
-            let letters = kernels::elementwise(&[column(0)], DataType::String, move |series| {
+            let letters = kernels::elementwise("letters", &[column(0)], DataType::String, move |series| {
                 let letters = series[0].i64()?.apply_into_string_amortized(|row, out| {
                     out.push(generate::letter(seed, row as u64));
                 });
@@ -57,7 +57,7 @@ pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow
         Source::Random { count, seed } => {
             let (frame, large) = range(0, *count);
             let seed = *seed;
-            let floats = kernels::elementwise(&[column(0)], DataType::Float64, move |series| {
+            let floats = kernels::elementwise("random", &[column(0)], DataType::Float64, move |series| {
                 let rows = series[0].i64()?;
                 let floats: Float64Chunked =
                     rows.apply_nonnull_values_generic(DataType::Float64, |row| generate::unit(seed, row as u64));
@@ -67,6 +67,7 @@ pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow
         }
         Source::Read(read) => match job {
             Some(job) => anything(file(read, job)?, None, read.seen.0 >= MANY_BYTES),
+            None if read.format == (Format::Text { lossy: false }) => anything(lines(read)?, None, false),
             None => {
                 let empty = types.iter().enumerate().map(|(i, ty)| data::series(&name("c", i), ty, &[]));
                 anything(frame_of(0, empty.collect()), None, false)
