@@ -178,7 +178,10 @@ pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Col
         }
     }
     if names.is_empty() {
-        return Err(splitter.lines.error(1, "there is no header: the file is empty").hint("`as text` reads any file as lines"));
+        return Err(splitter
+            .lines
+            .error(1, "there is no header: the file is empty")
+            .hint("`as text` reads any file as lines"));
     }
     let columns = names.into_iter().zip(kinds);
     Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())

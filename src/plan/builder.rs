@@ -195,9 +195,8 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
 /// A number of rows: an int that is not negative.
 pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> {
     let number = int(scope, expr, what)?;
-    u64::try_from(number).map_err(|_| {
-        Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}"))
-    })
+    u64::try_from(number)
+        .map_err(|_| Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}")))
 }
 
 /// The table that flows out of `op` when `input` flows in.
@@ -217,7 +216,9 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
             keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
         }
-        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => input.clone(),
+        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => {
+            input.clone()
+        }
         Op::Sort { .. } => {
             let order = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
             Schema::new(input.columns.clone(), order)

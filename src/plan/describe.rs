@@ -25,7 +25,8 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::Only(_) => ("(one value)".to_string(), 9),
         Node::List(items) => (format!("[{}]", list(items)), 9),
         Node::Chain(first, links) => {
-            let strength = |operator: Operator| if matches!(operator, Operator::Add | Operator::Subtract) { 5 } else { 6 };
+            let strength =
+                |operator: Operator| if matches!(operator, Operator::Add | Operator::Subtract) { 5 } else { 6 };
             let mut said = text(first, schema, plan, strength(links[0].operator));
             let mut so_far = strength(links[0].operator);
             for link in links {
@@ -49,7 +50,9 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::If(arms, otherwise) => {
             let arms: Vec<String> = arms
                 .iter()
-                .map(|(test, then)| format!("if {} then {} else ", text(test, schema, plan, 0), text(then, schema, plan, 0)))
+                .map(|(test, then)| {
+                    format!("if {} then {} else ", text(test, schema, plan, 0), text(then, schema, plan, 0))
+                })
                 .collect();
             (format!("{}{}", arms.concat(), text(otherwise, schema, plan, 0)), 0)
         }
@@ -96,7 +99,8 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
         Op::Slice { offset, length: None } => format!("slice, without the first {offset}"),
         Op::Slice { offset, length: Some(length) } => format!("slice, {length} after the first {offset}"),
         Op::Sort { keys, limit } => {
-            let keys = keys.iter().map(|key| format!("{}{}", expr(&key.expr), if key.descending { " desc" } else { "" }));
+            let keys =
+                keys.iter().map(|key| format!("{}{}", expr(&key.expr), if key.descending { " desc" } else { "" }));
             let limit = limit.map_or(String::new(), |limit| format!(", the first {limit}"));
             format!("sort by {}{limit}", keys.collect::<Vec<_>>().join(", "))
         }

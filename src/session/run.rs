@@ -118,7 +118,8 @@ impl Session {
         expr.rewrite(&mut |expr| {
             let Node::Only(plan) = &expr.node else { return Ok(()) };
             let ran = self.run((**plan).clone(), engine, job)?;
-            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
+            let value =
+                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
             expr.node = Node::Const(value);
             Ok(())
         })
@@ -142,7 +143,8 @@ impl Session {
             let mut aside = Session::new(rows.name(), self.say.clone());
             aside.kept = self.kept.clone();
             let ran = aside.run((**plan).clone(), rows, &job)?;
-            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
+            let value =
+                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
             part.node = Node::Const(value);
             Ok::<(), Box<Diagnostic>>(())
         })?;

@@ -196,7 +196,9 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     };
     // SAFETY: the handler stores to atomics and may exit, both of which a signal handler may do.
     let registered = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, handler) };
-    drop(registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))));
+    drop(
+        registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),
+    );
 }
 
 /// Whether somebody types.

@@ -21,7 +21,8 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
     let bar = paint("│", Ansi::new().dimmed(), style.color_err);
     match place {
         Some((span, (line, from))) => {
-            let (line, before, carets) = window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
+            let (line, before, carets) =
+                window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
             out.push_str(&format!("{bar} {line}\n"));
             let carets = paint(&"^".repeat(carets), color.bold(), style.color_err);
             let gap = " ".repeat(before);

@@ -40,7 +40,9 @@ fn placed(error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
 fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
     let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, job });
     Ok(match source {
-        Source::Range { start, end } => Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job }),
+        Source::Range { start, end } => {
+            Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job })
+        }
         Source::Values(values) => counted(Box::new(|row| values.get(row as usize).cloned())),
         Source::Letters { count, seed } => counted(Box::new(|row| {
             let letter = |row| Value::text(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
@@ -82,7 +84,7 @@ impl Flow for Range<'_> {
             return Ok(false);
         }
         match &mut frame.row[..] {
-            [slot] => *slot = Value::Int(self.at),
+            [Value::Int(slot)] => *slot = self.at,
             _ => frame.row = vec![Value::Int(self.at)],
         }
         self.at += 1;
@@ -154,8 +156,9 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
     Ok(match op {
         Op::Source(_) => unreachable!("a plan has one source, at its start"),
         Op::Project(named) => {
-            let codes = named.iter().map(|named| Code::new(&named.expr)).collect();
-            Box::new(Project { input, codes, scratch: Vec::new(), rows: 0 })
+            let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
+            let scratch = vec![Value::Null; codes.len()];
+            Box::new(Project { input, codes, scratch, rows: 0 })
         }
         Op::Filter(condition) => Box::new(Filter { input, condition: Code::new(condition), rows: 0 }),
         Op::Explode(list) => {
@@ -204,6 +207,7 @@ fn at_row(fault: Box<Fault>, rows: u64) -> Box<Diagnostic> {
 struct Project<'a> {
     input: Input<'a>,
     codes: Vec<Code>,
+    /// The row before the last one: its place is used again.
     scratch: Vec<Value>,
     rows: u64,
 }
@@ -214,20 +218,13 @@ impl Flow for Project<'_> {
             return Ok(false);
         }
         self.rows += 1;
-        if let [code] = &self.codes[..] {
-            let value = code.value(frame).map_err(|fault| at_row(fault, self.rows))?;
-            frame.row.truncate(1);
-            match frame.row.first_mut() {
-                Some(slot) => *slot = value,
-                None => frame.row.push(value),
-            }
-            return Ok(true);
-        }
-        self.scratch.clear();
-        for code in &self.codes {
-            self.scratch.push(code.value(frame).map_err(|fault| at_row(fault, self.rows))?);
+        for (code, slot) in self.codes.iter().zip(&mut self.scratch) {
+            code.put(frame, slot).map_err(|fault| at_row(fault, self.rows))?;
         }
         std::mem::swap(&mut self.scratch, &mut frame.row);
+        if self.scratch.len() != self.codes.len() {
+            self.scratch.resize(self.codes.len(), Value::Null);
+        }
         Ok(true)
     }
 }
