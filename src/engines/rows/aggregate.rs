@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{Code, Fault, Frame};
 
-use super::flow::{Flow, Whole, key};
+use super::flow::{Flow, Whole, key, more};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Groups<'a> {
@@ -97,7 +97,7 @@ impl<'a> Groups<'a> {
 impl Whole for Groups<'_> {
     fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
         let mut rows = 0;
-        while input.next(frame)? {
+        while more(input.next(frame))? {
             rows += 1;
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
