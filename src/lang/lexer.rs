@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
-use super::parser::MAX_DEPTH;
+/// The deepest nesting of brackets, prefix operators and `if`.
+pub const MAX_DEPTH: usize = 500;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Token {

@@ -40,13 +40,11 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
-use super::lexer::{RESERVED, Token, Tokens, lex};
+use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};
 
 /// The longest cell, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// The deepest nesting of brackets, prefix operators and `if`.
-pub const MAX_DEPTH: usize = 500;
 
 /// What `text` says. `cell` is the number that spans carry.
 pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
