@@ -124,15 +124,11 @@ fn ctrl_c_stops_a_cell_with_status_130() {
             .expect("timelab starts");
         let mut child = child;
         let mut ready = [0; 6];
-        std::io::Read::read_exact(child.stdout.as_mut().expect("it is piped"), &mut ready).expect("the first cell runs");
-        // The second cell may not have begun yet: the signal is sent until the process ends.
-        let pid = child.id().to_string();
-        let status = loop {
-            if let Some(status) = child.try_wait().expect("timelab can be waited for") {
-                break status;
-            }
-            let _ = Command::new("sh").args(["-c", &format!("kill -INT {pid}; read -t 1 x </dev/null; sleep 0.2")]).status();
-        };
+        std::io::Read::read_exact(child.stdout.as_mut().expect("it is piped"), &mut ready)
+            .expect("the first cell runs");
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        assert!(kill.success());
+        let status = child.wait().expect("timelab ends");
         assert_eq!(status.code(), Some(130), "{engine}");
     }
 }

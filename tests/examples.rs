@@ -71,7 +71,9 @@ fn the_first_examples_of_the_language_run() {
         assert_eq!(top, "word,count\nthe,63911\nand,51313\nof,34582\n");
         let sections = csv(
             engine,
-            &[r#"read "samples/packages.csv" | agg n = count(), size = mean(size_bytes) by section | sort by size desc | take 1"#],
+            &[
+                r#"read "samples/packages.csv" | agg n = count(), size = mean(size_bytes) by section | sort by size desc | take 1"#,
+            ],
         );
         assert_eq!(sections, "section,n,size\ndebug,187,49319406.90909091\n");
         let log = r#"read "samples/dpkg.log" | map package = split(split(line, " ")[3], ":")[0] | join (read "samples/packages.csv") on package | count"#;

@@ -69,7 +69,10 @@ fn check(name: &str) {
                 let printed = run(engine, &cells);
                 let objects = printed.contains("cannot run this: ");
                 if printed != reference && !objects {
-                    wrong.push(format!("{engine} and rows differ:\n› {}\n{printed}---\n{reference}", cells.join("\n› ")));
+                    wrong.push(format!(
+                        "{engine} and rows differ:\n› {}\n{printed}---\n{reference}",
+                        cells.join("\n› ")
+                    ));
                 }
             }
             if reference != expected && !update {

@@ -86,7 +86,14 @@ fn a_failed_cell_leaves_the_session_as_it_was() {
 #[test]
 fn a_later_redefinition_changes_nothing_that_was_built_before() {
     let mut lab = Lab::new("rows");
-    for cell in ["fn f(x) = x + 1", "fn g(x) = f(x) * 10", "fn f(x) = 0", "let n = 2", "let t = 1..4 | filter it <= n", "let n = 3"] {
+    for cell in [
+        "fn f(x) = x + 1",
+        "fn g(x) = f(x) * 10",
+        "fn f(x) = 0",
+        "let n = 2",
+        "let t = 1..4 | filter it <= n",
+        "let n = 3",
+    ] {
         assert_eq!(lab.cell(cell).err, "", "{cell}");
     }
     assert_eq!(lab.cell("g(1)").out, "20\n");

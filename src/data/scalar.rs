@@ -85,7 +85,7 @@ pub fn int_from_float(x: f64) -> Result<i64, Wrong> {
     if whole >= -9223372036854775808.0 && whole < 9223372036854775808.0 {
         return Ok(whole as i64);
     }
-    Err(Wrong::Domain(format!("int({x}): no int is that value")))
+    Err(Wrong::Domain(format!("int({}): no int is that value", float_text(x))))
 }
 
 pub fn int_from_text(text: &str) -> Result<i64, Wrong> {

@@ -130,10 +130,7 @@ impl<R: Read> Splitter<R> {
         }
         // The offset is exact where nothing before it was quoted.
         let offset = self.offset + field.start as u64;
-        let text = self.lines.text(bytes, offset).map_err(|error| {
-            let line = format!("line {}: {}", self.number, error.message);
-            Box::new(Diagnostic { message: line, ..*error })
-        })?;
+        let text = self.lines.text(bytes, offset)?;
         Ok(Some(text.into()))
     }
 }

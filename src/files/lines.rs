@@ -58,8 +58,9 @@ impl<R: Read> Lines<R> {
         std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
             let message = format!(
-                "\"{}\" is not UTF-8 text: byte 0x{:02x} at offset {}",
+                "\"{}\", line {}: not UTF-8 text: byte 0x{:02x} at offset {}",
                 self.shown,
+                self.number,
                 bytes[at],
                 offset + at as u64
             );

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::data::scalar::{self, Wrong};
 use crate::data::Value;
+use crate::data::scalar::{self, Wrong};
 
 use super::Func;
 

@@ -6,7 +6,7 @@ use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
-use super::typing::{Scope, Typer, article};
+use super::typing::{Scope, Typer};
 use super::{Agg, AggFunc, Expr, Function, Named, Node, Op, Plan, Source, Step};
 
 /// A plan that grows.
@@ -74,7 +74,7 @@ impl<'a> Builder<'a> {
         match typed.ty {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             _ => {
-                let message = format!("`filter` needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                let message = format!("`filter` needs a bool, but this is {}", typed.ty);
                 Err(Diagnostic::at(Kind::Type, typed.span, message).hint("compare it: filter it > 0"))
             }
         }
@@ -186,7 +186,7 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
     match constant(scope, expr)? {
         (Value::Int(i), _) => Ok(i),
         (value, ty) => {
-            let found = if value.is_null() { "null".to_string() } else { format!("{}: {ty}", article(&ty)) };
+            let found = if value.is_null() { Type::Open } else { ty };
             Err(Diagnostic::at(Kind::Type, expr.span, format!("{what} is an int, but this is {found}")))
         }
     }
@@ -293,7 +293,11 @@ fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {
     for column in columns {
         if seen.insert(&column.name, ()).is_some() {
             let message = format!("two columns are called `{}`", column.name);
-            return Err(Diagnostic::at(Kind::Name, span, message).hint("give one a name: name = …"));
+            let hint = match &column.name[..] {
+                "row" => "another `row` is there: | rename row as …",
+                _ => "give one a name: name = …",
+            };
+            return Err(Diagnostic::at(Kind::Name, span, message).hint(hint));
         }
     }
     Ok(())

@@ -57,7 +57,7 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
             (format!("{}{}", arms.concat(), text(otherwise, schema, plan, 0)), 0)
         }
         Node::Index(a, b) => (format!("{}[{}]", text(a, schema, plan, 8), text(b, schema, plan, 0)), 8),
-        Node::Call(func, args) => (format!("{}({})", snake(&format!("{func:?}")), list(args)), 9),
+        Node::Call(func, args) => (format!("{}({})", func.name(), list(args)), 9),
         Node::Apply(index, args) => (format!("{}({})", plan.functions[*index].name, list(args)), 9),
         Node::Widen(a) => (text(a, schema, plan, outer), 9),
     };
@@ -66,18 +66,6 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
 
 fn column_name(schema: &Schema, index: usize) -> String {
     schema.columns.get(index).map_or(format!("column {index}"), |column| column.name.clone())
-}
-
-/// `LenText` → `len_text`
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }
 
 /// An op in one line; `input` is what flows in.

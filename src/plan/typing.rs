@@ -252,7 +252,7 @@ impl<'a> Typer<'a> {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             Type::Never => Ok(typed),
             _ => {
-                let message = format!("{what} needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                let message = format!("{what} needs a bool, but this is {}", typed.ty);
                 let error = Diagnostic::at(Kind::Type, typed.span, message);
                 Err(if typed.ty.is_number() {
                     error.hint("compare it: x > 0")
@@ -300,7 +300,7 @@ impl<'a> Typer<'a> {
             Type::Open => Ok(inner.widened(&Type::Int)),
             Type::Never => Ok(never(span)),
             Type::Bool | Type::Text | Type::List(_) => {
-                let message = format!("`-` needs a number, but this is {}: {}", article(&inner.ty), inner.ty);
+                let message = format!("`-` needs a number, but this is {}", inner.ty);
                 let error = Diagnostic::at(Kind::Type, inner.span, message);
                 Err(if inner.ty == Type::Bool { error.hint("write `not x`") } else { error })
             }
@@ -376,7 +376,7 @@ impl<'a> Typer<'a> {
                     .hint("contains(text, part) looks for a part"));
             }
             other => {
-                let message = format!("`in` needs a list, but this is {}: {other}", article(other));
+                let message = format!("`in` needs a list, but this is {other}");
                 return Err(Diagnostic::at(Kind::Type, list.span, message).hint("for example: x in [1, 2]"));
             }
         };
@@ -395,7 +395,7 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let Type::List(of) = list.ty.clone() else {
-            let message = format!("`[…]` takes an element of a list, but this is {}: {}", article(&list.ty), list.ty);
+            let message = format!("`[…]` takes an element of a list, but this is {}", list.ty);
             let error = Diagnostic::at(Kind::Type, list.span, message);
             return Err(if list.ty == Type::Text { error.hint("slice(text, start, count)") } else { error });
         };
@@ -451,8 +451,7 @@ impl<'a> Typer<'a> {
                 Diagnostic::at(Kind::Type, span, message).hint(format!("usage: {}", function.usage))
             }
             Misfit::Type(i, wanted) => {
-                let found =
-                    args.get(i).map_or("nothing".to_string(), |arg| format!("{}: {}", article(&arg.ty), arg.ty));
+                let found = args.get(i).map_or("nothing".to_string(), |arg| arg.ty.to_string());
                 let place = args.get(i).map_or(span, |arg| arg.span);
                 let message = format!("`{}` needs {wanted}, but this is {found}", word.text);
                 Diagnostic::at(Kind::Type, place, message).hint(format!("usage: {}", function.usage))
@@ -659,18 +658,6 @@ fn self_call(body: &mut Body, word: &Word, args: Vec<Expr>, span: Span) -> Falli
 /// An expression that has no type yet.
 fn never(span: Span) -> Expr {
     Expr::new(Node::Const(Value::Null), Type::Never, span)
-}
-
-/// "a number", "a text": for messages.
-pub fn article(ty: &Type) -> &'static str {
-    match ty {
-        Type::Int | Type::Float => "a number",
-        Type::Bool => "a bool",
-        Type::Text => "a text",
-        Type::List(_) => "a list",
-        Type::Open => "null",
-        Type::Never => "nothing",
-    }
 }
 
 fn conversion(left: &Type, right: &Type) -> &'static str {

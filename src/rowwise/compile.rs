@@ -572,7 +572,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
                 }
                 functions::apply(func, values).map_err(|why| {
                     let said: Vec<String> = values.iter().map(|value| value.to_string()).collect();
-                    wrong(why, span, || format!("{func:?}({})", said.join(", ")))
+                    wrong(why, span, || format!("{}({})", func.name(), said.join(", ")))
                 })
             });
             typed(eval, ty)

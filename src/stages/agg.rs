@@ -3,7 +3,7 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, By, Node, Shape, StageSyntax};
-use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan, article};
+use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan};
 
 use super::Stage;
 
@@ -115,7 +115,7 @@ fn typed(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
     };
     let numeric = matches!(name, "sum" | "mean" | "median" | "quantile" | "std");
     if numeric && !matches!(value.ty, Type::Int | Type::Float | Type::Open) {
-        let message = format!("`{name}` needs numbers, but this is {}: {}", article(&value.ty), value.ty);
+        let message = format!("`{name}` needs numbers, but this is {}", value.ty);
         let error = Diagnostic::at(Kind::Type, if value.span == Span::default() { span } else { value.span }, message);
         return Err(if value.ty == Type::Text { error.hint("float(x) reads a number") } else { error });
     }

@@ -4,7 +4,7 @@ use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions::Func;
 use crate::lang::{self, By, Shape, StageSyntax};
-use crate::plan::{Builder, Expr, Named, Node, Op, Plan, article};
+use crate::plan::{Builder, Expr, Named, Node, Op, Plan};
 
 use super::Stage;
 
@@ -32,7 +32,7 @@ fn flat_map(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallibl
             builder.push(Op::Explode(Named { expr, ..list }), stage.span)
         }
         Type::Int | Type::Float | Type::Bool | Type::Text | Type::Never => {
-            let message = format!("`flat_map` needs a list, but this is {}: {}", article(&list.expr.ty), list.expr.ty);
+            let message = format!("`flat_map` needs a list, but this is {}", list.expr.ty);
             let error = Diagnostic::at(Kind::Type, list.expr.span, message);
             Err(if list.expr.ty == Type::Text {
                 error.hint("words(x), chars(x) and split(x, \",\") give lists")

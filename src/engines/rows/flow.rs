@@ -91,7 +91,10 @@ impl Flow for Range<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         if self.at >= self.end {
             if self.open {
-                return Err(Some(Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int")));
+                return Err(Some(Diagnostic::new(
+                    Kind::Overflow,
+                    "int overflow: the range has come to the largest int",
+                )));
             }
             return Err(None);
         }
