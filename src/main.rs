@@ -18,7 +18,10 @@ static ALLOCATOR: Counting = Counting;
 ///
 /// Without cells on the command line it reads them from standard input; on a terminal it starts the shell.
 #[derive(Parser)]
-#[command(version, after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C.")]
+#[command(
+    version,
+    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C."
+)]
 struct Arguments {
     /// Run this cell; may be said several times
     #[arg(short = 'c', value_name = "CELL")]

@@ -55,13 +55,11 @@ fn lists(name: PlSmallStr, of: &Type, values: &[Value]) -> Series {
     }
     match of {
         Type::Int => {
-            let builder =
-                ListPrimitiveChunkedBuilder::<Int64Type>::new(name, values.len(), total, DataType::Int64);
+            let builder = ListPrimitiveChunkedBuilder::<Int64Type>::new(name, values.len(), total, DataType::Int64);
             build!(builder, append_iter, int)
         }
         Type::Float => {
-            let builder =
-                ListPrimitiveChunkedBuilder::<Float64Type>::new(name, values.len(), total, DataType::Float64);
+            let builder = ListPrimitiveChunkedBuilder::<Float64Type>::new(name, values.len(), total, DataType::Float64);
             build!(builder, append_iter, float)
         }
         Type::Bool => build!(ListBooleanChunkedBuilder::new(name, values.len(), total), append_iter, boolean),

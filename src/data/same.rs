@@ -88,7 +88,7 @@ fn agree(a: &Value, b: &Value, scale: f64) -> bool {
             // Where all values are tiny beside the largest of the column, allow a share of the largest a thousand
             // times smaller than the tolerance.
             let slack = TOLERANCE * a.abs().max(b.abs()).max(scale * 1e-3);
-            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= slack
+            a == b || (a.is_nan() && b.is_nan()) || (a.is_finite() && b.is_finite() && (a - b).abs() <= slack)
         }
         (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| agree(a, b, 0.0)),
         (a, b) => a == b,

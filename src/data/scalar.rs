@@ -29,6 +29,9 @@ pub fn floor_divide(a: i64, b: i64) -> Result<i64, Wrong> {
     if b == 0 {
         return Err(Wrong::ZeroDivision);
     }
+    if (a | b) as u64 >> 32 == 0 {
+        return Ok(i64::from(a as u32 / b as u32));
+    }
     let quotient = a.checked_div(b).ok_or(Wrong::Overflow)?;
     Ok(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
 }
@@ -37,6 +40,10 @@ pub fn floor_divide(a: i64, b: i64) -> Result<i64, Wrong> {
 pub fn remainder(a: i64, b: i64) -> Result<i64, Wrong> {
     if b == 0 {
         return Err(Wrong::ZeroDivision);
+    }
+    // A division of 32 bits takes a third of the time of one of 64.
+    if (a | b) as u64 >> 32 == 0 {
+        return Ok(i64::from(a as u32 % b as u32));
     }
     let rest = a.wrapping_rem(b);
     Ok(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
@@ -78,7 +85,7 @@ pub fn int_from_float(x: f64) -> Result<i64, Wrong> {
     if whole >= -9223372036854775808.0 && whole < 9223372036854775808.0 {
         return Ok(whole as i64);
     }
-    Err(Wrong::Domain(format!("int({x}): no int is that value")))
+    Err(Wrong::Domain(format!("int({}): no int is that value", float_text(x))))
 }
 
 pub fn int_from_text(text: &str) -> Result<i64, Wrong> {
@@ -193,7 +200,9 @@ pub const LONGEST_RANGE: i64 = 10_000_000;
 
 pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, Wrong> {
     if b.saturating_sub(a) > LONGEST_RANGE {
-        return Err(Wrong::Domain(format!("range({a}, {b}) has over {LONGEST_RANGE} elements: a..b makes rows of them")));
+        return Err(Wrong::Domain(format!(
+            "range({a}, {b}) has over {LONGEST_RANGE} elements: a..b makes rows of them"
+        )));
     }
     Ok(a..b.max(a))
 }

@@ -130,10 +130,7 @@ impl<R: Read> Splitter<R> {
         }
         // The offset is exact where nothing before it was quoted.
         let offset = self.offset + field.start as u64;
-        let text = self.lines.text(bytes, offset).map_err(|error| {
-            let line = format!("line {}: {}", self.number, error.message);
-            Box::new(Diagnostic { message: line, ..*error })
-        })?;
+        let text = self.lines.text(bytes, offset)?;
         Ok(Some(text.into()))
     }
 }
@@ -178,7 +175,10 @@ pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Col
         }
     }
     if names.is_empty() {
-        return Err(splitter.lines.error(1, "there is no header: the file is empty").hint("`as text` reads any file as lines"));
+        return Err(splitter
+            .lines
+            .error(1, "there is no header: the file is empty")
+            .hint("`as text` reads any file as lines"));
     }
     let columns = names.into_iter().zip(kinds);
     Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())

@@ -57,8 +57,13 @@ impl<R: Read> Lines<R> {
     pub fn text<'b>(&self, bytes: &'b [u8], offset: u64) -> Fallible<&'b str> {
         std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
-            let message =
-                format!("\"{}\" is not UTF-8 text: byte 0x{:02x} at offset {}", self.shown, bytes[at], offset + at as u64);
+            let message = format!(
+                "\"{}\", line {}: not UTF-8 text: byte 0x{:02x} at offset {}",
+                self.shown,
+                self.number,
+                bytes[at],
+                offset + at as u64
+            );
             Diagnostic::new(Kind::File, message).hint("`lossy true` reads it with replacement characters")
         })
     }

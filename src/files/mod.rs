@@ -35,14 +35,19 @@ pub fn open(read: &Read, job: &Job) -> Fallible<Box<dyn Records>> {
     let file = open_file(&read.path, &read.shown)?;
     let seen = stamp(&file);
     if seen != read.seen {
-        return Err(Diagnostic::new(Kind::File, format!("\"{}\" has changed since its columns were looked at", read.shown))
-            .hint("enter the pipeline again"));
+        return Err(Diagnostic::new(
+            Kind::File,
+            format!("\"{}\" has changed since its columns were looked at", read.shown),
+        )
+        .hint("enter the pipeline again"));
     }
     job.progress.expect_bytes(seen.0);
     let lines = lines::Lines::new(BufReader::with_capacity(BUFFER_BYTES, file), &read.shown, job);
     Ok(match &read.format {
         Format::Text { lossy } => Box::new(lines::Text::new(lines, *lossy)),
-        Format::Csv(options) => Box::new(csv::Csv::new(lines, options.clone(), read.fields.clone(), read.wanted.clone())?),
+        Format::Csv(options) => {
+            Box::new(csv::Csv::new(lines, options.clone(), read.fields.clone(), read.wanted.clone())?)
+        }
     })
 }
 

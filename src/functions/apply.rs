@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::data::Value;
 use crate::data::scalar::{self, Wrong};
-use crate::data::{Type, Value};
 
 use super::Func;
 
@@ -156,12 +156,4 @@ fn text_value(text: String) -> Value {
 
 fn texts<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
     Value::List(parts.map(Value::text).collect())
-}
-
-/// The type of the elements of a list.
-pub(super) fn element(ty: &Type) -> Type {
-    match ty {
-        Type::List(of) => (**of).clone(),
-        Type::Int | Type::Float | Type::Bool | Type::Text | Type::Open | Type::Never => Type::Open,
-    }
 }

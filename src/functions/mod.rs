@@ -102,3 +102,50 @@ pub enum Func {
 pub fn find(name: &str) -> Option<&'static Function> {
     ALL.iter().find(|function| function.name == name)
 }
+
+impl Func {
+    /// As the language names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Func::Lower => "lower",
+            Func::Upper => "upper",
+            Func::Trim => "trim",
+            Func::LenText | Func::LenList => "len",
+            Func::Split => "split",
+            Func::Words => "words",
+            Func::Chars => "chars",
+            Func::ContainsText | Func::ContainsList => "contains",
+            Func::StartsWith => "starts_with",
+            Func::EndsWith => "ends_with",
+            Func::Replace => "replace",
+            Func::Matches => "matches",
+            Func::SliceText | Func::SliceList => "slice",
+            Func::ReverseText | Func::ReverseList => "reverse",
+            Func::SortedText | Func::SortedList => "sorted",
+            Func::JoinList => "join",
+            Func::SumInts | Func::SumFloats => "sum",
+            Func::MinList => "min",
+            Func::MaxList => "max",
+            Func::Range => "range",
+            Func::AbsInt | Func::AbsFloat => "abs",
+            Func::Round => "round",
+            Func::Floor => "floor",
+            Func::Ceil => "ceil",
+            Func::Sqrt => "sqrt",
+            Func::PowInt | Func::PowFloat => "pow",
+            Func::Exp => "exp",
+            Func::Ln => "ln",
+            Func::Log2 => "log2",
+            Func::Sin => "sin",
+            Func::Cos => "cos",
+            Func::Same => "same",
+            Func::IntFromFloat | Func::IntFromText | Func::IntFromBool => "int",
+            Func::FloatFromInt | Func::FloatFromText => "float",
+            Func::TextFrom => "text",
+            Func::BoolFromInt | Func::BoolFromText => "bool",
+            Func::IsNull => "is_null",
+            Func::Coalesce => "coalesce",
+            Func::Format => "format",
+        }
+    }
+}

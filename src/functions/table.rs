@@ -2,7 +2,6 @@
 
 use crate::data::Type;
 
-use super::apply::element;
 use super::{Func, Function, Misfit, Resolved};
 
 type Resolution = Result<Resolved, Misfit>;
@@ -166,6 +165,14 @@ fn format(args: &[Type]) -> Resolution {
             let takes = std::iter::once(Type::Text).chain(args[1..].iter().map(Type::closed)).collect();
             Ok(Resolved { func: Func::Format, takes, gives: Type::Text })
         }
+    }
+}
+
+/// The type of the elements of a list.
+fn element(ty: &Type) -> Type {
+    match ty {
+        Type::List(of) => (**of).clone(),
+        Type::Int | Type::Float | Type::Bool | Type::Text | Type::Open | Type::Never => Type::Open,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
-use super::parser::MAX_DEPTH;
+/// The deepest nesting of brackets, prefix operators and `if`.
+pub const MAX_DEPTH: usize = 500;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Token {
@@ -207,17 +208,20 @@ impl Lexer<'_> {
                     let digits = code.map(|(digits, _)| digits.to_string());
                     let c = digits.as_ref().and_then(|digits| u32::from_str_radix(digits, 16).ok());
                     let Some(c) = c.and_then(char::from_u32) else {
-                        return Err(Diagnostic::at(Kind::Syntax, self.span(escape), "`\\u` wants a character's number")
-                            .hint("in hexadecimal, between braces: \\u{e9} is é"));
+                        return Err(Diagnostic::at(
+                            Kind::Syntax,
+                            self.span(escape),
+                            "`\\u` wants a character's number",
+                        )
+                        .hint("in hexadecimal, between braces: \\u{e9} is é"));
                     };
                     text.push(c);
                     self.at += digits.map_or(0, |digits| digits.len() + 2);
                 }
                 _ => {
                     let message = format!("`\\{c}` is no escape");
-                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message).hint(
-                        "there are \\n \\t \\r \\\" \\\\ \\u{…}; in r\"…\" every character stands for itself",
-                    ));
+                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message)
+                        .hint("there are \\n \\t \\r \\\" \\\\ \\u{…}; in r\"…\" every character stands for itself"));
                 }
             }
         }
@@ -345,7 +349,9 @@ fn match_brackets(tokens: &[(Token, Span)]) -> Fallible<Vec<usize>> {
                 open.push((i, sign));
                 if open.len() > MAX_DEPTH {
                     let message = format!("brackets are nested over {MAX_DEPTH} deep");
-                    return Err(Diagnostic::at(Kind::Syntax, *span, message).hint("give an inner part a name: let x = …"));
+                    return Err(
+                        Diagnostic::at(Kind::Syntax, *span, message).hint("give an inner part a name: let x = …")
+                    );
                 }
             }
             ")" | "]" | "}" => match open.pop() {
@@ -353,8 +359,11 @@ fn match_brackets(tokens: &[(Token, Span)]) -> Fallible<Vec<usize>> {
                 Some((start, opened)) => {
                     let message = format!("`{sign}` closes nothing: the open bracket is `{opened}`");
                     let line = tokens[start].1;
-                    return Err(Diagnostic::at(Kind::Syntax, *span, message)
-                        .hint(format!("`{}` closes the `{opened}` at character {}", partner(opened), line.start + 1)));
+                    return Err(Diagnostic::at(Kind::Syntax, *span, message).hint(format!(
+                        "`{}` closes the `{opened}` at character {}",
+                        partner(opened),
+                        line.start + 1
+                    )));
                 }
                 None => {
                     let message = format!("`{sign}` closes nothing");

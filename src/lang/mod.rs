@@ -8,7 +8,7 @@ mod split;
 mod syntax;
 
 pub use ast::*;
-pub use lexer::{RESERVED, bare_name};
-pub use parser::{MAX_BYTES, MAX_DEPTH, parse};
+pub use lexer::{MAX_DEPTH, RESERVED, bare_name};
+pub use parser::{MAX_BYTES, parse};
 pub use split::{Splitter, split};
 pub use syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};

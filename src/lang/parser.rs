@@ -40,13 +40,11 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
-use super::lexer::{RESERVED, Token, Tokens, lex};
+use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};
 
 /// The longest cell, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// The deepest nesting of brackets, prefix operators and `if`.
-pub const MAX_DEPTH: usize = 500;
 
 /// What `text` says. `cell` is the number that spans carry.
 pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
@@ -116,7 +114,9 @@ fn command(cell: u32, text: &str, at: usize) -> Fallible<Word> {
     let line = text[at + 1..].split('\n').next().unwrap_or_default();
     let span = Span::new(cell, at, at + 1 + line.len());
     if line.trim().is_empty() {
-        return Err(Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples"));
+        return Err(
+            Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples")
+        );
     }
     Ok(Word { text: line.trim().to_string(), span })
 }
@@ -350,9 +350,13 @@ impl<'a> Parser<'a> {
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         match self.peek() {
             Token::Sign("=") => error.hint("`==` compares; `let name = …` names"),
-            Token::Sign("..") | Token::Sign("..=") => error.hint("a range stands at the start of a pipeline: 1..10 | …"),
+            Token::Sign("..") | Token::Sign("..=") => {
+                error.hint("a range stands at the start of a pipeline: 1..10 | …")
+            }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
-            Token::Word(word) if self.syntax.stage(word).is_some() => error.hint(format!("a stage follows a bar: | {word}")),
+            Token::Word(word) if self.syntax.stage(word).is_some() => {
+                error.hint(format!("a stage follows a bar: | {word}"))
+            }
             _ => match self.usage {
                 Some(usage) => error.hint(format!("usage: {usage}")),
                 None => error.hint("`|` adds a stage, `;` ends a statement"),
@@ -420,7 +424,8 @@ impl<'a> Parser<'a> {
         match self.peek().clone() {
             Token::Word(text) if RESERVED.contains(&text.as_str()) => {
                 let message = format!("{what} is missing: `{text}` is a word of the language");
-                Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!("a column of that name is `` `{text}` ``")))
+                Err(Diagnostic::at(Kind::Syntax, span, message)
+                    .hint(format!("a column of that name is `` `{text}` ``")))
             }
             Token::Word(text) | Token::Quoted(text) => {
                 self.at += 1;
@@ -495,8 +500,12 @@ impl<'a> Parser<'a> {
                 let inner = self.nested(|parser| parser.pipeline(Place::Brackets))?;
                 self.expect(")", "after the pipeline")?;
                 if let Token::Sign("+" | "-" | "*" | "/" | "[" | "==" | "<" | ">") = self.peek() {
-                    return Err(Diagnostic::at(Kind::Syntax, self.span(), "a pipeline cannot be part of an expression")
-                        .hint("give it a name: let x = (…); x + 1"));
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        self.span(),
+                        "a pipeline cannot be part of an expression",
+                    )
+                    .hint("give it a name: let x = (…); x + 1"));
                 }
                 SourceNode::Nested(Box::new(inner))
             }
@@ -572,8 +581,14 @@ impl<'a> Parser<'a> {
         let span = self.span();
         let name = match self.peek().clone() {
             Token::Word(text) => Word { text, span },
-            _ => return Err(Diagnostic::at(Kind::Syntax, span, format!("a stage begins with its name, not {}", self.found()))
-                .hint("for example: | map it + 1")),
+            _ => {
+                return Err(Diagnostic::at(
+                    Kind::Syntax,
+                    span,
+                    format!("a stage begins with its name, not {}", self.found()),
+                )
+                .hint("for example: | map it + 1"));
+            }
         };
         let Some(known) = self.syntax.stage(&name.text) else {
             let error = Diagnostic::at(Kind::Name, span, format!("unknown stage `{}`", name.text));
@@ -664,7 +679,9 @@ impl<'a> Parser<'a> {
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         Err(match self.peek() {
             Token::Sign("=") => error.hint("`==` compares"),
-            Token::Sign(".." | "..=") => error.hint("a range stands at the start of a pipeline; in an expression it is range(1, 10)"),
+            Token::Sign(".." | "..=") => {
+                error.hint("a range stands at the start of a pipeline; in an expression it is range(1, 10)")
+            }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
             _ => error.hint(format!("usage: {}", known.usage)),
         })
@@ -675,12 +692,20 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Token::End => true,
             Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
-            Token::Word(word) => matches!(word.as_str(), "by" | "asc" | "desc") || known.options.contains(&word.as_str()),
+            Token::Word(word) => {
+                matches!(word.as_str(), "by" | "asc" | "desc") || known.options.contains(&word.as_str())
+            }
             Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => false,
         }
     }
 
-    fn args(&mut self, stage: &mut Stage, known: StageSyntax, (least, most): (usize, usize), named: bool) -> Fallible<()> {
+    fn args(
+        &mut self,
+        stage: &mut Stage,
+        known: StageSyntax,
+        (least, most): (usize, usize),
+        named: bool,
+    ) -> Fallible<()> {
         if most > 0 && !self.args_end(known) {
             stage.args.push(self.arg(named)?);
             while stage.args.len() < most && self.eat(",") {
@@ -694,11 +719,14 @@ impl<'a> Parser<'a> {
     }
 
     fn arg(&mut self, named: bool) -> Fallible<Arg> {
-        let has_name = matches!(self.peek(), Token::Word(_) | Token::Quoted(_)) && *self.peek_after(1) == Token::Sign("=");
+        let has_name =
+            matches!(self.peek(), Token::Word(_) | Token::Quoted(_)) && *self.peek_after(1) == Token::Sign("=");
         let name = if has_name {
             let name = self.name("a name")?;
             if !named {
-                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a name cannot be given here").hint("`==` compares"));
+                return Err(
+                    Diagnostic::at(Kind::Syntax, self.span(), "a name cannot be given here").hint("`==` compares")
+                );
             }
             self.at += 1;
             Some(name)
@@ -752,7 +780,11 @@ impl<'a> Parser<'a> {
                 if !KINDS.contains(&word.as_str()) {
                     let error = Diagnostic::at(Kind::Name, span, format!("`{word}` is no kind of join"));
                     let error = error.near(&word, KINDS);
-                    return Err(if error.hint.is_some() { error } else { error.hint("kinds are left, semi and anti; none is an inner join") });
+                    return Err(if error.hint.is_some() {
+                        error
+                    } else {
+                        error.hint("kinds are left, semi and anti; none is an inner join")
+                    });
                 }
                 self.at += 1;
                 stage.kind = Some(Word { text: word, span });
@@ -864,8 +896,12 @@ impl<'a> Parser<'a> {
                     Token::Int(end) => format!("range({}, {})", text(list.span), end + 1),
                     _ => "range(1, 10)".to_string(),
                 };
-                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a range is a source, not part of an expression")
-                    .hint(format!("as a list it is {hint}")));
+                return Err(Diagnostic::at(
+                    Kind::Syntax,
+                    self.span(),
+                    "a range is a source, not part of an expression",
+                )
+                .hint(format!("as a list it is {hint}")));
             }
             let span = left.span.to(list.span);
             Expr { node: Node::In { item: Box::new(left), list: Box::new(list), negated }, span }
@@ -873,8 +909,9 @@ impl<'a> Parser<'a> {
             return Ok(left);
         };
         if self.comparison_sign().is_some() || self.at_word("in") {
-            return Err(Diagnostic::at(Kind::Syntax, self.span(), "comparisons do not chain")
-                .hint("write `a < b and b < c`"));
+            return Err(
+                Diagnostic::at(Kind::Syntax, self.span(), "comparisons do not chain").hint("write `a < b and b < c`")
+            );
         }
         Ok(result)
     }
@@ -1062,11 +1099,15 @@ impl<'a> Parser<'a> {
             Token::Sign(".") if matches!(self.peek_after(1), Token::Int(_)) => {
                 return Err(Diagnostic::at(Kind::Syntax, span, "a number begins with a digit").hint("write `0.5`"));
             }
-            Token::Sign("*") if *self.peek_after(1) == Token::Sign("*") || matches!(self.behind_token(), Token::Sign("*")) => {
+            Token::Sign("*")
+                if *self.peek_after(1) == Token::Sign("*") || matches!(self.behind_token(), Token::Sign("*")) =>
+            {
                 return Err(Diagnostic::at(Kind::Syntax, span, "`**` is not an operator").hint("write `pow(x, 2)`"));
             }
             Token::Sign("=") => {
-                return Err(Diagnostic::at(Kind::Syntax, span, "an expression is missing before `=`").hint("`==` compares"));
+                return Err(
+                    Diagnostic::at(Kind::Syntax, span, "an expression is missing before `=`").hint("`==` compares")
+                );
             }
             Token::Sign(_) | Token::End => return Err(self.expected("an expression")),
         };
@@ -1089,8 +1130,12 @@ impl<'a> Parser<'a> {
             }
             items.push(self.expr()?);
             if self.at("..") || self.at("..=") {
-                return Err(Diagnostic::at(Kind::Syntax, self.span(), "a range is a source, not part of an expression")
-                    .hint("as a list it is range(1, 10)"));
+                return Err(Diagnostic::at(
+                    Kind::Syntax,
+                    self.span(),
+                    "a range is a source, not part of an expression",
+                )
+                .hint("as a list it is range(1, 10)"));
             }
         }
         Ok(items)
@@ -1107,7 +1152,8 @@ fn let_command(text: &str, start: usize) -> Option<usize> {
             '!' => {
                 let before = text[statement_start..start + i].trim();
                 let rest = before.strip_prefix("let")?.strip_suffix('=')?.trim();
-                return (!rest.is_empty() && rest.chars().all(|c| c == '_' || c.is_alphanumeric())).then_some(start + i);
+                return (!rest.is_empty() && rest.chars().all(|c| c == '_' || c.is_alphanumeric()))
+                    .then_some(start + i);
             }
             _ => {}
         }

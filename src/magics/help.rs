@@ -99,7 +99,8 @@ fn one(session: &Session, name: &str) -> Option<String> {
             Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
             Binding::Result { table, fields } => {
                 let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
-                let fields: Vec<String> = fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}")).collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}")).collect();
                 format!("{name}  (result){table}\n{}", fields.join("\n"))
             }
         });
@@ -138,7 +139,11 @@ fn list<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let entries: Vec<(&str, &str)> = entries.collect();
     let width = entries.iter().map(|(usage, _)| usage.chars().count()).filter(|width| *width <= 44).max().unwrap_or(0);
     let each = entries.iter().map(|(usage, about)| {
-        if usage.chars().count() > width { format!("{usage}\n{:width$}  {about}", "") } else { format!("{usage:width$}  {about}") }
+        if usage.chars().count() > width {
+            format!("{usage}\n{:width$}  {about}", "")
+        } else {
+            format!("{usage:width$}  {about}")
+        }
     });
     each.collect::<Vec<_>>().join("\n")
 }

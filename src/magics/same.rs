@@ -27,21 +27,24 @@ pub static SAME: Magic = Magic {
 };
 
 fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let lines = match &magic.subject {
-        Subject::Pipelines(pipelines) => match &pipelines[..] {
-            [one] => engines_agree(session, one, job)?,
-            [a, b] => {
-                let (here, there) = (table(session, a, job)?, table(session, b, job)?);
-                vec![verdict(&here.same(&there))]
-            }
+    let lines =
+        match &magic.subject {
+            Subject::Pipelines(pipelines) => match &pipelines[..] {
+                [one] => engines_agree(session, one, job)?,
+                [a, b] => {
+                    let (here, there) = (table(session, a, job)?, table(session, b, job)?);
+                    vec![verdict(&here.same(&there))]
+                }
+                _ => {
+                    return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` compares two pipelines")
+                        .hint(SAME.syntax.usage));
+                }
+            },
             _ => {
-                return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` compares two pipelines").hint(SAME.syntax.usage));
+                return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` needs something to compare")
+                    .hint(SAME.syntax.usage));
             }
-        },
-        _ => {
-            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` needs something to compare").hint(SAME.syntax.usage));
-        }
-    };
+        };
     let agree = lines.iter().all(|(_, same)| *same);
     let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
     let report = Report { blocks: vec![Block::Text(text.join("\n"))], quiet: Vec::new() };

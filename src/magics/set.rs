@@ -41,10 +41,13 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
             })?;
         }
         [name] if NAMES.contains(&name.text.as_str()) => {
-            return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` wants a value", name.text)).hint(SET.syntax.usage));
+            return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` wants a value", name.text))
+                .hint(SET.syntax.usage));
         }
         [name, ..] if NAMES.contains(&name.text.as_str()) => {
-            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%set` takes one name and one value").hint(SET.syntax.usage));
+            return Err(
+                Diagnostic::at(Kind::Syntax, magic.span, "`%set` takes one name and one value").hint(SET.syntax.usage)
+            );
         }
         [name, ..] => {
             let message = format!("unknown setting `{}`; there are {}", name.text, listed(&NAMES));

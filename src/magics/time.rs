@@ -43,7 +43,8 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     let named = matches!(statement, Statement::Let(..));
     let ran = if let Given::Table(ran) = &given { Some(ran.clone()) } else { None };
     let fields = fields(&cost, ran.as_ref());
-    let values: Vec<(String, Value)> = fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
+    let values: Vec<(String, Value)> =
+        fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
     let mut answer = if named { Answer::default() } else { given_answer(given) };
     answer.report.blocks.push(Block::Measured(fields));
     answer.report.quiet = ran.as_ref().map(quiet).unwrap_or_default();

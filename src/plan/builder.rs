@@ -6,7 +6,7 @@ use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
-use super::typing::{Scope, Typer, article};
+use super::typing::{Scope, Typer};
 use super::{Agg, AggFunc, Expr, Function, Named, Node, Op, Plan, Source, Step};
 
 /// A plan that grows.
@@ -74,7 +74,7 @@ impl<'a> Builder<'a> {
         match typed.ty {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             _ => {
-                let message = format!("`filter` needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                let message = format!("`filter` needs a bool, but this is {}", typed.ty);
                 Err(Diagnostic::at(Kind::Type, typed.span, message).hint("compare it: filter it > 0"))
             }
         }
@@ -186,7 +186,7 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
     match constant(scope, expr)? {
         (Value::Int(i), _) => Ok(i),
         (value, ty) => {
-            let found = if value.is_null() { "null".to_string() } else { format!("{}: {ty}", article(&ty)) };
+            let found = if value.is_null() { Type::Open } else { ty };
             Err(Diagnostic::at(Kind::Type, expr.span, format!("{what} is an int, but this is {found}")))
         }
     }
@@ -195,9 +195,8 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
 /// A number of rows: an int that is not negative.
 pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> {
     let number = int(scope, expr, what)?;
-    u64::try_from(number).map_err(|_| {
-        Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}"))
-    })
+    u64::try_from(number)
+        .map_err(|_| Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}")))
 }
 
 /// The table that flows out of `op` when `input` flows in.
@@ -217,7 +216,9 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
             keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
         }
-        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => input.clone(),
+        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => {
+            input.clone()
+        }
         Op::Sort { .. } => {
             let order = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
             Schema::new(input.columns.clone(), order)
@@ -292,7 +293,11 @@ fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {
     for column in columns {
         if seen.insert(&column.name, ()).is_some() {
             let message = format!("two columns are called `{}`", column.name);
-            return Err(Diagnostic::at(Kind::Name, span, message).hint("give one a name: name = …"));
+            let hint = match &column.name[..] {
+                "row" => "another `row` is there: | rename row as …",
+                _ => "give one a name: name = …",
+            };
+            return Err(Diagnostic::at(Kind::Name, span, message).hint(hint));
         }
     }
     Ok(())

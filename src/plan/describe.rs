@@ -25,7 +25,8 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::Only(_) => ("(one value)".to_string(), 9),
         Node::List(items) => (format!("[{}]", list(items)), 9),
         Node::Chain(first, links) => {
-            let strength = |operator: Operator| if matches!(operator, Operator::Add | Operator::Subtract) { 5 } else { 6 };
+            let strength =
+                |operator: Operator| if matches!(operator, Operator::Add | Operator::Subtract) { 5 } else { 6 };
             let mut said = text(first, schema, plan, strength(links[0].operator));
             let mut so_far = strength(links[0].operator);
             for link in links {
@@ -49,12 +50,14 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::If(arms, otherwise) => {
             let arms: Vec<String> = arms
                 .iter()
-                .map(|(test, then)| format!("if {} then {} else ", text(test, schema, plan, 0), text(then, schema, plan, 0)))
+                .map(|(test, then)| {
+                    format!("if {} then {} else ", text(test, schema, plan, 0), text(then, schema, plan, 0))
+                })
                 .collect();
             (format!("{}{}", arms.concat(), text(otherwise, schema, plan, 0)), 0)
         }
         Node::Index(a, b) => (format!("{}[{}]", text(a, schema, plan, 8), text(b, schema, plan, 0)), 8),
-        Node::Call(func, args) => (format!("{}({})", snake(&format!("{func:?}")), list(args)), 9),
+        Node::Call(func, args) => (format!("{}({})", func.name(), list(args)), 9),
         Node::Apply(index, args) => (format!("{}({})", plan.functions[*index].name, list(args)), 9),
         Node::Widen(a) => (text(a, schema, plan, outer), 9),
     };
@@ -63,18 +66,6 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
 
 fn column_name(schema: &Schema, index: usize) -> String {
     schema.columns.get(index).map_or(format!("column {index}"), |column| column.name.clone())
-}
-
-/// `LenText` → `len_text`
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }
 
 /// An op in one line; `input` is what flows in.
@@ -96,7 +87,8 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
         Op::Slice { offset, length: None } => format!("slice, without the first {offset}"),
         Op::Slice { offset, length: Some(length) } => format!("slice, {length} after the first {offset}"),
         Op::Sort { keys, limit } => {
-            let keys = keys.iter().map(|key| format!("{}{}", expr(&key.expr), if key.descending { " desc" } else { "" }));
+            let keys =
+                keys.iter().map(|key| format!("{}{}", expr(&key.expr), if key.descending { " desc" } else { "" }));
             let limit = limit.map_or(String::new(), |limit| format!(", the first {limit}"));
             format!("sort by {}{limit}", keys.collect::<Vec<_>>().join(", "))
         }

@@ -12,4 +12,4 @@ pub use describe::{expr_text, op_text};
 pub use expr::{Expr, Function, Link, Node};
 pub use ops::{Agg, AggFunc, CsvOptions, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step};
 pub use prune::prune;
-pub use typing::{Binding, Definition, Scope, Typer, article};
+pub use typing::{Binding, Definition, Scope, Typer};

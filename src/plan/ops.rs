@@ -42,20 +42,38 @@ pub enum Op {
     /// One row for each element of the list; a null list has none. The only column is the element.
     Explode(Named),
     /// Skips `offset` rows, then passes at most `length`.
-    Slice { offset: u64, length: Option<u64> },
+    Slice {
+        offset: u64,
+        length: Option<u64>,
+    },
     /// A total order: the keys end with all columns that are not keys by themselves. With a limit, only the first rows.
-    Sort { keys: Vec<SortKey>, limit: Option<u64> },
+    Sort {
+        keys: Vec<SortKey>,
+        limit: Option<u64>,
+    },
     Reverse,
     /// Adds an int column at the end: the number of the row, from 0.
     Number,
     /// The first row of each key; without keys, of each row.
     Distinct(Option<Vec<Expr>>),
     /// One row for each key, or one row in all without keys: keys, then aggregates.
-    Aggregate { keys: Vec<Named>, aggs: Vec<Agg> },
+    Aggregate {
+        keys: Vec<Named>,
+        aggs: Vec<Agg>,
+    },
     /// `acc` from `start` through every row; with `each`, every step is a row. The only column is `acc`.
-    Fold { start: Value, step: Named, each: bool },
+    Fold {
+        start: Value,
+        step: Named,
+        each: bool,
+    },
     /// Left columns, then those columns of the right plan that `right_columns` names. `Semi` and `Anti` have none.
-    Join { kind: JoinKind, right: Box<Plan>, on: Vec<(Expr, Expr)>, right_columns: Vec<usize> },
+    Join {
+        kind: JoinKind,
+        right: Box<Plan>,
+        on: Vec<(Expr, Expr)>,
+        right_columns: Vec<usize>,
+    },
     /// The rows of the input, then those of each plan; all have the same columns.
     Concat(Vec<Plan>),
     /// The columns of the input, then those of each plan, row by row; all have the same number of rows.
@@ -63,9 +81,15 @@ pub enum Op {
     /// For all rows i < j the two values of the only column, in order of i and then j.
     Pairs,
     /// The rows whose numbers have the `count` least hashes, in their order.
-    Sample { count: u64, seed: i64 },
+    Sample {
+        count: u64,
+        seed: i64,
+    },
     /// Shows the first rows that pass.
-    Peek { count: u64, label: String },
+    Peek {
+        count: u64,
+        label: String,
+    },
     /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
     Persist(u64),
 }
@@ -73,12 +97,21 @@ pub enum Op {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// Ints from `start` to, but without, `end`; without an end they never end.
-    Range { start: i64, end: Option<i64> },
+    Range {
+        start: i64,
+        end: Option<i64>,
+    },
     /// Rows of one column.
     Values(Arc<[Value]>),
     Read(Read),
-    Letters { count: u64, seed: i64 },
-    Random { count: u64, seed: i64 },
+    Letters {
+        count: u64,
+        seed: i64,
+    },
+    Random {
+        count: u64,
+        seed: i64,
+    },
     /// A table that was computed before.
     Kept(Kept),
 }
@@ -120,7 +153,9 @@ pub struct Read {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// One column, `line`. `lossy` replaces bytes that are not UTF-8.
-    Text { lossy: bool },
+    Text {
+        lossy: bool,
+    },
     Csv(CsvOptions),
 }
 

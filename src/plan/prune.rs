@@ -15,7 +15,9 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     // From the end: which columns of each step's output are needed.
     let mut needs: Vec<Vec<bool>> = vec![Vec::new(); plan.steps.len()];
     let mut after = wanted.to_vec();
+    let widths: Vec<usize> = plan.steps.iter().map(|step| step.schema.columns.len()).collect();
     for (i, step) in plan.steps.iter_mut().enumerate().rev() {
+        after.resize(widths[i], false);
         if let (false, Op::Project(named)) = (after.contains(&true), &mut step.op) {
             // Only the number of rows matters.
             named[0].expr = Expr::constant(Value::Bool(true), Type::Bool);
@@ -142,7 +144,8 @@ fn needed_before(op: &mut Op, after: &[bool]) -> Vec<bool> {
     match op {
         Op::Source(_) => after.to_vec(),
         Op::Project(named) => {
-            let exprs: Vec<&Expr> = named.iter().zip(after).filter(|(_, needed)| **needed).map(|(named, _)| &named.expr).collect();
+            let exprs: Vec<&Expr> =
+                named.iter().zip(after).filter(|(_, needed)| **needed).map(|(named, _)| &named.expr).collect();
             width(&exprs, Vec::new())
         }
         Op::Aggregate { keys, aggs } => {

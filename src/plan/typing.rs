@@ -15,7 +15,10 @@ pub enum Binding {
     Value(Value, Type),
     Table(Arc<Plan>),
     /// A result: its table, if it has one, and its fields.
-    Result { table: Option<Arc<Plan>>, fields: Vec<(String, Value)> },
+    Result {
+        table: Option<Arc<Plan>>,
+        fields: Vec<(String, Value)>,
+    },
 }
 
 /// A person's function as written, and the functions that it sees.
@@ -49,7 +52,8 @@ pub trait Scope {
     /// The newest of the person's functions.
     fn functions(&self) -> Option<Arc<Definition>>;
     /// The value of an expression without columns; `acc` and the only column have these values where they occur.
-    fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>) -> Fallible<Value>;
+    fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>)
+    -> Fallible<Value>;
 }
 
 /// The functions of a person call each other at most this deep while they are typed.
@@ -177,8 +181,9 @@ impl<'a> Typer<'a> {
             }
             columns => {
                 let message = format!("`{name}` is a table of {} columns: {schema}", columns.len());
-                Err(Diagnostic::at(Kind::Type, span, message)
-                    .hint("in an expression a table must have one column and one row; `join` or `zip` brings tables together"))
+                Err(Diagnostic::at(Kind::Type, span, message).hint(
+                    "in an expression a table must have one column and one row; `join` or `zip` brings tables together",
+                ))
             }
         }
     }
@@ -216,7 +221,8 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let items: Vec<Expr> = items.into_iter().map(|item| item.widened(&of)).collect();
-        let constants = items.iter().map(|item| if let Node::Const(value) = &item.node { Some(value.clone()) } else { None });
+        let constants =
+            items.iter().map(|item| if let Node::Const(value) = &item.node { Some(value.clone()) } else { None });
         let node = match constants.collect::<Option<Vec<Value>>>() {
             Some(values) => Node::Const(Value::List(values.into())),
             None => Node::List(items),
@@ -246,9 +252,13 @@ impl<'a> Typer<'a> {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             Type::Never => Ok(typed),
             _ => {
-                let message = format!("{what} needs a bool, but this is {}: {}", article(&typed.ty), typed.ty);
+                let message = format!("{what} needs a bool, but this is {}", typed.ty);
                 let error = Diagnostic::at(Kind::Type, typed.span, message);
-                Err(if typed.ty.is_number() { error.hint("compare it: x > 0") } else { error.hint("compare it: x == …") })
+                Err(if typed.ty.is_number() {
+                    error.hint("compare it: x > 0")
+                } else {
+                    error.hint("compare it: x == …")
+                })
             }
         }
     }
@@ -290,7 +300,7 @@ impl<'a> Typer<'a> {
             Type::Open => Ok(inner.widened(&Type::Int)),
             Type::Never => Ok(never(span)),
             Type::Bool | Type::Text | Type::List(_) => {
-                let message = format!("`-` needs a number, but this is {}: {}", article(&inner.ty), inner.ty);
+                let message = format!("`-` needs a number, but this is {}", inner.ty);
                 let error = Diagnostic::at(Kind::Type, inner.span, message);
                 Err(if inner.ty == Type::Bool { error.hint("write `not x`") } else { error })
             }
@@ -345,7 +355,8 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let Some(ty) = left.ty.meet(&right.ty) else {
-            let message = format!("`{}` compares values of one type, but here are {} and {}", sign.sign(), left.ty, right.ty);
+            let message =
+                format!("`{}` compares values of one type, but here are {} and {}", sign.sign(), left.ty, right.ty);
             return Err(Diagnostic::at(Kind::Type, place, message).hint(conversion(&left.ty, &right.ty)));
         };
         let node = Node::Compare(Box::new(left.widened(&ty)), sign, Box::new(right.widened(&ty)));
@@ -365,7 +376,7 @@ impl<'a> Typer<'a> {
                     .hint("contains(text, part) looks for a part"));
             }
             other => {
-                let message = format!("`in` needs a list, but this is {}: {other}", article(other));
+                let message = format!("`in` needs a list, but this is {other}");
                 return Err(Diagnostic::at(Kind::Type, list.span, message).hint("for example: x in [1, 2]"));
             }
         };
@@ -384,7 +395,7 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let Type::List(of) = list.ty.clone() else {
-            let message = format!("`[…]` takes an element of a list, but this is {}: {}", article(&list.ty), list.ty);
+            let message = format!("`[…]` takes an element of a list, but this is {}", list.ty);
             let error = Diagnostic::at(Kind::Type, list.span, message);
             return Err(if list.ty == Type::Text { error.hint("slice(text, start, count)") } else { error });
         };
@@ -410,8 +421,10 @@ impl<'a> Typer<'a> {
                 let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }
-            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` has no fields: it is not a result"))
-                .hint("results are `_` and `_3`")),
+            Some(_) => {
+                Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` has no fields: it is not a result"))
+                    .hint("results are `_` and `_3`"))
+            }
             None => Err(self.unknown_name(name, base.span)),
         }
     }
@@ -438,7 +451,7 @@ impl<'a> Typer<'a> {
                 Diagnostic::at(Kind::Type, span, message).hint(format!("usage: {}", function.usage))
             }
             Misfit::Type(i, wanted) => {
-                let found = args.get(i).map_or("nothing".to_string(), |arg| format!("{}: {}", article(&arg.ty), arg.ty));
+                let found = args.get(i).map_or("nothing".to_string(), |arg| arg.ty.to_string());
                 let place = args.get(i).map_or(span, |arg| arg.span);
                 let message = format!("`{}` needs {wanted}, but this is {found}", word.text);
                 Diagnostic::at(Kind::Type, place, message).hint(format!("usage: {}", function.usage))
@@ -503,12 +516,19 @@ impl<'a> Typer<'a> {
         }
     }
 
-    fn person_call(&mut self, definition: &Arc<Definition>, word: &Word, args: Vec<Expr>, span: Span) -> Fallible<Expr> {
+    fn person_call(
+        &mut self,
+        definition: &Arc<Definition>,
+        word: &Word,
+        args: Vec<Expr>,
+        span: Span,
+    ) -> Fallible<Expr> {
         let parameters = &definition.function.parameters;
         if args.len() != parameters.len() {
             let names: Vec<&str> = parameters.iter().map(|parameter| parameter.text.as_str()).collect();
             let plural = if parameters.len() == 1 { "" } else { "s" };
-            let message = format!("`{}` takes {} argument{plural}, but here are {}", word.text, parameters.len(), args.len());
+            let message =
+                format!("`{}` takes {} argument{plural}, but here are {}", word.text, parameters.len(), args.len());
             return Err(Diagnostic::at(Kind::Type, span, message).hint(format!("{}({})", word.text, names.join(", "))));
         }
         if args.iter().any(|arg| arg.ty == Type::Never) {
@@ -533,14 +553,23 @@ impl<'a> Typer<'a> {
         let name = &definition.function.name;
         if self.depth == DEEPEST_TYPING {
             let message = format!("functions call each other over {DEEPEST_TYPING} deep");
-            return Err(Diagnostic::at(Kind::Depth, span, message).hint("a function may call itself as often as it likes"));
+            return Err(
+                Diagnostic::at(Kind::Depth, span, message).hint("a function may call itself as often as it likes")
+            );
         }
         let mut types = types.to_vec();
         'widening: loop {
-            let parameters: Vec<(String, Type)> =
-                definition.function.parameters.iter().map(|word| word.text.clone()).zip(types.iter().cloned()).collect();
+            let parameters: Vec<(String, Type)> = definition
+                .function
+                .parameters
+                .iter()
+                .map(|word| word.text.clone())
+                .zip(types.iter().cloned())
+                .collect();
             let known = |function: &Function| {
-                function.name == name.text && function.parameters == parameters && function.body.span == definition.function.body.span
+                function.name == name.text
+                    && function.parameters == parameters
+                    && function.body.span == definition.function.body.span
             };
             if let Some(index) = self.functions.iter().position(known) {
                 return Ok(index);
@@ -562,7 +591,13 @@ impl<'a> Typer<'a> {
                     acc: None,
                     functions: self.functions,
                     warnings: self.warnings,
-                    body: Some(Body { definition, index, parameters: parameters.clone(), result: result.clone(), widened: None }),
+                    body: Some(Body {
+                        definition,
+                        index,
+                        parameters: parameters.clone(),
+                        result: result.clone(),
+                        widened: None,
+                    }),
                     depth: self.depth + 1,
                 };
                 let body = inner.expr(&definition.function.body)?;
@@ -587,7 +622,8 @@ impl<'a> Typer<'a> {
                 match met {
                     Some(met) if !deep => result = met,
                     _ => {
-                        let message = format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
+                        let message =
+                            format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
                         return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
                     }
                 }
@@ -610,7 +646,9 @@ fn self_call(body: &mut Body, word: &Word, args: Vec<Expr>, span: Span) -> Falli
             }
             _ => {
                 let message = format!("`{}` was called with {name}: {ty}, but calls itself with {}", word.text, arg.ty);
-                return Err(Diagnostic::at(Kind::Type, arg.span, message).hint("a self-call passes the types of its caller"));
+                return Err(
+                    Diagnostic::at(Kind::Type, arg.span, message).hint("a self-call passes the types of its caller")
+                );
             }
         }
     }
@@ -620,18 +658,6 @@ fn self_call(body: &mut Body, word: &Word, args: Vec<Expr>, span: Span) -> Falli
 /// An expression that has no type yet.
 fn never(span: Span) -> Expr {
     Expr::new(Node::Const(Value::Null), Type::Never, span)
-}
-
-/// "a number", "a text": for messages.
-pub fn article(ty: &Type) -> &'static str {
-    match ty {
-        Type::Int | Type::Float => "a number",
-        Type::Bool => "a bool",
-        Type::Text => "a text",
-        Type::List(_) => "a list",
-        Type::Open => "null",
-        Type::Never => "nothing",
-    }
 }
 
 fn conversion(left: &Type, right: &Type) -> &'static str {
@@ -651,7 +677,9 @@ fn mismatch(left: &Expr, operator: Operator, place: Span, right: &Expr) -> Box<D
     let texts = left.ty == Type::Text || right.ty == Type::Text;
     let lists = matches!(left.ty, Type::List(_)) || matches!(right.ty, Type::List(_));
     match operator {
-        Operator::Add if texts && !lists => error.hint("nothing becomes text by itself: text(x) + \"…\", or format(\"{} …\", x)"),
+        Operator::Add if texts && !lists => {
+            error.hint("nothing becomes text by itself: text(x) + \"…\", or format(\"{} …\", x)")
+        }
         Operator::Add if lists => error.hint("`+` joins two lists: xs + [x]"),
         _ if texts => error.hint("int(text) or float(text) reads a number"),
         _ => error.hint("numbers only"),

@@ -9,16 +9,44 @@ use crate::functions::{self, Func};
 use crate::lang::{Comparison, Operator};
 use crate::plan::{Expr, Link, Node};
 
-use super::{Code, DEEPEST_CALLS, Eval, EvalValue, Fault, Frame, Out};
+use super::{Body, DEEPEST_CALLS, Eval, EvalValue, Fault, Frame, Out, present};
 
 /// Chains beyond this many operators run as a loop over values: closures inside closures would cost stack.
 const LONGEST_NESTED_CHAIN: usize = 32;
 
-pub(super) fn compile(expr: &Expr) -> Code {
+pub(super) fn compile(expr: &Expr) -> Body {
     stacker::maybe_grow(128 << 10, 4 << 20, || compiled(expr))
 }
 
-fn compiled(expr: &Expr) -> Code {
+/// The steps that evaluating `expr` always takes: one for each operator and function that is not in a branch. Counting
+/// them together costs one addition; an addition at each operator would make the closures wait for each other.
+pub(super) fn certain_steps(expr: &Expr) -> u64 {
+    let parts = |parts: &[&Expr]| parts.iter().map(|part| certain_steps(part)).sum::<u64>();
+    stacker::maybe_grow(64 << 10, 4 << 20, || match &expr.node {
+        Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => 0,
+        Node::And(items) | Node::Or(items) | Node::Call(Func::Coalesce, items) => {
+            1 + items.first().map_or(0, certain_steps)
+        }
+        Node::If(arms, _) => 1 + certain_steps(&arms[0].0),
+        Node::Chain(_, links) => links.len() as u64 + parts(&expr.parts()),
+        // A call counts itself, since it may be one of many.
+        Node::Apply(..) | Node::Widen(_) => parts(&expr.parts()),
+        Node::List(_)
+        | Node::Compare(..)
+        | Node::In(..)
+        | Node::Not(_)
+        | Node::Negate(_)
+        | Node::Index(..)
+        | Node::Call(..) => 1 + parts(&expr.parts()),
+    })
+}
+
+/// Expressions of which only the first is always evaluated, each with the steps to add when its turn comes.
+fn lazy<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> impl Iterator<Item = (u64, &'e Expr)> {
+    exprs.into_iter().enumerate().map(|(i, expr)| (if i == 0 { 0 } else { 1 + certain_steps(expr) }, expr))
+}
+
+fn compiled(expr: &Expr) -> Body {
     let span = expr.span;
     match &expr.node {
         Node::Const(value) => constant(value.clone()),
@@ -36,14 +64,11 @@ fn compiled(expr: &Expr) -> Code {
         Node::Chain(first, links) => chain(first, links, &expr.ty),
         Node::Compare(a, sign, b) => compare(a, *sign, b),
         Node::In(item, list) => contained(compile(item), compile(list)),
-        Node::And(items) => Code::Bool(logical(items, false)),
-        Node::Or(items) => Code::Bool(logical(items, true)),
+        Node::And(items) => Body::Bool(logical(items, false)),
+        Node::Or(items) => Body::Bool(logical(items, true)),
         Node::Not(inner) => {
             let inner = bool_eval(compile(inner));
-            Code::Bool(Box::new(move |frame| {
-                frame.steps += 1;
-                Ok(inner(frame)?.map(|b| !b))
-            }))
+            Body::Bool(Box::new(move |frame| inner(frame).map(|b| !b)))
         }
         Node::Negate(inner) => negate(compile(inner), span),
         Node::If(arms, otherwise) => choice(arms, otherwise),
@@ -54,26 +79,26 @@ fn compiled(expr: &Expr) -> Code {
     }
 }
 
-fn constant(value: Value) -> Code {
+fn constant(value: Value) -> Body {
     match value {
-        Value::Int(i) => Code::Int(Box::new(move |_| Ok(Some(i)))),
-        Value::Float(x) => Code::Float(Box::new(move |_| Ok(Some(x)))),
-        Value::Bool(b) => Code::Bool(Box::new(move |_| Ok(Some(b)))),
-        Value::Null | Value::Text(_) | Value::List(_) => Code::Other(Box::new(move |_| Ok(value.clone()))),
+        Value::Int(i) => Body::Int(Box::new(move |_| Ok(i))),
+        Value::Float(x) => Body::Float(Box::new(move |_| Ok(x))),
+        Value::Bool(b) => Body::Bool(Box::new(move |_| Ok(b))),
+        Value::Null | Value::Text(_) | Value::List(_) => Body::Other(Box::new(move |_| Ok(value.clone()))),
     }
 }
 
 /// Code that takes a value from where `place` says.
-fn load<P>(ty: &Type, place: P) -> Code
+fn load<P>(ty: &Type, place: P) -> Body
 where
     P: for<'f, 'a> Fn(&'f Frame<'a>) -> &'f Value + Send + Sync + Copy + 'static,
 {
     match ty {
-        Type::Int => Code::Int(Box::new(move |frame| Ok(as_int(place(frame))))),
-        Type::Float => Code::Float(Box::new(move |frame| Ok(as_float(place(frame))))),
-        Type::Bool => Code::Bool(Box::new(move |frame| Ok(as_bool(place(frame))))),
+        Type::Int => Body::Int(Box::new(move |frame| as_int(place(frame)).ok_or(None))),
+        Type::Float => Body::Float(Box::new(move |frame| as_float(place(frame)).ok_or(None))),
+        Type::Bool => Body::Bool(Box::new(move |frame| as_bool(place(frame)).ok_or(None))),
         Type::Text | Type::List(_) | Type::Open | Type::Never => {
-            Code::Other(Box::new(move |frame| Ok(place(frame).clone())))
+            Body::Other(Box::new(move |frame| Ok(place(frame).clone())))
         }
     }
 }
@@ -91,46 +116,47 @@ fn as_bool(value: &Value) -> Option<bool> {
 }
 
 /// Null alone has no type of its own: these give it the type that its neighbours ask for.
-fn int_eval(code: Code) -> Eval<i64> {
+fn int_eval(code: Body) -> Eval<i64> {
     match code {
-        Code::Int(eval) => eval,
-        other => Box::new(move |frame| Ok(as_int(&other.value(frame)?))),
+        Body::Int(eval) => eval,
+        other => Box::new(move |frame| as_int(&other.value(frame)?).ok_or(None)),
     }
 }
 
-fn float_eval(code: Code) -> Eval<f64> {
+fn float_eval(code: Body) -> Eval<f64> {
     match code {
-        Code::Float(eval) => eval,
-        other => Box::new(move |frame| Ok(as_float(&other.value(frame)?))),
+        Body::Float(eval) => eval,
+        other => Box::new(move |frame| as_float(&other.value(frame)?).ok_or(None)),
     }
 }
 
-fn bool_eval(code: Code) -> Eval<bool> {
+fn bool_eval(code: Body) -> Eval<bool> {
     match code {
-        Code::Bool(eval) => eval,
-        other => Box::new(move |frame| Ok(as_bool(&other.value(frame)?))),
+        Body::Bool(eval) => eval,
+        other => Box::new(move |frame| as_bool(&other.value(frame)?).ok_or(None)),
     }
 }
 
 /// Untyped code as code of `ty`.
-fn typed(eval: EvalValue, ty: &Type) -> Code {
+fn typed(eval: EvalValue, ty: &Type) -> Body {
     match ty {
-        Type::Int => Code::Int(Box::new(move |frame| Ok(as_int(&eval(frame)?)))),
-        Type::Float => Code::Float(Box::new(move |frame| Ok(as_float(&eval(frame)?)))),
-        Type::Bool => Code::Bool(Box::new(move |frame| Ok(as_bool(&eval(frame)?)))),
-        Type::Text | Type::List(_) | Type::Open | Type::Never => Code::Other(eval),
+        Type::Int => Body::Int(Box::new(move |frame| as_int(&eval(frame)?).ok_or(None))),
+        Type::Float => Body::Float(Box::new(move |frame| as_float(&eval(frame)?).ok_or(None))),
+        Type::Bool => Body::Bool(Box::new(move |frame| as_bool(&eval(frame)?).ok_or(None))),
+        Type::Text | Type::List(_) | Type::Open | Type::Never => Body::Other(eval),
     }
 }
 
-fn list(items: &[Expr]) -> Code {
-    let items: Vec<Code> = items.iter().map(compile).collect();
-    Code::Other(Box::new(move |frame| {
-        frame.steps += 1;
+fn list(items: &[Expr]) -> Body {
+    let items: Vec<Body> = items.iter().map(compile).collect();
+    Body::Other(Box::new(move |frame| {
         let values: Result<Vec<Value>, _> = items.iter().map(|item| item.value(frame)).collect();
         Ok(Value::List(values?.into()))
     }))
 }
 
+#[cold]
+#[inline(never)]
 fn wrong(wrong: Wrong, span: Span, said: impl FnOnce() -> String) -> Box<Fault> {
     let (kind, message, hint) = match wrong {
         Wrong::Overflow => {
@@ -155,11 +181,16 @@ where
     F: Fn(T, T) -> Result<R, Wrong> + Send + Sync + 'static,
 {
     Box::new(move |frame| {
-        frame.steps += 1;
-        let (Some(a), Some(b)) = (left(frame)?, right(frame)?) else { return Ok(None) };
+        let a = match left(frame) {
+            Ok(a) => a,
+            // The right side may still have a fault.
+            Err(None) => return right(frame).and(Err(None)),
+            Err(fault) => return Err(fault),
+        };
+        let b = right(frame)?;
         match op(a, b) {
-            Ok(value) => Ok(Some(value)),
-            Err(why) => Err(wrong(why, span, || format!("{a} {sign} {b}"))),
+            Ok(value) => Ok(value),
+            Err(why) => Err(Some(wrong(why, span, || format!("{a} {sign} {b}")))),
         }
     })
 }
@@ -191,36 +222,44 @@ fn float_operand(expr: &Expr) -> Operand<f64> {
 macro_rules! with_operands {
     ($left:expr, $right:expr, $get:expr, $sign:expr, $op:expr, $span:expr) => {
         match ($left, $right) {
-            (Operand::Column(a), Operand::Const(b)) => {
-                binary(move |frame: &mut Frame| Ok($get(&frame.row[a])), move |_: &mut Frame| Ok(Some(b)), $sign, $op, $span)
-            }
+            (Operand::Column(a), Operand::Const(b)) => binary(
+                move |frame: &mut Frame| $get(&frame.row[a]).ok_or(None),
+                move |_: &mut Frame| Ok(b),
+                $sign,
+                $op,
+                $span,
+            ),
             (Operand::Column(a), Operand::Code(b)) => {
-                binary(move |frame: &mut Frame| Ok($get(&frame.row[a])), b, $sign, $op, $span)
+                binary(move |frame: &mut Frame| $get(&frame.row[a]).ok_or(None), b, $sign, $op, $span)
             }
             (Operand::Column(a), Operand::Column(b)) => binary(
-                move |frame: &mut Frame| Ok($get(&frame.row[a])),
-                move |frame: &mut Frame| Ok($get(&frame.row[b])),
+                move |frame: &mut Frame| $get(&frame.row[a]).ok_or(None),
+                move |frame: &mut Frame| $get(&frame.row[b]).ok_or(None),
                 $sign,
                 $op,
                 $span,
             ),
             (Operand::Const(a), Operand::Const(b)) => {
-                binary(move |_: &mut Frame| Ok(Some(a)), move |_: &mut Frame| Ok(Some(b)), $sign, $op, $span)
+                binary(move |_: &mut Frame| Ok(a), move |_: &mut Frame| Ok(b), $sign, $op, $span)
             }
-            (Operand::Const(a), Operand::Column(b)) => {
-                binary(move |_: &mut Frame| Ok(Some(a)), move |frame: &mut Frame| Ok($get(&frame.row[b])), $sign, $op, $span)
-            }
-            (Operand::Const(a), Operand::Code(b)) => binary(move |_: &mut Frame| Ok(Some(a)), b, $sign, $op, $span),
+            (Operand::Const(a), Operand::Column(b)) => binary(
+                move |_: &mut Frame| Ok(a),
+                move |frame: &mut Frame| $get(&frame.row[b]).ok_or(None),
+                $sign,
+                $op,
+                $span,
+            ),
+            (Operand::Const(a), Operand::Code(b)) => binary(move |_: &mut Frame| Ok(a), b, $sign, $op, $span),
             (Operand::Code(a), Operand::Column(b)) => {
-                binary(a, move |frame: &mut Frame| Ok($get(&frame.row[b])), $sign, $op, $span)
+                binary(a, move |frame: &mut Frame| $get(&frame.row[b]).ok_or(None), $sign, $op, $span)
             }
-            (Operand::Code(a), Operand::Const(b)) => binary(a, move |_: &mut Frame| Ok(Some(b)), $sign, $op, $span),
+            (Operand::Code(a), Operand::Const(b)) => binary(a, move |_: &mut Frame| Ok(b), $sign, $op, $span),
             (Operand::Code(a), Operand::Code(b)) => binary(a, b, $sign, $op, $span),
         }
     };
 }
 
-fn chain(first: &Expr, links: &[Link], ty: &Type) -> Code {
+fn chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
     if links.len() > LONGEST_NESTED_CHAIN {
         return long_chain(first, links, ty);
     }
@@ -230,14 +269,14 @@ fn chain(first: &Expr, links: &[Link], ty: &Type) -> Code {
             for link in links {
                 left = Operand::Code(int_link(left, link));
             }
-            Code::Int(finished(left))
+            Body::Int(finished(left))
         }
         Type::Float => {
             let mut left = float_operand(first);
             for link in links {
                 left = Operand::Code(float_link(left, link));
             }
-            Code::Float(finished(left))
+            Body::Float(finished(left))
         }
         Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => glue(first, links),
     }
@@ -279,10 +318,9 @@ fn float_link(left: Operand<f64>, link: &Link) -> Eval<f64> {
 }
 
 /// Texts and lists with `+`.
-fn glue(first: &Expr, links: &[Link]) -> Code {
-    let parts: Vec<Code> = std::iter::once(first).chain(links.iter().map(|link| &link.operand)).map(compile).collect();
-    Code::Other(Box::new(move |frame| {
-        frame.steps += parts.len() as u64 - 1;
+fn glue(first: &Expr, links: &[Link]) -> Body {
+    let parts: Vec<Body> = std::iter::once(first).chain(links.iter().map(|link| &link.operand)).map(compile).collect();
+    Body::Other(Box::new(move |frame| {
         let values: Result<Vec<Value>, _> = parts.iter().map(|part| part.value(frame)).collect();
         Ok(glued(&values?))
     }))
@@ -304,17 +342,16 @@ fn glued(values: &[Value]) -> Value {
     }
 }
 
-fn long_chain(first: &Expr, links: &[Link], ty: &Type) -> Code {
+fn long_chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
     if !ty.is_number() {
         return glue(first, links);
     }
     let first = compile(first);
-    let links: Vec<(Operator, Code, Span)> =
+    let links: Vec<(Operator, Body, Span)> =
         links.iter().map(|link| (link.operator, compile(&link.operand), link.span)).collect();
     let eval: EvalValue = Box::new(move |frame| {
         let mut left = first.value(frame)?;
         for (operator, right, span) in &links {
-            frame.steps += 1;
             let right = right.value(frame)?;
             left = operate(*operator, &left, &right)
                 .map_err(|why| wrong(why, *span, || format!("{left} {} {right}", operator.sign())))?;
@@ -346,7 +383,7 @@ fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, Wro
     })
 }
 
-fn compare(left: &Expr, sign: Comparison, right: &Expr) -> Code {
+fn compare(left: &Expr, sign: Comparison, right: &Expr) -> Body {
     let span = left.span;
     macro_rules! by_sign {
         ($build:ident, $order:expr) => {
@@ -380,121 +417,118 @@ fn compare(left: &Expr, sign: Comparison, right: &Expr) -> Code {
         Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => {
             let (left, right) = (compile(left), compile(right));
             Box::new(move |frame| {
-                frame.steps += 1;
                 let (a, b) = (left.value(frame)?, right.value(frame)?);
                 if a.is_null() || b.is_null() {
-                    return Ok(None);
+                    return Err(None);
                 }
                 let order = a.compare(&b);
-                Ok(Some(match sign {
+                Ok(match sign {
                     Comparison::Equal => order.is_eq(),
                     Comparison::NotEqual => order.is_ne(),
                     Comparison::Less => order.is_lt(),
                     Comparison::LessEqual => order.is_le(),
                     Comparison::Greater => order.is_gt(),
                     Comparison::GreaterEqual => order.is_ge(),
-                }))
+                })
             })
         }
     };
-    Code::Bool(eval)
+    Body::Bool(eval)
 }
 
-fn contained(item: Code, list: Code) -> Code {
-    Code::Bool(Box::new(move |frame| {
-        frame.steps += 1;
+fn contained(item: Body, list: Body) -> Body {
+    Body::Bool(Box::new(move |frame| {
         let (item, list) = (item.value(frame)?, list.value(frame)?);
         match list {
-            Value::List(items) if !item.is_null() => Ok(Some(items.contains(&item))),
-            _ => Ok(None),
+            Value::List(items) if !item.is_null() => Ok(items.contains(&item)),
+            _ => Err(None),
         }
     }))
 }
 
 /// `and` where `decisive` is false, `or` where it is true; what stands after a decisive value is not asked.
 fn logical(items: &[Expr], decisive: bool) -> Eval<bool> {
-    let items: Vec<Eval<bool>> = items.iter().map(|item| bool_eval(compile(item))).collect();
+    let items: Vec<(u64, Eval<bool>)> = lazy(items).map(|(steps, item)| (steps, bool_eval(compile(item)))).collect();
     Box::new(move |frame| {
-        let mut result = Some(!decisive);
-        for item in &items {
-            frame.steps += 1;
-            match item(frame)? {
-                Some(value) if value == decisive => return Ok(Some(decisive)),
-                Some(_) => {}
-                None => result = None,
+        let mut result = Ok(!decisive);
+        for (steps, item) in &items {
+            frame.steps += steps;
+            match item(frame) {
+                Ok(value) if value == decisive => return Ok(decisive),
+                Ok(_) => {}
+                Err(None) => result = Err(None),
+                Err(fault) => return Err(fault),
             }
         }
-        Ok(result)
+        result
     })
 }
 
-fn negate(inner: Code, span: Span) -> Code {
+fn negate(inner: Body, span: Span) -> Body {
     match inner {
-        Code::Float(inner) => Code::Float(Box::new(move |frame| {
-            frame.steps += 1;
-            Ok(inner(frame)?.map(|x| -x))
-        })),
+        Body::Float(inner) => Body::Float(Box::new(move |frame| inner(frame).map(|x| -x))),
         inner => {
             let inner = int_eval(inner);
-            Code::Int(Box::new(move |frame| {
-                frame.steps += 1;
-                let Some(i) = inner(frame)? else { return Ok(None) };
-                scalar::negate(i).map(Some).map_err(|why| wrong(why, span, || format!("-({i})")))
+            Body::Int(Box::new(move |frame| {
+                let i = inner(frame)?;
+                scalar::negate(i).map_err(|why| Some(wrong(why, span, || format!("-({i})"))))
             }))
         }
     }
 }
 
-fn choice(arms: &[(Expr, Expr)], otherwise: &Expr) -> Code {
+fn choice(arms: &[(Expr, Expr)], otherwise: &Expr) -> Body {
     let ty = &otherwise.ty;
-    let tests: Vec<Eval<bool>> = arms.iter().map(|(test, _)| bool_eval(compile(test))).collect();
+    let tests = lazy(arms.iter().map(|(test, _)| test));
+    let tests: Vec<(u64, Eval<bool>)> = tests.map(|(steps, test)| (steps, bool_eval(compile(test)))).collect();
     macro_rules! choose {
         ($eval:expr, $code:path) => {{
-            let results: Vec<_> = arms.iter().map(|(_, then)| $eval(compile(then))).collect();
+            let results: Vec<_> = arms.iter().map(|(_, then)| (certain_steps(then), $eval(compile(then)))).collect();
             let arms: Vec<_> = tests.into_iter().zip(results).collect();
-            let otherwise = $eval(compile(otherwise));
+            let (last_steps, otherwise) = (certain_steps(otherwise), $eval(compile(otherwise)));
             $code(Box::new(move |frame| {
-                for (test, then) in &arms {
-                    frame.steps += 1;
-                    if test(frame)? == Some(true) {
+                for ((test_steps, test), (steps, then)) in &arms {
+                    frame.steps += test_steps;
+                    if present(test(frame))? == Some(true) {
+                        frame.steps += steps;
                         return then(frame);
                     }
                 }
+                frame.steps += last_steps;
                 otherwise(frame)
             }))
         }};
     }
     match ty {
-        Type::Int => choose!(int_eval, Code::Int),
-        Type::Float => choose!(float_eval, Code::Float),
-        Type::Bool => choose!(bool_eval, Code::Bool),
-        Type::Text | Type::List(_) | Type::Open | Type::Never => choose!(value_eval, Code::Other),
+        Type::Int => choose!(int_eval, Body::Int),
+        Type::Float => choose!(float_eval, Body::Float),
+        Type::Bool => choose!(bool_eval, Body::Bool),
+        Type::Text | Type::List(_) | Type::Open | Type::Never => choose!(value_eval, Body::Other),
     }
 }
 
-fn value_eval(code: Code) -> EvalValue {
+fn value_eval(code: Body) -> EvalValue {
     match code {
-        Code::Other(eval) => eval,
+        Body::Other(eval) => eval,
         other => Box::new(move |frame| other.value(frame)),
     }
 }
 
-fn index_eval(list: Code, index: Eval<i64>) -> EvalValue {
+fn index_eval(list: Body, index: Eval<i64>) -> EvalValue {
     Box::new(move |frame| {
-        frame.steps += 1;
-        let (list, index) = (list.value(frame)?, index(frame)?);
+        let (list, index) = (list.value(frame)?, present(index(frame))?);
         let (Value::List(items), Some(index)) = (list, index) else { return Ok(Value::Null) };
         Ok(scalar::place(items.len(), index).map_or(Value::Null, |at| items[at].clone()))
     })
 }
 
-fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Code {
+fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
     match func {
         Func::Coalesce => {
-            let args: Vec<Code> = args.iter().map(compile).collect();
+            let args: Vec<(u64, Body)> = lazy(args).map(|(steps, arg)| (steps, compile(arg))).collect();
             let eval: EvalValue = Box::new(move |frame| {
-                for arg in &args {
-                    frame.steps += 1;
+                for (steps, arg) in &args {
+                    frame.steps += steps;
                     let value = arg.value(frame)?;
                     if !value.is_null() {
                         return Ok(value);
@@ -506,25 +540,22 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Code {
         }
         Func::IsNull => {
             let arg = compile(&args[0]);
-            Code::Bool(Box::new(move |frame| {
-                frame.steps += 1;
-                Ok(Some(arg.value(frame)?.is_null()))
-            }))
+            Body::Bool(Box::new(move |frame| Ok(arg.value(frame)?.is_null())))
         }
         Func::Matches => {
-            let Node::Const(Value::Text(pattern)) = &args[1].node else { unreachable!("the pattern was computed when typed") };
+            let Node::Const(Value::Text(pattern)) = &args[1].node else {
+                unreachable!("the pattern was computed when typed")
+            };
             let regex = regex::Regex::new(pattern).expect("the pattern was tried when typed");
             let text = compile(&args[0]);
-            Code::Bool(Box::new(move |frame| {
-                frame.steps += 1;
-                let Value::Text(text) = text.value(frame)? else { return Ok(None) };
-                Ok(Some(regex.is_match(&text)))
+            Body::Bool(Box::new(move |frame| {
+                let Value::Text(text) = text.value(frame)? else { return Err(None) };
+                Ok(regex.is_match(&text))
             }))
         }
         _ => {
-            let args: Vec<Code> = args.iter().map(compile).collect();
+            let args: Vec<Body> = args.iter().map(compile).collect();
             let eval: EvalValue = Box::new(move |frame| {
-                frame.steps += 1;
                 let mut few: [Value; 3] = Default::default();
                 let mut many = Vec::new();
                 let values = if args.len() <= few.len() {
@@ -541,7 +572,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Code {
                 }
                 functions::apply(func, values).map_err(|why| {
                     let said: Vec<String> = values.iter().map(|value| value.to_string()).collect();
-                    wrong(why, span, || format!("{func:?}({})", said.join(", ")))
+                    wrong(why, span, || format!("{}({})", func.name(), said.join(", ")))
                 })
             });
             typed(eval, ty)
@@ -550,10 +581,11 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Code {
 }
 
 /// A call of a person's function. The stack grows in pieces as recursion asks for it.
-fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Code {
-    let args: Vec<Code> = args.iter().map(compile).collect();
+fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {
+    let args: Vec<Body> = args.iter().map(compile).collect();
     let enter = move |frame: &mut Frame| -> Result<(usize, usize), Box<Fault>> {
         frame.steps += 1;
+        frame.calls += 1;
         let start = frame.locals.len();
         for arg in &args {
             let value = arg.value(frame)?;
@@ -563,11 +595,13 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Code {
             return Err(Box::new(Fault {
                 kind: Kind::Depth,
                 message: format!("over {DEEPEST_CALLS} calls are open: the recursion is too deep"),
-                hint: Some("does every call come nearer to a base case? `fold` goes through any number of steps".to_string()),
+                hint: Some(
+                    "does every call come nearer to a base case? `fold` goes through any number of steps".to_string(),
+                ),
                 span,
             }));
         }
-        if frame.steps & 0x3ff < 4 && frame.stop.is_some_and(|stop| stop.is_raised()) {
+        if frame.calls & 0x3ff == 0 && frame.stop.is_some_and(|stop| stop.is_raised()) {
             return Err(Box::new(Fault { kind: Kind::Stopped, message: "stopped".to_string(), hint: None, span }));
         }
         frame.depth += 1;
@@ -578,9 +612,11 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Code {
             $variant(Box::new(move |frame| {
                 let (start, base) = enter(frame)?;
                 let program = frame.program;
-                let result = stacker::maybe_grow(256 << 10, 4 << 20, || match &program.functions[index] {
+                let body = &program.functions[index];
+                frame.steps += body.steps;
+                let result = stacker::maybe_grow(256 << 10, 4 << 20, || match &body.body {
                     $variant(eval) => eval(frame),
-                    other => other.value(frame).map($fallback),
+                    other => $fallback(other.value(frame)?),
                 });
                 frame.base = base;
                 frame.depth -= 1;
@@ -590,18 +626,18 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Code {
         };
     }
     match ty {
-        Type::Int => calls!(Code::Int, |value| as_int(&value)),
-        Type::Float => calls!(Code::Float, |value| as_float(&value)),
-        Type::Bool => calls!(Code::Bool, |value| as_bool(&value)),
-        Type::Text | Type::List(_) | Type::Open | Type::Never => calls!(Code::Other, |value| value),
+        Type::Int => calls!(Body::Int, |value| as_int(&value).ok_or(None)),
+        Type::Float => calls!(Body::Float, |value| as_float(&value).ok_or(None)),
+        Type::Bool => calls!(Body::Bool, |value| as_bool(&value).ok_or(None)),
+        Type::Text | Type::List(_) | Type::Open | Type::Never => calls!(Body::Other, Ok),
     }
 }
 
-fn widen(inner: &Expr, ty: &Type) -> Code {
+fn widen(inner: &Expr, ty: &Type) -> Body {
     match (&inner.ty, ty) {
         (Type::Int, Type::Float) => {
             let inner = int_eval(compile(inner));
-            Code::Float(Box::new(move |frame| Ok(inner(frame)?.map(|i| i as f64))))
+            Body::Float(Box::new(move |frame| inner(frame).map(|i| i as f64)))
         }
         _ => {
             let (inner, to) = (compile(inner), ty.clone());

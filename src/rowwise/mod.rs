@@ -25,14 +25,30 @@ impl Fault {
     }
 }
 
-/// A typed value of this row, or null, or why there is none.
-pub type Out<T> = Result<Option<T>, Box<Fault>>;
+/// A typed value of this row; else nothing for null, or why there is no value. Flat, so that it travels in registers.
+type Out<T> = Result<T, Option<Box<Fault>>>;
+
+/// Takes null apart from faults.
+fn present<T>(out: Out<T>) -> Result<Option<T>, Box<Fault>> {
+    match out {
+        Ok(value) => Ok(Some(value)),
+        Err(None) => Ok(None),
+        Err(Some(fault)) => Err(fault),
+    }
+}
 
 type Eval<T> = Box<dyn Fn(&mut Frame) -> Out<T> + Send + Sync>;
 type EvalValue = Box<dyn Fn(&mut Frame) -> Result<Value, Box<Fault>> + Send + Sync>;
 
-/// A compiled expression, by the type of its value.
-pub enum Code {
+/// A compiled expression.
+pub struct Code {
+    body: Body,
+    /// The evaluation steps that it always takes; branches add theirs when they are taken.
+    steps: u64,
+}
+
+/// What runs, by the type of its value.
+enum Body {
     Int(Eval<i64>),
     Float(Eval<f64>),
     Bool(Eval<bool>),
@@ -42,24 +58,61 @@ pub enum Code {
 
 impl Code {
     pub fn new(expr: &Expr) -> Code {
-        compile::compile(expr)
+        Code { body: compile::compile(expr), steps: compile::certain_steps(expr) }
     }
 
+    #[inline]
     pub fn value(&self, frame: &mut Frame) -> Result<Value, Box<Fault>> {
-        Ok(match self {
-            Code::Int(eval) => eval(frame)?.map_or(Value::Null, Value::Int),
-            Code::Float(eval) => eval(frame)?.map_or(Value::Null, Value::Float),
-            Code::Bool(eval) => eval(frame)?.map_or(Value::Null, Value::Bool),
-            Code::Other(eval) => eval(frame)?,
-        })
+        frame.steps += self.steps;
+        self.body.value(frame)
     }
 
     /// Whether a condition holds; null does not.
+    #[inline]
     pub fn holds(&self, frame: &mut Frame) -> Result<bool, Box<Fault>> {
-        match self {
-            Code::Bool(eval) => Ok(eval(frame)? == Some(true)),
-            Code::Int(_) | Code::Float(_) | Code::Other(_) => Ok(self.value(frame)? == Value::Bool(true)),
+        frame.steps += self.steps;
+        match &self.body {
+            Body::Bool(eval) => Ok(present(eval(frame))? == Some(true)),
+            other => Ok(other.value(frame)? == Value::Bool(true)),
         }
+    }
+
+    /// Puts the value where another one was. A number is written over a number in place: to copy a whole [`Value`] that
+    /// was just written in parts stalls the processor (store forwarding; it was half of the time of a numeric stage).
+    #[inline]
+    pub fn put(&self, frame: &mut Frame, slot: &mut Value) -> Result<(), Box<Fault>> {
+        frame.steps += self.steps;
+        match (&self.body, &mut *slot) {
+            (Body::Int(eval), Value::Int(slot)) => {
+                if let Some(i) = present(eval(frame))? {
+                    *slot = i;
+                    return Ok(());
+                }
+            }
+            (Body::Float(eval), Value::Float(slot)) => {
+                if let Some(x) = present(eval(frame))? {
+                    *slot = x;
+                    return Ok(());
+                }
+            }
+            (body, _) => {
+                *slot = body.value(frame)?;
+                return Ok(());
+            }
+        }
+        *slot = Value::Null;
+        Ok(())
+    }
+}
+
+impl Body {
+    fn value(&self, frame: &mut Frame) -> Result<Value, Box<Fault>> {
+        Ok(match self {
+            Body::Int(eval) => present(eval(frame))?.map_or(Value::Null, Value::Int),
+            Body::Float(eval) => present(eval(frame))?.map_or(Value::Null, Value::Float),
+            Body::Bool(eval) => present(eval(frame))?.map_or(Value::Null, Value::Bool),
+            Body::Other(eval) => eval(frame)?,
+        })
     }
 }
 
@@ -86,6 +139,7 @@ pub struct Frame<'a> {
     pub acc: Value,
     /// Evaluation steps so far: one for each operator, function and call.
     pub steps: u64,
+    calls: u64,
     /// The parameters of all open calls; those of the innermost start at `base`.
     locals: Vec<Value>,
     base: usize,
@@ -94,7 +148,17 @@ pub struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     pub fn new(program: &'a Program) -> Frame<'a> {
-        Frame { program, stop: None, row: Vec::new(), acc: Value::Null, steps: 0, locals: Vec::new(), base: 0, depth: 0 }
+        Frame {
+            program,
+            stop: None,
+            row: Vec::new(),
+            acc: Value::Null,
+            steps: 0,
+            calls: 0,
+            locals: Vec::new(),
+            base: 0,
+            depth: 0,
+        }
     }
 
     /// Long recursions look at this flag.

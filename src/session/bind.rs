@@ -114,12 +114,18 @@ impl Binder<'_> {
     fn source(&mut self, node: &SourceNode, span: Span) -> Fallible<Bound> {
         let source = |source: Source, ty: Type| {
             let op = Op::Source(source);
-            Ok(Bound::Table(Plan { steps: vec![Step { op, schema: Schema::one("it", ty), span }], functions: Vec::new() }))
+            Ok(Bound::Table(Plan {
+                steps: vec![Step { op, schema: Schema::one("it", ty), span }],
+                functions: Vec::new(),
+            }))
         };
         match node {
             SourceNode::Last => self.named("_", span).map_err(|error| {
-                Box::new(Diagnostic { message: "there is no result yet that `|` could go on from".to_string(), ..*error })
-                    .hint("a pipeline begins with a source: 1..10 | …")
+                Box::new(Diagnostic {
+                    message: "there is no result yet that `|` could go on from".to_string(),
+                    ..*error
+                })
+                .hint("a pipeline begins with a source: 1..10 | …")
             }),
             SourceNode::Range { start, end, inclusive } => {
                 let start = int(&self.view, start, "a bound of a range")?;
@@ -171,7 +177,8 @@ impl Binder<'_> {
             Some(Binding::Result { table: Some(plan), .. }) => Ok(Bound::Table((*plan).clone())),
             Some(Binding::Result { table: None, fields }) => {
                 let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-                Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table")).hint(format!("its fields are {}", listed(&names))))
+                Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table"))
+                    .hint(format!("its fields are {}", listed(&names))))
             }
             None => {
                 let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
@@ -197,7 +204,8 @@ impl Binder<'_> {
         options: &[(Word, Expr)],
     ) -> Fallible<plan::Read> {
         let at_path = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(path.span), ..*error });
-        let extension = path.text.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+        let extension =
+            path.text.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
         let named = format.map(|word| word.text.as_str()).or(extension);
         const LATER: [&str; 8] = ["json", "jsonl", "ndjson", "parquet", "arrow", "ipc", "gz", "zst"];
         let csv = match named {
@@ -220,8 +228,12 @@ impl Binder<'_> {
         let mut csv_options = CsvOptions { separator: b',', header: true, comment: None, ragged: false, lossy: false };
         for (word, value) in options {
             if !csv && word.text != "lossy" {
-                return Err(Diagnostic::at(Kind::Name, word.span, format!("a text file has no option `{}`", word.text))
-                    .hint("`as csv` reads it as a table"));
+                return Err(Diagnostic::at(
+                    Kind::Name,
+                    word.span,
+                    format!("a text file has no option `{}`", word.text),
+                )
+                .hint("`as csv` reads it as a table"));
             }
             let typed = plan::constant(&self.view, value)?.0;
             let wrong = |wanted: &str| {
@@ -229,7 +241,9 @@ impl Binder<'_> {
             };
             let flag = || if let Value::Bool(flag) = typed { Ok(flag) } else { Err(wrong("true or false")) };
             let byte = || match &typed {
-                Value::Text(text) => files::one_byte(text).map_err(|error| Box::new(Diagnostic { span: Some(value.span), ..*error })),
+                Value::Text(text) => {
+                    files::one_byte(text).map_err(|error| Box::new(Diagnostic { span: Some(value.span), ..*error }))
+                }
                 _ => Err(wrong("a text of one character")),
             };
             match word.text.as_str() {

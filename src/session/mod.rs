@@ -126,9 +126,14 @@ impl Session {
     /// The engine for a statement that says `on`, or not.
     pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<&'static dyn Engine> {
         let name = on.map_or(self.settings.engine, |on| on.engine.text.as_str());
-        let engine = engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
+        let engine =
+            engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
         if let Some((word, _)) = on.and_then(|on| on.options.first()) {
-            return Err(Diagnostic::at(Kind::Name, word.span, format!("the engine `{name}` has no option `{}`", word.text)));
+            return Err(Diagnostic::at(
+                Kind::Name,
+                word.span,
+                format!("the engine `{name}` has no option `{}`", word.text),
+            ));
         }
         Ok(engine)
     }

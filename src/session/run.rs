@@ -34,6 +34,7 @@ impl Session {
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
     pub fn run(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
         let start = Instant::now();
+        let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, engine, job)?;
         let run = run_once(&plan, engine, job)?;
         Ok(Ran {
@@ -41,9 +42,28 @@ impl Session {
             engine: engine.name(),
             steps: run.steps,
             wall: start.elapsed(),
-            rows_read: known_rows(&plan),
-            bytes_read: bytes(&plan),
+            rows_read,
+            bytes_read,
         })
+    }
+
+    /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
+    /// will read. What `persist` has kept already is not read again.
+    fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
+        let kept = |step: &Step| if let Op::Persist(id) = step.op { self.kept.get(&id) } else { None };
+        let mut bytes = 0;
+        for step in plan.steps.iter().rev() {
+            if let Some(table) = kept(step) {
+                return (Some(table.height() as u64), bytes);
+            }
+            bytes += match &step.op {
+                Op::Source(Source::Read(read)) => read.seen.0,
+                Op::Join { right, .. } => self.reads(right).1,
+                Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(|plan| self.reads(plan).1).sum(),
+                _ => 0,
+            };
+        }
+        (plan.steps.first().and_then(|step| known_rows(&step.op)), bytes)
     }
 
     /// A plan as engines take it: pruned, with kept tables and values in their places.
@@ -118,7 +138,8 @@ impl Session {
         expr.rewrite(&mut |expr| {
             let Node::Only(plan) = &expr.node else { return Ok(()) };
             let ran = self.run((**plan).clone(), engine, job)?;
-            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
+            let value =
+                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
             expr.node = Node::Const(value);
             Ok(())
         })
@@ -142,7 +163,8 @@ impl Session {
             let mut aside = Session::new(rows.name(), self.say.clone());
             aside.kept = self.kept.clone();
             let ran = aside.run((**plan).clone(), rows, &job)?;
-            let value = only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
+            let value =
+                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
             part.node = Node::Const(value);
             Ok::<(), Box<Diagnostic>>(())
         })?;
@@ -196,26 +218,15 @@ fn only_value(table: &Table) -> Fallible<Value> {
     }
 }
 
-/// How many rows the sources have, where that is known without reading.
-fn known_rows(plan: &Plan) -> Option<u64> {
-    match &plan.steps.first()?.op {
+/// How many rows a source has, where that is known without reading.
+fn known_rows(op: &Op) -> Option<u64> {
+    match op {
         Op::Source(Source::Range { start, end: Some(end) }) => Some(end.saturating_sub(*start).max(0) as u64),
         Op::Source(Source::Values(values)) => Some(values.len() as u64),
         Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) => Some(*count),
         Op::Source(Source::Kept(kept)) => Some(kept.0.height() as u64),
         _ => None,
     }
-}
-
-/// The bytes of the files that a plan reads.
-fn bytes(plan: &Plan) -> u64 {
-    let of = |op: &Op| match op {
-        Op::Source(Source::Read(read)) => read.seen.0,
-        Op::Join { right, .. } => bytes(right),
-        Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(bytes).sum(),
-        _ => 0,
-    };
-    plan.steps.iter().map(|step| of(&step.op)).sum()
 }
 
 /// What a command writes, as a table of `line`.

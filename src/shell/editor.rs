@@ -43,7 +43,8 @@ impl Validator for Cells {
 
 impl Editor {
     pub fn new() -> rustyline::Result<Editor> {
-        let config = Config::builder().max_history_size(10_000)?.history_ignore_dups(true)?.auto_add_history(false).build();
+        let config =
+            Config::builder().max_history_size(10_000)?.history_ignore_dups(true)?.auto_add_history(false).build();
         let mut line = Rustyline::with_config(config)?;
         line.set_helper(Some(Cells));
         let history = history_path();

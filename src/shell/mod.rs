@@ -41,13 +41,15 @@ pub struct Shell {
     session: Session,
     style: Style,
     keep_going: bool,
+    /// Somebody types: Ctrl-C stops a cell, not the run.
+    interactive: bool,
     ending: Ending,
 }
 
 impl Shell {
     pub fn new(engine: &'static str, style: Style, keep_going: bool) -> Shell {
         let session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
-        Shell { session, style, keep_going, ending: Ending::Good }
+        Shell { session, style, keep_going, interactive: false, ending: Ending::Good }
     }
 
     /// Runs the cells of each text, one after the other.
@@ -113,6 +115,7 @@ impl Shell {
 
     /// Types, runs, prints, until Ctrl-D.
     pub fn interactive(mut self) -> Ending {
+        self.interactive = true;
         stop_on_ctrl_c(self.session.stop.clone(), false);
         let mut editor = match editor::Editor::new() {
             Ok(editor) => editor,
@@ -147,7 +150,9 @@ impl Shell {
 
     /// Runs and prints one cell.
     fn cell(&mut self, text: &str) -> Ending {
-        self.session.stop.clear();
+        if self.interactive {
+            self.session.stop.clear();
+        }
         let job = self.session.job();
         let progress = progress::Watch::start(&job.progress);
         let evaluation = evaluate(&mut self.session, text, &job);
@@ -196,7 +201,9 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     };
     // SAFETY: the handler stores to atomics and may exit, both of which a signal handler may do.
     let registered = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, handler) };
-    drop(registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))));
+    drop(
+        registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),
+    );
 }
 
 /// Whether somebody types.

@@ -52,7 +52,11 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
         } else {
             bar.set_style(rows.clone());
             let rows = progress.rows();
-            bar.set_message(if rows > 0 { format!("{} rows", crate::show::grouped(rows)) } else { "working".to_string() });
+            bar.set_message(if rows > 0 {
+                format!("{} rows", crate::show::grouped(rows))
+            } else {
+                "working".to_string()
+            });
             bar.tick();
         }
         if ended.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {

@@ -21,11 +21,15 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
     let bar = paint("│", Ansi::new().dimmed(), style.color_err);
     match place {
         Some((span, (line, from))) => {
-            let (line, before, carets) = window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
+            let (line, before, carets) =
+                window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
             out.push_str(&format!("{bar} {line}\n"));
+            let fits = before + carets + hint.width() + 3 <= style.width;
             let carets = paint(&"^".repeat(carets), color.bold(), style.color_err);
             let gap = " ".repeat(before);
-            out.push_str(format!("{bar} {gap}{carets} {hint}").trim_end());
+            let parts =
+                if fits { format!("{bar} {gap}{carets} {hint}") } else { format!("{bar} {gap}{carets}\n{bar} {hint}") };
+            out.push_str(parts.trim_end());
             out.push('\n');
         }
         None if !hint.is_empty() => out.push_str(&format!("{bar} {hint}\n")),

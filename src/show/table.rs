@@ -56,7 +56,8 @@ pub fn drawn(table: &Table, style: &Style) -> String {
         let number = columns[i].ty.is_number();
         Cell::new(text).set_alignment(if number { CellAlignment::Right } else { CellAlignment::Left })
     };
-    let head = cells(0).map(aligned).map(|cell| if style.color_out { cell.add_attribute(Attribute::Bold) } else { cell });
+    let head =
+        cells(0).map(aligned).map(|cell| if style.color_out { cell.add_attribute(Attribute::Bold) } else { cell });
     grid.set_header(head);
     for row in 1..=shown {
         grid.add_row(cells(row).map(aligned));

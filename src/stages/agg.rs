@@ -3,7 +3,7 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, By, Node, Shape, StageSyntax};
-use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan, article};
+use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan};
 
 use super::Stage;
 
@@ -23,7 +23,10 @@ pub static AGG: Stage = Stage {
         ("1..6 | agg n = count(), mean(it), top = max(it)", "n,mean,top\n5,3.0,5\n"),
         ("1..6 | agg sum(it) by odd = it % 2 == 1 | sort by odd", "odd,sum\nfalse,6\ntrue,9\n"),
         ("[1, 2, null] | agg a = count(), b = count(it), c = n_distinct(it)", "a,b,c\n3,2,2\n"),
-        ("[1, 2, 3, 4] | agg median(it), q = quantile(it, 0.25), std(it)", "median,q,std\n2.5,1.75,1.2909944487358056\n"),
+        (
+            "[1, 2, 3, 4] | agg median(it), q = quantile(it, 0.25), std(it)",
+            "median,q,std\n2.5,1.75,1.2909944487358056\n",
+        ),
         ("[4, 5] | agg first(it), last(it), min(it)", "first,last,min\n4,5,4\n"),
     ],
     bind: agg,
@@ -66,7 +69,9 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
         return Err(match &arg.expr.node {
             Node::Call(word, _) => {
                 let near = crate::diagnostic::nearest(&word.text, NAMES);
-                error.hint(near.map_or(format!("aggregates are {}", listed(&NAMES)), |near| format!("did you mean `{near}`?")))
+                error.hint(
+                    near.map_or(format!("aggregates are {}", listed(&NAMES)), |near| format!("did you mean `{near}`?")),
+                )
             }
             _ => error.hint(format!("aggregates are {}; compute with the result in a `map` after it", listed(&NAMES))),
         });
@@ -87,7 +92,11 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
             (Value::Float(q), _) if (0.0..=1.0).contains(&q) => q,
             (Value::Int(q @ 0..=1), _) => q as f64,
             (value, _) => {
-                return Err(Diagnostic::at(Kind::Type, q.span, format!("a quantile is between 0 and 1, but this is {value}")));
+                return Err(Diagnostic::at(
+                    Kind::Type,
+                    q.span,
+                    format!("a quantile is between 0 and 1, but this is {value}"),
+                ));
             }
         },
     };
@@ -106,7 +115,7 @@ fn typed(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
     };
     let numeric = matches!(name, "sum" | "mean" | "median" | "quantile" | "std");
     if numeric && !matches!(value.ty, Type::Int | Type::Float | Type::Open) {
-        let message = format!("`{name}` needs numbers, but this is {}: {}", article(&value.ty), value.ty);
+        let message = format!("`{name}` needs numbers, but this is {}", value.ty);
         let error = Diagnostic::at(Kind::Type, if value.span == Span::default() { span } else { value.span }, message);
         return Err(if value.ty == Type::Text { error.hint("float(x) reads a number") } else { error });
     }
@@ -143,25 +152,55 @@ macro_rules! short {
     };
 }
 
-short!(COUNT, "count", "how many rows, or how many for each key", "count [e] [by [name =] e, …]", &[
-    ("1..6 | count", "count\n5\n"),
-    (r#"["a", "b", "a"] | count by it | sort by it"#, "it,count\na,2\nb,1\n"),
-    ("[1, null] | count it", "count\n1\n"),
-]);
-short!(SUM, "sum", "the sum of a column, or for each key", "sum [e] [by [name =] e, …]", &[
-    ("1..101 | sum", "sum\n5050\n"),
-    ("1..6 | sum it * it by even = it % 2 == 0 | sort by even", "even,sum\nfalse,35\ntrue,20\n"),
-]);
-short!(MEAN, "mean", "the mean of a column, or for each key", "mean [e] [by [name =] e, …]", &[("1..4 | mean", "mean\n2.0\n")]);
-short!(MIN, "min", "the least value of a column, or for each key", "min [e] [by [name =] e, …]", &[
-    (r#"["b", "a"] | min"#, "min\na\n"),
-]);
-short!(MAX, "max", "the largest value of a column, or for each key", "max [e] [by [name =] e, …]", &[
-    ("[2, 3, null] | max", "max\n3\n"),
-]);
-short!(MEDIAN, "median", "the median of a column, or for each key", "median [e] [by [name =] e, …]", &[
-    ("[1, 2, 10] | median", "median\n2.0\n"),
-]);
+short!(
+    COUNT,
+    "count",
+    "how many rows, or how many for each key",
+    "count [e] [by [name =] e, …]",
+    &[
+        ("1..6 | count", "count\n5\n"),
+        (r#"["a", "b", "a"] | count by it | sort by it"#, "it,count\na,2\nb,1\n"),
+        ("[1, null] | count it", "count\n1\n"),
+    ]
+);
+short!(
+    SUM,
+    "sum",
+    "the sum of a column, or for each key",
+    "sum [e] [by [name =] e, …]",
+    &[
+        ("1..101 | sum", "sum\n5050\n"),
+        ("1..6 | sum it * it by even = it % 2 == 0 | sort by even", "even,sum\nfalse,35\ntrue,20\n"),
+    ]
+);
+short!(
+    MEAN,
+    "mean",
+    "the mean of a column, or for each key",
+    "mean [e] [by [name =] e, …]",
+    &[("1..4 | mean", "mean\n2.0\n")]
+);
+short!(
+    MIN,
+    "min",
+    "the least value of a column, or for each key",
+    "min [e] [by [name =] e, …]",
+    &[(r#"["b", "a"] | min"#, "min\na\n"),]
+);
+short!(
+    MAX,
+    "max",
+    "the largest value of a column, or for each key",
+    "max [e] [by [name =] e, …]",
+    &[("[2, 3, null] | max", "max\n3\n"),]
+);
+short!(
+    MEDIAN,
+    "median",
+    "the median of a column, or for each key",
+    "median [e] [by [name =] e, …]",
+    &[("[1, 2, 10] | median", "median\n2.0\n"),]
+);
 
 fn short(builder: &mut Builder, stage: &lang::Stage) -> Fallible<()> {
     let name = stage.name.text.as_str();
@@ -185,8 +224,10 @@ fn only_column(builder: &Builder, name: &str, keys: &[Named], span: Span) -> Fal
     match (&free[..], &numeric[..]) {
         ([only], _) | (_, [only]) => Ok(builder.column_expr(*only, span)),
         _ if all_used => Ok(builder.column_expr(0, span)),
-        _ => Err(Diagnostic::at(Kind::Type, span, format!("`{name}` of which column? Here flows: {}", builder.schema()))
-            .hint(format!("{name} {} …", columns.first().map_or("x", |column| column.name.as_str())))),
+        _ => {
+            Err(Diagnostic::at(Kind::Type, span, format!("`{name}` of which column? Here flows: {}", builder.schema()))
+                .hint(format!("{name} {} …", columns.first().map_or("x", |column| column.name.as_str()))))
+        }
     }
 }
 

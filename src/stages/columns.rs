@@ -69,7 +69,9 @@ fn drop_columns(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fal
         !dropped.contains(&(index - 1))
     });
     if columns.is_empty() {
-        return Err(Diagnostic::at(Kind::Type, stage.span, "a table keeps at least one column").hint("`count` counts the rows"));
+        return Err(
+            Diagnostic::at(Kind::Type, stage.span, "a table keeps at least one column").hint("`count` counts the rows")
+        );
     }
     builder.push(Op::Project(columns), stage.span)
 }

@@ -4,7 +4,7 @@ use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions::Func;
 use crate::lang::{self, By, Shape, StageSyntax};
-use crate::plan::{Builder, Expr, Named, Node, Op, Plan, article};
+use crate::plan::{Builder, Expr, Named, Node, Op, Plan};
 
 use super::Stage;
 
@@ -32,9 +32,13 @@ fn flat_map(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallibl
             builder.push(Op::Explode(Named { expr, ..list }), stage.span)
         }
         Type::Int | Type::Float | Type::Bool | Type::Text | Type::Never => {
-            let message = format!("`flat_map` needs a list, but this is {}: {}", article(&list.expr.ty), list.expr.ty);
+            let message = format!("`flat_map` needs a list, but this is {}", list.expr.ty);
             let error = Diagnostic::at(Kind::Type, list.expr.span, message);
-            Err(if list.expr.ty == Type::Text { error.hint("words(x), chars(x) and split(x, \",\") give lists") } else { error })
+            Err(if list.expr.ty == Type::Text {
+                error.hint("words(x), chars(x) and split(x, \",\") give lists")
+            } else {
+                error
+            })
         }
     }
 }
@@ -65,12 +69,19 @@ fn parts(builder: &mut Builder, span: Span, stage: &str, func: Func, name: &str)
 /// The only text column that flows here.
 pub fn only_text(builder: &Builder, span: Span, stage: &str) -> Fallible<usize> {
     let columns = builder.schema().columns.iter().enumerate();
-    let texts: Vec<usize> = columns.filter(|(_, column)| matches!(column.ty, Type::Text | Type::Open)).map(|(i, _)| i).collect();
+    let texts: Vec<usize> =
+        columns.filter(|(_, column)| matches!(column.ty, Type::Text | Type::Open)).map(|(i, _)| i).collect();
     match texts[..] {
         [only] => Ok(only),
-        [] => Err(Diagnostic::at(Kind::Type, span, format!("`{stage}` needs text, but here flows: {}", builder.schema()))
-            .hint("text(x) makes a text")),
-        _ => Err(Diagnostic::at(Kind::Type, span, format!("`{stage}` needs one text column, but here flows: {}", builder.schema()))
-            .hint("`map` chooses one")),
+        [] => {
+            Err(Diagnostic::at(Kind::Type, span, format!("`{stage}` needs text, but here flows: {}", builder.schema()))
+                .hint("text(x) makes a text"))
+        }
+        _ => Err(Diagnostic::at(
+            Kind::Type,
+            span,
+            format!("`{stage}` needs one text column, but here flows: {}", builder.schema()),
+        )
+        .hint("`map` chooses one")),
     }
 }

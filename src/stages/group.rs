@@ -14,7 +14,10 @@ pub static GROUP: Stage = Stage {
     },
     about: "one row for each key; the other columns become lists, in input order",
     examples: &[
-        (r#"["tea", "ate", "ten"] | group by key = sorted(it) | sort by key"#, "key,it\naet,\"[\"\"tea\"\", \"\"ate\"\"]\"\nent,\"[\"\"ten\"\"]\"\n"),
+        (
+            r#"["tea", "ate", "ten"] | group by key = sorted(it) | sort by key"#,
+            "key,it\naet,\"[\"\"tea\"\", \"\"ate\"\"]\"\nent,\"[\"\"ten\"\"]\"\n",
+        ),
         ("1..6 | derive odd = it % 2 | group by odd | sort by odd", "odd,it\n0,\"[2, 4]\"\n1,\"[1, 3, 5]\"\n"),
     ],
     bind,

@@ -37,7 +37,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
         return Err(Diagnostic::at(Kind::Name, step.span, message).hint("`map` chooses one column"));
     }
     if step.ty != ty && step.ty != Type::Open {
-        let message = format!("`reduce` makes one {ty} of two, but this is {}: {}", crate::plan::article(&step.ty), step.ty);
+        let message = format!("`reduce` makes one {ty} of two, but this is {}", step.ty);
         return Err(Diagnostic::at(Kind::Type, step.span, message).hint("`fold` may change the type"));
     }
     step = step.widened(&ty);

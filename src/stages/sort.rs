@@ -59,7 +59,9 @@ fn keys(builder: &mut Builder, by: &[Arg], descending: bool) -> Fallible<Vec<Sor
     let mut keys = Vec::new();
     for arg in by {
         if let Some(name) = &arg.name {
-            return Err(Diagnostic::at(Kind::Syntax, name.span, "a sort key has no name").hint("`derive` adds a column"));
+            return Err(
+                Diagnostic::at(Kind::Syntax, name.span, "a sort key has no name").hint("`derive` adds a column")
+            );
         }
         let expr = builder.expr(&arg.expr)?;
         let descending = arg.direction.map_or(descending, |direction| direction == Direction::Descending);

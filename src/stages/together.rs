@@ -10,10 +10,7 @@ use super::Stage;
 pub static CONCAT: Stage = Stage {
     syntax: StageSyntax { name: "concat", usage: "concat NAME or (pipeline), …", shape: Shape::Tables, options: &[] },
     about: "the rows, then those of the other tables, which have the same columns",
-    examples: &[
-        ("1..3 | concat (7..9)", "it\n1\n2\n7\n8\n"),
-        ("[1, 2] | concat ([0.5] | map it) | sum", "sum\n3.5\n"),
-    ],
+    examples: &[("1..3 | concat (7..9)", "it\n1\n2\n7\n8\n"), ("[1, 2] | concat ([0.5] | map it) | sum", "sum\n3.5\n")],
     bind: concat,
 };
 
@@ -22,10 +19,14 @@ fn concat(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fall
     let mut met: Vec<Column> = builder.schema().columns.clone();
     for (table, written) in tables.iter().zip(&stage.tables) {
         let columns = &table.schema().columns;
-        let fits = columns.len() == met.len() && met.iter().zip(columns).all(|(a, b)| a.name == b.name && a.ty.meet(&b.ty).is_some());
+        let fits = columns.len() == met.len()
+            && met.iter().zip(columns).all(|(a, b)| a.name == b.name && a.ty.meet(&b.ty).is_some());
         if !fits {
-            let message = format!("`concat` wants the same columns, but here are {} and {}", builder.schema(), table.schema());
-            return Err(Diagnostic::at(Kind::Type, written.span, message).hint("`map` chooses, names and converts columns"));
+            let message =
+                format!("`concat` wants the same columns, but here are {} and {}", builder.schema(), table.schema());
+            return Err(
+                Diagnostic::at(Kind::Type, written.span, message).hint("`map` chooses, names and converts columns")
+            );
         }
         for (column, other) in met.iter_mut().zip(columns) {
             column.ty = column.ty.meet(&other.ty).unwrap_or(Type::Open);

@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{Code, Fault, Frame};
 
-use super::flow::{Flow, Whole, key};
+use super::flow::{Flow, Whole, key, more};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Groups<'a> {
@@ -22,6 +22,8 @@ pub struct Groups<'a> {
 struct Column<'a> {
     func: &'a AggFunc,
     arg: Option<Code>,
+    /// The argument's value for the last row.
+    value: Value,
     arg_type: Type,
     span: Span,
     reduce: Option<Code>,
@@ -32,6 +34,7 @@ impl<'a> Groups<'a> {
         let column = |agg: &'a Agg| Column {
             func: &agg.func,
             arg: agg.arg.as_ref().map(Code::new),
+            value: Value::Null,
             arg_type: agg.arg.as_ref().map_or(Type::Int, |arg| arg.ty.clone()),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
             reduce: if let AggFunc::Reduce(step) = &agg.func { Some(Code::new(step)) } else { None },
@@ -57,18 +60,22 @@ impl<'a> Groups<'a> {
     }
 
     fn take(&mut self, frame: &mut Frame) -> Result<(), Box<Fault>> {
-        let key = key(&self.keys, frame)?;
-        let group = self.group(key);
-        for (column, state) in self.columns.iter().zip(&mut self.states[group]) {
-            let value = match &column.arg {
-                Some(arg) => arg.value(frame)?,
-                None => Value::Null,
-            };
+        let group = if self.keys.is_empty() && !self.states.is_empty() {
+            0
+        } else {
+            let key = key(&self.keys, frame)?;
+            self.group(key)
+        };
+        for (column, state) in self.columns.iter_mut().zip(&mut self.states[group]) {
+            if let Some(arg) = &column.arg {
+                arg.put(frame, &mut column.value)?;
+            }
             match (state, &column.reduce) {
                 (State::Reduce(acc), Some(step)) => {
-                    if value.is_null() {
+                    if column.value.is_null() {
                         continue;
                     }
+                    let value = column.value.clone();
                     *acc = match acc.take() {
                         None => Some(value),
                         Some(acc) => {
@@ -80,7 +87,7 @@ impl<'a> Groups<'a> {
                         }
                     };
                 }
-                (state, _) => state.take(value),
+                (state, _) => state.take(&column.value),
             }
         }
         Ok(())
@@ -90,7 +97,7 @@ impl<'a> Groups<'a> {
 impl Whole for Groups<'_> {
     fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
         let mut rows = 0;
-        while input.next(frame)? {
+        while more(input.next(frame))? {
             rows += 1;
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
@@ -111,21 +118,40 @@ impl Whole for Groups<'_> {
 }
 
 enum State {
-    Count { values: u64, nulls_too: bool },
+    Count {
+        values: u64,
+        nulls_too: bool,
+    },
     /// The mean of the ints where `mean`, else their sum.
-    Ints { sum: i128, count: u64, mean: bool },
-    Floats { sum: Compensated, count: u64, mean: bool },
+    Ints {
+        sum: i128,
+        count: u64,
+        mean: bool,
+    },
+    Floats {
+        sum: Compensated,
+        count: u64,
+        mean: bool,
+    },
     Least(Value),
     Largest(Value),
     /// Of numbers, for the quantile.
     Numbers(Vec<f64>, f64),
-    Spread { count: f64, mean: f64, squares: f64 },
+    Spread {
+        count: f64,
+        mean: f64,
+        squares: f64,
+    },
     First(Option<Value>),
     Last(Value),
     Distinct(HashSet<Value>),
     Gather(Vec<Value>),
     Reduce(Option<Value>),
-    Glue { text: String, between: String, any: bool },
+    Glue {
+        text: String,
+        between: String,
+        any: bool,
+    },
 }
 
 impl State {
@@ -155,49 +181,57 @@ impl State {
         }
     }
 
-    fn take(&mut self, value: Value) {
+    fn take(&mut self, value: &Value) {
         match self {
             State::Count { values, nulls_too } => *values += u64::from(*nulls_too || !value.is_null()),
-            State::First(first) => drop(first.get_or_insert(value)),
-            State::Last(last) => *last = value,
-            State::Gather(items) => items.push(value),
+            State::First(first) => {
+                if first.is_none() {
+                    *first = Some(value.clone());
+                }
+            }
+            State::Last(last) => last.clone_from(value),
+            State::Gather(items) => items.push(value.clone()),
             _ if value.is_null() => {}
             State::Ints { sum, count, .. } => {
                 let Value::Int(i) = value else { return };
-                *sum += i128::from(i);
+                *sum += i128::from(*i);
                 *count += 1;
             }
             State::Floats { sum, count, .. } => {
-                sum.add(number(&value));
+                sum.add(number(value));
                 *count += 1;
             }
             State::Least(least) => {
                 if least.is_null() || value.compare(least).is_lt() {
-                    *least = value;
+                    *least = value.clone();
                 }
             }
             State::Largest(largest) => {
                 if largest.is_null() || value.compare(largest).is_gt() {
-                    *largest = value;
+                    *largest = value.clone();
                 }
             }
-            State::Numbers(numbers, _) => numbers.push(number(&value)),
+            State::Numbers(numbers, _) => numbers.push(number(value)),
             State::Spread { count, mean, squares } => {
                 // Welford 1962: stable where the mean is large beside the spread.
-                let x = number(&value);
+                let x = number(value);
                 *count += 1.0;
                 let off = x - *mean;
                 *mean += off / *count;
                 *squares += off * (x - *mean);
             }
-            State::Distinct(seen) => drop(seen.insert(value)),
+            State::Distinct(seen) => {
+                if !seen.contains(value) {
+                    seen.insert(value.clone());
+                }
+            }
             State::Glue { text, between, any } => {
                 let Value::Text(part) = value else { return };
                 if *any {
                     text.push_str(between);
                 }
                 *any = true;
-                text.push_str(&part);
+                text.push_str(part);
             }
             State::Reduce(_) => unreachable!("the group runs the expression"),
         }

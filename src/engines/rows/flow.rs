@@ -14,8 +14,20 @@ use super::aggregate::Groups;
 use super::collect;
 
 pub trait Flow {
-    /// Puts the next row into `frame.row`; false at the end.
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool>;
+    /// Puts the next row into `frame.row`.
+    fn next(&mut self, frame: &mut Frame) -> Next;
+}
+
+/// A row; else nothing at the end, or what went wrong. Flat, so that it travels in registers.
+pub type Next = Result<(), Option<Box<Diagnostic>>>;
+
+/// Whether there was a row.
+pub fn more(next: Next) -> Fallible<bool> {
+    match next {
+        Ok(()) => Ok(true),
+        Err(None) => Ok(false),
+        Err(Some(error)) => Err(error),
+    }
 }
 
 type Input<'a> = Box<dyn Flow + 'a>;
@@ -40,7 +52,9 @@ fn placed(error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
 fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
     let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, job });
     Ok(match source {
-        Source::Range { start, end } => Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job }),
+        Source::Range { start, end } => {
+            Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job })
+        }
         Source::Values(values) => counted(Box::new(|row| values.get(row as usize).cloned())),
         Source::Letters { count, seed } => counted(Box::new(|row| {
             let letter = |row| Value::text(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
@@ -74,20 +88,23 @@ struct Range<'a> {
 }
 
 impl Flow for Range<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         if self.at >= self.end {
             if self.open {
-                return Err(Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"));
+                return Err(Some(Diagnostic::new(
+                    Kind::Overflow,
+                    "int overflow: the range has come to the largest int",
+                )));
             }
-            return Ok(false);
+            return Err(None);
         }
         match &mut frame.row[..] {
-            [slot] => *slot = Value::Int(self.at),
+            [Value::Int(slot)] => *slot = self.at,
             _ => frame.row = vec![Value::Int(self.at)],
         }
         self.at += 1;
         passed(self.at as u64, self.job)?;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -98,13 +115,13 @@ struct Generated<'a> {
 }
 
 impl Flow for Generated<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        let Some(value) = (self.make)(self.at) else { return Ok(false) };
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let Some(value) = (self.make)(self.at) else { return Err(None) };
         frame.row.clear();
         frame.row.push(value);
         self.at += 1;
         passed(self.at, self.job)?;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -116,10 +133,11 @@ struct File<'a> {
 }
 
 impl Flow for File<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         self.rows += 1;
         passed(self.rows, self.job)?;
-        self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))
+        let more = self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))?;
+        if more { Ok(()) } else { Err(None) }
     }
 }
 
@@ -132,10 +150,10 @@ struct Kept<'a> {
 }
 
 impl Flow for Kept<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         const ROWS: usize = 1024;
         if self.at == self.table.height() {
-            return Ok(false);
+            return Err(None);
         }
         if self.at % ROWS == 0 {
             let columns = 0..self.table.schema().columns.len();
@@ -146,7 +164,7 @@ impl Flow for Kept<'_> {
         passed(self.at as u64, self.job)?;
         frame.row.clear();
         frame.row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -154,8 +172,9 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
     Ok(match op {
         Op::Source(_) => unreachable!("a plan has one source, at its start"),
         Op::Project(named) => {
-            let codes = named.iter().map(|named| Code::new(&named.expr)).collect();
-            Box::new(Project { input, codes, scratch: Vec::new(), rows: 0 })
+            let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
+            let scratch = vec![Value::Null; codes.len()];
+            Box::new(Project { input, codes, scratch, rows: 0 })
         }
         Op::Filter(condition) => Box::new(Filter { input, condition: Code::new(condition), rows: 0 }),
         Op::Explode(list) => {
@@ -204,31 +223,23 @@ fn at_row(fault: Box<Fault>, rows: u64) -> Box<Diagnostic> {
 struct Project<'a> {
     input: Input<'a>,
     codes: Vec<Code>,
+    /// The row before the last one: its place is used again.
     scratch: Vec<Value>,
     rows: u64,
 }
 
 impl Flow for Project<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        if !self.input.next(frame)? {
-            return Ok(false);
-        }
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
         self.rows += 1;
-        if let [code] = &self.codes[..] {
-            let value = code.value(frame).map_err(|fault| at_row(fault, self.rows))?;
-            frame.row.truncate(1);
-            match frame.row.first_mut() {
-                Some(slot) => *slot = value,
-                None => frame.row.push(value),
-            }
-            return Ok(true);
-        }
-        self.scratch.clear();
-        for code in &self.codes {
-            self.scratch.push(code.value(frame).map_err(|fault| at_row(fault, self.rows))?);
+        for (code, slot) in self.codes.iter().zip(&mut self.scratch) {
+            code.put(frame, slot).map_err(|fault| at_row(fault, self.rows))?;
         }
         std::mem::swap(&mut self.scratch, &mut frame.row);
-        Ok(true)
+        if self.scratch.len() != self.codes.len() {
+            self.scratch.resize(self.codes.len(), Value::Null);
+        }
+        Ok(())
     }
 }
 
@@ -239,14 +250,14 @@ struct Filter<'a> {
 }
 
 impl Flow for Filter<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        while self.input.next(frame)? {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        while more(self.input.next(frame))? {
             self.rows += 1;
             if self.condition.holds(frame).map_err(|fault| at_row(fault, self.rows))? {
-                return Ok(true);
+                return Ok(());
             }
         }
-        Ok(false)
+        Err(None)
     }
 }
 
@@ -259,11 +270,9 @@ struct Explode<'a> {
 }
 
 impl Flow for Explode<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         while self.at == self.items.len() {
-            if !self.input.next(frame)? {
-                return Ok(false);
-            }
+            self.input.next(frame)?;
             self.rows += 1;
             self.at = 0;
             self.items = match self.list.value(frame).map_err(|fault| at_row(fault, self.rows))? {
@@ -274,7 +283,7 @@ impl Flow for Explode<'_> {
         frame.row.clear();
         frame.row.push(self.items[self.at].clone());
         self.at += 1;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -285,14 +294,12 @@ struct Slice<'a> {
 }
 
 impl Flow for Slice<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         if self.left == 0 {
-            return Ok(false);
+            return Err(None);
         }
         while self.skip > 0 {
-            if !self.input.next(frame)? {
-                return Ok(false);
-            }
+            self.input.next(frame)?;
             self.skip -= 1;
         }
         self.left -= 1;
@@ -306,13 +313,11 @@ struct Number<'a> {
 }
 
 impl Flow for Number<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        if !self.input.next(frame)? {
-            return Ok(false);
-        }
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
         frame.row.push(Value::Int(self.row));
         self.row += 1;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -324,18 +329,18 @@ struct Distinct<'a> {
 }
 
 impl Flow for Distinct<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        while self.input.next(frame)? {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        while more(self.input.next(frame))? {
             self.rows += 1;
             let key = match &self.by {
                 None => frame.row.clone().into(),
                 Some(codes) => key(codes, frame).map_err(|fault| at_row(fault, self.rows))?,
             };
             if self.seen.insert(key) {
-                return Ok(true);
+                return Ok(());
             }
         }
-        Ok(false)
+        Err(None)
     }
 }
 
@@ -355,7 +360,7 @@ struct Fold<'a> {
 impl Fold<'_> {
     /// Takes one more row into `acc`; false at the end.
     fn advance(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        if !self.input.next(frame)? {
+        if !more(self.input.next(frame))? {
             return Ok(false);
         }
         self.rows += 1;
@@ -366,21 +371,21 @@ impl Fold<'_> {
 }
 
 impl Flow for Fold<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         if self.each {
             let more = self.advance(frame)?;
             frame.row.clear();
             frame.row.push(self.acc.clone());
-            return Ok(more);
+            return if more { Ok(()) } else { Err(None) };
         }
         if self.done {
-            return Ok(false);
+            return Err(None);
         }
         self.done = true;
         while self.advance(frame)? {}
         frame.row.clear();
         frame.row.push(std::mem::take(&mut self.acc));
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -399,7 +404,7 @@ impl RightSide {
         let mut flow = build(plan, job)?;
         let mut side = RightSide { rows: Vec::new(), by_key: HashMap::new(), width: wanted.len() };
         let mut rows = 0;
-        while flow.next(&mut frame)? {
+        while more(flow.next(&mut frame))? {
             rows += 1;
             let key = key(&codes, &mut frame).map_err(|fault| at_row(fault, rows))?;
             if key.iter().any(Value::is_null) {
@@ -424,26 +429,24 @@ struct Join<'a> {
 }
 
 impl Flow for Join<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         loop {
             if let Some(index) = self.matches.pop_front() {
                 frame.row.clear();
                 frame.row.extend_from_slice(&self.left);
                 frame.row.extend_from_slice(&self.right.rows[index]);
-                return Ok(true);
+                return Ok(());
             }
-            if !self.input.next(frame)? {
-                return Ok(false);
-            }
+            self.input.next(frame)?;
             self.rows += 1;
             let key = key(&self.keys, frame).map_err(|fault| at_row(fault, self.rows))?;
             let found = if key.iter().any(Value::is_null) { None } else { self.right.by_key.get(&key) };
             match (self.kind, found) {
-                (JoinKind::Semi, Some(_)) | (JoinKind::Anti, None) => return Ok(true),
+                (JoinKind::Semi, Some(_)) | (JoinKind::Anti, None) => return Ok(()),
                 (JoinKind::Semi, None) | (JoinKind::Anti, Some(_)) | (JoinKind::Inner, None) => {}
                 (JoinKind::Left, None) => {
                     frame.row.resize(frame.row.len() + self.right.width, Value::Null);
-                    return Ok(true);
+                    return Ok(());
                 }
                 (JoinKind::Inner | JoinKind::Left, Some(matches)) => {
                     self.matches.extend(matches);
@@ -492,21 +495,21 @@ struct Concat<'a> {
 }
 
 impl Flow for Concat<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         if let Some(input) = &mut self.input {
-            if input.next(frame)? {
-                return Ok(true);
+            if more(input.next(frame))? {
+                return Ok(());
             }
             self.input = None;
         }
         while let Some(part) = self.rest.front_mut() {
             frame.row.clear();
             if part.next(&mut frame.row)? {
-                return Ok(true);
+                return Ok(());
             }
             self.rest.pop_front();
         }
-        Ok(false)
+        Err(None)
     }
 }
 
@@ -518,23 +521,23 @@ struct Zip<'a> {
 }
 
 impl Flow for Zip<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        let more = self.input.next(frame)?;
-        self.rows += usize::from(more);
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let row = more(self.input.next(frame))?;
+        self.rows += usize::from(row);
         for part in &mut self.parts {
             let (_, left) = part.columns()?;
-            if (*left > 0) != more {
+            if (*left > 0) != row {
                 // One of the two has come to its end: count on to the end of the other.
-                let there = self.rows - usize::from(more) + *left;
-                while self.input.next(frame)? {
+                let there = self.rows - usize::from(row) + *left;
+                while more(self.input.next(frame))? {
                     self.rows += 1;
                 }
                 let message = format!("`zip` wants tables of one length: {} rows and {there} rows", self.rows);
-                return Err(Diagnostic::at(Kind::Shape, self.span, message).hint("`take` cuts the longer one"));
+                return Err(Some(Diagnostic::at(Kind::Shape, self.span, message).hint("`take` cuts the longer one")));
             }
             part.next(&mut frame.row)?;
         }
-        Ok(more)
+        if row { Ok(()) } else { Err(None) }
     }
 }
 
@@ -546,14 +549,14 @@ struct Peek<'a> {
 }
 
 impl Flow for Peek<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
-        let more = self.input.next(frame)?;
-        if more && self.left > 0 {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        if self.left > 0 {
             self.left -= 1;
             let values: Vec<String> = frame.row.iter().map(|value| value.to_string()).collect();
             (self.say)(&format!("{}{}", self.label, values.join("  ")));
         }
-        Ok(more)
+        Ok(())
     }
 }
 
@@ -575,7 +578,7 @@ fn blocking<'a, W: Whole + 'a>(input: Input<'a>, job: &'a Job, whole: W) -> Inpu
 }
 
 impl<W: Whole> Flow for Blocking<'_, W> {
-    fn next(&mut self, frame: &mut Frame) -> Fallible<bool> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
         if self.rows.is_none() {
             self.rows = Some(self.whole.run(&mut *self.input, frame, self.job)?);
         }
@@ -583,16 +586,16 @@ impl<W: Whole> Flow for Blocking<'_, W> {
         match rows.pop_front() {
             Some(row) => {
                 frame.row = row;
-                Ok(true)
+                Ok(())
             }
-            None => Ok(false),
+            None => Err(None),
         }
     }
 }
 
 fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
-    while input.next(frame)? {
+    while more(input.next(frame))? {
         rows.push(std::mem::take(&mut frame.row));
     }
     Ok(rows)
@@ -608,7 +611,7 @@ impl Whole for Sort {
         let mut rows: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
         let mut seen = 0;
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        while input.next(frame)? {
+        while more(input.next(frame))? {
             seen += 1;
             let key: Result<Vec<Value>, _> = self.keys.iter().map(|(code, _)| code.value(frame)).collect();
             rows.push((key.map_err(|fault| at_row(fault, seen))?, std::mem::take(&mut frame.row)));

@@ -49,7 +49,7 @@ fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
     let mut flow = flow::build(plan, job)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
     let mut height = 0;
-    while flow.next(&mut frame)? {
+    while flow::more(flow.next(&mut frame))? {
         for (column, value) in columns.iter_mut().zip(frame.row.iter_mut()) {
             column.push(std::mem::take(value));
         }

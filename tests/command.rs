@@ -1,0 +1,162 @@
+//! The program as a whole: arguments, standard input, exit statuses, formats.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn timelab(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("timelab starts");
+    // A program that ends without reading its input closes it.
+    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("timelab ends")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_cell_prints_its_table_and_its_cost_apart() {
+    let output = timelab(&["--format", "csv", "-c", "1..4 | map it * it"], "");
+    assert_eq!(out(&output), "it\n1\n4\n9\n");
+    assert!(err(&output).starts_with("3 rows · "), "{}", err(&output));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn cells_share_a_session_and_stop_at_the_first_that_fails() {
+    let cells = ["-c", "let n = 3", "-c", "n + x", "-c", "n"];
+    let output = timelab(&cells, "");
+    assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(1)));
+    let going = [&["--keep-going"], &cells[..]].concat();
+    let output = timelab(&going, "");
+    assert_eq!((out(&output).as_str(), output.status.code()), ("3\n", Some(1)));
+}
+
+#[test]
+fn standard_input_is_split_into_cells() {
+    let input = "# three cells\nlet t = 1..4\n  | map it * 2\n\nt\n| sum\n(1 +\n2)\n";
+    let output = timelab(&["--format", "csv"], input);
+    assert_eq!((out(&output).as_str(), output.status.code()), ("sum\n12\n3\n", Some(0)));
+}
+
+#[test]
+fn one_argument_may_hold_several_cells() {
+    let output = timelab(&["-c", "let a = 2\na * 3\n\n# done\n"], "");
+    assert_eq!(out(&output), "6\n");
+}
+
+#[test]
+fn formats() {
+    let cell = r#"[1, 2] | derive t = "a|b", x = if it == 1 then 0.5 else null"#;
+    let written = |format| out(&timelab(&["--format", format, "-c", cell], ""));
+    assert_eq!(written("csv"), "it,t,x\n1,a|b,0.5\n2,a|b,\n");
+    assert_eq!(written("md"), "| it | t | x |\n|---:|---|---:|\n| 1 | a\\|b | 0.5 |\n| 2 | a\\|b |  |\n");
+    let json: serde_json::Value = serde_json::from_str(&written("json")).expect("it is json");
+    assert_eq!(json, serde_json::json!([{"it": 1, "t": "a|b", "x": 0.5}, {"it": 2, "t": "a|b", "x": null}]));
+    let table = "┌────┬─────┬─────┐\n│ it │ t   │   x │\n├────┼─────┼─────┤\n│  1 │ a|b │ 0.5 │\n│  2 │ a|b │   · │\n└────┴─────┴─────┘\n";
+    assert_eq!(written("table"), table);
+}
+
+#[test]
+fn hidden_rows_and_columns_are_counted() {
+    let output = timelab(&["-c", "1..1001"], "");
+    assert!(out(&output).ends_with("… 980 more rows\n"), "{}", out(&output));
+    let wide = "1..3 | map a = \"0123456789012345678901234567890123456789\", b = a0, c = 1".replace("b = a0, ", "");
+    let output = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["-c", &wide.replace("c = 1", "b = \"xxxxxxxxxxxxxxxxxxxxxxxxxx\", c = 1")])
+        .env("COLUMNS", "50")
+        .output()
+        .expect("timelab starts");
+    assert!(out(&output).ends_with("… 2 more columns: b, c\n"), "{}", out(&output));
+    assert!(out(&output).lines().all(|line| line.chars().count() <= 50), "{}", out(&output));
+}
+
+#[test]
+fn a_bad_command_line_is_status_2() {
+    for arguments in [&["--fromat", "csv"][..], &["--engine", "nope"], &["--format", "xml"], &["extra"]] {
+        assert_eq!(timelab(arguments, "").status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(timelab(&["--version"], "").status.code(), Some(0));
+    assert!(out(&timelab(&["--help"], "")).contains("--keep-going"));
+}
+
+#[test]
+fn colours_only_where_they_are_wanted() {
+    let error = |arguments: &[&str]| err(&timelab(&[arguments, &["-c", "x"]].concat(), ""));
+    assert!(!error(&[]).contains('\x1b'));
+    assert!(error(&["--color", "always"]).contains('\x1b'));
+}
+
+#[test]
+fn an_output_that_nobody_reads_ends_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["--format", "csv", "-c", "1..300000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("timelab starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("timelab ends");
+    assert_eq!((err(&output).as_str(), output.status.code()), ("", Some(0)));
+}
+
+/// Long work is stopped by the signal that Ctrl-C sends, on every engine, with status 130.
+#[test]
+fn ctrl_c_stops_a_cell_with_status_130() {
+    for engine in crate::lab::engine_names() {
+        let child = Command::new(env!("CARGO_BIN_EXE_timelab"))
+            .args(["--engine", engine, "-c", "!echo ready", "-c", "1..100G | map it % 7 + it // 3 | sum"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("timelab starts");
+        let mut child = child;
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().expect("it is piped"), &mut ready)
+            .expect("the first cell runs");
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        assert!(kill.success());
+        let status = child.wait().expect("timelab ends");
+        assert_eq!(status.code(), Some(130), "{engine}");
+    }
+}
+
+#[test]
+fn deep_and_long_cells_are_errors_not_crashes() {
+    let deep = "(".repeat(100_000) + "1" + &")".repeat(100_000);
+    let output = timelab(&[], &deep);
+    assert!(err(&output).contains("nested over 500 deep"), "{}", err(&output));
+    let minus = "- ".repeat(100_000) + "1";
+    assert!(err(&timelab(&[], &minus)).contains("nested over 500 deep"));
+    let long = "1".to_string() + &" + 1".repeat(200_000);
+    assert_eq!(out(&timelab(&[], &long)), "200001\n");
+    let column = "[1] | map it".to_string() + &" + 1".repeat(100_000) + " | on rows";
+    assert_eq!(out(&timelab(&["--format", "csv"], &column)), "it\n100001\n");
+    let huge = "1".to_string() + &" + 1".repeat(400_000);
+    assert!(err(&timelab(&[], &huge)).contains("at most 1048576 are read"));
+    let choice = "if it == 1 then 1 else ".repeat(20_000);
+    assert_eq!(out(&timelab(&["--format", "csv"], &format!("[1] | map {choice} 2 | on rows"))), "it\n1\n");
+}
+
+#[test]
+fn a_line_may_be_long() {
+    let path = std::env::temp_dir().join(format!("timelab-long-{}.txt", std::process::id()));
+    std::fs::write(&path, "x".repeat(10 << 20) + "\ny\n").expect("the temporary folder can be written");
+    let cell = format!("read {path:?} | map len(line)");
+    for engine in crate::lab::engine_names() {
+        assert_eq!(out(&timelab(&["--format", "csv", "--engine", engine, "-c", &cell], "")), "line\n10485760\n1\n");
+    }
+    std::fs::remove_file(&path).expect("it was written");
+}

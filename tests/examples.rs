@@ -1,0 +1,88 @@
+//! The examples of every stage and function, exactly, on every engine; objections are a checked-in table.
+
+use std::path::Path;
+
+use timelab::functions;
+use timelab::magics;
+use timelab::stages;
+
+use crate::lab::{Lab, csv, engine_names};
+
+fn all() -> Vec<(&'static str, &'static str)> {
+    let stages = stages::ALL.iter().flat_map(|stage| stage.examples.iter().copied());
+    let functions = functions::ALL.iter().flat_map(|function| function.examples.iter().copied());
+    stages.chain(functions).collect()
+}
+
+#[test]
+fn every_stage_and_function_has_an_example() {
+    for stage in stages::ALL {
+        assert!(!stage.examples.is_empty(), "{}", stage.syntax.name);
+        assert!(stage.syntax.usage.starts_with(stage.syntax.name), "{}", stage.syntax.name);
+    }
+    for function in functions::ALL {
+        assert!(!function.examples.is_empty(), "{}", function.name);
+    }
+}
+
+#[test]
+fn examples_print_what_they_say_on_every_engine() {
+    let mut wrong = Vec::new();
+    let mut objections = String::new();
+    for engine in engine_names() {
+        for (cell, expected) in all() {
+            let printed = Lab::new(engine).cell(cell);
+            if let Some((_, why)) = printed.err.split_once("cannot run this: ") {
+                let reason = why.lines().next().unwrap_or_default();
+                objections.push_str(&format!("{engine}: {reason}\n    {cell}\n"));
+            } else if printed.out != expected || !printed.err.is_empty() {
+                wrong.push(format!("{engine}: {cell}\n{}{}expected\n{expected}", printed.err, printed.out));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept/objections.txt");
+    if std::env::var_os("TIMELAB_UPDATE").is_some() {
+        std::fs::write(&path, &objections).expect("the table can be written");
+    }
+    let accepted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(objections, accepted, "objections differ from the accepted ones in tests/kept/objections.txt");
+}
+
+#[test]
+fn examples_of_magics_run() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    std::env::set_current_dir(root).expect("the project is there");
+    for magic in magics::ALL {
+        for cell in magic.examples {
+            let printed = Lab::new("rows").cell(cell);
+            assert_eq!(printed.err, "", "{cell}");
+        }
+    }
+}
+
+/// The head of the language's description; what belongs to later versions is left out.
+#[test]
+fn the_first_examples_of_the_language_run() {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
+    for engine in engine_names() {
+        assert_eq!(csv(engine, &["1..1M | map it * it | sum"]), "sum\n333332833333500000\n");
+        let top = csv(engine, &[r#"read "samples/kjv.txt" | words | count by lower(word) | top 3"#]);
+        assert_eq!(top, "word,count\nthe,63911\nand,51313\nof,34582\n");
+        let sections = csv(
+            engine,
+            &[
+                r#"read "samples/packages.csv" | agg n = count(), size = mean(size_bytes) by section | sort by size desc | take 1"#,
+            ],
+        );
+        assert_eq!(sections, "section,n,size\ndebug,187,49319406.90909091\n");
+        let log = r#"read "samples/dpkg.log" | map package = split(split(line, " ")[3], ":")[0] | join (read "samples/packages.csv") on package | count"#;
+        assert_eq!(csv(engine, &[log]), "count\n1157\n");
+        assert_eq!(csv(engine, &["let n = 10k ; 1..n | mean"]), "mean\n5000.0\n");
+        let big = r#"let big = read "samples/kjv.txt" | words | persist"#;
+        assert_eq!(csv(engine, &[big, "big | count"]), "count\n820736\n");
+    }
+    assert_eq!(csv("rows", &[r#"letters 20k seed 7 | fold "" acc + it | map len(it)"#]), "it\n20000\n");
+    let fib = "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)";
+    assert_eq!(csv("rows", &[fib, "fib(20)"]), "6765\n");
+}

@@ -1,0 +1,105 @@
+//! Kept cells with what they print, on every engine: `tests/kept/*.txt`. `TIMELAB_UPDATE=1` writes what is printed now
+//! into the files: read the difference before you keep it.
+//!
+//! A block is one session: lines behind `› ` are its cells, the rest is what they print, csv and diagnostics. A blank line
+//! ends it. A line behind `# ` is a comment. `{ENGINES name, …}` at the end of the comment restricts the engines.
+
+use std::path::{Path, PathBuf};
+
+use crate::lab::{Lab, engine_names};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept")
+}
+
+/// The blocks of a file: comment lines, cells, and what they print.
+fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<&str>, String)> {
+    let mut blocks = Vec::new();
+    for block in text.split("\n\n") {
+        let (mut comments, mut cells, mut printed) = (Vec::new(), Vec::new(), String::new());
+        for line in block.lines() {
+            if let Some(cell) = line.strip_prefix("› ") {
+                cells.push(cell);
+            } else if line.starts_with("# ") {
+                comments.push(line);
+            } else {
+                printed.push_str(line);
+                printed.push('\n');
+            }
+        }
+        if !(comments.is_empty() && cells.is_empty()) {
+            blocks.push((comments, cells, printed));
+        }
+    }
+    blocks
+}
+
+/// What the cells print one after the other. Blank lines would end a block: they are shown as `∅`.
+fn run(engine: &'static str, cells: &[&str]) -> String {
+    let mut lab = Lab::new(engine);
+    let mut all = String::new();
+    for cell in cells {
+        let printed = lab.cell(cell);
+        all.push_str(&printed.err);
+        all.push_str(&printed.out);
+    }
+    let lines = all.lines().map(|line| if line.trim().is_empty() { "∅" } else { line });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let path = folder().join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let update = std::env::var_os("TIMELAB_UPDATE").is_some();
+    let mut written = String::new();
+    let mut wrong = Vec::new();
+    let mut cells_run = 0;
+    for (comments, cells, expected) in blocks(&text) {
+        for line in &comments {
+            written.push_str(&format!("{line}\n"));
+        }
+        for cell in &cells {
+            written.push_str(&format!("› {cell}\n"));
+        }
+        if !cells.is_empty() {
+            let reference = run("rows", &cells);
+            for engine in engine_names() {
+                cells_run += 1;
+                let printed = run(engine, &cells);
+                let objects = printed.contains("cannot run this: ");
+                if printed != reference && !objects {
+                    wrong.push(format!(
+                        "{engine} and rows differ:\n› {}\n{printed}---\n{reference}",
+                        cells.join("\n› ")
+                    ));
+                }
+            }
+            if reference != expected && !update {
+                wrong.push(format!("› {}\nprints\n{reference}kept was\n{expected}", cells.join("\n› ")));
+            }
+            written.push_str(&reference);
+        }
+        written.push('\n');
+    }
+    if update {
+        std::fs::write(&path, written.trim_end().to_string() + "\n").expect("the kept file can be written");
+    }
+    assert!(cells_run > 20, "{name} was read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn mistakes_have_good_messages() {
+    check("mistakes.txt");
+}
+
+#[test]
+fn values_are_as_the_language_says() {
+    check("values.txt");
+}
+
+#[test]
+fn tables_are_as_the_language_says() {
+    check("tables.txt");
+}

@@ -1,0 +1,9 @@
+//! All tests in one binary: each links everything, so one is enough.
+
+mod command;
+mod examples;
+mod floor_plan;
+mod kept;
+mod lab;
+mod meaning;
+mod samples;
