@@ -6,4 +6,5 @@ mod floor_plan;
 mod kept;
 mod lab;
 mod meaning;
+mod polars;
 mod samples;

@@ -45,13 +45,16 @@ pub fn aggregate(flow: Flow, keys: &[Named], aggs: &[Agg], lowerer: &mut Lowerer
     // Groups are found by keys that are equal where the values are; each takes the value of its first row.
     let ids: Vec<Expr> = (0..keys.len()).map(|i| key_of(col(name("c", i)), &flow.columns[i].0)).collect();
     let plain = flow.columns[..keys.len()].iter().all(|(ty, _)| !matches!(ty, Type::Float | Type::List(_)));
+    // What is small comes in the order of the first rows, which is pleasant but not promised.
+    let large = flow.large;
+    let grouped = |frame: LazyFrame, by: Vec<Expr>| if large { frame.group_by(by) } else { frame.group_by_stable(by) };
     let frame = if plain {
-        flow.frame.group_by(ids).agg(first)
+        grouped(flow.frame, ids).agg(first)
     } else {
         let named = ids.into_iter().enumerate().map(|(i, id)| id.alias(name("k", i))).collect::<Vec<_>>();
         let by: Vec<Expr> = (0..keys.len()).map(|i| col(name("k", i))).collect();
         first.extend((0..keys.len()).map(|i| col(name("c", i)).first()));
-        flow.frame.with_columns(named).group_by(by).agg(first)
+        grouped(flow.frame.with_columns(named), by).agg(first)
     };
     let select: Vec<Expr> = (0..keys.len()).map(|i| col(name("c", i))).chain(finished(keys.len())).collect();
     Flow { frame: frame.select(select), columns, rows, large: flow.large }
@@ -125,16 +128,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Max => one(expr.max(), out),
         AggFunc::Median => quantile(expr, ty, &agg.ty, name, 0.5),
         AggFunc::Quantile(q) => quantile(expr, ty, &agg.ty, name, *q),
-        AggFunc::Std if ty == Type::Float => {
-            // The sum of large floats may be infinite where they differ little: then smaller ones tell.
-            const SCALE: f64 = (1u64 << 40) as f64;
-            let small = PlSmallStr::from_string(format!("{name}n"));
-            let scaled = (expr.clone() * lit(Scalar::from(1.0 / SCALE))).std(1);
-            let first = vec![expr.std(1).alias(name.clone()), scaled.alias(small.clone())];
-            let last = when(out.clone().is_nan()).then(col(small) * lit(Scalar::from(SCALE))).otherwise(out);
-            Reduced { first, last, bounds: bounds::ANY }
-        }
-        AggFunc::Std => one(expr.std(1), out),
+        AggFunc::Std => spread(expr.cast(DataType::Float64), name),
         AggFunc::First => one(expr.first(), out),
         AggFunc::Last => one(expr.last(), out),
         AggFunc::Distinct => {
@@ -152,6 +146,25 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         }
         AggFunc::Reduce(_) => unreachable!("it was objected to"),
     }
+}
+
+/// The standard deviation. Equal values have none, where rounding would leave some; and where a sum is infinite though
+/// the values differ little, smaller ones tell.
+fn spread(expr: Expr, name: &PlSmallStr) -> Reduced {
+    const SCALE: f64 = (1u64 << 40) as f64;
+    let part = |letter: &str| PlSmallStr::from_string(format!("{name}{letter}"));
+    let scaled = (expr.clone() * lit(Scalar::from(1.0 / SCALE))).std(1);
+    let first = vec![
+        expr.clone().std(1).alias(name.clone()),
+        scaled.alias(part("s")),
+        expr.clone().min().alias(part("l")),
+        expr.max().alias(part("h")),
+    ];
+    let std = col(name.clone());
+    let equal = col(part("l")).eq(col(part("h"))).and(col(part("l")).is_finite()).and(std.clone().is_not_null());
+    let finite = when(std.clone().is_nan()).then(col(part("s")) * lit(Scalar::from(SCALE))).otherwise(std);
+    let last = when(equal).then(lit(Scalar::from(0.0f64))).otherwise(finite);
+    Reduced { first, last, bounds: bounds::ANY }
 }
 
 /// An aggregate of ours over all values of a group.

@@ -69,7 +69,8 @@ fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
-    let mut flow = bounded(source, rest).and_then(|source| source::flow(&source, &types, job)).map_err(placed)?;
+    let mut flow =
+        bounded(source, rest).and_then(|source| source::flow(&source, &types, taken(rest), job)).map_err(placed)?;
     for (i, step) in rest.iter().enumerate() {
         let input = &plan.steps[i].schema;
         let mut lowerer = Lowerer { plan, input, shared: &shared, job, notes };
@@ -338,7 +339,12 @@ impl Lowerer<'_> {
             }
         };
         let subset = by_name((0..count).map(|i| name("k", i)), true, false);
-        let frame = flow.frame.unique(Some(subset), keep).select(all(width));
+        // What is small comes in the order of the first rows, which is pleasant but not promised.
+        let unique = match flow.large {
+            true => flow.frame.unique(Some(subset), keep),
+            false => flow.frame.unique_stable(Some(subset), UniqueKeepStrategy::First),
+        };
+        let frame = unique.select(all(width));
         Flow { frame, ..flow }
     }
 
@@ -368,19 +374,22 @@ impl Lowerer<'_> {
             JoinKind::Semi => JoinType::Semi,
             JoinKind::Anti => JoinType::Anti,
         };
-        let builder = left.frame.join_builder().with(matched).how(how).coalesce(JoinCoalesce::KeepColumns);
-        let by = |letter: &str| (0..on.len()).map(|i| col(name(letter, i))).collect::<Vec<_>>();
-        let frame = builder.left_on(by("k")).right_on(by("r")).finish();
-        let mut columns = left.columns;
-        columns.extend(right_columns.iter().map(|index| other.columns[*index].clone()));
         let rows = match kind {
             JoinKind::Semi | JoinKind::Anti => left.rows,
             JoinKind::Inner | JoinKind::Left => {
                 left.rows.zip(other.rows).map(|(left, right)| left.saturating_mul(right.max(1)))
             }
         };
+        let large = left.large || other.large || explodes(rows);
+        let order = if large { MaintainOrderJoin::None } else { MaintainOrderJoin::LeftRight };
+        let builder =
+            left.frame.join_builder().maintain_order(order).with(matched).how(how).coalesce(JoinCoalesce::KeepColumns);
+        let by = |letter: &str| (0..on.len()).map(|i| col(name(letter, i))).collect::<Vec<_>>();
+        let frame = builder.left_on(by("k")).right_on(by("r")).finish();
+        let mut columns = left.columns;
+        columns.extend(right_columns.iter().map(|index| other.columns[*index].clone()));
         let frame = frame.select(all(columns.len()));
-        Ok(Flow { frame, columns, rows, large: left.large || other.large || explodes(rows) })
+        Ok(Flow { frame, columns, rows, large })
     }
 
     fn peek(&mut self, flow: Flow, count: u64, label: &str) -> Flow {

@@ -21,8 +21,9 @@ use super::ops::Flow;
 const MANY_ROWS: u64 = 200_000;
 const MANY_BYTES: u64 = 8 << 20;
 
-/// The flow of a source of columns `types`. Without a job no file is read: the flow is only to be looked at.
-pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow> {
+/// The flow of a source of columns `types`, of which at most the first `taken` rows are needed. Without a job no file is
+/// read: the flow is only to be looked at.
+pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, job: Option<&Job>) -> Fallible<Flow> {
     let anything = |frame: LazyFrame, rows: Option<u64>, large: bool| Flow {
         frame,
         columns: types.iter().map(|ty| (ty.clone(), bounds::ANY)).collect(),
@@ -66,7 +67,11 @@ pub fn flow(source: &Source, types: &[Type], job: Option<&Job>) -> Fallible<Flow
             anything(frame.select([floats.alias("c0")]), Some(*count), large)
         }
         Source::Read(read) => match job {
-            Some(job) => anything(file(read, job)?, None, read.seen.0 >= MANY_BYTES),
+            Some(job) => {
+                // A row has at least its line break, but for the last.
+                let rows = (read.seen.0 + 1).min(taken.unwrap_or(u64::MAX));
+                anything(file(read, taken, job)?, Some(rows), read.seen.0 >= MANY_BYTES)
+            }
             None if read.format == (Format::Text { lossy: false }) => anything(lines(read)?, None, false),
             None => {
                 let empty = types.iter().enumerate().map(|(i, ty)| data::series(&name("c", i), ty, &[]));
@@ -100,16 +105,43 @@ fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
     (numbered.select([(col("row").cast(DataType::Int64) + lit(Scalar::from(start))).alias("c0")]), true)
 }
 
-fn file(read: &Read, job: &Job) -> Fallible<LazyFrame> {
+fn file(read: &Read, taken: Option<u64>, job: &Job) -> Fallible<LazyFrame> {
     if read.format == (Format::Text { lossy: false }) && !looks_compressed(read) {
         // Opened once by our reader for its messages and its look at what has changed.
         files::open(read, job)?;
         return lines(read);
     }
-    let mut frame = files::frame(read, job)?;
+    let mut frame = match taken {
+        Some(taken) => first_rows(read, taken, job)?,
+        None => files::frame(read, job)?,
+    };
     let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
     frame.set_column_names(&names).expect("as many names as columns, each another");
     Ok(frame.lazy())
+}
+
+/// The wanted columns of the first rows of a file; the rest is not looked at.
+fn first_rows(read: &Read, taken: u64, job: &Job) -> Fallible<DataFrame> {
+    let mut records = files::open(read, job)?;
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
+    let mut row = Vec::new();
+    let mut height = 0;
+    while (height as u64) < taken && records.next(&mut row)? {
+        for (column, value) in columns.iter_mut().zip(row.drain(..)) {
+            column.push(value);
+        }
+        height += 1;
+        if height % 1024 == 0 {
+            job.stop.check()?;
+        }
+    }
+    let wanted = read.wanted.iter().zip(&columns);
+    let series = wanted.map(|(index, values)| {
+        let field = &read.fields[*index];
+        data::series(&field.name, &field.ty, values).into_column()
+    });
+    let frame = DataFrame::new(height, series.collect());
+    frame.map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))
 }
 
 fn lines(read: &Read) -> Fallible<LazyFrame> {
