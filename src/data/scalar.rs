@@ -82,7 +82,7 @@ pub fn power(base: i64, exponent: i64) -> Result<i64, Wrong> {
 /// Towards zero.
 pub fn int_from_float(x: f64) -> Result<i64, Wrong> {
     let whole = x.trunc();
-    if whole >= -9223372036854775808.0 && whole < 9223372036854775808.0 {
+    if (-9223372036854775808.0..9223372036854775808.0).contains(&whole) {
         return Ok(whole as i64);
     }
     Err(Wrong::Domain(format!("int({}): no int is that value", float_text(x))))
@@ -96,10 +96,10 @@ pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
     let trimmed = text.trim();
     let digits = trimmed.trim_start_matches(['+', '-']);
     let named = matches!(digits, "inf" | "NaN");
-    if named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        if let Ok(x) = trimmed.parse() {
-            return Ok(x);
-        }
+    if (named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+        && let Ok(x) = trimmed.parse()
+    {
+        return Ok(x);
     }
     Err(Wrong::Domain(format!("float({:?}): this text is no number", shortened(text))))
 }
@@ -215,7 +215,7 @@ pub fn grouped(digits: &str) -> String {
     }
     let mut out = sign.to_string();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);

@@ -143,11 +143,8 @@ pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Col
     let mut first = true;
     // The last record of the sample may be cut: it is looked at only if it is the only one.
     let mut pending: Option<Vec<Option<String>>> = None;
-    loop {
-        match splitter.next() {
-            Ok(true) => {}
-            Ok(false) | Err(_) => break,
-        }
+    // A quote that the end of the sample leaves open is no mistake of the file.
+    while let Ok(true) = splitter.next() {
         if splitter.is_blank() && (first || names.len() != 1) {
             continue;
         }

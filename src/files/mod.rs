@@ -56,13 +56,13 @@ pub fn frame(read: &Read, job: &Job) -> Fallible<DataFrame> {
     let mut records = open(read, job)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
     let mut row = Vec::new();
-    let mut height = 0;
+    let mut height: usize = 0;
     while records.next(&mut row)? {
         for (column, value) in columns.iter_mut().zip(row.drain(..)) {
             column.push(value);
         }
         height += 1;
-        if height % 1024 == 0 {
+        if height.is_multiple_of(1024) {
             job.stop.check()?;
         }
     }

@@ -14,7 +14,7 @@ pub enum Cell {
     /// Nothing, or comments alone.
     Empty,
     Statements(Vec<Statement>),
-    Magic(Magic),
+    Magic(Box<Magic>),
     /// `!command`: the rest of the line.
     Command(Word),
     /// `name?`, a topic may follow.
@@ -37,7 +37,7 @@ pub struct Magic {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
     Nothing,
-    Statement(Statement),
+    Statement(Box<Statement>),
     /// Several pipelines with commas between.
     Pipelines(Vec<Pipeline>),
     Words(Vec<Word>),

@@ -58,7 +58,7 @@ pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
         return Ok(help);
     }
     if rest.starts_with('%') {
-        return magic(cell, text, start, syntax).map(Cell::Magic);
+        return magic(cell, text, start, syntax).map(|magic| Cell::Magic(Box::new(magic)));
     }
     if rest.starts_with('!') {
         return command(cell, text, start).map(Cell::Command);
@@ -221,7 +221,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         return Ok(Subject::Nothing);
     }
     let subject = match known.takes {
-        Takes::Statement => Subject::Statement(parser.statement()?),
+        Takes::Statement => Subject::Statement(Box::new(parser.statement()?)),
         Takes::Pipelines => {
             let mut pipelines = vec![parser.pipeline(Place::Statement)?];
             while parser.eat(",") {

@@ -16,8 +16,9 @@ pub static EXPLAIN: Magic = Magic {
 };
 
 fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let pipeline = match &magic.subject {
-        Subject::Statement(Statement::Pipeline(pipeline)) => pipeline,
+    let statement = if let Subject::Statement(statement) = &magic.subject { Some(&**statement) } else { None };
+    let pipeline = match statement {
+        Some(Statement::Pipeline(pipeline)) => pipeline,
         _ => {
             return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%explain` needs a pipeline")
                 .hint("for example: %explain 1..10 | sum"));

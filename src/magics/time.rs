@@ -28,7 +28,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     };
     let meter = Meter::start();
     let given = session.statement(statement, job)?;
-    let given = match (statement, given) {
+    let given = match (&**statement, given) {
         // `let` is lazy; timing it asks for its table.
         (Statement::Let(name, pipeline), Given::Nothing) => match session.lookup(&name.text) {
             Some(Binding::Table(plan)) => {
@@ -40,7 +40,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         (_, given) => given,
     };
     let cost = meter.stop();
-    let named = matches!(statement, Statement::Let(..));
+    let named = matches!(**statement, Statement::Let(..));
     let ran = if let Given::Table(ran) = &given { Some(ran.clone()) } else { None };
     let fields = fields(&cost, ran.as_ref());
     let values: Vec<(String, Value)> =

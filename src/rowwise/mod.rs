@@ -68,7 +68,7 @@ impl Code {
     }
 
     /// Whether a condition holds; null does not.
-    #[inline]
+    #[inline(always)]
     pub fn holds(&self, frame: &mut Frame) -> Result<bool, Box<Fault>> {
         frame.steps += self.steps;
         match &self.body {
@@ -79,7 +79,7 @@ impl Code {
 
     /// Puts the value where another one was. A number is written over a number in place: to copy a whole [`Value`] that
     /// was just written in parts stalls the processor (store forwarding; it was half of the time of a numeric stage).
-    #[inline]
+    #[inline(always)]
     pub fn put(&self, frame: &mut Frame, slot: &mut Value) -> Result<(), Box<Fault>> {
         frame.steps += self.steps;
         match (&self.body, &mut *slot) {

@@ -101,7 +101,7 @@ fn paint(text: &str, style: Ansi, color: bool) -> String {
 
 /// Figures in two lines: times, then memory and throughput.
 fn measured(fields: &[Field]) -> String {
-    let find = |name: &str| fields.iter().find(|field| field.name == name).map(|field| figure(field));
+    let find = |name: &str| fields.iter().find(|field| field.name == name).map(figure);
     let named = |name: &str, said: &str| find(name).map(|figure| format!("{figure} {said}"));
     let cpu = find("cpu").map(|cpu| {
         let part = |name: &str| find(name).unwrap_or_default();

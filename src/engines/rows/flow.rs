@@ -45,8 +45,9 @@ pub fn build<'a>(plan: &'a Plan, job: &'a Job) -> Fallible<Input<'a>> {
 }
 
 /// An error of a file at the words that named it.
-fn placed(error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
-    Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error })
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
 }
 
 fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
@@ -73,7 +74,7 @@ fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Inp
 
 /// Counts a row, and looks at the stop flag now and then.
 fn passed(rows: u64, job: &Job) -> Fallible<()> {
-    if rows % 1024 == 0 {
+    if rows.is_multiple_of(1024) {
         job.progress.add_rows(1024);
         job.stop.check()?;
     }
@@ -155,7 +156,7 @@ impl Flow for Kept<'_> {
         if self.at == self.table.height() {
             return Err(None);
         }
-        if self.at % ROWS == 0 {
+        if self.at.is_multiple_of(ROWS) {
             let columns = 0..self.table.schema().columns.len();
             self.chunk = columns.map(|i| self.table.values(i, self.at, ROWS)).collect();
             self.chunk.iter_mut().for_each(|column| column.reverse());
@@ -216,8 +217,8 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
 }
 
 /// A fault as a message about row `rows - 1`.
-fn at_row(fault: Box<Fault>, rows: u64) -> Box<Diagnostic> {
-    fault.diagnostic(Some(rows - 1))
+fn at_row(rows: u64) -> impl FnOnce(Box<Fault>) -> Box<Diagnostic> {
+    move |fault| fault.diagnostic(Some(rows - 1))
 }
 
 struct Project<'a> {
@@ -233,7 +234,7 @@ impl Flow for Project<'_> {
         self.input.next(frame)?;
         self.rows += 1;
         for (code, slot) in self.codes.iter().zip(&mut self.scratch) {
-            code.put(frame, slot).map_err(|fault| at_row(fault, self.rows))?;
+            code.put(frame, slot).map_err(at_row(self.rows))?;
         }
         std::mem::swap(&mut self.scratch, &mut frame.row);
         if self.scratch.len() != self.codes.len() {
@@ -253,7 +254,7 @@ impl Flow for Filter<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         while more(self.input.next(frame))? {
             self.rows += 1;
-            if self.condition.holds(frame).map_err(|fault| at_row(fault, self.rows))? {
+            if self.condition.holds(frame).map_err(at_row(self.rows))? {
                 return Ok(());
             }
         }
@@ -275,7 +276,7 @@ impl Flow for Explode<'_> {
             self.input.next(frame)?;
             self.rows += 1;
             self.at = 0;
-            self.items = match self.list.value(frame).map_err(|fault| at_row(fault, self.rows))? {
+            self.items = match self.list.value(frame).map_err(at_row(self.rows))? {
                 Value::List(items) => items,
                 _ => Arc::from([]),
             };
@@ -334,7 +335,7 @@ impl Flow for Distinct<'_> {
             self.rows += 1;
             let key = match &self.by {
                 None => frame.row.clone().into(),
-                Some(codes) => key(codes, frame).map_err(|fault| at_row(fault, self.rows))?,
+                Some(codes) => key(codes, frame).map_err(at_row(self.rows))?,
             };
             if self.seen.insert(key) {
                 return Ok(());
@@ -365,7 +366,7 @@ impl Fold<'_> {
         }
         self.rows += 1;
         frame.acc = std::mem::take(&mut self.acc);
-        self.acc = self.step.value(frame).map_err(|fault| at_row(fault, self.rows))?;
+        self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
         Ok(true)
     }
 }
@@ -406,7 +407,7 @@ impl RightSide {
         let mut rows = 0;
         while more(flow.next(&mut frame))? {
             rows += 1;
-            let key = key(&codes, &mut frame).map_err(|fault| at_row(fault, rows))?;
+            let key = key(&codes, &mut frame).map_err(at_row(rows))?;
             if key.iter().any(Value::is_null) {
                 continue;
             }
@@ -439,7 +440,7 @@ impl Flow for Join<'_> {
             }
             self.input.next(frame)?;
             self.rows += 1;
-            let key = key(&self.keys, frame).map_err(|fault| at_row(fault, self.rows))?;
+            let key = key(&self.keys, frame).map_err(at_row(self.rows))?;
             let found = if key.iter().any(Value::is_null) { None } else { self.right.by_key.get(&key) };
             match (self.kind, found) {
                 (JoinKind::Semi, Some(_)) | (JoinKind::Anti, None) => return Ok(()),
@@ -614,7 +615,7 @@ impl Whole for Sort {
         while more(input.next(frame))? {
             seen += 1;
             let key: Result<Vec<Value>, _> = self.keys.iter().map(|(code, _)| code.value(frame)).collect();
-            rows.push((key.map_err(|fault| at_row(fault, seen))?, std::mem::take(&mut frame.row)));
+            rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
             // With a limit no more than twice its rows are kept.
             if rows.len() >= limit.saturating_mul(2).max(1024) {
                 self.cut(&mut rows, limit);

@@ -48,13 +48,13 @@ fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
     let mut frame = Frame::new(&program).stopping_at(&job.stop);
     let mut flow = flow::build(plan, job)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
-    let mut height = 0;
+    let mut height: usize = 0;
     while flow::more(flow.next(&mut frame))? {
         for (column, value) in columns.iter_mut().zip(frame.row.iter_mut()) {
             column.push(std::mem::take(value));
         }
         height += 1;
-        if height % 1024 == 0 {
+        if height.is_multiple_of(1024) {
             job.stop.check()?;
         }
     }
