@@ -69,6 +69,8 @@ pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 /// One run's means.
 #[derive(Clone)]
 pub struct Job {
+    /// The most live heap that the process may have, in bytes.
+    pub memory: u64,
     pub stop: Stop,
     pub progress: Progress,
     pub say: Say,

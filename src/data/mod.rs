@@ -1,6 +1,7 @@
 //! Types, values, schemas and tables: what flows through a pipeline. It knows nothing of text, plans or engines.
 
 mod columns;
+pub mod encode;
 pub mod generate;
 mod same;
 pub mod scalar;

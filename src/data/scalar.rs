@@ -97,7 +97,8 @@ pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
     let digits = trimmed.trim_start_matches(['+', '-']);
     let named = matches!(digits, "inf" | "NaN");
     if (named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
-        && let Ok(x) = trimmed.parse()
+        && let Ok(x) = trimmed.parse::<f64>()
+        && (named || x.is_finite())
     {
         return Ok(x);
     }

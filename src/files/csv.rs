@@ -1,9 +1,6 @@
 //! Comma-separated values. Our own splitter: the rules tell `""` (empty text) from an empty field (null), and the `csv`
 //! crate does not say which fields were quoted.
 
-use std::fs::File;
-use std::io::Read;
-
 use crate::data::{Column, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::CsvOptions;
@@ -20,8 +17,8 @@ struct Field {
 }
 
 /// Records of a file: lines, but for line breaks inside quotes.
-struct Splitter<R> {
-    lines: Lines<R>,
+struct Splitter {
+    lines: Lines,
     options: CsvOptions,
     line: Vec<u8>,
     text: Vec<u8>,
@@ -31,8 +28,8 @@ struct Splitter<R> {
     offset: u64,
 }
 
-impl<R: Read> Splitter<R> {
-    fn new(lines: Lines<R>, options: CsvOptions) -> Splitter<R> {
+impl Splitter {
+    fn new(lines: Lines, options: CsvOptions) -> Splitter {
         Splitter { lines, options, line: Vec::new(), text: Vec::new(), fields: Vec::new(), number: 0, offset: 0 }
     }
 
@@ -51,6 +48,9 @@ impl<R: Read> Splitter<R> {
             }
             if !self.split() {
                 self.join_lines()?;
+            }
+            if !self.options.lossy {
+                self.lines.text(&self.line, self.offset)?;
             }
             return Ok(true);
         }
@@ -128,23 +128,27 @@ impl<R: Read> Splitter<R> {
         if self.options.lossy {
             return Ok(Some(String::from_utf8_lossy(bytes)));
         }
-        // The offset is exact where nothing before it was quoted.
-        let offset = self.offset + field.start as u64;
-        let text = self.lines.text(bytes, offset)?;
+        let text = self.lines.text(bytes, self.offset + field.start as u64)?;
         Ok(Some(text.into()))
     }
 }
 
 /// The columns of a file, from its header and a sample of its records.
-pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Column>> {
-    let mut splitter = Splitter::new(lines, CsvOptions { lossy: true, ..options.clone() });
+pub fn infer(lines: Lines, options: &CsvOptions) -> Fallible<Vec<Column>> {
+    let mut splitter = Splitter::new(lines, options.clone());
     let mut names: Vec<String> = Vec::new();
     let mut kinds: Vec<Option<Type>> = Vec::new();
     let mut first = true;
     // The last record of the sample may be cut: it is looked at only if it is the only one.
     let mut pending: Option<Vec<Option<String>>> = None;
-    // A quote that the end of the sample leaves open is no mistake of the file.
-    while let Ok(true) = splitter.next() {
+    loop {
+        match splitter.next() {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) if first => return Err(error),
+            // What the end of the sample cuts is no mistake of the file; any other will be told when it is read.
+            Err(_) => break,
+        }
         if splitter.is_blank() && (first || names.len() != 1) {
             continue;
         }
@@ -232,17 +236,35 @@ fn parse(text: &str, ty: &Type) -> Option<Value> {
     }
 }
 
-pub struct Csv {
-    splitter: Splitter<File>,
-    fields: Vec<Column>,
-    wanted: Vec<usize>,
+pub struct Csv<'a> {
+    splitter: Splitter,
+    fields: &'a [Column],
+    wanted: &'a [usize],
     header_read: bool,
 }
 
-impl Csv {
-    pub fn new(lines: Lines<File>, options: CsvOptions, fields: Vec<Column>, wanted: Vec<usize>) -> Fallible<Csv> {
+impl<'a> Csv<'a> {
+    pub fn new(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
         let header_read = !options.header;
-        Ok(Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read })
+        Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read }
+    }
+
+    /// Every file of a pattern has the columns of the first one.
+    fn check_header(&self) -> Fallible<()> {
+        let fields =
+            self.splitter.fields.iter().map(|field| Ok(self.splitter.field(*field)?.map(|text| text.into_owned())));
+        let names = headers(&fields.collect::<Fallible<Vec<_>>>()?, true);
+        let first = (0..names.len().max(self.fields.len()))
+            .find(|i| names.get(*i) != self.fields.get(*i).map(|field| &field.name));
+        let Some(place) = first else { return Ok(()) };
+        let said = |name: Option<&String>| name.map_or("missing".to_string(), |name| format!("`{name}`"));
+        let what = format!(
+            "column {} is {}, but in the first file it is {}",
+            place + 1,
+            said(names.get(place)),
+            said(self.fields.get(place).map(|field| &field.name))
+        );
+        Err(self.splitter.lines.error(self.splitter.number, &what))
     }
 
     fn value(&self, index: usize) -> Fallible<Value> {
@@ -254,12 +276,12 @@ impl Csv {
             self.splitter
                 .lines
                 .error(self.splitter.number, &what)
-                .hint("types come from the first MiB of the file; `as text` reads any line")
+                .hint("types come from the first MiB of the first file; `as text` reads any line")
         })
     }
 }
 
-impl Records for Csv {
+impl Records for Csv<'_> {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
         loop {
             if !self.splitter.next()? {
@@ -271,6 +293,7 @@ impl Records for Csv {
             if self.header_read {
                 break;
             }
+            self.check_header()?;
             self.header_read = true;
         }
         let (have, want) = (self.splitter.fields.len(), self.fields.len());
@@ -284,7 +307,7 @@ impl Records for Csv {
                 .hint("`ragged true` takes missing fields as null and leaves out the rest"));
         }
         row.clear();
-        for index in &self.wanted {
+        for index in self.wanted {
             row.push(self.value(*index)?);
         }
         Ok(true)

@@ -132,6 +132,18 @@ fn given_answer(given: Given) -> Answer {
             let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], quiet: Vec::new() };
             Answer { report, result: Some(Binding::Value(value, ty.closed())) }
         }
+        Given::Tables(results) => {
+            let mut answer = Answer::default();
+            let mut tables = Vec::new();
+            for (name, ran) in &results {
+                answer.report.blocks.push(Block::Text(name.clone()));
+                answer.report.blocks.push(Block::Table((*ran.table).clone()));
+                tables.push((name.clone(), Arc::new(kept_plan(ran.table.clone(), Default::default()))));
+            }
+            answer.report.quiet = results.last().map(|(_, ran)| quiet(ran)).unwrap_or_default();
+            answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
+            answer
+        }
         Given::Table(ran) => {
             let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())) }
@@ -146,7 +158,7 @@ fn table_result(ran: &Ran, mut fields: Vec<(String, Value)>) -> Binding {
         fields.push(("wall".to_string(), Value::Float(ran.wall.as_secs_f64())));
     }
     let table = kept_plan(ran.table.clone(), Default::default());
-    Binding::Result { table: Some(Arc::new(table)), fields }
+    Binding::Result { table: Some(Arc::new(table)), fields, tables: Vec::new() }
 }
 
 /// Rows, what was read, and the engine.
@@ -170,5 +182,8 @@ fn run_command(command: &lang::Word) -> Fallible<Answer> {
         .arg(&command.text)
         .status()
         .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGINT) {
+        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
+    }
     if status.success() { Ok(Answer::default()) } else { Err(failed(format!("the command failed: {status}"))) }
 }

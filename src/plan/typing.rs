@@ -14,10 +14,11 @@ use super::{Expr, Function, Link, Node, Plan};
 pub enum Binding {
     Value(Value, Type),
     Table(Arc<Plan>),
-    /// A result: its table, if it has one, and its fields.
+    /// A result: its table, if it has one, its fields, and the tables of a `tee` by their names.
     Result {
         table: Option<Arc<Plan>>,
         fields: Vec<(String, Value)>,
+        tables: Vec<(String, Arc<Plan>)>,
     },
 }
 
@@ -55,6 +56,9 @@ pub trait Scope {
     fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>)
     -> Fallible<Value>;
 }
+
+/// The deepest nesting of lists that is inferred.
+pub const DEEPEST_TYPE: usize = 20;
 
 /// The functions of a person call each other at most this deep while they are typed.
 const DEEPEST_TYPING: usize = 200;
@@ -134,16 +138,20 @@ impl<'a> Typer<'a> {
             }
             let names: Vec<&str> = body.parameters.iter().map(|(name, _)| name.as_str()).collect();
             let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
-            return Err(match nearest(name, names.iter().copied()) {
+            let near = if self.scope.name(name).is_some() { None } else { nearest(name, names.iter().copied()) };
+            return Err(match near {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None if names.is_empty() => error.hint("a function sees only its parameters, and this one has none"),
                 None => error.hint(format!("a function sees only its parameters: {}", listed(&names))),
             });
         }
         if name == "acc"
-            && let Some(ty) = &self.acc
+            && let Some(ty) = self.acc.clone()
         {
-            return Ok(Expr::new(Node::Acc, ty.clone(), span));
+            if self.columns.is_some_and(|schema| schema.index("acc").is_some()) {
+                self.warn(span, "here `acc` is what was gathered so far; the column `acc` is hidden".to_string());
+            }
+            return Ok(Expr::new(Node::Acc, ty, span));
         }
         if let Some(schema) = self.columns {
             let only = if name == "it" && schema.columns.len() == 1 { Some(0) } else { None };
@@ -158,8 +166,9 @@ impl<'a> Typer<'a> {
             Some(Binding::Value(value, ty)) => Ok(Expr::new(Node::Const(value), ty, span)),
             Some(Binding::Table(plan)) => self.only(name, plan, span),
             Some(Binding::Result { table: Some(plan), .. }) => self.only(name, plan, span),
-            Some(Binding::Result { table: None, fields }) => {
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            Some(Binding::Result { table: None, fields, tables }) => {
+                let tables = tables.iter().map(|(name, _)| name.as_str());
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` is a result, not a value"))
                     .hint(format!("it has the fields {}", listed(&names))))
             }
@@ -243,7 +252,8 @@ impl<'a> Typer<'a> {
                 }
             };
         }
-        if met == Type::Open && items.iter().any(|item| item.ty == Type::Never) { Ok(Type::Never) } else { Ok(met) }
+        let untyped = !items.is_empty() && items.iter().all(|item| item.ty == Type::Never);
+        Ok(if untyped { Type::Never } else { met })
     }
 
     fn condition(&mut self, expr: &lang::Expr, what: &str) -> Fallible<Expr> {
@@ -413,7 +423,10 @@ impl<'a> Typer<'a> {
                 .hint("an element of a list is xs[0]"));
         };
         match self.scope.name(name) {
-            Some(Binding::Result { fields, .. }) => {
+            Some(Binding::Result { fields, tables, .. }) => {
+                if let Some((_, plan)) = tables.iter().find(|(name, _)| *name == field.text) {
+                    return self.only(&format!("{name}.{}", field.text), plan.clone(), span);
+                }
                 if let Some((_, value)) = fields.iter().find(|(name, _)| *name == field.text) {
                     return Ok(Expr::new(Node::Const(value.clone()), value.ty(), span));
                 }
@@ -506,13 +519,14 @@ impl<'a> Typer<'a> {
             names.push(definition.function.name.text.clone());
             here = definition.before.as_ref();
         }
-        let error = error.near(&word.text, names.iter().map(String::as_str));
-        match (error.hint.is_some(), word.text.as_str()) {
-            (true, _) => error,
-            (false, "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct") => {
+        match word.text.as_str() {
+            "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct" => {
                 error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
             }
-            (false, _) => error.hint("`%help functions` lists them"),
+            _ => {
+                let error = error.near(&word.text, names.iter().map(String::as_str));
+                if error.hint.is_some() { error } else { error.hint("`%help functions` lists them") }
+            }
         }
     }
 
@@ -558,6 +572,7 @@ impl<'a> Typer<'a> {
             );
         }
         let mut types = types.to_vec();
+        let mut place = None;
         'widening: loop {
             let parameters: Vec<(String, Type)> = definition
                 .function
@@ -574,17 +589,21 @@ impl<'a> Typer<'a> {
             if let Some(index) = self.functions.iter().position(known) {
                 return Ok(index);
             }
-            let index = self.functions.len();
+            let index = *place.get_or_insert(self.functions.len());
             let mut result = Type::Never;
             loop {
-                self.functions.truncate(index);
-                let placeholder = never(name.span);
-                self.functions.push(Function {
+                // What the body calls is typed only once: it cannot depend on this function.
+                let unfinished = Function {
                     name: name.text.clone(),
                     parameters: parameters.clone(),
                     result: result.clone(),
-                    body: placeholder,
-                });
+                    body: never(name.span),
+                };
+                if index == self.functions.len() {
+                    self.functions.push(unfinished);
+                } else {
+                    self.functions[index] = unfinished;
+                }
                 let mut inner = Typer {
                     scope: self.scope,
                     columns: None,
@@ -603,7 +622,6 @@ impl<'a> Typer<'a> {
                 let body = inner.expr(&definition.function.body)?;
                 let widened = inner.body.and_then(|body| body.widened);
                 if let Some(widened) = widened {
-                    self.functions.truncate(index);
                     types = widened;
                     continue 'widening;
                 }
@@ -618,10 +636,14 @@ impl<'a> Typer<'a> {
                     self.functions[index].body = Expr { span: definition.function.body.span, ..body };
                     return Ok(index);
                 }
-                let deep = format!("{}", body.ty).len() > 200;
                 match met {
-                    Some(met) if !deep => result = met,
-                    _ => {
+                    Some(met) if met.depth() > DEEPEST_TYPE => {
+                        let message =
+                            format!("the type of `{}` grows with every call: a list in a list without end", name.text);
+                        return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
+                    }
+                    Some(met) => result = met,
+                    None => {
                         let message =
                             format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
                         return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));

@@ -3,15 +3,18 @@
 mod bind;
 mod run;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Engine};
+use crate::files;
 use crate::job::{Job, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
-use crate::plan::{Binding, Definition, Op, Plan, Shared, Source, Step};
+use crate::measure;
+use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 
 pub use bind::Bound;
 pub use run::Ran;
@@ -30,6 +33,10 @@ pub struct Session {
     pub stop: Stop,
     pub say: Say,
     warnings: Vec<Diagnostic>,
+    /// Whether `read "-"` may read standard input; not where cells come from it.
+    pub reads_stdin: bool,
+    /// Standard input, once it was read.
+    stdin: OnceCell<(std::fs::File, plan::File)>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +54,8 @@ pub enum Given {
     Nothing,
     Value(Value, Type),
     Table(Ran),
+    /// The named tables of a `tee`.
+    Tables(Vec<(String, Ran)>),
 }
 
 /// What a failed cell must not change.
@@ -68,7 +77,22 @@ impl Session {
             stop: Stop::default(),
             say,
             warnings: Vec::new(),
+            reads_stdin: false,
+            stdin: OnceCell::new(),
         }
+    }
+
+    /// Standard input as a file.
+    fn standard_input(&self) -> Fallible<plan::File> {
+        if !self.reads_stdin {
+            return Err(Diagnostic::new(Kind::File, "cells come from standard input: `read \"-\"` cannot read it")
+                .hint("timelab -c 'read \"-\" | …' < FILE"));
+        }
+        if let Some((_, file)) = self.stdin.get() {
+            return Ok(file.clone());
+        }
+        let spooled = files::spooled()?;
+        Ok(self.stdin.get_or_init(|| spooled).1.clone())
     }
 
     /// Keeps the text of a cell; its number for spans.
@@ -120,7 +144,7 @@ impl Session {
     }
 
     pub fn job(&self) -> Job {
-        Job { stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
+        Job { memory: memory(), stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
     }
 
     /// The engine for a statement that says `on`, or not.
@@ -142,7 +166,19 @@ impl Session {
     pub fn statement(&mut self, statement: &Statement, job: &Job) -> Fallible<Given> {
         match statement {
             Statement::Let(name, pipeline) => {
-                let binding = match self.bind(pipeline)? {
+                let bound = self.bind(pipeline)?;
+                if let Bound::Table(plan) = &bound
+                    && plan.is_final()
+                {
+                    let span = plan.steps.last().expect("a plan has a source").span;
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        span,
+                        "`let` names a table: it can hold no `write` and no `tee`",
+                    )
+                    .hint("write at the end of a cell"));
+                }
+                let binding = match bound {
                     Bound::Value(value, ty) => Binding::Value(value, ty),
                     Bound::Table(plan) => Binding::Table(Arc::new(plan)),
                 };
@@ -168,9 +204,17 @@ impl Session {
                 let engine = self.engine(pipeline.on.as_ref())?;
                 match self.bind(pipeline)? {
                     Bound::Value(value, ty) => Ok(Given::Value(value, ty)),
-                    Bound::Table(plan) => Ok(Given::Table(self.run(plan, engine, job)?)),
+                    Bound::Table(plan) => self.table(plan, engine, job),
                 }
             }
+        }
+    }
+
+    /// The table of a plan, or the tables of its `tee`.
+    fn table(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Given> {
+        match plan.steps.last().map(|step| step.op.clone()) {
+            Some(Op::Tee(branches)) => Ok(Given::Tables(self.run_branches(plan, branches, engine, job)?)),
+            _ => Ok(Given::Table(self.run(plan, engine, job)?)),
         }
     }
 
@@ -200,6 +244,17 @@ impl Session {
     pub fn newest_function(&self) -> Option<Arc<Definition>> {
         self.functions.clone()
     }
+}
+
+/// What a run may have of the machine's memory: nine tenths of what is free now, and what the process has already.
+fn memory() -> u64 {
+    let kib = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().to_string();
+        line.trim_end_matches(" kB").parse::<u64>().ok()
+    };
+    // Where the system does not tell, there is no limit.
+    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(kib).map(|kib| kib * 1024);
+    free.map_or(u64::MAX, |free| free / 10 * 9 + measure::live())
 }
 
 /// A plan that starts from a table that is there.

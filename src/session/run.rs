@@ -1,15 +1,17 @@
 //! Running what was bound: values that must be known first, kept tables, the engine.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::data::{Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{Engine, Run};
+use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
-use crate::plan::{AggFunc, Expr, Function, Node, Op, Plan, Shared, Source, Step, prune};
+use crate::plan::{self, AggFunc, Expr, Function, Node, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::rowwise::{Code, Frame, Program};
 
 use super::Session;
@@ -32,7 +34,11 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
+    pub fn run(&mut self, mut plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
+        if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
+            plan.steps.pop();
+            return self.run_and_write(plan, &write, span, engine, job);
+        }
         let start = Instant::now();
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, engine, job)?;
@@ -47,9 +53,68 @@ impl Session {
         })
     }
 
+    /// Runs a plan and writes its table; gives path, rows and bytes.
+    fn run_and_write(
+        &mut self,
+        plan: Plan,
+        write: &Write,
+        span: Span,
+        engine: &'static dyn Engine,
+        job: &Job,
+    ) -> Fallible<Ran> {
+        let start = Instant::now();
+        let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
+        if let Some(source) = source_at(&plan, &write.path) {
+            return Err(at_span(Diagnostic::new(
+                Kind::File,
+                format!("\"{}\" is read by the same pipeline", source.shown),
+            ))
+            .hint("write another file, then rename it"));
+        }
+        let ran = self.run(plan, engine, job)?;
+        let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
+        let rows = ran.table.height() as i64;
+        let columns = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
+        let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+        let columns_of = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+        let table = Table::from_columns(Schema::new(columns_of.to_vec(), Order::Kept), 1, &columns);
+        Ok(Ran { table: Arc::new(table), wall: start.elapsed(), ..ran })
+    }
+
+    /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
+    pub fn run_branches(
+        &mut self,
+        mut plan: Plan,
+        branches: Vec<(String, Plan)>,
+        engine: &'static dyn Engine,
+        job: &Job,
+    ) -> Fallible<Vec<(String, Ran)>> {
+        plan.steps.pop();
+        let sources = plan.clone();
+        let input = self.run(plan, engine, job)?;
+        let mut results = Vec::new();
+        for (name, mut branch) in branches {
+            if let Some(Step { op: Op::Write(write), span, .. }) = branch.steps.last()
+                && let Some(source) = source_at(&sources, &write.path)
+            {
+                let message = format!("\"{}\" is read by the same pipeline", source.shown);
+                return Err(Diagnostic::at(Kind::File, *span, message).hint("write another file, then rename it"));
+            }
+            branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
+            let ran = self.run(branch, engine, job)?;
+            results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }));
+        }
+        Ok(results)
+    }
+
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
     /// will read. What `persist` has kept already is not read again.
     fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
+        let early = |step: &Step| matches!(step.op, Op::Slice { length: Some(_), .. });
+        if plan.steps.iter().any(early) {
+            // It may stop before the end.
+            return (None, 0);
+        }
         let kept = |step: &Step| if let Op::Persist(id) = step.op { self.kept.get(&id) } else { None };
         let mut bytes = 0;
         for step in plan.steps.iter().rev() {
@@ -57,7 +122,7 @@ impl Session {
                 return (Some(table.height() as u64), bytes);
             }
             bytes += match &step.op {
-                Op::Source(Source::Read(read)) => read.seen.0,
+                Op::Source(Source::Read(read)) => read.bytes(),
                 Op::Join { right, .. } => self.reads(right).1,
                 Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(|plan| self.reads(plan).1).sum(),
                 _ => 0,
@@ -206,6 +271,19 @@ fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run
     Err(error)
 }
 
+/// A file that the plan reads and that `path` would replace.
+fn source_at<'p>(plan: &'p Plan, path: &Path) -> Option<&'p plan::File> {
+    let real = std::fs::canonicalize(path).ok()?;
+    plan.steps.iter().find_map(|step| match &step.op {
+        Op::Source(Source::Read(read)) => {
+            read.files.iter().find(|file| std::fs::canonicalize(&file.path).is_ok_and(|path| path == real))
+        }
+        Op::Join { right, .. } => source_at(right, path),
+        Op::Concat(plans) | Op::Zip(plans) => plans.iter().find_map(|plan| source_at(plan, path)),
+        _ => None,
+    })
+}
+
 /// The only value of a one-column table; null where it has no row.
 fn only_value(table: &Table) -> Fallible<Value> {
     match table.height() {
@@ -236,6 +314,9 @@ pub fn command_lines(command: &Word) -> Fallible<Table> {
         .stderr(std::process::Stdio::inherit())
         .output()
         .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(libc::SIGINT) {
+        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
+    }
     if !output.status.success() {
         return Err(failed(format!("the command failed: {}", output.status)));
     }

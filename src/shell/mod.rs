@@ -54,6 +54,7 @@ impl Shell {
 
     /// Runs the cells of each text, one after the other.
     pub fn texts(mut self, texts: &[String]) -> Ending {
+        self.session.reads_stdin = true;
         stop_on_ctrl_c(self.session.stop.clone(), true);
         for cell in texts.iter().flat_map(|text| split(text)) {
             if !self.batch_cell(&cell) {
@@ -69,14 +70,20 @@ impl Shell {
         let mut splitter = Splitter::default();
         let mut input = std::io::stdin().lock();
         let mut line = Vec::new();
+        let mut number = 0;
         loop {
+            number += 1;
             line.clear();
             let read = input.read_until(b'\n', &mut line);
             let text = match (read, std::str::from_utf8(&line)) {
                 (Ok(0), _) => break,
                 (Ok(_), Ok(text)) => text,
                 (Ok(_), Err(_)) => {
-                    self.complain("error: standard input is not UTF-8 text\n");
+                    let at = std::str::from_utf8(&line).map_or_else(|error| error.valid_up_to(), str::len);
+                    self.complain(&format!(
+                        "error: standard input is not UTF-8 text: line {number}, byte {}\n",
+                        at + 1
+                    ));
                     self.ending = Ending::Failed;
                     return self.ending;
                 }
@@ -100,7 +107,11 @@ impl Shell {
 
     /// Runs one cell where nobody types; false where the next one must not run.
     fn batch_cell(&mut self, cell: &str) -> bool {
-        let ending = self.cell(cell);
+        let ending = match self.cell(cell) {
+            // The cell was done before it looked at the flag; the run stops all the same.
+            Ending::Good if self.session.stop.is_raised() => Ending::Stopped,
+            ending => ending,
+        };
         match ending {
             Ending::Good => {}
             Ending::Failed => self.ending = Ending::Failed,
@@ -177,8 +188,13 @@ impl Shell {
         }
         let Drawn { out, err } = show::report(&evaluation.report, &self.style);
         let mut stdout = std::io::stdout().lock();
-        if stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-            return Ending::Closed;
+        if let Err(error) = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+            // A reader that has seen enough, such as `head`, is no mistake.
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                return Ending::Closed;
+            }
+            self.complain(&format!("error: standard output cannot be written: {error}\n"));
+            return Ending::Failed;
         }
         self.complain(&err);
         Ending::Good

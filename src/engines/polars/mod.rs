@@ -124,7 +124,9 @@ fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
         | Op::Pairs
         | Op::Sample { .. }
         | Op::Peek { .. }
-        | Op::Persist(_) => None,
+        | Op::Persist(_)
+        | Op::Write(_)
+        | Op::Tee(_) => None,
     }
 }
 

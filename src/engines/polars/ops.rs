@@ -113,7 +113,9 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
             | Op::Pairs
             | Op::Sample { .. }
             | Op::Peek { .. }
-            | Op::Persist(_) => return None,
+            | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_) => return None,
         }
     }
     None
@@ -245,6 +247,7 @@ impl Lowerer<'_> {
             }
             Op::Peek { count, label } => self.peek(flow, *count, label),
             Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+            Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{Code, Fault, Frame};
 
-use super::flow::{Flow, Whole, key, more};
+use super::flow::{Flow, Whole, key, look, more};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Groups<'a> {
@@ -99,6 +99,9 @@ impl Whole for Groups<'_> {
         let mut rows = 0;
         while more(input.next(frame))? {
             rows += 1;
+            if rows % 1024 == 0 {
+                look(job)?;
+            }
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
         job.stop.check()?;

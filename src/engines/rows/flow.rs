@@ -7,6 +7,7 @@ use crate::data::{Key, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::files::{self, Records};
 use crate::job::{Job, Say};
+use crate::measure;
 use crate::plan::{Expr, JoinKind, Op, Plan, Source};
 use crate::rowwise::{Code, Fault, Frame};
 
@@ -38,10 +39,35 @@ pub fn build<'a>(plan: &'a Plan, job: &'a Job) -> Fallible<Input<'a>> {
     let first = steps.next().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let mut flow = source_flow(source, first.span, job)?;
-    for step in steps {
+    for (i, step) in steps.enumerate() {
         flow = op_flow(&step.op, step.span, flow, job)?;
+        if i % STEPS_A_STACK == STEPS_A_STACK - 1 {
+            flow = Box::new(NewStack { input: Some(flow) });
+        }
     }
     Ok(flow)
+}
+
+/// Each step asks the one before it on the stack; after so many it may need a new piece.
+const STEPS_A_STACK: usize = 200;
+
+struct NewStack<'a> {
+    /// Always there until it is dropped.
+    input: Option<Input<'a>>,
+}
+
+impl Flow for NewStack<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let input = self.input.as_mut().expect("it is taken only when dropped");
+        stacker::maybe_grow(256 << 10, 4 << 20, || input.next(frame))
+    }
+}
+
+impl Drop for NewStack<'_> {
+    fn drop(&mut self) {
+        let input = self.input.take();
+        stacker::maybe_grow(256 << 10, 4 << 20, || drop(input));
+    }
 }
 
 /// An error of a file at the words that named it.
@@ -68,6 +94,7 @@ fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Inp
             let records = files::open(read, job).map_err(|error| placed(error, span))?;
             Box::new(File { records, rows: 0, span, job })
         }
+        Source::Passed => unreachable!("the session puts the table in its place before a run"),
         Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), job }),
     })
 }
@@ -76,7 +103,21 @@ fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Inp
 fn passed(rows: u64, job: &Job) -> Fallible<()> {
     if rows.is_multiple_of(1024) {
         job.progress.add_rows(1024);
-        job.stop.check()?;
+        look(job)?;
+    }
+    Ok(())
+}
+
+/// Whether the run may go on: nobody has stopped it, and there is memory left.
+pub fn look(job: &Job) -> Fallible<()> {
+    job.stop.check()?;
+    if measure::live() > job.memory {
+        let gib = job.memory as f64 / f64::from(1 << 30);
+        return Err(Diagnostic::new(
+            Kind::System,
+            format!("the run was stopped: it needs more memory than is free ({gib:.1} GiB)"),
+        )
+        .hint("an aggregate, `top` or `take` keeps fewer rows"));
     }
     Ok(())
 }
@@ -127,7 +168,7 @@ impl Flow for Generated<'_> {
 }
 
 struct File<'a> {
-    records: Box<dyn Records>,
+    records: Box<dyn Records + 'a>,
     rows: u64,
     span: Span,
     job: &'a Job,
@@ -179,7 +220,7 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
         }
         Op::Filter(condition) => Box::new(Filter { input, condition: Code::new(condition), rows: 0 }),
         Op::Explode(list) => {
-            Box::new(Explode { input, list: Code::new(&list.expr), items: Arc::from([]), at: 0, rows: 0 })
+            Box::new(Explode { input, list: Code::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, job })
         }
         Op::Slice { offset, length } => Box::new(Slice { input, skip: *offset, left: length.unwrap_or(u64::MAX) }),
         Op::Sort { keys, limit } => {
@@ -193,9 +234,15 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
             Box::new(Distinct { input, by, seen: HashSet::new(), rows: 0 })
         }
         Op::Aggregate { keys, aggs } => blocking(input, job, Groups::new(keys, aggs)),
-        Op::Fold { start, step, each } => {
-            Box::new(Fold { input, acc: start.clone(), step: Code::new(&step.expr), each: *each, done: false, rows: 0 })
-        }
+        Op::Fold { start, step, each } => Box::new(Fold {
+            input,
+            acc: start.clone(),
+            step: Code::new(&step.expr),
+            each: *each,
+            done: false,
+            rows: 0,
+            job,
+        }),
         Op::Join { kind, right, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| Code::new(left)).collect();
             let right = RightSide::new(right, on, right_columns, job)?;
@@ -213,6 +260,7 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, job: &'a Job) -> Fallib
         Op::Sample { count, seed } => blocking(input, job, Sample { count: *count, seed: *seed }),
         Op::Peek { count, label } => Box::new(Peek { input, left: *count, label, say: job.say.clone() }),
         Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+        Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
     })
 }
 
@@ -268,6 +316,7 @@ struct Explode<'a> {
     items: Arc<[Value]>,
     at: usize,
     rows: u64,
+    job: &'a Job,
 }
 
 impl Flow for Explode<'_> {
@@ -284,6 +333,9 @@ impl Flow for Explode<'_> {
         frame.row.clear();
         frame.row.push(self.items[self.at].clone());
         self.at += 1;
+        if self.at.is_multiple_of(1024) {
+            look(self.job)?;
+        }
         Ok(())
     }
 }
@@ -356,6 +408,31 @@ struct Fold<'a> {
     each: bool,
     done: bool,
     rows: u64,
+    job: &'a Job,
+}
+
+/// Looks every thousand rows, and at each where the state is large: one more step may double it.
+fn look_often(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
+    let large = match acc {
+        Value::Text(text) => text.len() > 1 << 20,
+        Value::List(items) => items.len() > 1 << 16,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => false,
+    };
+    if !large {
+        return Ok(());
+    }
+    look(job)?;
+    let bytes = match acc {
+        Value::Text(text) => text.len() as u64,
+        Value::List(items) => size_of_val(&**items) as u64,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
+    };
+    if bytes > job.memory / 4 {
+        let message =
+            format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
+        return Err(Diagnostic::new(Kind::System, message));
+    }
+    Ok(())
 }
 
 impl Fold<'_> {
@@ -365,6 +442,7 @@ impl Fold<'_> {
             return Ok(false);
         }
         self.rows += 1;
+        look_often(self.rows, &self.acc, self.job)?;
         frame.acc = std::mem::take(&mut self.acc);
         self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
         Ok(true)
@@ -659,7 +737,7 @@ impl Whole for Pairs {
         let rows = all_rows(input, frame)?;
         let mut pairs = VecDeque::new();
         for (i, a) in rows.iter().enumerate() {
-            job.stop.check()?;
+            look(job)?;
             pairs.extend(rows[i + 1..].iter().map(|b| vec![a[0].clone(), b[0].clone()]));
         }
         Ok(pairs)

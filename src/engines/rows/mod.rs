@@ -55,7 +55,7 @@ fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            job.stop.check()?;
+            flow::look(job)?;
         }
     }
     Ok((columns, height, frame.steps))
