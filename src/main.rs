@@ -79,8 +79,8 @@ fn main() -> ExitCode {
         color_err: color(std::io::stderr().is_terminal()),
         width: show::terminal_width(),
     };
-    let engine = arguments.engine.as_deref().and_then(engines::find).unwrap_or(engines::default());
-    let shell = Shell::new(engine.name(), style, arguments.keep_going);
+    let engine = arguments.engine.as_deref().and_then(engines::find).map(|engine| engine.name());
+    let shell = Shell::new(engine, style, arguments.keep_going);
     let ending = if !arguments.cells.is_empty() {
         shell.texts(&arguments.cells)
     } else if somebody_types() {

@@ -171,7 +171,10 @@ fn quiet(ran: &Ran) -> Vec<String> {
     if ran.bytes_read > 0 {
         parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
     }
-    parts.push(ran.engine.to_string());
+    parts.push(match ran.instead {
+        None => ran.engine.to_string(),
+        Some(why) => format!("{} ({why})", ran.engine),
+    });
     parts
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::data::{Sameness, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines;
+use crate::engines::{self, Choice};
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Pipeline, Subject, Takes};
 use crate::plan::{Binding, Plan};
@@ -54,17 +54,17 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 
 /// Runs one pipeline on every engine and holds each against the reference.
 fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Vec<(String, bool)>> {
-    let reference = engines::ALL[0];
+    let reference = engines::reference();
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
         return Ok(vec![("a value: no engine is asked".to_string(), true)]);
     };
     runs_often(&plan)?;
-    let expected = session.run(plan.clone(), reference, job)?.table;
+    let expected = session.run(plan.clone(), Choice::only(reference), job)?.table;
     let mut lines = Vec::new();
     for engine in &engines::ALL[1..] {
         let name = engine.name();
-        lines.push(match session.run(plan.clone(), *engine, job) {
+        lines.push(match session.run(plan.clone(), Choice::only(*engine), job) {
             Ok(ran) => {
                 let (said, same) = verdict(&expected.same(&ran.table));
                 (format!("{} and {name}: {said}", reference.name()), same)

@@ -87,6 +87,7 @@ fn fields(cost: &Cost, ran: Option<&Ran>) -> Vec<Field> {
         }
     }
     let bound = match cost.busy() {
+        _ if cost.wall.as_micros() < 1000 => "too short to tell what it waits for".to_string(),
         busy if busy >= 1.3 => format!("CPU-bound on {busy:.1} cores"),
         busy if busy >= 0.7 => "CPU-bound".to_string(),
         busy if busy <= 0.3 => "waiting".to_string(),

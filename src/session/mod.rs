@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{self, Engine};
+use crate::engines::{self, Choice};
 use crate::files;
 use crate::job::{Job, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
@@ -41,8 +41,8 @@ pub struct Session {
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The engine of cells that do not say `on`.
-    pub engine: &'static str,
+    /// The engine of cells that do not say `on`, where the person chose one.
+    pub engine: Option<&'static str>,
     /// The seed of `letters`, `random` and `sample` where none is said.
     pub seed: i64,
 }
@@ -66,14 +66,15 @@ pub struct Snapshot {
 }
 
 impl Session {
-    pub fn new(engine: &'static str, say: Say) -> Session {
+    /// A session whose cells run on `engine` unless they say another; without one, on the default engine.
+    pub fn new(engine: impl Into<Option<&'static str>>, say: Say) -> Session {
         Session {
             names: BTreeMap::new(),
             functions: None,
             results: vec![None],
             kept: HashMap::new(),
             texts: Vec::new(),
-            settings: Settings { engine, seed: 0 },
+            settings: Settings { engine: engine.into(), seed: 0 },
             stop: Stop::default(),
             say,
             warnings: Vec::new(),
@@ -148,8 +149,10 @@ impl Session {
     }
 
     /// The engine for a statement that says `on`, or not.
-    pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<&'static dyn Engine> {
-        let name = on.map_or(self.settings.engine, |on| on.engine.text.as_str());
+    pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<Choice> {
+        let Some(name) = on.map(|on| on.engine.text.as_str()).or(self.settings.engine) else {
+            return Ok(Choice { engine: engines::default(), chosen: false });
+        };
         let engine =
             engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
         if let Some((word, _)) = on.and_then(|on| on.options.first()) {
@@ -159,7 +162,7 @@ impl Session {
                 format!("the engine `{name}` has no option `{}`", word.text),
             ));
         }
-        Ok(engine)
+        Ok(Choice::only(engine))
     }
 
     /// Runs one statement.
@@ -211,10 +214,10 @@ impl Session {
     }
 
     /// The table of a plan, or the tables of its `tee`.
-    fn table(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Given> {
+    fn table(&mut self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Given> {
         match plan.steps.last().map(|step| step.op.clone()) {
-            Some(Op::Tee(branches)) => Ok(Given::Tables(self.run_branches(plan, branches, engine, job)?)),
-            _ => Ok(Given::Table(self.run(plan, engine, job)?)),
+            Some(Op::Tee(branches)) => Ok(Given::Tables(self.run_branches(plan, branches, choice, job)?)),
+            _ => Ok(Given::Table(self.run(plan, choice, job)?)),
         }
     }
 

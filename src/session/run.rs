@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{Engine, Run};
+use crate::engines::{self, Choice, Engine, Run};
 use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
@@ -21,6 +21,8 @@ use super::Session;
 pub struct Ran {
     pub table: Arc<Table>,
     pub engine: &'static str,
+    /// Why it was not the default engine, where nobody chose one.
+    pub instead: Option<&'static str>,
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,
     pub wall: Duration,
@@ -34,18 +36,19 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&mut self, mut plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
+    pub fn run(&mut self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Ran> {
         if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
             plan.steps.pop();
-            return self.run_and_write(plan, &write, span, engine, job);
+            return self.run_and_write(plan, &write, span, choice, job);
         }
         let start = Instant::now();
         let (rows_read, bytes_read) = self.reads(&plan);
-        let plan = self.prepared(plan, engine, job)?;
-        let run = run_once(&plan, engine, job)?;
+        let plan = self.prepared(plan, choice, job)?;
+        let (run, engine, instead) = run_once(&plan, choice, job)?;
         Ok(Ran {
             table: Arc::new(run.table),
             engine: engine.name(),
+            instead,
             steps: run.steps,
             wall: start.elapsed(),
             rows_read,
@@ -59,7 +62,7 @@ impl Session {
         plan: Plan,
         write: &Write,
         span: Span,
-        engine: &'static dyn Engine,
+        choice: Choice,
         job: &Job,
     ) -> Fallible<Ran> {
         let start = Instant::now();
@@ -71,7 +74,7 @@ impl Session {
             ))
             .hint("write another file, then rename it"));
         }
-        let ran = self.run(plan, engine, job)?;
+        let ran = self.run(plan, choice, job)?;
         let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
         let rows = ran.table.height() as i64;
         let columns = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
@@ -86,12 +89,12 @@ impl Session {
         &mut self,
         mut plan: Plan,
         branches: Vec<(String, Plan)>,
-        engine: &'static dyn Engine,
+        choice: Choice,
         job: &Job,
     ) -> Fallible<Vec<(String, Ran)>> {
         plan.steps.pop();
         let sources = plan.clone();
-        let input = self.run(plan, engine, job)?;
+        let input = self.run(plan, choice, job)?;
         let mut results = Vec::new();
         for (name, mut branch) in branches {
             if let Some(Step { op: Op::Write(write), span, .. }) = branch.steps.last()
@@ -101,7 +104,7 @@ impl Session {
                 return Err(Diagnostic::at(Kind::File, *span, message).hint("write another file, then rename it"));
             }
             branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
-            let ran = self.run(branch, engine, job)?;
+            let ran = self.run(branch, choice, job)?;
             results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }));
         }
         Ok(results)
@@ -132,19 +135,19 @@ impl Session {
     }
 
     /// A plan as engines take it: pruned, with kept tables and values in their places.
-    pub fn prepared(&mut self, mut plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Plan> {
+    pub fn prepared(&mut self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Plan> {
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
         }
         prune(&mut plan);
-        self.keep_persisted(&mut plan, engine, job)?;
-        self.fill(&mut plan, engine, job)?;
+        self.keep_persisted(&mut plan, choice, job)?;
+        self.fill(&mut plan, choice, job)?;
         Ok(plan)
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
-    fn keep_persisted(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+    fn keep_persisted(&mut self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
         let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
         if let Some(at) = last {
             let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
@@ -152,8 +155,8 @@ impl Session {
                 Some(table) => table.clone(),
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
-                    let before = self.prepared(before, engine, job)?;
-                    let table = Arc::new(run_once(&before, engine, job)?.table);
+                    let before = self.prepared(before, choice, job)?;
+                    let table = Arc::new(run_once(&before, choice, job)?.0.table);
                     self.kept.insert(id, table.clone());
                     table
                 }
@@ -164,32 +167,32 @@ impl Session {
         }
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
-                self.keep_persisted(inner, engine, job)?;
+                self.keep_persisted(inner, choice, job)?;
             }
         }
         Ok(())
     }
 
     /// Puts values in the place of one-value tables.
-    fn fill(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+    fn fill(&mut self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
-                self.fill(inner, engine, job)?;
+                self.fill(inner, choice, job)?;
             }
             let mut exprs = step.op.exprs_mut();
             for expr in &mut exprs {
-                self.fill_expr(expr, engine, job)?;
+                self.fill_expr(expr, choice, job)?;
             }
             match &mut step.op {
                 Op::Join { on, .. } => {
                     for (_, right) in on {
-                        self.fill_expr(right, engine, job)?;
+                        self.fill_expr(right, choice, job)?;
                     }
                 }
                 Op::Aggregate { aggs, .. } => {
                     for agg in aggs {
                         if let AggFunc::Reduce(step) = &mut agg.func {
-                            self.fill_expr(step, engine, job)?;
+                            self.fill_expr(step, choice, job)?;
                         }
                     }
                 }
@@ -199,10 +202,10 @@ impl Session {
         Ok(())
     }
 
-    fn fill_expr(&mut self, expr: &mut Expr, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+    fn fill_expr(&mut self, expr: &mut Expr, choice: Choice, job: &Job) -> Fallible<()> {
         expr.rewrite(&mut |expr| {
             let Node::Only(plan) = &expr.node else { return Ok(()) };
-            let ran = self.run((**plan).clone(), engine, job)?;
+            let ran = self.run((**plan).clone(), choice, job)?;
             let value =
                 only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
             expr.node = Node::Const(value);
@@ -220,12 +223,12 @@ impl Session {
         it: Option<&Value>,
     ) -> Fallible<Value> {
         let mut expr = expr.clone();
-        let rows = crate::engines::find("rows").expect("the reference engine is always there");
+        let rows = Choice::only(engines::reference());
         let job = self.job();
         expr.rewrite(&mut |part| {
             let Node::Only(plan) = &part.node else { return Ok(()) };
             // A session of its own: binding must not change this one.
-            let mut aside = Session::new(rows.name(), self.say.clone());
+            let mut aside = Session::new(rows.engine.name(), self.say.clone());
             aside.kept = self.kept.clone();
             let ran = aside.run((**plan).clone(), rows, &job)?;
             let value =
@@ -250,11 +253,23 @@ fn close(plan: &mut Plan) {
     }
 }
 
-fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-    if let Some(objection) = engine.objection(plan) {
-        let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
-        return Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"));
+/// The run, the engine that ran it, and why it is not the default one.
+fn run_once(plan: &Plan, choice: Choice, job: &Job) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
+    let engine = choice.engine;
+    match engine.objection(plan) {
+        None => run_on(plan, engine, job).map(|run| (run, engine, None)),
+        Some(objection) if choice.chosen => {
+            let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
+            Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
+        }
+        Some(objection) => {
+            let rows = engines::reference();
+            run_on(plan, rows, job).map(|run| (run, rows, Some(objection.reason)))
+        }
     }
+}
+
+fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
     let error = match engine.run(plan, job) {
         Ok(run) => return Ok(run),
         Err(error) => error,
@@ -263,7 +278,7 @@ fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run
         error.kind,
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
-    let rows = crate::engines::find("rows").expect("the reference engine is always there");
+    let rows = engines::reference();
     if data_error && error.row.is_none() && engine.name() != rows.name() {
         // The reference stops at the first failing row and knows its number.
         rows.run(plan, job)?;

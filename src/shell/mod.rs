@@ -47,7 +47,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn new(engine: &'static str, style: Style, keep_going: bool) -> Shell {
+    pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
         let session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
         Shell { session, style, keep_going, interactive: false, ending: Ending::Good }
     }
