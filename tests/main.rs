@@ -2,6 +2,7 @@
 
 mod command;
 mod examples;
+mod files;
 mod floor_plan;
 mod kept;
 mod lab;

@@ -229,7 +229,13 @@ impl Binder<'_> {
         options: &[(Word, Expr)],
     ) -> Fallible<plan::Read> {
         let at_path = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(path.span), ..*error });
-        let mut format = files::format(&path.text, format)?;
+        let found = if path.text == "-" {
+            self.view.session.standard_input().map(|file| vec![file])
+        } else {
+            files::found(&path.text)
+        };
+        let found = found.map_err(at_path)?;
+        let mut format = files::format(&found[0].shown, format)?;
         let mut unused = CsvOptions::default();
         for (word, value) in options {
             let fits = match &format {
@@ -264,12 +270,7 @@ impl Binder<'_> {
         if let Format::Text { lossy } = &mut format {
             *lossy = unused.lossy;
         }
-        let found = if path.text == "-" {
-            self.view.session.standard_input().map(|file| vec![file])
-        } else {
-            files::found(&path.text)
-        };
-        let mut read = files::look(found.map_err(at_path)?, &path.text, format).map_err(at_path)?;
+        let mut read = files::look(found, &path.text, format).map_err(at_path)?;
         if let Some(columns) = columns {
             let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
             let mut wanted = Vec::new();

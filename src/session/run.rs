@@ -57,14 +57,7 @@ impl Session {
     }
 
     /// Runs a plan and writes its table; gives path, rows and bytes.
-    fn run_and_write(
-        &mut self,
-        plan: Plan,
-        write: &Write,
-        span: Span,
-        choice: Choice,
-        job: &Job,
-    ) -> Fallible<Ran> {
+    fn run_and_write(&mut self, plan: Plan, write: &Write, span: Span, choice: Choice, job: &Job) -> Fallible<Ran> {
         let start = Instant::now();
         let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
         if let Some(source) = source_at(&plan, &write.path) {
