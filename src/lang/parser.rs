@@ -731,7 +731,7 @@ impl<'a> Parser<'a> {
             Token::End => true,
             Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
             Token::Word(word) => {
-                matches!(word.as_str(), "by" | "asc" | "desc") || known.options.contains(&word.as_str())
+                matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
             Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => false,
         }

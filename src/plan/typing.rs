@@ -434,10 +434,8 @@ impl<'a> Typer<'a> {
                 let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }
-            Some(_) => {
-                Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` has no fields: it is not a result"))
-                    .hint("results are `_` and `_3`"))
-            }
+            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` is a value: it has no fields"))
+                .hint("tables and measurements have them: _3.wall")),
             None => Err(self.unknown_name(name, base.span)),
         }
     }

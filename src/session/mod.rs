@@ -139,9 +139,16 @@ impl Session {
         self.kept.retain(|id, _| reachable.contains(id));
     }
 
-    /// Warnings since the last call.
+    /// Warnings since the last call, each once.
     pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.warnings)
+        let mut warnings = std::mem::take(&mut self.warnings);
+        let mut said = Vec::new();
+        warnings.retain(|warning| {
+            let new = !said.contains(&warning.message);
+            said.push(warning.message.clone());
+            new
+        });
+        warnings
     }
 
     pub fn job(&self) -> Job {
