@@ -9,3 +9,4 @@ mod lab;
 mod meaning;
 mod polars;
 mod samples;
+mod typing;

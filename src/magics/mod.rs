@@ -1,5 +1,6 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
+mod complete;
 mod explain;
 mod help;
 mod same;
@@ -19,6 +20,8 @@ use crate::report::{Block, Report};
 use crate::session::{Given, Ran, Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
+
+pub use complete::{Candidate, complete, said};
 
 pub struct Magic {
     pub syntax: MagicSyntax,

@@ -11,6 +11,7 @@ use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped};
+pub use table::cut;
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
