@@ -3,9 +3,11 @@
 mod complete;
 mod explain;
 mod help;
+mod last;
 mod same;
 mod set;
 mod time;
+mod who;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +42,17 @@ pub struct Answer {
 }
 
 /// All magics, in the order of the help.
-pub static ALL: &[&Magic] = &[&time::TIME, &explain::EXPLAIN, &same::SAME, &set::SET, &help::HELP];
+pub static ALL: &[&Magic] = &[
+    &time::TIME,
+    &explain::EXPLAIN,
+    &same::SAME,
+    &who::WHO,
+    &who::DEL,
+    &who::RESET,
+    &last::LAST,
+    &set::SET,
+    &help::HELP,
+];
 
 pub fn find(name: &str) -> Option<&'static Magic> {
     ALL.iter().copied().find(|magic| magic.syntax.name == name)

@@ -250,6 +250,45 @@ impl Session {
         self.names.iter()
     }
 
+    /// Forgets a name or a function; false where there is none.
+    pub fn forget(&mut self, name: &str) -> bool {
+        if self.names.remove(name).is_some() {
+            return true;
+        }
+        let mut kept = Vec::new();
+        let mut here = self.functions.clone();
+        let mut found = false;
+        while let Some(definition) = here {
+            if definition.function.name.text == name {
+                found = true;
+            } else {
+                kept.push(definition.function.clone());
+            }
+            here = definition.before.clone();
+        }
+        if found {
+            let chain = |before, function| Some(Arc::new(Definition { function, before }));
+            self.functions = kept.into_iter().rev().fold(None, chain);
+        }
+        found
+    }
+
+    /// Forgets all names, functions, results and kept tables.
+    pub fn reset(&mut self) {
+        self.names.clear();
+        self.functions = None;
+        self.results.iter_mut().for_each(|result| *result = None);
+        self.kept.clear();
+    }
+
+    /// The table of a plan that ends in a `persist` and was computed.
+    pub fn kept_table(&self, plan: &Plan) -> Option<Arc<Table>> {
+        match plan.steps.last()?.op {
+            Op::Persist(id) => self.kept.get(&id).cloned(),
+            _ => None,
+        }
+    }
+
     /// The newest of the person's functions.
     pub fn newest_function(&self) -> Option<Arc<Definition>> {
         self.functions.clone()

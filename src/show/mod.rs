@@ -47,6 +47,8 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     for block in &report.blocks {
         match block {
             Block::Table(table) => drawn.out.push_str(&written(table, style)),
+            Block::Whole(table) if style.format == Format::Table => drawn.out.push_str(&table::whole(table, style)),
+            Block::Whole(table) => drawn.out.push_str(&written(table, style)),
             Block::Value(value, ty) => match style.format {
                 Format::Json => {
                     encode::json_value(&mut drawn.out, value);

@@ -26,12 +26,22 @@ const LINES: TableStyle = TableStyle::new()
 pub fn drawn(table: &Table, style: &Style) -> String {
     let height = table.height();
     let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
+    fitted(table, shown, style.width, style)
+}
+
+/// All rows and columns, however wide.
+pub fn whole(table: &Table, style: &Style) -> String {
+    fitted(table, table.height(), usize::MAX, style)
+}
+
+fn fitted(table: &Table, shown: usize, width: usize, style: &Style) -> String {
+    let height = table.height();
     let columns = &table.schema().columns;
     let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
-    let mut room = style.width.saturating_sub(1);
+    let mut room = width.saturating_sub(1);
     for (i, column) in columns.iter().enumerate() {
         let values = table.values(i, 0, shown);
-        let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
+        let widest = if columns.len() == 1 || width == usize::MAX { width.max(WIDEST_CELL) } else { WIDEST_CELL };
         let mut cells: Vec<String> = vec![cut(&visible(&column.name), widest)];
         cells.extend(values.iter().map(|value| cut(&cell(value), widest)));
         let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
