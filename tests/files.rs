@@ -195,7 +195,7 @@ fn json_types_and_nesting() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/nested.jsonl");
     let cell = format!("read {file:?}");
     for engine in engine_names() {
-        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,1\n2,bob,,[],2.5,two\n3,,,,,true\n";
+        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,\"1\"\n2,bob,,[],2.5,two\n3,,,,,\"true\"\n";
         assert_eq!(csv(engine, &[&cell]), expected, "{engine}");
     }
 }
@@ -209,5 +209,40 @@ fn csv_is_written_so_that_null_and_empty_text_differ() {
     assert_eq!(bytes, "it\na\n\"\"\n\n");
     for engine in engine_names() {
         assert_eq!(csv(engine, &[&format!("read {path} | map is_null(it)")]), "it\nfalse\nfalse\ntrue\n");
+    }
+}
+
+#[test]
+fn texts_that_look_like_numbers_stay_texts() {
+    let folder = Folder::new("digits");
+    let path = folder.at("t.csv");
+    let table = r#"[1, 2] | map n = it, t = "007", u = if it == 1 then "true" else "x", v = "1e5""#;
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        lab.cell(&format!("{table} | write {path}"));
+        assert_eq!(lab.cell(&format!("%same ({table}), (read {path})")).out, "✓ the same table\n", "{engine}");
+    }
+}
+
+#[test]
+fn quoted_fields_may_go_over_many_lines() {
+    let folder = Folder::new("quoted");
+    let path = folder.at("t.csv");
+    let field = "x,\"\"\r\n".repeat(100_000);
+    std::fs::write(folder.0.join("t.csv"), format!("a,b\r\n1,\"{field}\"\r\n2,y\r\n")).expect("the folder can be written");
+    for engine in engine_names() {
+        assert_eq!(csv(engine, &[&format!("read {path} | map a, n = len(b)")]), "a,n\n1,500000\n2,1\n", "{engine}");
+    }
+}
+
+#[test]
+fn types_do_not_depend_on_where_the_sample_ends() {
+    let folder = Folder::new("sample");
+    let path = folder.at("t.csv");
+    let text = format!("aa,bb,cc\n{}", "1,true,-1.5\n".repeat(100_000));
+    std::fs::write(folder.0.join("t.csv"), text).expect("the folder can be written");
+    for engine in engine_names() {
+        let cell = format!("read {path} | filter bb | agg sum(aa), sum(cc)");
+        assert_eq!(csv(engine, &[&cell]), "sum_aa,sum_cc\n100000,-150000.0\n", "{engine}");
     }
 }

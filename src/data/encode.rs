@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::data::Value;
+use crate::data::{Value, scalar};
 
 /// A row of csv, without its line break. Null is an empty field, empty text is `""`.
 pub fn csv_row(out: &mut String, row: &[Value]) {
@@ -31,7 +31,11 @@ pub fn csv_header<'a>(out: &mut String, names: impl Iterator<Item = &'a str>) {
 
 /// A field in quotes where it must be, or where it is empty, which is not null.
 fn csv_text(out: &mut String, text: &str) {
-    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+    // A text that would be read as another value stands in quotes, which say that it is text.
+    let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'i' | 'N'))
+        && scalar::float_from_text(text).is_ok();
+    let other = number || matches!(text, "true" | "false");
+    if text.is_empty() || other || text.contains([',', '"', '\n', '\r', '\u{feff}']) {
         out.push('"');
         out.push_str(&text.replace('"', "\"\""));
         out.push('"');

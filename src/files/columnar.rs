@@ -2,8 +2,8 @@
 //! columns `a.b`; an unsigned int beyond int is an error.
 
 use polars::prelude::{
-    ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader, PolarsError, SerReader,
-    Series as Values,
+    ArrowDataType, ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader,
+    PolarsError, SerReader, Series as Values,
 };
 
 use crate::data::{Column, Type, Value, dtype, values};
@@ -24,6 +24,11 @@ pub fn fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
     };
     let mut fields = Vec::new();
     for (name, field) in schema.iter() {
+        if !known(field.dtype()) {
+            let message =
+                format!("\"{}\": column `{name}` has the type {:?}, which is not read", file.shown, field.dtype());
+            return Err(Diagnostic::new(Kind::File, message));
+        }
         columns_of(name, &DataType::from_arrow_field(field), &mut fields)
             .map_err(|what| Diagnostic::new(Kind::File, format!("\"{}\": column `{name}` {what}", file.shown)))?;
     }
@@ -46,8 +51,31 @@ fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
     let what = if matches!(format, Format::Parquet) { "parquet" } else { "arrow" };
     let said = error.to_string();
     let first = said.lines().next().unwrap_or_default();
-    Diagnostic::new(Kind::File, format!("\"{}\" is not a whole {what} file: {first}", file.shown))
-        .hint("`as` says another format")
+    Diagnostic::new(Kind::File, format!("\"{}\" cannot be read as {what}: {first}", file.shown))
+        .hint("is it whole, and of that format?")
+}
+
+/// Whether polars knows the type: of others it makes a panic.
+fn known(dtype: &ArrowDataType) -> bool {
+    match dtype {
+        ArrowDataType::Decimal(..)
+        | ArrowDataType::Decimal32(..)
+        | ArrowDataType::Decimal64(..)
+        | ArrowDataType::Decimal256(..)
+        | ArrowDataType::Float16
+        | ArrowDataType::FixedSizeList(..)
+        | ArrowDataType::FixedSizeBinary(_)
+        | ArrowDataType::Interval(_)
+        | ArrowDataType::Union(_)
+        | ArrowDataType::Extension(_)
+        | ArrowDataType::Unknown => false,
+        ArrowDataType::List(field) | ArrowDataType::LargeList(field) | ArrowDataType::Map(field, _) => {
+            known(field.dtype())
+        }
+        ArrowDataType::Struct(fields) => fields.iter().all(|field| known(field.dtype())),
+        ArrowDataType::Dictionary(_, value, _) => known(value),
+        _ => true,
+    }
 }
 
 /// The columns that a field of that type gives.
@@ -68,7 +96,7 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
         DataType::String | DataType::Binary | DataType::Categorical(..) | DataType::Enum(..) | DataType::Null => {
             Type::Text
         }
-        DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Duration(_) => Type::Text,
+        DataType::Date | DataType::Datetime(..) | DataType::Time => Type::Text,
         DataType::List(of) => Type::list(ours(of)?),
         other if other.is_integer() => Type::Int,
         other if other.is_float() => Type::Float,
@@ -141,7 +169,9 @@ fn flatten(series: Values, flat: &mut Vec<Values>) -> Result<(), PolarsError> {
 fn converted(series: &Values, ty: &Type) -> Result<Values, PolarsError> {
     let text = |pattern: &str| series.strftime_any(pattern);
     match series.dtype() {
-        DataType::Datetime(..) => text("%Y-%m-%dT%H:%M:%S%.f"),
+        // The instant is kept in UTC, whatever zone it is shown in.
+        DataType::Datetime(_, Some(_)) => text("%Y-%m-%dT%H:%M:%S%.fZ"),
+        DataType::Datetime(_, None) => text("%Y-%m-%dT%H:%M:%S%.f"),
         DataType::Date => text("%Y-%m-%d"),
         DataType::Time => text("%H:%M:%S%.f"),
         _ => series.strict_cast(&dtype(ty)),

@@ -10,13 +10,13 @@ use crate::diagnostic::Fallible;
 use super::Records;
 use super::lines::{Lines, without_break};
 
-/// The columns of a file, from a sample of its lines, in order of their first appearance.
-pub fn infer(mut lines: Lines) -> Fallible<Vec<Column>> {
+/// The columns of a file, from the lines that begin in its first `sample` bytes, in order of their first appearance.
+pub fn infer(mut lines: Lines, sample: u64) -> Fallible<Vec<Column>> {
     let mut fields: Vec<Column> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut line = Vec::new();
     let mut objects = 0;
-    loop {
+    while lines.offset < sample || objects == 0 {
         line.clear();
         match lines.next(&mut line) {
             Ok(Some(_)) => {}
@@ -27,8 +27,8 @@ pub fn infer(mut lines: Lines) -> Fallible<Vec<Column>> {
         let record = match record(&lines, &line) {
             Ok(Some(record)) => record,
             Ok(None) => continue,
-            // The last line of the sample may be cut.
-            Err(_) if objects > 0 && line.last() != Some(&b'\n') => break,
+            // It will be told when the file is read.
+            Err(_) if objects > 0 => break,
             Err(error) => return Err(error),
         };
         objects += 1;
@@ -80,8 +80,13 @@ fn record(lines: &Lines, line: &[u8]) -> Fallible<Option<Vec<(String, Json_)>>> 
             return Err(lines.error(lines.number, &what).hint("json lines have one object on each line"));
         }
     };
-    let mut fields = Vec::new();
+    let mut fields: Vec<(String, Json_)> = Vec::new();
     flatten(String::new(), object, &mut fields);
+    let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(lines.error(lines.number, &format!("two values are called `{}`", pair[0])));
+    }
     Ok(Some(fields))
 }
 

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Stop;
 
 use super::open::Bytes;
 
@@ -10,13 +11,14 @@ pub struct Lines {
     bytes: Bytes,
     shown: String,
     /// The offset of the next line, and the number of the last one, from 1.
-    offset: u64,
+    pub offset: u64,
     pub number: u64,
+    stop: Stop,
 }
 
 impl Lines {
-    pub fn new(bytes: Bytes, shown: &str) -> Lines {
-        Lines { bytes, shown: shown.to_string(), offset: 0, number: 0 }
+    pub fn new(bytes: Bytes, shown: &str, stop: Stop) -> Lines {
+        Lines { bytes, shown: shown.to_string(), offset: 0, number: 0, stop }
     }
 
     /// Adds the next line to `line`, with its line break; its offset, or none at the end.
@@ -31,6 +33,9 @@ impl Lines {
         }
         self.offset += length as u64;
         self.number += 1;
+        if self.number.is_multiple_of(1024) {
+            self.stop.check()?;
+        }
         Ok(Some(start))
     }
 

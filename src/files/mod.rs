@@ -15,7 +15,7 @@ use polars::prelude::{Column as Series, DataFrame};
 
 use crate::data::{Column, Type, Value, series};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
-use crate::job::Job;
+use crate::job::{Job, Stop};
 use crate::lang::Word;
 use crate::plan::{CsvOptions, File, Format, Read};
 
@@ -89,12 +89,18 @@ fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Rec
     }
     let bytes = || open::bytes(file, job);
     Ok(match &read.format {
-        Format::Text { lossy } => Box::new(text::Text::new(lines::Lines::new(bytes()?, &file.shown), *lossy)),
+        Format::Text { lossy } => {
+            Box::new(text::Text::new(lines::Lines::new(bytes()?, &file.shown, job.stop.clone()), *lossy))
+        }
         Format::Csv(options) => {
-            let lines = lines::Lines::new(bytes()?, &file.shown);
+            let lines = lines::Lines::new(bytes()?, &file.shown, job.stop.clone());
             Box::new(csv::Csv::new(lines, options.clone(), &read.fields, &read.wanted))
         }
-        Format::Json => Box::new(json::Json::new(lines::Lines::new(bytes()?, &file.shown), &read.fields, &read.wanted)),
+        Format::Json => Box::new(json::Json::new(
+            lines::Lines::new(bytes()?, &file.shown, job.stop.clone()),
+            &read.fields,
+            &read.wanted,
+        )),
         Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, job)?, read)),
     })
 }
@@ -130,15 +136,18 @@ pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> 
 
 /// What binding finds out about files: how they are to be read. Types come from the first one.
 pub fn look(files: Vec<File>, shown: &str, format: Format) -> Fallible<Read> {
-    let first = &files[0];
-    let sample = || open::sample(first, SAMPLE_BYTES).map(|bytes| lines::Lines::new(bytes, &first.shown));
+    // An empty file of a pattern says nothing of its columns.
+    let first = files.iter().find(|file| file.seen.0 > 0).unwrap_or(&files[0]);
+    let lines = || -> Fallible<lines::Lines> {
+        Ok(lines::Lines::new(open::unpacked_bytes(first)?, &first.shown, Stop::default()))
+    };
     let fields = match &format {
         Format::Text { .. } => {
             open::plain(first)?;
             vec![Column { name: "line".to_string(), ty: Type::Text }]
         }
-        Format::Csv(options) => csv::infer(sample()?, options)?,
-        Format::Json => json::infer(sample()?)?,
+        Format::Csv(options) => csv::infer(lines()?, options, SAMPLE_BYTES)?,
+        Format::Json => json::infer(lines()?, SAMPLE_BYTES)?,
         Format::Parquet | Format::Arrow => columnar::fields(first, &format)?,
     };
     let wanted = (0..fields.len()).collect();

@@ -116,10 +116,9 @@ pub fn changed(file: &File) -> Fallible<Option<File>> {
     Ok(if now == file.seen { None } else { Some(File { seen: now, ..file.clone() }) })
 }
 
-/// The first bytes of a file, unpacked.
-pub fn sample(file: &File, length: u64) -> Fallible<Bytes> {
-    let bytes = unpacked(Box::new(plain(file)?), file)?;
-    Ok(BufReader::with_capacity(BUFFER_BYTES, Box::new(bytes.take(length))))
+/// All bytes of a file, unpacked, for a look at its start: they count as no progress.
+pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
+    Ok(BufReader::with_capacity(BUFFER_BYTES, unpacked(Box::new(plain(file)?), file)?))
 }
 
 /// All bytes of a file, unpacked.

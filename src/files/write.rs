@@ -66,7 +66,10 @@ pub fn write(table: &Table, write: &Write, job: &Job) -> Fallible<u64> {
 
 /// The file that is replaced: behind a link, the file that it points to.
 fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
-    let Ok(metadata) = fs::metadata(path) else { return Ok(path.to_path_buf()) };
+    let Ok(metadata) = fs::metadata(path) else {
+        // What a link without a file points to, a file can be made of.
+        return Ok(fs::read_link(path).map_or(path.to_path_buf(), |to| path.with_file_name(to)));
+    };
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
         return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table")));
@@ -210,9 +213,16 @@ impl Unfinished {
             Unfinished::Named(file) => file.persist(target).map(drop).map_err(|error| error.error),
             Unfinished::Nameless(file) => {
                 // A name beside the target first: only a rename replaces a file in one step.
-                let name = target.file_name().unwrap_or_default().to_string_lossy();
-                let beside = target.with_file_name(format!(".{name}.{}", std::process::id()));
-                link(&file, &beside)?;
+                let mut number = 0;
+                let beside = loop {
+                    let beside = target.with_file_name(format!(".timelab-{}-{number}", std::process::id()));
+                    match link(&file, &beside) {
+                        Ok(()) => break beside,
+                        // A kill in this very moment, before, has left it.
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
+                        Err(error) => return Err(error),
+                    }
+                };
                 fs::rename(&beside, target).inspect_err(|_| drop(fs::remove_file(&beside)))
             }
         }

@@ -119,6 +119,16 @@ fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
 fn command(cell: u32, text: &str, at: usize) -> Fallible<Word> {
     let line = text[at + 1..].split('\n').next().unwrap_or_default();
     let span = Span::new(cell, at, at + 1 + line.len());
+    let rest =
+        text[at + 1 + line.len()..].lines().find(|line| !line.trim().is_empty() && !line.trim().starts_with('#'));
+    if rest.is_some() {
+        return Err(Diagnostic::at(
+            Kind::Syntax,
+            span,
+            "a command takes the rest of its line, and nothing may follow it",
+        )
+        .hint("put what follows into a cell of its own, at the start of a line"));
+    }
     if line.trim().is_empty() {
         return Err(
             Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples")
@@ -217,6 +227,10 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         let mut at = at;
         while let Some(start) = text[at..].find(|c: char| !c.is_whitespace()) {
             let start = at + start;
+            if text[start..].starts_with('#') {
+                at = text[start..].find('\n').map_or(text.len(), |length| start + length);
+                continue;
+            }
             at = text[start..].find(char::is_whitespace).map_or(text.len(), |length| start + length);
             words.push(Word { text: text[start..at].to_string(), span: Span::new(cell, start, at) });
         }
@@ -1201,10 +1215,12 @@ impl<'a> Parser<'a> {
 /// The byte of the `!` in a cell whose first statement that has one is `let name = !command`.
 fn let_command(text: &str, start: usize) -> Option<usize> {
     let mut statement_start = start;
+    let mut in_text = false;
     for (i, c) in text[start..].char_indices() {
         match c {
             ';' | '\n' => statement_start = start + i + 1,
-            '"' => return None,
+            '"' => in_text = !in_text,
+            _ if in_text => {}
             '!' => {
                 let before = text[statement_start..start + i].trim();
                 let rest = before.strip_prefix("let")?.strip_suffix('=')?.trim();

@@ -189,7 +189,7 @@ fn steps(plan: &Plan) -> usize {
 pub fn constant(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Value, Type)> {
     let (mut functions, mut warnings): (Vec<Function>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
     let typed = Typer::new(scope, None, &mut functions, &mut warnings).expr(expr)?;
-    let value = scope.evaluate(&functions, &typed, None, None)?;
+    let value = scope.evaluate(&functions, &typed)?;
     Ok((value, typed.ty))
 }
 

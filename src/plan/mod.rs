@@ -14,4 +14,4 @@ pub use ops::{
     Agg, AggFunc, CsvOptions, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step, Write,
 };
 pub use prune::prune;
-pub use typing::{Binding, DEEPEST_TYPE, Definition, Scope, Typer};
+pub use typing::{Binding, DEEPEST_TYPE, Definition, Evaluator, Scope, Typer};

@@ -44,6 +44,9 @@ impl Definition {
     }
 }
 
+/// Gives the value for one `acc` and one value of the only column, where the expression has them.
+pub type Evaluator = Box<dyn Fn(Option<&Value>, Option<&Value>) -> Fallible<Value>>;
+
 /// What the session knows and the typer asks.
 pub trait Scope {
     fn name(&self, name: &str) -> Option<Binding>;
@@ -52,9 +55,13 @@ pub trait Scope {
     fn seed(&self) -> i64;
     /// The newest of the person's functions.
     fn functions(&self) -> Option<Arc<Definition>>;
-    /// The value of an expression without columns; `acc` and the only column have these values where they occur.
-    fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>)
-    -> Fallible<Value>;
+    /// An expression without columns, ready to be evaluated.
+    fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator>;
+
+    /// The value of an expression without columns and without `acc`.
+    fn evaluate(&self, functions: &[Function], expr: &Expr) -> Fallible<Value> {
+        self.evaluator(functions, expr)?(None, None)
+    }
 }
 
 /// The deepest nesting of lists that is inferred.
@@ -501,7 +508,7 @@ impl<'a> Typer<'a> {
     fn pattern(&mut self, arg: &Expr, example: &str) -> Fallible<String> {
         let mut varies = false;
         arg.walk(&mut |part| varies |= matches!(part.node, Node::Column(_) | Node::Parameter(_) | Node::Acc));
-        let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg, None, None)? };
+        let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg)? };
         match value {
             Value::Text(text) => Ok(text.to_string()),
             _ => Err(Diagnostic::at(Kind::Type, arg.span, "the pattern is a text that is the same for every row")

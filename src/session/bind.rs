@@ -7,7 +7,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
 use crate::lang::{self, Expr, Node, Pipeline, SourceNode, Word};
 use crate::plan::{
-    self, Binding, Builder, CsvOptions, Definition, Format, Function, Op, Plan, Scope, Source, Step, int, whole,
+    self, Binding, Builder, CsvOptions, Definition, Evaluator, Format, Function, Op, Plan, Scope, Source, Step, int,
+    whole,
 };
 use crate::stages;
 
@@ -42,14 +43,8 @@ impl Scope for View<'_> {
         self.session.functions.clone()
     }
 
-    fn evaluate(
-        &self,
-        functions: &[Function],
-        expr: &plan::Expr,
-        acc: Option<&Value>,
-        it: Option<&Value>,
-    ) -> Fallible<Value> {
-        self.session.evaluate(functions, expr, acc, it)
+    fn evaluator(&self, functions: &[Function], expr: &plan::Expr) -> Fallible<Evaluator> {
+        self.session.evaluator(functions, expr)
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod bind;
 mod run;
+mod values;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::files;
 use crate::job::{Job, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
 use crate::measure;
-use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
+use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
 
 pub use bind::Bound;
 pub use run::Ran;
@@ -26,7 +27,7 @@ pub struct Session {
     /// What cell n gave, at place n; cells are counted from 1.
     results: Vec<Option<Binding>>,
     /// Tables that `persist` computed, by its number.
-    kept: HashMap<u64, Arc<Table>>,
+    kept: RefCell<HashMap<u64, Arc<Table>>>,
     /// The texts of all cells, by the number that spans carry.
     texts: Vec<Arc<str>>,
     pub settings: Settings,
@@ -72,7 +73,7 @@ impl Session {
             names: BTreeMap::new(),
             functions: None,
             results: vec![None],
-            kept: HashMap::new(),
+            kept: RefCell::new(HashMap::new()),
             texts: Vec::new(),
             settings: Settings { engine: engine.into(), seed: 0 },
             stop: Stop::default(),
@@ -136,7 +137,7 @@ impl Session {
             Binding::Value(..) | Binding::Result { .. } => None,
         });
         plans.for_each(|plan| persisted(plan, &mut reachable));
-        self.kept.retain(|id, _| reachable.contains(id));
+        self.kept.get_mut().retain(|id, _| reachable.contains(id));
     }
 
     /// Warnings since the last call, each once.
@@ -189,7 +190,7 @@ impl Session {
                     .hint("write at the end of a cell"));
                 }
                 let binding = match bound {
-                    Bound::Value(value, ty) => Binding::Value(value, ty),
+                    Bound::Value(value, ty) => Binding::Value(value, ty.closed()),
                     Bound::Table(plan) => Binding::Table(Arc::new(plan)),
                 };
                 self.give(name, binding);
@@ -278,13 +279,13 @@ impl Session {
         self.names.clear();
         self.functions = None;
         self.results.iter_mut().for_each(|result| *result = None);
-        self.kept.clear();
+        self.kept.get_mut().clear();
     }
 
     /// The table of a plan that ends in a `persist` and was computed.
     pub fn kept_table(&self, plan: &Plan) -> Option<Arc<Table>> {
         match plan.steps.last()?.op {
-            Op::Persist(id) => self.kept.get(&id).cloned(),
+            Op::Persist(id) => self.kept.borrow().get(&id).cloned(),
             _ => None,
         }
     }
@@ -316,6 +317,13 @@ pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
 /// The numbers of all `persist`s in a plan.
 fn persisted(plan: &Plan, found: &mut Vec<u64>) {
     for step in &plan.steps {
+        for expr in step.op.exprs() {
+            expr.walk(&mut |part| {
+                if let Node::Only(plan) = &part.node {
+                    persisted(plan, found);
+                }
+            });
+        }
         match &step.op {
             Op::Persist(id) => found.push(*id),
             Op::Join { right, .. } => persisted(right, found),

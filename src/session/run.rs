@@ -1,5 +1,6 @@
 //! Running what was bound: values that must be known first, kept tables, the engine.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,8 +12,7 @@ use crate::engines::{self, Choice, Engine, Run};
 use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
-use crate::plan::{self, AggFunc, Expr, Function, Node, Op, Plan, Shared, Source, Step, Write, prune};
-use crate::rowwise::{Code, Frame, Program};
+use crate::plan::{self, Node, Op, Plan, Shared, Source, Step, Write, prune};
 
 use super::Session;
 
@@ -36,7 +36,7 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&mut self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Ran> {
+    pub fn run(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Ran> {
         if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
             plan.steps.pop();
             return self.run_and_write(plan, &write, span, choice, job);
@@ -57,29 +57,16 @@ impl Session {
     }
 
     /// Runs a plan and writes its table; gives path, rows and bytes.
-    fn run_and_write(&mut self, plan: Plan, write: &Write, span: Span, choice: Choice, job: &Job) -> Fallible<Ran> {
+    fn run_and_write(&self, plan: Plan, write: &Write, span: Span, choice: Choice, job: &Job) -> Fallible<Ran> {
         let start = Instant::now();
-        let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
-        if let Some(source) = source_at(&plan, &write.path) {
-            return Err(at_span(Diagnostic::new(
-                Kind::File,
-                format!("\"{}\" is read by the same pipeline", source.shown),
-            ))
-            .hint("write another file, then rename it"));
-        }
+        not_a_source(&plan, write, span)?;
         let ran = self.run(plan, choice, job)?;
-        let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
-        let rows = ran.table.height() as i64;
-        let columns = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
-        let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
-        let columns_of = named.map(|(name, ty)| Column { name: name.to_string(), ty });
-        let table = Table::from_columns(Schema::new(columns_of.to_vec(), Order::Kept), 1, &columns);
-        Ok(Ran { table: Arc::new(table), wall: start.elapsed(), ..ran })
+        Ok(Ran { wall: start.elapsed(), ..written(ran, write, span, job)? })
     }
 
     /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
     pub fn run_branches(
-        &mut self,
+        &self,
         mut plan: Plan,
         branches: Vec<(String, Plan)>,
         choice: Choice,
@@ -88,19 +75,26 @@ impl Session {
         plan.steps.pop();
         let sources = plan.clone();
         let input = self.run(plan, choice, job)?;
+        // All is computed before anything is written: a branch that fails leaves every file as it was.
         let mut results = Vec::new();
         for (name, mut branch) in branches {
-            if let Some(Step { op: Op::Write(write), span, .. }) = branch.steps.last()
-                && let Some(source) = source_at(&sources, &write.path)
-            {
-                let message = format!("\"{}\" is read by the same pipeline", source.shown);
-                return Err(Diagnostic::at(Kind::File, *span, message).hint("write another file, then rename it"));
+            let write = match branch.steps.last() {
+                Some(Step { op: Op::Write(write), span, .. }) => Some((write.clone(), *span)),
+                _ => None,
+            };
+            if let Some((write, span)) = &write {
+                not_a_source(&sources, write, *span)?;
+                branch.steps.pop();
             }
             branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
             let ran = self.run(branch, choice, job)?;
-            results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }));
+            results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
         }
-        Ok(results)
+        let finished = results.into_iter().map(|(name, ran, write)| match write {
+            None => Ok((name, ran)),
+            Some((write, span)) => Ok((name, written(ran, &write, span, job)?)),
+        });
+        finished.collect()
     }
 
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
@@ -111,7 +105,8 @@ impl Session {
             // It may stop before the end.
             return (None, 0);
         }
-        let kept = |step: &Step| if let Op::Persist(id) = step.op { self.kept.get(&id) } else { None };
+        let kept =
+            |step: &Step| if let Op::Persist(id) = step.op { self.kept.borrow().get(&id).cloned() } else { None };
         let mut bytes = 0;
         for step in plan.steps.iter().rev() {
             if let Some(table) = kept(step) {
@@ -128,29 +123,30 @@ impl Session {
     }
 
     /// A plan as engines take it: pruned, with kept tables and values in their places.
-    pub fn prepared(&mut self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Plan> {
+    pub fn prepared(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Plan> {
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
         }
         prune(&mut plan);
         self.keep_persisted(&mut plan, choice, job)?;
-        self.fill(&mut plan, choice, job)?;
+        self.fill(&mut plan, &mut HashMap::new(), choice, job)?;
         Ok(plan)
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
-    fn keep_persisted(&mut self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
+    fn keep_persisted(&self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
         let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
         if let Some(at) = last {
             let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
-            let table = match self.kept.get(&id) {
-                Some(table) => table.clone(),
+            let known = self.kept.borrow().get(&id).cloned();
+            let table = match known {
+                Some(table) => table,
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
                     let before = self.prepared(before, choice, job)?;
                     let table = Arc::new(run_once(&before, choice, job)?.0.table);
-                    self.kept.insert(id, table.clone());
+                    self.kept.borrow_mut().insert(id, table.clone());
                     table
                 }
             };
@@ -164,76 +160,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// Puts values in the place of one-value tables.
-    fn fill(&mut self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
-        for step in &mut plan.steps {
-            for inner in step.op.plans_mut() {
-                self.fill(inner, choice, job)?;
-            }
-            let mut exprs = step.op.exprs_mut();
-            for expr in &mut exprs {
-                self.fill_expr(expr, choice, job)?;
-            }
-            match &mut step.op {
-                Op::Join { on, .. } => {
-                    for (_, right) in on {
-                        self.fill_expr(right, choice, job)?;
-                    }
-                }
-                Op::Aggregate { aggs, .. } => {
-                    for agg in aggs {
-                        if let AggFunc::Reduce(step) = &mut agg.func {
-                            self.fill_expr(step, choice, job)?;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn fill_expr(&mut self, expr: &mut Expr, choice: Choice, job: &Job) -> Fallible<()> {
-        expr.rewrite(&mut |expr| {
-            let Node::Only(plan) = &expr.node else { return Ok(()) };
-            let ran = self.run((**plan).clone(), choice, job)?;
-            let value =
-                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
-            expr.node = Node::Const(value);
-            Ok(())
-        })
-    }
-
-    /// The value of an expression that sees no columns, without an engine; only a table that stands for its value is
-    /// run, on `rows`.
-    pub fn evaluate(
-        &self,
-        functions: &[Function],
-        expr: &Expr,
-        acc: Option<&Value>,
-        it: Option<&Value>,
-    ) -> Fallible<Value> {
-        let mut expr = expr.clone();
-        let rows = Choice::only(engines::reference());
-        let job = self.job();
-        expr.rewrite(&mut |part| {
-            let Node::Only(plan) = &part.node else { return Ok(()) };
-            // A session of its own: binding must not change this one.
-            let mut aside = Session::new(rows.engine.name(), self.say.clone());
-            aside.kept = self.kept.clone();
-            let ran = aside.run((**plan).clone(), rows, &job)?;
-            let value =
-                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
-            part.node = Node::Const(value);
-            Ok::<(), Box<Diagnostic>>(())
-        })?;
-        let program = Program::new(functions);
-        let mut frame = Frame::new(&program).stopping_at(&job.stop);
-        frame.acc = acc.cloned().unwrap_or_default();
-        frame.row.extend(it.cloned());
-        Code::new(&expr).value(&mut frame).map_err(|fault| fault.diagnostic(None))
     }
 }
 
@@ -279,27 +205,51 @@ fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> 
     Err(error)
 }
 
+/// Writes the table of a run; what becomes of it is path, rows and bytes.
+fn written(ran: Ran, write: &Write, span: Span, job: &Job) -> Fallible<Ran> {
+    let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
+    let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
+    let rows = ran.table.height() as i64;
+    let values = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
+    let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+    let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+    let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values);
+    Ok(Ran { table: Arc::new(table), ..ran })
+}
+
+/// Refuses to write onto a file that the plan reads.
+fn not_a_source(plan: &Plan, write: &Write, span: Span) -> Fallible<()> {
+    match source_at(plan, &write.path) {
+        None => Ok(()),
+        Some(source) => {
+            let message = format!("\"{}\" is read by the same pipeline", source.shown);
+            Err(Diagnostic::at(Kind::File, span, message).hint("write another file, then rename it"))
+        }
+    }
+}
+
 /// A file that the plan reads and that `path` would replace.
 fn source_at<'p>(plan: &'p Plan, path: &Path) -> Option<&'p plan::File> {
     let real = std::fs::canonicalize(path).ok()?;
+    let in_values = |step: &'p Step| {
+        let mut found = None;
+        for expr in step.op.exprs() {
+            expr.walk(&mut |part| {
+                if let (None, Node::Only(plan)) = (found, &part.node) {
+                    found = source_at(plan, path);
+                }
+            });
+        }
+        found
+    };
     plan.steps.iter().find_map(|step| match &step.op {
         Op::Source(Source::Read(read)) => {
             read.files.iter().find(|file| std::fs::canonicalize(&file.path).is_ok_and(|path| path == real))
         }
         Op::Join { right, .. } => source_at(right, path),
         Op::Concat(plans) | Op::Zip(plans) => plans.iter().find_map(|plan| source_at(plan, path)),
-        _ => None,
+        _ => in_values(step),
     })
-}
-
-/// The only value of a one-column table; null where it has no row.
-fn only_value(table: &Table) -> Fallible<Value> {
-    match table.height() {
-        0 => Ok(Value::Null),
-        1 => Ok(table.values(0, 0, 1).pop().unwrap_or_default()),
-        rows => Err(Diagnostic::new(Kind::Shape, format!("this table stands for one value, but it has {rows} rows"))
-            .hint("`take 1` or an aggregate makes one row")),
-    }
 }
 
 /// How many rows a source has, where that is known without reading.

@@ -25,6 +25,13 @@ fn tee(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fallibl
         if plan.steps.iter().any(|step| matches!(step.op, Op::Tee(_))) {
             return Err(Diagnostic::at(Kind::Syntax, name.span, "a branch of a `tee` holds no other `tee`"));
         }
+        let target = |plan: &Plan| match plan.steps.last().map(|step| &step.op) {
+            Some(Op::Write(write)) => Some(write.path.clone()),
+            _ => None,
+        };
+        if target(&plan).is_some() && branches.iter().any(|(_, other)| target(other) == target(&plan)) {
+            return Err(Diagnostic::at(Kind::File, name.span, "two branches write the same file"));
+        }
         branches.push((name.text.clone(), plan));
     }
     builder.push(Op::Tee(branches), stage.span)
@@ -51,7 +58,7 @@ fn write(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<(
     let format = files::format(shown, stage.kind.as_ref())?;
     let packed = files::extension(&PathBuf::from(shown)).1.is_some();
     if packed && matches!(format, Format::Parquet | Format::Arrow) {
-        let message = format!("a {} file is packed inside already", format.name());
+        let message = format!("{} files are packed inside already", format.name());
         return Err(Diagnostic::at(Kind::File, path.span, message).hint("leave out `.gz` or `.zst`"));
     }
     if shown.is_empty() || shown == "-" {
