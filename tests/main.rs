@@ -1,5 +1,7 @@
 //! All tests in one binary: each links everything, so one is enough.
 
+mod agreement;
+mod chance;
 mod command;
 mod examples;
 mod floor_plan;
