@@ -128,7 +128,7 @@ fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Found {
     let told = |outcome: &Outcome| match outcome {
         Ok(Some(table)) => format!("{} rows", table.height()),
         Ok(None) => "no table".to_string(),
-        Err(error) => format!("{:?}: {}", error.kind, error.message),
+        Err(error) => format!("{:?}: {}", error.kind, error.message.lines().next().unwrap_or_default()),
     };
     match (rows, other) {
         (Ok(Some(rows)), Ok(Some(other))) => match rows.same(other) {

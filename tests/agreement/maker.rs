@@ -129,15 +129,16 @@ pub fn cell(seed: u64, folder: &Path) -> Part {
         functions: Vec::new(),
         parameters: None,
         acc: None,
+        statements: Vec::new(),
     };
-    let mut before = Vec::new();
     for _ in 0..maker.chance.below(8).saturating_sub(4) {
-        before.extend(maker.statement());
+        let statement = maker.statement();
+        maker.statements.extend(statement);
     }
     let stages = 1 + maker.chance.below(6);
     let (pipeline, _) = maker.pipeline(2, stages);
-    before.push(pipeline);
-    Part::Many { parts: before, between: "; ", least: 1 }
+    maker.statements.push(pipeline);
+    Part::Many { parts: maker.statements, between: "; ", least: 1 }
 }
 
 struct Maker<'a> {
@@ -154,6 +155,8 @@ struct Maker<'a> {
     /// Inside a function, which sees nothing else.
     parameters: Option<Vec<(String, Type)>>,
     acc: Option<Type>,
+    /// The statements so far.
+    statements: Vec<Part>,
 }
 
 /// More rows are not made of fewer.
@@ -246,7 +249,20 @@ impl Maker<'_> {
             let columns = schema.columns.iter();
             self.columns = columns.map(|column| (column.name.clone(), column.ty.closed())).collect();
             let rows = self.rows;
-            let stage = self.stage(depth, &whole(&source, &parts), &schema);
+            let again = depth > 0 && self.chance.one_in(22);
+            let stage = if again {
+                // What is used twice has a name.
+                let called = format!("s{}", self.statements.len());
+                let named = Part::Row(vec![words(format!("let {called} = ")), whole(&source, &parts)]);
+                if !self.given(&named) {
+                    continue;
+                }
+                self.statements.push(named);
+                (source, parts) = (words(called.clone()), Vec::new());
+                self.beside_itself(&called)
+            } else {
+                self.stage(depth, &schema)
+            };
             let stage = Part::Row(vec![words(" | "), stage]);
             let mut longer = parts.clone();
             longer.push(stage);
@@ -420,9 +436,9 @@ impl Maker<'_> {
         Part::Row(vec![words(" by "), self.keys()])
     }
 
-    fn stage(&mut self, depth: usize, before: &Part, schema: &Schema) -> Part {
+    fn stage(&mut self, depth: usize, schema: &Schema) -> Part {
         let row = Part::Row;
-        match self.chance.below(44) {
+        match self.chance.below(43) {
             0..=3 => {
                 let one = self.chance.one_in(3);
                 row(vec![words("map "), self.args(1, if one { 1 } else { 3 }, |maker| maker.named(one))])
@@ -496,29 +512,30 @@ impl Maker<'_> {
             36 => words(*self.chance.pick(&["join \"-\"", "join \"\"", "join \"é\""])),
             37 | 38 if depth > 0 => self.join(depth),
             39 if depth > 0 => {
-                // The same columns again, in other rows.
-                self.rows *= 2;
-                let filter = row(vec![words(" | filter "), self.condition()]);
-                let again = Part::Many { parts: vec![before.clone(), filter], between: "", least: 1 };
-                row(vec![words("concat ("), again, words(")")])
+                let rows = self.rows;
+                let (other, _) = self.pipeline(0, 1);
+                self.rows = rows;
+                row(vec![words("zip ("), other, words(")")])
             }
-            40 if depth > 0 => {
-                if self.chance.one_in(6) {
-                    let rows = self.rows;
-                    let (other, _) = self.pipeline(0, 1);
-                    self.rows = rows;
-                    return row(vec![words("zip ("), other, words(")")]);
-                }
-                let map = row(vec![words(" | map "), self.args(1, 2, |maker| maker.named(false))]);
-                row(vec![words("zip ("), before.clone(), map, words(")")])
-            }
-            41 => {
+            40 => {
                 self.rows = self.rows * self.rows / 2;
                 words(if schema.columns.len() == 1 && self.rows <= MANY { "pairs" } else { "reverse" })
             }
-            42 => words(*self.chance.pick(&["persist", "peek 2", "persist"])),
+            41 => words(*self.chance.pick(&["persist", "peek 2", "persist"])),
             _ => row(vec![words("map "), self.args(1, 1, |maker| maker.named(true))]),
         }
+    }
+
+    /// A `concat` or `zip` with the table itself.
+    fn beside_itself(&mut self, called: &str) -> Part {
+        if self.chance.one_in(2) {
+            self.rows *= 2;
+            let filter = Part::Row(vec![words(" | filter "), self.condition()]);
+            let filter = Part::Many { parts: vec![filter], between: "", least: 0 };
+            return Part::Row(vec![words(format!("concat ({called}")), filter, words(")")]);
+        }
+        let columns = self.args(1, 2, |maker| maker.named(false));
+        Part::Row(vec![words(format!("zip ({called} | map ")), columns, words(")")])
     }
 
     fn sort_keys(&mut self) -> Part {
