@@ -241,6 +241,8 @@ impl Lowering<'_> {
             Type::List(_) | Type::Open | Type::Never => return self.by_row(expr, mask),
         }
         let (a, b) = (self.lower(a, mask), self.lower(b, mask));
+        // A constant on the left of a column that has one value for all rows gives polars one row.
+        let (a, sign, b) = if a.varies { (a, sign, b) } else { (b, turned(sign), a) };
         joined(a, b, |a, b| match sign {
             Comparison::Equal => a.eq(b),
             Comparison::NotEqual => a.neq(b),
@@ -253,7 +255,8 @@ impl Lowering<'_> {
 
     fn contained(&mut self, item: &plan::Expr, list: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match (&list.node, &item.ty) {
-            (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) => {
+            // Whether null is in an empty list is null too; polars says no.
+            (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) if !items.is_empty() => {
                 // A null among them is never found.
                 let items: Vec<Value> = items.iter().filter(|item| !item.is_null()).cloned().collect();
                 let list = constant(&Value::List(items.into()), &Type::list(item.ty.clone()));
@@ -526,6 +529,17 @@ enum Wanted {
     True,
     NotTrue,
     NotFalse,
+}
+
+/// The comparison with its sides exchanged.
+fn turned(sign: Comparison) -> Comparison {
+    match sign {
+        Comparison::Equal | Comparison::NotEqual => sign,
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessEqual => Comparison::GreaterEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterEqual => Comparison::LessEqual,
+    }
 }
 
 /// Two parts as one; its bounds are not known.

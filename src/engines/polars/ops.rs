@@ -40,8 +40,10 @@ pub struct Notes {
     pub fallible: bool,
     /// Whether some aggregate needs the rows of a group in their order.
     pub ordered: bool,
-    /// Whether rows are skipped, which must be computed all the same.
+    /// Whether rows are left out, which must be computed all the same.
     pub skips: bool,
+    /// Whether tables are concatenated: polars counts their rows in a type that it does not cast to.
+    pub concatenates: bool,
     /// The last `zip`, whose tables may be of different lengths.
     pub zipped: Option<Span>,
     /// The expressions that run row by row, as text.
@@ -209,6 +211,8 @@ impl Lowerer<'_> {
             Op::Aggregate { keys, aggs } => {
                 self.notes.ordered |= aggs.iter().any(|agg| agg.func.needs_order());
                 self.notes.fallible |= aggs.iter().any(|agg| matches!(agg.func, plan::AggFunc::Sum));
+                self.notes.skips |=
+                    aggs.iter().any(|agg| matches!(agg.func, plan::AggFunc::First | plan::AggFunc::Last));
                 aggregate::aggregate(flow, keys, aggs, self)
             }
             Op::Fold { .. } => unreachable!("it was objected to"),
@@ -218,6 +222,7 @@ impl Lowerer<'_> {
                 for plan in plans {
                     flows.push(self::flow(plan, self.job, self.notes)?);
                 }
+                self.notes.concatenates = true;
                 concatenated(flows)
             }
             Op::Zip(plans) => {
@@ -226,6 +231,7 @@ impl Lowerer<'_> {
                     flows.push(self::flow(plan, self.job, self.notes)?);
                 }
                 self.notes.zipped = Some(step.span);
+                self.notes.fallible = true;
                 zipped(flows)
             }
             Op::Pairs if any_order(after) => crossed(flow),
@@ -316,6 +322,11 @@ impl Lowerer<'_> {
         let frame = frame.select(all(width));
         match limit {
             None => Flow { frame, ..flow },
+            // What is sorted must be computed all the same; polars would not.
+            Some(0) => {
+                let frame = whole(frame, types(&flow.columns), "TOP", |frame| Ok(frame.head(Some(0))));
+                Flow { frame, rows: Some(0), ..flow }
+            }
             Some(limit) => {
                 let frame = frame.limit(IdxSize::try_from(limit).unwrap_or(IdxSize::MAX));
                 Flow { frame, rows: Some(flow.rows.map_or(limit, |rows| rows.min(limit))), ..flow }
@@ -429,10 +440,18 @@ fn concatenated(flows: Vec<Flow>) -> Flow {
         let bounds = flows.iter().map(|flow| flow.columns[i].1).reduce(Bounds::with);
         (flows[0].columns[i].0.clone(), bounds.unwrap_or(bounds::ANY))
     });
-    let columns = columns.collect();
+    let columns: Columns = columns.collect();
     let rows = flows.iter().map(|flow| flow.rows).sum::<Option<u64>>();
     let large = flows.iter().any(|flow| flow.large);
-    let frames: Vec<LazyFrame> = flows.into_iter().map(|flow| flow.frame).collect();
+    // A column that nothing uses may have another type in another table.
+    let fitted = |flow: Flow| {
+        let pairs = || flow.columns.iter().zip(&columns).enumerate();
+        let misfits = pairs().filter(|(_, ((have, _), (want, _)))| have != want);
+        let nulls: Vec<Expr> =
+            misfits.map(|(i, (_, (want, _)))| exprs::constant(&Value::Null, want).expr.alias(name("c", i))).collect();
+        if nulls.is_empty() { flow.frame } else { flow.frame.with_columns(nulls) }
+    };
+    let frames: Vec<LazyFrame> = flows.into_iter().map(fitted).collect();
     let frame = concat(frames, args).expect("there is at least one");
     Flow { frame, columns, rows, large }
 }
