@@ -158,10 +158,13 @@ fn spread(expr: Expr, name: &PlSmallStr) -> Reduced {
         expr.clone().std(1).alias(name.clone()),
         scaled.alias(part("s")),
         expr.clone().min().alias(part("l")),
-        expr.max().alias(part("h")),
+        expr.clone().max().alias(part("h")),
+        expr.is_nan().any(true).alias(part("n")),
     ];
     let std = col(name.clone());
-    let equal = col(part("l")).eq(col(part("h"))).and(col(part("l")).is_finite()).and(std.clone().is_not_null());
+    // The least and the largest leave out NaN.
+    let numbers = col(part("l")).is_finite().and(col(part("n")).not());
+    let equal = col(part("l")).eq(col(part("h"))).and(numbers).and(std.clone().is_not_null());
     let finite = when(std.clone().is_nan()).then(col(part("s")) * lit(Scalar::from(SCALE))).otherwise(std);
     let last = when(equal).then(lit(Scalar::from(0.0f64))).otherwise(finite);
     Reduced { first, last, bounds: bounds::ANY }
