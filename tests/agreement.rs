@@ -34,7 +34,7 @@ fn random_pipelines_agree() {
     let mut differences = Vec::new();
     for seed in seeds.clone() {
         let cell = maker::cell(seed, &folder);
-        let found = compare(&cell.render(&folder));
+        let found = run(&cell, &folder);
         counts.add(&found);
         if let Found::Different(_) = found {
             differences.push(shown(seed, &cell, &folder));
@@ -50,9 +50,15 @@ fn random_pipelines_agree() {
     assert!(2 * counts.ran >= all, "at least half of the cells run: {counts:?}");
 }
 
+fn run(cell: &Part, folder: &Path) -> Found {
+    let cell = cell.render(folder);
+    write_files(&cell);
+    compare(&cell.text)
+}
+
 /// What became of a case.
 #[derive(Debug)]
-enum Found {
+pub enum Found {
     Same,
     /// A result depends on an order that the table did not have.
     CannotTell,
@@ -96,16 +102,15 @@ impl Counts {
     }
 }
 
-/// Runs a cell on all engines.
-fn compare(cell: &Rendered) -> Found {
-    write_files(cell);
-    let rows = outcome("rows", &cell.text);
+/// Runs a cell, whose files are there, on all engines.
+pub fn compare(text: &str) -> Found {
+    let rows = outcome("rows", text);
     if !matches!(&rows, Ok(Some(_)) | Err(_)) {
         return Found::Miss;
     }
     let mut found = Found::Same;
     for engine in engines::ALL.iter().map(|engine| engine.name()).filter(|name| *name != "rows") {
-        let here = match agree(&rows, &outcome(engine, &cell.text), cell.text.contains("| take ")) {
+        let here = match agree(&rows, &outcome(engine, text), text.contains("| take ")) {
             Found::Different(what) => return Found::Different(format!("{engine}: {what}")),
             here => here,
         };
@@ -180,12 +185,12 @@ fn shown(seed: u64, cell: &Part, folder: &Path) -> String {
     let what = 'smaller: loop {
         for smaller in cell.smaller() {
             tries -= 1;
-            if tries > 0 && matches!(compare(&smaller.render(folder)), Found::Different(_)) {
+            if tries > 0 && matches!(run(&smaller, folder), Found::Different(_)) {
                 cell = smaller;
                 continue 'smaller;
             }
         }
-        match compare(&cell.render(folder)) {
+        match run(&cell, folder) {
             Found::Different(what) => break what,
             found => break format!("not every time: {found:?}"),
         }

@@ -44,3 +44,23 @@ pub fn seeds(usual: u64) -> std::ops::Range<u64> {
     let first = setting("TIMELAB_SEED").unwrap_or(1);
     first..first + setting("TIMELAB_CASES").unwrap_or(usual)
 }
+
+/// The fewest items, in their order, that still fail: halves, quarters, … are left out as long as it fails without them.
+pub fn shrunk<T: Clone>(items: &[T], fails: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut items = items.to_vec();
+    let mut length = items.len();
+    while length > 0 {
+        let mut start = 0;
+        while start < items.len() {
+            let end = (start + length).min(items.len());
+            let fewer = [&items[..start], &items[end..]].concat();
+            if fails(&fewer) {
+                items = fewer;
+            } else {
+                start = end;
+            }
+        }
+        length /= 2;
+    }
+    items
+}

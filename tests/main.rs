@@ -5,6 +5,7 @@ mod chance;
 mod command;
 mod examples;
 mod floor_plan;
+mod fuzz;
 mod kept;
 mod lab;
 mod meaning;

@@ -315,7 +315,8 @@ impl Lowering<'_> {
 
     fn index(&mut self, list: &plan::Expr, index: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match index.node {
-            Node::Const(Value::Int(_)) if list.ty != Type::list(Type::Open) => {
+            // Polars counts elements in 32 bits.
+            Node::Const(Value::Int(place)) if i32::try_from(place).is_ok() && list.ty != Type::list(Type::Open) => {
                 let (list, index) = (self.lower(list, mask), self.lower(index, mask));
                 let element = joined(list, index, |list, index| list.list().get(index, true));
                 Lowered { bounds: bounds::ANY, ..element }
