@@ -92,7 +92,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             Some(bounds) if bounds.fits() => Reduced { bounds, ..one(expr.sum(), out) },
             _ => one(expr.cast(DataType::Int128).sum(), kernels::int_from_sum(out, span)),
         },
-        AggFunc::Sum => one(expr.sum(), out),
+        AggFunc::Sum => one(expr.sum(), unsigned(out)),
         AggFunc::Mean | AggFunc::Median | AggFunc::Quantile(_) | AggFunc::Std if open => {
             one(len(), constant(&Value::Null, &agg.ty).expr)
         }
@@ -106,7 +106,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             let first = vec![values.sum().alias(name.clone()), expr.count().alias(count)];
             Reduced { first, last, bounds: bounds::ANY }
         }
-        AggFunc::Mean => one(expr.mean(), out),
+        AggFunc::Mean => one(expr.mean(), unsigned(out)),
         AggFunc::Min | AggFunc::First | AggFunc::Last | AggFunc::Max if matches!(ty, Type::Int) => {
             let first = match agg.func {
                 AggFunc::Min => expr.min(),
@@ -146,6 +146,11 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         }
         AggFunc::Reduce(_) => unreachable!("it was objected to"),
     }
+}
+
+/// `-0.0` as `0.0`: a sum begins with it, but polars begins with the first value.
+fn unsigned(sum: Expr) -> Expr {
+    kernels::float_operator("add", |a, b| a + b, sum, lit(Scalar::from(0.0f64)))
 }
 
 /// The standard deviation. Equal values have none, where rounding would leave some; and where a sum is infinite though

@@ -190,8 +190,14 @@ impl Lowering<'_> {
             Type::Bool | Type::List(_) | Type::Open | Type::Never => return self.by_row(expr, mask),
         }
         let mut left = self.lower(first, mask);
-        for link in links {
+        for (i, link) in links.iter().enumerate() {
             let right = self.lower(&link.operand, mask);
+            if expr.ty == Type::Int && !left.varies && !right.varies {
+                // Constants fail only where there is a row.
+                let start = Node::Chain(Box::new(first.clone()), links[..=i].to_vec());
+                left = self.without_columns(&plan::Expr::new(start, Type::Int, link.span), mask);
+                continue;
+            }
             left = match expr.ty {
                 Type::Int => self.int_link(left, link, right, mask),
                 _ => float_link(left, link.operator, right, &link.operand),

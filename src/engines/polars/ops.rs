@@ -42,6 +42,8 @@ pub struct Notes {
     pub ordered: bool,
     /// Whether rows are left out, which must be computed all the same.
     pub skips: bool,
+    /// Whether rows are sorted.
+    pub sorts: bool,
     /// Whether tables are concatenated: polars counts their rows in a type that it does not cast to.
     pub concatenates: bool,
     /// The last `zip`, whose tables may be of different lengths.
@@ -176,11 +178,18 @@ impl Lowerer<'_> {
                 let frame = flow.frame.explode(by_name(["c0"], true, false), options);
                 Flow { frame, columns: vec![((**of).clone(), bounds::ANY)], rows: None, large: flow.large }
             }
+            Op::Slice { offset: 0, length: None } => flow,
             Op::Slice { offset, length } => {
                 self.notes.skips |= *offset > 0;
+                let many = length.is_some_and(|length| length > MOST_SORTED);
+                let before = if many && self.notes.sorts {
+                    whole(flow.frame, types(&flow.columns), "SORTED", Ok)
+                } else {
+                    flow.frame
+                };
                 let short = |rows: u64| IdxSize::try_from(rows).unwrap_or(IdxSize::MAX);
                 let start = i64::try_from(*offset).unwrap_or(i64::MAX);
-                let frame = flow.frame.slice(start, length.map_or(IdxSize::MAX, short));
+                let frame = before.slice(start, length.map_or(IdxSize::MAX, short));
                 let left = flow.rows.map(|rows| rows.saturating_sub(*offset));
                 let rows = match (left, length) {
                     (Some(left), Some(length)) => Some(left.min(*length)),
@@ -302,6 +311,7 @@ impl Lowerer<'_> {
     }
 
     fn sort(&mut self, flow: Flow, keys: &[SortKey], limit: Option<u64>) -> Flow {
+        self.notes.sorts = true;
         let width = flow.columns.len();
         let exprs: Vec<&plan::Expr> = keys.iter().map(|key| &key.expr).collect();
         let descending: Vec<bool> = keys.iter().map(|key| key.descending).collect();
@@ -328,6 +338,7 @@ impl Lowerer<'_> {
                 Flow { frame, rows: Some(0), ..flow }
             }
             Some(limit) => {
+                let frame = if limit > MOST_SORTED { whole(frame, types(&flow.columns), "SORTED", Ok) } else { frame };
                 let frame = frame.limit(IdxSize::try_from(limit).unwrap_or(IdxSize::MAX));
                 Flow { frame, rows: Some(flow.rows.map_or(limit, |rows| rows.min(limit))), ..flow }
             }
@@ -446,7 +457,7 @@ fn concatenated(flows: Vec<Flow>) -> Flow {
     // A column that nothing uses may have another type in another table.
     let fitted = |flow: Flow| {
         let pairs = || flow.columns.iter().zip(&columns).enumerate();
-        let misfits = pairs().filter(|(_, ((have, _), (want, _)))| have != want);
+        let misfits = pairs().filter(|(_, ((have, _), (want, _)))| data::dtype(have) != data::dtype(want));
         let nulls: Vec<Expr> =
             misfits.map(|(i, (_, (want, _)))| exprs::constant(&Value::Null, want).expr.alias(name("c", i))).collect();
         if nulls.is_empty() { flow.frame } else { flow.frame.with_columns(nulls) }
@@ -553,6 +564,9 @@ fn pairs(frame: &DataFrame, stop: &Stop) -> PolarsResult<DataFrame> {
     };
     DataFrame::new(count, vec![taken(firsts, "c0")?, taken(seconds, "c1")?])
 }
+
+/// Of sorted rows polars takes up to these by a heap, for which it makes room at once.
+const MOST_SORTED: u64 = 1 << 20;
 
 /// Whether so many rows may come of a step that they are better passed on than kept.
 fn explodes(rows: Option<u64>) -> bool {
