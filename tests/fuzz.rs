@@ -190,7 +190,7 @@ fn text(chance: &mut Chance) -> String {
         }
         1 => {
             let count = chance.below(25);
-            let words = (0..count).map(|_| format!("{}{}", chance.pick(&TOKENS), chance.pick(&["", " ", "\n"])));
+            let words = (0..count).map(|_| format!("{}{}", chance.pick(&TOKENS), chance.word(&["", " ", "\n"])));
             words.collect()
         }
         2..=4 => {
@@ -258,7 +258,7 @@ fn csv(chance: &mut Chance) -> Vec<u8> {
     ];
     match chance.below(4) {
         0 => (0..chance.below(60)).map(|_| chance.below(256) as u8).collect(),
-        1 => (0..chance.below(40)).flat_map(|_| chance.pick(&PIECES).bytes()).collect(),
+        1 => (0..chance.below(40)).flat_map(|_| chance.word(&PIECES).bytes()).collect(),
         2 => {
             let files: Vec<PathBuf> = files("files");
             let mut bytes = std::fs::read(chance.pick(&files)).expect("it is part of the project");
@@ -271,7 +271,7 @@ fn csv(chance: &mut Chance) -> Vec<u8> {
             let mut fields: Vec<&str> = Vec::new();
             for i in 0..width * (1 + chance.below(6)) {
                 fields.push(["\n", ","][usize::from(i % width != 0)]);
-                fields.push(*chance.pick(&["1", "2", "-3", "1.5", "x", "", "\"\"", "\"q\"\"r\"", "true", "é", " 7"]));
+                fields.push(chance.word(&["1", "2", "-3", "1.5", "x", "", "\"\"", "\"q\"\"r\"", "true", "é", " 7"]));
             }
             let mut bytes = fields.concat().into_bytes();
             changed(chance, &mut bytes, PIECES.concat().as_bytes());

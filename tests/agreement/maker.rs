@@ -365,7 +365,7 @@ impl Maker<'_> {
             Type::Text | Type::Open | Type::Never => match self.chance.below(40) {
                 0 => Value::text(&"long é ".repeat(60)),
                 1 => Value::text(&"x".repeat(13)),
-                _ => Value::text(*self.chance.pick(&TEXTS)),
+                _ => Value::text(self.chance.word(&TEXTS)),
             },
             Type::List(of) => {
                 let mut items = Vec::new();
@@ -404,7 +404,7 @@ impl Maker<'_> {
     }
 
     fn new_name(&mut self) -> String {
-        name(*self.chance.pick(&NAMES))
+        name(self.chance.word(&NAMES))
     }
 
     /// Between `least` and `most` arguments.
@@ -487,7 +487,7 @@ impl Maker<'_> {
                 row(vec![words("agg "), aggs, self.by()])
             }
             31 => {
-                let stage = *self.chance.pick(&["count", "sum", "mean", "min", "max", "median"]);
+                let stage = self.chance.word(&["count", "sum", "mean", "min", "max", "median"]);
                 let value = match self.chance.below(3) {
                     0 => row(vec![words(" "), self.number()]),
                     1 => row(vec![words(" "), words(self.column())]),
@@ -498,7 +498,7 @@ impl Maker<'_> {
             32 | 33 => row(vec![words("group by "), self.keys()]),
             // Few: engines that do not go row by row object to them.
             34 if self.chance.one_in(2) => {
-                let by = *self.chance.pick(&["acc + it", "if acc > it then acc else it", "coalesce(acc, it)"]);
+                let by = self.chance.word(&["acc + it", "if acc > it then acc else it", "coalesce(acc, it)"]);
                 words(format!("reduce {by}"))
             }
             35 if self.rows < 10 && self.chance.one_in(2) => {
@@ -508,9 +508,9 @@ impl Maker<'_> {
                 self.acc = Some(ty.clone());
                 let step = self.value(&ty, 2);
                 self.acc = None;
-                row(vec![words(*self.chance.pick(&["fold ", "scan "])), start, words(" "), step])
+                row(vec![words(self.chance.word(&["fold ", "scan "])), start, words(" "), step])
             }
-            36 => words(*self.chance.pick(&["join \"-\"", "join \"\"", "join \"é\""])),
+            36 => words(self.chance.word(&["join \"-\"", "join \"\"", "join \"é\""])),
             37 | 38 if depth > 0 => self.join(depth),
             39 if depth > 0 => {
                 let rows = self.rows;
@@ -522,7 +522,7 @@ impl Maker<'_> {
                 self.rows = self.rows * self.rows / 2;
                 words(if schema.columns.len() == 1 && self.rows <= MANY { "pairs" } else { "reverse" })
             }
-            41 => words(*self.chance.pick(&["persist", "peek 2", "persist"])),
+            41 => words(self.chance.word(&["persist", "peek 2", "persist"])),
             _ => row(vec![words("map "), self.args(1, 1, |maker| maker.named(true))]),
         }
     }
@@ -542,7 +542,7 @@ impl Maker<'_> {
     fn sort_keys(&mut self) -> Part {
         self.args(1, 2, |maker| {
             let key = if maker.chance.one_in(2) { maker.any(2) } else { words(maker.column()) };
-            Part::Row(vec![key, words(*maker.chance.pick(&["", "", " asc", " desc"]))])
+            Part::Row(vec![key, words(maker.chance.word(&["", "", " asc", " desc"]))])
         })
     }
 
@@ -550,7 +550,7 @@ impl Maker<'_> {
         match self.chance.below(8) {
             0 => words("count()"),
             1 | 2 => {
-                let function = *self.chance.pick(&["sum", "mean", "median", "std"]);
+                let function = self.chance.word(&["sum", "mean", "median", "std"]);
                 // Of large values that differ little no two ways to compute the spread agree.
                 let value = if function == "std" {
                     let ty = if self.chance.one_in(2) { Type::Float } else { Type::Int };
@@ -561,11 +561,11 @@ impl Maker<'_> {
                 call(function, &Type::Never, vec![value])
             }
             3 => {
-                let q = *self.chance.pick(&["0", "0.25", "0.5", "0.9", "1"]);
+                let q = self.chance.word(&["0", "0.25", "0.5", "0.9", "1"]);
                 call("quantile", &Type::Never, vec![self.number(), words(q)])
             }
             _ => {
-                let function = *self.chance.pick(&["count", "min", "max", "first", "last", "n_distinct"]);
+                let function = self.chance.word(&["count", "min", "max", "first", "last", "n_distinct"]);
                 call(function, &Type::Never, vec![self.any(2)])
             }
         }
@@ -601,7 +601,7 @@ impl Maker<'_> {
         if rows > MANY {
             return words("skip 1");
         }
-        let kind = *self.chance.pick(&["", "", "left ", "semi ", "anti "]);
+        let kind = self.chance.word(&["", "", "left ", "semi ", "anti "]);
         let on = Part::Many { parts: keys, between: ", ", least: 1 };
         Part::Row(vec![words(format!("join {kind}(")), right, words(") on "), on])
     }
@@ -668,7 +668,7 @@ impl Maker<'_> {
             }
             3 => {
                 let lists =
-                    call(*self.chance.pick(&["min", "max"]), ty, vec![self.value(&Type::list(ty.clone()), depth)]);
+                    call(self.chance.word(&["min", "max"]), ty, vec![self.value(&Type::list(ty.clone()), depth)]);
                 let functions: Vec<_> = self.functions.iter().filter(|(_, _, result)| result == ty).cloned().collect();
                 if functions.is_empty() || self.parameters.is_some() {
                     return lists;
@@ -691,7 +691,7 @@ impl Maker<'_> {
         if self.chance.one_in(3) {
             return self.value(&Type::Int, depth);
         }
-        words(*self.chance.pick(&["0", "0", "1", "2", "-1", "-2", "9"]))
+        words(self.chance.word(&["0", "0", "1", "2", "-1", "-2", "9"]))
     }
 
     fn arithmetic(&mut self, ty: &Type, signs: &[&str], a: Part, b: Part) -> Part {
@@ -716,7 +716,7 @@ impl Maker<'_> {
                 call("int", &int, vec![self.value(&ty, depth)])
             }
             9 => call("sum", &int, vec![self.value(&Type::list(int.clone()), depth)]),
-            10 => call(*self.chance.pick(&["abs", "round", "floor", "ceil"]), &int, vec![self.value(&int, depth)]),
+            10 => call(self.chance.word(&["abs", "round", "floor", "ceil"]), &int, vec![self.value(&int, depth)]),
             _ => {
                 let exponent = if self.chance.one_in(3) { self.value(&int, depth) } else { words("2") };
                 call("pow", &int, vec![self.value(&int, depth), exponent])
@@ -747,7 +747,7 @@ impl Maker<'_> {
             7 => call("sum", &float, vec![self.value(&Type::list(float.clone()), depth)]),
             8 | 9 => {
                 let functions = ["abs", "round", "floor", "ceil", "sqrt", "exp", "ln", "log2", "sin", "cos"];
-                call(*self.chance.pick(&functions), &float, vec![self.value(&float, depth)])
+                call(self.chance.word(&functions), &float, vec![self.value(&float, depth)])
             }
             _ => call("pow", &float, vec![self.value(&float, depth), number(self)]),
         }
@@ -767,14 +767,14 @@ impl Maker<'_> {
                 self.arithmetic(&bool, &["in", "not in"], item, list)
             }
             5..=7 => {
-                let sign = *self.chance.pick(&[" and ", " or "]);
+                let sign = self.chance.word(&[" and ", " or "]);
                 let parts = (0..2 + self.chance.below(2)).map(|_| self.value(&bool, depth)).collect();
                 operation(&bool, vec![Part::Many { parts, between: sign, least: 2 }])
             }
             8 => operation(&bool, vec![words("not "), self.value(&bool, depth)]),
             9 => call("is_null", &bool, vec![self.any(depth)]),
             10 => {
-                let function = *self.chance.pick(&["contains", "starts_with", "ends_with", "matches", "list"]);
+                let function = self.chance.word(&["contains", "starts_with", "ends_with", "matches", "list"]);
                 if function == "list" {
                     let ty = self.ty(0);
                     let (list, item) = (self.value(&Type::list(ty.clone()), depth), self.value(&ty, depth));
@@ -782,7 +782,7 @@ impl Maker<'_> {
                 }
                 let text = self.value(&Type::Text, depth);
                 let part = match function {
-                    "matches" => words(format!("{:?}", self.chance.pick(&PATTERNS))),
+                    "matches" => words(format!("{:?}", self.chance.word(&PATTERNS))),
                     _ => self.value(&Type::Text, depth),
                 };
                 call(function, &bool, vec![text, part])
@@ -802,7 +802,7 @@ impl Maker<'_> {
                 self.arithmetic(&text, &["+"], a, b)
             }
             2..=4 => {
-                let function = *self.chance.pick(&["lower", "upper", "trim", "reverse", "sorted"]);
+                let function = self.chance.word(&["lower", "upper", "trim", "reverse", "sorted"]);
                 call(function, &text, vec![self.value(&text, depth)])
             }
             5 => {
@@ -841,7 +841,7 @@ impl Maker<'_> {
                 let args = vec![self.value(ty, depth), self.index(depth), self.index(depth)];
                 call("slice", ty, args)
             }
-            4 | 5 => call(*self.chance.pick(&["reverse", "sorted"]), ty, vec![self.value(ty, depth)]),
+            4 | 5 => call(self.chance.word(&["reverse", "sorted"]), ty, vec![self.value(ty, depth)]),
             _ if *of == Type::Int => {
                 let mut bound = |n: i64| {
                     let value = self.value(&Type::Int, depth);
@@ -854,7 +854,7 @@ impl Maker<'_> {
                 let separator = if self.chance.one_in(4) { self.value(of, depth) } else { words("\",\"") };
                 call("split", ty, vec![self.value(of, depth), separator])
             }
-            _ => call(*self.chance.pick(&["words", "chars"]), ty, vec![self.value(of, depth)]),
+            _ => call(self.chance.word(&["words", "chars"]), ty, vec![self.value(of, depth)]),
         }
     }
 }
