@@ -1,9 +1,12 @@
 //! All tests in one binary: each links everything, so one is enough.
 
+mod agreement;
+mod chance;
 mod command;
 mod examples;
 mod files;
 mod floor_plan;
+mod fuzz;
 mod kept;
 mod lab;
 mod meaning;

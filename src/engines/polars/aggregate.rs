@@ -92,7 +92,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             Some(bounds) if bounds.fits() => Reduced { bounds, ..one(expr.sum(), out) },
             _ => one(expr.cast(DataType::Int128).sum(), kernels::int_from_sum(out, span)),
         },
-        AggFunc::Sum => one(expr.sum(), out),
+        AggFunc::Sum => one(expr.sum(), unsigned(out)),
         AggFunc::Mean | AggFunc::Median | AggFunc::Quantile(_) | AggFunc::Std if open => {
             one(len(), constant(&Value::Null, &agg.ty).expr)
         }
@@ -106,7 +106,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             let first = vec![values.sum().alias(name.clone()), expr.count().alias(count)];
             Reduced { first, last, bounds: bounds::ANY }
         }
-        AggFunc::Mean => one(expr.mean(), out),
+        AggFunc::Mean => one(expr.mean(), unsigned(out)),
         AggFunc::Min | AggFunc::First | AggFunc::Last | AggFunc::Max if matches!(ty, Type::Int) => {
             let first = match agg.func {
                 AggFunc::Min => expr.min(),
@@ -148,6 +148,11 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
     }
 }
 
+/// `-0.0` as `0.0`: a sum begins with it, but polars begins with the first value.
+fn unsigned(sum: Expr) -> Expr {
+    kernels::float_operator("add", |a, b| a + b, sum, lit(Scalar::from(0.0f64)))
+}
+
 /// The standard deviation. Equal values have none, where rounding would leave some; and where a sum is infinite though
 /// the values differ little, smaller ones tell.
 fn spread(expr: Expr, name: &PlSmallStr) -> Reduced {
@@ -158,10 +163,13 @@ fn spread(expr: Expr, name: &PlSmallStr) -> Reduced {
         expr.clone().std(1).alias(name.clone()),
         scaled.alias(part("s")),
         expr.clone().min().alias(part("l")),
-        expr.max().alias(part("h")),
+        expr.clone().max().alias(part("h")),
+        expr.is_nan().any(true).alias(part("n")),
     ];
     let std = col(name.clone());
-    let equal = col(part("l")).eq(col(part("h"))).and(col(part("l")).is_finite()).and(std.clone().is_not_null());
+    // The least and the largest leave out NaN.
+    let numbers = col(part("l")).is_finite().and(col(part("n")).not());
+    let equal = col(part("l")).eq(col(part("h"))).and(numbers).and(std.clone().is_not_null());
     let finite = when(std.clone().is_nan()).then(col(part("s")) * lit(Scalar::from(SCALE))).otherwise(std);
     let last = when(equal).then(lit(Scalar::from(0.0f64))).otherwise(finite);
     Reduced { first, last, bounds: bounds::ANY }

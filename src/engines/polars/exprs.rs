@@ -190,8 +190,14 @@ impl Lowering<'_> {
             Type::Bool | Type::List(_) | Type::Open | Type::Never => return self.by_row(expr, mask),
         }
         let mut left = self.lower(first, mask);
-        for link in links {
+        for (i, link) in links.iter().enumerate() {
             let right = self.lower(&link.operand, mask);
+            if expr.ty == Type::Int && !left.varies && !right.varies {
+                // Constants fail only where there is a row.
+                let start = Node::Chain(Box::new(first.clone()), links[..=i].to_vec());
+                left = self.without_columns(&plan::Expr::new(start, Type::Int, link.span), mask);
+                continue;
+            }
             left = match expr.ty {
                 Type::Int => self.int_link(left, link, right, mask),
                 _ => float_link(left, link.operator, right, &link.operand),
@@ -241,6 +247,8 @@ impl Lowering<'_> {
             Type::List(_) | Type::Open | Type::Never => return self.by_row(expr, mask),
         }
         let (a, b) = (self.lower(a, mask), self.lower(b, mask));
+        // A constant on the left of a column that has one value for all rows gives polars one row.
+        let (a, sign, b) = if a.varies { (a, sign, b) } else { (b, turned(sign), a) };
         joined(a, b, |a, b| match sign {
             Comparison::Equal => a.eq(b),
             Comparison::NotEqual => a.neq(b),
@@ -253,7 +261,8 @@ impl Lowering<'_> {
 
     fn contained(&mut self, item: &plan::Expr, list: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match (&list.node, &item.ty) {
-            (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) => {
+            // Whether null is in an empty list is null too; polars says no.
+            (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) if !items.is_empty() => {
                 // A null among them is never found.
                 let items: Vec<Value> = items.iter().filter(|item| !item.is_null()).cloned().collect();
                 let list = constant(&Value::List(items.into()), &Type::list(item.ty.clone()));
@@ -312,7 +321,8 @@ impl Lowering<'_> {
 
     fn index(&mut self, list: &plan::Expr, index: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         match index.node {
-            Node::Const(Value::Int(_)) if list.ty != Type::list(Type::Open) => {
+            // Polars counts elements in 32 bits.
+            Node::Const(Value::Int(place)) if i32::try_from(place).is_ok() && list.ty != Type::list(Type::Open) => {
                 let (list, index) = (self.lower(list, mask), self.lower(index, mask));
                 let element = joined(list, index, |list, index| list.list().get(index, true));
                 Lowered { bounds: bounds::ANY, ..element }
@@ -526,6 +536,17 @@ enum Wanted {
     True,
     NotTrue,
     NotFalse,
+}
+
+/// The comparison with its sides exchanged.
+fn turned(sign: Comparison) -> Comparison {
+    match sign {
+        Comparison::Equal | Comparison::NotEqual => sign,
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessEqual => Comparison::GreaterEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterEqual => Comparison::LessEqual,
+    }
 }
 
 /// Two parts as one; its bounds are not known.

@@ -40,8 +40,12 @@ pub struct Notes {
     pub fallible: bool,
     /// Whether some aggregate needs the rows of a group in their order.
     pub ordered: bool,
-    /// Whether rows are skipped, which must be computed all the same.
+    /// Whether rows are left out, which must be computed all the same.
     pub skips: bool,
+    /// Whether rows are sorted.
+    pub sorts: bool,
+    /// Whether tables are concatenated: polars counts their rows in a type that it does not cast to.
+    pub concatenates: bool,
     /// The last `zip`, whose tables may be of different lengths.
     pub zipped: Option<Span>,
     /// The expressions that run row by row, as text.
@@ -176,11 +180,18 @@ impl Lowerer<'_> {
                 let frame = flow.frame.explode(by_name(["c0"], true, false), options);
                 Flow { frame, columns: vec![((**of).clone(), bounds::ANY)], rows: None, large: flow.large }
             }
+            Op::Slice { offset: 0, length: None } => flow,
             Op::Slice { offset, length } => {
                 self.notes.skips |= *offset > 0;
+                let many = length.is_some_and(|length| length > MOST_SORTED);
+                let before = if many && self.notes.sorts {
+                    whole(flow.frame, types(&flow.columns), "SORTED", Ok)
+                } else {
+                    flow.frame
+                };
                 let short = |rows: u64| IdxSize::try_from(rows).unwrap_or(IdxSize::MAX);
                 let start = i64::try_from(*offset).unwrap_or(i64::MAX);
-                let frame = flow.frame.slice(start, length.map_or(IdxSize::MAX, short));
+                let frame = before.slice(start, length.map_or(IdxSize::MAX, short));
                 let left = flow.rows.map(|rows| rows.saturating_sub(*offset));
                 let rows = match (left, length) {
                     (Some(left), Some(length)) => Some(left.min(*length)),
@@ -211,6 +222,8 @@ impl Lowerer<'_> {
             Op::Aggregate { keys, aggs } => {
                 self.notes.ordered |= aggs.iter().any(|agg| agg.func.needs_order());
                 self.notes.fallible |= aggs.iter().any(|agg| matches!(agg.func, plan::AggFunc::Sum));
+                self.notes.skips |=
+                    aggs.iter().any(|agg| matches!(agg.func, plan::AggFunc::First | plan::AggFunc::Last));
                 aggregate::aggregate(flow, keys, aggs, self)
             }
             Op::Fold { .. } => unreachable!("it was objected to"),
@@ -220,6 +233,7 @@ impl Lowerer<'_> {
                 for plan in plans {
                     flows.push(self::flow(plan, self.job, self.notes)?);
                 }
+                self.notes.concatenates = true;
                 concatenated(flows)
             }
             Op::Zip(plans) => {
@@ -228,6 +242,7 @@ impl Lowerer<'_> {
                     flows.push(self::flow(plan, self.job, self.notes)?);
                 }
                 self.notes.zipped = Some(step.span);
+                self.notes.fallible = true;
                 zipped(flows)
             }
             Op::Pairs if any_order(after) => crossed(flow),
@@ -299,6 +314,7 @@ impl Lowerer<'_> {
     }
 
     fn sort(&mut self, flow: Flow, keys: &[SortKey], limit: Option<u64>) -> Flow {
+        self.notes.sorts = true;
         let width = flow.columns.len();
         let exprs: Vec<&plan::Expr> = keys.iter().map(|key| &key.expr).collect();
         let descending: Vec<bool> = keys.iter().map(|key| key.descending).collect();
@@ -319,7 +335,13 @@ impl Lowerer<'_> {
         let frame = frame.select(all(width));
         match limit {
             None => Flow { frame, ..flow },
+            // What is sorted must be computed all the same; polars would not.
+            Some(0) => {
+                let frame = whole(frame, types(&flow.columns), "TOP", |frame| Ok(frame.head(Some(0))));
+                Flow { frame, rows: Some(0), ..flow }
+            }
             Some(limit) => {
+                let frame = if limit > MOST_SORTED { whole(frame, types(&flow.columns), "SORTED", Ok) } else { frame };
                 let frame = frame.limit(IdxSize::try_from(limit).unwrap_or(IdxSize::MAX));
                 Flow { frame, rows: Some(flow.rows.map_or(limit, |rows| rows.min(limit))), ..flow }
             }
@@ -432,10 +454,18 @@ fn concatenated(flows: Vec<Flow>) -> Flow {
         let bounds = flows.iter().map(|flow| flow.columns[i].1).reduce(Bounds::with);
         (flows[0].columns[i].0.clone(), bounds.unwrap_or(bounds::ANY))
     });
-    let columns = columns.collect();
+    let columns: Columns = columns.collect();
     let rows = flows.iter().map(|flow| flow.rows).sum::<Option<u64>>();
     let large = flows.iter().any(|flow| flow.large);
-    let frames: Vec<LazyFrame> = flows.into_iter().map(|flow| flow.frame).collect();
+    // A column that nothing uses may have another type in another table.
+    let fitted = |flow: Flow| {
+        let pairs = || flow.columns.iter().zip(&columns).enumerate();
+        let misfits = pairs().filter(|(_, ((have, _), (want, _)))| data::dtype(have) != data::dtype(want));
+        let nulls: Vec<Expr> =
+            misfits.map(|(i, (_, (want, _)))| exprs::constant(&Value::Null, want).expr.alias(name("c", i))).collect();
+        if nulls.is_empty() { flow.frame } else { flow.frame.with_columns(nulls) }
+    };
+    let frames: Vec<LazyFrame> = flows.into_iter().map(fitted).collect();
     let frame = concat(frames, args).expect("there is at least one");
     Flow { frame, columns, rows, large }
 }
@@ -537,6 +567,9 @@ fn pairs(frame: &DataFrame, stop: &Stop) -> PolarsResult<DataFrame> {
     };
     DataFrame::new(count, vec![taken(firsts, "c0")?, taken(seconds, "c1")?])
 }
+
+/// Of sorted rows polars takes up to these by a heap, for which it makes room at once.
+const MOST_SORTED: u64 = 1 << 20;
 
 /// Whether so many rows may come of a step that they are better passed on than kept.
 fn explodes(rows: Option<u64>) -> bool {
