@@ -229,7 +229,8 @@ fn quoted_fields_may_go_over_many_lines() {
     let folder = Folder::new("quoted");
     let path = folder.at("t.csv");
     let field = "x,\"\"\r\n".repeat(100_000);
-    std::fs::write(folder.0.join("t.csv"), format!("a,b\r\n1,\"{field}\"\r\n2,y\r\n")).expect("the folder can be written");
+    std::fs::write(folder.0.join("t.csv"), format!("a,b\r\n1,\"{field}\"\r\n2,y\r\n"))
+        .expect("the folder can be written");
     for engine in engine_names() {
         assert_eq!(csv(engine, &[&format!("read {path} | map a, n = len(b)")]), "a,n\n1,500000\n2,1\n", "{engine}");
     }

@@ -11,6 +11,7 @@ mod value;
 
 pub use columns::{dtype, series, values};
 pub use same::Sameness;
+pub use scalar::compare_floats;
 pub use table::Table;
 pub use types::{Column, Order, Schema, Type};
-pub use value::{Key, Value, compare_floats};
+pub use value::{Key, Value};

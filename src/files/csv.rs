@@ -285,7 +285,7 @@ impl<'a> Csv<'a> {
         let Some(text) = self.splitter.field(*field)? else { return Ok(Value::Null) };
         let column = &self.fields[index];
         parse(&text, &column.ty).ok_or_else(|| {
-            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, shortened(&text));
+            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, scalar::shortened(&text));
             self.splitter
                 .lines
                 .error(self.splitter.number, &what)
@@ -324,13 +324,6 @@ impl Records for Csv<'_> {
             row.push(self.value(*index)?);
         }
         Ok(true)
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
     }
 }
 

@@ -125,7 +125,7 @@ pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> 
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            job.stop.check()?;
+            job.check()?;
         }
     }
     let wanted = read.wanted.iter().map(|index| &read.fields[*index]).zip(&columns);

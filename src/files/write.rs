@@ -168,7 +168,7 @@ fn each_row(table: &Table, job: &Job, mut row: impl FnMut(usize, &[Value]) -> Fa
     let width = table.schema().columns.len();
     let mut values = Vec::with_capacity(width);
     for start in (0..table.height()).step_by(CHUNK_ROWS) {
-        job.stop.check()?;
+        job.check()?;
         let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK_ROWS)).collect();
         for i in 0..columns.first().map_or(0, Vec::len) {
             values.clear();

@@ -13,8 +13,8 @@ use crate::plan::{self, Format, Read, Source};
 
 use super::bounds::{self, Bounds};
 use super::exprs::{column, name};
+use super::flow::Flow;
 use super::kernels;
-use super::ops::Flow;
 
 /// Inputs from here on are streamed.
 const MANY_ROWS: u64 = 200_000;

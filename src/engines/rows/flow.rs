@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::data::{Key, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible};
 use crate::job::Job;
-use crate::measure;
 use crate::rowwise::{Code, Fault, Frame};
 
 pub trait Flow {
@@ -26,20 +25,6 @@ pub fn more(next: Next) -> Fallible<bool> {
 }
 
 pub type Input<'a> = Box<dyn Flow + 'a>;
-
-/// Whether the run may go on: nobody has stopped it, and there is memory left.
-pub fn look(job: &Job) -> Fallible<()> {
-    job.stop.check()?;
-    if measure::live() > job.memory {
-        let gib = job.memory as f64 / f64::from(1 << 30);
-        return Err(Diagnostic::new(
-            Kind::System,
-            format!("the run was stopped: it needs more memory than is free ({gib:.1} GiB)"),
-        )
-        .hint("an aggregate, `top` or `take` keeps fewer rows"));
-    }
-    Ok(())
-}
 
 /// A fault as a message about row `rows - 1`.
 pub fn at_row(rows: u64) -> impl FnOnce(Box<Fault>) -> Box<Diagnostic> {

@@ -7,7 +7,7 @@ use crate::job::Job;
 use crate::plan::Source;
 use crate::rowwise::Frame;
 
-use super::flow::{Flow, Input, Next, look};
+use super::flow::{Flow, Input, Next};
 
 /// An error of a file at the words that named it.
 fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
@@ -42,7 +42,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible
 fn passed(rows: u64, job: &Job) -> Fallible<()> {
     if rows.is_multiple_of(1024) {
         job.progress.add_rows(1024);
-        look(job)?;
+        job.check()?;
     }
     Ok(())
 }

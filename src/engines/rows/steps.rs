@@ -10,7 +10,7 @@ use crate::plan::{Op, Plan};
 use crate::rowwise::{Code, Frame, Program};
 
 use super::aggregate::Groups;
-use super::flow::{Flow, Input, Next, at_row, blocking, key, look, more};
+use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
 use super::join::{Join, RightSide};
 use super::source::source_flow;
 use super::whole::{Pairs, Reverse, Sample, Sort};
@@ -29,7 +29,7 @@ pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            look(job)?;
+            job.check()?;
         }
     }
     Ok((columns, height, frame.steps))
@@ -212,7 +212,7 @@ impl Flow for Explode<'_> {
         frame.row.push(self.items[self.at].clone());
         self.at += 1;
         if self.at.is_multiple_of(1024) {
-            look(self.job)?;
+            self.job.check()?;
         }
         Ok(())
     }
@@ -295,7 +295,7 @@ fn look_often(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
     if !large {
         return Ok(());
     }
-    look(job)?;
+    job.check()?;
     let bytes = match acc {
         Value::Text(text) => text.len() as u64,
         Value::List(items) => size_of_val(&**items) as u64,

@@ -7,7 +7,7 @@ use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::rowwise::{Code, Frame};
 
-use super::flow::{Flow, Whole, at_row, look, more};
+use super::flow::{Flow, Whole, at_row, more};
 
 fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
@@ -50,10 +50,7 @@ impl Sort {
         }
         rows.sort_by(|(a, _), (b, _)| {
             let pairs = a.iter().zip(b).zip(&self.keys);
-            let orders = pairs.map(|((a, b), (_, descending))| {
-                // Nulls stay last in both directions.
-                if *descending && !a.is_null() && !b.is_null() { b.compare(a) } else { a.compare(b) }
-            });
+            let orders = pairs.map(|((a, b), (_, descending))| a.compare_directed(b, *descending));
             orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
         rows.truncate(limit);
@@ -75,7 +72,7 @@ impl Whole for Pairs {
         let rows = all_rows(input, frame)?;
         let mut pairs = VecDeque::new();
         for (i, a) in rows.iter().enumerate() {
-            look(job)?;
+            job.check()?;
             pairs.extend(rows[i + 1..].iter().map(|b| vec![a[0].clone(), b[0].clone()]));
         }
         Ok(pairs)
