@@ -16,6 +16,7 @@ pub trait Flow {
 pub type Next = Result<(), Option<Box<Diagnostic>>>;
 
 /// Whether there was a row.
+#[inline]
 pub fn more(next: Next) -> Fallible<bool> {
     match next {
         Ok(()) => Ok(true),

@@ -39,6 +39,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible
 }
 
 /// Counts a row, and looks at the stop flag now and then.
+#[inline]
 fn passed(rows: u64, job: &Job) -> Fallible<()> {
     if rows.is_multiple_of(1024) {
         job.progress.add_rows(1024);

@@ -61,13 +61,23 @@ fn build<'a>(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<I
     let first = steps.next().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let mut flow = source_flow(source, first.span, job)?;
+    let mut row_wise = Vec::new();
     for (i, step) in steps.enumerate() {
-        flow = op_flow(&step.op, step.span, flow, programs, job)?;
+        if let Some(step) = RowStep::new(&step.op) {
+            row_wise.push(step);
+            continue;
+        }
+        flow = op_flow(&step.op, step.span, together(flow, &mut row_wise), programs, job)?;
         if i % STEPS_A_STACK == STEPS_A_STACK - 1 {
             flow = Box::new(NewStack { input: Some(flow) });
         }
     }
-    Ok(flow)
+    Ok(together(flow, &mut row_wise))
+}
+
+/// The flow with the row-wise steps that wait to follow it.
+fn together<'a>(input: Input<'a>, waiting: &mut Vec<RowStep>) -> Input<'a> {
+    if waiting.is_empty() { input } else { Box::new(RowWise { input, steps: std::mem::take(waiting) }) }
 }
 
 /// Each step asks the one before it on the stack; after so many it may need a new piece.
@@ -95,12 +105,7 @@ impl Drop for NewStack<'_> {
 fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, programs: &'a Programs, job: &'a Job) -> Fallible<Input<'a>> {
     Ok(match op {
         Op::Source(_) => unreachable!("a plan has one source, at its start"),
-        Op::Project(named) => {
-            let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
-            let scratch = vec![Value::Null; codes.len()];
-            Box::new(Project { input, codes, scratch, rows: 0 })
-        }
-        Op::Filter(condition) => Box::new(Filter { input, condition: Code::new(condition), rows: 0 }),
+        Op::Project(_) | Op::Filter(_) => unreachable!("row-wise steps run together"),
         Op::Explode(list) => {
             Box::new(Explode { input, list: Code::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, job })
         }
@@ -147,44 +152,69 @@ fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, programs: &'a Programs,
     })
 }
 
-struct Project<'a> {
+/// Steps that take a row and give one or none, together: one call a row for all of them, not one for each.
+struct RowWise<'a> {
     input: Input<'a>,
-    codes: Vec<Code>,
-    /// The row before the last one: its place is used again.
-    scratch: Vec<Value>,
+    steps: Vec<RowStep>,
+}
+
+struct RowStep {
+    what: RowOp,
     rows: u64,
 }
 
-impl Flow for Project<'_> {
-    fn next(&mut self, frame: &mut Frame) -> Next {
-        self.input.next(frame)?;
+enum RowOp {
+    /// The columns, and the row before the last one: its place is used again.
+    Project(Vec<Code>, Vec<Value>),
+    Filter(Code),
+}
+
+impl RowStep {
+    /// None where the op is not row-wise.
+    fn new(op: &Op) -> Option<RowStep> {
+        let what = match op {
+            Op::Project(named) => {
+                let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
+                let scratch = vec![Value::Null; codes.len()];
+                RowOp::Project(codes, scratch)
+            }
+            Op::Filter(condition) => RowOp::Filter(Code::new(condition)),
+            _ => return None,
+        };
+        Some(RowStep { what, rows: 0 })
+    }
+
+    /// Whether the row goes on.
+    #[inline]
+    fn pass(&mut self, frame: &mut Frame) -> Fallible<bool> {
         self.rows += 1;
-        for (code, slot) in self.codes.iter().zip(&mut self.scratch) {
-            code.put(frame, slot).map_err(at_row(self.rows))?;
+        match &mut self.what {
+            RowOp::Project(codes, scratch) => {
+                for (code, slot) in codes.iter().zip(scratch.iter_mut()) {
+                    code.put(frame, slot).map_err(at_row(self.rows))?;
+                }
+                std::mem::swap(scratch, &mut frame.row);
+                if scratch.len() != codes.len() {
+                    scratch.resize(codes.len(), Value::Null);
+                }
+                Ok(true)
+            }
+            RowOp::Filter(condition) => condition.holds(frame).map_err(at_row(self.rows)),
         }
-        std::mem::swap(&mut self.scratch, &mut frame.row);
-        if self.scratch.len() != self.codes.len() {
-            self.scratch.resize(self.codes.len(), Value::Null);
-        }
-        Ok(())
     }
 }
 
-struct Filter<'a> {
-    input: Input<'a>,
-    condition: Code,
-    rows: u64,
-}
-
-impl Flow for Filter<'_> {
+impl Flow for RowWise<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
-        while more(self.input.next(frame))? {
-            self.rows += 1;
-            if self.condition.holds(frame).map_err(at_row(self.rows))? {
-                return Ok(());
+        'rows: loop {
+            self.input.next(frame)?;
+            for step in &mut self.steps {
+                if !step.pass(frame)? {
+                    continue 'rows;
+                }
             }
+            return Ok(());
         }
-        Err(None)
     }
 }
 
