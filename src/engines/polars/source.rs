@@ -106,7 +106,9 @@ fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
 }
 
 fn file(read: &Read, taken: Option<u64>, job: &Job) -> Fallible<LazyFrame> {
-    if read.format == (Format::Text { lossy: false }) && !looks_compressed(read) {
+    // Where it wants only the last lines, polars looks at four bytes without asking whether there are so many.
+    let tiny = read.seen.0 < 4;
+    if read.format == (Format::Text { lossy: false }) && !tiny && !looks_compressed(read) {
         // Opened once by our reader for its messages and its look at what has changed.
         files::open(read, job)?;
         return lines(read);
