@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::measure;
 
 /// A flag that a signal or another thread raises; work looks at it every thousand rows or so.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +70,22 @@ pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 /// One run's means.
 #[derive(Clone)]
 pub struct Job {
+    /// The most live heap that the process may have, in bytes.
+    pub memory: u64,
     pub stop: Stop,
     pub progress: Progress,
     pub say: Say,
+}
+
+impl Job {
+    /// Whether the run may go on: nobody has stopped it, and there is memory left. Cheap: for every thousand rows or so.
+    pub fn check(&self) -> Fallible<()> {
+        self.stop.check()?;
+        if measure::live() <= self.memory {
+            return Ok(());
+        }
+        let gib = self.memory as f64 / f64::from(1 << 30);
+        let message = format!("the run was stopped: it needs more memory than is free ({gib:.1} GiB)");
+        Err(Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows"))
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod diagnostic;
+pub mod measure;
 
 pub mod functions;
 pub mod job;
@@ -14,7 +15,6 @@ pub mod report;
 pub mod plan;
 
 pub mod files;
-pub mod measure;
 pub mod rowwise;
 pub mod show;
 

@@ -24,7 +24,7 @@ static ALLOCATOR: Counting = Counting;
 )]
 struct Arguments {
     /// Run this cell; may be said several times
-    #[arg(short = 'c', value_name = "CELL")]
+    #[arg(short = 'c', value_name = "CELL", allow_hyphen_values = true)]
     cells: Vec<String>,
     /// Go on after a cell that failed
     #[arg(long)]
@@ -35,7 +35,7 @@ struct Arguments {
     /// The engine of cells that do not choose one with `on`
     #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(engine_names()))]
     engine: Option<String>,
-    /// When to use colours; NO_COLOR in the environment means never
+    /// When to use colours; `auto` means on a terminal, and never where NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     color: When,
 }
@@ -79,8 +79,8 @@ fn main() -> ExitCode {
         color_err: color(std::io::stderr().is_terminal()),
         width: show::terminal_width(),
     };
-    let engine = arguments.engine.as_deref().and_then(engines::find).unwrap_or(engines::default());
-    let shell = Shell::new(engine.name(), style, arguments.keep_going);
+    let engine = arguments.engine.as_deref().and_then(engines::find).map(|engine| engine.name());
+    let shell = Shell::new(engine, style, arguments.keep_going);
     let ending = if !arguments.cells.is_empty() {
         shell.texts(&arguments.cells)
     } else if somebody_types() {

@@ -13,6 +13,8 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub enum Block {
     Table(Table),
+    /// A table with all its rows and columns, however many.
+    Whole(Table),
     Value(Value, Type),
     /// Lines of prose or code; they are results.
     Text(String),

@@ -162,7 +162,7 @@ fn outcome(engine: &'static str, text: &str) -> Outcome {
         for statement in &statements {
             last = match session.statement(statement, &job)? {
                 Given::Table(ran) => Some(ran.table),
-                Given::Nothing | Given::Value(..) => None,
+                Given::Nothing | Given::Value(..) | Given::Tables(_) => None,
             };
         }
         Ok(last)

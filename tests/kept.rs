@@ -2,7 +2,9 @@
 //! into the files: read the difference before you keep it.
 //!
 //! A block is one session: lines behind `› ` are its cells, the rest is what they print, csv and diagnostics. A blank line
-//! ends it. A line behind `# ` is a comment. `{ENGINES name, …}` at the end of the comment restricts the engines.
+//! ends it. A line behind `# ` is a comment. Where an engine objects to a cell, the objection stands in the file's `.objections.txt`, and
+//! the
+//! cell is not compared on it.
 
 use std::path::{Path, PathBuf};
 
@@ -34,17 +36,15 @@ fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<&str>, String)> {
     blocks
 }
 
-/// What the cells print one after the other. Blank lines would end a block: they are shown as `∅`.
-fn run(engine: &'static str, cells: &[&str]) -> String {
+/// What each cell prints. Blank lines would end a block: they are shown as `∅`.
+fn run(engine: &'static str, cells: &[&str]) -> Vec<String> {
     let mut lab = Lab::new(engine);
-    let mut all = String::new();
-    for cell in cells {
+    let visible = |line: &str| if line.trim().is_empty() { "∅\n".to_string() } else { format!("{line}\n") };
+    let print = |cell: &&str| {
         let printed = lab.cell(cell);
-        all.push_str(&printed.err);
-        all.push_str(&printed.out);
-    }
-    let lines = all.lines().map(|line| if line.trim().is_empty() { "∅" } else { line });
-    lines.map(|line| format!("{line}\n")).collect()
+        format!("{}{}", printed.err, printed.out).lines().map(visible).collect()
+    };
+    cells.iter().map(print).collect()
 }
 
 #[track_caller]
@@ -54,6 +54,7 @@ fn check(name: &str) {
     let update = std::env::var_os("TIMELAB_UPDATE").is_some();
     let mut written = String::new();
     let mut wrong = Vec::new();
+    let mut objections = String::new();
     let mut cells_run = 0;
     for (comments, cells, expected) in blocks(&text) {
         for line in &comments {
@@ -66,15 +67,20 @@ fn check(name: &str) {
             let reference = run("rows", &cells);
             for engine in engine_names() {
                 cells_run += 1;
-                let printed = run(engine, &cells);
-                let objects = printed.contains("cannot run this: ");
-                if printed != reference && !objects {
-                    wrong.push(format!(
-                        "{engine} and rows differ:\n› {}\n{printed}---\n{reference}",
-                        cells.join("\n› ")
-                    ));
+                for ((cell, printed), expected) in cells.iter().zip(run(engine, &cells)).zip(&reference) {
+                    if printed == *expected {
+                        continue;
+                    }
+                    match printed.split_once("cannot run this: ") {
+                        Some((_, why)) => {
+                            let reason = why.lines().next().unwrap_or_default();
+                            objections.push_str(&format!("{engine}: {reason}\n    {cell}\n"));
+                        }
+                        None => wrong.push(format!("{engine} and rows differ:\n› {cell}\n{printed}---\n{expected}")),
+                    }
                 }
             }
+            let reference: String = reference.concat();
             if reference != expected && !update {
                 wrong.push(format!("› {}\nprints\n{reference}kept was\n{expected}", cells.join("\n› ")));
             }
@@ -86,6 +92,12 @@ fn check(name: &str) {
         std::fs::write(&path, written.trim_end().to_string() + "\n").expect("the kept file can be written");
     }
     assert!(cells_run > 20, "{name} was read");
+    let accepted = folder().join(name.replace(".txt", ".objections.txt"));
+    if update {
+        std::fs::write(&accepted, &objections).expect("the table can be written");
+    }
+    let accepted = std::fs::read_to_string(&accepted).unwrap_or_default();
+    assert_eq!(objections, accepted, "objections to the cells of {name} differ from the accepted ones");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

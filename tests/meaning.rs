@@ -101,16 +101,17 @@ fn a_later_redefinition_changes_nothing_that_was_built_before() {
 }
 
 #[test]
-fn a_file_that_changed_is_noticed() {
-    let path = std::env::temp_dir().join(format!("timelab-changed-{}.txt", std::process::id()));
-    std::fs::write(&path, "a\n").expect("the temporary folder can be written");
+fn a_file_whose_columns_have_changed_is_noticed() {
+    let path = std::env::temp_dir().join(format!("timelab-changed-{}.csv", std::process::id()));
     for engine in engine_names() {
-        std::fs::write(&path, "a\n").expect("the temporary folder can be written");
+        std::fs::write(&path, "a,b\n1,2\n").expect("the temporary folder can be written");
         let mut lab = Lab::new(engine);
         lab.cell(&format!("let t = read {path:?}"));
-        assert_eq!(lab.cell("t").out, "line\na\n");
-        std::fs::write(&path, "a\nb\n").expect("the temporary folder can be written");
-        assert!(lab.cell("t").err.contains("has changed"), "{engine}");
+        assert_eq!(lab.cell("t").out, "a,b\n1,2\n");
+        std::fs::write(&path, "a,b\n1,2\n3,4\n").expect("the temporary folder can be written");
+        assert_eq!(lab.cell("t").out, "a,b\n1,2\n3,4\n", "{engine}: a file may grow");
+        std::fs::write(&path, "a,c\n1,2\n").expect("the temporary folder can be written");
+        assert!(lab.cell("t").err.contains("have changed"), "{engine}");
     }
     std::fs::remove_file(&path).expect("it was written");
 }

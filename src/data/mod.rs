@@ -1,6 +1,7 @@
 //! Types, values, schemas and tables: what flows through a pipeline. It knows nothing of text, plans or engines.
 
 mod columns;
+pub mod encode;
 pub mod generate;
 mod same;
 pub mod scalar;
@@ -10,6 +11,7 @@ mod value;
 
 pub use columns::{dtype, series, values};
 pub use same::Sameness;
+pub use scalar::compare_floats;
 pub use table::Table;
 pub use types::{Column, Order, Schema, Type};
-pub use value::{Key, Value, compare_floats};
+pub use value::{Key, Value};

@@ -97,7 +97,8 @@ pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
     let digits = trimmed.trim_start_matches(['+', '-']);
     let named = matches!(digits, "inf" | "NaN");
     if (named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
-        && let Ok(x) = trimmed.parse()
+        && let Ok(x) = trimmed.parse::<f64>()
+        && (named || x.is_finite())
     {
         return Ok(x);
     }
@@ -112,7 +113,8 @@ pub fn bool_from_text(text: &str) -> Result<bool, Wrong> {
     }
 }
 
-fn shortened(text: &str) -> String {
+/// The first forty characters, for messages.
+pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_string(),
@@ -221,4 +223,19 @@ pub fn grouped(digits: &str) -> String {
         out.push(digit);
     }
     out
+}
+
+/// The total order of floats: NaN equals NaN and is above all, `-0.0` equals `0.0`.
+pub fn compare_floats(a: f64, b: f64) -> std::cmp::Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// The q-quantile, with linear interpolation between the two nearest; none of nothing.
+pub fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
+    numbers.sort_by(|a, b| compare_floats(*a, *b));
+    let last = numbers.len().checked_sub(1)?;
+    let place = q * last as f64;
+    let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
+    let share = place - place.floor();
+    Some(if low == high || share == 0.0 { low } else { low + (high - low) * share })
 }

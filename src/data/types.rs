@@ -36,6 +36,14 @@ impl Type {
         }
     }
 
+    /// How deep lists are nested.
+    pub fn depth(&self) -> usize {
+        match self {
+            Type::List(of) => 1 + of.depth(),
+            Type::Int | Type::Float | Type::Bool | Type::Text | Type::Open | Type::Never => 0,
+        }
+    }
+
     /// Whether some part is still open.
     pub fn is_open(&self) -> bool {
         match self {

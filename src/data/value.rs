@@ -3,7 +3,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::data::{Type, scalar};
+use crate::data::Type;
+use crate::data::scalar::{self, compare_floats};
 
 /// One value of any type. Cloning is cheap: texts and lists are shared.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +79,11 @@ impl Value {
         }
     }
 
+    /// The order of `sort` in one direction: nulls stay last in both.
+    pub fn compare_directed(&self, other: &Value, descending: bool) -> Ordering {
+        if descending && !self.is_null() && !other.is_null() { other.compare(self) } else { self.compare(other) }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Value::Bool(_) => 0,
@@ -87,11 +93,6 @@ impl Value {
             Value::Null => 4,
         }
     }
-}
-
-/// The total order of floats: NaN equals NaN and is above all, `-0.0` equals `0.0`.
-pub fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 impl PartialEq for Value {

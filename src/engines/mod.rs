@@ -11,6 +11,25 @@ use crate::plan::Plan;
 /// All engines, the reference first.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars];
 
+/// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
+#[derive(Clone, Copy)]
+pub struct Choice {
+    pub engine: &'static dyn Engine,
+    pub chosen: bool,
+}
+
+impl Choice {
+    /// This engine and no other.
+    pub fn only(engine: &'static dyn Engine) -> Choice {
+        Choice { engine, chosen: true }
+    }
+}
+
+/// The reference: it runs everything.
+pub fn reference() -> &'static dyn Engine {
+    ALL[0]
+}
+
 /// The engine of cells that choose none.
 pub fn default() -> &'static dyn Engine {
     *ALL.last().expect("there are engines")

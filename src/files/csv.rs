@@ -1,8 +1,7 @@
 //! Comma-separated values. Our own splitter: the rules tell `""` (empty text) from an empty field (null), and the `csv`
 //! crate does not say which fields were quoted.
 
-use std::fs::File;
-use std::io::Read;
+use std::collections::{HashMap, HashSet};
 
 use crate::data::{Column, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -20,20 +19,31 @@ struct Field {
 }
 
 /// Records of a file: lines, but for line breaks inside quotes.
-struct Splitter<R> {
-    lines: Lines<R>,
+struct Splitter {
+    lines: Lines,
     options: CsvOptions,
     line: Vec<u8>,
     text: Vec<u8>,
     fields: Vec<Field>,
-    /// The line and offset where the record began.
+    /// The line where the record began, and the offset of its last line.
     number: u64,
     offset: u64,
+    /// No record was read yet.
+    is_header: bool,
 }
 
-impl<R: Read> Splitter<R> {
-    fn new(lines: Lines<R>, options: CsvOptions) -> Splitter<R> {
-        Splitter { lines, options, line: Vec::new(), text: Vec::new(), fields: Vec::new(), number: 0, offset: 0 }
+impl Splitter {
+    fn new(lines: Lines, options: CsvOptions) -> Splitter {
+        Splitter {
+            lines,
+            options,
+            line: Vec::new(),
+            text: Vec::new(),
+            fields: Vec::new(),
+            number: 0,
+            offset: 0,
+            is_header: true,
+        }
     }
 
     /// Reads the next record; false at the end.
@@ -45,52 +55,59 @@ impl<R: Read> Splitter<R> {
             self.offset = offset;
             if offset == 0 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
+                self.offset += 3;
             }
             if self.options.comment.is_some_and(|comment| self.line.first() == Some(&comment)) {
                 continue;
             }
-            if !self.split() {
-                self.join_lines()?;
+            self.text.clear();
+            self.fields.clear();
+            let mut open = None;
+            loop {
+                if !self.options.lossy {
+                    self.lines.text(&self.line, self.offset)?;
+                }
+                open = self.split(open);
+                if open.is_none() {
+                    return Ok(true);
+                }
+                // The last field is open inside its quotes: it goes on in the next line.
+                self.line.clear();
+                match self.lines.next(&mut self.line)? {
+                    Some(offset) => self.offset = offset,
+                    None => return Err(self.lines.error(self.number, "a quote is opened and never closed")),
+                }
             }
-            return Ok(true);
         }
     }
 
-    /// The quote of the last field is open at the end of the line: adds lines until it is closed.
-    fn join_lines(&mut self) -> Fallible<()> {
-        loop {
-            if self.lines.next(&mut self.line)?.is_none() {
-                return Err(self.lines.error(self.number, "a quote is opened and never closed"));
-            }
-            if self.split() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Splits `line` into fields; false where it ends inside quotes.
-    fn split(&mut self) -> bool {
-        self.text.clear();
-        self.fields.clear();
+    /// Adds the fields of `line` to the record. `open`: where in the text a field began whose quotes are open at the start of
+    /// the line; the result is the same for the end of the line.
+    fn split(&mut self, open: Option<usize>) -> Option<usize> {
         let line = without_break(&self.line);
         let separator = self.options.separator;
-        if memchr::memchr(b'"', line).is_none() {
+        if open.is_none() && memchr::memchr(b'"', line).is_none() {
             self.text.extend_from_slice(line);
             let mut start = 0;
             for end in memchr::memchr_iter(separator, line).chain([line.len()]) {
                 self.fields.push(Field { start, end, quoted: false });
                 start = end + 1;
             }
-            return true;
+            return None;
         }
         let mut at = 0;
+        let mut open = open;
         loop {
-            let start = self.text.len();
-            let quoted = line.get(at) == Some(&b'"');
+            let start = open.unwrap_or(self.text.len());
+            let quoted = open.is_some() || line.get(at) == Some(&b'"');
             if quoted {
-                at += 1;
+                at += usize::from(open.is_none());
                 loop {
-                    let Some(length) = memchr::memchr(b'"', &line[at..]) else { return false };
+                    let Some(length) = memchr::memchr(b'"', &line[at..]) else {
+                        // With its line break, which belongs to the field.
+                        self.text.extend_from_slice(&self.line[at..]);
+                        return Some(start);
+                    };
                     self.text.extend_from_slice(&line[at..at + length]);
                     at += length + 1;
                     if line.get(at) != Some(&b'"') {
@@ -100,12 +117,13 @@ impl<R: Read> Splitter<R> {
                     at += 1;
                 }
             }
+            open = None;
             let length = memchr::memchr(separator, &line[at..]).unwrap_or(line.len() - at);
             self.text.extend_from_slice(&line[at..at + length]);
             at += length + 1;
             self.fields.push(Field { start, end: self.text.len(), quoted });
             if at > line.len() {
-                return true;
+                return None;
             }
         }
     }
@@ -119,6 +137,11 @@ impl<R: Read> Splitter<R> {
         &self.text[field.start..field.end]
     }
 
+    /// The texts of all fields.
+    fn texts(&self) -> Fallible<Vec<Option<String>>> {
+        self.fields.iter().map(|field| Ok(self.field(*field)?.map(|text| text.into_owned()))).collect()
+    }
+
     /// The text of a field; none where it is null.
     fn field(&self, field: Field) -> Fallible<Option<std::borrow::Cow<'_, str>>> {
         if field.start == field.end && !field.quoted {
@@ -128,53 +151,46 @@ impl<R: Read> Splitter<R> {
         if self.options.lossy {
             return Ok(Some(String::from_utf8_lossy(bytes)));
         }
-        // The offset is exact where nothing before it was quoted.
-        let offset = self.offset + field.start as u64;
-        let text = self.lines.text(bytes, offset)?;
+        let text = self.lines.text(bytes, self.offset + field.start as u64)?;
         Ok(Some(text.into()))
     }
 }
 
-/// The columns of a file, from its header and a sample of its records.
-pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Column>> {
-    let mut splitter = Splitter::new(lines, CsvOptions { lossy: true, ..options.clone() });
+/// The columns of a file, from its header and the records that begin in its first `sample` bytes.
+pub fn infer(lines: Lines, options: &CsvOptions, sample: u64) -> Fallible<Vec<Column>> {
+    let mut splitter = Splitter::new(lines, options.clone());
     let mut names: Vec<String> = Vec::new();
     let mut kinds: Vec<Option<Type>> = Vec::new();
     let mut first = true;
-    // The last record of the sample may be cut: it is looked at only if it is the only one.
-    let mut pending: Option<Vec<Option<String>>> = None;
-    // A quote that the end of the sample leaves open is no mistake of the file.
-    while let Ok(true) = splitter.next() {
+    loop {
+        match splitter.next() {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) if first => return Err(error),
+            // It will be told when the file is read.
+            Err(_) => break,
+        }
         if splitter.is_blank() && (first || names.len() != 1) {
             continue;
         }
-        let fields: Vec<Option<String>> = splitter
-            .fields
-            .iter()
-            .map(|field| Ok(splitter.field(*field)?.map(|text| text.into_owned())))
-            .collect::<Fallible<_>>()?;
+        let fields = splitter.texts()?;
         if first {
             first = false;
             names = headers(&fields, options.header);
             kinds = vec![None; names.len()];
-            if options.header {
-                continue;
-            }
         }
-        if let Some(record) = pending.replace(fields) {
-            widen(&mut kinds, &record);
+        if !(options.header && splitter.is_header) {
+            widen(&mut kinds, &fields, &splitter.fields);
         }
-    }
-    if let Some(record) = pending {
-        let whole = record.len() == kinds.len();
-        if whole {
-            widen(&mut kinds, &record);
+        splitter.is_header = false;
+        if splitter.offset >= sample {
+            break;
         }
     }
     if names.is_empty() {
         return Err(splitter
             .lines
-            .error(1, "there is no header: the file is empty")
+            .file_error("there is no header: the file is empty")
             .hint("`as text` reads any file as lines"));
     }
     let columns = names.into_iter().zip(kinds);
@@ -184,27 +200,30 @@ pub fn infer<R: Read>(lines: Lines<R>, options: &CsvOptions) -> Fallible<Vec<Col
 /// Names that are empty or stand twice get one of their own: `column_3`, `x_2`.
 fn headers(fields: &[Option<String>], header: bool) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
+    let mut taken = HashSet::new();
+    // The number that the next column of that name tries.
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for (i, field) in fields.iter().enumerate() {
         let base = match field {
             Some(name) if header && !name.is_empty() => name.clone(),
             _ => format!("column_{}", i + 1),
         };
+        let count = counts.entry(base.clone()).or_insert(2);
         let mut name = base.clone();
-        let mut count = 2;
-        while names.contains(&name) {
+        while !taken.insert(name.clone()) {
             name = format!("{base}_{count}");
-            count += 1;
+            *count += 1;
         }
         names.push(name);
     }
     names
 }
 
-/// Widens the types so that they hold this record too: int → float → bool → text.
-fn widen(kinds: &mut [Option<Type>], record: &[Option<String>]) {
-    for (kind, field) in kinds.iter_mut().zip(record) {
-        let Some(text) = field else { continue };
-        let fits = |ty: &Type| parse(text, ty).is_some();
+/// Widens the types so that they hold this record too: int → float → bool → text. What stands in quotes is text.
+fn widen(kinds: &mut [Option<Type>], record: &[Option<String>], fields: &[Field]) {
+    for ((kind, text), field) in kinds.iter_mut().zip(record).zip(fields) {
+        let Some(text) = text else { continue };
+        let fits = |ty: &Type| !field.quoted && parse(text, ty).is_some();
         let candidates = [Type::Int, Type::Float, Type::Bool, Type::Text];
         let start = match kind {
             None | Some(Type::Int) => 0,
@@ -213,7 +232,7 @@ fn widen(kinds: &mut [Option<Type>], record: &[Option<String>]) {
             Some(Type::Bool) if fits(&Type::Bool) => 2,
             Some(_) => 3,
         };
-        let found = candidates[start..].iter().find(|ty| fits(ty)).cloned().unwrap_or(Type::Text);
+        let found = candidates[start..3].iter().find(|ty| fits(ty)).cloned().unwrap_or(Type::Text);
         let mixed = matches!(kind, Some(Type::Int | Type::Float)) && found == Type::Bool;
         *kind = Some(if mixed { Type::Text } else { found });
     }
@@ -232,17 +251,33 @@ fn parse(text: &str, ty: &Type) -> Option<Value> {
     }
 }
 
-pub struct Csv {
-    splitter: Splitter<File>,
-    fields: Vec<Column>,
-    wanted: Vec<usize>,
+pub struct Csv<'a> {
+    splitter: Splitter,
+    fields: &'a [Column],
+    wanted: &'a [usize],
     header_read: bool,
 }
 
-impl Csv {
-    pub fn new(lines: Lines<File>, options: CsvOptions, fields: Vec<Column>, wanted: Vec<usize>) -> Fallible<Csv> {
+impl<'a> Csv<'a> {
+    pub fn new(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
         let header_read = !options.header;
-        Ok(Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read })
+        Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read }
+    }
+
+    /// Every file of a pattern has the columns of the first one.
+    fn check_header(&self) -> Fallible<()> {
+        let names = headers(&self.splitter.texts()?, true);
+        let first = (0..names.len().max(self.fields.len()))
+            .find(|i| names.get(*i) != self.fields.get(*i).map(|field| &field.name));
+        let Some(place) = first else { return Ok(()) };
+        let said = |name: Option<&String>| name.map_or("missing".to_string(), |name| format!("`{name}`"));
+        let what = format!(
+            "column {} is {}, but in the first file it is {}",
+            place + 1,
+            said(names.get(place)),
+            said(self.fields.get(place).map(|field| &field.name))
+        );
+        Err(self.splitter.lines.error(self.splitter.number, &what))
     }
 
     fn value(&self, index: usize) -> Fallible<Value> {
@@ -250,16 +285,16 @@ impl Csv {
         let Some(text) = self.splitter.field(*field)? else { return Ok(Value::Null) };
         let column = &self.fields[index];
         parse(&text, &column.ty).ok_or_else(|| {
-            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, shortened(&text));
+            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, scalar::shortened(&text));
             self.splitter
                 .lines
                 .error(self.splitter.number, &what)
-                .hint("types come from the first MiB of the file; `as text` reads any line")
+                .hint("types come from the first MiB of the first file; `as text` reads any line")
         })
     }
 }
 
-impl Records for Csv {
+impl Records for Csv<'_> {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
         loop {
             if !self.splitter.next()? {
@@ -271,6 +306,7 @@ impl Records for Csv {
             if self.header_read {
                 break;
             }
+            self.check_header()?;
             self.header_read = true;
         }
         let (have, want) = (self.splitter.fields.len(), self.fields.len());
@@ -284,17 +320,10 @@ impl Records for Csv {
                 .hint("`ragged true` takes missing fields as null and leaves out the rest"));
         }
         row.clear();
-        for index in &self.wanted {
+        for index in self.wanted {
             row.push(self.value(*index)?);
         }
         Ok(true)
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
     }
 }
 

@@ -1,20 +1,27 @@
-//! Files as rows: one reader for each format behind one small trait. It knows nothing of plans but their sources.
+//! Files as rows, and rows as files: one reader and one writer for each format, behind one small trait each. It knows
+//! nothing of plans but their sources.
 
+mod columnar;
 mod csv;
+mod json;
 mod lines;
+mod open;
+mod text;
+mod write;
 
-pub use csv::one_byte;
-
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use polars::prelude::{Column as Series, DataFrame};
 
 use crate::data::{Column, Type, Value, series};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
-use crate::plan::{CsvOptions, Format, Read};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
+use crate::job::{Job, Stop};
+use crate::lang::Word;
+use crate::plan::{CsvOptions, File, Format, Read};
+
+pub use csv::one_byte;
+pub use open::{found, spooled};
+pub use write::{fits, write};
 
 /// The rows of a file, one after the other.
 pub trait Records {
@@ -27,43 +34,98 @@ pub trait Records {
 
 /// How much of a file is looked at to find the types of its columns.
 const SAMPLE_BYTES: u64 = 1 << 20;
-/// The size of a read.
-const BUFFER_BYTES: usize = 128 << 10;
 
-/// Opens a file for reading, if it is still the one that the plan was made for.
-pub fn open(read: &Read, job: &Job) -> Fallible<Box<dyn Records>> {
-    let file = open_file(&read.path, &read.shown)?;
-    let seen = stamp(&file);
-    if seen != read.seen {
-        return Err(Diagnostic::new(
-            Kind::File,
-            format!("\"{}\" has changed since its columns were looked at", read.shown),
-        )
-        .hint("enter the pipeline again"));
+/// Opens what a plan reads: its files, one after the other, if they are still those that the plan was made for.
+pub fn open<'a>(read: &'a Read, job: &'a Job) -> Fallible<Box<dyn Records + 'a>> {
+    for file in &read.files {
+        job.progress.expect_bytes(file.seen.0);
     }
-    job.progress.expect_bytes(seen.0);
-    let lines = lines::Lines::new(BufReader::with_capacity(BUFFER_BYTES, file), &read.shown, job);
-    Ok(match &read.format {
-        Format::Text { lossy } => Box::new(lines::Text::new(lines, *lossy)),
-        Format::Csv(options) => {
-            Box::new(csv::Csv::new(lines, options.clone(), read.fields.clone(), read.wanted.clone())?)
+    let mut files = Files { read, job, next: 0, current: None };
+    // A missing file is told before the first row.
+    files.advance()?;
+    Ok(Box::new(files))
+}
+
+/// The files of a source as one.
+struct Files<'a> {
+    read: &'a Read,
+    job: &'a Job,
+    next: usize,
+    current: Option<Box<dyn Records + 'a>>,
+}
+
+impl Files<'_> {
+    /// Goes on to the next file; none is left after the last.
+    fn advance(&mut self) -> Fallible<()> {
+        self.current = match self.read.files.get(self.next) {
+            Some(file) => Some(reader(self.read, file, self.job)?),
+            None => None,
+        };
+        self.next += 1;
+        Ok(())
+    }
+}
+
+impl Records for Files<'_> {
+    fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
+        while let Some(current) = &mut self.current {
+            if current.next(row)? {
+                return Ok(true);
+            }
+            self.advance()?;
         }
+        Ok(false)
+    }
+}
+
+/// The reader of one file.
+fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
+    if let Some(now) = open::changed(file)? {
+        let fields = look(vec![now], &read.shown, read.format.clone())?.fields;
+        if fields != read.fields && read.files[0] == *file {
+            let message = format!("the columns of \"{}\" have changed since the pipeline was entered", file.shown);
+            return Err(Diagnostic::new(Kind::File, message).hint("enter it again"));
+        }
+    }
+    let bytes = || open::bytes(file, job);
+    Ok(match &read.format {
+        Format::Text { lossy } => {
+            Box::new(text::Text::new(lines::Lines::new(bytes()?, &file.shown, job.stop.clone()), *lossy))
+        }
+        Format::Csv(options) => {
+            let lines = lines::Lines::new(bytes()?, &file.shown, job.stop.clone());
+            Box::new(csv::Csv::new(lines, options.clone(), &read.fields, &read.wanted))
+        }
+        Format::Json => Box::new(json::Json::new(
+            lines::Lines::new(bytes()?, &file.shown, job.stop.clone()),
+            &read.fields,
+            &read.wanted,
+        )),
+        Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, job)?, read)),
     })
 }
 
-/// The wanted columns of a whole file.
-pub fn frame(read: &Read, job: &Job) -> Fallible<DataFrame> {
+/// The wanted columns of all files of a source; with a limit at least as many rows as it says, if there are.
+pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> {
+    if matches!(read.format, Format::Parquet | Format::Arrow) {
+        let mut frames = read.files.iter().map(|file| columnar::frame(read, file, job));
+        let mut all = frames.next().expect("a source has a file")?;
+        for frame in frames {
+            all.vstack_mut(&frame?).map_err(|error| Diagnostic::new(Kind::File, error.to_string()))?;
+        }
+        return Ok(all);
+    }
     let mut records = open(read, job)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
     let mut row = Vec::new();
     let mut height: usize = 0;
-    while records.next(&mut row)? {
+    while limit.is_none_or(|limit| (height as u64) < limit) && records.next(&mut row)? {
         for (column, value) in columns.iter_mut().zip(row.drain(..)) {
             column.push(value);
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            job.stop.check()?;
+            job.check()?;
         }
     }
     let wanted = read.wanted.iter().map(|index| &read.fields[*index]).zip(&columns);
@@ -72,60 +134,64 @@ pub fn frame(read: &Read, job: &Job) -> Fallible<DataFrame> {
         .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))
 }
 
-/// What binding finds out about a file: how it is to be read.
-pub fn look(path: &Path, shown: &str, format: Format) -> Fallible<Read> {
-    let file = open_file(path, shown)?;
-    let seen = stamp(&file);
+/// What binding finds out about files: how they are to be read. Types come from the first one.
+pub fn look(files: Vec<File>, shown: &str, format: Format) -> Fallible<Read> {
+    // An empty file of a pattern says nothing of its columns.
+    let first = files.iter().find(|file| file.seen.0 > 0).unwrap_or(&files[0]);
+    let lines = || -> Fallible<lines::Lines> {
+        Ok(lines::Lines::new(open::unpacked_bytes(first)?, &first.shown, Stop::default()))
+    };
     let fields = match &format {
-        Format::Text { .. } => vec![Column { name: "line".to_string(), ty: Type::Text }],
-        Format::Csv(options) => csv_fields(file, shown, options)?,
+        Format::Text { .. } => {
+            open::plain(first)?;
+            vec![Column { name: "line".to_string(), ty: Type::Text }]
+        }
+        Format::Csv(options) => csv::infer(lines()?, options, SAMPLE_BYTES)?,
+        Format::Json => json::infer(lines()?, SAMPLE_BYTES)?,
+        Format::Parquet | Format::Arrow => columnar::fields(first, &format)?,
     };
     let wanted = (0..fields.len()).collect();
-    Ok(Read { path: path.to_path_buf(), shown: shown.to_string(), format, fields, wanted, seen })
+    Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
 }
 
-fn csv_fields(file: File, shown: &str, options: &CsvOptions) -> Fallible<Vec<Column>> {
-    use std::io::Read as _;
-    let lines = lines::Lines::quiet(BufReader::with_capacity(BUFFER_BYTES, file.take(SAMPLE_BYTES)), shown);
-    csv::infer(lines, options)
-}
-
-fn open_file(path: &Path, shown: &str) -> Fallible<File> {
-    let failed = |error: std::io::Error| {
-        let message = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no file \"{shown}\""),
-            std::io::ErrorKind::PermissionDenied => format!("\"{shown}\" may not be read"),
-            _ => format!("\"{shown}\" cannot be opened: {error}"),
-        };
-        let near = near_file(path);
-        let error = Diagnostic::new(Kind::File, message);
-        match near {
-            Some(near) if !path.exists() => error.hint(format!("did you mean \"{near}\"?")),
-            _ => error,
-        }
+/// What a path's name says about its content: the extension without `gz` and `zst`, and which of these it had.
+pub fn extension(path: &Path) -> (Option<&str>, Option<Packing>) {
+    let of = |path: &'_ Path| path.extension().and_then(|extension| extension.to_str()).map(str::to_string);
+    let packing = match of(path).as_deref() {
+        Some("gz") => Some(Packing::Gzip),
+        Some("zst") => Some(Packing::Zstd),
+        _ => None,
     };
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is a directory, not a file")));
-    }
-    Ok(file)
+    let name = if packing.is_some() { path.file_stem().map(Path::new) } else { Some(path) };
+    (name.and_then(|name| name.extension()).and_then(|extension| extension.to_str()), packing)
 }
 
-/// A file in the same folder with nearly that name.
-fn near_file(path: &Path) -> Option<String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name()?.to_str()?;
-    let entries = std::fs::read_dir(folder).ok()?.take(10_000);
-    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    let near = crate::diagnostic::nearest(name, names.iter().map(String::as_str))?;
-    path.with_file_name(near).to_str().map(str::to_string)
+/// The format of a file: what `as` says, else what its extension says, else text.
+pub fn format(path: &str, said: Option<&Word>) -> Fallible<Format> {
+    const NAMES: [&str; 5] = ["csv", "json", "parquet", "arrow", "text"];
+    let extension = if path == "-" { None } else { extension(Path::new(path)).0 };
+    Ok(match said.map(|word| word.text.as_str()).or(extension) {
+        Some("csv") => Format::Csv(CsvOptions::default()),
+        Some("json" | "jsonl" | "ndjson") => Format::Json,
+        Some("parquet") => Format::Parquet,
+        Some("arrow" | "ipc") => Format::Arrow,
+        Some("text") | None => Format::Text { lossy: false },
+        Some(other) => match said {
+            // An extension that says nothing.
+            None => Format::Text { lossy: false },
+            Some(word) => {
+                let error =
+                    Diagnostic::at(Kind::Name, word.span, format!("unknown format `{other}`")).near(other, NAMES);
+                let all = format!("formats are {}", listed(&NAMES));
+                return Err(if error.hint.is_some() { error } else { error.hint(all) });
+            }
+        },
+    })
 }
 
-/// What tells one state of a file from another.
-fn stamp(file: &File) -> (u64, Option<std::time::SystemTime>) {
-    match file.metadata() {
-        Ok(metadata) => (metadata.len(), metadata.modified().ok()),
-        Err(_) => (0, None),
-    }
+/// How the bytes of a file are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    Gzip,
+    Zstd,
 }

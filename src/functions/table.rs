@@ -79,7 +79,7 @@ fn contains(args: &[Type]) -> Resolution {
         return fixed(args, Func::ContainsText, &[(Type::Text, "text or a list"), TEXT], Type::Bool);
     }
     let [list, item] = args else { return Err(Misfit::Count("two arguments")) };
-    let Some(of) = element(list).meet(item) else { return Err(Misfit::Type(1, "of the type of the list's elements")) };
+    let Some(of) = element(list).meet(item) else { return Err(Misfit::Type(1, "an element of the list's type")) };
     let takes = vec![Type::list(of.clone()), of];
     Ok(Resolved { func: Func::ContainsList, takes, gives: Type::Bool })
 }
@@ -152,7 +152,7 @@ fn coalesce(args: &[Type]) -> Resolution {
     }
     let mut met = Type::Open;
     for (i, arg) in args.iter().enumerate() {
-        met = met.meet(arg).ok_or(Misfit::Type(i, "of the type of the arguments before it"))?;
+        met = met.meet(arg).ok_or(Misfit::Type(i, "arguments of one type"))?;
     }
     Ok(Resolved { func: Func::Coalesce, takes: vec![met.clone(); args.len()], gives: met })
 }

@@ -123,6 +123,8 @@ pub struct Stage {
     pub options: Vec<(Word, Expr)>,
     /// The tables that `join`, `concat` and `zip` name.
     pub tables: Vec<Pipeline>,
+    /// The branches of `tee`, each a list of stages.
+    pub branches: Vec<(Word, Vec<Stage>)>,
     /// `left`, `semi` or `anti` of a join.
     pub kind: Option<Word>,
     /// The key pairs of a join.

@@ -89,7 +89,7 @@ impl Lexer<'_> {
     fn skip_space(&mut self) -> Option<char> {
         loop {
             let c = self.rest().chars().next()?;
-            if c.is_whitespace() {
+            if c.is_whitespace() || c == '\u{feff}' {
                 self.at += c.len_utf8();
             } else if c == '#' {
                 self.at += self.rest().find('\n').unwrap_or(self.rest().len());
@@ -250,7 +250,12 @@ impl Lexer<'_> {
         let span = self.span(start);
         if let Some(exponent) = exponent {
             if !unit.is_empty() {
-                return Err(unknown_unit(self.span(unit_start), &unit));
+                return Err(Diagnostic::at(
+                    Kind::Syntax,
+                    self.span(unit_start),
+                    format!("`{unit}` cannot follow an exponent"),
+                )
+                .hint("write one of them: 1e3 or 1k"));
             }
             let value: f64 = format!("{digits}e{}", i64::from(exponent) - decimals as i64).parse().unwrap_or(f64::NAN);
             self.tokens.push((finite(value, span)?, span));

@@ -21,6 +21,8 @@
 //!            | TEXT | [left|semi|anti] table "on" key { "," key }     key = expr, or expr "==" expr       (join)
 //!            | table { "," table }           table = name | "(" pipeline ")"                              (concat, zip)
 //!            | [ number ] [ TEXT ]                                                                        (peek)
+//!            | TEXT [ "as" NAME ]                                                                         (write)
+//!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
 //! expr       = and { "or" and }
 //! and        = not { "and" not }
@@ -69,6 +71,10 @@ pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
         if parser.eat(";") {
             continue;
         }
+        if let Some(Statement::Pipeline(Pipeline { on: Some(on), .. })) = statements.last() {
+            return Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`on` stands only at the end of a cell")
+                .hint("the whole cell runs on one engine"));
+        }
         statements.push(parser.statement()?);
         if *parser.peek() != Token::End && !parser.at(";") {
             return Err(parser.leftover());
@@ -113,6 +119,16 @@ fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
 fn command(cell: u32, text: &str, at: usize) -> Fallible<Word> {
     let line = text[at + 1..].split('\n').next().unwrap_or_default();
     let span = Span::new(cell, at, at + 1 + line.len());
+    let rest =
+        text[at + 1 + line.len()..].lines().find(|line| !line.trim().is_empty() && !line.trim().starts_with('#'));
+    if rest.is_some() {
+        return Err(Diagnostic::at(
+            Kind::Syntax,
+            span,
+            "a command takes the rest of its line, and nothing may follow it",
+        )
+        .hint("put what follows into a cell of its own, at the start of a line"));
+    }
     if line.trim().is_empty() {
         return Err(
             Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples")
@@ -211,6 +227,10 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         let mut at = at;
         while let Some(start) = text[at..].find(|c: char| !c.is_whitespace()) {
             let start = at + start;
+            if text[start..].starts_with('#') {
+                at = text[start..].find('\n').map_or(text.len(), |length| start + length);
+                continue;
+            }
             at = text[start..].find(char::is_whitespace).map_or(text.len(), |length| start + length);
             words.push(Word { text: text[start..at].to_string(), span: Span::new(cell, start, at) });
         }
@@ -402,7 +422,12 @@ impl<'a> Parser<'a> {
             if !parameters.is_empty() {
                 self.expect(",", "between parameters")?;
             }
-            parameters.push(self.new_name("a parameter")?);
+            let parameter = self.new_name("a parameter")?;
+            if parameters.iter().any(|other: &Word| other.text == parameter.text) {
+                let message = format!("two parameters are called `{}`", parameter.text);
+                return Err(Diagnostic::at(Kind::Name, parameter.span, message));
+            }
+            parameters.push(parameter);
         }
         self.expect("=", "before the body")?;
         Ok(Function { name, parameters, body: self.expr()? })
@@ -411,7 +436,8 @@ impl<'a> Parser<'a> {
     /// A name that is being given.
     fn new_name(&mut self, what: &str) -> Fallible<Word> {
         let name = self.name(what)?;
-        if matches!(name.text.as_str(), "it" | "acc") || name.text == "_" {
+        let result = name.text.strip_prefix('_').is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()));
+        if matches!(name.text.as_str(), "it" | "acc") || result {
             let message = format!("`{}` has a meaning of its own and cannot be given", name.text);
             return Err(Diagnostic::at(Kind::Name, name.span, message).hint("choose another name"));
         }
@@ -538,7 +564,9 @@ impl<'a> Parser<'a> {
     }
 
     fn read(&mut self) -> Fallible<SourceNode> {
-        self.usage = Some("read \"path\" [as csv|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"]");
+        self.usage = Some(
+            "read \"path\" [as csv|json|parquet|arrow|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"]",
+        );
         self.at += 1;
         let span = self.span();
         let Token::Text(text) = self.peek().clone() else {
@@ -549,6 +577,9 @@ impl<'a> Parser<'a> {
         let (mut format, mut columns, mut options) = (None, None, Vec::new());
         loop {
             if self.eat_word("as") {
+                if format.is_some() {
+                    return Err(Diagnostic::at(Kind::Syntax, self.behind(), "`as` is said twice"));
+                }
                 format = Some(self.name("a format")?);
                 continue;
             }
@@ -570,6 +601,9 @@ impl<'a> Parser<'a> {
                 let error = error.near(&name.text, known);
                 let all = "there are as, sep, header, columns, comment, ragged, lossy; a stage follows a bar: | words";
                 return Err(if error.hint.is_some() { error } else { error.hint(all) });
+            }
+            if options.iter().any(|(other, _): &(Word, Expr)| other.text == name.text) {
+                return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` is said twice", name.text)));
             }
             options.push((name, self.unary()?));
         }
@@ -610,6 +644,7 @@ impl<'a> Parser<'a> {
             by: Vec::new(),
             options: Vec::new(),
             tables: Vec::new(),
+            branches: Vec::new(),
             kind: None,
             on: Vec::new(),
             span,
@@ -652,8 +687,24 @@ impl<'a> Parser<'a> {
                     stage.tables.push(self.table()?);
                 }
             }
+            Shape::Write => {
+                if !matches!(self.peek(), Token::Text(_)) {
+                    return Err(self.expected("a path in quotes"));
+                }
+                let expr = self.atom()?;
+                stage.args.push(Arg { name: None, expr, direction: None });
+                if self.eat_word("as") {
+                    stage.kind = Some(self.name("a format")?);
+                }
+            }
+            Shape::Tee => loop {
+                stage.branches.push(self.branch()?);
+                if !self.eat(",") {
+                    break;
+                }
+            },
             Shape::Peek => {
-                while matches!(self.peek(), Token::Int(_) | Token::Text(_)) && stage.args.len() < 2 {
+                while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
                     stage.args.push(Arg { name: None, expr, direction: None });
                 }
@@ -683,6 +734,7 @@ impl<'a> Parser<'a> {
                 error.hint("a range stands at the start of a pipeline; in an expression it is range(1, 10)")
             }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
+            Token::Word(word) if word == "on" => error.hint("an engine is chosen after a bar: | on rows"),
             _ => error.hint(format!("usage: {}", known.usage)),
         })
     }
@@ -693,7 +745,7 @@ impl<'a> Parser<'a> {
             Token::End => true,
             Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
             Token::Word(word) => {
-                matches!(word.as_str(), "by" | "asc" | "desc") || known.options.contains(&word.as_str())
+                matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
             Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => false,
         }
@@ -798,12 +850,30 @@ impl<'a> Parser<'a> {
             let key = self.expr()?;
             stage.on.push(match key {
                 Expr { node: Node::Compare(left, Comparison::Equal, _, right), .. } => (*left, *right),
+                Expr { node: Node::Compare(_, sign, place, _), .. } => {
+                    let message = format!("a join is on equal keys, not `{}`", sign.sign());
+                    return Err(Diagnostic::at(Kind::Syntax, place, message).hint("a filter after the join compares"));
+                }
                 key => (key.clone(), key),
             });
             if !self.eat(",") {
                 return Ok(());
             }
         }
+    }
+
+    /// `name: (stages)`
+    fn branch(&mut self) -> Fallible<(Word, Vec<Stage>)> {
+        let name = self.name("the name of a branch")?;
+        self.expect(":", "after the name of a branch")?;
+        self.expect("(", "before the stages of a branch")?;
+        self.eat("|");
+        let mut stages = vec![self.nested(Self::stage)?];
+        while self.eat("|") {
+            stages.push(self.nested(Self::stage)?);
+        }
+        self.expect(")", "after the stages of a branch")?;
+        Ok((name, stages))
     }
 
     /// A NAME or a pipeline in brackets.
@@ -1145,10 +1215,12 @@ impl<'a> Parser<'a> {
 /// The byte of the `!` in a cell whose first statement that has one is `let name = !command`.
 fn let_command(text: &str, start: usize) -> Option<usize> {
     let mut statement_start = start;
+    let mut in_text = false;
     for (i, c) in text[start..].char_indices() {
         match c {
             ';' | '\n' => statement_start = start + i + 1,
-            '"' => return None,
+            '"' => in_text = !in_text,
+            _ if in_text => {}
             '!' => {
                 let before = text[statement_start..start + i].trim();
                 let rest = before.strip_prefix("let")?.strip_suffix('=')?.trim();

@@ -32,7 +32,10 @@ impl Splitter {
             self.add(line);
         }
         if !silent {
-            self.look(trimmed);
+            // What a command says is the language of another shell.
+            if !(trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
+                self.look(trimmed);
+            }
             self.body = self.cell.starts_with("%%");
         }
         ended

@@ -23,6 +23,10 @@ pub enum Shape {
     Tables,
     /// `[n] ["label"]`
     Peek,
+    /// `name: (stages), …`
+    Tee,
+    /// `"path" [as FORMAT]`
+    Write,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

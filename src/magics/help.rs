@@ -43,7 +43,10 @@ const START: &str = r#"A pipeline is a source and stages with bars between:
   %help engines      how it can be run               | on rows    at the end of a cell chooses one"#;
 
 const LANGUAGE: &str = r##"sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
-files       read "x.csv" [as csv|text] [sep ";"] [header false] [columns a, b] [comment "#"] [ragged true] [lossy true]
+files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b]; csv: [sep ";"] [header false] [comment "#"]
+            [ragged true] [lossy true]; the extension says the format; .gz and .zst are read through; "logs/*.csv" reads
+            files in order of their paths, with the columns of the first; "-" is standard input (with -c)
+            … | write "out.parquet" writes a file whole or not at all; | tee a: (sum), b: (top 3) gives several results
 values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds),
             "text\n", r"raw", true, false, null, [1, 2, 3]
 operators   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
@@ -57,7 +60,11 @@ null        in arithmetic and comparison gives null; a filter and an `if` take i
 text        is UTF-8; len, slice and reverse count characters
 order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
 cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
-csv         an empty field is null, "" is empty text; types come from the first MiB"##;
+csv         an empty field is null, "" is empty text; types come from the first MiB of the first file; an unused column
+            is split and checked for UTF-8, but not converted
+json        an object a line; nested objects give columns `a.b`; what is no text stands in a text column as json;
+            --format json prints a list of objects, with null for NaN and infinity, which json does not have
+parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error"##;
 
 /// Help about a name or a topic.
 pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
@@ -97,10 +104,11 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.push(match binding {
             Binding::Value(value, ty) => format!("{name}: {ty} = {value}"),
             Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
-            Binding::Result { table, fields } => {
+            Binding::Result { table, fields, tables } => {
                 let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
-                let fields: Vec<String> =
-                    fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}")).collect();
+                let fields = fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}"));
+                let tables = tables.iter().map(|(table, plan)| format!("  {name}.{table}: {}", plan.schema()));
+                let fields: Vec<String> = fields.chain(tables).collect();
                 format!("{name}  (result){table}\n{}", fields.join("\n"))
             }
         });
@@ -115,8 +123,10 @@ fn one(session: &Session, name: &str) -> Option<String> {
 fn source_word(name: &str) -> Option<&'static str> {
     Some(match name {
         "read" => {
-            "read \"path\" [as csv|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
-             the lines of a text file, or the table of a csv file; without `as` the extension decides\n\n  \
+            "read \"path or pattern\" [as csv|json|parquet|arrow|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"] \
+             [ragged true] [lossy true]  (source)\n  \
+             the lines of text files, or the table of csv, json lines, parquet and arrow files; without `as` the extension \
+             decides;\n  .gz and .zst are read through; `read \"-\"` is standard input where cells do not come from it\n\n  \
              › read \"samples/kjv.txt\" | take 2\n  › read \"samples/iso3166.tab\" as csv sep \"\\t\" header false comment \"#\""
         }
         "letters" => "letters n [seed s]  (source)\n  n letters a–z A–Z by chance\n\n  › letters 5 seed 7",

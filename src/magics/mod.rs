@@ -1,10 +1,13 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
+mod complete;
 mod explain;
 mod help;
+mod last;
 mod same;
 mod set;
 mod time;
+mod who;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +22,8 @@ use crate::report::{Block, Report};
 use crate::session::{Given, Ran, Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
+
+pub use complete::{Candidate, complete, said};
 
 pub struct Magic {
     pub syntax: MagicSyntax,
@@ -37,7 +42,17 @@ pub struct Answer {
 }
 
 /// All magics, in the order of the help.
-pub static ALL: &[&Magic] = &[&time::TIME, &explain::EXPLAIN, &same::SAME, &set::SET, &help::HELP];
+pub static ALL: &[&Magic] = &[
+    &time::TIME,
+    &explain::EXPLAIN,
+    &same::SAME,
+    &who::WHO,
+    &who::DEL,
+    &who::RESET,
+    &last::LAST,
+    &set::SET,
+    &help::HELP,
+];
 
 pub fn find(name: &str) -> Option<&'static Magic> {
     ALL.iter().copied().find(|magic| magic.syntax.name == name)
@@ -132,6 +147,18 @@ fn given_answer(given: Given) -> Answer {
             let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], quiet: Vec::new() };
             Answer { report, result: Some(Binding::Value(value, ty.closed())) }
         }
+        Given::Tables(results) => {
+            let mut answer = Answer::default();
+            let mut tables = Vec::new();
+            for (name, ran) in &results {
+                answer.report.blocks.push(Block::Text(name.clone()));
+                answer.report.blocks.push(Block::Table((*ran.table).clone()));
+                tables.push((name.clone(), Arc::new(kept_plan(ran.table.clone(), Default::default()))));
+            }
+            answer.report.quiet = results.last().map(|(_, ran)| quiet(ran)).unwrap_or_default();
+            answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
+            answer
+        }
         Given::Table(ran) => {
             let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())) }
@@ -146,7 +173,7 @@ fn table_result(ran: &Ran, mut fields: Vec<(String, Value)>) -> Binding {
         fields.push(("wall".to_string(), Value::Float(ran.wall.as_secs_f64())));
     }
     let table = kept_plan(ran.table.clone(), Default::default());
-    Binding::Result { table: Some(Arc::new(table)), fields }
+    Binding::Result { table: Some(Arc::new(table)), fields, tables: Vec::new() }
 }
 
 /// Rows, what was read, and the engine.
@@ -159,7 +186,10 @@ fn quiet(ran: &Ran) -> Vec<String> {
     if ran.bytes_read > 0 {
         parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
     }
-    parts.push(ran.engine.to_string());
+    parts.push(match ran.instead {
+        None => ran.engine.to_string(),
+        Some(why) => format!("{} ({why})", ran.engine),
+    });
     parts
 }
 
@@ -170,5 +200,8 @@ fn run_command(command: &lang::Word) -> Fallible<Answer> {
         .arg(&command.text)
         .status()
         .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGINT) {
+        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
+    }
     if status.success() { Ok(Answer::default()) } else { Err(failed(format!("the command failed: {status}"))) }
 }

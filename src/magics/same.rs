@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use crate::data::{Sameness, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines;
+use crate::engines::{self, Choice};
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Pipeline, Subject, Takes};
-use crate::plan::Binding;
+use crate::plan::{Binding, Plan};
 use crate::report::{Block, Report};
 use crate::session::{Bound, Session};
 
@@ -49,21 +49,22 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
     let report = Report { blocks: vec![Block::Text(text.join("\n"))], quiet: Vec::new() };
     let fields = vec![("agree".to_string(), Value::Bool(agree))];
-    Ok(Answer { report, result: Some(Binding::Result { table: None, fields }) })
+    Ok(Answer { report, result: Some(Binding::Result { table: None, fields, tables: Vec::new() }) })
 }
 
 /// Runs one pipeline on every engine and holds each against the reference.
 fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Vec<(String, bool)>> {
-    let reference = engines::ALL[0];
+    let reference = engines::reference();
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
         return Ok(vec![("a value: no engine is asked".to_string(), true)]);
     };
-    let expected = session.run(plan.clone(), reference, job)?.table;
+    runs_often(&plan)?;
+    let expected = session.run(plan.clone(), Choice::only(reference), job)?.table;
     let mut lines = Vec::new();
     for engine in &engines::ALL[1..] {
         let name = engine.name();
-        lines.push(match session.run(plan.clone(), *engine, job) {
+        lines.push(match session.run(plan.clone(), Choice::only(*engine), job) {
             Ok(ran) => {
                 let (said, same) = verdict(&expected.same(&ran.table));
                 (format!("{} and {name}: {said}", reference.name()), same)
@@ -78,11 +79,24 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Falli
 fn table(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Arc<Table>> {
     let engine = session.engine(pipeline.on.as_ref())?;
     match session.bind(pipeline)? {
-        Bound::Table(plan) => Ok(session.run(plan, engine, job)?.table),
+        Bound::Table(plan) => {
+            runs_often(&plan)?;
+            Ok(session.run(plan, engine, job)?.table)
+        }
         Bound::Value(value, ty) => {
             let schema = crate::data::Schema::one("it", if ty == Type::Open { Type::Text } else { ty });
             Ok(Arc::new(Table::from_columns(schema, 1, &[vec![value]])))
         }
+    }
+}
+
+/// What is run more than once must not write.
+fn runs_often(plan: &Plan) -> Fallible<()> {
+    match plan.steps.last() {
+        Some(step) if plan.is_final() => {
+            Err(Diagnostic::at(Kind::Syntax, step.span, "`%same` compares tables: it takes no `write` and no `tee`"))
+        }
+        _ => Ok(()),
     }
 }
 

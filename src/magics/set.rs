@@ -24,7 +24,8 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
     match words {
         [] => {
             let settings = &session.settings;
-            let text = format!("engine  {}\nseed    {}", settings.engine, settings.seed);
+            let engine = settings.engine.map_or(format!("{} (the default)", engines::default().name()), str::to_string);
+            let text = format!("engine  {}\nseed    {}", engine, settings.seed);
             return Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None });
         }
         [name, value] if name.text == "engine" => {
@@ -33,7 +34,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
                 let message = format!("unknown engine `{}`; engines are {}", value.text, listed(&names));
                 return Err(Diagnostic::at(Kind::Name, value.span, message).near(&value.text, names.iter().copied()));
             };
-            session.settings.engine = engine.name();
+            session.settings.engine = Some(engine.name());
         }
         [name, value] if name.text == "seed" => {
             session.settings.seed = value.text.parse().map_err(|_| {

@@ -50,7 +50,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     answer.report.quiet = ran.as_ref().map(quiet).unwrap_or_default();
     answer.result = Some(match &ran {
         Some(ran) => table_result(ran, values),
-        None => Binding::Result { table: None, fields: values },
+        None => Binding::Result { table: None, fields: values, tables: Vec::new() },
     });
     Ok(answer)
 }
@@ -82,11 +82,12 @@ fn fields(cost: &Cost, ran: Option<&Ran>) -> Vec<Field> {
             let value = Value::Float(ran.bytes_read as f64 / wall);
             fields.push(Field { name: "bytes_per_second", value, unit: Unit::BytesPerSecond });
         }
-        if let Some(steps) = ran.steps {
+        if let Some(steps) = ran.steps.filter(|steps| *steps > 0) {
             fields.push(int("steps", steps, Unit::Count("steps")));
         }
     }
     let bound = match cost.busy() {
+        _ if cost.wall.as_micros() < 1000 => "too short to tell what it waits for".to_string(),
         busy if busy >= 1.3 => format!("CPU-bound on {busy:.1} cores"),
         busy if busy >= 0.7 => "CPU-bound".to_string(),
         busy if busy <= 0.3 => "waiting".to_string(),

@@ -51,6 +51,11 @@ fn flush(local: Local) {
     PEAK.fetch_max(live, Ordering::Relaxed);
 }
 
+/// The live heap of the process, in bytes, to 64 KiB a thread.
+pub fn live() -> u64 {
+    LIVE.load(Ordering::Relaxed).max(0) as u64
+}
+
 /// The totals, this thread's counters included.
 pub struct Reading {
     pub count: u64,

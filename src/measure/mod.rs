@@ -4,7 +4,7 @@ mod alloc;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::Counting;
+pub use alloc::{Counting, live};
 
 /// What a piece of work cost this process.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,23 +34,28 @@ impl Cost {
 /// A measurement that goes on.
 pub struct Meter {
     start: Instant,
-    cpu: (Duration, Duration),
+    cpu: Duration,
+    parts: (Duration, Duration),
     heap: alloc::Reading,
 }
 
 impl Meter {
     pub fn start() -> Meter {
-        Meter { heap: alloc::start(), cpu: cpu_times(), start: Instant::now() }
+        Meter { heap: alloc::start(), parts: cpu_times(), cpu: process_cpu(), start: Instant::now() }
     }
 
     pub fn stop(self) -> Cost {
         let wall = self.start.elapsed();
+        let cpu = process_cpu().saturating_sub(self.cpu);
         let (user, system) = cpu_times();
+        let (user, system) = (user.saturating_sub(self.parts.0), system.saturating_sub(self.parts.1));
+        let share = system.as_secs_f64() / (user + system).as_secs_f64().max(1e-9);
+        let system = cpu.mul_f64(share.clamp(0.0, 1.0));
         let heap = alloc::read();
         Cost {
             wall,
-            user: user.saturating_sub(self.cpu.0),
-            system: system.saturating_sub(self.cpu.1),
+            user: cpu.saturating_sub(system),
+            system,
             peak: (heap.peak - self.heap.live).max(0) as u64,
             allocations: heap.count - self.heap.count,
             allocated: heap.bytes - self.heap.bytes,
@@ -68,4 +73,16 @@ fn cpu_times() -> (Duration, Duration) {
     };
     let duration = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
     (duration(usage.ru_utime), duration(usage.ru_stime))
+}
+
+/// CPU time of all threads of this process so far, to the nanosecond. That of `getrusage` is spread over user and system
+/// by samples: it is too coarse for a short run.
+fn process_cpu() -> Duration {
+    // SAFETY: clock_gettime writes a whole timespec for a valid pointer, and an all-zero timespec is a valid one.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
+        time
+    };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

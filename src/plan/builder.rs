@@ -17,7 +17,7 @@ pub struct Builder<'a> {
 }
 
 /// The most steps that one plan may have, those of the plans inside it included.
-const MOST_STEPS: usize = 20_000;
+const MOST_STEPS: usize = 200_000;
 
 impl<'a> Builder<'a> {
     pub fn source(scope: &'a dyn Scope, source: Source, schema: Schema, span: Span) -> Builder<'a> {
@@ -36,9 +36,15 @@ impl<'a> Builder<'a> {
 
     /// Adds an op; its columns follow from it.
     pub fn push(&mut self, op: Op, span: Span) -> Fallible<()> {
+        if self.plan.is_final() {
+            return Err(Diagnostic::at(Kind::Syntax, span, "nothing but `on ENGINE` may follow `write` and `tee`")
+                .hint("a table is used several times with `let name = … | persist`"));
+        }
         let schema = output(&op, self.schema(), span)?;
+        let brings_steps = matches!(op, Op::Join { .. } | Op::Concat(_) | Op::Zip(_) | Op::Tee(_));
         self.plan.steps.push(Step { op, schema, span });
-        if steps(&self.plan) > MOST_STEPS {
+        let look = brings_steps || self.plan.steps.len().is_multiple_of(1000);
+        if look && steps(&self.plan) > MOST_STEPS {
             return Err(Diagnostic::at(Kind::Syntax, span, format!("this pipeline has over {MOST_STEPS} steps"))
                 .hint("`persist` keeps what stands before it"));
         }
@@ -138,10 +144,15 @@ impl<'a> Builder<'a> {
     /// Warns where a stage that depends on order meets a table without one.
     pub fn needs_order(&mut self, what: &str, span: Span) {
         if self.schema().order == Order::Lost {
-            let message = format!("`{what}` depends on the order of the rows, and here they have none");
-            self.warnings.push(*Diagnostic::at(Kind::Warning, span, message).hint("put `sort` before it"));
-            self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Chance;
+            self.needs_order_of(what, span);
         }
+    }
+
+    /// The same where it is known that the order is missing, here or in a table that is brought in.
+    pub fn needs_order_of(&mut self, what: &str, span: Span) {
+        let message = format!("`{what}` depends on the order of the rows, and here they have none");
+        self.warnings.push(*Diagnostic::at(Kind::Warning, span, message).hint("put `sort` before it"));
+        self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Chance;
     }
 
     /// Adds the aggregates `aggs` for each of `keys`; names must be settled.
@@ -168,6 +179,7 @@ fn steps(plan: &Plan) -> usize {
     let inside = |op: &Op| match op {
         Op::Join { right, .. } => steps(right),
         Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(steps).sum(),
+        Op::Tee(branches) => branches.iter().map(|(_, plan)| steps(plan)).sum(),
         _ => 0,
     };
     plan.steps.iter().map(|step| 1 + inside(&step.op)).sum()
@@ -177,7 +189,7 @@ fn steps(plan: &Plan) -> usize {
 pub fn constant(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Value, Type)> {
     let (mut functions, mut warnings): (Vec<Function>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
     let typed = Typer::new(scope, None, &mut functions, &mut warnings).expr(expr)?;
-    let value = scope.evaluate(&functions, &typed, None, None)?;
+    let value = scope.evaluate(&functions, &typed)?;
     Ok((value, typed.ty))
 }
 
@@ -271,6 +283,14 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let orders = plans.iter().map(|plan| plan.schema().order);
             Schema::new(columns, orders.fold(input.order, weaker))
         }
+        Op::Write(_) => {
+            let column = |name: &str, ty| Column { name: name.to_string(), ty };
+            Schema::new(
+                vec![column("path", Type::Text), column("rows", Type::Int), column("bytes", Type::Int)],
+                Order::Kept,
+            )
+        }
+        Op::Tee(_) => input.clone(),
         Op::Pairs => {
             let ty = &input.columns[0].ty;
             let column = |name: &str| Column { name: name.to_string(), ty: ty.clone() };

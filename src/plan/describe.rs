@@ -123,6 +123,11 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
         Op::Sample { count, seed } => format!("sample {count} seed {seed}"),
         Op::Peek { count, .. } => format!("peek {count}"),
         Op::Persist(_) => "persist (computed once)".to_string(),
+        Op::Write(write) => format!("write {:?}", write.shown),
+        Op::Tee(branches) => {
+            let each = branches.iter().map(|(name, plan)| format!("{name}: ({})", plan_text(plan)));
+            format!("tee {}", each.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -144,10 +149,12 @@ fn source_text(source: &Source) -> String {
         Source::Values(values) => format!("{} values", values.len()),
         Source::Read(read) => {
             let names: Vec<&str> = read.wanted.iter().map(|i| read.fields[*i].name.as_str()).collect();
-            format!("read {:?}, columns {}", read.shown, names.join(", "))
+            let files = if read.files.len() == 1 { String::new() } else { format!(", {} files", read.files.len()) };
+            format!("read {:?}{files}, columns {}", read.shown, names.join(", "))
         }
         Source::Letters { count, seed } => format!("letters {count} seed {seed}"),
         Source::Random { count, seed } => format!("random {count} seed {seed}"),
+        Source::Passed => "what flows here".to_string(),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.0.height()),
     }
 }

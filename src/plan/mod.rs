@@ -10,6 +10,8 @@ mod typing;
 pub use builder::{Builder, constant, int, whole};
 pub use describe::{expr_text, op_text};
 pub use expr::{Expr, Function, Link, Node};
-pub use ops::{Agg, AggFunc, CsvOptions, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step};
+pub use ops::{
+    Agg, AggFunc, CsvOptions, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step, Write,
+};
 pub use prune::prune;
-pub use typing::{Binding, Definition, Scope, Typer};
+pub use typing::{Binding, DEEPEST_TYPE, Definition, Evaluator, Scope, Typer};

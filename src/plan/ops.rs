@@ -19,6 +19,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the plan ends in a `write` or a `tee`, after which nothing may follow.
+    pub fn is_final(&self) -> bool {
+        self.steps.last().is_some_and(|step| matches!(step.op, Op::Write(_) | Op::Tee(_)))
+    }
+
     /// The columns of the result.
     pub fn schema(&self) -> &Schema {
         &self.steps.last().expect("a plan has a source").schema
@@ -92,6 +97,10 @@ pub enum Op {
     },
     /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
     Persist(u64),
+    /// The last step: the session writes the table to a file and gives path, rows and bytes.
+    Write(Write),
+    /// The last step: the session computes the input once and runs each plan on it; their sources are [`Source::Passed`].
+    Tee(Vec<(String, Plan)>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +123,8 @@ pub enum Source {
     },
     /// A table that was computed before.
     Kept(Kept),
+    /// What flows into the `tee` whose branch this is.
+    Passed,
 }
 
 /// A computed table. Two are equal when they are the same one.
@@ -135,17 +146,32 @@ impl<T> PartialEq for Shared<T> {
     }
 }
 
-/// A file and how to read it.
+/// Files and how to read them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
-    pub path: PathBuf,
-    /// As the person wrote it.
+    /// At least one, in order.
+    pub files: Vec<File>,
+    /// The path or pattern as the person wrote it.
     pub shown: String,
     pub format: Format,
     /// All columns of the file.
     pub fields: Vec<Column>,
     /// Those that are wanted, by their place in `fields`.
     pub wanted: Vec<usize>,
+}
+
+impl Read {
+    /// The length of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.seen.0).sum()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    pub path: PathBuf,
+    /// Its name for messages.
+    pub shown: String,
     /// Length and time of last change when the plan was made.
     pub seen: (u64, Option<SystemTime>),
 }
@@ -157,6 +183,33 @@ pub enum Format {
         lossy: bool,
     },
     Csv(CsvOptions),
+    /// An object a line.
+    Json,
+    Parquet,
+    /// Arrow's ipc file format.
+    Arrow,
+}
+
+/// A file to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    pub path: PathBuf,
+    /// As the person wrote it.
+    pub shown: String,
+    pub format: Format,
+}
+
+impl Format {
+    /// As the language names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Format::Text { .. } => "text",
+            Format::Csv(_) => "csv",
+            Format::Json => "json",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -168,6 +221,12 @@ pub struct CsvOptions {
     /// Missing fields are null, fields beyond the columns are left out.
     pub ragged: bool,
     pub lossy: bool,
+}
+
+impl Default for CsvOptions {
+    fn default() -> CsvOptions {
+        CsvOptions { separator: b',', header: true, comment: None, ragged: false, lossy: false }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -281,6 +340,8 @@ impl Op {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter().map(|named| &named.expr).collect(),
             Op::Filter(expr) => vec![expr],
@@ -308,6 +369,8 @@ impl Op {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter_mut().map(|named| &mut named.expr).collect(),
             Op::Filter(expr) => vec![expr],
@@ -328,6 +391,7 @@ impl Op {
         match self {
             Op::Join { right, .. } => vec![right],
             Op::Concat(plans) | Op::Zip(plans) => plans.iter_mut().collect(),
+            Op::Tee(branches) => branches.iter_mut().map(|(_, plan)| plan).collect(),
             Op::Source(_)
             | Op::Project(_)
             | Op::Filter(_)
@@ -342,7 +406,8 @@ impl Op {
             | Op::Pairs
             | Op::Sample { .. }
             | Op::Peek { .. }
-            | Op::Persist(_) => Vec::new(),
+            | Op::Persist(_)
+            | Op::Write(_) => Vec::new(),
         }
     }
 }

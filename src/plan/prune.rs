@@ -28,7 +28,7 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         if i == 0 {
             break;
         }
-        after = needed_before(&mut step.op, &after);
+        after = needed_before(&mut step.op, &after, widths[i - 1]);
     }
     // From the start: take them out and tell the expressions where their columns went. The columns of a table that flows
     // through stay in it even if only this step needs them.
@@ -97,6 +97,7 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Persist(_) => flow.clone(),
+            Op::Write(_) | Op::Tee(_) => needs[i].clone(),
         };
         retain(&mut step.schema.columns, &kept);
         flow = kept;
@@ -130,7 +131,7 @@ fn at_least_one(needed: &mut [bool]) {
 }
 
 /// Which columns of its input an op needs when `after` are needed of its output.
-fn needed_before(op: &mut Op, after: &[bool]) -> Vec<bool> {
+fn needed_before(op: &mut Op, after: &[bool], before: usize) -> Vec<bool> {
     let width = |exprs: &[&Expr], base: Vec<bool>| {
         let mut needed = base;
         for column in exprs.iter().flat_map(|expr| expr.columns()) {
@@ -161,6 +162,8 @@ fn needed_before(op: &mut Op, after: &[bool]) -> Vec<bool> {
         Op::Slice { .. } | Op::Reverse | Op::Sample { .. } => after.to_vec(),
         // `persist` keeps a table that later plans use in their own ways; `peek` shows what a person would see.
         Op::Peek { .. } | Op::Persist(_) => vec![true; after.len()],
+        // All of it is written; a branch of a `tee` is pruned when it is run.
+        Op::Write(_) | Op::Tee(_) => vec![true; before],
         Op::Number => after[..after.len() - 1].to_vec(),
         Op::Distinct(None) => vec![true; after.len()],
         Op::Distinct(Some(by)) => width(&by.iter().collect::<Vec<_>>(), after.to_vec()),

@@ -14,10 +14,11 @@ use super::{Expr, Function, Link, Node, Plan};
 pub enum Binding {
     Value(Value, Type),
     Table(Arc<Plan>),
-    /// A result: its table, if it has one, and its fields.
+    /// A result: its table, if it has one, its fields, and the tables of a `tee` by their names.
     Result {
         table: Option<Arc<Plan>>,
         fields: Vec<(String, Value)>,
+        tables: Vec<(String, Arc<Plan>)>,
     },
 }
 
@@ -43,6 +44,9 @@ impl Definition {
     }
 }
 
+/// Gives the value for one `acc` and one value of the only column, where the expression has them.
+pub type Evaluator = Box<dyn Fn(Option<&Value>, Option<&Value>) -> Fallible<Value>>;
+
 /// What the session knows and the typer asks.
 pub trait Scope {
     fn name(&self, name: &str) -> Option<Binding>;
@@ -51,10 +55,17 @@ pub trait Scope {
     fn seed(&self) -> i64;
     /// The newest of the person's functions.
     fn functions(&self) -> Option<Arc<Definition>>;
-    /// The value of an expression without columns; `acc` and the only column have these values where they occur.
-    fn evaluate(&self, functions: &[Function], expr: &Expr, acc: Option<&Value>, it: Option<&Value>)
-    -> Fallible<Value>;
+    /// An expression without columns, ready to be evaluated.
+    fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator>;
+
+    /// The value of an expression without columns and without `acc`.
+    fn evaluate(&self, functions: &[Function], expr: &Expr) -> Fallible<Value> {
+        self.evaluator(functions, expr)?(None, None)
+    }
 }
+
+/// The deepest nesting of lists that is inferred.
+pub const DEEPEST_TYPE: usize = 20;
 
 /// The functions of a person call each other at most this deep while they are typed.
 const DEEPEST_TYPING: usize = 200;
@@ -134,16 +145,20 @@ impl<'a> Typer<'a> {
             }
             let names: Vec<&str> = body.parameters.iter().map(|(name, _)| name.as_str()).collect();
             let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
-            return Err(match nearest(name, names.iter().copied()) {
+            let near = if self.scope.name(name).is_some() { None } else { nearest(name, names.iter().copied()) };
+            return Err(match near {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None if names.is_empty() => error.hint("a function sees only its parameters, and this one has none"),
                 None => error.hint(format!("a function sees only its parameters: {}", listed(&names))),
             });
         }
         if name == "acc"
-            && let Some(ty) = &self.acc
+            && let Some(ty) = self.acc.clone()
         {
-            return Ok(Expr::new(Node::Acc, ty.clone(), span));
+            if self.columns.is_some_and(|schema| schema.index("acc").is_some()) {
+                self.warn(span, "here `acc` is what was gathered so far; the column `acc` is hidden".to_string());
+            }
+            return Ok(Expr::new(Node::Acc, ty, span));
         }
         if let Some(schema) = self.columns {
             let only = if name == "it" && schema.columns.len() == 1 { Some(0) } else { None };
@@ -158,8 +173,9 @@ impl<'a> Typer<'a> {
             Some(Binding::Value(value, ty)) => Ok(Expr::new(Node::Const(value), ty, span)),
             Some(Binding::Table(plan)) => self.only(name, plan, span),
             Some(Binding::Result { table: Some(plan), .. }) => self.only(name, plan, span),
-            Some(Binding::Result { table: None, fields }) => {
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            Some(Binding::Result { table: None, fields, tables }) => {
+                let tables = tables.iter().map(|(name, _)| name.as_str());
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` is a result, not a value"))
                     .hint(format!("it has the fields {}", listed(&names))))
             }
@@ -243,7 +259,8 @@ impl<'a> Typer<'a> {
                 }
             };
         }
-        if met == Type::Open && items.iter().any(|item| item.ty == Type::Never) { Ok(Type::Never) } else { Ok(met) }
+        let untyped = !items.is_empty() && items.iter().all(|item| item.ty == Type::Never);
+        Ok(if untyped { Type::Never } else { met })
     }
 
     fn condition(&mut self, expr: &lang::Expr, what: &str) -> Fallible<Expr> {
@@ -413,7 +430,10 @@ impl<'a> Typer<'a> {
                 .hint("an element of a list is xs[0]"));
         };
         match self.scope.name(name) {
-            Some(Binding::Result { fields, .. }) => {
+            Some(Binding::Result { fields, tables, .. }) => {
+                if let Some((_, plan)) = tables.iter().find(|(name, _)| *name == field.text) {
+                    return self.only(&format!("{name}.{}", field.text), plan.clone(), span);
+                }
                 if let Some((_, value)) = fields.iter().find(|(name, _)| *name == field.text) {
                     return Ok(Expr::new(Node::Const(value.clone()), value.ty(), span));
                 }
@@ -421,10 +441,8 @@ impl<'a> Typer<'a> {
                 let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }
-            Some(_) => {
-                Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` has no fields: it is not a result"))
-                    .hint("results are `_` and `_3`"))
-            }
+            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` is a value: it has no fields"))
+                .hint("tables and measurements have them: _3.wall")),
             None => Err(self.unknown_name(name, base.span)),
         }
     }
@@ -490,7 +508,7 @@ impl<'a> Typer<'a> {
     fn pattern(&mut self, arg: &Expr, example: &str) -> Fallible<String> {
         let mut varies = false;
         arg.walk(&mut |part| varies |= matches!(part.node, Node::Column(_) | Node::Parameter(_) | Node::Acc));
-        let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg, None, None)? };
+        let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg)? };
         match value {
             Value::Text(text) => Ok(text.to_string()),
             _ => Err(Diagnostic::at(Kind::Type, arg.span, "the pattern is a text that is the same for every row")
@@ -506,13 +524,14 @@ impl<'a> Typer<'a> {
             names.push(definition.function.name.text.clone());
             here = definition.before.as_ref();
         }
-        let error = error.near(&word.text, names.iter().map(String::as_str));
-        match (error.hint.is_some(), word.text.as_str()) {
-            (true, _) => error,
-            (false, "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct") => {
+        match word.text.as_str() {
+            "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct" => {
                 error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
             }
-            (false, _) => error.hint("`%help functions` lists them"),
+            _ => {
+                let error = error.near(&word.text, names.iter().map(String::as_str));
+                if error.hint.is_some() { error } else { error.hint("`%help functions` lists them") }
+            }
         }
     }
 
@@ -558,6 +577,7 @@ impl<'a> Typer<'a> {
             );
         }
         let mut types = types.to_vec();
+        let mut place = None;
         'widening: loop {
             let parameters: Vec<(String, Type)> = definition
                 .function
@@ -574,17 +594,21 @@ impl<'a> Typer<'a> {
             if let Some(index) = self.functions.iter().position(known) {
                 return Ok(index);
             }
-            let index = self.functions.len();
+            let index = *place.get_or_insert(self.functions.len());
             let mut result = Type::Never;
             loop {
-                self.functions.truncate(index);
-                let placeholder = never(name.span);
-                self.functions.push(Function {
+                // What the body calls is typed only once: it cannot depend on this function.
+                let unfinished = Function {
                     name: name.text.clone(),
                     parameters: parameters.clone(),
                     result: result.clone(),
-                    body: placeholder,
-                });
+                    body: never(name.span),
+                };
+                if index == self.functions.len() {
+                    self.functions.push(unfinished);
+                } else {
+                    self.functions[index] = unfinished;
+                }
                 let mut inner = Typer {
                     scope: self.scope,
                     columns: None,
@@ -603,7 +627,6 @@ impl<'a> Typer<'a> {
                 let body = inner.expr(&definition.function.body)?;
                 let widened = inner.body.and_then(|body| body.widened);
                 if let Some(widened) = widened {
-                    self.functions.truncate(index);
                     types = widened;
                     continue 'widening;
                 }
@@ -618,10 +641,14 @@ impl<'a> Typer<'a> {
                     self.functions[index].body = Expr { span: definition.function.body.span, ..body };
                     return Ok(index);
                 }
-                let deep = format!("{}", body.ty).len() > 200;
                 match met {
-                    Some(met) if !deep => result = met,
-                    _ => {
+                    Some(met) if met.depth() > DEEPEST_TYPE => {
+                        let message =
+                            format!("the type of `{}` grows with every call: a list in a list without end", name.text);
+                        return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
+                    }
+                    Some(met) => result = met,
+                    None => {
                         let message =
                             format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
                         return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));

@@ -164,7 +164,7 @@ fn wrong(wrong: Wrong, span: Span, said: impl FnOnce() -> String) -> Box<Fault> 
             (Kind::Overflow, format!("int overflow: {}", said()), Some(hint))
         }
         Wrong::ZeroDivision => {
-            let hint = "if b != 0 then a // b else null".to_string();
+            let hint = "guard it: if b != 0 then … else null".to_string();
             (Kind::ZeroDivision, format!("division by zero: {}", said()), Some(hint))
         }
         Wrong::Domain(message) => (Kind::Domain, message, None),

@@ -1,6 +1,5 @@
 //! From what a pipeline says to what it means: its source here, its stages by the stage table.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::{Column, Order, Schema, Type, Value};
@@ -8,7 +7,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
 use crate::lang::{self, Expr, Node, Pipeline, SourceNode, Word};
 use crate::plan::{
-    self, Binding, Builder, CsvOptions, Definition, Format, Function, Op, Plan, Scope, Source, Step, int, whole,
+    self, Binding, Builder, CsvOptions, Definition, Evaluator, Format, Function, Op, Plan, Scope, Source, Step, int,
+    whole,
 };
 use crate::stages;
 
@@ -43,14 +43,8 @@ impl Scope for View<'_> {
         self.session.functions.clone()
     }
 
-    fn evaluate(
-        &self,
-        functions: &[Function],
-        expr: &plan::Expr,
-        acc: Option<&Value>,
-        it: Option<&Value>,
-    ) -> Fallible<Value> {
-        self.session.evaluate(functions, expr, acc, it)
+    fn evaluator(&self, functions: &[Function], expr: &plan::Expr) -> Fallible<Evaluator> {
+        self.session.evaluator(functions, expr)
     }
 }
 
@@ -75,7 +69,7 @@ impl Binder<'_> {
             let source = &pipeline.source;
             if pipeline.stages.is_empty()
                 && let SourceNode::Expr(expr) = &source.node
-                && !matches!(expr.node, Node::Name(_))
+                && !matches!(expr.node, Node::Name(_) | Node::Field(..))
             {
                 let (value, ty) = plan::constant(&self.view, expr)?;
                 return Ok(Bound::Value(value, ty));
@@ -92,7 +86,12 @@ impl Binder<'_> {
     fn stages(&mut self, plan: Plan, written: &[lang::Stage]) -> Fallible<Plan> {
         let mut plan = plan;
         for stage in written {
-            let tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
+            let mut tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
+            for (_, branch) in &stage.branches {
+                let op = Op::Source(Source::Passed);
+                let passed = Step { op, schema: plan.schema().clone(), span: stage.span };
+                tables.push(self.stages(Plan { steps: vec![passed], functions: Vec::new() }, branch)?);
+            }
             let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
             let mut builder = Builder::from_plan(&self.view, plan);
             let bound = (known.bind)(&mut builder, stage, tables);
@@ -106,6 +105,10 @@ impl Binder<'_> {
     /// A pipeline where only a table makes sense.
     fn table(&mut self, pipeline: &Pipeline) -> Fallible<Plan> {
         match self.pipeline(pipeline)? {
+            Bound::Table(plan) if plan.is_final() => {
+                let span = plan.steps.last().expect("a plan has a source").span;
+                Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` stand only at the end of a cell"))
+            }
             Bound::Table(plan) => Ok(plan),
             Bound::Value(value, ty) => Ok(rows_of(value, ty, pipeline.span)),
         }
@@ -138,7 +141,12 @@ impl Binder<'_> {
                 };
                 source(Source::Range { start, end }, Type::Int)
             }
-            SourceNode::Nested(pipeline) => self.pipeline(pipeline),
+            SourceNode::Nested(pipeline) => match self.pipeline(pipeline)? {
+                Bound::Table(plan) if plan.is_final() => {
+                    Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` stand only at the end of a cell"))
+                }
+                bound => Ok(bound),
+            },
             SourceNode::Letters { count, seed } => {
                 let count = whole(&self.view, count, "the number of letters")?;
                 let seed = self.seed(seed.as_ref())?;
@@ -160,9 +168,20 @@ impl Binder<'_> {
             }
             SourceNode::Expr(expr) => match &expr.node {
                 Node::Name(name) => self.named(name, span),
+                Node::Field(base, field) => match self.branch(base, field) {
+                    Some(plan) => Ok(Bound::Table((*plan).clone())),
+                    None => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
+                },
                 _ => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
             },
         }
+    }
+
+    /// The table of a `tee` that `_3.name` means.
+    fn branch(&self, base: &Expr, field: &Word) -> Option<Arc<Plan>> {
+        let Node::Name(name) = &base.node else { return None };
+        let Some(Binding::Result { tables, .. }) = self.view.name(name) else { return None };
+        tables.into_iter().find(|(name, _)| *name == field.text).map(|(_, plan)| plan)
     }
 
     fn seed(&self, seed: Option<&Expr>) -> Fallible<i64> {
@@ -175,8 +194,9 @@ impl Binder<'_> {
             Some(Binding::Value(value, ty)) => Ok(Bound::Value(value, ty)),
             Some(Binding::Table(plan)) => Ok(Bound::Table((*plan).clone())),
             Some(Binding::Result { table: Some(plan), .. }) => Ok(Bound::Table((*plan).clone())),
-            Some(Binding::Result { table: None, fields }) => {
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            Some(Binding::Result { table: None, fields, tables }) => {
+                let tables = tables.iter().map(|(name, _)| name.as_str());
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table"))
                     .hint(format!("its fields are {}", listed(&names))))
             }
@@ -204,36 +224,23 @@ impl Binder<'_> {
         options: &[(Word, Expr)],
     ) -> Fallible<plan::Read> {
         let at_path = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(path.span), ..*error });
-        let extension =
-            path.text.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-        let named = format.map(|word| word.text.as_str()).or(extension);
-        const LATER: [&str; 8] = ["json", "jsonl", "ndjson", "parquet", "arrow", "ipc", "gz", "zst"];
-        let csv = match named {
-            Some("csv") => true,
-            Some("text") => false,
-            Some(other) if LATER.contains(&other) => {
-                let span = format.map_or(path.span, |word| word.span);
-                return Err(Diagnostic::at(Kind::File, span, format!("this version reads text and csv, not {other}"))
-                    .hint("`as text` reads any file as lines"));
-            }
-            Some(other) => match format {
-                None => false,
-                Some(word) => {
-                    return Err(Diagnostic::at(Kind::Name, word.span, format!("unknown format `{other}`"))
-                        .hint("formats are csv and text"));
-                }
-            },
-            None => false,
+        let found = if path.text == "-" {
+            self.view.session.standard_input().map(|file| vec![file])
+        } else {
+            files::found(&path.text)
         };
-        let mut csv_options = CsvOptions { separator: b',', header: true, comment: None, ragged: false, lossy: false };
+        let found = found.map_err(at_path)?;
+        let mut format = files::format(&found[0].shown, format)?;
+        let mut unused = CsvOptions::default();
         for (word, value) in options {
-            if !csv && word.text != "lossy" {
-                return Err(Diagnostic::at(
-                    Kind::Name,
-                    word.span,
-                    format!("a text file has no option `{}`", word.text),
-                )
-                .hint("`as csv` reads it as a table"));
+            let fits = match &format {
+                Format::Csv(_) => true,
+                Format::Text { .. } => word.text == "lossy",
+                Format::Json | Format::Parquet | Format::Arrow => false,
+            };
+            if !fits {
+                let message = format!("a {} file has no option `{}`", format.name(), word.text);
+                return Err(Diagnostic::at(Kind::Name, word.span, message).hint("`as csv` reads it as a table"));
             }
             let typed = plan::constant(&self.view, value)?.0;
             let wrong = |wanted: &str| {
@@ -246,19 +253,19 @@ impl Binder<'_> {
                 }
                 _ => Err(wrong("a text of one character")),
             };
+            let csv = if let Format::Csv(options) = &mut format { options } else { &mut unused };
             match word.text.as_str() {
-                "sep" => csv_options.separator = byte()?,
-                "comment" => csv_options.comment = Some(byte()?),
-                "header" => csv_options.header = flag()?,
-                "ragged" => csv_options.ragged = flag()?,
-                _ => csv_options.lossy = flag()?,
+                "sep" => csv.separator = byte()?,
+                "comment" => csv.comment = Some(byte()?),
+                "header" => csv.header = flag()?,
+                "ragged" => csv.ragged = flag()?,
+                _ => csv.lossy = flag()?,
             }
         }
-        let format = if csv { Format::Csv(csv_options) } else { Format::Text { lossy: csv_options.lossy } };
-        if path.text.contains(['*', '?']) && !PathBuf::from(&path.text).exists() {
-            return Err(Diagnostic::at(Kind::File, path.span, "this version reads one file, not a pattern of files"));
+        if let Format::Text { lossy } = &mut format {
+            *lossy = unused.lossy;
         }
-        let mut read = files::look(&PathBuf::from(&path.text), &path.text, format).map_err(at_path)?;
+        let mut read = files::look(found, &path.text, format).map_err(at_path)?;
         if let Some(columns) = columns {
             let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
             let mut wanted = Vec::new();

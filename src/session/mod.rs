@@ -2,16 +2,20 @@
 
 mod bind;
 mod run;
+mod values;
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{self, Engine};
+use crate::engines::{self, Choice};
+use crate::files;
 use crate::job::{Job, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
-use crate::plan::{Binding, Definition, Op, Plan, Shared, Source, Step};
+use crate::measure;
+use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
 
 pub use bind::Bound;
 pub use run::Ran;
@@ -23,19 +27,23 @@ pub struct Session {
     /// What cell n gave, at place n; cells are counted from 1.
     results: Vec<Option<Binding>>,
     /// Tables that `persist` computed, by its number.
-    kept: HashMap<u64, Arc<Table>>,
+    kept: RefCell<HashMap<u64, Arc<Table>>>,
     /// The texts of all cells, by the number that spans carry.
     texts: Vec<Arc<str>>,
     pub settings: Settings,
     pub stop: Stop,
     pub say: Say,
     warnings: Vec<Diagnostic>,
+    /// Whether `read "-"` may read standard input; not where cells come from it.
+    pub reads_stdin: bool,
+    /// Standard input, once it was read.
+    stdin: OnceCell<(std::fs::File, plan::File)>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The engine of cells that do not say `on`.
-    pub engine: &'static str,
+    /// The engine of cells that do not say `on`, where the person chose one.
+    pub engine: Option<&'static str>,
     /// The seed of `letters`, `random` and `sample` where none is said.
     pub seed: i64,
 }
@@ -47,6 +55,8 @@ pub enum Given {
     Nothing,
     Value(Value, Type),
     Table(Ran),
+    /// The named tables of a `tee`.
+    Tables(Vec<(String, Ran)>),
 }
 
 /// What a failed cell must not change.
@@ -57,18 +67,34 @@ pub struct Snapshot {
 }
 
 impl Session {
-    pub fn new(engine: &'static str, say: Say) -> Session {
+    /// A session whose cells run on `engine` unless they say another; without one, on the default engine.
+    pub fn new(engine: impl Into<Option<&'static str>>, say: Say) -> Session {
         Session {
             names: BTreeMap::new(),
             functions: None,
             results: vec![None],
-            kept: HashMap::new(),
+            kept: RefCell::new(HashMap::new()),
             texts: Vec::new(),
-            settings: Settings { engine, seed: 0 },
+            settings: Settings { engine: engine.into(), seed: 0 },
             stop: Stop::default(),
             say,
             warnings: Vec::new(),
+            reads_stdin: false,
+            stdin: OnceCell::new(),
         }
+    }
+
+    /// Standard input as a file.
+    fn standard_input(&self) -> Fallible<plan::File> {
+        if !self.reads_stdin {
+            return Err(Diagnostic::new(Kind::File, "cells come from standard input: `read \"-\"` cannot read it")
+                .hint("timelab -c 'read \"-\" | …' < FILE"));
+        }
+        if let Some((_, file)) = self.stdin.get() {
+            return Ok(file.clone());
+        }
+        let spooled = files::spooled()?;
+        Ok(self.stdin.get_or_init(|| spooled).1.clone())
     }
 
     /// Keeps the text of a cell; its number for spans.
@@ -111,21 +137,30 @@ impl Session {
             Binding::Value(..) | Binding::Result { .. } => None,
         });
         plans.for_each(|plan| persisted(plan, &mut reachable));
-        self.kept.retain(|id, _| reachable.contains(id));
+        self.kept.get_mut().retain(|id, _| reachable.contains(id));
     }
 
-    /// Warnings since the last call.
+    /// Warnings since the last call, each once.
     pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.warnings)
+        let mut warnings = std::mem::take(&mut self.warnings);
+        let mut said = Vec::new();
+        warnings.retain(|warning| {
+            let new = !said.contains(&warning.message);
+            said.push(warning.message.clone());
+            new
+        });
+        warnings
     }
 
     pub fn job(&self) -> Job {
-        Job { stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
+        Job { memory: memory(), stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
     }
 
     /// The engine for a statement that says `on`, or not.
-    pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<&'static dyn Engine> {
-        let name = on.map_or(self.settings.engine, |on| on.engine.text.as_str());
+    pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<Choice> {
+        let Some(name) = on.map(|on| on.engine.text.as_str()).or(self.settings.engine) else {
+            return Ok(Choice { engine: engines::default(), chosen: false });
+        };
         let engine =
             engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
         if let Some((word, _)) = on.and_then(|on| on.options.first()) {
@@ -135,15 +170,27 @@ impl Session {
                 format!("the engine `{name}` has no option `{}`", word.text),
             ));
         }
-        Ok(engine)
+        Ok(Choice::only(engine))
     }
 
     /// Runs one statement.
     pub fn statement(&mut self, statement: &Statement, job: &Job) -> Fallible<Given> {
         match statement {
             Statement::Let(name, pipeline) => {
-                let binding = match self.bind(pipeline)? {
-                    Bound::Value(value, ty) => Binding::Value(value, ty),
+                let bound = self.bind(pipeline)?;
+                if let Bound::Table(plan) = &bound
+                    && plan.is_final()
+                {
+                    let span = plan.steps.last().expect("a plan has a source").span;
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        span,
+                        "`let` names a table: it can hold no `write` and no `tee`",
+                    )
+                    .hint("write at the end of a cell"));
+                }
+                let binding = match bound {
+                    Bound::Value(value, ty) => Binding::Value(value, ty.closed()),
                     Bound::Table(plan) => Binding::Table(Arc::new(plan)),
                 };
                 self.give(name, binding);
@@ -168,9 +215,17 @@ impl Session {
                 let engine = self.engine(pipeline.on.as_ref())?;
                 match self.bind(pipeline)? {
                     Bound::Value(value, ty) => Ok(Given::Value(value, ty)),
-                    Bound::Table(plan) => Ok(Given::Table(self.run(plan, engine, job)?)),
+                    Bound::Table(plan) => self.table(plan, engine, job),
                 }
             }
+        }
+    }
+
+    /// The table of a plan, or the tables of its `tee`.
+    fn table(&mut self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Given> {
+        match plan.steps.last().map(|step| step.op.clone()) {
+            Some(Op::Tee(branches)) => Ok(Given::Tables(self.run_branches(plan, branches, choice, job)?)),
+            _ => Ok(Given::Table(self.run(plan, choice, job)?)),
         }
     }
 
@@ -196,10 +251,60 @@ impl Session {
         self.names.iter()
     }
 
+    /// Forgets a name or a function; false where there is none.
+    pub fn forget(&mut self, name: &str) -> bool {
+        if self.names.remove(name).is_some() {
+            return true;
+        }
+        let mut kept = Vec::new();
+        let mut here = self.functions.clone();
+        let mut found = false;
+        while let Some(definition) = here {
+            if definition.function.name.text == name {
+                found = true;
+            } else {
+                kept.push(definition.function.clone());
+            }
+            here = definition.before.clone();
+        }
+        if found {
+            let chain = |before, function| Some(Arc::new(Definition { function, before }));
+            self.functions = kept.into_iter().rev().fold(None, chain);
+        }
+        found
+    }
+
+    /// Forgets all names, functions, results and kept tables.
+    pub fn reset(&mut self) {
+        self.names.clear();
+        self.functions = None;
+        self.results.iter_mut().for_each(|result| *result = None);
+        self.kept.get_mut().clear();
+    }
+
+    /// The table of a plan that ends in a `persist` and was computed.
+    pub fn kept_table(&self, plan: &Plan) -> Option<Arc<Table>> {
+        match plan.steps.last()?.op {
+            Op::Persist(id) => self.kept.borrow().get(&id).cloned(),
+            _ => None,
+        }
+    }
+
     /// The newest of the person's functions.
     pub fn newest_function(&self) -> Option<Arc<Definition>> {
         self.functions.clone()
     }
+}
+
+/// What a run may have of the machine's memory: nine tenths of what is free now, and what the process has already.
+fn memory() -> u64 {
+    let kib = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().to_string();
+        line.trim_end_matches(" kB").parse::<u64>().ok()
+    };
+    // Where the system does not tell, there is no limit.
+    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(kib).map(|kib| kib * 1024);
+    free.map_or(u64::MAX, |free| free / 10 * 9 + measure::live())
 }
 
 /// A plan that starts from a table that is there.
@@ -212,6 +317,13 @@ pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
 /// The numbers of all `persist`s in a plan.
 fn persisted(plan: &Plan, found: &mut Vec<u64>) {
     for step in &plan.steps {
+        for expr in step.op.exprs() {
+            expr.walk(&mut |part| {
+                if let Node::Only(plan) = &part.node {
+                    persisted(plan, found);
+                }
+            });
+        }
         match &step.op {
             Op::Persist(id) => found.push(*id),
             Op::Join { right, .. } => persisted(right, found),

@@ -1,16 +1,18 @@
 //! Running what was bound: values that must be known first, kept tables, the engine.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::data::{Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Engine, Run};
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::engines::{self, Choice, Engine, Run};
+use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
-use crate::plan::{AggFunc, Expr, Function, Node, Op, Plan, Shared, Source, Step, prune};
-use crate::rowwise::{Code, Frame, Program};
+use crate::plan::{self, Node, Op, Plan, Shared, Source, Step, Write, prune};
 
 use super::Session;
 
@@ -19,6 +21,8 @@ use super::Session;
 pub struct Ran {
     pub table: Arc<Table>,
     pub engine: &'static str,
+    /// Why it was not the default engine, where nobody chose one.
+    pub instead: Option<&'static str>,
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,
     pub wall: Duration,
@@ -32,14 +36,19 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&mut self, plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Ran> {
+    pub fn run(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Ran> {
+        if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
+            plan.steps.pop();
+            return self.run_and_write(plan, &write, span, choice, job);
+        }
         let start = Instant::now();
         let (rows_read, bytes_read) = self.reads(&plan);
-        let plan = self.prepared(plan, engine, job)?;
-        let run = run_once(&plan, engine, job)?;
+        let plan = self.prepared(plan, choice, job)?;
+        let (run, engine, instead) = run_once(&plan, choice, job)?;
         Ok(Ran {
             table: Arc::new(run.table),
             engine: engine.name(),
+            instead,
             steps: run.steps,
             wall: start.elapsed(),
             rows_read,
@@ -47,17 +56,64 @@ impl Session {
         })
     }
 
+    /// Runs a plan and writes its table; gives path, rows and bytes.
+    fn run_and_write(&self, plan: Plan, write: &Write, span: Span, choice: Choice, job: &Job) -> Fallible<Ran> {
+        let start = Instant::now();
+        not_a_source(&plan, write, span)?;
+        let ran = self.run(plan, choice, job)?;
+        Ok(Ran { wall: start.elapsed(), ..written(ran, write, span, job)? })
+    }
+
+    /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
+    pub fn run_branches(
+        &self,
+        mut plan: Plan,
+        branches: Vec<(String, Plan)>,
+        choice: Choice,
+        job: &Job,
+    ) -> Fallible<Vec<(String, Ran)>> {
+        plan.steps.pop();
+        let sources = plan.clone();
+        let input = self.run(plan, choice, job)?;
+        // All is computed before anything is written: a branch that fails leaves every file as it was.
+        let mut results = Vec::new();
+        for (name, mut branch) in branches {
+            let write = match branch.steps.last() {
+                Some(Step { op: Op::Write(write), span, .. }) => Some((write.clone(), *span)),
+                _ => None,
+            };
+            if let Some((write, span)) = &write {
+                not_a_source(&sources, write, *span)?;
+                branch.steps.pop();
+            }
+            branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
+            let ran = self.run(branch, choice, job)?;
+            results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
+        }
+        let finished = results.into_iter().map(|(name, ran, write)| match write {
+            None => Ok((name, ran)),
+            Some((write, span)) => Ok((name, written(ran, &write, span, job)?)),
+        });
+        finished.collect()
+    }
+
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
     /// will read. What `persist` has kept already is not read again.
     fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
-        let kept = |step: &Step| if let Op::Persist(id) = step.op { self.kept.get(&id) } else { None };
+        let early = |step: &Step| matches!(step.op, Op::Slice { length: Some(_), .. });
+        if plan.steps.iter().any(early) {
+            // It may stop before the end.
+            return (None, 0);
+        }
+        let kept =
+            |step: &Step| if let Op::Persist(id) = step.op { self.kept.borrow().get(&id).cloned() } else { None };
         let mut bytes = 0;
         for step in plan.steps.iter().rev() {
             if let Some(table) = kept(step) {
                 return (Some(table.height() as u64), bytes);
             }
             bytes += match &step.op {
-                Op::Source(Source::Read(read)) => read.seen.0,
+                Op::Source(Source::Read(read)) => read.bytes(),
                 Op::Join { right, .. } => self.reads(right).1,
                 Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(|plan| self.reads(plan).1).sum(),
                 _ => 0,
@@ -67,29 +123,30 @@ impl Session {
     }
 
     /// A plan as engines take it: pruned, with kept tables and values in their places.
-    pub fn prepared(&mut self, mut plan: Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Plan> {
+    pub fn prepared(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Plan> {
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
         }
         prune(&mut plan);
-        self.keep_persisted(&mut plan, engine, job)?;
-        self.fill(&mut plan, engine, job)?;
+        self.keep_persisted(&mut plan, choice, job)?;
+        self.fill(&mut plan, &mut HashMap::new(), choice, job)?;
         Ok(plan)
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
-    fn keep_persisted(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
+    fn keep_persisted(&self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
         let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
         if let Some(at) = last {
             let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
-            let table = match self.kept.get(&id) {
-                Some(table) => table.clone(),
+            let known = self.kept.borrow().get(&id).cloned();
+            let table = match known {
+                Some(table) => table,
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
-                    let before = self.prepared(before, engine, job)?;
-                    let table = Arc::new(run_once(&before, engine, job)?.table);
-                    self.kept.insert(id, table.clone());
+                    let before = self.prepared(before, choice, job)?;
+                    let table = Arc::new(run_once(&before, choice, job)?.0.table);
+                    self.kept.borrow_mut().insert(id, table.clone());
                     table
                 }
             };
@@ -99,80 +156,10 @@ impl Session {
         }
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
-                self.keep_persisted(inner, engine, job)?;
+                self.keep_persisted(inner, choice, job)?;
             }
         }
         Ok(())
-    }
-
-    /// Puts values in the place of one-value tables.
-    fn fill(&mut self, plan: &mut Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
-        for step in &mut plan.steps {
-            for inner in step.op.plans_mut() {
-                self.fill(inner, engine, job)?;
-            }
-            let mut exprs = step.op.exprs_mut();
-            for expr in &mut exprs {
-                self.fill_expr(expr, engine, job)?;
-            }
-            match &mut step.op {
-                Op::Join { on, .. } => {
-                    for (_, right) in on {
-                        self.fill_expr(right, engine, job)?;
-                    }
-                }
-                Op::Aggregate { aggs, .. } => {
-                    for agg in aggs {
-                        if let AggFunc::Reduce(step) = &mut agg.func {
-                            self.fill_expr(step, engine, job)?;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn fill_expr(&mut self, expr: &mut Expr, engine: &'static dyn Engine, job: &Job) -> Fallible<()> {
-        expr.rewrite(&mut |expr| {
-            let Node::Only(plan) = &expr.node else { return Ok(()) };
-            let ran = self.run((**plan).clone(), engine, job)?;
-            let value =
-                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(expr.span), ..*error }))?;
-            expr.node = Node::Const(value);
-            Ok(())
-        })
-    }
-
-    /// The value of an expression that sees no columns, without an engine; only a table that stands for its value is
-    /// run, on `rows`.
-    pub fn evaluate(
-        &self,
-        functions: &[Function],
-        expr: &Expr,
-        acc: Option<&Value>,
-        it: Option<&Value>,
-    ) -> Fallible<Value> {
-        let mut expr = expr.clone();
-        let rows = crate::engines::find("rows").expect("the reference engine is always there");
-        let job = self.job();
-        expr.rewrite(&mut |part| {
-            let Node::Only(plan) = &part.node else { return Ok(()) };
-            // A session of its own: binding must not change this one.
-            let mut aside = Session::new(rows.name(), self.say.clone());
-            aside.kept = self.kept.clone();
-            let ran = aside.run((**plan).clone(), rows, &job)?;
-            let value =
-                only_value(&ran.table).map_err(|error| Box::new(Diagnostic { span: Some(part.span), ..*error }))?;
-            part.node = Node::Const(value);
-            Ok::<(), Box<Diagnostic>>(())
-        })?;
-        let program = Program::new(functions);
-        let mut frame = Frame::new(&program).stopping_at(&job.stop);
-        frame.acc = acc.cloned().unwrap_or_default();
-        frame.row.extend(it.cloned());
-        Code::new(&expr).value(&mut frame).map_err(|fault| fault.diagnostic(None))
     }
 }
 
@@ -185,11 +172,23 @@ fn close(plan: &mut Plan) {
     }
 }
 
-fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-    if let Some(objection) = engine.objection(plan) {
-        let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
-        return Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"));
+/// The run, the engine that ran it, and why it is not the default one.
+fn run_once(plan: &Plan, choice: Choice, job: &Job) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
+    let engine = choice.engine;
+    match engine.objection(plan) {
+        None => run_on(plan, engine, job).map(|run| (run, engine, None)),
+        Some(objection) if choice.chosen => {
+            let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
+            Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
+        }
+        Some(objection) => {
+            let rows = engines::reference();
+            run_on(plan, rows, job).map(|run| (run, rows, Some(objection.reason)))
+        }
     }
+}
+
+fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
     let error = match engine.run(plan, job) {
         Ok(run) => return Ok(run),
         Err(error) => error,
@@ -198,7 +197,7 @@ fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run
         error.kind,
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
-    let rows = crate::engines::find("rows").expect("the reference engine is always there");
+    let rows = engines::reference();
     if data_error && error.row.is_none() && engine.name() != rows.name() {
         // The reference stops at the first failing row and knows its number.
         rows.run(plan, job)?;
@@ -206,14 +205,51 @@ fn run_once(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run
     Err(error)
 }
 
-/// The only value of a one-column table; null where it has no row.
-fn only_value(table: &Table) -> Fallible<Value> {
-    match table.height() {
-        0 => Ok(Value::Null),
-        1 => Ok(table.values(0, 0, 1).pop().unwrap_or_default()),
-        rows => Err(Diagnostic::new(Kind::Shape, format!("this table stands for one value, but it has {rows} rows"))
-            .hint("`take 1` or an aggregate makes one row")),
+/// Writes the table of a run; what becomes of it is path, rows and bytes.
+fn written(ran: Ran, write: &Write, span: Span, job: &Job) -> Fallible<Ran> {
+    let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
+    let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
+    let rows = ran.table.height() as i64;
+    let values = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
+    let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+    let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+    let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values);
+    Ok(Ran { table: Arc::new(table), ..ran })
+}
+
+/// Refuses to write onto a file that the plan reads.
+fn not_a_source(plan: &Plan, write: &Write, span: Span) -> Fallible<()> {
+    match source_at(plan, &write.path) {
+        None => Ok(()),
+        Some(source) => {
+            let message = format!("\"{}\" is read by the same pipeline", source.shown);
+            Err(Diagnostic::at(Kind::File, span, message).hint("write another file, then rename it"))
+        }
     }
+}
+
+/// A file that the plan reads and that `path` would replace.
+fn source_at<'p>(plan: &'p Plan, path: &Path) -> Option<&'p plan::File> {
+    let real = std::fs::canonicalize(path).ok()?;
+    let in_values = |step: &'p Step| {
+        let mut found = None;
+        for expr in step.op.exprs() {
+            expr.walk(&mut |part| {
+                if let (None, Node::Only(plan)) = (found, &part.node) {
+                    found = source_at(plan, path);
+                }
+            });
+        }
+        found
+    };
+    plan.steps.iter().find_map(|step| match &step.op {
+        Op::Source(Source::Read(read)) => {
+            read.files.iter().find(|file| std::fs::canonicalize(&file.path).is_ok_and(|path| path == real))
+        }
+        Op::Join { right, .. } => source_at(right, path),
+        Op::Concat(plans) | Op::Zip(plans) => plans.iter().find_map(|plan| source_at(plan, path)),
+        _ => in_values(step),
+    })
 }
 
 /// How many rows a source has, where that is known without reading.
@@ -236,6 +272,9 @@ pub fn command_lines(command: &Word) -> Fallible<Table> {
         .stderr(std::process::Stdio::inherit())
         .output()
         .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
+    if std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(libc::SIGINT) {
+        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
+    }
     if !output.status.success() {
         return Err(failed(format!("the command failed: {}", output.status)));
     }

@@ -1,9 +1,12 @@
 //! Where cells come from: the line editor, standard input, the command line. Only here is anything printed.
 
 mod editor;
+mod highlight;
 mod progress;
 
+use std::cell::RefCell;
 use std::io::{BufRead, IsTerminal, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,7 +41,7 @@ impl Ending {
 }
 
 pub struct Shell {
-    session: Session,
+    session: Rc<RefCell<Session>>,
     style: Style,
     keep_going: bool,
     /// Somebody types: Ctrl-C stops a cell, not the run.
@@ -47,14 +50,16 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn new(engine: &'static str, style: Style, keep_going: bool) -> Shell {
+    pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
         let session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
+        let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, interactive: false, ending: Ending::Good }
     }
 
     /// Runs the cells of each text, one after the other.
     pub fn texts(mut self, texts: &[String]) -> Ending {
-        stop_on_ctrl_c(self.session.stop.clone(), true);
+        self.session.borrow_mut().reads_stdin = true;
+        stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
         for cell in texts.iter().flat_map(|text| split(text)) {
             if !self.batch_cell(&cell) {
                 break;
@@ -65,18 +70,24 @@ impl Shell {
 
     /// Runs the cells of standard input as they come.
     pub fn stdin(mut self) -> Ending {
-        stop_on_ctrl_c(self.session.stop.clone(), true);
+        stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
         let mut splitter = Splitter::default();
         let mut input = std::io::stdin().lock();
         let mut line = Vec::new();
+        let mut number = 0;
         loop {
+            number += 1;
             line.clear();
             let read = input.read_until(b'\n', &mut line);
             let text = match (read, std::str::from_utf8(&line)) {
                 (Ok(0), _) => break,
                 (Ok(_), Ok(text)) => text,
                 (Ok(_), Err(_)) => {
-                    self.complain("error: standard input is not UTF-8 text\n");
+                    let at = std::str::from_utf8(&line).map_or_else(|error| error.valid_up_to(), str::len);
+                    self.complain(&format!(
+                        "error: standard input is not UTF-8 text: line {number}, byte {}\n",
+                        at + 1
+                    ));
                     self.ending = Ending::Failed;
                     return self.ending;
                 }
@@ -100,7 +111,11 @@ impl Shell {
 
     /// Runs one cell where nobody types; false where the next one must not run.
     fn batch_cell(&mut self, cell: &str) -> bool {
-        let ending = self.cell(cell);
+        let ending = match self.cell(cell) {
+            // The cell was done before it looked at the flag; the run stops all the same.
+            Ending::Good if self.session.borrow().stop.is_raised() => Ending::Stopped,
+            ending => ending,
+        };
         match ending {
             Ending::Good => {}
             Ending::Failed => self.ending = Ending::Failed,
@@ -116,8 +131,8 @@ impl Shell {
     /// Types, runs, prints, until Ctrl-D.
     pub fn interactive(mut self) -> Ending {
         self.interactive = true;
-        stop_on_ctrl_c(self.session.stop.clone(), false);
-        let mut editor = match editor::Editor::new() {
+        stop_on_ctrl_c(self.session.borrow().stop.clone(), false);
+        let mut editor = match editor::Editor::new(self.session.clone(), self.style.color_out) {
             Ok(editor) => editor,
             Err(error) => {
                 self.complain(&format!("error: the line editor does not start: {error}\n"));
@@ -129,7 +144,7 @@ impl Shell {
         let version = env!("CARGO_PKG_VERSION");
         self.complain(&format!("timelab {version} · {cores} {plural} · %help  Ctrl-D quits\n"));
         loop {
-            let prompt = format!("[{}]› ", self.session.next_cell());
+            let prompt = format!("[{}]› ", self.session.borrow().next_cell());
             match editor.read(&prompt) {
                 editor::Input::Cell(text) => {
                     for cell in split(&text) {
@@ -151,18 +166,19 @@ impl Shell {
     /// Runs and prints one cell.
     fn cell(&mut self, text: &str) -> Ending {
         if self.interactive {
-            self.session.stop.clear();
+            self.session.borrow().stop.clear();
         }
-        let job = self.session.job();
+        let job = self.session.borrow().job();
         let progress = progress::Watch::start(&job.progress);
-        let evaluation = evaluate(&mut self.session, text, &job);
+        let evaluation = evaluate(&mut self.session.borrow_mut(), text, &job);
         progress.end();
         self.print(&evaluation)
     }
 
     fn print(&mut self, evaluation: &Evaluation) -> Ending {
+        let session = self.session.borrow();
         let diagnostic = |diagnostic| {
-            let text = |cell| self.session.text(cell);
+            let text = |cell| session.text(cell);
             show::diagnostic(diagnostic, diagnostic.span.and_then(|span| text(span.cell)), &self.style)
         };
         let warnings: String = evaluation.warnings.iter().map(diagnostic).collect();
@@ -177,8 +193,13 @@ impl Shell {
         }
         let Drawn { out, err } = show::report(&evaluation.report, &self.style);
         let mut stdout = std::io::stdout().lock();
-        if stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-            return Ending::Closed;
+        if let Err(error) = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+            // A reader that has seen enough, such as `head`, is no mistake.
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                return Ending::Closed;
+            }
+            self.complain(&format!("error: standard output cannot be written: {error}\n"));
+            return Ending::Failed;
         }
         self.complain(&err);
         Ending::Good

@@ -1,11 +1,11 @@
 //! A diagnostic with the line that it is about, a caret, and the hint.
 
 use nu_ansi_term::{Color, Style as Ansi};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
-use super::{Style, paint};
+use super::{Style, is_unsafe, paint};
 
 /// `text` is the cell that the span points into.
 pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) -> String {
@@ -15,15 +15,16 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
     };
     let row = diagnostic.row.map_or(String::new(), |row| format!(" (row {row})"));
     let head = paint(&format!("{word}:"), color.bold(), style.color_err);
-    let mut out = format!("{head} {}{row}\n", diagnostic.message);
-    let hint = diagnostic.hint.as_deref().unwrap_or_default();
+    let safe = |text: &str| text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect::<String>();
+    let mut out = format!("{head} {}{row}\n", safe(&diagnostic.message));
+    let hint = &safe(diagnostic.hint.as_deref().unwrap_or_default());
     let place = diagnostic.span.and_then(|span| Some((span, line_of(text?, span)?)));
     let bar = paint("│", Ansi::new().dimmed(), style.color_err);
     match place {
         Some((span, (line, from))) => {
             let (line, before, carets) =
                 window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
-            out.push_str(&format!("{bar} {line}\n"));
+            out.push_str(&format!("{bar} {}\n", safe(&line)));
             let fits = before + carets + hint.width() + 3 <= style.width;
             let carets = paint(&"^".repeat(carets), color.bold(), style.color_err);
             let gap = " ".repeat(before);
@@ -56,7 +57,8 @@ fn window(line: &str, start: usize, length: usize, width: usize) -> (String, usi
     while !line.is_char_boundary(end) {
         end -= 1;
     }
-    let caret_width = |from: usize, to: usize| line[from..to].width();
+    let shown = |c: char| if is_unsafe(c) { 1 } else { c.width().unwrap_or(0) };
+    let caret_width = |from: usize, to: usize| line[from..to].chars().map(shown).sum::<usize>();
     if line.len() <= width || line.width() <= width {
         return (line.clone(), caret_width(0, start), caret_width(start, end).max(1));
     }

@@ -6,11 +6,12 @@ mod table;
 
 use nu_ansi_term::Style as Ansi;
 
-use crate::data::{Table, Value};
+use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped};
+pub use table::cut;
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +47,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     for block in &report.blocks {
         match block {
             Block::Table(table) => drawn.out.push_str(&written(table, style)),
+            Block::Whole(table) if style.format == Format::Table => drawn.out.push_str(&table::whole(table, style)),
+            Block::Whole(table) => drawn.out.push_str(&written(table, style)),
             Block::Value(value, ty) => match style.format {
                 Format::Json => {
-                    drawn.out.push_str(&table::json_value(value));
+                    encode::json_value(&mut drawn.out, value);
                     drawn.out.push('\n');
                 }
                 Format::Table | Format::Csv | Format::Markdown => {
@@ -93,6 +96,12 @@ fn written(table: &Table, style: &Style) -> String {
         Format::Json => table::json(table),
         Format::Markdown => table::markdown(table),
     }
+}
+
+/// Characters that would move the cursor, colour the terminal or turn the direction of writing.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 fn paint(text: &str, style: Ansi, color: bool) -> String {

@@ -6,9 +6,9 @@ use comfy_table::{
 use nu_ansi_term::Style as Ansi;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::data::{Table, Type, Value};
+use crate::data::{Table, Type, Value, encode};
 
-use super::{Style, numbers, paint};
+use super::{Style, is_unsafe, numbers, paint};
 
 /// Longer tables show this many rows; the rest is counted.
 const MOST_ROWS: usize = 40;
@@ -26,13 +26,24 @@ const LINES: TableStyle = TableStyle::new()
 pub fn drawn(table: &Table, style: &Style) -> String {
     let height = table.height();
     let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
+    fitted(table, shown, style.width, style)
+}
+
+/// All rows and columns, however wide.
+pub fn whole(table: &Table, style: &Style) -> String {
+    fitted(table, table.height(), usize::MAX, style)
+}
+
+fn fitted(table: &Table, shown: usize, width: usize, style: &Style) -> String {
+    let height = table.height();
     let columns = &table.schema().columns;
     let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
-    let mut room = style.width.saturating_sub(1);
+    let mut room = width.saturating_sub(1);
     for (i, column) in columns.iter().enumerate() {
         let values = table.values(i, 0, shown);
-        let mut cells: Vec<String> = vec![cut(&visible(&column.name), WIDEST_CELL)];
-        cells.extend(values.iter().map(|value| cut(&cell(value), WIDEST_CELL)));
+        let widest = if columns.len() == 1 || width == usize::MAX { width.max(WIDEST_CELL) } else { WIDEST_CELL };
+        let mut cells: Vec<String> = vec![cut(&visible(&column.name), widest)];
+        cells.extend(values.iter().map(|value| cut(&cell(value), widest)));
         let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
         let mut width = wide(&cells);
         if width + 3 > room {
@@ -65,11 +76,20 @@ pub fn drawn(table: &Table, style: &Style) -> String {
     let mut out = format!("{grid}\n");
     let mut hidden = Vec::new();
     if shown < height {
-        hidden.push(format!("{} more rows", numbers::grouped((height - shown) as u64)));
+        let more = (height - shown) as u64;
+        hidden.push(format!("{} more {}", numbers::grouped(more), if more == 1 { "row" } else { "rows" }));
     }
     if drawn.len() < columns.len() {
         let names: Vec<&str> = columns[drawn.len()..].iter().map(|column| column.name.as_str()).collect();
-        hidden.push(cut(&format!("{} more columns: {}", names.len(), names.join(", ")), style.width));
+        hidden.push(cut(
+            &format!(
+                "{} more {}: {}",
+                names.len(),
+                if names.len() == 1 { "column" } else { "columns" },
+                names.join(", ")
+            ),
+            style.width.saturating_sub(3),
+        ));
     }
     if !hidden.is_empty() {
         out.push_str(&paint(&format!("… {}", hidden.join(", ")), Ansi::new().dimmed(), style.color_out));
@@ -97,7 +117,7 @@ fn cell(value: &Value) -> String {
 fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(4 * WIDEST_CELL) {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_unsafe(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -137,60 +157,24 @@ fn each_row(table: &Table, mut row: impl FnMut(&[Value])) {
 
 pub fn csv(table: &Table) -> String {
     let mut out = String::new();
-    let names: Vec<String> = table.schema().names().map(|name| quoted(name, name.is_empty())).collect();
-    out.push_str(&names.join(","));
+    encode::csv_header(&mut out, table.schema().names());
     out.push('\n');
     each_row(table, |row| {
-        for (i, value) in row.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            match value {
-                Value::Null => {}
-                Value::Text(text) => out.push_str(&quoted(text, text.is_empty())),
-                other => out.push_str(&quoted(&other.to_string(), false)),
-            }
-        }
+        encode::csv_row(&mut out, row);
         out.push('\n');
     });
     out
 }
 
-/// A field in quotes where it must be, or where it is an empty text, which is not null.
-fn quoted(text: &str, always: bool) -> String {
-    if always || text.contains([',', '"', '\n', '\r']) {
-        return format!("\"{}\"", text.replace('"', "\"\""));
-    }
-    text.to_string()
-}
-
 pub fn json(table: &Table) -> String {
-    let names: Vec<String> = table.schema().names().map(json_text).collect();
+    let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
     let mut out = String::from("[");
     each_row(table, |row| {
-        out.push_str(if out.len() > 1 { ",\n {" } else { "{" });
-        for (i, (name, value)) in names.iter().zip(row).enumerate() {
-            out.push_str(if i > 0 { ", " } else { "" });
-            out.push_str(&format!("{name}: {}", json_value(value)));
-        }
-        out.push('}');
+        out.push_str(if out.len() > 1 { ",\n " } else { "" });
+        encode::json_row(&mut out, &names, row);
     });
     out.push_str("]\n");
     out
-}
-
-fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// JSON has no NaN and no infinity: they are null.
-pub fn json_value(value: &Value) -> String {
-    match value {
-        Value::Float(x) if !x.is_finite() => "null".to_string(),
-        Value::Text(text) => json_text(text),
-        Value::List(items) => format!("[{}]", items.iter().map(json_value).collect::<Vec<_>>().join(", ")),
-        other => other.to_string(),
-    }
 }
 
 pub fn markdown(table: &Table) -> String {

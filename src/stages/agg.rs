@@ -82,7 +82,8 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
         _ => 1..=1,
     };
     if !takes.contains(&args.len()) {
-        let message = format!("`{}` takes {} argument(s), but here are {}", word.text, takes.end(), args.len());
+        let wanted = ["", "at most one argument", "two arguments"][*takes.end()];
+        let message = format!("`{}` takes {wanted}, but here are {}", word.text, args.len());
         let hint = if word.text == "quantile" { "quantile(x, 0.9)" } else { "for example: mean(x)" };
         return Err(Diagnostic::at(Kind::Type, span, message).hint(hint));
     }
@@ -226,7 +227,10 @@ fn only_column(builder: &Builder, name: &str, keys: &[Named], span: Span) -> Fal
         _ if all_used => Ok(builder.column_expr(0, span)),
         _ => {
             Err(Diagnostic::at(Kind::Type, span, format!("`{name}` of which column? Here flows: {}", builder.schema()))
-                .hint(format!("{name} {} …", columns.first().map_or("x", |column| column.name.as_str()))))
+                .hint(match numeric.first() {
+                    Some(index) => format!("for example: {name} {}", columns[*index].name),
+                    None => format!("{name} x says which"),
+                }))
         }
     }
 }

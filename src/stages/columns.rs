@@ -85,8 +85,13 @@ pub static RENAME: Stage = Stage {
 
 fn rename(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     let mut columns: Vec<Named> = builder.all_columns(stage.span);
+    let mut renamed = Vec::new();
     for arg in &stage.args {
         let index = builder.column(&column_word(&arg.expr, "rename")?)?;
+        if renamed.contains(&index) {
+            return Err(Diagnostic::at(Kind::Name, arg.expr.span, "this column is renamed twice"));
+        }
+        renamed.push(index);
         if let Some(name) = &arg.name {
             columns[index].name = name.text.clone();
         }

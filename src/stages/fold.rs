@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Shape, StageSyntax};
-use crate::plan::{Builder, Named, Op};
+use crate::plan::{Builder, DEEPEST_TYPE, Named, Op};
 
 use super::Stage;
 
@@ -32,6 +32,12 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, each: bool) -> Fallible<()> 
         let step = builder.expr_with_acc(&stage.args[1].expr, &ty)?;
         match ty.meet(&step.ty) {
             Some(met) if met == ty => break step.widened(&ty),
+            Some(met) if met.depth() > DEEPEST_TYPE => {
+                let message = "the type of `acc` grows with every row: a list in a list without end";
+                return Err(
+                    Diagnostic::at(Kind::Type, stage.args[1].expr.span, message).hint("acc + [it] adds an element")
+                );
+            }
             Some(met) => ty = met,
             None => {
                 let message = format!("`acc` begins as {ty}, but this is {}", step.ty);

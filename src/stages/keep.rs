@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::Fallible;
 use crate::lang::{self, By, Node, Shape, StageSyntax};
 use crate::plan::{Builder, Op, Plan};
 
@@ -34,9 +34,8 @@ fn peek(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
     let (mut count, mut label) = (10, String::new());
     for arg in &stage.args {
         match &arg.expr.node {
-            Node::Int(n) => count = *n as u64,
-            Node::Text(text) => label = text.clone(),
-            _ => return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, "`peek` takes a number and a label")),
+            Node::Text(text) => label = format!("{text} "),
+            _ => count = builder.count(&arg.expr, "the number of rows")?,
         }
     }
     builder.push(Op::Peek { count, label }, stage.span)

@@ -10,6 +10,7 @@ mod group;
 mod join;
 mod keep;
 mod map;
+mod output;
 mod reduce;
 mod slice;
 mod sort;
@@ -65,6 +66,8 @@ pub static ALL: &[&Stage] = &[
     &together::PAIRS,
     &keep::PERSIST,
     &keep::PEEK,
+    &output::TEE,
+    &output::WRITE,
 ];
 
 pub fn find(name: &str) -> Option<&'static Stage> {

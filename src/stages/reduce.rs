@@ -56,8 +56,8 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
 
 /// Tries `(a ∘ b) ∘ c == a ∘ (b ∘ c)` on fixed values; where one of them has no value, that triple says nothing.
 fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallible<()> {
-    let functions = &builder.plan.functions;
-    let apply = |a: &Value, b: &Value| builder.scope.evaluate(functions, step, Some(a), Some(b)).ok();
+    let evaluator = builder.scope.evaluator(&builder.plan.functions, step)?;
+    let apply = |a: &Value, b: &Value| evaluator(Some(a), Some(b)).ok();
     let values = tried(ty);
     for a in &values {
         for b in &values {

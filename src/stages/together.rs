@@ -1,6 +1,6 @@
 //! Stages that put tables beside or below each other.
 
-use crate::data::{Column, Type};
+use crate::data::{Column, Order, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, By, Shape, StageSyntax};
 use crate::plan::{Builder, Named, Op, Plan};
@@ -58,6 +58,9 @@ pub static ZIP: Stage = Stage {
     examples: &[(r#"1..3 | zip (["a", "b"] | map letter = it)"#, "it,letter\n1,a\n2,b\n")],
     bind: |builder, stage, tables| {
         builder.needs_order("zip", stage.span);
+        if builder.schema().order == Order::Kept && tables.iter().any(|table| table.schema().order != Order::Kept) {
+            builder.needs_order_of("zip", stage.span);
+        }
         builder.push(Op::Zip(tables), stage.span)
     },
 };

@@ -2,14 +2,14 @@
 
 use polars::prelude::*;
 
-use crate::data::{self, Type, Value, compare_floats};
+use crate::data::{self, Type, Value, scalar};
 use crate::diagnostic::Span;
 use crate::plan::{Agg, AggFunc, Named};
 
 use super::bounds::{self, Bounds};
 use super::exprs::{Columns, constant, name};
+use super::flow::{Flow, Lowerer, key_of};
 use super::kernels;
-use super::ops::{Flow, Lowerer, key_of};
 
 /// One row for each key, or one row in all.
 pub fn aggregate(flow: Flow, keys: &[Named], aggs: &[Agg], lowerer: &mut Lowerer) -> Flow {
@@ -207,13 +207,7 @@ fn quantile(expr: Expr, ty: Type, result: &Type, name: &PlSmallStr, q: f64) -> R
         return Reduced { first: vec![first.alias(name.clone())], last: col(name.clone()), bounds: bounds::ANY };
     }
     gathered(expr, ty, result, name, move |items| {
-        let mut numbers: Vec<f64> =
-            items.iter().filter_map(|item| if let Value::Float(x) = item { Some(*x) } else { None }).collect();
-        numbers.sort_by(|a, b| compare_floats(*a, *b));
-        let Some(last) = numbers.len().checked_sub(1) else { return Value::Null };
-        let place = q * last as f64;
-        let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
-        let share = place - place.floor();
-        Value::Float(if low == high || share == 0.0 { low } else { low + (high - low) * share })
+        let numbers = items.iter().filter_map(|item| if let Value::Float(x) = item { Some(*x) } else { None });
+        scalar::quantile(numbers.collect(), q).map_or(Value::Null, Value::Float)
     })
 }

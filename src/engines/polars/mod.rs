@@ -3,6 +3,7 @@
 mod aggregate;
 mod bounds;
 mod exprs;
+mod flow;
 mod kernels;
 mod ops;
 mod source;
@@ -124,7 +125,9 @@ fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
         | Op::Pairs
         | Op::Sample { .. }
         | Op::Peek { .. }
-        | Op::Persist(_) => None,
+        | Op::Persist(_)
+        | Op::Write(_)
+        | Op::Tee(_) => None,
     }
 }
 
@@ -142,7 +145,7 @@ fn inside(op: &Op) -> Vec<&Plan> {
 
 /// The query with those optimisations that keep its errors: polars does not know that our functions may fail, and so
 /// it would evaluate them for rows that a filter takes out, or not at all.
-fn tuned(query: LazyFrame, notes: &ops::Notes) -> LazyFrame {
+fn tuned(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
     let query = if notes.concatenates { query.with_projection_pushdown(false) } else { query };
     if !notes.fallible {
         return query;

@@ -13,50 +13,14 @@ use crate::rowwise::Program;
 use super::aggregate;
 use super::bounds::{self, Bounds};
 use super::exprs::{self, Columns, Shared, column, name};
+use super::flow::{Flow, Lowerer, Notes, Peeked, key_of};
 use super::kernels;
 use super::source;
-
-/// A table that is still to be computed: its columns are `c0`, `c1`, ….
-#[derive(Clone)]
-pub struct Flow {
-    pub frame: LazyFrame,
-    pub columns: Columns,
-    /// The most rows that it can have.
-    pub rows: Option<u64>,
-    /// Whether it is worth streaming.
-    pub large: bool,
-}
 
 /// A plan for polars.
 pub struct Lowered {
     pub flow: Flow,
     pub notes: Notes,
-}
-
-/// What was found out on the way.
-#[derive(Default)]
-pub struct Notes {
-    /// Whether some expression may fail: then polars must not move, merge or drop any.
-    pub fallible: bool,
-    /// Whether some aggregate needs the rows of a group in their order.
-    pub ordered: bool,
-    /// Whether rows are left out, which must be computed all the same.
-    pub skips: bool,
-    /// Whether rows are sorted.
-    pub sorts: bool,
-    /// Whether tables are concatenated: polars counts their rows in a type that it does not cast to.
-    pub concatenates: bool,
-    /// The last `zip`, whose tables may be of different lengths.
-    pub zipped: Option<Span>,
-    /// The expressions that run row by row, as text.
-    pub slow: Vec<String>,
-    /// The first rows that each `peek` saw, in the order of the plan.
-    pub peeked: Vec<Arc<Mutex<Option<Peeked>>>>,
-}
-
-pub struct Peeked {
-    pub label: String,
-    pub rows: Vec<Vec<Value>>,
 }
 
 /// The lazy frame of a plan. Without a job it is only to be looked at.
@@ -117,47 +81,12 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
             | Op::Pairs
             | Op::Sample { .. }
             | Op::Peek { .. }
-            | Op::Persist(_) => return None,
+            | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_) => return None,
         }
     }
     None
-}
-
-/// What a value is grouped and joined by: equal where the values are. Texts, ints and bools are their own keys.
-pub fn key_of(value: Expr, ty: &Type) -> Expr {
-    match ty {
-        Type::Float => kernels::float_key(value),
-        Type::List(_) => {
-            let ty = ty.clone();
-            kernels::elementwise("key", &[value], DataType::String, move |series| {
-                let keys = data::values(&series[0], &ty).into_iter().map(|value| match value {
-                    Value::Null => None,
-                    value => Some(canonical(value).to_string()),
-                });
-                Ok(StringChunked::from_iter_options(PlSmallStr::EMPTY, keys).into_series())
-            })
-        }
-        Type::Int | Type::Bool | Type::Text | Type::Open | Type::Never => value,
-    }
-}
-
-/// `-0.0` as `0.0`, at any depth.
-fn canonical(value: Value) -> Value {
-    match value {
-        Value::Float(x) => Value::Float(x + 0.0),
-        Value::List(items) => Value::List(items.iter().cloned().map(canonical).collect()),
-        value => value,
-    }
-}
-
-/// Lowers one step of a plan.
-pub struct Lowerer<'a> {
-    plan: &'a Plan,
-    /// The table that flows in, for words about its expressions.
-    input: &'a data::Schema,
-    shared: &'a Shared,
-    job: Option<&'a Job>,
-    notes: &'a mut Notes,
 }
 
 impl Lowerer<'_> {
@@ -260,6 +189,7 @@ impl Lowerer<'_> {
             }
             Op::Peek { count, label } => self.peek(flow, *count, label),
             Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+            Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
         })
     }
 
@@ -512,7 +442,7 @@ fn sorted(frame: DataFrame, width: usize, types: &[Type], descending: &[bool]) -
     order.sort_by(|a, b| {
         let orders = keys.iter().zip(descending).map(|(key, descending)| {
             let (a, b) = (&key[*a as usize], &key[*b as usize]);
-            if *descending && !a.is_null() && !b.is_null() { b.compare(a) } else { a.compare(b) }
+            a.compare_directed(b, *descending)
         });
         orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
     });

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::sync::Arc;
 
 use polars::prelude::*;
 
@@ -10,12 +9,12 @@ use crate::data::{self, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
 use crate::job::Job;
-use crate::plan::{Format, Read, Source};
+use crate::plan::{self, Format, Read, Source};
 
 use super::bounds::{self, Bounds};
 use super::exprs::{column, name};
+use super::flow::Flow;
 use super::kernels;
-use super::ops::Flow;
 
 /// Inputs from here on are streamed.
 const MANY_ROWS: u64 = 200_000;
@@ -68,16 +67,18 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, job: Option<&Jo
         }
         Source::Read(read) => match job {
             Some(job) => {
-                // A row has at least its line break, but for the last.
-                let rows = (read.seen.0 + 1).min(taken.unwrap_or(u64::MAX));
-                anything(file(read, taken, job)?, Some(rows), read.seen.0 >= MANY_BYTES)
+                // A row of a file that is not packed has at least its line break, but for the last.
+                let most = read.bytes() + read.files.len() as u64;
+                let rows = if is_plain(read) { Some(most.min(taken.unwrap_or(u64::MAX))) } else { taken };
+                anything(file(read, taken, job)?, rows, read.bytes() >= MANY_BYTES)
             }
-            None if read.format == (Format::Text { lossy: false }) => anything(lines(read)?, None, false),
+            None if scans(read) => anything(lines(read)?, None, false),
             None => {
                 let empty = types.iter().enumerate().map(|(i, ty)| data::series(&name("c", i), ty, &[]));
                 anything(frame_of(0, empty.collect()), None, false)
             }
         },
+        Source::Passed => unreachable!("the session puts the table in its place before a run"),
         Source::Kept(kept) => {
             let mut frame = kept.0.frame().clone();
             let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
@@ -106,59 +107,48 @@ fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
 }
 
 fn file(read: &Read, taken: Option<u64>, job: &Job) -> Fallible<LazyFrame> {
-    // Where it wants only the last lines, polars looks at four bytes without asking whether there are so many.
-    let tiny = read.seen.0 < 4;
-    if read.format == (Format::Text { lossy: false }) && !tiny && !looks_compressed(read) {
+    if scans(read) {
         // Opened once by our reader for its messages and its look at what has changed.
         files::open(read, job)?;
         return lines(read);
     }
-    let mut frame = match taken {
-        Some(taken) => first_rows(read, taken, job)?,
-        None => files::frame(read, job)?,
-    };
+    let mut frame = files::frame(read, taken, job)?;
     let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
     frame.set_column_names(&names).expect("as many names as columns, each another");
     Ok(frame.lazy())
 }
 
-/// The wanted columns of the first rows of a file; the rest is not looked at.
-fn first_rows(read: &Read, taken: u64, job: &Job) -> Fallible<DataFrame> {
-    let mut records = files::open(read, job)?;
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
-    let mut row = Vec::new();
-    let mut height = 0;
-    while (height as u64) < taken && records.next(&mut row)? {
-        for (column, value) in columns.iter_mut().zip(row.drain(..)) {
-            column.push(value);
-        }
-        height += 1;
-        if height % 1024 == 0 {
-            job.stop.check()?;
-        }
-    }
-    let wanted = read.wanted.iter().zip(&columns);
-    let series = wanted.map(|(index, values)| {
-        let field = &read.fields[*index];
-        data::series(&field.name, &field.ty, values).into_column()
-    });
-    let frame = DataFrame::new(height, series.collect());
-    frame.map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))
+/// Text or csv that is not packed.
+fn is_plain(read: &Read) -> bool {
+    let packed = |file: &plan::File| files::extension(&file.path).1.is_some();
+    matches!(read.format, Format::Text { .. } | Format::Csv(_)) && !read.files.iter().any(packed)
+}
+
+/// Whether polars reads the lines by itself, with the same errors.
+fn scans(read: &Read) -> bool {
+    read.format == (Format::Text { lossy: false }) && is_plain(read) && !read.files.iter().any(is_refused)
 }
 
 fn lines(read: &Read) -> Fallible<LazyFrame> {
-    let opened = File::open(&read.path)
-        .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be opened: {error}", read.shown)))?;
-    let sources = ScanSources::Files(Arc::from([opened]));
+    let opened = read.files.iter().map(|file| {
+        File::open(&file.path)
+            .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be opened: {error}", file.shown)))
+    });
+    let sources = ScanSources::Files(opened.collect::<Fallible<Vec<File>>>()?.into());
     let args = UnifiedScanArgs { hive_options: HiveOptions::new_disabled(), glob: false, ..UnifiedScanArgs::default() };
     let scan = DslBuilder::scan_lines(sources, args, PlSmallStr::from_static("c0"));
     let scan = scan.map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))?;
     Ok(LazyFrame::from(scan.build()))
 }
 
-/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is.
-fn looks_compressed(read: &Read) -> bool {
+/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is. Where polars
+/// wants only the last lines, it looks at four bytes without asking whether there are so many.
+fn is_refused(file: &plan::File) -> bool {
     let mut start = [0; 4];
-    let length = File::open(&read.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
-    matches!(start[..length], [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd])
+    let length = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    length < start.len()
+        || matches!(
+            start[..length],
+            [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd]
+        )
 }

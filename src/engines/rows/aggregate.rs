@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::data::{Key, Type, Value, compare_floats};
+use crate::data::{Key, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::Job;
 use crate::plan::{Agg, AggFunc, Named};
@@ -99,6 +99,9 @@ impl Whole for Groups<'_> {
         let mut rows = 0;
         while more(input.next(frame))? {
             rows += 1;
+            if rows % 1024 == 0 {
+                job.check()?;
+            }
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
         job.stop.check()?;
@@ -249,7 +252,7 @@ impl State {
             State::Floats { sum, count, mean: true } => Value::Float(sum.total() / count as f64),
             State::Floats { sum, .. } => Value::Float(sum.total()),
             State::Least(value) | State::Largest(value) | State::Last(value) => value,
-            State::Numbers(numbers, q) => quantile(numbers, q).map_or(Value::Null, Value::Float),
+            State::Numbers(numbers, q) => scalar::quantile(numbers, q).map_or(Value::Null, Value::Float),
             State::Spread { count, .. } if count < 2.0 => Value::Null,
             State::Spread { count, squares, .. } => Value::Float((squares / (count - 1.0)).sqrt()),
             State::First(value) => value.unwrap_or_default(),
@@ -267,16 +270,6 @@ fn number(value: &Value) -> f64 {
         Value::Float(x) => *x,
         Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) => unreachable!("the stage checked the type"),
     }
-}
-
-/// With linear interpolation between the two nearest; none of nothing.
-fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
-    numbers.sort_by(|a, b| compare_floats(*a, *b));
-    let last = numbers.len().checked_sub(1)?;
-    let place = q * last as f64;
-    let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
-    let share = place - place.floor();
-    Some(if low == high || share == 0.0 { low } else { low + (high - low) * share })
 }
 
 /// A sum that keeps what rounding loses (Neumaier 1974).

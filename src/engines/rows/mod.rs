@@ -3,12 +3,15 @@
 
 mod aggregate;
 mod flow;
+mod join;
+mod source;
+mod steps;
+mod whole;
 
-use crate::data::{Table, Value};
+use crate::data::Table;
 use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::plan::{Plan, op_text};
-use crate::rowwise::{Frame, Program};
 
 use super::{Engine, Objection, Run};
 
@@ -28,7 +31,7 @@ impl Engine for Rows {
     }
 
     fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
-        let (columns, height, steps) = collect(plan, job)?;
+        let (columns, height, steps) = steps::collect(plan, job)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
         Ok(Run { table, steps: Some(steps) })
     }
@@ -40,23 +43,4 @@ impl Engine for Rows {
         let source = |line: String| format!("a loop over {line}");
         steps.enumerate().map(|(i, line)| if i == 0 { source(line) } else { row(line) }).collect()
     }
-}
-
-/// The result of a plan as columns of values, its height, and the evaluation steps.
-fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
-    let program = Program::new(&plan.functions);
-    let mut frame = Frame::new(&program).stopping_at(&job.stop);
-    let mut flow = flow::build(plan, job)?;
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
-    let mut height: usize = 0;
-    while flow::more(flow.next(&mut frame))? {
-        for (column, value) in columns.iter_mut().zip(frame.row.iter_mut()) {
-            column.push(std::mem::take(value));
-        }
-        height += 1;
-        if height.is_multiple_of(1024) {
-            job.stop.check()?;
-        }
-    }
-    Ok((columns, height, frame.steps))
 }

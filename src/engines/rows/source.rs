@@ -1,0 +1,136 @@
+//! Where rows come from.
+
+use crate::data::{Value, generate};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::files::{self, Records};
+use crate::job::Job;
+use crate::plan::Source;
+use crate::rowwise::Frame;
+
+use super::flow::{Flow, Input, Next};
+
+/// An error of a file at the words that named it.
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
+}
+
+pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
+    let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, job });
+    Ok(match source {
+        Source::Range { start, end } => {
+            Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job })
+        }
+        Source::Values(values) => counted(Box::new(|row| values.get(row as usize).cloned())),
+        Source::Letters { count, seed } => counted(Box::new(|row| {
+            let letter = |row| Value::text(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
+            (row < *count).then(|| letter(row))
+        })),
+        Source::Random { count, seed } => {
+            counted(Box::new(|row| (row < *count).then(|| Value::Float(generate::unit(*seed, row)))))
+        }
+        Source::Read(read) => {
+            let records = files::open(read, job).map_err(|error| placed(error, span))?;
+            Box::new(File { records, rows: 0, span, job })
+        }
+        Source::Passed => unreachable!("the session puts the table in its place before a run"),
+        Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), job }),
+    })
+}
+
+/// Counts a row, and looks at the stop flag now and then.
+fn passed(rows: u64, job: &Job) -> Fallible<()> {
+    if rows.is_multiple_of(1024) {
+        job.progress.add_rows(1024);
+        job.check()?;
+    }
+    Ok(())
+}
+
+struct Range<'a> {
+    at: i64,
+    end: i64,
+    open: bool,
+    job: &'a Job,
+}
+
+impl Flow for Range<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if self.at >= self.end {
+            if self.open {
+                return Err(Some(Diagnostic::new(
+                    Kind::Overflow,
+                    "int overflow: the range has come to the largest int",
+                )));
+            }
+            return Err(None);
+        }
+        match &mut frame.row[..] {
+            [Value::Int(slot)] => *slot = self.at,
+            _ => frame.row = vec![Value::Int(self.at)],
+        }
+        self.at += 1;
+        passed(self.at as u64, self.job)?;
+        Ok(())
+    }
+}
+
+struct Generated<'a> {
+    make: Box<dyn Fn(u64) -> Option<Value> + 'a>,
+    at: u64,
+    job: &'a Job,
+}
+
+impl Flow for Generated<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let Some(value) = (self.make)(self.at) else { return Err(None) };
+        frame.row.clear();
+        frame.row.push(value);
+        self.at += 1;
+        passed(self.at, self.job)?;
+        Ok(())
+    }
+}
+
+struct File<'a> {
+    records: Box<dyn Records + 'a>,
+    rows: u64,
+    span: Span,
+    job: &'a Job,
+}
+
+impl Flow for File<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.rows += 1;
+        passed(self.rows, self.job)?;
+        let more = self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))?;
+        if more { Ok(()) } else { Err(None) }
+    }
+}
+
+struct Kept<'a> {
+    table: &'a crate::data::Table,
+    at: usize,
+    /// Columns of the rows that come next, from the end.
+    chunk: Vec<Vec<Value>>,
+    job: &'a Job,
+}
+
+impl Flow for Kept<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        const ROWS: usize = 1024;
+        if self.at == self.table.height() {
+            return Err(None);
+        }
+        if self.at.is_multiple_of(ROWS) {
+            let columns = 0..self.table.schema().columns.len();
+            self.chunk = columns.map(|i| self.table.values(i, self.at, ROWS)).collect();
+            self.chunk.iter_mut().for_each(|column| column.reverse());
+        }
+        self.at += 1;
+        passed(self.at as u64, self.job)?;
+        frame.row.clear();
+        frame.row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
+        Ok(())
+    }
+}

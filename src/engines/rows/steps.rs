@@ -1,0 +1,440 @@
+//! One flow for each op, and a whole plan as a flow.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use crate::data::{Key, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Say};
+use crate::plan::{Op, Plan};
+use crate::rowwise::{Code, Frame, Program};
+
+use super::aggregate::Groups;
+use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
+use super::join::{Join, RightSide};
+use super::source::source_flow;
+use super::whole::{Pairs, Reverse, Sample, Sort};
+
+/// The result of a plan as columns of values, its height, and the evaluation steps.
+pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
+    let mut programs = Programs(HashMap::new());
+    programs.add(plan);
+    let mut frame = Frame::new(programs.of(plan)).stopping_at(&job.stop);
+    let mut flow = build(plan, &programs, job)?;
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
+    let mut height: usize = 0;
+    while more(flow.next(&mut frame))? {
+        for (column, value) in columns.iter_mut().zip(frame.row.iter_mut()) {
+            column.push(std::mem::take(value));
+        }
+        height += 1;
+        if height.is_multiple_of(1024) {
+            job.check()?;
+        }
+    }
+    Ok((columns, height, frame.steps))
+}
+
+/// The functions of a plan and of the plans inside it, compiled.
+struct Programs(HashMap<*const Plan, Program>);
+
+impl Programs {
+    fn add(&mut self, plan: &Plan) {
+        self.0.insert(plan, Program::new(&plan.functions));
+        for step in &plan.steps {
+            match &step.op {
+                Op::Join { right, .. } => self.add(right),
+                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
+                _ => {}
+            }
+        }
+    }
+
+    fn of(&self, plan: &Plan) -> &Program {
+        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before its flow is built")
+    }
+}
+
+/// The flow of a whole plan.
+fn build<'a>(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<Input<'a>> {
+    let mut steps = plan.steps.iter();
+    let first = steps.next().expect("a plan has a source");
+    let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
+    let mut flow = source_flow(source, first.span, job)?;
+    for (i, step) in steps.enumerate() {
+        flow = op_flow(&step.op, step.span, flow, programs, job)?;
+        if i % STEPS_A_STACK == STEPS_A_STACK - 1 {
+            flow = Box::new(NewStack { input: Some(flow) });
+        }
+    }
+    Ok(flow)
+}
+
+/// Each step asks the one before it on the stack; after so many it may need a new piece.
+const STEPS_A_STACK: usize = 200;
+
+struct NewStack<'a> {
+    /// Always there until it is dropped.
+    input: Option<Input<'a>>,
+}
+
+impl Flow for NewStack<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let input = self.input.as_mut().expect("it is taken only when dropped");
+        stacker::maybe_grow(256 << 10, 4 << 20, || input.next(frame))
+    }
+}
+
+impl Drop for NewStack<'_> {
+    fn drop(&mut self) {
+        let input = self.input.take();
+        stacker::maybe_grow(256 << 10, 4 << 20, || drop(input));
+    }
+}
+
+fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, programs: &'a Programs, job: &'a Job) -> Fallible<Input<'a>> {
+    Ok(match op {
+        Op::Source(_) => unreachable!("a plan has one source, at its start"),
+        Op::Project(named) => {
+            let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
+            let scratch = vec![Value::Null; codes.len()];
+            Box::new(Project { input, codes, scratch, rows: 0 })
+        }
+        Op::Filter(condition) => Box::new(Filter { input, condition: Code::new(condition), rows: 0 }),
+        Op::Explode(list) => {
+            Box::new(Explode { input, list: Code::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, job })
+        }
+        Op::Slice { offset, length } => Box::new(Slice { input, skip: *offset, left: length.unwrap_or(u64::MAX) }),
+        Op::Sort { keys, limit } => {
+            let keys = keys.iter().map(|key| (Code::new(&key.expr), key.descending)).collect();
+            blocking(input, job, Sort { keys, limit: *limit })
+        }
+        Op::Reverse => blocking(input, job, Reverse),
+        Op::Number => Box::new(Number { input, row: 0 }),
+        Op::Distinct(by) => {
+            let by = by.as_ref().map(|by| by.iter().map(Code::new).collect());
+            Box::new(Distinct { input, by, seen: HashSet::new(), rows: 0 })
+        }
+        Op::Aggregate { keys, aggs } => blocking(input, job, Groups::new(keys, aggs)),
+        Op::Fold { start, step, each } => Box::new(Fold {
+            input,
+            acc: start.clone(),
+            step: Code::new(&step.expr),
+            each: *each,
+            done: false,
+            rows: 0,
+            job,
+        }),
+        Op::Join { kind, right, on, right_columns } => {
+            let keys = on.iter().map(|(left, _)| Code::new(left)).collect();
+            let mut frame = Frame::new(programs.of(right)).stopping_at(&job.stop);
+            let right = RightSide::new(build(right, programs, job)?, &mut frame, on, right_columns)?;
+            Box::new(Join { input, kind: *kind, keys, right, left: Vec::new(), matches: VecDeque::new(), rows: 0 })
+        }
+        Op::Concat(plans) => {
+            let rest: Fallible<VecDeque<Part>> = plans.iter().map(|plan| Part::new(plan, programs, job)).collect();
+            Box::new(Concat { input: Some(input), rest: rest? })
+        }
+        Op::Zip(plans) => {
+            let parts: Fallible<Vec<Part>> = plans.iter().map(|plan| Part::new(plan, programs, job)).collect();
+            Box::new(Zip { input, parts: parts?, rows: 0, span })
+        }
+        Op::Pairs => blocking(input, job, Pairs),
+        Op::Sample { count, seed } => blocking(input, job, Sample { count: *count, seed: *seed }),
+        Op::Peek { count, label } => Box::new(Peek { input, left: *count, label, say: job.say.clone() }),
+        Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+        Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
+    })
+}
+
+struct Project<'a> {
+    input: Input<'a>,
+    codes: Vec<Code>,
+    /// The row before the last one: its place is used again.
+    scratch: Vec<Value>,
+    rows: u64,
+}
+
+impl Flow for Project<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        self.rows += 1;
+        for (code, slot) in self.codes.iter().zip(&mut self.scratch) {
+            code.put(frame, slot).map_err(at_row(self.rows))?;
+        }
+        std::mem::swap(&mut self.scratch, &mut frame.row);
+        if self.scratch.len() != self.codes.len() {
+            self.scratch.resize(self.codes.len(), Value::Null);
+        }
+        Ok(())
+    }
+}
+
+struct Filter<'a> {
+    input: Input<'a>,
+    condition: Code,
+    rows: u64,
+}
+
+impl Flow for Filter<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        while more(self.input.next(frame))? {
+            self.rows += 1;
+            if self.condition.holds(frame).map_err(at_row(self.rows))? {
+                return Ok(());
+            }
+        }
+        Err(None)
+    }
+}
+
+struct Explode<'a> {
+    input: Input<'a>,
+    list: Code,
+    items: Arc<[Value]>,
+    at: usize,
+    rows: u64,
+    job: &'a Job,
+}
+
+impl Flow for Explode<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        while self.at == self.items.len() {
+            self.input.next(frame)?;
+            self.rows += 1;
+            self.at = 0;
+            self.items = match self.list.value(frame).map_err(at_row(self.rows))? {
+                Value::List(items) => items,
+                _ => Arc::from([]),
+            };
+        }
+        frame.row.clear();
+        frame.row.push(self.items[self.at].clone());
+        self.at += 1;
+        if self.at.is_multiple_of(1024) {
+            self.job.check()?;
+        }
+        Ok(())
+    }
+}
+
+struct Slice<'a> {
+    input: Input<'a>,
+    skip: u64,
+    left: u64,
+}
+
+impl Flow for Slice<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if self.left == 0 {
+            return Err(None);
+        }
+        while self.skip > 0 {
+            self.input.next(frame)?;
+            self.skip -= 1;
+        }
+        self.left -= 1;
+        self.input.next(frame)
+    }
+}
+
+struct Number<'a> {
+    input: Input<'a>,
+    row: i64,
+}
+
+impl Flow for Number<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        frame.row.push(Value::Int(self.row));
+        self.row += 1;
+        Ok(())
+    }
+}
+
+struct Distinct<'a> {
+    input: Input<'a>,
+    by: Option<Vec<Code>>,
+    seen: HashSet<Key>,
+    rows: u64,
+}
+
+impl Flow for Distinct<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        while more(self.input.next(frame))? {
+            self.rows += 1;
+            let key = match &self.by {
+                None => frame.row.clone().into(),
+                Some(codes) => key(codes, frame).map_err(at_row(self.rows))?,
+            };
+            if self.seen.insert(key) {
+                return Ok(());
+            }
+        }
+        Err(None)
+    }
+}
+
+struct Fold<'a> {
+    input: Input<'a>,
+    acc: Value,
+    step: Code,
+    each: bool,
+    done: bool,
+    rows: u64,
+    job: &'a Job,
+}
+
+/// Looks every thousand rows, and at each where the state is large: one more step may double it.
+fn look_often(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
+    let large = match acc {
+        Value::Text(text) => text.len() > 1 << 20,
+        Value::List(items) => items.len() > 1 << 16,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => false,
+    };
+    if !large {
+        return Ok(());
+    }
+    job.check()?;
+    let bytes = match acc {
+        Value::Text(text) => text.len() as u64,
+        Value::List(items) => size_of_val(&**items) as u64,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
+    };
+    if bytes > job.memory / 4 {
+        let message =
+            format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
+        return Err(Diagnostic::new(Kind::System, message));
+    }
+    Ok(())
+}
+
+impl Fold<'_> {
+    /// Takes one more row into `acc`; false at the end.
+    fn advance(&mut self, frame: &mut Frame) -> Fallible<bool> {
+        if !more(self.input.next(frame))? {
+            return Ok(false);
+        }
+        self.rows += 1;
+        look_often(self.rows, &self.acc, self.job)?;
+        frame.acc = std::mem::take(&mut self.acc);
+        self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
+        Ok(true)
+    }
+}
+
+impl Flow for Fold<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if self.each {
+            let more = self.advance(frame)?;
+            frame.row.clear();
+            frame.row.push(self.acc.clone());
+            return if more { Ok(()) } else { Err(None) };
+        }
+        if self.done {
+            return Err(None);
+        }
+        self.done = true;
+        while self.advance(frame)? {}
+        frame.row.clear();
+        frame.row.push(std::mem::take(&mut self.acc));
+        Ok(())
+    }
+}
+
+/// A plan inside an op: its rows come from a frame of its own.
+struct Part<'a> {
+    flow: Input<'a>,
+    frame: Frame<'a>,
+}
+
+impl<'a> Part<'a> {
+    fn new(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<Part<'a>> {
+        let frame = Frame::new(programs.of(plan)).stopping_at(&job.stop);
+        Ok(Part { flow: build(plan, programs, job)?, frame })
+    }
+
+    /// Adds the next row's values to the row of `outer`.
+    fn next(&mut self, outer: &mut Frame) -> Next {
+        let before = self.frame.steps;
+        let next = self.flow.next(&mut self.frame);
+        outer.steps += self.frame.steps - before;
+        next?;
+        outer.row.extend(self.frame.row.iter_mut().map(std::mem::take));
+        Ok(())
+    }
+}
+
+struct Concat<'a> {
+    input: Option<Input<'a>>,
+    rest: VecDeque<Part<'a>>,
+}
+
+impl Flow for Concat<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if let Some(input) = &mut self.input {
+            if more(input.next(frame))? {
+                return Ok(());
+            }
+            self.input = None;
+        }
+        while let Some(part) = self.rest.front_mut() {
+            frame.row.clear();
+            if more(part.next(frame))? {
+                return Ok(());
+            }
+            self.rest.pop_front();
+        }
+        Err(None)
+    }
+}
+
+struct Zip<'a> {
+    input: Input<'a>,
+    parts: Vec<Part<'a>>,
+    rows: usize,
+    span: Span,
+}
+
+impl Flow for Zip<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        let here = more(self.input.next(frame))?;
+        self.rows += usize::from(here);
+        for part in &mut self.parts {
+            let there = more(part.next(frame))?;
+            if here != there {
+                // One of the two has come to its end: count on to the end of the other.
+                let mut rows = (self.rows, self.rows - usize::from(here) + usize::from(there));
+                while here && more(self.input.next(frame))? {
+                    rows.0 += 1;
+                }
+                while there && more(part.next(frame))? {
+                    rows.1 += 1;
+                    frame.row.clear();
+                }
+                let message = format!("`zip` wants tables of one length: {} rows and {} rows", rows.0, rows.1);
+                return Err(Some(Diagnostic::at(Kind::Shape, self.span, message).hint("`take` cuts the longer one")));
+            }
+        }
+        if here { Ok(()) } else { Err(None) }
+    }
+}
+
+struct Peek<'a> {
+    input: Input<'a>,
+    left: u64,
+    label: &'a str,
+    say: Say,
+}
+
+impl Flow for Peek<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        if self.left > 0 {
+            self.left -= 1;
+            let values: Vec<String> = frame.row.iter().map(|value| value.to_string()).collect();
+            (self.say)(&format!("{}{}", self.label, values.join("  ")));
+        }
+        Ok(())
+    }
+}

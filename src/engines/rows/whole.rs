@@ -1,0 +1,98 @@
+//! Steps that need all rows before they can give one.
+
+use std::collections::VecDeque;
+
+use crate::data::{Value, generate};
+use crate::diagnostic::Fallible;
+use crate::job::Job;
+use crate::rowwise::{Code, Frame};
+
+use super::flow::{Flow, Whole, at_row, more};
+
+fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>> {
+    let mut rows = Vec::new();
+    while more(input.next(frame))? {
+        rows.push(std::mem::take(&mut frame.row));
+    }
+    Ok(rows)
+}
+
+pub struct Sort {
+    /// Each with whether it is descending.
+    pub keys: Vec<(Code, bool)>,
+    pub limit: Option<u64>,
+}
+
+impl Whole for Sort {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+        let mut rows: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
+        let mut seen = 0;
+        let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        while more(input.next(frame))? {
+            seen += 1;
+            let key: Result<Vec<Value>, _> = self.keys.iter().map(|(code, _)| code.value(frame)).collect();
+            rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
+            // With a limit no more than twice its rows are kept.
+            if rows.len() >= limit.saturating_mul(2).max(1024) {
+                self.cut(&mut rows, limit);
+            }
+        }
+        job.stop.check()?;
+        self.cut(&mut rows, limit);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+impl Sort {
+    fn cut(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) {
+        if limit == usize::MAX && rows.len() < 2 {
+            return;
+        }
+        rows.sort_by(|(a, _), (b, _)| {
+            let pairs = a.iter().zip(b).zip(&self.keys);
+            let orders = pairs.map(|((a, b), (_, descending))| a.compare_directed(b, *descending));
+            orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        rows.truncate(limit);
+    }
+}
+
+pub struct Reverse;
+
+impl Whole for Reverse {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+        Ok(all_rows(input, frame)?.into_iter().rev().collect())
+    }
+}
+
+pub struct Pairs;
+
+impl Whole for Pairs {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+        let rows = all_rows(input, frame)?;
+        let mut pairs = VecDeque::new();
+        for (i, a) in rows.iter().enumerate() {
+            job.check()?;
+            pairs.extend(rows[i + 1..].iter().map(|b| vec![a[0].clone(), b[0].clone()]));
+        }
+        Ok(pairs)
+    }
+}
+
+pub struct Sample {
+    pub count: u64,
+    pub seed: i64,
+}
+
+impl Whole for Sample {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+        let rows = all_rows(input, frame)?;
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|row| (generate::mix(self.seed, *row as u64), *row));
+        let mut chosen = vec![false; rows.len()];
+        for row in order.into_iter().take(usize::try_from(self.count).unwrap_or(usize::MAX)) {
+            chosen[row] = true;
+        }
+        Ok(rows.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(row, _)| row).collect())
+    }
+}

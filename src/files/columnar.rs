@@ -1,0 +1,233 @@
+//! Parquet and arrow (ipc) files, through polars' readers. Their types become ours: dates ISO text, structs
+//! columns `a.b`; an unsigned int beyond int is an error.
+
+use polars::prelude::{
+    ArrowDataType, ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader,
+    PolarsError, SerReader, Series as Values,
+};
+
+use crate::data::{Column, Type, Value, dtype, values};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::plan::{File, Format, Read};
+
+use super::{Records, extension, open};
+
+/// The columns of a file, from its own schema.
+pub fn fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
+    unpacked(file)?;
+    let opened = open::plain(file)?;
+    let failed = |error: PolarsError| wrong(file, format, &error);
+    let schema: ArrowSchema = match format {
+        Format::Parquet => (*ParquetReader::new(opened).schema().map_err(failed)?).clone(),
+        _ => (*IpcReader::new(opened).schema().map_err(failed)?).clone(),
+    };
+    let mut fields = Vec::new();
+    for (name, field) in schema.iter() {
+        if !known(field.dtype()) {
+            let message =
+                format!("\"{}\": column `{name}` has the type {:?}, which is not read", file.shown, field.dtype());
+            return Err(Diagnostic::new(Kind::File, message));
+        }
+        columns_of(name, &DataType::from_arrow_field(field), &mut fields)
+            .map_err(|what| Diagnostic::new(Kind::File, format!("\"{}\": column `{name}` {what}", file.shown)))?;
+    }
+    if fields.is_empty() {
+        return Err(Diagnostic::new(Kind::File, format!("\"{}\" has no columns", file.shown)));
+    }
+    Ok(fields)
+}
+
+/// Their bytes cannot be read from a packed stream: the directory of both formats stands at the end.
+fn unpacked(file: &File) -> Fallible<()> {
+    if file.shown != "-" && extension(&file.path).1.is_some() {
+        let message = format!("\"{}\" is packed, and such a file is packed inside already", file.shown);
+        return Err(Diagnostic::new(Kind::File, message).hint("unpack it first"));
+    }
+    Ok(())
+}
+
+fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
+    let what = if matches!(format, Format::Parquet) { "parquet" } else { "arrow" };
+    let said = error.to_string();
+    let first = said.lines().next().unwrap_or_default();
+    Diagnostic::new(Kind::File, format!("\"{}\" cannot be read as {what}: {first}", file.shown))
+        .hint("is it whole, and of that format?")
+}
+
+/// Whether polars knows the type: of others it makes a panic.
+fn known(dtype: &ArrowDataType) -> bool {
+    match dtype {
+        ArrowDataType::Decimal(..)
+        | ArrowDataType::Decimal32(..)
+        | ArrowDataType::Decimal64(..)
+        | ArrowDataType::Decimal256(..)
+        | ArrowDataType::Float16
+        | ArrowDataType::FixedSizeList(..)
+        | ArrowDataType::FixedSizeBinary(_)
+        | ArrowDataType::Interval(_)
+        | ArrowDataType::Union(_)
+        | ArrowDataType::Extension(_)
+        | ArrowDataType::Unknown => false,
+        ArrowDataType::List(field) | ArrowDataType::LargeList(field) | ArrowDataType::Map(field, _) => {
+            known(field.dtype())
+        }
+        ArrowDataType::Struct(fields) => fields.iter().all(|field| known(field.dtype())),
+        ArrowDataType::Dictionary(_, value, _) => known(value),
+        _ => true,
+    }
+}
+
+/// The columns that a field of that type gives.
+fn columns_of(name: &str, dtype: &DataType, fields: &mut Vec<Column>) -> Result<(), String> {
+    if let DataType::Struct(inner) = dtype {
+        for field in inner {
+            columns_of(&format!("{name}.{}", field.name()), field.dtype(), fields)?;
+        }
+        return Ok(());
+    }
+    fields.push(Column { name: name.to_string(), ty: ours(dtype)? });
+    Ok(())
+}
+
+fn ours(dtype: &DataType) -> Result<Type, String> {
+    Ok(match dtype {
+        DataType::Boolean => Type::Bool,
+        DataType::String | DataType::Binary | DataType::Categorical(..) | DataType::Enum(..) | DataType::Null => {
+            Type::Text
+        }
+        DataType::Date | DataType::Datetime(..) | DataType::Time => Type::Text,
+        DataType::List(of) => Type::list(ours(of)?),
+        other if other.is_integer() => Type::Int,
+        other if other.is_float() => Type::Float,
+        other => return Err(format!("has the type {other}, which has no place in the language")),
+    })
+}
+
+/// The wanted columns of one file.
+pub fn frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
+    let opened = open::plain(file)?;
+    let failed = |error: PolarsError| wrong(file, &read.format, &error);
+    // A column of a struct is read with its whole struct.
+    let roots = |index: &usize| {
+        let name = &read.fields[*index].name;
+        if read.format == Format::Parquet && !name.contains('.') { Some(name.clone()) } else { None }
+    };
+    let projected: Option<Vec<String>> = read.wanted.iter().map(roots).collect();
+    let frame = match read.format {
+        Format::Parquet => ParquetReader::new(opened).with_columns(projected).finish().map_err(failed)?,
+        _ => IpcReader::new(opened).finish().map_err(failed)?,
+    };
+    job.progress.add_bytes(file.seen.0);
+    let mut flat: Vec<Values> = Vec::new();
+    for column in frame.columns() {
+        flatten(column.as_materialized_series().clone(), &mut flat).map_err(failed)?;
+    }
+    let mut wanted = Vec::new();
+    for index in &read.wanted {
+        let field = &read.fields[*index];
+        let Some(found) = flat.iter().find(|series| series.name().as_str() == field.name) else {
+            let message = format!("\"{}\" has no column `{}`, which the first file has", file.shown, field.name);
+            return Err(Diagnostic::new(Kind::File, message));
+        };
+        let ty = ours(found.dtype()).ok().filter(|ty| ty.meet(&field.ty).as_ref() == Some(&field.ty));
+        if ty.is_none() {
+            let message = format!(
+                "\"{}\": column `{}` is {}, but the first file has {}",
+                file.shown,
+                field.name,
+                found.dtype(),
+                field.ty
+            );
+            return Err(Diagnostic::new(Kind::File, message));
+        }
+        let converted = converted(found, &field.ty).map_err(|error| {
+            let what = error.to_string();
+            let first = what.lines().next().unwrap_or_default().to_string();
+            Diagnostic::new(Kind::File, format!("\"{}\": column `{}`: {first}", file.shown, field.name))
+        })?;
+        wanted.push(Series::from(converted));
+    }
+    DataFrame::new(frame.height(), wanted).map_err(failed)
+}
+
+fn flatten(series: Values, flat: &mut Vec<Values>) -> Result<(), PolarsError> {
+    let DataType::Struct(_) = series.dtype() else {
+        flat.push(series);
+        return Ok(());
+    };
+    let name = series.name().clone();
+    for mut field in series.struct_()?.fields_as_series() {
+        let inner = format!("{name}.{}", field.name());
+        field.rename(inner.into());
+        flatten(field, flat)?;
+    }
+    Ok(())
+}
+
+/// A column in the polars type that holds a `ty`.
+fn converted(series: &Values, ty: &Type) -> Result<Values, PolarsError> {
+    let text = |pattern: &str| series.strftime_any(pattern);
+    match series.dtype() {
+        // The instant is kept in UTC, whatever zone it is shown in.
+        DataType::Datetime(_, Some(_)) => text("%Y-%m-%dT%H:%M:%S%.fZ"),
+        DataType::Datetime(_, None) => text("%Y-%m-%dT%H:%M:%S%.f"),
+        DataType::Date => text("%Y-%m-%d"),
+        DataType::Time => text("%H:%M:%S%.f"),
+        _ => series.strict_cast(&dtype(ty)),
+    }
+}
+
+/// Dates as text.
+trait AsText {
+    fn strftime_any(&self, pattern: &str) -> Result<Values, PolarsError>;
+}
+
+impl AsText for Values {
+    fn strftime_any(&self, pattern: &str) -> Result<Values, PolarsError> {
+        Ok(match self.dtype() {
+            DataType::Datetime(..) => self.datetime()?.strftime(pattern)?.into_series(),
+            DataType::Date => self.date()?.strftime(pattern)?.into_series(),
+            _ => self.time()?.strftime(pattern).into_series(),
+        })
+    }
+}
+
+/// A frame row by row.
+pub struct Frame {
+    frame: DataFrame,
+    types: Vec<Type>,
+    at: usize,
+    /// Columns of the rows that come next, from the end.
+    chunk: Vec<Vec<Value>>,
+}
+
+const CHUNK_ROWS: usize = 4096;
+
+impl Frame {
+    pub fn new(frame: DataFrame, read: &Read) -> Frame {
+        let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone()).collect();
+        Frame { frame, types, at: 0, chunk: Vec::new() }
+    }
+}
+
+impl Records for Frame {
+    fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
+        if self.at == self.frame.height() {
+            return Ok(false);
+        }
+        if self.at.is_multiple_of(CHUNK_ROWS) {
+            let columns = self.frame.columns().iter().zip(&self.types);
+            let part = |(column, ty): (&Series, &Type)| {
+                let mut part = values(column.slice(self.at as i64, CHUNK_ROWS).as_materialized_series(), ty);
+                part.reverse();
+                part
+            };
+            self.chunk = columns.map(part).collect();
+        }
+        self.at += 1;
+        row.clear();
+        row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
+        Ok(true)
+    }
+}

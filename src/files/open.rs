@@ -1,0 +1,155 @@
+//! Opening: paths, patterns, what changed, packed bytes.
+
+use std::fs;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
+use crate::job::{Job, Progress};
+use crate::plan::File;
+
+use super::{Packing, extension};
+
+/// The bytes of a file, unpacked.
+pub type Bytes = BufReader<Box<dyn Read>>;
+
+/// The size of a read.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// The files that a path or pattern names, in order of their paths.
+pub fn found(shown: &str) -> Fallible<Vec<File>> {
+    let path = Path::new(shown);
+    let pattern = shown.contains(['*', '?', '[']) && !path.exists();
+    if !pattern {
+        return Ok(vec![seen(path, shown)?]);
+    }
+    let paths = glob::glob(shown).map_err(|error| {
+        Diagnostic::new(Kind::File, format!("\"{shown}\" is not a pattern of files: {}", error.msg))
+            .hint("`*` and `?` stand for parts of names, `**` for folders")
+    })?;
+    let mut files = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| Diagnostic::new(Kind::File, format!("\"{shown}\": {error}")))?;
+        if !path.is_dir() {
+            files.push(seen(&path, &path.to_string_lossy())?);
+        }
+    }
+    if files.is_empty() {
+        let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
+        return Err(Diagnostic::new(Kind::File, format!("no file is like \"{shown}\" (looked in {folder})")));
+    }
+    Ok(files)
+}
+
+/// Standard input as a file of its own: it can be read only once, and a plan reads it when it is bound and when it runs.
+pub fn spooled() -> Fallible<(fs::File, File)> {
+    let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("standard input cannot be read: {error}"));
+    let mut spool = tempfile::tempfile().map_err(failed)?;
+    io::copy(&mut io::stdin().lock(), &mut spool).map_err(failed)?;
+    use std::os::fd::AsRawFd;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", spool.as_raw_fd()));
+    let seen = stamp(&spool);
+    Ok((spool, File { path, shown: "-".to_string(), seen }))
+}
+
+fn seen(path: &Path, shown: &str) -> Fallible<File> {
+    let file = opened(path, shown)?;
+    Ok(File { path: path.to_path_buf(), shown: shown.to_string(), seen: stamp(&file) })
+}
+
+/// What tells one state of a file from another: its length and the time of its last change.
+fn stamp(file: &fs::File) -> (u64, Option<SystemTime>) {
+    match file.metadata() {
+        Ok(metadata) => (metadata.len(), metadata.modified().ok()),
+        Err(_) => (0, None),
+    }
+}
+
+fn opened(path: &Path, shown: &str) -> Fallible<fs::File> {
+    // Not opened first: a pipe without a writer would wait for one.
+    if let Ok(metadata) = fs::metadata(path)
+        && !metadata.is_file()
+        && !metadata.is_dir()
+    {
+        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is no regular file, and a file is read twice"))
+            .hint("timelab -c 'read \"-\" | …' < PIPE reads standard input"));
+    }
+    let failed = |error: io::Error| {
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no file \"{shown}\""),
+            io::ErrorKind::PermissionDenied => format!("\"{shown}\" may not be read"),
+            _ => format!("\"{shown}\" cannot be opened: {error}"),
+        };
+        let error = Diagnostic::new(Kind::File, message);
+        match near_file(path) {
+            Some(near) if !path.exists() => error.hint(format!("did you mean \"{near}\"?")),
+            _ => error,
+        }
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is a directory, not a file"))
+            .hint(format!("\"{}/*\" reads the files in it", shown.trim_end_matches('/'))));
+    }
+    Ok(file)
+}
+
+/// A file in the same folder with nearly that name.
+fn near_file(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name()?.to_str()?;
+    let entries = fs::read_dir(folder).ok()?.take(10_000);
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let near = nearest(name, names.iter().map(String::as_str))?;
+    path.with_file_name(near).to_str().map(str::to_string)
+}
+
+/// The file as it is, to be looked at.
+pub fn plain(file: &File) -> Fallible<fs::File> {
+    opened(&file.path, &file.shown)
+}
+
+/// The file as it is now, where it has changed since a plan was made for it.
+pub fn changed(file: &File) -> Fallible<Option<File>> {
+    let now = stamp(&plain(file)?);
+    Ok(if now == file.seen { None } else { Some(File { seen: now, ..file.clone() }) })
+}
+
+/// All bytes of a file, unpacked, for a look at its start: they count as no progress.
+pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
+    Ok(BufReader::with_capacity(BUFFER_BYTES, unpacked(Box::new(plain(file)?), file)?))
+}
+
+/// All bytes of a file, unpacked.
+pub fn bytes(file: &File, job: &Job) -> Fallible<Bytes> {
+    let counted = Counted { file: plain(file)?, progress: job.progress.clone() };
+    Ok(BufReader::with_capacity(BUFFER_BYTES, unpacked(Box::new(counted), file)?))
+}
+
+fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
+    let name = if file.shown == "-" { Path::new("") } else { &file.path };
+    Ok(match extension(name).1 {
+        None => bytes,
+        Some(Packing::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
+        Some(Packing::Zstd) => {
+            Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| {
+                Diagnostic::new(Kind::File, format!("\"{}\" cannot be unpacked: {error}", file.shown))
+            })?)
+        }
+    })
+}
+
+/// A file that tells how far it has been read.
+struct Counted {
+    file: fs::File,
+    progress: Progress,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        self.progress.add_bytes(length as u64);
+        Ok(length)
+    }
+}

@@ -1,0 +1,240 @@
+//! Tables as files. A file is there whole or not at all: it is written under no name and then takes the place of the old
+//! one; whatever ends the writing before that leaves the old file as it was.
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{IpcWriter, ParquetWriter, SerWriter};
+
+use crate::data::{Table, Type, Value, encode};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::plan::{Format, Write};
+
+use super::{Packing, extension};
+
+/// Rows that are written between two looks at the stop flag.
+const CHUNK_ROWS: usize = 4096;
+
+/// Writes `table`; the length of the file in bytes.
+pub fn write(table: &Table, write: &Write, job: &Job) -> Fallible<u64> {
+    let failed = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "its folder does not exist".to_string(),
+            io::ErrorKind::PermissionDenied => "that is not permitted".to_string(),
+            io::ErrorKind::StorageFull => "the disk is full".to_string(),
+            _ => error.to_string(),
+        };
+        Diagnostic::new(Kind::File, format!("\"{}\" cannot be written: {why}", write.shown))
+    };
+    let target = target(&write.path, &write.shown)?;
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unfinished = Unfinished::new(folder).map_err(failed)?;
+    let length = {
+        let file = unfinished.file();
+        match extension(&write.path).1 {
+            None => {
+                let mut out = BufWriter::with_capacity(128 << 10, file);
+                content(table, write, &mut out, job, &failed)?;
+                out.flush().map_err(failed)?;
+            }
+            Some(Packing::Gzip) => {
+                let mut out = BufWriter::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()));
+                content(table, write, &mut out, job, &failed)?;
+                let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
+                inner.finish().map_err(failed)?;
+            }
+            Some(Packing::Zstd) => {
+                let mut out = BufWriter::new(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?);
+                content(table, write, &mut out, job, &failed)?;
+                let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
+                inner.finish().map_err(failed)?;
+            }
+        }
+        file.sync_all().map_err(failed)?;
+        file.metadata().map_err(failed)?.len()
+    };
+    job.stop.check()?;
+    unfinished.finish(&target).map_err(failed)?;
+    Ok(length)
+}
+
+/// The file that is replaced: behind a link, the file that it points to.
+fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
+    let Ok(metadata) = fs::metadata(path) else {
+        // What a link without a file points to, a file can be made of.
+        return Ok(fs::read_link(path).map_or(path.to_path_buf(), |to| path.with_file_name(to)));
+    };
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table")));
+    }
+    Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
+}
+
+fn content(
+    table: &Table,
+    write: &Write,
+    out: &mut dyn io::Write,
+    job: &Job,
+    failed: &dyn Fn(io::Error) -> Box<Diagnostic>,
+) -> Fallible<()> {
+    let mut line = String::new();
+    match &write.format {
+        Format::Text { .. } => each_row(table, job, |row_number, row| {
+            line.clear();
+            match &row[0] {
+                Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => line.push_str(text),
+                other => {
+                    let what = if other.is_null() { "null" } else { "a text with a line break" };
+                    return Err(no_place(write, row_number, what));
+                }
+            }
+            line.push('\n');
+            out.write_all(line.as_bytes()).map_err(failed)
+        }),
+        Format::Csv(_) => {
+            encode::csv_header(&mut line, table.schema().names());
+            line.push('\n');
+            out.write_all(line.as_bytes()).map_err(failed)?;
+            each_row(table, job, |_, row| {
+                line.clear();
+                encode::csv_row(&mut line, row);
+                line.push('\n');
+                out.write_all(line.as_bytes()).map_err(failed)
+            })
+        }
+        Format::Json => {
+            let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
+            each_row(table, job, |row_number, row| {
+                if row.iter().any(holds_no_number) {
+                    return Err(no_place(write, row_number, "a float that is no number"));
+                }
+                line.clear();
+                encode::json_row(&mut line, &names, row);
+                line.push('\n');
+                out.write_all(line.as_bytes()).map_err(failed)
+            })
+        }
+        Format::Parquet => {
+            let mut frame = table.frame().clone();
+            let written = ParquetWriter::new(out).finish(&mut frame);
+            written.map(drop).map_err(|error| failed(io::Error::other(error.to_string())))
+        }
+        Format::Arrow => {
+            let mut frame = table.frame().clone();
+            let written = IpcWriter::new(out).finish(&mut frame);
+            written.map_err(|error| failed(io::Error::other(error.to_string())))
+        }
+    }
+}
+
+fn no_place(write: &Write, row: usize, what: &str) -> Box<Diagnostic> {
+    let message = format!("\"{}\" cannot hold {what}", write.shown);
+    let mut error = Diagnostic::new(Kind::File, message).hint("parquet and arrow files hold every value");
+    error.row = Some(row as u64);
+    error
+}
+
+fn holds_no_number(value: &Value) -> bool {
+    match value {
+        Value::Float(x) => !x.is_finite(),
+        Value::List(items) => items.iter().any(holds_no_number),
+        Value::Null | Value::Int(_) | Value::Bool(_) | Value::Text(_) => false,
+    }
+}
+
+/// Whether a format can hold the columns of a table; else why not.
+pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> {
+    let list = table.columns.iter().find(|column| matches!(column.ty, Type::List(_)));
+    match (format, list) {
+        (Format::Text { .. }, _) => match &table.columns[..] {
+            [column] if matches!(column.ty, Type::Text | Type::Open) => Ok(()),
+            _ => Err(format!("a text file holds one text column, but here flows: {table}")),
+        },
+        (Format::Csv(_), Some(column)) => {
+            Err(format!("a csv file holds no lists, but `{}` is {}", column.name, column.ty))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn each_row(table: &Table, job: &Job, mut row: impl FnMut(usize, &[Value]) -> Fallible<()>) -> Fallible<()> {
+    let width = table.schema().columns.len();
+    let mut values = Vec::with_capacity(width);
+    for start in (0..table.height()).step_by(CHUNK_ROWS) {
+        job.check()?;
+        let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK_ROWS)).collect();
+        for i in 0..columns.first().map_or(0, Vec::len) {
+            values.clear();
+            values.extend(columns.iter().map(|column| column[i].clone()));
+            row(start + i, &values)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that is being written. It has no name where the system can do that, so that even a kill leaves nothing behind.
+enum Unfinished {
+    Nameless(File),
+    Named(tempfile::NamedTempFile),
+}
+
+impl Unfinished {
+    fn new(folder: &Path) -> io::Result<Unfinished> {
+        let nameless = OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(folder);
+        match nameless {
+            Ok(file) => Ok(Unfinished::Nameless(file)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+                Ok(Unfinished::Named(tempfile::Builder::new().prefix(".timelab-").tempfile_in(folder)?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Unfinished::Nameless(file) => file,
+            Unfinished::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Takes the place of `target`, whose permissions are kept.
+    fn finish(self, target: &Path) -> io::Result<()> {
+        if let Ok(old) = fs::metadata(target) {
+            self.file().set_permissions(old.permissions())?;
+        }
+        match self {
+            Unfinished::Named(file) => file.persist(target).map(drop).map_err(|error| error.error),
+            Unfinished::Nameless(file) => {
+                // A name beside the target first: only a rename replaces a file in one step.
+                let mut number = 0;
+                let beside = loop {
+                    let beside = target.with_file_name(format!(".timelab-{}-{number}", std::process::id()));
+                    match link(&file, &beside) {
+                        Ok(()) => break beside,
+                        // A kill in this very moment, before, has left it.
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
+                        Err(error) => return Err(error),
+                    }
+                };
+                fs::rename(&beside, target).inspect_err(|_| drop(fs::remove_file(&beside)))
+            }
+        }
+    }
+}
+
+/// Gives a nameless file a name.
+fn link(file: &File, name: &Path) -> io::Result<()> {
+    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let to = CString::new(name.as_os_str().as_bytes())?;
+    // SAFETY: both texts end with a zero byte and live until the call returns.
+    let result =
+        unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,198 @@
+//! What may stand at the cursor: stages after a bar, magics after a percent sign, files in a path, else columns, functions
+//! and names. It knows nothing of editors: text and a place go in, candidates come out.
+
+use std::path::Path;
+
+use crate::data::Schema;
+use crate::engines;
+use crate::functions;
+use crate::lang::{Cell, Statement, bare_name, parse};
+use crate::plan::Binding;
+use crate::session::{Bound, Session};
+use crate::stages;
+
+use super::{ALL, Tables};
+
+/// A word that may be put in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    pub text: String,
+    /// One line about it.
+    pub about: String,
+}
+
+/// The candidates for the word that ends at byte `at` of `text`, and where that word starts.
+pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Candidate>) {
+    let before = &text[..at];
+    if let Some(start) = open_text(before) {
+        return files(before, start);
+    }
+    let start = before
+        .rfind(|c: char| !(c == '_' || c.is_alphanumeric()))
+        .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
+    let word = &before[start..];
+    let lead = before[..start].trim_end();
+    let mut found = Vec::new();
+    if lead.trim_start() == "%" {
+        found.extend(ALL.iter().map(|magic| candidate(magic.syntax.name, magic.about)));
+    } else if lead.ends_with('|') {
+        found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
+        found.push(candidate("on", "the engine that runs the cell"));
+    } else if last_word(lead) == "on" && after_bar(lead) {
+        found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
+    } else if lead.starts_with('%') && option_word(text, start) {
+        return options(before);
+    } else {
+        match flowing(session, before) {
+            Some(schema) => {
+                let columns = schema.columns.iter().map(|column| {
+                    let quoted =
+                        if bare_name(&column.name) { column.name.clone() } else { format!("`{}`", column.name) };
+                    Candidate { text: quoted, about: format!("column: {}", column.ty) }
+                });
+                found.extend(columns);
+                found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
+            }
+            None => {
+                found.push(candidate("read", "the lines of a text file, or the table of another"));
+                found.push(candidate("letters", "letters by chance"));
+                found.push(candidate("random", "floats by chance"));
+                found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
+            }
+        }
+        found.extend(session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }));
+    }
+    if word.is_empty() {
+        // Functions may stand anywhere: they are offered once a letter narrows them down.
+        found.retain(|candidate| !functions::ALL.iter().any(|function| function.about == candidate.about));
+    }
+    found.retain(|candidate| candidate.text.trim_start_matches('`').starts_with(word));
+    (start, found)
+}
+
+fn candidate(text: &str, about: &str) -> Candidate {
+    Candidate { text: text.to_string(), about: about.to_string() }
+}
+
+/// What a name is, in a few words.
+pub fn said(binding: &Binding) -> String {
+    match binding {
+        Binding::Value(value, ty) => {
+            let short: String = value.to_string().chars().take(40).collect();
+            format!("{ty}: {short}")
+        }
+        Binding::Table(plan) => format!("table: {}", plan.schema()),
+        Binding::Result { .. } => "result".to_string(),
+    }
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit(|c: char| !(c == '_' || c.is_alphanumeric())).next().unwrap_or_default()
+}
+
+/// Whether the last word of `text` follows a bar.
+fn after_bar(text: &str) -> bool {
+    text[..text.len() - last_word(text).len()].trim_end().ends_with('|')
+}
+
+/// Where the text in quotes starts that is open at the end.
+fn open_text(before: &str) -> Option<usize> {
+    let mut open = None;
+    let mut chars = before.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match c {
+            '"' => open = if open.is_some() { None } else { Some(i + 1) },
+            '\\' if open.is_some() => drop(chars.next()),
+            '#' if open.is_none() => return None,
+            _ => {}
+        }
+    }
+    open
+}
+
+/// The files and folders whose paths begin with the open text.
+fn files(before: &str, start: usize) -> (usize, Vec<Candidate>) {
+    let typed = &before[start..];
+    let (folder, name) =
+        typed.rsplit_once('/').map_or(("", typed), |(folder, name)| (&typed[..folder.len() + 1], name));
+    let path = if folder.is_empty() { Path::new(".") } else { Path::new(folder) };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten().take(1000) {
+        let Ok(file) = entry.file_name().into_string() else { continue };
+        if !file.starts_with(name) || (file.starts_with('.') && name.is_empty()) {
+            continue;
+        }
+        let metadata = entry.metadata().ok();
+        let is_folder = metadata.as_ref().is_some_and(std::fs::Metadata::is_dir);
+        let about = match metadata {
+            _ if is_folder => "folder".to_string(),
+            Some(metadata) => crate::show::bytes_text(metadata.len() as f64),
+            None => String::new(),
+        };
+        found.push(Candidate { text: format!("{folder}{file}{}", if is_folder { "/" } else { "\"" }), about });
+    }
+    found.sort_by(|a, b| a.text.cmp(&b.text));
+    (start, found)
+}
+
+/// Whether the word at `start` is an option of a magic.
+fn option_word(text: &str, start: usize) -> bool {
+    text[..start].ends_with('-')
+}
+
+/// The options of the magic that the line begins with.
+fn options(before: &str) -> (usize, Vec<Candidate>) {
+    let start = before.rfind(char::is_whitespace).map_or(0, |i| i + 1);
+    let name = before.trim_start_matches('%').split(char::is_whitespace).next().unwrap_or_default();
+    let known = super::find(name).map(|magic| magic.syntax.options).unwrap_or_default();
+    let found = known.iter().map(|(option, takes)| candidate(option, if *takes { "takes a value" } else { "" }));
+    (start, found.filter(|candidate| candidate.text.starts_with(&before[start..])).collect())
+}
+
+/// The columns that flow into the stage in which the text ends; none before the first bar.
+fn flowing(session: &mut Session, before: &str) -> Option<Schema> {
+    let (start, bar) = last_bar(before)?;
+    let mut pipeline = before[start..bar].trim();
+    if let Some(rest) = pipeline.strip_prefix('%') {
+        pipeline = rest.split_once(char::is_whitespace)?.1;
+    }
+    let text = match (pipeline.strip_prefix("let "), pipeline.split_once('=')) {
+        (Some(_), Some((_, right))) => right.trim(),
+        _ => pipeline,
+    };
+    let text = if text.is_empty() { "_" } else { text };
+    let id = session.remember(text);
+    let Ok(Cell::Statements(statements)) = parse(id, text, &Tables) else { return None };
+    let Some(Statement::Pipeline(pipeline)) = statements.last() else { return None };
+    let bound = session.bind(pipeline);
+    // What it warns of is told when the cell is entered.
+    session.take_warnings();
+    match bound {
+        Ok(Bound::Table(plan)) => Some(plan.schema().clone()),
+        Ok(Bound::Value(_, ty)) => Some(Schema::one("it", ty)),
+        Err(_) => None,
+    }
+}
+
+/// The innermost open pipeline that has a bar: where it starts, and its last bar.
+fn last_bar(before: &str) -> Option<(usize, usize)> {
+    let mut bars: Vec<(usize, Option<usize>)> = vec![(0, None)];
+    let mut in_text = false;
+    let mut chars = before.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match c {
+            '"' => in_text = !in_text,
+            '\\' if in_text => drop(chars.next()),
+            _ if in_text => {}
+            '(' => bars.push((i + 1, None)),
+            ')' => drop(bars.pop()),
+            '|' => {
+                if let Some(last) = bars.last_mut() {
+                    last.1 = Some(i);
+                }
+            }
+            _ => {}
+        }
+    }
+    bars.into_iter().rev().find_map(|(start, bar)| Some((start, bar?)))
+}

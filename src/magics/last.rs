@@ -1,0 +1,24 @@
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Takes};
+use crate::plan::{Binding, Op, Source};
+use crate::report::{Block, Report};
+use crate::session::Session;
+
+use super::{Answer, Magic};
+
+pub static LAST: Magic = Magic {
+    syntax: MagicSyntax { name: "last", usage: "%last", takes: Takes::Words, options: &[] },
+    about: "the last result again, all rows and all columns of it",
+    examples: &[],
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+    let nothing = || {
+        Diagnostic::at(Kind::Name, magic.span, "there is no table yet that could be shown").hint("for example: 1..100")
+    };
+    let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
+    let Op::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
+    Ok(Answer { report: Report { blocks: vec![Block::Whole((*kept.0).clone())], quiet: Vec::new() }, result: None })
+}

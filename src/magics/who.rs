@@ -1,0 +1,92 @@
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Subject, Takes};
+use crate::plan::{Binding, Op, Source};
+use crate::report::{Block, Report};
+use crate::session::Session;
+
+use super::{Answer, Magic, said};
+
+pub static WHO: Magic = Magic {
+    syntax: MagicSyntax { name: "who", usage: "%who", takes: Takes::Words, options: &[] },
+    about: "the names that this session has, with what they are",
+    examples: &["%who"],
+    run: |session, _, _| Ok(table(names(session))),
+};
+
+pub static DEL: Magic = Magic {
+    syntax: MagicSyntax { name: "del", usage: "%del NAME …", takes: Takes::Words, options: &[] },
+    about: "forgets names; what was built with them before stays",
+    examples: &[],
+    run: del,
+};
+
+pub static RESET: Magic = Magic {
+    syntax: MagicSyntax { name: "reset", usage: "%reset", takes: Takes::Words, options: &[] },
+    about: "forgets all names, functions, results and kept tables; settings stay",
+    examples: &["%reset"],
+    run: |session, _, _| {
+        session.reset();
+        Ok(Answer::default())
+    },
+};
+
+/// A row for each name: kind, what it is, rows where known, bytes in memory.
+fn names(session: &Session) -> Vec<Vec<Value>> {
+    let mut rows = Vec::new();
+    for (name, binding) in session.names() {
+        let (kind, count, bytes) = match binding {
+            Binding::Value(..) => ("value", Value::Null, Value::Null),
+            Binding::Table(plan) => match (&plan.steps[0].op, session.kept_table(plan)) {
+                (_, Some(table)) => ("kept table", Value::Int(table.height() as i64), Value::Int(table.bytes() as i64)),
+                (Op::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
+                    ("kept table", Value::Int(kept.0.height() as i64), Value::Int(kept.0.bytes() as i64))
+                }
+                _ => ("lazy table", Value::Null, Value::Null),
+            },
+            Binding::Result { .. } => ("result", Value::Null, Value::Null),
+        };
+        rows.push(vec![Value::text(name), Value::text(kind), Value::text(&said(binding)), count, bytes]);
+    }
+    let mut here = session.newest_function();
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(definition) = here {
+        let name = &definition.function.name.text;
+        if !seen.contains(name) {
+            let parameters: Vec<&str> = definition.function.parameters.iter().map(|word| word.text.as_str()).collect();
+            let about = format!("{name}({})", parameters.join(", "));
+            rows.push(vec![Value::text(name), Value::text("function"), Value::text(&about), Value::Null, Value::Null]);
+            seen.push(name.clone());
+        }
+        here = definition.before.clone();
+    }
+    rows
+}
+
+fn table(rows: Vec<Vec<Value>>) -> Answer {
+    if rows.is_empty() {
+        let text = "no names yet: let name = …, fn name(x) = …".to_string();
+        return Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None };
+    }
+    let columns =
+        [("name", Type::Text), ("kind", Type::Text), ("what", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+    let schema = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
+    let by_column: Vec<Vec<Value>> = (0..5).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
+    let table = Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column);
+    Answer { report: Report { blocks: vec![Block::Table(table)], quiet: Vec::new() }, result: None }
+}
+
+fn del(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+    let Subject::Words(words) = &magic.subject else {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%del` needs a name").hint("%who lists them"));
+    };
+    for word in words {
+        if !session.forget(&word.text) {
+            let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
+            return Err(Diagnostic::at(Kind::Name, word.span, format!("there is no name `{}`", word.text))
+                .near(&word.text, names.iter().map(String::as_str)));
+        }
+    }
+    Ok(Answer::default())
+}

@@ -1,0 +1,249 @@
+//! Files in and out: every format, packed ones, patterns, and what can go wrong.
+
+use std::path::{Path, PathBuf};
+
+use crate::lab::{Lab, csv, engine_names};
+
+/// A folder of this test's own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("timelab-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Folder(path)
+    }
+
+    /// The path of a file in it, as it stands in a cell.
+    fn at(&self, name: &str) -> String {
+        format!("{:?}", self.0.join(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("it is there");
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const TABLE: &str = r#"[1, 2, null, -9223372036854775808] | map i = it, x = if it == 2 then null else it / 3, t = if it == 1 then "a,\"é\"" else if it == 2 then "" else null, b = it == 1"#;
+
+#[test]
+fn what_was_written_is_read_back_on_every_engine() {
+    let folder = Folder::new("round-trip");
+    for name in ["t.csv", "t.json", "t.parquet", "t.arrow", "t.csv.gz", "t.csv.zst", "t.jsonl.gz", "t.jsonl.zst"] {
+        for engine in engine_names() {
+            let path = folder.at(name);
+            let mut lab = Lab::new(engine);
+            let written = lab.cell(&format!("{TABLE} | write {path}"));
+            assert_eq!(written.err, "", "{engine} {name}");
+            assert!(written.out.starts_with("path,rows,bytes\n"), "{}", written.out);
+            let same = lab.cell(&format!("%same ({TABLE}), (read {path})"));
+            assert_eq!(same.out, "✓ the same table\n", "{engine} {name}: {}", same.err);
+        }
+    }
+}
+
+#[test]
+fn lists_and_special_floats_are_kept_by_columnar_files() {
+    let folder = Folder::new("lists");
+    let table = "[[1, null], [], null] | map xs = it, f = 0 / 0, g = [\"a\"]";
+    for name in ["l.parquet", "l.arrow"] {
+        let path = folder.at(name);
+        for engine in engine_names() {
+            let mut lab = Lab::new(engine);
+            assert_eq!(lab.cell(&format!("{table} | write {path}")).err, "", "{engine} {name}");
+            assert_eq!(
+                lab.cell(&format!("%same ({table}), (read {path})")).out,
+                "✓ the same table\n",
+                "{engine} {name}"
+            );
+        }
+    }
+    let refused = |cell: &str| Lab::new("rows").cell(cell).err;
+    assert!(refused(&format!("{table} | write {}", folder.at("l.csv"))).contains("holds no lists"));
+    assert!(refused(&format!("[0 / 0] | write {}", folder.at("n.json"))).contains("a float that is no number (row 0)"));
+    assert!(refused(&format!("1..3 | write {}", folder.at("n.txt"))).contains("holds one text column"));
+    assert_eq!(folder.names(), ["l.arrow", "l.parquet"]);
+}
+
+#[test]
+fn text_lines_are_written_and_read_back() {
+    let folder = Folder::new("lines");
+    let path = folder.at("a.txt.gz");
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        assert_eq!(lab.cell(&format!("[\"a b\", \"\", \"é\"] | write {path}")).err, "");
+        assert_eq!(lab.cell(&format!("read {path}")).out, "line\na b\n\"\"\né\n", "{engine}");
+        assert!(lab.cell(&format!("[\"a\\nb\"] | write {path}")).err.contains("a text with a line break (row 0)"));
+        assert_eq!(lab.cell(&format!("read {path} | count")).out, "count\n3\n", "the old file stayed");
+    }
+}
+
+#[test]
+fn a_pattern_reads_files_in_order_packed_or_not() {
+    let folder = Folder::new("pattern");
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        for (i, name) in ["a.csv", "b.csv.gz", "c.csv.zst"].iter().enumerate() {
+            lab.cell(&format!("[{i}] | map n = it | write {}", folder.at(name)));
+        }
+        assert_eq!(lab.cell(&format!("read {}", folder.at("*.csv*"))).out, "n\n0\n1\n2\n", "{engine}");
+        lab.cell(&format!("[9] | map m = it | write {}", folder.at("d.csv")));
+        let different = lab.cell(&format!("read {}", folder.at("*.csv*"))).err;
+        assert!(different.contains("d.csv\", line 1: column 1 is `m`, but in the first file it is `n`"), "{different}");
+        std::fs::remove_file(folder.0.join("d.csv")).expect("it was written");
+        let nothing = lab.cell(&format!("read {}", folder.at("*.nope"))).err;
+        assert!(nothing.contains("no file is like"), "{nothing}");
+    }
+}
+
+#[test]
+fn paths_may_hold_anything() {
+    let folder = Folder::new("paths");
+    let path = folder.at("it's a “näme” with spaces.csv");
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        lab.cell(&format!("1..3 | write {path}"));
+        assert_eq!(lab.cell(&format!("read {path}")).out, "it\n1\n2\n", "{engine}");
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+    let folder = Folder::new("failed");
+    let path = folder.at("t.csv");
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        lab.cell(&format!("1..3 | write {path}"));
+        assert!(lab.cell(&format!("[1, 0] | map 1 // it | write {path}")).err.contains("division by zero"));
+        assert!(
+            lab.cell(&format!("read {path} | map it + 1 | write {path}")).err.contains("is read by the same pipeline")
+        );
+        assert_eq!(lab.cell(&format!("read {path}")).out, "it\n1\n2\n", "{engine}");
+        assert_eq!(folder.names(), ["t.csv"], "{engine}");
+    }
+    let inside = folder.at("nope/t.csv");
+    assert!(Lab::new("rows").cell(&format!("1..3 | write {inside}")).err.contains("its folder does not exist"));
+}
+
+#[test]
+fn write_and_tee_stand_at_the_end() {
+    let folder = Folder::new("end");
+    let path = folder.at("t.csv");
+    let error = |cell: &str| Lab::new("rows").cell(&cell.replace("PATH", &path)).err;
+    assert!(error("1..3 | write PATH | count").contains("nothing but `on ENGINE` may follow"));
+    assert!(error("let t = 1..3 | write PATH").contains("`let` names a table"));
+    assert!(error("1..3 | concat (1..3 | write PATH)").contains("stand only at the end"));
+    assert!(error("%same (1..3 | write PATH), (1..3)").contains("stand only at the end"));
+    assert!(error("1..3 | tee a: (sum), a: (count)").contains("two branches are called `a`"));
+    assert!(error("1..3 | tee a: (sum | tee b: (count))").contains("holds no other `tee`"));
+    assert_eq!(folder.names(), Vec::<String>::new());
+}
+
+#[test]
+fn tee_gives_named_results_of_one_pass() {
+    let folder = Folder::new("tee");
+    let path = folder.at("big.csv");
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        let printed = lab.cell(&format!("1..6 | tee total: (sum), big: (filter it > 3 | write {path}), n: (| count)"));
+        assert_eq!(printed.err, "");
+        assert!(printed.out.starts_with("total\nsum\n15\nbig\npath,rows,bytes\n"), "{}", printed.out);
+        assert_eq!(lab.cell("_1.total").out, "sum\n15\n");
+        assert_eq!(lab.cell("_1.total + _1.n").out, "20\n", "{engine}");
+        assert_eq!(lab.cell(&format!("read {path}")).out, "it\n4\n5\n");
+    }
+}
+
+/// Each kind of file cut, empty, or not what its name says: an error of the file, never a crash.
+#[test]
+fn broken_files_are_errors() {
+    let folder = Folder::new("broken");
+    let mut lab = Lab::new("rows");
+    let names = ["t.csv.gz", "t.csv.zst", "t.jsonl", "t.parquet", "t.arrow"];
+    for name in names {
+        lab.cell(&format!("1..2000 | map a = it, b = text(it) | write {}", folder.at(name)));
+        let whole = std::fs::read(folder.0.join(name)).expect("it was written");
+        for (what, bytes) in [("cut", &whole[..whole.len() / 2]), ("empty", &[]), ("false", b"a,b\n1,2\n".as_slice())] {
+            let broken = format!("{what}-{name}");
+            std::fs::write(folder.0.join(&broken), bytes).expect("the folder can be written");
+            for engine in engine_names() {
+                let printed = Lab::new(engine).cell(&format!("read {} | sum a", folder.at(&broken)));
+                assert!(printed.err.starts_with("error: \""), "{engine} {broken}: {printed:?}");
+            }
+        }
+    }
+    let mut garbage = std::fs::read(folder.0.join("t.csv.gz")).expect("it was written");
+    garbage.extend_from_slice(b"garbage");
+    std::fs::write(folder.0.join("end.csv.gz"), garbage).expect("the folder can be written");
+    for engine in engine_names() {
+        let printed = Lab::new(engine).cell(&format!("read {} | sum a", folder.at("end.csv.gz")));
+        assert!(printed.err.contains("cannot be read after line"), "{engine}: {printed:?}");
+    }
+}
+
+#[test]
+fn json_types_and_nesting() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/nested.jsonl");
+    let cell = format!("read {file:?}");
+    for engine in engine_names() {
+        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,\"1\"\n2,bob,,[],2.5,two\n3,,,,,\"true\"\n";
+        assert_eq!(csv(engine, &[&cell]), expected, "{engine}");
+    }
+}
+
+#[test]
+fn csv_is_written_so_that_null_and_empty_text_differ() {
+    let folder = Folder::new("null");
+    let path = folder.at("t.csv");
+    Lab::new("rows").cell(&format!("[\"a\", \"\", null] | write {path}"));
+    let bytes = std::fs::read_to_string(folder.0.join("t.csv")).expect("it was written");
+    assert_eq!(bytes, "it\na\n\"\"\n\n");
+    for engine in engine_names() {
+        assert_eq!(csv(engine, &[&format!("read {path} | map is_null(it)")]), "it\nfalse\nfalse\ntrue\n");
+    }
+}
+
+#[test]
+fn texts_that_look_like_numbers_stay_texts() {
+    let folder = Folder::new("digits");
+    let path = folder.at("t.csv");
+    let table = r#"[1, 2] | map n = it, t = "007", u = if it == 1 then "true" else "x", v = "1e5""#;
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        lab.cell(&format!("{table} | write {path}"));
+        assert_eq!(lab.cell(&format!("%same ({table}), (read {path})")).out, "✓ the same table\n", "{engine}");
+    }
+}
+
+#[test]
+fn quoted_fields_may_go_over_many_lines() {
+    let folder = Folder::new("quoted");
+    let path = folder.at("t.csv");
+    let field = "x,\"\"\r\n".repeat(100_000);
+    std::fs::write(folder.0.join("t.csv"), format!("a,b\r\n1,\"{field}\"\r\n2,y\r\n"))
+        .expect("the folder can be written");
+    for engine in engine_names() {
+        assert_eq!(csv(engine, &[&format!("read {path} | map a, n = len(b)")]), "a,n\n1,500000\n2,1\n", "{engine}");
+    }
+}
+
+#[test]
+fn types_do_not_depend_on_where_the_sample_ends() {
+    let folder = Folder::new("sample");
+    let path = folder.at("t.csv");
+    let text = format!("aa,bb,cc\n{}", "1,true,-1.5\n".repeat(100_000));
+    std::fs::write(folder.0.join("t.csv"), text).expect("the folder can be written");
+    for engine in engine_names() {
+        let cell = format!("read {path} | filter bb | agg sum(aa), sum(cc)");
+        assert_eq!(csv(engine, &[&cell]), "sum_aa,sum_cc\n100000,-150000.0\n", "{engine}");
+    }
+}

@@ -1,0 +1,47 @@
+//! What is offered at the cursor.
+
+use std::sync::Arc;
+
+use timelab::magics::{complete, evaluate};
+use timelab::session::Session;
+
+/// The candidates at the end of `text`, after the cells before it.
+fn offered(cells: &[&str], text: &str) -> Vec<String> {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
+    let mut session = Session::new("rows", Arc::new(|_| {}));
+    for cell in cells {
+        let job = session.job();
+        assert!(evaluate(&mut session, cell, &job).error.is_none(), "{cell}");
+    }
+    let (start, found) = complete(&mut session, text, text.len());
+    assert!(text.is_char_boundary(start));
+    found.into_iter().map(|candidate| candidate.text).collect()
+}
+
+#[test]
+fn sources_and_functions_at_the_start() {
+    assert_eq!(offered(&[], "re"), ["read", "replace", "reverse"]);
+    assert_eq!(offered(&["let rest = 1"], "res"), ["rest"]);
+}
+
+#[test]
+fn stages_after_a_bar_and_engines_after_on() {
+    assert_eq!(offered(&[], "1..10 | re"), ["rename", "reverse", "reduce"]);
+    assert_eq!(offered(&[], "1..10 | sum | on po"), ["polars"]);
+    assert_eq!(offered(&[], "%ti"), ["time"]);
+}
+
+#[test]
+fn files_in_a_path() {
+    assert_eq!(offered(&[], "read \"samples/de"), ["samples/depends.csv\""]);
+    assert_eq!(offered(&[], "read \"sampl"), ["samples/"]);
+}
+
+#[test]
+fn the_columns_that_flow_here() {
+    assert_eq!(offered(&[], "read \"samples/depends.csv\" | count by "), ["package", "depends"]);
+    assert_eq!(offered(&[], "%time read \"samples/depends.csv\" | count by depends | top 3 by cou"), ["count"]);
+    assert_eq!(offered(&[], "1..3 | derive `a b` = it | map a"), ["`a b`", "abs"]);
+    assert_eq!(offered(&["1..3 | derive n = it"], "| map "), ["it", "n"]);
+    assert_eq!(offered(&[], "1..3 | join (1..3 | derive yy = it | map y"), ["yy"]);
+}
