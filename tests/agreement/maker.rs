@@ -285,7 +285,11 @@ impl Maker<'_> {
                 words(format!("{start}..{}", start + self.rows as i64))
             }
             1 => words(format!("letters {} seed {}", self.rows, self.chance.below(5))),
-            2 if self.chance.one_in(3) => words(format!("random {} seed {}", self.rows, self.chance.below(5))),
+            2 if self.chance.one_in(3) => {
+                // In eighths, so that sums are exact.
+                let seed = self.chance.below(5);
+                words(format!("random {} seed {seed} | map it = floor(it * 8) / 8", self.rows))
+            }
             3 | 4 if !self.tables.is_empty() => {
                 let (table, rows) = self.chance.pick(&self.tables).clone();
                 self.rows = rows;

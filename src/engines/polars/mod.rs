@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use polars::prelude::{Engine as Way, LazyFrame, PlSmallStr, PolarsError, PolarsResult};
+use polars::prelude::{Engine as Way, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
 use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
 
 use crate::data::Table;
@@ -150,7 +150,10 @@ fn tuned(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
     if !notes.fallible {
         return query;
     }
+    // What polars computes once for two uses it optimises by itself, and there moves filters all the same.
+    let optimizations = query.get_current_optimizations() - OptFlags::COMM_SUBPLAN_ELIM;
     query
+        .with_optimizations(optimizations)
         .with_predicate_pushdown(false)
         .with_projection_pushdown(false)
         .with_simplify_expr(false)

@@ -126,7 +126,7 @@ fn is_plain(read: &Read) -> bool {
 
 /// Whether polars reads the lines by itself, with the same errors.
 fn scans(read: &Read) -> bool {
-    read.format == (Format::Text { lossy: false }) && is_plain(read) && !read.files.iter().any(looks_compressed)
+    read.format == (Format::Text { lossy: false }) && is_plain(read) && !read.files.iter().any(is_refused)
 }
 
 fn lines(read: &Read) -> Fallible<LazyFrame> {
@@ -141,9 +141,14 @@ fn lines(read: &Read) -> Fallible<LazyFrame> {
     Ok(LazyFrame::from(scan.build()))
 }
 
-/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is.
-fn looks_compressed(file: &plan::File) -> bool {
+/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is. Where polars
+/// wants only the last lines, it looks at four bytes without asking whether there are so many.
+fn is_refused(file: &plan::File) -> bool {
     let mut start = [0; 4];
     let length = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
-    matches!(start[..length], [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd])
+    length < start.len()
+        || matches!(
+            start[..length],
+            [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd]
+        )
 }
