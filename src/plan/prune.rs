@@ -1,6 +1,6 @@
 //! Takes columns out of a plan that nothing uses, so that no engine computes or reads them.
 
-use crate::data::{Type, Value};
+use crate::data::Value;
 
 use super::{Expr, Named, Node, Op, Plan, Source};
 
@@ -20,8 +20,7 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         after.resize(widths[i], false);
         if let (false, Op::Project(named)) = (after.contains(&true), &mut step.op) {
             // Only the number of rows matters.
-            named[0].expr = Expr::constant(Value::Bool(true), Type::Bool);
-            step.schema.columns[0].ty = Type::Bool;
+            named[0].expr = Expr::constant(Value::Null, step.schema.columns[0].ty.clone());
         }
         at_least_one(&mut after);
         needs[i] = after.clone();

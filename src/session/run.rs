@@ -169,6 +169,7 @@ fn close(plan: &mut Plan) {
         for column in &mut step.schema.columns {
             column.ty = column.ty.closed();
         }
+        step.op.plans_mut().into_iter().for_each(close);
     }
 }
 
