@@ -2,9 +2,8 @@
 //! into the files: read the difference before you keep it.
 //!
 //! A block is one session: lines behind `› ` are its cells, the rest is what they print, csv and diagnostics. A blank line
-//! ends it. A line behind `# ` is a comment. Where an engine objects to a cell, the objection stands in the file's `.objections.txt`, and
-//! the
-//! cell is not compared on it.
+//! ends it. A line behind `# ` is a comment. Where an engine objects to a cell, the cell is not compared on it, and the
+//! objection stands in the file's `.objections.txt`.
 
 use std::path::{Path, PathBuf};
 

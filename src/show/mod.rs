@@ -49,7 +49,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             Block::Table(table) => drawn.out.push_str(&written(table, style)),
             Block::Whole(table) if style.format == Format::Table => drawn.out.push_str(&table::whole(table, style)),
             Block::Whole(table) => drawn.out.push_str(&written(table, style)),
-            Block::Value(value, ty) => match style.format {
+            Block::Value(value, _) => match style.format {
                 Format::Json => {
                     encode::json_value(&mut drawn.out, value);
                     drawn.out.push('\n');
@@ -58,7 +58,6 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     let said = if let Value::Text(text) = value { text.to_string() } else { value.to_string() };
                     drawn.out.push_str(&said);
                     drawn.out.push('\n');
-                    let _ = ty;
                 }
             },
             Block::Text(text) => {
