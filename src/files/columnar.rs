@@ -1,6 +1,8 @@
 //! Parquet and arrow (ipc) files, through polars' readers. Their types become ours: dates ISO text, structs
 //! columns `a.b`; an unsigned int beyond int is an error.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use polars::prelude::{
     ArrowDataType, ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader,
     PolarsError, SerReader, Series as Values,
@@ -13,8 +15,20 @@ use crate::plan::{File, Format, Read};
 
 use super::{Records, extension, open};
 
+/// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
+fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let message = format!("\"{}\" is damaged: polars gave up reading it", file.shown);
+        Err(Diagnostic::new(Kind::File, message))
+    })
+}
+
 /// The columns of a file, from its own schema.
 pub fn fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
+    guarded(file, || schema_fields(file, format))
+}
+
+fn schema_fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
     unpacked(file)?;
     let opened = open::plain(file)?;
     let failed = |error: PolarsError| wrong(file, format, &error);
@@ -106,6 +120,10 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
 
 /// The wanted columns of one file.
 pub fn frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
+    guarded(file, || whole_frame(read, file, job))
+}
+
+fn whole_frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
     let opened = open::plain(file)?;
     let failed = |error: PolarsError| wrong(file, &read.format, &error);
     // A column of a struct is read with its whole struct.
