@@ -6,6 +6,7 @@
 pub mod data;
 pub mod diagnostic;
 pub mod measure;
+pub mod quiet;
 
 pub mod functions;
 pub mod job;

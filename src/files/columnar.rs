@@ -1,7 +1,5 @@
-//! Parquet and arrow (ipc) files, through polars' readers. Their types become ours: dates ISO text, structs
-//! columns `a.b`; an unsigned int beyond int is an error.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Parquet and arrow (ipc) files, through polars' readers. Their types become ours: dates ISO text, decimals floats,
+//! structs columns `a.b`; an unsigned int beyond int is an error.
 
 use polars::prelude::{
     ArrowDataType, ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader,
@@ -12,12 +10,13 @@ use crate::data::{Column, Type, Value, dtype, values};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
 use crate::plan::{File, Format, Read};
+use crate::quiet;
 
 use super::{Records, extension, open};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    quiet::caught(read).unwrap_or_else(|_| {
         let message = format!("\"{}\" is damaged: polars gave up reading it", file.shown);
         Err(Diagnostic::new(Kind::File, message))
     })
@@ -72,20 +71,16 @@ fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
 /// Whether polars knows the type: of others it makes a panic.
 fn known(dtype: &ArrowDataType) -> bool {
     match dtype {
-        ArrowDataType::Decimal(..)
-        | ArrowDataType::Decimal32(..)
-        | ArrowDataType::Decimal64(..)
-        | ArrowDataType::Decimal256(..)
-        | ArrowDataType::Float16
-        | ArrowDataType::FixedSizeList(..)
+        ArrowDataType::Decimal256(..)
         | ArrowDataType::FixedSizeBinary(_)
         | ArrowDataType::Interval(_)
         | ArrowDataType::Union(_)
         | ArrowDataType::Extension(_)
         | ArrowDataType::Unknown => false,
-        ArrowDataType::List(field) | ArrowDataType::LargeList(field) | ArrowDataType::Map(field, _) => {
-            known(field.dtype())
-        }
+        ArrowDataType::List(field)
+        | ArrowDataType::LargeList(field)
+        | ArrowDataType::FixedSizeList(field, _)
+        | ArrowDataType::Map(field, _) => known(field.dtype()),
         ArrowDataType::Struct(fields) => fields.iter().all(|field| known(field.dtype())),
         ArrowDataType::Dictionary(_, value, _) => known(value),
         _ => true,
@@ -111,7 +106,8 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
             Type::Text
         }
         DataType::Date | DataType::Datetime(..) | DataType::Time => Type::Text,
-        DataType::List(of) => Type::list(ours(of)?),
+        DataType::List(of) | DataType::Array(of, _) => Type::list(ours(of)?),
+        DataType::Decimal(..) => Type::Float,
         other if other.is_integer() => Type::Int,
         other if other.is_float() => Type::Float,
         other => return Err(format!("has the type {other}, which has no place in the language")),

@@ -8,9 +8,8 @@ mod kernels;
 mod ops;
 mod source;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::{Engine as Way, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
 use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
@@ -19,6 +18,7 @@ use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
 use crate::plan::{AggFunc, Op, Plan, Source, Step};
+use crate::quiet;
 
 use super::{Engine, Objection, Run};
 
@@ -162,36 +162,18 @@ fn tuned(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
         .with_slice_pushdown(!notes.skips)
 }
 
-/// How many runs are inside polars: its threads panic silently meanwhile.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-
 /// Runs polars so that Ctrl-C stops it and its panics are errors.
 fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
     static PREPARED: Once = Once::new();
-    PREPARED.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if RUNNING.load(Ordering::Relaxed) == 0 {
-                loud(panic);
-            }
-        }));
-        register_polars_abort_mechanism();
-    });
-    RUNNING.fetch_add(1, Ordering::Relaxed);
-    let result = catch_unwind(AssertUnwindSafe(|| catch_polars_abort(AssertUnwindSafe(run))));
-    RUNNING.fetch_sub(1, Ordering::Relaxed);
-    match result {
+    PREPARED.call_once(register_polars_abort_mechanism);
+    match quiet::caught(|| catch_polars_abort(AssertUnwindSafe(run))) {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(diagnostic(&error)),
         Ok(Err(QueryAborted::KeyboardInterrupt)) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
         Ok(Err(QueryAborted::OocOutOfDisk)) => Err(Diagnostic::new(Kind::System, "polars ran out of disk space")),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
-            Err(kernels::recognised(text).unwrap_or_else(|| {
-                Diagnostic::new(Kind::System, format!("polars gave up: {text}")).hint("another engine may run it")
-            }))
-        }
+        Err(said) => Err(kernels::recognised(&said).unwrap_or_else(|| {
+            Diagnostic::new(Kind::System, format!("polars gave up: {said}")).hint("another engine may run it")
+        })),
     }
 }
 
