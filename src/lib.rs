@@ -19,6 +19,8 @@ pub mod files;
 pub mod rowwise;
 pub mod show;
 
+pub mod kernel;
+
 pub mod engines;
 pub mod stages;
 

@@ -134,6 +134,10 @@ pub fn float_text(x: f64) -> String {
     if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
 }
 
+pub fn lower(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
 /// Maximal runs of characters that are no white space (Unicode White_Space).
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace()

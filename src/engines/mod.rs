@@ -1,5 +1,6 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
+mod batch;
 mod polars;
 mod rows;
 
@@ -9,7 +10,7 @@ use crate::job::Job;
 use crate::plan::Plan;
 
 /// All engines, the reference first.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars];
+pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &batch::Batches];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]

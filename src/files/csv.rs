@@ -197,6 +197,12 @@ pub fn infer(lines: Lines, options: &CsvOptions, sample: u64) -> Fallible<Vec<Co
     Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())
 }
 
+/// Whether a line without quotes is the header of a file with these columns.
+pub fn has_header(line: &str, separator: char, fields: &[Column]) -> bool {
+    let texts: Vec<Option<String>> = line.split(separator).map(|text| Some(text.to_string())).collect();
+    headers(&texts, true).iter().eq(fields.iter().map(|field| &field.name))
+}
+
 /// Names that are empty or stand twice get one of their own: `column_3`, `x_2`.
 fn headers(fields: &[Option<String>], header: bool) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -242,13 +248,16 @@ fn widen(kinds: &mut [Option<Type>], record: &[Option<String>], fields: &[Field]
 fn parse(text: &str, ty: &Type) -> Option<Value> {
     match ty {
         Type::Int => text.parse().ok().map(Value::Int),
-        Type::Float if !text.starts_with(char::is_whitespace) && !text.ends_with(char::is_whitespace) => {
-            scalar::float_from_text(text).ok().map(Value::Float)
-        }
-        Type::Float => None,
+        Type::Float => float_field(text).map(Value::Float),
         Type::Bool => text.parse().ok().map(Value::Bool),
         Type::Text | Type::List(_) | Type::Open | Type::Never => Some(Value::text(text)),
     }
+}
+
+/// A field as a float; white space around it is none.
+pub fn float_field(text: &str) -> Option<f64> {
+    let spaced = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+    if spaced { None } else { scalar::float_from_text(text).ok() }
 }
 
 pub struct Csv<'a> {
@@ -262,6 +271,11 @@ impl<'a> Csv<'a> {
     pub fn new(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
         let header_read = !options.header;
         Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read }
+    }
+
+    /// The records after a header that was read before.
+    pub fn after_header(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
+        Csv { header_read: true, ..Csv::new(lines, options, fields, wanted) }
     }
 
     /// Every file of a pattern has the columns of the first one.

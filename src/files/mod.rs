@@ -1,6 +1,7 @@
 //! Files as rows, and rows as files: one reader and one writer for each format, behind one small trait each. It knows
 //! nothing of plans but their sources.
 
+mod blocks;
 mod columnar;
 mod csv;
 mod json;
@@ -19,8 +20,9 @@ use crate::job::{Job, Stop};
 use crate::lang::Word;
 use crate::plan::{CsvOptions, File, Format, Read};
 
-pub use csv::one_byte;
-pub use open::{found, spooled};
+pub use blocks::{Block, Blocks};
+pub use csv::{float_field, has_header, one_byte};
+pub use open::{Bytes, found, spooled};
 pub use write::{fits, write};
 
 /// The rows of a file, one after the other.
@@ -78,8 +80,8 @@ impl Records for Files<'_> {
     }
 }
 
-/// The reader of one file.
-fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
+/// An error where the columns of a file are no longer those that the plan was made for.
+fn check_unchanged(read: &Read, file: &File) -> Fallible<()> {
     if let Some(now) = open::changed(file)? {
         let fields = look(vec![now], &read.shown, read.format.clone())?.fields;
         if fields != read.fields && read.files[0] == *file {
@@ -87,6 +89,30 @@ fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Rec
             return Err(Diagnostic::new(Kind::File, message).hint("enter it again"));
         }
     }
+    Ok(())
+}
+
+/// The lines of one file, a block at a time.
+pub fn blocks(read: &Read, file: &File, job: &Job) -> Fallible<Blocks> {
+    check_unchanged(read, file)?;
+    Ok(Blocks::new(open::bytes(file, job)?, &file.shown))
+}
+
+/// The records of a csv file that stand in `bytes`, after its header.
+pub fn csv_records<'a>(
+    read: &'a Read,
+    options: &CsvOptions,
+    bytes: Bytes,
+    shown: &str,
+    job: &Job,
+) -> Box<dyn Records + 'a> {
+    let lines = lines::Lines::new(bytes, shown, job.stop.clone());
+    Box::new(csv::Csv::after_header(lines, options.clone(), &read.fields, &read.wanted))
+}
+
+/// The reader of one file.
+pub fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
+    check_unchanged(read, file)?;
     let bytes = || open::bytes(file, job);
     Ok(match &read.format {
         Format::Text { lossy } => {

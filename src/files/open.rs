@@ -118,13 +118,18 @@ pub fn changed(file: &File) -> Fallible<Option<File>> {
 
 /// All bytes of a file, unpacked, for a look at its start: they count as no progress.
 pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
-    Ok(BufReader::with_capacity(BUFFER_BYTES, unpacked(Box::new(plain(file)?), file)?))
+    Ok(buffered(unpacked(Box::new(plain(file)?), file)?))
 }
 
 /// All bytes of a file, unpacked.
 pub fn bytes(file: &File, job: &Job) -> Fallible<Bytes> {
     let counted = Counted { file: plain(file)?, progress: job.progress.clone() };
-    Ok(BufReader::with_capacity(BUFFER_BYTES, unpacked(Box::new(counted), file)?))
+    Ok(buffered(unpacked(Box::new(counted), file)?))
+}
+
+/// Bytes that are read in large pieces.
+pub fn buffered(bytes: Box<dyn Read>) -> Bytes {
+    BufReader::with_capacity(BUFFER_BYTES, bytes)
 }
 
 fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {

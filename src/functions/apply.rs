@@ -14,7 +14,7 @@ use super::Func;
 /// by the engine.
 pub fn apply(func: Func, args: &[Value]) -> Result<Value, Wrong> {
     Ok(match func {
-        Func::Lower => text_value(lower(text(&args[0]))),
+        Func::Lower => text_value(scalar::lower(text(&args[0]))),
         Func::Upper => text_value(text(&args[0]).to_uppercase()),
         Func::Trim => Value::text(text(&args[0]).trim()),
         Func::LenText => Value::Int(scalar::length(text(&args[0]))),
@@ -96,7 +96,7 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, Wrong> {
 ///
 /// # Panics
 /// For any other function.
-pub(super) fn float_function(func: Func) -> fn(f64) -> f64 {
+pub fn float_function(func: Func) -> fn(f64) -> f64 {
     match func {
         Func::AbsFloat => f64::abs,
         Func::Round => scalar::round,
@@ -118,10 +118,6 @@ fn plain_text(value: &Value) -> String {
         Value::Text(text) => text.to_string(),
         other => other.to_string(),
     }
-}
-
-fn lower(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
 }
 
 const MISTYPED: &str = "the plan's types hold";

@@ -4,7 +4,7 @@
 mod apply;
 mod table;
 
-pub use apply::apply;
+pub use apply::{apply, float_function};
 pub use table::ALL;
 
 use crate::data::Type;

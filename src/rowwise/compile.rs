@@ -155,9 +155,10 @@ fn list(items: &[Expr]) -> Body {
     }))
 }
 
+/// The fault of a function; `said` is the call with its values, for the message.
 #[cold]
 #[inline(never)]
-fn wrong(wrong: Wrong, span: Span, said: impl FnOnce() -> String) -> Box<Fault> {
+pub fn wrong(wrong: Wrong, span: Span, said: impl FnOnce() -> String) -> Box<Fault> {
     let (kind, message, hint) = match wrong {
         Wrong::Overflow => {
             let hint = "ints have 64 bits and never wrap; float(x) has a larger range".to_string();

@@ -4,9 +4,11 @@
 mod compile;
 
 use crate::data::Value;
-use crate::diagnostic::{Diagnostic, Kind, Span};
-use crate::job::Stop;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Stop};
 use crate::plan::{Expr, Function};
+
+pub use compile::wrong;
 
 /// Why an expression has no value for a row.
 #[derive(Debug)]
@@ -165,4 +167,28 @@ impl<'a> Frame<'a> {
     pub fn stopping_at(self, stop: &'a Stop) -> Frame<'a> {
         Frame { stop: Some(stop), ..self }
     }
+}
+
+/// Looks at each row where the state of a fold is large: one more step may double it.
+pub fn check_state(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
+    let large = match acc {
+        Value::Text(text) => text.len() > 1 << 20,
+        Value::List(items) => items.len() > 1 << 16,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => false,
+    };
+    if !large {
+        return Ok(());
+    }
+    job.check()?;
+    let bytes = match acc {
+        Value::Text(text) => text.len() as u64,
+        Value::List(items) => size_of_val(&**items) as u64,
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
+    };
+    if bytes > job.memory / 4 {
+        let message =
+            format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
+        return Err(Diagnostic::new(Kind::System, message));
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::data::{Key, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Say};
 use crate::plan::{Op, Plan};
-use crate::rowwise::{Code, Frame, Program};
+use crate::rowwise::{Code, Frame, Program, check_state};
 
 use super::aggregate::Groups;
 use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
@@ -315,30 +315,6 @@ struct Fold<'a> {
     job: &'a Job,
 }
 
-/// Looks every thousand rows, and at each where the state is large: one more step may double it.
-fn look_often(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
-    let large = match acc {
-        Value::Text(text) => text.len() > 1 << 20,
-        Value::List(items) => items.len() > 1 << 16,
-        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => false,
-    };
-    if !large {
-        return Ok(());
-    }
-    job.check()?;
-    let bytes = match acc {
-        Value::Text(text) => text.len() as u64,
-        Value::List(items) => size_of_val(&**items) as u64,
-        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
-    };
-    if bytes > job.memory / 4 {
-        let message =
-            format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
-        return Err(Diagnostic::new(Kind::System, message));
-    }
-    Ok(())
-}
-
 impl Fold<'_> {
     /// Takes one more row into `acc`; false at the end.
     fn advance(&mut self, frame: &mut Frame) -> Fallible<bool> {
@@ -346,7 +322,7 @@ impl Fold<'_> {
             return Ok(false);
         }
         self.rows += 1;
-        look_often(self.rows, &self.acc, self.job)?;
+        check_state(self.rows, &self.acc, self.job)?;
         frame.acc = std::mem::take(&mut self.acc);
         self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
         Ok(true)

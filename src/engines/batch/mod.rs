@@ -1,0 +1,65 @@
+//! The engine `batch`: the kernel's columns of about a thousand rows, pushed through the ops on one thread.
+
+mod explode;
+mod flow;
+mod ops;
+mod source;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::kernel::{self, Compiler, Rows};
+use crate::plan::{Op, Plan, expr_text, op_text};
+
+use super::{Engine, Objection, Run};
+
+pub struct Batches;
+
+impl Engine for Batches {
+    fn name(&self) -> &'static str {
+        "batch"
+    }
+
+    fn about(&self) -> &'static str {
+        "columns of a thousand rows through vectorised loops, on one thread"
+    }
+
+    fn objection(&self, _: &Plan) -> Option<Objection> {
+        None
+    }
+
+    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
+        let programs = flow::Programs::new(plan);
+        let mut stream = flow::Stream::new(plan, &programs, job)?;
+        let mut rows = Rows::of(plan.schema());
+        while let Some(batch) = stream.next()? {
+            rows.push(&batch);
+        }
+        let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
+            Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
+        })?;
+        Ok(Run { table, steps: None })
+    }
+
+    fn explain(&self, plan: &Plan) -> Vec<String> {
+        let compiler = Compiler::new(&plan.functions);
+        let mut lines = Vec::new();
+        let mut slow = 0;
+        for (i, step) in plan.steps.iter().enumerate() {
+            let input = &plan.steps[i.saturating_sub(1)].schema;
+            let what = op_text(&step.op, input, plan);
+            step.op.exprs().into_iter().for_each(|expr| drop(compiler.compile(expr)));
+            let found = compiler.slow();
+            let rows: Vec<String> = found[slow..].iter().map(|expr| expr_text(expr, input, plan)).collect();
+            slow = found.len();
+            let how = match &step.op {
+                Op::Source(_) => "batches of".to_string(),
+                Op::Fold { .. } => "row by row:".to_string(),
+                _ if rows.is_empty() => "vectorised:".to_string(),
+                _ => format!("vectorised, but row by row {}:", rows.join(", ")),
+            };
+            lines.push(format!("{how} {what}"));
+        }
+        lines.push(format!("loops compiled for {}", kernel::level().name()));
+        lines
+    }
+}

@@ -1,0 +1,434 @@
+//! One operator for each op.
+
+use std::collections::VecDeque;
+
+use crate::data::{Schema, Value, generate};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Say};
+use crate::kernel::{
+    Aggregates, Batch, Code, Column, Compiler, Groups, Matches, Packed, RightSide, Rows, Scope, Sorted,
+};
+use crate::plan::{JoinKind, Op, Plan, Step};
+use crate::rowwise::{self, Frame, Program};
+
+use super::explode::Explode;
+use super::flow::{Breaker, Operator, Programs, Sink, Stream, in_parts};
+
+/// The operator of a step of `plan`, into which a table of `input` flows.
+pub fn operator<'a>(
+    step: &'a Step,
+    input: &'a Schema,
+    plan: &'a Plan,
+    compiler: &Compiler,
+    programs: &'a Programs,
+    job: &'a Job,
+) -> Fallible<Box<dyn Operator + 'a>> {
+    let program = programs.of(plan);
+    let compile = |expr| compiler.compile(expr);
+    let means = Means { program, job };
+    Ok(match &step.op {
+        Op::Source(_) => unreachable!("a plan has one source, at its start"),
+        Op::Project(named) => {
+            Box::new(Project { codes: named.iter().map(|named| compile(&named.expr)).collect(), means })
+        }
+        Op::Filter(condition) => Box::new(Filter { condition: compile(condition), means }),
+        Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, job)),
+        Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
+        Op::Sort { keys, limit } => {
+            let types = input.columns.iter().map(|column| column.ty.clone());
+            Box::new(Breaker::new(Sorted::new(keys, *limit, types, compiler, job), program, job))
+        }
+        Op::Reverse => Box::new(Whole { rows: Rows::of(input), what: All::Reverse, job }),
+        Op::Number => Box::new(Number { row: 0 }),
+        Op::Distinct(by) => {
+            let by = by.as_ref().map(|by| by.iter().map(compile).collect());
+            Box::new(Distinct { by, groups: Groups::default(), ids: Vec::new(), means })
+        }
+        Op::Aggregate { keys, aggs } => {
+            Box::new(Breaker::new(Aggregates::new(keys, aggs, compiler, program), program, job))
+        }
+        Op::Fold { start, step: each_step, each } => Box::new(Fold {
+            acc: start.clone(),
+            step: rowwise::Code::new(&each_step.expr),
+            each: *each,
+            schema: &step.schema,
+            rows: 0,
+            means,
+        }),
+        Op::Join { kind, right, on, right_columns } => {
+            let keys = on.iter().map(|(left, _)| compile(left)).collect();
+            let right = right_side(right, on, right_columns, programs, job)?;
+            Box::new(Join { kind: *kind, keys, right, means })
+        }
+        Op::Concat(plans) => {
+            let parts: Fallible<VecDeque<Stream>> = plans.iter().map(|plan| Stream::new(plan, programs, job)).collect();
+            Box::new(Concat { parts: parts?, wanted: true })
+        }
+        Op::Zip(plans) => {
+            let part = |plan: &'a Plan| Ok(Part { stream: Stream::new(plan, programs, job)?, held: None });
+            let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
+            Box::new(Zip { parts: parts?, wanted: true, span: step.span })
+        }
+        Op::Pairs => Box::new(Whole { rows: Rows::of(input), what: All::Pairs, job }),
+        Op::Sample { count, seed } => {
+            Box::new(Whole { rows: Rows::of(input), what: All::Sample { count: *count, seed: *seed }, job })
+        }
+        Op::Peek { count, label } => Box::new(Peek { left: *count, label, say: job.say.clone() }),
+        Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
+        Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
+    })
+}
+
+/// What expressions are evaluated with.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    program: &'a Program,
+    job: &'a Job,
+}
+
+impl<'a> Means<'a> {
+    fn scope<'b>(self, batch: &'b Batch) -> Scope<'b>
+    where
+        'a: 'b,
+    {
+        Scope::new(batch, self.program, &self.job.stop)
+    }
+
+    fn columns(self, codes: &[Code], batch: &Batch) -> Fallible<Vec<Column>> {
+        let columns: Result<Vec<Column>, _> = codes.iter().map(|code| code.value(self.scope(batch))).collect();
+        columns.map_err(|fault| fault.diagnostic(None))
+    }
+}
+
+struct Project<'a> {
+    codes: Vec<Code>,
+    means: Means<'a>,
+}
+
+impl Operator for Project<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let columns = self.means.columns(&self.codes, &batch)?;
+        next(Batch { rows: batch.rows, columns })
+    }
+}
+
+struct Filter<'a> {
+    condition: Code,
+    means: Means<'a>,
+}
+
+impl Operator for Filter<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let holds = self.condition.holds(self.means.scope(&batch)).map_err(|fault| fault.diagnostic(None))?;
+        match holds {
+            None => next(batch),
+            Some(rows) if rows.is_empty() => Ok(true),
+            Some(rows) => next(batch.gathered(&rows)),
+        }
+    }
+}
+
+struct Slice {
+    skip: u64,
+    left: u64,
+}
+
+impl Operator for Slice {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        let skipped = self.skip.min(batch.rows as u64);
+        self.skip -= skipped;
+        let rows = self.left.min(batch.rows as u64 - skipped);
+        self.left -= rows;
+        let wants = rows == 0 || next(batch.part(skipped as usize, rows as usize))?;
+        Ok(wants && self.left > 0)
+    }
+}
+
+struct Number {
+    row: i64,
+}
+
+impl Operator for Number {
+    fn push(&mut self, mut batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let end = self.row + batch.rows as i64;
+        batch.columns.push(Column::ints((self.row..end).collect(), Some((self.row, end - 1))));
+        self.row = end;
+        next(batch)
+    }
+}
+
+struct Distinct<'a> {
+    /// The whole row where there is none.
+    by: Option<Vec<Code>>,
+    groups: Groups,
+    ids: Vec<u32>,
+    means: Means<'a>,
+}
+
+impl Operator for Distinct<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let fresh = match &self.by {
+            None => self.groups.take(&Packed::new(&batch.columns, batch.rows), &mut self.ids),
+            Some(by) => {
+                let keys = self.means.columns(by, &batch)?;
+                self.groups.take(&Packed::new(&keys, batch.rows), &mut self.ids)
+            }
+        };
+        if fresh.is_empty() { Ok(true) } else { next(batch.gathered(&fresh)) }
+    }
+}
+
+struct Fold<'a> {
+    acc: Value,
+    step: rowwise::Code,
+    each: bool,
+    schema: &'a Schema,
+    rows: u64,
+    means: Means<'a>,
+}
+
+impl Fold<'_> {
+    fn give(&self, values: Vec<Value>, next: &mut Sink) -> Fallible<bool> {
+        let rows = values.len();
+        next(Batch { rows, columns: vec![Column::from_values(values, &self.schema.columns[0].ty)] })
+    }
+}
+
+impl Operator for Fold<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let mut frame = Frame::new(self.means.program).stopping_at(&self.means.job.stop);
+        let mut steps = Vec::new();
+        for row in 0..batch.rows {
+            self.rows += 1;
+            rowwise::check_state(self.rows, &self.acc, self.means.job)?;
+            frame.row.clear();
+            frame.row.extend(batch.columns.iter().map(|column| column.value(row)));
+            frame.acc = std::mem::take(&mut self.acc);
+            self.acc = self.step.value(&mut frame).map_err(|fault| fault.diagnostic(None))?;
+            if self.each {
+                steps.push(self.acc.clone());
+            }
+        }
+        if self.each { self.give(steps, next) } else { Ok(true) }
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        if !self.each {
+            let acc = std::mem::take(&mut self.acc);
+            self.give(vec![acc], next)?;
+        }
+        Ok(())
+    }
+}
+
+fn right_side(
+    plan: &Plan,
+    on: &[(crate::plan::Expr, crate::plan::Expr)],
+    wanted: &[usize],
+    programs: &Programs,
+    job: &Job,
+) -> Fallible<Matches> {
+    let compiler = Compiler::new(&plan.functions);
+    let types: Vec<_> = plan.schema().columns.iter().map(|column| column.ty.clone()).collect();
+    let mut side = RightSide::new(on, wanted, &types, &compiler);
+    let mut stream = Stream::new(plan, programs, job)?;
+    while let Some(batch) = stream.next()? {
+        side.take(Scope::new(&batch, programs.of(plan), &job.stop))?;
+    }
+    Ok(side.finish())
+}
+
+struct Join<'a> {
+    kind: JoinKind,
+    keys: Vec<Code>,
+    right: Matches,
+    means: Means<'a>,
+}
+
+impl Operator for Join<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let keys = self.means.columns(&self.keys, &batch)?;
+        let job = self.means.job;
+        self.right.join(self.kind, &keys, &batch, &mut |batch| {
+            job.check()?;
+            if batch.rows == 0 { Ok(true) } else { next(batch) }
+        })
+    }
+}
+
+struct Concat<'a> {
+    parts: VecDeque<Stream<'a>>,
+    wanted: bool,
+}
+
+impl Operator for Concat<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        self.wanted = next(batch)?;
+        Ok(self.wanted)
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        while self.wanted
+            && let Some(part) = self.parts.front_mut()
+        {
+            match part.next()? {
+                Some(batch) => self.wanted = next(batch)?,
+                None => drop(self.parts.pop_front()),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Zip<'a> {
+    parts: Vec<Part<'a>>,
+    wanted: bool,
+    span: Span,
+}
+
+/// A stream, and what was not taken yet of its last batch.
+struct Part<'a> {
+    stream: Stream<'a>,
+    held: Option<(Batch, usize)>,
+}
+
+impl Part<'_> {
+    /// The next rows, at most so many; none at the end.
+    fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        if self.held.is_none() {
+            self.held = self.stream.next()?.map(|batch| (batch, 0));
+        }
+        let Some((batch, start)) = self.held.take() else { return Ok(None) };
+        let rows = most.min(batch.rows - start);
+        let part = batch.part(start, rows);
+        if start + rows < batch.rows {
+            self.held = Some((batch, start + rows));
+        }
+        Ok(Some(part))
+    }
+}
+
+impl Zip<'_> {
+    fn unequal(&self) -> Box<Diagnostic> {
+        Diagnostic::at(Kind::Shape, self.span, "`zip` wants tables of one length").hint("`take` cuts the longer one")
+    }
+}
+
+impl Operator for Zip<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let mut start = 0;
+        while start < batch.rows {
+            // As many rows as all have at hand.
+            let mut rows = batch.rows - start;
+            for part in &mut self.parts {
+                if part.held.is_none() {
+                    part.held = part.stream.next()?.map(|batch| (batch, 0));
+                }
+                match &part.held {
+                    Some((batch, start)) => rows = rows.min(batch.rows - start),
+                    None => return Err(self.unequal()),
+                }
+            }
+            let mut zipped = batch.part(start, rows);
+            for part in &mut self.parts {
+                let here = part.next(rows)?;
+                zipped.columns.extend(here.into_iter().flat_map(|batch| batch.columns));
+            }
+            start += rows;
+            self.wanted = next(zipped)?;
+            if !self.wanted {
+                break;
+            }
+        }
+        Ok(self.wanted)
+    }
+
+    fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
+        for part in &mut self.parts {
+            if self.wanted && part.next(1)?.is_some() {
+                return Err(self.unequal());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An op that needs all rows before it can give one, and is no [`kernel::Partial`](crate::kernel::Partial): its result is not made of
+/// those of the parts.
+struct Whole<'a> {
+    rows: Rows,
+    what: All,
+    job: &'a Job,
+}
+
+enum All {
+    Reverse,
+    Pairs,
+    Sample { count: u64, seed: i64 },
+}
+
+impl Operator for Whole<'_> {
+    fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
+        self.rows.push(&batch);
+        Ok(true)
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        let all = std::mem::replace(&mut self.rows, Rows::new([])).finish();
+        let rows = all.rows as u32;
+        match self.what {
+            All::Reverse => in_parts(&all.gathered(&(0..rows).rev().collect::<Vec<u32>>()), self.job, next),
+            All::Sample { count, seed } => {
+                let mut order: Vec<u32> = (0..rows).collect();
+                order.sort_by_key(|row| (generate::mix(seed, u64::from(*row)), *row));
+                order.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+                order.sort_unstable();
+                in_parts(&all.gathered(&order), self.job, next)
+            }
+            All::Pairs => pairs(&all, self.job, next),
+        }
+    }
+}
+
+fn pairs(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
+    let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+    let mut give = |lefts: &mut Vec<u32>, rights: &mut Vec<u32>| {
+        job.check()?;
+        let columns = vec![all.columns[0].gathered(lefts), all.columns[0].gathered(rights)];
+        let rows = lefts.len();
+        lefts.clear();
+        rights.clear();
+        if rows == 0 { Ok(true) } else { next(Batch { rows, columns }) }
+    };
+    for left in 0..all.rows as u32 {
+        for right in left + 1..all.rows as u32 {
+            lefts.push(left);
+            rights.push(right);
+            if lefts.len() == Batch::ROWS && !give(&mut lefts, &mut rights)? {
+                return Ok(());
+            }
+        }
+    }
+    give(&mut lefts, &mut rights).map(drop)
+}
+
+struct Peek<'a> {
+    left: u64,
+    label: &'a str,
+    say: Say,
+}
+
+impl Operator for Peek<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let rows = self.left.min(batch.rows as u64);
+        self.left -= rows;
+        for row in 0..rows as usize {
+            let values: Vec<String> = batch.columns.iter().map(|column| column.value(row).to_string()).collect();
+            (self.say)(&format!("{}{}", self.label, values.join("  ")));
+        }
+        next(batch)
+    }
+}

@@ -1,0 +1,100 @@
+//! Where batches come from.
+
+use crate::data::generate;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::Job;
+use crate::kernel::{Batch, Column, Cut, Made, Reading};
+use crate::plan::{self, Op, Step};
+
+pub enum Source<'a> {
+    Range {
+        at: i64,
+        end: i64,
+        open: bool,
+    },
+    /// A column of rows that are made by their numbers.
+    Made {
+        column: Box<dyn Fn(u64, usize) -> Column + 'a>,
+        at: u64,
+        count: u64,
+    },
+    Files {
+        reading: Reading<'a>,
+        span: Span,
+    },
+    Kept(Cut),
+}
+
+pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
+    let Op::Source(source) = &step.op else { unreachable!("a plan begins with its source") };
+    let ty = &step.schema.columns[0].ty;
+    Ok(match source {
+        plan::Source::Range { start, end } => {
+            Source::Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none() }
+        }
+        plan::Source::Values(values) => {
+            let column = move |at, rows| Column::from_values(values[at as usize..][..rows].to_vec(), ty);
+            Source::Made { column: Box::new(column), at: 0, count: values.len() as u64 }
+        }
+        plan::Source::Letters { count, seed } => {
+            let column = move |at, rows| {
+                let mut made = Made::with_capacity(rows, rows);
+                for row in at..at + rows as u64 {
+                    made.push(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
+                }
+                Column::texts(made.finish())
+            };
+            Source::Made { column: Box::new(column), at: 0, count: *count }
+        }
+        plan::Source::Random { count, seed } => {
+            let column =
+                move |at, rows| Column::floats((at..at + rows as u64).map(|row| generate::unit(*seed, row)).collect());
+            Source::Made { column: Box::new(column), at: 0, count: *count }
+        }
+        plan::Source::Read(read) => {
+            let reading = Reading::new(read, job).map_err(|error| placed(error, step.span))?;
+            Source::Files { reading, span: step.span }
+        }
+        plan::Source::Passed => unreachable!("the session puts the table in its place before a run"),
+        plan::Source::Kept(kept) => {
+            Source::Kept(Cut::new(kept.0.frame(), kept.0.schema().columns.iter().map(|column| column.ty.clone())))
+        }
+    })
+}
+
+/// An error of a file at the words that named it.
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
+}
+
+impl Source<'_> {
+    pub fn next(&mut self) -> Fallible<Option<Batch>> {
+        match self {
+            Source::Range { at, end, open } => {
+                if *at >= *end {
+                    return match open {
+                        true => {
+                            Err(Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))
+                        }
+                        false => Ok(None),
+                    };
+                }
+                let to = at.saturating_add(Batch::ROWS as i64).min(*end);
+                let values: Vec<i64> = (*at..to).collect();
+                let column = Column::ints(values, Some((*at, to - 1)));
+                let rows = (to - *at) as usize;
+                *at = to;
+                Ok(Some(Batch { rows, columns: vec![column] }))
+            }
+            Source::Made { column, at, count } => {
+                let rows = (*count - *at).min(Batch::ROWS as u64) as usize;
+                let made = column(*at, rows);
+                *at += rows as u64;
+                Ok((rows > 0).then(|| Batch { rows, columns: vec![made] }))
+            }
+            Source::Files { reading, span } => reading.next().map_err(|error| placed(error, *span)),
+            Source::Kept(cut) => Ok(cut.next()),
+        }
+    }
+}

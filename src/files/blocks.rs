@@ -1,0 +1,99 @@
+//! Bytes of a file in blocks of whole lines, in buffers that are used again.
+
+use std::io::{Cursor, Read as _};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+
+use super::open::Bytes;
+
+/// Whole lines: `bytes[start..end]` ends with a line break. After the end stand at least [`Blocks::PADDING`] bytes.
+pub struct Block {
+    pub bytes: Arc<Vec<u8>>,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Block {
+    pub fn lines(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+}
+
+pub struct Blocks {
+    bytes: Bytes,
+    shown: String,
+    /// Holds what was read; nobody else may hold it while it is filled.
+    buffer: Arc<Vec<u8>>,
+    /// What was read but not given out yet.
+    rest: std::ops::Range<usize>,
+    at_end: bool,
+}
+
+impl Blocks {
+    /// The size of a buffer: large enough for few calls, small enough for the second cache.
+    const BYTES: usize = 128 << 10;
+    pub const PADDING: usize = 16;
+
+    pub fn new(bytes: Bytes, shown: &str) -> Blocks {
+        Blocks { bytes, shown: shown.to_string(), buffer: Arc::default(), rest: 0..0, at_end: false }
+    }
+
+    /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
+    pub fn next(&mut self) -> Fallible<Option<Block>> {
+        let mut buffer = self.emptied();
+        let mut filled = self.rest.len();
+        loop {
+            if buffer.len() < filled + Self::BYTES + Self::PADDING {
+                buffer.resize((2 * filled).max(Self::BYTES) + Self::BYTES + Self::PADDING, 0);
+            }
+            let room = buffer.len() - Self::PADDING;
+            let before = filled;
+            while filled < room && !self.at_end {
+                match self.bytes.read(&mut buffer[filled..room]) {
+                    Ok(0) => self.at_end = true,
+                    Ok(length) => filled += length,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        let message = format!("\"{}\" cannot be read: {error}", self.shown);
+                        return Err(Diagnostic::new(Kind::File, message));
+                    }
+                }
+            }
+            if self.at_end && filled > 0 && buffer[filled - 1] != b'\n' {
+                buffer[filled] = b'\n';
+                buffer.push(0);
+                filled += 1;
+            }
+            let found = memchr::memrchr(b'\n', &buffer[before..filled]).map(|at| before + at + 1);
+            if found.is_some() || self.at_end {
+                let end = found.unwrap_or(filled);
+                self.buffer = Arc::new(buffer);
+                self.rest = end..filled;
+                return Ok((end > 0).then(|| Block { bytes: self.buffer.clone(), start: 0, end }));
+            }
+        }
+    }
+
+    /// The buffer with what was not given out yet at its start; a new one where somebody still holds the last.
+    fn emptied(&mut self) -> Vec<u8> {
+        let rest = self.rest.clone();
+        match Arc::try_unwrap(std::mem::take(&mut self.buffer)) {
+            Ok(mut buffer) => {
+                buffer.copy_within(rest, 0);
+                buffer
+            }
+            Err(held) => {
+                let mut buffer = vec![0; rest.len().max(Self::BYTES) + Self::BYTES + Self::PADDING];
+                buffer[..rest.len()].copy_from_slice(&held[rest]);
+                buffer
+            }
+        }
+    }
+
+    /// All bytes from the start of `block`, the last one given out.
+    pub fn unread(self, block: &Block) -> Bytes {
+        let start = self.buffer[block.start..self.rest.end].to_vec();
+        super::open::buffered(Box::new(Cursor::new(start).chain(self.bytes)))
+    }
+}

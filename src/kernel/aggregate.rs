@@ -1,0 +1,597 @@
+//! Groups and their aggregates, by column: the state of an aggregate is a vector with an entry for each group.
+
+use crate::data::{Type, Value, compare_floats, scalar};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::plan::{Agg, AggFunc, Named};
+use crate::rowwise::{self, Frame, Program};
+
+use super::column::{Batch, Column, Data, Nulls, Slots};
+use super::expr::{Code, Compiler, Scope};
+use super::groups::{Groups, Packed};
+use super::loops;
+use super::partial::Partial;
+use super::rows::Rows;
+
+/// The groups of an aggregation, in order of their first rows.
+pub struct Aggregates<'a> {
+    keys: Vec<Code>,
+    columns: Vec<Aggregate>,
+    program: &'a Program,
+    groups: Groups,
+    /// The keys as they were in the first row of each group.
+    first: Rows,
+    /// The group of each row of the last batch.
+    ids: Vec<u32>,
+}
+
+struct Aggregate {
+    arg: Option<Code>,
+    ty: Type,
+    span: Span,
+    /// The expression of `reduce`.
+    reduce: Option<rowwise::Code>,
+    state: State,
+}
+
+impl<'a> Aggregates<'a> {
+    pub fn new(keys: &[Named], aggs: &[Agg], compiler: &Compiler, program: &'a Program) -> Aggregates<'a> {
+        let column = |agg: &Agg| Aggregate {
+            arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
+            ty: agg.ty.clone(),
+            span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
+            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Code::new(step)) } else { None },
+            state: State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+        };
+        Aggregates {
+            keys: keys.iter().map(|key| compiler.compile(&key.expr)).collect(),
+            columns: aggs.iter().map(column).collect(),
+            program,
+            groups: Groups::default(),
+            first: Rows::new(keys.iter().map(|key| &key.expr.ty)),
+            ids: Vec::new(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        if self.keys.is_empty() { 1 } else { self.groups.len() }
+    }
+}
+
+impl Partial for Aggregates<'_> {
+    fn take(&mut self, scope: Scope) -> Fallible<()> {
+        let fault = |fault: Box<rowwise::Fault>| fault.diagnostic(None);
+        if !self.keys.is_empty() {
+            let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
+            let keys = Batch { rows: scope.rows(), columns: keys.map_err(fault)? };
+            let fresh = self.groups.take(&Packed::new(&keys.columns, keys.rows), &mut self.ids);
+            self.first.push_rows(&keys, &fresh);
+        }
+        let count = self.count();
+        let ids = if self.keys.is_empty() { Ids::One(scope.rows()) } else { Ids::Each(&self.ids) };
+        for column in &mut self.columns {
+            column.state.grow(count);
+            let value = match &column.arg {
+                Some(arg) => arg.value(scope).map_err(fault)?,
+                None => Column::constant(&Value::Int(0), &Type::Int),
+            };
+            match (&mut column.state, &column.reduce) {
+                (State::Reduce(accs), Some(step)) => {
+                    let mut frame = Frame::new(self.program).stopping_at(scope.stop);
+                    for row in 0..ids.rows() {
+                        reduced(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
+                    }
+                }
+                (state, _) => state.take(&value, ids),
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, later: Self) -> Fallible<()> {
+        let mut ids = vec![0];
+        if !self.keys.is_empty() {
+            let fresh = self.groups.take(&later.groups.packed(), &mut ids);
+            self.first.push_rows(&later.first.finish(), &fresh);
+        }
+        let count = self.count();
+        for (column, later) in self.columns.iter_mut().zip(later.columns) {
+            column.state.grow(count);
+            match (&mut column.state, later.state, &column.reduce) {
+                (State::Reduce(accs), State::Reduce(later), Some(step)) => {
+                    let mut frame = Frame::new(self.program);
+                    for (id, value) in ids.iter().zip(later) {
+                        reduced(&mut accs[*id as usize], value.unwrap_or_default(), step, &mut frame)
+                            .map_err(|fault| fault.diagnostic(None))?;
+                    }
+                }
+                (state, later, _) => state.merge(later, &ids),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Fallible<Batch> {
+        let count = self.count();
+        let Batch { mut columns, .. } = self.first.finish();
+        for column in &mut self.columns {
+            column.state.grow(count);
+            let state = std::mem::replace(&mut column.state, State::Count(Vec::new(), false));
+            columns.push(state.finish(&column.ty, column.span)?);
+        }
+        Ok(Batch { rows: count, columns })
+    }
+}
+
+/// Takes one more value into what a `reduce` has so far.
+fn reduced(
+    acc: &mut Option<Value>,
+    value: Value,
+    step: &rowwise::Code,
+    frame: &mut Frame,
+) -> Result<(), Box<rowwise::Fault>> {
+    if value.is_null() {
+        return Ok(());
+    }
+    *acc = Some(match acc.take() {
+        None => value,
+        Some(acc) => {
+            frame.acc = acc;
+            frame.row.clear();
+            frame.row.push(value);
+            step.value(frame)?
+        }
+    });
+    Ok(())
+}
+
+/// The group of each row.
+#[derive(Clone, Copy)]
+enum Ids<'a> {
+    /// All so many rows are in the first.
+    One(usize),
+    Each(&'a [u32]),
+}
+
+impl Ids<'_> {
+    #[inline(always)]
+    fn at(self, row: usize) -> usize {
+        match self {
+            Ids::One(_) => 0,
+            Ids::Each(ids) => ids[row] as usize,
+        }
+    }
+
+    fn rows(self) -> usize {
+        match self {
+            Ids::One(rows) => rows,
+            Ids::Each(ids) => ids.len(),
+        }
+    }
+}
+
+enum State {
+    /// How many rows, or where the flag is up, values that are not null.
+    Count(Vec<i64>, bool),
+    /// The mean where the flag is up, else the sum.
+    Ints(Vec<(i128, u64)>, bool),
+    Floats(Vec<FloatSum>, bool),
+    /// The largest where the flag is up, else the least.
+    IntEnd(Vec<Option<i64>>, bool),
+    FloatEnd(Vec<Option<f64>>, bool),
+    ValueEnd(Vec<Value>, bool),
+    /// Of numbers, for the quantile.
+    Numbers(Vec<Vec<f64>>, f64),
+    Spread(Vec<Spread>),
+    First(Vec<Option<Value>>),
+    Last(Vec<Option<Value>>),
+    Distinct(Box<Seen>),
+    Gather(Vec<Vec<Value>>),
+    Reduce(Vec<Option<Value>>),
+    Glue(Vec<Option<String>>, String),
+}
+
+/// The values that each group has had.
+struct Seen {
+    /// Groups of a group and a value.
+    pairs: Groups,
+    /// The group and the value of each pair.
+    owners: Vec<u32>,
+    values: Rows,
+    /// Values that are not null, by group.
+    counts: Vec<i64>,
+}
+
+/// A sum that keeps what rounding loses (Neumaier 1974).
+#[derive(Clone, Default)]
+struct FloatSum {
+    sum: f64,
+    lost: f64,
+    count: u64,
+}
+
+/// Welford 1962, merged as Chan, Golub and LeVeque 1979.
+#[derive(Clone, Default)]
+struct Spread {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl State {
+    fn new(func: &AggFunc, ty: &Type) -> State {
+        let is_int = matches!(ty, Type::Int | Type::Open);
+        let end = |largest| match ty {
+            Type::Int => State::IntEnd(Vec::new(), largest),
+            Type::Float => State::FloatEnd(Vec::new(), largest),
+            Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => State::ValueEnd(Vec::new(), largest),
+        };
+        match func {
+            AggFunc::Rows => State::Count(Vec::new(), false),
+            AggFunc::Count => State::Count(Vec::new(), true),
+            AggFunc::Sum if is_int => State::Ints(Vec::new(), false),
+            AggFunc::Mean if is_int => State::Ints(Vec::new(), true),
+            AggFunc::Sum => State::Floats(Vec::new(), false),
+            AggFunc::Mean => State::Floats(Vec::new(), true),
+            AggFunc::Min => end(false),
+            AggFunc::Max => end(true),
+            AggFunc::Median => State::Numbers(Vec::new(), 0.5),
+            AggFunc::Quantile(q) => State::Numbers(Vec::new(), *q),
+            AggFunc::Std => State::Spread(Vec::new()),
+            AggFunc::First => State::First(Vec::new()),
+            AggFunc::Last => State::Last(Vec::new()),
+            AggFunc::Distinct => State::Distinct(Box::new(Seen {
+                pairs: Groups::default(),
+                owners: Vec::new(),
+                values: Rows::new([ty]),
+                counts: Vec::new(),
+            })),
+            AggFunc::Gather => State::Gather(Vec::new()),
+            AggFunc::Reduce(_) => State::Reduce(Vec::new()),
+            AggFunc::Glue(between) => State::Glue(Vec::new(), between.clone()),
+        }
+    }
+
+    /// An entry for each of `count` groups.
+    fn grow(&mut self, count: usize) {
+        match self {
+            State::Count(counts, _) => counts.resize(count, 0),
+            State::Ints(sums, _) => sums.resize(count, (0, 0)),
+            State::Floats(sums, _) => sums.resize(count, FloatSum::default()),
+            State::IntEnd(ends, _) => ends.resize(count, None),
+            State::FloatEnd(ends, _) => ends.resize(count, None),
+            State::ValueEnd(ends, _) => ends.resize(count, Value::Null),
+            State::Numbers(numbers, _) => numbers.resize(count, Vec::new()),
+            State::Spread(spreads) => spreads.resize(count, Spread::default()),
+            State::First(values) | State::Last(values) | State::Reduce(values) => values.resize(count, None),
+            State::Distinct(seen) => seen.counts.resize(count, 0),
+            State::Gather(lists) => lists.resize(count, Vec::new()),
+            State::Glue(texts, _) => texts.resize(count, None),
+        }
+    }
+
+    fn take(&mut self, column: &Column, ids: Ids) {
+        // Of nulls only these are told.
+        let counts_nulls = matches!(self, State::Count(_, false) | State::First(_) | State::Last(_) | State::Gather(_));
+        if matches!(column.nulls, Nulls::All) && !counts_nulls {
+            return;
+        }
+        let rows = ids.rows();
+        let nulls = &column.nulls;
+        let present = |row: &usize| !nulls.at(*row);
+        match (self, &column.data) {
+            (State::Count(counts, only_values), _) => match (ids, nulls) {
+                (Ids::One(rows), Nulls::None) => counts[0] += rows as i64,
+                (Ids::Each(ids), nulls) if !*only_values || matches!(nulls, Nulls::None) => {
+                    ids.iter().for_each(|id| counts[*id as usize] += 1);
+                }
+                _ => (0..rows).filter(|row| !*only_values || present(row)).for_each(|row| counts[ids.at(row)] += 1),
+            },
+            (State::Ints(sums, _), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
+                (Ids::One(rows), Slots::Each(values), Nulls::None) => {
+                    let small = |bound: i64| bound.unsigned_abs() < 1 << 40;
+                    let is_small = ints.bounds.is_some_and(|(least, largest)| small(least) && small(largest));
+                    // A million times 2^40 is still an int.
+                    let fits = is_small && rows < 1 << 20;
+                    let sum = if fits { i128::from(loops::sum(values)) } else { wide_sum(values) };
+                    sums[0] = (sums[0].0 + sum, sums[0].1 + rows as u64);
+                }
+                (Ids::Each(ids), Slots::Each(values), Nulls::None) => {
+                    for (id, value) in ids.iter().zip(values.iter()) {
+                        let sum = &mut sums[*id as usize];
+                        *sum = (sum.0 + i128::from(*value), sum.1 + 1);
+                    }
+                }
+                (ids, slots, _) => (0..rows).filter(present).for_each(|row| {
+                    let sum = &mut sums[ids.at(row)];
+                    *sum = (sum.0 + i128::from(*slots.at(row)), sum.1 + 1);
+                }),
+            },
+            (State::Floats(sums, _), Data::Float(slots)) => match (ids, slots, nulls) {
+                (Ids::One(rows), Slots::Each(values), Nulls::None) => {
+                    let (mut lanes, mut lost) = ([0.0; 8], [0.0; 8]);
+                    loops::compensated(values, &mut lanes, &mut lost);
+                    lanes.iter().for_each(|lane| sums[0].add(*lane));
+                    sums[0].lost += lost.iter().sum::<f64>();
+                    sums[0].count += rows as u64;
+                }
+                (ids, slots, _) => (0..rows).filter(present).for_each(|row| {
+                    let sum = &mut sums[ids.at(row)];
+                    sum.add(*slots.at(row));
+                    sum.count += 1;
+                }),
+            },
+            (State::IntEnd(ends, largest), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
+                (Ids::One(_), Slots::Each(values), Nulls::None) if !values.is_empty() => {
+                    let (least, most) = loops::bounds(values);
+                    int_end(&mut ends[0], if *largest { most } else { least }, *largest);
+                }
+                (ids, slots, _) => {
+                    let largest = *largest;
+                    (0..rows).filter(present).for_each(|row| int_end(&mut ends[ids.at(row)], *slots.at(row), largest));
+                }
+            },
+            (State::FloatEnd(ends, largest), Data::Float(slots)) => {
+                let largest = *largest;
+                (0..rows).filter(present).for_each(|row| float_end(&mut ends[ids.at(row)], *slots.at(row), largest));
+            }
+            (State::ValueEnd(ends, largest), Data::Text(texts)) => {
+                for row in (0..rows).filter(present) {
+                    let (end, text) = (&mut ends[ids.at(row)], texts.at(row));
+                    let further = match end {
+                        Value::Text(end) => {
+                            let order = text.as_bytes().cmp(end.as_bytes());
+                            if *largest { order.is_gt() } else { order.is_lt() }
+                        }
+                        _ => true,
+                    };
+                    if further {
+                        *end = Value::text(text);
+                    }
+                }
+            }
+            (State::ValueEnd(ends, largest), _) => {
+                let largest = *largest;
+                (0..rows).filter(present).for_each(|row| value_end(&mut ends[ids.at(row)], column.value(row), largest));
+            }
+            (State::Numbers(numbers, _), _) => {
+                (0..rows).filter(present).for_each(|row| numbers[ids.at(row)].push(number(column, row)));
+            }
+            (State::Spread(spreads), _) => {
+                (0..rows).filter(present).for_each(|row| spreads[ids.at(row)].add(number(column, row)));
+            }
+            (State::First(values), _) => (0..rows).for_each(|row| {
+                values[ids.at(row)].get_or_insert_with(|| column.value(row));
+            }),
+            (State::Last(values), _) => (0..rows).for_each(|row| values[ids.at(row)] = Some(column.value(row))),
+            (State::Distinct(seen), _) => seen.take(column, ids),
+            (State::Gather(lists), _) => (0..rows).for_each(|row| lists[ids.at(row)].push(column.value(row))),
+            (State::Glue(glued, between), Data::Text(texts)) => {
+                for row in (0..rows).filter(present) {
+                    glue(&mut glued[ids.at(row)], texts.at(row), between);
+                }
+            }
+            (State::Reduce(_), _) => unreachable!("the group runs the expression"),
+            _ => unreachable!("the plan's types hold"),
+        }
+    }
+
+    /// Takes the state of a later part, whose group `i` is `ids[i]` here.
+    fn merge(&mut self, later: State, ids: &[u32]) {
+        fn each<T>(ids: &[u32], later: Vec<T>, mut take: impl FnMut(usize, T)) {
+            ids.iter().zip(later).for_each(|(id, value)| take(*id as usize, value));
+        }
+        match (self, later) {
+            (State::Count(counts, _), State::Count(later, _)) => each(ids, later, |id, count| counts[id] += count),
+            (State::Ints(sums, _), State::Ints(later, _)) => {
+                each(ids, later, |id, (sum, count)| sums[id] = (sums[id].0 + sum, sums[id].1 + count));
+            }
+            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| {
+                sums[id].add(later.sum);
+                sums[id].lost += later.lost;
+                sums[id].count += later.count;
+            }),
+            (State::IntEnd(ends, largest), State::IntEnd(later, _)) => each(ids, later, |id, end| {
+                if let Some(end) = end {
+                    int_end(&mut ends[id], end, *largest);
+                }
+            }),
+            (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => each(ids, later, |id, end| {
+                if let Some(end) = end {
+                    float_end(&mut ends[id], end, *largest);
+                }
+            }),
+            (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, |id, end| {
+                if !end.is_null() {
+                    value_end(&mut ends[id], end, *largest);
+                }
+            }),
+            (State::Numbers(numbers, _), State::Numbers(later, _)) => {
+                each(ids, later, |id, more| numbers[id].extend(more));
+            }
+            (State::Spread(spreads), State::Spread(later)) => each(ids, later, |id, more| spreads[id].merge(&more)),
+            (State::First(values), State::First(later)) => each(ids, later, |id, value| {
+                if values[id].is_none() {
+                    values[id] = value;
+                }
+            }),
+            (State::Last(values), State::Last(later)) => each(ids, later, |id, value| {
+                if value.is_some() {
+                    values[id] = value;
+                }
+            }),
+            (State::Distinct(seen), State::Distinct(later)) => {
+                let owners: Vec<u32> = later.owners.iter().map(|owner| ids[*owner as usize]).collect();
+                if let [values] = &later.values.finish().columns[..] {
+                    seen.take(values, Ids::Each(&owners));
+                }
+            }
+            (State::Gather(lists), State::Gather(later)) => each(ids, later, |id, more| lists[id].extend(more)),
+            (State::Glue(texts, between), State::Glue(later, _)) => each(ids, later, |id, text| {
+                if let Some(text) = text {
+                    glue(&mut texts[id], &text, between);
+                }
+            }),
+            _ => unreachable!("both are of one aggregate"),
+        }
+    }
+
+    fn finish(self, ty: &Type, span: Span) -> Fallible<Column> {
+        fn optional<T: Copy + Default>(values: Vec<Option<T>>, make: impl Fn(Vec<T>) -> Column) -> Column {
+            let nulls = Nulls::of(values.iter().map(Option::is_none).collect());
+            make(values.into_iter().map(Option::unwrap_or_default).collect()).with_nulls(nulls)
+        }
+        let of_values = |values: Vec<Value>| Column::from_values(values, ty);
+        Ok(match self {
+            State::Count(counts, _) => Column::ints(counts, None),
+            State::Distinct(seen) => Column::ints(seen.counts, None),
+            State::Ints(sums, true) => optional(
+                sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum as f64 / count as f64)).collect(),
+                Column::floats,
+            ),
+            State::Ints(sums, false) => {
+                let int = |(sum, _): (i128, u64)| {
+                    i64::try_from(sum).map_err(|_| {
+                        Diagnostic::at(Kind::Overflow, span, format!("int overflow: the sum is {sum}"))
+                            .hint("sum float(it) has a larger range")
+                    })
+                };
+                Column::ints(sums.into_iter().map(int).collect::<Fallible<_>>()?, None)
+            }
+            State::Floats(sums, true) => optional(
+                sums.iter().map(|sum| (sum.count > 0).then(|| sum.total() / sum.count as f64)).collect(),
+                Column::floats,
+            ),
+            State::Floats(sums, false) => Column::floats(sums.iter().map(FloatSum::total).collect()),
+            State::IntEnd(ends, _) => optional(ends, |values| Column::ints(values, None)),
+            State::FloatEnd(ends, _) => optional(ends, Column::floats),
+            State::ValueEnd(ends, _) => of_values(ends),
+            State::Numbers(numbers, q) => {
+                optional(numbers.into_iter().map(|numbers| scalar::quantile(numbers, q)).collect(), Column::floats)
+            }
+            State::Spread(spreads) => optional(spreads.iter().map(Spread::std).collect(), Column::floats),
+            State::First(values) | State::Last(values) | State::Reduce(values) => {
+                of_values(values.into_iter().map(Option::unwrap_or_default).collect())
+            }
+            State::Gather(lists) => of_values(lists.into_iter().map(|items| Value::List(items.into())).collect()),
+            State::Glue(texts, _) => {
+                of_values(texts.into_iter().map(|text| Value::text(&text.unwrap_or_default())).collect())
+            }
+        })
+    }
+}
+
+impl Seen {
+    fn take(&mut self, column: &Column, ids: Ids) {
+        let rows = ids.rows();
+        let groups = Column::ints((0..rows).map(|row| ids.at(row) as i64).collect(), None);
+        let both = [groups, column.clone()];
+        let mut pairs = Vec::new();
+        let fresh = self.pairs.take(&Packed::new(&both, rows), &mut pairs);
+        for row in &fresh {
+            let row = *row as usize;
+            self.owners.push(ids.at(row) as u32);
+            self.counts[ids.at(row)] += i64::from(!column.nulls.at(row));
+        }
+        let [_, column] = both;
+        self.values.push_rows(&Batch { rows, columns: vec![column] }, &fresh);
+    }
+}
+
+/// A sum of ints of any size.
+fn wide_sum(values: &[i64]) -> i128 {
+    values.chunks(1 << 20).map(loops::wide_sum).sum()
+}
+
+#[inline(always)]
+fn int_end(end: &mut Option<i64>, value: i64, largest: bool) {
+    *end = Some(match *end {
+        None => value,
+        Some(end) => {
+            if largest {
+                end.max(value)
+            } else {
+                end.min(value)
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn float_end(end: &mut Option<f64>, value: f64, largest: bool) {
+    let further = match *end {
+        None => true,
+        Some(end) => {
+            let order = compare_floats(value, end);
+            if largest { order.is_gt() } else { order.is_lt() }
+        }
+    };
+    if further {
+        *end = Some(value);
+    }
+}
+
+fn value_end(end: &mut Value, value: Value, largest: bool) {
+    let order = value.compare(end);
+    if end.is_null() || (if largest { order.is_gt() } else { order.is_lt() }) {
+        *end = value;
+    }
+}
+
+fn glue(glued: &mut Option<String>, text: &str, between: &str) {
+    match glued {
+        None => *glued = Some(text.to_string()),
+        Some(glued) => {
+            glued.push_str(between);
+            glued.push_str(text);
+        }
+    }
+}
+
+fn number(column: &Column, row: usize) -> f64 {
+    match &column.data {
+        Data::Int(ints) => *ints.slots.at(row) as f64,
+        Data::Float(slots) => *slots.at(row),
+        Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("the stage checked the type"),
+    }
+}
+
+impl FloatSum {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        let total = self.sum + x;
+        let lost = if self.sum.abs() >= x.abs() { (self.sum - total) + x } else { (x - total) + self.sum };
+        // An infinity is no rounding error.
+        if lost.is_finite() {
+            self.lost += lost;
+        }
+        self.sum = total;
+    }
+
+    fn total(&self) -> f64 {
+        self.sum + self.lost
+    }
+}
+
+impl Spread {
+    fn add(&mut self, x: f64) {
+        self.count += 1.0;
+        let off = x - self.mean;
+        self.mean += off / self.count;
+        self.squares += off * (x - self.mean);
+    }
+
+    fn merge(&mut self, later: &Spread) {
+        if later.count == 0.0 {
+            return;
+        }
+        let count = self.count + later.count;
+        let off = later.mean - self.mean;
+        self.mean += off * later.count / count;
+        self.squares += later.squares + off * off * self.count * later.count / count;
+        self.count = count;
+    }
+
+    fn std(&self) -> Option<f64> {
+        (self.count >= 2.0).then(|| (self.squares / (self.count - 1.0)).sqrt())
+    }
+}

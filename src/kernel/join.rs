@@ -1,0 +1,141 @@
+//! Joins: the right rows by their keys in a hash table, the left ones pass by.
+
+use crate::diagnostic::Fallible;
+use crate::plan::{Expr, JoinKind};
+
+use super::column::{Batch, Column, Nulls};
+use super::expr::{Code, Compiler, Scope};
+use super::groups::{Groups, NO_GROUP, Packed, any_null};
+use super::rows::Rows;
+
+/// The rows of a join's right side. Null never matches.
+pub struct RightSide {
+    keys: Vec<Code>,
+    wanted: Vec<usize>,
+    groups: Groups,
+    /// The group of each row that is kept.
+    owners: Vec<u32>,
+    rows: Rows,
+}
+
+impl RightSide {
+    pub fn new(on: &[(Expr, Expr)], wanted: &[usize], types: &[crate::data::Type], compiler: &Compiler) -> RightSide {
+        RightSide {
+            keys: on.iter().map(|(_, right)| compiler.compile(right)).collect(),
+            wanted: wanted.to_vec(),
+            groups: Groups::default(),
+            owners: Vec::new(),
+            rows: Rows::new(wanted.iter().map(|index| &types[*index])),
+        }
+    }
+
+    pub fn take(&mut self, scope: Scope) -> Fallible<()> {
+        let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
+        let mut keys = Batch { rows: scope.rows(), columns: keys.map_err(|fault| fault.diagnostic(None))? };
+        let columns = self.wanted.iter().map(|index| scope.batch.columns[*index].clone()).collect();
+        let mut kept = Batch { rows: scope.rows(), columns };
+        if let Some(nulls) = any_null(&keys.columns, keys.rows) {
+            let present: Vec<u32> = (0..keys.rows as u32).filter(|row| !nulls[*row as usize]).collect();
+            (keys, kept) = (keys.gathered(&present), kept.gathered(&present));
+        }
+        let mut owners = Vec::new();
+        self.groups.take(&Packed::new(&keys.columns, keys.rows), &mut owners);
+        self.owners.extend(owners);
+        self.rows.push(&kept);
+        Ok(())
+    }
+
+    pub fn finish(self) -> Matches {
+        let mut starts = vec![0u32; self.groups.len() + 1];
+        self.owners.iter().for_each(|group| starts[*group as usize + 1] += 1);
+        for group in 1..starts.len() {
+            starts[group] += starts[group - 1];
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![0; self.owners.len()];
+        for (row, group) in self.owners.iter().enumerate() {
+            let place = &mut next[*group as usize];
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
+        Matches { groups: self.groups, starts, rows, right: self.rows.finish() }
+    }
+}
+
+/// The right rows by group: those of group `g` are `rows[starts[g]..starts[g + 1]]`, in their order.
+pub struct Matches {
+    groups: Groups,
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+    right: Batch,
+}
+
+impl Matches {
+    /// What the rows of a batch give, a batch at a time; `give` says whether to go on.
+    pub fn join(
+        &self,
+        kind: JoinKind,
+        keys: &[Column],
+        left: &Batch,
+        give: &mut dyn FnMut(Batch) -> Fallible<bool>,
+    ) -> Fallible<bool> {
+        let mut groups = self.groups.find_all(&Packed::new(keys, left.rows));
+        if let Some(nulls) = any_null(keys, left.rows) {
+            groups.iter_mut().zip(nulls).filter(|(_, null)| *null).for_each(|(group, _)| *group = NO_GROUP);
+        }
+        if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+            let wanted = kind == JoinKind::Semi;
+            let chosen = (0..left.rows as u32).filter(|row| (groups[*row as usize] != NO_GROUP) == wanted);
+            return give(left.gathered(&chosen.collect::<Vec<u32>>()));
+        }
+        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+        for (row, group) in groups.into_iter().enumerate() {
+            if group == NO_GROUP {
+                if kind == JoinKind::Left {
+                    lefts.push(row as u32);
+                    rights.push(u32::MAX);
+                }
+                continue;
+            }
+            let mut found = &self.rows[self.starts[group as usize] as usize..self.starts[group as usize + 1] as usize];
+            while !found.is_empty() {
+                let (now, rest) = found.split_at(found.len().min(Batch::ROWS));
+                lefts.resize(lefts.len() + now.len(), row as u32);
+                rights.extend_from_slice(now);
+                found = rest;
+                if lefts.len() >= Batch::ROWS {
+                    if !give(self.paired(left, &lefts, &rights))? {
+                        return Ok(false);
+                    }
+                    lefts.clear();
+                    rights.clear();
+                }
+            }
+        }
+        if lefts.is_empty() { Ok(true) } else { give(self.paired(left, &lefts, &rights)) }
+    }
+
+    fn paired(&self, left: &Batch, lefts: &[u32], rights: &[u32]) -> Batch {
+        let mut columns: Vec<Column> = left.columns.iter().map(|column| column.gathered(lefts)).collect();
+        let missing: Vec<bool> = rights.iter().map(|row| *row == u32::MAX).collect();
+        if !missing.contains(&true) {
+            columns.extend(self.right.columns.iter().map(|column| column.gathered(rights)));
+        } else if self.right.rows == 0 {
+            columns.extend(
+                self.right
+                    .columns
+                    .iter()
+                    .map(|column| Column { data: super::column::empty_slot(&column.data), nulls: Nulls::All }),
+            );
+        } else {
+            let places: Vec<u32> = rights.iter().map(|row| if *row == u32::MAX { 0 } else { *row }).collect();
+            columns.extend(self.right.columns.iter().map(|column| {
+                let column = column.gathered(&places);
+                let nulls = missing.iter().enumerate().map(|(row, missing)| *missing || column.nulls.at(row));
+                let nulls = Nulls::of(nulls.collect());
+                column.with_nulls(nulls)
+            }));
+        }
+        Batch { rows: lefts.len(), columns }
+    }
+}

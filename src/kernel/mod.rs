@@ -1,0 +1,32 @@
+//! The batch kernel: typed columns of about a thousand rows, and loops over them. It runs expressions and keeps what a
+//! pipeline breaker has seen; it knows nothing of where batches come from and go to.
+
+mod aggregate;
+mod arithmetic;
+mod column;
+mod compare;
+mod expr;
+mod groups;
+mod join;
+mod loops;
+mod partial;
+mod reading;
+mod rows;
+mod simd;
+mod sort;
+mod table;
+mod text;
+mod words;
+
+pub use aggregate::Aggregates;
+pub use column::{Batch, Column, Data, Ints, Made, Nulls, PADDING, Place, Slots, Texts};
+pub use expr::{Code, Compiler, Scope};
+pub use groups::{Groups, Packed};
+pub use join::{Matches, RightSide};
+pub use partial::Partial;
+pub use reading::Reading;
+pub use rows::Rows;
+pub use simd::{Level, level};
+pub use sort::Sorted;
+pub use table::{Cut, table};
+pub use words::Words;

@@ -1,0 +1,129 @@
+//! Rows that are kept, by column: what a pipeline breaker holds of its input.
+
+use crate::data::{Schema, Type, Value};
+
+use super::column::{Batch, Column, Data, Made, Nulls, Slots};
+
+/// Rows of many batches in one.
+pub struct Rows {
+    columns: Vec<Kept>,
+    rows: usize,
+}
+
+struct Kept {
+    data: Slot,
+    /// As long as there are nulls.
+    nulls: Vec<bool>,
+}
+
+enum Slot {
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Bool(Vec<bool>),
+    Text(Made),
+    List(Vec<Value>),
+}
+
+impl Rows {
+    pub fn new<'a>(types: impl IntoIterator<Item = &'a Type>) -> Rows {
+        let kept = |ty: &Type| Kept {
+            data: match ty {
+                Type::Int => Slot::Int(Vec::new()),
+                Type::Float => Slot::Float(Vec::new()),
+                Type::Bool => Slot::Bool(Vec::new()),
+                Type::Text | Type::Open | Type::Never => Slot::Text(Made::default()),
+                Type::List(_) => Slot::List(Vec::new()),
+            },
+            nulls: Vec::new(),
+        };
+        Rows { columns: types.into_iter().map(kept).collect(), rows: 0 }
+    }
+
+    pub fn of(schema: &Schema) -> Rows {
+        Rows::new(schema.columns.iter().map(|column| &column.ty))
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub fn push(&mut self, batch: &Batch) {
+        for (kept, column) in self.columns.iter_mut().zip(&batch.columns) {
+            kept.push(column, self.rows, batch.rows);
+        }
+        self.rows += batch.rows;
+    }
+
+    pub fn push_rows(&mut self, batch: &Batch, rows: &[u32]) {
+        if !rows.is_empty() {
+            self.push(&batch.gathered(rows));
+        }
+    }
+
+    /// All rows as one batch, however many.
+    pub fn finish(self) -> Batch {
+        let rows = self.rows;
+        Batch { rows, columns: self.columns.into_iter().map(|kept| kept.finish(rows)).collect() }
+    }
+}
+
+impl Kept {
+    fn push(&mut self, column: &Column, before: usize, rows: usize) {
+        match &column.nulls {
+            Nulls::None if self.nulls.is_empty() => {}
+            nulls => {
+                self.nulls.resize(before, false);
+                self.nulls.extend((0..rows).map(|row| nulls.at(row)));
+            }
+        }
+        // A column that is null everywhere may be of no type.
+        if matches!(column.nulls, Nulls::All) {
+            return self.skip(rows);
+        }
+        match (&mut self.data, &column.data) {
+            (Slot::Int(kept), Data::Int(ints)) => push_slots(kept, &ints.slots, rows),
+            (Slot::Float(kept), Data::Float(slots)) => push_slots(kept, slots, rows),
+            (Slot::Bool(kept), Data::Bool(slots)) => push_slots(kept, slots, rows),
+            (Slot::Text(kept), Data::Text(texts)) => (0..rows).for_each(|row| {
+                kept.push(if column.nulls.at(row) { "" } else { texts.at(row) });
+            }),
+            (Slot::List(kept), Data::List(slots)) => push_slots(kept, slots, rows),
+            _ => unreachable!("the plan's types hold"),
+        }
+    }
+
+    fn skip(&mut self, rows: usize) {
+        match &mut self.data {
+            Slot::Int(kept) => kept.resize(kept.len() + rows, 0),
+            Slot::Float(kept) => kept.resize(kept.len() + rows, 0.0),
+            Slot::Bool(kept) => kept.resize(kept.len() + rows, false),
+            Slot::Text(kept) => (0..rows).for_each(|_| kept.push("")),
+            Slot::List(kept) => kept.resize(kept.len() + rows, Value::Null),
+        }
+    }
+
+    fn finish(self, rows: usize) -> Column {
+        let mut nulls = self.nulls;
+        let nulls = if nulls.is_empty() {
+            Nulls::None
+        } else {
+            nulls.resize(rows, false);
+            Nulls::of(nulls)
+        };
+        let column = match self.data {
+            Slot::Int(values) => Column::ints(values, None),
+            Slot::Float(values) => Column::floats(values),
+            Slot::Bool(values) => Column::bools(values),
+            Slot::Text(made) => Column::texts(made.finish()),
+            Slot::List(values) => Column { data: Data::List(Slots::each(values)), nulls: Nulls::None },
+        };
+        column.with_nulls(nulls)
+    }
+}
+
+fn push_slots<T: Clone>(kept: &mut Vec<T>, slots: &Slots<T>, rows: usize) {
+    match slots {
+        Slots::One(value) => kept.resize(kept.len() + rows, value.clone()),
+        Slots::Each(values) => kept.extend_from_slice(values),
+    }
+}

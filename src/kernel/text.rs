@@ -1,0 +1,474 @@
+//! Functions over columns: those of texts make new bytes or places in the old ones.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::data::scalar::{self, Wrong};
+use crate::data::{Value, compare_floats};
+use crate::diagnostic::Span;
+use crate::functions::{self, Func};
+use crate::rowwise::{Fault, wrong};
+
+use super::arithmetic::{self, each_pair};
+use super::column::{Column, Data, Ints, Made, Nulls, PADDING, Place, Slots, Texts};
+use super::expr::{Out, Scope};
+use super::{loops, simd::simd};
+
+/// Whether [`call`] knows the function.
+pub fn has_loop(func: Func) -> bool {
+    match func {
+        Func::Lower
+        | Func::Upper
+        | Func::Trim
+        | Func::LenText
+        | Func::ContainsText
+        | Func::StartsWith
+        | Func::EndsWith
+        | Func::Replace
+        | Func::Matches
+        | Func::SliceText
+        | Func::ReverseText
+        | Func::SortedText
+        | Func::AbsInt
+        | Func::AbsFloat
+        | Func::Round
+        | Func::Floor
+        | Func::Ceil
+        | Func::Sqrt
+        | Func::PowInt
+        | Func::PowFloat
+        | Func::Exp
+        | Func::Ln
+        | Func::Log2
+        | Func::Sin
+        | Func::Cos
+        | Func::IntFromFloat
+        | Func::IntFromText
+        | Func::IntFromBool
+        | Func::FloatFromInt
+        | Func::FloatFromText
+        | Func::BoolFromInt
+        | Func::BoolFromText
+        | Func::TextFrom
+        | Func::Format
+        | Func::Same
+        | Func::IsNull
+        | Func::Coalesce => true,
+        Func::LenList
+        | Func::Split
+        | Func::Words
+        | Func::Chars
+        | Func::ContainsList
+        | Func::SliceList
+        | Func::ReverseList
+        | Func::SortedList
+        | Func::JoinList
+        | Func::SumInts
+        | Func::SumFloats
+        | Func::MinList
+        | Func::MaxList
+        | Func::Range => false,
+    }
+}
+
+/// The arguments of a call, and for which of their rows it is to be made.
+struct Call<'a> {
+    func: Func,
+    args: &'a [Column],
+    nulls: &'a Nulls,
+    scope: Scope<'a>,
+    span: Span,
+    /// One where every argument is the same in all rows.
+    rows: usize,
+}
+
+/// The value of `func`, null where an argument is.
+pub fn call(func: Func, args: &[Column], scope: Scope, span: Span) -> Out {
+    let nulls = args.iter().fold(Nulls::None, |nulls, arg| nulls.or(&arg.nulls));
+    if matches!(nulls, Nulls::All) {
+        let ty = match func {
+            Func::LenText
+            | Func::AbsInt
+            | Func::PowInt
+            | Func::IntFromBool
+            | Func::IntFromFloat
+            | Func::IntFromText => Data::Int(Ints { slots: Slots::One(0), bounds: Some((0, 0)) }),
+            Func::ContainsText | Func::StartsWith | Func::EndsWith | Func::BoolFromInt | Func::BoolFromText => {
+                Data::Bool(Slots::One(false))
+            }
+            Func::Lower
+            | Func::Upper
+            | Func::Trim
+            | Func::Replace
+            | Func::SliceText
+            | Func::ReverseText
+            | Func::SortedText
+            | Func::TextFrom
+            | Func::Format => Data::Text(Texts::one("")),
+            _ => Data::Float(Slots::One(0.0)),
+        };
+        return Ok(Column { data: ty, nulls });
+    }
+    let constant = args.iter().all(|arg| match &arg.data {
+        Data::Int(ints) => matches!(ints.slots, Slots::One(_)),
+        Data::Float(slots) => matches!(slots, Slots::One(_)),
+        Data::Bool(slots) => matches!(slots, Slots::One(_)),
+        Data::Text(texts) => matches!(texts.places, Slots::One(_)),
+        Data::List(_) => false,
+    });
+    let rows = if constant && matches!(nulls, Nulls::None) { 1 } else { scope.rows() };
+    let call = Call { func, args, nulls: &nulls, scope, span, rows };
+    let data = match func {
+        Func::Lower | Func::Upper | Func::Trim | Func::Replace | Func::ReverseText | Func::SortedText => call.texts(),
+        Func::SliceText => call.slices(),
+        Func::LenText => Data::Int(call.lengths()),
+        Func::ContainsText => call.contains(),
+        Func::StartsWith => call.pairs(|text, start| text.starts_with(start)),
+        Func::EndsWith => call.pairs(|text, end| text.ends_with(end)),
+        Func::AbsInt => return arithmetic::absolute(&args[0], scope, span),
+        Func::PowInt => {
+            let (base, exponent) = (call.ints(0), call.ints(1));
+            call.made(|row| scalar::power(*base.at(row), *exponent.at(row)), ints)?
+        }
+        Func::AbsFloat => Data::Float(loops::absolute_floats(call.floats(0))),
+        Func::Sqrt => Data::Float(loops::sqrt(call.floats(0))),
+        Func::PowFloat => Data::Float(each_pair(call.floats(0), call.floats(1), f64::powf)),
+        Func::Round | Func::Floor | Func::Ceil | Func::Exp | Func::Ln | Func::Log2 | Func::Sin | Func::Cos => {
+            let f = functions::float_function(func);
+            Data::Float(each_pair(call.floats(0), &Slots::One(()), |x, ()| f(x)))
+        }
+        Func::IntFromFloat => {
+            let x = call.floats(0);
+            call.made(|row| scalar::int_from_float(*x.at(row)), ints)?
+        }
+        Func::IntFromText => {
+            let texts = call.text(0);
+            call.made(|row| scalar::int_from_text(texts.at(row)), ints)?
+        }
+        Func::FloatFromText => {
+            let texts = call.text(0);
+            call.made(|row| scalar::float_from_text(texts.at(row)), |values| Data::Float(Slots::each(values)))?
+        }
+        Func::BoolFromText => {
+            let texts = call.text(0);
+            call.made(|row| scalar::bool_from_text(texts.at(row)), |values| Data::Bool(Slots::each(values)))?
+        }
+        Func::BoolFromInt => Data::Bool(loops::not(&loops::ints_equal(call.ints(0), &Slots::One(0)))),
+        Func::IntFromBool => {
+            let Data::Bool(slots) = &args[0].data else { unreachable!("the plan's types hold") };
+            Data::Int(Ints { slots: each_pair(slots, &Slots::One(()), |b, ()| i64::from(b)), bounds: Some((0, 1)) })
+        }
+        Func::TextFrom => call.written("{}", args),
+        Func::Format => {
+            let Data::Text(pattern) = &args[0].data else { unreachable!("the plan's types hold") };
+            call.written(pattern.at(0), &args[1..])
+        }
+        _ => unreachable!("`has_loop` leaves these out"),
+    };
+    // The one value of constants may stand for all rows.
+    let data = if rows == 1 && scope.rows() != 1 { repeated(data) } else { data };
+    Ok(Column { data, nulls })
+}
+
+fn ints(values: Vec<i64>) -> Data {
+    Data::Int(Ints { slots: Slots::each(values), bounds: None })
+}
+
+fn repeated(data: Data) -> Data {
+    fn one<T: Clone>(slots: Slots<T>) -> Slots<T> {
+        Slots::One(slots.at(0).clone())
+    }
+    match data {
+        Data::Int(ints) => Data::Int(Ints { slots: one(ints.slots), bounds: ints.bounds }),
+        Data::Float(slots) => Data::Float(one(slots)),
+        Data::Bool(slots) => Data::Bool(one(slots)),
+        Data::Text(mut texts) => {
+            texts.places = one(texts.places);
+            Data::Text(texts)
+        }
+        Data::List(slots) => Data::List(one(slots)),
+    }
+}
+
+impl Call<'_> {
+    fn text(&self, arg: usize) -> &Texts {
+        if let Data::Text(texts) = &self.args[arg].data { texts } else { unreachable!("the plan's types hold") }
+    }
+
+    fn ints(&self, arg: usize) -> &Slots<i64> {
+        if let Data::Int(ints) = &self.args[arg].data { &ints.slots } else { unreachable!("the plan's types hold") }
+    }
+
+    fn floats(&self, arg: usize) -> &Slots<f64> {
+        if let Data::Float(slots) = &self.args[arg].data { slots } else { unreachable!("the plan's types hold") }
+    }
+
+    /// Whether the value of a row is asked for.
+    fn counts(&self, row: usize) -> bool {
+        (self.rows == 1 || self.scope.is_active(row)) && !self.nulls.at(row)
+    }
+
+    /// Values of a function that may have none.
+    fn made<T: Clone + Default>(
+        &self,
+        value: impl Fn(usize) -> Result<T, Wrong>,
+        finish: impl Fn(Vec<T>) -> Data,
+    ) -> Result<Data, Box<Fault>> {
+        let mut values = vec![T::default(); self.rows];
+        for (row, slot) in values.iter_mut().enumerate() {
+            if self.counts(row) {
+                *slot = value(row).map_err(|why| {
+                    let said: Vec<String> = self.args.iter().map(|arg| arg.value(row).to_string()).collect();
+                    wrong(why, self.span, || format!("{}({})", self.func.name(), said.join(", ")))
+                })?;
+            }
+        }
+        Ok(finish(values))
+    }
+
+    fn contains(&self) -> Data {
+        match self.text(1).places {
+            Slots::One(_) => {
+                let finder = memchr::memmem::Finder::new(self.text(1).at(0));
+                self.pairs(|text, _| finder.find(text.as_bytes()).is_some())
+            }
+            Slots::Each(_) => self.pairs(|text, part| text.contains(part)),
+        }
+    }
+
+    fn pairs(&self, holds: impl Fn(&str, &str) -> bool) -> Data {
+        let (a, b) = (self.text(0), self.text(1));
+        Data::Bool(Slots::each((0..self.rows).map(|row| self.counts(row) && holds(a.at(row), b.at(row))).collect()))
+    }
+
+    fn lengths(&self) -> Ints {
+        let texts = self.text(0);
+        let length = |row: usize| match texts.ascii {
+            true => i64::from(texts.places.at(row).len),
+            false => scalar::length(texts.at(row)),
+        };
+        Ints { slots: Slots::each((0..self.rows).map(length).collect()), bounds: Some((0, i64::from(u32::MAX))) }
+    }
+
+    fn texts(&self) -> Data {
+        let texts = self.text(0);
+        match self.func {
+            Func::Lower | Func::Upper if texts.ascii && self.rows > 1 => {
+                if let Some(changed) = whole_region(texts, self.func == Func::Lower) {
+                    return Data::Text(changed);
+                }
+            }
+            Func::Trim => {
+                let trimmed = |row: usize| {
+                    let (place, text) = (texts.places.at(row), texts.at(row));
+                    let start = place.start + (text.len() - text.trim_start().len());
+                    Place { start, len: text.trim().len() as u32 }
+                };
+                // SAFETY: a trimmed text is a text.
+                return Data::Text(unsafe { texts.at_places((0..self.rows).map(trimmed).collect()) });
+            }
+            _ => {}
+        }
+        let mut made = Made::with_capacity(self.rows, 16 * self.rows);
+        for row in 0..self.rows {
+            if !self.counts(row) {
+                made.push("");
+                continue;
+            }
+            let text = texts.at(row);
+            match self.func {
+                Func::Lower if text.is_ascii() => made.write(|out| {
+                    let start = out.len();
+                    out.push_str(text);
+                    out[start..].make_ascii_lowercase();
+                }),
+                Func::Lower => made.push(&scalar::lower(text)),
+                Func::Upper => made.push(&text.to_uppercase()),
+                Func::Replace => made.push(&text.replace(self.text(1).at(row), self.text(2).at(row))),
+                Func::ReverseText => made.push(&scalar::reverse(text)),
+                Func::SortedText => made.push(&scalar::sorted(text)),
+                _ => unreachable!("these were taken before"),
+            }
+        }
+        Data::Text(made.finish())
+    }
+
+    fn slices(&self) -> Data {
+        let (texts, starts, counts) = (self.text(0), self.ints(1), self.ints(2));
+        let sliced = |row: usize| {
+            let (place, text) = (texts.places.at(row), texts.at(row));
+            let part = scalar::slice(text, *starts.at(row), *counts.at(row));
+            let start = place.start + (part.as_ptr() as usize - text.as_ptr() as usize);
+            Place { start, len: part.len() as u32 }
+        };
+        // SAFETY: a slice of a text is a text.
+        Data::Text(unsafe { texts.at_places((0..self.rows).map(sliced).collect()) })
+    }
+
+    /// The arguments in the places of a pattern.
+    fn written(&self, pattern: &str, args: &[Column]) -> Data {
+        let pieces: Vec<&str> = pattern.split("{}").collect();
+        let mut made = Made::with_capacity(self.rows, 16 * self.rows);
+        for row in 0..self.rows {
+            made.write(|out| {
+                if !self.counts(row) {
+                    return;
+                }
+                out.push_str(pieces[0]);
+                for (arg, piece) in args.iter().zip(&pieces[1..]) {
+                    write_plain(arg, row, out);
+                    out.push_str(piece);
+                }
+            });
+        }
+        Data::Text(made.finish())
+    }
+}
+
+/// A value as `text(x)` writes it.
+fn write_plain(column: &Column, row: usize, out: &mut String) {
+    let written = match &column.data {
+        Data::Int(ints) => write!(out, "{}", ints.slots.at(row)),
+        Data::Float(floats) => write!(out, "{}", scalar::float_text(*floats.at(row))),
+        Data::Bool(bools) => write!(out, "{}", bools.at(row)),
+        Data::Text(texts) => {
+            out.push_str(texts.at(row));
+            Ok(())
+        }
+        Data::List(values) => write!(out, "{}", values.at(row)),
+    };
+    written.expect("a string takes all that is written");
+}
+
+/// All texts of a column in the other case with one loop over the bytes from the first to the last, where not much else
+/// lies between.
+fn whole_region(texts: &Texts, lower: bool) -> Option<Texts> {
+    let Slots::Each(places) = &texts.places else { return None };
+    let start = places.iter().map(|place| place.start).min()?;
+    let end = places.iter().map(|place| place.start + place.len as usize).max()?;
+    let held: usize = places.iter().map(|place| place.len as usize).sum();
+    if end - start > 2 * held + 256 {
+        return None;
+    }
+    let region = &texts.bytes()[start..end];
+    // What lies between need not be ASCII.
+    if !texts.spaced && !region.is_ascii() {
+        return None;
+    }
+    let mut bytes = vec![0; region.len() + PADDING];
+    if lower {
+        lowered(region, &mut bytes)
+    } else {
+        uppered(region, &mut bytes)
+    }
+    let places = places.iter().map(|place| Place { start: place.start - start, len: place.len }).collect();
+    // SAFETY: ASCII in another case is ASCII.
+    let changed = unsafe { Texts::new(Arc::new(bytes), Slots::each(places), true) };
+    Some(changed.spaced(texts.spaced))
+}
+
+simd! {
+    fn lowered(from: &[u8], to: &mut [u8]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from | (u8::from(from.wrapping_sub(b'A') < 26) << 5);
+        }
+    }
+    fn uppered(from: &[u8], to: &mut [u8]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from ^ (u8::from(from.wrapping_sub(b'a') < 26) << 5);
+        }
+    }
+}
+
+/// Texts one after the other, null where one is null.
+pub fn glue(parts: &[Column], scope: Scope) -> Column {
+    let nulls = parts.iter().fold(Nulls::None, |nulls, part| nulls.or(&part.nulls));
+    let texts: Vec<&Texts> =
+        parts.iter().filter_map(|part| if let Data::Text(texts) = &part.data { Some(texts) } else { None }).collect();
+    if matches!(nulls, Nulls::All) || texts.len() != parts.len() {
+        return Column { data: Data::Text(Texts::one("")), nulls: Nulls::All };
+    }
+    let mut made = Made::with_capacity(scope.rows(), 16 * scope.rows());
+    for row in 0..scope.rows() {
+        made.write(|out| {
+            if scope.is_active(row) && !nulls.at(row) {
+                texts.iter().for_each(|texts| out.push_str(texts.at(row)));
+            }
+        });
+    }
+    Column { data: Data::Text(made.finish()), nulls }
+}
+
+/// Where the mask holds, the one, else the other.
+pub fn chosen(mask: &[bool], a: &Texts, b: &Texts) -> Texts {
+    if Arc::ptr_eq(a.bytes(), b.bytes()) {
+        let place = |(row, mask): (usize, &bool)| *if *mask { a.places.at(row) } else { b.places.at(row) };
+        let ascii = a.ascii && b.ascii;
+        // SAFETY: each place is one of a text of these bytes.
+        let mut texts = unsafe { a.at_places(mask.iter().enumerate().map(place).collect()) };
+        texts.ascii = ascii;
+        return texts;
+    }
+    let mut made = Made::with_capacity(mask.len(), 16 * mask.len());
+    for (row, mask) in mask.iter().enumerate() {
+        made.push(if *mask { a.at(row) } else { b.at(row) });
+    }
+    made.finish()
+}
+
+/// `split(text, separator)[index]`.
+pub fn field(args: &[Column; 3], scope: Scope, span: Span) -> Out {
+    let nulls = args.iter().fold(Nulls::None, |nulls, arg| nulls.or(&arg.nulls));
+    let (Data::Text(texts), Data::Text(separators), Data::Int(indexes)) = (&args[0].data, &args[1].data, &args[2].data)
+    else {
+        return Ok(Column { data: Data::Text(Texts::one("")), nulls: Nulls::All });
+    };
+    let rows = scope.rows();
+    let mut places = vec![Place::default(); rows];
+    let mut missing = vec![false; rows];
+    for (row, slot) in places.iter_mut().enumerate() {
+        if nulls.at(row) || !scope.is_active(row) {
+            missing[row] = nulls.at(row);
+            continue;
+        }
+        let (text, separator, index) = (texts.at(row), separators.at(row), *indexes.slots.at(row));
+        let parts = scalar::split(text, separator)
+            .map_err(|why| wrong(why, span, || format!("split({text:?}, {separator:?})")))?;
+        let found = match usize::try_from(index) {
+            Ok(index) => parts.clone().nth(index),
+            Err(_) => usize::try_from(!index).ok().and_then(|index| {
+                let all: Vec<&str> = parts.collect();
+                all.into_iter().nth_back(index)
+            }),
+        };
+        match found {
+            Some(part) => {
+                let start = texts.places.at(row).start + (part.as_ptr() as usize - text.as_ptr() as usize);
+                *slot = Place { start, len: part.len() as u32 };
+            }
+            None => missing[row] = true,
+        }
+    }
+    // SAFETY: a part of a text is a text.
+    Ok(Column { data: Data::Text(unsafe { texts.at_places(places) }), nulls: Nulls::of(missing) })
+}
+
+pub fn matches(column: &Column, regex: &regex::Regex, scope: Scope) -> Column {
+    let Data::Text(texts) = &column.data else {
+        return Column { data: Data::Bool(Slots::One(false)), nulls: Nulls::All };
+    };
+    let holds = |row: usize| scope.is_active(row) && !column.nulls.at(row) && regex.is_match(texts.at(row));
+    Column { data: Data::Bool(Slots::each((0..scope.rows()).map(holds).collect())), nulls: column.nulls.clone() }
+}
+
+/// Whether a value comes before another in the order of `sort`, both not null and of one type.
+pub fn order(a: &Column, row: usize, b: &Column, other: usize) -> std::cmp::Ordering {
+    match (&a.data, &b.data) {
+        (Data::Int(a), Data::Int(b)) => a.slots.at(row).cmp(b.slots.at(other)),
+        (Data::Float(a), Data::Float(b)) => compare_floats(*a.at(row), *b.at(other)),
+        (Data::Bool(a), Data::Bool(b)) => a.at(row).cmp(b.at(other)),
+        (Data::Text(a), Data::Text(b)) => a.at(row).as_bytes().cmp(b.at(other).as_bytes()),
+        (Data::List(a), Data::List(b)) => Value::compare(a.at(row), b.at(other)),
+        _ => unreachable!("a column has one type"),
+    }
+}
