@@ -67,9 +67,25 @@ impl Progress {
 /// What `peek` hands out while a run goes on.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// How much is worked on at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Portion {
+    /// Of a batch: its columns stay in the nearest cache.
+    pub rows: usize,
+    /// Of one read of a file, at least.
+    pub bytes: usize,
+}
+
+impl Default for Portion {
+    fn default() -> Portion {
+        Portion { rows: 1024, bytes: 128 << 10 }
+    }
+}
+
 /// One run's means.
 #[derive(Clone)]
 pub struct Job {
+    pub portion: Portion,
     /// The most live heap that the process may have, in bytes.
     pub memory: u64,
     pub stop: Stop,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::{Diagnostic, Kind};
 use timelab::engines;
+use timelab::job::{Job, Portion};
 use timelab::lang::{self, Cell};
 use timelab::magics::Tables;
 use timelab::session::{Given, Session};
@@ -104,13 +105,13 @@ impl Counts {
 
 /// Runs a cell, whose files are there, on all engines.
 pub fn compare(text: &str) -> Found {
-    let rows = outcome("rows", text);
+    let rows = outcome("rows", Portion::default(), text);
     if !matches!(&rows, Ok(Some(_)) | Err(_)) {
         return Found::Miss;
     }
     let mut found = Found::Same;
-    for engine in engines::ALL.iter().map(|engine| engine.name()).filter(|name| *name != "rows") {
-        let here = match agree(&rows, &outcome(engine, text), text.contains("| take ")) {
+    for (engine, portion) in others() {
+        let here = match agree(&rows, &outcome(engine, portion, text), text.contains("| take ")) {
             Found::Different(what) => return Found::Different(format!("{engine}: {what}")),
             here => here,
         };
@@ -119,6 +120,12 @@ pub fn compare(text: &str) -> Found {
         }
     }
     found
+}
+
+/// What `rows` is compared with: the engines, and that which works in portions once more with tiny ones.
+fn others() -> impl Iterator<Item = (&'static str, Portion)> {
+    let names = engines::ALL.iter().map(|engine| engine.name()).filter(|name| *name != "rows");
+    names.map(|name| (name, Portion::default())).chain([("batch", Portion { rows: 2, bytes: 7 })])
 }
 
 type Outcome = Result<Option<Arc<Table>>, Box<Diagnostic>>;
@@ -152,12 +159,12 @@ fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Found {
 }
 
 /// The table that a cell gives on an engine; a panic is an error of the system.
-fn outcome(engine: &'static str, text: &str) -> Outcome {
+fn outcome(engine: &'static str, portion: Portion, text: &str) -> Outcome {
     let run = || {
         let mut session = Session::new(engine, Arc::new(|_| {}));
         let cell = session.remember(text);
         let Cell::Statements(statements) = lang::parse(cell, text, &Tables)? else { return Ok(None) };
-        let job = session.job();
+        let job = Job { portion, ..session.job() };
         let mut last = None;
         for statement in &statements {
             last = match session.statement(statement, &job)? {

@@ -28,15 +28,15 @@ pub struct Blocks {
     /// What was read but not given out yet.
     rest: std::ops::Range<usize>,
     at_end: bool,
+    /// The least that is read at a time.
+    portion: usize,
 }
 
 impl Blocks {
-    /// The size of a buffer: large enough for few calls, small enough for the second cache.
-    const BYTES: usize = 128 << 10;
     pub const PADDING: usize = 16;
 
-    pub fn new(bytes: Bytes, shown: &str) -> Blocks {
-        Blocks { bytes, shown: shown.to_string(), buffer: Arc::default(), rest: 0..0, at_end: false }
+    pub fn new(bytes: Bytes, shown: &str, portion: usize) -> Blocks {
+        Blocks { bytes, shown: shown.to_string(), buffer: Arc::default(), rest: 0..0, at_end: false, portion }
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
@@ -44,8 +44,8 @@ impl Blocks {
         let mut buffer = self.emptied();
         let mut filled = self.rest.len();
         loop {
-            if buffer.len() < filled + Self::BYTES + Self::PADDING {
-                buffer.resize((2 * filled).max(Self::BYTES) + Self::BYTES + Self::PADDING, 0);
+            if buffer.len() < filled + self.portion + Self::PADDING {
+                buffer.resize(2 * filled + self.portion + Self::PADDING, 0);
             }
             let room = buffer.len() - Self::PADDING;
             let before = filled;
@@ -84,7 +84,7 @@ impl Blocks {
                 buffer
             }
             Err(held) => {
-                let mut buffer = vec![0; rest.len().max(Self::BYTES) + Self::BYTES + Self::PADDING];
+                let mut buffer = vec![0; rest.len() + self.portion + Self::PADDING];
                 buffer[..rest.len()].copy_from_slice(&held[rest]);
                 buffer
             }

@@ -95,7 +95,7 @@ fn check_unchanged(read: &Read, file: &File) -> Fallible<()> {
 /// The lines of one file, a block at a time.
 pub fn blocks(read: &Read, file: &File, job: &Job) -> Fallible<Blocks> {
     check_unchanged(read, file)?;
-    Ok(Blocks::new(open::bytes(file, job)?, &file.shown))
+    Ok(Blocks::new(open::bytes(file, job)?, &file.shown, job.portion.bytes))
 }
 
 /// The records of a csv file that stand in `bytes`, after its header.

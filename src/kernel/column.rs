@@ -348,9 +348,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The rows of a batch: all its columns stay in the nearest cache.
-    pub const ROWS: usize = 1024;
-
     pub fn gathered(&self, rows: &[u32]) -> Batch {
         Batch { rows: rows.len(), columns: self.columns.iter().map(|column| column.gathered(rows)).collect() }
     }

@@ -24,9 +24,7 @@ impl Packed<'_> {
     /// The keys of `rows` rows; a null is a key like any other.
     pub fn new<'a>(columns: &'a [Column], rows: usize) -> Packed<'a> {
         match columns {
-            [column] if !matches!(column.nulls, Nulls::All) && !matches!(column.data, Data::List(_)) => {
-                Packed::of_one(column, rows)
-            }
+            [column] => Packed::of_one(column, rows),
             _ => Packed::of_many(columns, rows),
         }
     }
@@ -35,6 +33,7 @@ impl Packed<'_> {
         let mut keys = Vec::with_capacity(rows);
         let mut bytes: std::borrow::Cow<[u8]> = (&[][..]).into();
         match &column.data {
+            _ if matches!(column.nulls, Nulls::All) => keys.resize(rows, NULL),
             Data::Int(ints) => keys.extend((0..rows).map(|row| fixed(*ints.slots.at(row) as u64))),
             Data::Float(slots) => keys.extend((0..rows).map(|row| fixed(float_bits(*slots.at(row))))),
             Data::Bool(slots) => keys.extend((0..rows).map(|row| fixed(u64::from(*slots.at(row))))),
@@ -42,7 +41,10 @@ impl Packed<'_> {
                 pack_texts(texts, rows, &mut keys);
                 bytes = texts.bytes().as_slice().into();
             }
-            Data::List(_) => unreachable!("lists are encoded"),
+            Data::List(_) => {
+                let encoded = Packed::of_many(std::slice::from_ref(column), rows);
+                (keys, bytes) = (encoded.keys, encoded.bytes);
+            }
         }
         if let Nulls::Some(nulls) = &column.nulls {
             keys.iter_mut().zip(nulls.iter()).filter(|(_, null)| **null).for_each(|(key, _)| *key = NULL);

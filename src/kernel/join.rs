@@ -71,12 +71,13 @@ pub struct Matches {
 }
 
 impl Matches {
-    /// What the rows of a batch give, a batch at a time; `give` says whether to go on.
+    /// What the rows of a batch give, in batches of about `most` rows; `give` says whether to go on.
     pub fn join(
         &self,
         kind: JoinKind,
         keys: &[Column],
         left: &Batch,
+        most: usize,
         give: &mut dyn FnMut(Batch) -> Fallible<bool>,
     ) -> Fallible<bool> {
         let mut groups = self.groups.find_all(&Packed::new(keys, left.rows));
@@ -99,11 +100,11 @@ impl Matches {
             }
             let mut found = &self.rows[self.starts[group as usize] as usize..self.starts[group as usize + 1] as usize];
             while !found.is_empty() {
-                let (now, rest) = found.split_at(found.len().min(Batch::ROWS));
+                let (now, rest) = found.split_at(found.len().min(most));
                 lefts.resize(lefts.len() + now.len(), row as u32);
                 rights.extend_from_slice(now);
                 found = rest;
-                if lefts.len() >= Batch::ROWS {
+                if lefts.len() >= most {
                     if !give(self.paired(left, &lefts, &rights))? {
                         return Ok(false);
                     }

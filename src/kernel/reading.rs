@@ -29,7 +29,7 @@ enum Reader<'a> {
         block: Option<Lines>,
     },
     Csv(Csv<'a>),
-    Rows(Box<dyn Records + 'a>),
+    Rows(OneByOne<'a>),
     Frame(Cut),
 }
 
@@ -63,7 +63,7 @@ impl<'a> Reading<'a> {
             Format::Csv(options) if Csv::knows(options) => {
                 Reader::Csv(Csv::new(read, options, file, job, files::blocks(read, file, job)?))
             }
-            Format::Csv(_) | Format::Json => Reader::Rows(files::reader(read, file, job)?),
+            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, file, job)?, read)),
             Format::Parquet | Format::Arrow => {
                 let one = Read { files: vec![file.clone()], ..read.clone() };
                 let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone());
@@ -72,13 +72,14 @@ impl<'a> Reading<'a> {
         })
     }
 
-    pub fn next(&mut self) -> Fallible<Option<Batch>> {
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
         while let Some(current) = &mut self.current {
             let batch = match current {
-                Reader::Text { blocks, lossy, block } => next_lines(blocks, *lossy, block)?,
-                Reader::Csv(csv) => csv.next()?,
-                Reader::Rows(records) => next_records(&mut **records, self.read)?,
-                Reader::Frame(cut) => cut.next(),
+                Reader::Text { blocks, lossy, block } => next_lines(blocks, *lossy, block, most)?,
+                Reader::Csv(csv) => csv.next(most)?,
+                Reader::Rows(records) => records.next(most)?,
+                Reader::Frame(cut) => cut.next(most),
             };
             if batch.is_some() {
                 return Ok(batch);
@@ -89,17 +90,42 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn next_records(records: &mut dyn Records, read: &Read) -> Fallible<Option<Batch>> {
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
-    let mut row = Vec::new();
-    let mut rows = 0;
-    while rows < Batch::ROWS && records.next(&mut row)? {
-        columns.iter_mut().zip(row.drain(..)).for_each(|(column, value)| column.push(value));
-        rows += 1;
+/// Records that are read one by one.
+struct OneByOne<'a> {
+    records: Box<dyn Records + 'a>,
+    read: &'a Read,
+    /// What comes after the rows that were given.
+    failed: Option<Box<Diagnostic>>,
+}
+
+impl<'a> OneByOne<'a> {
+    fn new(records: Box<dyn Records + 'a>, read: &'a Read) -> OneByOne<'a> {
+        OneByOne { records, read, failed: None }
     }
-    let types = read.wanted.iter().map(|index| &read.fields[*index].ty);
-    let columns = columns.into_iter().zip(types).map(|(values, ty)| Column::from_values(values, ty)).collect();
-    Ok((rows > 0).then_some(Batch { rows, columns }))
+
+    fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut columns: Vec<Vec<Value>> = vec![Vec::new(); self.read.wanted.len()];
+        let mut row = Vec::new();
+        let mut rows = 0;
+        while rows < most {
+            match self.records.next(&mut row) {
+                Ok(true) => columns.iter_mut().zip(row.drain(..)).for_each(|(column, value)| column.push(value)),
+                Ok(false) => break,
+                Err(error) if rows == 0 => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+            rows += 1;
+        }
+        let types = self.read.wanted.iter().map(|index| &self.read.fields[*index].ty);
+        let columns = columns.into_iter().zip(types).map(|(values, ty)| Column::from_values(values, ty)).collect();
+        Ok((rows > 0).then_some(Batch { rows, columns }))
+    }
 }
 
 /// Lines of a block that were not given out yet.
@@ -107,24 +133,34 @@ struct Lines {
     block: Block,
     at: usize,
     ascii: bool,
+    /// What stands after the lines is no text.
+    fails: bool,
 }
 
-fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>) -> Fallible<Option<Batch>> {
-    if held.as_ref().is_none_or(|lines| lines.at == lines.block.end) {
-        // Nobody holds the block while the next is read into its buffer.
-        *held = None;
-        let Some(block) = blocks.next()? else { return Ok(None) };
+fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: usize) -> Fallible<Option<Batch>> {
+    if let Some(lines) = held.take_if(|lines| lines.at == lines.block.end)
+        && lines.fails
+    {
+        return Err(not_text());
+    }
+    if held.is_none() {
+        let Some(mut block) = blocks.next()? else { return Ok(None) };
         let ascii = block.lines().is_ascii();
-        if !ascii && !lossy && std::str::from_utf8(block.lines()).is_err() {
-            return Err(not_text());
+        let wrong = if ascii || lossy { None } else { std::str::from_utf8(block.lines()).err() };
+        if let Some(wrong) = &wrong {
+            let text = &block.lines()[..wrong.valid_up_to()];
+            block.end = block.start + memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+            if block.end == block.start {
+                return Err(not_text());
+            }
         }
-        *held = Some(Lines { at: block.start, block, ascii });
+        *held = Some(Lines { at: block.start, block, ascii, fails: wrong.is_some() });
     }
     let Some(lines) = held else { return Ok(None) };
     let bytes = &lines.block.bytes[..lines.block.end];
-    let mut places = Vec::with_capacity(Batch::ROWS);
+    let mut places = Vec::with_capacity(most);
     let first = lines.at;
-    for end in memchr::memchr_iter(b'\n', &bytes[first..]).take(Batch::ROWS) {
+    for end in memchr::memchr_iter(b'\n', &bytes[first..]).take(most) {
         let line = &bytes[lines.at..first + end];
         let length = line.len() - usize::from(line.ends_with(b"\r"));
         let len = u32::try_from(length).map_err(|_| Diagnostic::new(Kind::File, "a line is over 4 GiB long"))?;
@@ -142,7 +178,8 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>) -> Fal
     let shared = lines.block.bytes.clone();
     // SAFETY: the whole block is UTF-8, and lines end at line breaks.
     let texts = unsafe { Texts::new(shared, Slots::each(places), lines.ascii) };
-    if lines.at == lines.block.end {
+    if lines.at == lines.block.end && !lines.fails {
+        // Nobody holds the block while the next is read into its buffer.
         *held = None;
     }
     Ok(Some(Batch { rows, columns: vec![Column::texts(texts.spaced(true))] }))
@@ -162,7 +199,7 @@ struct Csv<'a> {
     job: &'a Job,
     /// None once the records are read one by one.
     blocks: Option<Blocks>,
-    records: Option<Box<dyn Records + 'a>>,
+    records: Option<OneByOne<'a>>,
     /// No block was read yet.
     is_first: bool,
     header_read: bool,
@@ -195,13 +232,16 @@ impl<'a> Csv<'a> {
         }
     }
 
-    fn next(&mut self) -> Fallible<Option<Batch>> {
+    fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
         loop {
             if let Some(records) = &mut self.records {
-                return next_records(&mut **records, self.read);
+                return records.next(most);
             }
             if self.given < self.ends.len() {
-                return self.part();
+                match self.part(most)? {
+                    Some(batch) => return Ok(Some(batch)),
+                    None => continue,
+                }
             }
             self.block = None;
             let Some(blocks) = &mut self.blocks else { return Ok(None) };
@@ -250,20 +290,21 @@ impl<'a> Csv<'a> {
     /// Reads from the start of `block` on record by record.
     fn one_by_one(&mut self, block: &Block) -> Fallible<()> {
         let Some(blocks) = self.blocks.take() else { return Ok(()) };
-        self.records = Some(if self.header_read {
+        let records = if self.header_read {
             files::csv_records(self.read, self.options, blocks.unread(block), &self.file.shown, self.job)
         } else {
             files::reader(self.read, self.file, self.job)?
-        });
+        };
+        self.records = Some(OneByOne::new(records, self.read));
         Ok(())
     }
 
-    /// A batch of the rows of the block. A field that does not fit its column is an error, whose place is found by the
-    /// reader that goes record by record.
-    fn part(&mut self) -> Fallible<Option<Batch>> {
+    /// The next rows of the block. None where a field does not fit its column: then they are read one by one, as far as
+    /// they are right.
+    fn part(&mut self, most: usize) -> Fallible<Option<Batch>> {
         let Some(block) = &self.block else { return Ok(None) };
         let width = self.read.fields.len();
-        let rows = ((self.ends.len() - self.given) / width).min(Batch::ROWS);
+        let rows = ((self.ends.len() - self.given) / width).min(most);
         let start = match self.given {
             0 => block.start,
             given => self.ends[given - 1] as usize + 1,
@@ -271,13 +312,16 @@ impl<'a> Csv<'a> {
         let ends = &self.ends[self.given..self.given + rows * width];
         self.given += rows * width;
         let fields = Fields { bytes: &block.bytes, start, ends, width };
-        let columns = self.read.wanted.iter().map(|index| {
-            let column = &self.read.fields[*index];
-            fields.column(*index, &column.ty, &block.bytes, self.ascii).ok_or_else(|| {
-                Diagnostic::new(Kind::File, format!("column `{}` is {}, but not everywhere", column.name, column.ty))
-            })
-        });
-        Ok(Some(Batch { rows, columns: columns.collect::<Fallible<_>>()? }))
+        let wanted = self.read.wanted.iter();
+        let columns = wanted.map(|index| fields.column(*index, &self.read.fields[*index].ty, &block.bytes, self.ascii));
+        if let Some(columns) = columns.collect() {
+            return Ok(Some(Batch { rows, columns }));
+        }
+        let rest = Block { bytes: block.bytes.clone(), start, end: block.end };
+        self.ends.clear();
+        self.given = 0;
+        self.one_by_one(&rest)?;
+        Ok(None)
     }
 }
 

@@ -69,8 +69,9 @@ impl Cut {
         Cut { columns, rows: frame.height(), at: 0 }
     }
 
-    pub fn next(&mut self) -> Option<Batch> {
-        let rows = (self.rows - self.at).min(Batch::ROWS);
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize) -> Option<Batch> {
+        let rows = (self.rows - self.at).min(most);
         if rows == 0 {
             return None;
         }

@@ -12,7 +12,7 @@ use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice};
 use crate::files;
-use crate::job::{Job, Progress, Say, Stop};
+use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
 use crate::measure;
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
@@ -153,7 +153,13 @@ impl Session {
     }
 
     pub fn job(&self) -> Job {
-        Job { memory: memory(), stop: self.stop.clone(), progress: Progress::default(), say: self.say.clone() }
+        Job {
+            portion: Portion::default(),
+            memory: memory(),
+            stop: self.stop.clone(),
+            progress: Progress::default(),
+            say: self.say.clone(),
+        }
     }
 
     /// The engine for a statement that says `on`, or not.

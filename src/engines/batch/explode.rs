@@ -52,7 +52,7 @@ impl Operator for Explode<'_> {
             batch,
             texts: None,
             spaced: false,
-            places: Vec::with_capacity(2 * Batch::ROWS),
+            places: Vec::with_capacity(2 * self.job.portion.rows),
             job: self.job,
             next,
         };
@@ -106,8 +106,8 @@ impl Giving<'_, '_, '_> {
     }
 
     fn stretch(&mut self, mut words: Words) -> Fallible<bool> {
-        while words.next(Batch::ROWS, &mut self.places) {
-            if self.places.len() >= Batch::ROWS && !self.flush()? {
+        while words.next(self.job.portion.rows, &mut self.places) {
+            if self.places.len() >= self.job.portion.rows && !self.flush()? {
                 return Ok(false);
             }
         }
@@ -119,7 +119,7 @@ impl Giving<'_, '_, '_> {
             let place = texts.places.at(row);
             for (at, c) in texts.at(row).char_indices() {
                 self.places.push(Place { start: place.start + at, len: c.len_utf8() as u32 });
-                if self.places.len() >= Batch::ROWS && !self.flush()? {
+                if self.places.len() >= self.job.portion.rows && !self.flush()? {
                     return Ok(false);
                 }
             }
@@ -132,24 +132,24 @@ impl Giving<'_, '_, '_> {
         let (Some(texts), false) = (self.texts, self.places.is_empty()) else { return Ok(true) };
         self.job.check()?;
         let rows = self.places.len();
-        let places = std::mem::replace(&mut self.places, Vec::with_capacity(2 * Batch::ROWS));
+        let places = std::mem::replace(&mut self.places, Vec::with_capacity(2 * self.job.portion.rows));
         // SAFETY: words and characters of a text are texts.
         let texts = unsafe { texts.at_places(places) };
         (self.next)(Batch { rows, columns: vec![Column::texts(texts.spaced(self.spaced))] })
     }
 
     fn values(self, column: &Column, ty: &Type) -> Fallible<bool> {
-        let mut elements = Vec::with_capacity(Batch::ROWS);
+        let mut elements = Vec::with_capacity(self.job.portion.rows);
         for row in 0..self.batch.rows {
             let Value::List(items) = column.value(row) else { continue };
             let mut items = &items[..];
             while !items.is_empty() {
-                let (now, rest) = items.split_at(items.len().min(Batch::ROWS - elements.len()));
+                let (now, rest) = items.split_at(items.len().min(self.job.portion.rows - elements.len()));
                 elements.extend_from_slice(now);
                 items = rest;
-                if elements.len() == Batch::ROWS {
+                if elements.len() == self.job.portion.rows {
                     self.job.check()?;
-                    let full = std::mem::replace(&mut elements, Vec::with_capacity(Batch::ROWS));
+                    let full = std::mem::replace(&mut elements, Vec::with_capacity(self.job.portion.rows));
                     let batch = Batch { rows: full.len(), columns: vec![Column::from_values(full, ty)] };
                     if !(self.next)(batch)? {
                         return Ok(false);

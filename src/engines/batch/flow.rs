@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::kernel::{Batch, Compiler, Partial, Scope};
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Plan, Step};
 use crate::rowwise::Program;
 
 use super::ops;
@@ -58,7 +58,8 @@ pub struct Stream<'a> {
     ready: VecDeque<Batch>,
     /// The source has no more, or nobody wants more.
     ended: bool,
-    /// The rows that were taken from the source since the stop flag was looked at.
+    /// The most rows that are taken from the source next.
+    most: usize,
     job: &'a Job,
 }
 
@@ -73,7 +74,8 @@ impl<'a> Stream<'a> {
             operators.push(ops::operator(step, input, plan, &compiler, programs, job)?);
             input = &step.schema;
         }
-        Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, job })
+        let most = first_rows(steps).map_or(job.portion.rows, |rows| rows.clamp(1, job.portion.rows));
+        Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, job })
     }
 
     pub fn next(&mut self) -> Fallible<Option<Batch>> {
@@ -85,8 +87,9 @@ impl<'a> Stream<'a> {
                 return Ok(None);
             }
             self.job.check()?;
-            match self.source.next()? {
+            match self.source.next(self.most)? {
                 Some(batch) => {
+                    self.most = (2 * self.most).min(self.job.portion.rows);
                     self.job.progress.add_rows(batch.rows as u64);
                     self.ended = !push(&mut self.operators, batch, &mut self.ready)?;
                 }
@@ -107,6 +110,34 @@ impl<'a> Stream<'a> {
         }
         Ok(())
     }
+}
+
+/// How many rows a `take` asks for that no pipeline breaker stands before: no more are read at first, so that rows that
+/// nobody asked for are not computed.
+fn first_rows(steps: &[Step]) -> Option<usize> {
+    for step in steps {
+        match &step.op {
+            Op::Slice { offset, length: Some(length) } => return usize::try_from(offset.saturating_add(*length)).ok(),
+            Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => return None,
+            Op::Fold { each: false, .. } => return None,
+            Op::Source(_)
+            | Op::Project(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { length: None, .. }
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Fold { each: true, .. }
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Peek { .. }
+            | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_) => {}
+        }
+    }
+    None
 }
 
 fn push(operators: &mut [Box<dyn Operator + '_>], batch: Batch, ready: &mut VecDeque<Batch>) -> Fallible<bool> {
@@ -159,7 +190,7 @@ pub fn in_parts(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
     let mut start = 0;
     while start < all.rows {
         job.check()?;
-        let rows = (all.rows - start).min(Batch::ROWS);
+        let rows = (all.rows - start).min(job.portion.rows);
         if !next(all.part(start, rows))? {
             return Ok(());
         }

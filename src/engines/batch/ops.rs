@@ -252,7 +252,7 @@ impl Operator for Join<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
         let keys = self.means.columns(&self.keys, &batch)?;
         let job = self.means.job;
-        self.right.join(self.kind, &keys, &batch, &mut |batch| {
+        self.right.join(self.kind, &keys, &batch, job.portion.rows, &mut |batch| {
             job.check()?;
             if batch.rows == 0 { Ok(true) } else { next(batch) }
         })
@@ -407,7 +407,7 @@ fn pairs(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
         for right in left + 1..all.rows as u32 {
             lefts.push(left);
             rights.push(right);
-            if lefts.len() == Batch::ROWS && !give(&mut lefts, &mut rights)? {
+            if lefts.len() == job.portion.rows && !give(&mut lefts, &mut rights)? {
                 return Ok(());
             }
         }

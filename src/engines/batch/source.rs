@@ -69,7 +69,8 @@ fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
 }
 
 impl Source<'_> {
-    pub fn next(&mut self) -> Fallible<Option<Batch>> {
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
         match self {
             Source::Range { at, end, open } => {
                 if *at >= *end {
@@ -80,7 +81,7 @@ impl Source<'_> {
                         false => Ok(None),
                     };
                 }
-                let to = at.saturating_add(Batch::ROWS as i64).min(*end);
+                let to = at.saturating_add(most as i64).min(*end);
                 let values: Vec<i64> = (*at..to).collect();
                 let column = Column::ints(values, Some((*at, to - 1)));
                 let rows = (to - *at) as usize;
@@ -88,13 +89,13 @@ impl Source<'_> {
                 Ok(Some(Batch { rows, columns: vec![column] }))
             }
             Source::Made { column, at, count } => {
-                let rows = (*count - *at).min(Batch::ROWS as u64) as usize;
+                let rows = (*count - *at).min(most as u64) as usize;
                 let made = column(*at, rows);
                 *at += rows as u64;
                 Ok((rows > 0).then(|| Batch { rows, columns: vec![made] }))
             }
-            Source::Files { reading, span } => reading.next().map_err(|error| placed(error, *span)),
-            Source::Kept(cut) => Ok(cut.next()),
+            Source::Files { reading, span } => reading.next(most).map_err(|error| placed(error, *span)),
+            Source::Kept(cut) => Ok(cut.next(most)),
         }
     }
 }
