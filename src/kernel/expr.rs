@@ -354,39 +354,49 @@ fn null_flags(nulls: &Nulls, rows: usize) -> Vec<bool> {
     }
 }
 
-fn spread(slots: &Slots<bool>, rows: usize) -> Vec<bool> {
-    match slots {
-        Slots::One(value) => vec![*value; rows],
-        Slots::Each(values) => values.to_vec(),
-    }
-}
-
 /// What stands after a decisive value is not asked.
 fn logical(items: &[Code], decisive: bool, scope: Scope) -> Out {
     let rows = scope.rows();
     let mut sofar = items[0].value(scope)?;
     for item in &items[1..] {
-        let (values, nulls) = (spread(bools(&sofar), rows), null_flags(&sofar.nulls, rows));
-        let open = |row: usize| scope.is_active(row) && (nulls[row] || values[row] != decisive);
-        let open: Vec<bool> = (0..rows).map(open).collect();
+        let plain =
+            if let (Nulls::None, Slots::Each(values)) = (&sofar.nulls, bools(&sofar)) { Some(values) } else { None };
+        let mut open = match plain {
+            Some(values) if decisive => loops::opposite(values),
+            Some(values) => values.to_vec(),
+            None => (0..rows).map(|row| sofar.nulls.at(row) || *bools(&sofar).at(row) != decisive).collect(),
+        };
+        if let Some(active) = scope.active {
+            open = loops::both(&open, active);
+        }
         if !open.contains(&true) {
             break;
         }
         let next = item.value(scope.at(&open))?;
-        let slots = bools(&next);
-        let mut result = vec![!decisive; rows];
-        let mut missing = vec![false; rows];
-        for row in 0..rows {
-            let (a, b) = (values[row] == decisive && !nulls[row], *slots.at(row) == decisive && !next.nulls.at(row));
-            if a || b {
-                result[row] = decisive;
-            } else {
-                missing[row] = nulls[row] || next.nulls.at(row);
+        sofar = match (plain, &next.nulls, bools(&next)) {
+            (Some(values), Nulls::None, Slots::Each(others)) if decisive => {
+                Column::bools(loops::either(values, others))
             }
-        }
-        sofar = Column { data: Data::Bool(Slots::each(result)), nulls: Nulls::of(missing) };
+            (Some(values), Nulls::None, Slots::Each(others)) => Column::bools(loops::both(values, others)),
+            _ => combined(&sofar, &next, decisive, rows),
+        };
     }
     Ok(sofar)
+}
+
+/// Decisive where one of the two is, else null where one is.
+fn combined(a: &Column, b: &Column, decisive: bool, rows: usize) -> Column {
+    let decides = |column: &Column, row: usize| *bools(column).at(row) == decisive && !column.nulls.at(row);
+    let mut result = vec![!decisive; rows];
+    let mut missing = vec![false; rows];
+    for row in 0..rows {
+        if decides(a, row) || decides(b, row) {
+            result[row] = decisive;
+        } else {
+            missing[row] = a.nulls.at(row) || b.nulls.at(row);
+        }
+    }
+    Column { data: Data::Bool(Slots::each(result)), nulls: Nulls::of(missing) }
 }
 
 fn choice(arms: &[(Code, Code)], otherwise: &Code, scope: Scope) -> Out {

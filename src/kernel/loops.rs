@@ -202,6 +202,22 @@ simd! {
         out
     }
 
+    pub fn either(a: &[bool], b: &[bool]) -> Vec<bool> {
+        let mut out = vec![false; a.len()];
+        for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+            *out = *a | *b;
+        }
+        out
+    }
+
+    pub fn opposite(a: &[bool]) -> Vec<bool> {
+        let mut out = vec![false; a.len()];
+        for (out, a) in out.iter_mut().zip(a) {
+            *out = !*a;
+        }
+        out
+    }
+
     pub fn first_only(a: &[bool], b: &[bool]) -> Vec<bool> {
         let mut out = vec![false; a.len()];
         for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {

@@ -1,10 +1,11 @@
-//! Sorting: runs of rows in order, which are merged.
+//! Sorting: row numbers by the first key's rank, ties by the keys after it.
 
 use std::cmp::Ordering;
 
+use crate::data::Type;
 use crate::diagnostic::Fallible;
 use crate::job::Job;
-use crate::plan::SortKey;
+use crate::plan::{Node, SortKey};
 
 use super::column::{Batch, Column, Data};
 use super::expr::{Code, Compiler, Scope};
@@ -14,39 +15,58 @@ use super::text::order;
 
 /// The rows in order of their keys, or the first so many of these.
 pub struct Sorted<'a> {
-    keys: Vec<Code>,
-    descending: Vec<bool>,
+    keys: Vec<Key>,
     limit: Option<usize>,
-    /// The keys, then the columns of the input.
+    /// The columns of the input, then the keys that are none of them.
     rows: Rows,
-    types: Vec<crate::data::Type>,
+    types: Vec<Type>,
+    /// How many columns the input has.
+    width: usize,
     /// With a limit: rows whose rank of the first key is above are out.
     worst: Option<u64>,
     job: &'a Job,
 }
 
-/// So many rows are sorted at a time before the stop flag is looked at.
-const RUN_ROWS: usize = 1 << 17;
+struct Key {
+    /// Its place among the kept columns, and how it is made where the input does not have it.
+    column: usize,
+    code: Option<Code>,
+    descending: bool,
+}
+
+/// A rank in the order of a key, and the number of the row.
+type Ranked = (u64, u32);
+
+/// Up to so many rows are sorted by comparing.
+const COMPARED_ROWS: usize = 1 << 12;
+
+/// Larger parts go into two to the power of that many buckets.
+const BUCKET_BITS: u32 = 10;
 
 impl<'a> Sorted<'a> {
     /// `input` are the types of the rows that are sorted.
     pub fn new(
         keys: &[SortKey],
         limit: Option<u64>,
-        input: impl Iterator<Item = crate::data::Type>,
+        input: impl Iterator<Item = Type>,
         compiler: &Compiler,
         job: &'a Job,
     ) -> Sorted<'a> {
-        let types: Vec<_> = keys.iter().map(|key| key.expr.ty.clone()).chain(input).collect();
-        Sorted {
-            keys: keys.iter().map(|key| compiler.compile(&key.expr)).collect(),
-            descending: keys.iter().map(|key| key.descending).collect(),
-            limit: limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
-            rows: Rows::new(&types),
-            types,
-            worst: None,
-            job,
-        }
+        let mut types: Vec<Type> = input.collect();
+        let width = types.len();
+        let key = |key: &SortKey| {
+            let (column, code) = match key.expr.node {
+                Node::Column(index) => (index, None),
+                _ => {
+                    types.push(key.expr.ty.clone());
+                    (types.len() - 1, Some(compiler.compile(&key.expr)))
+                }
+            };
+            Key { column, code, descending: key.descending }
+        };
+        let keys = keys.iter().map(key).collect();
+        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        Sorted { keys, limit, rows: Rows::new(&types), types, width, worst: None, job }
     }
 
     /// Keeps only the first rows of those that there are.
@@ -54,8 +74,8 @@ impl<'a> Sorted<'a> {
         let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
         let mut in_order = self.in_order(&all)?;
         in_order.truncate(limit);
-        if let (Some(last), true) = (in_order.last(), in_order.len() == limit) {
-            self.worst = Some(rank(&all.columns[0], *last as usize, self.descending[0]));
+        if let (Some(last), Some(key), true) = (in_order.last(), self.keys.first(), in_order.len() == limit) {
+            self.worst = Some(rank(&all.columns[key.column], *last as usize, key.descending));
         }
         self.rows.push_rows(&all, &in_order);
         Ok(())
@@ -63,62 +83,89 @@ impl<'a> Sorted<'a> {
 
     /// The row numbers in order.
     fn in_order(&self, all: &Batch) -> Fallible<Vec<u32>> {
-        let Some(first) = all.columns.first().filter(|_| !self.keys.is_empty()) else {
-            return Ok((0..all.rows as u32).collect());
-        };
-        let ranks = |row: u32| (rank(first, row as usize, self.descending[0]), row);
-        let mut ranked: Vec<(u64, u32)> = (0..all.rows as u32).map(ranks).collect();
-        let rest = |a: u32, b: u32| self.compare(&all.columns, a as usize, b as usize);
-        for run in ranked.chunks_mut(RUN_ROWS) {
-            self.job.check()?;
-            run.sort_unstable_by_key(|(rank, _)| *rank);
-            for ties in run.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
-                ties.sort_unstable_by(|a, b| rest(a.1, b.1));
-            }
-        }
-        let before = |a: &(u64, u32), b: &(u64, u32)| a.0.cmp(&b.0).then_with(|| rest(a.1, b.1)).is_le();
-        let mut length = RUN_ROWS;
-        while length < ranked.len() {
-            let mut merged = Vec::with_capacity(ranked.len());
-            for pair in ranked.chunks(2 * length) {
-                self.merge_runs(pair, length, &before, &mut merged)?;
-            }
-            ranked = merged;
-            length *= 2;
-        }
+        let mut ranked: Vec<Ranked> = (0..all.rows as u32).map(|row| (0, row)).collect();
+        let mut scratch = ranked.clone();
+        Sort { keys: &self.keys, columns: &all.columns, job: self.job }.rows(&mut ranked, &mut scratch, 0)?;
         Ok(ranked.into_iter().map(|(_, row)| row).collect())
     }
+}
 
-    fn merge_runs(
-        &self,
-        pair: &[(u64, u32)],
-        length: usize,
-        before: &impl Fn(&(u64, u32), &(u64, u32)) -> bool,
-        merged: &mut Vec<(u64, u32)>,
-    ) -> Fallible<()> {
-        let (mut a, mut b) = pair.split_at(length.min(pair.len()));
-        while let ([first, rest @ ..], [second, others @ ..]) = (a, b) {
-            if before(first, second) {
-                merged.push(*first);
-                a = rest;
+/// What is sorted by what.
+struct Sort<'a> {
+    keys: &'a [Key],
+    columns: &'a [Column],
+    job: &'a Job,
+}
+
+impl Sort<'_> {
+    /// Sorts rows by the keys from number `from` on; `scratch` is as long.
+    fn rows(&self, rows: &mut [Ranked], scratch: &mut [Ranked], from: usize) -> Fallible<()> {
+        let Some(key) = self.keys.get(from) else { return Ok(()) };
+        let column = &self.columns[key.column];
+        ranks(rows, key, self.columns);
+        self.by_rank(rows, scratch)?;
+        let is_whole = is_whole(column);
+        if is_whole && from + 1 == self.keys.len() {
+            return Ok(());
+        }
+        for ties in rows.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
+            if is_whole && ties.len() > 8 {
+                let scratch = &mut scratch[..ties.len()];
+                self.rows(ties, scratch, from + 1)?;
             } else {
-                merged.push(*second);
-                b = others;
-            }
-            if merged.len().is_multiple_of(RUN_ROWS) {
-                self.job.check()?;
+                let keys = &self.keys[from..];
+                ties.sort_unstable_by(|a, b| compare(keys, self.columns, a.1 as usize, b.1 as usize));
             }
         }
-        merged.extend_from_slice(a);
-        merged.extend_from_slice(b);
         Ok(())
     }
 
-    fn compare(&self, columns: &[Column], a: usize, b: usize) -> Ordering {
-        let keys = columns.iter().zip(&self.descending);
-        let orders = keys.map(|(column, descending)| directed(column, a, b, *descending));
-        orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    /// Sorts rows by their ranks: large parts are spread over buckets by the bits in which they differ, small ones are
+    /// compared. The stop flag is looked at before each large part.
+    fn by_rank(&self, rows: &mut [Ranked], scratch: &mut [Ranked]) -> Fallible<()> {
+        if rows.len() <= COMPARED_ROWS {
+            rows.sort_unstable_by_key(|(rank, _)| *rank);
+            return Ok(());
+        }
+        self.job.check()?;
+        let least = rows.iter().map(|(rank, _)| *rank).min().unwrap_or_default();
+        let range = rows.iter().map(|(rank, _)| *rank).max().unwrap_or_default() - least;
+        if range == 0 {
+            return Ok(());
+        }
+        let shift = (64 - range.leading_zeros()).saturating_sub(BUCKET_BITS);
+        let bucket = |rank: u64| ((rank - least) >> shift) as usize;
+        let mut ends = vec![0; 1 << BUCKET_BITS];
+        rows.iter().for_each(|(rank, _)| ends[bucket(*rank)] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            end += std::mem::replace(count, end);
+        }
+        for row in rows.iter() {
+            let place = &mut ends[bucket(row.0)];
+            scratch[*place] = *row;
+            *place += 1;
+        }
+        rows.copy_from_slice(scratch);
+        let mut start = 0;
+        for end in ends.into_iter().filter(|_| shift > 0) {
+            self.by_rank(&mut rows[start..end], &mut scratch[start..end])?;
+            start = end;
+        }
+        Ok(())
     }
+}
+
+fn ranks(rows: &mut [Ranked], key: &Key, columns: &[Column]) {
+    let column = &columns[key.column];
+    for (slot, row) in rows {
+        *slot = rank(column, *row as usize, key.descending);
+    }
+}
+
+fn compare(keys: &[Key], columns: &[Column], a: usize, b: usize) -> Ordering {
+    let orders = keys.iter().map(|key| directed(&columns[key.column], a, b, key.descending));
+    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Nulls last in both directions.
@@ -129,6 +176,15 @@ fn directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
         (false, true) => Ordering::Less,
         (false, false) if descending => order(column, b, column, a),
         (false, false) => order(column, a, column, b),
+    }
+}
+
+/// Whether values of one rank are equal.
+fn is_whole(column: &Column) -> bool {
+    match &column.data {
+        // Nulls have the rank of the last value.
+        Data::Int(_) | Data::Float(_) | Data::Bool(_) => matches!(column.nulls, super::Nulls::None),
+        Data::Text(_) | Data::List(_) => false,
     }
 }
 
@@ -164,18 +220,18 @@ fn rank(column: &Column, row: usize, descending: bool) -> u64 {
 
 impl Partial for Sorted<'_> {
     fn take(&mut self, scope: Scope) -> Fallible<()> {
-        let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
-        let mut columns = keys.map_err(|fault| fault.diagnostic(None))?;
-        columns.extend(scope.batch.columns.iter().cloned());
-        let batch = Batch { rows: scope.rows(), columns };
+        let mut batch = scope.batch.clone();
+        for code in self.keys.iter().filter_map(|key| key.code.as_ref()) {
+            batch.columns.push(code.value(scope).map_err(|fault| fault.diagnostic(None))?);
+        }
         let Some(limit) = self.limit else {
             self.rows.push(&batch);
             return Ok(());
         };
-        match (self.worst, batch.columns.first()) {
-            (Some(worst), Some(first)) => {
-                let descending = self.descending[0];
-                let near = (0..batch.rows as u32).filter(|row| rank(first, *row as usize, descending) <= worst);
+        match (self.worst, self.keys.first()) {
+            (Some(worst), Some(key)) => {
+                let first = &batch.columns[key.column];
+                let near = (0..batch.rows as u32).filter(|row| rank(first, *row as usize, key.descending) <= worst);
                 self.rows.push_rows(&batch, &near.collect::<Vec<u32>>());
             }
             _ => self.rows.push(&batch),
@@ -198,7 +254,7 @@ impl Partial for Sorted<'_> {
         let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
         let mut in_order = self.in_order(&all)?;
         in_order.truncate(self.limit.unwrap_or(usize::MAX));
-        let wanted = Batch { rows: all.rows, columns: all.columns[self.keys.len()..].to_vec() };
+        let wanted = Batch { rows: all.rows, columns: all.columns[..self.width].to_vec() };
         Ok(wanted.gathered(&in_order))
     }
 }

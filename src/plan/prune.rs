@@ -1,13 +1,35 @@
-//! Takes columns out of a plan that nothing uses, so that no engine computes or reads them.
+//! Takes out of a plan what nothing uses, so that no engine computes or reads it: columns, and the rows of a sort that a
+//! `take` does not want.
 
 use crate::data::Value;
 
 use super::{Expr, Named, Node, Op, Plan, Source};
 
-/// Removes the columns that the result does not need.
+/// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
     let all = vec![true; plan.schema().columns.len()];
     keep(plan, &all);
+    limit_sorts(plan);
+}
+
+/// Tells each sort how many rows the `take` after it wants.
+fn limit_sorts(plan: &mut Plan) {
+    let mut wanted = None;
+    for step in plan.steps.iter_mut().rev() {
+        wanted = match &mut step.op {
+            Op::Slice { offset, length: Some(length) } => Some(offset.saturating_add(*length)),
+            Op::Project(_) => wanted,
+            Op::Sort { limit, .. } => {
+                *limit = match (*limit, wanted) {
+                    (Some(limit), Some(wanted)) => Some(limit.min(wanted)),
+                    (limit, wanted) => limit.or(wanted),
+                };
+                None
+            }
+            _ => None,
+        };
+        step.op.plans_mut().into_iter().for_each(limit_sorts);
+    }
 }
 
 /// Keeps of the result only the columns that are `wanted`; at least one is left.
