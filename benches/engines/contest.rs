@@ -1,0 +1,193 @@
+//! One row, in a process of its own: all ways give the same table, then each is run in turn and the least cost counts.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use polars::prelude::{DataFrame, DataType, Engine as Plain};
+use serde::{Deserialize, Serialize};
+
+use timelab::data::{Column, Order, Sameness, Schema, Table, Type, dtype};
+use timelab::diagnostic::{Diagnostic, Fallible};
+use timelab::engines::{self, Choice, Engine};
+use timelab::job::Job;
+use timelab::lang::{self, Cell, Statement};
+use timelab::magics::Tables;
+use timelab::measure::Meter;
+use timelab::plan::{Binding, Plan};
+use timelab::session::{Bound, Session, kept_plan};
+
+use crate::inputs::Scale;
+use crate::rows::{Contest, Row, Way};
+
+pub const BY_HAND: &str = "by hand";
+pub const UNCHECKED: &str = "unchecked";
+/// Plain polars on either of its engines.
+pub const IN_MEMORY: &str = "in memory";
+pub const STREAMING: &str = "streaming";
+
+/// The names of all ways, in the order of the table.
+pub fn ways() -> Vec<&'static str> {
+    [BY_HAND, UNCHECKED, IN_MEMORY, STREAMING]
+        .into_iter()
+        .chain(engines::ALL.iter().map(|engine| engine.name()))
+        .collect()
+}
+
+/// What a row's process found out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Found {
+    pub cell: String,
+    /// What each way cost, in the row's unit; none where it cannot say this.
+    pub costs: Vec<(String, Option<f64>)>,
+}
+
+type Outcome<T> = Result<T, String>;
+
+/// The least CPU time of each way in several rounds.
+pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Found> {
+    let contest = (row.contest)(scale).map_err(|error| error.to_string())?;
+    let cell = contest.cell.clone();
+    let (schema, ways) = prepared(contest)?;
+    prove(&schema, &ways)?;
+    let mut costs: Vec<(String, Option<f64>)> = ways.iter().map(|(name, _)| (name.to_string(), None)).collect();
+    for _ in 0..rounds {
+        for ((_, way), (_, least)) in ways.iter().zip(&mut costs) {
+            let Some(way) = way else { continue };
+            let meter = Meter::start();
+            let frame = black_box(way());
+            let cpu = meter.stop().cpu().as_secs_f64();
+            frame?;
+            *least = Some(least.map_or(cpu, |least| least.min(cpu)));
+        }
+    }
+    Ok(Found { cell, costs })
+}
+
+/// The peak of resident memory above that at the start, of one way, which runs once. The loop by hand comes after it, to
+/// prove its table.
+pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Found> {
+    let contest = (row.contest)(scale).map_err(|error| error.to_string())?;
+    let cell = contest.cell.clone();
+    let (schema, mut ways) = prepared(contest)?;
+    ways.retain(|(way, _)| *way == name || *way == BY_HAND);
+    let cost = match ways.iter().find(|(way, _)| *way == name) {
+        Some((_, Some(way))) => {
+            let start = resident("VmRSS")?;
+            drop(black_box(way()?));
+            Some(resident("VmHWM")? - start)
+        }
+        _ => None,
+    };
+    prove(&schema, &ways)?;
+    Ok(Found { cell, costs: vec![(name.to_string(), cost)] })
+}
+
+/// A figure of this process in bytes, as Linux tells it.
+fn resident(figure: &str) -> Outcome<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kib.map(|kib| kib * 1024.0).ok_or_else(|| format!("the system tells no {figure}"))
+}
+
+/// A way by its name, ready to be run; none where it cannot say this.
+type Runner = (&'static str, Option<Run>);
+type Run = Box<dyn Fn() -> Outcome<DataFrame>>;
+
+/// The schema of the result, and all ways to it.
+fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
+    let Contest { cell, tables, by_hand, unchecked, plain, streams } = contest;
+    let run = |way: Way| -> Run { Box::new(move || way().map_err(|error| error.to_string())) };
+    let on = |engine: Plain| {
+        let plain = plain.clone()?;
+        Some(run(Box::new(move || plain()?.collect_with_engine(engine).map(|result| result.unwrap_single()))))
+    };
+    let mut ways = vec![
+        (BY_HAND, Some(run(by_hand))),
+        (UNCHECKED, unchecked.map(run)),
+        (IN_MEMORY, if streams { None } else { on(Plain::InMemory) }),
+        (STREAMING, on(Plain::Streaming)),
+    ];
+    let said = |error: Box<Diagnostic>| error.message;
+    let mut session = Session::new(None, Arc::new(|_| {}));
+    for (name, frame) in tables {
+        give(&mut session, name, frame)?;
+    }
+    let plan = bound(&mut session, &cell).map_err(said)?.ok_or("the cell is no pipeline")?;
+    for engine in engines::ALL {
+        let job = session.job();
+        let plan = session.prepared(plan.clone(), Choice::only(*engine), &job).map_err(said)?;
+        let run = on_engine(*engine, plan, job);
+        ways.push((engine.name(), run));
+    }
+    Ok((plan.schema().clone(), ways))
+}
+
+fn on_engine(engine: &'static dyn Engine, plan: Plan, job: Job) -> Option<Run> {
+    if engine.objection(&plan).is_some() {
+        return None;
+    }
+    Some(Box::new(move || match engine.run(&plan, &job) {
+        Ok(run) => Ok(run.table.frame().clone()),
+        Err(error) => Err(error.message),
+    }))
+}
+
+/// Gives a table a name in the session.
+fn give(session: &mut Session, name: &str, frame: DataFrame) -> Outcome<()> {
+    let columns = frame.columns().iter().map(|column| {
+        let ty = match column.dtype() {
+            DataType::Int64 => Type::Int,
+            DataType::Float64 => Type::Float,
+            _ => Type::Text,
+        };
+        Column { name: column.name().to_string(), ty }
+    });
+    let schema = Schema::new(columns.collect(), Order::Kept);
+    let table = Arc::new(Table::new(frame, schema)?);
+    session.end_cell(Some(Binding::Table(Arc::new(kept_plan(table, Default::default())))));
+    bound(session, &format!("let {name} = _")).map(|_| ()).map_err(|error| error.message)
+}
+
+/// What the last pipeline of a cell means; other statements are run.
+fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
+    let id = session.remember(cell);
+    let Cell::Statements(statements) = lang::parse(id, cell, &Tables)? else { return Ok(None) };
+    let job = session.job();
+    let mut last = None;
+    for statement in &statements {
+        match statement {
+            Statement::Pipeline(pipeline) => last = Some(session.bind(pipeline)?),
+            Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) => {
+                session.statement(statement, &job)?;
+            }
+        }
+    }
+    Ok(last.and_then(|bound| if let Bound::Table(plan) = bound { Some(plan) } else { None }))
+}
+
+/// Runs each way once: all must give the table of the first.
+fn prove(schema: &Schema, ways: &[Runner]) -> Outcome<()> {
+    let mut first = None;
+    for (name, way) in ways {
+        let Some(way) = way else { continue };
+        let table = way().and_then(|frame| brought(frame, schema)).map_err(|error| format!("{name}: {error}"))?;
+        let Some((other, first)) = &first else {
+            first = Some((name, table));
+            continue;
+        };
+        if let Sameness::Different(what) | Sameness::CannotTell(what) = table.same(first) {
+            return Err(format!("{name} here, {other} there: {what}"));
+        }
+    }
+    Ok(())
+}
+
+/// A result as a table of the language: polars counts and measures in smaller ints.
+fn brought(mut frame: DataFrame, schema: &Schema) -> Outcome<Table> {
+    for column in &schema.columns {
+        let cast = frame.try_apply(&column.name, |values| values.strict_cast(&dtype(&column.ty)));
+        cast.map_err(|error| error.to_string())?;
+    }
+    Table::new(frame, schema.clone())
+}
