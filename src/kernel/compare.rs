@@ -1,7 +1,5 @@
 //! Comparisons of columns: texts by bytes, NaN equal to NaN and above all.
 
-use std::cmp::Ordering;
-
 use crate::lang::Comparison;
 
 use super::column::{Column, Data, Nulls, Slots, Texts};
@@ -55,10 +53,7 @@ fn texts(a: &Texts, sign: Comparison, b: &Texts, rows: usize) -> Slots<bool> {
         match sign {
             Comparison::Equal => a == b,
             Comparison::NotEqual => a != b,
-            Comparison::Less => a.cmp(b) == Ordering::Less,
-            Comparison::LessEqual => a.cmp(b) != Ordering::Greater,
-            Comparison::Greater => a.cmp(b) == Ordering::Greater,
-            Comparison::GreaterEqual => a.cmp(b) != Ordering::Less,
+            _ => sign.holds(a.cmp(b)),
         }
     };
     match (&a.places, &b.places) {

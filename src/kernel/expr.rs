@@ -14,6 +14,7 @@ use crate::lang::{Comparison, Operator};
 use crate::plan::{Expr, Function, Node as Meant};
 use crate::rowwise::{self, Fault, Frame, Program};
 
+use super::bytecode::Bytecode;
 use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
 use super::{arithmetic, compare, loops, text};
 
@@ -48,6 +49,12 @@ enum Node {
     Call(Func, Vec<Code>, Span),
     /// A person's function that does not call itself: its body over columns of its arguments.
     Apply(Arc<Code>, Vec<Code>),
+    /// One that calls itself, as bytecode; where an argument is null, row by row.
+    Recursive {
+        code: Arc<Bytecode>,
+        args: Vec<Code>,
+        with_nulls: rowwise::Code,
+    },
     /// Row by row over columns: column `i` of the row is part `i`.
     RowWise {
         code: rowwise::Code,
@@ -61,6 +68,8 @@ pub struct Compiler<'a> {
     functions: &'a [Function],
     recursive: Vec<bool>,
     bodies: RefCell<HashMap<usize, Arc<Code>>>,
+    /// Of functions that call themselves; none where it cannot be.
+    bytecode: RefCell<HashMap<usize, Option<Arc<Bytecode>>>>,
     /// What is evaluated row by row, as text.
     slow: RefCell<Vec<Expr>>,
 }
@@ -69,7 +78,13 @@ impl<'a> Compiler<'a> {
     pub fn new(functions: &'a [Function]) -> Compiler<'a> {
         let calls: Vec<Vec<usize>> = functions.iter().map(|function| called(&function.body)).collect();
         let recursive = (0..functions.len()).map(|function| reaches(&calls, function)).collect();
-        Compiler { functions, recursive, bodies: RefCell::default(), slow: RefCell::default() }
+        Compiler {
+            functions,
+            recursive,
+            bodies: RefCell::default(),
+            bytecode: RefCell::default(),
+            slow: RefCell::default(),
+        }
     }
 
     pub fn compile(&self, expr: &Expr) -> Code {
@@ -130,7 +145,14 @@ impl<'a> Compiler<'a> {
                 Node::Field(Box::new(parts), list.span)
             }
             Meant::Widen(inner) => Node::Widen(self.boxed(inner)),
-            Meant::Apply(function, args) => Node::Apply(self.body(*function), self.all(args)),
+            Meant::Apply(function, args) => match self.bytecode(*function) {
+                Some(code) => {
+                    let mut over_args = expr.clone();
+                    over_args.parts_mut().into_iter().enumerate().for_each(|(i, arg)| arg.node = Meant::Column(i));
+                    Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Code::new(&over_args) }
+                }
+                None => Node::Apply(self.body(*function), self.all(args)),
+            },
             Meant::Acc | Meant::Only(_) | Meant::List(_) | Meant::In(..) => unreachable!("these go row by row"),
         };
         Code { node }
@@ -143,6 +165,15 @@ impl<'a> Compiler<'a> {
             self.bodies.borrow_mut().insert(function, body.clone());
             body
         })
+    }
+
+    /// The bytecode of a function that calls itself, where there is one.
+    fn bytecode(&self, function: usize) -> Option<Arc<Bytecode>> {
+        if !self.recursive[function] {
+            return None;
+        }
+        let mut known = self.bytecode.borrow_mut();
+        known.entry(function).or_insert_with(|| Bytecode::new(self.functions, function).map(Arc::new)).clone()
     }
 
     /// Whether there is a loop over slots for the outermost operator.
@@ -161,7 +192,7 @@ impl<'a> Compiler<'a> {
             Meant::Compare(a, _, b) => no_list(a) && no_list(b),
             Meant::Index(list, _) => matches!(list.node, Meant::Call(Func::Split, _)),
             Meant::Widen(inner) => (&inner.ty, &expr.ty) == (&Type::Int, &Type::Float),
-            Meant::Apply(function, _) => !self.recursive[*function],
+            Meant::Apply(function, _) => !self.recursive[*function] || self.bytecode(*function).is_some(),
             Meant::Call(func, args) => match func {
                 Func::Coalesce | Func::IsNull | Func::Same => true,
                 Func::TextFrom | Func::Format => args.iter().all(no_list),
@@ -295,6 +326,7 @@ impl Code {
                 let parameters = values(args, scope)?;
                 stacker::maybe_grow(128 << 10, 4 << 20, || body.value(Scope { parameters: &parameters, ..scope }))
             }
+            Node::Recursive { code, args, with_nulls } => recursive(code, &values(args, scope)?, with_nulls, scope),
             Node::RowWise { code, parts, ty } => row_wise(code, &values(parts, scope)?, ty, scope),
         }
     }
@@ -490,6 +522,45 @@ fn coalesce(args: &[Code], scope: Scope) -> Out {
         result = chosen(&open, &next, &result);
     }
     Ok(result)
+}
+
+fn recursive(code: &Bytecode, args: &[Column], with_nulls: &rowwise::Code, scope: Scope) -> Out {
+    let mut frame = Frame::new(scope.program).stopping_at(scope.stop);
+    let mut registers = Vec::new();
+    let mut bits = vec![0; args.len()];
+    let mut values = vec![0u64; scope.rows()];
+    let mut nulls = vec![false; scope.rows()];
+    for row in (0..scope.rows()).filter(|row| scope.is_active(*row)) {
+        if args.iter().any(|arg| arg.nulls.at(row)) {
+            frame.row.clear();
+            frame.row.extend(args.iter().map(|arg| arg.value(row)));
+            match as_bits(&with_nulls.value(&mut frame)?) {
+                Some(value) => values[row] = value,
+                None => nulls[row] = true,
+            }
+            continue;
+        }
+        for (bits, arg) in bits.iter_mut().zip(args) {
+            *bits = as_bits(&arg.value(row)).unwrap_or_default();
+        }
+        values[row] = code.call(&bits, &mut registers, scope.stop)?;
+    }
+    let column = match code.result() {
+        Type::Float => Column::floats(values.into_iter().map(f64::from_bits).collect()),
+        Type::Bool => Column::bools(values.into_iter().map(|bits| bits != 0).collect()),
+        _ => Column::ints(values.into_iter().map(|bits| bits as i64).collect(), None),
+    };
+    Ok(column.with_nulls(Nulls::of(nulls)))
+}
+
+/// What a register holds for a value that is not null.
+fn as_bits(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(i) => Some(*i as u64),
+        Value::Float(x) => Some(x.to_bits()),
+        Value::Bool(b) => Some(u64::from(*b)),
+        Value::Null | Value::Text(_) | Value::List(_) => None,
+    }
 }
 
 fn row_wise(code: &rowwise::Code, parts: &[Column], ty: &Type, scope: Scope) -> Out {

@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod bytecode;
 mod column;
 mod compare;
 mod expr;

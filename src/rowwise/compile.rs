@@ -422,15 +422,7 @@ fn compare(left: &Expr, sign: Comparison, right: &Expr) -> Body {
                 if a.is_null() || b.is_null() {
                     return Err(None);
                 }
-                let order = a.compare(&b);
-                Ok(match sign {
-                    Comparison::Equal => order.is_eq(),
-                    Comparison::NotEqual => order.is_ne(),
-                    Comparison::Less => order.is_lt(),
-                    Comparison::LessEqual => order.is_le(),
-                    Comparison::Greater => order.is_gt(),
-                    Comparison::GreaterEqual => order.is_ge(),
-                })
+                Ok(sign.holds(a.compare(&b)))
             })
         }
     };
@@ -593,17 +585,10 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {
             frame.locals.push(value);
         }
         if frame.depth == DEEPEST_CALLS {
-            return Err(Box::new(Fault {
-                kind: Kind::Depth,
-                message: format!("over {DEEPEST_CALLS} calls are open: the recursion is too deep"),
-                hint: Some(
-                    "does every call come nearer to a base case? `fold` goes through any number of steps".to_string(),
-                ),
-                span,
-            }));
+            return Err(Fault::too_deep(span));
         }
         if frame.calls & 0x3ff == 0 && frame.stop.is_some_and(|stop| stop.is_raised()) {
-            return Err(Box::new(Fault { kind: Kind::Stopped, message: "stopped".to_string(), hint: None, span }));
+            return Err(Fault::stopped(span));
         }
         frame.depth += 1;
         Ok((start, std::mem::replace(&mut frame.base, start)))

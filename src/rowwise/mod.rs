@@ -20,6 +20,20 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// More than [`DEEPEST_CALLS`] calls are open.
+    #[cold]
+    pub fn too_deep(span: Span) -> Box<Fault> {
+        let message = format!("over {DEEPEST_CALLS} calls are open: the recursion is too deep");
+        let hint = "does every call come nearer to a base case? `fold` goes through any number of steps";
+        Box::new(Fault { kind: Kind::Depth, message, hint: Some(hint.to_string()), span })
+    }
+
+    /// The stop flag is up.
+    #[cold]
+    pub fn stopped(span: Span) -> Box<Fault> {
+        Box::new(Fault { kind: Kind::Stopped, message: "stopped".to_string(), hint: None, span })
+    }
+
     /// As a message about row `row` of the table that flows in.
     pub fn diagnostic(self, row: Option<u64>) -> Box<Diagnostic> {
         let error = Diagnostic::at(self.kind, self.span, self.message);
