@@ -38,6 +38,16 @@ impl Table {
         Table { frame, schema }
     }
 
+    /// The same rows with only those columns whose flag is up; nothing is copied.
+    pub fn only(&self, wanted: &[bool]) -> Table {
+        fn chosen<T: Clone>(all: &[T], wanted: &[bool]) -> Vec<T> {
+            all.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(one, _)| one.clone()).collect()
+        }
+        let frame = DataFrame::new(self.height(), chosen(self.frame.columns(), wanted));
+        let schema = Schema::new(chosen(&self.schema.columns, wanted), self.schema.order);
+        Table { frame: frame.expect("some columns of a frame are a frame"), schema }
+    }
+
     pub fn schema(&self) -> &Schema {
         &self.schema
     }

@@ -1,9 +1,11 @@
 //! Takes out of a plan what nothing uses, so that no engine computes or reads it: columns, and the rows of a sort that a
 //! `take` does not want.
 
+use std::sync::Arc;
+
 use crate::data::Value;
 
-use super::{Expr, Named, Node, Op, Plan, Source};
+use super::{Expr, Named, Node, Op, Plan, Shared, Source};
 
 /// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
@@ -66,6 +68,12 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
                     index += 1;
                     needs[i][index - 1]
                 });
+                needs[i].clone()
+            }
+            Op::Source(Source::Kept(kept)) => {
+                if needs[i].contains(&false) {
+                    *kept = Shared(Arc::new(kept.0.only(&needs[i])));
+                }
                 needs[i].clone()
             }
             Op::Source(_) => vec![true; needs[i].len()],
