@@ -1,7 +1,9 @@
 //! Bytes of a file in blocks of whole lines, in buffers that are used again.
 
 use std::io::{Cursor, Read as _};
-use std::sync::Arc;
+
+use either::Either;
+use polars_buffer::Buffer;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
@@ -9,7 +11,7 @@ use super::open::Bytes;
 
 /// Whole lines: `bytes[start..end]` ends with a line break. After the end stand at least [`Blocks::PADDING`] bytes.
 pub struct Block {
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Buffer<u8>,
     pub start: usize,
     pub end: usize,
 }
@@ -24,7 +26,7 @@ pub struct Blocks {
     bytes: Bytes,
     shown: String,
     /// Holds what was read; nobody else may hold it while it is filled.
-    buffer: Arc<Vec<u8>>,
+    buffer: Buffer<u8>,
     /// What was read but not given out yet.
     rest: std::ops::Range<usize>,
     at_end: bool,
@@ -36,7 +38,7 @@ impl Blocks {
     pub const PADDING: usize = 16;
 
     pub fn new(bytes: Bytes, shown: &str, portion: usize) -> Blocks {
-        Blocks { bytes, shown: shown.to_string(), buffer: Arc::default(), rest: 0..0, at_end: false, portion }
+        Blocks { bytes, shown: shown.to_string(), buffer: Buffer::default(), rest: 0..0, at_end: false, portion }
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
@@ -68,7 +70,7 @@ impl Blocks {
             let found = memchr::memrchr(b'\n', &buffer[before..filled]).map(|at| before + at + 1);
             if found.is_some() || self.at_end {
                 let end = found.unwrap_or(filled);
-                self.buffer = Arc::new(buffer);
+                self.buffer = Buffer::from_vec(buffer);
                 self.rest = end..filled;
                 return Ok((end > 0).then(|| Block { bytes: self.buffer.clone(), start: 0, end }));
             }
@@ -78,12 +80,12 @@ impl Blocks {
     /// The buffer with what was not given out yet at its start; a new one where somebody still holds the last.
     fn emptied(&mut self) -> Vec<u8> {
         let rest = self.rest.clone();
-        match Arc::try_unwrap(std::mem::take(&mut self.buffer)) {
-            Ok(mut buffer) => {
+        match std::mem::take(&mut self.buffer).into_mut() {
+            Either::Right(mut buffer) => {
                 buffer.copy_within(rest, 0);
                 buffer
             }
-            Err(held) => {
+            Either::Left(held) => {
                 let mut buffer = vec![0; rest.len() + self.portion + Self::PADDING];
                 buffer[..rest.len()].copy_from_slice(&held[rest]);
                 buffer

@@ -53,7 +53,7 @@ impl Splitter {
             let Some(offset) = self.lines.next(&mut self.line)? else { return Ok(false) };
             self.number = self.lines.number;
             self.offset = offset;
-            if offset == 0 && self.line.starts_with(b"\xef\xbb\xbf") {
+            if offset == 0 && self.is_header && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
                 self.offset += 3;
             }
@@ -275,7 +275,10 @@ impl<'a> Csv<'a> {
 
     /// The records after a header that was read before.
     pub fn after_header(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
-        Csv { header_read: true, ..Csv::new(lines, options, fields, wanted) }
+        let mut csv = Csv::new(lines, options, fields, wanted);
+        csv.header_read = true;
+        csv.splitter.is_header = false;
+        csv
     }
 
     /// Every file of a pattern has the columns of the first one.

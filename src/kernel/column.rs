@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
+use polars_buffer::Buffer;
+
 use crate::data::{Type, Value};
+
+use super::texts::{Made, Texts};
 
 /// The values of a column: one for all rows, or one for each.
 #[derive(Debug, Clone)]
 pub enum Slots<T> {
     One(T),
-    Each(Arc<Vec<T>>),
+    /// Shared with the table that they come from or go to.
+    Each(Buffer<T>),
 }
 
 impl<T: Clone> Slots<T> {
     pub fn each(values: Vec<T>) -> Slots<T> {
-        Slots::Each(Arc::new(values))
+        Slots::Each(Buffer::from_vec(values))
     }
 
     #[inline(always)]
@@ -24,18 +29,20 @@ impl<T: Clone> Slots<T> {
         }
     }
 
-    fn gathered(&self, rows: &[u32]) -> Slots<T> {
+    pub(super) fn gathered(&self, rows: &[u32]) -> Slots<T> {
         match self {
             Slots::One(value) => Slots::One(value.clone()),
-            Slots::Each(values) => Slots::each(rows.iter().map(|row| values[*row as usize].clone()).collect()),
+            Slots::Each(values) => {
+                let values = values.as_slice();
+                Slots::each(rows.iter().map(|row| values[*row as usize].clone()).collect())
+            }
         }
     }
 
-    fn part(&self, start: usize, rows: usize) -> Slots<T> {
+    pub(super) fn part(&self, start: usize, rows: usize) -> Slots<T> {
         match self {
             Slots::One(value) => Slots::One(value.clone()),
-            Slots::Each(values) if start == 0 && rows == values.len() => Slots::Each(values.clone()),
-            Slots::Each(values) => Slots::each(values[start..start + rows].to_vec()),
+            Slots::Each(values) => Slots::Each(values.clone().sliced(start..start + rows)),
         }
     }
 }
@@ -98,120 +105,6 @@ pub struct Ints {
     pub slots: Slots<i64>,
     /// The least and the largest that a slot may hold.
     pub bounds: Option<(i64, i64)>,
-}
-
-/// A text's place in its bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    pub start: usize,
-    pub len: u32,
-}
-
-/// Texts as places in shared bytes, which are often those that were read from a file.
-#[derive(Debug, Clone)]
-pub struct Texts {
-    /// UTF-8 at every place, and at least [`PADDING`] bytes after the end of each.
-    bytes: Arc<Vec<u8>>,
-    pub places: Slots<Place>,
-    /// No byte of any text is over 127.
-    pub ascii: bool,
-    /// The places are in order, and nothing but white space stands between them.
-    pub spaced: bool,
-}
-
-/// Sixteen bytes may be read at the start of every text.
-pub const PADDING: usize = 16;
-
-impl Texts {
-    /// # Safety
-    /// `bytes` hold UTF-8 at every place.
-    pub unsafe fn new(bytes: Arc<Vec<u8>>, places: Slots<Place>, ascii: bool) -> Texts {
-        Texts { bytes, places, ascii, spaced: false }
-    }
-
-    pub fn one(text: &str) -> Texts {
-        let mut made = Made::default();
-        made.push(text);
-        let texts = made.finish();
-        Texts { places: Slots::One(Place { start: 0, len: text.len() as u32 }), ..texts }
-    }
-
-    #[inline(always)]
-    pub fn at(&self, row: usize) -> &str {
-        self.text(*self.places.at(row))
-    }
-
-    #[inline(always)]
-    pub fn text(&self, place: Place) -> &str {
-        let bytes = &self.bytes[place.start..place.start + place.len as usize];
-        // SAFETY: `new` was promised UTF-8 at every place.
-        unsafe { std::str::from_utf8_unchecked(bytes) }
-    }
-
-    /// The same, with or without other things than white space between the texts.
-    pub fn spaced(self, spaced: bool) -> Texts {
-        Texts { spaced, ..self }
-    }
-
-    pub fn bytes(&self) -> &Arc<Vec<u8>> {
-        &self.bytes
-    }
-
-    /// The same texts at other places, each of which is a text of these bytes.
-    ///
-    /// # Safety
-    /// The bytes hold UTF-8 at every place.
-    pub unsafe fn at_places(&self, places: Vec<Place>) -> Texts {
-        // SAFETY: the caller promises it.
-        unsafe { Texts::new(self.bytes.clone(), Slots::each(places), self.ascii) }
-    }
-}
-
-/// Texts that are being made, one after the other.
-#[derive(Default)]
-pub struct Made {
-    bytes: Vec<u8>,
-    places: Vec<Place>,
-}
-
-impl Made {
-    pub fn with_capacity(texts: usize, bytes: usize) -> Made {
-        Made { bytes: Vec::with_capacity(bytes + PADDING), places: Vec::with_capacity(texts) }
-    }
-
-    #[inline]
-    pub fn push(&mut self, text: &str) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.places.push(Place { start, len: text.len() as u32 });
-    }
-
-    /// Adds what `write` writes at the end.
-    pub fn write(&mut self, write: impl FnOnce(&mut String)) {
-        let start = self.bytes.len();
-        // SAFETY: all of `bytes` are whole texts.
-        let mut text = unsafe { String::from_utf8_unchecked(std::mem::take(&mut self.bytes)) };
-        write(&mut text);
-        self.bytes = text.into_bytes();
-        self.places.push(Place { start, len: (self.bytes.len() - start) as u32 });
-    }
-
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    pub fn text(&self, row: usize) -> &str {
-        let place = self.places[row];
-        // SAFETY: only whole texts are pushed.
-        unsafe { std::str::from_utf8_unchecked(&self.bytes[place.start..place.start + place.len as usize]) }
-    }
-
-    pub fn finish(mut self) -> Texts {
-        let ascii = self.bytes.is_ascii();
-        self.bytes.resize(self.bytes.len() + PADDING, 0);
-        // SAFETY: only whole texts were pushed.
-        unsafe { Texts::new(Arc::new(self.bytes), Slots::each(self.places), ascii) }
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -288,7 +181,7 @@ impl Column {
             }
             Type::Bool => Data::Bool(Slots::each(values.iter().map(|value| *value == Value::Bool(true)).collect())),
             Type::Text | Type::Open | Type::Never => {
-                let mut made = Made::with_capacity(values.len(), 0);
+                let mut made = Made::with_capacity(values.len());
                 for value in &values {
                     made.push(if let Value::Text(text) = value { text } else { "" });
                 }
@@ -319,9 +212,7 @@ impl Column {
             Data::Int(ints) => Data::Int(Ints { slots: ints.slots.gathered(rows), bounds: ints.bounds }),
             Data::Float(floats) => Data::Float(floats.gathered(rows)),
             Data::Bool(bools) => Data::Bool(bools.gathered(rows)),
-            Data::Text(texts) => {
-                Data::Text(Texts { places: texts.places.gathered(rows), spaced: false, ..texts.clone() })
-            }
+            Data::Text(texts) => Data::Text(texts.gathered(rows)),
             Data::List(values) => Data::List(values.gathered(rows)),
         };
         Column { data, nulls: self.nulls.gathered(rows) }
@@ -333,7 +224,7 @@ impl Column {
             Data::Int(ints) => Data::Int(Ints { slots: ints.slots.part(start, rows), bounds: ints.bounds }),
             Data::Float(floats) => Data::Float(floats.part(start, rows)),
             Data::Bool(bools) => Data::Bool(bools.part(start, rows)),
-            Data::Text(texts) => Data::Text(Texts { places: texts.places.part(start, rows), ..texts.clone() }),
+            Data::Text(texts) => Data::Text(texts.cut(start, rows)),
             Data::List(values) => Data::List(values.part(start, rows)),
         };
         Column { data, nulls: self.nulls.part(start, rows) }

@@ -2,8 +2,9 @@
 
 use crate::lang::Comparison;
 
-use super::column::{Column, Data, Nulls, Slots, Texts};
+use super::column::{Column, Data, Nulls, Slots};
 use super::loops;
+use super::texts::Texts;
 
 /// Whether `a sign b` holds, null where one is null.
 pub fn compare(a: &Column, sign: Comparison, b: &Column, rows: usize) -> Column {
@@ -56,7 +57,7 @@ fn texts(a: &Texts, sign: Comparison, b: &Texts, rows: usize) -> Slots<bool> {
             _ => sign.holds(a.cmp(b)),
         }
     };
-    match (&a.places, &b.places) {
+    match (a.views(), b.views()) {
         (Slots::One(_), Slots::One(_)) => Slots::One(holds(0)),
         _ => Slots::each((0..rows).map(holds).collect()),
     }

@@ -395,7 +395,7 @@ fn logical(items: &[Code], decisive: bool, scope: Scope) -> Out {
             if let (Nulls::None, Slots::Each(values)) = (&sofar.nulls, bools(&sofar)) { Some(values) } else { None };
         let mut open = match plain {
             Some(values) if decisive => loops::opposite(values),
-            Some(values) => values.to_vec(),
+            Some(values) => values.as_slice().to_vec(),
             None => (0..rows).map(|row| sofar.nulls.at(row) || *bools(&sofar).at(row) != decisive).collect(),
         };
         if let Some(active) = scope.active {

@@ -1,59 +1,67 @@
 //! Keys and their numbers: a hash table of sixteen-byte keys. Short texts and numbers stand in the key itself, longer ones in
 //! a spill area.
 
+use std::sync::Arc;
+
+use polars_buffer::Buffer;
+
 use crate::data::Value;
 
-use super::column::{Column, Data, Nulls, PADDING, Slots, Texts};
+use super::column::{Column, Data, Nulls, Slots};
+use super::texts::{Buffers, PADDING, view};
 
-/// A key in sixteen bytes. The top byte is the length of what stands in the others, up to [`INLINE`]; or [`SPILLED`]: then they
-/// are the start (8 bytes) and the length (4) in bytes that stand elsewhere; or [`NULL`].
+/// A key in sixteen bytes, as a text's view: its length in the lowest four, then the text itself up to [`INLINE`] bytes. Of a longer
+/// one there are the first four bytes, and where it stands. [`NULL`] is the key of null.
 type Key = u128;
 
-const INLINE: u32 = 15;
-const SPILLED: u8 = 0xff;
-const NULL: Key = 0xfe << 120;
+const INLINE: u32 = 12;
+const NULL: Key = 0xffff_ffff;
 
 /// The keys of a batch's rows, packed.
-pub struct Packed<'a> {
+pub struct Packed {
     keys: Vec<Key>,
-    /// What spilled keys point into.
-    bytes: std::borrow::Cow<'a, [u8]>,
+    /// What the longer ones stand in.
+    buffers: Arc<Buffers>,
 }
 
-impl Packed<'_> {
+impl Packed {
     /// The keys of `rows` rows; a null is a key like any other.
-    pub fn new<'a>(columns: &'a [Column], rows: usize) -> Packed<'a> {
+    pub fn new(columns: &[Column], rows: usize) -> Packed {
         match columns {
             [column] => Packed::of_one(column, rows),
             _ => Packed::of_many(columns, rows),
         }
     }
 
-    fn of_one(column: &Column, rows: usize) -> Packed<'_> {
-        let mut keys = Vec::with_capacity(rows);
-        let mut bytes: std::borrow::Cow<[u8]> = (&[][..]).into();
-        match &column.data {
-            _ if matches!(column.nulls, Nulls::All) => keys.resize(rows, NULL),
-            Data::Int(ints) => keys.extend((0..rows).map(|row| fixed(*ints.slots.at(row) as u64))),
-            Data::Float(slots) => keys.extend((0..rows).map(|row| fixed(float_bits(*slots.at(row))))),
-            Data::Bool(slots) => keys.extend((0..rows).map(|row| fixed(u64::from(*slots.at(row))))),
+    fn of_one(column: &Column, rows: usize) -> Packed {
+        if matches!(column.nulls, Nulls::All) {
+            return Packed { keys: vec![NULL; rows], buffers: Arc::default() };
+        }
+        let mut packed = match &column.data {
+            Data::Int(ints) => Packed::fixed((0..rows).map(|row| *ints.slots.at(row) as u64)),
+            Data::Float(slots) => Packed::fixed((0..rows).map(|row| float_bits(*slots.at(row)))),
+            Data::Bool(slots) => Packed::fixed((0..rows).map(|row| u64::from(*slots.at(row)))),
             Data::Text(texts) => {
-                pack_texts(texts, rows, &mut keys);
-                bytes = texts.bytes().as_slice().into();
+                let keys = match texts.views() {
+                    Slots::One(view) => vec![view.as_u128(); rows],
+                    Slots::Each(views) => views.iter().map(|view| view.as_u128()).collect(),
+                };
+                Packed { keys, buffers: texts.buffers().clone() }
             }
-            Data::List(_) => {
-                let encoded = Packed::of_many(std::slice::from_ref(column), rows);
-                (keys, bytes) = (encoded.keys, encoded.bytes);
-            }
-        }
+            Data::List(_) => Packed::of_many(std::slice::from_ref(column), rows),
+        };
         if let Nulls::Some(nulls) = &column.nulls {
-            keys.iter_mut().zip(nulls.iter()).filter(|(_, null)| **null).for_each(|(key, _)| *key = NULL);
+            packed.keys.iter_mut().zip(nulls.iter()).filter(|(_, null)| **null).for_each(|(key, _)| *key = NULL);
         }
-        Packed { keys, bytes }
+        packed
+    }
+
+    fn fixed(bits: impl Iterator<Item = u64>) -> Packed {
+        Packed { keys: bits.map(|bits| Key::from(bits) << 64 | 8).collect(), buffers: Arc::default() }
     }
 
     /// Each row's values one after the other as bytes.
-    fn of_many(columns: &[Column], rows: usize) -> Packed<'static> {
+    fn of_many(columns: &[Column], rows: usize) -> Packed {
         let mut bytes = Vec::with_capacity(rows * 16);
         let mut ends = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -64,15 +72,20 @@ impl Packed<'_> {
         }
         bytes.resize(bytes.len() + PADDING, 0);
         let mut start = 0;
-        let mut key = |end: usize| pack(&bytes, std::mem::replace(&mut start, end), end);
+        let mut key = |end: usize| {
+            let start = std::mem::replace(&mut start, end);
+            view(&bytes, start, end - start, 0).as_u128()
+        };
         let keys = ends.into_iter().map(&mut key).collect();
-        Packed { keys, bytes: bytes.into() }
+        Packed { keys, buffers: Arc::new(Buffers::of(Buffer::from_vec(bytes))) }
     }
-}
 
-#[inline(always)]
-fn fixed(bits: u64) -> Key {
-    Key::from(bits) | 8 << 120
+    /// The bytes of a longer key.
+    #[inline(always)]
+    fn long(&self, key: Key) -> &[u8] {
+        let start = (key >> 96) as u32 as usize;
+        &self.buffers.list[(key >> 64) as u32 as usize][start..start + key as u32 as usize]
+    }
 }
 
 /// The bits of a float as a key: NaN is one key, and `-0.0` that of `0.0`.
@@ -80,26 +93,10 @@ fn float_bits(x: f64) -> u64 {
     if x.is_nan() { f64::NAN.to_bits() } else { (x + 0.0).to_bits() }
 }
 
+/// Whether the text of a key stands elsewhere.
 #[inline(always)]
-fn pack(bytes: &[u8], start: usize, end: usize) -> Key {
-    let len = (end - start) as u32;
-    if len <= INLINE {
-        let sixteen = bytes[start..start + 16].try_into().expect("these are sixteen");
-        let kept = (1u128 << (8 * len)).wrapping_sub(1);
-        (Key::from_le_bytes(sixteen) & kept) | Key::from(len) << 120
-    } else {
-        start as Key | Key::from(len) << 64 | Key::from(SPILLED) << 120
-    }
-}
-
-fn pack_texts(texts: &Texts, rows: usize, keys: &mut Vec<Key>) {
-    let bytes = texts.bytes().as_slice();
-    match &texts.places {
-        Slots::One(place) => keys.resize(rows, pack(bytes, place.start, place.start + place.len as usize)),
-        Slots::Each(places) => {
-            keys.extend(places.iter().map(|place| pack(bytes, place.start, place.start + place.len as usize)));
-        }
-    }
+fn is_long(key: Key) -> bool {
+    key as u32 > INLINE && key != NULL
 }
 
 /// A value as bytes, of which no two values have the same and none is the start of another's.
@@ -157,7 +154,7 @@ pub struct Groups {
     table: Vec<u64>,
     keys: Vec<Key>,
     hashes: Vec<u64>,
-    /// What spilled keys point into.
+    /// What the longer keys stand in, at the place that their upper half says.
     spill: Vec<u8>,
 }
 
@@ -180,10 +177,10 @@ impl Groups {
         let mut fresh = Vec::new();
         let hashes = self.hashed(packed);
         for (row, (key, hash)) in packed.keys.iter().zip(hashes).enumerate() {
-            let (slot, found) = self.find(*key, hash, &packed.bytes);
+            let (slot, found) = self.find(*key, hash, packed);
             groups.push(if found == NO_GROUP {
                 fresh.push(row as u32);
-                self.insert(slot, *key, hash, &packed.bytes)
+                self.insert(slot, *key, hash, packed)
             } else {
                 found
             });
@@ -197,11 +194,11 @@ impl Groups {
             return vec![NO_GROUP; packed.keys.len()];
         }
         let hashes = self.hashed(packed);
-        packed.keys.iter().zip(hashes).map(|(key, hash)| self.find(*key, hash, &packed.bytes).1).collect()
+        packed.keys.iter().zip(hashes).map(|(key, hash)| self.find(*key, hash, packed).1).collect()
     }
 
     fn hashed(&self, packed: &Packed) -> Vec<u64> {
-        let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(*key, &packed.bytes)).collect();
+        let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(*key, packed)).collect();
         if self.table.len() > FAR_SLOTS {
             let mask = self.table.len() - 1;
             hashes.iter().for_each(|hash| prefetch(&self.table[*hash as usize & mask]));
@@ -217,7 +214,7 @@ impl Groups {
 
     /// The slot where the key stands or would stand, and its group.
     #[inline(always)]
-    fn find(&self, key: Key, hash: u64, bytes: &[u8]) -> (usize, u32) {
+    fn find(&self, key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
         let mask = self.table.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
@@ -226,7 +223,7 @@ impl Groups {
                 return (slot, NO_GROUP);
             }
             let group = (entry as u32) - 1;
-            if (entry ^ hash) >> 32 == 0 && self.is_same(self.keys[group as usize], key, bytes) {
+            if (entry ^ hash) >> 32 == 0 && self.is_same(self.keys[group as usize], key, packed) {
                 return (slot, group);
             }
             slot = (slot + 1) & mask;
@@ -234,23 +231,26 @@ impl Groups {
     }
 
     #[inline(always)]
-    fn is_same(&self, kept: Key, key: Key, bytes: &[u8]) -> bool {
-        if tag(key) != SPILLED {
+    fn is_same(&self, kept: Key, key: Key, packed: &Packed) -> bool {
+        if !is_long(key) {
             return kept == key;
         }
-        tag(kept) == SPILLED && spilled(kept, &self.spill) == spilled(key, bytes)
+        // Length and first bytes, then all.
+        kept as u64 == key as u64 && self.long(kept) == packed.long(key)
     }
 
-    fn insert(&mut self, slot: usize, key: Key, hash: u64, bytes: &[u8]) -> u32 {
+    fn long(&self, kept: Key) -> &[u8] {
+        let start = (kept >> 64) as u64 as usize;
+        &self.spill[start..start + kept as u32 as usize]
+    }
+
+    fn insert(&mut self, slot: usize, key: Key, hash: u64, packed: &Packed) -> u32 {
         let group = self.keys.len() as u32;
-        let kept = if tag(key) == SPILLED {
-            let start = self.spill.len();
-            let text = spilled(key, bytes);
-            self.spill.extend_from_slice(text);
-            start as Key | Key::from(text.len() as u32) << 64 | Key::from(SPILLED) << 120
-        } else {
-            key
-        };
+        let mut kept = key;
+        if is_long(key) {
+            kept = Key::from(key as u64) | (self.spill.len() as Key) << 64;
+            self.spill.extend_from_slice(packed.long(key));
+        }
         self.keys.push(kept);
         self.hashes.push(hash);
         self.table[slot] = (hash >> 32 << 32) | u64::from(group + 1);
@@ -275,19 +275,19 @@ impl Groups {
     }
 
     /// The keys of all groups.
-    pub fn packed(&self) -> Packed<'_> {
-        Packed { keys: self.keys.clone(), bytes: self.spill.as_slice().into() }
+    pub fn packed(&self) -> Packed {
+        let mut list = Vec::new();
+        let moved = |key: &Key| {
+            if !is_long(*key) {
+                return *key;
+            }
+            let place = list.len() as Key;
+            list.push(Buffer::from_vec(self.long(*key).to_vec()));
+            Key::from(*key as u64) | place << 64
+        };
+        let keys = self.keys.iter().map(moved).collect();
+        Packed { keys, buffers: Arc::new(Buffers { list, lasting: false }) }
     }
-}
-
-#[inline(always)]
-fn tag(key: Key) -> u8 {
-    (key >> 120) as u8
-}
-
-fn spilled(key: Key, bytes: &[u8]) -> &[u8] {
-    let start = key as u64 as usize;
-    &bytes[start..start + (key >> 64) as u32 as usize]
 }
 
 const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd134_2543_de82_ef95];
@@ -300,15 +300,21 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 #[inline(always)]
-fn hash(key: Key, bytes: &[u8]) -> u64 {
-    if tag(key) == SPILLED {
-        return hash_bytes(spilled(key, bytes));
+fn hash(key: Key, packed: &Packed) -> u64 {
+    if is_long(key) {
+        return hash_bytes(packed.long(key));
     }
     fold(key as u64 ^ SEED[0], (key >> 64) as u64 ^ SEED[1])
 }
 
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = bytes.len() as u64;
+    if bytes.len() < 16 {
+        let mut sixteen = [0; 16];
+        sixteen[..bytes.len()].copy_from_slice(bytes);
+        let key = Key::from_le_bytes(sixteen);
+        return fold(key as u64 ^ SEED[0] ^ hash, (key >> 64) as u64 ^ SEED[1]);
+    }
     let mut chunks = bytes.chunks_exact(16);
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("these are eight"));
     for chunk in &mut chunks {

@@ -80,7 +80,39 @@ fn less(a: f64, b: f64) -> bool {
     (a < b) | (!a.is_nan() & b.is_nan())
 }
 
+/// A number in the order of the int.
+#[inline(always)]
+pub fn int_rank(value: i64) -> u64 {
+    value as u64 ^ 1 << 63
+}
+
+/// A number in the order of the float: NaN above all.
+#[inline(always)]
+pub fn float_rank(x: f64) -> u64 {
+    let bits = (x + 0.0).to_bits() as i64;
+    let rank = bits as u64 ^ ((bits >> 63) as u64 | 1 << 63);
+    if x.is_nan() { u64::MAX } else { rank }
+}
+
+#[inline(always)]
+fn ranked<T: Copy>(values: &[T], worst: u64, descending: bool, rank: impl Fn(T) -> u64) -> Vec<bool> {
+    let turn = if descending { u64::MAX } else { 0 };
+    let mut out = vec![false; values.len()];
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = rank(*value) ^ turn <= worst;
+    }
+    out
+}
+
 simd! {
+    /// Whether the rank is at most `worst`.
+    pub fn ints_ranked(values: &[i64], worst: u64, descending: bool) -> Vec<bool> {
+        ranked(values, worst, descending, int_rank)
+    }
+    pub fn floats_ranked(values: &[f64], worst: u64, descending: bool) -> Vec<bool> {
+        ranked(values, worst, descending, float_rank)
+    }
+
     pub fn add(a: &Slots<i64>, b: &Slots<i64>) -> Slots<i64> { zip(a, b, i64::wrapping_add) }
     pub fn subtract(a: &Slots<i64>, b: &Slots<i64>) -> Slots<i64> { zip(a, b, i64::wrapping_sub) }
     pub fn multiply(a: &Slots<i64>, b: &Slots<i64>) -> Slots<i64> { zip(a, b, i64::wrapping_mul) }

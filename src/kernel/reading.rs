@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use polars_arrow::array::View;
+
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files::{self, Block, Blocks, Records};
 use crate::job::Job;
 use crate::plan::{CsvOptions, File, Format, Read};
 
-use super::column::{Batch, Column, Data, Ints, Made, Nulls, Place, Slots, Texts};
+use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
 use super::simd::simd;
 use super::table::Cut;
+use super::texts::{Buffers, Made, Stretch, Texts, view};
 use super::words::mask;
 
 /// The rows of the files of a source, one file after the other.
@@ -145,6 +148,9 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
     }
     if held.is_none() {
         let Some(mut block) = blocks.next()? else { return Ok(None) };
+        if u32::try_from(block.end).is_err() {
+            return Err(Diagnostic::new(Kind::File, "a line is over 4 GiB long"));
+        }
         let ascii = block.lines().is_ascii();
         let wrong = if ascii || lossy { None } else { std::str::from_utf8(block.lines()).err() };
         if let Some(wrong) = &wrong {
@@ -158,31 +164,33 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
     }
     let Some(lines) = held else { return Ok(None) };
     let bytes = &lines.block.bytes[..lines.block.end];
-    let mut places = Vec::with_capacity(most);
-    let first = lines.at;
+    let (first, shared) = (lines.at, &lines.block.bytes);
+    let mut views = Vec::with_capacity(most);
+    let mut lossy = (lossy && !lines.ascii).then(Made::default);
     for end in memchr::memchr_iter(b'\n', &bytes[first..]).take(most) {
         let line = &bytes[lines.at..first + end];
         let length = line.len() - usize::from(line.ends_with(b"\r"));
-        let len = u32::try_from(length).map_err(|_| Diagnostic::new(Kind::File, "a line is over 4 GiB long"))?;
-        places.push(Place { start: lines.at, len });
+        match &mut lossy {
+            Some(made) => made.push(&String::from_utf8_lossy(&line[..length])),
+            None => views.push(view(shared, lines.at, length, 0)),
+        }
         lines.at = first + end + 1;
     }
-    let rows = places.len();
-    if lossy && !lines.ascii {
-        let mut made = Made::with_capacity(rows, 0);
-        places.iter().for_each(|place| {
-            made.push(&String::from_utf8_lossy(&bytes[place.start..place.start + place.len as usize]));
-        });
-        return Ok(Some(Batch { rows, columns: vec![Column::texts(made.finish())] }));
-    }
-    let shared = lines.block.bytes.clone();
-    // SAFETY: the whole block is UTF-8, and lines end at line breaks.
-    let texts = unsafe { Texts::new(shared, Slots::each(places), lines.ascii) };
+    let rows = views.len() + lossy.as_ref().map_or(0, Made::len);
+    let texts = match lossy {
+        Some(made) => made.finish(),
+        None => {
+            let stretch = Stretch { start: first, end: lines.at, ascii: lines.ascii };
+            let buffers = Arc::new(Buffers::of(shared.clone()));
+            // SAFETY: the whole block is UTF-8, and lines end at line breaks.
+            unsafe { Texts::new(Slots::each(views), buffers) }.in_stretch(stretch)
+        }
+    };
     if lines.at == lines.block.end && !lines.fails {
         // Nobody holds the block while the next is read into its buffer.
         *held = None;
     }
-    Ok(Some(Batch { rows, columns: vec![Column::texts(texts.spaced(true))] }))
+    Ok(Some(Batch { rows, columns: vec![Column::texts(texts)] }))
 }
 
 /// The place is found by the reader that goes line by line.
@@ -253,14 +261,14 @@ impl<'a> Csv<'a> {
     /// Finds the fields of a block.
     fn look(&mut self, mut block: Block) -> Fallible<()> {
         let separator = self.options.separator;
+        if std::mem::replace(&mut self.is_first, false) && block.lines().starts_with(b"\xef\xbb\xbf") {
+            block.start += 3;
+        }
         let has_quote = memchr::memchr(b'"', block.lines()).is_some();
         self.ascii = block.lines().is_ascii();
         let too_long = u32::try_from(block.end).is_err();
         if has_quote || too_long || (!self.ascii && std::str::from_utf8(block.lines()).is_err()) {
             return self.one_by_one(&block);
-        }
-        if std::mem::replace(&mut self.is_first, false) && block.lines().starts_with(b"\xef\xbb\xbf") {
-            block.start += 3;
         }
         if !self.header_read {
             let end = memchr::memchr(b'\n', block.lines()).map_or(block.end, |at| block.start + at + 1);
@@ -312,8 +320,9 @@ impl<'a> Csv<'a> {
         let ends = &self.ends[self.given..self.given + rows * width];
         self.given += rows * width;
         let fields = Fields { bytes: &block.bytes, start, ends, width };
+        let buffers = Arc::new(Buffers::of(block.bytes.clone()));
         let wanted = self.read.wanted.iter();
-        let columns = wanted.map(|index| fields.column(*index, &self.read.fields[*index].ty, &block.bytes, self.ascii));
+        let columns = wanted.map(|index| fields.column(*index, &self.read.fields[*index].ty, &buffers));
         if let Some(columns) = columns.collect() {
             return Ok(Some(Batch { rows, columns }));
         }
@@ -351,7 +360,7 @@ impl Fields<'_> {
     }
 
     /// None where a field does not fit.
-    fn column(&self, index: usize, ty: &Type, shared: &Arc<Vec<u8>>, ascii: bool) -> Option<Column> {
+    fn column(&self, index: usize, ty: &Type, buffers: &Arc<Buffers>) -> Option<Column> {
         let rows = self.ends.len() / self.width;
         let mut nulls = vec![false; rows];
         let mut any_null = false;
@@ -374,14 +383,14 @@ impl Fields<'_> {
             Type::Float => Data::Float(Slots::each(parsed!(float))),
             Type::Bool => Data::Bool(Slots::each(parsed!(boolean))),
             Type::Text | Type::List(_) | Type::Open | Type::Never => {
-                let mut places = vec![Place::default(); rows];
+                let mut views = vec![View::default(); rows];
                 for (row, (start, end)) in self.places(index).enumerate() {
                     nulls[row] = start == end;
                     any_null |= start == end;
-                    places[row] = Place { start, len: (end - start) as u32 };
+                    views[row] = view(self.bytes, start, end - start, 0);
                 }
                 // SAFETY: the block is UTF-8, and fields end at ASCII characters.
-                Data::Text(unsafe { Texts::new(shared.clone(), Slots::each(places), ascii) })
+                Data::Text(unsafe { Texts::new(Slots::each(views), buffers.clone()) })
             }
         };
         Some(Column { data, nulls: if any_null { Nulls::of(nulls) } else { Nulls::None } })

@@ -2,7 +2,8 @@
 
 use crate::data::{Schema, Type, Value};
 
-use super::column::{Batch, Column, Data, Made, Nulls, Slots};
+use super::column::{Batch, Column, Data, Nulls, Slots};
+use super::texts;
 
 /// Rows of many batches in one.
 pub struct Rows {
@@ -20,7 +21,7 @@ enum Slot {
     Int(Vec<i64>),
     Float(Vec<f64>),
     Bool(Vec<bool>),
-    Text(Made),
+    Text(texts::Kept),
     List(Vec<Value>),
 }
 
@@ -31,7 +32,7 @@ impl Rows {
                 Type::Int => Slot::Int(Vec::new()),
                 Type::Float => Slot::Float(Vec::new()),
                 Type::Bool => Slot::Bool(Vec::new()),
-                Type::Text | Type::Open | Type::Never => Slot::Text(Made::default()),
+                Type::Text | Type::Open | Type::Never => Slot::Text(texts::Kept::default()),
                 Type::List(_) => Slot::List(Vec::new()),
             },
             nulls: Vec::new(),
@@ -84,9 +85,7 @@ impl Kept {
             (Slot::Int(kept), Data::Int(ints)) => push_slots(kept, &ints.slots, rows),
             (Slot::Float(kept), Data::Float(slots)) => push_slots(kept, slots, rows),
             (Slot::Bool(kept), Data::Bool(slots)) => push_slots(kept, slots, rows),
-            (Slot::Text(kept), Data::Text(texts)) => (0..rows).for_each(|row| {
-                kept.push(if column.nulls.at(row) { "" } else { texts.at(row) });
-            }),
+            (Slot::Text(kept), Data::Text(texts)) => kept.push(texts, rows),
             (Slot::List(kept), Data::List(slots)) => push_slots(kept, slots, rows),
             _ => unreachable!("the plan's types hold"),
         }
@@ -97,7 +96,7 @@ impl Kept {
             Slot::Int(kept) => kept.resize(kept.len() + rows, 0),
             Slot::Float(kept) => kept.resize(kept.len() + rows, 0.0),
             Slot::Bool(kept) => kept.resize(kept.len() + rows, false),
-            Slot::Text(kept) => (0..rows).for_each(|_| kept.push("")),
+            Slot::Text(kept) => kept.push_empty(rows),
             Slot::List(kept) => kept.resize(kept.len() + rows, Value::Null),
         }
     }
@@ -114,7 +113,7 @@ impl Kept {
             Slot::Int(values) => Column::ints(values, None),
             Slot::Float(values) => Column::floats(values),
             Slot::Bool(values) => Column::bools(values),
-            Slot::Text(made) => Column::texts(made.finish()),
+            Slot::Text(kept) => Column::texts(kept.finish()),
             Slot::List(values) => Column { data: Data::List(Slots::each(values)), nulls: Nulls::None },
         };
         column.with_nulls(nulls)

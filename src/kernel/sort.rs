@@ -7,8 +7,9 @@ use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::plan::{Node, SortKey};
 
-use super::column::{Batch, Column, Data};
+use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
 use super::expr::{Code, Compiler, Scope};
+use super::loops;
 use super::partial::Partial;
 use super::rows::Rows;
 use super::text::order;
@@ -183,7 +184,7 @@ fn directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
 fn is_whole(column: &Column) -> bool {
     match &column.data {
         // Nulls have the rank of the last value.
-        Data::Int(_) | Data::Float(_) | Data::Bool(_) => matches!(column.nulls, super::Nulls::None),
+        Data::Int(_) | Data::Float(_) | Data::Bool(_) => matches!(column.nulls, Nulls::None),
         Data::Text(_) | Data::List(_) => false,
     }
 }
@@ -195,16 +196,8 @@ fn rank(column: &Column, row: usize, descending: bool) -> u64 {
         return u64::MAX;
     }
     let rank = match &column.data {
-        Data::Int(ints) => (*ints.slots.at(row) as u64) ^ (1 << 63),
-        Data::Float(slots) => {
-            let x = *slots.at(row);
-            if x.is_nan() {
-                u64::MAX
-            } else {
-                let bits = (x + 0.0).to_bits();
-                if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-            }
-        }
+        Data::Int(ints) => loops::int_rank(*ints.slots.at(row)),
+        Data::Float(slots) => loops::float_rank(*slots.at(row)),
         Data::Bool(slots) => u64::from(*slots.at(row)),
         Data::Text(texts) => {
             let bytes = texts.at(row).as_bytes();
@@ -216,6 +209,18 @@ fn rank(column: &Column, row: usize, descending: bool) -> u64 {
         Data::List(_) => 0,
     };
     if descending { !rank } else { rank }
+}
+
+/// The rows whose rank is not above `worst`.
+fn not_above(column: &Column, worst: u64, descending: bool, rows: usize) -> Vec<u32> {
+    let mask = match (&column.data, &column.nulls) {
+        (Data::Int(Ints { slots: Slots::Each(values), .. }), Nulls::None) => {
+            loops::ints_ranked(values, worst, descending)
+        }
+        (Data::Float(Slots::Each(values)), Nulls::None) => loops::floats_ranked(values, worst, descending),
+        _ => (0..rows).map(|row| rank(column, row, descending) <= worst).collect(),
+    };
+    loops::selected(&mask)
 }
 
 impl Partial for Sorted<'_> {
@@ -231,8 +236,7 @@ impl Partial for Sorted<'_> {
         match (self.worst, self.keys.first()) {
             (Some(worst), Some(key)) => {
                 let first = &batch.columns[key.column];
-                let near = (0..batch.rows as u32).filter(|row| rank(first, *row as usize, key.descending) <= worst);
-                self.rows.push_rows(&batch, &near.collect::<Vec<u32>>());
+                self.rows.push_rows(&batch, &not_above(first, worst, key.descending, batch.rows));
             }
             _ => self.rows.push(&batch),
         }

@@ -1,13 +1,20 @@
 //! Between batches and tables.
 
+use std::sync::Arc;
+
 use polars::prelude::{
-    BooleanChunked, Column as Series, DataFrame, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlSmallStr,
-    Series as Values, StringChunked,
+    ArrowDataType, BooleanChunked, Column as Series, DataFrame, Float64Chunked, Int64Chunked, IntoSeries,
+    NewChunkedArray, PlSmallStr, Series as Values, StringChunked,
 };
+
+use polars_arrow::array::{PrimitiveArray, Utf8ViewArray};
+use polars_arrow::bitmap::Bitmap;
+use polars_buffer::Buffer;
 
 use crate::data::{self, Schema, Table, Type, Value};
 
-use super::column::{Batch, Column, Data, Made, Nulls, Slots};
+use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
+use super::texts::{Buffers, Texts};
 
 /// A table of all rows of `batch`, whose columns are those of `schema`.
 pub fn table(batch: Batch, schema: &Schema) -> Result<Table, String> {
@@ -21,11 +28,11 @@ fn series_of(name: &str, ty: &Type, column: Column, rows: usize) -> Values {
     let name = PlSmallStr::from_str(name);
     let nulls = column.nulls;
     macro_rules! plain {
-        ($chunked:ty, $slots:expr) => {
+        ($chunked:ty, $dtype:expr, $slots:expr) => {
             match (nulls, $slots) {
                 (Nulls::None, Slots::Each(values)) => {
-                    let values = std::sync::Arc::unwrap_or_clone(values);
-                    <$chunked>::from_vec(name, values).into_series()
+                    let array = PrimitiveArray::new($dtype, values, None);
+                    <$chunked>::with_chunk(name, array).into_series()
                 }
                 (nulls, slots) => {
                     let value = |row: usize| (!nulls.at(row)).then(|| *slots.at(row));
@@ -35,15 +42,26 @@ fn series_of(name: &str, ty: &Type, column: Column, rows: usize) -> Values {
         };
     }
     match (column.data, ty) {
-        (Data::Int(ints), _) => plain!(Int64Chunked, ints.slots),
-        (Data::Float(slots), _) => plain!(Float64Chunked, slots),
+        (Data::Int(ints), _) => plain!(Int64Chunked, ArrowDataType::Int64, ints.slots),
+        (Data::Float(slots), _) => plain!(Float64Chunked, ArrowDataType::Float64, slots),
         (Data::Bool(slots), _) => {
             let value = |row: usize| (!nulls.at(row)).then(|| *slots.at(row));
             BooleanChunked::from_iter_options(name, (0..rows).map(value)).into_series()
         }
         (Data::Text(texts), _) => {
-            let value = |row: usize| (!nulls.at(row)).then(|| texts.at(row));
-            StringChunked::from_iter_options(name, (0..rows).map(value)).into_series()
+            let views = match texts.views() {
+                Slots::One(view) => vec![*view; rows].into(),
+                Slots::Each(views) => views.clone(),
+            };
+            let validity = match nulls {
+                Nulls::None => None,
+                nulls => Some((0..rows).map(|row| !nulls.at(row)).collect::<Bitmap>()),
+            };
+            let buffers = Buffer::from_vec(texts.buffers().list.clone());
+            // SAFETY: texts are UTF-8, and each long one stands in its buffer.
+            let array =
+                unsafe { Utf8ViewArray::new_unchecked(ArrowDataType::Utf8View, views, buffers, validity, None, 0) };
+            StringChunked::with_chunk(name, array).into_series()
         }
         (Data::List(slots), ty) => {
             let values: Vec<Value> =
@@ -56,7 +74,7 @@ fn series_of(name: &str, ty: &Type, column: Column, rows: usize) -> Values {
 /// The columns of a frame, cut into batches.
 pub struct Cut {
     /// Each in one chunk.
-    columns: Vec<(Values, Type)>,
+    columns: Vec<(Values, Type, Arc<Buffers>)>,
     rows: usize,
     at: usize,
 }
@@ -65,7 +83,16 @@ impl Cut {
     /// Of the columns of `schema`.
     pub fn new(frame: &DataFrame, types: impl Iterator<Item = Type>) -> Cut {
         let columns = frame.columns().iter().zip(types);
-        let columns = columns.map(|(column, ty)| (column.as_materialized_series().rechunk(), ty)).collect();
+        let columns = columns
+            .map(|(column, ty)| {
+                let series = column.as_materialized_series().rechunk();
+                let list = match series.str() {
+                    Ok(texts) => texts.downcast_as_array().data_buffers().iter().cloned().collect(),
+                    Err(_) => Vec::new(),
+                };
+                (series, ty, Arc::new(Buffers { list, lasting: true }))
+            })
+            .collect();
         Cut { columns, rows: frame.height(), at: 0 }
     }
 
@@ -75,13 +102,19 @@ impl Cut {
         if rows == 0 {
             return None;
         }
-        let columns = self.columns.iter().map(|(series, ty)| column_of(series, ty, self.at, rows)).collect();
+        let columns = self.columns.iter();
+        let columns = columns.map(|(series, ty, buffers)| column_of(series, ty, buffers, self.at, rows)).collect();
         self.at += rows;
         Some(Batch { rows, columns })
     }
 }
 
-fn column_of(series: &Values, ty: &Type, start: usize, rows: usize) -> Column {
+/// Slots that stay where they are.
+fn shared<T: Clone>(values: &Buffer<T>, start: usize, rows: usize) -> Slots<T> {
+    Slots::Each(values.clone().sliced(start..start + rows))
+}
+
+fn column_of(series: &Values, ty: &Type, buffers: &Arc<Buffers>, start: usize, rows: usize) -> Column {
     const WRONG: &str = "a table's columns have the types of its schema";
     let nulls = if series.null_count() == 0 {
         Nulls::None
@@ -92,11 +125,14 @@ fn column_of(series: &Values, ty: &Type, start: usize, rows: usize) -> Column {
     let column = match ty {
         Type::Int => {
             let array = series.i64().expect(WRONG).downcast_as_array();
-            Column::ints(array.values()[start..start + rows].to_vec(), None)
+            Column {
+                data: Data::Int(Ints { slots: shared(array.values(), start, rows), bounds: None }),
+                nulls: Nulls::None,
+            }
         }
         Type::Float => {
             let array = series.f64().expect(WRONG).downcast_as_array();
-            Column::floats(array.values()[start..start + rows].to_vec())
+            Column { data: Data::Float(shared(array.values(), start, rows)), nulls: Nulls::None }
         }
         Type::Bool => {
             let array = series.bool().expect(WRONG).downcast_as_array();
@@ -105,9 +141,8 @@ fn column_of(series: &Values, ty: &Type, start: usize, rows: usize) -> Column {
         }
         Type::Text | Type::Open | Type::Never => {
             let array = series.str().expect(WRONG).downcast_as_array();
-            let mut made = Made::with_capacity(rows, rows * 16);
-            (start..start + rows).for_each(|row| made.push(array.value(row)));
-            Column::texts(made.finish())
+            // SAFETY: the array's views are UTF-8, in its buffers.
+            Column::texts(unsafe { Texts::new(shared(array.views(), start, rows), buffers.clone()) })
         }
         Type::List(_) => Column::from_values(data::values(&series.slice(start as i64, rows), ty), ty),
     };

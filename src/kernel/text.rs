@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use polars_arrow::array::View;
+
 use crate::data::scalar::{self, Wrong};
 use crate::data::{Value, compare_floats};
 use crate::diagnostic::Span;
@@ -10,9 +12,10 @@ use crate::functions::{self, Func};
 use crate::rowwise::{Fault, wrong};
 
 use super::arithmetic::{self, each_pair};
-use super::column::{Column, Data, Ints, Made, Nulls, PADDING, Place, Slots, Texts};
+use super::column::{Column, Data, Ints, Nulls, Slots};
 use super::expr::{Out, Scope};
-use super::{loops, simd::simd};
+use super::loops;
+use super::texts::{Made, Texts, from_bits};
 
 /// Whether [`call`] knows the function.
 pub fn has_loop(func: Func) -> bool {
@@ -113,7 +116,7 @@ pub fn call(func: Func, args: &[Column], scope: Scope, span: Span) -> Out {
         Data::Int(ints) => matches!(ints.slots, Slots::One(_)),
         Data::Float(slots) => matches!(slots, Slots::One(_)),
         Data::Bool(slots) => matches!(slots, Slots::One(_)),
-        Data::Text(texts) => matches!(texts.places, Slots::One(_)),
+        Data::Text(texts) => matches!(texts.views(), Slots::One(_)),
         Data::List(_) => false,
     });
     let rows = if constant && matches!(nulls, Nulls::None) { 1 } else { scope.rows() };
@@ -182,10 +185,7 @@ fn repeated(data: Data) -> Data {
         Data::Int(ints) => Data::Int(Ints { slots: one(ints.slots), bounds: ints.bounds }),
         Data::Float(slots) => Data::Float(one(slots)),
         Data::Bool(slots) => Data::Bool(one(slots)),
-        Data::Text(mut texts) => {
-            texts.places = one(texts.places);
-            Data::Text(texts)
-        }
+        Data::Text(texts) => Data::Text(texts.repeated()),
         Data::List(slots) => Data::List(one(slots)),
     }
 }
@@ -227,7 +227,7 @@ impl Call<'_> {
     }
 
     fn contains(&self) -> Data {
-        match self.text(1).places {
+        match self.text(1).views() {
             Slots::One(_) => {
                 let finder = memchr::memmem::Finder::new(self.text(1).at(0));
                 self.pairs(|text, _| finder.find(text.as_bytes()).is_some())
@@ -243,33 +243,26 @@ impl Call<'_> {
 
     fn lengths(&self) -> Ints {
         let texts = self.text(0);
-        let length = |row: usize| match texts.ascii {
-            true => i64::from(texts.places.at(row).len),
-            false => scalar::length(texts.at(row)),
+        let length = |row: usize| match texts.views().at(row) {
+            // All but continuation bytes begin a character.
+            view if view.is_inline() => {
+                let bytes = (view.as_u128() >> 32) as u128;
+                let high = bytes >> 7 & REPEATED;
+                let second = !bytes >> 6 & REPEATED;
+                i64::from(view.length) - i64::from((high & second).count_ones())
+            }
+            _ => scalar::length(texts.at(row)),
         };
         Ints { slots: Slots::each((0..self.rows).map(length).collect()), bounds: Some((0, i64::from(u32::MAX))) }
     }
 
     fn texts(&self) -> Data {
         let texts = self.text(0);
-        match self.func {
-            Func::Lower | Func::Upper if texts.ascii && self.rows > 1 => {
-                if let Some(changed) = whole_region(texts, self.func == Func::Lower) {
-                    return Data::Text(changed);
-                }
-            }
-            Func::Trim => {
-                let trimmed = |row: usize| {
-                    let (place, text) = (texts.places.at(row), texts.at(row));
-                    let start = place.start + (text.len() - text.trim_start().len());
-                    Place { start, len: text.trim().len() as u32 }
-                };
-                // SAFETY: a trimmed text is a text.
-                return Data::Text(unsafe { texts.at_places((0..self.rows).map(trimmed).collect()) });
-            }
-            _ => {}
+        if self.func == Func::Trim {
+            // SAFETY: a trimmed text is a text.
+            return Data::Text(unsafe { texts.others(self.views(|row| texts.part(row, texts.at(row).trim()))) });
         }
-        let mut made = Made::with_capacity(self.rows, 16 * self.rows);
+        let mut made = Made::with_capacity(self.rows);
         for row in 0..self.rows {
             if !self.counts(row) {
                 made.push("");
@@ -277,13 +270,14 @@ impl Call<'_> {
             }
             let text = texts.at(row);
             match self.func {
-                Func::Lower if text.is_ascii() => made.write(|out| {
-                    let start = out.len();
-                    out.push_str(text);
-                    out[start..].make_ascii_lowercase();
-                }),
-                Func::Lower => made.push(&scalar::lower(text)),
-                Func::Upper => made.push(&text.to_uppercase()),
+                Func::Lower | Func::Upper => {
+                    let view = texts.views().at(row);
+                    match other_case(view, self.func == Func::Lower) {
+                        Some(view) => made.push_short(view),
+                        None if self.func == Func::Lower => made.push(&scalar::lower(text)),
+                        None => made.push(&text.to_uppercase()),
+                    }
+                }
                 Func::Replace => made.push(&text.replace(self.text(1).at(row), self.text(2).at(row))),
                 Func::ReverseText => made.push(&scalar::reverse(text)),
                 Func::SortedText => made.push(&scalar::sorted(text)),
@@ -295,20 +289,19 @@ impl Call<'_> {
 
     fn slices(&self) -> Data {
         let (texts, starts, counts) = (self.text(0), self.ints(1), self.ints(2));
-        let sliced = |row: usize| {
-            let (place, text) = (texts.places.at(row), texts.at(row));
-            let part = scalar::slice(text, *starts.at(row), *counts.at(row));
-            let start = place.start + (part.as_ptr() as usize - text.as_ptr() as usize);
-            Place { start, len: part.len() as u32 }
-        };
+        let sliced = |row: usize| texts.part(row, scalar::slice(texts.at(row), *starts.at(row), *counts.at(row)));
         // SAFETY: a slice of a text is a text.
-        Data::Text(unsafe { texts.at_places((0..self.rows).map(sliced).collect()) })
+        Data::Text(unsafe { texts.others(self.views(sliced)) })
+    }
+
+    fn views(&self, view: impl Fn(usize) -> View) -> Vec<View> {
+        (0..self.rows).map(view).collect()
     }
 
     /// The arguments in the places of a pattern.
     fn written(&self, pattern: &str, args: &[Column]) -> Data {
         let pieces: Vec<&str> = pattern.split("{}").collect();
-        let mut made = Made::with_capacity(self.rows, 16 * self.rows);
+        let mut made = Made::with_capacity(self.rows);
         for row in 0..self.rows {
             made.write(|out| {
                 if !self.counts(row) {
@@ -340,44 +333,23 @@ fn write_plain(column: &Column, row: usize, out: &mut String) {
     written.expect("a string takes all that is written");
 }
 
-/// All texts of a column in the other case with one loop over the bytes from the first to the last, where not much else
-/// lies between.
-fn whole_region(texts: &Texts, lower: bool) -> Option<Texts> {
-    let Slots::Each(places) = &texts.places else { return None };
-    let start = places.iter().map(|place| place.start).min()?;
-    let end = places.iter().map(|place| place.start + place.len as usize).max()?;
-    let held: usize = places.iter().map(|place| place.len as usize).sum();
-    if end - start > 2 * held + 256 {
-        return None;
-    }
-    let region = &texts.bytes()[start..end];
-    // What lies between need not be ASCII.
-    if !texts.spaced && !region.is_ascii() {
-        return None;
-    }
-    let mut bytes = vec![0; region.len() + PADDING];
-    if lower {
-        lowered(region, &mut bytes)
-    } else {
-        uppered(region, &mut bytes)
-    }
-    let places = places.iter().map(|place| Place { start: place.start - start, len: place.len }).collect();
-    // SAFETY: ASCII in another case is ASCII.
-    let changed = unsafe { Texts::new(Arc::new(bytes), Slots::each(places), true) };
-    Some(changed.spaced(texts.spaced))
-}
+const REPEATED: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
 
-simd! {
-    fn lowered(from: &[u8], to: &mut [u8]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from | (u8::from(from.wrapping_sub(b'A') < 26) << 5);
-        }
+/// A short ASCII text in lower or upper case, all its bytes at once; none for other texts.
+#[inline(always)]
+fn other_case(view: &View, lower: bool) -> Option<View> {
+    let bits = view.as_u128();
+    let bytes = bits >> 32;
+    if !view.is_inline() || bytes & (REPEATED << 7) != 0 {
+        return None;
     }
-    fn uppered(from: &[u8], to: &mut [u8]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from ^ (u8::from(from.wrapping_sub(b'a') < 26) << 5);
-        }
-    }
+    let (first, last) = if lower { (b'A', b'Z') } else { (b'a', b'z') };
+    // The high bit of each byte that is at least the first letter, and of each that is over the last: no sum goes into the
+    // next byte.
+    let at_least = bytes + REPEATED * u128::from(0x80 - first);
+    let over = bytes + REPEATED * u128::from(0x7f - last);
+    let letters = (at_least & !over & (REPEATED << 7)) >> 2;
+    Some(from_bits(bits ^ letters << 32))
 }
 
 /// Texts one after the other, null where one is null.
@@ -388,7 +360,7 @@ pub fn glue(parts: &[Column], scope: Scope) -> Column {
     if matches!(nulls, Nulls::All) || texts.len() != parts.len() {
         return Column { data: Data::Text(Texts::one("")), nulls: Nulls::All };
     }
-    let mut made = Made::with_capacity(scope.rows(), 16 * scope.rows());
+    let mut made = Made::with_capacity(scope.rows());
     for row in 0..scope.rows() {
         made.write(|out| {
             if scope.is_active(row) && !nulls.at(row) {
@@ -401,15 +373,12 @@ pub fn glue(parts: &[Column], scope: Scope) -> Column {
 
 /// Where the mask holds, the one, else the other.
 pub fn chosen(mask: &[bool], a: &Texts, b: &Texts) -> Texts {
-    if Arc::ptr_eq(a.bytes(), b.bytes()) {
-        let place = |(row, mask): (usize, &bool)| *if *mask { a.places.at(row) } else { b.places.at(row) };
-        let ascii = a.ascii && b.ascii;
-        // SAFETY: each place is one of a text of these bytes.
-        let mut texts = unsafe { a.at_places(mask.iter().enumerate().map(place).collect()) };
-        texts.ascii = ascii;
-        return texts;
+    if Arc::ptr_eq(a.buffers(), b.buffers()) {
+        let view = |(row, mask): (usize, &bool)| *if *mask { a.views().at(row) } else { b.views().at(row) };
+        // SAFETY: each view is one of a text in these buffers.
+        return unsafe { a.others(mask.iter().enumerate().map(view).collect()) };
     }
-    let mut made = Made::with_capacity(mask.len(), 16 * mask.len());
+    let mut made = Made::with_capacity(mask.len());
     for (row, mask) in mask.iter().enumerate() {
         made.push(if *mask { a.at(row) } else { b.at(row) });
     }
@@ -424,9 +393,9 @@ pub fn field(args: &[Column; 3], scope: Scope, span: Span) -> Out {
         return Ok(Column { data: Data::Text(Texts::one("")), nulls: Nulls::All });
     };
     let rows = scope.rows();
-    let mut places = vec![Place::default(); rows];
+    let mut views = vec![View::default(); rows];
     let mut missing = vec![false; rows];
-    for (row, slot) in places.iter_mut().enumerate() {
+    for (row, slot) in views.iter_mut().enumerate() {
         if nulls.at(row) || !scope.is_active(row) {
             missing[row] = nulls.at(row);
             continue;
@@ -442,15 +411,12 @@ pub fn field(args: &[Column; 3], scope: Scope, span: Span) -> Out {
             }),
         };
         match found {
-            Some(part) => {
-                let start = texts.places.at(row).start + (part.as_ptr() as usize - text.as_ptr() as usize);
-                *slot = Place { start, len: part.len() as u32 };
-            }
+            Some(part) => *slot = texts.part(row, part),
             None => missing[row] = true,
         }
     }
     // SAFETY: a part of a text is a text.
-    Ok(Column { data: Data::Text(unsafe { texts.at_places(places) }), nulls: Nulls::of(missing) })
+    Ok(Column { data: Data::Text(unsafe { texts.others(views) }), nulls: Nulls::of(missing) })
 }
 
 pub fn matches(column: &Column, regex: &regex::Regex, scope: Scope) -> Column {

@@ -1,7 +1,13 @@
 //! Words of a text: 64 bytes become a mask of white space, and its edges are the words' ends.
 
-use super::column::Place;
 use super::simd::simd;
+
+/// A text's place in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub start: usize,
+    pub len: usize,
+}
 
 /// The words of one stretch of UTF-8, which are given out a batch at a time.
 pub struct Words<'a> {
@@ -93,7 +99,7 @@ pub(super) fn mask(chunk: &[u8; 64], holds: impl Fn(u8) -> bool) -> u64 {
 
 #[inline(always)]
 fn place(start: usize, end: usize) -> Place {
-    Place { start, len: (end - start) as u32 }
+    Place { start, len: end - start }
 }
 
 simd! {

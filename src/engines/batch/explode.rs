@@ -1,11 +1,13 @@
 //! One row for each element of a list: words, characters and parts of texts as places in the old bytes, ints of a range,
 //! and all other lists as values.
 
+use polars_arrow::array::View;
+
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::functions::Func;
 use crate::job::Job;
-use crate::kernel::{Batch, Code, Column, Compiler, Data, Nulls, Place, Scope, Slots, Texts, Words};
+use crate::kernel::{Batch, Code, Column, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
 use crate::plan::{Expr, Node};
 use crate::rowwise::Program;
 
@@ -48,23 +50,10 @@ impl Operator for Explode<'_> {
         if matches!(column.nulls, Nulls::All) {
             return Ok(true);
         }
-        let mut give = Giving {
-            batch,
-            texts: None,
-            spaced: false,
-            places: Vec::with_capacity(2 * self.job.portion.rows),
-            job: self.job,
-            next,
-        };
+        let give = Giving { batch, views: Vec::with_capacity(2 * self.job.portion.rows), job: self.job, next };
         match (&self.list, &column.data) {
-            (List::Words(_), Data::Text(texts)) => {
-                give.texts = Some(texts);
-                give.words(texts, &column.nulls)
-            }
-            (List::Chars(_), Data::Text(texts)) => {
-                give.texts = Some(texts);
-                give.chars(texts, &column.nulls)
-            }
+            (List::Words(_), Data::Text(texts)) => give.words(texts, &column.nulls),
+            (List::Chars(_), Data::Text(texts)) => give.chars(texts, &column.nulls),
             (List::Values(_), _) => give.values(&column, &self.ty),
             _ => Err(Diagnostic::new(Kind::System, "a list of texts comes of a text")),
         }
@@ -74,68 +63,66 @@ impl Operator for Explode<'_> {
 /// Elements on their way to the next op.
 struct Giving<'t, 'n, 's> {
     batch: Batch,
-    /// What the places are in.
-    texts: Option<&'t Texts>,
-    /// Nothing but white space stands between the places.
-    spaced: bool,
-    places: Vec<Place>,
+    views: Vec<View>,
     job: &'t Job,
     next: &'n mut Sink<'s>,
 }
 
 impl Giving<'_, '_, '_> {
     fn words(mut self, texts: &Texts, nulls: &Nulls) -> Fallible<bool> {
-        if let (true, Nulls::None, Slots::Each(places)) = (texts.spaced, nulls, &texts.places)
-            && let [first, .., last] = &places[..]
-        {
-            // Nothing but white space stands between the texts: all of them are one stretch.
-            self.spaced = true;
-            let stretch = Words::new(texts.bytes(), first.start, last.start + last.len as usize, texts.ascii);
-            return Ok(self.stretch(stretch)? && self.flush()?);
+        if let (Nulls::None, Some((bytes, stretch))) = (nulls, texts.stretch()) {
+            let words = Words::new(bytes, stretch.start, stretch.end, stretch.ascii);
+            let mut places = Vec::with_capacity(2 * self.job.portion.rows);
+            return self.stretch(texts, bytes, words, &mut places);
         }
-        for row in 0..self.batch.rows {
-            if !nulls.at(row) {
-                let place = texts.places.at(row);
-                let end = place.start + place.len as usize;
-                if !self.stretch(Words::new(texts.bytes(), place.start, end, texts.ascii))? {
+        for row in (0..self.batch.rows).filter(|row| !nulls.at(*row)) {
+            for word in texts.at(row).split_whitespace() {
+                self.views.push(texts.part(row, word));
+                if self.views.len() >= self.job.portion.rows && !self.flush(texts)? {
                     return Ok(false);
                 }
             }
         }
-        self.flush()
+        self.flush(texts)
     }
 
-    fn stretch(&mut self, mut words: Words) -> Fallible<bool> {
-        while words.next(self.job.portion.rows, &mut self.places) {
-            if self.places.len() >= self.job.portion.rows && !self.flush()? {
+    /// The words of all texts at once: nothing but white space stands between these.
+    fn stretch(&mut self, texts: &Texts, bytes: &[u8], mut words: Words, places: &mut Vec<Place>) -> Fallible<bool> {
+        loop {
+            let more = words.next(self.job.portion.rows, places);
+            self.views.extend(places.drain(..).map(|place| view(bytes, place.start, place.len, 0)));
+            if !self.flush(texts)? {
                 return Ok(false);
             }
+            if !more {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     fn chars(mut self, texts: &Texts, nulls: &Nulls) -> Fallible<bool> {
         for row in (0..self.batch.rows).filter(|row| !nulls.at(*row)) {
-            let place = texts.places.at(row);
-            for (at, c) in texts.at(row).char_indices() {
-                self.places.push(Place { start: place.start + at, len: c.len_utf8() as u32 });
-                if self.places.len() >= self.job.portion.rows && !self.flush()? {
+            for c in texts.at(row).chars() {
+                self.views.push(View::new_inline(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                if self.views.len() >= self.job.portion.rows && !self.flush(texts)? {
                     return Ok(false);
                 }
             }
         }
-        self.flush()
+        self.flush(texts)
     }
 
-    /// Gives the places so far as a batch of texts.
-    fn flush(&mut self) -> Fallible<bool> {
-        let (Some(texts), false) = (self.texts, self.places.is_empty()) else { return Ok(true) };
+    /// Gives the views so far as a batch of texts.
+    fn flush(&mut self, texts: &Texts) -> Fallible<bool> {
+        let rows = self.views.len();
+        if rows == 0 {
+            return Ok(true);
+        }
         self.job.check()?;
-        let rows = self.places.len();
-        let places = std::mem::replace(&mut self.places, Vec::with_capacity(2 * self.job.portion.rows));
-        // SAFETY: words and characters of a text are texts.
-        let texts = unsafe { texts.at_places(places) };
-        (self.next)(Batch { rows, columns: vec![Column::texts(texts.spaced(self.spaced))] })
+        let views = std::mem::replace(&mut self.views, Vec::with_capacity(rows));
+        // SAFETY: words and characters of a text are texts, in the same buffers.
+        let texts = unsafe { texts.others(views) };
+        (self.next)(Batch { rows, columns: vec![Column::texts(texts)] })
     }
 
     fn values(self, column: &Column, ty: &Type) -> Fallible<bool> {

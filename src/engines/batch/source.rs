@@ -38,7 +38,7 @@ pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
         }
         plan::Source::Letters { count, seed } => {
             let column = move |at, rows| {
-                let mut made = Made::with_capacity(rows, rows);
+                let mut made = Made::with_capacity(rows);
                 for row in at..at + rows as u64 {
                     made.push(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
                 }
