@@ -1,6 +1,6 @@
 //! Groups and their aggregates, by column: the state of an aggregate is a vector with an entry for each group.
 
-use crate::data::{Type, Value, compare_floats, scalar};
+use crate::data::{Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
@@ -176,8 +176,8 @@ enum State {
     Ints(Vec<(i128, u64)>, bool),
     Floats(Vec<FloatSum>, bool),
     /// The largest where the flag is up, else the least.
-    IntEnd(Vec<Option<i64>>, bool),
-    FloatEnd(Vec<Option<f64>>, bool),
+    IntEnd(Ends<i64>, bool),
+    FloatEnd(Ends<f64>, bool),
     ValueEnd(Vec<Value>, bool),
     /// Of numbers, for the quantile.
     Numbers(Vec<Vec<f64>>, f64),
@@ -188,6 +188,14 @@ enum State {
     Gather(Vec<Vec<Value>>),
     Reduce(Vec<Option<Value>>),
     Glue(Vec<Option<String>>, String),
+}
+
+/// The least or largest value of each group, and whether it has one.
+struct Ends<T> {
+    values: Vec<T>,
+    seen: Vec<bool>,
+    /// What every value is further than, or as far as.
+    start: T,
 }
 
 /// The values that each group has had.
@@ -201,7 +209,7 @@ struct Seen {
     counts: Vec<i64>,
 }
 
-/// A sum that keeps what rounding loses (Neumaier 1974).
+/// A sum that keeps what rounding loses.
 #[derive(Clone, Default)]
 struct FloatSum {
     sum: f64,
@@ -221,8 +229,9 @@ impl State {
     fn new(func: &AggFunc, ty: &Type) -> State {
         let is_int = matches!(ty, Type::Int | Type::Open);
         let end = |largest| match ty {
-            Type::Int => State::IntEnd(Vec::new(), largest),
-            Type::Float => State::FloatEnd(Vec::new(), largest),
+            Type::Int => State::IntEnd(Ends::new(if largest { i64::MIN } else { i64::MAX }), largest),
+            // NaN is above all.
+            Type::Float => State::FloatEnd(Ends::new(if largest { f64::NEG_INFINITY } else { f64::NAN }), largest),
             Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => State::ValueEnd(Vec::new(), largest),
         };
         match func {
@@ -257,8 +266,8 @@ impl State {
             State::Count(counts, _) => counts.resize(count, 0),
             State::Ints(sums, _) => sums.resize(count, (0, 0)),
             State::Floats(sums, _) => sums.resize(count, FloatSum::default()),
-            State::IntEnd(ends, _) => ends.resize(count, None),
-            State::FloatEnd(ends, _) => ends.resize(count, None),
+            State::IntEnd(ends, _) => ends.grow(count),
+            State::FloatEnd(ends, _) => ends.grow(count),
             State::ValueEnd(ends, _) => ends.resize(count, Value::Null),
             State::Numbers(numbers, _) => numbers.resize(count, Vec::new()),
             State::Spread(spreads) => spreads.resize(count, Spread::default()),
@@ -323,17 +332,23 @@ impl State {
             (State::IntEnd(ends, largest), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
                 (Ids::One(_), Slots::Each(values), Nulls::None) if !values.is_empty() => {
                     let (least, most) = loops::bounds(values);
-                    int_end(&mut ends[0], if *largest { most } else { least }, *largest);
+                    ends.take(0, if *largest { most } else { least }, int_end(*largest));
                 }
+                (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, i64::max),
+                (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, i64::min),
                 (ids, slots, _) => {
-                    let largest = *largest;
-                    (0..rows).filter(present).for_each(|row| int_end(&mut ends[ids.at(row)], *slots.at(row), largest));
+                    let further = int_end(*largest);
+                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
                 }
             },
-            (State::FloatEnd(ends, largest), Data::Float(slots)) => {
-                let largest = *largest;
-                (0..rows).filter(present).for_each(|row| float_end(&mut ends[ids.at(row)], *slots.at(row), largest));
-            }
+            (State::FloatEnd(ends, largest), Data::Float(slots)) => match (ids, slots, nulls) {
+                (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, larger),
+                (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, smaller),
+                (ids, slots, _) => {
+                    let further = float_end(*largest);
+                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
+                }
+            },
             (State::ValueEnd(ends, largest), Data::Text(texts)) => {
                 for row in (0..rows).filter(present) {
                     let (end, text) = (&mut ends[ids.at(row)], texts.at(row));
@@ -390,16 +405,8 @@ impl State {
                 sums[id].lost += later.lost;
                 sums[id].count += later.count;
             }),
-            (State::IntEnd(ends, largest), State::IntEnd(later, _)) => each(ids, later, |id, end| {
-                if let Some(end) = end {
-                    int_end(&mut ends[id], end, *largest);
-                }
-            }),
-            (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => each(ids, later, |id, end| {
-                if let Some(end) = end {
-                    float_end(&mut ends[id], end, *largest);
-                }
-            }),
+            (State::IntEnd(ends, largest), State::IntEnd(later, _)) => ends.merge(later, ids, int_end(*largest)),
+            (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => ends.merge(later, ids, float_end(*largest)),
             (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, |id, end| {
                 if !end.is_null() {
                     value_end(&mut ends[id], end, *largest);
@@ -462,8 +469,14 @@ impl State {
                 Column::floats,
             ),
             State::Floats(sums, false) => Column::floats(sums.iter().map(FloatSum::total).collect()),
-            State::IntEnd(ends, _) => optional(ends, |values| Column::ints(values, None)),
-            State::FloatEnd(ends, _) => optional(ends, Column::floats),
+            State::IntEnd(ends, _) => {
+                let nulls = ends.nulls();
+                Column::ints(ends.values, None).with_nulls(nulls)
+            }
+            State::FloatEnd(ends, _) => {
+                let nulls = ends.nulls();
+                Column::floats(ends.values).with_nulls(nulls)
+            }
             State::ValueEnd(ends, _) => of_values(ends),
             State::Numbers(numbers, q) => {
                 optional(numbers.into_iter().map(|numbers| scalar::quantile(numbers, q)).collect(), Column::floats)
@@ -502,32 +515,60 @@ fn wide_sum(values: &[i64]) -> i128 {
     values.chunks(1 << 20).map(loops::wide_sum).sum()
 }
 
-#[inline(always)]
-fn int_end(end: &mut Option<i64>, value: i64, largest: bool) {
-    *end = Some(match *end {
-        None => value,
-        Some(end) => {
-            if largest {
-                end.max(value)
-            } else {
-                end.min(value)
-            }
+impl<T: Copy> Ends<T> {
+    fn new(start: T) -> Ends<T> {
+        Ends { values: Vec::new(), seen: Vec::new(), start }
+    }
+
+    fn grow(&mut self, count: usize) {
+        self.values.resize(count, self.start);
+        self.seen.resize(count, false);
+    }
+
+    #[inline(always)]
+    fn take(&mut self, group: usize, value: T, further: fn(T, T) -> T) {
+        self.values[group] = further(self.values[group], value);
+        self.seen[group] = true;
+    }
+
+    #[inline(always)]
+    fn take_all(&mut self, ids: &[u32], values: &[T], further: impl Fn(T, T) -> T) {
+        let (ends, seen) = (&mut self.values[..], &mut self.seen[..]);
+        for (id, value) in ids.iter().zip(values) {
+            let id = *id as usize;
+            ends[id] = further(ends[id], *value);
+            seen[id] = true;
         }
-    });
+    }
+
+    fn merge(&mut self, later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+        for ((id, value), _) in ids.iter().zip(later.values).zip(later.seen).filter(|(_, seen)| *seen) {
+            self.take(*id as usize, value, further);
+        }
+    }
+
+    fn nulls(&self) -> Nulls {
+        Nulls::of(self.seen.iter().map(|seen| !seen).collect())
+    }
+}
+
+fn int_end(largest: bool) -> fn(i64, i64) -> i64 {
+    if largest { i64::max } else { i64::min }
+}
+
+fn float_end(largest: bool) -> fn(f64, f64) -> f64 {
+    if largest { larger } else { smaller }
+}
+
+/// The larger of two floats: NaN is above all.
+#[inline(always)]
+fn larger(end: f64, x: f64) -> f64 {
+    if (x > end) | x.is_nan() { x } else { end }
 }
 
 #[inline(always)]
-fn float_end(end: &mut Option<f64>, value: f64, largest: bool) {
-    let further = match *end {
-        None => true,
-        Some(end) => {
-            let order = compare_floats(value, end);
-            if largest { order.is_gt() } else { order.is_lt() }
-        }
-    };
-    if further {
-        *end = Some(value);
-    }
+fn smaller(end: f64, x: f64) -> f64 {
+    if (x < end) | end.is_nan() { x } else { end }
 }
 
 fn value_end(end: &mut Value, value: Value, largest: bool) {
@@ -558,13 +599,9 @@ fn number(column: &Column, row: usize) -> f64 {
 impl FloatSum {
     #[inline(always)]
     fn add(&mut self, x: f64) {
-        let total = self.sum + x;
-        let lost = if self.sum.abs() >= x.abs() { (self.sum - total) + x } else { (x - total) + self.sum };
-        // An infinity is no rounding error.
-        if lost.is_finite() {
-            self.lost += lost;
-        }
-        self.sum = total;
+        let (sum, lost) = loops::two_sum(self.sum, x);
+        self.sum = sum;
+        self.lost += lost;
     }
 
     fn total(&self) -> f64 {

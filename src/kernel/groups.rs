@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use polars_arrow::array::View;
 use polars_buffer::Buffer;
 
 use crate::data::Value;
 
 use super::column::{Column, Data, Nulls, Slots};
-use super::texts::{Buffers, PADDING, view};
+use super::texts::{Buffers, PADDING, from_bits, view};
 
 /// A key in sixteen bytes, as a text's view: its length in the lowest four, then the text itself up to [`INLINE`] bytes. Of a longer
 /// one there are the first four bytes, and where it stands. [`NULL`] is the key of null.
@@ -19,7 +20,7 @@ const NULL: Key = 0xffff_ffff;
 
 /// The keys of a batch's rows, packed.
 pub struct Packed {
-    keys: Vec<Key>,
+    keys: Buffer<View>,
     /// What the longer ones stand in.
     buffers: Arc<Buffers>,
 }
@@ -35,7 +36,7 @@ impl Packed {
 
     fn of_one(column: &Column, rows: usize) -> Packed {
         if matches!(column.nulls, Nulls::All) {
-            return Packed { keys: vec![NULL; rows], buffers: Arc::default() };
+            return Packed { keys: vec![from_bits(NULL); rows].into(), buffers: Arc::default() };
         }
         let mut packed = match &column.data {
             Data::Int(ints) => Packed::fixed((0..rows).map(|row| *ints.slots.at(row) as u64)),
@@ -43,21 +44,23 @@ impl Packed {
             Data::Bool(slots) => Packed::fixed((0..rows).map(|row| u64::from(*slots.at(row)))),
             Data::Text(texts) => {
                 let keys = match texts.views() {
-                    Slots::One(view) => vec![view.as_u128(); rows],
-                    Slots::Each(views) => views.iter().map(|view| view.as_u128()).collect(),
+                    Slots::One(view) => vec![*view; rows].into(),
+                    Slots::Each(views) => views.clone(),
                 };
                 Packed { keys, buffers: texts.buffers().clone() }
             }
             Data::List(_) => Packed::of_many(std::slice::from_ref(column), rows),
         };
         if let Nulls::Some(nulls) = &column.nulls {
-            packed.keys.iter_mut().zip(nulls.iter()).filter(|(_, null)| **null).for_each(|(key, _)| *key = NULL);
+            let key = |(key, null): (&View, &bool)| if *null { from_bits(NULL) } else { *key };
+            packed.keys = packed.keys.iter().zip(nulls.iter()).map(key).collect::<Vec<View>>().into();
         }
         packed
     }
 
     fn fixed(bits: impl Iterator<Item = u64>) -> Packed {
-        Packed { keys: bits.map(|bits| Key::from(bits) << 64 | 8).collect(), buffers: Arc::default() }
+        let keys = bits.map(|bits| from_bits(Key::from(bits) << 64 | 8)).collect::<Vec<View>>();
+        Packed { keys: keys.into(), buffers: Arc::default() }
     }
 
     /// Each row's values one after the other as bytes.
@@ -74,10 +77,10 @@ impl Packed {
         let mut start = 0;
         let mut key = |end: usize| {
             let start = std::mem::replace(&mut start, end);
-            view(&bytes, start, end - start, 0).as_u128()
+            view(&bytes, start, end - start, 0)
         };
-        let keys = ends.into_iter().map(&mut key).collect();
-        Packed { keys, buffers: Arc::new(Buffers::of(Buffer::from_vec(bytes))) }
+        let keys = ends.into_iter().map(&mut key).collect::<Vec<View>>();
+        Packed { keys: keys.into(), buffers: Arc::new(Buffers::of(Buffer::from_vec(bytes))) }
     }
 
     /// The bytes of a longer key.
@@ -175,17 +178,27 @@ impl Groups {
         groups.clear();
         groups.reserve(packed.keys.len());
         let mut fresh = Vec::new();
-        let hashes = self.hashed(packed);
-        for (row, (key, hash)) in packed.keys.iter().zip(hashes).enumerate() {
-            let (slot, found) = self.find(*key, hash, packed);
-            groups.push(if found == NO_GROUP {
-                fresh.push(row as u32);
-                self.insert(slot, *key, hash, packed)
-            } else {
-                found
-            });
+        if self.table.len() > FAR_SLOTS {
+            for (row, (key, hash)) in packed.keys.iter().zip(self.hashed(packed)).enumerate() {
+                groups.push(self.group(row, key.as_u128(), hash, packed, &mut fresh));
+            }
+        } else {
+            for (row, key) in packed.keys.iter().enumerate() {
+                let key = key.as_u128();
+                groups.push(self.group(row, key, hash(key, packed), packed, &mut fresh));
+            }
         }
         fresh
+    }
+
+    #[inline(always)]
+    fn group(&mut self, row: usize, key: Key, hash: u64, packed: &Packed, fresh: &mut Vec<u32>) -> u32 {
+        let (slot, found) = self.find(key, hash, packed);
+        if found != NO_GROUP {
+            return found;
+        }
+        fresh.push(row as u32);
+        self.insert(slot, key, hash, packed)
     }
 
     /// The group of each row, or [`NO_GROUP`].
@@ -194,11 +207,12 @@ impl Groups {
             return vec![NO_GROUP; packed.keys.len()];
         }
         let hashes = self.hashed(packed);
-        packed.keys.iter().zip(hashes).map(|(key, hash)| self.find(*key, hash, packed).1).collect()
+        packed.keys.iter().zip(hashes).map(|(key, hash)| self.find(key.as_u128(), hash, packed).1).collect()
     }
 
+    /// The hashes of all keys; of a large table, what they will be looked for in is on its way to the caches.
     fn hashed(&self, packed: &Packed) -> Vec<u64> {
-        let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(*key, packed)).collect();
+        let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(key.as_u128(), packed)).collect();
         if self.table.len() > FAR_SLOTS {
             let mask = self.table.len() - 1;
             hashes.iter().for_each(|hash| prefetch(&self.table[*hash as usize & mask]));
@@ -279,14 +293,14 @@ impl Groups {
         let mut list = Vec::new();
         let moved = |key: &Key| {
             if !is_long(*key) {
-                return *key;
+                return from_bits(*key);
             }
             let place = list.len() as Key;
             list.push(Buffer::from_vec(self.long(*key).to_vec()));
-            Key::from(*key as u64) | place << 64
+            from_bits(Key::from(*key as u64) | place << 64)
         };
-        let keys = self.keys.iter().map(moved).collect();
-        Packed { keys, buffers: Arc::new(Buffers { list, lasting: false }) }
+        let keys = self.keys.iter().map(moved).collect::<Vec<View>>();
+        Packed { keys: keys.into(), buffers: Arc::new(Buffers { list, lasting: false }) }
     }
 }
 

@@ -69,6 +69,16 @@ fn narrow(a: i64, b: i64) -> i64 {
     i64::from(a as i32).wrapping_mul(i64::from(b as i32))
 }
 
+/// A sum and what rounding lost of it (Knuth's TwoSum, The Art of Computer Programming 2, 4.2.2).
+#[inline(always)]
+pub fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    let rest = (a - (sum - b_part)) + (b - b_part);
+    // An infinity is no rounding error.
+    (sum, if rest.abs() < f64::INFINITY { rest } else { 0.0 })
+}
+
 /// NaN equals NaN and is above all.
 #[inline(always)]
 fn equal(a: f64, b: f64) -> bool {
@@ -191,25 +201,21 @@ simd! {
         i128::from(low) + (i128::from(high) << 32)
     }
 
-    /// Adds to eight sums, and what rounding loses to eight others (Neumaier 1974).
+    /// Adds to eight sums, and what rounding loses to eight others.
     pub fn compensated(values: &[f64], sums: &mut [f64; 8], lost: &mut [f64; 8]) {
         let (mut s, mut l) = (*sums, *lost);
-        let mut chunks = values.chunks_exact(8);
-        for chunk in &mut chunks {
+        let (chunks, rest) = values.as_chunks::<8>();
+        for chunk in chunks {
             for lane in 0..8 {
-                let (sum, x) = (s[lane], chunk[lane]);
-                let total = sum + x;
-                let rest = if sum.abs() >= x.abs() { (sum - total) + x } else { (x - total) + sum };
-                // An infinity is no rounding error.
-                l[lane] += if rest.abs() < f64::INFINITY { rest } else { 0.0 };
-                s[lane] = total;
+                let (sum, rest) = two_sum(s[lane], chunk[lane]);
+                s[lane] = sum;
+                l[lane] += rest;
             }
         }
-        for (lane, x) in chunks.remainder().iter().enumerate() {
-            let total = s[lane] + x;
-            let rest = if s[lane].abs() >= x.abs() { (s[lane] - total) + x } else { (x - total) + s[lane] };
-            l[lane] += if rest.abs() < f64::INFINITY { rest } else { 0.0 };
-            s[lane] = total;
+        for (lane, x) in rest.iter().enumerate() {
+            let (sum, rest) = two_sum(s[lane], *x);
+            s[lane] = sum;
+            l[lane] += rest;
         }
         (*sums, *lost) = (s, l);
     }
