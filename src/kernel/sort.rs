@@ -76,7 +76,7 @@ impl<'a> Sorted<'a> {
         let mut in_order = self.in_order(&all)?;
         in_order.truncate(limit);
         if let (Some(last), Some(key), true) = (in_order.last(), self.keys.first(), in_order.len() == limit) {
-            self.worst = Some(rank(&all.columns[key.column], *last as usize, key.descending));
+            self.worst = Some(rank(&all.columns[key.column], *last as usize, key.descending, 0));
         }
         self.rows.push_rows(&all, &in_order);
         Ok(())
@@ -86,7 +86,7 @@ impl<'a> Sorted<'a> {
     fn in_order(&self, all: &Batch) -> Fallible<Vec<u32>> {
         let mut ranked: Vec<Ranked> = (0..all.rows as u32).map(|row| (0, row)).collect();
         let mut scratch = ranked.clone();
-        Sort { keys: &self.keys, columns: &all.columns, job: self.job }.rows(&mut ranked, &mut scratch, 0)?;
+        Sort { keys: &self.keys, columns: &all.columns, job: self.job }.rows(&mut ranked, &mut scratch, 0, 0)?;
         Ok(ranked.into_iter().map(|(_, row)| row).collect())
     }
 }
@@ -99,26 +99,45 @@ struct Sort<'a> {
 }
 
 impl Sort<'_> {
-    /// Sorts rows by the keys from number `from` on; `scratch` is as long.
-    fn rows(&self, rows: &mut [Ranked], scratch: &mut [Ranked], from: usize) -> Fallible<()> {
+    /// Sorts rows by the keys from number `from` on; `scratch` is as long. Of a text the first `seen` bytes are equal.
+    fn rows(&self, rows: &mut [Ranked], scratch: &mut [Ranked], from: usize, seen: usize) -> Fallible<()> {
         let Some(key) = self.keys.get(from) else { return Ok(()) };
         let column = &self.columns[key.column];
-        ranks(rows, key, self.columns);
+        for (slot, row) in rows.iter_mut() {
+            *slot = rank(column, *row as usize, key.descending, seen);
+        }
         self.by_rank(rows, scratch)?;
-        let is_whole = is_whole(column);
-        if is_whole && from + 1 == self.keys.len() {
+        let plain = matches!(column.nulls, Nulls::None) && !matches!(column.data, Data::List(_));
+        let is_text = matches!(column.data, Data::Text(_));
+        if plain && !is_text && from + 1 == self.keys.len() {
             return Ok(());
         }
         for ties in rows.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
-            if is_whole && ties.len() > 8 {
-                let scratch = &mut scratch[..ties.len()];
-                self.rows(ties, scratch, from + 1)?;
-            } else {
-                let keys = &self.keys[from..];
-                ties.sort_unstable_by(|a, b| compare(keys, self.columns, a.1 as usize, b.1 as usize));
+            let scratch = &mut scratch[..ties.len()];
+            match &column.data {
+                // Few are compared at once; nulls have the rank of the last value.
+                _ if ties.len() <= 8 || !plain => self.compared(ties, from),
+                Data::Text(texts) => {
+                    let lengths = || ties.iter().map(|(_, row)| texts.at(*row as usize).len());
+                    let (shortest, longest) = (lengths().min(), lengths().max());
+                    match longest {
+                        Some(longest) if longest > seen + RANK_BYTES => {
+                            self.rows(ties, scratch, from, seen + RANK_BYTES)?;
+                        }
+                        _ if shortest == longest => self.rows(ties, scratch, from + 1, 0)?,
+                        // Zero bytes at the end have the rank of no bytes.
+                        _ => self.compared(ties, from),
+                    }
+                }
+                _ => self.rows(ties, scratch, from + 1, 0)?,
             }
         }
         Ok(())
+    }
+
+    fn compared(&self, rows: &mut [Ranked], from: usize) {
+        let keys = &self.keys[from..];
+        rows.sort_unstable_by(|a, b| compare(keys, self.columns, a.1 as usize, b.1 as usize));
     }
 
     /// Sorts rows by their ranks: large parts are spread over buckets by the bits in which they differ, small ones are
@@ -157,13 +176,6 @@ impl Sort<'_> {
     }
 }
 
-fn ranks(rows: &mut [Ranked], key: &Key, columns: &[Column]) {
-    let column = &columns[key.column];
-    for (slot, row) in rows {
-        *slot = rank(column, *row as usize, key.descending);
-    }
-}
-
 fn compare(keys: &[Key], columns: &[Column], a: usize, b: usize) -> Ordering {
     let orders = keys.iter().map(|key| directed(&columns[key.column], a, b, key.descending));
     orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
@@ -180,18 +192,12 @@ fn directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
     }
 }
 
-/// Whether values of one rank are equal.
-fn is_whole(column: &Column) -> bool {
-    match &column.data {
-        // Nulls have the rank of the last value.
-        Data::Int(_) | Data::Float(_) | Data::Bool(_) => matches!(column.nulls, Nulls::None),
-        Data::Text(_) | Data::List(_) => false,
-    }
-}
+/// How many bytes of a text a rank tells.
+const RANK_BYTES: usize = 8;
 
-/// A number in the order of the key, as far as eight bytes tell it.
+/// A number in the order of the key; of texts whose first `seen` bytes are equal, as far as the next eight tell it.
 #[inline(always)]
-fn rank(column: &Column, row: usize, descending: bool) -> u64 {
+fn rank(column: &Column, row: usize, descending: bool, seen: usize) -> u64 {
     if column.nulls.at(row) {
         return u64::MAX;
     }
@@ -201,9 +207,10 @@ fn rank(column: &Column, row: usize, descending: bool) -> u64 {
         Data::Bool(slots) => u64::from(*slots.at(row)),
         Data::Text(texts) => {
             let bytes = texts.at(row).as_bytes();
-            let mut first = [0; 8];
-            let length = bytes.len().min(8);
-            first[..length].copy_from_slice(&bytes[..length]);
+            let rest = bytes.get(seen..).unwrap_or_default();
+            let mut first = [0; RANK_BYTES];
+            let length = rest.len().min(RANK_BYTES);
+            first[..length].copy_from_slice(&rest[..length]);
             u64::from_be_bytes(first)
         }
         Data::List(_) => 0,
@@ -218,7 +225,7 @@ fn not_above(column: &Column, worst: u64, descending: bool, rows: usize) -> Vec<
             loops::ints_ranked(values, worst, descending)
         }
         (Data::Float(Slots::Each(values)), Nulls::None) => loops::floats_ranked(values, worst, descending),
-        _ => (0..rows).map(|row| rank(column, row, descending) <= worst).collect(),
+        _ => (0..rows).map(|row| rank(column, row, descending, 0) <= worst).collect(),
     };
     loops::selected(&mask)
 }
