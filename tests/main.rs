@@ -10,6 +10,7 @@ mod fuzz;
 mod kept;
 mod lab;
 mod meaning;
+mod partials;
 mod polars;
 mod samples;
 mod typing;

@@ -58,6 +58,8 @@ impl<'a> Aggregates<'a> {
 }
 
 impl Partial for Aggregates<'_> {
+    type Whole = Batch;
+
     fn take(&mut self, scope: Scope) -> Fallible<()> {
         let fault = |fault: Box<rowwise::Fault>| fault.diagnostic(None);
         if !self.keys.is_empty() {
@@ -110,7 +112,7 @@ impl Partial for Aggregates<'_> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Fallible<Batch> {
+    fn finish(mut self) -> Fallible<Batch> {
         let count = self.count();
         let Batch { mut columns, .. } = self.first.finish();
         for column in &mut self.columns {

@@ -99,7 +99,8 @@ fn float_bits(x: f64) -> u64 {
 /// Whether the text of a key stands elsewhere.
 #[inline(always)]
 fn is_long(key: Key) -> bool {
-    key as u32 > INLINE && key != NULL
+    // The length of null is the largest.
+    (key as u32).wrapping_sub(INLINE + 1) < u32::MAX - INLINE - 1
 }
 
 /// A value as bytes, of which no two values have the same and none is the start of another's.
@@ -175,87 +176,65 @@ impl Groups {
     /// The group of each row, and the rows that made a new one.
     pub fn take(&mut self, packed: &Packed, groups: &mut Vec<u32>) -> Vec<u32> {
         self.make_room(packed.keys.len());
-        groups.clear();
-        groups.reserve(packed.keys.len());
         let mut fresh = Vec::new();
-        if self.table.len() > FAR_SLOTS {
-            for (row, (key, hash)) in packed.keys.iter().zip(self.hashed(packed)).enumerate() {
-                groups.push(self.group(row, key.as_u128(), hash, packed, &mut fresh));
-            }
-        } else {
-            for (row, key) in packed.keys.iter().enumerate() {
-                let key = key.as_u128();
-                groups.push(self.group(row, key, hash(key, packed), packed, &mut fresh));
+        if self.find_in(packed, groups) == 0 {
+            return fresh;
+        }
+        // The first batches have new groups; most have none.
+        for (row, group) in groups.iter_mut().enumerate().filter(|(_, group)| **group == NO_GROUP) {
+            let key = packed.keys[row].as_u128();
+            let hash = hash(key, packed);
+            let (slot, found) = find(&self.table, &self.keys, &self.spill, key, hash, packed);
+            *group = found;
+            if found == NO_GROUP {
+                fresh.push(row as u32);
+                *group = self.insert(slot, key, hash, packed);
             }
         }
         fresh
     }
 
-    #[inline(always)]
-    fn group(&mut self, row: usize, key: Key, hash: u64, packed: &Packed, fresh: &mut Vec<u32>) -> u32 {
-        let (slot, found) = self.find(key, hash, packed);
-        if found != NO_GROUP {
-            return found;
-        }
-        fresh.push(row as u32);
-        self.insert(slot, key, hash, packed)
-    }
-
     /// The group of each row, or [`NO_GROUP`].
     pub fn find_all(&self, packed: &Packed) -> Vec<u32> {
-        if self.table.is_empty() {
-            return vec![NO_GROUP; packed.keys.len()];
-        }
-        let hashes = self.hashed(packed);
-        packed.keys.iter().zip(hashes).map(|(key, hash)| self.find(key.as_u128(), hash, packed).1).collect()
+        let mut groups = Vec::new();
+        self.find_in(packed, &mut groups);
+        groups
     }
 
-    /// The hashes of all keys; of a large table, what they will be looked for in is on its way to the caches.
+    /// Puts the group of each row, or [`NO_GROUP`], into `groups`; gives how many have none.
+    fn find_in(&self, packed: &Packed, groups: &mut Vec<u32>) -> usize {
+        groups.clear();
+        groups.resize(packed.keys.len(), NO_GROUP);
+        if self.table.is_empty() {
+            return groups.len();
+        }
+        let (table, keys, spill) = (&self.table[..], &self.keys[..], &self.spill[..]);
+        let mut missing = 0;
+        let mut look = |group: &mut u32, key: u128, hash: u64| {
+            *group = find(table, keys, spill, key, hash, packed).1;
+            missing += usize::from(*group == NO_GROUP);
+        };
+        let rows = groups.iter_mut().zip(packed.keys.iter());
+        if table.len() > FAR_SLOTS {
+            rows.zip(self.hashed(packed)).for_each(|((group, key), hash)| look(group, key.as_u128(), hash));
+        } else {
+            rows.for_each(|(group, key)| look(group, key.as_u128(), hash(key.as_u128(), packed)));
+        }
+        missing
+    }
+
+    /// The hashes of all keys; what they will be looked for in is on its way to the caches.
     fn hashed(&self, packed: &Packed) -> Vec<u64> {
         let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(key.as_u128(), packed)).collect();
-        if self.table.len() > FAR_SLOTS {
-            let mask = self.table.len() - 1;
-            hashes.iter().for_each(|hash| prefetch(&self.table[*hash as usize & mask]));
-            for hash in &hashes {
-                let group = (self.table[*hash as usize & mask] as u32).wrapping_sub(1) as usize;
-                if let Some(key) = self.keys.get(group) {
-                    prefetch(key);
-                }
+        let mask = self.table.len() - 1;
+        hashes.iter().for_each(|hash| prefetch(&self.table[*hash as usize & mask]));
+        for hash in &hashes {
+            let group = (self.table[*hash as usize & mask] as u32).wrapping_sub(1) as usize;
+            if let Some(key) = self.keys.get(group) {
+                prefetch(key);
             }
         }
         hashes
-    }
-
-    /// The slot where the key stands or would stand, and its group.
-    #[inline(always)]
-    fn find(&self, key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
-        let mask = self.table.len() - 1;
-        let mut slot = hash as usize & mask;
-        loop {
-            let entry = self.table[slot];
-            if entry == 0 {
-                return (slot, NO_GROUP);
-            }
-            let group = (entry as u32) - 1;
-            if (entry ^ hash) >> 32 == 0 && self.is_same(self.keys[group as usize], key, packed) {
-                return (slot, group);
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    #[inline(always)]
-    fn is_same(&self, kept: Key, key: Key, packed: &Packed) -> bool {
-        if !is_long(key) {
-            return kept == key;
-        }
-        // Length and first bytes, then all.
-        kept as u64 == key as u64 && self.long(kept) == packed.long(key)
-    }
-
-    fn long(&self, kept: Key) -> &[u8] {
-        let start = (kept >> 64) as u64 as usize;
-        &self.spill[start..start + kept as u32 as usize]
     }
 
     fn insert(&mut self, slot: usize, key: Key, hash: u64, packed: &Packed) -> u32 {
@@ -296,12 +275,45 @@ impl Groups {
                 return from_bits(*key);
             }
             let place = list.len() as Key;
-            list.push(Buffer::from_vec(self.long(*key).to_vec()));
+            list.push(Buffer::from_vec(long(*key, &self.spill).to_vec()));
             from_bits(Key::from(*key as u64) | place << 64)
         };
         let keys = self.keys.iter().map(moved).collect::<Vec<View>>();
         Packed { keys: keys.into(), buffers: Arc::new(Buffers { list, lasting: false }) }
     }
+}
+
+/// The slot where the key stands or would stand, and its group.
+#[inline(always)]
+fn find(table: &[u64], keys: &[Key], spill: &[u8], key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
+    let mask = table.len() - 1;
+    let mut slot = hash as usize & mask;
+    loop {
+        let entry = table[slot];
+        if entry == 0 {
+            return (slot, NO_GROUP);
+        }
+        let group = (entry as u32) - 1;
+        if (entry ^ hash) >> 32 == 0 && is_same(keys[group as usize], key, spill, packed) {
+            return (slot, group);
+        }
+        slot = (slot + 1) & mask;
+    }
+}
+
+#[inline(always)]
+fn is_same(kept: Key, key: Key, spill: &[u8], packed: &Packed) -> bool {
+    if !is_long(key) {
+        return kept == key;
+    }
+    // Length and first bytes, then all.
+    kept as u64 == key as u64 && long(kept, spill) == packed.long(key)
+}
+
+/// The bytes of a longer key that is kept.
+fn long(kept: Key, spill: &[u8]) -> &[u8] {
+    let start = (kept >> 64) as u64 as usize;
+    &spill[start..start + kept as u32 as usize]
 }
 
 const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd134_2543_de82_ef95];

@@ -6,6 +6,7 @@ use crate::plan::{Expr, JoinKind};
 use super::column::{Batch, Column, Nulls};
 use super::expr::{Code, Compiler, Scope};
 use super::groups::{Groups, NO_GROUP, Packed, any_null};
+use super::partial::Partial;
 use super::rows::Rows;
 
 /// The rows of a join's right side. Null never matches.
@@ -28,8 +29,12 @@ impl RightSide {
             rows: Rows::new(wanted.iter().map(|index| &types[*index])),
         }
     }
+}
 
-    pub fn take(&mut self, scope: Scope) -> Fallible<()> {
+impl Partial for RightSide {
+    type Whole = Matches;
+
+    fn take(&mut self, scope: Scope) -> Fallible<()> {
         let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
         let mut keys = Batch { rows: scope.rows(), columns: keys.map_err(|fault| fault.diagnostic(None))? };
         let columns = self.wanted.iter().map(|index| scope.batch.columns[*index].clone()).collect();
@@ -45,7 +50,15 @@ impl RightSide {
         Ok(())
     }
 
-    pub fn finish(self) -> Matches {
+    fn merge(&mut self, later: RightSide) -> Fallible<()> {
+        let mut ids = Vec::new();
+        self.groups.take(&later.groups.packed(), &mut ids);
+        self.owners.extend(later.owners.into_iter().map(|owner| ids[owner as usize]));
+        self.rows.push(&later.rows.finish());
+        Ok(())
+    }
+
+    fn finish(self) -> Fallible<Matches> {
         let mut starts = vec![0u32; self.groups.len() + 1];
         self.owners.iter().for_each(|group| starts[*group as usize + 1] += 1);
         for group in 1..starts.len() {
@@ -58,7 +71,7 @@ impl RightSide {
             rows[*place as usize] = row as u32;
             *place += 1;
         }
-        Matches { groups: self.groups, starts, rows, right: self.rows.finish() }
+        Ok(Matches { groups: self.groups, starts, rows, right: self.rows.finish() })
     }
 }
 

@@ -6,6 +6,7 @@ mod arithmetic;
 mod bytecode;
 mod column;
 mod compare;
+mod distinct;
 mod expr;
 mod groups;
 mod join;
@@ -22,8 +23,8 @@ mod words;
 
 pub use aggregate::Aggregates;
 pub use column::{Batch, Column, Data, Ints, Nulls, Slots};
+pub use distinct::Distinct;
 pub use expr::{Code, Compiler, Scope};
-pub use groups::{Groups, Packed};
 pub use join::{Matches, RightSide};
 pub use partial::Partial;
 pub use reading::Reading;

@@ -231,6 +231,8 @@ fn not_above(column: &Column, worst: u64, descending: bool, rows: usize) -> Vec<
 }
 
 impl Partial for Sorted<'_> {
+    type Whole = Batch;
+
     fn take(&mut self, scope: Scope) -> Fallible<()> {
         let mut batch = scope.batch.clone();
         for code in self.keys.iter().filter_map(|key| key.code.as_ref()) {
@@ -261,7 +263,7 @@ impl Partial for Sorted<'_> {
         }
     }
 
-    fn finish(mut self: Box<Self>) -> Fallible<Batch> {
+    fn finish(mut self) -> Fallible<Batch> {
         let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
         let mut in_order = self.in_order(&all)?;
         in_order.truncate(self.limit.unwrap_or(usize::MAX));

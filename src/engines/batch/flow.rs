@@ -158,18 +158,18 @@ fn push(operators: &mut [Box<dyn Operator + '_>], batch: Batch, ready: &mut VecD
 /// A pipeline breaker as an op: it takes all batches, then gives its rows.
 pub struct Breaker<'a, P> {
     /// None once it has given its rows.
-    partial: Option<Box<P>>,
+    partial: Option<P>,
     program: &'a Program,
     job: &'a Job,
 }
 
-impl<'a, P: Partial> Breaker<'a, P> {
+impl<'a, P: Partial<Whole = Batch>> Breaker<'a, P> {
     pub fn new(partial: P, program: &'a Program, job: &'a Job) -> Breaker<'a, P> {
-        Breaker { partial: Some(Box::new(partial)), program, job }
+        Breaker { partial: Some(partial), program, job }
     }
 }
 
-impl<P: Partial> Operator for Breaker<'_, P> {
+impl<P: Partial<Whole = Batch>> Operator for Breaker<'_, P> {
     fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
         if let Some(partial) = &mut self.partial {
             partial.take(Scope::new(&batch, self.program, &self.job.stop))?;

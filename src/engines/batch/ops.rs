@@ -6,7 +6,7 @@ use crate::data::{Schema, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Say};
 use crate::kernel::{
-    Aggregates, Batch, Code, Column, Compiler, Groups, Matches, Packed, RightSide, Rows, Scope, Sorted,
+    Aggregates, Batch, Code, Column, Compiler, Distinct, Matches, Partial, RightSide, Rows, Scope, Sorted,
 };
 use crate::plan::{JoinKind, Op, Plan, Step};
 use crate::rowwise::{self, Frame, Program};
@@ -41,8 +41,8 @@ pub fn operator<'a>(
         Op::Reverse => Box::new(Whole { rows: Rows::of(input), what: All::Reverse, job }),
         Op::Number => Box::new(Number { row: 0 }),
         Op::Distinct(by) => {
-            let by = by.as_ref().map(|by| by.iter().map(compile).collect());
-            Box::new(Distinct { by, groups: Groups::default(), ids: Vec::new(), means })
+            let types = input.columns.iter().map(|column| &column.ty);
+            Box::new(Streamed { distinct: Distinct::new(by.as_deref(), types, compiler), means })
         }
         Op::Aggregate { keys, aggs } => {
             Box::new(Breaker::new(Aggregates::new(keys, aggs, compiler, program), program, job))
@@ -160,24 +160,16 @@ impl Operator for Number {
     }
 }
 
-struct Distinct<'a> {
-    /// The whole row where there is none.
-    by: Option<Vec<Code>>,
-    groups: Groups,
-    ids: Vec<u32>,
+/// Gives each row out as soon as it is known to be the first of its key.
+struct Streamed<'a> {
+    distinct: Distinct,
     means: Means<'a>,
 }
 
-impl Operator for Distinct<'_> {
+impl Operator for Streamed<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
-        let fresh = match &self.by {
-            None => self.groups.take(&Packed::new(&batch.columns, batch.rows), &mut self.ids),
-            Some(by) => {
-                let keys = self.means.columns(by, &batch)?;
-                self.groups.take(&Packed::new(&keys, batch.rows), &mut self.ids)
-            }
-        };
-        if fresh.is_empty() { Ok(true) } else { next(batch.gathered(&fresh)) }
+        let fresh = self.distinct.fresh(self.means.scope(&batch))?;
+        if fresh.rows == 0 { Ok(true) } else { next(fresh) }
     }
 }
 
@@ -238,7 +230,7 @@ fn right_side(
     while let Some(batch) = stream.next()? {
         side.take(Scope::new(&batch, programs.of(plan), &job.stop))?;
     }
-    Ok(side.finish())
+    side.finish()
 }
 
 struct Join<'a> {

@@ -1,0 +1,143 @@
+//! Pipeline breakers give the same however their input is split: each case runs an op of the kernel over parts of its
+//! input, merges these in order, and compares with the reference.
+
+use std::sync::Arc;
+
+use timelab::data::{Sameness, Table};
+use timelab::engines::{self, Choice};
+use timelab::job::Job;
+use timelab::kernel::{
+    Aggregates, Batch, Code, Column, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
+};
+use timelab::lang::{self, Cell, Statement};
+use timelab::magics::Tables;
+use timelab::plan::{JoinKind, Op, Plan};
+use timelab::rowwise::Program;
+use timelab::session::{Bound, Session};
+
+use crate::chance::Chance;
+
+const ROWS: &str = r#"1..60 | map k = it % 7, i = if it % 11 == 0 then null else it * it - 900, x = if it % 5 == 0 then null else (it * 37 % 60) / 7, t = if it % 13 == 0 then null else slice("a longer text than fits", it % 9, it % 23), b = it % 3 == 0"#;
+
+const CASES: &[&str] = &[
+    "count",
+    "sum i",
+    "agg count(), count(i), sum(i), mean(i), min(i), max(i), median(i), std(i)",
+    "agg sum(x), mean(x), min(x), max(x), quantile(x, 0.3), std(x), n_distinct(x)",
+    "agg min(t), max(t), first(t), last(t), n_distinct(t), min(b), max(b)",
+    "agg count(), sum(i), mean(x), min(x), max(i), median(x), std(i) by k",
+    "agg min(t), max(t), first(i), last(x), n_distinct(k) by t, b",
+    "filter false | agg count(), sum(i), mean(x), min(i), max(x), first(t)",
+    "filter k > 100 | count by k",
+    "map i | filter i > 0 | reduce if acc > it then acc else it",
+    "map k, t | agg n_distinct(t) by k",
+    "group by k",
+    "map t | join \"-\"",
+    "sort by x desc, t",
+    "sort by t desc",
+    "top 7 by i",
+    "map b | distinct",
+    "map t, b | distinct",
+    "distinct by k",
+    "distinct by t, b",
+    "join (1..9 | map k = it % 4, y = it) on k",
+    "join left ([null, \"a longer text\", \"longer text than fits\"] | map t = it, y = 1) on t",
+    "join semi ([1, 3] | map k = it) on k",
+    "join anti ([1, 3] | map k = it) on k",
+];
+
+#[test]
+fn however_the_input_is_split() {
+    let mut chance = Chance::new(7);
+    for case in CASES {
+        let cell = format!("{ROWS} | {case}");
+        let mut session = Session::new(None, Arc::new(|_| {}));
+        let plan = bound(&mut session, &cell);
+        let job = session.job();
+        let plan = session.prepared(plan, Choice::only(engines::reference()), &job).expect(&cell);
+        let expected = engines::reference().run(&plan, &job).expect(&cell).table;
+        for _ in 0..8 {
+            let found = in_parts(&plan, &job, &mut chance);
+            if let Sameness::Different(what) = expected.same(&found) {
+                panic!("{case}: {what}");
+            }
+        }
+    }
+}
+
+fn bound(session: &mut Session, cell: &str) -> Plan {
+    let id = session.remember(cell);
+    let Cell::Statements(statements) = lang::parse(id, cell, &Tables).expect(cell) else { panic!("{cell}") };
+    let [Statement::Pipeline(pipeline)] = &statements[..] else { panic!("{cell}") };
+    match session.bind(pipeline).expect(cell) {
+        Bound::Table(plan) => plan,
+        _ => panic!("{cell}: no table"),
+    }
+}
+
+/// The table of a plan whose last op has parts.
+fn in_parts(plan: &Plan, job: &Job, chance: &mut Chance) -> Table {
+    let (last, before) = plan.steps.split_last().expect("there are steps");
+    let before = Plan { steps: before.to_vec(), functions: plan.functions.clone() };
+    let input = batches(&before, job, chance);
+    let compiler = Compiler::new(&plan.functions);
+    let program = Program::new(&plan.functions);
+    let schema = before.schema();
+    let types = || schema.columns.iter().map(|column| &column.ty);
+    let whole = match &last.op {
+        Op::Aggregate { keys, aggs } => {
+            merged(&input, || Aggregates::new(keys, aggs, &compiler, &program), &program, job, chance)
+        }
+        Op::Sort { keys, limit } => {
+            merged(&input, || Sorted::new(keys, *limit, types().cloned(), &compiler, job), &program, job, chance)
+        }
+        Op::Distinct(by) => merged(&input, || Distinct::new(by.as_deref(), types(), &compiler), &program, job, chance),
+        Op::Join { kind, right, on, right_columns } => {
+            let types: Vec<_> = right.schema().columns.iter().map(|column| column.ty.clone()).collect();
+            let side = || RightSide::new(on, right_columns, &types, &compiler);
+            let matches = merged(&batches(right, job, chance), side, &program, job, chance);
+            let keys: Vec<Code> = on.iter().map(|(left, _)| compiler.compile(left)).collect();
+            let mut rows = Rows::of(plan.schema());
+            for batch in &input {
+                let scope = Scope::new(batch, &program, &job.stop);
+                let keys: Vec<Column> = keys.iter().map(|key| key.value(scope).expect("keys have no faults")).collect();
+                let kind: JoinKind = *kind;
+                let push = &mut |batch: Batch| {
+                    rows.push(&batch);
+                    Ok(true)
+                };
+                matches.join(kind, &keys, batch, 2, push).expect("nobody stops it");
+            }
+            rows.finish()
+        }
+        other => panic!("{other:?} has no parts"),
+    };
+    timelab::kernel::table(whole, plan.schema()).expect("it has the columns of its plan")
+}
+
+/// The rows of a plan in small batches.
+fn batches(plan: &Plan, job: &Job, chance: &mut Chance) -> Vec<Batch> {
+    let table = engines::reference().run(plan, job).expect("the input has no faults").table;
+    let mut cut = Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone()));
+    std::iter::from_fn(|| cut.next(1 + chance.below(5))).collect()
+}
+
+/// What comes of the batches in parts, each from one to the next cut.
+fn merged<P: Partial>(
+    batches: &[Batch],
+    make: impl Fn() -> P,
+    program: &Program,
+    job: &Job,
+    chance: &mut Chance,
+) -> P::Whole {
+    let mut all = make();
+    let mut part = make();
+    for batch in batches {
+        part.take(Scope::new(batch, program, &job.stop)).expect("the input has no faults");
+        if chance.one_in(4) {
+            all.merge(std::mem::replace(&mut part, make())).expect("there is nothing to go wrong");
+        }
+    }
+    all.merge(part).expect("there is nothing to go wrong");
+    all.finish().expect("every sum is an int")
+}
