@@ -6,6 +6,20 @@ use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, live};
 
+/// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
+pub fn timer_precision() -> Duration {
+    let step = |_| {
+        let start = Instant::now();
+        loop {
+            let passed = start.elapsed();
+            if passed > Duration::ZERO {
+                return passed;
+            }
+        }
+    };
+    (0..100).map(step).min().unwrap_or_default()
+}
+
 /// What a piece of work cost this process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
