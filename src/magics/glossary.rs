@@ -54,14 +54,14 @@ pub static ALL: &[Term] = &[
         cell: "read \"samples/depends.csv\" | count by depends | top 3",
     },
     Term {
-        name: "interpreter",
-        meaning: "looks at the program again for every value, as a `for` of Python does; here the engine `rows`",
-        cell: "%time 1..300k | map it * 3 + 1 | sum | on rows",
-    },
-    Term {
         name: "I/O-bound",
         meaning: "limited by what it waits for (a disk, a network): wall time passes, CPU time does not",
         cell: "%time let nap = !sleep 0.1",
+    },
+    Term {
+        name: "interpreter",
+        meaning: "looks at the program again for every value, as a `for` of Python does; here the engine `rows`",
+        cell: "%time 1..300k | map it * 3 + 1 | sum | on rows",
     },
     Term {
         name: "IQR",

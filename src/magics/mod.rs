@@ -24,7 +24,7 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::job::Job;
-use crate::lang::{self, Cell, MagicSyntax, StageSyntax, Syntax, parse};
+use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::session::{Given, Ran, Session, kept_plan};
@@ -166,6 +166,9 @@ fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
     match cell {
         Cell::Empty => Ok(Answer::default()),
         Cell::Statements(statements) => {
+            if statements.iter().any(asks_an_engine) {
+                session.settle(job)?;
+            }
             let start = Instant::now();
             let mut given = Given::Nothing;
             for statement in statements {
@@ -184,6 +187,16 @@ fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
         Cell::Command(command) => run_command(command, job),
         Cell::Help(word) => help::about(session, word),
         Cell::Source(word) => help::source(session, word),
+    }
+}
+
+/// Whether a statement runs something, as far as its text tells.
+fn asks_an_engine(statement: &Statement) -> bool {
+    match statement {
+        Statement::Pipeline(pipeline) => {
+            !pipeline.stages.is_empty() || !matches!(pipeline.source.node, SourceNode::Expr(_))
+        }
+        Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) => false,
     }
 }
 

@@ -27,6 +27,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs something to time")
             .hint("for example: %time 1..1M | sum"));
     };
+    session.settle(job)?;
     let meter = Meter::start();
     let given = session.statement(statement, job)?;
     let given = match (&**statement, given) {

@@ -4,7 +4,7 @@ mod alloc;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, live};
+pub use alloc::{Counting, flush_thread as flush, live};
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
 pub fn timer_precision() -> Duration {

@@ -1,5 +1,6 @@
 //! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
 
+mod apart;
 mod bind;
 mod run;
 pub mod settings;
@@ -47,6 +48,7 @@ pub struct Session {
     pub interactive: bool,
     /// The cells of all sessions.
     pub history: History,
+    left: apart::Left,
     /// Standard input, once it was read.
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
@@ -103,6 +105,7 @@ impl Session {
             reads_stdin: false,
             interactive: false,
             history: History::default(),
+            left: apart::Left::default(),
             stdin: OnceCell::new(),
         }
     }
