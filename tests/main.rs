@@ -12,4 +12,5 @@ mod lab;
 mod meaning;
 mod polars;
 mod samples;
+mod terminal;
 mod typing;
