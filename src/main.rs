@@ -95,6 +95,7 @@ fn main() -> ExitCode {
         color_out: color(std::io::stdout().is_terminal()),
         color_err: color(std::io::stderr().is_terminal()),
         width: show::terminal_width(),
+        wrap: std::io::stdout().is_terminal(),
     };
     match arguments.command {
         Some(Command::Config { write: true }) => return written_config(),

@@ -7,6 +7,7 @@ mod examples;
 mod files;
 mod floor_plan;
 mod fuzz;
+mod history;
 mod kept;
 mod lab;
 mod meaning;

@@ -328,6 +328,18 @@ fn tables_fit_the_window() {
 }
 
 #[test]
+fn help_is_broken_between_words() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 40, &[]);
+    terminal.enters("%help big O");
+    let shown = terminal.sees("[2]› ");
+    let text: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ")).collect();
+    assert!(text.len() > 3 && text.iter().all(|line| line.chars().count() <= 40), "{shown}");
+    let words = text.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("how a cost grows with its input; O(n²): twice the input costs four times"), "{shown}");
+}
+
+#[test]
 fn a_dumb_terminal_gets_plain_lines() {
     let home = home();
     let mut terminal = start_with(home.path(), 80, &[("TERM", "dumb")]);

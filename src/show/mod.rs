@@ -4,6 +4,7 @@ mod diagnostic;
 mod numbers;
 mod table;
 mod theme;
+mod wrap;
 
 use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
@@ -34,6 +35,8 @@ pub struct Style {
     pub theme: Theme,
     /// Characters in a line.
     pub width: usize,
+    /// Whether long lines of text are broken between words, as on a terminal.
+    pub wrap: bool,
 }
 
 impl Style {
@@ -74,6 +77,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     drawn.out.push('\n');
                 }
             },
+            Block::Text(text) if style.wrap => drawn.out.push_str(&wrap::wrapped(text, style.width)),
             Block::Text(text) => {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
