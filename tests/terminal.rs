@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use expectrl::process::unix::Signal;
 use expectrl::session::{OsSession, Session};
 use expectrl::{ControlCode, Eof, Expect, Needle, Regex};
 use tempfile::TempDir;
@@ -189,8 +190,9 @@ fn ctrl_c_gives_the_prompt_back() {
         // The bar and the command's words are there when the work is.
         terminal.sees(Regex("working|rows ·|ready 42"));
         terminal.presses(ControlCode::EndOfText);
-        terminal.presses(ControlCode::EndOfText);
         terminal.sees("stopped");
+        // The signal of a second one, whether it comes before the prompt or after it.
+        terminal.0.get_process_mut().signal(Signal::SIGINT).expect("the shell is there");
         number += 1;
         terminal.sees(format!("[{number}]› "));
         terminal.enters("n + 1");
