@@ -38,6 +38,7 @@ struct Counts {
     rows: AtomicU64,
     bytes: AtomicU64,
     all_bytes: AtomicU64,
+    hidden: AtomicBool,
 }
 
 impl Progress {
@@ -57,6 +58,15 @@ impl Progress {
 
     pub fn add_bytes(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// From here on another program has the terminal: nothing is drawn.
+    pub fn hide(&self) {
+        self.0.hidden.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_hidden(&self) -> bool {
+        self.0.hidden.load(Ordering::Relaxed)
     }
 
     pub fn expect_bytes(&self, bytes: u64) {
@@ -101,7 +111,7 @@ impl Job {
             return Ok(());
         }
         let gib = self.memory as f64 / f64::from(1 << 30);
-        let message = format!("the run was stopped: it needs more memory than is free ({gib:.1} GiB)");
+        let message = format!("the run was stopped: it needs more memory than it may have ({gib:.1} GiB)");
         Err(Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows"))
     }
 }

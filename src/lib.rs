@@ -9,6 +9,7 @@ pub mod measure;
 pub mod quiet;
 
 pub mod functions;
+pub mod history;
 pub mod job;
 pub mod lang;
 pub mod report;

@@ -1,15 +1,16 @@
 //! The command line: what to run, and how to write it.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use timelab::engines;
 use timelab::measure::Counting;
-use timelab::shell::{Shell, somebody_types};
-use timelab::show::{self, Style};
+use timelab::session::Settings;
+use timelab::shell::{Shell, config, somebody_types};
+use timelab::show::{self, Style, Theme};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -20,6 +21,7 @@ static ALLOCATOR: Counting = Counting;
 #[derive(Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C."
 )]
 struct Arguments {
@@ -38,6 +40,20 @@ struct Arguments {
     /// When to use colours; `auto` means on a terminal, and never where NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     color: When,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Looks whether the configuration file is good, and tells where it is
+    Config {
+        /// Writes one where there is none: every setting, with comments
+        #[arg(long)]
+        write: bool,
+    },
+    /// Writes completions of this command line for a shell; bash: source <(timelab completions bash)
+    Completions { shell: clap_complete::Shell },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -69,6 +85,7 @@ fn main() -> ExitCode {
         When::Auto => terminal && !no_color,
     };
     let style = Style {
+        theme: Theme::Dark,
         format: match arguments.format {
             Format::Table => show::Format::Table,
             Format::Csv => show::Format::Csv,
@@ -78,7 +95,19 @@ fn main() -> ExitCode {
         color_out: color(std::io::stdout().is_terminal()),
         color_err: color(std::io::stderr().is_terminal()),
         width: show::terminal_width(),
+        wrap: std::io::stdout().is_terminal(),
     };
+    match arguments.command {
+        Some(Command::Config { write: true }) => return written_config(),
+        Some(Command::Config { write: false }) => return looked_at_config(&style),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "timelab", &mut script);
+            let written = std::io::stdout().write_all(&script);
+            return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        None => {}
+    }
     let engine = arguments.engine.as_deref().and_then(engines::find).map(|engine| engine.name());
     let shell = Shell::new(engine, style, arguments.keep_going);
     let ending = if !arguments.cells.is_empty() {
@@ -89,4 +118,41 @@ fn main() -> ExitCode {
         shell.stdin()
     };
     ExitCode::from(ending.status())
+}
+
+fn written_config() -> ExitCode {
+    match config::write() {
+        Ok(path) => {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn looked_at_config(style: &Style) -> ExitCode {
+    let Some(path) = config::path() else {
+        eprintln!("error: there is no HOME, so there is no place for a configuration file");
+        return ExitCode::FAILURE;
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match config::read(&text, &mut Settings::new(None)) {
+            Ok(()) => println!("{}: good", path.display()),
+            Err(error) => {
+                eprint!("in {}:\n{}", path.display(), show::diagnostic(&error, Some(&text), style));
+                return ExitCode::FAILURE;
+            }
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("{}: not there; `timelab config --write` makes one", path.display());
+        }
+        Err(error) => {
+            eprintln!("error: \"{}\" cannot be read: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }

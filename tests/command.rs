@@ -160,3 +160,136 @@ fn a_line_may_be_long() {
     }
     std::fs::remove_file(&path).expect("it was written");
 }
+
+#[test]
+fn cells_are_saved_and_run_again() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let path = folder.path().join("my cells.txt");
+    let save = format!("%save {path:?}");
+    let cells = ["-c", "1..4 | map it * it", "-c", "nothing", "-c", "| sum", "-c", "%who", "-c", &save];
+    let output = timelab(&[&["--keep-going", "--format", "csv"], &cells[..]].concat(), "");
+    assert!(out(&output).ends_with(&format!("3 cells in {path:?}\n")), "{}", out(&output));
+    let saved = std::fs::read_to_string(&path).expect("it was written");
+    assert_eq!(saved, "1..4 | map it * it\n_ | sum\n%who\n");
+    let again = timelab(&["-c", "1", "-c", &save], "");
+    assert!(err(&again).contains("there is a file"), "{}", err(&again));
+    let third = timelab(&["-c", "let x = 2", "-c", "x + 3", "-c", "0", "-c", &format!("{save} --force 2-3")], "");
+    assert_eq!(third.status.code(), Some(0), "{}", err(&third));
+    assert_eq!(std::fs::read_to_string(&path).expect("it was written"), "x + 3\n0\n");
+    let run = timelab(&["-c", "let x = 40", "-c", &format!("%run {path:?}"), "-c", "_3"], "");
+    assert_eq!(out(&run), "43\n0\n43\n", "{}", err(&run));
+}
+
+#[test]
+fn a_file_of_cells_ends_at_the_first_that_fails() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let path = folder.path().join("cells.txt");
+    std::fs::write(&path, "1 + 1\nnothing\n3\n4\n").expect("it can be written");
+    let run = format!("%run {path:?}");
+    let output = timelab(&["-c", &run, "-c", "5"], "");
+    assert_eq!((out(&output).as_str(), output.status.code()), ("2\n", Some(1)));
+    assert!(err(&output).ends_with("2 more cells were not run\n"), "{}", err(&output));
+    std::fs::write(&path, format!("1\n{run}\n")).expect("it can be written");
+    let output = timelab(&["-c", &run], "");
+    assert!(err(&output).contains("does a file run itself?"), "{}", err(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_plan_keeps_its_files_when_the_folder_changes() {
+    let cells = ["-c", "let lines = read \"samples/iso3166.tab\" | count", "-c", "%cd samples", "-c", "lines"];
+    let output = timelab(&[&["--format", "csv"], &cells[..], &["-c", "read \"iso3166.tab\" | count"]].concat(), "");
+    assert!(out(&output).ends_with("/samples\ncount\n279\ncount\n279\n"), "{}{}", out(&output), err(&output));
+    assert!(err(&timelab(&["-c", "%cd no-such-folder"], "")).contains("cannot be the folder"));
+}
+
+#[test]
+fn an_editor_needs_somebody_who_types() {
+    assert!(err(&timelab(&["-c", "%edit"], "")).contains("nobody types"));
+}
+
+#[test]
+fn large_results_are_dropped_and_say_so() {
+    let cells = ["-c", "1..20M", "-c", "1..21M", "-c", "_1.rows", "-c", "_2 | count", "-c", "_1 | count"];
+    let output = timelab(&[&["--format", "md", "--engine", "polars"], &cells[..]].concat(), "");
+    assert!(err(&output).contains("the result `_1` was dropped: it held 153 MiB"), "{}", err(&output));
+    assert!(out(&output).contains("\n19999999\n"), "figures stay");
+    assert!(out(&output).ends_with("| 20999999 |\n"), "a newer one is there");
+    let output = timelab(&["--format", "md", "-c", "1..40M", "-c", "| count"], "");
+    assert!(err(&output).contains("the result `_` was dropped"), "{}", err(&output));
+}
+
+#[test]
+fn the_whole_last_table_is_written() {
+    let cell = "1..101 | map n = it, text = \"0123456789012345678901234567890123456789012345678901234567890123456789\"";
+    let output = timelab(&["-c", cell, "-c", "%last"], "");
+    let whole = out(&output).split_once("more rows\n").map(|(_, whole)| whole.to_string()).unwrap_or_default();
+    assert_eq!(whole.lines().count(), 104, "{whole}");
+    assert!(
+        whole.lines().nth(103 - 1).is_some_and(|line| line.contains("100 │ 0123456789") && line.contains("6789 │"))
+    );
+}
+
+#[test]
+fn memory_can_be_limited() {
+    let cells = ["-c", "%set memory 100MB", "-c", "1..50M | sort by it desc | on rows"];
+    assert!(err(&timelab(&cells, "")).contains("needs more memory than it may have"));
+}
+
+#[test]
+fn timing_can_be_left_out() {
+    let output = timelab(&["-c", "%set timing off", "-c", "1..4 | sum"], "");
+    assert_eq!(err(&output), "");
+}
+
+/// The program with a person's folder of its own.
+fn with_home(home: &std::path::Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(arguments)
+        .env("HOME", home)
+        .env_remove("XDG_CONFIG_HOME")
+        .output()
+        .expect("timelab runs")
+}
+
+#[test]
+fn a_configuration_is_written_once_and_looked_at() {
+    let home = tempfile::tempdir().expect("the temporary folder can be written");
+    let missing = with_home(home.path(), &["config"]);
+    assert!(out(&missing).contains("config --write"), "{}", out(&missing));
+    let output = with_home(home.path(), &["config", "--write"]);
+    let path = home.path().join(".config/timelab/config.toml");
+    assert_eq!(out(&output), format!("{}\n", path.display()));
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    assert!(text.contains("# engine = \"rows\"\n") && text.contains("# keys = \"vi\"\n"), "{text}");
+    assert_eq!(with_home(home.path(), &["config"]).status.code(), Some(0));
+    assert_eq!(with_home(home.path(), &["config", "--write"]).status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), text);
+    // Every setting of it is good.
+    let set = text.lines().map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line));
+    std::fs::write(&path, set.collect::<Vec<_>>().join("\n")).expect("it can be written");
+    let good = with_home(home.path(), &["config"]);
+    assert!(out(&good).ends_with(": good\n"), "{}", err(&good));
+    for (line, told) in [
+        ("sede = 7", "did you mean `seed`?"),
+        ("seed = \"x\"", "a seed is an int"),
+        ("seed = 1.5", "a text or an int"),
+        ("seed 7", "a line is: name"),
+    ] {
+        std::fs::write(&path, format!("theme = \"light\"\n{line}\n")).expect("it can be written");
+        let output = with_home(home.path(), &["config"]);
+        assert!(err(&output).contains(told) && err(&output).contains(&format!("│ {line}")), "{}", err(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    // Scripts do not depend on it.
+    assert_eq!(with_home(home.path(), &["-c", "1 + 1"]).status.code(), Some(0));
+}
+
+#[test]
+fn shells_get_completions_of_the_command_line() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = out(&timelab(&["completions", shell], ""));
+        assert!(script.contains("timelab") && script.contains("keep-going"), "{shell}");
+    }
+    assert_eq!(timelab(&["completions", "cmd"], "").status.code(), Some(2));
+}

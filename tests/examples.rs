@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use timelab::functions;
-use timelab::magics;
+use timelab::magics::{self, glossary};
 use timelab::stages;
 
 use crate::lab::{Lab, csv, engine_names};
@@ -59,6 +59,23 @@ fn examples_of_magics_run() {
             assert_eq!(printed.err, "", "{cell}");
         }
     }
+}
+
+#[test]
+fn cells_of_the_glossary_run() {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
+    for term in glossary::ALL {
+        let mut lab = Lab::new("rows");
+        assert_eq!(lab.cell(term.cell).err, "", "{}", term.name);
+        let help = lab.cell(&format!("%help {}", term.name)).out;
+        assert!(help.contains(term.meaning) && help.contains(term.cell), "{help}");
+    }
+}
+
+#[test]
+fn the_glossary_is_sorted() {
+    let names: Vec<String> = glossary::ALL.iter().map(|term| term.name.to_lowercase()).collect();
+    assert!(names.is_sorted(), "{names:?}");
 }
 
 /// The head of the language's description; what belongs to later versions is left out.

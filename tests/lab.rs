@@ -5,9 +5,10 @@ use std::sync::Arc;
 use timelab::engines;
 use timelab::magics::evaluate;
 use timelab::session::Session;
-use timelab::show::{self, Format, Style};
+use timelab::show::{self, Format, Style, Theme};
 
-pub const PLAIN: Style = Style { format: Format::Csv, color_out: false, color_err: false, width: 100 };
+pub const PLAIN: Style =
+    Style { format: Format::Csv, color_out: false, color_err: false, theme: Theme::Dark, width: 100, wrap: false };
 
 /// The names of all engines.
 pub fn engine_names() -> Vec<&'static str> {

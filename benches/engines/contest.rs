@@ -145,7 +145,8 @@ fn give(session: &mut Session, name: &str, frame: DataFrame) -> Outcome<()> {
     });
     let schema = Schema::new(columns.collect(), Order::Kept);
     let table = Arc::new(Table::new(frame, schema)?);
-    session.end_cell(Some(Binding::Table(Arc::new(kept_plan(table, Default::default())))));
+    let result = Binding::Table(Arc::new(kept_plan(table, Default::default())));
+    session.end_cell("", false, Some(result));
     bound(session, &format!("let {name} = _")).map(|_| ()).map_err(|error| error.message)
 }
 

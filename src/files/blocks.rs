@@ -42,7 +42,7 @@ impl Blocks {
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
-    pub fn next(&mut self) -> Fallible<Option<Block>> {
+    pub fn read(&mut self) -> Fallible<Option<Block>> {
         let mut buffer = self.emptied();
         let mut filled = self.rest.len();
         loop {

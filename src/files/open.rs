@@ -55,7 +55,9 @@ pub fn spooled() -> Fallible<(fs::File, File)> {
 
 fn seen(path: &Path, shown: &str) -> Fallible<File> {
     let file = opened(path, shown)?;
-    Ok(File { path: path.to_path_buf(), shown: shown.to_string(), seen: stamp(&file) })
+    // The plan means this file, also from another folder.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    Ok(File { path: whole, shown: shown.to_string(), seen: stamp(&file) })
 }
 
 /// What tells one state of a file from another: its length and the time of its last change.

@@ -147,7 +147,7 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
         return Err(not_text());
     }
     if held.is_none() {
-        let Some(mut block) = blocks.next()? else { return Ok(None) };
+        let Some(mut block) = blocks.read()? else { return Ok(None) };
         if u32::try_from(block.end).is_err() {
             return Err(Diagnostic::new(Kind::File, "a line is over 4 GiB long"));
         }
@@ -176,7 +176,7 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
         }
         lines.at = first + end + 1;
     }
-    let rows = views.len() + lossy.as_ref().map_or(0, Made::len);
+    let rows = views.len() + lossy.as_ref().map_or(0, Made::count);
     let texts = match lossy {
         Some(made) => made.finish(),
         None => {
@@ -253,7 +253,7 @@ impl<'a> Csv<'a> {
             }
             self.block = None;
             let Some(blocks) = &mut self.blocks else { return Ok(None) };
-            let Some(block) = blocks.next()? else { return Ok(None) };
+            let Some(block) = blocks.read()? else { return Ok(None) };
             self.look(block)?;
         }
     }

@@ -44,7 +44,7 @@ impl Rows {
         Rows::new(schema.columns.iter().map(|column| &column.ty))
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.rows
     }
 

@@ -249,7 +249,7 @@ impl Partial for Sorted<'_> {
             }
             _ => self.rows.push(&batch),
         }
-        if self.rows.len() >= limit.saturating_mul(2).max(2 * self.job.portion.rows) {
+        if self.rows.count() >= limit.saturating_mul(2).max(2 * self.job.portion.rows) {
             self.cut(limit)?;
         }
         Ok(())

@@ -246,7 +246,7 @@ impl Call<'_> {
         let length = |row: usize| match texts.views().at(row) {
             // All but continuation bytes begin a character.
             view if view.is_inline() => {
-                let bytes = (view.as_u128() >> 32) as u128;
+                let bytes = view.as_u128() >> 32;
                 let high = bytes >> 7 & REPEATED;
                 let second = !bytes >> 6 & REPEATED;
                 i64::from(view.length) - i64::from((high & second).count_ones())

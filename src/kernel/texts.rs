@@ -164,7 +164,7 @@ impl Made {
         Made { views: Vec::with_capacity(texts), ..Made::default() }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.views.len()
     }
 

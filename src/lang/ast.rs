@@ -33,6 +33,13 @@ pub struct Magic {
     pub span: Span,
 }
 
+impl Magic {
+    /// The value of an option that was said, if it takes one.
+    pub fn option(&self, name: &str) -> Option<Option<&Word>> {
+        self.options.iter().find(|(option, _)| option.text == name).map(|(_, value)| value.as_ref())
+    }
+}
+
 /// What a magic is asked about; which of these it is, is the magic's to say ([`crate::lang::Syntax`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {

@@ -44,6 +44,14 @@ pub fn bare_name(text: &str) -> bool {
     chars.next().is_some_and(starts_name) && chars.all(continues_name) && !RESERVED.contains(&text)
 }
 
+/// The int that a text says, with or without a unit: `64k`, `2GiB`.
+pub fn whole_number(text: &str) -> Option<u64> {
+    match &lex(0, text, 0, text.len()).ok()?.tokens[..] {
+        [(Token::Int(number), _), (Token::End, _)] => Some(*number),
+        _ => None,
+    }
+}
+
 fn starts_name(c: char) -> bool {
     c == '_' || c.is_alphabetic()
 }

@@ -4,7 +4,7 @@
 //! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE | NAME "?" [topic] | NAME "??"
 //! magic      = ("%" | "%%") NAME { option } [ "--" ] subject          option = "-x" [value] | "--xyz" [value]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
-//! subject    = [ statement | pipeline { "," pipeline } | { WORD } ]   (each magic says which)
+//! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } ]   (each magic says which)
 //! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE )
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
@@ -154,9 +154,33 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
         return Err(if error.hint.is_some() { error } else { error.hint("`%help` lists them") });
     };
     let mut options = Vec::new();
-    while let Some(option) = option_at(cell, text, &mut at)? {
+    let ended = read_options(cell, text, &mut at, known, &mut options)?;
+    let subject = if known.takes == Takes::Words {
+        let mut words = Vec::new();
+        let mut ended = ended;
+        while let Some(word) = word_at(cell, text, &mut at)? {
+            words.push(word);
+            ended = ended || read_options(cell, text, &mut at, known, &mut options)?;
+        }
+        if words.is_empty() { Subject::Nothing } else { Subject::Words(words) }
+    } else {
+        subject(cell, text, at, known, syntax)?
+    };
+    let span = Span::new(cell, start, text.trim_end().len());
+    Ok(Magic { name, options, subject, span })
+}
+
+/// Reads the options that stand at `at`; whether `--` ended them.
+fn read_options(
+    cell: u32,
+    text: &str,
+    at: &mut usize,
+    known: MagicSyntax,
+    options: &mut Vec<(Word, Option<Word>)>,
+) -> Fallible<bool> {
+    while let Some(option) = option_at(cell, text, at)? {
         if option.text == "--" {
-            break;
+            return Ok(true);
         }
         let Some((_, takes_value)) = known.options.iter().find(|(name, _)| *name == option.text) else {
             let message = format!("`%{}` has no option `{}`", known.name, option.text);
@@ -164,12 +188,33 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
                 .near(&option.text, known.options.iter().map(|(name, _)| *name));
             return Err(if error.hint.is_some() { error } else { error.hint(format!("usage: {}", known.usage)) });
         };
-        let value = if *takes_value { Some(option_value(cell, text, &mut at, &option)?) } else { None };
+        let value = if *takes_value { Some(option_value(cell, text, at, &option)?) } else { None };
         options.push((option, value));
     }
-    let subject = subject(cell, text, at, known, syntax)?;
-    let span = Span::new(cell, start, text.trim_end().len());
-    Ok(Magic { name, options, subject, span })
+    Ok(false)
+}
+
+/// The word that stands at `at`, past white space and comments; quotes hold one with spaces.
+fn word_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
+    while let Some(start) = text[*at..].find(|c: char| !c.is_whitespace()) {
+        let start = *at + start;
+        let rest = &text[start..];
+        if rest.starts_with('#') {
+            *at = rest.find('\n').map_or(text.len(), |length| start + length);
+            continue;
+        }
+        if let Some(inside) = rest.strip_prefix('"') {
+            let Some(length) = inside.find('"') else {
+                let span = Span::new(cell, start, start + 1);
+                return Err(Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint("end it with `\"`"));
+            };
+            *at = start + length + 2;
+            return Ok(Some(Word { text: inside[..length].to_string(), span: Span::new(cell, start, *at) }));
+        }
+        *at = rest.find(char::is_whitespace).map_or(text.len(), |length| start + length);
+        return Ok(Some(Word { text: text[start..*at].to_string(), span: Span::new(cell, start, *at) }));
+    }
+    Ok(None)
 }
 
 /// The option that stands at `at`, if one does: a dash and then a letter or a dash.
@@ -222,20 +267,6 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallibl
 }
 
 fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Subject> {
-    if known.takes == Takes::Words {
-        let mut words = Vec::new();
-        let mut at = at;
-        while let Some(start) = text[at..].find(|c: char| !c.is_whitespace()) {
-            let start = at + start;
-            if text[start..].starts_with('#') {
-                at = text[start..].find('\n').map_or(text.len(), |length| start + length);
-                continue;
-            }
-            at = text[start..].find(char::is_whitespace).map_or(text.len(), |length| start + length);
-            words.push(Word { text: text[start..at].to_string(), span: Span::new(cell, start, at) });
-        }
-        return Ok(if words.is_empty() { Subject::Nothing } else { Subject::Words(words) });
-    }
     let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
     if *parser.peek() == Token::End {
         return Ok(Subject::Nothing);

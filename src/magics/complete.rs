@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
-use crate::lang::{Cell, Statement, bare_name, parse};
+use crate::lang::{Cell, Statement, Takes, bare_name, parse};
 use crate::plan::Binding;
-use crate::session::{Bound, Session};
+use crate::session::{Bound, Session, settings};
 use crate::stages;
 
-use super::{ALL, Tables};
+use super::{ALL, Offers, Tables, help};
 
 /// A word that may be put in.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Candidate {
 pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Candidate>) {
     let before = &text[..at];
     if let Some(start) = open_text(before) {
-        return files(before, start);
+        return files(before, start, "\"");
     }
     let start = before
         .rfind(|c: char| !(c == '_' || c.is_alphanumeric()))
@@ -42,6 +42,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
     } else if lead.starts_with('%') && option_word(text, start) {
         return options(before);
+    } else if let Some(offers) = words_of(before) {
+        return words(session, before, offers);
     } else {
         match flowing(session, before) {
             Some(schema) => {
@@ -110,8 +112,40 @@ fn open_text(before: &str) -> Option<usize> {
     open
 }
 
-/// The files and folders whose paths begin with the open text.
-fn files(before: &str, start: usize) -> (usize, Vec<Candidate>) {
+/// What the magic offers for its words, if `before` begins with one that takes words.
+fn words_of(before: &str) -> Option<Offers> {
+    let (name, _) = before.trim_start().strip_prefix('%')?.split_once(char::is_whitespace)?;
+    super::find(name).filter(|magic| magic.syntax.takes == Takes::Words).map(|magic| magic.offers)
+}
+
+fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candidate>) {
+    let start = before.rfind(char::is_whitespace).map_or(0, |i| i + 1);
+    let earlier: Vec<&str> = before[..start].split_whitespace().skip(1).collect();
+    let mut found: Vec<Candidate> = match offers {
+        Offers::Nothing => Vec::new(),
+        Offers::Files => return files(before, start, ""),
+        Offers::Names => {
+            session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }).collect()
+        }
+        Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
+        Offers::Settings => match earlier[..] {
+            [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about)).collect(),
+            ["engine"] => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
+            [name] => {
+                let values = settings::ALL.iter().find(|setting| setting.name == name).map(|setting| setting.values);
+                // What stands in capitals is no value itself.
+                let values = values.unwrap_or_default().split('|').filter(|value| *value == value.to_lowercase());
+                values.filter(|value| !value.is_empty()).map(|value| candidate(value, "")).collect()
+            }
+            _ => Vec::new(),
+        },
+    };
+    found.retain(|candidate| candidate.text.starts_with(&before[start..]));
+    (start, found)
+}
+
+/// The files and folders whose paths begin with what was typed from `start` on; `end` follows a file.
+fn files(before: &str, start: usize, end: &str) -> (usize, Vec<Candidate>) {
     let typed = &before[start..];
     let (folder, name) =
         typed.rsplit_once('/').map_or(("", typed), |(folder, name)| (&typed[..folder.len() + 1], name));
@@ -119,7 +153,9 @@ fn files(before: &str, start: usize) -> (usize, Vec<Candidate>) {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten().take(1000) {
         let Ok(file) = entry.file_name().into_string() else { continue };
-        if !file.starts_with(name) || (file.starts_with('.') && name.is_empty()) {
+        // Outside quotes a name ends at its first space.
+        let whole = !(end.is_empty() && file.contains(char::is_whitespace));
+        if !whole || !file.starts_with(name) || (file.starts_with('.') && name.is_empty()) {
             continue;
         }
         let metadata = entry.metadata().ok();
@@ -129,7 +165,7 @@ fn files(before: &str, start: usize) -> (usize, Vec<Candidate>) {
             Some(metadata) => crate::show::bytes_text(metadata.len() as f64),
             None => String::new(),
         };
-        found.push(Candidate { text: format!("{folder}{file}{}", if is_folder { "/" } else { "\"" }), about });
+        found.push(Candidate { text: format!("{folder}{file}{}", if is_folder { "/" } else { end }), about });
     }
     found.sort_by(|a, b| a.text.cmp(&b.text));
     (start, found)

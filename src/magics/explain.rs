@@ -3,15 +3,15 @@ use crate::engines;
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
 use crate::plan::{Plan, op_text};
-use crate::report::{Block, Report};
 use crate::session::{Bound, Session};
 
-use super::{Answer, Magic};
+use super::{Answer, Magic, Offers};
 
 pub static EXPLAIN: Magic = Magic {
     syntax: MagicSyntax { name: "explain", usage: "%explain PIPELINE", takes: Takes::Statement, options: &[] },
     about: "shows the plan with its types, and what each engine makes of it; runs nothing but what the plan needs to know",
     examples: &["%explain 1..1M | map it * 3 | filter it % 2 == 0 | sum"],
+    offers: Offers::Nothing,
     run,
 };
 
@@ -28,7 +28,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         Bound::Table(plan) => plan,
         Bound::Value(value, ty) => {
             let text = format!("a value: {value}, {ty}; no engine is asked");
-            return Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None });
+            return Ok(Answer::text(text));
         }
     };
     let engine = session.engine(pipeline.on.as_ref())?;
@@ -43,7 +43,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
             None => lines.extend(engine.explain(&plan).into_iter().map(|line| format!("  {line}"))),
         }
     }
-    Ok(Answer { report: Report { blocks: vec![Block::Text(lines.join("\n"))], quiet: Vec::new() }, result: None })
+    Ok(Answer::text(lines.join("\n")))
 }
 
 /// Each step with the columns that flow out of it.

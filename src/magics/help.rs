@@ -4,21 +4,17 @@ use crate::functions;
 use crate::job::Job;
 use crate::lang::{MagicSyntax, Subject, Takes, Word};
 use crate::plan::Binding;
-use crate::report::{Block, Report};
-use crate::session::Session;
+use crate::report::Block;
+use crate::session::{Session, settings};
 use crate::stages;
 
-use super::{Answer, Magic};
+use super::{Answer, Magic, Offers, glossary};
 
 pub static HELP: Magic = Magic {
-    syntax: MagicSyntax {
-        name: "help",
-        usage: "%help [stages | functions | magics | engines | language | NAME]",
-        takes: Takes::Words,
-        options: &[],
-    },
+    syntax: MagicSyntax { name: "help", usage: "%help [TOPIC | NAME]", takes: Takes::Words, options: &[] },
     about: "help by topic, or about one name; `name?` is the same",
-    examples: &["%help", "%help stages", "%help count", "count?"],
+    examples: &["%help", "%help stages", "%help glossary", "%help hot key", "%help count", "count?"],
+    offers: Offers::Topics,
     run: |session, magic, _: &Job| {
         let words = match &magic.subject {
             Subject::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
@@ -40,7 +36,23 @@ const START: &str = r#"A pipeline is a source and stages with bars between:
   %help stages       what can follow a bar          count?   about one of them, with examples
   %help functions    what can stand in an expression
   %help magics       what can be asked about a pipeline
-  %help engines      how it can be run               | on rows    at the end of a cell chooses one"#;
+  %help engines      how it can be run              | on rows    at the end of a cell chooses one
+  %help settings     what %set changes
+  %help shell        keys, results, files of the shell
+  %help glossary     the field's words, each with a cell to type"#;
+
+const SHELL: &str = r#"typing      Tab completes, → takes the grey rest of an earlier cell; what is red is unknown or not closed
+            a cell goes on after a trailing |, in an open bracket, after %%; two empty lines run it as it is
+            a | at its start goes on from the last result; pasted lines are split into cells as a file is
+recall      ↑ ↓ and Ctrl-R find earlier cells of all sessions, %history --find TEXT lists them
+            %set keys vi for the keys of vi; %edit opens the last cell in $VISUAL or $EDITOR
+stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer than
+            100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty line leaves
+results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, | sum goes on from the last; they are kept up
+            to 256 MiB in all, oldest dropped first; `let big = … | persist` keeps a table, %whos shows what is there
+cells       %save FILE writes them, %run FILE runs them, `timelab < FILE` too
+files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of init.txt
+            beside it run then; timelab completions bash completes the command line"#;
 
 const LANGUAGE: &str = r##"sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
 files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b]; csv: [sep ";"] [header false] [comment "#"]
@@ -75,10 +87,17 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
         "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),
         "functions" => list(functions::ALL.iter().map(|function| (function.usage, function.about))),
         "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.about))),
+        "shell" => SHELL.to_string(),
+        "settings" => {
+            let usages: Vec<String> =
+                settings::ALL.iter().map(|setting| format!("%set {} {}", setting.name, setting.values)).collect();
+            list(usages.iter().map(String::as_str).zip(settings::ALL.iter().map(|setting| setting.about)))
+        }
+        "glossary" => glossary::ALL.iter().map(term).collect::<Vec<_>>().join("\n\n"),
         "engines" => list(engines::ALL.iter().map(|engine| (engine.name(), engine.about()))),
         _ => one(session, name).ok_or_else(|| unknown(session, word, name))?,
     };
-    Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None })
+    Ok(Answer::text(text))
 }
 
 /// Everything that has this name: it may be a stage and a function.
@@ -96,6 +115,9 @@ fn one(session: &Session, name: &str) -> Option<String> {
     }
     if let Some(engine) = engines::find(name) {
         parts.push(format!("{name}  (engine)\n  {}\n\n  › 1..10 | sum | on {name}", engine.about()));
+    }
+    if let Some(known) = glossary::find(name) {
+        parts.push(term(known));
     }
     if let Some(text) = source_word(name) {
         parts.push(text.to_string());
@@ -118,6 +140,10 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.push(format!("{name}({})  (your function; `{name}??` shows it)", parameters.join(", ")));
     }
     if parts.is_empty() { None } else { Some(parts.join("\n\n")) }
+}
+
+fn term(term: &glossary::Term) -> String {
+    format!("{}\n  {}\n  › {}", term.name, term.meaning, term.cell)
 }
 
 fn source_word(name: &str) -> Option<&'static str> {
@@ -159,18 +185,35 @@ fn list<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 }
 
 fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
-    let topics = ["stages", "functions", "magics", "engines", "language", "read", "letters", "random"];
     let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
-    let known = stages::ALL
-        .iter()
-        .map(|stage| stage.syntax.name)
+    let mut known: Vec<&str> = topics().collect();
+    known.extend(names.iter().map(String::as_str));
+    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help about `{name}`")).near(name, known);
+    if error.hint.is_some() { error } else { error.hint("%help lists the topics") }
+}
+
+/// All that there is help about, but for a session's names.
+pub fn topics() -> impl Iterator<Item = &'static str> {
+    const TOPICS: [&str; 11] = [
+        "language",
+        "stages",
+        "functions",
+        "magics",
+        "engines",
+        "settings",
+        "shell",
+        "glossary",
+        "read",
+        "letters",
+        "random",
+    ];
+    TOPICS
+        .into_iter()
+        .chain(stages::ALL.iter().map(|stage| stage.syntax.name))
         .chain(functions::ALL.iter().map(|function| function.name))
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))
         .chain(engines::ALL.iter().map(|engine| engine.name()))
-        .chain(topics)
-        .chain(names.iter().map(String::as_str));
-    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help about `{name}`")).near(name, known);
-    if error.hint.is_some() { error } else { error.hint("%help lists the topics") }
+        .chain(glossary::ALL.iter().map(|term| term.name))
 }
 
 /// `name??`: how a person's function was written.
@@ -183,5 +226,5 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
     let function = &definition.function;
     let parameters: Vec<&str> = function.parameters.iter().map(|word| word.text.as_str()).collect();
     let text = format!("fn {}({}) = {}", word.text, parameters.join(", "), session.words(function.body.span));
-    Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None })
+    Ok(Answer::text(text))
 }

@@ -5,12 +5,13 @@ use crate::plan::{Binding, Op, Source};
 use crate::report::{Block, Report};
 use crate::session::Session;
 
-use super::{Answer, Magic};
+use super::{Answer, Magic, Offers};
 
 pub static LAST: Magic = Magic {
     syntax: MagicSyntax { name: "last", usage: "%last", takes: Takes::Words, options: &[] },
-    about: "the last result again, all rows and all columns of it",
+    about: "the last table again, all rows and columns of it, in $PAGER (less) where it is longer than the window",
     examples: &[],
+    offers: Offers::Nothing,
     run,
 };
 
@@ -18,7 +19,11 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
     let nothing = || {
         Diagnostic::at(Kind::Name, magic.span, "there is no table yet that could be shown").hint("for example: 1..100")
     };
+    if let Some(dropped) = session.dropped("_", magic.span) {
+        return Err(dropped);
+    }
     let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
     let Op::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
-    Ok(Answer { report: Report { blocks: vec![Block::Whole((*kept.0).clone())], quiet: Vec::new() }, result: None })
+    let report = Report { blocks: vec![Block::Whole((*kept.0).clone())], quiet: Vec::new() };
+    Ok(Answer { report, ..Answer::default() })
 }

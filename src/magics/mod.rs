@@ -1,11 +1,19 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
+mod cd;
 mod complete;
+mod edit;
 mod explain;
+pub mod glossary;
 mod help;
+mod history;
 mod last;
+mod ranges;
+mod run;
 mod same;
+mod save;
 mod set;
+mod signature;
 mod time;
 mod who;
 
@@ -16,7 +24,7 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::job::Job;
-use crate::lang::{self, Cell, MagicSyntax, StageSyntax, Syntax, parse};
+use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::session::{Given, Ran, Session, kept_plan};
@@ -24,6 +32,7 @@ use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
+pub use signature::signature;
 
 pub struct Magic {
     pub syntax: MagicSyntax,
@@ -31,7 +40,21 @@ pub struct Magic {
     pub about: &'static str,
     /// Cells to try.
     pub examples: &'static [&'static str],
+    /// What completion offers for its words.
+    pub offers: Offers,
     pub run: fn(&mut Session, &lang::Magic, &Job) -> Fallible<Answer>,
+}
+
+/// What the words of a magic may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offers {
+    Nothing,
+    /// Those of the session.
+    Names,
+    Files,
+    Settings,
+    /// What there is help about.
+    Topics,
 }
 
 /// What a cell tells, and what later cells may use of it.
@@ -39,6 +62,21 @@ pub struct Magic {
 pub struct Answer {
     pub report: Report,
     pub result: Option<Binding>,
+    pub next: Next,
+}
+
+/// Cells that are run after this one, each as a cell of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Next {
+    pub cells: Vec<String>,
+    /// The person wrote them just now: they can be recalled.
+    pub typed: bool,
+}
+
+impl Answer {
+    fn text(text: String) -> Answer {
+        Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, ..Answer::default() }
+    }
 }
 
 /// All magics, in the order of the help.
@@ -47,9 +85,15 @@ pub static ALL: &[&Magic] = &[
     &explain::EXPLAIN,
     &same::SAME,
     &who::WHO,
+    &who::WHOS,
     &who::DEL,
     &who::RESET,
     &last::LAST,
+    &history::HISTORY,
+    &save::SAVE,
+    &run::RUN,
+    &edit::EDIT,
+    &cd::CD,
     &set::SET,
     &help::HELP,
 ];
@@ -91,6 +135,7 @@ pub struct Evaluation {
     pub report: Report,
     pub warnings: Vec<Diagnostic>,
     pub error: Option<Box<Diagnostic>>,
+    pub next: Next,
 }
 
 /// Runs the text of one cell. A failed one leaves the session as it was.
@@ -100,24 +145,30 @@ pub fn evaluate(session: &mut Session, text: &str, job: &Job) -> Evaluation {
     let before = session.snapshot();
     let answer = parse(id, text, &Tables).and_then(|cell| answer(session, &cell, job));
     let warnings = session.take_warnings();
-    let (report, error) = match answer {
-        Ok(Answer { report, result }) => {
-            session.end_cell(result);
-            (report, None)
+    let (report, next, error) = match answer {
+        Ok(Answer { mut report, result, next }) => {
+            session.end_cell(text, false, result);
+            if !session.settings.timing {
+                report.quiet.clear();
+            }
+            (report, next, None)
         }
         Err(error) => {
             session.restore(before);
-            session.end_cell(None);
-            (Report::default(), Some(error))
+            session.end_cell(text, true, None);
+            (Report::default(), Next::default(), Some(error))
         }
     };
-    Evaluation { number, report, warnings, error }
+    Evaluation { number, report, warnings, error, next }
 }
 
 fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
     match cell {
         Cell::Empty => Ok(Answer::default()),
         Cell::Statements(statements) => {
+            if statements.iter().any(asks_an_engine) {
+                session.settle(job)?;
+            }
             let start = Instant::now();
             let mut given = Given::Nothing;
             for statement in statements {
@@ -133,9 +184,19 @@ fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
             let known = find(&magic.name.text).expect("the parser knows only magics of the table");
             (known.run)(session, magic, job)
         }
-        Cell::Command(command) => run_command(command),
+        Cell::Command(command) => run_command(command, job),
         Cell::Help(word) => help::about(session, word),
         Cell::Source(word) => help::source(session, word),
+    }
+}
+
+/// Whether a statement runs something, as far as its text tells.
+fn asks_an_engine(statement: &Statement) -> bool {
+    match statement {
+        Statement::Pipeline(pipeline) => {
+            !pipeline.stages.is_empty() || !matches!(pipeline.source.node, SourceNode::Expr(_))
+        }
+        Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) => false,
     }
 }
 
@@ -145,7 +206,7 @@ fn given_answer(given: Given) -> Answer {
         Given::Nothing => Answer::default(),
         Given::Value(value, ty) => {
             let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], quiet: Vec::new() };
-            Answer { report, result: Some(Binding::Value(value, ty.closed())) }
+            Answer { report, result: Some(Binding::Value(value, ty.closed())), ..Answer::default() }
         }
         Given::Tables(results) => {
             let mut answer = Answer::default();
@@ -161,7 +222,7 @@ fn given_answer(given: Given) -> Answer {
         }
         Given::Table(ran) => {
             let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
-            Answer { report, result: Some(table_result(&ran, Vec::new())) }
+            Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
     }
 }
@@ -193,7 +254,8 @@ fn quiet(ran: &Ran) -> Vec<String> {
     parts
 }
 
-fn run_command(command: &lang::Word) -> Fallible<Answer> {
+fn run_command(command: &lang::Word, job: &Job) -> Fallible<Answer> {
+    job.progress.hide();
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
     let status = std::process::Command::new("sh")
         .arg("-c")

@@ -9,7 +9,7 @@ use crate::plan::{Binding, Plan};
 use crate::report::{Block, Report};
 use crate::session::{Bound, Session};
 
-use super::{Answer, Magic};
+use super::{Answer, Magic, Offers};
 
 pub static SAME: Magic = Magic {
     syntax: MagicSyntax {
@@ -23,6 +23,7 @@ pub static SAME: Magic = Magic {
         "%same (1..10 | reverse | reverse), (1..10)",
         "%same read \"samples/kjv.txt\" | words | count by word | top 5",
     ],
+    offers: Offers::Nothing,
     run,
 };
 
@@ -49,7 +50,8 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
     let report = Report { blocks: vec![Block::Text(text.join("\n"))], quiet: Vec::new() };
     let fields = vec![("agree".to_string(), Value::Bool(agree))];
-    Ok(Answer { report, result: Some(Binding::Result { table: None, fields, tables: Vec::new() }) })
+    let result = Binding::Result { table: None, fields, tables: Vec::new() };
+    Ok(Answer { report, result: Some(result), ..Answer::default() })
 }
 
 /// Runs one pipeline on every engine and holds each against the reference.

@@ -1,59 +1,44 @@
-use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
-use crate::engines;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Subject, Takes};
-use crate::report::{Block, Report};
-use crate::session::Session;
+use crate::lang::{self, MagicSyntax, Takes};
+use crate::session::{Session, settings};
 
-use super::{Answer, Magic};
+use super::{Answer, Magic, Offers, ranges};
 
 pub static SET: Magic = Magic {
-    syntax: MagicSyntax { name: "set", usage: "%set [engine NAME | seed N]", takes: Takes::Words, options: &[] },
+    syntax: MagicSyntax { name: "set", usage: "%set [NAME VALUE]", takes: Takes::Words, options: &[] },
     about: "shows the settings, or changes one for the cells that follow",
-    examples: &["%set", "%set engine rows", "%set seed 7"],
+    examples: &["%set", "%set engine rows", "%set seed 7", "%set memory 2GiB", "%set theme light", "%set timing off"],
+    offers: Offers::Settings,
     run,
 };
 
-const NAMES: [&str; 2] = ["engine", "seed"];
-
 fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
-    let words = match &magic.subject {
-        Subject::Words(words) => &words[..],
-        _ => &[],
-    };
-    match words {
-        [] => {
-            let settings = &session.settings;
-            let engine = settings.engine.map_or(format!("{} (the default)", engines::default().name()), str::to_string);
-            let text = format!("engine  {}\nseed    {}", engine, settings.seed);
-            return Ok(Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None });
+    match ranges::words(magic) {
+        [] => Ok(Answer::text(table(session))),
+        [name] => {
+            let setting = settings::find(name)?;
+            Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` wants a value", setting.name))
+                .hint(format!("%set {} {}", setting.name, setting.values)))
         }
-        [name, value] if name.text == "engine" => {
-            let names: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
-            let Some(engine) = engines::find(&value.text) else {
-                let message = format!("unknown engine `{}`; engines are {}", value.text, listed(&names));
-                return Err(Diagnostic::at(Kind::Name, value.span, message).near(&value.text, names.iter().copied()));
-            };
-            session.settings.engine = Some(engine.name());
-        }
-        [name, value] if name.text == "seed" => {
-            session.settings.seed = value.text.parse().map_err(|_| {
-                Diagnostic::at(Kind::Type, value.span, format!("a seed is an int, but this is `{}`", value.text))
-            })?;
-        }
-        [name] if NAMES.contains(&name.text.as_str()) => {
-            return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` wants a value", name.text))
-                .hint(SET.syntax.usage));
-        }
-        [name, ..] if NAMES.contains(&name.text.as_str()) => {
-            return Err(
-                Diagnostic::at(Kind::Syntax, magic.span, "`%set` takes one name and one value").hint(SET.syntax.usage)
-            );
+        [name, value] => {
+            (settings::find(name)?.set)(&mut session.settings, value)?;
+            Ok(Answer::default())
         }
         [name, ..] => {
-            let message = format!("unknown setting `{}`; there are {}", name.text, listed(&NAMES));
-            return Err(Diagnostic::at(Kind::Name, name.span, message).near(&name.text, NAMES));
+            settings::find(name)?;
+            Err(Diagnostic::at(Kind::Syntax, magic.span, "`%set` takes one name and one value").hint(SET.syntax.usage))
         }
     }
-    Ok(Answer::default())
+}
+
+/// Each setting with its value and what it means.
+fn table(session: &Session) -> String {
+    let shown: Vec<(&settings::Setting, String)> =
+        settings::ALL.iter().map(|setting| (setting, (setting.value)(&session.settings))).collect();
+    let width = shown.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
+    let line = |(setting, value): &(&settings::Setting, String)| {
+        format!("{:7} {value:width$}  {}  ({})", setting.name, setting.about, setting.values)
+    };
+    shown.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -9,7 +9,7 @@ use crate::plan::Binding;
 use crate::report::{Block, Field, Unit};
 use crate::session::{Given, Ran, Session};
 
-use super::{Answer, Magic, given_answer, quiet, table_result};
+use super::{Answer, Magic, Offers, given_answer, quiet, table_result};
 
 pub static TIME: Magic = Magic {
     syntax: MagicSyntax { name: "time", usage: "%time STATEMENT", takes: Takes::Statement, options: &[] },
@@ -18,6 +18,7 @@ pub static TIME: Magic = Magic {
         "%time read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
         "%time let big = read \"samples/kjv.txt\" | words | persist",
     ],
+    offers: Offers::Nothing,
     run,
 };
 
@@ -26,6 +27,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs something to time")
             .hint("for example: %time 1..1M | sum"));
     };
+    session.settle(job)?;
     let meter = Meter::start();
     let given = session.statement(statement, job)?;
     let given = match (&**statement, given) {

@@ -4,21 +4,34 @@ use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Subject, Takes};
 use crate::plan::{Binding, Op, Source};
 use crate::report::{Block, Report};
-use crate::session::Session;
+use crate::session::{Outcome, Session};
 
-use super::{Answer, Magic, said};
+use super::{Answer, Magic, Offers, said};
 
 pub static WHO: Magic = Magic {
     syntax: MagicSyntax { name: "who", usage: "%who", takes: Takes::Words, options: &[] },
-    about: "the names that this session has, with what they are",
+    about: "the names that this session has",
     examples: &["%who"],
-    run: |session, _, _| Ok(table(names(session))),
+    offers: Offers::Nothing,
+    run: |session, _, _| {
+        let names: Vec<String> = names(session).iter().map(|row| row[0].to_string()).collect();
+        Ok(if names.is_empty() { none() } else { Answer::text(names.join("  ")) })
+    },
+};
+
+pub static WHOS: Magic = Magic {
+    syntax: MagicSyntax { name: "whos", usage: "%whos", takes: Takes::Words, options: &[] },
+    about: "names and results with what they are: type, rows, bytes in memory, lazy or kept",
+    examples: &["%whos"],
+    offers: Offers::Nothing,
+    run: |session, _, _| Ok(table(names(session).into_iter().chain(results(session)).collect())),
 };
 
 pub static DEL: Magic = Magic {
     syntax: MagicSyntax { name: "del", usage: "%del NAME …", takes: Takes::Words, options: &[] },
     about: "forgets names; what was built with them before stays",
     examples: &[],
+    offers: Offers::Names,
     run: del,
 };
 
@@ -26,6 +39,7 @@ pub static RESET: Magic = Magic {
     syntax: MagicSyntax { name: "reset", usage: "%reset", takes: Takes::Words, options: &[] },
     about: "forgets all names, functions, results and kept tables; settings stay",
     examples: &["%reset"],
+    offers: Offers::Nothing,
     run: |session, _, _| {
         session.reset();
         Ok(Answer::default())
@@ -64,17 +78,49 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
     rows
 }
 
+/// A row for each result that is kept or was dropped.
+fn results(session: &Session) -> Vec<Vec<Value>> {
+    let row = |(i, outcome): (usize, &Outcome)| {
+        let (kind, what, rows, bytes) = match outcome {
+            Outcome::Nothing => return None,
+            Outcome::Kept(binding, bytes) => {
+                let (what, rows) = match binding {
+                    Binding::Result { table: Some(plan), fields, .. } => {
+                        let rows = fields.iter().find(|(name, _)| name == "rows");
+                        (plan.schema().to_string(), rows.map_or(Value::Null, |(_, rows)| rows.clone()))
+                    }
+                    Binding::Result { table: None, fields, tables } => {
+                        let tables = tables.iter().map(|(name, _)| name.as_str());
+                        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
+                        (names.join(", "), Value::Null)
+                    }
+                    Binding::Value(..) | Binding::Table(_) => (said(binding), Value::Null),
+                };
+                ("result", what, rows, *bytes)
+            }
+            Outcome::Dropped(_, bytes) => ("dropped", "its figures stay".to_string(), Value::Null, *bytes),
+        };
+        let name = format!("_{}", i + 1);
+        Some(vec![Value::text(&name), Value::text(kind), Value::text(&what), rows, Value::Int(bytes as i64)])
+    };
+    let outcomes = session.entered().iter().map(|entered| &entered.outcome);
+    outcomes.enumerate().filter_map(row).collect()
+}
+
+fn none() -> Answer {
+    Answer::text("no names yet: let name = …, fn name(x) = …".to_string())
+}
+
 fn table(rows: Vec<Vec<Value>>) -> Answer {
     if rows.is_empty() {
-        let text = "no names yet: let name = …, fn name(x) = …".to_string();
-        return Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, result: None };
+        return none();
     }
     let columns =
         [("name", Type::Text), ("kind", Type::Text), ("what", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
     let schema = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
     let by_column: Vec<Vec<Value>> = (0..5).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
     let table = Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column);
-    Answer { report: Report { blocks: vec![Block::Table(table)], quiet: Vec::new() }, result: None }
+    Answer { report: Report { blocks: vec![Block::Table(table)], quiet: Vec::new() }, ..Answer::default() }
 }
 
 fn del(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {

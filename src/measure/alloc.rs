@@ -51,6 +51,11 @@ fn flush(local: Local) {
     PEAK.fetch_max(live, Ordering::Relaxed);
 }
 
+/// Adds what this thread has counted to the totals: for a thread that ends.
+pub fn flush_thread() {
+    flush(LOCAL.replace(NOTHING));
+}
+
 /// The live heap of the process, in bytes, to 64 KiB a thread.
 pub fn live() -> u64 {
     LIVE.load(Ordering::Relaxed).max(0) as u64
@@ -66,7 +71,7 @@ pub struct Reading {
 
 /// Reads the totals.
 pub fn read() -> Reading {
-    flush(LOCAL.replace(NOTHING));
+    flush_thread();
     Reading {
         count: COUNT.load(Ordering::Relaxed),
         bytes: BYTES.load(Ordering::Relaxed),

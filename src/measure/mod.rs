@@ -4,7 +4,21 @@ mod alloc;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, live};
+pub use alloc::{Counting, flush_thread as flush, live};
+
+/// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
+pub fn timer_precision() -> Duration {
+    let step = |_| {
+        let start = Instant::now();
+        loop {
+            let passed = start.elapsed();
+            if passed > Duration::ZERO {
+                return passed;
+            }
+        }
+    };
+    (0..100).map(step).min().unwrap_or_default()
+}
 
 /// What a piece of work cost this process.
 #[derive(Debug, Clone, PartialEq)]

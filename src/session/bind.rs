@@ -54,7 +54,11 @@ impl Session {
         let mut warnings = Vec::new();
         let bound = Binder { view: View { session: self }, warnings: &mut warnings }.pipeline(pipeline);
         self.warnings.append(&mut warnings);
-        bound
+        // A result that was dropped looks like one that has no table: the reason says more.
+        bound.map_err(|error| {
+            let dropped = error.span.and_then(|span| self.dropped(self.words(span), span));
+            dropped.unwrap_or(error)
+        })
     }
 }
 
@@ -123,13 +127,14 @@ impl Binder<'_> {
             }))
         };
         match node {
-            SourceNode::Last => self.named("_", span).map_err(|error| {
-                Box::new(Diagnostic {
-                    message: "there is no result yet that `|` could go on from".to_string(),
-                    ..*error
-                })
-                .hint("a pipeline begins with a source: 1..10 | …")
-            }),
+            SourceNode::Last => {
+                if self.view.name("_").is_none() {
+                    let message = "there is no result yet that `|` could go on from";
+                    let error = Diagnostic::at(Kind::Name, span, message);
+                    return Err(error.hint("a pipeline begins with a source: 1..10 | …"));
+                }
+                self.named("_", span)
+            }
             SourceNode::Range { start, end, inclusive } => {
                 let start = int(&self.view, start, "a bound of a range")?;
                 let end = match end {
@@ -195,6 +200,9 @@ impl Binder<'_> {
             Some(Binding::Table(plan)) => Ok(Bound::Table((*plan).clone())),
             Some(Binding::Result { table: Some(plan), .. }) => Ok(Bound::Table((*plan).clone())),
             Some(Binding::Result { table: None, fields, tables }) => {
+                if let Some(dropped) = self.view.session.dropped(name, span) {
+                    return Err(dropped);
+                }
                 let tables = tables.iter().map(|(name, _)| name.as_str());
                 let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table"))

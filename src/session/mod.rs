@@ -1,7 +1,9 @@
 //! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
 
+mod apart;
 mod bind;
 mod run;
+pub mod settings;
 mod values;
 
 use std::cell::{OnceCell, RefCell};
@@ -12,20 +14,26 @@ use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice};
 use crate::files;
+use crate::history::History;
 use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
 use crate::measure;
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
+use crate::show::bytes_text;
 
 pub use bind::Bound;
 pub use run::Ran;
+pub use settings::Settings;
+
+/// What results may hold in all, in bytes.
+const MOST_RESULT_BYTES: u64 = 256 << 20;
 
 /// One session: what cells share.
 pub struct Session {
     names: BTreeMap<String, Binding>,
     functions: Option<Arc<Definition>>,
-    /// What cell n gave, at place n; cells are counted from 1.
-    results: Vec<Option<Binding>>,
+    /// Cell n at place n - 1.
+    entered: Vec<Entered>,
     /// Tables that `persist` computed, by its number.
     kept: RefCell<HashMap<u64, Arc<Table>>>,
     /// The texts of all cells, by the number that spans carry.
@@ -36,16 +44,31 @@ pub struct Session {
     warnings: Vec<Diagnostic>,
     /// Whether `read "-"` may read standard input; not where cells come from it.
     pub reads_stdin: bool,
+    /// Whether somebody types at a terminal.
+    pub interactive: bool,
+    /// The cells of all sessions.
+    pub history: History,
+    left: apart::Left,
     /// Standard input, once it was read.
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
 
+/// A cell that was run.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// The engine of cells that do not say `on`, where the person chose one.
-    pub engine: Option<&'static str>,
-    /// The seed of `letters`, `random` and `sample` where none is said.
-    pub seed: i64,
+pub struct Entered {
+    pub text: String,
+    pub failed: bool,
+    pub outcome: Outcome,
+}
+
+/// What a cell gave.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Nothing,
+    /// With the bytes that its tables hold.
+    Kept(Binding, u64),
+    /// Tables of so many bytes had to go; figures stay.
+    Dropped(Vec<(String, Value)>, u64),
 }
 
 /// What a statement gave.
@@ -72,14 +95,17 @@ impl Session {
         Session {
             names: BTreeMap::new(),
             functions: None,
-            results: vec![None],
+            entered: Vec::new(),
             kept: RefCell::new(HashMap::new()),
             texts: Vec::new(),
-            settings: Settings { engine: engine.into(), seed: 0 },
+            settings: Settings::new(engine.into()),
             stop: Stop::default(),
             say,
             warnings: Vec::new(),
             reads_stdin: false,
+            interactive: false,
+            history: History::default(),
+            left: apart::Left::default(),
             stdin: OnceCell::new(),
         }
     }
@@ -115,7 +141,12 @@ impl Session {
 
     /// The number that the next cell will have.
     pub fn next_cell(&self) -> usize {
-        self.results.len()
+        self.entered.len() + 1
+    }
+
+    /// The cells that were run, cell n at place n - 1.
+    pub fn entered(&self) -> &[Entered] {
+        &self.entered
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -128,9 +159,24 @@ impl Session {
         self.settings = snapshot.settings;
     }
 
-    /// Ends a cell: its result becomes `_` and `_n`, and kept tables that nothing can reach are dropped.
-    pub fn end_cell(&mut self, result: Option<Binding>) {
-        self.results.push(result);
+    /// Ends a cell: its result becomes `_` and `_n`. Kept tables that nothing can reach are dropped, and results that do
+    /// not fit any more, oldest first.
+    pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>) {
+        let outcome = result.map_or(Outcome::Nothing, |binding| {
+            let bytes = held(&binding);
+            Outcome::Kept(binding, bytes)
+        });
+        self.entered.push(Entered { text: text.to_string(), failed, outcome });
+        let mut all = 0;
+        for entered in self.entered.iter_mut().rev() {
+            let Outcome::Kept(binding, bytes) = &mut entered.outcome else { continue };
+            if all + *bytes <= MOST_RESULT_BYTES {
+                all += *bytes;
+                continue;
+            }
+            let fields = if let Binding::Result { fields, .. } = binding { std::mem::take(fields) } else { Vec::new() };
+            entered.outcome = Outcome::Dropped(fields, *bytes);
+        }
         let mut reachable = Vec::new();
         let plans = self.names.values().filter_map(|binding| match binding {
             Binding::Table(plan) => Some(plan),
@@ -155,7 +201,7 @@ impl Session {
     pub fn job(&self) -> Job {
         Job {
             portion: Portion::default(),
-            memory: memory(),
+            memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
             say: self.say.clone(),
@@ -244,12 +290,39 @@ impl Session {
         if let Some(digits) = name.strip_prefix('_')
             && digits.chars().all(|c| c.is_ascii_digit())
         {
-            if digits.is_empty() {
-                return self.results.iter().rev().flatten().next().cloned();
-            }
-            return self.results.get(digits.parse::<usize>().ok()?)?.clone();
+            return match self.outcome(digits)? {
+                Outcome::Nothing => None,
+                Outcome::Kept(binding, _) => Some(binding.clone()),
+                Outcome::Dropped(fields, _) => {
+                    Some(Binding::Result { table: None, fields: fields.clone(), tables: Vec::new() })
+                }
+            };
         }
         self.names.get(name).cloned()
+    }
+
+    /// What cell `digits` gave; without digits the last cell that gave anything.
+    fn outcome(&self, digits: &str) -> Option<&Outcome> {
+        if digits.is_empty() {
+            let mut outcomes = self.entered.iter().rev().map(|entered| &entered.outcome);
+            return outcomes.find(|outcome| !matches!(outcome, Outcome::Nothing));
+        }
+        let number: usize = digits.parse().ok()?;
+        self.entered.get(number.checked_sub(1)?).map(|entered| &entered.outcome)
+    }
+
+    /// Why the table of `_3` is not there any more, if it was dropped.
+    pub fn dropped(&self, name: &str, span: Span) -> Option<Box<Diagnostic>> {
+        let Outcome::Dropped(fields, bytes) = self.outcome(name.strip_prefix('_')?)? else { return None };
+        let (held, most) = (bytes_text(*bytes as f64), bytes_text(MOST_RESULT_BYTES as f64));
+        let message =
+            format!("the result `{name}` was dropped: it held {held}, and results are kept up to {most} in all");
+        let figures: Vec<String> = fields.iter().map(|(field, _)| format!("{name}.{field}")).collect();
+        let hint = "`let name = … | persist` keeps a table".to_string();
+        Some(Diagnostic::at(Kind::Name, span, message).hint(match &figures[..] {
+            [] => hint,
+            figures => format!("{hint}; {} stay", figures.join(", ")),
+        }))
     }
 
     /// All names with what they stand for, in order.
@@ -280,11 +353,16 @@ impl Session {
         found
     }
 
+    /// Forgets the cells so far, not what they named: the next one is the first.
+    pub fn forget_cells(&mut self) {
+        self.entered.clear();
+    }
+
     /// Forgets all names, functions, results and kept tables.
     pub fn reset(&mut self) {
         self.names.clear();
         self.functions = None;
-        self.results.iter_mut().for_each(|result| *result = None);
+        self.entered.iter_mut().for_each(|entered| entered.outcome = Outcome::Nothing);
         self.kept.get_mut().clear();
     }
 
@@ -303,7 +381,7 @@ impl Session {
 }
 
 /// What a run may have of the machine's memory: nine tenths of what is free now, and what the process has already.
-fn memory() -> u64 {
+fn free_memory() -> u64 {
     let kib = |text: String| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().to_string();
         line.trim_end_matches(" kB").parse::<u64>().ok()
@@ -311,6 +389,30 @@ fn memory() -> u64 {
     // Where the system does not tell, there is no limit.
     let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(kib).map(|kib| kib * 1024);
     free.map_or(u64::MAX, |free| free / 10 * 9 + measure::live())
+}
+
+/// The bytes that a result holds.
+fn held(binding: &Binding) -> u64 {
+    let table = |plan: &Arc<Plan>| match &plan.steps[0].op {
+        Op::Source(Source::Kept(kept)) => kept.0.bytes() as u64,
+        _ => 0,
+    };
+    match binding {
+        Binding::Value(value, _) => value_bytes(value),
+        Binding::Table(plan) => table(plan),
+        Binding::Result { table: one, tables, fields: _ } => {
+            one.iter().chain(tables.iter().map(|(_, plan)| plan)).map(table).sum()
+        }
+    }
+}
+
+fn value_bytes(value: &Value) -> u64 {
+    let own = size_of::<Value>() as u64;
+    match value {
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => own,
+        Value::Text(text) => own + text.len() as u64,
+        Value::List(items) => own + items.iter().map(value_bytes).sum::<u64>(),
+    }
 }
 
 /// A plan that starts from a table that is there.

@@ -41,10 +41,11 @@ impl Session {
             plan.steps.pop();
             return self.run_and_write(plan, &write, span, choice, job);
         }
+        self.settle(job)?;
         let start = Instant::now();
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, job)?;
-        let (run, engine, instead) = run_once(&plan, choice, job)?;
+        let (run, engine, instead) = self.run_once(&plan, choice, job)?;
         Ok(Ran {
             table: Arc::new(run.table),
             engine: engine.name(),
@@ -145,7 +146,7 @@ impl Session {
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
                     let before = self.prepared(before, choice, job)?;
-                    let table = Arc::new(run_once(&before, choice, job)?.0.table);
+                    let table = Arc::new(self.run_once(&before, choice, job)?.0.table);
                     self.kept.borrow_mut().insert(id, table.clone());
                     table
                 }
@@ -161,6 +162,28 @@ impl Session {
         }
         Ok(())
     }
+
+    /// The run, the engine that ran it, and why it is not the default one.
+    fn run_once(
+        &self,
+        plan: &Plan,
+        choice: Choice,
+        job: &Job,
+    ) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
+        let engine = choice.engine;
+        match engine.objection(plan) {
+            None => self.run_stoppably(plan, engine, job).map(|run| (run, engine, None)),
+            Some(objection) if choice.chosen => {
+                let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
+                Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
+            }
+            Some(objection) => {
+                let reference = engines::reference();
+                let run = self.run_stoppably(plan, reference, job)?;
+                Ok((run, reference, Some(objection.reason)))
+            }
+        }
+    }
 }
 
 /// Gives the open columns of a result their type: what stays open is text.
@@ -173,23 +196,8 @@ fn close(plan: &mut Plan) {
     }
 }
 
-/// The run, the engine that ran it, and why it is not the default one.
-fn run_once(plan: &Plan, choice: Choice, job: &Job) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
-    let engine = choice.engine;
-    match engine.objection(plan) {
-        None => run_on(plan, engine, job).map(|run| (run, engine, None)),
-        Some(objection) if choice.chosen => {
-            let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
-            Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
-        }
-        Some(objection) => {
-            let rows = engines::reference();
-            run_on(plan, rows, job).map(|run| (run, rows, Some(objection.reason)))
-        }
-    }
-}
-
-fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
+/// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
+pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
     let error = match engine.run(plan, job) {
         Ok(run) => return Ok(run),
         Err(error) => error,
@@ -254,7 +262,7 @@ fn source_at<'p>(plan: &'p Plan, path: &Path) -> Option<&'p plan::File> {
 }
 
 /// How many rows a source has, where that is known without reading.
-fn known_rows(op: &Op) -> Option<u64> {
+pub(super) fn known_rows(op: &Op) -> Option<u64> {
     match op {
         Op::Source(Source::Range { start, end: Some(end) }) => Some(end.saturating_sub(*start).max(0) as u64),
         Op::Source(Source::Values(values)) => Some(values.len() as u64),

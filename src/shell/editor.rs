@@ -1,29 +1,33 @@
-//! The line editor.
+//! The line editor: what the shell asks of one, and the one that it has.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rustyline::completion::{Completer, Pair};
+use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::{Hinter, HistoryHinter};
-use rustyline::history::FileHistory;
+use rustyline::hint::{Hint, Hinter};
+use rustyline::history::{History, MemHistory};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Context, Editor as Rustyline, Helper};
+use rustyline::{CompletionType, Config, Context, EditMode, Editor as Line, Helper};
 use unicode_width::UnicodeWidthStr;
 
+use crate::history::{Entry, MOST};
 use crate::lang::Splitter;
-use crate::magics::{Candidate, complete};
+use crate::magics::{Candidate, complete, signature};
 use crate::session::Session;
-use crate::show;
+use crate::session::settings::Keys;
+use crate::show::{self, Role};
 
 use super::highlight::highlight;
 
 /// What a person entered.
 pub enum Input {
-    Cell(String),
+    /// One cell, or several that were pasted.
+    Cells(String),
     /// Ctrl-C on the line.
     Cancelled,
     /// Ctrl-D on an empty line.
@@ -31,9 +35,20 @@ pub enum Input {
     Broken(String),
 }
 
-pub struct Editor {
-    line: Rustyline<Cells, FileHistory>,
-    history: Option<PathBuf>,
+/// Reads lines until they are whole cells.
+pub trait Editor {
+    fn read(&mut self, prompt: &str, keys: Keys) -> Input;
+
+    /// Adds a cell to those that can be recalled.
+    fn remember(&mut self, cell: &str);
+
+    /// The last cell of this text failed: it is recalled, but not offered.
+    fn failed(&mut self, cell: &str);
+}
+
+/// The editor of a terminal.
+pub struct Terminal {
+    line: Line<Cells, MemHistory>,
 }
 
 /// Completes, colours, hints, and keeps reading lines while the cell asks for more.
@@ -41,7 +56,65 @@ pub struct Editor {
 struct Cells {
     session: Rc<RefCell<Session>>,
     color: bool,
-    hinter: HistoryHinter,
+    /// Earlier cells, oldest first.
+    earlier: VecDeque<Entry>,
+}
+
+impl Terminal {
+    pub fn new(session: Rc<RefCell<Session>>, color: bool, earlier: Vec<Entry>) -> Result<Terminal, String> {
+        let config = || -> rustyline::Result<Config> {
+            Ok(Config::builder()
+                .max_history_size(MOST)?
+                .history_ignore_dups(true)?
+                .auto_add_history(false)
+                .completion_type(CompletionType::List)
+                .completion_show_all_if_ambiguous(true)
+                .build())
+        };
+        let failed = |error: ReadlineError| error.to_string();
+        let config = config().map_err(failed)?;
+        let mut history = MemHistory::with_config(&config);
+        for entry in &earlier {
+            history.add(&entry.cell).map_err(failed)?;
+        }
+        let mut line = Line::with_history(config, history).map_err(failed)?;
+        line.set_helper(Some(Cells { session, color, earlier: earlier.into() }));
+        Ok(Terminal { line })
+    }
+}
+
+impl Editor for Terminal {
+    fn read(&mut self, prompt: &str, keys: Keys) -> Input {
+        self.line.set_edit_mode(match keys {
+            Keys::Emacs => EditMode::Emacs,
+            Keys::Vi => EditMode::Vi,
+        });
+        match self.line.readline(prompt) {
+            Ok(text) => Input::Cells(text),
+            Err(ReadlineError::Interrupted) => Input::Cancelled,
+            Err(ReadlineError::Eof) => Input::End,
+            Err(error) => Input::Broken(error.to_string()),
+        }
+    }
+
+    fn remember(&mut self, cell: &str) {
+        // In memory nothing can fail.
+        let _ = self.line.add_history_entry(cell);
+        if let Some(cells) = self.line.helper_mut() {
+            cells.earlier.push_back(Entry { cell: cell.to_string(), failed: false });
+            if cells.earlier.len() > MOST {
+                cells.earlier.pop_front();
+            }
+        }
+    }
+
+    fn failed(&mut self, cell: &str) {
+        let cells = self.line.helper_mut();
+        let last = cells.and_then(|cells| cells.earlier.iter_mut().rev().find(|entry| entry.cell == cell));
+        if let Some(entry) = last {
+            entry.failed = true;
+        }
+    }
 }
 
 impl Completer for Cells {
@@ -60,25 +133,49 @@ impl Completer for Cells {
     }
 }
 
-impl Hinter for Cells {
-    type Hint = String;
+/// What stands in grey behind the cursor.
+struct Grey {
+    text: String,
+    /// It is the rest of an earlier cell, and can be taken over.
+    earlier: bool,
+}
 
-    fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<String> {
-        if line.trim().is_empty() { None } else { self.hinter.hint(line, at, context) }
+impl Hint for Grey {
+    fn display(&self) -> &str {
+        &self.text
+    }
+
+    fn completion(&self) -> Option<&str> {
+        self.earlier.then_some(&self.text)
+    }
+}
+
+impl Hinter for Cells {
+    type Hint = Grey;
+
+    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Grey> {
+        if line.trim().is_empty() || at < line.len() {
+            return None;
+        }
+        let begins = |entry: &&Entry| !entry.failed && entry.cell.len() > line.len() && entry.cell.starts_with(line);
+        if let Some(entry) = self.earlier.iter().rev().find(begins) {
+            return Some(Grey { text: entry.cell[line.len()..].to_string(), earlier: true });
+        }
+        signature(line).map(|text| Grey { text, earlier: false })
     }
 }
 
 impl Highlighter for Cells {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.color { Cow::Owned(highlight(line)) } else { Cow::Borrowed(line) }
+        if self.color { Cow::Owned(highlight(line, &self.session.borrow())) } else { Cow::Borrowed(line) }
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        if self.color {
-            Cow::Owned(nu_ansi_term::Style::new().dimmed().paint(hint).to_string())
-        } else {
-            Cow::Borrowed(hint)
+        if !self.color {
+            return Cow::Borrowed(hint);
         }
+        let theme = self.session.borrow().settings.theme;
+        Cow::Owned(theme.style(Role::Quiet).paint(hint).to_string())
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
@@ -97,57 +194,4 @@ impl Validator for Cells {
         text.lines().for_each(|line| drop(splitter.push(line)));
         Ok(if splitter.wants_more() { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
-}
-
-impl Editor {
-    pub fn new(session: Rc<RefCell<Session>>, color: bool) -> rustyline::Result<Editor> {
-        let config = Config::builder()
-            .max_history_size(10_000)?
-            .history_ignore_dups(true)?
-            .auto_add_history(false)
-            .completion_type(CompletionType::List)
-            .completion_show_all_if_ambiguous(true)
-            .build();
-        let mut line = Rustyline::with_config(config)?;
-        line.set_helper(Some(Cells { session, color, hinter: HistoryHinter::new() }));
-        let history = history_path();
-        if let Some(path) = &history {
-            // A first start has no history.
-            let _ = line.load_history(path);
-        }
-        Ok(Editor { line, history })
-    }
-
-    pub fn read(&mut self, prompt: &str) -> Input {
-        match self.line.readline(prompt) {
-            Ok(text) => {
-                self.remember(&text);
-                Input::Cell(text)
-            }
-            Err(ReadlineError::Interrupted) => Input::Cancelled,
-            Err(ReadlineError::Eof) => Input::End,
-            Err(error) => Input::Broken(error.to_string()),
-        }
-    }
-
-    /// Adds a cell to the history, and to its file at once.
-    fn remember(&mut self, text: &str) {
-        if text.trim().is_empty() || !self.line.add_history_entry(text).unwrap_or(false) {
-            return;
-        }
-        if let Some(path) = &self.history {
-            let folder = path.parent().map(std::fs::create_dir_all);
-            if folder.is_none_or(|made| made.is_err()) || self.line.append_history(path).is_err() {
-                // The session goes on without a file; saying so at every cell would help nobody.
-                self.history = None;
-            }
-        }
-    }
-}
-
-/// `$XDG_STATE_HOME/timelab/history`, or under `~/.local/state`.
-fn history_path() -> Option<PathBuf> {
-    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")))?;
-    Some(state.join("timelab/history"))
 }

@@ -1,15 +1,16 @@
 //! Colours for a cell while it is typed. Works on anything, also on what is not (yet) in the language.
 
-use nu_ansi_term::{Color, Style};
-
 use crate::engines;
 use crate::functions;
 use crate::lang::RESERVED;
 use crate::magics;
-use crate::stages;
+use crate::session::Session;
+use crate::show::Role;
+use crate::stages::{self, agg};
 
-/// The text with colours; unknown stages and magics, and brackets that close nothing or are not closed, stand out.
-pub fn highlight(text: &str) -> String {
+/// The text with colours; unknown stages, magics, functions and names that a pipeline starts with, and brackets that close
+/// nothing or are not closed, stand out.
+pub fn highlight(text: &str, session: &Session) -> String {
     let mut out = String::new();
     let unmatched = unmatched_brackets(text);
     // The last thing before a word that is no white space: a bar makes it a stage.
@@ -29,21 +30,20 @@ pub fn highlight(text: &str) -> String {
             c => c.len_utf8(),
         };
         let piece = &rest[..length];
-        let style = match c {
-            '#' => Style::new().dimmed(),
-            '"' if piece.len() < 2 || !piece.ends_with('"') => Color::Red.normal(),
-            '"' => Color::Green.normal(),
-            '%' if length > 1 => magic_style(piece),
-            c if c.is_ascii_digit() => Color::Cyan.normal(),
-            c if c == '_' || c.is_alphabetic() => word_style(piece, &last, &rest[length..]),
-            '(' | '[' | '{' | ')' | ']' | '}' if unmatched.contains(&at) => Color::Red.bold(),
-            '|' => Style::new().bold(),
-            _ => Style::new(),
+        let role = match c {
+            '#' => Role::Quiet,
+            '"' if piece.len() < 2 || !piece.ends_with('"') => Role::Wrong,
+            '"' => Role::Text,
+            '%' if length > 1 => magic_role(piece),
+            c if c.is_ascii_digit() => Role::Number,
+            c if c == '_' || c.is_alphabetic() => word_role(piece, &last, &rest[length..], session),
+            '(' | '[' | '{' | ')' | ']' | '}' if unmatched.contains(&at) => Role::UnmatchedBracket,
+            '|' => Role::Bar,
+            _ => Role::Plain,
         };
-        if style == Style::new() {
-            out.push_str(piece)
-        } else {
-            out.push_str(&style.paint(piece).to_string())
+        match role {
+            Role::Plain => out.push_str(piece),
+            _ => out.push_str(&session.settings.theme.style(role).paint(piece).to_string()),
         }
         if !c.is_whitespace() {
             last = piece.to_string();
@@ -71,28 +71,40 @@ fn text_length(text: &str) -> usize {
     text.len()
 }
 
-fn magic_style(piece: &str) -> Style {
+fn magic_role(piece: &str) -> Role {
     let known = magics::find(piece.trim_start_matches('%')).is_some();
-    if known { Color::Purple.bold() } else { Color::Red.normal() }
+    if known { Role::Magic } else { Role::Wrong }
 }
 
-fn word_style(word: &str, last: &str, after: &str) -> Style {
+/// What a word is, between the last piece before it and the text after it.
+fn word_role(word: &str, last: &str, after: &str, session: &Session) -> Role {
     if last == "|" {
         // While it is typed at the end it may become one.
         let begun = after.is_empty() && stages::ALL.iter().any(|stage| stage.syntax.name.starts_with(word));
         let known = stages::find(word).is_some() || word == "on" || begun;
-        return if known { Color::Blue.bold() } else { Color::Red.normal() };
+        return if known { Role::Stage } else { Role::Wrong };
     }
     if last == "on" && engines::find(word).is_some() {
-        return Color::Purple.normal();
+        return Role::Engine;
     }
     if RESERVED.contains(&word) {
-        return Color::Blue.normal();
+        return Role::Word;
     }
-    if after.starts_with('(') && functions::find(word).is_some() {
-        return Color::Yellow.normal();
+    let own = || session.newest_function().is_some_and(|newest| newest.find(word).is_some());
+    if after.starts_with('(') && last != "fn" {
+        let known = functions::find(word).is_some() || agg::NAMES.contains(&word) || own();
+        return if known { Role::Function } else { Role::Wrong };
     }
-    Style::new()
+    if matches!(last, "" | ";") && !after.trim_start().starts_with('?') {
+        // While it is typed at the end it may become one.
+        let begun = || {
+            let known = session.names().map(|(name, _)| name.as_str()).chain(RESERVED);
+            after.is_empty()
+                && known.chain(functions::ALL.iter().map(|known| known.name)).any(|name| name.starts_with(word))
+        };
+        return if session.lookup(word).is_some() || own() || begun() { Role::Plain } else { Role::Wrong };
+    }
+    Role::Plain
 }
 
 /// The places of brackets without a partner, outside texts and comments.

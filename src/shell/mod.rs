@@ -1,21 +1,31 @@
 //! Where cells come from: the line editor, standard input, the command line. Only here is anything printed.
 
+pub mod config;
 mod editor;
 mod highlight;
+mod pager;
 mod progress;
 
 use std::cell::RefCell;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::diagnostic::Kind;
+use crate::history::History;
 use crate::job::Stop;
 use crate::lang::{Splitter, split};
-use crate::magics::{Evaluation, evaluate};
+use crate::magics::{Evaluation, Next, evaluate};
+use crate::measure;
+use crate::report::Block;
 use crate::session::Session;
-use crate::show::{self, Drawn, Style};
+use crate::show::{self, Drawn, Style, duration_text};
+
+use editor::{Editor, Input, Terminal};
+
+/// How deep `%run` may stand in files that are run.
+const DEEPEST_RUN: usize = 10;
 
 /// How a run of cells ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +54,10 @@ pub struct Shell {
     session: Rc<RefCell<Session>>,
     style: Style,
     keep_going: bool,
-    /// Somebody types: Ctrl-C stops a cell, not the run.
-    interactive: bool,
+    /// Where somebody types: Ctrl-C stops a cell, not the run.
+    editor: Option<Box<dyn Editor>>,
+    /// How deep the cells of a file are that now run.
+    depth: usize,
     ending: Ending,
 }
 
@@ -53,7 +65,7 @@ impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
         let session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
         let session = Rc::new(RefCell::new(session));
-        Shell { session, style, keep_going, interactive: false, ending: Ending::Good }
+        Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
     }
 
     /// Runs the cells of each text, one after the other.
@@ -128,34 +140,39 @@ impl Shell {
         }
     }
 
-    /// Types, runs, prints, until Ctrl-D.
+    /// Reads, runs, prints, until Ctrl-D.
     pub fn interactive(mut self) -> Ending {
-        self.interactive = true;
         stop_on_ctrl_c(self.session.borrow().stop.clone(), false);
-        let mut editor = match editor::Editor::new(self.session.clone(), self.style.color_out) {
-            Ok(editor) => editor,
+        self.session.borrow_mut().interactive = true;
+        self.configure();
+        let history = History::own();
+        let earlier = history.entries().unwrap_or_else(|error| {
+            self.complain(&format!("warning: earlier cells cannot be read: {error}\n"));
+            Vec::new()
+        });
+        self.session.borrow_mut().history = history;
+        match Terminal::new(self.session.clone(), self.style.color_out, earlier) {
+            Ok(editor) => self.editor = Some(Box::new(editor)),
             Err(error) => {
                 self.complain(&format!("error: the line editor does not start: {error}\n"));
                 return Ending::Failed;
             }
-        };
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let plural = if cores == 1 { "core" } else { "cores" };
-        let version = env!("CARGO_PKG_VERSION");
-        self.complain(&format!("timelab {version} · {cores} {plural} · %help  Ctrl-D quits\n"));
+        }
+        self.complain(&banner());
+        self.begin();
         loop {
-            let prompt = format!("[{}]› ", self.session.borrow().next_cell());
-            match editor.read(&prompt) {
-                editor::Input::Cell(text) => {
-                    for cell in split(&text) {
-                        if self.cell(&cell) == Ending::Closed {
-                            return Ending::Good;
-                        }
+            let (number, keys) = (self.session.borrow().next_cell(), self.session.borrow().settings.keys);
+            let Some(editor) = &mut self.editor else { return Ending::Good };
+            match editor.read(&format!("[{number}]› "), keys) {
+                Input::Cells(text) => {
+                    self.session.borrow().stop.clear();
+                    if self.typed(&split(&text)) == Ending::Closed {
+                        return Ending::Good;
                     }
                 }
-                editor::Input::Cancelled => {}
-                editor::Input::End => return Ending::Good,
-                editor::Input::Broken(why) => {
+                Input::Cancelled => {}
+                Input::End => return Ending::Good,
+                Input::Broken(why) => {
                     self.complain(&format!("error: the line editor failed: {why}\n"));
                     return Ending::Failed;
                 }
@@ -163,43 +180,174 @@ impl Shell {
         }
     }
 
-    /// Runs and prints one cell.
-    fn cell(&mut self, text: &str) -> Ending {
-        if self.interactive {
-            self.session.borrow().stop.clear();
+    /// Takes the settings of the configuration file; what the command line says goes before them.
+    fn configure(&mut self) {
+        let Some(path) = config::path() else { return };
+        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        let mut settings = self.session.borrow().settings.clone();
+        let engine = settings.engine;
+        let read = config::read(&text, &mut settings);
+        settings.engine = engine.or(settings.engine);
+        self.session.borrow_mut().settings = settings;
+        if let Err(error) = read {
+            let told = show::diagnostic(&error, Some(&text), &self.style());
+            self.complain(&format!("in {}:\n{told}", path.display()));
         }
+    }
+
+    /// Runs the cells that the person wants at every start; they have no numbers.
+    fn begin(&mut self) {
+        let Some(path) = config::init_path() else { return };
+        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        for cell in split(&text) {
+            if self.cell(&cell) != Ending::Good {
+                self.complain(&format!("this is of {}\n", path.display()));
+                break;
+            }
+        }
+        self.session.borrow_mut().forget_cells();
+    }
+
+    /// Runs cells that somebody typed, until Ctrl-C.
+    fn typed(&mut self, cells: &[String]) -> Ending {
+        for cell in cells {
+            self.remember(cell);
+            if cells.len() > 1 {
+                self.echo(cell);
+            }
+            let ending = self.cell(cell);
+            match ending {
+                Ending::Good => {}
+                Ending::Failed => self.forget_as_hint(cell),
+                Ending::Stopped | Ending::Closed => return ending,
+            }
+        }
+        Ending::Good
+    }
+
+    /// Adds a cell to the history, before it runs.
+    fn remember(&mut self, cell: &str) {
+        if let Some(editor) = &mut self.editor {
+            editor.remember(cell);
+        }
+        let added = self.session.borrow().history.add(cell);
+        self.kept(added);
+    }
+
+    fn forget_as_hint(&mut self, cell: &str) {
+        if let Some(editor) = &mut self.editor {
+            editor.failed(cell);
+        }
+        let told = self.session.borrow().history.failed(cell);
+        self.kept(told);
+    }
+
+    /// A history that cannot be written is told once; the session goes on without it.
+    fn kept(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written {
+            self.complain(&format!("warning: the history is kept no longer: {error}\n"));
+            self.session.borrow_mut().history = History::default();
+        }
+    }
+
+    /// Shows a cell that was not typed at this prompt.
+    fn echo(&self, cell: &str) {
+        let number = self.session.borrow().next_cell();
+        self.complain(&format!("[{number}]› {}\n", cell));
+    }
+
+    /// Runs and prints one cell, then those that it brings along.
+    fn cell(&mut self, text: &str) -> Ending {
         let job = self.session.borrow().job();
         let progress = progress::Watch::start(&job.progress);
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &job);
         progress.end();
-        self.print(&evaluation)
+        match self.print(&evaluation) {
+            Ending::Good => self.further(&evaluation.next),
+            ending => ending,
+        }
+    }
+
+    /// Runs the cells that a cell brought along; the first that fails ends them.
+    fn further(&mut self, next: &Next) -> Ending {
+        if next.cells.is_empty() {
+            return Ending::Good;
+        }
+        if self.depth == DEEPEST_RUN {
+            self.complain(&format!("error: `%run` in `%run`, {DEEPEST_RUN} deep: does a file run itself?\n"));
+            return Ending::Failed;
+        }
+        self.depth += 1;
+        let mut ending = Ending::Good;
+        for (i, cell) in next.cells.iter().enumerate() {
+            if self.editor.is_some() {
+                self.echo(cell);
+            }
+            if next.typed {
+                self.remember(cell);
+            }
+            ending = self.cell(cell);
+            if ending != Ending::Good {
+                let left = next.cells.len() - i - 1;
+                if left > 0 && ending != Ending::Closed {
+                    self.complain(&format!(
+                        "{left} more {} not run\n",
+                        if left == 1 { "cell was" } else { "cells were" }
+                    ));
+                }
+                break;
+            }
+        }
+        self.depth -= 1;
+        ending
+    }
+
+    /// How things look now: the settings and the window may have changed.
+    fn style(&self) -> Style {
+        let session = self.session.borrow();
+        let window = if session.interactive { show::terminal_width() } else { self.style.width };
+        Style { theme: session.settings.theme, width: session.settings.width.unwrap_or(window), ..self.style }
     }
 
     fn print(&mut self, evaluation: &Evaluation) -> Ending {
+        let style = self.style();
         let session = self.session.borrow();
         let diagnostic = |diagnostic| {
             let text = |cell| session.text(cell);
-            show::diagnostic(diagnostic, diagnostic.span.and_then(|span| text(span.cell)), &self.style)
+            show::diagnostic(diagnostic, diagnostic.span.and_then(|span| text(span.cell)), &style)
         };
         let warnings: String = evaluation.warnings.iter().map(diagnostic).collect();
         self.complain(&warnings);
         if let Some(error) = &evaluation.error {
             if error.kind == Kind::Stopped {
-                self.complain("stopped\n");
+                self.complain(&format!("{}\n", error.message));
                 return Ending::Stopped;
             }
             self.complain(&diagnostic(error));
             return Ending::Failed;
         }
-        let Drawn { out, err } = show::report(&evaluation.report, &self.style);
-        let mut stdout = std::io::stdout().lock();
-        if let Err(error) = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that has seen enough, such as `head`, is no mistake.
-            if error.kind() == std::io::ErrorKind::BrokenPipe {
-                return Ending::Closed;
+        let stopped = || session.stop.is_raised();
+        let (written, err) = match &evaluation.report.blocks[..] {
+            [Block::Whole(table)] if session.interactive => (pager::page(table, &style, &stopped), String::new()),
+            [Block::Whole(table)] => {
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                (show::whole(table, &style, &stopped, &mut out).and_then(|()| out.flush()), String::new())
             }
-            self.complain(&format!("error: standard output cannot be written: {error}\n"));
-            return Ending::Failed;
+            _ => {
+                let Drawn { out, err } = show::report(&evaluation.report, &style);
+                let mut stdout = std::io::stdout().lock();
+                (stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()), err)
+            }
+        };
+        match written {
+            Ok(()) => {}
+            // A reader that has seen enough, such as `head`, is no mistake.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ending::Closed,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ending::Stopped,
+            Err(error) => {
+                self.complain(&format!("error: standard output cannot be written: {error}\n"));
+                return Ending::Failed;
+            }
         }
         self.complain(&err);
         Ending::Good
@@ -209,6 +357,17 @@ impl Shell {
     fn complain(&self, text: &str) {
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
+}
+
+/// The instrument, and how to get help.
+fn banner() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let plural = if cores == 1 { "core" } else { "cores" };
+    let timer = duration_text(measure::timer_precision().as_secs_f64());
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "timelab {version} · {cores} {plural} · timer {timer}\n%help · %help glossary · Tab completes · Ctrl-D quits\n"
+    )
 }
 
 /// Ctrl-C raises the stop flag. Where nobody types, a second one ends the process.

@@ -44,6 +44,10 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
     let (Ok(bytes), Ok(rows)) = (bytes, rows) else { return };
     let bar = ProgressBar::new_spinner();
     loop {
+        if progress.is_hidden() {
+            bar.finish_and_clear();
+            return;
+        }
         let (done, all) = progress.bytes();
         if all > 0 && done > 0 {
             bar.set_style(bytes.clone());

@@ -1,32 +1,31 @@
 //! A diagnostic with the line that it is about, a caret, and the hint.
 
-use nu_ansi_term::{Color, Style as Ansi};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
-use super::{Style, is_unsafe, paint};
+use super::{Role, Style, is_unsafe};
 
 /// `text` is the cell that the span points into.
 pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) -> String {
-    let (word, color) = match diagnostic.kind {
-        Kind::Warning => ("warning", Color::Yellow),
-        _ => ("error", Color::Red),
+    let (word, role) = match diagnostic.kind {
+        Kind::Warning => ("warning", Role::Warning),
+        _ => ("error", Role::Error),
     };
     let row = diagnostic.row.map_or(String::new(), |row| format!(" (row {row})"));
-    let head = paint(&format!("{word}:"), color.bold(), style.color_err);
+    let head = style.paint_err(&format!("{word}:"), role);
     let safe = |text: &str| text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect::<String>();
     let mut out = format!("{head} {}{row}\n", safe(&diagnostic.message));
     let hint = &safe(diagnostic.hint.as_deref().unwrap_or_default());
     let place = diagnostic.span.and_then(|span| Some((span, line_of(text?, span)?)));
-    let bar = paint("│", Ansi::new().dimmed(), style.color_err);
+    let bar = style.paint_err("│", Role::Quiet);
     match place {
         Some((span, (line, from))) => {
             let (line, before, carets) =
                 window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
             out.push_str(&format!("{bar} {}\n", safe(&line)));
             let fits = before + carets + hint.width() + 3 <= style.width;
-            let carets = paint(&"^".repeat(carets), color.bold(), style.color_err);
+            let carets = style.paint_err(&"^".repeat(carets), role);
             let gap = " ".repeat(before);
             let parts =
                 if fits { format!("{bar} {gap}{carets} {hint}") } else { format!("{bar} {gap}{carets}\n{bar} {hint}") };

@@ -3,15 +3,16 @@
 mod diagnostic;
 mod numbers;
 mod table;
-
-use nu_ansi_term::Style as Ansi;
+mod theme;
+mod wrap;
 
 use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped};
-pub use table::cut;
+pub use table::{cut, whole};
+pub use theme::{Role, Theme};
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,21 @@ pub struct Style {
     /// Colours on what goes to standard output, and on what goes to standard error.
     pub color_out: bool,
     pub color_err: bool,
+    pub theme: Theme,
     /// Characters in a line.
     pub width: usize,
+    /// Whether long lines of text are broken between words, as on a terminal.
+    pub wrap: bool,
+}
+
+impl Style {
+    fn paint_out(&self, text: &str, role: Role) -> String {
+        if self.color_out { self.theme.style(role).paint(text).to_string() } else { text.to_string() }
+    }
+
+    fn paint_err(&self, text: &str, role: Role) -> String {
+        if self.color_err { self.theme.style(role).paint(text).to_string() } else { text.to_string() }
+    }
 }
 
 /// What goes to standard output and what to standard error.
@@ -47,8 +61,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     for block in &report.blocks {
         match block {
             Block::Table(table) => drawn.out.push_str(&written(table, style)),
-            Block::Whole(table) if style.format == Format::Table => drawn.out.push_str(&table::whole(table, style)),
-            Block::Whole(table) => drawn.out.push_str(&written(table, style)),
+            Block::Whole(table) => {
+                let mut text = Vec::new();
+                whole(table, style, &|| false, &mut text).expect("memory can be written");
+                drawn.out.push_str(&String::from_utf8_lossy(&text));
+            }
             Block::Value(value, _) => match style.format {
                 Format::Json => {
                     encode::json_value(&mut drawn.out, value);
@@ -60,6 +77,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     drawn.out.push('\n');
                 }
             },
+            Block::Text(text) if style.wrap => drawn.out.push_str(&wrap::wrapped(text, style.width)),
             Block::Text(text) => {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
@@ -75,7 +93,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     }
     if !report.quiet.is_empty() {
         let line = report.quiet.join(" · ");
-        drawn.err.push_str(&paint(&line, Ansi::new().dimmed(), style.color_err));
+        drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
         drawn.err.push('\n');
     }
     drawn
@@ -101,10 +119,6 @@ fn written(table: &Table, style: &Style) -> String {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-fn paint(text: &str, style: Ansi, color: bool) -> String {
-    if color { style.paint(text).to_string() } else { text.to_string() }
 }
 
 /// Figures in two lines: times, then memory and throughput.

@@ -1,14 +1,15 @@
 //! Tables: drawn for people, written for programs.
 
+use std::io::{self, Write};
+
 use comfy_table::{
     Attribute, Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table as Grid, TableStyle,
 };
-use nu_ansi_term::Style as Ansi;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::data::{Table, Type, Value, encode};
 
-use super::{Style, is_unsafe, numbers, paint};
+use super::{Format, Role, Style, is_unsafe, numbers, written};
 
 /// Longer tables show this many rows; the rest is counted.
 const MOST_ROWS: usize = 40;
@@ -26,24 +27,14 @@ const LINES: TableStyle = TableStyle::new()
 pub fn drawn(table: &Table, style: &Style) -> String {
     let height = table.height();
     let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
-    fitted(table, shown, style.width, style)
-}
-
-/// All rows and columns, however wide.
-pub fn whole(table: &Table, style: &Style) -> String {
-    fitted(table, table.height(), usize::MAX, style)
-}
-
-fn fitted(table: &Table, shown: usize, width: usize, style: &Style) -> String {
-    let height = table.height();
     let columns = &table.schema().columns;
     let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
-    let mut room = width.saturating_sub(1);
+    let mut room = style.width.saturating_sub(1);
     for (i, column) in columns.iter().enumerate() {
         let values = table.values(i, 0, shown);
-        let widest = if columns.len() == 1 || width == usize::MAX { width.max(WIDEST_CELL) } else { WIDEST_CELL };
-        let mut cells: Vec<String> = vec![cut(&visible(&column.name), widest)];
-        cells.extend(values.iter().map(|value| cut(&cell(value), widest)));
+        let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
+        let mut cells: Vec<String> = vec![cut(&visible(&column.name, widest), widest)];
+        cells.extend(values.iter().map(|value| cut(&cell(value, widest), widest)));
         let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
         let mut width = wide(&cells);
         if width + 3 > room {
@@ -92,31 +83,67 @@ fn fitted(table: &Table, shown: usize, width: usize, style: &Style) -> String {
         ));
     }
     if !hidden.is_empty() {
-        out.push_str(&paint(&format!("… {}", hidden.join(", ")), Ansi::new().dimmed(), style.color_out));
+        out.push_str(&style.paint_out(&format!("… {}", hidden.join(", ")), Role::Quiet));
         out.push('\n');
     }
     out
 }
 
-fn cell(value: &Value) -> String {
+/// Writes all rows and columns, however wide; a long table is never drawn as a whole. Ends early once `stopped` says so.
+pub fn whole(table: &Table, style: &Style, stopped: &dyn Fn() -> bool, out: &mut dyn Write) -> io::Result<()> {
+    if style.format != Format::Table {
+        return out.write_all(written(table, style).as_bytes());
+    }
+    let columns = &table.schema().columns;
+    let names: Vec<String> = columns.iter().map(|column| visible(&column.name, usize::MAX)).collect();
+    let mut widths: Vec<usize> = names.iter().map(|name| name.width()).collect();
+    each_row(table, stopped, |row| {
+        for (width, value) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell(value, usize::MAX).width());
+        }
+        Ok(())
+    })?;
+    let rule = |left: &str, between: &str, right: &str| {
+        let lines: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
+        format!("{left}{}{right}\n", lines.join(between))
+    };
+    let line = |cells: Vec<String>| {
+        let padded = cells.iter().zip(&widths).zip(columns).map(|((cell, width), column)| {
+            let room = " ".repeat(width.saturating_sub(cell.width()));
+            if column.ty.is_number() { format!(" {room}{cell} ") } else { format!(" {cell}{room} ") }
+        });
+        format!("│{}│\n", padded.collect::<Vec<_>>().join("│"))
+    };
+    out.write_all(rule("┌", "┬", "┐").as_bytes())?;
+    out.write_all(line(names).as_bytes())?;
+    out.write_all(rule("├", "┼", "┤").as_bytes())?;
+    each_row(table, stopped, |row| {
+        out.write_all(line(row.iter().map(|value| cell(value, usize::MAX)).collect()).as_bytes())
+    })?;
+    out.write_all(rule("└", "┴", "┘").as_bytes())
+}
+
+/// A value in at most some `widest` characters.
+fn cell(value: &Value, widest: usize) -> String {
     match value {
         Value::Null => "·".to_string(),
         Value::Int(i) => crate::data::scalar::grouped(&i.to_string()),
         Value::Float(x) => numbers::float(*x),
-        Value::Text(text) => visible(text),
+        Value::Text(text) => visible(text, widest),
         Value::Bool(_) => value.to_string(),
         Value::List(items) => {
             // No more than can be seen.
-            let first: Vec<String> = items.iter().take(WIDEST_CELL).map(|item| item.to_string()).collect();
-            visible(&format!("[{}{}]", first.join(", "), if items.len() > WIDEST_CELL { ", …" } else { "" }))
+            let first: Vec<String> = items.iter().take(widest).map(|item| item.to_string()).collect();
+            visible(&format!("[{}{}]", first.join(", "), if items.len() > widest { ", …" } else { "" }), widest)
         }
     }
 }
 
 /// Control characters shown as what they are, so that no cell moves the cursor.
-fn visible(text: &str) -> String {
+fn visible(text: &str, widest: usize) -> String {
     let mut out = String::new();
-    for c in text.chars().take(4 * WIDEST_CELL) {
+    // A character may take no room at all.
+    for c in text.chars().take(widest.saturating_mul(4)) {
         if is_unsafe(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
@@ -140,26 +167,43 @@ pub fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// Calls `row` for each row with its values.
-fn each_row(table: &Table, mut row: impl FnMut(&[Value])) {
+/// Calls `row` for each row with its values, until it fails or `stopped` says so.
+fn each_row(
+    table: &Table,
+    stopped: &dyn Fn() -> bool,
+    mut row: impl FnMut(&[Value]) -> io::Result<()>,
+) -> io::Result<()> {
     const CHUNK: usize = 4096;
     let width = table.schema().columns.len();
     for start in (0..table.height()).step_by(CHUNK) {
+        if stopped() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK)).collect();
         let mut values = Vec::with_capacity(width);
         for i in 0..columns.first().map_or(0, Vec::len) {
             values.clear();
             values.extend(columns.iter().map(|column| column[i].clone()));
-            row(&values);
+            row(&values)?;
         }
     }
+    Ok(())
+}
+
+/// The same for what cannot fail.
+fn every_row(table: &Table, mut row: impl FnMut(&[Value])) {
+    let all = each_row(table, &|| false, |values| {
+        row(values);
+        Ok(())
+    });
+    all.expect("nothing stops it");
 }
 
 pub fn csv(table: &Table) -> String {
     let mut out = String::new();
     encode::csv_header(&mut out, table.schema().names());
     out.push('\n');
-    each_row(table, |row| {
+    every_row(table, |row| {
         encode::csv_row(&mut out, row);
         out.push('\n');
     });
@@ -169,7 +213,7 @@ pub fn csv(table: &Table) -> String {
 pub fn json(table: &Table) -> String {
     let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
     let mut out = String::from("[");
-    each_row(table, |row| {
+    every_row(table, |row| {
         out.push_str(if out.len() > 1 { ",\n " } else { "" });
         encode::json_row(&mut out, &names, row);
     });
@@ -187,7 +231,7 @@ pub fn markdown(table: &Table) -> String {
         Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => "---",
     });
     out.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
-    each_row(table, |row| {
+    every_row(table, |row| {
         let cells = row.iter().map(|value| match value {
             Value::Null => String::new(),
             Value::Text(text) => escaped(text),

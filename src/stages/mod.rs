@@ -1,6 +1,6 @@
 //! The stages: each checks its arguments and adds ops to the plan.
 
-mod agg;
+pub mod agg;
 mod columns;
 mod distinct;
 mod filter;

@@ -19,7 +19,7 @@ pub enum Source<'a> {
         count: u64,
     },
     Files {
-        reading: Reading<'a>,
+        reading: Box<Reading<'a>>,
         span: Span,
     },
     Kept(Cut),
@@ -53,7 +53,7 @@ pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
         }
         plan::Source::Read(read) => {
             let reading = Reading::new(read, job).map_err(|error| placed(error, step.span))?;
-            Source::Files { reading, span: step.span }
+            Source::Files { reading: Box::new(reading), span: step.span }
         }
         plan::Source::Passed => unreachable!("the session puts the table in its place before a run"),
         plan::Source::Kept(kept) => {

@@ -1,0 +1,135 @@
+//! The cells that a person entered, in a file that several shells may add to at once. A line of it is a cell, or tells
+//! that the cell of this text failed. Lines are only ever added, but for a file that has grown far too long.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The most cells that are remembered.
+pub const MOST: usize = 10_000;
+/// So many lines make it worth to write the file anew.
+const TOO_LONG: usize = 2 * MOST;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub cell: String,
+    /// It is kept all the same: the next try begins with it.
+    pub failed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Cell(String),
+    Failed(String),
+}
+
+/// Where the cells are kept; nowhere, where nobody types.
+#[derive(Debug, Default)]
+pub struct History {
+    path: Option<PathBuf>,
+}
+
+impl History {
+    /// The person's own: `$XDG_STATE_HOME/timelab/history.jsonl`, or under `~/.local/state`.
+    pub fn own() -> History {
+        let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+        History { path: state.map(|state| state.join("timelab/history.jsonl")) }
+    }
+
+    pub fn at(path: &Path) -> History {
+        History { path: Some(path.to_path_buf()) }
+    }
+
+    /// The cells of all sessions, oldest first, at most [`MOST`].
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let Some(path) = &self.path else { return Ok(Vec::new()) };
+        let text = match fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            // A first start has none.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        if text.lines().count() > TOO_LONG {
+            // Where that fails it is long the next time, too.
+            let _ = self.shorten(path);
+        }
+        Ok(entries(&text))
+    }
+
+    /// Adds a cell, before it runs: also one that ends the shell is there the next time.
+    pub fn add(&self, cell: &str) -> io::Result<()> {
+        self.append(&Line::Cell(cell.to_string()))
+    }
+
+    /// Tells that the last cell of this text failed.
+    pub fn failed(&self, cell: &str) -> io::Result<()> {
+        self.append(&Line::Failed(cell.to_string()))
+    }
+
+    fn append(&self, line: &Line) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let _lock = locked(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut text = serde_json::to_string(line)? + "\n";
+        if file.metadata()?.len() > 0 {
+            // A line that was cut off by a full disk must not swallow this one.
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                text.insert(0, '\n');
+            }
+        }
+        file.write_all(text.as_bytes())
+    }
+
+    /// Writes the file anew with the cells that are remembered, whole or not at all.
+    fn shorten(&self, path: &Path) -> io::Result<()> {
+        let _lock = locked(path)?;
+        let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut anew = tempfile::NamedTempFile::new_in(folder)?;
+        for Entry { cell, failed } in entries(&text) {
+            let mut lines = serde_json::to_string(&Line::Cell(cell.clone()))? + "\n";
+            if failed {
+                lines.push_str(&(serde_json::to_string(&Line::Failed(cell))? + "\n"));
+            }
+            anew.write_all(lines.as_bytes())?;
+        }
+        anew.persist(path)?;
+        Ok(())
+    }
+}
+
+/// A lock beside the file, since the file itself may be replaced. It ends with the handle.
+fn locked(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(path.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// What the lines tell; a line that tells nothing is passed over.
+fn entries(text: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in text.lines() {
+        match serde_json::from_str(line) {
+            Ok(Line::Cell(cell)) => entries.push(Entry { cell, failed: false }),
+            Ok(Line::Failed(cell)) => {
+                if let Some(entry) = entries.iter_mut().rev().find(|entry| entry.cell == cell) {
+                    entry.failed = true;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    entries.drain(..entries.len().saturating_sub(MOST));
+    entries
+}

@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Takes};
+use crate::session::Session;
+
+use super::{Answer, Magic, Offers, ranges};
+
+pub static CD: Magic = Magic {
+    syntax: MagicSyntax { name: "cd", usage: "%cd [FOLDER]", takes: Takes::Words, options: &[] },
+    about: "the folder where paths begin; another for the cells that follow",
+    examples: &["%cd", "%cd ."],
+    offers: Offers::Files,
+    run,
+};
+
+fn run(_: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+    match ranges::words(magic) {
+        [] => {}
+        [word] => {
+            let folder = folder(&word.text);
+            std::env::set_current_dir(&folder).map_err(|error| {
+                let message = format!("\"{}\" cannot be the folder: {error}", folder.display());
+                Diagnostic::at(Kind::File, word.span, message)
+                    .hint("a name with spaces stands in quotes: %cd \"my data\"")
+            })?;
+        }
+        _ => {
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%cd` takes one folder")
+                .hint("a name with spaces stands in quotes: %cd \"my data\""));
+        }
+    }
+    let here = std::env::current_dir().map_err(|error| {
+        Diagnostic::at(Kind::System, magic.span, format!("this folder is not there any more: {error}"))
+    })?;
+    Ok(Answer::text(here.display().to_string()))
+}
+
+/// The folder that a word names; `~` begins one under the person's own.
+fn folder(text: &str) -> PathBuf {
+    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    match (rest, std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest.trim_start_matches('/')),
+        _ => PathBuf::from(text),
+    }
+}

@@ -1,0 +1,59 @@
+use std::io::{IsTerminal, Write};
+use std::process::Command;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Takes, split};
+use crate::session::Session;
+
+use super::{Answer, Magic, Next, Offers, ranges};
+
+pub static EDIT: Magic = Magic {
+    syntax: MagicSyntax { name: "edit", usage: "%edit [CELLS]", takes: Takes::Words, options: &[] },
+    about: "opens cells (the last one, unless told) in $VISUAL or $EDITOR, then runs what was written, if it changed",
+    examples: &[],
+    offers: Offers::Nothing,
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let failed = |message: String| Diagnostic::at(Kind::System, magic.span, message);
+    if !(session.interactive && std::io::stdin().is_terminal()) {
+        return Err(failed("an editor needs a terminal, and nobody types here".to_string()));
+    }
+    let ranges = ranges::words(magic);
+    let cells: Vec<&str> = if ranges.is_empty() {
+        session.entered().last().map(|entered| entered.text.as_str()).into_iter().collect()
+    } else {
+        ranges::picked(session, ranges)?.into_iter().map(|(_, entered)| entered.text.as_str()).collect()
+    };
+    let before = cells.join("\n");
+    job.progress.hide();
+    let after = edited(&before).map_err(failed)?;
+    if after.trim() == before.trim() {
+        return Ok(Answer::text("nothing was changed, nothing is run".to_string()));
+    }
+    let next = Next { cells: split(&after), typed: true };
+    Ok(Answer { next, ..Answer::default() })
+}
+
+/// The text as the person's editor leaves it.
+fn edited(text: &str) -> Result<String, String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_string());
+    let failed = |error: std::io::Error| format!("the cell cannot be edited: {error}");
+    let mut file = tempfile::Builder::new().prefix("cell-").suffix(".timelab").tempfile().map_err(failed)?;
+    writeln!(file, "{text}").map_err(failed)?;
+    // The variable may hold arguments: the system's shell splits it, and takes the path as it is.
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{editor} \"$1\""))
+        .arg("sh")
+        .arg(file.path())
+        .status()
+        .map_err(|error| format!("`{editor}` cannot be run: {error}"))?;
+    if !status.success() {
+        return Err(format!("`{editor}` failed ({status}): nothing is run"));
+    }
+    std::fs::read_to_string(file.path()).map_err(failed)
+}

@@ -1,0 +1,79 @@
+use std::io::Write;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Takes};
+use crate::session::{Entered, Session};
+
+use super::{Answer, Magic, Offers, ranges};
+
+pub static SAVE: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "save",
+        usage: "%save FILE [CELLS] [--force]",
+        takes: Takes::Words,
+        options: &[("--force", false)],
+    },
+    about: "writes cells into a file that %run takes; without numbers all that did not fail; --force replaces a file",
+    examples: &["%save /tmp/cells.txt --force"],
+    offers: Offers::Files,
+    run,
+};
+
+/// Without numbers, these are left out: what they did stands in other cells.
+const ABOUT_CELLS: [&str; 4] = ["%save", "%run", "%edit", "%history"];
+
+fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+    let [path, ranges @ ..] = ranges::words(magic) else {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%save` needs a file").hint(SAVE.syntax.usage));
+    };
+    let cells: Vec<&Entered> = if ranges.is_empty() {
+        let lasting = |entered: &&Entered| {
+            let first = entered.text.split_whitespace().next().unwrap_or_default();
+            !entered.failed && !ABOUT_CELLS.contains(&first)
+        };
+        session.entered().iter().filter(lasting).collect()
+    } else {
+        ranges::picked(session, ranges)?.into_iter().map(|(_, entered)| entered).collect()
+    };
+    let failed = |error: std::io::Error| {
+        let diagnostic = |message| Diagnostic::at(Kind::File, path.span, message);
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return diagnostic(format!("there is a file \"{}\" already", path.text))
+                .hint("%save FILE --force replaces it");
+        }
+        diagnostic(format!("\"{}\" cannot be written: {error}", path.text))
+    };
+    write(&path.text, &cells, magic.option("--force").is_some()).map_err(failed)?;
+    let plural = if cells.len() == 1 { "cell" } else { "cells" };
+    Ok(Answer::text(format!("{} {plural} in \"{}\"", cells.len(), path.text)))
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &str, cells: &[&Entered], force: bool) -> std::io::Result<()> {
+    let folder = match std::path::Path::new(path).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => std::path::Path::new("."),
+    };
+    let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+    for cell in cells {
+        writeln!(file, "{}", alone(&cell.text))?;
+    }
+    if force {
+        file.persist(path)?
+    } else {
+        file.persist_noclobber(path)?
+    };
+    Ok(())
+}
+
+/// A file for everybody, as far as the person's mask lets it be.
+fn permissions() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+/// The cell as it stands in a file, where a bar at its start would join it to the cell before.
+fn alone(cell: &str) -> String {
+    let cell = cell.trim();
+    if cell.starts_with('|') { format!("_ {cell}") } else { cell.to_string() }
+}

@@ -1,0 +1,164 @@
+//! The settings: what `%set` and the configuration file may say, each with its name, values and meaning.
+
+use std::str::FromStr;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
+use crate::engines;
+use crate::lang::{Word, whole_number};
+use crate::show::{Theme, bytes_text};
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The engine of cells that do not say `on`, where the person chose one.
+    pub engine: Option<&'static str>,
+    /// The seed of `letters`, `random` and `sample` where none is said.
+    pub seed: i64,
+    /// The most heap that a run may need, in bytes; otherwise what is free.
+    pub memory: Option<u64>,
+    /// The characters of a line; otherwise those of the window.
+    pub width: Option<usize>,
+    pub theme: Theme,
+    /// Whether a cell ends with its quiet line.
+    pub timing: bool,
+    pub keys: Keys,
+}
+
+/// Whose keys edit a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    Emacs,
+    Vi,
+}
+
+impl Settings {
+    pub fn new(engine: Option<&'static str>) -> Settings {
+        Settings { engine, seed: 0, memory: None, width: None, theme: Theme::Dark, timing: true, keys: Keys::Emacs }
+    }
+}
+
+pub struct Setting {
+    pub name: &'static str,
+    /// What it takes.
+    pub values: &'static str,
+    pub about: &'static str,
+    /// A value to try.
+    pub example: &'static str,
+    /// The value in words.
+    pub value: fn(&Settings) -> String,
+    pub set: fn(&mut Settings, &Word) -> Fallible<()>,
+}
+
+/// All settings, in the order of the help.
+pub static ALL: &[Setting] = &[
+    Setting {
+        name: "engine",
+        values: "NAME",
+        about: "the engine of cells that choose none with `on`",
+        example: "rows",
+        value: |settings| {
+            settings.engine.map_or(format!("{} (the default)", engines::default().name()), str::to_string)
+        },
+        set: |settings, word| {
+            let names: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
+            let engine = engines::find(&word.text).ok_or_else(|| {
+                let message = format!("unknown engine `{}`; engines are {}", word.text, listed(&names));
+                Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied())
+            })?;
+            settings.engine = Some(engine.name());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "seed",
+        values: "N",
+        about: "the seed of letters, random and sample where none is said",
+        example: "7",
+        value: |settings| settings.seed.to_string(),
+        set: |settings, word| {
+            settings.seed = word.text.parse().map_err(|_| wrong(word, "a seed is an int"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "memory",
+        values: "BYTES|auto",
+        about: "the most heap that a run may need; auto: nine tenths of what is free",
+        example: "2GiB",
+        value: |settings| settings.memory.map_or("auto".to_string(), |bytes| bytes_text(bytes as f64)),
+        set: |settings, word| {
+            let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes > 0));
+            settings.memory = bytes.ok_or_else(|| wrong(word, "memory is an int of bytes, such as 2GiB, or auto"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "width",
+        values: "N|auto",
+        about: "the characters of a line; auto: those of the window",
+        example: "100",
+        value: |settings| settings.width.map_or("auto".to_string(), |width| width.to_string()),
+        set: |settings, word| {
+            let width = usize::from_str(&word.text).ok().filter(|width| (20..=10_000).contains(width));
+            settings.width = auto(word, width).ok_or_else(|| wrong(word, "a width is 20 to 10000, or auto"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "theme",
+        values: "dark|light",
+        about: "colours for a dark or a light window",
+        example: "light",
+        value: |settings| word_of(settings.theme, &THEMES),
+        set: |settings, word| one_of(word, "a theme", &THEMES).map(|theme| settings.theme = theme),
+    },
+    Setting {
+        name: "timing",
+        values: "on|off",
+        about: "whether a cell ends with its quiet line: rows, engine, time",
+        example: "off",
+        value: |settings| word_of(settings.timing, &SWITCHES),
+        set: |settings, word| one_of(word, "timing", &SWITCHES).map(|timing| settings.timing = timing),
+    },
+    Setting {
+        name: "keys",
+        values: "emacs|vi",
+        about: "whose keys edit a line",
+        example: "vi",
+        value: |settings| word_of(settings.keys, &KEYS),
+        set: |settings, word| one_of(word, "keys", &KEYS).map(|keys| settings.keys = keys),
+    },
+];
+
+const THEMES: [(&str, Theme); 2] = [("dark", Theme::Dark), ("light", Theme::Light)];
+const SWITCHES: [(&str, bool); 2] = [("on", true), ("off", false)];
+const KEYS: [(&str, Keys); 2] = [("emacs", Keys::Emacs), ("vi", Keys::Vi)];
+
+/// The setting of this name.
+pub fn find(word: &Word) -> Fallible<&'static Setting> {
+    ALL.iter().find(|setting| setting.name == word.text).ok_or_else(|| {
+        let names: Vec<&str> = ALL.iter().map(|setting| setting.name).collect();
+        let message = format!("unknown setting `{}`; there are {}", word.text, listed(&names));
+        Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names)
+    })
+}
+
+/// `auto` as nothing, else what the word was read as.
+fn auto<T>(word: &Word, read: Option<T>) -> Option<Option<T>> {
+    if word.text == "auto" { Some(None) } else { read.map(Some) }
+}
+
+fn wrong(word: &Word, wanted: &str) -> Box<Diagnostic> {
+    Diagnostic::at(Kind::Type, word.span, format!("{wanted}, but this is `{}`", word.text))
+}
+
+fn one_of<T: Copy>(word: &Word, what: &str, values: &[(&str, T)]) -> Fallible<T> {
+    let found = values.iter().find(|(name, _)| *name == word.text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        wrong(word, &format!("{what} is {}", names.join(" or "))).near(&word.text, names)
+    })
+}
+
+fn word_of<T: PartialEq>(value: T, values: &[(&str, T)]) -> String {
+    values.iter().find(|(_, each)| *each == value).map(|(name, _)| name.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,56 @@
+//! Long lines of prose, broken between words.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The text in lines of at most `width` columns, where words let it be. What goes on stands under the column where the
+/// line's text begins: after its first gap of two spaces or more, if that is not too far to the right.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.width() <= width {
+            out.push_str(line);
+        } else {
+            wrap(line, width, &mut out);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn wrap(line: &str, width: usize, out: &mut String) {
+    let indent = indent(line, width / 2);
+    let mut used = 0;
+    let mut rest = line;
+    while !rest.is_empty() {
+        let gap = rest.len() - rest.trim_start_matches(' ').len();
+        let word = &rest[gap..];
+        let word = &word[..word.find(' ').unwrap_or(word.len())];
+        rest = &rest[gap + word.len()..];
+        let too_far = gap >= 2 && used + gap > width / 2;
+        if used > indent && (too_far || used + gap + word.width() > width) {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            used = indent;
+        } else {
+            out.push_str(&" ".repeat(gap));
+            used += gap;
+        }
+        out.push_str(word);
+        used += word.width();
+    }
+}
+
+/// How far further lines stand in; at most `most`.
+fn indent(line: &str, most: usize) -> usize {
+    let lead = line.len() - line.trim_start_matches(' ').len();
+    let mut column = lead;
+    let mut spaces = 0;
+    for c in line[lead..].chars() {
+        if spaces >= 2 && c != ' ' {
+            return if column <= most { column } else { (lead + 2).min(most) };
+        }
+        spaces = if c == ' ' { spaces + 1 } else { 0 };
+        column += c.width().unwrap_or(0);
+    }
+    (lead + 2).min(most)
+}

@@ -1,0 +1,386 @@
+//! The shell as a person meets it: in a pseudo-terminal, key by key.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::process::unix::Signal;
+use expectrl::session::{OsSession, Session};
+use expectrl::{ControlCode, Eof, Expect, Needle, Regex};
+use tempfile::TempDir;
+
+/// A terminal with a shell in it.
+struct Terminal(OsSession);
+
+/// A person's folder for configuration and history, gone with the test.
+fn home() -> TempDir {
+    tempfile::tempdir().expect("the temporary folder can be written")
+}
+
+#[track_caller]
+fn start(home: &Path) -> Terminal {
+    start_with(home, 100, &[])
+}
+
+/// A shell in a window of so many columns, ready to be typed to.
+#[track_caller]
+fn start_with(home: &Path, columns: u16, variables: &[(&str, &str)]) -> Terminal {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("HOME", home)
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_STATE_HOME")
+        .envs(variables.iter().copied());
+    let mut session = Session::spawn(command).expect("timelab starts");
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    session.get_process_mut().set_window_size(columns, 50).expect("it is a terminal");
+    let mut terminal = Terminal(session);
+    terminal.sees("[1]› ");
+    terminal
+}
+
+impl Terminal {
+    fn types(&mut self, keys: &str) {
+        self.0.send(keys).expect("the shell reads");
+    }
+
+    fn enters(&mut self, cell: &str) {
+        self.types(cell);
+        self.types("\r");
+    }
+
+    fn presses(&mut self, key: ControlCode) {
+        self.0.send(key).expect("the shell reads");
+    }
+
+    /// Waits for a text; what came before it.
+    #[track_caller]
+    fn sees(&mut self, needle: impl Needle + std::fmt::Debug) -> String {
+        let said = format!("{needle:?}");
+        match self.0.expect(needle) {
+            Ok(found) => String::from_utf8_lossy(found.before()).into_owned(),
+            Err(error) => {
+                let rest = self.0.check(Regex("(?s).+")).map(|rest| rest.as_bytes().to_vec()).unwrap_or_default();
+                panic!("{said} was not seen: {error}; but {:?}", String::from_utf8_lossy(&rest))
+            }
+        }
+    }
+
+    /// Leaves; at a prompt that was not yet waited for.
+    #[track_caller]
+    fn ends(mut self) {
+        self.sees("]› ");
+        self.presses(ControlCode::EndOfTransmission);
+        self.sees(Eof);
+    }
+}
+
+/// What a terminal sends where somebody pastes.
+fn pasted(text: &str) -> String {
+    format!("\x1b[200~{}\x1b[201~", text.replace('\n', "\r"))
+}
+
+#[test]
+fn the_banner_has_two_lines() {
+    let home = home();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut terminal = Terminal(Session::spawn(command).expect("timelab starts"));
+    let banner = terminal.sees("[1]› ");
+    let lines: Vec<&str> =
+        banner.lines().filter(|line| !line.trim_matches(|c: char| c.is_control()).is_empty()).collect();
+    assert!(lines[0].contains("core") && lines[0].contains("timer"), "{banner:?}");
+    assert!(lines[1].contains("%help"), "{banner:?}");
+}
+
+#[test]
+fn tab_offers_words_files_and_columns_with_a_line_about_each() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("re\t");
+    terminal.sees("read");
+    terminal.sees("the lines of a text file");
+    terminal.types("ad \"samples/de\t");
+    terminal.sees("depends.csv\"");
+    terminal.types(" | count by \t");
+    terminal.sees("depends");
+    terminal.sees("column: text");
+}
+
+#[test]
+fn tab_completes_settings_and_their_values() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("%set the\t li\t\r");
+    terminal.sees("[2]› ");
+    terminal.enters("%set");
+    terminal.sees("theme   light");
+    terminal.ends();
+}
+
+#[test]
+fn mistakes_stand_under_the_cell() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("1..10 | fitler");
+    terminal.sees("did you mean `filter`?");
+    terminal.ends();
+}
+
+#[test]
+fn results_are_values_in_later_cells() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("%time 1..10 | sum");
+    terminal.sees("[2]› ");
+    terminal.enters("_1.wall > 0.0");
+    terminal.sees("true");
+    terminal.ends();
+}
+
+#[test]
+fn a_paste_is_split_as_a_file_is() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types(&pasted("let a = 1\nlet b = 2\n\nlet c = 3\n# a comment\nlet d = 4\na + b + c + d\n"));
+    terminal.types("\r");
+    terminal.sees("\r\n10\r\n");
+    terminal.sees("[6]› ");
+    terminal.types(&pasted("1..10\n  | map it * it\n  | filter it > 4\n\n  | sort by it desc\n  | take 1\n"));
+    terminal.types("\r");
+    terminal.sees("81 │");
+    terminal.sees("[7]› ");
+    terminal.enters("%history 2-3");
+    terminal.sees("[2]› let b = 2");
+    terminal.sees("[3]› let c = 3");
+    terminal.ends();
+}
+
+#[test]
+fn an_open_cell_goes_on_and_two_empty_lines_run_it() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("[1, 2,");
+    terminal.enters("40] | ");
+    terminal.enters("sum");
+    terminal.sees("43 │");
+    terminal.sees("[2]› ");
+    terminal.enters("(1 + 2");
+    terminal.enters("");
+    terminal.enters("");
+    terminal.sees("is not closed");
+    terminal.ends();
+}
+
+/// Ctrl-C, also pressed twice, stops the cell and leaves the shell with its names, whatever the engine.
+#[test]
+fn ctrl_c_gives_the_prompt_back() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("let n = 42");
+    terminal.sees("[2]› ");
+    let mut number = 2;
+    // One process: a shell between two commands may lose the signal.
+    let busy = "!awk 'BEGIN { print \"ready \" 6 * 7; fflush(); while (1); }'".to_string();
+    for cell in ["1..100G | sum | on rows", "1..30M | sort by it % 7 | on polars", &busy, "1..100G | sum | on rows"] {
+        terminal.enters(cell);
+        // The bar and the command's words are there when the work is.
+        terminal.sees(Regex("working|rows ·|ready 42"));
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("stopped");
+        // The signal of a second one, whether it comes before the prompt or after it.
+        terminal.0.get_process_mut().signal(Signal::SIGINT).expect("the shell is there");
+        number += 1;
+        terminal.sees(format!("[{number}]› "));
+        terminal.enters("n + 1");
+        terminal.sees("\r\n43\r\n");
+        number += 1;
+        terminal.sees(format!("[{number}]› "));
+    }
+}
+
+#[test]
+fn ctrl_c_drops_the_line() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("1..10 | su");
+    terminal.sees("1..10 | su");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("\r\n");
+    terminal.sees("[1]› ");
+    terminal.enters("2 + 3");
+    terminal.sees("\r\n5\r\n");
+    terminal.ends();
+}
+
+#[test]
+fn two_shells_leave_both_histories() {
+    let home = home();
+    let (mut one, mut other) = (start(home.path()), start(home.path()));
+    one.enters("1 + 100");
+    one.sees("\r\n101\r\n");
+    other.enters("[1, 2,\r40] | sum");
+    other.sees("43 │");
+    one.enters("2 + 1000");
+    one.sees("\r\n1002\r\n");
+    one.ends();
+    other.ends();
+    let mut third = start(home.path());
+    third.enters("%history --all");
+    third.sees("› 1 + 100");
+    third.sees("› [1, 2,");
+    third.sees("  40] | sum");
+    third.sees("› 2 + 1000");
+    third.sees("[2]› ");
+    // Up, past `%history`, 2 + 1000: the cell of two lines.
+    third.types("\x1b[A\x1b[A\x1b[A\r");
+    third.sees("43 │");
+    third.ends();
+}
+
+#[test]
+fn a_cell_is_in_the_history_before_it_ends_and_failed_ones_are_not_offered() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("3 + 400");
+    terminal.sees("\r\n403\r\n");
+    terminal.sees("[2]› ");
+    terminal.enters("3 + 400 + nothing");
+    terminal.sees("unknown name");
+    terminal.sees("[3]› ");
+    terminal.enters("!echo ready $((6 * 7)); sleep 1000");
+    terminal.sees("ready 42");
+    let killed = Command::new("kill").args(["-9", &terminal.0.get_process().pid().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    let mut again = start(home.path());
+    // The right arrow takes the grey rest of the last cell that begins so and did not fail.
+    again.types("3 +\x1b[C\r");
+    again.sees("\r\n403\r\n");
+    again.sees("[2]› ");
+    again.enters("%history --all");
+    again.sees("✗ 3 + 400 + nothing");
+    again.sees("› !echo ready");
+    again.ends();
+}
+
+#[test]
+fn vi_keys() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("%set keys vi");
+    terminal.sees("[2]› ");
+    // x in command mode takes the last character away.
+    terminal.types("20 + 222");
+    terminal.sees("20 + 222");
+    terminal.types("\x1b");
+    // The cursor goes back onto it.
+    terminal.sees("\x1b[D");
+    terminal.types("x\r");
+    terminal.sees("\r\n42\r\n");
+    terminal.ends();
+}
+
+#[test]
+fn an_editor_changes_the_last_cell() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 100, &[("VISUAL", ""), ("EDITOR", "sed -i s/40/50/")]);
+    terminal.enters("40 + 3");
+    terminal.sees("\r\n43\r\n");
+    terminal.sees("[2]› ");
+    terminal.enters("%edit");
+    terminal.sees("50 + 3");
+    terminal.sees("\r\n53\r\n");
+    terminal.ends();
+}
+
+#[test]
+fn long_tables_go_through_the_pager() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 60, &[("PAGER", "tail -n 3 | tr 0-9 a-j")]);
+    terminal.enters("1..51");
+    terminal.sees("[2]› ");
+    terminal.enters("%last");
+    terminal.sees("ej");
+    terminal.sees("fa");
+    terminal.ends();
+}
+
+#[test]
+fn tables_fit_the_window() {
+    let home = home();
+    for (columns, hidden) in [(40, true), (200, false)] {
+        let mut terminal = start_with(home.path(), columns, &[]);
+        terminal.enters("read \"samples/packages.csv\" | take 5");
+        terminal.sees("┌");
+        let table = terminal.sees("[2]› ");
+        // What the terminal is told beside the text ends the output.
+        let drawn = table.lines().filter(|line| line.contains('│'));
+        assert!(
+            drawn.clone().count() == 6 && drawn.clone().all(|line| line.chars().count() <= columns.into()),
+            "{table}"
+        );
+        assert_eq!(table.contains("more columns"), hidden, "{table}");
+        terminal.enters("1..10 | fitler");
+        terminal.sees("did you mean `filter`?");
+        terminal.ends();
+    }
+}
+
+#[test]
+fn help_is_broken_between_words() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 40, &[]);
+    terminal.enters("%help big O");
+    let shown = terminal.sees("[2]› ");
+    let text: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ")).collect();
+    assert!(text.len() > 3 && text.iter().all(|line| line.chars().count() <= 40), "{shown}");
+    let words = text.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("how a cost grows with its input; O(n²): twice the input costs four times"), "{shown}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_plain_lines() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 80, &[("TERM", "dumb")]);
+    terminal.enters("1..10 | sum");
+    let shown = terminal.sees("· batch");
+    assert!(shown.contains("45") && !shown.contains('\x1b'), "{shown:?}");
+    terminal.ends();
+}
+
+fn written(home: &TempDir, name: &str, text: &str) -> PathBuf {
+    let folder = home.path().join(".config/timelab");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    path
+}
+
+#[test]
+fn a_shell_starts_with_its_configuration_and_first_cells() {
+    let home = home();
+    written(&home, "config.toml", "engine = \"rows\"\ntiming = \"off\"\n");
+    written(&home, "init.txt", "let mine = 7\nfn twice(x) = x * 2\n");
+    let mut terminal = start(home.path());
+    terminal.enters("twice(mine)");
+    let shown = terminal.sees("[2]› ");
+    assert!(shown.contains("14") && !shown.contains("µs"), "{shown}");
+    terminal.enters("%set");
+    terminal.sees("engine  rows");
+    terminal.ends();
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told() {
+    let home = home();
+    written(&home, "config.toml", "sede = 7\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut terminal = Terminal(Session::spawn(command).expect("timelab starts"));
+    terminal.sees("unknown setting `sede`");
+    terminal.sees("did you mean `seed`?");
+    terminal.ends();
+}
