@@ -265,7 +265,9 @@ impl Shell {
     /// Shows a cell that was not typed at this prompt.
     fn echo(&self, cell: &str) {
         let number = self.session.borrow().next_cell();
-        self.complain(&format!("[{number}]› {}\n", cell));
+        // It may come from a file: nothing in it moves the cursor.
+        let shown: String = cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+        self.complain(&format!("[{number}]› {shown}\n"));
     }
 
     /// Runs and prints one cell, then those that it brings along.
