@@ -181,6 +181,14 @@ fn cells_are_saved_and_run_again() {
 }
 
 #[test]
+fn cells_can_be_searched() {
+    let cells = ["-c", "1 + 1", "-c", "[1,\n2] | sum", "-c", "nothing", "-c", "%history", "-c", "%history --find SUM"];
+    let output = timelab(&[&["--keep-going", "--format", "csv"], &cells[..]].concat(), "");
+    let all = "[1]› 1 + 1\n[2]› [1,\n     2] | sum\n[3]✗ nothing\n";
+    assert_eq!(out(&output), format!("2\nsum\n3\n{all}› [1,\n  2] | sum\n"));
+}
+
+#[test]
 fn a_file_of_cells_ends_at_the_first_that_fails() {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
     let path = folder.path().join("cells.txt");

@@ -122,6 +122,20 @@ fn tab_completes_settings_and_their_values() {
 }
 
 #[test]
+fn what_may_come_next_stands_behind_the_cursor() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("1..10 | sort ");
+    terminal.sees("by e [asc|desc], …");
+    terminal.types("by slice(text(it), ");
+    terminal.sees("start, count)");
+    // It is no part of the cell.
+    terminal.types("0, 1) | take 1\r");
+    terminal.sees("│  1 │");
+    terminal.ends();
+}
+
+#[test]
 fn mistakes_stand_under_the_cell() {
     let home = home();
     let mut terminal = start(home.path());

@@ -72,6 +72,8 @@ null        in arithmetic and comparison gives null; a filter and an `if` take i
 text        is UTF-8; len, slice and reverse count characters
 order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
 cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
+magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what each
+            takes, `%help magics` tells; !command runs one of the system, let x = !command takes its lines
 csv         an empty field is null, "" is empty text; types come from the first MiB of the first file; an unused column
             is split and checked for UTF-8, but not converted
 json        an object a line; nested objects give columns `a.b`; what is no text stands in a text column as json;

@@ -1,4 +1,5 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::history::Entry;
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
 use crate::session::Session;
@@ -29,9 +30,15 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
             let message = "numbers belong to this session: with `--all` and `--find` there are none";
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("%history --find \"two words\""));
         }
-        let entries = session.history.entries().map_err(|error| {
-            Diagnostic::at(Kind::File, magic.span, format!("the history of all sessions cannot be read: {error}"))
-        })?;
+        let entries = if session.interactive {
+            session.history.entries().map_err(|error| {
+                Diagnostic::at(Kind::File, magic.span, format!("the history of all sessions cannot be read: {error}"))
+            })?
+        } else {
+            // A script has no history but its own.
+            let own = session.entered().iter();
+            own.map(|entered| Entry { cell: entered.text.clone(), failed: entered.failed }).collect()
+        };
         // The search itself is there already.
         let found = entries.iter().filter(|entry| found(&entry.cell) && !entry.cell.starts_with("%history"));
         found.map(|entry| line(if entry.failed { "✗" } else { "›" }, &entry.cell)).collect()

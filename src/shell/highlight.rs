@@ -41,9 +41,10 @@ pub fn highlight(text: &str, session: &Session) -> String {
             '|' => Role::Bar,
             _ => Role::Plain,
         };
-        match role {
-            Role::Plain => out.push_str(piece),
-            _ => out.push_str(&session.settings.theme.style(role).paint(piece).to_string()),
+        if role == Role::Plain {
+            out.push_str(piece);
+        } else {
+            out.push_str(&session.settings.theme.style(role).paint(piece).to_string());
         }
         if !c.is_whitespace() {
             last = piece.to_string();

@@ -8,6 +8,7 @@ mod progress;
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -182,8 +183,7 @@ impl Shell {
 
     /// Takes the settings of the configuration file; what the command line says goes before them.
     fn configure(&mut self) {
-        let Some(path) = config::path() else { return };
-        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        let Some((path, text)) = self.own_file(config::path()) else { return };
         let mut settings = self.session.borrow().settings.clone();
         let engine = settings.engine;
         let read = config::read(&text, &mut settings);
@@ -195,10 +195,22 @@ impl Shell {
         }
     }
 
+    /// A file that the person may have, and what stands in it.
+    fn own_file(&self, path: Option<PathBuf>) -> Option<(PathBuf, String)> {
+        let path = path?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some((path, text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => {
+                self.complain(&format!("warning: \"{}\" cannot be read: {error}\n", path.display()));
+                None
+            }
+        }
+    }
+
     /// Runs the cells that the person wants at every start; they have no numbers.
     fn begin(&mut self) {
-        let Some(path) = config::init_path() else { return };
-        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        let Some((path, text)) = self.own_file(config::init_path()) else { return };
         for cell in split(&text) {
             if self.cell(&cell) != Ending::Good {
                 self.complain(&format!("this is of {}\n", path.display()));
@@ -253,7 +265,9 @@ impl Shell {
     /// Shows a cell that was not typed at this prompt.
     fn echo(&self, cell: &str) {
         let number = self.session.borrow().next_cell();
-        self.complain(&format!("[{number}]› {}\n", cell));
+        // It may come from a file: nothing in it moves the cursor.
+        let shown: String = cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+        self.complain(&format!("[{number}]› {shown}\n"));
     }
 
     /// Runs and prints one cell, then those that it brings along.
@@ -287,6 +301,9 @@ impl Shell {
                 self.remember(cell);
             }
             ending = self.cell(cell);
+            if next.typed && ending == Ending::Failed {
+                self.forget_as_hint(cell);
+            }
             if ending != Ending::Good {
                 let left = next.cells.len() - i - 1;
                 if left > 0 && ending != Ending::Closed {

@@ -102,7 +102,8 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
 /// The width of the terminal that standard output or standard error is; else that of `COLUMNS`, else 100.
 pub fn terminal_width() -> usize {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
-    let grid = comfy_table::Table::new().width().map(usize::from);
+    // A terminal that nobody has given a size says 0.
+    let grid = comfy_table::Table::new().width().map(usize::from).filter(|width| *width > 0);
     grid.or_else(columns).unwrap_or(100)
 }
 

@@ -47,10 +47,10 @@ fn indent(line: &str, most: usize) -> usize {
     let mut spaces = 0;
     for c in line[lead..].chars() {
         if spaces >= 2 && c != ' ' {
-            return if column <= most { column } else { (lead + 2).min(most) };
+            return if column <= most { column } else { lead.max(2).min(most) };
         }
         spaces = if c == ' ' { spaces + 1 } else { 0 };
         column += c.width().unwrap_or(0);
     }
-    (lead + 2).min(most)
+    lead.max(2).min(most)
 }
