@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::{Diagnostic, Kind};
-use timelab::engines;
 use timelab::job::{Job, Portion};
 use timelab::lang::{self, Cell};
 use timelab::magics::Tables;
 use timelab::session::{Given, Session};
 
 use crate::chance;
+use crate::lab::ways;
 use part::{Part, Rendered};
 
 /// So many differences are made smaller and shown.
@@ -110,7 +110,7 @@ pub fn compare(text: &str) -> Found {
         return Found::Miss;
     }
     let mut found = Found::Same;
-    for (engine, portion) in others() {
+    for (engine, portion) in ways().filter(|(engine, _)| *engine != "rows") {
         let here = match agree(&rows, &outcome(engine, portion, text), text.contains("| take ")) {
             Found::Different(what) => return Found::Different(format!("{engine}: {what}")),
             here => here,
@@ -120,12 +120,6 @@ pub fn compare(text: &str) -> Found {
         }
     }
     found
-}
-
-/// What `rows` is compared with: the engines, and that which works in portions once more with tiny ones.
-fn others() -> impl Iterator<Item = (&'static str, Portion)> {
-    let names = engines::ALL.iter().map(|engine| engine.name()).filter(|name| *name != "rows");
-    names.map(|name| (name, Portion::default())).chain([("batch", Portion { rows: 2, bytes: 7 })])
 }
 
 type Outcome = Result<Option<Arc<Table>>, Box<Diagnostic>>;

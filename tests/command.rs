@@ -301,3 +301,38 @@ fn shells_get_completions_of_the_command_line() {
     }
     assert_eq!(timelab(&["completions", "cmd"], "").status.code(), Some(2));
 }
+
+/// Loops of every kind: each is compiled once for each level.
+const LOOPS: &str = r#"
+1..5000 | map it * 3 + 1 | filter it % 7 == 1 or it // 9 > 400 | agg sum(it), min(it), max(it), count()
+random 3000 | map x = it * 2 - 1, y = -it | filter x < y and not x == 0.5 | agg sum(x), mean(y), std(x), min(x), max(y), median(x)
+1..3000 | map a = 3000000000 * it, b = it - 1500 | map q = a * b, r = a % 1000003, d = a // 77, n = abs(-b) | agg sum(q), sum(r), sum(d), sum(n)
+1..3000 | map if it % 3 == 0 then it else if it % 5 == 0 then null else -it | agg sum(it), count(it)
+read "samples/kjv.txt" | words | count by lower(word) | top 20
+read "samples/words.txt" | map n = len(upper(line)), line | sort by n desc, line | take 20
+read "samples/zone1970.tab" as csv sep "	" header false ragged true | count
+random 4000 seed 3 | map k = int(it * 50), x = sqrt(it) | agg sum(x), max(x), n_distinct(k) by k | sort by k | top 9 by sum
+"#;
+
+#[test]
+fn every_level_of_the_loops_gives_the_same() {
+    let run = |engine: &str, level: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        command.args(["--format", "csv", "--engine", engine]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        for cell in LOOPS.lines().filter(|cell| !cell.is_empty()) {
+            command.args(["-c", cell]);
+        }
+        let output = command.env("TIMELAB_SIMD", level).output().expect("timelab runs");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    let numbers = |text: &str| -> Vec<String> {
+        // Sums of floats differ in their last digits.
+        let rounded = |field: &str| field.parse::<f64>().map_or(field.to_string(), |x| format!("{x:.9e}"));
+        text.split([',', '\n']).map(rounded).collect()
+    };
+    let expected = numbers(&run("rows", ""));
+    for level in ["portable", "avx2", ""] {
+        assert_eq!(numbers(&run("batch", level)), expected, "{level}");
+    }
+}

@@ -7,7 +7,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lab::{Lab, engine_names};
+use timelab::job::Portion;
+
+use crate::lab::{Lab, ways};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kept")
@@ -36,8 +38,8 @@ fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<&str>, String)> {
 }
 
 /// What each cell prints. Blank lines would end a block: they are shown as `∅`.
-fn run(engine: &'static str, cells: &[&str]) -> Vec<String> {
-    let mut lab = Lab::new(engine);
+fn run(engine: &'static str, portion: Portion, cells: &[&str]) -> Vec<String> {
+    let mut lab = Lab::in_portions(engine, portion);
     let visible = |line: &str| if line.trim().is_empty() { "∅\n".to_string() } else { format!("{line}\n") };
     let print = |cell: &&str| {
         let printed = lab.cell(cell);
@@ -63,10 +65,10 @@ fn check(name: &str) {
             written.push_str(&format!("› {cell}\n"));
         }
         if !cells.is_empty() {
-            let reference = run("rows", &cells);
-            for engine in engine_names() {
+            let reference = run("rows", Portion::default(), &cells);
+            for (engine, portion) in ways() {
                 cells_run += 1;
-                for ((cell, printed), expected) in cells.iter().zip(run(engine, &cells)).zip(&reference) {
+                for ((cell, printed), expected) in cells.iter().zip(run(engine, portion, &cells)).zip(&reference) {
                     if printed == *expected {
                         continue;
                     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use timelab::engines;
+use timelab::job::{Job, Portion};
 use timelab::magics::evaluate;
 use timelab::session::Session;
 use timelab::show::{self, Format, Style, Theme};
@@ -15,8 +16,15 @@ pub fn engine_names() -> Vec<&'static str> {
     engines::ALL.iter().map(|engine| engine.name()).collect()
 }
 
+/// All engines, and that which works in portions once more with tiny ones.
+pub fn ways() -> impl Iterator<Item = (&'static str, Portion)> {
+    let tiny = Portion { rows: 2, bytes: 7 };
+    engines::ALL.iter().map(|engine| (engine.name(), Portion::default())).chain([("batch", tiny)])
+}
+
 pub struct Lab {
     session: Session,
+    portion: Portion,
 }
 
 /// What one cell printed, apart from its quiet last line.
@@ -29,11 +37,15 @@ pub struct Printed {
 
 impl Lab {
     pub fn new(engine: &'static str) -> Lab {
-        Lab { session: Session::new(engine, Arc::new(|_| {})) }
+        Lab::in_portions(engine, Portion::default())
+    }
+
+    pub fn in_portions(engine: &'static str, portion: Portion) -> Lab {
+        Lab { session: Session::new(engine, Arc::new(|_| {})), portion }
     }
 
     pub fn cell(&mut self, text: &str) -> Printed {
-        let job = self.session.job();
+        let job = Job { portion: self.portion, ..self.session.job() };
         let mut evaluation = evaluate(&mut self.session, text, &job);
         evaluation.report.quiet.clear();
         let drawn = show::report(&evaluation.report, &PLAIN);
