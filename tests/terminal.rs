@@ -199,7 +199,7 @@ fn ctrl_c_gives_the_prompt_back() {
     let mut number = 2;
     // One process: a shell between two commands may lose the signal.
     let busy = "!awk 'BEGIN { print \"ready \" 6 * 7; fflush(); while (1); }'".to_string();
-    for cell in ["1..100G | sum | on rows", "1..30M | sort by it % 7 | on polars", &busy, "1..100G | sum | on rows"] {
+    for cell in ["1..100G | sum | on rows", "1..30M | sort by it % 7 | on polars", &busy, "1..100G | sum | on batch"] {
         terminal.enters(cell);
         // The bar and the command's words are there when the work is.
         terminal.sees(Regex("working|rows ·|ready 42"));

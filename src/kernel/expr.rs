@@ -63,6 +63,14 @@ enum Node {
     },
 }
 
+/// How an expression is evaluated that has no loop over slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    RowByRow,
+    /// A function that calls itself, over unboxed registers.
+    RegisterCode,
+}
+
 /// The person's functions of a plan, and what was compiled of them.
 pub struct Compiler<'a> {
     functions: &'a [Function],
@@ -70,8 +78,8 @@ pub struct Compiler<'a> {
     bodies: RefCell<HashMap<usize, Arc<Code>>>,
     /// Of functions that call themselves; none where it cannot be.
     bytecode: RefCell<HashMap<usize, Option<Arc<Bytecode>>>>,
-    /// What is evaluated row by row, as text.
-    slow: RefCell<Vec<Expr>>,
+    /// What has no loop over slots.
+    apart: RefCell<Vec<(Apart, Expr)>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -83,7 +91,7 @@ impl<'a> Compiler<'a> {
             recursive,
             bodies: RefCell::default(),
             bytecode: RefCell::default(),
-            slow: RefCell::default(),
+            apart: RefCell::default(),
         }
     }
 
@@ -91,9 +99,9 @@ impl<'a> Compiler<'a> {
         stacker::maybe_grow(128 << 10, 4 << 20, || self.compiled(expr))
     }
 
-    /// The expressions so far that are evaluated row by row.
-    pub fn slow(&self) -> Vec<Expr> {
-        self.slow.borrow().clone()
+    /// The expressions so far that have no loop over slots.
+    pub fn apart(&self) -> Vec<(Apart, Expr)> {
+        self.apart.borrow().clone()
     }
 
     fn all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Code> {
@@ -147,6 +155,7 @@ impl<'a> Compiler<'a> {
             Meant::Widen(inner) => Node::Widen(self.boxed(inner)),
             Meant::Apply(function, args) => match self.bytecode(*function) {
                 Some(code) => {
+                    self.apart.borrow_mut().push((Apart::RegisterCode, expr.clone()));
                     let mut over_args = expr.clone();
                     over_args.parts_mut().into_iter().enumerate().for_each(|(i, arg)| arg.node = Meant::Column(i));
                     Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Code::new(&over_args) }
@@ -208,7 +217,7 @@ impl<'a> Compiler<'a> {
         let mut over_parts = expr.clone();
         let inner = over_parts.parts_mut();
         inner.into_iter().for_each(|part| self.cut(part, &mut parts));
-        self.slow.borrow_mut().push(expr.clone());
+        self.apart.borrow_mut().push((Apart::RowByRow, expr.clone()));
         Code { node: Node::RowWise { code: rowwise::Code::new(&over_parts), parts, ty: expr.ty.clone() } }
     }
 

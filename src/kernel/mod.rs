@@ -24,7 +24,7 @@ mod words;
 pub use aggregate::Aggregates;
 pub use column::{Batch, Column, Data, Ints, Nulls, Slots};
 pub use distinct::Distinct;
-pub use expr::{Code, Compiler, Scope};
+pub use expr::{Apart, Code, Compiler, Scope};
 pub use join::{Matches, RightSide};
 pub use partial::Partial;
 pub use reading::Reading;

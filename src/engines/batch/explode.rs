@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::functions::Func;
 use crate::job::Job;
 use crate::kernel::{Batch, Code, Column, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
-use crate::plan::{Expr, Node};
+use crate::plan::{Expr, Named, Node, Op};
 use crate::rowwise::Program;
 
 use super::flow::{Operator, Sink};
@@ -25,6 +25,14 @@ enum List {
     Words(Code),
     Chars(Code),
     Values(Code),
+}
+
+/// The text whose words or characters an op gives as rows.
+pub fn of_text(op: &Op) -> Option<&Expr> {
+    match op {
+        Op::Explode(Named { expr: Expr { node: Node::Call(Func::Words | Func::Chars, args), .. }, .. }) => args.first(),
+        _ => None,
+    }
 }
 
 impl<'a> Explode<'a> {

@@ -7,7 +7,7 @@ mod source;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
-use crate::kernel::{self, Compiler, Rows};
+use crate::kernel::{self, Apart, Compiler, Rows};
 use crate::plan::{Op, Plan, expr_text, op_text};
 
 use super::{Engine, Objection, Run};
@@ -43,19 +43,27 @@ impl Engine for Batches {
     fn explain(&self, plan: &Plan) -> Vec<String> {
         let compiler = Compiler::new(&plan.functions);
         let mut lines = Vec::new();
-        let mut slow = 0;
+        let mut known = 0;
         for (i, step) in plan.steps.iter().enumerate() {
             let input = &plan.steps[i.saturating_sub(1)].schema;
             let what = op_text(&step.op, input, plan);
-            step.op.exprs().into_iter().for_each(|expr| drop(compiler.compile(expr)));
-            let found = compiler.slow();
-            let rows: Vec<String> = found[slow..].iter().map(|expr| expr_text(expr, input, plan)).collect();
-            slow = found.len();
+            for expr in step.op.exprs() {
+                compiler.compile(explode::of_text(&step.op).unwrap_or(expr));
+            }
+            let found = compiler.apart();
+            let apart: Vec<String> = found[known..]
+                .iter()
+                .map(|(how, expr)| match how {
+                    Apart::RowByRow => format!("row by row {}", expr_text(expr, input, plan)),
+                    Apart::RegisterCode => format!("as register code {}", expr_text(expr, input, plan)),
+                })
+                .collect();
+            known = found.len();
             let how = match &step.op {
                 Op::Source(_) => "batches of".to_string(),
                 Op::Fold { .. } => "row by row:".to_string(),
-                _ if rows.is_empty() => "vectorised:".to_string(),
-                _ => format!("vectorised, but row by row {}:", rows.join(", ")),
+                _ if apart.is_empty() => "vectorised:".to_string(),
+                _ => format!("vectorised, but {}:", apart.join(", ")),
             };
             lines.push(format!("{how} {what}"));
         }
