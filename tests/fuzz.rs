@@ -228,6 +228,44 @@ fn changed<T: Clone>(chance: &mut Chance, items: &mut Vec<T>, more: &[T]) {
     }
 }
 
+/// A csv of the usual kind: fields with and without quotes, in rows of one width, longer than the kernel's masks.
+fn tidy(chance: &mut Chance) -> Vec<u8> {
+    const FIELDS: [&str; 16] = [
+        "",
+        "",
+        "\"\"",
+        "1",
+        "-20",
+        "2.5",
+        "true",
+        "word",
+        "\"a,b\"",
+        "\"say \"\"so\"\"\"",
+        "\"two\nlines\"",
+        "\"\r\n\"",
+        "\"\"\"\"",
+        "a longer text than a view holds",
+        "\"a longer text, with a \"\"quote\"\" in it\"",
+        "日本é",
+    ];
+    let (width, end) = (1 + chance.below(4), chance.word(&["\n", "\r\n"]));
+    let mut bytes = Vec::new();
+    for row in 0..chance.below(40) {
+        for column in 0..width {
+            if column > 0 {
+                bytes.push(b',');
+            }
+            let field = if row == 0 { chance.word(&["x", "y", "\"z z\""]) } else { chance.word(&FIELDS) };
+            bytes.extend_from_slice(field.as_bytes());
+        }
+        // Now and then something that breaks the rule.
+        let stray = if chance.one_in(300) { chance.word(&["\"", ",", "\r", "x\"y"]) } else { "" };
+        bytes.extend_from_slice(stray.as_bytes());
+        bytes.extend_from_slice(end.as_bytes());
+    }
+    bytes
+}
+
 /// A csv file as it should not be.
 fn csv(chance: &mut Chance) -> Vec<u8> {
     const PIECES: [&str; 24] = [
@@ -256,7 +294,8 @@ fn csv(chance: &mut Chance) -> Vec<u8> {
         "9223372036854775808",
         "\0",
     ];
-    match chance.below(4) {
+    match chance.below(6) {
+        4 | 5 => tidy(chance),
         0 => (0..chance.below(60)).map(|_| chance.below(256) as u8).collect(),
         1 => (0..chance.below(40)).flat_map(|_| chance.word(&PIECES).bytes()).collect(),
         2 => {

@@ -93,6 +93,16 @@ impl Blocks {
         }
     }
 
+    /// Whether the last block was given out.
+    pub fn is_at_end(&self) -> bool {
+        self.at_end && self.rest.is_empty()
+    }
+
+    /// Takes back what stands from `start` on in the block that was given out last: it comes again with what follows it.
+    pub fn give_back(&mut self, start: usize) {
+        self.rest.start = start;
+    }
+
     /// All bytes from the start of `block`, the last one given out.
     pub fn unread(self, block: &Block) -> Bytes {
         let start = self.buffer[block.start..self.rest.end].to_vec();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::{Column, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Stop;
 use crate::plan::CsvOptions;
 
 use super::Records;
@@ -197,10 +198,13 @@ pub fn infer(lines: Lines, options: &CsvOptions, sample: u64) -> Fallible<Vec<Co
     Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())
 }
 
-/// Whether a line without quotes is the header of a file with these columns.
-pub fn has_header(line: &str, separator: char, fields: &[Column]) -> bool {
-    let texts: Vec<Option<String>> = line.split(separator).map(|text| Some(text.to_string())).collect();
-    headers(&texts, true).iter().eq(fields.iter().map(|field| &field.name))
+/// Whether a record is the header of a file with these columns.
+pub fn has_header(record: &[u8], options: &CsvOptions, fields: &[Column]) -> bool {
+    let bytes = super::open::buffered(Box::new(std::io::Cursor::new(record.to_vec())));
+    let mut splitter = Splitter::new(Lines::new(bytes, "", Stop::default()), options.clone());
+    let texts = splitter.next().and_then(|_| splitter.texts());
+    !splitter.is_blank()
+        && texts.is_ok_and(|texts| headers(&texts, true).iter().eq(fields.iter().map(|field| &field.name)))
 }
 
 /// Names that are empty or stand twice get one of their own: `column_3`, `x_2`.

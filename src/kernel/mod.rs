@@ -6,6 +6,7 @@ mod arithmetic;
 mod bytecode;
 mod column;
 mod compare;
+mod csv;
 mod distinct;
 mod expr;
 mod groups;

@@ -1,0 +1,436 @@
+//! Csv files from blocks of lines: masks of 64 bytes tell separators and line breaks that stand outside quotes, and fields
+//! are read where they stand. What is out of the ordinary is read record by record.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use polars_arrow::array::View;
+use polars_buffer::Buffer;
+
+use crate::data::Type;
+use crate::diagnostic::Fallible;
+use crate::files::{self, Block, Blocks};
+use crate::job::Job;
+use crate::plan::{CsvOptions, File, Read};
+
+use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
+use super::reading::OneByOne;
+use super::simd::simd;
+use super::texts::{Buffers, PADDING, Texts, view};
+use super::words::mask;
+
+pub struct Csv<'a> {
+    read: &'a Read,
+    options: &'a CsvOptions,
+    file: &'a File,
+    job: &'a Job,
+    /// None once the records are read one by one.
+    blocks: Option<Blocks>,
+    records: Option<OneByOne<'a>>,
+    /// No block was read yet.
+    is_first: bool,
+    header_read: bool,
+    /// Its records are whole.
+    block: Option<Block>,
+    /// Where the fields of the block end, row after row.
+    ends: Vec<u32>,
+    /// How many of them were given out.
+    given: usize,
+}
+
+impl<'a> Csv<'a> {
+    /// Whether files with these options can be read so.
+    pub fn knows(options: &CsvOptions) -> bool {
+        options.comment.is_none() && !options.ragged && !options.lossy && options.separator.is_ascii()
+    }
+
+    pub fn new(read: &'a Read, options: &'a CsvOptions, file: &'a File, job: &'a Job, blocks: Blocks) -> Csv<'a> {
+        Csv {
+            read,
+            options,
+            file,
+            job,
+            blocks: Some(blocks),
+            records: None,
+            is_first: true,
+            header_read: !options.header,
+            block: None,
+            ends: Vec::new(),
+            given: 0,
+        }
+    }
+
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        loop {
+            if let Some(records) = &mut self.records {
+                return records.next(most);
+            }
+            if self.given < self.ends.len() {
+                match self.part(most)? {
+                    Some(batch) => return Ok(Some(batch)),
+                    None => continue,
+                }
+            }
+            self.block = None;
+            let Some(blocks) = &mut self.blocks else { return Ok(None) };
+            let Some(block) = blocks.read()? else { return Ok(None) };
+            self.look(block)?;
+        }
+    }
+
+    /// Finds the fields of a block.
+    fn look(&mut self, mut block: Block) -> Fallible<()> {
+        if std::mem::replace(&mut self.is_first, false) && block.lines().starts_with(b"\xef\xbb\xbf") {
+            block.start += 3;
+        }
+        self.ends.clear();
+        self.given = 0;
+        let is_text = block.lines().is_ascii() || std::str::from_utf8(block.lines()).is_ok();
+        if !is_text || u32::try_from(block.end).is_err() {
+            return self.one_by_one(&block);
+        }
+        match self.marks(&block) {
+            Quotes::Closed => {}
+            Quotes::Odd => return self.one_by_one(&block),
+            // The last record goes on in the next block.
+            Quotes::Open => {
+                let is_break = |end: &u32| block.bytes[*end as usize] == b'\n';
+                let whole = self.ends.iter().rposition(is_break).map_or(0, |last| last + 1);
+                self.ends.truncate(whole);
+                let end = self.ends.last().map_or(block.start, |end| *end as usize + 1);
+                let Some(blocks) = &mut self.blocks else { return Ok(()) };
+                if blocks.is_at_end() {
+                    return self.one_by_one(&block);
+                }
+                blocks.give_back(end);
+                block.end = end;
+            }
+        }
+        if !self.header_read && !self.take_header(&mut block) {
+            return self.one_by_one(&block);
+        }
+        let width = self.read.fields.len();
+        let is_row = |row: &[u32]| {
+            row.iter().enumerate().all(|(i, end)| (block.bytes[*end as usize] == b'\n') == (i + 1 == width))
+        };
+        if self.ends.len().is_multiple_of(width) && self.ends.chunks_exact(width).all(is_row) {
+            self.block = Some(block);
+            return Ok(());
+        }
+        self.ends.clear();
+        self.one_by_one(&block)
+    }
+
+    fn marks(&mut self, block: &Block) -> Quotes {
+        let separator = self.options.separator;
+        if memchr::memchr(b'"', block.lines()).is_none() {
+            plain_marks(&block.bytes, block.start, block.end, separator, &mut self.ends);
+            return Quotes::Closed;
+        }
+        quoted_marks(&block.bytes, block.start, block.end, separator, &mut self.ends)
+    }
+
+    /// Takes the header off a block, if it begins with that of the first file.
+    fn take_header(&mut self, block: &mut Block) -> bool {
+        let Some(last) = self.ends.iter().position(|end| block.bytes[*end as usize] == b'\n') else {
+            // The block holds no whole record.
+            return block.start == block.end;
+        };
+        let end = self.ends[last] as usize + 1;
+        if !files::has_header(&block.bytes[block.start..end], self.options, &self.read.fields) {
+            return false;
+        }
+        self.header_read = true;
+        block.start = end;
+        self.ends.drain(..=last);
+        true
+    }
+
+    /// Reads from the start of `block` on record by record.
+    fn one_by_one(&mut self, block: &Block) -> Fallible<()> {
+        self.ends.clear();
+        self.given = 0;
+        let Some(blocks) = self.blocks.take() else { return Ok(()) };
+        let records = if self.header_read {
+            files::csv_records(self.read, self.options, blocks.unread(block), &self.file.shown, self.job)
+        } else {
+            files::reader(self.read, self.file, self.job)?
+        };
+        self.records = Some(OneByOne::new(records, self.read));
+        Ok(())
+    }
+
+    /// The next rows of the block. None where a field does not fit its column: then they are read one by one, as far as
+    /// they are right.
+    fn part(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        let Some(block) = &self.block else { return Ok(None) };
+        let width = self.read.fields.len();
+        let rows = ((self.ends.len() - self.given) / width).min(most);
+        let start = match self.given {
+            0 => block.start,
+            given => self.ends[given - 1] as usize + 1,
+        };
+        let ends = &self.ends[self.given..self.given + rows * width];
+        self.given += rows * width;
+        let fields = Fields { bytes: &block.bytes, start, ends, width };
+        let buffers = Arc::new(Buffers::of(block.bytes.clone()));
+        let wanted = self.read.wanted.iter();
+        let columns = wanted.map(|index| fields.column(*index, &self.read.fields[*index].ty, &buffers));
+        if let Some(columns) = columns.collect() {
+            return Ok(Some(Batch { rows, columns }));
+        }
+        let rest = Block { bytes: block.bytes.clone(), start, end: block.end };
+        self.one_by_one(&rest)?;
+        Ok(None)
+    }
+}
+
+/// What the quotes of a block are like.
+enum Quotes {
+    /// Each has its end.
+    Closed,
+    /// The last one has none.
+    Open,
+    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it.
+    Odd,
+}
+
+/// The fields of some rows.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    /// Where the first one begins.
+    start: usize,
+    ends: &'a [u32],
+    width: usize,
+}
+
+impl Fields<'_> {
+    /// The bytes of each row's field.
+    #[inline(always)]
+    fn places(&self, index: usize) -> impl Iterator<Item = (usize, usize)> {
+        let is_last = index + 1 == self.width;
+        let end_before = move |row: usize| match row * self.width + index {
+            0 => self.start,
+            place => self.ends[place - 1] as usize + 1,
+        };
+        self.ends.chunks_exact(self.width).enumerate().map(move |(row, ends)| {
+            let (start, end) = (end_before(row), ends[index] as usize);
+            let is_broken = is_last && end > start && self.bytes[end - 1] == b'\r';
+            (start, end - usize::from(is_broken))
+        })
+    }
+
+    /// None where a field does not fit. Fields of nothing are null, those of two quotes are not.
+    fn column(&self, index: usize, ty: &Type, buffers: &Arc<Buffers>) -> Option<Column> {
+        let rows = self.ends.len() / self.width;
+        let mut nulls = vec![false; rows];
+        let mut any_null = false;
+        macro_rules! parsed {
+            ($parse:expr) => {{
+                let mut values = vec![Default::default(); rows];
+                for (row, (start, end)) in self.places(index).enumerate() {
+                    if start == end {
+                        nulls[row] = true;
+                        any_null = true;
+                    } else if self.bytes[start] == b'"' {
+                        values[row] = $parse(&unquoted(&self.bytes[start..end]))?;
+                    } else {
+                        values[row] = $parse(&self.bytes[start..end])?;
+                    }
+                }
+                values
+            }};
+        }
+        let data = match ty {
+            Type::Int => Data::Int(Ints { slots: Slots::each(parsed!(int)), bounds: None }),
+            Type::Float => Data::Float(Slots::each(parsed!(float))),
+            Type::Bool => Data::Bool(Slots::each(parsed!(boolean))),
+            Type::Text | Type::List(_) | Type::Open | Type::Never => {
+                let mut views = vec![View::default(); rows];
+                // Texts with quotes in them, which do not stand in the file as they are.
+                let mut made = Vec::new();
+                for (row, (start, end)) in self.places(index).enumerate() {
+                    nulls[row] = start == end;
+                    any_null |= start == end;
+                    views[row] = match self.bytes[start] {
+                        b'"' if end > start => match unquoted(&self.bytes[start..end]) {
+                            Cow::Borrowed(text) => view(self.bytes, start + 1, text.len(), 0),
+                            Cow::Owned(text) => {
+                                let offset = made.len() as u32;
+                                made.extend_from_slice(&text);
+                                View::new_from_bytes(&text, 1, offset)
+                            }
+                        },
+                        _ => view(self.bytes, start, end - start, 0),
+                    };
+                }
+                let buffers = if made.is_empty() { buffers.clone() } else { with_second(buffers, made) };
+                // SAFETY: the block is UTF-8, and fields end at ASCII characters.
+                Data::Text(unsafe { Texts::new(Slots::each(views), buffers) })
+            }
+        };
+        Some(Column { data, nulls: if any_null { Nulls::of(nulls) } else { Nulls::None } })
+    }
+}
+
+fn with_second(buffers: &Buffers, mut second: Vec<u8>) -> Arc<Buffers> {
+    second.resize(second.len() + PADDING, 0);
+    let list = buffers.list.iter().cloned().chain([Buffer::from_vec(second)]).collect();
+    Arc::new(Buffers { list, lasting: false })
+}
+
+/// What stands between the quotes of a field; two quotes are one.
+fn unquoted(field: &[u8]) -> Cow<'_, [u8]> {
+    let inner = &field[1..field.len() - 1];
+    if memchr::memchr(b'"', inner).is_none() {
+        return inner.into();
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        text.extend_from_slice(&rest[..=at]);
+        rest = &rest[(at + 2).min(rest.len())..];
+    }
+    text.extend_from_slice(rest);
+    text.into()
+}
+
+/// The next 64 bytes, zeros beyond the end; and a mask of those that there are.
+#[inline(always)]
+fn chunk_at(bytes: &[u8], at: usize, end: usize) -> ([u8; 64], u64) {
+    let rest = &bytes[at..end];
+    match rest.first_chunk::<64>() {
+        Some(chunk) => (*chunk, u64::MAX),
+        None => {
+            let mut chunk = [0; 64];
+            chunk[..rest.len()].copy_from_slice(rest);
+            (chunk, (1 << rest.len()) - 1)
+        }
+    }
+}
+
+#[inline(always)]
+fn add_marks(mut found: u64, at: usize, marks: &mut Vec<u32>) {
+    while found != 0 {
+        marks.push((at + found.trailing_zeros() as usize) as u32);
+        found &= found - 1;
+    }
+}
+
+/// For each bit whether the bits up to it are odd in number.
+#[inline(always)]
+fn parity(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+/// Whether one of these carriage returns is not part of a line break.
+#[inline(always)]
+fn has_lone_return(bytes: &[u8], at: usize, mut returns: u64) -> bool {
+    while returns != 0 {
+        if bytes[at + returns.trailing_zeros() as usize + 1] != b'\n' {
+            return true;
+        }
+        returns &= returns - 1;
+    }
+    false
+}
+
+simd! {
+    /// Where separators and line breaks stand.
+    fn plain_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) {
+        for at in (start..end).step_by(64) {
+            let (chunk, valid) = chunk_at(bytes, at, end);
+            add_marks(mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid, at, marks);
+        }
+    }
+
+    /// Where separators and line breaks stand outside quotes.
+    fn quoted_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) -> Quotes {
+        // Whether the last byte so far is inside quotes, may stand before an opening quote, and is a closing one.
+        let (mut inside, mut may_open, mut closed) = (false, true, false);
+        for at in (start..end).step_by(64) {
+            let (chunk, valid) = chunk_at(bytes, at, end);
+            let quotes = mask(&chunk, |byte| byte == b'"') & valid;
+            let ends = mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid;
+            let returns = mask(&chunk, |byte| byte == b'\r') & valid;
+            let within = parity(quotes) ^ if inside { u64::MAX } else { 0 };
+            let (opening, closing) = (quotes & within, quotes & !within);
+            let before = (ends | quotes) << 1 | u64::from(may_open);
+            let after = closing << 1 | u64::from(closed);
+            let is_odd = opening & !before | after & valid & !(ends | quotes | returns);
+            if is_odd != 0 || has_lone_return(bytes, at, after & returns) {
+                return Quotes::Odd;
+            }
+            add_marks(ends & !within, at, marks);
+            inside = within >> 63 == 1;
+            may_open = (ends | quotes) >> 63 == 1;
+            closed = closing >> 63 == 1;
+        }
+        // Beyond the end the parity stays as it is.
+        if inside { Quotes::Open } else { Quotes::Closed }
+    }
+}
+
+/// A field as an int, as Rust's `parse` takes it.
+fn int(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return std::str::from_utf8(bytes).ok()?.parse().ok();
+    }
+    let mut value = 0i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return std::str::from_utf8(bytes).ok()?.parse().ok();
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
+/// A field as a float. Up to fifteen digits with a point among them are an int over a power of ten, both exact as floats, so
+/// that one division rounds right; all else goes to the standard library.
+fn float(bytes: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let slow = || files::float_field(std::str::from_utf8(bytes).ok()?);
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > 16 || !digits.first().is_some_and(u8::is_ascii_digit) {
+        return slow();
+    }
+    let (mut value, mut count, mut point) = (0u64, 0, None);
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+            count += 1;
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(count);
+        } else {
+            return slow();
+        }
+    }
+    if count > 15 {
+        return slow();
+    }
+    let after = point.map_or(0, |point| count - point);
+    let x = value as f64 / POWERS[after];
+    Some(if negative { -x } else { x })
+}
+
+fn boolean(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
