@@ -145,9 +145,8 @@ fn give(session: &mut Session, name: &str, frame: DataFrame) -> Outcome<()> {
     });
     let schema = Schema::new(columns.collect(), Order::Kept);
     let table = Arc::new(Table::new(frame, schema)?);
-    let result = Binding::Table(Arc::new(kept_plan(table, Default::default())));
-    session.end_cell("", false, Some(result));
-    bound(session, &format!("let {name} = _")).map(|_| ()).map_err(|error| error.message)
+    session.give_table(name, table);
+    Ok(())
 }
 
 /// What the last pipeline of a cell means; other statements are run.

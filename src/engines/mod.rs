@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::plan::Plan;
 
 /// All engines, the reference first.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &batch::Batches];
+pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &batch::Kernel];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]

@@ -5,12 +5,14 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
 
-use super::column::{Batch, Column, Data, Nulls, Slots};
-use super::expr::{Code, Compiler, Scope};
+use super::column::{Batch, Column, Data};
+use super::expr::{Code, Compiler};
 use super::groups::{Groups, Packed};
 use super::loops;
 use super::partial::Partial;
 use super::rows::Rows;
+use super::scope::Scope;
+use super::slots::{Nulls, Slots};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Aggregates<'a> {

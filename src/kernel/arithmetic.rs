@@ -6,9 +6,10 @@ use crate::diagnostic::Span;
 use crate::lang::Operator;
 use crate::rowwise::{Fault, wrong};
 
-use super::column::{Column, Data, Ints, Nulls, Slots};
-use super::expr::{Out, Scope};
+use super::column::{Column, Data, Ints};
 use super::loops;
+use super::scope::{Out, Scope};
+use super::slots::{Nulls, Slots};
 
 impl Ints {
     /// The least and the largest slot, or wider bounds.

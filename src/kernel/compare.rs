@@ -2,8 +2,9 @@
 
 use crate::lang::Comparison;
 
-use super::column::{Column, Data, Nulls, Slots};
+use super::column::{Column, Data};
 use super::loops;
+use super::slots::{Nulls, Slots};
 use super::texts::Texts;
 
 /// Whether `a sign b` holds, null where one is null.

@@ -13,9 +13,10 @@ use crate::files::{self, Block, Blocks};
 use crate::job::Job;
 use crate::plan::{CsvOptions, File, Read};
 
-use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
-use super::reading::OneByOne;
+use super::column::{Batch, Column, Data, Ints};
+use super::records::OneByOne;
 use super::simd::simd;
+use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, Texts, view};
 use super::words::mask;
 

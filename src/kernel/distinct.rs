@@ -5,10 +5,11 @@ use crate::diagnostic::Fallible;
 use crate::plan::Expr;
 
 use super::column::{Batch, Column};
-use super::expr::{Code, Compiler, Scope};
+use super::expr::{Code, Compiler};
 use super::groups::{Groups, Packed};
 use super::partial::Partial;
 use super::rows::Rows;
+use super::scope::Scope;
 
 pub struct Distinct {
     /// None where the whole row is the key.

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use crate::data::{Type, Value};
 use crate::diagnostic::Span;
 use crate::functions::Func;
-use crate::job::Stop;
 use crate::lang::{Comparison, Operator};
 use crate::plan::{Expr, Function, Node as Meant};
-use crate::rowwise::{self, Fault, Frame, Program};
+use crate::rowwise::{self, Fault, Frame};
 
 use super::bytecode::Bytecode;
-use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
+use super::column::{Column, Data, Ints};
+use super::scope::{Out, Scope};
+use super::slots::{Nulls, Slots};
 use super::{arithmetic, compare, loops, text};
-
-pub type Out = Result<Column, Box<Fault>>;
 
 /// A compiled expression.
 pub struct Code {
@@ -259,39 +258,6 @@ fn reaches(calls: &[Vec<usize>], function: usize) -> bool {
         }
     }
     false
-}
-
-/// What an expression sees.
-#[derive(Clone, Copy)]
-pub struct Scope<'a> {
-    pub batch: &'a Batch,
-    pub parameters: &'a [Column],
-    /// The rows for which a value is needed: of others no fault is told.
-    pub active: Option<&'a [bool]>,
-    pub program: &'a Program,
-    pub stop: &'a Stop,
-}
-
-impl<'a> Scope<'a> {
-    pub fn new(batch: &'a Batch, program: &'a Program, stop: &'a Stop) -> Scope<'a> {
-        Scope { batch, parameters: &[], active: None, program, stop }
-    }
-
-    pub fn rows(&self) -> usize {
-        self.batch.rows
-    }
-
-    #[inline(always)]
-    pub fn is_active(&self, row: usize) -> bool {
-        self.active.is_none_or(|active| active[row])
-    }
-
-    fn at<'b>(self, active: &'b [bool]) -> Scope<'b>
-    where
-        'a: 'b,
-    {
-        Scope { active: Some(active), ..self }
-    }
 }
 
 impl Code {

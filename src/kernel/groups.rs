@@ -8,7 +8,8 @@ use polars_buffer::Buffer;
 
 use crate::data::Value;
 
-use super::column::{Column, Data, Nulls, Slots};
+use super::column::{Column, Data};
+use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, from_bits, view};
 
 /// A key in sixteen bytes, as a text's view: its length in the lowest four, then the text itself up to [`INLINE`] bytes. Of a longer

@@ -3,11 +3,13 @@
 use crate::diagnostic::Fallible;
 use crate::plan::{Expr, JoinKind};
 
-use super::column::{Batch, Column, Nulls};
-use super::expr::{Code, Compiler, Scope};
+use super::column::{Batch, Column};
+use super::expr::{Code, Compiler};
 use super::groups::{Groups, NO_GROUP, Packed, any_null};
 use super::partial::Partial;
 use super::rows::Rows;
+use super::scope::Scope;
+use super::slots::Nulls;
 
 /// The rows of a join's right side. Null never matches.
 pub struct RightSide {

@@ -1,7 +1,7 @@
 //! The loops over slots that the compiler vectorises, each compiled for every level of [`super::simd`].
 
-use super::column::Slots;
 use super::simd::simd;
+use super::slots::Slots;
 
 #[inline(always)]
 fn zip<A: Copy, B: Copy, R: Copy + Default>(a: &Slots<A>, b: &Slots<B>, f: impl Fn(A, B) -> R) -> Slots<R> {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Fallible;
 
-use super::expr::Scope;
+use super::scope::Scope;
 
 /// What a breaker has seen of its input. One takes all batches, or each of many takes a part of them and they are merged:
 /// how the input is split changes nothing.

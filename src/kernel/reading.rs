@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::files::{self, Block, Blocks, Records};
+use crate::files::{self, Block, Blocks};
 use crate::job::Job;
 use crate::plan::{File, Format, Read};
 
-use super::column::{Batch, Column, Slots};
+use super::column::{Batch, Column};
 use super::csv::Csv;
+use super::records::OneByOne;
+use super::slots::Slots;
 use super::table::Cut;
 use super::texts::{Buffers, Made, Stretch, Texts, view};
 
@@ -87,44 +88,6 @@ impl<'a> Reading<'a> {
             self.advance()?;
         }
         Ok(None)
-    }
-}
-
-/// Records that are read one by one.
-pub(super) struct OneByOne<'a> {
-    records: Box<dyn Records + 'a>,
-    read: &'a Read,
-    /// What comes after the rows that were given.
-    failed: Option<Box<Diagnostic>>,
-}
-
-impl<'a> OneByOne<'a> {
-    pub fn new(records: Box<dyn Records + 'a>, read: &'a Read) -> OneByOne<'a> {
-        OneByOne { records, read, failed: None }
-    }
-
-    pub fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        let mut columns: Vec<Vec<Value>> = vec![Vec::new(); self.read.wanted.len()];
-        let mut row = Vec::new();
-        let mut rows = 0;
-        while rows < most {
-            match self.records.next(&mut row) {
-                Ok(true) => columns.iter_mut().zip(row.drain(..)).for_each(|(column, value)| column.push(value)),
-                Ok(false) => break,
-                Err(error) if rows == 0 => return Err(error),
-                Err(error) => {
-                    self.failed = Some(error);
-                    break;
-                }
-            }
-            rows += 1;
-        }
-        let types = self.read.wanted.iter().map(|index| &self.read.fields[*index].ty);
-        let columns = columns.into_iter().zip(types).map(|(values, ty)| Column::from_values(values, ty)).collect();
-        Ok((rows > 0).then_some(Batch { rows, columns }))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::data::{Schema, Type, Value};
 
-use super::column::{Batch, Column, Data, Nulls, Slots};
+use super::column::{Batch, Column, Data};
+use super::slots::{Nulls, Slots};
 use super::texts;
 
 /// Rows of many batches in one.

@@ -7,11 +7,13 @@ use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::plan::{Node, SortKey};
 
-use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
-use super::expr::{Code, Compiler, Scope};
+use super::column::{Batch, Column, Data, Ints};
+use super::expr::{Code, Compiler};
 use super::loops;
 use super::partial::Partial;
 use super::rows::Rows;
+use super::scope::Scope;
+use super::slots::{Nulls, Slots};
 use super::text::order;
 
 /// The rows in order of their keys, or the first so many of these.

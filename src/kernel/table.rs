@@ -13,7 +13,8 @@ use polars_buffer::Buffer;
 
 use crate::data::{self, Schema, Table, Type, Value};
 
-use super::column::{Batch, Column, Data, Ints, Nulls, Slots};
+use super::column::{Batch, Column, Data, Ints};
+use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, Texts};
 
 /// A table of all rows of `batch`, whose columns are those of `schema`.

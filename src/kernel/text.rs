@@ -12,9 +12,10 @@ use crate::functions::{self, Func};
 use crate::rowwise::{Fault, wrong};
 
 use super::arithmetic::{self, each_pair};
-use super::column::{Column, Data, Ints, Nulls, Slots};
-use super::expr::{Out, Scope};
+use super::column::{Column, Data, Ints};
 use super::loops;
+use super::scope::{Out, Scope};
+use super::slots::{Nulls, Slots};
 use super::texts::{Made, Texts, from_bits};
 
 /// Whether [`call`] knows the function.

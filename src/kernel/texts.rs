@@ -6,7 +6,7 @@ use std::sync::Arc;
 use polars_arrow::array::View;
 use polars_buffer::Buffer;
 
-use super::column::Slots;
+use super::slots::Slots;
 
 /// Sixteen bytes may be read at the start of every text of a padded buffer.
 pub const PADDING: usize = 16;

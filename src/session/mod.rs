@@ -325,6 +325,11 @@ impl Session {
         }))
     }
 
+    /// Gives a table a name, as `let` does.
+    pub fn give_table(&mut self, name: &str, table: Arc<Table>) {
+        self.names.insert(name.to_string(), Binding::Table(Arc::new(kept_plan(table, Span::default()))));
+    }
+
     /// All names with what they stand for, in order.
     pub fn names(&self) -> impl Iterator<Item = (&String, &Binding)> {
         self.names.iter()

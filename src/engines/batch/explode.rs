@@ -11,7 +11,7 @@ use crate::kernel::{Batch, Code, Column, Compiler, Data, Nulls, Place, Scope, Te
 use crate::plan::{Expr, Named, Node, Op};
 use crate::rowwise::Program;
 
-use super::flow::{Operator, Sink};
+use super::operator::{Operator, Sink};
 
 pub struct Explode<'a> {
     list: List,

@@ -2,6 +2,7 @@
 
 mod explode;
 mod flow;
+mod operator;
 mod ops;
 mod source;
 
@@ -12,9 +13,11 @@ use crate::plan::{Op, Plan, expr_text, op_text};
 
 use super::{Engine, Objection, Run};
 
-pub struct Batches;
+use operator::{Batches, Programs};
 
-impl Engine for Batches {
+pub struct Kernel;
+
+impl Engine for Kernel {
     fn name(&self) -> &'static str {
         "batch"
     }
@@ -28,7 +31,7 @@ impl Engine for Batches {
     }
 
     fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
-        let programs = flow::Programs::new(plan);
+        let programs = Programs::new(plan);
         let mut stream = flow::Stream::new(plan, &programs, job)?;
         let mut rows = Rows::of(plan.schema());
         while let Some(batch) = stream.next()? {

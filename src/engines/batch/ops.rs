@@ -12,18 +12,17 @@ use crate::plan::{JoinKind, Op, Plan, Step};
 use crate::rowwise::{self, Frame, Program};
 
 use super::explode::Explode;
-use super::flow::{Breaker, Operator, Programs, Sink, Stream, in_parts};
+use super::operator::{Batches, Breaker, Inner, Operator, Sink, in_parts};
 
-/// The operator of a step of `plan`, into which a table of `input` flows.
+/// The operator of a step, into which a table of `input` flows; `inner` makes the batches of the plans inside it.
 pub fn operator<'a>(
     step: &'a Step,
     input: &'a Schema,
-    plan: &'a Plan,
+    program: &'a Program,
     compiler: &Compiler,
-    programs: &'a Programs,
     job: &'a Job,
+    inner: &Inner<'_, 'a>,
 ) -> Fallible<Box<dyn Operator + 'a>> {
-    let program = programs.of(plan);
     let compile = |expr| compiler.compile(expr);
     let means = Means { program, job };
     Ok(match &step.op {
@@ -57,15 +56,15 @@ pub fn operator<'a>(
         }),
         Op::Join { kind, right, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| compile(left)).collect();
-            let right = right_side(right, on, right_columns, programs, job)?;
+            let right = right_side(right, inner(right)?, on, right_columns, job)?;
             Box::new(Join { kind: *kind, keys, right, means })
         }
         Op::Concat(plans) => {
-            let parts: Fallible<VecDeque<Stream>> = plans.iter().map(|plan| Stream::new(plan, programs, job)).collect();
+            let parts: Fallible<VecDeque<_>> = plans.iter().map(inner).collect();
             Box::new(Concat { parts: parts?, wanted: true })
         }
         Op::Zip(plans) => {
-            let part = |plan: &'a Plan| Ok(Part { stream: Stream::new(plan, programs, job)?, held: None });
+            let part = |plan: &'a Plan| Ok(Part { batches: inner(plan)?, held: None });
             let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
@@ -218,17 +217,17 @@ impl Operator for Fold<'_> {
 
 fn right_side(
     plan: &Plan,
+    mut batches: Box<dyn Batches + '_>,
     on: &[(crate::plan::Expr, crate::plan::Expr)],
     wanted: &[usize],
-    programs: &Programs,
     job: &Job,
 ) -> Fallible<Matches> {
     let compiler = Compiler::new(&plan.functions);
     let types: Vec<_> = plan.schema().columns.iter().map(|column| column.ty.clone()).collect();
     let mut side = RightSide::new(on, wanted, &types, &compiler);
-    let mut stream = Stream::new(plan, programs, job)?;
-    while let Some(batch) = stream.next()? {
-        side.take(Scope::new(&batch, programs.of(plan), &job.stop))?;
+    let program = Program::new(&plan.functions);
+    while let Some(batch) = batches.next()? {
+        side.take(Scope::new(&batch, &program, &job.stop))?;
     }
     side.finish()
 }
@@ -252,7 +251,7 @@ impl Operator for Join<'_> {
 }
 
 struct Concat<'a> {
-    parts: VecDeque<Stream<'a>>,
+    parts: VecDeque<Box<dyn Batches + 'a>>,
     wanted: bool,
 }
 
@@ -281,9 +280,9 @@ struct Zip<'a> {
     span: Span,
 }
 
-/// A stream, and what was not taken yet of its last batch.
+/// Batches, and what was not taken yet of the last one.
 struct Part<'a> {
-    stream: Stream<'a>,
+    batches: Box<dyn Batches + 'a>,
     held: Option<(Batch, usize)>,
 }
 
@@ -291,7 +290,7 @@ impl Part<'_> {
     /// The next rows, at most so many; none at the end.
     fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
         if self.held.is_none() {
-            self.held = self.stream.next()?.map(|batch| (batch, 0));
+            self.held = self.batches.next()?.map(|batch| (batch, 0));
         }
         let Some((batch, start)) = self.held.take() else { return Ok(None) };
         let rows = most.min(batch.rows - start);
@@ -317,7 +316,7 @@ impl Operator for Zip<'_> {
             let mut rows = batch.rows - start;
             for part in &mut self.parts {
                 if part.held.is_none() {
-                    part.held = part.stream.next()?.map(|batch| (batch, 0));
+                    part.held = part.batches.next()?.map(|batch| (batch, 0));
                 }
                 match &part.held {
                     Some((batch, start)) => rows = rows.min(batch.rows - start),

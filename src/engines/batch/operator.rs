@@ -1,0 +1,101 @@
+//! An op at work, and what all of them share.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::Fallible;
+use crate::job::Job;
+use crate::kernel::{Batch, Partial, Scope};
+use crate::plan::{Op, Plan};
+use crate::rowwise::Program;
+
+/// What takes batches; the answer says whether it wants more.
+pub type Sink<'s> = dyn FnMut(Batch) -> Fallible<bool> + 's;
+
+/// An op at work. Batches are never empty.
+pub trait Operator {
+    /// Takes a batch and gives what comes of it to `next`; false when it wants no more.
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool>;
+
+    /// The input has come to its end: gives what was kept.
+    fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
+        Ok(())
+    }
+}
+
+/// The functions of a plan and of the plans inside it, compiled.
+pub struct Programs(HashMap<*const Plan, Program>);
+
+impl Programs {
+    pub fn new(plan: &Plan) -> Programs {
+        let mut programs = Programs(HashMap::new());
+        programs.add(plan);
+        programs
+    }
+
+    fn add(&mut self, plan: &Plan) {
+        self.0.insert(plan, Program::new(&plan.functions));
+        for step in &plan.steps {
+            match &step.op {
+                Op::Join { right, .. } => self.add(right),
+                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn of(&self, plan: &Plan) -> &Program {
+        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before its stream is built")
+    }
+}
+
+/// What gives batches, one after the other, none at the end.
+pub trait Batches {
+    fn next(&mut self) -> Fallible<Option<Batch>>;
+}
+
+/// Makes the batches of a plan that stands inside an op.
+pub type Inner<'m, 'a> = dyn Fn(&'a Plan) -> Fallible<Box<dyn Batches + 'a>> + 'm;
+
+/// A pipeline breaker as an op: it takes all batches, then gives its rows.
+pub struct Breaker<'a, P> {
+    /// None once it has given its rows.
+    partial: Option<P>,
+    program: &'a Program,
+    job: &'a Job,
+}
+
+impl<'a, P: Partial<Whole = Batch>> Breaker<'a, P> {
+    pub fn new(partial: P, program: &'a Program, job: &'a Job) -> Breaker<'a, P> {
+        Breaker { partial: Some(partial), program, job }
+    }
+}
+
+impl<P: Partial<Whole = Batch>> Operator for Breaker<'_, P> {
+    fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
+        if let Some(partial) = &mut self.partial {
+            partial.take(Scope::new(&batch, self.program, &self.job.stop))?;
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        match self.partial.take() {
+            Some(partial) => in_parts(&partial.finish()?, self.job, next),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gives a large batch in parts of the usual size.
+pub fn in_parts(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
+    let mut start = 0;
+    while start < all.rows {
+        job.check()?;
+        let rows = (all.rows - start).min(job.portion.rows);
+        if !next(all.part(start, rows))? {
+            return Ok(());
+        }
+        start += rows;
+    }
+    Ok(())
+}
