@@ -13,8 +13,8 @@ use timelab::job::Job;
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
 use timelab::measure::Meter;
-use timelab::plan::{Binding, Plan};
-use timelab::session::{Bound, Session, kept_plan};
+use timelab::plan::Plan;
+use timelab::session::{Bound, Session};
 
 use crate::inputs::Scale;
 use crate::rows::{Contest, Row, Way};
