@@ -17,7 +17,7 @@ use super::bytecode::Bytecode;
 use super::column::{Column, Data, Ints};
 use super::scope::{Out, Scope};
 use super::slots::{Nulls, Slots};
-use super::{arithmetic, compare, loops, text};
+use super::{arithmetic, calls, compare, loops};
 
 /// A compiled expression.
 pub struct Code {
@@ -45,7 +45,7 @@ enum Node {
     /// `split(text, separator)[index]` without the list.
     Field(Box<[Code; 3]>, Span),
     Matches(Box<Code>, regex::Regex),
-    Call(Func, Vec<Code>, Span),
+    Call(Func, Vec<Code>, Type, Span),
     /// A person's function that does not call itself: its body over columns of its arguments.
     Apply(Arc<Code>, Vec<Code>),
     /// One that calls itself, as bytecode; where an argument is null, row by row.
@@ -145,7 +145,7 @@ impl<'a> Compiler<'a> {
             }
             Meant::Call(Func::Same, args) => return self.compile(&args[0]),
             Meant::Call(Func::FloatFromInt, args) => Node::Widen(self.boxed(&args[0])),
-            Meant::Call(func, args) => Node::Call(*func, self.all(args), span),
+            Meant::Call(func, args) => Node::Call(*func, self.all(args), expr.ty.clone(), span),
             Meant::Index(list, index) => {
                 let Meant::Call(Func::Split, args) = &list.node else { unreachable!("other lists go row by row") };
                 let parts = [self.compile(&args[0]), self.compile(&args[1]), self.compile(index)];
@@ -204,7 +204,7 @@ impl<'a> Compiler<'a> {
             Meant::Call(func, args) => match func {
                 Func::Coalesce | Func::IsNull | Func::Same => true,
                 Func::TextFrom | Func::Format => args.iter().all(no_list),
-                _ => text::has_loop(*func),
+                _ => calls::has_loop(*func),
             },
             Meant::Acc | Meant::Only(_) | Meant::List(_) | Meant::In(..) => false,
         }
@@ -274,7 +274,7 @@ impl Code {
                 }
                 Ok(left)
             }
-            Node::Glue(parts) => Ok(text::glue(&values(parts, scope)?, scope)),
+            Node::Glue(parts) => Ok(calls::glue(&values(parts, scope)?, scope)),
             Node::Compare(a, sign, b) => Ok(compare::compare(&a.value(scope)?, *sign, &b.value(scope)?, scope.rows())),
             Node::Logical(items, decisive) => logical(items, *decisive, scope),
             Node::Not(inner) => {
@@ -293,10 +293,10 @@ impl Code {
             Node::Field(parts, span) => {
                 let [subject, separator, index] = &**parts;
                 let args = [subject.value(scope)?, separator.value(scope)?, index.value(scope)?];
-                text::field(&args, scope, *span)
+                calls::field(&args, scope, *span)
             }
-            Node::Matches(inner, regex) => Ok(text::matches(&inner.value(scope)?, regex, scope)),
-            Node::Call(func, args, span) => text::call(*func, &values(args, scope)?, scope, *span),
+            Node::Matches(inner, regex) => Ok(calls::matches(&inner.value(scope)?, regex, scope)),
+            Node::Call(func, args, ty, span) => calls::call(*func, &values(args, scope)?, ty, scope, *span),
             Node::Apply(body, args) => {
                 let parameters = values(args, scope)?;
                 stacker::maybe_grow(128 << 10, 4 << 20, || body.value(Scope { parameters: &parameters, ..scope }))
@@ -471,7 +471,7 @@ fn chosen(mask: &[bool], a: &Column, b: &Column) -> Column {
         }
         (Data::Float(x), Data::Float(y)) => Data::Float(Slots::each(loops::choose_floats(mask, x, y))),
         (Data::Bool(x), Data::Bool(y)) => Data::Bool(Slots::each(loops::choose_bools(mask, x, y))),
-        (Data::Text(x), Data::Text(y)) => Data::Text(text::chosen(mask, x, y)),
+        (Data::Text(x), Data::Text(y)) => Data::Text(calls::chosen(mask, x, y)),
         (x, y) => {
             let (x, y) =
                 (Column { data: x.clone(), nulls: Nulls::None }, Column { data: y.clone(), nulls: Nulls::None });

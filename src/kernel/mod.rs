@@ -1,9 +1,10 @@
-//! The batch kernel: typed columns of about a thousand rows, and loops over them. It runs expressions and keeps what a
-//! pipeline breaker has seen; it knows nothing of where batches come from and go to.
+//! The batch kernel: typed columns of about a thousand rows, and loops over them. It reads files as batches, evaluates
+//! expressions, and keeps what a pipeline breaker has seen; what follows on what is for an engine to know.
 
 mod aggregate;
 mod arithmetic;
 mod bytecode;
+mod calls;
 mod column;
 mod compare;
 mod csv;
@@ -21,7 +22,6 @@ mod simd;
 mod slots;
 mod sort;
 mod table;
-mod text;
 mod texts;
 mod words;
 

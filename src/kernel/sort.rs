@@ -7,6 +7,7 @@ use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::plan::{Node, SortKey};
 
+use super::calls::order;
 use super::column::{Batch, Column, Data, Ints};
 use super::expr::{Code, Compiler};
 use super::loops;
@@ -14,7 +15,6 @@ use super::partial::Partial;
 use super::rows::Rows;
 use super::scope::Scope;
 use super::slots::{Nulls, Slots};
-use super::text::order;
 
 /// The rows in order of their keys, or the first so many of these.
 pub struct Sorted<'a> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use polars_arrow::array::View;
 
 use crate::data::scalar::{self, Wrong};
-use crate::data::{Value, compare_floats};
+use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::Span;
 use crate::functions::{self, Func};
 use crate::rowwise::{Fault, wrong};
@@ -86,32 +86,11 @@ struct Call<'a> {
     rows: usize,
 }
 
-/// The value of `func`, null where an argument is.
-pub fn call(func: Func, args: &[Column], scope: Scope, span: Span) -> Out {
+/// The value of `func`, which is of type `ty`, null where an argument is.
+pub fn call(func: Func, args: &[Column], ty: &Type, scope: Scope, span: Span) -> Out {
     let nulls = args.iter().fold(Nulls::None, |nulls, arg| nulls.or(&arg.nulls));
     if matches!(nulls, Nulls::All) {
-        let ty = match func {
-            Func::LenText
-            | Func::AbsInt
-            | Func::PowInt
-            | Func::IntFromBool
-            | Func::IntFromFloat
-            | Func::IntFromText => Data::Int(Ints { slots: Slots::One(0), bounds: Some((0, 0)) }),
-            Func::ContainsText | Func::StartsWith | Func::EndsWith | Func::BoolFromInt | Func::BoolFromText => {
-                Data::Bool(Slots::One(false))
-            }
-            Func::Lower
-            | Func::Upper
-            | Func::Trim
-            | Func::Replace
-            | Func::SliceText
-            | Func::ReverseText
-            | Func::SortedText
-            | Func::TextFrom
-            | Func::Format => Data::Text(Texts::one("")),
-            _ => Data::Float(Slots::One(0.0)),
-        };
-        return Ok(Column { data: ty, nulls });
+        return Ok(Column::constant(&Value::Null, ty));
     }
     let constant = args.iter().all(|arg| match &arg.data {
         Data::Int(ints) => matches!(ints.slots, Slots::One(_)),
