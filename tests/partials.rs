@@ -103,7 +103,7 @@ fn in_parts(plan: &Plan, job: &Job, chance: &mut Chance) -> Table {
                 let keys: Vec<Column> = keys.iter().map(|key| key.value(scope).expect("keys have no faults")).collect();
                 let kind: JoinKind = *kind;
                 let push = &mut |batch: Batch| {
-                    rows.push(&batch);
+                    rows.push(&batch)?;
                     Ok(true)
                 };
                 matches.join(kind, &keys, batch, 2, push).expect("nobody stops it");

@@ -68,7 +68,7 @@ impl Partial for Aggregates<'_> {
             let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
             let keys = Batch { rows: scope.rows(), columns: keys.map_err(fault)? };
             let fresh = self.groups.take(&Packed::new(&keys.columns, keys.rows), &mut self.ids);
-            self.first.push_rows(&keys, &fresh);
+            self.first.push_rows(&keys, &fresh)?;
         }
         let count = self.count();
         let ids = if self.keys.is_empty() { Ids::One(scope.rows()) } else { Ids::Each(&self.ids) };
@@ -85,6 +85,7 @@ impl Partial for Aggregates<'_> {
                         reduced(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
                     }
                 }
+                (State::Distinct(seen), _) => seen.take(&value, ids)?,
                 (state, _) => state.take(&value, ids),
             }
         }
@@ -95,7 +96,7 @@ impl Partial for Aggregates<'_> {
         let mut ids = vec![0];
         if !self.keys.is_empty() {
             let fresh = self.groups.take(&later.groups.packed(), &mut ids);
-            self.first.push_rows(&later.first.finish(), &fresh);
+            self.first.push_rows(&later.first.finish(), &fresh)?;
         }
         let count = self.count();
         for (column, later) in self.columns.iter_mut().zip(later.columns) {
@@ -108,6 +109,7 @@ impl Partial for Aggregates<'_> {
                             .map_err(|fault| fault.diagnostic(None))?;
                     }
                 }
+                (State::Distinct(seen), State::Distinct(later), _) => seen.merge(*later, &ids)?,
                 (state, later, _) => state.merge(later, &ids),
             }
         }
@@ -382,14 +384,13 @@ impl State {
                 values[ids.at(row)].get_or_insert_with(|| column.value(row));
             }),
             (State::Last(values), _) => (0..rows).for_each(|row| values[ids.at(row)] = Some(column.value(row))),
-            (State::Distinct(seen), _) => seen.take(column, ids),
             (State::Gather(lists), _) => (0..rows).for_each(|row| lists[ids.at(row)].push(column.value(row))),
             (State::Glue(glued, between), Data::Text(texts)) => {
                 for row in (0..rows).filter(present) {
                     glue(&mut glued[ids.at(row)], texts.at(row), between);
                 }
             }
-            (State::Reduce(_), _) => unreachable!("the group runs the expression"),
+            (State::Reduce(_) | State::Distinct(_), _) => unreachable!("the partial takes these itself"),
             _ => unreachable!("the plan's types hold"),
         }
     }
@@ -430,12 +431,6 @@ impl State {
                     values[id] = value;
                 }
             }),
-            (State::Distinct(seen), State::Distinct(later)) => {
-                let owners: Vec<u32> = later.owners.iter().map(|owner| ids[*owner as usize]).collect();
-                if let [values] = &later.values.finish().columns[..] {
-                    seen.take(values, Ids::Each(&owners));
-                }
-            }
             (State::Gather(lists), State::Gather(later)) => each(ids, later, |id, more| lists[id].extend(more)),
             (State::Glue(texts, between), State::Glue(later, _)) => each(ids, later, |id, text| {
                 if let Some(text) = text {
@@ -498,7 +493,16 @@ impl State {
 }
 
 impl Seen {
-    fn take(&mut self, column: &Column, ids: Ids) {
+    /// Takes the values of a later part, whose group `i` is `ids[i]` here.
+    fn merge(&mut self, later: Seen, ids: &[u32]) -> Fallible<()> {
+        let owners: Vec<u32> = later.owners.iter().map(|owner| ids[*owner as usize]).collect();
+        match &later.values.finish().columns[..] {
+            [values] => self.take(values, Ids::Each(&owners)),
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, column: &Column, ids: Ids) -> Fallible<()> {
         let rows = ids.rows();
         let groups = Column::ints((0..rows).map(|row| ids.at(row) as i64).collect(), None);
         let both = [groups, column.clone()];
@@ -510,7 +514,7 @@ impl Seen {
             self.counts[ids.at(row)] += i64::from(!column.nulls.at(row));
         }
         let [_, column] = both;
-        self.values.push_rows(&Batch { rows, columns: vec![column] }, &fresh);
+        self.values.push_rows(&Batch { rows, columns: vec![column] }, &fresh)
     }
 }
 

@@ -48,14 +48,12 @@ impl Partial for Distinct {
 
     fn take(&mut self, scope: Scope) -> Fallible<()> {
         let fresh = self.fresh(scope)?;
-        self.rows.push(&fresh);
-        Ok(())
+        self.rows.push(&fresh)
     }
 
     fn merge(&mut self, later: Distinct) -> Fallible<()> {
         let fresh = self.groups.take(&later.groups.packed(), &mut self.ids);
-        self.rows.push_rows(&later.rows.finish(), &fresh);
-        Ok(())
+        self.rows.push_rows(&later.rows.finish(), &fresh)
     }
 
     fn finish(self) -> Fallible<Batch> {

@@ -48,16 +48,14 @@ impl Partial for RightSide {
         let mut owners = Vec::new();
         self.groups.take(&Packed::new(&keys.columns, keys.rows), &mut owners);
         self.owners.extend(owners);
-        self.rows.push(&kept);
-        Ok(())
+        self.rows.push(&kept)
     }
 
     fn merge(&mut self, later: RightSide) -> Fallible<()> {
         let mut ids = Vec::new();
         self.groups.take(&later.groups.packed(), &mut ids);
         self.owners.extend(later.owners.into_iter().map(|owner| ids[owner as usize]));
-        self.rows.push(&later.rows.finish());
-        Ok(())
+        self.rows.push(&later.rows.finish())
     }
 
     fn finish(self) -> Fallible<Matches> {

@@ -1,6 +1,7 @@
 //! Rows that are kept, by column: what a pipeline breaker holds of its input.
 
 use crate::data::{Schema, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 use super::column::{Batch, Column, Data};
 use super::slots::{Nulls, Slots};
@@ -49,17 +50,22 @@ impl Rows {
         self.rows
     }
 
-    pub fn push(&mut self, batch: &Batch) {
+    /// # Errors
+    /// Where there are more rows than a table may have.
+    pub fn push(&mut self, batch: &Batch) -> Fallible<()> {
+        if self.rows + batch.rows >= u32::MAX as usize {
+            let message = format!("these are over {} rows, more than a table may have", self.rows);
+            return Err(Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows"));
+        }
         for (kept, column) in self.columns.iter_mut().zip(&batch.columns) {
             kept.push(column, self.rows, batch.rows);
         }
         self.rows += batch.rows;
+        Ok(())
     }
 
-    pub fn push_rows(&mut self, batch: &Batch, rows: &[u32]) {
-        if !rows.is_empty() {
-            self.push(&batch.gathered(rows));
-        }
+    pub fn push_rows(&mut self, batch: &Batch, rows: &[u32]) -> Fallible<()> {
+        if rows.is_empty() { Ok(()) } else { self.push(&batch.gathered(rows)) }
     }
 
     /// All rows as one batch, however many.

@@ -80,8 +80,7 @@ impl<'a> Sorted<'a> {
         if let (Some(last), Some(key), true) = (in_order.last(), self.keys.first(), in_order.len() == limit) {
             self.worst = Some(rank(&all.columns[key.column], *last as usize, key.descending, 0));
         }
-        self.rows.push_rows(&all, &in_order);
-        Ok(())
+        self.rows.push_rows(&all, &in_order)
     }
 
     /// The row numbers in order.
@@ -241,15 +240,14 @@ impl Partial for Sorted<'_> {
             batch.columns.push(code.value(scope).map_err(|fault| fault.diagnostic(None))?);
         }
         let Some(limit) = self.limit else {
-            self.rows.push(&batch);
-            return Ok(());
+            return self.rows.push(&batch);
         };
         match (self.worst, self.keys.first()) {
             (Some(worst), Some(key)) => {
                 let first = &batch.columns[key.column];
-                self.rows.push_rows(&batch, &not_above(first, worst, key.descending, batch.rows));
+                self.rows.push_rows(&batch, &not_above(first, worst, key.descending, batch.rows))?;
             }
-            _ => self.rows.push(&batch),
+            _ => self.rows.push(&batch)?,
         }
         if self.rows.count() >= limit.saturating_mul(2).max(2 * self.job.portion.rows) {
             self.cut(limit)?;
@@ -258,7 +256,7 @@ impl Partial for Sorted<'_> {
     }
 
     fn merge(&mut self, later: Self) -> Fallible<()> {
-        self.rows.push(&later.rows.finish());
+        self.rows.push(&later.rows.finish())?;
         match self.limit {
             Some(limit) => self.cut(limit),
             None => Ok(()),

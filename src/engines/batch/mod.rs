@@ -35,7 +35,7 @@ impl Engine for Kernel {
         let mut stream = flow::Stream::new(plan, &programs, job)?;
         let mut rows = Rows::of(plan.schema());
         while let Some(batch) = stream.next()? {
-            rows.push(&batch);
+            rows.push(&batch)?;
         }
         let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
             Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))

@@ -363,7 +363,7 @@ enum All {
 
 impl Operator for Whole<'_> {
     fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
-        self.rows.push(&batch);
+        self.rows.push(&batch)?;
         Ok(true)
     }
 
