@@ -12,6 +12,7 @@ pub static ANAGRAMS: Typed<[String], Vec<Vec<usize>>> = Typed {
         about: "the groups of words that have the same letters",
         counts: "words",
         sizes: &[100, 200, 400, 800, 1_600, 3_200],
+        stages: Some("group by key = sorted(word) | filter len(word) > 1 | map group = word"),
         text: include_str!("anagrams.rs"),
     },
     shapes: &[

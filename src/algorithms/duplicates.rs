@@ -11,6 +11,7 @@ pub static DUPLICATES: Typed<[i64], Vec<i64>> = Typed {
         about: "the numbers that occur more than once, each told once",
         counts: "numbers",
         sizes: &[100, 200, 400, 800, 1_600, 3_200],
+        stages: Some("count by it | filter count > 1 | map it"),
         text: include_str!("duplicates.rs"),
     },
     shapes: &[

@@ -15,6 +15,7 @@ pub static EDIT_DISTANCE: Typed<Pair, usize> = Typed {
         about: "the fewest letters to put in, take out or change that make one text the other",
         counts: "letters",
         sizes: &[4, 6, 8, 64, 128, 256, 512, 1_024],
+        stages: None,
         text: include_str!("edit_distance.rs"),
     },
     shapes: &[

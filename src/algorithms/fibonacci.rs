@@ -9,6 +9,7 @@ pub static FIBONACCI: Typed<u64, u64> = Typed {
         about: "the n-th number of 0, 1, 1, 2, 3, 5, …, each the sum of the two before",
         counts: "steps",
         sizes: &[5, 10, 15, 20, 25, 30],
+        stages: None,
         text: include_str!("fibonacci.rs"),
     },
     shapes: &[Shape { name: "number", about: "n itself", make: |n, _| Box::new(n as u64) }],

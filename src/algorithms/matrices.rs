@@ -19,6 +19,7 @@ pub static MATRICES: Typed<Factors, Vec<f64>> = Typed {
         about: "the product of two square matrices of n rows",
         counts: "rows",
         sizes: &[16, 32, 64, 128, 256],
+        stages: None,
         text: include_str!("matrices.rs"),
     },
     shapes: &[
@@ -37,7 +38,7 @@ pub static MATRICES: Typed<Factors, Vec<f64>> = Typed {
         ),
         variant("by_rows", "adds multiples of whole rows: no step waits for another", Cubic, Quadratic, 2_000, by_rows),
         variant("blocked", "in blocks that stay in the cache", Cubic, Quadratic, 2_000, blocked),
-        variant("threads", "by rows, on all cores", Cubic, Quadratic, 2_000, threads),
+        variant("threads", "by rows, on all cores", Cubic, Quadratic, 2_000, threads).threaded(),
     ],
     input: |factors| {
         let values = |matrix: &[f64]| matrix.iter().copied().map(Value::Float).collect();

@@ -23,6 +23,7 @@ pub static MEMBERSHIP: Typed<Shelf, Vec<bool>> = Typed {
         about: "whether each of 100 numbers is among n others; the structures are built beforehand",
         counts: "numbers",
         sizes: &[100, 1_000, 10_000, 100_000],
+        stages: None,
         text: include_str!("membership.rs"),
     },
     shapes: &[

@@ -69,8 +69,8 @@ pub trait Family: Sync {
     /// size is more than any variant is run with.
     fn case(&'static self, size: usize, seed: i64, shape: &str) -> Fallible<Box<dyn Case>>;
 
-    /// A variant's function as it was written, with all that it calls of its file; none for an unknown name.
-    fn source(&self, variant: &str) -> Option<String>;
+    /// A variant's function as it was written, then each thing of its file that it calls or names; none for an unknown name.
+    fn source(&self, variant: &str) -> Option<Vec<&'static str>>;
 }
 
 /// What a family is.
@@ -82,6 +82,8 @@ pub struct Facts {
     pub counts: &'static str,
     /// The sizes of a sweep where nobody chose others.
     pub sizes: &'static [usize],
+    /// The same question in the language, as stages after the input, where that can be said.
+    pub stages: Option<&'static str>,
     /// The text of its file.
     text: &'static str,
 }
@@ -100,6 +102,8 @@ pub struct Claims {
     pub except: &'static [(&'static str, Class)],
     /// The largest size that it is run with: one call takes a few seconds at most.
     pub most: usize,
+    /// Whether it works on several threads: CPU time of one then tells little.
+    pub threaded: bool,
 }
 
 /// An input that was made, and the variants that can be run on it.
@@ -143,12 +147,17 @@ const fn variant<I: ?Sized, O>(
     most: usize,
     run: fn(&I) -> O,
 ) -> Variant<I, O> {
-    Variant { claims: Claims { name, about, time, space, except: &[], most }, run }
+    Variant { claims: Claims { name, about, time, space, except: &[], most, threaded: false }, run }
 }
 
 impl<I: ?Sized, O> Variant<I, O> {
     const fn except(mut self, shapes: &'static [(&'static str, Class)]) -> Variant<I, O> {
         self.claims.except = shapes;
+        self
+    }
+
+    const fn threaded(mut self) -> Variant<I, O> {
+        self.claims.threaded = true;
         self
     }
 }
@@ -179,7 +188,7 @@ impl<I: ?Sized + Send + Sync, O> Family for Typed<I, O> {
         Ok(Box::new(Made { family: self, size, input }))
     }
 
-    fn source(&self, variant: &str) -> Option<String> {
+    fn source(&self, variant: &str) -> Option<Vec<&'static str>> {
         self.variants.iter().find(|known| known.claims.name == variant)?;
         source::cut(self.facts.text, variant)
     }
@@ -234,7 +243,7 @@ fn column(name: &str, ty: Type, order: Order, values: Vec<Value>) -> Table {
     table(order, vec![(name, ty, values)])
 }
 
-/// A table of one column of ints, in order.
+/// A table of one column `it` of ints, in order.
 fn ints(values: impl IntoIterator<Item = i64>) -> Table {
     column("it", Type::Int, Order::Kept, values.into_iter().map(Value::Int).collect())
 }

@@ -9,6 +9,7 @@ pub static PERMUTATIONS: Typed<[i64], Vec<Vec<i64>>> = Typed {
         about: "all orders of n different numbers",
         counts: "numbers",
         sizes: &[2, 3, 4, 5, 6, 7, 8],
+        stages: None,
         text: include_str!("permutations.rs"),
     },
     shapes: &[Shape {

@@ -10,6 +10,7 @@ pub static PREFIX_SUMS: Typed<[i64], Vec<i64>> = Typed {
         about: "for each number the sum of all up to it",
         counts: "numbers",
         sizes: &[100, 1_000, 10_000, 100_000],
+        stages: Some("scan 0 acc + it"),
         text: include_str!("prefix_sums.rs"),
     },
     shapes: &[Shape {

@@ -7,6 +7,7 @@ pub static PRIMES: Typed<usize, Vec<usize>> = Typed {
         about: "all primes below n",
         counts: "numbers",
         sizes: &[100, 300, 1_000, 3_000, 10_000, 30_000],
+        stages: None,
         text: include_str!("primes.rs"),
     },
     shapes: &[Shape { name: "number", about: "n itself", make: |n, _| Box::new(n) }],

@@ -3,7 +3,7 @@ use std::hint::black_box;
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Constant, Linear};
-use super::{Chance, Facts, Shape, Typed, ints, table, variant};
+use super::{Chance, Facts, Shape, Typed, column, table, variant};
 
 /// The same goods twice, built beforehand: as rows and as columns.
 pub struct Goods {
@@ -26,6 +26,7 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
         about: "the sum of price × quantity where the quantity is 50 or more",
         counts: "rows",
         sizes: &[1_000, 10_000, 100_000, 1_000_000],
+        stages: Some("filter quantity >= 50 | map total = price * quantity | sum"),
         text: include_str!("rows_or_columns.rs"),
     },
     shapes: &[
@@ -53,7 +54,7 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
             vec![("price", Type::Int, values(&goods.prices)), ("quantity", Type::Int, values(&goods.quantities))];
         table(Order::Kept, columns)
     },
-    output: |_, sum| ints([sum]),
+    output: |_, sum| column("sum", Type::Int, Order::Kept, vec![Value::Int(sum)]),
 };
 
 fn rows(n: usize, chance: &mut Chance) -> Vec<Row> {

@@ -18,13 +18,14 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
         about: "the places of 100 numbers in a sorted list of n",
         counts: "numbers",
         sizes: &[100, 1_000, 10_000, 100_000],
+        stages: None,
         text: include_str!("searching.rs"),
     },
     shapes: &[
         Shape { name: "even", about: "the numbers are spread evenly, and all are there", make: even },
         Shape { name: "absent", about: "spread evenly, and none is there", make: absent },
         Shape { name: "early", about: "those that are looked for stand among the first hundred", make: early },
-        Shape { name: "skewed", about: "each number is about the cube of its place", make: skewed },
+        Shape { name: "skewed", about: "the numbers grow as the cubes of their places", make: skewed },
     ],
     variants: &[
         variant("linear", "one after the other", Linear, Constant, 1_000_000, linear).except(&[("early", Constant)]),
@@ -63,7 +64,7 @@ fn early(n: usize, chance: &mut Chance) -> Box<Search> {
 }
 
 fn skewed(n: usize, chance: &mut Chance) -> Box<Search> {
-    let sorted: Vec<i64> = (0..n as i64).map(|i| i * i * i + chance.int(0, 2)).collect();
+    let sorted: Vec<i64> = (0..n as i64).map(|i| 2 * i * i * i + chance.int(0, 2)).collect();
     let wanted = picked(&sorted, n, chance);
     Box::new(Search { sorted, wanted })
 }

@@ -11,6 +11,7 @@ pub static SORTING: Typed<[i64], Vec<i64>> = Typed {
         about: "the numbers in order",
         counts: "numbers",
         sizes: &[256, 512, 1_024, 2_048, 4_096],
+        stages: Some("sort by it"),
         text: include_str!("sorting.rs"),
     },
     shapes: &[

@@ -2,7 +2,7 @@
 //! begins or ends an item.
 
 /// The function `name`, then all items of the file that it calls or names, and that these do, in the order of the file.
-pub fn cut(text: &str, name: &str) -> Option<String> {
+pub fn cut<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
     let items = items(text);
     let first = items.iter().position(|item| item.function && item.name == name)?;
     let mut wanted = vec![first];
@@ -15,8 +15,7 @@ pub fn cut(text: &str, name: &str) -> Option<String> {
         looked_at += 1;
     }
     wanted[1..].sort_unstable();
-    let texts: Vec<&str> = wanted.into_iter().map(|i| items[i].text.trim_end()).collect();
-    Some(texts.join("\n\n"))
+    Some(wanted.into_iter().map(|i| items[i].text.trim_end()).collect())
 }
 
 /// A function, a type, its methods or a constant at the top of a file.
@@ -34,13 +33,14 @@ impl Item<'_> {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Whether the name stands in `code` as a whole word, that of a function before a bracket.
+    /// Whether the name stands in `code` as a whole word; that of a function where it is called or is an argument.
     fn is_named_in(&self, code: &str) -> bool {
         let inside = |c: char| c == '_' || c.is_alphanumeric();
         code.match_indices(self.name).any(|(at, _)| {
-            let after = &code[at + self.name.len()..];
-            let called = !self.function || after.starts_with('(');
-            called && !after.starts_with(inside) && !code[..at].ends_with(|c| inside(c) || c == '.')
+            let (before, after) = (&code[..at], &code[at + self.name.len()..]);
+            let argument = before.ends_with(['(', ' ']) && after.starts_with(')');
+            let fits = !self.function || after.starts_with('(') || argument;
+            fits && !after.starts_with(inside) && !before.ends_with(|c| inside(c) || c == '.')
         })
     }
 }

@@ -11,6 +11,7 @@ pub static STRINGS: Typed<[String], String> = Typed {
         about: "builds one text out of many parts",
         counts: "parts",
         sizes: &[11, 100, 1_000, 10_000, 100_000],
+        stages: Some(r#"join """#),
         text: include_str!("strings.rs"),
     },
     shapes: &[

@@ -15,6 +15,7 @@ pub static SUBSET_SUMS: Typed<Wanted, u64> = Typed {
         about: "how many choices of the numbers add up to a wanted sum",
         counts: "numbers",
         sizes: &[4, 8, 12, 16, 20, 24],
+        stages: None,
         text: include_str!("subset_sums.rs"),
     },
     shapes: &[
@@ -45,7 +46,7 @@ fn half(n: usize, chance: &mut Chance) -> Box<Wanted> {
 
 fn absent(n: usize, chance: &mut Chance) -> Box<Wanted> {
     let numbers: Vec<i64> = (0..n).map(|_| 2 * chance.int(1, 51)).collect();
-    Box::new(Wanted { sum: numbers.iter().sum::<i64>() / 2 | 1, numbers })
+    Box::new(Wanted { sum: (numbers.iter().sum::<i64>() / 2) | 1, numbers })
 }
 
 fn all(Wanted { numbers, sum }: &Wanted) -> u64 {

@@ -15,6 +15,7 @@ pub static SUDOKU: Typed<Grid, Option<Grid>> = Typed {
         about: "fills n blanks so that each row, column and box of 3 × 3 has all digits",
         counts: "blanks",
         sizes: &[10, 20, 30, 40, 45, 51],
+        stages: None,
         text: include_str!("sudoku.rs"),
     },
     shapes: &[

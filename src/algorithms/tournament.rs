@@ -21,6 +21,10 @@ pub static TOURNAMENT: Typed<[Match], Option<(String, i64)>> = Typed {
         about: "the team with the most points, three for a win; of equal ones the first by name",
         counts: "matches",
         sizes: &[100, 200, 400, 800, 1_600, 3_200],
+        stages: Some(
+            "map team = if home_wins then home else guest | count by team | map team, points = 3 * count \
+             | sort by points desc, team | take 1",
+        ),
         text: include_str!("tournament.rs"),
     },
     shapes: &[
