@@ -22,6 +22,7 @@ pub mod show;
 
 pub mod kernel;
 
+pub mod algorithms;
 pub mod engines;
 pub mod stages;
 

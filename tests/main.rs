@@ -1,6 +1,7 @@
 //! All tests in one binary: each links everything, so one is enough.
 
 mod agreement;
+mod algorithms;
 mod chance;
 mod command;
 mod examples;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
@@ -126,6 +127,10 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
         Offers::Files => return files(before, start, ""),
         Offers::Names => {
             session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }).collect()
+        }
+        Offers::Families => {
+            let facts = algorithms::ALL.iter().map(|family| family.facts());
+            facts.map(|facts| candidate(facts.name, facts.about)).collect()
         }
         Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
         Offers::Settings => match earlier[..] {

@@ -1,3 +1,4 @@
+use crate::algorithms;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::functions;
@@ -8,6 +9,7 @@ use crate::report::Block;
 use crate::session::{Session, settings};
 use crate::stages;
 
+use super::algorithms as families;
 use super::{Answer, Magic, Offers, glossary};
 
 pub static HELP: Magic = Magic {
@@ -36,6 +38,7 @@ const START: &str = r#"A pipeline is a source and stages with bars between:
   %help stages       what can follow a bar          count?   about one of them, with examples
   %help functions    what can stand in an expression
   %help magics       what can be asked about a pipeline
+  %help algorithms   families of algorithms        sorting?   its variants, sorting?? their sources
   %help engines      how it can be run              | on rows    at the end of a cell chooses one
   %help settings     what %set changes
   %help shell        keys, results, files of the shell
@@ -96,6 +99,7 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
             list(usages.iter().map(String::as_str).zip(settings::ALL.iter().map(|setting| setting.about)))
         }
         "glossary" => glossary::ALL.iter().map(term).collect::<Vec<_>>().join("\n\n"),
+        "algorithms" if !word.text.starts_with('%') => families::list(),
         "engines" => list(engines::ALL.iter().map(|engine| (engine.name(), engine.about()))),
         _ => one(session, name).ok_or_else(|| unknown(session, word, name))?,
     };
@@ -117,6 +121,9 @@ fn one(session: &Session, name: &str) -> Option<String> {
     }
     if let Some(engine) = engines::find(name) {
         parts.push(format!("{name}  (engine)\n  {}\n\n  › 1..10 | sum | on {name}", engine.about()));
+    }
+    if let Some(family) = algorithms::find(name) {
+        parts.push(families::describe(family));
     }
     if let Some(known) = glossary::find(name) {
         parts.push(term(known));
@@ -196,11 +203,12 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
 
 /// All that there is help about, but for a session's names.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    const TOPICS: [&str; 11] = [
+    const TOPICS: [&str; 12] = [
         "language",
         "stages",
         "functions",
         "magics",
+        "algorithms",
         "engines",
         "settings",
         "shell",
@@ -215,14 +223,19 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         .chain(functions::ALL.iter().map(|function| function.name))
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))
         .chain(engines::ALL.iter().map(|engine| engine.name()))
+        .chain(algorithms::ALL.iter().map(|family| family.facts().name))
         .chain(glossary::ALL.iter().map(|term| term.name))
 }
 
-/// `name??`: how a person's function was written.
+/// `name??`: how a person's function was written, or the variants of an algorithm family.
 pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
     let Some(definition) = session.newest_function().and_then(|newest| newest.find(&word.text)) else {
+        if let Some(family) = algorithms::find(&word.text) {
+            return Ok(Answer::text(families::sources(family)));
+        }
         let mut answer = about(session, word)?;
-        answer.report.blocks.push(Block::Text("`??` shows the text of your own functions".to_string()));
+        let note = "`??` shows the text of your own functions and of algorithm families";
+        answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };
     let function = &definition.function;

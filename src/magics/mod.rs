@@ -1,5 +1,6 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
+mod algorithms;
 mod cd;
 mod complete;
 mod edit;
@@ -53,6 +54,8 @@ pub enum Offers {
     Names,
     Files,
     Settings,
+    /// Algorithm families.
+    Families,
     /// What there is help about.
     Topics,
 }
@@ -84,6 +87,7 @@ pub static ALL: &[&Magic] = &[
     &time::TIME,
     &explain::EXPLAIN,
     &same::SAME,
+    &algorithms::ALGORITHMS,
     &who::WHO,
     &who::WHOS,
     &who::DEL,
