@@ -1,6 +1,7 @@
 //! What a cell has to tell, as meaning without look: `show` draws it, exports write it, tests read it.
 
 use crate::data::{Table, Type, Value};
+use crate::measure::Samples;
 
 /// What one cell tells.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,18 @@ pub enum Block {
     Text(String),
     /// Measurements: what was found out about a subject, not the subject's own result.
     Measured(Vec<Field>),
+    /// The samples of a subject that was run many times.
+    Timing(Timing),
+}
+
+#[derive(Debug, Clone)]
+pub struct Timing {
+    pub samples: Samples,
+    pub fields: Vec<Field>,
+    /// What the clock tells.
+    pub clock: &'static str,
+    /// What is to be known about the figures, a line each.
+    pub notes: Vec<String>,
 }
 
 /// One measured figure.

@@ -15,6 +15,8 @@ mod save;
 mod set;
 mod signature;
 mod time;
+mod timeit;
+mod timing;
 mod who;
 
 use std::sync::Arc;
@@ -82,6 +84,7 @@ impl Answer {
 /// All magics, in the order of the help.
 pub static ALL: &[&Magic] = &[
     &time::TIME,
+    &timeit::TIMEIT,
     &explain::EXPLAIN,
     &same::SAME,
     &who::WHO,

@@ -48,7 +48,21 @@ impl Scope for View<'_> {
     }
 }
 
+/// What a pipeline means, where an expression alone is not evaluated yet.
+pub(super) enum Ready {
+    Expr(Evaluator, Type),
+    Bound(Bound),
+}
+
 impl Session {
+    /// The same as [`Session::bind`], but an expression alone is only typed.
+    pub(super) fn ready(&mut self, pipeline: &Pipeline) -> Fallible<Ready> {
+        match alone(pipeline) {
+            Some(expr) => plan::ready(&View { session: self }, expr).map(|(evaluator, ty)| Ready::Expr(evaluator, ty)),
+            None => self.bind(pipeline).map(Ready::Bound),
+        }
+    }
+
     /// What a pipeline means. Looks at file headers and type samples, and reads no more.
     pub fn bind(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
         let mut warnings = Vec::new();
@@ -62,6 +76,16 @@ impl Session {
     }
 }
 
+/// The expression that a pipeline is, if it is nothing else.
+fn alone(pipeline: &Pipeline) -> Option<&Expr> {
+    match &pipeline.source.node {
+        SourceNode::Expr(expr) if pipeline.stages.is_empty() => {
+            (!matches!(expr.node, Node::Name(_) | Node::Field(..))).then_some(expr)
+        }
+        _ => None,
+    }
+}
+
 struct Binder<'a> {
     view: View<'a>,
     warnings: &'a mut Vec<Diagnostic>,
@@ -71,10 +95,7 @@ impl Binder<'_> {
     fn pipeline(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
         stacker::maybe_grow(128 << 10, 4 << 20, || {
             let source = &pipeline.source;
-            if pipeline.stages.is_empty()
-                && let SourceNode::Expr(expr) = &source.node
-                && !matches!(expr.node, Node::Name(_) | Node::Field(..))
-            {
+            if let Some(expr) = alone(pipeline) {
                 let (value, ty) = plan::constant(&self.view, expr)?;
                 return Ok(Bound::Value(value, ty));
             }

@@ -4,13 +4,14 @@ mod diagnostic;
 mod numbers;
 mod table;
 mod theme;
+mod timing;
 mod wrap;
 
 use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
-pub use numbers::{bytes_text, duration_text, grouped};
+pub use numbers::{bytes_text, duration_text, grouped, percent};
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
 
@@ -81,6 +82,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             Block::Text(text) => {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
+            }
+            Block::Timing(found) => {
+                let (out, err) = timing::timing(found, style);
+                drawn.out.push_str(&out);
+                drawn.err.push_str(&err);
             }
             Block::Measured(fields) => {
                 let text = measured(fields);

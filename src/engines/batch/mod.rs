@@ -23,6 +23,10 @@ impl Engine for Batches {
         "columns of a thousand rows through vectorised loops, on one thread"
     }
 
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
     fn objection(&self, _: &Plan) -> Option<Objection> {
         None
     }
