@@ -6,6 +6,7 @@ mod lexer;
 mod parser;
 mod split;
 mod syntax;
+mod variants;
 
 pub use ast::*;
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};

@@ -1,6 +1,7 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
 mod cd;
+mod compare;
 mod complete;
 mod edit;
 mod explain;
@@ -85,6 +86,7 @@ impl Answer {
 pub static ALL: &[&Magic] = &[
     &time::TIME,
     &timeit::TIMEIT,
+    &compare::COMPARE,
     &explain::EXPLAIN,
     &same::SAME,
     &who::WHO,

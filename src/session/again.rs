@@ -6,8 +6,8 @@ use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Choice, Engine};
 use crate::job::Job;
-use crate::lang::Pipeline;
-use crate::plan::{Evaluator, Op, Plan};
+use crate::lang::{Pipeline, Word};
+use crate::plan::{Binding, Evaluator, Op, Plan};
 
 use super::Session;
 use super::bind::{Bound, Ready};
@@ -45,12 +45,22 @@ impl Session {
             }
             Ready::Bound(Bound::Table(plan)) => {
                 only_table(&plan)?;
-                let (rows_read, bytes_read) = self.reads(&plan);
-                let plan = self.prepared(plan, choice, job)?;
-                let (engine, instead) = self.engine_for(&plan, choice)?;
-                Ok(Repeated { work: Work::Plan(Box::new(plan), engine), instead, rows_read, bytes_read })
+                self.repeated_plan(plan, choice, job)
             }
         }
+    }
+
+    /// The same for a plan that is bound already and writes nothing.
+    pub fn repeated_plan(&self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        let (rows_read, bytes_read) = self.reads(&plan);
+        let plan = self.prepared(plan, choice, job)?;
+        let (engine, instead) = self.engine_for(&plan, choice)?;
+        Ok(Repeated { work: Work::Plan(Box::new(plan), engine), instead, rows_read, bytes_read })
+    }
+
+    /// Gives a name to a point of a sweep, before those that `let` gave.
+    pub fn give_point(&mut self, name: &Word, point: i64) {
+        self.give(name, Binding::Value(Value::Int(point), Type::Int));
     }
 }
 

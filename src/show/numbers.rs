@@ -38,6 +38,16 @@ pub fn metric(number: f64) -> String {
     }
 }
 
+/// `134`, `1.020`: enough digits for small differences.
+pub fn ratio(number: f64) -> String {
+    match number {
+        x if x >= 1000.0 => grouped(x.round() as u64),
+        x if x >= 100.0 => format!("{x:.0}"),
+        x if x >= 10.0 => format!("{x:.1}"),
+        x => format!("{x:.3}"),
+    }
+}
+
 /// `0.8 %`
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
