@@ -53,7 +53,7 @@ fn the_instrument_measures_and_subtracts_itself() {
 }
 
 #[test]
-fn a_sample_lasts_50_µs_or_one_call() {
+fn a_sample_lasts_fifty_microseconds_or_one_call() {
     for (call, calls) in [(1, 49_999), (700, 71), (24_000, 2), (33_000, 2), (60_000, 1), (5_000_000, 1)] {
         let hand = Hand::new(1);
         let found = calibrate(&hand, &mut hand.takes(call), u64::MAX).expect("it cannot fail");

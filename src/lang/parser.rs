@@ -193,7 +193,7 @@ fn read_options(
                 .near(&option.text, known.options.iter().map(|(name, _)| *name));
             return Err(if error.hint.is_some() { error } else { error.hint(format!("usage: {}", known.usage)) });
         };
-        let value = if *takes_value { Some(option_value(cell, text, at, &option)?) } else { None };
+        let value = if *takes_value { Some(option_value(cell, text, at, &option, known)?) } else { None };
         options.push((option, value));
     }
     Ok(false)
@@ -235,7 +235,7 @@ fn option_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
     Ok(Some(Word { text: rest[..length].to_string(), span: Span::new(cell, start, *at) }))
 }
 
-fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallible<Word> {
+fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: MagicSyntax) -> Fallible<Word> {
     let rest = text[*at..].trim_start();
     let start = text.len() - rest.len();
     let (value, length) = match rest.chars().next() {
@@ -260,6 +260,9 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallibl
         }
         Some(_) => {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            // A colon at the end of the line opens a block.
+            let opens = known.takes == Takes::Variants && !rest[end..].starts_with([' ', '\t']);
+            let end = if opens { rest[..end].trim_end_matches(':').len() } else { end };
             (rest[..end].to_string(), end)
         }
         None => {

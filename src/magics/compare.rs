@@ -11,7 +11,7 @@ use crate::measure::{
 };
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Figures, Report, Unit};
-use crate::session::{Bound, Repeated, Session, kept_plan, value_plan};
+use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
 use crate::show::{duration_text, percent};
 
 use super::timing::{self, Time};
@@ -69,7 +69,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         give(session, &variants.sweep, point);
         let input = shared.map(|shared| table_of(session, shared)).transpose()?;
         for way in &ways {
-            way.bound(session, input.as_ref())?;
+            way.check(session, input.as_ref())?;
         }
     }
     let job = &Job { progress: Progress::default(), ..job.clone() };
@@ -152,10 +152,14 @@ struct Way<'a> {
 
 impl Way<'_> {
     /// Binds it, which finds every mistake of types.
-    fn bound(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<Bound> {
-        match input.filter(|_| self.continues) {
-            Some(input) => session.bind_on(input.clone(), &self.pipeline.stages).map(Bound::Table),
-            None => session.bind(self.pipeline),
+    fn check(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<()> {
+        let bound = match input.filter(|_| self.continues) {
+            Some(input) => Bound::Table(session.bind_on(input.clone(), &self.pipeline.stages)?),
+            None => session.bind(self.pipeline)?,
+        };
+        match bound {
+            Bound::Table(plan) => only_table(&plan),
+            Bound::Value(..) => Ok(()),
         }
     }
 
@@ -230,7 +234,7 @@ fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
 fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
     match session.bind(pipeline)? {
         Bound::Table(plan) => {
-            crate::session::only_table(&plan)?;
+            only_table(&plan)?;
             Ok(plan)
         }
         Bound::Value(value, ty) => Ok(value_plan(value, ty, pipeline.span)),
