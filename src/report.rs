@@ -1,6 +1,7 @@
 //! What a cell has to tell, as meaning without look: `show` draws it, exports write it, tests read it.
 
 use crate::data::{Table, Type, Value};
+use crate::measure::Samples;
 
 /// What one cell tells.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,30 @@ pub enum Block {
     Text(String),
     /// Measurements: what was found out about a subject, not the subject's own result.
     Measured(Vec<Field>),
+    /// A table of measurements.
+    Figures(Figures),
+    /// What is to be known about the figures before it, a line each.
+    Notes(Vec<String>),
+    /// The samples of a subject that was run many times.
+    Timing(Timing),
+}
+
+/// A table whose numbers have units: people see figures, programs the numbers.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub table: Table,
+    /// One for each column.
+    pub units: Vec<Unit>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Timing {
+    pub samples: Samples,
+    pub fields: Vec<Field>,
+    /// What the clock tells.
+    pub clock: &'static str,
+    /// What is to be known about the figures, a line each.
+    pub notes: Vec<String>,
 }
 
 /// One measured figure.
@@ -41,6 +66,10 @@ pub enum Unit {
     /// How many of what in a second.
     PerSecond(&'static str),
     BytesPerSecond,
+    /// How many times as much; where it lies is told by columns behind it.
+    Ratio,
+    Low,
+    High,
     /// A word.
     Plain,
 }

@@ -1,7 +1,7 @@
 //! Kept cells with what they print, on every engine: `tests/kept/*.txt`. `TIMELAB_UPDATE=1` writes what is printed now
 //! into the files: read the difference before you keep it.
 //!
-//! A block is one session: lines behind `› ` are its cells, the rest is what they print, csv and diagnostics. A blank line
+//! A block is one session: lines behind `› ` are its cells, those behind `… ` go on with one, the rest is what they print, csv and diagnostics. A blank line
 //! ends it. A line behind `# ` is a comment. Where an engine objects to a cell, the cell is not compared on it, and the
 //! objection stands in the file's `.objections.txt`.
 
@@ -16,13 +16,18 @@ fn folder() -> PathBuf {
 }
 
 /// The blocks of a file: comment lines, cells, and what they print.
-fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<&str>, String)> {
+fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<String>, String)> {
     let mut blocks = Vec::new();
     for block in text.split("\n\n") {
-        let (mut comments, mut cells, mut printed) = (Vec::new(), Vec::new(), String::new());
+        let (mut comments, mut cells, mut printed) = (Vec::new(), Vec::<String>::new(), String::new());
         for line in block.lines() {
             if let Some(cell) = line.strip_prefix("› ") {
-                cells.push(cell);
+                cells.push(cell.to_string());
+            } else if let Some(more) = line.strip_prefix("… ")
+                && let Some(cell) = cells.last_mut()
+            {
+                cell.push('\n');
+                cell.push_str(more);
             } else if line.starts_with("# ") {
                 comments.push(line);
             } else {
@@ -38,10 +43,10 @@ fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<&str>, String)> {
 }
 
 /// What each cell prints. Blank lines would end a block: they are shown as `∅`.
-fn run(engine: &'static str, portion: Portion, cells: &[&str]) -> Vec<String> {
+fn run(engine: &'static str, portion: Portion, cells: &[String]) -> Vec<String> {
     let mut lab = Lab::in_portions(engine, portion);
     let visible = |line: &str| if line.trim().is_empty() { "∅\n".to_string() } else { format!("{line}\n") };
-    let print = |cell: &&str| {
+    let print = |cell: &String| {
         let printed = lab.cell(cell);
         format!("{}{}", printed.err, printed.out).lines().map(visible).collect()
     };
@@ -62,7 +67,7 @@ fn check(name: &str) {
             written.push_str(&format!("{line}\n"));
         }
         for cell in &cells {
-            written.push_str(&format!("› {cell}\n"));
+            written.push_str(&format!("› {}\n", cell.replace('\n', "\n… ")));
         }
         if !cells.is_empty() {
             let reference = run("rows", Portion::default(), &cells);

@@ -12,6 +12,7 @@ mod history;
 mod kept;
 mod lab;
 mod meaning;
+mod measure;
 mod partials;
 mod polars;
 mod samples;

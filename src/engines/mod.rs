@@ -46,6 +46,9 @@ pub trait Engine: Sync {
     /// One line for help.
     fn about(&self) -> &'static str;
 
+    /// Whether it uses several threads.
+    fn is_parallel(&self) -> bool;
+
     /// Why this engine cannot run the plan, if it cannot.
     fn objection(&self, plan: &Plan) -> Option<Objection>;
 

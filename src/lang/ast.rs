@@ -48,6 +48,56 @@ pub enum Subject {
     /// Several pipelines with commas between.
     Pipelines(Vec<Pipeline>),
     Words(Vec<Word>),
+    Variants(Variants),
+}
+
+/// `[SWEEP:] [PIPELINE] [: block]`: at least a pipeline or a block is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variants {
+    pub sweep: Option<Sweep>,
+    /// What stands on the first line.
+    pub shared: Option<Pipeline>,
+    /// Empty without a block.
+    pub block: Vec<Variant>,
+}
+
+/// `name: pipeline`, a line of a block and what continues it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    pub name: Word,
+    /// Whether it goes on from what stands on the first line; its source is then [`SourceNode::Last`].
+    pub continues: bool,
+    pub pipeline: Pipeline,
+    /// Lines that hold more than comments.
+    pub lines: usize,
+}
+
+/// `name in a..b [by step | times factor]` or `name in [a, b, c]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    pub name: Word,
+    pub points: Points,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Points {
+    List(Vec<Expr>),
+    /// Both ends belong to it.
+    Range {
+        start: Expr,
+        end: Expr,
+        step: Step,
+    },
+}
+
+/// From one point of a sweep to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing was said.
+    Double,
+    By(Expr),
+    Times(Expr),
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -52,6 +52,15 @@ pub fn whole_number(text: &str) -> Option<u64> {
     }
 }
 
+/// The seconds that a text says, with or without a unit: `2s`, `400ms`, `1.5`.
+pub fn seconds(text: &str) -> Option<f64> {
+    match &lex(0, text, 0, text.len()).ok()?.tokens[..] {
+        [(Token::Int(number), _), (Token::End, _)] => Some(*number as f64),
+        [(Token::Float(number), _), (Token::End, _)] => Some(*number),
+        _ => None,
+    }
+}
+
 fn starts_name(c: char) -> bool {
     c == '_' || c.is_alphabetic()
 }

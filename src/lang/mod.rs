@@ -6,9 +6,10 @@ mod lexer;
 mod parser;
 mod split;
 mod syntax;
+mod variants;
 
 pub use ast::*;
-pub use lexer::{MAX_DEPTH, RESERVED, bare_name, whole_number};
+pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
 pub use parser::{MAX_BYTES, parse};
 pub use split::{Splitter, split};
 pub use syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};

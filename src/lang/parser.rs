@@ -4,7 +4,12 @@
 //! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE | NAME "?" [topic] | NAME "??"
 //! magic      = ("%" | "%%") NAME { option } [ "--" ] subject          option = "-x" [value] | "--xyz" [value]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
-//! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } ]   (each magic says which)
+//! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic says which)
+//! variants   = [ sweep ":" ] pipeline
+//!            | [ sweep ":" | pipeline ":" | sweep ":" pipeline ":" | ":" ] block     (the ":" ends the first line)
+//! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
+//! block      = variant { variant }               (each at the start of a line, all indented as the first is)
+//! variant    = NAME ":" ( pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
 //! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE )
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
@@ -188,7 +193,7 @@ fn read_options(
                 .near(&option.text, known.options.iter().map(|(name, _)| *name));
             return Err(if error.hint.is_some() { error } else { error.hint(format!("usage: {}", known.usage)) });
         };
-        let value = if *takes_value { Some(option_value(cell, text, at, &option)?) } else { None };
+        let value = if *takes_value { Some(option_value(cell, text, at, &option, known)?) } else { None };
         options.push((option, value));
     }
     Ok(false)
@@ -230,7 +235,7 @@ fn option_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
     Ok(Some(Word { text: rest[..length].to_string(), span: Span::new(cell, start, *at) }))
 }
 
-fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallible<Word> {
+fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: MagicSyntax) -> Fallible<Word> {
     let rest = text[*at..].trim_start();
     let start = text.len() - rest.len();
     let (value, length) = match rest.chars().next() {
@@ -255,6 +260,9 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word) -> Fallibl
         }
         Some(_) => {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            // A colon at the end of the line opens a block.
+            let opens = known.takes == Takes::Variants && !rest[end..].starts_with([' ', '\t']);
+            let end = if opens { rest[..end].trim_end_matches(':').len() } else { end };
             (rest[..end].to_string(), end)
         }
         None => {
@@ -280,6 +288,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
             }
             Subject::Pipelines(pipelines)
         }
+        Takes::Variants => return super::variants::variants(cell, text, at, known, syntax).map(Subject::Variants),
         Takes::Words => unreachable!("words were read above"),
     };
     if *parser.peek() == Token::End {
@@ -294,17 +303,17 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
 
 /// Where a pipeline stands: only at the end of a statement may it say `on ENGINE`.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(super) enum Place {
     Statement,
     Let,
     Brackets,
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     cell: u32,
     text: &'a str,
-    tokens: Tokens,
-    at: usize,
+    pub(super) tokens: Tokens,
+    pub(super) at: usize,
     depth: usize,
     syntax: &'a dyn Syntax,
     /// The usage of the stage that is being read, for errors.
@@ -312,7 +321,13 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(cell: u32, text: &'a str, start: usize, end: usize, syntax: &'a dyn Syntax) -> Fallible<Parser<'a>> {
+    pub(super) fn new(
+        cell: u32,
+        text: &'a str,
+        start: usize,
+        end: usize,
+        syntax: &'a dyn Syntax,
+    ) -> Fallible<Parser<'a>> {
         // A command ends the token text: what it says is the shell's language.
         let tokens = match let_command(text, start) {
             Some(bang) => lex(cell, text, start, bang + 1)?,
@@ -321,21 +336,21 @@ impl<'a> Parser<'a> {
         Ok(Parser { cell, text, tokens, at: 0, depth: 0, syntax, usage: None })
     }
 
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         &self.tokens.tokens[self.at].0
     }
 
-    fn peek_after(&self, count: usize) -> &Token {
+    pub(super) fn peek_after(&self, count: usize) -> &Token {
         let last = self.tokens.tokens.len() - 1;
         &self.tokens.tokens[(self.at + count).min(last)].0
     }
 
-    fn span(&self) -> Span {
+    pub(super) fn span(&self) -> Span {
         self.tokens.tokens[self.at].1
     }
 
     /// The place of the token before the next one.
-    fn behind(&self) -> Span {
+    pub(super) fn behind(&self) -> Span {
         self.tokens.tokens[self.at.saturating_sub(1)].1
     }
 
@@ -347,24 +362,29 @@ impl<'a> Parser<'a> {
         token
     }
 
-    fn at(&self, sign: &str) -> bool {
+    pub(super) fn at(&self, sign: &str) -> bool {
         matches!(self.peek(), Token::Sign(found) if *found == sign)
     }
 
-    fn at_word(&self, word: &str) -> bool {
+    pub(super) fn at_word(&self, word: &str) -> bool {
         matches!(self.peek(), Token::Word(found) if found == word)
     }
 
-    fn eat(&mut self, sign: &str) -> bool {
+    pub(super) fn eat(&mut self, sign: &str) -> bool {
         let found = self.at(sign);
         self.at += usize::from(found);
         found
     }
 
-    fn eat_word(&mut self, word: &str) -> bool {
+    pub(super) fn eat_word(&mut self, word: &str) -> bool {
         let found = self.at_word(word);
         self.at += usize::from(found);
         found
+    }
+
+    /// Whether a stage has this name.
+    pub(super) fn knows_stage(&self, name: &str) -> bool {
+        self.syntax.stage(name).is_some()
     }
 
     /// What stands here, for an error.
@@ -378,7 +398,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn expected(&self, what: &str) -> Box<Diagnostic> {
+    pub(super) fn expected(&self, what: &str) -> Box<Diagnostic> {
         let error = Diagnostic::at(Kind::Syntax, self.span(), format!("{what} is missing before {}", self.found()));
         let error = if *self.peek() == Token::End {
             Diagnostic::at(Kind::Syntax, self.behind().after(), format!("{what} is missing at the end"))
@@ -391,12 +411,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn expect(&mut self, sign: &str, what: &str) -> Fallible<()> {
+    pub(super) fn expect(&mut self, sign: &str, what: &str) -> Fallible<()> {
         if self.eat(sign) { Ok(()) } else { Err(self.expected(&format!("`{sign}` {what}"))) }
     }
 
     /// The error where a statement should have ended.
-    fn leftover(&self) -> Box<Diagnostic> {
+    pub(super) fn leftover(&self) -> Box<Diagnostic> {
         let message = format!("the statement could end before {}, but it goes on", self.found());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         match self.peek() {
@@ -416,7 +436,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Runs `read` one level deeper.
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Fallible<T>) -> Fallible<T> {
+    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Fallible<T>) -> Fallible<T> {
         if self.depth == MAX_DEPTH {
             let message = format!("this is nested over {MAX_DEPTH} deep");
             return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("give an inner part a name: let x = …"));
@@ -465,7 +485,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name that is being given.
-    fn new_name(&mut self, what: &str) -> Fallible<Word> {
+    pub(super) fn new_name(&mut self, what: &str) -> Fallible<Word> {
         let name = self.name(what)?;
         let result = name.text.strip_prefix('_').is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()));
         if matches!(name.text.as_str(), "it" | "acc") || result {
@@ -476,7 +496,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name, bare or in backquotes.
-    fn name(&mut self, what: &str) -> Fallible<Word> {
+    pub(super) fn name(&mut self, what: &str) -> Fallible<Word> {
         let span = self.span();
         match self.peek().clone() {
             Token::Word(text) if RESERVED.contains(&text.as_str()) => {
@@ -492,12 +512,26 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn pipeline(&mut self, place: Place) -> Fallible<Pipeline> {
+    pub(super) fn pipeline(&mut self, place: Place) -> Fallible<Pipeline> {
         let start = self.span();
         let source = self.source(place)?;
+        self.stages(source, start, place, false)
+    }
+
+    /// Stages that go on from something else; a bar before the first may be left out.
+    pub(super) fn continued(&mut self) -> Fallible<Pipeline> {
+        let start = self.span();
+        let source = Source { node: SourceNode::Last, span: start };
+        let bare = !self.at("|");
+        self.stages(source, start, Place::Statement, bare)
+    }
+
+    /// The stages behind a source; the first without a bar where it is `bare`.
+    fn stages(&mut self, source: Source, start: Span, place: Place, bare: bool) -> Fallible<Pipeline> {
+        let mut bare = bare;
         let mut stages = Vec::new();
         let mut on = None;
-        while self.eat("|") {
+        while std::mem::take(&mut bare) || self.eat("|") {
             let bar = self.behind();
             let end = matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")"));
             if end {
@@ -1017,7 +1051,7 @@ impl<'a> Parser<'a> {
         Ok(result)
     }
 
-    fn sum(&mut self, first: Option<Expr>) -> Fallible<Expr> {
+    pub(super) fn sum(&mut self, first: Option<Expr>) -> Fallible<Expr> {
         if let Some(first) = first {
             return Ok(first);
         }
@@ -1220,7 +1254,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Expressions with commas between, up to `close`, which is taken too.
-    fn list(&mut self, close: &str) -> Fallible<Vec<Expr>> {
+    pub(super) fn list(&mut self, close: &str) -> Fallible<Vec<Expr>> {
         let mut items = Vec::new();
         while !self.eat(close) {
             if !items.is_empty() {

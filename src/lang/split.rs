@@ -11,6 +11,8 @@ pub struct Splitter {
     trailing_bar: bool,
     /// In the body of a `%%` magic.
     body: bool,
+    /// In a block of variants that no empty line has ended yet.
+    block: bool,
 }
 
 impl Splitter {
@@ -31,6 +33,11 @@ impl Splitter {
         if !(silent && self.cell.is_empty()) {
             self.add(line);
         }
+        if trimmed.is_empty() {
+            self.block = false;
+        } else if self.cell.starts_with('%') && !self.cell.contains('\n') {
+            self.block = without_comment(trimmed).ends_with(':');
+        }
         if !silent {
             // What a command says is the language of another shell.
             if !(trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
@@ -48,9 +55,10 @@ impl Splitter {
         (end > 0).then(|| cell[..end].to_string())
     }
 
-    /// Whether the cell so far asks for another line: an open bracket, a trailing `|`, a `%%` body.
+    /// Whether the cell so far asks for another line: an open bracket, a trailing `|`, a `%%` body, a block of variants
+    /// that no empty line has ended.
     pub fn wants_more(&self) -> bool {
-        self.open > 0 || self.trailing_bar || self.body
+        self.open > 0 || self.trailing_bar || self.body || self.block
     }
 
     fn add(&mut self, line: &str) {
@@ -88,6 +96,19 @@ impl Splitter {
         }
         self.trailing_bar = last == '|';
     }
+}
+
+/// A line up to its comment.
+fn without_comment(line: &str) -> &str {
+    let mut in_text = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => in_text = !in_text,
+            '#' if !in_text => return line[..at].trim_end(),
+            _ => {}
+        }
+    }
+    line
 }
 
 /// The cells of a whole text.

@@ -54,6 +54,8 @@ pub enum Takes {
     /// Two pipelines or more, with commas between.
     Pipelines,
     Words,
+    /// `[SWEEP:]`, then a pipeline, or a block of variants with or without one before it.
+    Variants,
 }
 
 #[derive(Debug, Clone, Copy)]

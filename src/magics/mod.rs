@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod cd;
+mod compare;
 mod complete;
 mod edit;
 mod explain;
@@ -16,6 +17,8 @@ mod save;
 mod set;
 mod signature;
 mod time;
+mod timeit;
+mod timing;
 mod who;
 
 use std::sync::Arc;
@@ -85,6 +88,8 @@ impl Answer {
 /// All magics, in the order of the help.
 pub static ALL: &[&Magic] = &[
     &time::TIME,
+    &timeit::TIMEIT,
+    &compare::COMPARE,
     &explain::EXPLAIN,
     &same::SAME,
     &algorithms::ALGORITHMS,

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use crate::data::{Sameness, Table, Type, Value};
+use crate::data::{Sameness, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Pipeline, Subject, Takes};
-use crate::plan::{Binding, Plan};
+use crate::plan::Binding;
 use crate::report::{Block, Report};
-use crate::session::{Bound, Session};
+use crate::session::{Bound, Session, only_table, value_table};
 
 use super::{Answer, Magic, Offers};
 
@@ -61,7 +61,7 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Falli
     let Bound::Table(plan) = bound else {
         return Ok(vec![("a value: no engine is asked".to_string(), true)]);
     };
-    runs_often(&plan)?;
+    only_table(&plan)?;
     let expected = session.run(plan.clone(), Choice::only(reference), job)?.table;
     let mut lines = Vec::new();
     for engine in &engines::ALL[1..] {
@@ -82,23 +82,10 @@ fn table(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Arc<
     let engine = session.engine(pipeline.on.as_ref())?;
     match session.bind(pipeline)? {
         Bound::Table(plan) => {
-            runs_often(&plan)?;
+            only_table(&plan)?;
             Ok(session.run(plan, engine, job)?.table)
         }
-        Bound::Value(value, ty) => {
-            let schema = crate::data::Schema::one("it", if ty == Type::Open { Type::Text } else { ty });
-            Ok(Arc::new(Table::from_columns(schema, 1, &[vec![value]])))
-        }
-    }
-}
-
-/// What is run more than once must not write.
-fn runs_often(plan: &Plan) -> Fallible<()> {
-    match plan.steps.last() {
-        Some(step) if plan.is_final() => {
-            Err(Diagnostic::at(Kind::Syntax, step.span, "`%same` compares tables: it takes no `write` and no `tee`"))
-        }
-        _ => Ok(()),
+        Bound::Value(value, ty) => Ok(Arc::new(value_table(value, ty))),
     }
 }
 

@@ -1,10 +1,20 @@
-//! Clocks, memory and what a piece of work cost. It knows no plan.
+//! Clocks, sampling, comparison, memory, and what a piece of work cost. It knows no plan.
 
 mod alloc;
+mod clock;
+mod compare;
+mod noise;
+mod samples;
+mod sampling;
 
 use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, flush_thread as flush, live};
+pub use clock::{Clock, ThreadCpu, Wall, process_cpu};
+pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, median_rank, square};
+pub use noise::{Noise, noise};
+pub use samples::{Histogram, Samples};
+pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Subject, calibrate, calls_for, sample, time_calls};
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
 pub fn timer_precision() -> Duration {
@@ -87,16 +97,4 @@ fn cpu_times() -> (Duration, Duration) {
     };
     let duration = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
     (duration(usage.ru_utime), duration(usage.ru_stime))
-}
-
-/// CPU time of all threads of this process so far, to the nanosecond. That of `getrusage` is spread over user and system
-/// by samples: it is too coarse for a short run.
-fn process_cpu() -> Duration {
-    // SAFETY: clock_gettime writes a whole timespec for a valid pointer, and an all-zero timespec is a valid one.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
-        time
-    };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

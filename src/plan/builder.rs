@@ -6,7 +6,7 @@ use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
-use super::typing::{Scope, Typer};
+use super::typing::{Evaluator, Scope, Typer};
 use super::{Agg, AggFunc, Expr, Function, Named, Node, Op, Plan, Source, Step};
 
 /// A plan that grows.
@@ -187,10 +187,15 @@ fn steps(plan: &Plan) -> usize {
 
 /// The value and type of an expression that has no row.
 pub fn constant(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Value, Type)> {
+    let (evaluator, ty) = ready(scope, expr)?;
+    Ok((evaluator(None, None)?, ty))
+}
+
+/// An expression that has no row, typed and ready to be evaluated any number of times.
+pub fn ready(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Evaluator, Type)> {
     let (mut functions, mut warnings): (Vec<Function>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
     let typed = Typer::new(scope, None, &mut functions, &mut warnings).expr(expr)?;
-    let value = scope.evaluate(&functions, &typed)?;
-    Ok((value, typed.ty))
+    Ok((scope.evaluator(&functions, &typed)?, typed.ty))
 }
 
 /// The int that an expression without a row gives.

@@ -7,7 +7,7 @@ mod ops;
 mod prune;
 mod typing;
 
-pub use builder::{Builder, constant, int, whole};
+pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text};
 pub use expr::{Expr, Function, Link, Node};
 pub use ops::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
-use crate::lang::{self, Expr, Node, Pipeline, SourceNode, Word};
+use crate::lang::{self, Expr, Node, Pipeline, Points, SourceNode, Sweep, Word};
 use crate::plan::{
     self, Binding, Builder, CsvOptions, Definition, Evaluator, Format, Function, Op, Plan, Scope, Source, Step, int,
     whole,
@@ -48,7 +48,21 @@ impl Scope for View<'_> {
     }
 }
 
+/// What a pipeline means, where an expression alone is not evaluated yet.
+pub(super) enum Ready {
+    Expr(Evaluator, Type),
+    Bound(Bound),
+}
+
 impl Session {
+    /// The same as [`Session::bind`], but an expression alone is only typed.
+    pub(super) fn ready(&mut self, pipeline: &Pipeline) -> Fallible<Ready> {
+        match alone(pipeline) {
+            Some(expr) => plan::ready(&View { session: self }, expr).map(|(evaluator, ty)| Ready::Expr(evaluator, ty)),
+            None => self.bind(pipeline).map(Ready::Bound),
+        }
+    }
+
     /// What a pipeline means. Looks at file headers and type samples, and reads no more.
     pub fn bind(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
         let mut warnings = Vec::new();
@@ -62,6 +76,71 @@ impl Session {
     }
 }
 
+/// The expression that a pipeline is, if it is nothing else.
+fn alone(pipeline: &Pipeline) -> Option<&Expr> {
+    match &pipeline.source.node {
+        SourceNode::Expr(expr) if pipeline.stages.is_empty() => {
+            (!matches!(expr.node, Node::Name(_) | Node::Field(..))).then_some(expr)
+        }
+        _ => None,
+    }
+}
+
+/// The most points of a sweep.
+const MOST_POINTS: usize = 1000;
+
+impl Session {
+    /// The points of a sweep, in order. Both ends of a range belong to it: its last step is cut to the end.
+    pub fn points(&self, sweep: &Sweep) -> Fallible<Vec<i64>> {
+        let view = View { session: self };
+        let point = |expr: &Expr| plan::int(&view, expr, "a point of a sweep");
+        let (start, end, step) = match &sweep.points {
+            Points::List(items) => return items.iter().map(point).collect(),
+            Points::Range { start, end, step } => (start, end, step),
+        };
+        let (first, last) = (point(start)?, point(end)?);
+        let wrong = |expr: &Expr, message: String| Err(Diagnostic::at(Kind::Type, expr.span, message));
+        if first > last {
+            return wrong(end, format!("the sweep ends at {last}, before it begins"));
+        }
+        let next: Box<dyn Fn(i64) -> i64> = match step {
+            lang::Step::By(by) => match int(&view, by, "the step of a sweep")? {
+                by if by > 0 => Box::new(move |at| at.saturating_add(by)),
+                by_wrong => return wrong(by, format!("the step of a sweep is over 0, but this is {by_wrong}")),
+            },
+            lang::Step::Double | lang::Step::Times(_) if first < 1 => {
+                return wrong(start, format!("a sweep that multiplies begins at 1 or more, but this is {first}"));
+            }
+            lang::Step::Double => Box::new(|at| at.saturating_mul(2)),
+            lang::Step::Times(times) => match int(&view, times, "the factor of a sweep")? {
+                times if times > 1 => Box::new(move |at| at.saturating_mul(times)),
+                times_wrong => {
+                    return wrong(times, format!("the factor of a sweep is over 1, but this is {times_wrong}"));
+                }
+            },
+        };
+        let mut points = vec![first];
+        let mut at = first;
+        while at < last {
+            at = next(at).min(last);
+            points.push(at);
+            if points.len() > MOST_POINTS {
+                let message = format!("this sweep has over {MOST_POINTS} points");
+                return Err(Diagnostic::at(Kind::Type, sweep.span, message).hint("a larger step, or `times 2`"));
+            }
+        }
+        Ok(points)
+    }
+
+    /// Binds stages to a plan that flows into them.
+    pub fn bind_on(&mut self, input: Plan, stages: &[lang::Stage]) -> Fallible<Plan> {
+        let mut warnings = Vec::new();
+        let bound = Binder { view: View { session: self }, warnings: &mut warnings }.stages(input, stages);
+        self.warnings.append(&mut warnings);
+        bound
+    }
+}
+
 struct Binder<'a> {
     view: View<'a>,
     warnings: &'a mut Vec<Diagnostic>,
@@ -71,10 +150,7 @@ impl Binder<'_> {
     fn pipeline(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
         stacker::maybe_grow(128 << 10, 4 << 20, || {
             let source = &pipeline.source;
-            if pipeline.stages.is_empty()
-                && let SourceNode::Expr(expr) = &source.node
-                && !matches!(expr.node, Node::Name(_) | Node::Field(..))
-            {
+            if let Some(expr) = alone(pipeline) {
                 let (value, ty) = plan::constant(&self.view, expr)?;
                 return Ok(Bound::Value(value, ty));
             }
@@ -298,7 +374,7 @@ fn beyond(span: Span) -> Box<Diagnostic> {
 }
 
 /// A value as a table: a list gives its elements as rows, anything else one row.
-fn rows_of(value: Value, ty: Type, span: Span) -> Plan {
+pub fn rows_of(value: Value, ty: Type, span: Span) -> Plan {
     let (values, ty): (Arc<[Value]>, Type) = match (value, ty) {
         (Value::List(items), Type::List(of)) => (items, *of),
         (value, ty) => (Arc::from([value]), ty),

@@ -1,5 +1,6 @@
 //! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
 
+mod again;
 mod apart;
 mod bind;
 mod run;
@@ -17,11 +18,12 @@ use crate::files;
 use crate::history::History;
 use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
-use crate::measure;
+use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
 use crate::show::bytes_text;
 
-pub use bind::Bound;
+pub use again::{Repeated, only_table, value_table};
+pub use bind::{Bound, rows_of as value_plan};
 pub use run::Ran;
 pub use settings::Settings;
 
@@ -49,6 +51,8 @@ pub struct Session {
     /// The cells of all sessions.
     pub history: History,
     left: apart::Left,
+    /// How quiet the machine is, once it was measured.
+    pub noise: Option<Noise>,
     /// Standard input, once it was read.
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
@@ -106,6 +110,7 @@ impl Session {
             interactive: false,
             history: History::default(),
             left: apart::Left::default(),
+            noise: None,
             stdin: OnceCell::new(),
         }
     }

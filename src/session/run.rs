@@ -100,7 +100,7 @@ impl Session {
 
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
     /// will read. What `persist` has kept already is not read again.
-    fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
+    pub(super) fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
         let early = |step: &Step| matches!(step.op, Op::Slice { length: Some(_), .. });
         if plan.steps.iter().any(early) {
             // It may stop before the end.
@@ -170,18 +170,24 @@ impl Session {
         choice: Choice,
         job: &Job,
     ) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
+        let (engine, instead) = self.engine_for(plan, choice)?;
+        Ok((self.run_stoppably(plan, engine, job)?, engine, instead))
+    }
+
+    /// The engine that runs a plan, and why it is not the default one.
+    pub(super) fn engine_for(
+        &self,
+        plan: &Plan,
+        choice: Choice,
+    ) -> Fallible<(&'static dyn Engine, Option<&'static str>)> {
         let engine = choice.engine;
         match engine.objection(plan) {
-            None => self.run_stoppably(plan, engine, job).map(|run| (run, engine, None)),
+            None => Ok((engine, None)),
             Some(objection) if choice.chosen => {
                 let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
                 Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
             }
-            Some(objection) => {
-                let reference = engines::reference();
-                let run = self.run_stoppably(plan, reference, job)?;
-                Ok((run, reference, Some(objection.reason)))
-            }
+            Some(objection) => Ok((engines::reference(), Some(objection.reason))),
         }
     }
 }

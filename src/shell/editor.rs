@@ -191,7 +191,7 @@ impl Validator for Cells {
             return Ok(ValidationResult::Valid(None));
         }
         let mut splitter = Splitter::default();
-        text.lines().for_each(|line| drop(splitter.push(line)));
+        text.split('\n').for_each(|line| drop(splitter.push(line)));
         Ok(if splitter.wants_more() { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }

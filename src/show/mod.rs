@@ -1,16 +1,18 @@
 //! Reports and diagnostics as text: the only place with widths and colours.
 
 mod diagnostic;
+mod figures;
 mod numbers;
 mod table;
 mod theme;
+mod timing;
 mod wrap;
 
 use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
-pub use numbers::{bytes_text, duration_text, grouped};
+pub use numbers::{bytes_text, duration_text, grouped, percent};
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
 
@@ -82,6 +84,21 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
             }
+            Block::Figures(figures) => drawn.out.push_str(&figures::written(figures, style)),
+            Block::Notes(notes) => {
+                // Words about a table do not belong into the table's csv.
+                let people = matches!(style.format, Format::Table | Format::Markdown);
+                let to = if people { &mut drawn.out } else { &mut drawn.err };
+                for note in notes {
+                    let wrapped = if style.wrap { wrap::wrapped(note, style.width) } else { format!("{note}\n") };
+                    to.push_str(&wrapped);
+                }
+            }
+            Block::Timing(found) => {
+                let (out, err) = timing::timing(found, style);
+                drawn.out.push_str(&out);
+                drawn.err.push_str(&err);
+            }
             Block::Measured(fields) => {
                 let text = measured(fields);
                 // Figures about a table do not belong into the table's csv.
@@ -149,6 +166,8 @@ fn figure(field: &Field) -> String {
         Unit::Count(what) => format!("{} {what}", grouped(number as u64)),
         Unit::PerSecond(what) => format!("{} {what}/s", numbers::metric(number)),
         Unit::BytesPerSecond => format!("{}/s", bytes_text(number)),
+        Unit::Ratio => format!("{}×", numbers::ratio(number)),
+        Unit::Low | Unit::High => numbers::ratio(number),
         Unit::Plain => format!("{number}"),
     }
 }

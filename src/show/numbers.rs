@@ -10,6 +10,7 @@ pub fn duration_text(seconds: f64) -> String {
         s if s >= 1e-3 => (s * 1e3, "ms"),
         s if s >= 1e-6 => (s * 1e6, "µs"),
         s if s > 0.0 => (s * 1e9, "ns"),
+        s if s < 0.0 => return format!("-{}", duration_text(-s)),
         _ => return "0 s".to_string(),
     };
     format!("{} {unit}", three_digits(value))
@@ -35,6 +36,21 @@ pub fn metric(number: f64) -> String {
         x if x >= 1e3 => format!("{} k", three_digits(x / 1e3)),
         x => three_digits(x),
     }
+}
+
+/// `134`, `1.020`: enough digits for small differences.
+pub fn ratio(number: f64) -> String {
+    match number {
+        x if x >= 1000.0 => grouped(x.round() as u64),
+        x if x >= 100.0 => format!("{x:.0}"),
+        x if x >= 10.0 => format!("{x:.1}"),
+        x => format!("{x:.3}"),
+    }
+}
+
+/// `0.8 %`
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 fn three_digits(value: f64) -> String {

@@ -25,16 +25,32 @@ const LINES: TableStyle = TableStyle::new()
 
 /// A table fitted to the width: what does not fit is counted below.
 pub fn drawn(table: &Table, style: &Style) -> String {
-    let height = table.height();
-    let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
     let columns = &table.schema().columns;
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let right: Vec<bool> = columns.iter().map(|column| column.ty.is_number()).collect();
+    let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
+    let cells = |i: usize, shown: usize| {
+        let values = table.values(i, 0, shown);
+        values.iter().map(|value| cut(&cell(value, widest), widest)).collect()
+    };
+    fitted(&names, &right, widest, table.height(), &cells, style)
+}
+
+/// Draws columns by their names, alignment and first cells; what does not fit is counted below.
+pub fn fitted(
+    names: &[&str],
+    right: &[bool],
+    widest: usize,
+    height: usize,
+    first: &dyn Fn(usize, usize) -> Vec<String>,
+    style: &Style,
+) -> String {
+    let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
     let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
     let mut room = style.width.saturating_sub(1);
-    for (i, column) in columns.iter().enumerate() {
-        let values = table.values(i, 0, shown);
-        let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
-        let mut cells: Vec<String> = vec![cut(&visible(&column.name, widest), widest)];
-        cells.extend(values.iter().map(|value| cut(&cell(value, widest), widest)));
+    for (i, name) in names.iter().enumerate() {
+        let mut cells: Vec<String> = vec![cut(&visible(name, widest), widest)];
+        cells.extend(first(i, shown));
         let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
         let mut width = wide(&cells);
         if width + 3 > room {
@@ -55,8 +71,7 @@ pub fn drawn(table: &Table, style: &Style) -> String {
     grid.set_content_arrangement(ContentArrangement::Disabled);
     let cells = |row: usize| drawn.iter().map(move |(cells, i)| (cells[row].clone(), *i));
     let aligned = |(text, i): (String, usize)| {
-        let number = columns[i].ty.is_number();
-        Cell::new(text).set_alignment(if number { CellAlignment::Right } else { CellAlignment::Left })
+        Cell::new(text).set_alignment(if right[i] { CellAlignment::Right } else { CellAlignment::Left })
     };
     let head =
         cells(0).map(aligned).map(|cell| if style.color_out { cell.add_attribute(Attribute::Bold) } else { cell });
@@ -70,8 +85,8 @@ pub fn drawn(table: &Table, style: &Style) -> String {
         let more = (height - shown) as u64;
         hidden.push(format!("{} more {}", numbers::grouped(more), if more == 1 { "row" } else { "rows" }));
     }
-    if drawn.len() < columns.len() {
-        let names: Vec<&str> = columns[drawn.len()..].iter().map(|column| column.name.as_str()).collect();
+    if drawn.len() < names.len() {
+        let names = &names[drawn.len()..];
         hidden.push(cut(
             &format!(
                 "{} more {}: {}",

@@ -26,6 +26,10 @@ impl Engine for Kernel {
         "columns of a thousand rows through vectorised loops, on one thread"
     }
 
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
     fn objection(&self, _: &Plan) -> Option<Objection> {
         None
     }

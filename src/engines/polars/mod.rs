@@ -33,6 +33,10 @@ impl Engine for Polars {
         "the plan as a lazy query of the polars library"
     }
 
+    fn is_parallel(&self) -> bool {
+        true
+    }
+
     fn objection(&self, plan: &Plan) -> Option<Objection> {
         plan.steps.iter().enumerate().find_map(|(i, step)| {
             let reason = reason(step, &plan.steps[i + 1..]);

@@ -26,6 +26,10 @@ impl Engine for Rows {
         "one row at a time, like an interpreter's loop: the reference"
     }
 
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
     fn objection(&self, _: &Plan) -> Option<Objection> {
         None
     }

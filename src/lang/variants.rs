@@ -1,0 +1,196 @@
+//! What is compared: a sweep, a pipeline, a block of variants. The grammar stands over the parser.
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+
+use super::ast::*;
+use super::lexer::{RESERVED, Token};
+use super::parser::{Parser, Place};
+use super::syntax::{MagicSyntax, Syntax};
+
+/// Reads what stands from byte `at` on; something does.
+pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Variants> {
+    let mut all = Parser::new(cell, text, at, text.len(), syntax)?;
+    let sweep = if begins_sweep(&all) { Some(sweep(&mut all)?) } else { None };
+    let after = if sweep.is_some() { all.behind().end as usize } else { at };
+    let line_end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    let on_line = |token: &&(Token, Span)| token.0 != Token::End && (token.1.start as usize) < line_end;
+    let last = all.tokens.tokens.iter().rfind(on_line);
+    let opens = last.filter(|(token, _)| *token == Token::Sign(":")).map(|(_, span)| *span);
+    let one = |from: usize, to: usize| -> Fallible<Pipeline> {
+        let mut parser = Parser::new(cell, text, from, to, syntax)?;
+        if parser.at_word("let") || parser.at_word("fn") {
+            let message = format!("`%{}` takes pipelines: it names nothing", known.name);
+            return Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put it into a cell before"));
+        }
+        let pipeline = parser.pipeline(Place::Statement)?;
+        if *parser.peek() == Token::End { Ok(pipeline) } else { Err(parser.leftover()) }
+    };
+    let Some(colon) = opens else {
+        if all.at(":") || text[after..].trim().is_empty() {
+            return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
+        }
+        return Ok(Variants { sweep, shared: Some(one(after, text.len())?), block: Vec::new() });
+    };
+    let shared = if (colon.start as usize) < after || text[after..colon.start as usize].trim().is_empty() {
+        None
+    } else {
+        Some(one(after, colon.start as usize)?)
+    };
+    if let Some(on) = shared.as_ref().and_then(|shared| shared.on.as_ref()) {
+        let message = "`on` stands at the end of a variant, not before a block";
+        return Err(Diagnostic::at(Kind::Syntax, on.engine.span, message));
+    }
+    let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
+    Ok(Variants { sweep, shared, block })
+}
+
+fn begins_sweep(parser: &Parser) -> bool {
+    let named = match parser.peek() {
+        Token::Word(word) => !RESERVED.contains(&word.as_str()),
+        Token::Quoted(_) => true,
+        Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Sign(_) | Token::End => false,
+    };
+    named && matches!(parser.peek_after(1), Token::Word(word) if word == "in")
+}
+
+/// A sweep with its colon.
+fn sweep(parser: &mut Parser) -> Fallible<Sweep> {
+    let start = parser.span();
+    let name = parser.new_name("the name of the sweep")?;
+    parser.eat_word("in");
+    let points = if parser.eat("[") {
+        let items = parser.nested(|parser| parser.list("]"))?;
+        if items.is_empty() {
+            return Err(Diagnostic::at(Kind::Syntax, start.to(parser.behind()), "this sweep has no points")
+                .hint(format!("{} in [100, 200, 400]:", name.text)));
+        }
+        Points::List(items)
+    } else {
+        let first = parser.sum(None)?;
+        if !parser.eat("..") && !parser.eat("..=") {
+            let example = format!("{0} in 1k..16k: or {0} in [100, 200]:", name.text);
+            return Err(parser.expected("`..` between the ends of the sweep").hint(example));
+        }
+        let end = parser.sum(None)?;
+        let step = if parser.eat_word("by") {
+            Step::By(parser.sum(None)?)
+        } else if parser.eat_word("times") {
+            Step::Times(parser.sum(None)?)
+        } else {
+            Step::Double
+        };
+        Points::Range { start: first, end, step }
+    };
+    let span = start.to(parser.behind());
+    if !parser.eat(":") {
+        return Err(parser.expected("`:` straight after the sweep").hint("%compare n in 1k..16k: letters n | count"));
+    }
+    Ok(Sweep { name, points, span })
+}
+
+/// The variants behind the colon that opens the block. A line that is indented like the first starts one.
+fn block(
+    cell: u32,
+    text: &str,
+    colon: Span,
+    all: &Parser,
+    shared: bool,
+    syntax: &dyn Syntax,
+) -> Fallible<Vec<Variant>> {
+    let mut starts: Vec<usize> = Vec::new();
+    let mut indent: Option<&str> = None;
+    let mut depth = 0usize;
+    for (token, span) in &all.tokens.tokens {
+        let at = span.start as usize;
+        if at < colon.end as usize || *token == Token::End {
+            continue;
+        }
+        let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let own = &text[line..at];
+        if own.trim().is_empty() && depth == 0 && (starts.is_empty() || *token != Token::Sign("|")) {
+            match indent {
+                None if own.is_empty() => {
+                    return Err(Diagnostic::at(Kind::Syntax, *span, "the variants of a block are indented")
+                        .hint("put spaces before `name: pipeline`"));
+                }
+                None => {
+                    indent = Some(own);
+                    starts.push(at);
+                }
+                Some(first) if own == first => starts.push(at),
+                Some(first) if own.starts_with(first) => {}
+                Some(_) => {
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        *span,
+                        "this line is indented less than the first variant",
+                    )
+                    .hint("indent every variant like the first, and deeper what continues one"));
+                }
+            }
+        }
+        match token {
+            Token::Sign("(" | "[" | "{") => depth += 1,
+            Token::Sign(")" | "]" | "}") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if starts.is_empty() {
+        return Err(Diagnostic::at(Kind::Syntax, colon, "a block of variants is missing after this `:`")
+            .hint("put `name: pipeline` on indented lines below"));
+    }
+    let mut block: Vec<Variant> = Vec::new();
+    for (i, start) in starts.iter().enumerate() {
+        let end = starts.get(i + 1).copied().unwrap_or(text.len());
+        let variant = variant(cell, text, (*start, end), shared, syntax)?;
+        if block.iter().any(|other| other.name.text == variant.name.text) {
+            let message = format!("two variants are called `{}`", variant.name.text);
+            return Err(Diagnostic::at(Kind::Name, variant.name.span, message));
+        }
+        block.push(variant);
+    }
+    Ok(block)
+}
+
+fn variant(
+    cell: u32,
+    text: &str,
+    (start, end): (usize, usize),
+    shared: bool,
+    syntax: &dyn Syntax,
+) -> Fallible<Variant> {
+    let mut parser = Parser::new(cell, text, start, end, syntax)?;
+    let named = !matches!(parser.peek_after(1), Token::Sign(":"));
+    if named {
+        return Err(Diagnostic::at(Kind::Syntax, parser.span(), "a variant begins with its name and a `:`")
+            .hint("name: pipeline; what continues a variant is indented deeper, or begins with `|`"));
+    }
+    let name = parser.name("the name of a variant")?;
+    parser.expect(":", "after the name of the variant")?;
+    if *parser.peek() == Token::End {
+        return Err(Diagnostic::at(Kind::Syntax, name.span, format!("the variant `{}` is empty", name.text))
+            .hint(format!("{}: pipeline", name.text)));
+    }
+    let stage = begins_stage(&parser, text);
+    let alone = matches!(parser.peek_after(1), Token::End | Token::Sign("|"));
+    if stage && !shared && !alone {
+        let message = format!("the variant `{}` begins with a stage, but nothing stands on the first line", name.text);
+        return Err(Diagnostic::at(Kind::Syntax, parser.span(), message)
+            .hint("%compare letters 20k seed 7: gives every variant its input"));
+    }
+    let continues = shared && (stage || parser.at("|"));
+    let pipeline = if continues { parser.continued()? } else { parser.pipeline(Place::Statement)? };
+    if *parser.peek() != Token::End {
+        return Err(parser.leftover());
+    }
+    let said = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    let lines = text[start..end].lines().filter(said).count();
+    Ok(Variant { name, continues, pipeline, lines })
+}
+
+/// Whether the first word is a stage's; one that touches a bracket is a function's.
+fn begins_stage(parser: &Parser, text: &str) -> bool {
+    let Token::Word(word) = parser.peek() else { return false };
+    let touches = text[parser.span().end as usize..].starts_with('(');
+    parser.knows_stage(word) && !touches
+}

@@ -1,0 +1,589 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
+use crate::engines::{self, Choice};
+use crate::job::{Job, Progress};
+use crate::lang::{self, MagicSyntax, Pipeline, Subject, Sweep, Takes, Variant, Variants};
+use crate::measure::{
+    self, Cost, Finding, LOOKS, Meter, Overhead, Turns, Verdict, Wall, calibrate, calls_for, compare,
+};
+use crate::plan::{Binding, Plan};
+use crate::report::{Block, Figures, Report, Unit};
+use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
+use crate::show::{duration_text, percent};
+
+use super::timing::{self, Time};
+use super::{Answer, Magic, Offers};
+
+pub static COMPARE: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "compare",
+        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [n in A..B:] [PIPELINE] [: and a block]",
+        takes: Takes::Variants,
+        options: &[("--on", true), ("--for", true), ("--clock", true), ("--setup", true)],
+    },
+    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants are the \
+            indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is computed once, is not \
+            timed, and the variants that begin with a stage go on from it. Or the engines of --on on one pipeline. `n in 100..3200:` \
+            (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
+            wins. same: the interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. \
+            It ends when all is settled, or after --for, at most 10s",
+    examples: &[
+        "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
+        "%compare --on rows,batch,polars 1..100k | map it * it | sum",
+        "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
+    ],
+    offers: Offers::Nothing,
+    run,
+};
+
+const LONGEST: Duration = Duration::from_secs(10);
+/// A first run that takes longer is not calibrated: it is long enough.
+const SLOW: Duration = Duration::from_millis(20);
+/// A sample of the slowest variant lasts no longer than this, in nanoseconds, where it has several calls.
+const LONG_SAMPLE: f64 = 10e6;
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let Subject::Variants(variants) = &magic.subject else {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%compare` needs something to compare")
+            .hint("%compare --on rows,polars 1..1M | sum, or a block of variants: `%help compare`"));
+    };
+    let before = session.snapshot();
+    let answer = compared(session, magic, variants, job);
+    session.restore(before);
+    answer
+}
+
+fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job: &Job) -> Fallible<Answer> {
+    let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
+    let clock = timing::asked_clock(magic)?;
+    let ways = ways(session, magic, variants)?;
+    session.settle(job)?;
+    timing::set_up(session, magic, job)?;
+    let points = variants.sweep.as_ref().map(|sweep| session.points(sweep)).transpose()?;
+    let shared = variants.shared.as_ref().filter(|_| !variants.block.is_empty());
+    // All is typed before the first runs.
+    for point in each(&points) {
+        give(session, &variants.sweep, point);
+        let input = shared.map(|shared| table_of(session, shared)).transpose()?;
+        for way in &ways {
+            way.check(session, input.as_ref())?;
+        }
+    }
+    let job = &Job { progress: Progress::default(), ..job.clone() };
+    let start = Instant::now();
+    let all = each(&points);
+    let asked = Asked { clock, limit: limit / all.len() as u32 };
+    let mut rounds: Vec<Round> = Vec::new();
+    for point in all {
+        give(session, &variants.sweep, point);
+        match round(session, &ways, shared, &asked, job) {
+            Ok(round) => rounds.push(round),
+            Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+        if job.stop.is_raised() {
+            break;
+        }
+    }
+    let mut notes = match (&points, &rounds[..]) {
+        (None, [round]) => round.notes(),
+        _ => sweep_notes(&points, &rounds),
+    };
+    if let Some(shared) = shared
+        && ways.iter().any(|way| way.continues)
+    {
+        notes.push(format!("{} was computed once and not timed", session.words(shared.span)));
+    }
+    if job.stop.is_raised() {
+        let passed = duration_text(start.elapsed().as_secs_f64());
+        notes.push(format!("stopped after {passed}: what was measured until then is kept"));
+    }
+    let figures = match (&variants.sweep, &points, &rounds[..]) {
+        (Some(sweep), Some(points), rounds) => sweep_figures(&sweep.name.text, points, rounds),
+        (_, _, rounds) => rounds[0].figures(),
+    };
+    let agree = rounds.iter().all(Round::agrees);
+    let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
+    if let [Round { entries, turns: Some(turns), .. }] = &rounds[..]
+        && entries.len() == 2
+        && agree
+        && turns.times.len() == 2
+    {
+        fields.push(("speedup".to_string(), Value::Float(turns.finding(1).speedup)));
+        fields.push(("pairs".to_string(), Value::Int(turns.pairs() as i64)));
+    }
+    let table = Arc::new(figures.table.clone());
+    let quiet = vec![duration_text(start.elapsed().as_secs_f64())];
+    let report = Report { blocks: vec![Block::Figures(figures), Block::Notes(notes)], quiet };
+    let table = Some(Arc::new(kept_plan(table, magic.span)));
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() })
+}
+
+/// Each point of a sweep; one without a number where there is none.
+fn each(points: &Option<Vec<i64>>) -> Vec<Option<i64>> {
+    points.as_ref().map_or(vec![None], |points| points.iter().copied().map(Some).collect())
+}
+
+fn give(session: &mut Session, sweep: &Option<Sweep>, point: Option<i64>) {
+    if let (Some(sweep), Some(point)) = (sweep, point) {
+        session.give_point(&sweep.name, point);
+    }
+}
+
+/// What was asked for.
+struct Asked {
+    clock: Option<Time>,
+    limit: Duration,
+}
+
+/// One of the ways that are compared: a variant as written, or an engine.
+struct Way<'a> {
+    name: String,
+    pipeline: &'a Pipeline,
+    /// Whether it goes on from the first line's pipeline.
+    continues: bool,
+    choice: Choice,
+    /// How much one has to write.
+    lines: usize,
+}
+
+impl Way<'_> {
+    /// Binds it, which finds every mistake of types.
+    fn check(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<()> {
+        let bound = match input.filter(|_| self.continues) {
+            Some(input) => Bound::Table(session.bind_on(input.clone(), &self.pipeline.stages)?),
+            None => session.bind(self.pipeline)?,
+        };
+        match bound {
+            Bound::Table(plan) => only_table(&plan),
+            Bound::Value(..) => Ok(()),
+        }
+    }
+
+    /// Prepares it to be run again and again.
+    fn ready(&self, session: &mut Session, input: Option<&Plan>, job: &Job) -> Fallible<Repeated> {
+        match input.filter(|_| self.continues) {
+            Some(input) => {
+                let plan = session.bind_on(input.clone(), &self.pipeline.stages)?;
+                session.repeated_plan(plan, self.choice, job)
+            }
+            None => session.repeated(self.pipeline, self.choice, job),
+        }
+    }
+}
+
+/// The variants of the block, or the engines of `--on`.
+fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
+    let on = magic.option("--on").flatten();
+    let variant = |variant: &'a Variant| {
+        let choice = session.engine(variant.pipeline.on.as_ref())?;
+        let Variant { name, pipeline, continues, lines } = variant;
+        Ok(Way { name: name.text.clone(), pipeline, continues: *continues, choice, lines: *lines })
+    };
+    match (&variants.block[..], on, &variants.shared) {
+        ([], None, _) => {
+            Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
+                .hint("--on rows,batch,polars compares engines; `%help compare` shows a block of variants"))
+        }
+        ([], Some(on), Some(pipeline)) => {
+            if let Some(chosen) = &pipeline.on {
+                return Err(Diagnostic::at(Kind::Syntax, chosen.engine.span, "`--on` says the engines already")
+                    .hint("leave `| on` out"));
+            }
+            let lines = session.words(pipeline.span).lines().count();
+            let way = |choice: Choice| {
+                let name = choice.engine.name().to_string();
+                Way { name, pipeline, continues: false, choice, lines }
+            };
+            Ok(asked_engines(on)?.into_iter().map(way).collect())
+        }
+        ([_], None, _) => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
+            .hint("a second line `name: pipeline`, indented like the first")),
+        (block, None, _) => block.iter().map(variant).collect(),
+        (_, Some(on), _) => {
+            Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` compares engines on one pipeline, not on a block")
+                .hint("each variant may end with `| on ENGINE`"))
+        }
+    }
+}
+
+fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
+    let known: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
+    let mut choices: Vec<Choice> = Vec::new();
+    for name in on.text.split(',') {
+        let engine = engines::find(name).ok_or_else(|| {
+            let message = format!("unknown engine `{name}`; engines are {}", listed(&known));
+            Diagnostic::at(Kind::Name, on.span, message).near(name, known.iter().copied())
+        })?;
+        if choices.iter().any(|choice| choice.engine.name() == name) {
+            return Err(Diagnostic::at(Kind::Name, on.span, format!("the engine `{name}` is named twice")));
+        }
+        choices.push(Choice::only(engine));
+    }
+    if choices.len() < 2 {
+        return Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` compares two engines or more")
+            .hint("--on rows,batch,polars, without spaces"));
+    }
+    Ok(choices)
+}
+
+/// What the first line's pipeline means, as a table.
+fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
+    match session.bind(pipeline)? {
+        Bound::Table(plan) => {
+            only_table(&plan)?;
+            Ok(plan)
+        }
+        Bound::Value(value, ty) => Ok(value_plan(value, ty, pipeline.span)),
+    }
+}
+
+/// A comparison at one point.
+struct Round {
+    entries: Vec<Entry>,
+    /// The samples of those that did not fail, in order.
+    turns: Option<Turns>,
+    time: Time,
+    parallel: bool,
+}
+
+struct Entry {
+    name: String,
+    lines: usize,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// Why it has no result.
+    Failed(String),
+    /// How its result stands to the first one, and what one run cost.
+    Ran(Sameness, Cost),
+}
+
+/// A way that can run.
+struct Contender {
+    work: Repeated,
+    /// Nanoseconds of a run, roughly.
+    call: f64,
+}
+
+fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: &Asked, job: &Job) -> Fallible<Round> {
+    let input = match shared {
+        Some(shared) => {
+            let plan = table_of(session, shared)?;
+            let choice = session.engine(None)?;
+            Some(kept_plan(session.run(plan, choice, job)?.table, shared.span))
+        }
+        None => None,
+    };
+    let mut entries = Vec::new();
+    let mut contenders: Vec<Contender> = Vec::new();
+    let mut first: Option<Table> = None;
+    for way in ways {
+        let ran = way.ready(session, input.as_ref(), job).and_then(|work| {
+            let (table, cost, call) = first_run(&work, job)?;
+            Ok((work, table, cost, call))
+        });
+        let outcome = match ran {
+            Ok((work, table, cost, call)) => {
+                let same = first.get_or_insert_with(|| table.clone()).same(&table);
+                contenders.push(Contender { work, call });
+                Outcome::Ran(same, cost)
+            }
+            Err(error) if error.kind == Kind::Stopped => return Err(error),
+            Err(error) => Outcome::Failed(error.message.clone()),
+        };
+        entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome });
+    }
+    drop(first);
+    let parallel = contenders.iter().any(|one| one.work.engine().is_some_and(|engine| engine.is_parallel()));
+    let slowest = contenders.iter().map(|one| one.call).fold(0.0, f64::max);
+    let time = Time::chosen(asked.clock, slowest, parallel);
+    let turns = turns(&contenders, time, slowest, asked.limit, job)?;
+    Ok(Round { entries, turns, time, parallel })
+}
+
+/// The result of a way, what a run costs, and how long it takes.
+fn first_run(work: &Repeated, job: &Job) -> Fallible<(Table, Cost, f64)> {
+    let meter = Meter::start();
+    let table = work.table(job)?;
+    let cost = meter.stop();
+    if cost.wall >= SLOW {
+        let call = cost.wall.as_nanos() as f64;
+        return Ok((table, cost, call));
+    }
+    // The first run also pays for what is made only once.
+    let meter = Meter::start();
+    work.run(job)?;
+    let cost = meter.stop();
+    let call = calibrate(&Wall, &mut || work.run(job), SLOW.as_nanos() as u64)?.call;
+    Ok((table, cost, call))
+}
+
+/// Samples in turns, at most for the time of the `limit`; none where nobody is left.
+fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, job: &Job) -> Fallible<Option<Turns>> {
+    if contenders.is_empty() {
+        return Ok(None);
+    }
+    let fastest = contenders.iter().map(|one| one.call).fold(f64::INFINITY, f64::min);
+    let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
+    let overhead = Overhead::measure(time.clock());
+    let mut runs: Vec<_> = contenders.iter().map(|one| || one.work.run(job)).collect();
+    let mut subjects: Vec<&mut measure::Subject<'_, Box<Diagnostic>>> =
+        runs.iter_mut().map(|run| run as &mut measure::Subject<'_, Box<Diagnostic>>).collect();
+    let start = Instant::now();
+    let go_on = |turns: &Turns| {
+        let passed = start.elapsed();
+        let next = passed / turns.pairs() as u32;
+        !job.stop.is_raised() && passed + next <= limit
+    };
+    let chance = &mut fastrand::Rng::new();
+    let (turns, failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    match failed {
+        Some(error) if !(job.stop.is_raised() && turns.pairs() > 0) => Err(error),
+        _ => Ok(Some(turns)),
+    }
+}
+
+impl Round {
+    /// Whether all that ran gave the same.
+    fn agrees(&self) -> bool {
+        self.entries.iter().all(|entry| match &entry.outcome {
+            Outcome::Failed(_) | Outcome::Ran(Sameness::Same, _) => true,
+            Outcome::Ran(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
+        })
+    }
+
+    /// Each entry with its place among the samples.
+    fn placed(&self) -> impl Iterator<Item = (&Entry, Option<usize>)> {
+        let mut next = 0;
+        self.entries.iter().map(move |entry| match entry.outcome {
+            Outcome::Failed(_) => (entry, None),
+            Outcome::Ran(..) => {
+                next += 1;
+                (entry, Some(next - 1))
+            }
+        })
+    }
+
+    /// What is known about the entry at a place among the samples; nothing about the first, and nothing without the same
+    /// results.
+    fn finding(&self, place: Option<usize>) -> Option<Finding> {
+        let place = place.filter(|place| *place > 0 && self.agrees())?;
+        self.turns.as_ref().map(|turns| turns.finding(place))
+    }
+
+    fn median(&self, place: Option<usize>) -> Option<(f64, f64)> {
+        let samples = self.turns.as_ref()?.samples(place?);
+        Some((samples.median() / 1e9, samples.iqr() / 1e9))
+    }
+
+    /// A row for each variant.
+    fn figures(&self) -> Figures {
+        let mut rows = Grid::default();
+        for (entry, place) in self.placed() {
+            let finding = self.finding(place);
+            let times = self.median(place);
+            let cost = if let Outcome::Ran(_, cost) = &entry.outcome { Some(cost) } else { None };
+            let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
+            let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
+            rows.put("variant", Type::Text, Unit::Plain, Value::text(&entry.name));
+            rows.put("median", Type::Float, Unit::Seconds, float(times.map(|times| times.0)));
+            rows.put("iqr", Type::Float, Unit::Seconds, float(times.map(|times| times.1)));
+            let speedup = finding.map(|found| found.speedup);
+            rows.put("speedup", Type::Float, Unit::Ratio, float(speedup.or(first_of(place, self.agrees()))));
+            rows.put("low", Type::Float, Unit::Low, float(low));
+            rows.put("high", Type::Float, Unit::High, float(high));
+            rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry, place)));
+            if self.parallel {
+                rows.put("cpu", Type::Float, Unit::Seconds, float(cost.map(|cost| cost.cpu().as_secs_f64())));
+            }
+            let allocated = cost.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
+            rows.put("alloc", Type::Int, Unit::Bytes, allocated);
+            rows.put("lines", Type::Int, Unit::Plain, Value::Int(entry.lines as i64));
+        }
+        rows.figures()
+    }
+
+    fn verdict(&self, entry: &Entry, place: Option<usize>) -> String {
+        match &entry.outcome {
+            Outcome::Failed(_) => "failed".to_string(),
+            Outcome::Ran(Sameness::Different(_), _) => "different result".to_string(),
+            Outcome::Ran(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
+            Outcome::Ran(Sameness::Same, _) => match self.finding(place) {
+                Some(found) => said(&found),
+                None if self.agrees() => "·".to_string(),
+                None => "no winner".to_string(),
+            },
+        }
+    }
+
+    /// What is to be known about the figures, a line each.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.results();
+        for (entry, place) in self.placed() {
+            let Some(found) = self.finding(place) else { continue };
+            let first = self.entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)));
+            let first = first.map_or("", |first| first.name.as_str());
+            notes.push(told(&entry.name, first, &found));
+        }
+        if let Some(turns) = &self.turns {
+            let calls = if turns.calls == 1 { "1 call".to_string() } else { format!("{} calls", turns.calls) };
+            notes.push(format!("{} interleaved samples of {calls} each, {}", turns.pairs(), self.time.said()));
+        }
+        notes
+    }
+
+    /// Whether the results are the same, the first difference, and what failed.
+    fn results(&self) -> Vec<String> {
+        let mut ran = 0;
+        let mut differences = Vec::new();
+        let mut failures = Vec::new();
+        let mut first = "";
+        for entry in &self.entries {
+            let name = &entry.name;
+            match &entry.outcome {
+                Outcome::Failed(why) => failures.push(format!("✗ {name} failed: {why}")),
+                Outcome::Ran(same, _) => {
+                    ran += 1;
+                    first = if first.is_empty() { name } else { first };
+                    match same {
+                        Sameness::Same => {}
+                        Sameness::Different(how) => differences.push(format!(
+                            "✗ {first} and {name} differ, so nobody wins: {first} here, {name} there: {how}"
+                        )),
+                        Sameness::CannotTell(why) => differences.push(format!(
+                            "? cannot tell whether {first} and {name} are the same, so nobody wins: {why}"
+                        )),
+                    }
+                }
+            }
+        }
+        if differences.is_empty() && ran > 1 {
+            differences.push(format!("✓ same result: {ran}/{} equal", self.entries.len()));
+        }
+        [differences, failures].concat()
+    }
+}
+
+/// The speed-up of the first is 1.
+fn first_of(place: Option<usize>, agrees: bool) -> Option<f64> {
+    (agrees && place == Some(0)).then_some(1.0)
+}
+
+fn said(found: &Finding) -> String {
+    let weak = if found.is_weak() { " (ranges)" } else { "" };
+    match found.verdict {
+        Verdict::Faster => format!("faster{weak}"),
+        Verdict::Slower => format!("slower{weak}"),
+        Verdict::Same => "same".to_string(),
+        Verdict::NotResolved => "not resolved".to_string(),
+    }
+}
+
+/// One finding as a sentence.
+fn told(name: &str, first: &str, found: &Finding) -> String {
+    let pairs = found.pairs;
+    let weak = found.is_weak();
+    let sentence = match found.verdict {
+        Verdict::Faster if weak => {
+            format!("{name} is faster than {first}, weakly: all times of one are below all of the other")
+        }
+        Verdict::Slower if weak => {
+            format!("{name} is slower than {first}, weakly: all times of one are above all of the other")
+        }
+        Verdict::Faster => format!("✓ {name} is faster than {first}: the interval lies outside ±0.5 %"),
+        Verdict::Slower => format!("✓ {name} is slower than {first}: the interval lies outside ±0.5 %"),
+        Verdict::Same => format!("✓ {name} and {first} are the same within 1 %"),
+        Verdict::NotResolved if pairs < 2 => format!("{name} and {first}: one pair has no error bar"),
+        Verdict::NotResolved if pairs < LOOKS[LOOKS.len() - 1] => {
+            format!("{name} and {first} are not resolved in this time: --for TIME takes longer")
+        }
+        Verdict::NotResolved => format!("{name} and {first} are not resolved: the interval holds too much"),
+    };
+    match weak {
+        true if pairs < 2 => sentence,
+        true => format!("{sentence} ({pairs} pairs: least and greatest, which cover {})", percent(found.coverage)),
+        false => format!("{sentence} ({pairs} pairs)"),
+    }
+}
+
+/// Whether the results are the same at all points, and what happened where they are not.
+fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    let good = |round: &Round| {
+        round.agrees() && round.turns.as_ref().is_some_and(|turns| turns.times.len() == round.entries.len())
+    };
+    let equal = rounds.iter().filter(|round| good(round)).count();
+    let all = points.as_ref().map_or(1, Vec::len);
+    if equal == rounds.len() {
+        notes.push(format!("✓ same results at {equal} of {all} points"));
+    }
+    for (round, point) in rounds.iter().zip(points.iter().flatten()).filter(|(round, _)| !good(round)) {
+        notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
+    }
+    if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
+        notes.push(format!("at least {pairs} interleaved samples at each point"));
+    }
+    notes
+}
+
+/// A row for each point, a column for each variant, and the verdicts.
+fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
+    let mut rows = Grid::default();
+    let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
+    for (point, round) in points.iter().zip(rounds) {
+        rows.put(name, Type::Int, Unit::Plain, Value::Int(*point));
+        for (entry, place) in round.placed() {
+            let median = float(round.median(place).map(|times| times.0));
+            rows.put(&entry.name, Type::Float, Unit::Seconds, median);
+        }
+        let mut verdicts = Vec::new();
+        for (i, (entry, place)) in round.placed().enumerate() {
+            let finding = round.finding(place);
+            if i > 0 || matches!(entry.outcome, Outcome::Failed(_)) {
+                verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
+            }
+            if i > 0 {
+                let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
+                let column = |what: &str| format!("{} {what}", entry.name);
+                rows.put(&column("speedup"), Type::Float, Unit::Ratio, float(finding.map(|found| found.speedup)));
+                rows.put(&column("low"), Type::Float, Unit::Low, float(low));
+                rows.put(&column("high"), Type::Float, Unit::High, float(high));
+            }
+        }
+        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&verdicts.join(", ")));
+    }
+    rows.figures()
+}
+
+/// A table that grows by its cells, row after row.
+#[derive(Default)]
+struct Grid {
+    columns: Vec<Column>,
+    units: Vec<Unit>,
+    values: Vec<Vec<Value>>,
+}
+
+impl Grid {
+    /// Puts a cell into the column of this name, which is added where there is none.
+    fn put(&mut self, name: &str, ty: Type, unit: Unit, value: Value) {
+        match self.columns.iter().position(|column| column.name == name) {
+            Some(at) => self.values[at].push(value),
+            None => {
+                self.columns.push(Column { name: name.to_string(), ty });
+                self.units.push(unit);
+                self.values.push(vec![value]);
+            }
+        }
+    }
+
+    fn figures(self) -> Figures {
+        let height = self.values.first().map_or(0, Vec::len);
+        let schema = Schema::new(self.columns, Order::Kept);
+        Figures { table: Table::from_columns(schema, height, &self.values), units: self.units }
+    }
+}

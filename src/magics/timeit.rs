@@ -1,0 +1,198 @@
+use std::time::{Duration, Instant};
+
+use crate::data::Value;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::{Job, Progress};
+use crate::lang::{self, MagicSyntax, Pipeline, Statement, Subject, Takes};
+use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Wall, calibrate, process_cpu, sample};
+use crate::plan::Binding;
+use crate::report::{Block, Field, Report, Timing, Unit};
+use crate::session::{Repeated, Session};
+use crate::show::duration_text;
+
+use super::timing::{self, Time};
+use super::{Answer, Magic, Offers};
+
+pub static TIMEIT: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "timeit",
+        usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] PIPELINE",
+        takes: Takes::Statement,
+        options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true)],
+    },
+    about: "runs a pipeline or an expression many times: median, spread and best of one run. It is bound and prepared once, \
+            what is timed is the run on its engine; what the instrument costs is measured and subtracted. A sample is 50 µs of \
+            calls, or -n calls; half a second of samples, or -r of them, or as many as --for allows. --setup runs once before. \
+            Wall time, or CPU time where one call on one thread takes over 200 µs. _.median, _.samples and the others are \
+            values; --format csv or json gives every sample",
+    examples: &[
+        "%timeit 1..1M | map it * it | sum",
+        "%timeit -r 20 --setup (let words = [\"a\", \"b\"]) words | join \"-\"",
+        "%timeit -n 10 -r 5 --clock wall 1..10k | sort by it desc",
+    ],
+    offers: Offers::Nothing,
+    run,
+};
+
+/// How long samples are taken where nothing was said.
+const USUAL: Duration = Duration::from_millis(500);
+/// Slow subjects get at least so many samples, if they fit into the longest time.
+const FEWEST: usize = 5;
+const LONGEST: Duration = Duration::from_secs(10);
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let Subject::Statement(statement) = &magic.subject else {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time")
+            .hint("for example: %timeit 1..1M | sum"));
+    };
+    let Statement::Pipeline(pipeline) = &**statement else {
+        let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%time let x = … times the once"));
+    };
+    let before = session.snapshot();
+    let answer = timed(session, magic, pipeline, job);
+    session.restore(before);
+    answer
+}
+
+fn timed(session: &mut Session, magic: &lang::Magic, pipeline: &Pipeline, job: &Job) -> Fallible<Answer> {
+    let limits = Limits {
+        calls: timing::asked_count(magic, "-n")?,
+        samples: timing::asked_count(magic, "-r")?,
+        time: timing::asked_time(magic)?,
+    };
+    let asked = timing::asked_clock(magic)?;
+    session.settle(job)?;
+    timing::set_up(session, magic, job)?;
+    let choice = session.engine(pipeline.on.as_ref())?;
+    let subject = session.repeated(pipeline, choice, job)?;
+    let noise = timing::new_noise(session);
+    let start = Instant::now();
+    // Rows of run after run would tell nothing about how far it has come.
+    let job = &Job { progress: Progress::default(), ..job.clone() };
+    let found = measured(&subject, &limits, asked, job)?;
+    Ok(answer(&subject, &limits, found, noise, start.elapsed()))
+}
+
+/// What was asked for.
+struct Limits {
+    calls: Option<u64>,
+    samples: Option<u64>,
+    time: Option<Duration>,
+}
+
+impl Limits {
+    fn go_on(&self, taken: usize, passed: Duration) -> bool {
+        let more = self.samples.is_none_or(|samples| (taken as u64) < samples);
+        let time = match (self.time, self.samples) {
+            (Some(time), _) => passed < time,
+            (None, Some(_)) => true,
+            (None, None) => passed < USUAL || (taken < FEWEST && passed < LONGEST),
+        };
+        more && time
+    }
+}
+
+struct Found {
+    samples: Samples,
+    time: Time,
+    overhead: Overhead,
+    /// Of one run.
+    cost: Cost,
+    /// Seconds of a call on all processors together, where the engine uses several threads.
+    cpu: Option<f64>,
+    stopped: bool,
+}
+
+fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job) -> Fallible<Found> {
+    let parallel = subject.engine().is_some_and(|engine| engine.is_parallel());
+    let mut run = || subject.run(job);
+    let metered = || {
+        let meter = Meter::start();
+        run().map(|()| meter.stop())
+    };
+    let first = metered()?;
+    let patience = limits.time.unwrap_or(USUAL) / 10;
+    let slow = first.wall >= patience;
+    let cost = if slow { first } else { metered()? };
+    let call = cost.wall.as_nanos() as f64;
+    let calibration = match limits.calls {
+        Some(calls) => Calibration { calls, call },
+        None if slow => Calibration { calls: 1, call },
+        None => calibrate(&Wall, &mut run, patience.as_nanos() as u64)?,
+    };
+    let time = Time::chosen(asked, calibration.call, parallel);
+    let overhead = Overhead::measure(time.clock());
+    let (start, cpu) = (Instant::now(), process_cpu());
+    let (samples, failed) = sample(time.clock(), &overhead, &mut run, calibration.calls, |taken| {
+        !job.stop.is_raised() && limits.go_on(taken, start.elapsed())
+    });
+    let calls = samples.calls as f64 * samples.each().len() as f64;
+    let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
+    let stopped = job.stop.is_raised();
+    match failed {
+        Some(error) if !(stopped && !samples.each().is_empty()) => Err(error),
+        _ => Ok(Found { samples, time, overhead, cost, cpu, stopped }),
+    }
+}
+
+fn answer(subject: &Repeated, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
+    let Found { samples, time, overhead, cost, cpu, stopped } = found;
+    let seconds = |nanoseconds: f64| nanoseconds / 1e9;
+    let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
+    let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
+    let median = seconds(samples.median());
+    let removed = samples.median() < overhead.call;
+    let mut fields = vec![
+        float("median", median, Unit::Seconds),
+        float("iqr", seconds(samples.iqr()), Unit::Seconds),
+        float("best", seconds(samples.best()), Unit::Seconds),
+        int("calls", samples.calls, Unit::Count("calls a sample")),
+        int("outliers", samples.outliers() as u64, Unit::Count("outliers")),
+        int("allocations", cost.allocations, Unit::Count("allocations")),
+        int("allocated", cost.allocated, Unit::Bytes),
+        int("peak", cost.peak, Unit::Bytes),
+    ];
+    fields.extend(limits.calls.map(|calls| float("total", median * calls as f64, Unit::Seconds)));
+    fields.extend(cpu.map(|cpu| float("cpu", cpu, Unit::Seconds)));
+    if !removed {
+        let rows = subject.rows_read.map(|rows| rows as f64 / median);
+        fields.extend(rows.map(|rows| float("rows_per_second", rows, Unit::PerSecond("rows"))));
+        if subject.bytes_read > 0 {
+            fields.push(float("bytes_per_second", subject.bytes_read as f64 / median, Unit::BytesPerSecond));
+        }
+    }
+    let mut values: Vec<(String, Value)> =
+        fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
+    let each: Vec<Value> = samples.each().iter().map(|time| Value::Float(seconds(*time))).collect();
+    values.push(("samples".to_string(), Value::List(each.into())));
+    let mut notes = Vec::new();
+    if removed {
+        notes.push(format!(
+            "time under the overhead of a call ({}): no work is left that could be timed",
+            duration_text(seconds(overhead.call))
+        ));
+    }
+    if samples.each().len() == 1 {
+        notes.push("one sample has no error bar: --for TIME or -r SAMPLES takes more".to_string());
+    }
+    if stopped {
+        notes.push(format!(
+            "stopped after {}: what was measured until then is kept",
+            duration_text(passed.as_secs_f64())
+        ));
+    }
+    let engine = match (subject.engine(), subject.instead) {
+        (Some(engine), Some(why)) => format!("{} ({why})", engine.name()),
+        (Some(engine), None) => engine.name().to_string(),
+        (None, _) => "no engine".to_string(),
+    };
+    let clock = time.said();
+    notes.extend(noise);
+    let report = Report {
+        blocks: vec![Block::Timing(Timing { samples, fields, clock, notes })],
+        quiet: vec![engine, duration_text(passed.as_secs_f64())],
+    };
+    let result = Binding::Result { table: None, fields: values, tables: Vec::new() };
+    Answer { report, result: Some(result), ..Answer::default() }
+}

@@ -1,0 +1,106 @@
+//! What magics that time things share: their options, the setup cell, the choice of a clock, the machine's noise.
+
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, Cell, Word, parse, seconds, whole_number};
+use crate::measure::{Clock, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
+use crate::session::Session;
+use crate::show::percent;
+
+use super::Tables;
+
+/// A clock that a person may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    Wall,
+    Cpu,
+}
+
+impl Time {
+    pub fn clock(self) -> &'static dyn Clock {
+        match self {
+            Time::Wall => &Wall,
+            Time::Cpu => &ThreadCpu,
+        }
+    }
+
+    /// What it tells, in words.
+    pub fn said(self) -> &'static str {
+        match self {
+            Time::Wall => "wall time",
+            Time::Cpu => "CPU time of the thread",
+        }
+    }
+
+    /// The clock that was asked for with `--clock`; else wall for short calls and for several threads, CPU time for
+    /// calls on one thread that will be interrupted.
+    pub fn chosen(asked: Option<Time>, call: f64, parallel: bool) -> Time {
+        asked.unwrap_or(if call > INTERRUPTED && !parallel { Time::Cpu } else { Time::Wall })
+    }
+}
+
+/// The value of `--clock`.
+pub fn asked_clock(magic: &lang::Magic) -> Fallible<Option<Time>> {
+    let Some(word) = magic.option("--clock").flatten() else { return Ok(None) };
+    match word.text.as_str() {
+        "wall" => Ok(Some(Time::Wall)),
+        "cpu" => Ok(Some(Time::Cpu)),
+        other => {
+            let message = format!("`--clock` is wall or cpu, but this is `{other}`");
+            Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["wall", "cpu"]))
+        }
+    }
+}
+
+/// The value of `--for`.
+pub fn asked_time(magic: &lang::Magic) -> Fallible<Option<Duration>> {
+    let Some(word) = magic.option("--for").flatten() else { return Ok(None) };
+    let wrong = || {
+        let message = format!("`--for` is a time over 0, but this is `{}`", word.text);
+        Diagnostic::at(Kind::Type, word.span, message).hint("--for 2s, --for 400ms, --for 1min")
+    };
+    let asked = seconds(&word.text).filter(|seconds| *seconds > 0.0).ok_or_else(wrong)?;
+    Duration::try_from_secs_f64(asked).map(Some).map_err(|_| wrong())
+}
+
+/// The value of an option that is a number of things.
+pub fn asked_count(magic: &lang::Magic, option: &str) -> Fallible<Option<u64>> {
+    let Some(word) = magic.option(option).flatten() else { return Ok(None) };
+    let wrong = || {
+        let message = format!("`{option}` is an int over 0, but this is `{}`", word.text);
+        Diagnostic::at(Kind::Type, word.span, message).hint(format!("{option} 10"))
+    };
+    whole_number(&word.text).filter(|count| *count > 0).map(Some).ok_or_else(wrong)
+}
+
+/// Runs the cell of `--setup` once; its names are there until the magic ends.
+pub fn set_up(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<()> {
+    let Some(Word { text, span }) = magic.option("--setup").flatten() else { return Ok(()) };
+    let id = session.remember(text);
+    match parse(id, text, &Tables)? {
+        Cell::Empty => Ok(()),
+        Cell::Statements(statements) => {
+            statements.iter().try_for_each(|statement| session.statement(statement, job).map(drop))
+        }
+        Cell::Magic(_) | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => {
+            Err(Diagnostic::at(Kind::Syntax, *span, "`--setup` takes statements")
+                .hint("--setup (let n = 1k; let m = 2)"))
+        }
+    }
+}
+
+/// The noise of the machine in words, where it was not measured before.
+pub fn new_noise(session: &mut Session) -> Option<String> {
+    if session.noise.is_some() {
+        return None;
+    }
+    let found = noise(&Wall, &Overhead::measure(&Wall));
+    session.noise = Some(found);
+    Some(format!(
+        "machine noise: a loop that always does the same spreads by {} (IQR), and {} of its samples take half as long again",
+        percent(found.spread),
+        percent(found.disturbed)
+    ))
+}

@@ -1,0 +1,139 @@
+//! Taking samples of anything that can be called: how many calls a sample has, and what the instrument itself costs.
+
+use std::hint::black_box;
+
+use super::{Clock, Samples};
+
+/// What is timed. Its result must be used up inside, or the compiler removes the work.
+pub type Subject<'a, E> = dyn FnMut() -> Result<(), E> + 'a;
+
+/// How long a sample lasts, in nanoseconds: short ones fit between the interruptions of a busy machine. One call where
+/// that is longer.
+pub const SAMPLE: u64 = 50_000;
+
+/// Above this many nanoseconds a call, work on one thread is timed by its CPU time: it will be interrupted.
+pub const INTERRUPTED: f64 = 200_000.0;
+
+/// Tries in a calibration; the least of them counts, since all else only adds time.
+const TRIES: usize = 9;
+
+/// The most calls of a sample.
+const MOST_CALLS: u64 = 1 << 30;
+
+/// What measuring costs by one clock, in nanoseconds; it is subtracted from each sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overhead {
+    /// Of asking the clock twice.
+    pub read: f64,
+    /// Of each call in the loop of a sample.
+    pub call: f64,
+    /// The shortest time that the clock can tell.
+    pub precision: f64,
+}
+
+impl Overhead {
+    /// Measures them with a subject that does nothing.
+    pub fn measure(clock: &dyn Clock) -> Overhead {
+        let precision = (0..100).map(|_| step(clock)).min().unwrap_or_default() as f64;
+        let mut nothing = || Ok::<(), ()>(());
+        let mut time = |calls| time_calls(clock, &mut nothing, calls).unwrap_or_default() as f64;
+        let mut reads: Vec<f64> = (0..99).map(|_| time(0)).collect();
+        reads.sort_by(f64::total_cmp);
+        let read = reads[reads.len() / 2];
+        const CALLS: u64 = 10_000;
+        let loops = (0..TRIES).map(|_| time(CALLS)).fold(f64::INFINITY, f64::min);
+        Overhead { read, call: ((loops - read) / CALLS as f64).max(0.0), precision }
+    }
+
+    /// The nanoseconds of one call in a sample of `calls` that lasted `elapsed`. Below zero where the subject costs less
+    /// than the instrument can tell.
+    pub fn of_call(&self, elapsed: u64, calls: u64) -> f64 {
+        (elapsed as f64 - self.read) / calls as f64 - self.call
+    }
+}
+
+/// The least step that the clock makes.
+fn step(clock: &dyn Clock) -> u64 {
+    let start = clock.now();
+    loop {
+        let passed = clock.now() - start;
+        if passed > 0 {
+            return passed;
+        }
+    }
+}
+
+/// One sample: the nanoseconds of so many calls together. The call goes through a pointer that the compiler cannot see
+/// through, for the subject as for nothing at all.
+#[inline(never)]
+pub fn time_calls<E>(clock: &dyn Clock, subject: &mut Subject<'_, E>, calls: u64) -> Result<u64, E> {
+    let subject = black_box(subject);
+    let start = clock.now();
+    for _ in 0..calls {
+        subject()?;
+    }
+    Ok(clock.now() - start)
+}
+
+/// What a calibration found out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// How many calls make a sample of the right length.
+    pub calls: u64,
+    /// The nanoseconds of one call, roughly.
+    pub call: f64,
+}
+
+/// Finds how many calls a sample has. A subject that uses up the `patience` (in nanoseconds) is not tried nine times.
+///
+/// # Errors
+/// Those of the subject.
+pub fn calibrate<E>(clock: &dyn Clock, subject: &mut Subject<'_, E>, patience: u64) -> Result<Calibration, E> {
+    let start = clock.now();
+    let mut calls = 1;
+    loop {
+        let mut least = u64::MAX;
+        for _ in 0..TRIES {
+            least = least.min(time_calls(clock, subject, calls)?);
+            if clock.now() - start > patience {
+                break;
+            }
+        }
+        let call = least as f64 / calls as f64;
+        if calls == 1 && least >= SAMPLE {
+            return Ok(Calibration { calls, call });
+        }
+        if least >= SAMPLE / 2 || calls >= MOST_CALLS {
+            return Ok(Calibration { calls: calls_for(call), call });
+        }
+        // A first guess from a very short time may be far off: it is tried, and at most a hundredfold.
+        calls = calls_for(call).clamp(calls * 2, calls * 100);
+    }
+}
+
+/// The calls of a sample where one takes so many nanoseconds.
+pub fn calls_for(call: f64) -> u64 {
+    ((SAMPLE as f64 / call).round() as u64).clamp(1, MOST_CALLS)
+}
+
+/// Takes samples until `go_on`, which is told how many there are, says no; at least one. Where the subject fails, what
+/// was measured before stays.
+pub fn sample<E>(
+    clock: &dyn Clock,
+    overhead: &Overhead,
+    subject: &mut Subject<'_, E>,
+    calls: u64,
+    mut go_on: impl FnMut(usize) -> bool,
+) -> (Samples, Option<E>) {
+    let mut each = Vec::new();
+    let mut failed = None;
+    loop {
+        match time_calls(clock, subject, calls) {
+            Ok(elapsed) => each.push(overhead.of_call(elapsed, calls)),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_some() || !go_on(each.len()) {
+            return (Samples::new(calls, each), failed);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is run again and again: bound and prepared once.
+
+use std::hint::black_box;
+
+use crate::data::{Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines::{Choice, Engine};
+use crate::job::Job;
+use crate::lang::{Pipeline, Word};
+use crate::plan::{Binding, Evaluator, Op, Plan};
+
+use super::Session;
+use super::bind::{Bound, Ready};
+use super::run::run_on;
+
+/// A pipeline or an expression that can be run any number of times.
+pub struct Repeated {
+    work: Work,
+    /// Why it is not the engine that was meant, where nobody chose one.
+    pub instead: Option<&'static str>,
+    /// Rows and bytes that come out of its sources, where known.
+    pub rows_read: Option<u64>,
+    pub bytes_read: u64,
+}
+
+enum Work {
+    Plan(Box<Plan>, &'static dyn Engine),
+    /// An expression alone: no engine is asked.
+    Expr(Evaluator, Type),
+}
+
+impl Session {
+    /// A pipeline with what must be known before it can run: types, kept tables, values. What is left is the engine's run.
+    ///
+    /// # Errors
+    /// Also where it writes files or names several results, and an objection of the engine.
+    pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        match self.ready(pipeline)? {
+            Ready::Expr(evaluator, ty) => {
+                Ok(Repeated { work: Work::Expr(evaluator, ty), instead: None, rows_read: None, bytes_read: 0 })
+            }
+            Ready::Bound(Bound::Value(value, ty)) => {
+                let evaluator: Evaluator = Box::new(move |_, _| Ok(value.clone()));
+                Ok(Repeated { work: Work::Expr(evaluator, ty), instead: None, rows_read: None, bytes_read: 0 })
+            }
+            Ready::Bound(Bound::Table(plan)) => {
+                only_table(&plan)?;
+                self.repeated_plan(plan, choice, job)
+            }
+        }
+    }
+
+    /// The same for a plan that is bound already and writes nothing.
+    pub fn repeated_plan(&self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        let (rows_read, bytes_read) = self.reads(&plan);
+        let plan = self.prepared(plan, choice, job)?;
+        let (engine, instead) = self.engine_for(&plan, choice)?;
+        Ok(Repeated { work: Work::Plan(Box::new(plan), engine), instead, rows_read, bytes_read })
+    }
+
+    /// Gives a name to a point of a sweep, before those that `let` gave.
+    pub fn give_point(&mut self, name: &Word, point: i64) {
+        self.give(name, Binding::Value(Value::Int(point), Type::Int));
+    }
+}
+
+impl Repeated {
+    /// Runs it; the table of a value is one row.
+    pub fn table(&self, job: &Job) -> Fallible<Table> {
+        match &self.work {
+            Work::Plan(plan, engine) => Ok(run_on(plan, *engine, job)?.table),
+            Work::Expr(evaluator, ty) => Ok(value_table(evaluator(None, None)?, ty.clone())),
+        }
+    }
+
+    /// Runs it and throws its result away.
+    pub fn run(&self, job: &Job) -> Fallible<()> {
+        match &self.work {
+            Work::Plan(plan, engine) => run_on(plan, *engine, job).map(|run| drop(black_box(run))),
+            Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
+        }
+    }
+
+    /// The engine that runs it; none for an expression alone.
+    pub fn engine(&self) -> Option<&'static dyn Engine> {
+        match &self.work {
+            Work::Plan(_, engine) => Some(*engine),
+            Work::Expr(..) => None,
+        }
+    }
+}
+
+/// A value as a table of one row.
+pub fn value_table(value: Value, ty: Type) -> Table {
+    Table::from_columns(Schema::one("it", ty.closed()), 1, &[vec![value]])
+}
+
+/// Refuses what must not be run more than once.
+pub fn only_table(plan: &Plan) -> Fallible<()> {
+    match plan.steps.last() {
+        Some(step) if plan.is_final() => {
+            let what = if matches!(step.op, Op::Tee(_)) { "`tee`" } else { "`write`" };
+            let message = format!("this is run more than once: it takes no {what}");
+            Err(Diagnostic::at(Kind::Syntax, step.span, message).hint("leave the last stage out"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Tables of measurements: with units for people, as plain numbers for programs.
+
+use crate::data::{Value, scalar};
+use crate::report::{Field, Figures, Unit};
+
+use super::{Format, Style, figure, table};
+
+const WIDEST: usize = 40;
+
+pub fn written(figures: &Figures, style: &Style) -> String {
+    match style.format {
+        Format::Table => drawn(figures, style),
+        Format::Csv => table::csv(&figures.table),
+        Format::Json => table::json(&figures.table),
+        Format::Markdown => table::markdown(&figures.table),
+    }
+}
+
+/// A ratio and where it lies are drawn as one column.
+fn drawn(figures: &Figures, style: &Style) -> String {
+    let Figures { table, units } = figures;
+    let height = table.height();
+    let (mut names, mut right, mut cells): (Vec<String>, Vec<bool>, Vec<Vec<String>>) = Default::default();
+    for (i, (column, unit)) in table.schema().columns.iter().zip(units).enumerate() {
+        let of = |place: usize| table.values(place, 0, height);
+        let (name, texts) = match unit {
+            Unit::Low | Unit::High => continue,
+            Unit::Ratio => {
+                let bounds = of(i + 1).into_iter().zip(of(i + 2));
+                let texts = of(i).iter().zip(bounds).map(|(ratio, (low, high))| interval(ratio, &low, &high)).collect();
+                (format!("{} [95% CI]", column.name), texts)
+            }
+            Unit::Plain | Unit::Seconds | Unit::Bytes | Unit::Count(_) | Unit::PerSecond(_) | Unit::BytesPerSecond => {
+                let texts = of(i).iter().map(|value| text(value, *unit)).collect();
+                (column.name.clone(), texts)
+            }
+        };
+        names.push(name);
+        right.push(column.ty.is_number());
+        cells.push(texts);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let first = |i: usize, shown: usize| cells[i][..shown].iter().map(|cell| table::cut(cell, WIDEST)).collect();
+    table::fitted(&names, &right, WIDEST, height, &first, style)
+}
+
+fn text(value: &Value, unit: Unit) -> String {
+    match value {
+        Value::Null => "·".to_string(),
+        Value::Int(i) if unit == Unit::Plain => scalar::grouped(&i.to_string()),
+        value => figure(&Field { name: "", value: value.clone(), unit }),
+    }
+}
+
+/// `134× [131 138]`
+fn interval(ratio: &Value, low: &Value, high: &Value) -> String {
+    let (Value::Float(_), Value::Float(_)) = (low, high) else { return text(ratio, Unit::Ratio) };
+    format!("{} [{} {}]", text(ratio, Unit::Ratio), text(low, Unit::Low), text(high, Unit::High))
+}
