@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// How a cost grows with the size n, at most and up to a factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Constant,
     LogLog,

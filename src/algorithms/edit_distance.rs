@@ -72,8 +72,8 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
 fn whole_table(Pair { from, to }: &Pair) -> usize {
     let width = to.len() + 1;
     let mut distances = vec![0; (from.len() + 1) * width];
-    for (column, distance) in distances[..width].iter_mut().enumerate() {
-        *distance = column;
+    for (column, place) in distances[..width].iter_mut().enumerate() {
+        *place = column;
     }
     for row in 1..=from.len() {
         distances[row * width] = row;

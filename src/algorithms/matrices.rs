@@ -28,14 +28,7 @@ pub static MATRICES: Typed<Factors, Vec<f64>> = Typed {
     ],
     variants: &[
         variant("naive", "as it is defined: goes down the columns of the second", Cubic, Quadratic, 800, naive),
-        variant(
-            "transposed",
-            "turns the second first, so that both are read along rows",
-            Cubic,
-            Quadratic,
-            1_500,
-            transposed,
-        ),
+        variant("transposed", "turns the second first: both are read along rows", Cubic, Quadratic, 1_500, transposed),
         variant("by_rows", "adds multiples of whole rows: no step waits for another", Cubic, Quadratic, 2_000, by_rows),
         variant("blocked", "in blocks that stay in the cache", Cubic, Quadratic, 2_000, blocked),
         variant("threads", "by rows, on all cores", Cubic, Quadratic, 2_000, threads).threaded(),

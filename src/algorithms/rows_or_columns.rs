@@ -35,14 +35,7 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
         Shape { name: "none", about: "no row counts", make: none },
     ],
     variants: &[
-        variant(
-            "tree",
-            "an interpreter: goes through an expression's tree for each row",
-            Linear,
-            Constant,
-            5_000_000,
-            tree,
-        ),
+        variant("tree", "an interpreter: walks through a tree for each row", Linear, Constant, 5_000_000, tree),
         variant("boxed", "calls boxed functions for each row", Linear, Constant, 5_000_000, boxed),
         variant("inlined", "a loop over rows, compiled as a whole", Linear, Constant, 5_000_000, inlined),
         variant("steps", "an operation after the other on whole columns", Linear, Linear, 5_000_000, steps),

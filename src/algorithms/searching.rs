@@ -25,7 +25,11 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
         Shape { name: "even", about: "the numbers are spread evenly, and all are there", make: even },
         Shape { name: "absent", about: "spread evenly, and none is there", make: absent },
         Shape { name: "early", about: "those that are looked for stand among the first hundred", make: early },
-        Shape { name: "skewed", about: "the numbers grow as the cubes of their places", make: skewed },
+        Shape {
+            name: "outlier",
+            about: "spread evenly, but the last one, which nobody looks for, is far off",
+            make: outlier,
+        },
     ],
     variants: &[
         variant("linear", "one after the other", Linear, Constant, 1_000_000, linear).except(&[("early", Constant)]),
@@ -36,7 +40,7 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
         variant("galloping", "doubles the step from the start, then halves", Log, Constant, 1_000_000, galloping)
             .except(&[("early", Constant)]),
         variant("interpolation", "guesses the place from the value", LogLog, Constant, 1_000_000, interpolation)
-            .except(&[("skewed", Linear)]),
+            .except(&[("outlier", Linear)]),
     ],
     input: |search| ints(search.wanted.iter().copied()),
     output: |_, places| {
@@ -63,9 +67,12 @@ fn early(n: usize, chance: &mut Chance) -> Box<Search> {
     Box::new(Search { sorted, wanted })
 }
 
-fn skewed(n: usize, chance: &mut Chance) -> Box<Search> {
-    let sorted: Vec<i64> = (0..n as i64).map(|i| 2 * i * i * i + chance.int(0, 2)).collect();
-    let wanted = picked(&sorted, n, chance);
+fn outlier(n: usize, chance: &mut Chance) -> Box<Search> {
+    let mut sorted = spread(n, chance);
+    let wanted = picked(&sorted, n.saturating_sub(1), chance);
+    if let Some(last) = sorted.last_mut() {
+        *last = i64::MAX / 2;
+    }
     Box::new(Search { sorted, wanted })
 }
 

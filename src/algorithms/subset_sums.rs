@@ -24,14 +24,7 @@ pub static SUBSET_SUMS: Typed<Wanted, u64> = Typed {
     ],
     variants: &[
         variant("all", "tries every choice", Exponential, Linear, 28, all),
-        variant(
-            "pruned",
-            "leaves a choice that is too large or cannot become large enough",
-            Exponential,
-            Linear,
-            28,
-            pruned,
-        ),
+        variant("pruned", "gives up where the rest is too much or too little", Exponential, Linear, 28, pruned),
         variant("halves", "the sums of each half, then what fits together", Exponential, Exponential, 40, halves),
         variant("counted", "for each sum how many choices give it, number by number", Quadratic, Linear, 60, counted),
     ],

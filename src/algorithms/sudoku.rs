@@ -33,22 +33,8 @@ pub static SUDOKU: Typed<Grid, Option<Grid>> = Typed {
     ],
     variants: &[
         variant("backtracking", "tries all digits, blank after blank", Exponential, Linear, MOST, backtracking),
-        variant(
-            "fewest_first",
-            "goes on where the fewest digits are possible",
-            Exponential,
-            Linear,
-            MOST,
-            fewest_first,
-        ),
-        variant(
-            "propagation",
-            "strikes out what each digit rules out, and follows it up",
-            Exponential,
-            Linear,
-            MOST,
-            propagation,
-        ),
+        variant("fewest_first", "goes on where the fewest fit", Exponential, Linear, MOST, fewest_first),
+        variant("propagation", "strikes out what cannot be, and follows it up", Exponential, Linear, MOST, propagation),
     ],
     input: lines,
     output: |_, solution| match solution {

@@ -69,7 +69,7 @@ pub fn describe(family: &'static dyn Family) -> String {
     let mut rows = vec![[
         "variant".to_string(),
         "claimed time".to_string(),
-        "space".to_string(),
+        "claimed space".to_string(),
         "up to n".to_string(),
         String::new(),
     ]];
@@ -87,6 +87,9 @@ pub fn describe(family: &'static dyn Family) -> String {
         let others: Vec<String> = others.collect();
         if !others.is_empty() {
             lines.push(format!("  {}: {}", claims.name, others.join(", ")));
+        }
+        if claims.threaded {
+            lines.push(format!("  {}: on several threads", claims.name));
         }
     }
     lines.push(String::new());
