@@ -3,6 +3,7 @@
 mod agreement;
 mod chance;
 mod command;
+mod compare;
 mod examples;
 mod files;
 mod floor_plan;
