@@ -4,6 +4,7 @@ mod agreement;
 mod algorithms;
 mod chance;
 mod command;
+mod compare;
 mod examples;
 mod files;
 mod floor_plan;

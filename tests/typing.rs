@@ -28,7 +28,7 @@ fn sources_and_functions_at_the_start() {
 fn stages_after_a_bar_and_engines_after_on() {
     assert_eq!(offered(&[], "1..10 | re"), ["rename", "reverse", "reduce"]);
     assert_eq!(offered(&[], "1..10 | sum | on po"), ["polars"]);
-    assert_eq!(offered(&[], "%ti"), ["time"]);
+    assert_eq!(offered(&[], "%ti"), ["time", "timeit"]);
 }
 
 #[test]
