@@ -1,18 +1,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::algorithms::{self, Case, Claims, Family};
 use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::engines::{self, Choice};
 use crate::job::{Job, Progress};
-use crate::lang::{self, MagicSyntax, Pipeline, Subject, Sweep, Takes, Variant, Variants};
+use crate::lang::{self, MagicSyntax, Pipeline, SourceNode, Subject, Sweep, Takes, Variant, Variants};
 use crate::measure::{
     self, Cost, Finding, LOOKS, Meter, Overhead, Turns, Verdict, Wall, calibrate, calls_for, compare,
 };
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Figures, Report, Unit};
 use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
-use crate::show::{duration_text, percent};
+use crate::show::{duration_text, grouped, percent};
 
 use super::timing::{self, Time};
 use super::{Answer, Magic, Offers};
@@ -20,20 +21,23 @@ use super::{Answer, Magic, Offers};
 pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
-        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [n in A..B:] [PIPELINE] [: and a block]",
+        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
         takes: Takes::Variants,
-        options: &[("--on", true), ("--for", true), ("--clock", true), ("--setup", true)],
+        options: &[("--on", true), ("--for", true), ("--clock", true), ("--setup", true), ("--shape", true)],
     },
     about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants are the \
             indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is computed once, is not \
-            timed, and the variants that begin with a stage go on from it. Or the engines of --on on one pipeline. `n in 100..3200:` \
-            (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
+            timed, and the variants that begin with a stage go on from it. Or the engines of --on on one pipeline; or a family of \
+            algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an input of --shape, and with the block's \
+            variants as more of the family. `n in 100..3200:` (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
             wins. same: the interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. \
             It ends when all is settled, or after --for, at most 10s",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
         "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
+        "%compare n in 100..400: anagrams",
+        "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = sorted(word)",
     ],
     offers: Offers::Nothing,
     run,
@@ -59,15 +63,31 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job: &Job) -> Fallible<Answer> {
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
-    let ways = ways(session, magic, variants)?;
+    let family = family(session, magic, variants)?;
+    let ways = match &family {
+        Some(family) => family.ways(session, variants)?,
+        None => ways(session, magic, variants)?,
+    };
     session.settle(job)?;
     timing::set_up(session, magic, job)?;
-    let points = variants.sweep.as_ref().map(|sweep| session.points(sweep)).transpose()?;
-    let shared = variants.shared.as_ref().filter(|_| !variants.block.is_empty());
+    let points = match (&variants.sweep, &family) {
+        (Some(sweep), _) => Some(session.points(sweep)?),
+        (None, Some(family)) => Some(family.sizes()),
+        (None, None) => None,
+    };
+    let input = match (&variants.shared, &family) {
+        (_, Some(family)) => Input::Family(family),
+        (Some(shared), None) if !variants.block.is_empty() => Input::Shared(shared),
+        _ => Input::None,
+    };
     // All is typed before the first runs.
     for point in each(&points) {
         give(session, &variants.sweep, point);
-        let input = shared.map(|shared| table_of(session, shared)).transpose()?;
+        let input = match input {
+            Input::Shared(shared) => Some(table_of(session, shared)?),
+            Input::Family(family) if ways.iter().any(Way::continues) => Some(family.input(1)?),
+            Input::Family(_) | Input::None => None,
+        };
         for way in &ways {
             way.check(session, input.as_ref())?;
         }
@@ -79,7 +99,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &variants.sweep, point);
-        match round(session, &ways, shared, &asked, job) {
+        match round(session, &ways, &input, point, &asked, job) {
             Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
@@ -92,8 +112,11 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         (None, [round]) => round.notes(),
         _ => sweep_notes(&points, &rounds),
     };
-    if let Some(shared) = shared
-        && ways.iter().any(|way| way.continues)
+    if let Some(family) = &family {
+        notes.extend(family.notes());
+    }
+    if let Input::Shared(shared) = input
+        && ways.iter().any(Way::continues)
     {
         notes.push(format!("{} was computed once and not timed", session.words(shared.span)));
     }
@@ -102,8 +125,11 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         notes.push(format!("stopped after {passed}: what was measured until then is kept"));
     }
     let figures = match (&variants.sweep, &points, &rounds[..]) {
-        (Some(sweep), Some(points), rounds) => sweep_figures(&sweep.name.text, points, rounds),
-        (_, _, rounds) => rounds[0].figures(),
+        (sweep, Some(points), rounds) => {
+            let name = sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
+            sweep_figures(name, points, rounds)
+        }
+        (_, None, rounds) => rounds[0].figures(),
     };
     let agree = rounds.iter().all(Round::agrees);
     let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
@@ -139,23 +165,155 @@ struct Asked {
     limit: Duration,
 }
 
-/// One of the ways that are compared: a variant as written, or an engine.
+/// What stands on the first line.
+enum Input<'a> {
+    None,
+    Shared(&'a Pipeline),
+    Family(&'a Asker),
+}
+
+/// A family of algorithms, and for which of its inputs it is asked.
+struct Asker {
+    family: &'static dyn Family,
+    shape: String,
+    shape_span: Span,
+    seed: i64,
+    span: Span,
+}
+
+/// The family that stands alone on the first line. A name of the session comes before one.
+fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -> Fallible<Option<Asker>> {
+    let shape = magic.option("--shape").flatten();
+    let named = variants.shared.as_ref().and_then(|pipeline| Some((lone_name(pipeline)?, pipeline)));
+    let found = named.and_then(|(name, pipeline)| Some((algorithms::find(name)?, name, pipeline)));
+    let Some((family, name, pipeline)) = found else {
+        return match shape {
+            Some(shape) => {
+                let message = "`--shape` is for the input of a family of algorithms";
+                Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("%algorithms lists them"))
+            }
+            None => Ok(None),
+        };
+    };
+    if session.lookup(name).is_some() {
+        session.warn(pipeline.span, format!("the name `{name}` hides the family of algorithms"));
+        return Ok(None);
+    }
+    if let Some(on) = magic.option("--on").flatten() {
+        let message = format!("`{name}` is a family of algorithms: these run without an engine");
+        return Err(Diagnostic::at(Kind::Syntax, on.span, message).hint("leave `--on` out"));
+    }
+    let usual = family.shapes().first().map_or(String::new(), |(name, _)| name.to_string());
+    Ok(Some(Asker {
+        family,
+        shape: shape.map_or(usual, |shape| shape.text.clone()),
+        shape_span: shape.map_or(pipeline.span, |shape| shape.span),
+        seed: session.settings.seed,
+        span: pipeline.span,
+    }))
+}
+
+fn lone_name(pipeline: &Pipeline) -> Option<&str> {
+    match &pipeline.source.node {
+        SourceNode::Expr(expr) if pipeline.stages.is_empty() && pipeline.on.is_none() => match &expr.node {
+            lang::Node::Name(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Asker {
+    /// Its own variants, then those of the block.
+    fn ways<'a>(&self, session: &Session, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
+        let own = |claims: Claims| {
+            let source = self.family.source(claims.name).unwrap_or_default();
+            let lines = source.first().map_or(0, |function| function.lines().count());
+            Way { name: claims.name.to_string(), what: What::Algorithm(claims), lines }
+        };
+        let mut all: Vec<Way> = self.family.variants().into_iter().map(own).collect();
+        for variant in &variants.block {
+            if all.iter().any(|way| way.name == variant.name.text) {
+                let message = format!("`{}` has a variant `{}` already", self.family.facts().name, variant.name.text);
+                return Err(Diagnostic::at(Kind::Name, variant.name.span, message).hint("another name will do"));
+            }
+            all.push(written(session, variant)?);
+        }
+        Ok(all)
+    }
+
+    fn sizes(&self) -> Vec<i64> {
+        self.family.facts().sizes.iter().map(|size| *size as i64).collect()
+    }
+
+    fn case(&self, size: i64) -> Fallible<Box<dyn Case>> {
+        let size = usize::try_from(size).map_err(|_| {
+            Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
+        })?;
+        self.family.case(size, self.seed, &self.shape).map_err(|error| placed(error, self.shape_span))
+    }
+
+    /// An input as a plan.
+    fn input(&self, size: i64) -> Fallible<Plan> {
+        Ok(kept_plan(Arc::new(self.case(size)?.input()), self.span))
+    }
+
+    /// What is claimed of the variants.
+    fn notes(&self) -> Vec<String> {
+        let facts = self.family.facts();
+        let class = |claims: &Claims| {
+            let here = claims.except.iter().find(|(shape, _)| *shape == self.shape);
+            format!("{} {}", claims.name, here.map_or(claims.time, |(_, class)| *class))
+        };
+        let claims: Vec<String> = self.family.variants().iter().map(class).collect();
+        vec![
+            format!("n counts {}; shape {}, seed {}", facts.counts, self.shape, self.seed),
+            format!("theory says: {}", claims.join(" · ")),
+        ]
+    }
+}
+
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
+}
+
+/// One of the ways that are compared.
 struct Way<'a> {
     name: String,
-    pipeline: &'a Pipeline,
-    /// Whether it goes on from the first line's pipeline.
-    continues: bool,
-    choice: Choice,
+    what: What<'a>,
     /// How much one has to write.
     lines: usize,
 }
 
+enum What<'a> {
+    /// A variant as written, or an engine on the first line's pipeline.
+    Pipeline {
+        pipeline: &'a Pipeline,
+        /// Whether it goes on from what stands on the first line.
+        continues: bool,
+        choice: Choice,
+    },
+    Algorithm(Claims),
+}
+
+fn written<'a>(session: &Session, variant: &'a Variant) -> Fallible<Way<'a>> {
+    let choice = session.engine(variant.pipeline.on.as_ref())?;
+    let Variant { name, pipeline, continues, lines } = variant;
+    Ok(Way { name: name.text.clone(), what: What::Pipeline { pipeline, continues: *continues, choice }, lines: *lines })
+}
+
 impl Way<'_> {
+    fn continues(&self) -> bool {
+        matches!(self.what, What::Pipeline { continues: true, .. })
+    }
+
     /// Binds it, which finds every mistake of types.
     fn check(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<()> {
-        let bound = match input.filter(|_| self.continues) {
-            Some(input) => Bound::Table(session.bind_on(input.clone(), &self.pipeline.stages)?),
-            None => session.bind(self.pipeline)?,
+        let What::Pipeline { pipeline, continues, .. } = self.what else { return Ok(()) };
+        let bound = match input.filter(|_| continues) {
+            Some(input) => Bound::Table(session.bind_on(input.clone(), &pipeline.stages)?),
+            None => session.bind(pipeline)?,
         };
         match bound {
             Bound::Table(plan) => only_table(&plan),
@@ -164,13 +322,25 @@ impl Way<'_> {
     }
 
     /// Prepares it to be run again and again.
-    fn ready(&self, session: &mut Session, input: Option<&Plan>, job: &Job) -> Fallible<Repeated> {
-        match input.filter(|_| self.continues) {
-            Some(input) => {
-                let plan = session.bind_on(input.clone(), &self.pipeline.stages)?;
-                session.repeated_plan(plan, self.choice, job)
+    fn ready<'c>(
+        &self,
+        session: &mut Session,
+        input: Option<&Plan>,
+        case: Option<&'c dyn Case>,
+        job: &Job,
+    ) -> Fallible<Work<'c>> {
+        match (&self.what, case) {
+            (What::Algorithm(claims), Some(case)) => {
+                Ok(Work::Algorithm { call: case.call(claims.name)?, case, claims: *claims })
             }
-            None => session.repeated(self.pipeline, self.choice, job),
+            (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
+            (What::Pipeline { pipeline, continues, choice }, _) => match input.filter(|_| *continues) {
+                Some(input) => {
+                    let plan = session.bind_on(input.clone(), &pipeline.stages)?;
+                    session.repeated_plan(plan, *choice, job).map(Work::Repeated)
+                }
+                None => session.repeated(pipeline, *choice, job).map(Work::Repeated),
+            },
         }
     }
 }
@@ -178,11 +348,6 @@ impl Way<'_> {
 /// The variants of the block, or the engines of `--on`.
 fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
     let on = magic.option("--on").flatten();
-    let variant = |variant: &'a Variant| {
-        let choice = session.engine(variant.pipeline.on.as_ref())?;
-        let Variant { name, pipeline, continues, lines } = variant;
-        Ok(Way { name: name.text.clone(), pipeline, continues: *continues, choice, lines: *lines })
-    };
     match (&variants.block[..], on, &variants.shared) {
         ([], None, _) => {
             Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
@@ -196,13 +361,13 @@ fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> F
             let lines = session.words(pipeline.span).lines().count();
             let way = |choice: Choice| {
                 let name = choice.engine.name().to_string();
-                Way { name, pipeline, continues: false, choice, lines }
+                Way { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
             };
             Ok(asked_engines(on)?.into_iter().map(way).collect())
         }
         ([_], None, _) => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
             .hint("a second line `name: pipeline`, indented like the first")),
-        (block, None, _) => block.iter().map(variant).collect(),
+        (block, None, _) => block.iter().map(|variant| written(session, variant)).collect(),
         (_, Some(on), _) => {
             Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` compares engines on one pipeline, not on a block")
                 .hint("each variant may end with `| on ENGINE`"))
@@ -259,31 +424,85 @@ struct Entry {
 enum Outcome {
     /// Why it has no result.
     Failed(String),
+    /// It is not run at this size: its largest one.
+    TooLarge(usize),
     /// How its result stands to the first one, and what one run cost.
     Ran(Sameness, Cost),
 }
 
+/// What a way does, again and again.
+enum Work<'c> {
+    Repeated(Repeated),
+    Algorithm { call: Box<dyn Fn() + 'c>, case: &'c dyn Case, claims: Claims },
+}
+
+impl Work<'_> {
+    fn run(&self, job: &Job) -> Fallible<()> {
+        match self {
+            Work::Repeated(work) => work.run(job),
+            Work::Algorithm { call, .. } => {
+                job.stop.check()?;
+                call();
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs it once, apart from bringing the result into a table.
+    fn table(&self, job: &Job) -> Fallible<Table> {
+        match self {
+            Work::Repeated(work) => work.table(job),
+            Work::Algorithm { case, claims, .. } => case.result(claims.name),
+        }
+    }
+
+    fn is_parallel(&self) -> bool {
+        match self {
+            Work::Repeated(work) => work.engine().is_some_and(|engine| engine.is_parallel()),
+            Work::Algorithm { claims, .. } => claims.threaded,
+        }
+    }
+}
+
 /// A way that can run.
-struct Contender {
-    work: Repeated,
+struct Contender<'c> {
+    work: Work<'c>,
     /// Nanoseconds of a run, roughly.
     call: f64,
 }
 
-fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: &Asked, job: &Job) -> Fallible<Round> {
-    let input = match shared {
-        Some(shared) => {
+fn round(
+    session: &mut Session,
+    ways: &[Way],
+    input: &Input,
+    point: Option<i64>,
+    asked: &Asked,
+    job: &Job,
+) -> Fallible<Round> {
+    let size = point.unwrap_or_default();
+    let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
+    let input = match (input, &case) {
+        (Input::Shared(shared), _) => {
             let plan = table_of(session, shared)?;
             let choice = session.engine(None)?;
             Some(kept_plan(session.run(plan, choice, job)?.table, shared.span))
         }
-        None => None,
+        (Input::Family(family), Some(case)) if ways.iter().any(Way::continues) => {
+            Some(kept_plan(Arc::new(case.input()), family.span))
+        }
+        _ => None,
     };
     let mut entries = Vec::new();
     let mut contenders: Vec<Contender> = Vec::new();
     let mut first: Option<Table> = None;
     for way in ways {
-        let ran = way.ready(session, input.as_ref(), job).and_then(|work| {
+        if let What::Algorithm(Claims { most, .. }) = way.what
+            && size > most as i64
+        {
+            entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome: Outcome::TooLarge(most) });
+            continue;
+        }
+        let ran = way.ready(session, input.as_ref(), case.as_deref(), job).and_then(|work| {
             let (table, cost, call) = first_run(&work, job)?;
             Ok((work, table, cost, call))
         });
@@ -299,7 +518,7 @@ fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: 
         entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome });
     }
     drop(first);
-    let parallel = contenders.iter().any(|one| one.work.engine().is_some_and(|engine| engine.is_parallel()));
+    let parallel = contenders.iter().any(|one| one.work.is_parallel());
     let slowest = contenders.iter().map(|one| one.call).fold(0.0, f64::max);
     let time = Time::chosen(asked.clock, slowest, parallel);
     let turns = turns(&contenders, time, slowest, asked.limit, job)?;
@@ -307,7 +526,7 @@ fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: 
 }
 
 /// The result of a way, what a run costs, and how long it takes.
-fn first_run(work: &Repeated, job: &Job) -> Fallible<(Table, Cost, f64)> {
+fn first_run(work: &Work, job: &Job) -> Fallible<(Table, Cost, f64)> {
     let meter = Meter::start();
     let table = work.table(job)?;
     let cost = meter.stop();
@@ -352,7 +571,7 @@ impl Round {
     /// Whether all that ran gave the same.
     fn agrees(&self) -> bool {
         self.entries.iter().all(|entry| match &entry.outcome {
-            Outcome::Failed(_) | Outcome::Ran(Sameness::Same, _) => true,
+            Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::Ran(Sameness::Same, _) => true,
             Outcome::Ran(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
         })
     }
@@ -361,7 +580,7 @@ impl Round {
     fn placed(&self) -> impl Iterator<Item = (&Entry, Option<usize>)> {
         let mut next = 0;
         self.entries.iter().map(move |entry| match entry.outcome {
-            Outcome::Failed(_) => (entry, None),
+            Outcome::Failed(_) | Outcome::TooLarge(_) => (entry, None),
             Outcome::Ran(..) => {
                 next += 1;
                 (entry, Some(next - 1))
@@ -411,6 +630,7 @@ impl Round {
     fn verdict(&self, entry: &Entry, place: Option<usize>) -> String {
         match &entry.outcome {
             Outcome::Failed(_) => "failed".to_string(),
+            Outcome::TooLarge(_) => "too large".to_string(),
             Outcome::Ran(Sameness::Different(_), _) => "different result".to_string(),
             Outcome::Ran(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
             Outcome::Ran(Sameness::Same, _) => match self.finding(place) {
@@ -447,6 +667,7 @@ impl Round {
             let name = &entry.name;
             match &entry.outcome {
                 Outcome::Failed(why) => failures.push(format!("✗ {name} failed: {why}")),
+                Outcome::TooLarge(most) => failures.push(format!("{name} is run up to {} only", grouped(*most as u64))),
                 Outcome::Ran(same, _) => {
                     ran += 1;
                     first = if first.is_empty() { name } else { first };
@@ -515,7 +736,8 @@ fn told(name: &str, first: &str, found: &Finding) -> String {
 fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     let good = |round: &Round| {
-        round.agrees() && round.turns.as_ref().is_some_and(|turns| turns.times.len() == round.entries.len())
+        let failed = round.entries.iter().any(|entry| matches!(entry.outcome, Outcome::Failed(_)));
+        round.agrees() && !failed && round.turns.is_some()
     };
     let equal = rounds.iter().filter(|round| good(round)).count();
     let all = points.as_ref().map_or(1, Vec::len);
@@ -544,7 +766,7 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
         let mut verdicts = Vec::new();
         for (i, (entry, place)) in round.placed().enumerate() {
             let finding = round.finding(place);
-            if i > 0 || matches!(entry.outcome, Outcome::Failed(_)) {
+            if i > 0 || !matches!(entry.outcome, Outcome::Ran(..)) {
                 verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
             }
             if i > 0 {

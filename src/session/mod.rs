@@ -191,6 +191,11 @@ impl Session {
         self.kept.get_mut().retain(|id, _| reachable.contains(id));
     }
 
+    /// Tells something that is no error.
+    pub fn warn(&mut self, span: Span, message: String) {
+        self.warnings.push(*Diagnostic::at(Kind::Warning, span, message));
+    }
+
     /// Warnings since the last call, each once.
     pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
         let mut warnings = std::mem::take(&mut self.warnings);
@@ -262,7 +267,7 @@ impl Session {
                 let name = &function.name;
                 if crate::functions::find(&name.text).is_some() {
                     let message = format!("`{}` now hides the function of the language", name.text);
-                    self.warnings.push(*Diagnostic::at(Kind::Warning, name.span, message));
+                    self.warn(name.span, message);
                 }
                 let definition = Definition { function: function.clone(), before: self.functions.take() };
                 self.functions = Some(Arc::new(definition));
