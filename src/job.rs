@@ -88,7 +88,7 @@ pub struct Portion {
 
 impl Default for Portion {
     fn default() -> Portion {
-        Portion { rows: 1024, bytes: 128 << 10 }
+        Portion { rows: 2048, bytes: 128 << 10 }
     }
 }
 

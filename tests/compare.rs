@@ -135,3 +135,18 @@ fn a_comparison_that_was_stopped_keeps_its_turns() {
     let timelab::report::Block::Value(value, _) = &after.report.blocks[0] else { panic!("a value was asked for") };
     assert_eq!(value.to_string(), "true");
 }
+
+#[test]
+fn a_pipeline_joins_a_family() {
+    let block = "%compare --for 10ms n in [0, 1, 20]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = word";
+    assert_eq!(columns(&[block], &["n"]), ["0", "1", "20"]);
+    assert_eq!(printed(&[block, "_.agree"]), "true\n");
+    let wrong = "%compare --for 10ms n in [20]: anagrams:\n  none: map group = [word] | filter false";
+    assert_eq!(printed(&[wrong, "_.agree"]), "false\n");
+}
+
+#[test]
+fn a_variant_is_not_run_at_sizes_that_take_it_too_long() {
+    let verdicts = columns(&["%compare --for 10ms n in [50]: fibonacci"], &["naive"]);
+    assert_eq!(verdicts, [""]);
+}

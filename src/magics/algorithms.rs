@@ -51,7 +51,10 @@ pub fn list() -> String {
         let (name, variants, shapes) = (facts.name, variants.join(" · "), shapes.join(", "));
         format!("{name:width$}  {}\n{:width$}  {variants}\n{:width$}  shapes: {shapes}", facts.about, "", "")
     });
-    format!("{}\n\nThe classes are claims of theory, for the first shape.", each.collect::<Vec<_>>().join("\n"))
+    format!(
+        "{}\n\nThe classes are claims of theory, for the first shape. `%compare sorting` measures.",
+        each.collect::<Vec<_>>().join("\n")
+    )
 }
 
 /// Variants, claims and shapes of one family.

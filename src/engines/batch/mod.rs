@@ -1,4 +1,4 @@
-//! The engine `batch`: the kernel's columns of about a thousand rows, pushed through the ops on one thread.
+//! The engine `batch`: the kernel's columns of about two thousand rows, pushed through the ops on one thread.
 
 mod explode;
 mod flow;
@@ -23,7 +23,7 @@ impl Engine for Kernel {
     }
 
     fn about(&self) -> &'static str {
-        "columns of a thousand rows through vectorised loops, on one thread"
+        "columns of two thousand rows through vectorised loops, on one thread"
     }
 
     fn is_parallel(&self) -> bool {
