@@ -12,9 +12,9 @@ use crate::measure::{
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Figures, Report, Unit};
 use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
-use crate::show::{duration_text, percent};
+use crate::show::{duration_text, percent, ratio};
 
-use super::timing::{self, Time};
+use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers};
 
 pub static COMPARE: Magic = Magic {
@@ -72,6 +72,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
             way.check(session, input.as_ref())?;
         }
     }
+    let telling = Telling::new(&job.progress);
     let job = &Job { progress: Progress::default(), ..job.clone() };
     let start = Instant::now();
     let all = each(&points);
@@ -79,7 +80,12 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &variants.sweep, point);
-        match round(session, &ways, shared, &asked, job) {
+        let place = match (&variants.sweep, point) {
+            (Some(sweep), Some(point)) => format!("{} = {point} · ", sweep.name.text),
+            _ => String::new(),
+        };
+        let live = |entries: &[Entry], turns: &Turns| telling.tell(|| format!("{place}{}", so_far(entries, turns)));
+        match round(session, &ways, shared, &asked, job, &live) {
             Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
@@ -270,7 +276,14 @@ struct Contender {
     call: f64,
 }
 
-fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: &Asked, job: &Job) -> Fallible<Round> {
+fn round(
+    session: &mut Session,
+    ways: &[Way],
+    shared: Option<&Pipeline>,
+    asked: &Asked,
+    job: &Job,
+    live: &dyn Fn(&[Entry], &Turns),
+) -> Fallible<Round> {
     let input = match shared {
         Some(shared) => {
             let plan = table_of(session, shared)?;
@@ -302,7 +315,7 @@ fn round(session: &mut Session, ways: &[Way], shared: Option<&Pipeline>, asked: 
     let parallel = contenders.iter().any(|one| one.work.engine().is_some_and(|engine| engine.is_parallel()));
     let slowest = contenders.iter().map(|one| one.call).fold(0.0, f64::max);
     let time = Time::chosen(asked.clock, slowest, parallel);
-    let turns = turns(&contenders, time, slowest, asked.limit, job)?;
+    let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { entries, turns, time, parallel })
 }
 
@@ -324,7 +337,14 @@ fn first_run(work: &Repeated, job: &Job) -> Fallible<(Table, Cost, f64)> {
 }
 
 /// Samples in turns, at most for the time of the `limit`; none where nobody is left.
-fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, job: &Job) -> Fallible<Option<Turns>> {
+fn turns(
+    contenders: &[Contender],
+    time: Time,
+    slowest: f64,
+    limit: Duration,
+    job: &Job,
+    live: &dyn Fn(&Turns),
+) -> Fallible<Option<Turns>> {
     if contenders.is_empty() {
         return Ok(None);
     }
@@ -336,6 +356,7 @@ fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, jo
         runs.iter_mut().map(|run| run as &mut measure::Subject<'_, Box<Diagnostic>>).collect();
     let start = Instant::now();
     let go_on = |turns: &Turns| {
+        live(turns);
         let passed = start.elapsed();
         let next = passed / turns.pairs() as u32;
         !job.stop.is_raised() && passed + next <= limit
@@ -343,7 +364,7 @@ fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, jo
     let chance = &mut fastrand::Rng::new();
     let (turns, failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
     match failed {
-        Some(error) if !(job.stop.is_raised() && turns.pairs() > 0) => Err(error),
+        Some(error) if !job.stop.is_raised() || turns.pairs() == 0 => Err(error),
         _ => Ok(Some(turns)),
     }
 }
@@ -467,6 +488,24 @@ impl Round {
         }
         [differences, failures].concat()
     }
+}
+
+/// The table as it is by now, a line for each that did not fail.
+fn so_far(entries: &[Entry], turns: &Turns) -> String {
+    let ran: Vec<&Entry> = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Ran(..))).collect();
+    let width = ran.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
+    let mut lines = vec![format!("{} pairs", turns.pairs())];
+    for (place, entry) in ran.iter().enumerate() {
+        let median = duration_text(turns.samples(place).median() / 1e9);
+        let found = turns.finding(place);
+        let speedup = match place {
+            0 => String::new(),
+            _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
+            _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
+        };
+        lines.push(format!("  {:width$}  {median:>8}  {speedup}", entry.name));
+    }
+    lines.join("\n")
 }
 
 /// The speed-up of the first is 1.

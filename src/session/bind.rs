@@ -103,7 +103,7 @@ impl Session {
         if first > last {
             return wrong(end, format!("the sweep ends at {last}, before it begins"));
         }
-        let next: Box<dyn Fn(i64) -> i64> = match step {
+        let next: Box<dyn Fn(i64) -> i64> = match &**step {
             lang::Step::By(by) => match int(&view, by, "the step of a sweep")? {
                 by if by > 0 => Box::new(move |at| at.saturating_add(by)),
                 by_wrong => return wrong(by, format!("the step of a sweep is over 0, but this is {by_wrong}")),
