@@ -170,14 +170,15 @@ impl Way<'_> {
     }
 
     /// Prepares it to be run again and again.
-    fn ready(&self, session: &mut Session, input: Option<&Plan>, job: &Job) -> Fallible<Repeated> {
-        match input.filter(|_| self.continues) {
+    fn ready(&self, session: &mut Session, input: Option<&Plan>, job: &Job) -> Fallible<Box<dyn Contender>> {
+        let repeated = match input.filter(|_| self.continues) {
             Some(input) => {
                 let plan = session.bind_on(input.clone(), &self.pipeline.stages)?;
-                session.repeated_plan(plan, self.choice, job)
+                session.repeated_plan(plan, self.choice, job)?
             }
-            None => session.repeated(self.pipeline, self.choice, job),
-        }
+            None => session.repeated(self.pipeline, self.choice, job)?,
+        };
+        Ok(Box::new(repeated))
     }
 }
 
@@ -259,6 +260,8 @@ struct Round {
 struct Entry {
     name: String,
     lines: usize,
+    /// Why it does not run on the engine that was meant.
+    instead: Option<String>,
     outcome: Outcome,
 }
 
@@ -269,11 +272,38 @@ enum Outcome {
     Ran(Sameness, Cost),
 }
 
-/// A way that can run.
-struct Contender {
-    work: Repeated,
-    /// Nanoseconds of a run, roughly.
-    call: f64,
+/// What can be compared: a pipeline or an expression is, and an algorithm of a family can be.
+trait Contender {
+    /// Runs and throws its result away: this is timed.
+    fn run(&self, job: &Job) -> Fallible<()>;
+
+    /// Its result, in the form in which results are compared.
+    fn table(&self, job: &Job) -> Fallible<Table>;
+
+    /// Whether it uses several threads.
+    fn is_parallel(&self) -> bool;
+
+    /// Why it does not run on the engine that was meant.
+    fn instead(&self) -> Option<String>;
+}
+
+impl Contender for Repeated {
+    fn run(&self, job: &Job) -> Fallible<()> {
+        Repeated::run(self, job)
+    }
+
+    fn table(&self, job: &Job) -> Fallible<Table> {
+        Repeated::table(self, job)
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.engine().is_some_and(|engine| engine.is_parallel())
+    }
+
+    fn instead(&self) -> Option<String> {
+        let (engine, why) = self.engine().zip(self.instead)?;
+        Some(format!("ran on {}: {why}", engine.name()))
+    }
 }
 
 fn round(
@@ -293,34 +323,37 @@ fn round(
         None => None,
     };
     let mut entries = Vec::new();
-    let mut contenders: Vec<Contender> = Vec::new();
+    // With the nanoseconds of a run, roughly.
+    let mut contenders: Vec<(Box<dyn Contender>, f64)> = Vec::new();
     let mut first: Option<Table> = None;
     for way in ways {
         let ran = way.ready(session, input.as_ref(), job).and_then(|work| {
-            let (table, cost, call) = first_run(&work, job)?;
+            let (table, cost, call) = first_run(&*work, job)?;
             Ok((work, table, cost, call))
         });
+        let mut instead = None;
         let outcome = match ran {
             Ok((work, table, cost, call)) => {
                 let same = first.get_or_insert_with(|| table.clone()).same(&table);
-                contenders.push(Contender { work, call });
+                instead = work.instead();
+                contenders.push((work, call));
                 Outcome::Ran(same, cost)
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
             Err(error) => Outcome::Failed(error.message.clone()),
         };
-        entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome });
+        entries.push(Entry { name: way.name.clone(), lines: way.lines, instead, outcome });
     }
     drop(first);
-    let parallel = contenders.iter().any(|one| one.work.engine().is_some_and(|engine| engine.is_parallel()));
-    let slowest = contenders.iter().map(|one| one.call).fold(0.0, f64::max);
+    let parallel = contenders.iter().any(|(work, _)| work.is_parallel());
+    let slowest = contenders.iter().map(|(_, call)| *call).fold(0.0, f64::max);
     let time = Time::chosen(asked.clock, slowest, parallel);
     let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { entries, turns, time, parallel })
 }
 
 /// The result of a way, what a run costs, and how long it takes.
-fn first_run(work: &Repeated, job: &Job) -> Fallible<(Table, Cost, f64)> {
+fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost, f64)> {
     let meter = Meter::start();
     let table = work.table(job)?;
     let cost = meter.stop();
@@ -338,7 +371,7 @@ fn first_run(work: &Repeated, job: &Job) -> Fallible<(Table, Cost, f64)> {
 
 /// Samples in turns, at most for the time of the `limit`; none where nobody is left.
 fn turns(
-    contenders: &[Contender],
+    contenders: &[(Box<dyn Contender>, f64)],
     time: Time,
     slowest: f64,
     limit: Duration,
@@ -348,10 +381,10 @@ fn turns(
     if contenders.is_empty() {
         return Ok(None);
     }
-    let fastest = contenders.iter().map(|one| one.call).fold(f64::INFINITY, f64::min);
+    let fastest = contenders.iter().map(|(_, call)| *call).fold(f64::INFINITY, f64::min);
     let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
     let overhead = Overhead::measure(time.clock());
-    let mut runs: Vec<_> = contenders.iter().map(|one| || one.work.run(job)).collect();
+    let mut runs: Vec<_> = contenders.iter().map(|(work, _)| || work.run(job)).collect();
     let mut subjects: Vec<&mut measure::Subject<'_, Box<Diagnostic>>> =
         runs.iter_mut().map(|run| run as &mut measure::Subject<'_, Box<Diagnostic>>).collect();
     let start = Instant::now();
@@ -445,6 +478,8 @@ impl Round {
     /// What is to be known about the figures, a line each.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.results();
+        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.name));
+        notes.extend(self.entries.iter().filter_map(instead));
         for (entry, place) in self.placed() {
             let Some(found) = self.finding(place) else { continue };
             let first = self.entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)));
