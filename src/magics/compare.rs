@@ -432,7 +432,9 @@ impl Round {
 
     fn median(&self, place: Option<usize>) -> Option<(f64, f64)> {
         let samples = self.turns.as_ref()?.samples(place?);
-        Some((samples.median() / 1e9, samples.iqr() / 1e9))
+        // One run has no error bar.
+        let spread = if samples.each().len() > 1 { samples.iqr() / 1e9 } else { f64::NAN };
+        Some((samples.median() / 1e9, spread))
     }
 
     /// A row for each variant.
@@ -487,8 +489,9 @@ impl Round {
             notes.push(told(&entry.name, first, &found));
         }
         if let Some(turns) = &self.turns {
-            let calls = if turns.calls == 1 { "1 call".to_string() } else { format!("{} calls", turns.calls) };
-            notes.push(format!("{} interleaved samples of {calls} each, {}", turns.pairs(), self.time.said()));
+            let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let (samples, calls) = (counted(turns.pairs() as u64, "sample"), counted(turns.calls, "call"));
+            notes.push(format!("{samples} of each, interleaved, {calls} a sample, {}", self.time.said()));
         }
         notes
     }
@@ -600,7 +603,7 @@ fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
         notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
     }
     if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
-        notes.push(format!("at least {pairs} interleaved samples at each point"));
+        notes.push(format!("interleaved samples of each at each point: at least {pairs}"));
     }
     notes
 }
@@ -618,7 +621,8 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
         let mut verdicts = Vec::new();
         for (i, (entry, place)) in round.placed().enumerate() {
             let finding = round.finding(place);
-            if i > 0 || matches!(entry.outcome, Outcome::Failed(_)) {
+            let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
+            if !first {
                 verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
             }
             if i > 0 {
