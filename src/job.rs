@@ -1,7 +1,7 @@
 //! What a run may spend, how it is stopped, and what it tells while it goes on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure;
@@ -39,6 +39,7 @@ struct Counts {
     bytes: AtomicU64,
     all_bytes: AtomicU64,
     hidden: AtomicBool,
+    told: Mutex<String>,
 }
 
 impl Progress {
@@ -58,6 +59,15 @@ impl Progress {
 
     pub fn add_bytes(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is known by now, in lines that take the place of those told before.
+    pub fn tell(&self, known: String) {
+        *self.0.told.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    pub fn told(&self) -> String {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From here on another program has the terminal: nothing is drawn.

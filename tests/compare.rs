@@ -92,8 +92,11 @@ fn a_sweep_has_both_its_ends() {
 
 #[test]
 fn a_sweeps_name_goes_before_that_of_a_let_and_ends_with_the_magic() {
-    let cells = ["let n = 5", "%compare --for 20ms --on rows,batch n in 1..2: 1..n | sum", "n"];
-    assert_eq!(printed(&cells), "5\n");
+    let mut lab = Lab::new("rows");
+    lab.cell("let n = 5");
+    let hidden = lab.cell("%compare --for 20ms --on rows,batch n in 1..2: 1..n | sum");
+    assert!(hidden.err.starts_with("warning: the sweep's `n` hides the name of the session\n"), "{}", hidden.err);
+    assert_eq!(lab.cell("n").out, "5\n");
 }
 
 #[test]

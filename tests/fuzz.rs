@@ -133,7 +133,7 @@ fn within<T>(stop: &Stop, run: impl FnOnce() -> T) -> T {
 
 /// Whether a text asks for little: no commands, no large numbers, no range without an end, no large files.
 fn is_small(text: &str) -> bool {
-    const NOT: [&str; 7] = ["!", "%time", "write", "samples/", "fib", "\"-\"", "persist"];
+    const NOT: [&str; 8] = ["!", "%time", "%compare", "write", "samples/", "fib", "\"-\"", "persist"];
     let endless = text.split("..").skip(1).any(|after| {
         let after = after.trim_start_matches('=').trim_start();
         !after.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '(')

@@ -189,6 +189,34 @@ fn an_open_cell_goes_on_and_two_empty_lines_run_it() {
     terminal.ends();
 }
 
+#[test]
+fn an_empty_line_ends_a_block() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("%compare 1..10: # sums");
+    terminal.enters("  a: sum");
+    terminal.enters("  b: map it");
+    terminal.enters("    | sum");
+    terminal.enters("");
+    terminal.sees("same result: 2/2 equal");
+    terminal.ends();
+}
+
+/// Ctrl-C ends a measurement, and what was measured is a result.
+#[test]
+fn ctrl_c_keeps_what_was_measured() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("%timeit --for 1min 1..100k | map it * it | sum");
+    terminal.sees(" samples · ");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("what was measured until then is kept");
+    terminal.sees("[2]› ");
+    terminal.enters("len(_.samples) > 0");
+    terminal.sees("true");
+    terminal.ends();
+}
+
 /// Ctrl-C, also pressed twice, stops the cell and leaves the shell with its names, whatever the engine.
 #[test]
 fn ctrl_c_gives_the_prompt_back() {

@@ -48,7 +48,7 @@ pub enum Subject {
     /// Several pipelines with commas between.
     Pipelines(Vec<Pipeline>),
     Words(Vec<Word>),
-    Variants(Variants),
+    Variants(Box<Variants>),
 }
 
 /// `[SWEEP:] [PIPELINE] [: block]`: at least a pipeline or a block is there.
@@ -85,9 +85,9 @@ pub enum Points {
     List(Vec<Expr>),
     /// Both ends belong to it.
     Range {
-        start: Expr,
-        end: Expr,
-        step: Step,
+        start: Box<Expr>,
+        end: Box<Expr>,
+        step: Box<Step>,
     },
 }
 

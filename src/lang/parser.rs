@@ -288,7 +288,10 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
             }
             Subject::Pipelines(pipelines)
         }
-        Takes::Variants => return super::variants::variants(cell, text, at, known, syntax).map(Subject::Variants),
+        Takes::Variants => {
+            let read = super::variants::variants(cell, text, at, known, syntax);
+            return read.map(|variants| Subject::Variants(Box::new(variants)));
+        }
         Takes::Words => unreachable!("words were read above"),
     };
     if *parser.peek() == Token::End {

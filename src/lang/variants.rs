@@ -79,7 +79,7 @@ fn sweep(parser: &mut Parser) -> Fallible<Sweep> {
         } else {
             Step::Double
         };
-        Points::Range { start: first, end, step }
+        Points::Range { start: Box::new(first), end: Box::new(end), step: Box::new(step) }
     };
     let span = start.to(parser.behind());
     if !parser.eat(":") {

@@ -13,9 +13,9 @@ use crate::measure::{
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Figures, Report, Unit};
 use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
-use crate::show::{duration_text, grouped, percent};
+use crate::show::{duration_text, grouped, percent, ratio};
 
-use super::timing::{self, Time};
+use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers};
 
 pub static COMPARE: Magic = Magic {
@@ -92,6 +92,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
             way.check(session, input.as_ref())?;
         }
     }
+    let telling = Telling::new(&job.progress);
     let job = &Job { progress: Progress::default(), ..job.clone() };
     let start = Instant::now();
     let all = each(&points);
@@ -99,7 +100,13 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &variants.sweep, point);
-        match round(session, &ways, &input, point, &asked, job) {
+        let place = match (&variants.sweep, point) {
+            (Some(sweep), Some(point)) => format!("{} = {point} · ", sweep.name.text),
+            (None, Some(point)) => format!("n = {point} · "),
+            (_, None) => String::new(),
+        };
+        let live = |entries: &[Entry], turns: &Turns| telling.tell(|| format!("{place}{}", so_far(entries, turns)));
+        match round(session, &ways, &input, point, &asked, job, &live) {
             Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
@@ -328,19 +335,22 @@ impl Way<'_> {
         input: Option<&Plan>,
         case: Option<&'c dyn Case>,
         job: &Job,
-    ) -> Fallible<Work<'c>> {
+    ) -> Fallible<Box<dyn Contender + 'c>> {
         match (&self.what, case) {
             (What::Algorithm(claims), Some(case)) => {
-                Ok(Work::Algorithm { call: case.call(claims.name)?, case, claims: *claims })
+                Ok(Box::new(Algorithm { call: case.call(claims.name)?, case, claims: *claims }))
             }
             (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
-            (What::Pipeline { pipeline, continues, choice }, _) => match input.filter(|_| *continues) {
-                Some(input) => {
-                    let plan = session.bind_on(input.clone(), &pipeline.stages)?;
-                    session.repeated_plan(plan, *choice, job).map(Work::Repeated)
-                }
-                None => session.repeated(pipeline, *choice, job).map(Work::Repeated),
-            },
+            (What::Pipeline { pipeline, continues, choice }, _) => {
+                let repeated = match input.filter(|_| *continues) {
+                    Some(input) => {
+                        let plan = session.bind_on(input.clone(), &pipeline.stages)?;
+                        session.repeated_plan(plan, *choice, job)?
+                    }
+                    None => session.repeated(pipeline, *choice, job)?,
+                };
+                Ok(Box::new(repeated))
+            }
         }
     }
 }
@@ -418,6 +428,8 @@ struct Round {
 struct Entry {
     name: String,
     lines: usize,
+    /// Why it does not run on the engine that was meant.
+    instead: Option<String>,
     outcome: Outcome,
 }
 
@@ -430,45 +442,65 @@ enum Outcome {
     Ran(Sameness, Cost),
 }
 
-/// What a way does, again and again.
-enum Work<'c> {
-    Repeated(Repeated),
-    Algorithm { call: Box<dyn Fn() + 'c>, case: &'c dyn Case, claims: Claims },
+/// What can be compared: a pipeline, an expression, or an algorithm of a family.
+trait Contender {
+    /// Runs and throws its result away: this is timed.
+    fn run(&self, job: &Job) -> Fallible<()>;
+
+    /// Its result, in the form in which results are compared.
+    fn table(&self, job: &Job) -> Fallible<Table>;
+
+    /// Whether it uses several threads.
+    fn is_parallel(&self) -> bool;
+
+    /// Why it does not run on the engine that was meant.
+    fn instead(&self) -> Option<String>;
 }
 
-impl Work<'_> {
+impl Contender for Repeated {
     fn run(&self, job: &Job) -> Fallible<()> {
-        match self {
-            Work::Repeated(work) => work.run(job),
-            Work::Algorithm { call, .. } => {
-                job.stop.check()?;
-                call();
-                Ok(())
-            }
-        }
+        Repeated::run(self, job)
     }
 
-    /// Runs it once, apart from bringing the result into a table.
     fn table(&self, job: &Job) -> Fallible<Table> {
-        match self {
-            Work::Repeated(work) => work.table(job),
-            Work::Algorithm { case, claims, .. } => case.result(claims.name),
-        }
+        Repeated::table(self, job)
     }
 
     fn is_parallel(&self) -> bool {
-        match self {
-            Work::Repeated(work) => work.engine().is_some_and(|engine| engine.is_parallel()),
-            Work::Algorithm { claims, .. } => claims.threaded,
-        }
+        self.engine().is_some_and(|engine| engine.is_parallel())
+    }
+
+    fn instead(&self) -> Option<String> {
+        let (engine, why) = self.engine().zip(self.instead)?;
+        Some(format!("ran on {}: {why}", engine.name()))
     }
 }
 
-/// A way that can run.
-struct Contender<'c> {
-    work: Work<'c>,
-    /// Nanoseconds of a run, roughly.
-    call: f64,
+/// A variant of a family on one input.
+struct Algorithm<'c> {
+    call: Box<dyn Fn() + 'c>,
+    case: &'c dyn Case,
+    claims: Claims,
+}
+
+impl Contender for Algorithm<'_> {
+    fn run(&self, job: &Job) -> Fallible<()> {
+        job.stop.check()?;
+        (self.call)();
+        Ok(())
+    }
+
+    fn table(&self, _: &Job) -> Fallible<Table> {
+        self.case.result(self.claims.name)
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.claims.threaded
+    }
+
+    fn instead(&self) -> Option<String> {
+        None
+    }
 }
 
 fn round(
@@ -478,6 +510,7 @@ fn round(
     point: Option<i64>,
     asked: &Asked,
     job: &Job,
+    live: &dyn Fn(&[Entry], &Turns),
 ) -> Fallible<Round> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
@@ -493,40 +526,44 @@ fn round(
         _ => None,
     };
     let mut entries = Vec::new();
-    let mut contenders: Vec<Contender> = Vec::new();
+    // With the nanoseconds of a run, roughly.
+    let mut contenders: Vec<(Box<dyn Contender + '_>, f64)> = Vec::new();
     let mut first: Option<Table> = None;
     for way in ways {
         if let What::Algorithm(Claims { most, .. }) = way.what
             && size > most as i64
         {
-            entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome: Outcome::TooLarge(most) });
+            let outcome = Outcome::TooLarge(most);
+            entries.push(Entry { name: way.name.clone(), lines: way.lines, instead: None, outcome });
             continue;
         }
         let ran = way.ready(session, input.as_ref(), case.as_deref(), job).and_then(|work| {
-            let (table, cost, call) = first_run(&work, job)?;
+            let (table, cost, call) = first_run(&*work, job)?;
             Ok((work, table, cost, call))
         });
+        let mut instead = None;
         let outcome = match ran {
             Ok((work, table, cost, call)) => {
                 let same = first.get_or_insert_with(|| table.clone()).same(&table);
-                contenders.push(Contender { work, call });
+                instead = work.instead();
+                contenders.push((work, call));
                 Outcome::Ran(same, cost)
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
             Err(error) => Outcome::Failed(error.message.clone()),
         };
-        entries.push(Entry { name: way.name.clone(), lines: way.lines, outcome });
+        entries.push(Entry { name: way.name.clone(), lines: way.lines, instead, outcome });
     }
     drop(first);
-    let parallel = contenders.iter().any(|one| one.work.is_parallel());
-    let slowest = contenders.iter().map(|one| one.call).fold(0.0, f64::max);
+    let parallel = contenders.iter().any(|(work, _)| work.is_parallel());
+    let slowest = contenders.iter().map(|(_, call)| *call).fold(0.0, f64::max);
     let time = Time::chosen(asked.clock, slowest, parallel);
-    let turns = turns(&contenders, time, slowest, asked.limit, job)?;
+    let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { entries, turns, time, parallel })
 }
 
 /// The result of a way, what a run costs, and how long it takes.
-fn first_run(work: &Work, job: &Job) -> Fallible<(Table, Cost, f64)> {
+fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost, f64)> {
     let meter = Meter::start();
     let table = work.table(job)?;
     let cost = meter.stop();
@@ -543,18 +580,26 @@ fn first_run(work: &Work, job: &Job) -> Fallible<(Table, Cost, f64)> {
 }
 
 /// Samples in turns, at most for the time of the `limit`; none where nobody is left.
-fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, job: &Job) -> Fallible<Option<Turns>> {
+fn turns(
+    contenders: &[(Box<dyn Contender + '_>, f64)],
+    time: Time,
+    slowest: f64,
+    limit: Duration,
+    job: &Job,
+    live: &dyn Fn(&Turns),
+) -> Fallible<Option<Turns>> {
     if contenders.is_empty() {
         return Ok(None);
     }
-    let fastest = contenders.iter().map(|one| one.call).fold(f64::INFINITY, f64::min);
+    let fastest = contenders.iter().map(|(_, call)| *call).fold(f64::INFINITY, f64::min);
     let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
     let overhead = Overhead::measure(time.clock());
-    let mut runs: Vec<_> = contenders.iter().map(|one| || one.work.run(job)).collect();
+    let mut runs: Vec<_> = contenders.iter().map(|(work, _)| || work.run(job)).collect();
     let mut subjects: Vec<&mut measure::Subject<'_, Box<Diagnostic>>> =
         runs.iter_mut().map(|run| run as &mut measure::Subject<'_, Box<Diagnostic>>).collect();
     let start = Instant::now();
     let go_on = |turns: &Turns| {
+        live(turns);
         let passed = start.elapsed();
         let next = passed / turns.pairs() as u32;
         !job.stop.is_raised() && passed + next <= limit
@@ -562,7 +607,7 @@ fn turns(contenders: &[Contender], time: Time, slowest: f64, limit: Duration, jo
     let chance = &mut fastrand::Rng::new();
     let (turns, failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
     match failed {
-        Some(error) if !(job.stop.is_raised() && turns.pairs() > 0) => Err(error),
+        Some(error) if !job.stop.is_raised() || turns.pairs() == 0 => Err(error),
         _ => Ok(Some(turns)),
     }
 }
@@ -597,7 +642,9 @@ impl Round {
 
     fn median(&self, place: Option<usize>) -> Option<(f64, f64)> {
         let samples = self.turns.as_ref()?.samples(place?);
-        Some((samples.median() / 1e9, samples.iqr() / 1e9))
+        // One run has no error bar.
+        let spread = if samples.each().len() > 1 { samples.iqr() / 1e9 } else { f64::NAN };
+        Some((samples.median() / 1e9, spread))
     }
 
     /// A row for each variant.
@@ -644,6 +691,8 @@ impl Round {
     /// What is to be known about the figures, a line each.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.results();
+        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.name));
+        notes.extend(self.entries.iter().filter_map(instead));
         for (entry, place) in self.placed() {
             let Some(found) = self.finding(place) else { continue };
             let first = self.entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)));
@@ -651,8 +700,9 @@ impl Round {
             notes.push(told(&entry.name, first, &found));
         }
         if let Some(turns) = &self.turns {
-            let calls = if turns.calls == 1 { "1 call".to_string() } else { format!("{} calls", turns.calls) };
-            notes.push(format!("{} interleaved samples of {calls} each, {}", turns.pairs(), self.time.said()));
+            let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let (samples, calls) = (counted(turns.pairs() as u64, "sample"), counted(turns.calls, "call"));
+            notes.push(format!("{samples} of each, interleaved, {calls} a sample, {}", self.time.said()));
         }
         notes
     }
@@ -688,6 +738,24 @@ impl Round {
         }
         [differences, failures].concat()
     }
+}
+
+/// The table as it is by now, a line for each that did not fail.
+fn so_far(entries: &[Entry], turns: &Turns) -> String {
+    let ran: Vec<&Entry> = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Ran(..))).collect();
+    let width = ran.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
+    let mut lines = vec![format!("{} pairs", turns.pairs())];
+    for (place, entry) in ran.iter().enumerate() {
+        let median = duration_text(turns.samples(place).median() / 1e9);
+        let found = turns.finding(place);
+        let speedup = match place {
+            0 => String::new(),
+            _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
+            _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
+        };
+        lines.push(format!("  {:width$}  {median:>8}  {speedup}", entry.name));
+    }
+    lines.join("\n")
 }
 
 /// The speed-up of the first is 1.
@@ -748,7 +816,7 @@ fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
         notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
     }
     if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
-        notes.push(format!("at least {pairs} interleaved samples at each point"));
+        notes.push(format!("interleaved samples of each at each point: at least {pairs}"));
     }
     notes
 }
@@ -766,7 +834,8 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
         let mut verdicts = Vec::new();
         for (i, (entry, place)) in round.placed().enumerate() {
             let finding = round.finding(place);
-            if i > 0 || !matches!(entry.outcome, Outcome::Ran(..)) {
+            let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
+            if !first {
                 verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
             }
             if i > 0 {

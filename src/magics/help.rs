@@ -31,7 +31,8 @@ const START: &str = r#"A pipeline is a source and stages with bars between:
   read "samples/kjv.txt" | words | count by lower(word) | top 10
   1..1M | map it * it | sum
 
-%time before it tells what it cost, %explain what becomes of it. `let name = …` gives a name,
+%time before it tells what it cost, %timeit what one of many runs costs, %explain what becomes of it, %compare which of
+several ways is faster. `let name = …` gives a name,
 `fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)` defines a function.
 
   %help language     how cells, values and names are written
@@ -76,7 +77,9 @@ text        is UTF-8; len, slice and reverse count characters
 order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
 cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
 magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what each
-            takes, `%help magics` tells; !command runs one of the system, let x = !command takes its lines
+            takes, `%help magics` tells; a first line that ends with `:` opens a block, where each line indented like the
+            first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the subject sweeps:
+            doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; !command runs one of the system, let x = !command takes its lines
 csv         an empty field is null, "" is empty text; types come from the first MiB of the first file; an unused column
             is split and checked for UTF-8, but not converted
 json        an object a line; nested objects give columns `a.b`; what is no text stands in a text column as json;

@@ -8,9 +8,9 @@ use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Wall, calibrat
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::session::{Repeated, Session};
-use crate::show::duration_text;
+use crate::show::{duration_text, grouped};
 
-use super::timing::{self, Time};
+use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers};
 
 pub static TIMEIT: Magic = Magic {
@@ -68,9 +68,10 @@ fn timed(session: &mut Session, magic: &lang::Magic, pipeline: &Pipeline, job: &
     let subject = session.repeated(pipeline, choice, job)?;
     let noise = timing::new_noise(session);
     let start = Instant::now();
+    let telling = Telling::new(&job.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let job = &Job { progress: Progress::default(), ..job.clone() };
-    let found = measured(&subject, &limits, asked, job)?;
+    let found = measured(&subject, &limits, asked, job, &telling)?;
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
 
@@ -104,7 +105,7 @@ struct Found {
     stopped: bool,
 }
 
-fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job) -> Fallible<Found> {
+fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job, telling: &Telling) -> Fallible<Found> {
     let parallel = subject.engine().is_some_and(|engine| engine.is_parallel());
     let mut run = || subject.run(job);
     let metered = || {
@@ -125,13 +126,14 @@ fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job)
     let overhead = Overhead::measure(time.clock());
     let (start, cpu) = (Instant::now(), process_cpu());
     let (samples, failed) = sample(time.clock(), &overhead, &mut run, calibration.calls, |taken| {
+        telling.tell(|| format!("{} samples", grouped(taken as u64)));
         !job.stop.is_raised() && limits.go_on(taken, start.elapsed())
     });
     let calls = samples.calls as f64 * samples.each().len() as f64;
     let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
     let stopped = job.stop.is_raised();
     match failed {
-        Some(error) if !(stopped && !samples.each().is_empty()) => Err(error),
+        Some(error) if !stopped || samples.each().is_empty() => Err(error),
         _ => Ok(Found { samples, time, overhead, cost, cpu, stopped }),
     }
 }

@@ -1,9 +1,10 @@
 //! What magics that time things share: their options, the setup cell, the choice of a clock, the machine's noise.
 
-use std::time::Duration;
+use std::cell;
+use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
+use crate::job::{Job, Progress};
 use crate::lang::{self, Cell, Word, parse, seconds, whole_number};
 use crate::measure::{Clock, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
 use crate::session::Session;
@@ -87,6 +88,27 @@ pub fn set_up(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible
         Cell::Magic(_) | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => {
             Err(Diagnostic::at(Kind::Syntax, *span, "`--setup` takes statements")
                 .hint("--setup (let n = 1k; let m = 2)"))
+        }
+    }
+}
+
+/// Tells what is known by now, but not so often that telling would take time from measuring.
+pub struct Telling<'a> {
+    progress: &'a Progress,
+    last: cell::Cell<Option<Instant>>,
+}
+
+impl Telling<'_> {
+    const OFTEN: Duration = Duration::from_millis(100);
+
+    pub fn new(progress: &Progress) -> Telling<'_> {
+        Telling { progress, last: cell::Cell::new(None) }
+    }
+
+    pub fn tell(&self, known: impl FnOnce() -> String) {
+        if self.last.get().is_none_or(|last| last.elapsed() >= Telling::OFTEN) {
+            self.progress.tell(known());
+            self.last.set(Some(Instant::now()));
         }
     }
 }

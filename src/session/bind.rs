@@ -91,7 +91,12 @@ const MOST_POINTS: usize = 1000;
 
 impl Session {
     /// The points of a sweep, in order. Both ends of a range belong to it: its last step is cut to the end.
-    pub fn points(&self, sweep: &Sweep) -> Fallible<Vec<i64>> {
+    pub fn points(&mut self, sweep: &Sweep) -> Fallible<Vec<i64>> {
+        let name = &sweep.name;
+        if self.lookup(&name.text).is_some() {
+            let message = format!("the sweep's `{}` hides the name of the session", name.text);
+            self.warnings.push(*Diagnostic::at(Kind::Warning, name.span, message));
+        }
         let view = View { session: self };
         let point = |expr: &Expr| plan::int(&view, expr, "a point of a sweep");
         let (start, end, step) = match &sweep.points {
@@ -103,7 +108,7 @@ impl Session {
         if first > last {
             return wrong(end, format!("the sweep ends at {last}, before it begins"));
         }
-        let next: Box<dyn Fn(i64) -> i64> = match step {
+        let next: Box<dyn Fn(i64) -> i64> = match &**step {
             lang::Step::By(by) => match int(&view, by, "the step of a sweep")? {
                 by if by > 0 => Box::new(move |at| at.saturating_add(by)),
                 by_wrong => return wrong(by, format!("the step of a sweep is over 0, but this is {by_wrong}")),

@@ -49,7 +49,12 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
             return;
         }
         let (done, all) = progress.bytes();
-        if all > 0 && done > 0 {
+        let told = progress.told();
+        if !told.is_empty() {
+            bar.set_style(rows.clone());
+            bar.set_message(told);
+            bar.tick();
+        } else if all > 0 && done > 0 {
             bar.set_style(bytes.clone());
             bar.set_length(all);
             bar.set_position(done.min(all));

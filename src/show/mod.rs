@@ -12,7 +12,7 @@ use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
-pub use numbers::{bytes_text, duration_text, grouped, percent};
+pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
 
