@@ -122,6 +122,23 @@ fn quantiles_are_those_of_r() {
     assert_eq!(samples.each()[0], 11.0, "the order stays");
 }
 
+/// Nanoseconds a call of indexing, as they were recorded on a busy machine, one of them interrupted; the quartiles are what
+/// Python's `statistics.quantiles(…, method="inclusive")` says of them.
+#[test]
+fn recorded_samples_have_the_quartiles_of_python() {
+    let recorded = vec![
+        0.5586, 0.5564, 0.5564, 0.5639, 0.5563, 0.687, 0.5563, 0.5601, 1.1267, 1.0527, 1.1002, 70.2617, 0.5564, 1.0536,
+        1.0908, 0.5601,
+    ];
+    let samples = Samples::new(343, recorded);
+    for (q, expected) in [(0.25, 0.5564), (0.5, 0.562), (0.75, 1.0629)] {
+        assert!((samples.quantile(q) - expected).abs() < 1e-12, "{q}: {}", samples.quantile(q));
+    }
+    assert_eq!((samples.best(), samples.outliers()), (0.5563, 1));
+    let kept: usize = samples.histogram(12).counts.iter().sum();
+    assert_eq!(kept, 15, "the outlier is counted, not drawn");
+}
+
 #[test]
 fn few_samples_have_statistics_too() {
     let one = Samples::new(1, vec![3.0]);
