@@ -18,7 +18,7 @@ pub struct Stream<'a> {
     ready: VecDeque<Batch>,
     /// The source has no more, or nobody wants more.
     ended: bool,
-    /// The most rows that are taken from the source next.
+    /// The most rows that are taken from the source next; with none, nobody wants any.
     most: usize,
     job: &'a Job,
 }
@@ -33,7 +33,8 @@ impl Batches for Stream<'_> {
                 return Ok(None);
             }
             self.job.check()?;
-            match self.source.next(self.most)? {
+            let batch = if self.most == 0 { None } else { self.source.next(self.most)? };
+            match batch {
                 Some(batch) => {
                     self.most = (2 * self.most).min(self.job.portion.rows);
                     self.job.progress.add_rows(batch.rows as u64);
@@ -61,7 +62,7 @@ impl<'a> Stream<'a> {
             operators.push(ops::operator(step, input, programs.of(plan), &compiler, job, &inner)?);
             input = &step.schema;
         }
-        let most = first_rows(steps).map_or(job.portion.rows, |rows| rows.clamp(1, job.portion.rows));
+        let most = first_rows(steps).map_or(job.portion.rows, |rows| rows.min(job.portion.rows));
         Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, job })
     }
 

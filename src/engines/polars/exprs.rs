@@ -438,7 +438,8 @@ impl Lowering<'_> {
             Func::Sqrt => unary!(|x: Expr| x.sqrt()),
             Func::Exp => unary!(|x: Expr| x.exp()),
             Func::Ln => unary!(|x: Expr| x.log(lit(std::f64::consts::E))),
-            Func::Log2 => unary!(|x: Expr| x.log(lit(2.0))),
+            // polars divides two logarithms, which is not exact for powers of two.
+            Func::Log2 => unary!(|x: Expr| kernels::float_operator("log2", |x, _| x.log2(), x.clone(), x)),
             Func::Sin => unary!(|x: Expr| x.sin()),
             Func::Cos => unary!(|x: Expr| x.cos()),
             Func::Same => self.lower(&args[0], mask),
