@@ -3,10 +3,12 @@
 
 mod compile;
 
+use std::collections::HashMap;
+
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Stop};
-use crate::plan::{Expr, Function};
+use crate::plan::{Expr, Function, Op, Plan};
 
 pub use compile::wrong;
 
@@ -140,6 +142,32 @@ pub struct Program {
 impl Program {
     pub fn new(functions: &[Function]) -> Program {
         Program { functions: functions.iter().map(|function| Code::new(&function.body)).collect() }
+    }
+}
+
+/// The functions of a plan and of the plans inside it, compiled.
+pub struct Programs(HashMap<*const Plan, Program>);
+
+impl Programs {
+    pub fn new(plan: &Plan) -> Programs {
+        let mut programs = Programs(HashMap::new());
+        programs.add(plan);
+        programs
+    }
+
+    fn add(&mut self, plan: &Plan) {
+        self.0.insert(plan, Program::new(&plan.functions));
+        for step in &plan.steps {
+            match &step.op {
+                Op::Join { right, .. } => self.add(right),
+                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn of(&self, plan: &Plan) -> &Program {
+        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is built")
     }
 }
 

@@ -6,8 +6,9 @@ use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::kernel::{Batch, Compiler};
 use crate::plan::{Op, Plan, Step};
+use crate::rowwise::Programs;
 
-use super::operator::{Batches, Operator, Programs};
+use super::operator::{Batches, Operator};
 use super::ops;
 use super::source::{Source, source};
 

@@ -10,10 +10,11 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
 use crate::kernel::{self, Apart, Compiler, Rows};
 use crate::plan::{Op, Plan, expr_text, op_text};
+use crate::rowwise::Programs;
 
 use super::{Engine, Objection, Run};
 
-use operator::{Batches, Programs};
+use operator::Batches;
 
 pub struct Kernel;
 

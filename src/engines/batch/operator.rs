@@ -1,11 +1,9 @@
 //! An op at work, and what all of them share.
 
-use std::collections::HashMap;
-
 use crate::diagnostic::Fallible;
 use crate::job::Job;
 use crate::kernel::{Batch, Partial, Scope};
-use crate::plan::{Op, Plan};
+use crate::plan::Plan;
 use crate::rowwise::Program;
 
 /// What takes batches; the answer says whether it wants more.
@@ -19,32 +17,6 @@ pub trait Operator {
     /// The input has come to its end: gives what was kept.
     fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
         Ok(())
-    }
-}
-
-/// The functions of a plan and of the plans inside it, compiled.
-pub struct Programs(HashMap<*const Plan, Program>);
-
-impl Programs {
-    pub fn new(plan: &Plan) -> Programs {
-        let mut programs = Programs(HashMap::new());
-        programs.add(plan);
-        programs
-    }
-
-    fn add(&mut self, plan: &Plan) {
-        self.0.insert(plan, Program::new(&plan.functions));
-        for step in &plan.steps {
-            match &step.op {
-                Op::Join { right, .. } => self.add(right),
-                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
-                _ => {}
-            }
-        }
-    }
-
-    pub fn of(&self, plan: &Plan) -> &Program {
-        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before its stream is built")
     }
 }
 

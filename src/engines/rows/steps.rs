@@ -1,13 +1,13 @@
 //! One flow for each op, and a whole plan as a flow.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::data::{Key, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Say};
 use crate::plan::{Op, Plan};
-use crate::rowwise::{Code, Frame, Program, check_state};
+use crate::rowwise::{Code, Frame, Programs, check_state};
 
 use super::aggregate::Groups;
 use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
@@ -17,8 +17,7 @@ use super::whole::{Pairs, Reverse, Sample, Sort};
 
 /// The result of a plan as columns of values, its height, and the evaluation steps.
 pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
-    let mut programs = Programs(HashMap::new());
-    programs.add(plan);
+    let programs = Programs::new(plan);
     let mut frame = Frame::new(programs.of(plan)).stopping_at(&job.stop);
     let mut flow = build(plan, &programs, job)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
@@ -33,26 +32,6 @@ pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)
         }
     }
     Ok((columns, height, frame.steps))
-}
-
-/// The functions of a plan and of the plans inside it, compiled.
-struct Programs(HashMap<*const Plan, Program>);
-
-impl Programs {
-    fn add(&mut self, plan: &Plan) {
-        self.0.insert(plan, Program::new(&plan.functions));
-        for step in &plan.steps {
-            match &step.op {
-                Op::Join { right, .. } => self.add(right),
-                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
-                _ => {}
-            }
-        }
-    }
-
-    fn of(&self, plan: &Plan) -> &Program {
-        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before its flow is built")
-    }
 }
 
 /// The flow of a whole plan.
