@@ -46,6 +46,8 @@ pub enum Kind {
     Depth,
     /// Tables whose shapes do not fit: `zip` of different lengths, a one-value table with two rows.
     Shape,
+    /// What Rust code ran into: a panic, an exit, a signal.
+    Rust,
     /// The person stopped it.
     Stopped,
     /// The engine cannot run this plan and says why.

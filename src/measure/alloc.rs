@@ -29,7 +29,8 @@ thread_local! {
     static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
 }
 
-fn note(allocated: usize, freed: usize) {
+/// Counts bytes that were allocated, and bytes that were freed.
+pub fn note(allocated: usize, freed: usize) {
     // A thread that is going away has no counters any more: its last frees are not counted.
     let _ = LOCAL.try_with(|cell| {
         let mut local = cell.get();

@@ -9,7 +9,7 @@ mod sampling;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, flush_thread as flush, live};
+pub use alloc::{Counting, flush_thread as flush, live, note as note_heap};
 pub use clock::{Clock, ThreadCpu, Wall, process_cpu};
 pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, median_rank, square};
 pub use noise::{Noise, noise};

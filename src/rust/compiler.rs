@@ -1,0 +1,215 @@
+//! The compiler's thread: it owns evcxr's context, which turns texts into loaded libraries and knows items and variables.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs};
+
+use super::desk::{Desk, Event, Turn};
+use super::runner::FOLDER;
+use super::text::Text;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+
+/// What cells are linked with, and the scalar functions that generated code calls.
+const CELL: &str = include_str!("cell.rs");
+const CELL_MANIFEST: &str = "[package]\nname = \"timelab-cell\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
+
+/// What the compiler is asked.
+pub enum Request {
+    /// To compile a text, which is then loaded in this turn.
+    Compile { text: Text, turn: Turn },
+    /// To add a package to what cells may use.
+    Depend { name: String, spec: String, done: Sender<Fallible<()>> },
+    /// To forget all items and variables.
+    Reset { done: Sender<Fallible<()>> },
+    /// What may stand at a byte of a text.
+    Complete { text: String, at: usize, done: Sender<Vec<(String, &'static str)>> },
+}
+
+/// What is known of the cells so far; it can be asked while the compiler works.
+#[derive(Default)]
+pub struct Known {
+    /// Variables with their types, by name.
+    pub variables: BTreeMap<String, String>,
+    pub items: Vec<String>,
+}
+
+/// Starts the compiler and answers requests until nobody can ask any more.
+pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, known: &Mutex<Known>) {
+    let started = start(desk, program);
+    let mut context = match started {
+        Ok(context) => context,
+        Err(trouble) => {
+            for request in requests {
+                refuse(request, &trouble);
+            }
+            return;
+        }
+    };
+    for request in requests {
+        if desk.take_lost() {
+            // The first text after the child is gone has evcxr start a new one.
+            let _ = context.execute("();");
+            install(desk, &mut context);
+        }
+        match request {
+            Request::Compile { text, turn } => {
+                if turn.is_cancelled() {
+                    continue;
+                }
+                let result = compile(desk, &mut context, &text, &turn);
+                note(&context, known);
+                turn.tell(Event::Compiled(result));
+            }
+            Request::Depend { name, spec, done } => {
+                let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
+                let result = result.map(drop).map_err(|error| depend_trouble(&name, error));
+                let _ = done.send(result);
+            }
+            Request::Reset { done } => {
+                let result = quietly(|| context.execute(":clear"));
+                desk.take_lost();
+                install(desk, &mut context);
+                note(&context, known);
+                let _ = done.send(result.map(drop).map_err(|error| Diagnostic::new(Kind::System, error.to_string())));
+            }
+            Request::Complete { text, at, done } => {
+                let found = crate::quiet::caught(|| context.completions(&text, at));
+                let found = found.ok().and_then(Result::ok).map(|found| found.completions).unwrap_or_default();
+                let _ = done.send(found.into_iter().map(|one| (one.code, one.kind)).collect());
+            }
+        }
+    }
+}
+
+fn refuse(request: Request, trouble: &Diagnostic) {
+    let trouble = Box::new(trouble.clone());
+    match request {
+        Request::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble))),
+        Request::Depend { done, .. } | Request::Reset { done } => _ = done.send(Err(trouble)),
+        Request::Complete { done, .. } => _ = done.send(Vec::new()),
+    }
+}
+
+/// Makes the context and the crate that cells are linked with.
+fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
+    let library = super::toolchain::library_folder()?;
+    let system = |error: String| Diagnostic::new(Kind::System, format!("Rust cells cannot start: {error}"));
+    let folder = desk.open().map_err(|error| system(error.to_string()))?;
+    let cell = folder.join("cell");
+    std::fs::create_dir_all(cell.join("src"))
+        .and_then(|()| std::fs::write(cell.join("Cargo.toml"), CELL_MANIFEST))
+        .and_then(|()| std::fs::write(cell.join("src/lib.rs"), CELL))
+        .map_err(|error| system(error.to_string()))?;
+    // evcxr makes its own folder where temporary ones are made.
+    let _ = tempfile::env::override_temp_dir(&folder);
+    let mut command = Command::new(program);
+    command.env(FOLDER, &folder).env("LD_LIBRARY_PATH", library);
+    desk.open_for_us();
+    let made = quietly(|| EvalContext::with_subprocess_command(command));
+    let (mut context, outputs) = made.map_err(|error| system(error.to_string()))?;
+    forward(outputs, desk);
+    let mut state = context.state();
+    for (key, value) in [("OPT_LEVEL", "3"), ("OVERFLOW_CHECKS", "false"), ("DEBUG_ASSERTIONS", "false")] {
+        state.set_build_env(&format!("CARGO_PROFILE_DEV_{key}"), value);
+    }
+    state.set_preserve_vars_on_panic(false);
+    let path = serde_json::Value::String(cell.display().to_string());
+    let ready = state
+        .add_dep("timelab-cell", &format!("{{ path = {path} }}"))
+        .and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
+    ready.map_err(|error| system(error.to_string()))?;
+    Ok(CommandContext::with_eval_context(context))
+}
+
+const INSTALL: &str = "timelab_cell::install();";
+
+/// Has a new child take over what panics tell.
+fn install(desk: &Arc<Desk>, context: &mut CommandContext) {
+    desk.open_for_us();
+    let _ = context.execute(INSTALL);
+}
+
+/// Passes on what cells print.
+fn forward(outputs: EvalContextOutputs, desk: &Arc<Desk>) {
+    let EvalContextOutputs { stdout, stderr } = outputs;
+    let (say, desk) = (desk.say.clone(), desk.clone());
+    std::thread::spawn(move || desk.printer.print(stdout.iter()));
+    std::thread::spawn(move || {
+        while let Ok(line) = stderr.recv() {
+            say(&line);
+        }
+    });
+}
+
+/// Compiles a text, which the runner then loads in this turn.
+fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &Turn) -> Fallible<()> {
+    desk.give(turn.clone());
+    match quietly(|| context.execute(text.as_str())) {
+        Ok(_) => Ok(()),
+        Err(Error::CompilationErrors(errors)) => Err(told(&errors, text)),
+        Err(Error::SubprocessTerminated(_)) => {
+            Err(Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
+                .hint("functions and types are still there; variables are gone"))
+        }
+        // The runner made evcxr take the cell back: why, it has told the shell.
+        Err(_) if turn.was_loaded() => Ok(()),
+        Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string())),
+    }
+}
+
+/// A panic of the compiler's library is an error.
+fn quietly<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    crate::quiet::caught(run).unwrap_or_else(|panic| Err(Error::Message(panic)))
+}
+
+fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
+    let message = match error {
+        Error::CompilationErrors(errors) => errors.iter().map(CompilationError::message).collect::<Vec<_>>().join("; "),
+        other => other.to_string(),
+    };
+    Diagnostic::new(Kind::Name, format!("the package `{name}` cannot be used: {}", message.trim()))
+}
+
+/// The first of the compiler's errors, at its place in the cell.
+fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
+    let real = |error: &&CompilationError| error.level() == "error";
+    let Some(error) = errors.iter().find(real).or(errors.first()) else {
+        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
+    };
+    let place = error.primary_spanned_message().and_then(|message| {
+        let span = message.span?;
+        text.span(text.byte(span.start_line, span.start_column), text.byte(span.end_line, span.end_column))
+    });
+    let label = error.primary_spanned_message().map(|message| message.label.clone()).unwrap_or_default();
+    let mut message = error.message();
+    if !label.is_empty() && !message.contains(&label) {
+        message = format!("{message}: {label}");
+    }
+    if let Some(code) = error.code() {
+        message = format!("{message} [{code}]");
+    }
+    let mut diagnostic = Diagnostic::new(Kind::Type, message);
+    diagnostic.span = place;
+    let mut hints: Vec<String> = error.help().iter().map(|help| help.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    if error.code() == Some("E0525") || error.code() == Some("E0507") {
+        hints.insert(0, "a Rust expression may be run again and again: borrow or clone what it takes".to_string());
+    }
+    let others = errors.iter().filter(real).count().saturating_sub(1);
+    if others > 0 {
+        hints.push(format!("{others} more of the compiler's errors"));
+    }
+    if hints.is_empty() { diagnostic } else { diagnostic.hint(hints.join("; ")) }
+}
+
+/// Writes down what is known now.
+fn note(context: &CommandContext, known: &Mutex<Known>) {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    known.variables = context.variables_and_types().map(|(name, ty)| (name.to_string(), ty.to_string())).collect();
+    known.items = context.defined_item_names().map(str::to_string).collect();
+    known.items.sort();
+}
+

@@ -1,0 +1,536 @@
+//! Rust cells: texts that are compiled and loaded into a child process, and run there. The child survives what a cell
+//! does; the shell waits for it and can stop it. Nothing starts before the first use, or before [`Rust::warm`].
+
+mod compiler;
+mod desk;
+mod frame;
+mod heap;
+mod printer;
+mod runner;
+mod text;
+mod toolchain;
+mod wire;
+mod writing;
+
+use std::cell::OnceCell;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::data::{Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Say, Stop};
+
+use compiler::{Known, Request};
+use desk::{Desk, Event, Turn};
+use frame::{Ending, Failure, Order, Sample};
+
+pub use runner::hook;
+pub use text::Text;
+pub use wire::{Shape, put as put_value, table_bytes};
+
+use writing::{cell_text, subjects_text};
+
+/// How often the person's stop flag is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The compiler of Rust cells and the child that runs them.
+pub struct Rust {
+    /// The program that is started as the runner: this one.
+    program: PathBuf,
+    say: Say,
+    works: OnceCell<Works>,
+    /// Cells that stayed so far: what was compiled before the last of them must be compiled again.
+    cells: std::cell::Cell<u64>,
+}
+
+struct Works {
+    desk: Arc<Desk>,
+    requests: Sender<Request>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What a cell cost: compiling and running apart.
+#[derive(Debug, Clone, Default)]
+pub struct Cost {
+    pub compile: Duration,
+    /// Seconds of the run, wall, user and system.
+    pub wall: f64,
+    pub user: f64,
+    pub system: f64,
+    pub allocations: u64,
+    pub allocated: u64,
+    pub peak: u64,
+}
+
+/// A value or a table that came out of a cell.
+#[derive(Debug, Clone)]
+pub enum Given {
+    Nothing,
+    Value(Value, Type),
+    Table(Table),
+    /// What has no form as a table, as the text of its `Debug`.
+    Text(String),
+}
+
+/// Compiled subjects, which can be run in a fork of the variables any number of times.
+#[derive(Debug, Clone)]
+pub struct Library {
+    library: String,
+    function: String,
+    pub shapes: Vec<Shape>,
+    pub compile: Duration,
+    text: Text,
+    /// [`Rust::cells`] when it was compiled.
+    cells: u64,
+}
+
+/// A Rust expression of a cell, and what of the session goes into it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub body: Text,
+    pub inputs: Vec<Input>,
+}
+
+/// A name of the session that goes into Rust.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    pub name: String,
+    pub form: InputForm,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum InputForm {
+    Value(Type),
+    Table(Schema),
+}
+
+impl Rust {
+    /// `program` is started as the runner; what cells print on standard error goes to `say`.
+    pub fn new(program: &Path, say: Say) -> Rust {
+        Rust { program: program.to_path_buf(), say, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
+    }
+
+    /// Starts the compiler in the background, so that the first cell need not wait for it.
+    pub fn warm(&self) {
+        self.works();
+    }
+
+    /// Variables with their types, and items; empty before the first cell.
+    pub fn known(&self) -> (Vec<(String, String)>, Vec<String>) {
+        self.works.get().map_or_else(Default::default, |works| {
+            let known = works.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let variables = known.variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect();
+            (variables, known.items.clone())
+        })
+    }
+
+    fn works(&self) -> &Works {
+        self.works.get_or_init(|| {
+            let (requests, receiver) = channel();
+            let desk = Arc::new(Desk::new(self.say.clone()));
+            let known = Arc::new(Mutex::new(Known::default()));
+            let (theirs, program, noted) = (desk.clone(), self.program.clone(), known.clone());
+            // rust-analyzer descends deep.
+            let thread = std::thread::Builder::new().name("rust compiler".to_string()).stack_size(32 << 20);
+            let started = thread.spawn(move || compiler::serve(&theirs, &program, &receiver, &noted));
+            drop(started);
+            Works { desk, requests, known }
+        })
+    }
+
+    /// Runs a cell whose items and variables stay; where it fails, nothing of it does.
+    pub fn cell(&self, body: &str, span: Span, job: &Job) -> Fallible<(Given, Cost)> {
+        let text = cell_text(body, span);
+        let mut turn = self.compile(&text, true, job)?;
+        let mut cost = Cost { compile: turn.compile, ..Cost::default() };
+        let mut given = Given::Nothing;
+        loop {
+            match turn.next()? {
+                Event::Worker(stream) => {
+                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), over: false };
+                    worker.shapes = vec![worker.shape(0)?];
+                    given = worker.call(0)?.0;
+                    worker.tell(frame::END, b"")?;
+                    worker.over = true;
+                }
+                Event::Done(ending) => turn.ended(&ending, &mut cost)?,
+                Event::Compiled(result) => {
+                    result?;
+                    self.cells.set(self.cells.get() + 1);
+                    return Ok((given, cost));
+                }
+                Event::Loaded(..) | Event::Lost => {}
+            }
+        }
+    }
+
+    /// Compiles expressions into one library and finds out what each gives. None of them is called.
+    pub fn library(&self, subjects: &[Subject], job: &Job) -> Fallible<Library> {
+        self.library_of(subjects_text(subjects), subjects.len(), job)
+    }
+
+    fn library_of(&self, text: Text, count: usize, job: &Job) -> Fallible<Library> {
+        let mut turn = self.compile(&text, false, job)?;
+        let (library, function, compile) = (turn.library.clone(), turn.function.clone(), turn.compile);
+        let mut shapes = Vec::new();
+        loop {
+            match turn.next()? {
+                Event::Worker(stream) => {
+                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), over: false };
+                    for subject in 0..count {
+                        shapes.push(worker.shape(subject)?);
+                    }
+                    worker.tell(frame::END, b"")?;
+                    worker.over = true;
+                }
+                Event::Done(ending) => turn.ended(&ending, &mut Cost::default())?,
+                Event::Compiled(result) => {
+                    result?;
+                    return Ok(Library { library, function, shapes, compile, text, cells: self.cells.get() });
+                }
+                Event::Loaded(..) | Event::Lost => {}
+            }
+        }
+    }
+
+    /// A fork of the variables that runs the subjects of a library on these inputs, until it is dropped.
+    pub fn open(&self, library: &Library, inputs: &[Vec<u8>], job: &Job) -> Fallible<Worker> {
+        if library.cells != self.cells.get() {
+            let new = self.library_of(library.text.clone(), library.shapes.len(), job)?;
+            if new.shapes != library.shapes {
+                return Err(Diagnostic::new(Kind::Type, "what this Rust expression gives has changed since it was entered"));
+            }
+            return self.open(&new, inputs, job);
+        }
+        let desk = self.works().desk.clone();
+        let mut paths = Vec::new();
+        let folder = desk.folder().ok_or_else(gone)?;
+        for (number, bytes) in inputs.iter().enumerate() {
+            let path = folder.join(format!("input-{number}"));
+            std::fs::write(&path, bytes)
+                .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+            paths.push(path.display().to_string());
+        }
+        let (events, receiver) = channel();
+        let turn = Turn::new(events, None);
+        desk.give(turn.clone());
+        let (library_path, function) = (library.library.clone(), library.function.clone());
+        desk.run(&Order { library: library_path, function, commits: false, inputs: paths, apart: true });
+        let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
+        turn.running = true;
+        turn.library = library.library.clone();
+        match turn.next()? {
+            Event::Worker(stream) => Ok(Worker { turn, stream, shapes: library.shapes.clone(), over: false }),
+            Event::Done(ending) => {
+                turn.ended(&ending, &mut Cost::default())?;
+                Err(gone())
+            }
+            _ => Err(gone()),
+        }
+    }
+
+    /// Adds a package that cells may use: its name and version, or a table as in Cargo.toml.
+    pub fn depend(&self, name: &str, spec: &str, job: &Job) -> Fallible<()> {
+        let (name, spec) = (name.to_string(), spec.to_string());
+        self.ask(|done| Request::Depend { name, spec, done }, job)?
+    }
+
+    /// Forgets all items and variables.
+    pub fn reset(&self, job: &Job) -> Fallible<()> {
+        if self.works.get().is_none() {
+            return Ok(());
+        }
+        self.cells.set(self.cells.get() + 1);
+        self.ask(|done| Request::Reset { done }, job)?
+    }
+
+    /// What may stand at a byte of a Rust text: names with their kinds. Empty where the compiler is busy for longer than
+    /// `patience`.
+    pub fn complete(&self, text: &str, at: usize, patience: Duration) -> Vec<(String, &'static str)> {
+        let Some(works) = self.works.get() else { return Vec::new() };
+        let (done, found) = channel();
+        let request = Request::Complete { text: text.to_string(), at, done };
+        if works.requests.send(request).is_err() {
+            return Vec::new();
+        }
+        found.recv_timeout(patience).unwrap_or_default()
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request, job: &Job) -> Fallible<T> {
+        let (done, answer) = channel();
+        self.works().requests.send(request(done)).map_err(|_| gone())?;
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(RecvTimeoutError::Timeout) => job.stop.check()?,
+            }
+        }
+    }
+
+    /// Has a text compiled; it was loaded when this returns, and runs.
+    fn compile(&self, text: &Text, commits: bool, job: &Job) -> Fallible<Waiting> {
+        let works = self.works();
+        let (events, receiver) = channel();
+        let empty = Order { library: String::new(), function: String::new(), commits, inputs: Vec::new(), apart: false };
+        let turn = Turn::new(events, Some(empty));
+        let request = Request::Compile { text: text.clone(), turn: turn.clone() };
+        works.requests.send(request).map_err(|_| gone())?;
+        let start = Instant::now();
+        let mut waiting = Waiting::new(turn, receiver, works.desk.clone(), text.clone(), job);
+        job.progress.tell("compiling Rust".to_string());
+        loop {
+            match waiting.next()? {
+                Event::Loaded(library, function) => {
+                    job.progress.tell(String::new());
+                    waiting.compile = start.elapsed();
+                    waiting.running = true;
+                    (waiting.library, waiting.function) = (library, function);
+                    return Ok(waiting);
+                }
+                Event::Compiled(result) => {
+                    result?;
+                    return Err(Diagnostic::new(Kind::System, "the compiler made nothing of this"));
+                }
+                Event::Lost => {}
+                Event::Worker(_) | Event::Done(_) => {}
+            }
+        }
+    }
+}
+
+fn gone() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "the process that runs Rust is gone").hint("run the cell again: it starts anew")
+}
+
+/// Waits for what happens in a turn, and ends it where the person stops it.
+struct Waiting {
+    turn: Turn,
+    events: Arc<Mutex<Receiver<Event>>>,
+    desk: Arc<Desk>,
+    stop: Stop,
+    text: Text,
+    library: String,
+    function: String,
+    compile: Duration,
+    running: bool,
+    /// Marks in what was printed, before it ran.
+    ends: u64,
+}
+
+impl Waiting {
+    fn new(turn: Turn, events: Receiver<Event>, desk: Arc<Desk>, text: Text, job: &Job) -> Waiting {
+        let ends = desk.printer.ends();
+        Waiting {
+            turn,
+            events: Arc::new(Mutex::new(events)),
+            desk,
+            stop: job.stop.clone(),
+            text,
+            library: String::new(),
+            function: String::new(),
+            compile: Duration::ZERO,
+            running: false,
+            ends,
+        }
+    }
+
+    /// The same turn, for who serves in it.
+    fn again(&self) -> Waiting {
+        Waiting {
+            turn: self.turn.clone(),
+            events: self.events.clone(),
+            desk: self.desk.clone(),
+            stop: self.stop.clone(),
+            text: self.text.clone(),
+            library: self.library.clone(),
+            function: self.function.clone(),
+            compile: self.compile,
+            running: self.running,
+            ends: self.ends,
+        }
+    }
+
+    fn receive(&self, patience: Duration) -> Result<Event, RecvTimeoutError> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience)
+    }
+
+    fn next(&mut self) -> Fallible<Event> {
+        loop {
+            match self.receive(LOOK) {
+                Ok(Event::Lost) if self.running => return Err(killed()),
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(RecvTimeoutError::Timeout) => self.look()?,
+            }
+        }
+    }
+
+    /// Ends the turn where the person has stopped it.
+    fn look(&mut self) -> Fallible<()> {
+        if !self.stop.is_raised() {
+            return Ok(());
+        }
+        self.turn.cancel();
+        if self.running {
+            self.desk.kill();
+            self.until_done(Duration::from_millis(100));
+        }
+        self.stop.check()
+    }
+
+    /// How the run ended, if it does soon.
+    fn until_done(&mut self, patience: Duration) -> Option<Ending> {
+        let start = Instant::now();
+        while let Some(left) = patience.checked_sub(start.elapsed()) {
+            match self.receive(left) {
+                Ok(Event::Done(ending)) => return Some(ending),
+                Ok(Event::Lost) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+        None
+    }
+
+    /// What a run cost, or why it failed.
+    fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
+        self.running = false;
+        self.desk.printer.wait(self.ends);
+        match &ending.failure {
+            None => {
+                *cost = Cost::of(ending, cost.compile);
+                Ok(())
+            }
+            Some(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> Box<Diagnostic> {
+        let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
+        diagnostic.span = failure.line.and_then(|line| self.place(line));
+        diagnostic
+    }
+
+    /// The line of a cell that a line of the compiled text is.
+    fn place(&self, line: u32) -> Option<Span> {
+        let root = self.library.split_once("/target/")?.0;
+        let source = std::fs::read_to_string(Path::new(root).join("src/lib.rs")).ok()?;
+        self.text.line_like(source.lines().nth(line.checked_sub(1)? as usize)?)
+    }
+}
+
+fn killed() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
+        .hint("variables are gone; functions and types are still there")
+}
+
+impl Cost {
+    fn of(ending: &Ending, compile: Duration) -> Cost {
+        Cost {
+            compile,
+            wall: ending.wall,
+            user: ending.user,
+            system: ending.system,
+            allocations: ending.allocations,
+            allocated: ending.allocated,
+            peak: ending.peak,
+        }
+    }
+}
+
+/// A process that answers for the subjects of a library.
+pub struct Worker {
+    turn: Waiting,
+    stream: UnixStream,
+    shapes: Vec<Shape>,
+    over: bool,
+}
+
+impl Worker {
+    fn shape(&mut self, subject: usize) -> Fallible<Shape> {
+        let bytes = self.ask(frame::SHAPE, &(subject as u32).to_le_bytes())?;
+        Shape::read(&String::from_utf8_lossy(&bytes)).ok_or_else(gone)
+    }
+
+    /// Runs a subject once.
+    ///
+    /// # Errors
+    /// What went wrong in it; where its process ended, nothing more can be asked.
+    pub fn call(&mut self, subject: usize) -> Fallible<(Given, Cost)> {
+        let before = self.turn.desk.printer.ends();
+        self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
+        let cost = self.answer()?.1;
+        let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
+        let (kind, bytes) = self.answer()?;
+        self.turn.desk.printer.wait(before);
+        if kind == frame::WRONG {
+            return Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        let mut reader = wire::Reader(&bytes);
+        let given = match &self.shapes[subject] {
+            Shape::Nothing => Some(Given::Nothing),
+            Shape::Value(ty) => reader.value(ty).map(|value| Given::Value(value, ty.clone())),
+            Shape::Rows(schema) => reader.table(schema).map(Given::Table),
+            Shape::Text => reader.value(&Type::Text).map(|value| match value {
+                Value::Text(text) => Given::Text(text.to_string()),
+                _ => Given::Nothing,
+            }),
+            Shape::Opaque(name) => Some(Given::Text(format!("a {name}, which has no Debug"))),
+        };
+        Ok((given.ok_or_else(gone)?, Cost::of(&ending, self.turn.compile)))
+    }
+
+    /// Nanoseconds that so many calls take.
+    pub fn sample(&mut self, subject: usize, calls: u64, cpu: bool) -> Fallible<u64> {
+        let sample = Sample { subject: subject as u32, calls, cpu };
+        let bytes = self.ask(frame::SAMPLE, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
+        bytes.try_into().map(u64::from_le_bytes).map_err(|_| gone())
+    }
+
+    fn ask(&mut self, kind: u8, bytes: &[u8]) -> Fallible<Vec<u8>> {
+        self.tell(kind, bytes)?;
+        self.answer().map(|(_, bytes)| bytes)
+    }
+
+    fn tell(&mut self, kind: u8, bytes: &[u8]) -> Fallible<()> {
+        frame::send(&mut self.stream, kind, bytes).map_err(|_| self.died())
+    }
+
+    fn answer(&mut self) -> Fallible<(u8, Vec<u8>)> {
+        while !readable(&self.stream) {
+            if let Err(stopped) = self.turn.look() {
+                self.over = true;
+                return Err(stopped);
+            }
+        }
+        frame::receive(&mut self.stream).map_err(|_| self.died())
+    }
+
+    /// Why the process ended.
+    fn died(&mut self) -> Box<Diagnostic> {
+        self.over = true;
+        match self.turn.until_done(Duration::from_secs(2)) {
+            Some(ending) => self.turn.ended(&ending, &mut Cost::default()).err().unwrap_or_else(gone),
+            None => killed(),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.over && frame::send(&mut self.stream, frame::END, b"").is_ok() {
+            self.turn.until_done(Duration::from_millis(200));
+        }
+    }
+}
+
+/// Whether something can be read, waiting a little for it.
+fn readable(stream: &UnixStream) -> bool {
+    use std::os::fd::AsRawFd;
+    let mut polled = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the structure is whole.
+    unsafe { libc::poll(&raw mut polled, 1, LOOK.as_millis() as i32) > 0 }
+}

@@ -1,0 +1,616 @@
+//! The process that runs Rust: the child of the compiler's host. Three processes share the work, so that no cell can take
+//! the variables with it. The *supervisor* is the child that the host started: it hears from the host's library which
+//! shared library to load, asks the shell whether it may, and tells how it ended. The *holder* keeps the variables. A
+//! *worker* is a fork of the holder that runs one cell: where the cell ends well and commits, the worker is the next
+//! holder; else it is gone, and the holder is as it was before.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io::{BufRead, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+use crate::measure::{Clock, Meter, ThreadCpu, Wall};
+
+use super::frame::{self, Ending, Failure, Order, Sample};
+use super::heap;
+use super::printer::MARK;
+
+/// In the environment of the runner: the folder of its socket and of all that the host compiles.
+pub const FOLDER: &str = "TIMELAB_RUST_FOLDER";
+/// The name of the socket in that folder.
+pub const SOCKET: &str = "shell.sock";
+/// What the host's library waits for when a cell has run.
+const COMPLETE: &[u8] = b"EVCXR_EXECUTION_COMPLETE\n";
+/// No text: the host's library then takes back all that the cell changed.
+const TAKE_BACK: &[u8] = b"\xff\n";
+
+/// Becomes the runner, where this process was started as one.
+pub fn hook() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let folder = PathBuf::from(folder);
+        supervise(&folder);
+        // Nobody is left who could use it.
+        let _ = std::fs::remove_dir_all(&folder);
+        exit(0);
+    }
+}
+
+// ---- the supervisor -------------------------------------------------------------------------------------------------
+
+/// Serves until the host or the shell is gone.
+fn supervise(folder: &Path) {
+    // SAFETY: plain system calls on this process itself.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+    let Ok(mut shell) = UnixStream::connect(folder.join(SOCKET)) else { return };
+    let Some((holder, theirs)) = pair() else { return };
+    let supervisor = std::process::id() as i32;
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        -1 => return,
+        0 => {
+            drop((holder, shell));
+            hold(theirs, folder, supervisor);
+        }
+        _ => drop(theirs),
+    }
+    let hello = frame::send(&mut shell, frame::SUPERVISOR, &std::process::id().to_le_bytes());
+    let mut supervisor = Supervisor { shell, holder };
+    if hello.is_ok() {
+        supervisor.serve();
+    }
+    // The holder, and a worker with it, end with their supervisor.
+}
+
+struct Supervisor {
+    shell: UnixStream,
+    holder: OwnedFd,
+}
+
+impl Supervisor {
+    fn serve(&mut self) {
+        let input = std::io::stdin();
+        loop {
+            match ready([libc::STDIN_FILENO, self.shell.as_raw_fd(), self.holder.as_raw_fd()]) {
+                [true, ..] => {
+                    // The host sends one line and waits.
+                    let mut line = String::new();
+                    if input.lock().read_line(&mut line).is_ok_and(|read| read > 0) {
+                        if self.load(&line).is_none() {
+                            return;
+                        }
+                    } else {
+                        return;
+                    }
+                }
+                [_, true, _] => match frame::receive(&mut self.shell) {
+                    Ok((frame::RUN, bytes)) => {
+                        let Ok(order) = serde_json::from_slice(&bytes) else { return };
+                        if self.run(&order).is_none() {
+                            return;
+                        }
+                    }
+                    // What was to be ended or refused is over.
+                    Ok(_) => {}
+                    Err(_) => return,
+                },
+                // The holder ended by itself: the variables are gone.
+                [_, _, true] => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// `LOAD_AND_RUN library function`: asks the shell, which may refuse.
+    fn load(&mut self, line: &str) -> Option<()> {
+        let asked = line.strip_prefix("LOAD_AND_RUN ")?.trim_end();
+        frame::send(&mut self.shell, frame::LOADED, asked.as_bytes()).ok()?;
+        let answer = loop {
+            match frame::receive(&mut self.shell).ok()? {
+                (frame::RUN, bytes) => break Some(serde_json::from_slice::<Order>(&bytes).ok()?),
+                (frame::REFUSE, _) => break None,
+                _ => {}
+            }
+        };
+        let commits = answer.as_ref().is_some_and(|order| order.commits);
+        let ended_well = match answer {
+            None => false,
+            Some(order) => self.run(&order)?,
+        };
+        let stays = commits && ended_well;
+        let mut out = std::io::stdout().lock();
+        if !ended_well {
+            out.write_all(MARK.as_bytes()).ok()?;
+        }
+        out.write_all(if stays { COMPLETE } else { TAKE_BACK }).ok()?;
+        out.flush().ok()
+    }
+
+    /// Has the holder run it and tells the shell how it ended; whether it ended well.
+    fn run(&mut self, order: &Order) -> Option<bool> {
+        write_all(&self.holder, &serde_json::to_vec(order).ok()?)?;
+        let mut failure = None;
+        let mut worker = 0;
+        let ending = loop {
+            match ready([self.holder.as_raw_fd(), self.shell.as_raw_fd(), -1]) {
+                [true, ..] => {
+                    let message = read_packet(&self.holder)?;
+                    let text = || String::from_utf8_lossy(&message[1..]).into_owned();
+                    match message[0] {
+                        b'W' => worker = text().parse().ok()?,
+                        b'N' => failure = serde_json::from_str(&text()).ok(),
+                        b'K' => break serde_json::from_str(&text()).ok()?,
+                        _ => {
+                            let failure = failure.take().unwrap_or(Failure { message: text(), line: None });
+                            break Ending { failure: Some(failure), ..Ending::default() };
+                        }
+                    }
+                }
+                [_, true, _] => match frame::receive(&mut self.shell).ok()? {
+                    (frame::KILL, _) if worker > 0 => {
+                        failure = Some(Failure { message: "stopped".to_string(), line: None });
+                        kill(worker);
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+        };
+        frame::send_value(&mut self.shell, frame::DONE, &ending).ok()?;
+        // SAFETY: collects children that were left to this process.
+        unsafe { while libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) > 0 {} }
+        Some(ending.failure.is_none())
+    }
+}
+
+/// Ends a worker and what it started.
+fn kill(worker: i32) {
+    // SAFETY: a worker leads a process group of its own.
+    unsafe {
+        libc::kill(-worker, libc::SIGKILL);
+        libc::kill(worker, libc::SIGKILL);
+    }
+}
+
+// ---- the holder and its workers -------------------------------------------------------------------------------------
+
+/// Keeps the variables and forks a worker for each run. A worker that commits goes on as the holder.
+fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
+    follow(parent);
+    heap::count();
+    // SAFETY: this process has one thread.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        std::env::set_var("TIMELAB_API", (&raw const API).addr().to_string());
+    }
+    let mut store: *mut c_void = std::ptr::null_mut();
+    while let Some(message) = read_packet(&supervisor) {
+        let Ok(order) = serde_json::from_slice::<Order>(&message) else { break };
+        let Some((waits, tells)) = pair() else { break };
+        // SAFETY: this process has one thread: a worker whose cell left others behind forks once more before it holds.
+        let worker = unsafe { libc::fork() };
+        if worker == 0 {
+            drop(waits);
+            work(&order, &mut store, &supervisor, folder);
+            if !order.commits {
+                let _ = write_all(&tells, b"gone");
+                exit_now(0);
+            }
+            leave_threads();
+            let _ = write_all(&tells, b"holds");
+            drop(tells);
+            follow(parent);
+            continue;
+        }
+        drop(tells);
+        match read_packet(&waits).as_deref() {
+            Some(b"holds") => exit_now(0),
+            Some(_) => _ = wait(worker),
+            None => {
+                let status = format!("D{}", told(wait(worker)));
+                if write_all(&supervisor, status.as_bytes()).is_none() {
+                    break;
+                }
+            }
+        }
+    }
+    exit_now(0)
+}
+
+/// Runs one cell in this fork and tells the supervisor how it ended, where it did.
+fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &Path) {
+    // SAFETY: plain system calls on this process itself.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+    }
+    limit_memory();
+    catch_signals();
+    let _ = write_all(supervisor, format!("W{}", std::process::id()).as_bytes());
+    SUPERVISOR.store(supervisor.as_raw_fd(), Relaxed);
+    if order.apart
+        && let Ok(mut output) = UnixStream::connect(folder.join(SOCKET))
+        && frame::send(&mut output, frame::OUTPUT, b"").is_ok()
+    {
+        // SAFETY: both are open descriptors of this process.
+        unsafe { libc::dup2(output.as_raw_fd(), libc::STDOUT_FILENO) };
+    }
+    THIS.replace(This { folder: folder.to_path_buf(), inputs: order.inputs.clone(), ..This::default() });
+    match loaded(order) {
+        Ok(function) => {
+            let meter = Meter::start();
+            *store = function(*store);
+            let ending = Ending::of(meter);
+            mark();
+            let done = [b"K", &serde_json::to_vec(&ending).unwrap_or_default()[..]].concat();
+            let _ = write_all(supervisor, &done);
+        }
+        Err(message) => fail(&message, None),
+    }
+}
+
+type Function = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// Loads a library, which stays loaded, and finds its function.
+fn loaded(order: &Order) -> Result<Function, String> {
+    let text = |text: &str| CString::new(text).map_err(|_| "a zero byte in a name".to_string());
+    let (library, function) = (text(&order.library)?, text(&order.function)?);
+    // SAFETY: the host compiled this library, whose function takes and gives the variables.
+    unsafe {
+        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_NOW);
+        if handle.is_null() {
+            return Err(CStr::from_ptr(libc::dlerror()).to_string_lossy().into_owned());
+        }
+        let symbol = libc::dlsym(handle, function.as_ptr());
+        if symbol.is_null() {
+            return Err(format!("{} has no function {}", order.library, order.function));
+        }
+        Ok(std::mem::transmute::<*mut c_void, Function>(symbol))
+    }
+}
+
+impl Ending {
+    fn of(meter: Meter) -> Ending {
+        let cost = meter.stop();
+        Ending {
+            failure: None,
+            wall: cost.wall.as_secs_f64(),
+            user: cost.user.as_secs_f64(),
+            system: cost.system.as_secs_f64(),
+            allocations: cost.allocations,
+            allocated: cost.allocated,
+            peak: cost.peak,
+        }
+    }
+}
+
+/// Asks to be killed when the supervisor ends, once it is this process's parent.
+fn follow(supervisor: i32) {
+    for _ in 0..1000 {
+        // SAFETY: plain system calls on this process itself.
+        if unsafe { libc::getppid() } == supervisor {
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    exit_now(0)
+}
+
+/// Threads that a cell left running end here: of several threads only the one that forks lives on in a fork.
+fn leave_threads() {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    // SAFETY: the fork goes on with what this thread was doing, and this process ends.
+    if threads > 1 && unsafe { libc::fork() } > 0 {
+        exit_now(0);
+    }
+}
+
+/// A cell may have as much memory as the machine has.
+fn limit_memory() {
+    // SAFETY: plain system calls; all-zero structures are valid ones.
+    unsafe {
+        let pages = libc::sysconf(libc::_SC_PHYS_PAGES).max(1) as u64;
+        let bytes = pages.saturating_mul(libc::sysconf(libc::_SC_PAGESIZE).max(1) as u64);
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
+    }
+}
+
+/// What a wait status says.
+fn told(status: c_int) -> String {
+    if libc::WIFSIGNALED(status) {
+        let signal = libc::WTERMSIG(status);
+        let name = match signal {
+            libc::SIGKILL => " (SIGKILL)",
+            libc::SIGABRT => " (SIGABRT)",
+            libc::SIGSEGV => " (SIGSEGV)",
+            libc::SIGTERM => " (SIGTERM)",
+            _ => "",
+        };
+        return format!("the cell was ended by signal {signal}{name}");
+    }
+    format!("the cell ended its process with exit code {}", libc::WEXITSTATUS(status))
+}
+
+fn wait(child: i32) -> c_int {
+    let mut status = 0;
+    // SAFETY: waits for a child of this process; asked again where a signal came between.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } < 0
+        && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+    {}
+    status
+}
+
+fn exit_now(code: c_int) -> ! {
+    // SAFETY: ends this process; nothing of the program's is to be run any more.
+    unsafe { libc::_exit(code) }
+}
+
+// ---- what goes wrong in a worker ------------------------------------------------------------------------------------
+
+/// Where failures are told.
+static SUPERVISOR: AtomicI32 = AtomicI32::new(-1);
+
+/// Tells why this worker fails, and ends it.
+fn fail(message: &str, line: Option<u32>) -> ! {
+    note(message, line);
+    exit_now(101)
+}
+
+fn note(message: &str, line: Option<u32>) {
+    let failure = Failure { message: message.to_string(), line };
+    let note = [b"N", &serde_json::to_vec(&failure).unwrap_or_default()[..]].concat();
+    send_note(&note);
+}
+
+fn send_note(note: &[u8]) {
+    // SAFETY: the descriptor is open as long as this process lives; only system calls, so that a signal handler may.
+    unsafe { libc::send(SUPERVISOR.load(Relaxed), note.as_ptr().cast(), note.len(), libc::MSG_NOSIGNAL) };
+}
+
+/// Has the signals that end a worker tell their reason first.
+fn catch_signals() {
+    static mut STACK: [u8; 64 << 10] = [0; 64 << 10];
+    // SAFETY: the stack is used by the handler alone, the structures are whole, and the handler makes system calls only.
+    unsafe {
+        let stack =
+            libc::stack_t { ss_sp: (&raw mut STACK).cast(), ss_flags: 0, ss_size: 64 << 10 };
+        libc::sigaltstack(&raw const stack, std::ptr::null_mut());
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let mut buffer = [0; 200];
+    let mut rest = &mut buffer[..];
+    let refused = heap::refused();
+    // SAFETY: the system gives whole structures.
+    let at = unsafe { (*info).si_addr() } as usize;
+    let _ = match signal {
+        libc::SIGSEGV if stack_pointer(context).abs_diff(at) < 1 << 20 => {
+            write!(rest, "N{{\"message\":\"stack overflow\",\"line\":null}}")
+        }
+        libc::SIGSEGV => write!(rest, "N{{\"message\":\"segmentation fault at address {at:#x}\",\"line\":null}}"),
+        libc::SIGBUS => write!(rest, "N{{\"message\":\"bus error\",\"line\":null}}"),
+        libc::SIGILL => write!(rest, "N{{\"message\":\"illegal instruction\",\"line\":null}}"),
+        libc::SIGFPE => write!(rest, "N{{\"message\":\"arithmetic fault\",\"line\":null}}"),
+        _ if refused > 0 => {
+            write!(rest, "N{{\"message\":\"out of memory: {refused} bytes were refused\",\"line\":null}}")
+        }
+        _ => write!(rest, "N{{\"message\":\"abort\",\"line\":null}}"),
+    };
+    let left = rest.len();
+    send_note(&buffer[..200 - left]);
+    // SAFETY: the handler was reset, so this signal ends the process.
+    unsafe { libc::raise(signal) };
+}
+
+#[cfg(target_arch = "x86_64")]
+fn stack_pointer(context: *mut c_void) -> usize {
+    // SAFETY: the system gives a whole structure.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as usize }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn stack_pointer(context: *mut c_void) -> usize {
+    // SAFETY: the system gives a whole structure.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.sp as usize }
+}
+
+// ---- what a cell may ask of the worker that runs it -----------------------------------------------------------------
+
+/// The declaration of [`API`] in the text that cells are linked with.
+#[repr(C)]
+struct Api {
+    serve: extern "C" fn(*mut c_void, *const Answers),
+    called: extern "C" fn(),
+    reply: extern "C" fn(*const u8, usize),
+    input: extern "C" fn(u32, *mut usize) -> *const u8,
+    panicked: extern "C" fn(*const u8, usize, u32),
+    fatal: extern "C" fn(),
+}
+
+#[repr(C)]
+struct Answers {
+    run: extern "C" fn(*mut c_void, u32, u64),
+    call: extern "C" fn(*mut c_void, u32),
+    shape: extern "C" fn(*mut c_void, u32),
+    flush: extern "C" fn(),
+}
+
+static API: Api = Api { serve, called, reply, input, panicked, fatal };
+
+/// What the worker knows of its run.
+#[derive(Default)]
+struct This {
+    folder: PathBuf,
+    inputs: Vec<String>,
+    reply: Vec<u8>,
+    /// The call that is going on, and what it cost once it is over.
+    meter: Option<Meter>,
+    cost: Option<Ending>,
+    panic: Option<Failure>,
+}
+
+thread_local! {
+    static THIS: RefCell<This> = RefCell::default();
+}
+
+/// Answers the shell until it has enough.
+extern "C" fn serve(subjects: *mut c_void, answers: *const Answers) {
+    // SAFETY: the cell passes its own table, which lives until this returns.
+    let answers = unsafe { &*answers };
+    if let Err(error) = answered(subjects, answers) {
+        fail(&format!("the shell does not listen any more: {error}"), None);
+    }
+}
+
+fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
+    let path = THIS.with_borrow(|this| this.folder.join(SOCKET));
+    let mut shell = UnixStream::connect(path)?;
+    frame::send(&mut shell, frame::WORKER, b"")?;
+    loop {
+        let (kind, bytes) = frame::receive(&mut shell)?;
+        let subject = || bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+        match kind {
+            frame::SHAPE => {
+                (answers.shape)(subjects, subject());
+                send_reply(&mut shell)?;
+            }
+            frame::CALL => {
+                THIS.with_borrow_mut(|this| this.meter = Some(Meter::start()));
+                (answers.call)(subjects, subject());
+                let cost = THIS.with_borrow_mut(|this| this.cost.take()).unwrap_or_default();
+                mark();
+                frame::send_value(&mut shell, frame::COST, &cost)?;
+                send_reply(&mut shell)?;
+            }
+            frame::SAMPLE => {
+                let sample: Sample = serde_json::from_slice(&bytes)?;
+                let nanos = sampled(&sample, |calls| (answers.run)(subjects, sample.subject, calls));
+                frame::send(&mut shell, frame::GOOD, &nanos.to_le_bytes())?;
+            }
+            _ => {
+                (answers.flush)();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Nanoseconds for so many calls. Allocations are not counted meanwhile: that takes time.
+fn sampled(sample: &Sample, run: impl FnOnce(u64)) -> u64 {
+    let clock: &dyn Clock = if sample.cpu { &ThreadCpu } else { &Wall };
+    heap::pause(true);
+    let start = clock.now();
+    run(sample.calls);
+    let nanos = clock.now() - start;
+    heap::pause(false);
+    nanos
+}
+
+/// Ends what was printed so far; the cell has handed it out.
+fn mark() {
+    // SAFETY: the text is as long as is said.
+    unsafe { libc::write(libc::STDOUT_FILENO, MARK.as_ptr().cast(), MARK.len()) };
+}
+
+fn send_reply(shell: &mut UnixStream) -> std::io::Result<()> {
+    let reply = THIS.with_borrow_mut(|this| std::mem::take(&mut this.reply));
+    let (kind, bytes) = reply.split_first().unwrap_or((&frame::WRONG, b""));
+    frame::send(shell, *kind, bytes)
+}
+
+extern "C" fn called() {
+    THIS.with_borrow_mut(|this| this.cost = this.meter.take().map(Ending::of));
+}
+
+extern "C" fn reply(bytes: *const u8, length: usize) {
+    // SAFETY: the cell passes bytes of its own.
+    let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
+    THIS.with_borrow_mut(|this| this.reply = bytes.to_vec());
+}
+
+/// The bytes of an input, for as long as this process lives.
+extern "C" fn input(number: u32, length: *mut usize) -> *const u8 {
+    let path = THIS.with_borrow(|this| this.inputs.get(number as usize).cloned());
+    let bytes = path.map_or_else(Vec::new, |path| match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => fail(&format!("the input {path} cannot be read: {error}"), None),
+    });
+    let bytes: &'static mut [u8] = bytes.leak();
+    // SAFETY: the cell passes the place of a number.
+    unsafe { *length = bytes.len() };
+    bytes.as_ptr()
+}
+
+extern "C" fn panicked(message: *const u8, length: usize, line: u32) {
+    // SAFETY: the cell passes a text of its own.
+    let message = unsafe { std::slice::from_raw_parts(message, length) };
+    let message = String::from_utf8_lossy(message).into_owned();
+    THIS.with_borrow_mut(|this| this.panic = Some(Failure { message, line: Some(line).filter(|line| *line > 0) }));
+}
+
+/// A panic has left the cell.
+extern "C" fn fatal() {
+    let panic = THIS.with_borrow_mut(|this| this.panic.take());
+    let panic = panic.unwrap_or(Failure { message: "without a message".to_string(), line: None });
+    fail(&format!("panic: {}", panic.message), panic.line)
+}
+
+// ---- descriptors ----------------------------------------------------------------------------------------------------
+
+/// Two ends over which whole packets go.
+fn pair() -> Option<(OwnedFd, OwnedFd)> {
+    let mut ends: [RawFd; 2] = [0; 2];
+    // SAFETY: the system fills two descriptors, which nobody else owns.
+    unsafe {
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        (libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) == 0)
+            .then(|| (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}
+
+/// Waits until something can be read; descriptor -1 is none.
+fn ready<const N: usize>(descriptors: [RawFd; N]) -> [bool; N] {
+    let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    // SAFETY: the array is whole.
+    unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, -1) };
+    polled.map(|polled| polled.revents != 0)
+}
+
+/// The next packet; none where the other end is gone.
+fn read_packet(from: &OwnedFd) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        // SAFETY: the buffer is as long as is said.
+        let read = unsafe { libc::read(from.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        if read > 0 {
+            buffer.truncate(read as usize);
+            return Some(buffer);
+        }
+        if read == 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+}
+
+fn write_all(to: &OwnedFd, packet: &[u8]) -> Option<()> {
+    // SAFETY: the packet is as long as is said.
+    let sent = unsafe { libc::send(to.as_raw_fd(), packet.as_ptr().cast(), packet.len(), libc::MSG_NOSIGNAL) };
+    (sent == packet.len() as isize).then_some(())
+}

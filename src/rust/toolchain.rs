@@ -1,0 +1,50 @@
+//! What Rust cells need of the machine, looked for before anything starts: nothing is ever installed silently.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+
+/// Where the shared standard library lies.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn library_folder() -> Fallible<PathBuf> {
+    if !cfg!(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        return Err(missing("Rust cells run on Linux with glibc only").hint("all the rest of the shell works here"));
+    }
+    for tool in ["rustc", "cargo"] {
+        if asked(tool, &["--version"]).is_none() {
+            return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH"))
+                .hint("https://rustup.rs installs Rust; all the rest of the shell works without it"));
+        }
+    }
+    if asked("cc", &["--version"]).is_none() {
+        return Err(missing("Rust cells need a linker: `cc` is not on the PATH").hint("apt install gcc, or dnf install gcc"));
+    }
+    let folder = PathBuf::from(asked("rustc", &["--print", "target-libdir"]).unwrap_or_default());
+    let shared = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".so")
+    };
+    if !std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(shared))) {
+        let message = format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
+        return Err(missing(&message).hint("rustup's toolchains have it; some distributions' packages do not"));
+    }
+    let sources = PathBuf::from(asked("rustc", &["--print", "sysroot"]).unwrap_or_default()).join("lib/rustlib/src/rust/library");
+    if !sources.is_dir() {
+        return Err(missing("Rust cells need the sources of the standard library").hint("rustup component add rust-src"));
+    }
+    Ok(folder)
+}
+
+fn missing(what: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, what)
+}
+
+/// What a program prints, without the last line end.
+fn asked(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
