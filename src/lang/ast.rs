@@ -23,7 +23,7 @@ pub enum Cell {
     Source(Word),
 }
 
-/// `%name [--option [value]]… [subject]`
+/// `%name [--option [value]]… [subject]`, or `%%name [--option [value]]… [line]` and a body below
 #[derive(Debug, Clone, PartialEq)]
 pub struct Magic {
     pub name: Word,
@@ -49,6 +49,16 @@ pub enum Subject {
     Pipelines(Vec<Pipeline>),
     Words(Vec<Word>),
     Variants(Box<Variants>),
+    Body(Box<Body>),
+}
+
+/// What stands after `%%name` and its options, as it is: what it means is the magic's to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body {
+    /// The rest of the first line.
+    pub line: Word,
+    /// The lines below, up to one that is `%%`.
+    pub text: Word,
 }
 
 /// `[SWEEP:] [PIPELINE] [: block]`: at least a pipeline or a block is there.

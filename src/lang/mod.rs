@@ -10,6 +10,6 @@ mod variants;
 
 pub use ast::*;
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
-pub use parser::{MAX_BYTES, parse};
+pub use parser::{MAX_BYTES, parse, statements};
 pub use split::{Splitter, split};
 pub use syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE | NAME "?" [topic] | NAME "??"
-//! magic      = ("%" | "%%") NAME { option } [ "--" ] subject          option = "-x" [value] | "--xyz" [value]
+//! magic      = "%" NAME { option } [ "--" ] subject                     option = "-x" [value] | "--xyz" [value]
+//!            | "%%" NAME { option } [ "--" ] REST OF LINE body           (each magic says which it has)
+//! body       = LINES [ a line "%%" ]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
 //! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic says which)
 //! variants   = [ sweep ":" ] pipeline
@@ -48,6 +50,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
 use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
+use super::split;
 use super::syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};
 
 /// The longest cell, in bytes.
@@ -70,22 +73,20 @@ pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
     if rest.starts_with('!') {
         return command(cell, text, start).map(Cell::Command);
     }
-    let mut parser = Parser::new(cell, text, start, text.len(), syntax)?;
-    let mut statements = Vec::new();
-    while *parser.peek() != Token::End {
-        if parser.eat(";") {
-            continue;
-        }
-        if let Some(Statement::Pipeline(Pipeline { on: Some(on), .. })) = statements.last() {
-            return Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`on` stands only at the end of a cell")
-                .hint("the whole cell runs on one engine"));
-        }
-        statements.push(parser.statement()?);
-        if *parser.peek() != Token::End && !parser.at(";") {
-            return Err(parser.leftover());
-        }
-    }
+    let statements = Parser::new(cell, text, start, text.len(), syntax)?.statements()?;
     Ok(if statements.is_empty() { Cell::Empty } else { Cell::Statements(statements) })
+}
+
+/// The statements in a part of a cell's text, which begin as cells do: at an unindented line, or after `;`.
+pub fn statements(text: &str, part: Span, syntax: &dyn Syntax) -> Fallible<Vec<Statement>> {
+    let (start, end) = (part.start as usize, part.end as usize);
+    let mut starts: Vec<usize> = split::starts(&text[start..end]).into_iter().map(|at| start + at).collect();
+    starts.push(end);
+    let mut statements = Vec::new();
+    for piece in starts.windows(2) {
+        statements.extend(Parser::new(part.cell, text, piece[0], piece[1], syntax)?.statements()?);
+    }
+    Ok(statements)
 }
 
 /// Where the first thing that is no white space and no comment stands.
@@ -152,13 +153,23 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
         return Err(Diagnostic::at(Kind::Syntax, name.span, "the name of a magic is missing after `%`")
             .hint("`%help` lists them"));
     }
-    let Some(known) = syntax.magic(&name.text).filter(|_| percents == 1) else {
+    let Some(known) = syntax.magic(&name.text).filter(|_| percents < 3) else {
         let error = Diagnostic::at(Kind::Name, name.span, format!("unknown magic `{}`", &text[start..at]));
         let names: Vec<String> = syntax.magic_names().iter().map(|name| format!("%{name}")).collect();
         let error = error.near(&text[start..at], names.iter().map(String::as_str));
         return Err(if error.hint.is_some() { error } else { error.hint("`%help` lists them") });
     };
     let mut options = Vec::new();
+    if percents == 2 && known.takes.has_body() {
+        let body = body(cell, text, at, known, &mut options)?;
+        let span = Span::new(cell, start, text.trim_end().len());
+        return Ok(Magic { name, options, subject: Subject::Body(Box::new(body)), span });
+    }
+    if percents == 2 || known.takes == Takes::Body {
+        let (other, why) = if percents == 2 { ("%", "takes no body") } else { ("%%", "takes a body") };
+        return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`%{}` {why}", name.text))
+            .hint(format!("{other}{}", name.text)));
+    }
     let ended = read_options(cell, text, &mut at, known, &mut options)?;
     let subject = if known.takes == Takes::Words {
         let mut words = Vec::new();
@@ -173,6 +184,37 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
     };
     let span = Span::new(cell, start, text.trim_end().len());
     Ok(Magic { name, options, subject, span })
+}
+
+/// The options and the rest of the first line, which goes on at `at`, and the body below it.
+fn body(
+    cell: u32,
+    text: &str,
+    mut at: usize,
+    known: MagicSyntax,
+    options: &mut Vec<(Word, Option<Word>)>,
+) -> Fallible<Body> {
+    let word =
+        |start: usize, end: usize| Word { text: text[start..end].to_string(), span: Span::new(cell, start, end) };
+    let line_end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    read_options(cell, &text[..line_end], &mut at, known, options)?;
+    let line = text[at..line_end].trim();
+    let line_start = line_end - text[at..line_end].trim_start().len();
+    let body_start = (line_end + 1).min(text.len());
+    let mut body_end = body_start;
+    for whole in text[body_start..].split_inclusive('\n') {
+        if whole.trim_end() == "%%" {
+            let rest = body_end + whole.len();
+            if !text[rest..].trim().is_empty() {
+                let span = Span::new(cell, body_end, body_end + 2);
+                return Err(Diagnostic::at(Kind::Syntax, span, "the body ends here, and something follows")
+                    .hint("put what follows into a cell of its own"));
+            }
+            break;
+        }
+        body_end += whole.len();
+    }
+    Ok(Body { line: word(line_start, line_start + line.len()), text: word(body_start, body_end) })
 }
 
 /// Reads the options that stand at `at`; whether `--` ended them.
@@ -280,7 +322,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         return Ok(Subject::Nothing);
     }
     let subject = match known.takes {
-        Takes::Statement => Subject::Statement(Box::new(parser.statement()?)),
+        Takes::Statement | Takes::StatementOrBody => Subject::Statement(Box::new(parser.statement()?)),
         Takes::Pipelines => {
             let mut pipelines = vec![parser.pipeline(Place::Statement)?];
             while parser.eat(",") {
@@ -292,7 +334,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
             let read = super::variants::variants(cell, text, at, known, syntax);
             return read.map(|variants| Subject::Variants(Box::new(variants)));
         }
-        Takes::Words => unreachable!("words were read above"),
+        Takes::Words | Takes::Body => unreachable!("these were read above"),
     };
     if *parser.peek() == Token::End {
         return Ok(subject);
@@ -332,7 +374,7 @@ impl<'a> Parser<'a> {
         syntax: &'a dyn Syntax,
     ) -> Fallible<Parser<'a>> {
         // A command ends the token text: what it says is the shell's language.
-        let tokens = match let_command(text, start) {
+        let tokens = match let_command(&text[..end], start) {
             Some(bang) => lex(cell, text, start, bang + 1)?,
             None => lex(cell, text, start, end)?,
         };
@@ -448,6 +490,25 @@ impl<'a> Parser<'a> {
         let result = stacker::maybe_grow(128 << 10, 4 << 20, || read(self));
         self.depth -= 1;
         result
+    }
+
+    /// All that is left, with `;` between.
+    fn statements(&mut self) -> Fallible<Vec<Statement>> {
+        let mut statements = Vec::new();
+        while *self.peek() != Token::End {
+            if self.eat(";") {
+                continue;
+            }
+            if let Some(Statement::Pipeline(Pipeline { on: Some(on), .. })) = statements.last() {
+                return Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`on` stands only at the end of a cell")
+                    .hint("the whole cell runs on one engine"));
+            }
+            statements.push(self.statement()?);
+            if *self.peek() != Token::End && !self.at(";") {
+                return Err(self.leftover());
+            }
+        }
+        Ok(statements)
     }
 
     fn statement(&mut self) -> Fallible<Statement> {

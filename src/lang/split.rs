@@ -2,7 +2,8 @@
 
 /// Takes lines and gives cells. A cell starts at an unindented line that does not begin with `|`; lines that begin with
 /// `|` or white space, follow a trailing `|` or stand in brackets belong to it; blank lines and comment lines start no
-/// cell and end none; a `%%` body ends at a line `%%` or at the end.
+/// cell and end none; a `%%` body ends at a line `%%` or at the end, and that line is then part of the cell: so it can stand
+/// before others.
 #[derive(Default)]
 pub struct Splitter {
     cell: String,
@@ -19,11 +20,11 @@ impl Splitter {
     /// Adds a line, without its line break; a cell that ended before this line or with it.
     pub fn push(&mut self, line: &str) -> Option<String> {
         if self.body {
-            let ends = line.trim_end() == "%%";
-            if !ends {
-                self.add(line);
+            if line.trim_end() == "%%" {
+                return self.finish();
             }
-            return if ends { self.finish() } else { None };
+            self.add(line);
+            return None;
         }
         let trimmed = line.trim();
         let silent = trimmed.is_empty() || trimmed.starts_with('#');
@@ -43,16 +44,22 @@ impl Splitter {
             if !(trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
                 self.look(trimmed);
             }
-            self.body = self.cell.starts_with("%%");
+            // `%%name?` asks for help.
+            let name = |c: char| c == '_' || c.is_alphanumeric();
+            let rest = self.cell.strip_prefix("%%").map(|rest| rest.trim_start_matches(name));
+            self.body = rest.is_some_and(|rest| !rest.starts_with('?'));
         }
         ended
     }
 
     /// The cell that is still open, at the end of the text.
     pub fn finish(&mut self) -> Option<String> {
-        let cell = std::mem::take(self).cell;
-        let end = cell.trim_end().len();
-        (end > 0).then(|| cell[..end].to_string())
+        let Splitter { mut cell, body, .. } = std::mem::take(self);
+        cell.truncate(cell.trim_end().len());
+        if body {
+            cell.push_str("\n%%");
+        }
+        (!cell.is_empty()).then_some(cell)
     }
 
     /// Whether the cell so far asks for another line: an open bracket, a trailing `|`, a `%%` body, a block of variants
@@ -109,6 +116,19 @@ fn without_comment(line: &str) -> &str {
         }
     }
     line
+}
+
+/// Where the cells of a text start. What stands before the first is part of it.
+pub(super) fn starts(text: &str) -> Vec<usize> {
+    let mut splitter = Splitter::default();
+    let (mut starts, mut at) = (vec![0], 0);
+    for line in text.split_inclusive('\n') {
+        if splitter.push(line.trim_end_matches('\n')).is_some() {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    starts
 }
 
 /// The cells of a whole text.

@@ -51,11 +51,22 @@ pub struct StageSyntax {
 pub enum Takes {
     /// One statement.
     Statement,
+    /// One statement, or a body: `%name` and `%%name`.
+    StatementOrBody,
+    /// A body alone: only `%%name`.
+    Body,
     /// Two pipelines or more, with commas between.
     Pipelines,
     Words,
     /// `[SWEEP:]`, then a pipeline, or a block of variants with or without one before it.
     Variants,
+}
+
+impl Takes {
+    /// Whether a body may follow, or must.
+    pub fn has_body(self) -> bool {
+        matches!(self, Takes::StatementOrBody | Takes::Body)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
