@@ -12,7 +12,7 @@ use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
 use crate::stages;
 
-use super::{ALL, Offers, Tables, help};
+use super::{ALL, Magic, Offers, Tables, help};
 
 /// A word that may be put in.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,10 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     let word = &before[start..];
     let lead = before[..start].trim_end();
     let mut found = Vec::new();
-    if lead.trim_start() == "%" {
-        found.extend(ALL.iter().map(|magic| candidate(magic.syntax.name, magic.about)));
+    if matches!(lead.trim_start(), "%" | "%%") {
+        let with_body = lead.ends_with("%%");
+        let fits = |magic: &&&Magic| !with_body || magic.syntax.takes.has_body();
+        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.about)));
     } else if lead.ends_with('|') {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
         found.push(candidate("on", "the engine that runs the cell"));

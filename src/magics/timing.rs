@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
-use crate::lang::{self, Cell, Word, parse, seconds, whole_number};
+use crate::lang::{self, Cell, Statement, Word, parse, seconds, whole_number};
 use crate::measure::{Clock, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
 use crate::session::Session;
 use crate::show::percent;
@@ -90,6 +90,12 @@ pub fn set_up(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible
                 .hint("--setup (let n = 1k; let m = 2)"))
         }
     }
+}
+
+/// The statements of a part of the magic's own cell.
+pub fn statements(session: &Session, part: &Word) -> Fallible<Vec<Statement>> {
+    let text = session.text(part.span.cell).expect("the cell was remembered before it was parsed");
+    lang::statements(text, part.span, &Tables)
 }
 
 /// Tells what is known by now, but not so often that telling would take time from measuring.
