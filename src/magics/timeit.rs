@@ -1,17 +1,18 @@
 use std::time::{Duration, Instant};
 
+use crate::baselines::{Point, Variant};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
-use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Wall, calibrate, process_cpu, sample};
+use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Spread, Wall, calibrate, process_cpu, sample};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::session::{Repeated, Session};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
-use super::{Answer, Magic, Offers};
+use super::{Answer, Magic, Offers, baseline};
 
 pub static TIMEIT: Magic = Magic {
     syntax: MagicSyntax {
@@ -69,16 +70,24 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 }
 
 /// Pipelines and expressions that are timed together.
-struct Body(Vec<Repeated>);
+struct Body {
+    all: Vec<Repeated>,
+    /// Of the engine that was meant, for a baseline.
+    name: String,
+    /// As written.
+    text: String,
+}
 
 impl Body {
     /// Binds statements in their order: names are given, the rest is made ready to be run again and again.
     fn new(session: &mut Session, statements: &[Statement], job: &Job) -> Fallible<Body> {
-        let mut all = Vec::new();
+        let (mut all, mut name, mut texts) = (Vec::new(), String::new(), Vec::new());
         for statement in statements {
             match statement {
                 Statement::Pipeline(pipeline) => {
                     let choice = session.engine(pipeline.on.as_ref())?;
+                    name = choice.engine.name().to_string();
+                    texts.push(session.words(pipeline.span).to_string());
                     all.push(session.repeated(pipeline, choice, job)?);
                 }
                 Statement::Let(..) | Statement::Function(_) => session.statement(statement, job).map(drop)?,
@@ -89,29 +98,29 @@ impl Body {
                 }
             }
         }
-        Ok(Body(all))
+        Ok(Body { all, name, text: texts.join("\n") })
     }
 
     fn run(&self, job: &Job) -> Fallible<()> {
-        self.0.iter().try_for_each(|subject| subject.run(job))
+        self.all.iter().try_for_each(|subject| subject.run(job))
     }
 
     fn is_parallel(&self) -> bool {
-        self.0.iter().any(|subject| subject.engine().is_some_and(|engine| engine.is_parallel()))
+        self.all.iter().any(|subject| subject.engine().is_some_and(|engine| engine.is_parallel()))
     }
 
     /// Rows that come out of all sources, where that is known of each.
     fn rows_read(&self) -> Option<u64> {
-        self.0.iter().map(|subject| subject.rows_read).sum()
+        self.all.iter().map(|subject| subject.rows_read).sum()
     }
 
     fn bytes_read(&self) -> u64 {
-        self.0.iter().map(|subject| subject.bytes_read).sum()
+        self.all.iter().map(|subject| subject.bytes_read).sum()
     }
 
     /// The engines, and why they are not those that were meant.
     fn engines(&self) -> String {
-        let mut engines: Vec<String> = self.0.iter().map(engine).collect();
+        let mut engines: Vec<String> = self.all.iter().map(engine).collect();
         engines.dedup();
         engines.join(", ")
     }
@@ -141,13 +150,17 @@ fn timed(
     session.settle(job)?;
     timing::set_up(session, magic, job)?;
     first.iter().try_for_each(|statement| session.statement(statement, job).map(drop))?;
-    let subject = Body::new(session, body, job)?;
+    let mut subject = Body::new(session, body, job)?;
+    if asked == Some(Time::Cpu) {
+        subject.all.iter_mut().for_each(Repeated::stay_here);
+    }
     let noise = timing::new_noise(session);
     let start = Instant::now();
     let telling = Telling::new(&job.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let job = &Job { progress: Progress::default(), ..job.clone() };
     let found = measured(&subject, &limits, asked, job, &telling)?;
+    hold(session, magic, &subject, &found);
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
 
@@ -212,6 +225,18 @@ fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, tel
         Some(error) if !stopped || samples.each().is_empty() => Err(error),
         _ => Ok(Found { samples, time, overhead, cost, cpu, stopped }),
     }
+}
+
+/// Holds what was found for `%baseline save`, as a comparison of one variant.
+fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Found) {
+    let Some(times) = Spread::of(&found.samples) else { return };
+    let engine = subject.engines();
+    let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times };
+    let point =
+        Point { n: None, clock: found.time.name().to_string(), rows: subject.rows_read(), variants: vec![variant] };
+    let files = subject.all.iter().flat_map(|subject| subject.files.clone()).collect();
+    let baseline = baseline::taken(session, magic, subject.text.clone(), files, vec![point]);
+    session.hold_measured(baseline);
 }
 
 fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
