@@ -27,6 +27,13 @@ enum Line {
     Failed(String),
 }
 
+/// What a person's sessions leave behind stands here: `$XDG_STATE_HOME/timelab`, or under `~/.local/state`.
+pub fn own_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+    state.map(|state| state.join("timelab"))
+}
+
 /// Where the cells are kept; nowhere, where nobody types.
 #[derive(Debug, Default)]
 pub struct History {
@@ -34,11 +41,9 @@ pub struct History {
 }
 
 impl History {
-    /// The person's own: `$XDG_STATE_HOME/timelab/history.jsonl`, or under `~/.local/state`.
+    /// The person's own: `history.jsonl` in [`own_folder`].
     pub fn own() -> History {
-        let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
-        History { path: state.map(|state| state.join("timelab/history.jsonl")) }
+        History { path: own_folder().map(|folder| folder.join("history.jsonl")) }
     }
 
     pub fn at(path: &Path) -> History {

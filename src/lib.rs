@@ -16,6 +16,7 @@ pub mod report;
 
 pub mod plan;
 
+pub mod baselines;
 pub mod files;
 pub mod rowwise;
 pub mod show;

@@ -23,6 +23,8 @@ pub enum Block {
     Measured(Vec<Field>),
     /// A table of measurements.
     Figures(Figures),
+    /// One beside the result, for people; programs find it as a part of the result.
+    Aside(Figures),
     /// What is to be known about the figures before it, a line each.
     Notes(Vec<String>),
     /// The samples of a subject that was run many times.
@@ -70,6 +72,8 @@ pub enum Unit {
     Ratio,
     Low,
     High,
+    /// The same where nothing is known of where it lies.
+    Times,
     /// A word.
     Plain,
 }

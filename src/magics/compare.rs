@@ -1,29 +1,38 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::algorithms::{self, Case, Claims, Family};
+use crate::algorithms::{self, Case, Claims, Class, Family};
+use crate::baselines::{Baseline, Point, Variant};
 use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::engines::{self, Choice};
 use crate::job::{Job, Progress};
-use crate::lang::{self, MagicSyntax, Pipeline, SourceNode, Subject, Sweep, Takes, Variant, Variants};
+use crate::lang::{self, MagicSyntax, Pipeline, SourceNode, Subject, Sweep, Takes, Variants};
 use crate::measure::{
-    self, Cost, Finding, LOOKS, Meter, Overhead, Turns, Verdict, Wall, calibrate, calls_for, compare,
+    self, Cost, Finding, LOOKS, Meter, Overhead, Spread, Turns, Verdict, Wall, calibrate, calls_for, compare,
 };
-use crate::plan::{Binding, Plan};
+use crate::plan::{Binding, File, Plan};
 use crate::report::{Block, Figures, Report, Unit};
 use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
 use crate::show::{duration_text, grouped, percent, ratio};
 
+use super::against::{self, Against, Beside};
 use super::timing::{self, Telling, Time};
-use super::{Answer, Magic, Offers};
+use super::{Answer, Magic, Offers, baseline};
 
 pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
-        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
+        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
         takes: Takes::Variants,
-        options: &[("--on", true), ("--for", true), ("--clock", true), ("--setup", true), ("--shape", true)],
+        options: &[
+            ("--on", true),
+            ("--for", true),
+            ("--clock", true),
+            ("--setup", true),
+            ("--shape", true),
+            ("--against", true),
+        ],
     },
     about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants are the \
             indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is computed once, is not \
@@ -31,7 +40,10 @@ pub static COMPARE: Magic = Magic {
             algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an input of --shape, and with the block's \
             variants as more of the family. `n in 100..3200:` (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
             wins. same: the interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. \
-            It ends when all is settled, or after --for, at most 10s",
+            It ends when all is settled, or after --for, at most 10s. --against NAME also holds each variant against the one of \
+            its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. Those samples were not \
+            taken in turns with these, so that no interval is right: faster and slower are told only where the middle 90 % of \
+            both times are apart (with fewer than 25 samples all of both)",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
@@ -39,7 +51,7 @@ pub static COMPARE: Magic = Magic {
         "%compare n in 100..400: anagrams",
         "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = word",
     ],
-    offers: Offers::Nothing,
+    offers: Offers::Families,
     run,
 };
 
@@ -63,6 +75,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job: &Job) -> Fallible<Answer> {
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
+    let against = against::asked(session, magic)?;
     let family = family(session, magic, variants)?;
     let ways = match &family {
         Some(family) => family.ways(session, variants)?,
@@ -80,6 +93,10 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         (Some(shared), None) if !variants.block.is_empty() => Input::Shared(shared),
         _ => Input::None,
     };
+    if let Some(against) = &against {
+        let names: Vec<&str> = ways.iter().map(|way| way.name.as_str()).collect();
+        against.check(&names, &each(&points))?;
+    }
     // All is typed before the first runs.
     for point in each(&points) {
         give(session, &variants.sweep, point);
@@ -96,7 +113,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let job = &Job { progress: Progress::default(), ..job.clone() };
     let start = Instant::now();
     let all = each(&points);
-    let asked = Asked { clock, limit: limit / all.len() as u32 };
+    let asked = Asked { clock, limit: limit / all.len() as u32, against };
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &variants.sweep, point);
@@ -119,8 +136,14 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         (None, [round]) => round.notes(),
         _ => sweep_notes(&points, &rounds),
     };
+    let measured = measured(session, magic, variants, &family, &ways, &rounds);
+    if let Some(against) = &asked.against {
+        against.differences(&measured).into_iter().for_each(|difference| session.warn(against.span, difference));
+        notes.extend(against.notes(&measured));
+    }
+    session.hold_measured(measured);
     if let Some(family) = &family {
-        notes.extend(family.notes());
+        notes.push(family.note());
     }
     if let Input::Shared(shared) = input
         && ways.iter().any(Way::continues)
@@ -134,9 +157,9 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let figures = match (&variants.sweep, &points, &rounds[..]) {
         (sweep, Some(points), rounds) => {
             let name = sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
-            sweep_figures(name, points, rounds)
+            sweep_figures(name, points, rounds, asked.against.as_ref())
         }
-        (_, None, rounds) => rounds[0].figures(),
+        (_, None, rounds) => rounds[0].figures(asked.against.as_ref()),
     };
     let agree = rounds.iter().all(Round::agrees);
     let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
@@ -148,11 +171,48 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         fields.push(("speedup".to_string(), Value::Float(turns.finding(1).speedup)));
         fields.push(("pairs".to_string(), Value::Int(turns.pairs() as i64)));
     }
-    let table = Arc::new(figures.table.clone());
-    let quiet = vec![duration_text(start.elapsed().as_secs_f64())];
-    let report = Report { blocks: vec![Block::Figures(figures), Block::Notes(notes)], quiet };
-    let table = Some(Arc::new(kept_plan(table, magic.span)));
-    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() })
+    let plan = |figures: &Figures| Arc::new(kept_plan(Arc::new(figures.table.clone()), magic.span));
+    let table = Some(plan(&figures));
+    let mut blocks = vec![Block::Figures(figures)];
+    let mut tables = Vec::new();
+    if let Some(family) = &family {
+        let claims = family.figures(&ways, &rounds);
+        tables.push(("variants".to_string(), plan(&claims)));
+        blocks.push(Block::Aside(claims));
+    }
+    blocks.push(Block::Notes(notes));
+    let report = Report { blocks, quiet: vec![duration_text(start.elapsed().as_secs_f64())] };
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() })
+}
+
+/// What was measured, as it can be kept.
+fn measured(
+    session: &Session,
+    magic: &lang::Magic,
+    variants: &Variants,
+    family: &Option<Asker>,
+    ways: &[Way],
+    rounds: &[Round],
+) -> Baseline {
+    let input = match (family, &variants.shared) {
+        (Some(family), _) => format!("{} of shape {}", family.family.facts().name, family.shape),
+        (None, Some(shared)) => session.words(shared.span).to_string(),
+        (None, None) => String::new(),
+    };
+    let text = |way: &Way| match way.what {
+        What::Pipeline { pipeline, .. } if !variants.block.is_empty() => session.words(pipeline.span).to_string(),
+        What::Pipeline { .. } | What::Algorithm(_) => String::new(),
+    };
+    let point = |round: &Round| {
+        let variant = |(way, (entry, place)): (&Way, (&Entry, Option<usize>))| {
+            let times = Spread::of(&round.turns.as_ref()?.samples(place?))?;
+            Some(Variant { name: entry.name.clone(), text: text(way), engine: entry.engine.clone(), times })
+        };
+        let variants = ways.iter().zip(round.placed()).filter_map(variant).collect();
+        Point { n: round.point, clock: round.time.name().to_string(), rows: round.rows, variants }
+    };
+    let files = rounds.iter().flat_map(|round| round.files.clone()).collect();
+    baseline::taken(session, magic, input, files, rounds.iter().map(point).collect())
 }
 
 /// Each point of a sweep; one without a number where there is none.
@@ -170,6 +230,7 @@ fn give(session: &mut Session, sweep: &Option<Sweep>, point: Option<i64>) {
 struct Asked {
     clock: Option<Time>,
     limit: Duration,
+    against: Option<Against>,
 }
 
 /// What stands on the first line.
@@ -199,7 +260,7 @@ fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -> Fa
                 let message = "`--shape` is for the input of a family of algorithms";
                 Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("%algorithms lists them"))
             }
-            None => Ok(None),
+            None => named.map_or(Ok(None), |(name, _)| known(session, magic, variants, name).map(|()| None)),
         };
     };
     if session.lookup(name).is_some() {
@@ -218,6 +279,21 @@ fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -> Fa
         seed: session.settings.seed,
         span: pipeline.span,
     }))
+}
+
+/// Refuses a name that stands alone and that nobody has given; one of the setup is not given yet, and an engine's subject
+/// is looked at when it is bound.
+fn known(session: &Session, magic: &lang::Magic, variants: &Variants, name: &str) -> Fallible<()> {
+    let swept = variants.sweep.as_ref().is_some_and(|sweep| sweep.name.text == name);
+    let later = magic.option("--setup").is_some() || magic.option("--on").is_some();
+    let Some(shared) = variants.shared.as_ref().filter(|_| !swept && !later && session.lookup(name).is_none()) else {
+        return Ok(());
+    };
+    let message = format!("nothing is called `{name}`, neither a name of the session nor a family of algorithms");
+    let families = algorithms::ALL.iter().map(|family| family.facts().name);
+    let names = session.names().map(|(name, _)| name.as_str());
+    let error = Diagnostic::at(Kind::Name, shared.span, message).near(name, families.chain(names));
+    Err(if error.hint.is_some() { error } else { error.hint("%algorithms lists the families") })
 }
 
 fn lone_name(pipeline: &Pipeline) -> Option<&str> {
@@ -265,18 +341,39 @@ impl Asker {
         Ok(kept_plan(Arc::new(self.case(size)?.input()), self.span))
     }
 
-    /// What is claimed of the variants.
-    fn notes(&self) -> Vec<String> {
-        let facts = self.family.facts();
-        let class = |claims: &Claims| {
-            let here = claims.except.iter().find(|(shape, _)| *shape == self.shape);
-            format!("{} {}", claims.name, here.map_or(claims.time, |(_, class)| *class))
-        };
-        let claims: Vec<String> = self.family.variants().iter().map(class).collect();
-        vec![
-            format!("n counts {}; shape {}, seed {}", facts.counts, self.shape, self.seed),
-            format!("theory says: {}", claims.join(" · ")),
-        ]
+    fn note(&self) -> String {
+        let counts = self.family.facts().counts;
+        format!(
+            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: no \
+             measurement went into them",
+            self.shape, self.seed
+        )
+    }
+
+    /// What theory claims of each variant, beside what it cost at the largest size that it was run with.
+    fn figures(&self, ways: &[Way], rounds: &[Round]) -> Figures {
+        let mut rows = Grid::default();
+        for (i, way) in ways.iter().enumerate() {
+            let claims = if let What::Algorithm(claims) = &way.what { Some(claims) } else { None };
+            let time = claims.map(|claims| {
+                let here = claims.except.iter().find(|(shape, _)| *shape == self.shape);
+                here.map_or(claims.time, |(_, class)| *class)
+            });
+            let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
+            let last = rounds.iter().rev().find_map(|round| {
+                let (entry, place) = round.placed().nth(i)?;
+                let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+                Some((round.point?, round.median(place)?.0, cost.allocated))
+            });
+            rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
+            rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
+            rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
+            rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
+            rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
+            rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
+            rows.put("lines", Type::Int, Unit::Plain, Value::Int(way.lines as i64));
+        }
+        rows.figures()
     }
 }
 
@@ -304,9 +401,9 @@ enum What<'a> {
     Algorithm(Claims),
 }
 
-fn written<'a>(session: &Session, variant: &'a Variant) -> Fallible<Way<'a>> {
+fn written<'a>(session: &Session, variant: &'a lang::Variant) -> Fallible<Way<'a>> {
     let choice = session.engine(variant.pipeline.on.as_ref())?;
-    let Variant { name, pipeline, continues, lines } = variant;
+    let lang::Variant { name, pipeline, continues, lines } = variant;
     Ok(Way { name: name.text.clone(), what: What::Pipeline { pipeline, continues: *continues, choice }, lines: *lines })
 }
 
@@ -334,6 +431,7 @@ impl Way<'_> {
         session: &mut Session,
         input: Option<&Plan>,
         case: Option<&'c dyn Case>,
+        clock: Option<Time>,
         job: &Job,
     ) -> Fallible<Box<dyn Contender + 'c>> {
         match (&self.what, case) {
@@ -342,13 +440,16 @@ impl Way<'_> {
             }
             (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
             (What::Pipeline { pipeline, continues, choice }, _) => {
-                let repeated = match input.filter(|_| *continues) {
+                let mut repeated = match input.filter(|_| *continues) {
                     Some(input) => {
                         let plan = session.bind_on(input.clone(), &pipeline.stages)?;
                         session.repeated_plan(plan, *choice, job)?
                     }
                     None => session.repeated(pipeline, *choice, job)?,
                 };
+                if clock == Some(Time::Cpu) {
+                    repeated.stay_here();
+                }
                 Ok(Box::new(repeated))
             }
         }
@@ -358,7 +459,12 @@ impl Way<'_> {
 /// The variants of the block, or the engines of `--on`.
 fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
     let on = magic.option("--on").flatten();
+    let alone = magic.option("--against").is_some();
     match (&variants.block[..], on, &variants.shared) {
+        ([], None, Some(pipeline)) if alone => {
+            let choice = session.engine(pipeline.on.as_ref())?;
+            Ok(vec![engine_way(session, pipeline, choice)])
+        }
         ([], None, _) => {
             Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
                 .hint("--on rows,batch,polars compares engines; `%help compare` shows a block of variants"))
@@ -368,14 +474,9 @@ fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> F
                 return Err(Diagnostic::at(Kind::Syntax, chosen.engine.span, "`--on` says the engines already")
                     .hint("leave `| on` out"));
             }
-            let lines = session.words(pipeline.span).lines().count();
-            let way = |choice: Choice| {
-                let name = choice.engine.name().to_string();
-                Way { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
-            };
-            Ok(asked_engines(on)?.into_iter().map(way).collect())
+            Ok(asked_engines(on)?.into_iter().map(|choice| engine_way(session, pipeline, choice)).collect())
         }
-        ([_], None, _) => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
+        ([_], None, _) if !alone => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
             .hint("a second line `name: pipeline`, indented like the first")),
         (block, None, _) => block.iter().map(|variant| written(session, variant)).collect(),
         (_, Some(on), _) => {
@@ -383,6 +484,13 @@ fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> F
                 .hint("each variant may end with `| on ENGINE`"))
         }
     }
+}
+
+/// The first line's pipeline on an engine.
+fn engine_way<'a>(session: &Session, pipeline: &'a Pipeline, choice: Choice) -> Way<'a> {
+    let lines = session.words(pipeline.span).lines().count();
+    let name = choice.engine.name().to_string();
+    Way { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
 }
 
 fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
@@ -418,6 +526,10 @@ fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
 
 /// A comparison at one point.
 struct Round {
+    point: Option<i64>,
+    /// Rows that come out of sources, where known, and files that are read.
+    rows: Option<u64>,
+    files: Vec<File>,
     entries: Vec<Entry>,
     /// The samples of those that did not fail, in order.
     turns: Option<Turns>,
@@ -428,6 +540,8 @@ struct Round {
 struct Entry {
     name: String,
     lines: usize,
+    /// Empty without one.
+    engine: String,
     /// Why it does not run on the engine that was meant.
     instead: Option<String>,
     outcome: Outcome,
@@ -453,8 +567,8 @@ trait Contender {
     /// Whether it uses several threads.
     fn is_parallel(&self) -> bool;
 
-    /// Why it does not run on the engine that was meant.
-    fn instead(&self) -> Option<String>;
+    /// What it runs again and again, where that is no algorithm.
+    fn repeated(&self) -> Option<&Repeated>;
 }
 
 impl Contender for Repeated {
@@ -470,9 +584,8 @@ impl Contender for Repeated {
         self.engine().is_some_and(|engine| engine.is_parallel())
     }
 
-    fn instead(&self) -> Option<String> {
-        let (engine, why) = self.engine().zip(self.instead)?;
-        Some(format!("ran on {}: {why}", engine.name()))
+    fn repeated(&self) -> Option<&Repeated> {
+        Some(self)
     }
 }
 
@@ -498,7 +611,7 @@ impl Contender for Algorithm<'_> {
         self.claims.threaded
     }
 
-    fn instead(&self) -> Option<String> {
+    fn repeated(&self) -> Option<&Repeated> {
         None
     }
 }
@@ -514,11 +627,16 @@ fn round(
 ) -> Fallible<Round> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
+    let clock = asked.clock.or_else(|| asked.against.as_ref()?.clock(point));
+    let (mut rows, mut files) = (None, Vec::new());
     let input = match (input, &case) {
         (Input::Shared(shared), _) => {
             let plan = table_of(session, shared)?;
+            files.extend(plan.files());
             let choice = session.engine(None)?;
-            Some(kept_plan(session.run(plan, choice, job)?.table, shared.span))
+            let table = session.run(plan, choice, job)?.table;
+            rows = Some(table.height() as u64);
+            Some(kept_plan(table, shared.span))
         }
         (Input::Family(family), Some(case)) if ways.iter().any(Way::continues) => {
             Some(kept_plan(Arc::new(case.input()), family.span))
@@ -533,33 +651,42 @@ fn round(
         if let What::Algorithm(Claims { most, .. }) = way.what
             && size > most as i64
         {
-            let outcome = Outcome::TooLarge(most);
-            entries.push(Entry { name: way.name.clone(), lines: way.lines, instead: None, outcome });
+            entries.push(Entry::new(way, None, Outcome::TooLarge(most)));
             continue;
         }
-        let ran = way.ready(session, input.as_ref(), case.as_deref(), job).and_then(|work| {
+        let ran = way.ready(session, input.as_ref(), case.as_deref(), clock, job).and_then(|work| {
             let (table, cost, call) = first_run(&*work, job)?;
             Ok((work, table, cost, call))
         });
-        let mut instead = None;
-        let outcome = match ran {
+        match ran {
             Ok((work, table, cost, call)) => {
                 let same = first.get_or_insert_with(|| table.clone()).same(&table);
-                instead = work.instead();
+                if let Some(repeated) = work.repeated() {
+                    rows = rows.or(repeated.rows_read);
+                    files.extend(repeated.files.iter().cloned());
+                }
+                entries.push(Entry::new(way, work.repeated(), Outcome::Ran(same, cost)));
                 contenders.push((work, call));
-                Outcome::Ran(same, cost)
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
-            Err(error) => Outcome::Failed(error.message.clone()),
-        };
-        entries.push(Entry { name: way.name.clone(), lines: way.lines, instead, outcome });
+            Err(error) => entries.push(Entry::new(way, None, Outcome::Failed(error.message.clone()))),
+        }
     }
     drop(first);
     let parallel = contenders.iter().any(|(work, _)| work.is_parallel());
     let slowest = contenders.iter().map(|(_, call)| *call).fold(0.0, f64::max);
-    let time = Time::chosen(asked.clock, slowest, parallel);
+    let time = Time::chosen(clock, slowest, parallel);
     let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
-    Ok(Round { entries, turns, time, parallel })
+    Ok(Round { point, rows, files, entries, turns, time, parallel })
+}
+
+impl Entry {
+    fn new(way: &Way, repeated: Option<&Repeated>, outcome: Outcome) -> Entry {
+        let engine = repeated.and_then(Repeated::engine).map(|engine| engine.name().to_string()).unwrap_or_default();
+        let why = repeated.and_then(|repeated| repeated.instead);
+        let instead = why.map(|why| format!("ran on {engine}: {why}"));
+        Entry { name: way.name.clone(), lines: way.lines, engine, instead, outcome }
+    }
 }
 
 /// The result of a way, what a run costs, and how long it takes.
@@ -647,8 +774,14 @@ impl Round {
         Some((samples.median() / 1e9, spread))
     }
 
+    /// How the entry at a place stands beside what was kept of it.
+    fn beside(&self, against: &Against, entry: &Entry, place: Option<usize>) -> Option<Beside> {
+        let now = Spread::of(&self.turns.as_ref()?.samples(place?))?;
+        against.beside(self.point, &entry.name, &now)
+    }
+
     /// A row for each variant.
-    fn figures(&self) -> Figures {
+    fn figures(&self, against: Option<&Against>) -> Figures {
         let mut rows = Grid::default();
         for (entry, place) in self.placed() {
             let finding = self.finding(place);
@@ -664,6 +797,15 @@ impl Round {
             rows.put("low", Type::Float, Unit::Low, float(low));
             rows.put("high", Type::Float, Unit::High, float(high));
             rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry, place)));
+            if let Some(against) = against {
+                let beside = self.beside(against, entry, place);
+                let (then, speedup) =
+                    (beside.as_ref().map(|beside| beside.then), beside.as_ref().map(|beside| beside.speedup));
+                let said = beside.map_or(Value::Null, |beside| Value::text(beside.said()));
+                rows.put("then", Type::Float, Unit::Seconds, float(then));
+                rows.put("since", Type::Float, Unit::Times, float(speedup));
+                rows.put("against", Type::Text, Unit::Plain, said);
+            }
             if self.parallel {
                 rows.put("cpu", Type::Float, Unit::Seconds, float(cost.map(|cost| cost.cpu().as_secs_f64())));
             }
@@ -822,7 +964,7 @@ fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
 }
 
 /// A row for each point, a column for each variant, and the verdicts.
-fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
+fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
     let mut rows = Grid::default();
     let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
     for (point, round) in points.iter().zip(rounds) {
@@ -847,6 +989,16 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round]) -> Figures {
             }
         }
         rows.put("verdict", Type::Text, Unit::Plain, Value::text(&verdicts.join(", ")));
+        if let Some(against) = against {
+            let mut said = Vec::new();
+            for (entry, place) in round.placed() {
+                let beside = round.beside(against, entry, place);
+                let speedup = beside.as_ref().map(|beside| beside.speedup);
+                rows.put(&format!("{} since", entry.name), Type::Float, Unit::Times, float(speedup));
+                said.extend(beside.map(|beside| format!("{} {}", entry.name, beside.said())));
+            }
+            rows.put("against", Type::Text, Unit::Plain, Value::text(&said.join(", ")));
+        }
     }
     rows.figures()
 }

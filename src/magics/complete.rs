@@ -7,12 +7,12 @@ use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
-use crate::lang::{Cell, Statement, Takes, bare_name, parse};
+use crate::lang::{self, Cell, Statement, Subject, Takes, bare_name, parse};
 use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
 use crate::stages;
 
-use super::{ALL, Offers, Tables, help};
+use super::{ALL, Magic, Offers, Tables, help, timing};
 
 /// A word that may be put in.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,10 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     let word = &before[start..];
     let lead = before[..start].trim_end();
     let mut found = Vec::new();
-    if lead.trim_start() == "%" {
-        found.extend(ALL.iter().map(|magic| candidate(magic.syntax.name, magic.about)));
+    if matches!(lead.trim_start(), "%" | "%%") {
+        let with_body = lead.ends_with("%%");
+        let fits = |magic: &&&Magic| !with_body || magic.syntax.takes.has_body();
+        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.about)));
     } else if lead.ends_with('|') {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
         found.push(candidate("on", "the engine that runs the cell"));
@@ -43,6 +45,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
     } else if lead.starts_with('%') && option_word(text, start) {
         return options(before);
+    } else if let Some(option) = open_option(before) {
+        return values(session, before, option);
     } else if let Some(offers) = words_of(before) {
         return words(session, before, offers);
     } else {
@@ -61,6 +65,9 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
                 found.push(candidate("letters", "letters by chance"));
                 found.push(candidate("random", "floats by chance"));
                 found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
+                if takes_family(before) {
+                    found.extend(families());
+                }
             }
         }
         found.extend(session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }));
@@ -128,10 +135,12 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
         Offers::Names => {
             session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }).collect()
         }
-        Offers::Families => {
-            let facts = algorithms::ALL.iter().map(|family| family.facts());
-            facts.map(|facts| candidate(facts.name, facts.about)).collect()
-        }
+        Offers::Families => families().collect(),
+        Offers::Baselines => match earlier[..] {
+            [] => vec![candidate("save", "keeps what was measured"), candidate("drop", "forgets what was kept")],
+            ["save" | "drop"] => baselines(session),
+            _ => Vec::new(),
+        },
         Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
         Offers::Settings => match earlier[..] {
             [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about)).collect(),
@@ -144,6 +153,52 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             }
             _ => Vec::new(),
         },
+    };
+    found.retain(|candidate| candidate.text.starts_with(&before[start..]));
+    (start, found)
+}
+
+fn families() -> impl Iterator<Item = Candidate> {
+    let facts = algorithms::ALL.iter().map(|family| family.facts());
+    facts.map(|facts| candidate(facts.name, facts.about))
+}
+
+fn baselines(session: &Session) -> Vec<Candidate> {
+    let names = session.baselines.names().unwrap_or_default();
+    names.iter().map(|name| candidate(name, "baseline")).collect()
+}
+
+/// Whether a family may stand where `before` ends: on the first line of a magic that compares some.
+fn takes_family(before: &str) -> bool {
+    let magic = before.strip_prefix('%').and_then(|rest| super::find(rest.split(char::is_whitespace).next()?));
+    magic.is_some_and(|magic| magic.offers == Offers::Families) && !before.contains('\n')
+}
+
+/// The option whose value stands at the end.
+fn open_option(before: &str) -> Option<&str> {
+    let mut words = before.strip_prefix('%')?.trim_start_matches('%').split(char::is_whitespace);
+    let known = super::find(words.next()?)?.syntax.options;
+    let last = words.filter(|word| !word.is_empty() || before.ends_with(char::is_whitespace)).rev().nth(1)?;
+    known.iter().any(|(option, takes_value)| *option == last && *takes_value).then_some(last)
+}
+
+/// What an option may be given.
+fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidate>) {
+    let start = before.rfind([' ', '\t', '\n', ',']).map_or(0, |i| i + 1);
+    let mut found: Vec<Candidate> = match option {
+        "--against" => baselines(session),
+        "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],
+        "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
+        "--shape" => {
+            let shapes = algorithms::ALL.iter().flat_map(|family| {
+                family
+                    .shapes()
+                    .into_iter()
+                    .map(|(shape, about)| candidate(shape, &format!("{}: {about}", family.facts().name)))
+            });
+            shapes.collect()
+        }
+        _ => Vec::new(),
     };
     found.retain(|candidate| candidate.text.starts_with(&before[start..]));
     (start, found)
@@ -193,25 +248,76 @@ fn options(before: &str) -> (usize, Vec<Candidate>) {
 /// The columns that flow into the stage in which the text ends; none before the first bar.
 fn flowing(session: &mut Session, before: &str) -> Option<Schema> {
     let (start, bar) = last_bar(before)?;
-    let mut pipeline = before[start..bar].trim();
-    if let Some(rest) = pipeline.strip_prefix('%') {
-        pipeline = rest.split_once(char::is_whitespace)?.1;
-    }
-    let text = match (pipeline.strip_prefix("let "), pipeline.split_once('=')) {
-        (Some(_), Some((_, right))) => right.trim(),
-        _ => pipeline,
-    };
+    let text = before[start..bar].trim();
     let text = if text.is_empty() { "_" } else { text };
     let id = session.remember(text);
-    let Ok(Cell::Statements(statements)) = parse(id, text, &Tables) else { return None };
-    let Some(Statement::Pipeline(pipeline)) = statements.last() else { return None };
-    let bound = session.bind(pipeline);
+    let cell = parse(id, text, &Tables).ok()?;
+    let names = session.snapshot();
+    let bound = match cell {
+        Cell::Statements(statements) => last_bound(session, &statements),
+        Cell::Magic(magic) => of_magic(session, &magic),
+        Cell::Empty | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => None,
+    };
+    session.restore(names);
     // What it warns of is told when the cell is entered.
     session.take_warnings();
-    match bound {
-        Ok(Bound::Table(plan)) => Some(plan.schema().clone()),
-        Ok(Bound::Value(_, ty)) => Some(Schema::one("it", ty)),
-        Err(_) => None,
+    match bound? {
+        Bound::Table(plan) => Some(plan.schema().clone()),
+        Bound::Value(_, ty) => Some(Schema::one("it", ty)),
+    }
+}
+
+/// What the last statement is, with the names that those before it give.
+fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> {
+    let (last, before) = statements.split_last()?;
+    give_names(session, before);
+    match last {
+        Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) => session.bind(pipeline).ok(),
+        Statement::LetCommand(..) | Statement::Function(_) => None,
+    }
+}
+
+/// Nothing is run for them.
+fn give_names(session: &mut Session, statements: &[Statement]) {
+    let job = session.job();
+    for statement in statements {
+        if matches!(statement, Statement::Let(..) | Statement::Function(_)) {
+            // A mistake is told when the cell is entered.
+            let _ = session.statement(statement, &job);
+        }
+    }
+}
+
+/// What flows behind the subject of a magic, or behind its last variant.
+fn of_magic(session: &mut Session, magic: &lang::Magic) -> Option<Bound> {
+    if let Some(setup) = magic.option("--setup").flatten() {
+        let id = session.remember(&setup.text);
+        if let Ok(Cell::Statements(statements)) = parse(id, &setup.text, &Tables) {
+            give_names(session, &statements);
+        }
+    }
+    match &magic.subject {
+        Subject::Statement(statement) => last_bound(session, std::slice::from_ref(&**statement)),
+        Subject::Pipelines(pipelines) => session.bind(pipelines.last()?).ok(),
+        Subject::Body(body) => {
+            let (line, text) = (timing::statements(session, &body.line), timing::statements(session, &body.text));
+            last_bound(session, &[line.ok()?, text.ok()?].concat())
+        }
+        Subject::Variants(variants) => {
+            if let Some(sweep) = &variants.sweep {
+                let point = *session.points(sweep).ok()?.first()?;
+                session.give_point(&sweep.name, point);
+            }
+            match (variants.block.last(), &variants.shared) {
+                (Some(last), Some(shared)) if last.continues => {
+                    let Bound::Table(plan) = session.bind(shared).ok()? else { return None };
+                    session.bind_on(plan, &last.pipeline.stages).ok().map(Bound::Table)
+                }
+                (Some(last), _) => session.bind(&last.pipeline).ok(),
+                (None, shared) => session.bind(shared.as_ref()?).ok(),
+            }
+        }
+        Subject::Nothing | Subject::Words(_) => None,
     }
 }
 

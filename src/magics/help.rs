@@ -79,7 +79,8 @@ cells       statements with `;` between; a line that begins with `|` or white sp
 magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what each
             takes, `%help magics` tells; a first line that ends with `:` opens a block, where each line indented like the
             first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the subject sweeps:
-            doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; !command runs one of the system, let x = !command takes its lines
+            doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; %%magic takes the lines below it as its body,
+            up to a line %% or the end; !command runs one of the system, let x = !command takes its lines
 csv         an empty field is null, "" is empty text; types come from the first MiB of the first file; an unused column
             is split and checked for UTF-8, but not converted
 json        an object a line; nested objects give columns `a.b`; what is no text stands in a text column as json;

@@ -1,6 +1,8 @@
 //! What a cell can ask: one file per magic. Here is also the way from the text of a cell to what it tells.
 
+mod against;
 mod algorithms;
+mod baseline;
 mod cd;
 mod compare;
 mod complete;
@@ -59,6 +61,8 @@ pub enum Offers {
     Settings,
     /// Algorithm families.
     Families,
+    /// What to do with baselines, and their names.
+    Baselines,
     /// What there is help about.
     Topics,
 }
@@ -90,6 +94,7 @@ pub static ALL: &[&Magic] = &[
     &time::TIME,
     &timeit::TIMEIT,
     &compare::COMPARE,
+    &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,
     &algorithms::ALGORITHMS,

@@ -1,34 +1,38 @@
 use std::time::{Duration, Instant};
 
+use crate::baselines::{Point, Variant};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
-use crate::lang::{self, MagicSyntax, Pipeline, Statement, Subject, Takes};
-use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Wall, calibrate, process_cpu, sample};
+use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
+use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Spread, Wall, calibrate, process_cpu, sample};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::session::{Repeated, Session};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
-use super::{Answer, Magic, Offers};
+use super::{Answer, Magic, Offers, baseline};
 
 pub static TIMEIT: Magic = Magic {
     syntax: MagicSyntax {
         name: "timeit",
         usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] PIPELINE",
-        takes: Takes::Statement,
+        takes: Takes::StatementOrBody,
         options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true)],
     },
     about: "runs a pipeline or an expression many times: median, spread and best of one run. It is bound and prepared once, \
             what is timed is the run on its engine; what the instrument costs is measured and subtracted. A sample is 50 µs of \
             calls, or -n calls; half a second of samples, or -r of them, or as many as --for allows. --setup runs once before. \
             Wall time, or CPU time where one call on one thread takes over 200 µs. _.median, _.samples and the others are \
-            values; --format csv or json gives every sample",
+            values; --format csv or json gives every sample. As %%timeit the rest of the first line is run once before, like \
+            --setup, and what is timed are the pipelines of the lines below, one after the other; `let` and `fn` among them \
+            are bound once, and a table that `let` names is computed wherever it is used. A line %% ends it",
     examples: &[
         "%timeit 1..1M | map it * it | sum",
         "%timeit -r 20 --setup (let words = [\"a\", \"b\"]) words | join \"-\"",
         "%timeit -n 10 -r 5 --clock wall 1..10k | sort by it desc",
+        "%%timeit -r 20 let n = 1k\nlet squares = 1..n | map it * it\nsquares | filter it % 3 == 1 | sum",
     ],
     offers: Offers::Nothing,
     run,
@@ -41,21 +45,102 @@ const FEWEST: usize = 5;
 const LONGEST: Duration = Duration::from_secs(10);
 
 fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let Subject::Statement(statement) = &magic.subject else {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time")
-            .hint("for example: %timeit 1..1M | sum"));
+    let (first, body) = match &magic.subject {
+        Subject::Statement(statement) if matches!(**statement, Statement::Pipeline(_)) => {
+            (Vec::new(), vec![(**statement).clone()])
+        }
+        Subject::Statement(_) => {
+            let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%time let x = … times the once"));
+        }
+        Subject::Body(body) => (timing::statements(session, &body.line)?, timing::statements(session, &body.text)?),
+        Subject::Nothing | Subject::Pipelines(_) | Subject::Words(_) | Subject::Variants(_) => (Vec::new(), Vec::new()),
     };
-    let Statement::Pipeline(pipeline) = &**statement else {
-        let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%time let x = … times the once"));
-    };
+    if !body.iter().any(|statement| matches!(statement, Statement::Pipeline(_))) {
+        let example = match &magic.subject {
+            Subject::Body(_) => "the first line is run once; on the lines below: 1..1M | sum",
+            _ => "for example: %timeit 1..1M | sum",
+        };
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time").hint(example));
+    }
     let before = session.snapshot();
-    let answer = timed(session, magic, pipeline, job);
+    let answer = timed(session, magic, &first, &body, job);
     session.restore(before);
     answer
 }
 
-fn timed(session: &mut Session, magic: &lang::Magic, pipeline: &Pipeline, job: &Job) -> Fallible<Answer> {
+/// Pipelines and expressions that are timed together.
+struct Body {
+    all: Vec<Repeated>,
+    /// Of the engine that was meant, for a baseline.
+    name: String,
+    /// As written.
+    text: String,
+}
+
+impl Body {
+    /// Binds statements in their order: names are given, the rest is made ready to be run again and again.
+    fn new(session: &mut Session, statements: &[Statement], job: &Job) -> Fallible<Body> {
+        let (mut all, mut name, mut texts) = (Vec::new(), String::new(), Vec::new());
+        for statement in statements {
+            match statement {
+                Statement::Pipeline(pipeline) => {
+                    let choice = session.engine(pipeline.on.as_ref())?;
+                    name = choice.engine.name().to_string();
+                    texts.push(session.words(pipeline.span).to_string());
+                    all.push(session.repeated(pipeline, choice, job)?);
+                }
+                Statement::Let(..) | Statement::Function(_) => session.statement(statement, job).map(drop)?,
+                Statement::LetCommand(_, command) => {
+                    let message = "a command is not timed, and would run only once";
+                    return Err(Diagnostic::at(Kind::Syntax, command.span, message)
+                        .hint("put it on the first line, behind %%timeit"));
+                }
+            }
+        }
+        Ok(Body { all, name, text: texts.join("\n") })
+    }
+
+    fn run(&self, job: &Job) -> Fallible<()> {
+        self.all.iter().try_for_each(|subject| subject.run(job))
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.all.iter().any(|subject| subject.engine().is_some_and(|engine| engine.is_parallel()))
+    }
+
+    /// Rows that come out of all sources, where that is known of each.
+    fn rows_read(&self) -> Option<u64> {
+        self.all.iter().map(|subject| subject.rows_read).sum()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.all.iter().map(|subject| subject.bytes_read).sum()
+    }
+
+    /// The engines, and why they are not those that were meant.
+    fn engines(&self) -> String {
+        let mut engines: Vec<String> = self.all.iter().map(engine).collect();
+        engines.dedup();
+        engines.join(", ")
+    }
+}
+
+fn engine(subject: &Repeated) -> String {
+    match (subject.engine(), subject.instead) {
+        (Some(engine), Some(why)) => format!("{} ({why})", engine.name()),
+        (Some(engine), None) => engine.name().to_string(),
+        (None, _) => "no engine".to_string(),
+    }
+}
+
+fn timed(
+    session: &mut Session,
+    magic: &lang::Magic,
+    first: &[Statement],
+    body: &[Statement],
+    job: &Job,
+) -> Fallible<Answer> {
     let limits = Limits {
         calls: timing::asked_count(magic, "-n")?,
         samples: timing::asked_count(magic, "-r")?,
@@ -64,14 +149,18 @@ fn timed(session: &mut Session, magic: &lang::Magic, pipeline: &Pipeline, job: &
     let asked = timing::asked_clock(magic)?;
     session.settle(job)?;
     timing::set_up(session, magic, job)?;
-    let choice = session.engine(pipeline.on.as_ref())?;
-    let subject = session.repeated(pipeline, choice, job)?;
+    first.iter().try_for_each(|statement| session.statement(statement, job).map(drop))?;
+    let mut subject = Body::new(session, body, job)?;
+    if asked == Some(Time::Cpu) {
+        subject.all.iter_mut().for_each(Repeated::stay_here);
+    }
     let noise = timing::new_noise(session);
     let start = Instant::now();
     let telling = Telling::new(&job.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let job = &Job { progress: Progress::default(), ..job.clone() };
     let found = measured(&subject, &limits, asked, job, &telling)?;
+    hold(session, magic, &subject, &found);
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
 
@@ -105,8 +194,8 @@ struct Found {
     stopped: bool,
 }
 
-fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job, telling: &Telling) -> Fallible<Found> {
-    let parallel = subject.engine().is_some_and(|engine| engine.is_parallel());
+fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, telling: &Telling) -> Fallible<Found> {
+    let parallel = subject.is_parallel();
     let mut run = || subject.run(job);
     let metered = || {
         let meter = Meter::start();
@@ -138,7 +227,19 @@ fn measured(subject: &Repeated, limits: &Limits, asked: Option<Time>, job: &Job,
     }
 }
 
-fn answer(subject: &Repeated, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
+/// Holds what was found for `%baseline save`, as a comparison of one variant.
+fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Found) {
+    let Some(times) = Spread::of(&found.samples) else { return };
+    let engine = subject.engines();
+    let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times };
+    let point =
+        Point { n: None, clock: found.time.name().to_string(), rows: subject.rows_read(), variants: vec![variant] };
+    let files = subject.all.iter().flat_map(|subject| subject.files.clone()).collect();
+    let baseline = baseline::taken(session, magic, subject.text.clone(), files, vec![point]);
+    session.hold_measured(baseline);
+}
+
+fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
     let Found { samples, time, overhead, cost, cpu, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
@@ -158,10 +259,10 @@ fn answer(subject: &Repeated, limits: &Limits, found: Found, noise: Option<Strin
     fields.extend(limits.calls.map(|calls| float("total", median * calls as f64, Unit::Seconds)));
     fields.extend(cpu.map(|cpu| float("cpu", cpu, Unit::Seconds)));
     if !removed {
-        let rows = subject.rows_read.map(|rows| rows as f64 / median);
+        let rows = subject.rows_read().map(|rows| rows as f64 / median);
         fields.extend(rows.map(|rows| float("rows_per_second", rows, Unit::PerSecond("rows"))));
-        if subject.bytes_read > 0 {
-            fields.push(float("bytes_per_second", subject.bytes_read as f64 / median, Unit::BytesPerSecond));
+        if subject.bytes_read() > 0 {
+            fields.push(float("bytes_per_second", subject.bytes_read() as f64 / median, Unit::BytesPerSecond));
         }
     }
     let mut values: Vec<(String, Value)> =
@@ -184,16 +285,11 @@ fn answer(subject: &Repeated, limits: &Limits, found: Found, noise: Option<Strin
             duration_text(passed.as_secs_f64())
         ));
     }
-    let engine = match (subject.engine(), subject.instead) {
-        (Some(engine), Some(why)) => format!("{} ({why})", engine.name()),
-        (Some(engine), None) => engine.name().to_string(),
-        (None, _) => "no engine".to_string(),
-    };
     let clock = time.said();
     notes.extend(noise);
     let report = Report {
         blocks: vec![Block::Timing(Timing { samples, fields, clock, notes })],
-        quiet: vec![engine, duration_text(passed.as_secs_f64())],
+        quiet: vec![subject.engines(), duration_text(passed.as_secs_f64())],
     };
     let result = Binding::Result { table: None, fields: values, tables: Vec::new() };
     Answer { report, result: Some(result), ..Answer::default() }

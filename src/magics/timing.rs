@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
-use crate::lang::{self, Cell, Word, parse, seconds, whole_number};
+use crate::lang::{self, Cell, Statement, Word, parse, seconds, whole_number};
 use crate::measure::{Clock, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
 use crate::session::Session;
 use crate::show::percent;
@@ -27,6 +27,18 @@ impl Time {
         }
     }
 
+    /// As `--clock` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Time::Wall => "wall",
+            Time::Cpu => "cpu",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Time> {
+        [Time::Wall, Time::Cpu].into_iter().find(|time| time.name() == name)
+    }
+
     /// What it tells, in words.
     pub fn said(self) -> &'static str {
         match self {
@@ -45,14 +57,10 @@ impl Time {
 /// The value of `--clock`.
 pub fn asked_clock(magic: &lang::Magic) -> Fallible<Option<Time>> {
     let Some(word) = magic.option("--clock").flatten() else { return Ok(None) };
-    match word.text.as_str() {
-        "wall" => Ok(Some(Time::Wall)),
-        "cpu" => Ok(Some(Time::Cpu)),
-        other => {
-            let message = format!("`--clock` is wall or cpu, but this is `{other}`");
-            Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["wall", "cpu"]))
-        }
-    }
+    Time::named(&word.text).map(Some).ok_or_else(|| {
+        let message = format!("`--clock` is wall or cpu, but this is `{}`", word.text);
+        Diagnostic::at(Kind::Type, word.span, message).near(&word.text, ["wall", "cpu"])
+    })
 }
 
 /// The value of `--for`.
@@ -90,6 +98,12 @@ pub fn set_up(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible
                 .hint("--setup (let n = 1k; let m = 2)"))
         }
     }
+}
+
+/// The statements of a part of the magic's own cell.
+pub fn statements(session: &Session, part: &Word) -> Fallible<Vec<Statement>> {
+    let text = session.text(part.span.cell).expect("the cell was remembered before it was parsed");
+    lang::statements(text, part.span, &Tables)
 }
 
 /// Tells what is known by now, but not so often that telling would take time from measuring.

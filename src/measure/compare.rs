@@ -72,8 +72,10 @@ impl Turns {
         judge(&self.times[0], &self.times[subject], self.times.len() - 1, self.least)
     }
 
+    /// A subject alone never is.
     fn is_settled(&self) -> bool {
-        (1..self.times.len()).all(|subject| self.finding(subject).verdict != Verdict::NotResolved)
+        self.times.len() > 1
+            && (1..self.times.len()).all(|subject| self.finding(subject).verdict != Verdict::NotResolved)
     }
 }
 

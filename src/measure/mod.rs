@@ -6,6 +6,7 @@ mod compare;
 mod noise;
 mod samples;
 mod sampling;
+mod spread;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, median_rank, s
 pub use noise::{Noise, noise};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Subject, calibrate, calls_for, sample, time_calls};
+pub use spread::Spread;
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
 pub fn timer_precision() -> Duration {

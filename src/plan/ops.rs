@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::data::{Column, Schema, Table, Type, Value};
 use crate::diagnostic::Span;
 
-use super::{Expr, Function};
+use super::{Expr, Function, Node};
 
 /// A source and the steps after it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,27 @@ impl Plan {
     /// The columns of the result.
     pub fn schema(&self) -> &Schema {
         &self.steps.last().expect("a plan has a source").schema
+    }
+
+    /// The files that it reads, wherever in it.
+    pub fn files(&self) -> Vec<File> {
+        let mut found = Vec::new();
+        for step in &self.steps {
+            match &step.op {
+                Op::Source(Source::Read(read)) => found.extend(read.files.iter().cloned()),
+                Op::Join { right, .. } => found.extend(right.files()),
+                Op::Concat(plans) | Op::Zip(plans) => found.extend(plans.iter().flat_map(Plan::files)),
+                _ => {}
+            }
+            for expr in step.op.exprs() {
+                expr.walk(&mut |part| {
+                    if let Node::Only(plan) = &part.node {
+                        found.extend(plan.files());
+                    }
+                });
+            }
+        }
+        found
     }
 }
 

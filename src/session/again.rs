@@ -1,15 +1,17 @@
 //! What is run again and again: bound and prepared once.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Choice, Engine};
+use crate::engines::{Choice, Engine, Run};
 use crate::job::Job;
 use crate::lang::{Pipeline, Word};
-use crate::plan::{Binding, Evaluator, Op, Plan};
+use crate::plan::{Binding, Evaluator, File, Op, Plan};
 
 use super::Session;
+use super::apart::Apart;
 use super::bind::{Bound, Ready};
 use super::run::run_on;
 
@@ -21,10 +23,12 @@ pub struct Repeated {
     /// Rows and bytes that come out of its sources, where known.
     pub rows_read: Option<u64>,
     pub bytes_read: u64,
+    /// The files that it reads.
+    pub files: Vec<File>,
 }
 
 enum Work {
-    Plan(Box<Plan>, &'static dyn Engine),
+    Plan(Arc<Plan>, &'static dyn Engine, Option<Apart>),
     /// An expression alone: no engine is asked.
     Expr(Evaluator, Type),
 }
@@ -36,13 +40,8 @@ impl Session {
     /// Also where it writes files or names several results, and an objection of the engine.
     pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, job: &Job) -> Fallible<Repeated> {
         match self.ready(pipeline)? {
-            Ready::Expr(evaluator, ty) => {
-                Ok(Repeated { work: Work::Expr(evaluator, ty), instead: None, rows_read: None, bytes_read: 0 })
-            }
-            Ready::Bound(Bound::Value(value, ty)) => {
-                let evaluator: Evaluator = Box::new(move |_, _| Ok(value.clone()));
-                Ok(Repeated { work: Work::Expr(evaluator, ty), instead: None, rows_read: None, bytes_read: 0 })
-            }
+            Ready::Expr(evaluator, ty) => Ok(Repeated::value(evaluator, ty)),
+            Ready::Bound(Bound::Value(value, ty)) => Ok(Repeated::value(Box::new(move |_, _| Ok(value.clone())), ty)),
             Ready::Bound(Bound::Table(plan)) => {
                 only_table(&plan)?;
                 self.repeated_plan(plan, choice, job)
@@ -52,10 +51,12 @@ impl Session {
 
     /// The same for a plan that is bound already and writes nothing.
     pub fn repeated_plan(&self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        let files = plan.files();
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, job)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
-        Ok(Repeated { work: Work::Plan(Box::new(plan), engine), instead, rows_read, bytes_read })
+        let apart = self.apart(&plan, engine);
+        Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
     }
 
     /// Gives a name to a point of a sweep, before those that `let` gave.
@@ -65,10 +66,15 @@ impl Session {
 }
 
 impl Repeated {
+    fn value(evaluator: Evaluator, ty: Type) -> Repeated {
+        let work = Work::Expr(evaluator, ty);
+        Repeated { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() }
+    }
+
     /// Runs it; the table of a value is one row.
     pub fn table(&self, job: &Job) -> Fallible<Table> {
         match &self.work {
-            Work::Plan(plan, engine) => Ok(run_on(plan, *engine, job)?.table),
+            Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, job)?.table),
             Work::Expr(evaluator, ty) => Ok(value_table(evaluator(None, None)?, ty.clone())),
         }
     }
@@ -76,7 +82,7 @@ impl Repeated {
     /// Runs it and throws its result away.
     pub fn run(&self, job: &Job) -> Fallible<()> {
         match &self.work {
-            Work::Plan(plan, engine) => run_on(plan, *engine, job).map(|run| drop(black_box(run))),
+            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job).map(|run| drop(black_box(run))),
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
         }
     }
@@ -84,9 +90,23 @@ impl Repeated {
     /// The engine that runs it; none for an expression alone.
     pub fn engine(&self) -> Option<&'static dyn Engine> {
         match &self.work {
-            Work::Plan(_, engine) => Some(*engine),
+            Work::Plan(_, engine, _) => Some(*engine),
             Work::Expr(..) => None,
         }
+    }
+
+    /// Keeps it on this thread, whose CPU time somebody wants to know: it may then take long to stop.
+    pub fn stay_here(&mut self) {
+        if let Work::Plan(_, _, apart) = &mut self.work {
+            *apart = None;
+        }
+    }
+}
+
+fn run_plan(plan: &Arc<Plan>, engine: &'static dyn Engine, apart: &Option<Apart>, job: &Job) -> Fallible<Run> {
+    match apart {
+        Some(apart) => apart.run(plan, engine, job),
+        None => run_on(plan, engine, job),
     }
 }
 

@@ -11,6 +11,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::baselines::{Baseline, Baselines};
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice};
@@ -50,6 +51,10 @@ pub struct Session {
     pub interactive: bool,
     /// The cells of all sessions.
     pub history: History,
+    /// Measurements that the person keeps.
+    pub baselines: Baselines,
+    /// What cells measured, by their numbers.
+    measured: BTreeMap<usize, Baseline>,
     left: apart::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
@@ -109,6 +114,8 @@ impl Session {
             reads_stdin: false,
             interactive: false,
             history: History::default(),
+            baselines: Baselines::default(),
+            measured: BTreeMap::new(),
             left: apart::Left::default(),
             noise: None,
             stdin: OnceCell::new(),
@@ -142,6 +149,16 @@ impl Session {
     /// The words that a span covers.
     pub fn words(&self, span: Span) -> &str {
         self.text(span.cell).and_then(|text| text.get(span.start as usize..span.end as usize)).unwrap_or_default()
+    }
+
+    /// Holds what the cell that runs has measured, until the session ends.
+    pub fn hold_measured(&mut self, baseline: Baseline) {
+        self.measured.insert(self.next_cell(), baseline);
+    }
+
+    /// What cells measured, by their numbers.
+    pub fn measured(&self) -> &BTreeMap<usize, Baseline> {
+        &self.measured
     }
 
     /// The number that the next cell will have.
@@ -371,6 +388,7 @@ impl Session {
     /// Forgets the cells so far, not what they named: the next one is the first.
     pub fn forget_cells(&mut self) {
         self.entered.clear();
+        self.measured.clear();
     }
 
     /// Forgets all names, functions, results and kept tables.
@@ -379,6 +397,7 @@ impl Session {
         self.functions = None;
         self.entered.iter_mut().for_each(|entered| entered.outcome = Outcome::Nothing);
         self.kept.get_mut().clear();
+        self.measured.clear();
     }
 
     /// The table of a plan that ends in a `persist` and was computed.

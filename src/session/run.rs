@@ -12,7 +12,7 @@ use crate::engines::{self, Choice, Engine, Run};
 use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
-use crate::plan::{self, Node, Op, Plan, Shared, Source, Step, Write, prune};
+use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 
 use super::Session;
 
@@ -244,27 +244,10 @@ fn not_a_source(plan: &Plan, write: &Write, span: Span) -> Fallible<()> {
 }
 
 /// A file that the plan reads and that `path` would replace.
-fn source_at<'p>(plan: &'p Plan, path: &Path) -> Option<&'p plan::File> {
+fn source_at(plan: &Plan, path: &Path) -> Option<plan::File> {
     let real = std::fs::canonicalize(path).ok()?;
-    let in_values = |step: &'p Step| {
-        let mut found = None;
-        for expr in step.op.exprs() {
-            expr.walk(&mut |part| {
-                if let (None, Node::Only(plan)) = (found, &part.node) {
-                    found = source_at(plan, path);
-                }
-            });
-        }
-        found
-    };
-    plan.steps.iter().find_map(|step| match &step.op {
-        Op::Source(Source::Read(read)) => {
-            read.files.iter().find(|file| std::fs::canonicalize(&file.path).is_ok_and(|path| path == real))
-        }
-        Op::Join { right, .. } => source_at(right, path),
-        Op::Concat(plans) | Op::Zip(plans) => plans.iter().find_map(|plan| source_at(plan, path)),
-        _ => in_values(step),
-    })
+    let is_real = |file: &plan::File| std::fs::canonicalize(&file.path).is_ok_and(|path| path == real);
+    plan.files().into_iter().find(is_real)
 }
 
 /// How many rows a source has, where that is known without reading.

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::baselines::Baselines;
 use crate::diagnostic::Kind;
 use crate::history::History;
 use crate::job::Stop;
@@ -64,7 +65,8 @@ pub struct Shell {
 
 impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
-        let session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
+        let mut session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
+        session.baselines = Baselines::own();
         let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
     }

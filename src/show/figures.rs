@@ -1,11 +1,14 @@
 //! Tables of measurements: with units for people, as plain numbers for programs.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::data::{Value, scalar};
 use crate::report::{Field, Figures, Unit};
 
 use super::{Format, Style, figure, table};
 
-const WIDEST: usize = 40;
+/// A verdict over several variants is long.
+const WIDEST: usize = 80;
 
 pub fn written(figures: &Figures, style: &Style) -> String {
     match style.format {
@@ -30,7 +33,13 @@ fn drawn(figures: &Figures, style: &Style) -> String {
                 let texts = of(i).iter().zip(bounds).map(|(ratio, (low, high))| interval(ratio, &low, &high)).collect();
                 (format!("{} [95% CI]", column.name), texts)
             }
-            Unit::Plain | Unit::Seconds | Unit::Bytes | Unit::Count(_) | Unit::PerSecond(_) | Unit::BytesPerSecond => {
+            Unit::Plain
+            | Unit::Times
+            | Unit::Seconds
+            | Unit::Bytes
+            | Unit::Count(_)
+            | Unit::PerSecond(_)
+            | Unit::BytesPerSecond => {
                 let texts = of(i).iter().map(|value| text(value, *unit)).collect();
                 (column.name.clone(), texts)
             }
@@ -39,9 +48,35 @@ fn drawn(figures: &Figures, style: &Style) -> String {
         right.push(column.ty.is_number());
         cells.push(texts);
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let first = |i: usize, shown: usize| cells[i][..shown].iter().map(|cell| table::cut(cell, WIDEST)).collect();
-    table::fitted(&names, &right, WIDEST, height, &first, style)
+    let wide = |i: usize| cells[i].iter().chain([&names[i]]).map(|cell| cell.width().min(WIDEST)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..names.len()).map(wide).collect();
+    let mut out = String::new();
+    for part in parts(&widths, style.width) {
+        let heads: Vec<&str> = part.iter().map(|i| names[*i].as_str()).collect();
+        let right: Vec<bool> = part.iter().map(|i| right[*i]).collect();
+        let first =
+            |i: usize, shown: usize| cells[part[i]][..shown].iter().map(|cell| table::cut(cell, WIDEST)).collect();
+        out.push_str(&table::fitted(&heads, &right, WIDEST, height, &first, style));
+    }
+    out
+}
+
+/// Which columns stand side by side: those that do not fit go on below, each part behind the first column.
+fn parts(widths: &[usize], width: usize) -> Vec<Vec<usize>> {
+    let mut parts = vec![vec![0]];
+    let first = 1 + widths.first().map_or(0, |width| width + 3);
+    let mut used = first;
+    for (i, column) in widths.iter().enumerate().skip(1) {
+        let last = parts.last_mut().expect("there is a part");
+        if used + column + 3 > width && last.len() > 1 {
+            parts.push(vec![0, i]);
+            used = first + column + 3;
+        } else {
+            last.push(i);
+            used += column + 3;
+        }
+    }
+    parts
 }
 
 fn text(value: &Value, unit: Unit) -> String {

@@ -85,6 +85,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.out.push('\n');
             }
             Block::Figures(figures) => drawn.out.push_str(&figures::written(figures, style)),
+            Block::Aside(figures) => {
+                if matches!(style.format, Format::Table | Format::Markdown) {
+                    drawn.out.push_str(&figures::written(figures, style));
+                }
+            }
             Block::Notes(notes) => {
                 // Words about a table do not belong into the table's csv.
                 let people = matches!(style.format, Format::Table | Format::Markdown);
@@ -166,7 +171,7 @@ fn figure(field: &Field) -> String {
         Unit::Count(what) => format!("{} {what}", grouped(number as u64)),
         Unit::PerSecond(what) => format!("{} {what}/s", numbers::metric(number)),
         Unit::BytesPerSecond => format!("{}/s", bytes_text(number)),
-        Unit::Ratio => format!("{}×", numbers::ratio(number)),
+        Unit::Ratio | Unit::Times => format!("{}×", numbers::ratio(number)),
         Unit::Low | Unit::High => numbers::ratio(number),
         Unit::Plain => format!("{number}"),
     }

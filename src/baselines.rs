@@ -1,0 +1,195 @@
+//! Measurements that a person keeps to hold later ones against: a file for each, in JSON. It knows no plan and runs nothing.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::history;
+use crate::measure::Spread;
+
+/// What one cell measured, and of what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// When, in seconds since 1970.
+    pub taken: u64,
+    /// The version of timelab.
+    pub timelab: String,
+    pub machine: Machine,
+    /// The cell as it was entered.
+    pub cell: String,
+    /// What its setup says.
+    pub setup: String,
+    /// What all variants work on, as written.
+    pub input: String,
+    pub seed: i64,
+    /// The files that are read, by their paths.
+    pub files: Vec<Seen>,
+    /// One for each size of a sweep; one alone without a sweep.
+    pub points: Vec<Point>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub cpu: String,
+    pub cores: usize,
+}
+
+/// A file as it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Nanoseconds since 1970.
+    pub changed: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The number of a sweep.
+    pub n: Option<i64>,
+    /// The clock of all variants.
+    pub clock: String,
+    /// Rows that come out of sources, where that is known.
+    pub rows: Option<u64>,
+    pub variants: Vec<Variant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    pub name: String,
+    /// As written.
+    pub text: String,
+    /// What ran it; empty where no engine did.
+    pub engine: String,
+    pub times: Spread,
+}
+
+impl Machine {
+    /// The one that this runs on.
+    pub fn here() -> Machine {
+        let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let cpu = model.map_or_else(|| std::env::consts::ARCH.to_string(), |(_, model)| model.trim().to_string());
+        Machine { cpu, cores: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
+/// The time now, in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+}
+
+impl Point {
+    pub fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+}
+
+impl Baseline {
+    pub fn point(&self, n: Option<i64>) -> Option<&Point> {
+        self.points.iter().find(|point| point.n == n)
+    }
+
+    /// The names of all variants, each once.
+    pub fn variants(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for variant in self.points.iter().flat_map(|point| &point.variants) {
+            if !names.contains(&variant.name.as_str()) {
+                names.push(&variant.name);
+            }
+        }
+        names
+    }
+}
+
+/// Where they are kept; nowhere without a folder.
+#[derive(Debug, Clone, Default)]
+pub struct Baselines {
+    folder: Option<PathBuf>,
+}
+
+impl Baselines {
+    /// The person's own, beside the history.
+    pub fn own() -> Baselines {
+        Baselines { folder: history::own_folder().map(|folder| folder.join("baselines")) }
+    }
+
+    pub fn at(folder: &Path) -> Baselines {
+        Baselines { folder: Some(folder.to_path_buf()) }
+    }
+
+    /// The names of all, sorted.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let file = entry?.file_name();
+            names.extend(
+                file.to_str()
+                    .and_then(|file| file.strip_suffix(".json"))
+                    .filter(|name| is_name(name))
+                    .map(str::to_string),
+            );
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// None where there is none of that name.
+    pub fn read(&self, name: &str) -> io::Result<Option<Baseline>> {
+        let Ok(path) = self.path(name) else { return Ok(None) };
+        match fs::read(path) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes one, whole or not at all; over an older one of that name only where `replace` says so.
+    pub fn write(&self, name: &str, baseline: &Baseline, replace: bool) -> io::Result<()> {
+        let path = self.path(name)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all((serde_json::to_string_pretty(baseline)? + "\n").as_bytes())?;
+        file.as_file().sync_all()?;
+        if replace {
+            file.persist(path)?
+        } else {
+            file.persist_noclobber(path)?
+        };
+        Ok(())
+    }
+
+    /// Whether there was one.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        let Ok(path) = self.path(name) else { return Ok(false) };
+        match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        match &self.folder {
+            Some(folder) if is_name(name) => Ok(folder.join(format!("{name}.json"))),
+            Some(_) => Err(io::ErrorKind::InvalidFilename.into()),
+            None => Err(io::Error::other("no folder is set for what is kept, neither HOME nor XDG_STATE_HOME")),
+        }
+    }
+}
+
+/// Letters, digits, `_`, `-` and `.`, so that it is a file's name everywhere and hides no other file.
+pub fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && name.len() <= 100 && !name.starts_with(['.', '-']) && name.chars().all(fits)
+}

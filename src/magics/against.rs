@@ -1,0 +1,189 @@
+//! `--against NAME`: what is measured now beside what was kept.
+
+use crate::baselines::{Baseline, Point};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
+use crate::lang;
+use crate::measure::{Spread, Verdict};
+use crate::session::Session;
+use crate::show::{duration_text, ratio};
+
+use super::baseline;
+use super::timing::Time;
+
+/// What was kept under a name.
+pub struct Against {
+    name: String,
+    pub span: Span,
+    kept: Baseline,
+}
+
+/// One variant now and then.
+pub struct Beside {
+    /// The median then, in seconds.
+    pub then: f64,
+    /// How many times as fast it is now.
+    pub speedup: f64,
+    verdict: Verdict,
+}
+
+/// What the option asks for.
+pub fn asked(session: &Session, magic: &lang::Magic) -> Fallible<Option<Against>> {
+    let Some(word) = magic.option("--against").flatten() else { return Ok(None) };
+    Ok(Some(Against { name: word.text.clone(), span: word.span, kept: baseline::find(session, word)? }))
+}
+
+impl Against {
+    /// Refuses where no variant and no size is there on both sides.
+    pub fn check(&self, names: &[&str], points: &[Option<i64>]) -> Fallible<()> {
+        let Against { name, span, kept } = self;
+        let known = kept.variants();
+        if !names.iter().any(|name| known.contains(name)) {
+            let (known, here) = (listed(&known), listed(names));
+            let message = format!("`{name}` keeps {known}, but here is compared {here}: nothing stands on both sides");
+            return Err(Diagnostic::at(Kind::Name, *span, message).hint("variants are found by their names"));
+        }
+        if !points.iter().any(|n| kept.point(*n).is_some()) {
+            let sizes: Vec<String> = kept.points.iter().filter_map(|point| point.n).map(|n| n.to_string()).collect();
+            let (message, hint) = if sizes.is_empty() {
+                (format!("`{name}` was no sweep"), "leave the sweep out".to_string())
+            } else {
+                (format!("no size of `{name}` is among these"), format!("n in [{}]:", sizes.join(", ")))
+            };
+            return Err(Diagnostic::at(Kind::Name, *span, message).hint(hint));
+        }
+        Ok(())
+    }
+
+    /// The clock of then.
+    pub fn clock(&self, n: Option<i64>) -> Option<Time> {
+        Time::named(&self.kept.point(n)?.clock)
+    }
+
+    /// None where it was not measured then.
+    pub fn beside(&self, n: Option<i64>, name: &str, now: &Spread) -> Option<Beside> {
+        let then = &self.kept.point(n)?.variant(name)?.times;
+        Some(Beside { then: then.median / 1e9, speedup: now.speedup(then), verdict: now.beside(then) })
+    }
+
+    /// What is to be known before the ratios are believed: what was not then as it is now.
+    pub fn differences(&self, now: &Baseline) -> Vec<String> {
+        let (then, name) = (&self.kept, &self.name);
+        let mut found = Vec::new();
+        let mut differs = |what: &str, then: String, now: String| {
+            if then != now {
+                found.push(format!("`{name}` was measured with another {what}: {then} then, {now} now"));
+            }
+        };
+        differs("processor", then.machine.cpu.clone(), now.machine.cpu.clone());
+        differs("number of cores", then.machine.cores.to_string(), now.machine.cores.to_string());
+        differs("timelab", then.timelab.clone(), now.timelab.clone());
+        differs("input", quoted(&then.input), quoted(&now.input));
+        differs("setup", quoted(&then.setup), quoted(&now.setup));
+        differs("seed", then.seed.to_string(), now.seed.to_string());
+        for point in &now.points {
+            let Some(then) = then.point(point.n) else { continue };
+            let at = point.n.map_or(String::new(), |n| format!(" at {n}"));
+            differs(&format!("clock{at}"), then.clock.clone(), point.clock.clone());
+            if let (Some(then), Some(now)) = (then.rows, point.rows) {
+                differs(&format!("number of rows{at}"), then.to_string(), now.to_string());
+            }
+            for (variant, then) in both(then, point) {
+                differs(&format!("engine for {}", variant.name), quoted(&then.engine), quoted(&variant.engine));
+            }
+        }
+        found.extend(self.files(now));
+        found
+    }
+
+    /// Files that have changed, or that are not the same ones.
+    fn files(&self, now: &Baseline) -> Vec<String> {
+        let (then, name) = (&self.kept, &self.name);
+        let mut found = Vec::new();
+        for file in &now.files {
+            let shown = file.path.display();
+            match then.files.iter().find(|then| then.path == file.path) {
+                None => found.push(format!("\"{shown}\" was not read for `{name}`")),
+                Some(then) if then == file => {}
+                Some(_) => found.push(format!("\"{shown}\" has changed since `{name}` was measured")),
+            }
+        }
+        let gone = then.files.iter().filter(|then| now.files.iter().all(|file| file.path != then.path));
+        found.extend(gone.map(|file| format!("\"{}\" was read for `{name}`, and is not now", file.path.display())));
+        found
+    }
+
+    /// What the ratios say, a line each, and how little that is.
+    pub fn notes(&self, now: &Baseline) -> Vec<String> {
+        let name = &self.name;
+        let mut notes: Vec<String> = now.variants().into_iter().map(|variant| self.note(variant, now)).collect();
+        let rewritten: Vec<&str> = now
+            .points
+            .first()
+            .and_then(|point| Some((point, self.kept.point(point.n)?)))
+            .into_iter()
+            .flat_map(|(now, then)| both(then, now))
+            .filter(|(now, then)| now.text != then.text)
+            .map(|(now, _)| now.name.as_str())
+            .collect();
+        if !rewritten.is_empty() {
+            notes.push(format!("written otherwise than in `{name}`: {}", rewritten.join(", ")));
+        }
+        notes.push(format!(
+            "`{name}` is of {}: its samples were not taken in turns with these, so that a machine that has changed since \
+             looks like code that has",
+            baseline::ago(self.kept.taken)
+        ));
+        notes
+    }
+
+    fn note(&self, variant: &str, now: &Baseline) -> String {
+        let name = &self.name;
+        let points = now.points.iter().filter_map(|point| {
+            let times = &point.variant(variant)?.times;
+            Some((times, self.beside(point.n, variant, times)?))
+        });
+        match &points.collect::<Vec<_>>()[..] {
+            [] => format!("{variant} is not in `{name}`"),
+            [(now, beside)] => {
+                let (speedup, then, now) = (ratio(beside.speedup), beside.then, now.median / 1e9);
+                let times = format!("{speedup}× ({} then, {} now)", duration_text(then), duration_text(now));
+                match beside.verdict {
+                    Verdict::Faster | Verdict::Slower => {
+                        format!("{variant} is {} than in `{name}`: {times}, weakly: the times are apart", beside.said())
+                    }
+                    Verdict::Same | Verdict::NotResolved => {
+                        format!("{variant} beside `{name}`: {times}, no verdict: the times overlap")
+                    }
+                }
+            }
+            all => {
+                let count = |verdict| all.iter().filter(|(_, beside)| beside.verdict == verdict).count();
+                let (faster, slower) = (count(Verdict::Faster), count(Verdict::Slower));
+                format!("{variant} beside `{name}`: faster at {faster} of {} points, slower at {slower}", all.len())
+            }
+        }
+    }
+}
+
+impl Beside {
+    /// The verdict in a word; none is a dot.
+    pub fn said(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "slower",
+            Verdict::Same | Verdict::NotResolved => "·",
+        }
+    }
+}
+
+/// The variants that both points have.
+fn both<'a>(
+    then: &'a Point,
+    now: &'a Point,
+) -> impl Iterator<Item = (&'a crate::baselines::Variant, &'a crate::baselines::Variant)> {
+    now.variants.iter().filter_map(|variant| Some((variant, then.variant(&variant.name)?)))
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() { "none".to_string() } else { format!("`{text}`") }
+}

@@ -1,0 +1,195 @@
+use std::io;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use crate::baselines::{self, Baseline, Machine, Point, Seen, is_name};
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Takes, Word};
+use crate::plan::{Binding, File};
+use crate::report::{Block, Report};
+use crate::session::{Session, kept_plan};
+use crate::show::grouped;
+
+use super::{Answer, Magic, Offers, ranges};
+
+pub static BASELINE: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "baseline",
+        usage: "%baseline [save NAME [_3] [--force] | drop NAME]",
+        takes: Takes::Words,
+        options: &[("--force", false)],
+    },
+    about: "keeps what the last %compare or %timeit, or that of cell 3, has measured, in a file of its own beside the history; \
+            %compare --against NAME holds later ones against it. Alone it lists what is kept; drop forgets one; --force \
+            replaces one. Kept are where the times lie, the clock, the texts, the seed, the processor, and length and time of \
+            the files that were read",
+    examples: &["%baseline"],
+    offers: Offers::Baselines,
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+    let words = ranges::words(magic);
+    match words.first().map(|word| word.text.as_str()) {
+        None => list(session),
+        Some("save") => save(session, magic, &words[1..]),
+        Some("drop") => drop(session, magic, &words[1..]),
+        Some(other) => {
+            let message = format!("`%baseline` saves or drops, but this is `{other}`");
+            let error = Diagnostic::at(Kind::Syntax, words[0].span, message).near(other, ["save", "drop"]);
+            Err(if error.hint.is_some() { error } else { error.hint(BASELINE.syntax.usage) })
+        }
+    }
+}
+
+fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answer> {
+    let (name, cell) = match words {
+        [name] => (name, None),
+        [name, cell] => (name, Some(cell)),
+        _ => {
+            let message = "`%baseline save` takes a name, and the cell if it is not the last one";
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%baseline save before _3"));
+        }
+    };
+    if !is_name(&name.text) {
+        let message = format!("`{}` cannot be the name of a file", name.text);
+        return Err(Diagnostic::at(Kind::Name, name.span, message).hint("letters, digits, `_`, `-` and `.`"));
+    }
+    let (number, measured) = measured(session, magic, cell)?;
+    let written = session.baselines.write(&name.text, measured, magic.option("--force").is_some());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Diagnostic::at(Kind::File, name.span, format!("there is a baseline `{}` already", name.text))
+                .hint(format!("%baseline save {} --force replaces it", name.text))
+        }
+        _ => Diagnostic::at(Kind::File, name.span, format!("`{}` cannot be kept: {error}", name.text)),
+    })?;
+    let variants = measured.variants().join(", ");
+    Ok(Answer::text(format!("{} keeps cell {number}: {variants}", name.text)))
+}
+
+/// What the cell measured, or the last that did.
+fn measured<'s>(session: &'s Session, magic: &lang::Magic, cell: Option<&Word>) -> Fallible<(usize, &'s Baseline)> {
+    let all = session.measured();
+    let Some(word) = cell.filter(|word| word.text != "_") else {
+        return all.last_key_value().map(|(number, measured)| (*number, measured)).ok_or_else(|| {
+            Diagnostic::at(Kind::Name, magic.span, "nothing was measured yet by %compare or %timeit")
+                .hint("%compare --on rows,batch 1..1M | sum")
+        });
+    };
+    let number = word.text.trim_start_matches('_').parse::<usize>().ok();
+    number.and_then(|number| Some((number, all.get(&number)?))).ok_or_else(|| {
+        let cells: Vec<String> = all.keys().map(|number| format!("_{number}")).collect();
+        let message = format!("`{}` is no result of %compare or %timeit", word.text);
+        let error = Diagnostic::at(Kind::Name, word.span, message);
+        if cells.is_empty() { error } else { error.hint(format!("there are {}", cells.join(", "))) }
+    })
+}
+
+fn drop(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answer> {
+    let [name] = words else {
+        return Err(
+            Diagnostic::at(Kind::Syntax, magic.span, "`%baseline drop` takes a name").hint(BASELINE.syntax.usage)
+        );
+    };
+    let failed =
+        |error: io::Error| Diagnostic::at(Kind::File, name.span, format!("`{}` cannot be dropped: {error}", name.text));
+    if session.baselines.remove(&name.text).map_err(failed)? {
+        Ok(Answer::text(format!("{} is dropped", name.text)))
+    } else {
+        Err(unknown(session, name))
+    }
+}
+
+/// What is kept under a name.
+pub fn find(session: &Session, name: &Word) -> Fallible<Baseline> {
+    let read = session.baselines.read(&name.text).map_err(|error| {
+        let message = format!("the baseline `{}` cannot be read: {error}", name.text);
+        Diagnostic::at(Kind::File, name.span, message).hint(format!("%baseline drop {} forgets it", name.text))
+    })?;
+    read.ok_or_else(|| unknown(session, name))
+}
+
+fn unknown(session: &Session, name: &Word) -> Box<Diagnostic> {
+    let names = session.baselines.names().unwrap_or_default();
+    let error = Diagnostic::at(Kind::Name, name.span, format!("there is no baseline `{}`", name.text))
+        .near(&name.text, names.iter().map(String::as_str));
+    match (&error.hint, names.is_empty()) {
+        (Some(_), _) => error,
+        (None, true) => error.hint("%baseline save NAME keeps what was measured"),
+        (None, false) => error.hint("%baseline lists them"),
+    }
+}
+
+fn list(session: &Session) -> Fallible<Answer> {
+    let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("the baselines cannot be read: {error}"));
+    let names = session.baselines.names().map_err(failed)?;
+    if names.is_empty() {
+        return Ok(Answer::text("no baselines: %baseline save NAME keeps what was measured".to_string()));
+    }
+    let heads = ["name", "measured", "variants", "sizes", "cell"];
+    let types = [Type::Text, Type::Text, Type::Text, Type::Int, Type::Text];
+    let mut columns: [Vec<Value>; 5] = Default::default();
+    for name in &names {
+        let (taken, variants, sizes, cell) = match session.baselines.read(name) {
+            Ok(Some(kept)) => {
+                let cell = kept.cell.split_whitespace().collect::<Vec<_>>().join(" ");
+                (ago(kept.taken), kept.variants().join(", "), Value::Int(kept.points.len() as i64), cell)
+            }
+            Ok(None) => continue,
+            Err(error) => (String::new(), format!("cannot be read: {error}"), Value::Null, String::new()),
+        };
+        let row = [Value::text(name), Value::text(&taken), Value::text(&variants), sizes, Value::text(&cell)];
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+    }
+    let schema = heads.iter().zip(types).map(|(name, ty)| Column { name: name.to_string(), ty }).collect();
+    let table = Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns);
+    let plan = Some(Arc::new(kept_plan(Arc::new(table.clone()), Default::default())));
+    let report = Report { blocks: vec![Block::Table(table)], quiet: Vec::new() };
+    let result = Some(Binding::Result { table: plan, fields: Vec::new(), tables: Vec::new() });
+    Ok(Answer { report, result, ..Answer::default() })
+}
+
+/// How long ago, roughly.
+pub fn ago(taken: u64) -> String {
+    let seconds = baselines::now().saturating_sub(taken);
+    let said = |count: u64, what: &str| {
+        format!("{} {what}{} ago", grouped(count), if count == 1 || what == "min" { "" } else { "s" })
+    };
+    match seconds {
+        0..60 => "just now".to_string(),
+        60..3600 => said(seconds / 60, "min"),
+        3600..86_400 => said(seconds / 3600, "hour"),
+        _ => said(seconds / 86_400, "day"),
+    }
+}
+
+/// What the cell of `magic` has measured, with all that one must know to measure it again.
+pub fn taken(session: &Session, magic: &lang::Magic, input: String, files: Vec<File>, points: Vec<Point>) -> Baseline {
+    let mut seen: Vec<Seen> = files.iter().map(as_seen).collect();
+    seen.sort_by(|a, b| a.path.cmp(&b.path));
+    seen.dedup();
+    Baseline {
+        taken: baselines::now(),
+        timelab: env!("CARGO_PKG_VERSION").to_string(),
+        machine: Machine::here(),
+        cell: session.text(magic.span.cell).unwrap_or_default().trim().to_string(),
+        setup: magic.option("--setup").flatten().map_or(String::new(), |word| word.text.clone()),
+        input,
+        seed: session.settings.seed,
+        files: seen,
+        points,
+    }
+}
+
+fn as_seen(file: &File) -> Seen {
+    let (bytes, changed) = file.seen;
+    let since = changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
+    Seen {
+        path: std::fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone()),
+        bytes,
+        changed: since.map(|since| since.as_nanos() as u64),
+    }
+}
