@@ -76,6 +76,7 @@ fn engine_names() -> Vec<&'static str> {
 }
 
 fn main() -> ExitCode {
+    timelab::rust::prepare();
     let arguments = Arguments::parse();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");

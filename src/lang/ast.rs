@@ -175,8 +175,19 @@ pub enum SourceNode {
         count: Expr,
         seed: Option<Expr>,
     },
+    /// `rust [with name, …] { … }`
+    Rust(RustBlock),
     /// A name, a list, or any other expression.
     Expr(Expr),
+}
+
+/// Rust between braces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RustBlock {
+    /// The names of the session that go in.
+    pub with: Vec<Word>,
+    /// What stands between the braces.
+    pub body: Word,
 }
 
 /// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::Shape`].

@@ -2,6 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
+use super::rust;
+
 /// The deepest nesting of brackets, prefix operators and `if`.
 pub const MAX_DEPTH: usize = 500;
 
@@ -15,6 +17,8 @@ pub enum Token {
     Int(u64),
     Float(f64),
     Text(String),
+    /// `{ … }` of Rust; the text between the braces.
+    Code(String),
     /// A sign or a bracket.
     Sign(&'static str),
     End,
@@ -71,7 +75,7 @@ fn continues_name(c: char) -> bool {
 
 /// The tokens of `text` from byte `start` to `end`.
 pub fn lex(cell: u32, text: &str, start: usize, end: usize) -> Fallible<Tokens> {
-    let mut lexer = Lexer { cell, text: &text[..end], at: start, tokens: Vec::new() };
+    let mut lexer = Lexer { cell, text: &text[..end], at: start, tokens: Vec::new(), code: None };
     while let Some(c) = lexer.skip_space() {
         lexer.token(c)?;
     }
@@ -86,6 +90,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     tokens: Vec<(Token, Span)>,
+    /// Where the next block of Rust begins.
+    code: Option<usize>,
 }
 
 impl Lexer<'_> {
@@ -133,8 +139,14 @@ impl Lexer<'_> {
         if starts_name(c) {
             self.take_while(continues_name);
             let word = self.text[start..self.at].to_string();
+            if word == "rust" {
+                self.code = rust::block_start(self.rest()).map(|length| self.at + length);
+            }
             self.push(Token::Word(word), start);
             return Ok(());
+        }
+        if self.code == Some(start) {
+            return self.code();
         }
         match c {
             '"' => return self.quoted_text(),
@@ -160,6 +172,18 @@ impl Lexer<'_> {
             '^' => error.hint("write `pow(x, 2)`"),
             _ => error,
         })
+    }
+
+    fn code(&mut self) -> Fallible<()> {
+        let start = self.at;
+        self.at += 1;
+        let Some(length) = rust::block_end(self.rest()) else {
+            return Err(Diagnostic::at(Kind::Syntax, self.span(start), "this `{` is not closed").hint("add `}`"));
+        };
+        let body = self.rest()[..length].to_string();
+        self.at += length + 1;
+        self.push(Token::Code(body), start);
+        Ok(())
     }
 
     fn quoted_name(&mut self) -> Fallible<()> {

@@ -4,6 +4,7 @@
 mod ast;
 mod lexer;
 mod parser;
+mod rust;
 mod split;
 mod syntax;
 mod variants;

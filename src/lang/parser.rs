@@ -18,6 +18,7 @@
 //! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
 //! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | WORD atom }
 //!            | ("letters" | "random") sum [ "seed" atom ]
+//!            | "rust" [ "with" NAME { "," NAME } ] "{" RUST "}"
 //!            | [sum] ".." [ ["="] sum ]      (a sum must stand before it)
 //!            | "(" pipeline ")"              (where the bracket stands first and holds "|" or ".." or a source word)
 //!            | expr
@@ -171,7 +172,7 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
             .hint(format!("{other}{}", name.text)));
     }
     let ended = read_options(cell, text, &mut at, known, &mut options)?;
-    let subject = if known.takes == Takes::Words {
+    let subject = if matches!(known.takes, Takes::Words | Takes::WordsOrBody) {
         let mut words = Vec::new();
         let mut ended = ended;
         while let Some(word) = word_at(cell, text, &mut at)? {
@@ -334,7 +335,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
             let read = super::variants::variants(cell, text, at, known, syntax);
             return read.map(|variants| Subject::Variants(Box::new(variants)));
         }
-        Takes::Words | Takes::Body => unreachable!("these were read above"),
+        Takes::Words | Takes::WordsOrBody | Takes::Body => unreachable!("these were read above"),
     };
     if *parser.peek() == Token::End {
         return Ok(subject);
@@ -665,10 +666,7 @@ impl<'a> Parser<'a> {
                 SourceNode::Nested(Box::new(inner))
             }
             Token::Word(word) if word == "not" => SourceNode::Expr(self.expr()?),
-            Token::Word(word) if word == "rust" => {
-                return Err(Diagnostic::at(Kind::Syntax, start, "this version has no Rust cells")
-                    .hint("`fn name(x) = …` defines a function of the language"));
-            }
+            Token::Word(word) if word == "rust" => SourceNode::Rust(self.rust()?),
             _ => {
                 let left = self.sum(None)?;
                 if self.at("..") || self.at("..=") {
@@ -682,6 +680,25 @@ impl<'a> Parser<'a> {
             }
         };
         Ok(Source { node, span: start.to(self.behind()) })
+    }
+
+    /// `rust [with name, …] { … }`
+    fn rust(&mut self) -> Fallible<RustBlock> {
+        self.at += 1;
+        let mut with = Vec::new();
+        if self.eat_word("with") {
+            with.push(self.name("a name of the session")?);
+            while self.eat(",") {
+                with.push(self.name("a name of the session")?);
+            }
+        }
+        let span = self.span();
+        let Token::Code(text) = self.peek().clone() else {
+            return Err(self.expected("`{ … }` with Rust").hint("rust { (0..10u64).sum::<u64>() }"));
+        };
+        self.at += 1;
+        let inside = Span { start: span.start + 1, end: span.end - 1, ..span };
+        Ok(RustBlock { with, body: Word { text, span: inside } })
     }
 
     /// Whether the bracket that stands here holds `|` or `..` or begins with a source word.
@@ -876,7 +893,7 @@ impl<'a> Parser<'a> {
             Token::Word(word) => {
                 matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
-            Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) => false,
+            Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) => false,
         }
     }
 
@@ -1274,7 +1291,9 @@ impl<'a> Parser<'a> {
             Token::Word(word) if RESERVED.contains(&word.as_str()) => {
                 let source = matches!(word.as_str(), "read" | "letters" | "random" | "rust");
                 let error = self.expected("an expression");
-                return Err(if source {
+                return Err(if word == "rust" {
+                    error.hint("give it a name: let x = rust { … }; x + 1")
+                } else if source {
                     error.hint("a source stands at the start of a pipeline")
                 } else if self.usage.is_some() {
                     error
@@ -1308,7 +1327,7 @@ impl<'a> Parser<'a> {
                     Diagnostic::at(Kind::Syntax, span, "an expression is missing before `=`").hint("`==` compares")
                 );
             }
-            Token::Sign(_) | Token::End => return Err(self.expected("an expression")),
+            Token::Sign(_) | Token::Code(_) | Token::End => return Err(self.expected("an expression")),
         };
         Ok(Expr { node, span: span.to(self.behind()) })
     }

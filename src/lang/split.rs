@@ -1,5 +1,7 @@
 //! Where one cell ends and the next begins, in a file, a pipe, a paste and the text of one `-c`.
 
+use super::rust;
+
 /// Takes lines and gives cells. A cell starts at an unindented line that does not begin with `|`; lines that begin with
 /// `|` or white space, follow a trailing `|` or stand in brackets belong to it; blank lines and comment lines start no
 /// cell and end none; a `%%` body ends at a line `%%` or at the end, and that line is then part of the cell: so it can stand
@@ -10,6 +12,8 @@ pub struct Splitter {
     /// Brackets that are open at the end of `cell`.
     open: usize,
     trailing_bar: bool,
+    /// Where in `cell` the text of a block of Rust begins that is still open.
+    rust: Option<usize>,
     /// In the body of a `%%` magic.
     body: bool,
     /// In a block of variants that no empty line has ended yet.
@@ -24,6 +28,14 @@ impl Splitter {
                 return self.finish();
             }
             self.add(line);
+            return None;
+        }
+        if let Some(start) = self.rust {
+            self.add(line);
+            if let Some(length) = rust::block_end(&self.cell[start..]) {
+                self.rust = None;
+                self.look(start + length + 1);
+            }
             return None;
         }
         let trimmed = line.trim();
@@ -42,7 +54,7 @@ impl Splitter {
         if !silent {
             // What a command says is the language of another shell.
             if !(trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
-                self.look(trimmed);
+                self.look(self.cell.len() - line.len());
             }
             // `%%name?` asks for help.
             let name = |c: char| c == '_' || c.is_alphanumeric();
@@ -65,7 +77,7 @@ impl Splitter {
     /// Whether the cell so far asks for another line: an open bracket, a trailing `|`, a `%%` body, a block of variants
     /// that no empty line has ended.
     pub fn wants_more(&self) -> bool {
-        self.open > 0 || self.trailing_bar || self.body || self.block
+        self.open > 0 || self.trailing_bar || self.rust.is_some() || self.body || self.block
     }
 
     fn add(&mut self, line: &str) {
@@ -75,12 +87,24 @@ impl Splitter {
         self.cell.push_str(line);
     }
 
-    /// Counts the brackets of a line, past texts and up to a comment, and sees whether it ends with `|`.
-    fn look(&mut self, line: &str) {
+    /// Counts the brackets of the rest of a line, past texts and Rust and up to a comment, and sees whether it ends with `|`.
+    fn look(&mut self, from: usize) {
+        let line = &self.cell[from..];
         let mut chars = line.chars();
-        let mut last = ' ';
+        let (mut last, mut before) = (' ', ' ');
         while let Some(c) = chars.next() {
             match c {
+                'r' if !(before == '_' || before.is_alphanumeric()) && chars.as_str().starts_with("ust") => {
+                    let rest = &chars.as_str()[3..];
+                    if let Some(brace) = rust::block_start(rest) {
+                        let inside = &rest[brace + 1..];
+                        let Some(length) = rust::block_end(inside) else {
+                            self.rust = Some(self.cell.len() - inside.len());
+                            return;
+                        };
+                        chars = inside[length + 1..].chars();
+                    }
+                }
                 '#' => break,
                 '"' => {
                     let raw = last == 'r';
@@ -97,6 +121,7 @@ impl Splitter {
                 ')' | ']' | '}' => self.open = self.open.saturating_sub(1),
                 _ => {}
             }
+            before = c;
             if !c.is_whitespace() {
                 last = c;
             }

@@ -58,6 +58,8 @@ pub enum Takes {
     /// Two pipelines or more, with commas between.
     Pipelines,
     Words,
+    /// Words, or a body: `%name` and `%%name`.
+    WordsOrBody,
     /// `[SWEEP:]`, then a pipeline, or a block of variants with or without one before it.
     Variants,
 }
@@ -65,7 +67,7 @@ pub enum Takes {
 impl Takes {
     /// Whether a body may follow, or must.
     pub fn has_body(self) -> bool {
-        matches!(self, Takes::StatementOrBody | Takes::Body)
+        matches!(self, Takes::StatementOrBody | Takes::WordsOrBody | Takes::Body)
     }
 }
 

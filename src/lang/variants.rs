@@ -48,7 +48,7 @@ fn begins_sweep(parser: &Parser) -> bool {
     let named = match parser.peek() {
         Token::Word(word) => !RESERVED.contains(&word.as_str()),
         Token::Quoted(_) => true,
-        Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Sign(_) | Token::End => false,
+        Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) | Token::Sign(_) | Token::End => false,
     };
     named && matches!(parser.peek_after(1), Token::Word(word) if word == "in")
 }

@@ -14,6 +14,7 @@ mod history;
 mod last;
 mod ranges;
 mod run;
+mod rust;
 mod same;
 mod save;
 mod set;
@@ -97,6 +98,7 @@ pub static ALL: &[&Magic] = &[
     &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,
+    &rust::RUST,
     &algorithms::ALGORITHMS,
     &who::WHO,
     &who::WHOS,
@@ -234,6 +236,7 @@ fn given_answer(given: Given) -> Answer {
             answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
             answer
         }
+        Given::Rust(given, cost) => rust::answer(given, &cost),
         Given::Table(ran) => {
             let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }

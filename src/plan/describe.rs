@@ -155,6 +155,7 @@ fn source_text(source: &Source) -> String {
         Source::Letters { count, seed } => format!("letters {count} seed {seed}"),
         Source::Random { count, seed } => format!("random {count} seed {seed}"),
         Source::Passed => "what flows here".to_string(),
+        Source::Rust(_) => "rust { … }".to_string(),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.0.height()),
     }
 }

@@ -146,6 +146,9 @@ pub enum Source {
     Kept(Kept),
     /// What flows into the `tee` whose branch this is.
     Passed,
+    /// A block of Rust of this number, compiled while it was bound: the session runs it and puts [`Source::Kept`] in its
+    /// place.
+    Rust(u64),
 }
 
 /// A computed table. Two are equal when they are the same one.

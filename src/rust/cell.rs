@@ -21,6 +21,8 @@ pub struct Api {
     pub called: extern "C" fn(),
     pub reply: extern "C" fn(bytes: *const u8, length: usize),
     pub input: extern "C" fn(number: u32, length: *mut usize) -> *const u8,
+    pub store: extern "C" fn() -> *mut *mut c_void,
+    pub kept: extern "C" fn(told: *const u8, length: usize),
     pub panicked: extern "C" fn(message: *const u8, length: usize, line: u32),
     pub fatal: extern "C" fn(),
 }
@@ -61,6 +63,45 @@ pub fn install() {
 /// Ends a cell: what it printed goes out.
 pub fn end() {
     let _ = std::io::stdout().flush();
+}
+
+/// Ends a cell that a `?` may have left.
+pub fn finish(result: Result<(), Box<dyn std::error::Error>>) {
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    end();
+}
+
+// ---- variables ------------------------------------------------------------------------------------------------------
+
+type Store = HashMap<String, Box<dyn std::any::Any>>;
+
+fn store() -> &'static mut Store {
+    // SAFETY: the runner keeps the place; cells run one after the other, on the thread that asks.
+    unsafe {
+        let place = (api().store)();
+        if (*place).is_null() {
+            *place = Box::into_raw(Box::<Store>::default()).cast();
+        }
+        &mut *(*place).cast::<Store>()
+    }
+}
+
+/// Takes the variable of an earlier cell.
+pub fn take<T: 'static>(name: &str) -> T {
+    let value = store().remove(name).and_then(|value| value.downcast().ok());
+    *value.unwrap_or_else(|| panic!("the variable `{name}` has another type since its type was defined anew"))
+}
+
+/// Keeps a variable for later cells, where its type has a name.
+pub fn keep<T: 'static>(name: &str, value: T) {
+    let ty = std::any::type_name::<T>();
+    if !ty.contains("{{") && !ty.contains("run_user_code") {
+        store().insert(name.to_string(), Box::new(value));
+        let told = format!("{name} {ty}");
+        (api().kept)(told.as_ptr(), told.len());
+    }
 }
 
 // ---- results --------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs};
 
-use super::desk::{Desk, Event, Turn};
+use super::desk::{Desk, Event, Refusal, Turn};
 use super::runner::FOLDER;
 use super::text::Text;
+use super::writing::kept_at;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 /// What cells are linked with, and the scalar functions that generated code calls.
@@ -54,6 +55,7 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, kno
             // The first text after the child is gone has evcxr start a new one.
             let _ = context.execute("();");
             install(desk, &mut context);
+            known.lock().unwrap_or_else(PoisonError::into_inner).variables.clear();
         }
         match request {
             Request::Compile { text, turn } => {
@@ -73,6 +75,7 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, kno
                 let result = quietly(|| context.execute(":clear"));
                 desk.take_lost();
                 install(desk, &mut context);
+                known.lock().unwrap_or_else(PoisonError::into_inner).variables.clear();
                 note(&context, known);
                 let _ = done.send(result.map(drop).map_err(|error| Diagnostic::new(Kind::System, error.to_string())));
             }
@@ -88,7 +91,7 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, kno
 fn refuse(request: Request, trouble: &Diagnostic) {
     let trouble = Box::new(trouble.clone());
     match request {
-        Request::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble))),
+        Request::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble.into()))),
         Request::Depend { done, .. } | Request::Reset { done } => _ = done.send(Err(trouble)),
         Request::Complete { done, .. } => _ = done.send(Vec::new()),
     }
@@ -104,6 +107,10 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         .and_then(|()| std::fs::write(cell.join("Cargo.toml"), CELL_MANIFEST))
         .and_then(|()| std::fs::write(cell.join("src/lib.rs"), CELL))
         .map_err(|error| system(error.to_string()))?;
+    // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
+    if !super::toolchain::has_sources() {
+        std::fs::create_dir_all(super::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
+    }
     // evcxr makes its own folder where temporary ones are made.
     let _ = tempfile::env::override_temp_dir(&folder);
     let mut command = Command::new(program);
@@ -146,19 +153,24 @@ fn forward(outputs: EvalContextOutputs, desk: &Arc<Desk>) {
 }
 
 /// Compiles a text, which the runner then loads in this turn.
-fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &Turn) -> Fallible<()> {
+fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &Turn) -> Result<(), Refusal> {
     desk.give(turn.clone());
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
-        Err(Error::CompilationErrors(errors)) => Err(told(&errors, text)),
-        Err(Error::SubprocessTerminated(_)) => {
-            Err(Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
-                .hint("functions and types are still there; variables are gone"))
-        }
+        Err(Error::CompilationErrors(errors)) => Err(Refusal { error: told(&errors, text), keeps: keeps(&errors, text) }),
+        Err(Error::SubprocessTerminated(_)) => Err(super::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
         Err(_) if turn.was_loaded() => Ok(()),
-        Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string())),
+        Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string()).into()),
     }
+}
+
+/// The variable that cannot be kept, where that is what the first error is about.
+fn keeps(errors: &[CompilationError], text: &Text) -> Option<String> {
+    let error = errors.iter().find(|error| error.level() == "error")?;
+    let spans = error.spanned_messages().iter().filter_map(|message| message.span);
+    let mut names = spans.filter_map(|span| kept_at(text, text.byte(span.start_line, span.start_column)));
+    names.next()
 }
 
 /// A panic of the compiler's library is an error.
@@ -208,7 +220,6 @@ fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
 /// Writes down what is known now.
 fn note(context: &CommandContext, known: &Mutex<Known>) {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    known.variables = context.variables_and_types().map(|(name, ty)| (name.to_string(), ty.to_string())).collect();
     known.items = context.defined_item_names().map(str::to_string).collect();
     known.items.sort();
 }

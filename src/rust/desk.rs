@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::frame::{self, Ending, Order};
 use super::printer::Printer;
 use super::runner::SOCKET;
-use crate::diagnostic::Fallible;
+use crate::diagnostic::Diagnostic;
 use crate::job::Say;
 
 /// What happens in a turn.
@@ -20,9 +20,22 @@ pub enum Event {
     Worker(UnixStream),
     Done(Ending),
     /// The compiler is through with it, the run too.
-    Compiled(Fallible<()>),
+    Compiled(Result<(), Refusal>),
     /// The runner is gone.
     Lost,
+}
+
+/// Why a text cannot be compiled.
+pub struct Refusal {
+    pub error: Box<Diagnostic>,
+    /// The variable that cannot be kept.
+    pub keeps: Option<String>,
+}
+
+impl From<Box<Diagnostic>> for Refusal {
+    fn from(error: Box<Diagnostic>) -> Refusal {
+        Refusal { error, keeps: None }
+    }
 }
 
 /// Somebody who waits for a run.
@@ -152,7 +165,7 @@ impl Desk {
 
     /// What is loaded next is ours and stays.
     pub fn open_for_us(&self) {
-        let order = Order { library: String::new(), function: String::new(), commits: true, inputs: Vec::new(), apart: false };
+        let order = Order { library: String::new(), function: String::new(), commits: true, inputs: Vec::new(), apart: false, silent: true };
         let (events, _) = std::sync::mpsc::channel();
         self.give(Turn::new(events, Some(order)));
     }
@@ -182,10 +195,6 @@ impl Desk {
     /// Whether the runner was lost since this was last asked.
     pub fn take_lost(&self) -> bool {
         self.lost.swap(false, Ordering::SeqCst)
-    }
-
-    pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
     }
 }
 

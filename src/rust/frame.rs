@@ -38,6 +38,8 @@ pub struct Order {
     pub inputs: Vec<String>,
     /// Whether the host's library does not listen to what it prints, so that it goes over a connection of its own.
     pub apart: bool,
+    /// Whether nobody listens to what it prints: then the end of it is not marked.
+    pub silent: bool,
 }
 
 /// What is to be sampled.
@@ -62,6 +64,8 @@ pub struct Ending {
     pub allocated: u64,
     /// The most bytes of heap at once above what there was before.
     pub peak: u64,
+    /// Variables that were kept, each `NAME TYPE`.
+    pub kept: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod compiler;
 mod desk;
 mod frame;
 mod heap;
+mod names;
 mod printer;
 mod runner;
 mod text;
@@ -24,14 +25,14 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Say, Stop};
 
 use compiler::{Known, Request};
-use desk::{Desk, Event, Turn};
+use desk::{Desk, Event, Refusal, Turn};
 use frame::{Ending, Failure, Order, Sample};
 
-pub use runner::hook;
+
 pub use text::Text;
 pub use wire::{Shape, put as put_value, table_bytes};
 
-use writing::{cell_text, subjects_text};
+use writing::{cell_text, parts, subjects_text};
 
 /// How often the person's stop flag is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -81,6 +82,9 @@ pub struct Library {
     library: String,
     function: String,
     pub shapes: Vec<Shape>,
+    /// How many inputs there are, and where those of each subject begin.
+    pub inputs: usize,
+    pub first_inputs: Vec<usize>,
     pub compile: Duration,
     text: Text,
     /// [`Rust::cells`] when it was compiled.
@@ -122,9 +126,25 @@ impl Rust {
     pub fn known(&self) -> (Vec<(String, String)>, Vec<String>) {
         self.works.get().map_or_else(Default::default, |works| {
             let known = works.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let variables = known.variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect();
+            let variables = known.variables.iter().map(|(name, ty)| (name.clone(), names::short(ty))).collect();
             (variables, known.items.clone())
         })
+    }
+
+    /// Variables with their whole types.
+    fn variables(&self) -> Vec<(String, String)> {
+        self.works.get().map_or_else(Vec::new, |works| {
+            let known = works.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
+        })
+    }
+
+    /// Writes down what a cell kept, and what it took away.
+    fn keep(&self, kept: &[String], lost: &[String]) {
+        let mut known = self.works().known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.variables.retain(|name, _| !lost.contains(name));
+        let told = kept.iter().filter_map(|told| told.split_once(' '));
+        known.variables.extend(told.map(|(name, ty)| (name.to_string(), ty.to_string())));
     }
 
     fn works(&self) -> &Works {
@@ -143,9 +163,20 @@ impl Rust {
 
     /// Runs a cell whose items and variables stay; where it fails, nothing of it does.
     pub fn cell(&self, body: &str, span: Span, job: &Job) -> Fallible<(Given, Cost)> {
-        let text = cell_text(body, span);
-        let mut turn = self.compile(&text, true, job)?;
+        let parts = parts(body, span);
+        let variables = self.variables();
+        let mut lost: Vec<String> = Vec::new();
+        let mut turn = loop {
+            let text = cell_text(&parts, &variables, &lost);
+            match self.compile(&text, true, job) {
+                Ok(turn) => break turn,
+                // A variable that was moved, or that borrows from another, does not stay.
+                Err(Refusal { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
+                Err(refusal) => return Err(refusal.error),
+            }
+        };
         let mut cost = Cost { compile: turn.compile, ..Cost::default() };
+        let mut kept = Vec::new();
         let mut given = Given::Nothing;
         loop {
             match turn.next()? {
@@ -156,10 +187,14 @@ impl Rust {
                     worker.tell(frame::END, b"")?;
                     worker.over = true;
                 }
-                Event::Done(ending) => turn.ended(&ending, &mut cost)?,
+                Event::Done(ending) => {
+                    turn.ended(&ending, &mut cost)?;
+                    kept = ending.kept;
+                }
                 Event::Compiled(result) => {
-                    result?;
+                    result.map_err(|refusal| refusal.error)?;
                     self.cells.set(self.cells.get() + 1);
+                    self.keep(&kept, &lost);
                     return Ok((given, cost));
                 }
                 Event::Loaded(..) | Event::Lost => {}
@@ -169,11 +204,22 @@ impl Rust {
 
     /// Compiles expressions into one library and finds out what each gives. None of them is called.
     pub fn library(&self, subjects: &[Subject], job: &Job) -> Fallible<Library> {
-        self.library_of(subjects_text(subjects), subjects.len(), job)
+        let text = subjects_text(subjects, &self.variables());
+        let mut library = self.library_of(text, subjects.len(), job)?;
+        for subject in subjects {
+            library.first_inputs.push(library.inputs);
+            library.inputs += subject.inputs.len();
+        }
+        Ok(library)
+    }
+
+    /// Whether nothing that a library may use has changed since it was compiled.
+    pub fn is_fresh(&self, library: &Library) -> bool {
+        library.cells == self.cells.get()
     }
 
     fn library_of(&self, text: Text, count: usize, job: &Job) -> Fallible<Library> {
-        let mut turn = self.compile(&text, false, job)?;
+        let mut turn = self.compile(&text, false, job).map_err(|refusal| refusal.error)?;
         let (library, function, compile) = (turn.library.clone(), turn.function.clone(), turn.compile);
         let mut shapes = Vec::new();
         loop {
@@ -188,8 +234,9 @@ impl Rust {
                 }
                 Event::Done(ending) => turn.ended(&ending, &mut Cost::default())?,
                 Event::Compiled(result) => {
-                    result?;
-                    return Ok(Library { library, function, shapes, compile, text, cells: self.cells.get() });
+                    result.map_err(|refusal| refusal.error)?;
+                    let (inputs, first_inputs, cells) = (0, Vec::new(), self.cells.get());
+                    return Ok(Library { library, function, shapes, inputs, first_inputs, compile, text, cells });
                 }
                 Event::Loaded(..) | Event::Lost => {}
             }
@@ -197,13 +244,14 @@ impl Rust {
     }
 
     /// A fork of the variables that runs the subjects of a library on these inputs, until it is dropped.
-    pub fn open(&self, library: &Library, inputs: &[Vec<u8>], job: &Job) -> Fallible<Worker> {
-        if library.cells != self.cells.get() {
+    pub fn open(&self, library: &mut Library, inputs: &[Vec<u8>], job: &Job) -> Fallible<Worker> {
+        if !self.is_fresh(library) {
             let new = self.library_of(library.text.clone(), library.shapes.len(), job)?;
             if new.shapes != library.shapes {
-                return Err(Diagnostic::new(Kind::Type, "what this Rust expression gives has changed since it was entered"));
+                let message = "what this Rust expression gives has changed since it was entered";
+                return Err(Diagnostic::new(Kind::Type, message).hint("enter it again"));
             }
-            return self.open(&new, inputs, job);
+            *library = Library { inputs: library.inputs, first_inputs: library.first_inputs.clone(), ..new };
         }
         let desk = self.works().desk.clone();
         let mut paths = Vec::new();
@@ -218,7 +266,7 @@ impl Rust {
         let turn = Turn::new(events, None);
         desk.give(turn.clone());
         let (library_path, function) = (library.library.clone(), library.function.clone());
-        desk.run(&Order { library: library_path, function, commits: false, inputs: paths, apart: true });
+        desk.run(&Order { library: library_path, function, commits: false, inputs: paths, apart: true, silent: false });
         let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
         turn.running = true;
         turn.library = library.library.clone();
@@ -272,10 +320,10 @@ impl Rust {
     }
 
     /// Has a text compiled; it was loaded when this returns, and runs.
-    fn compile(&self, text: &Text, commits: bool, job: &Job) -> Fallible<Waiting> {
+    fn compile(&self, text: &Text, commits: bool, job: &Job) -> Result<Waiting, Refusal> {
         let works = self.works();
         let (events, receiver) = channel();
-        let empty = Order { library: String::new(), function: String::new(), commits, inputs: Vec::new(), apart: false };
+        let empty = Order { library: String::new(), function: String::new(), commits, inputs: Vec::new(), apart: false, silent: false };
         let turn = Turn::new(events, Some(empty));
         let request = Request::Compile { text: text.clone(), turn: turn.clone() };
         works.requests.send(request).map_err(|_| gone())?;
@@ -293,10 +341,9 @@ impl Rust {
                 }
                 Event::Compiled(result) => {
                     result?;
-                    return Err(Diagnostic::new(Kind::System, "the compiler made nothing of this"));
+                    return Err(Diagnostic::new(Kind::System, "the compiler made nothing of this").into());
                 }
-                Event::Lost => {}
-                Event::Worker(_) | Event::Done(_) => {}
+                Event::Worker(_) | Event::Done(_) | Event::Lost => {}
             }
         }
     }
@@ -533,4 +580,30 @@ fn readable(stream: &UnixStream) -> bool {
     let mut polled = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: the structure is whole.
     unsafe { libc::poll(&raw mut polled, 1, LOOK.as_millis() as i32) > 0 }
+}
+
+/// Where rust-analyzer looks for the sources of the standard library. The folder is there only where the toolchain has
+/// none: else rust-analyzer would install them without a word.
+fn no_sources() -> PathBuf {
+    std::env::temp_dir().join(format!("{NO_SOURCES}{}", std::process::id()))
+}
+
+const NO_SOURCES: &str = "timelab-no-sources-";
+const SOURCES: &str = "RUST_SRC_PATH";
+
+/// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
+pub fn prepare() {
+    runner::hook();
+    if std::env::var_os(SOURCES).is_none() {
+        // SAFETY: the process has one thread yet.
+        unsafe { std::env::set_var(SOURCES, no_sources()) };
+    }
+}
+
+/// Gives a command of the person's the environment that the person gave.
+pub fn without_ours(command: &mut std::process::Command) -> &mut std::process::Command {
+    if std::env::var_os(SOURCES).is_some_and(|path| path == *no_sources().as_os_str()) {
+        command.env_remove(SOURCES);
+    }
+    command
 }

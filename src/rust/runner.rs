@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::exit;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 
 use crate::measure::{Clock, Meter, ThreadCpu, Wall};
 
@@ -35,6 +35,11 @@ pub fn hook() {
         supervise(&folder);
         // Nobody is left who could use it.
         let _ = std::fs::remove_dir_all(&folder);
+        if let Some(path) = std::env::var_os(super::SOURCES).map(PathBuf::from)
+            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(super::NO_SOURCES))
+        {
+            let _ = std::fs::remove_dir_all(&path);
+        }
         exit(0);
     }
 }
@@ -120,13 +125,14 @@ impl Supervisor {
             }
         };
         let commits = answer.as_ref().is_some_and(|order| order.commits);
+        let silent = answer.as_ref().is_some_and(|order| order.silent);
         let ended_well = match answer {
             None => false,
             Some(order) => self.run(&order)?,
         };
         let stays = commits && ended_well;
         let mut out = std::io::stdout().lock();
-        if !ended_well {
+        if !ended_well && !silent {
             out.write_all(MARK.as_bytes()).ok()?;
         }
         out.write_all(if stays { COMPLETE } else { TAKE_BACK }).ok()?;
@@ -189,6 +195,7 @@ fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
     unsafe {
         libc::signal(libc::SIGINT, libc::SIG_IGN);
         std::env::set_var("TIMELAB_API", (&raw const API).addr().to_string());
+        std::env::set_var("RUST_BACKTRACE", "0");
     }
     let mut store: *mut c_void = std::ptr::null_mut();
     while let Some(message) = read_packet(&supervisor) {
@@ -204,6 +211,11 @@ fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
                 exit_now(0);
             }
             leave_threads();
+            // SAFETY: plain system calls on this process itself. Its parent, the holder so far, ends now.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, 0);
+                libc::signal(libc::SIGINT, libc::SIG_IGN);
+            }
             let _ = write_all(&tells, b"holds");
             drop(tells);
             follow(parent);
@@ -249,7 +261,9 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
             let meter = Meter::start();
             *store = function(*store);
             let ending = Ending::of(meter);
-            mark();
+            if !order.silent {
+                mark();
+            }
             let done = [b"K", &serde_json::to_vec(&ending).unwrap_or_default()[..]].concat();
             let _ = write_all(supervisor, &done);
         }
@@ -288,6 +302,7 @@ impl Ending {
             allocations: cost.allocations,
             allocated: cost.allocated,
             peak: cost.peak,
+            kept: THIS.with_borrow_mut(|this| std::mem::take(&mut this.kept)),
         }
     }
 }
@@ -440,6 +455,8 @@ struct Api {
     called: extern "C" fn(),
     reply: extern "C" fn(*const u8, usize),
     input: extern "C" fn(u32, *mut usize) -> *const u8,
+    store: extern "C" fn() -> *mut *mut c_void,
+    kept: extern "C" fn(*const u8, usize),
     panicked: extern "C" fn(*const u8, usize, u32),
     fatal: extern "C" fn(),
 }
@@ -452,7 +469,7 @@ struct Answers {
     flush: extern "C" fn(),
 }
 
-static API: Api = Api { serve, called, reply, input, panicked, fatal };
+static API: Api = Api { serve, called, reply, input, store, kept, panicked, fatal };
 
 /// What the worker knows of its run.
 #[derive(Default)]
@@ -460,6 +477,7 @@ struct This {
     folder: PathBuf,
     inputs: Vec<String>,
     reply: Vec<u8>,
+    kept: Vec<String>,
     /// The call that is going on, and what it cost once it is over.
     meter: Option<Meter>,
     cost: Option<Ending>,
@@ -536,7 +554,9 @@ fn send_reply(shell: &mut UnixStream) -> std::io::Result<()> {
 }
 
 extern "C" fn called() {
-    THIS.with_borrow_mut(|this| this.cost = this.meter.take().map(Ending::of));
+    let meter = THIS.with_borrow_mut(|this| this.meter.take());
+    let cost = meter.map(Ending::of);
+    THIS.with_borrow_mut(|this| this.cost = cost);
 }
 
 extern "C" fn reply(bytes: *const u8, length: usize) {
@@ -556,6 +576,19 @@ extern "C" fn input(number: u32, length: *mut usize) -> *const u8 {
     // SAFETY: the cell passes the place of a number.
     unsafe { *length = bytes.len() };
     bytes.as_ptr()
+}
+
+/// The place of the variables, for the code that knows their form.
+extern "C" fn store() -> *mut *mut c_void {
+    static PLACE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+    PLACE.as_ptr()
+}
+
+extern "C" fn kept(told: *const u8, length: usize) {
+    // SAFETY: the cell passes a text of its own.
+    let told = unsafe { std::slice::from_raw_parts(told, length) };
+    let told = String::from_utf8_lossy(told).into_owned();
+    THIS.with_borrow_mut(|this| this.kept.push(told));
 }
 
 extern "C" fn panicked(message: *const u8, length: usize, line: u32) {

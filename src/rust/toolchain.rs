@@ -32,11 +32,13 @@ pub fn library_folder() -> Fallible<PathBuf> {
         let message = format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
         return Err(missing(&message).hint("rustup's toolchains have it; some distributions' packages do not"));
     }
-    let sources = PathBuf::from(asked("rustc", &["--print", "sysroot"]).unwrap_or_default()).join("lib/rustlib/src/rust/library");
-    if !sources.is_dir() {
-        return Err(missing("Rust cells need the sources of the standard library").hint("rustup component add rust-src"));
-    }
     Ok(folder)
+}
+
+/// Whether the sources of the standard library are there. Only completion of Rust knows more with them.
+pub fn has_sources() -> bool {
+    let root = asked("rustc", &["--print", "sysroot"]);
+    root.is_some_and(|root| PathBuf::from(root).join("lib/rustlib/src/rust/library").is_dir())
 }
 
 fn missing(what: &str) -> Box<Diagnostic> {

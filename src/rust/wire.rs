@@ -87,7 +87,7 @@ pub fn table_bytes(table: &Table, name: &str) -> Fallible<Vec<u8>> {
 
 /// A value that goes in.
 pub fn put(value: &Value, bytes: &mut Vec<u8>) {
-    let mut length = |length: usize, bytes: &mut Vec<u8>| bytes.extend((length as u64).to_le_bytes());
+    let length = |length: usize, bytes: &mut Vec<u8>| bytes.extend((length as u64).to_le_bytes());
     bytes.push(u8::from(!value.is_null()));
     match value {
         Value::Null => {}

@@ -3,6 +3,7 @@
 use ra_ap_syntax::ast::{self, HasGenericParams, HasModuleItem, HasName};
 use ra_ap_syntax::{AstNode, Edition, SourceFile};
 
+use super::names::nameable;
 use super::text::Text;
 use super::wire::rust_type;
 use super::{Input, InputForm, Subject};
@@ -12,40 +13,113 @@ use crate::diagnostic::Span;
 /// Brings the traits into scope by which the form of a result is found.
 const FORMS: &str = "#[allow(unused_imports)] use timelab_cell::{AsDebug as _, AsNothing as _, AsTable as _};";
 
-/// A cell whose items and variables stay: its last expression is shown, and its structs become rows of tables.
-pub fn cell_text(body: &str, span: Span) -> Text {
+/// The parts of a cell of Rust whose items and variables stay.
+pub struct Parts {
+    /// With how structs become rows.
+    items: Text,
+    /// All that is run, the last expression shown.
+    statements: Text,
+    /// The variables that it defines, in order.
+    defined: Vec<String>,
+}
+
+/// Finds the items, the last expression and the variables of a cell.
+pub fn parts(body: &str, span: Span) -> Parts {
     const OPEN: &str = "fn cell() {\n";
     let whole = format!("{OPEN}{body}\n}}");
     let parsed = SourceFile::parse(&whole, Edition::CURRENT).tree();
     let function = parsed.items().find_map(|item| if let ast::Item::Fn(function) = item { Some(function) } else { None });
     let list = function.and_then(|function| function.body()).and_then(|body| body.stmt_list());
-    // What stands first is no command of the compiler's library.
-    let mut text = Text::default().ours("();\n");
-    let mut at = 0;
-    let piece = |text: Text, from: usize, to: usize| {
+    let piece = |text: &mut Text, from: usize, to: usize| {
         let place = Span::new(span.cell, span.start as usize + from, span.start as usize + to);
-        text.theirs(&body[from..to], place)
+        *text = std::mem::take(text).theirs(&body[from..to], place).ours("\n");
     };
-    let Some(list) = list else { return piece(text, 0, body.len()) };
+    let ours = |text: &mut Text, piece: &str| *text = std::mem::take(text).ours(piece);
+    let mut parts = Parts { items: Text::default(), statements: Text::default(), defined: Vec::new() };
+    let Some(list) = list else {
+        piece(&mut parts.statements, 0, body.len());
+        return parts;
+    };
     let offset = |position: ra_ap_syntax::TextSize| usize::from(position).saturating_sub(OPEN.len()).min(body.len());
+    let mut at = 0;
     for statement in list.statements() {
-        if let ast::Stmt::Item(ast::Item::Struct(it)) = statement
-            && let Some(rows) = rows_of(&it)
-        {
-            let end = offset(it.syntax().text_range().end());
-            text = piece(text, at, end).ours("\n").ours(&rows).ours("\n");
-            at = end;
+        let end = offset(statement.syntax().text_range().end());
+        match &statement {
+            ast::Stmt::Item(item) => {
+                let start = offset(item.syntax().text_range().start());
+                piece(&mut parts.statements, at, start);
+                piece(&mut parts.items, start, end);
+                if let ast::Item::Struct(it) = item
+                    && let Some(rows) = rows_of(it)
+                {
+                    ours(&mut parts.items, &rows);
+                }
+                at = end;
+            }
+            ast::Stmt::LetStmt(let_statement) => {
+                let patterns = let_statement.pat().into_iter().flat_map(|pattern| pattern.syntax().descendants());
+                for name in patterns.filter_map(ast::IdentPat::cast).filter_map(|pattern| pattern.name()) {
+                    let name = name.text().to_string();
+                    parts.defined.retain(|other| *other != name);
+                    parts.defined.push(name);
+                }
+            }
+            ast::Stmt::ExprStmt(_) => {}
         }
     }
     if let Some(tail) = list.tail_expr() {
         let range = tail.syntax().text_range();
         let (start, end) = (offset(range.start()), offset(range.end()));
-        text = piece(text, at, start).ours(&format!("{{ {FORMS} let timelab_value = &("));
-        text = piece(text, start, end);
-        text = text.ours("\n); timelab_cell::show(timelab_value, (&&&timelab_cell::of(timelab_value)).form()); }\n");
+        piece(&mut parts.statements, at, start);
+        ours(&mut parts.statements, &format!("{{ {FORMS} let timelab_value = &("));
+        piece(&mut parts.statements, start, end);
+        ours(&mut parts.statements, "); timelab_cell::show(timelab_value, (&&&timelab_cell::of(timelab_value)).form()); }\n");
         at = end;
     }
-    piece(text, at, body.len()).ours("\ntimelab_cell::end();")
+    piece(&mut parts.statements, at, body.len());
+    parts
+}
+
+/// A cell that takes the variables it mentions, and keeps them and its own but for those in `lost`.
+pub fn cell_text(parts: &Parts, variables: &[(String, String)], lost: &[String]) -> Text {
+    let taken: Vec<&(String, String)> = mentioned(variables, &[&parts.statements]);
+    let mut text = Text::default().ours("();\n").all(&parts.items);
+    text = text.ours("{ let timelab_run = || -> Result<(), Box<dyn std::error::Error>> {\n").ours(&takes(&taken));
+    text = text.all(&parts.statements);
+    // What borrows from a variable is kept before it, so that the compiler complains about the borrower.
+    let kept = parts.defined.iter().rev().chain(taken.iter().map(|(name, _)| name).filter(|name| !parts.defined.contains(name)));
+    for name in kept.filter(|name| !lost.contains(name)) {
+        text = text.ours(&keeping(name));
+    }
+    text.ours("Ok(()) };\ntimelab_cell::finish(timelab_run()); }\n();")
+}
+
+/// The statement that keeps a variable, in a line of its own.
+fn keeping(name: &str) -> String {
+    format!("timelab_cell::keep({name:?}, {name});\n")
+}
+
+/// The variable that a place of ours keeps.
+pub fn kept_at(text: &Text, byte: usize) -> Option<String> {
+    let line = text.as_str()[..byte].rfind('\n').map_or(0, |end| end + 1);
+    let rest = text.as_str()[line..].strip_prefix("timelab_cell::keep(\"")?;
+    rest.split_once('"').map(|(name, _)| name.to_string()).filter(|_| text.span(line, line).is_none())
+}
+
+/// Takes variables into the locals of a cell.
+fn takes(variables: &[&(String, String)]) -> String {
+    let take = |(name, ty): &&(String, String)| {
+        let ty = nameable(ty);
+        format!("#[allow(unused_mut, unused_variables)] let mut {name}: {ty} = timelab_cell::take::<{ty}>({name:?});\n")
+    };
+    variables.iter().map(take).collect()
+}
+
+/// Those of the variables whose names stand in one of the texts.
+fn mentioned<'a>(variables: &'a [(String, String)], texts: &[&Text]) -> Vec<&'a (String, String)> {
+    let in_name = |c: char| c == '_' || c.is_alphanumeric();
+    let words: std::collections::HashSet<&str> = texts.iter().flat_map(|text| text.as_str().split(|c| !in_name(c))).collect();
+    variables.iter().filter(|(name, _)| words.contains(name.as_str())).collect()
 }
 
 /// How a struct is told as a row, where its fields have names and it has no parameters.
@@ -77,8 +151,10 @@ fn rows_of(it: &ast::Struct) -> Option<String> {
 }
 
 /// Expressions that can be run again and again, with what of the session goes into them.
-pub fn subjects_text(subjects: &[Subject]) -> Text {
-    let mut text = Text::default().ours("();\n{\n").ours(FORMS).ours("\n");
+pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Text {
+    let bodies: Vec<&Text> = subjects.iter().map(|subject| &subject.body).collect();
+    let taken = mentioned(variables, &bodies);
+    let mut text = Text::default().ours("();\n{\n").ours(FORMS).ours("\n").ours(&takes(&taken));
     let mut number = 0;
     let mut closures = Vec::new();
     for (at, subject) in subjects.iter().enumerate() {

@@ -22,8 +22,8 @@ pub enum Bound {
 }
 
 /// What names mean while a pipeline is bound.
-struct View<'a> {
-    session: &'a Session,
+pub(super) struct View<'a> {
+    pub(super) session: &'a Session,
 }
 
 impl Scope for View<'_> {
@@ -233,6 +233,7 @@ impl Binder<'_> {
                 }
                 bound => Ok(bound),
             },
+            SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
             SourceNode::Letters { count, seed } => {
                 let count = whole(&self.view, count, "the number of letters")?;
                 let seed = self.seed(seed.as_ref())?;

@@ -4,11 +4,13 @@ mod again;
 mod apart;
 mod bind;
 mod run;
+mod rust;
 pub mod settings;
 mod values;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::baselines::{Baseline, Baselines};
@@ -21,11 +23,13 @@ use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
+use crate::rust::{Cost, Rust};
 use crate::show::bytes_text;
 
 pub use again::{Repeated, only_table, value_table};
 pub use bind::{Bound, rows_of as value_plan};
 pub use run::Ran;
+pub use rust::{Block as RustBound, lone_block};
 pub use settings::Settings;
 
 /// What results may hold in all, in bytes.
@@ -58,6 +62,9 @@ pub struct Session {
     left: apart::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
+    /// The compiler of Rust and the process that runs it.
+    pub rust: Rust,
+    blocks: rust::Blocks,
     /// Standard input, once it was read.
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
@@ -89,6 +96,8 @@ pub enum Given {
     Table(Ran),
     /// The named tables of a `tee`.
     Tables(Vec<(String, Ran)>),
+    /// What a block of Rust gave, and what compiling and running it cost.
+    Rust(crate::rust::Given, Cost),
 }
 
 /// What a failed cell must not change.
@@ -109,7 +118,7 @@ impl Session {
             texts: Vec::new(),
             settings: Settings::new(engine.into()),
             stop: Stop::default(),
-            say,
+            say: say.clone(),
             warnings: Vec::new(),
             reads_stdin: false,
             interactive: false,
@@ -118,6 +127,8 @@ impl Session {
             measured: BTreeMap::new(),
             left: apart::Left::default(),
             noise: None,
+            rust: Rust::new(Path::new("/proc/self/exe"), say.clone()),
+            blocks: rust::Blocks::default(),
             stdin: OnceCell::new(),
         }
     }
@@ -289,6 +300,12 @@ impl Session {
                 let definition = Definition { function: function.clone(), before: self.functions.take() };
                 self.functions = Some(Arc::new(definition));
                 Ok(Given::Nothing)
+            }
+            Statement::Pipeline(pipeline) if lone_block(pipeline).is_some() => {
+                let block = lone_block(pipeline).expect("it was just seen");
+                let block = self.compile_blocks(&bind::View { session: self }, &[block], job)?.remove(0);
+                let (given, cost) = self.run_block(&block, job)?;
+                Ok(Given::Rust(given, cost))
             }
             Statement::Pipeline(pipeline) => {
                 let engine = self.engine(pipeline.on.as_ref())?;

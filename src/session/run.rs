@@ -131,6 +131,7 @@ impl Session {
         }
         prune(&mut plan);
         self.keep_persisted(&mut plan, choice, job)?;
+        self.fill_blocks(&mut plan, job)?;
         self.fill(&mut plan, &mut HashMap::new(), choice, job)?;
         Ok(plan)
     }

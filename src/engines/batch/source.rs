@@ -55,7 +55,9 @@ pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
             let reading = Reading::new(read, job).map_err(|error| placed(error, step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
-        plan::Source::Passed => unreachable!("the session puts the table in its place before a run"),
+        plan::Source::Passed | plan::Source::Rust(_) => {
+            unreachable!("the session puts the table in its place before a run")
+        }
         plan::Source::Kept(kept) => {
             Source::Kept(Cut::new(kept.0.frame(), kept.0.schema().columns.iter().map(|column| column.ty.clone())))
         }

@@ -33,7 +33,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible
             let records = files::open(read, job).map_err(|error| placed(error, span))?;
             Box::new(File { records, rows: 0, span, job })
         }
-        Source::Passed => unreachable!("the session puts the table in its place before a run"),
+        Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
         Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), job }),
     })
 }

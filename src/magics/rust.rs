@@ -1,0 +1,116 @@
+use crate::data::{Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::lang::{self, MagicSyntax, Subject, Takes};
+use crate::plan::Binding;
+use crate::report::{Block, Report};
+use crate::rust::{Cost, Given};
+use crate::session::{Session, kept_plan};
+use crate::show::{bytes_text, duration_text, grouped};
+
+use super::{Answer, Magic, Offers};
+
+pub static RUST: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "rust",
+        usage: "%%rust and Rust below · %rust · %rust dep NAME [VERSION] · %rust reset",
+        takes: Takes::WordsOrBody,
+        options: &[],
+    },
+    about: "`%%rust` compiles and runs a cell of Rust: its functions, types and variables stay, its last expression is the \
+            result, and lists, maps, tuples and structs of values come out as tables. `rust { … }` is an expression that sees \
+            them, and `rust with name { … }` takes names of the session along; it runs in a copy of the process, so that \
+            what it does to variables does not stay. A panic, an endless loop, an exit or a crash loses nothing. `%rust` \
+            lists what there is, `%rust dep NAME VERSION` lets cells use a package, `%rust reset` forgets all. Threads that \
+            a cell leaves running end with it",
+    examples: &[
+        "%%rust\nfn squares(n: u64) -> Vec<u64> { (0..n).map(|x| x * x).collect() }\nsquares(5)",
+        "rust { (0..1000u64).map(|x| x * x).sum::<u64>() }",
+        "let words = read \"samples/words.txt\"\nrust with words { words.iter().map(|w| w.len() as u64).sum::<u64>() }",
+    ],
+    offers: Offers::Nothing,
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+    let words: Vec<&str> = match &magic.subject {
+        Subject::Body(body) => {
+            if !body.line.text.trim().is_empty() {
+                let message = "`%%rust` takes nothing on its first line";
+                return Err(Diagnostic::at(Kind::Syntax, body.line.span, message).hint("the Rust stands below"));
+            }
+            let (given, cost) = session.rust.cell(&body.text.text, body.text.span, job)?;
+            return Ok(answer(given, &cost));
+        }
+        Subject::Words(words) => words.iter().map(|word| word.text.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    match &words[..] {
+        [] => Ok(known(session)),
+        ["reset"] => {
+            session.reset_rust(job)?;
+            Ok(Answer::text("all Rust functions, types and variables are forgotten".to_string()))
+        }
+        ["dep", name, spec @ ..] => {
+            let spec = match spec {
+                [] => "\"*\"".to_string(),
+                [version] if version.starts_with(|c: char| c.is_ascii_digit() || "=^~<>*".contains(c)) => format!("{version:?}"),
+                spec => spec.join(" "),
+            };
+            session.rust.depend(name, &spec, job)?;
+            Ok(Answer::text(format!("cells may use {name} = {spec}")))
+        }
+        [other, ..] => {
+            let error = Diagnostic::at(Kind::Syntax, magic.span, format!("`%rust` does not know `{other}`"));
+            let error = error.near(other, ["dep", "reset"]);
+            Err(if error.hint.is_some() { error } else { error.hint("a cell of Rust begins with `%%rust`") })
+        }
+    }
+}
+
+/// The variables and items of earlier cells.
+fn known(session: &Session) -> Answer {
+    let (variables, items) = session.rust.known();
+    if variables.is_empty() && items.is_empty() {
+        return Answer::text("there is no Rust yet: a cell of it begins with %%rust".to_string());
+    }
+    let mut lines: Vec<String> = variables.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
+    lines.extend(items);
+    Answer::text(lines.join("\n"))
+}
+
+/// What a cell of Rust gave, and what it cost.
+pub fn answer(given: Given, cost: &Cost) -> Answer {
+    let (block, result) = match given {
+        Given::Nothing => (None, None),
+        Given::Value(value, ty) => (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty))),
+        Given::Text(text) => (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text))),
+        Given::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
+    };
+    let report = Report { blocks: block.into_iter().collect(), quiet: quiet(cost) };
+    Answer { report, result, ..Answer::default() }
+}
+
+fn result(table: Table, cost: &Cost) -> Binding {
+    let fields = vec![
+        ("rows".to_string(), Value::Int(table.height() as i64)),
+        ("wall".to_string(), Value::Float(cost.wall)),
+        ("compile".to_string(), Value::Float(cost.compile.as_secs_f64())),
+    ];
+    let plan = kept_plan(std::sync::Arc::new(table), Default::default());
+    Binding::Result { table: Some(std::sync::Arc::new(plan)), fields, tables: Vec::new() }
+}
+
+fn quiet(cost: &Cost) -> Vec<String> {
+    let mut parts = vec![
+        format!("compiled in {}", duration_text(cost.compile.as_secs_f64())),
+        format!("ran {}", duration_text(cost.wall)),
+        format!("CPU {}", duration_text(cost.user + cost.system)),
+    ];
+    if cost.allocations > 0 {
+        parts.push(format!("peak {}", bytes_text(cost.peak as f64)));
+        parts.push(format!("{} allocations", grouped(cost.allocations)));
+    }
+    parts
+}
+

@@ -1,0 +1,208 @@
+//! Blocks of Rust in cells: compiled while they are bound, run when their results are asked for.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::data::{Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::engines::Choice;
+use crate::job::Job;
+use crate::lang::{Pipeline, RustBlock, SourceNode};
+use crate::plan::{Binding, Op, Plan, Scope, Shared, Source, Step};
+use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Subject, Text, Worker};
+
+use super::Session;
+
+/// What the session knows of blocks that were bound.
+#[derive(Default)]
+pub struct Blocks {
+    /// By what they say and what goes in.
+    compiled: RefCell<HashMap<String, (Rc<RefCell<Library>>, usize)>>,
+    /// By the number that plans carry.
+    bound: RefCell<Vec<Arc<Block>>>,
+}
+
+/// A block that is compiled, with what goes into it.
+pub struct Block {
+    library: Rc<RefCell<Library>>,
+    /// Which subject of the library it is.
+    pub subject: usize,
+    inputs: Vec<(String, Filling)>,
+    pub shape: Shape,
+    span: Span,
+}
+
+#[derive(Clone)]
+enum Filling {
+    Value(Value),
+    Table(Box<Plan>),
+}
+
+/// The block that a pipeline is, if it is nothing else.
+pub fn lone_block(pipeline: &Pipeline) -> Option<&RustBlock> {
+    match &pipeline.source.node {
+        SourceNode::Rust(block) if pipeline.stages.is_empty() && pipeline.on.is_none() => Some(block),
+        _ => None,
+    }
+}
+
+impl Session {
+    /// Compiles blocks, all those that are new into one library.
+    pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Arc<Block>>> {
+        let parts = blocks.iter().map(|block| subject(scope, block)).collect::<Fallible<Vec<_>>>()?;
+        let key = |subject: &Subject| format!("{:?} {}", subject.inputs, subject.body.as_str());
+        let fresh = |key: &String| {
+            let compiled = self.blocks.compiled.borrow();
+            compiled.get(key).filter(|(library, _)| self.rust.is_fresh(&library.borrow())).cloned()
+        };
+        let mut new: Vec<Subject> = Vec::new();
+        for (subject, _) in &parts {
+            if fresh(&key(subject)).is_none() && !new.iter().any(|other| key(other) == key(subject)) {
+                new.push(subject.clone());
+            }
+        }
+        if !new.is_empty() {
+            let library = Rc::new(RefCell::new(self.rust.library(&new, job)?));
+            let mut compiled = self.blocks.compiled.borrow_mut();
+            for (at, subject) in new.iter().enumerate() {
+                compiled.insert(key(subject), (library.clone(), at));
+            }
+        }
+        let found = parts.into_iter().zip(blocks).map(|((subject, inputs), block)| {
+            let (library, at) = fresh(&key(&subject)).expect("it was just compiled");
+            let shape = library.borrow().shapes[at].clone();
+            Arc::new(Block { library, subject: at, inputs, shape, span: block.body.span })
+        });
+        Ok(found.collect())
+    }
+
+    /// A worker in which a block can be called.
+    pub fn open_block(&self, block: &Block, choice: Choice, job: &Job) -> Fallible<Worker> {
+        self.open_blocks(&[block], choice, job)
+    }
+
+    /// A worker in which blocks of one library can be called.
+    pub fn open_blocks(&self, blocks: &[&Block], choice: Choice, job: &Job) -> Fallible<Worker> {
+        let mut inputs = vec![Vec::new(); blocks[0].library.borrow().inputs];
+        for block in blocks {
+            let first = block.library.borrow().first_inputs[block.subject];
+            for (place, (name, filling)) in inputs[first..].iter_mut().zip(&block.inputs) {
+                *place = match filling {
+                    Filling::Value(value) => {
+                        let mut bytes = Vec::new();
+                        rust::put_value(value, &mut bytes);
+                        bytes
+                    }
+                    Filling::Table(plan) => {
+                        let plan = self.prepared((**plan).clone(), choice, job)?;
+                        let table = self.run(plan, choice, job)?.table;
+                        rust::table_bytes(&table, name).map_err(|error| placed(error, block.span))?
+                    }
+                };
+            }
+        }
+        self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, job)
+    }
+
+    /// Runs a block once.
+    pub fn run_block(&self, block: &Block, job: &Job) -> Fallible<(rust::Given, Cost)> {
+        let choice = self.engine(None)?;
+        let mut worker = self.open_block(block, choice, job)?;
+        worker.call(block.subject).map_err(|error| placed(error, block.span))
+    }
+
+    /// What a block stands for at the start of a pipeline: a value, which is computed now, or a table.
+    pub(super) fn bound_block(&self, scope: &dyn Scope, written: &RustBlock, span: Span) -> Fallible<super::Bound> {
+        let job = self.job();
+        let block = self.compile_blocks(scope, &[written], &job)?.remove(0);
+        if let Shape::Rows(schema) = &block.shape {
+            let schema = schema.clone();
+            let mut bound = self.blocks.bound.borrow_mut();
+            bound.push(block);
+            let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
+            return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
+        }
+        match self.run_block(&block, &job)?.0 {
+            rust::Given::Value(value, ty) => Ok(super::Bound::Value(value, ty)),
+            rust::Given::Text(text) => Ok(super::Bound::Value(Value::text(&text), Type::Text)),
+            rust::Given::Nothing | rust::Given::Table(_) => {
+                Err(Diagnostic::at(Kind::Type, span, "this Rust gives nothing that could go on")
+                    .hint("end it with an expression: rust { let x = 1; x + 1 }"))
+            }
+        }
+    }
+
+    /// Puts the tables of blocks in their places.
+    pub(super) fn fill_blocks(&self, plan: &mut Plan, job: &Job) -> Fallible<()> {
+        for step in &mut plan.steps {
+            if let Op::Source(Source::Rust(number)) = step.op {
+                let block = self.blocks.bound.borrow()[number as usize].clone();
+                let (given, _) = self.run_block(&block, job)?;
+                let rust::Given::Table(table) = given else {
+                    return Err(Diagnostic::at(Kind::Type, block.span, "this Rust does not give a table any more"));
+                };
+                step.op = Op::Source(Source::Kept(Shared(Arc::new(table))));
+            }
+            for inner in step.op.plans_mut() {
+                self.fill_blocks(inner, job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was compiled.
+    pub fn reset_rust(&self, job: &Job) -> Fallible<()> {
+        self.blocks.compiled.borrow_mut().clear();
+        self.rust.reset(job)
+    }
+}
+
+/// A block as a subject, and what goes into it.
+fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(String, Filling)>)> {
+    let body = Text::default().theirs(&block.body.text, block.body.span);
+    let (mut inputs, mut fillings) = (Vec::new(), Vec::new());
+    for word in &block.with {
+        let table = |plan: Arc<Plan>| {
+            let mut schema = plan.schema().clone();
+            schema.columns.iter_mut().for_each(|column| column.ty = column.ty.closed());
+            (InputForm::Table(schema), Filling::Table(Box::new((*plan).clone())))
+        };
+        let (form, filling) = match scope.name(&word.text) {
+            Some(Binding::Value(Value::Null, _)) => {
+                return Err(Diagnostic::at(Kind::Type, word.span, format!("`{}` is null, which has no place in Rust", word.text)));
+            }
+            Some(Binding::Value(value, ty)) => (InputForm::Value(ty.closed()), Filling::Value(value)),
+            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => table(plan),
+            Some(Binding::Result { table: None, .. }) => {
+                return Err(Diagnostic::at(Kind::Type, word.span, format!("`{}` has no table", word.text)));
+            }
+            None => {
+                let names = scope.names();
+                return Err(Diagnostic::at(Kind::Name, word.span, format!("unknown name `{}`", word.text))
+                    .near(&word.text, names.iter().map(String::as_str)));
+            }
+        };
+        inputs.push(Input { name: word.text.clone(), form });
+        fillings.push((word.text.clone(), filling));
+    }
+    Ok((Subject { body, inputs }, fillings))
+}
+
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
+}
+
+impl Session {
+    /// The table of a result of Rust; a value is one row.
+    pub fn rust_table(given: rust::Given) -> Table {
+        match given {
+            rust::Given::Table(table) => table,
+            rust::Given::Value(value, ty) => super::value_table(value, ty),
+            rust::Given::Text(text) => super::value_table(Value::text(&text), Type::Text),
+            rust::Given::Nothing => super::value_table(Value::Null, Type::Text),
+        }
+    }
+}
