@@ -115,7 +115,7 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     let _ = tempfile::env::override_temp_dir(&folder);
     let mut command = Command::new(program);
     command.env(FOLDER, &folder).env("LD_LIBRARY_PATH", library);
-    desk.open_for_us();
+    desk.expect_ours();
     let made = quietly(|| EvalContext::with_subprocess_command(command));
     let (mut context, outputs) = made.map_err(|error| system(error.to_string()))?;
     forward(outputs, desk);
@@ -136,7 +136,7 @@ const INSTALL: &str = "timelab_cell::install();";
 
 /// Has a new child take over what panics tell.
 fn install(desk: &Arc<Desk>, context: &mut CommandContext) {
-    desk.open_for_us();
+    desk.expect_ours();
     let _ = context.execute(INSTALL);
 }
 
@@ -154,7 +154,7 @@ fn forward(outputs: EvalContextOutputs, desk: &Arc<Desk>) {
 
 /// Compiles a text, which the runner then loads in this turn.
 fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &Turn) -> Result<(), Refusal> {
-    desk.give(turn.clone());
+    desk.expect(turn.clone());
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => Err(Refusal { error: told(&errors, text), keeps: keeps(&errors, text) }),

@@ -2,8 +2,9 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::frame::{self, Ending, Order};
@@ -41,18 +42,17 @@ impl From<Box<Diagnostic>> for Refusal {
 /// Somebody who waits for a run.
 #[derive(Clone)]
 pub struct Turn {
+    pub number: u64,
     events: Sender<Event>,
-    /// What the next loaded library may do; its names are filled in. None where nothing may be loaded.
-    order: Option<Order>,
+    /// Whether what it does to the variables stays.
+    commits: bool,
+    /// Whether nobody listens to what it prints.
+    silent: bool,
     cancelled: Arc<AtomicBool>,
     loaded: Arc<AtomicBool>,
 }
 
 impl Turn {
-    pub fn new(events: Sender<Event>, order: Option<Order>) -> Turn {
-        Turn { events, order, cancelled: Arc::default(), loaded: Arc::default() }
-    }
-
     pub fn tell(&self, event: Event) {
         // Who has stopped waiting is not told any more.
         let _ = self.events.send(event);
@@ -69,13 +69,22 @@ impl Turn {
     pub fn was_loaded(&self) -> bool {
         self.loaded.load(Ordering::SeqCst)
     }
+
+    fn order(&self, library: &str, function: &str, inputs: Vec<String>, apart: bool) -> Order {
+        let (library, function) = (library.to_string(), function.to_string());
+        let Turn { number, commits, silent, .. } = *self;
+        Order { number, library, function, commits, inputs, apart, silent }
+    }
 }
 
 pub struct Desk {
     pub say: Say,
     pub printer: Printer,
     folder: OnceLock<PathBuf>,
-    turn: Mutex<Option<Turn>>,
+    numbers: AtomicU64,
+    turns: Mutex<HashMap<u64, Turn>>,
+    /// Whose library is loaded next.
+    loads: Mutex<Option<Turn>>,
     supervisor: Mutex<Option<UnixStream>>,
     lost: AtomicBool,
 }
@@ -86,8 +95,10 @@ impl Desk {
             say,
             printer: Printer::default(),
             folder: OnceLock::new(),
-            turn: Mutex::new(None),
-            supervisor: Mutex::new(None),
+            numbers: AtomicU64::new(0),
+            turns: Mutex::default(),
+            loads: Mutex::default(),
+            supervisor: Mutex::default(),
             lost: AtomicBool::new(false),
         }
     }
@@ -113,7 +124,7 @@ impl Desk {
     }
 
     fn welcome(self: &Arc<Desk>, mut connection: UnixStream) {
-        let Ok((kind, _)) = frame::receive(&mut connection) else { return };
+        let Ok((kind, bytes)) = frame::receive(&mut connection) else { return };
         match kind {
             frame::SUPERVISOR => {
                 let Ok(listens) = connection.try_clone() else { return };
@@ -121,7 +132,11 @@ impl Desk {
                 let desk = self.clone();
                 std::thread::spawn(move || desk.listen(listens));
             }
-            frame::WORKER => self.tell(Event::Worker(connection)),
+            frame::WORKER => {
+                if let Ok(number) = bytes.try_into().map(u64::from_le_bytes) {
+                    self.tell(number, Event::Worker(connection));
+                }
+            }
             _ => {
                 let desk = self.clone();
                 std::thread::spawn(move || desk.printer.print_all(connection));
@@ -134,60 +149,77 @@ impl Desk {
         while let Ok((kind, bytes)) = frame::receive(&mut supervisor) {
             match kind {
                 frame::LOADED => self.loaded(&String::from_utf8_lossy(&bytes)),
-                frame::DONE => self.tell(Event::Done(serde_json::from_slice(&bytes).unwrap_or_default())),
+                frame::DONE => {
+                    if let Ok((number, ending)) = serde_json::from_slice::<(u64, Ending)>(&bytes) {
+                        self.tell(number, Event::Done(ending));
+                    }
+                }
                 _ => {}
             }
         }
         *lock(&self.supervisor) = None;
         self.lost.store(true, Ordering::SeqCst);
-        self.tell(Event::Lost);
+        lock(&self.turns).values().for_each(|turn| turn.tell(Event::Lost));
     }
 
-    /// A library was loaded: whose turn it is decides whether it runs.
+    /// A library was loaded: who asked for it decides whether it runs.
     fn loaded(&self, names: &str) {
         let (library, function) = names.split_once(' ').unwrap_or((names, ""));
-        let turn = lock(&self.turn).clone();
-        let order = turn.as_ref().filter(|turn| !turn.is_cancelled()).and_then(|turn| turn.order.clone());
-        match (turn, order) {
-            (Some(turn), Some(order)) => {
+        match lock(&self.loads).take().filter(|turn| !turn.is_cancelled()) {
+            Some(turn) => {
                 turn.loaded.store(true, Ordering::SeqCst);
                 turn.tell(Event::Loaded(library.to_string(), function.to_string()));
-                self.run(&Order { library: library.to_string(), function: function.to_string(), ..order });
+                self.send(|supervisor| frame::send_value(supervisor, frame::RUN, &turn.order(library, function, Vec::new(), false)));
             }
-            _ => self.send(|supervisor| frame::send(supervisor, frame::REFUSE, b"")),
+            None => _ = self.send(|supervisor| frame::send(supervisor, frame::REFUSE, b"")),
         }
     }
 
-    /// Gives somebody the turn.
-    pub fn give(&self, turn: Turn) {
-        *lock(&self.turn) = Some(turn);
+    /// A new turn, which is told what happens in it until it is left.
+    pub fn turn(&self, commits: bool, silent: bool) -> (Turn, Receiver<Event>) {
+        let (events, receiver) = channel();
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let turn = Turn { number, events, commits, silent, cancelled: Arc::default(), loaded: Arc::default() };
+        lock(&self.turns).insert(number, turn.clone());
+        (turn, receiver)
+    }
+
+    /// Ends a turn.
+    pub fn leave(&self, turn: &Turn) {
+        lock(&self.turns).remove(&turn.number);
+    }
+
+    /// What is loaded next is loaded in this turn.
+    pub fn expect(&self, turn: Turn) {
+        *lock(&self.loads) = Some(turn);
     }
 
     /// What is loaded next is ours and stays.
-    pub fn open_for_us(&self) {
-        let order = Order { library: String::new(), function: String::new(), commits: true, inputs: Vec::new(), apart: false, silent: true };
-        let (events, _) = std::sync::mpsc::channel();
-        self.give(Turn::new(events, Some(order)));
+    pub fn expect_ours(&self) {
+        let (turn, _) = self.turn(true, true);
+        self.leave(&turn);
+        self.expect(turn);
     }
 
-    pub fn run(&self, order: &Order) {
-        self.send(|supervisor| frame::send_value(supervisor, frame::RUN, order));
-    }
-
-    /// Ends what runs.
-    pub fn kill(&self) {
-        self.send(|supervisor| frame::send(supervisor, frame::KILL, b""));
-    }
-
-    fn send(&self, send: impl Fn(&mut UnixStream) -> std::io::Result<()>) {
-        let sent = lock(&self.supervisor).as_mut().is_some_and(|supervisor| send(supervisor).is_ok());
-        if !sent {
-            self.tell(Event::Lost);
+    /// Runs a library that was loaded before.
+    pub fn run(&self, turn: &Turn, library: &str, function: &str, inputs: Vec<String>) {
+        let order = turn.order(library, function, inputs, true);
+        if !self.send(|supervisor| frame::send_value(supervisor, frame::RUN, &order)) {
+            turn.tell(Event::Lost);
         }
     }
 
-    fn tell(&self, event: Event) {
-        if let Some(turn) = &*lock(&self.turn) {
+    /// Ends what runs in a turn.
+    pub fn kill(&self, turn: &Turn) {
+        self.send(|supervisor| frame::send(supervisor, frame::KILL, &turn.number.to_le_bytes()));
+    }
+
+    fn send(&self, send: impl Fn(&mut UnixStream) -> std::io::Result<()>) -> bool {
+        lock(&self.supervisor).as_mut().is_some_and(|supervisor| send(supervisor).is_ok())
+    }
+
+    fn tell(&self, number: u64, event: Event) {
+        if let Some(turn) = lock(&self.turns).get(&number) {
             turn.tell(event);
         }
     }

@@ -11,9 +11,9 @@ pub const OUTPUT: u8 = b'O';
 
 /// From the supervisor: a library was loaded, may it run? With `LIBRARY NAME`.
 pub const LOADED: u8 = b'L';
-/// From the supervisor: a run is over. With an [`Ending`].
+/// From the supervisor: a run is over. With its number and an [`Ending`].
 pub const DONE: u8 = b'D';
-/// To the supervisor: run it (again), with an [`Order`]; or do not; or end what runs.
+/// To the supervisor: run it (again), with an [`Order`]; or do not; or end the run of a number.
 pub const RUN: u8 = b'R';
 pub const REFUSE: u8 = b'N';
 pub const KILL: u8 = b'K';
@@ -31,6 +31,8 @@ pub const WRONG: u8 = b'-';
 /// What is to be run, and whether what it does to the variables stays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
+    /// The number of the turn.
+    pub number: u64,
     pub library: String,
     pub function: String,
     pub commits: bool,

@@ -26,7 +26,7 @@ use crate::job::{Job, Say, Stop};
 
 use compiler::{Known, Request};
 use desk::{Desk, Event, Refusal, Turn};
-use frame::{Ending, Failure, Order, Sample};
+use frame::{Ending, Failure, Sample};
 
 
 pub use text::Text;
@@ -254,19 +254,16 @@ impl Rust {
             *library = Library { inputs: library.inputs, first_inputs: library.first_inputs.clone(), ..new };
         }
         let desk = self.works().desk.clone();
+        let (turn, receiver) = desk.turn(false, false);
         let mut paths = Vec::new();
         let folder = desk.folder().ok_or_else(gone)?;
         for (number, bytes) in inputs.iter().enumerate() {
-            let path = folder.join(format!("input-{number}"));
+            let path = folder.join(format!("input-{}-{number}", turn.number));
             std::fs::write(&path, bytes)
                 .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
             paths.push(path.display().to_string());
         }
-        let (events, receiver) = channel();
-        let turn = Turn::new(events, None);
-        desk.give(turn.clone());
-        let (library_path, function) = (library.library.clone(), library.function.clone());
-        desk.run(&Order { library: library_path, function, commits: false, inputs: paths, apart: true, silent: false });
+        desk.run(&turn, &library.library, &library.function, paths);
         let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
         turn.running = true;
         turn.library = library.library.clone();
@@ -322,9 +319,7 @@ impl Rust {
     /// Has a text compiled; it was loaded when this returns, and runs.
     fn compile(&self, text: &Text, commits: bool, job: &Job) -> Result<Waiting, Refusal> {
         let works = self.works();
-        let (events, receiver) = channel();
-        let empty = Order { library: String::new(), function: String::new(), commits, inputs: Vec::new(), apart: false, silent: false };
-        let turn = Turn::new(events, Some(empty));
+        let (turn, receiver) = works.desk.turn(commits, false);
         let request = Request::Compile { text: text.clone(), turn: turn.clone() };
         works.requests.send(request).map_err(|_| gone())?;
         let start = Instant::now();
@@ -366,6 +361,8 @@ struct Waiting {
     running: bool,
     /// Marks in what was printed, before it ran.
     ends: u64,
+    /// Whether the turn ends with it.
+    owns: bool,
 }
 
 impl Waiting {
@@ -382,6 +379,7 @@ impl Waiting {
             compile: Duration::ZERO,
             running: false,
             ends,
+            owns: true,
         }
     }
 
@@ -398,6 +396,7 @@ impl Waiting {
             compile: self.compile,
             running: self.running,
             ends: self.ends,
+            owns: false,
         }
     }
 
@@ -423,7 +422,7 @@ impl Waiting {
         }
         self.turn.cancel();
         if self.running {
-            self.desk.kill();
+            self.desk.kill(&self.turn);
             self.until_done(Duration::from_millis(100));
         }
         self.stop.check()
@@ -466,6 +465,14 @@ impl Waiting {
         let root = self.library.split_once("/target/")?.0;
         let source = std::fs::read_to_string(Path::new(root).join("src/lib.rs")).ok()?;
         self.text.line_like(source.lines().nth(line.checked_sub(1)? as usize)?)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.owns {
+            self.desk.leave(&self.turn);
+        }
     }
 }
 

@@ -5,13 +5,14 @@
 //! holder; else it is gone, and the holder is as it was before.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io::{BufRead, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::exit;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::Relaxed};
 
 use crate::measure::{Clock, Meter, ThreadCpu, Wall};
 
@@ -67,112 +68,138 @@ fn supervise(folder: &Path) {
         _ => drop(theirs),
     }
     let hello = frame::send(&mut shell, frame::SUPERVISOR, &std::process::id().to_le_bytes());
-    let mut supervisor = Supervisor { shell, holder };
+    let mut supervisor = Supervisor { shell, holder, running: HashMap::new(), loading: None };
     if hello.is_ok() {
-        supervisor.serve();
+        let _ = supervisor.serve();
     }
     // The holder, and a worker with it, end with their supervisor.
 }
 
+/// Hears the host, the shell, and the holder with its workers.
 struct Supervisor {
     shell: UnixStream,
     holder: OwnedFd,
+    running: HashMap<u64, Running>,
+    /// The library that the host waits for.
+    loading: Option<Loading>,
+}
+
+/// A worker.
+#[derive(Default)]
+struct Running {
+    pid: Option<i32>,
+    /// What it said of its failure.
+    failure: Option<Failure>,
+}
+
+enum Loading {
+    /// The shell was asked.
+    Asked,
+    Runs {
+        number: u64,
+        commits: bool,
+        silent: bool,
+    },
 }
 
 impl Supervisor {
-    fn serve(&mut self) {
+    /// Serves until somebody is gone.
+    fn serve(&mut self) -> Option<()> {
         let input = std::io::stdin();
         loop {
             match ready([libc::STDIN_FILENO, self.shell.as_raw_fd(), self.holder.as_raw_fd()]) {
+                // The host sends one line and waits.
                 [true, ..] => {
-                    // The host sends one line and waits.
                     let mut line = String::new();
-                    if input.lock().read_line(&mut line).is_ok_and(|read| read > 0) {
-                        if self.load(&line).is_none() {
-                            return;
-                        }
-                    } else {
-                        return;
-                    }
+                    input.lock().read_line(&mut line).ok().filter(|read| *read > 0)?;
+                    let asked = line.strip_prefix("LOAD_AND_RUN ")?.trim_end();
+                    frame::send(&mut self.shell, frame::LOADED, asked.as_bytes()).ok()?;
+                    self.loading = Some(Loading::Asked);
                 }
-                [_, true, _] => match frame::receive(&mut self.shell) {
-                    Ok((frame::RUN, bytes)) => {
-                        let Ok(order) = serde_json::from_slice(&bytes) else { return };
-                        if self.run(&order).is_none() {
-                            return;
-                        }
-                    }
-                    // What was to be ended or refused is over.
-                    Ok(_) => {}
-                    Err(_) => return,
-                },
-                // The holder ended by itself: the variables are gone.
-                [_, _, true] => return,
+                [_, true, _] => {
+                    let (kind, bytes) = frame::receive(&mut self.shell).ok()?;
+                    self.hear_shell(kind, &bytes)?;
+                }
+                [_, _, true] => {
+                    let packet = read_packet(&self.holder)?;
+                    self.hear_worker(&packet)?;
+                }
                 _ => {}
             }
         }
     }
 
-    /// `LOAD_AND_RUN library function`: asks the shell, which may refuse.
-    fn load(&mut self, line: &str) -> Option<()> {
-        let asked = line.strip_prefix("LOAD_AND_RUN ")?.trim_end();
-        frame::send(&mut self.shell, frame::LOADED, asked.as_bytes()).ok()?;
-        let answer = loop {
-            match frame::receive(&mut self.shell).ok()? {
-                (frame::RUN, bytes) => break Some(serde_json::from_slice::<Order>(&bytes).ok()?),
-                (frame::REFUSE, _) => break None,
-                _ => {}
+    fn hear_shell(&mut self, kind: u8, bytes: &[u8]) -> Option<()> {
+        match kind {
+            frame::RUN => {
+                let order: Order = serde_json::from_slice(bytes).ok()?;
+                if let (Some(Loading::Asked), false) = (&self.loading, order.apart) {
+                    let Order { number, commits, silent, .. } = order;
+                    self.loading = Some(Loading::Runs { number, commits, silent });
+                }
+                self.running.insert(order.number, Running::default());
+                write_all(&self.holder, bytes)
             }
-        };
-        let commits = answer.as_ref().is_some_and(|order| order.commits);
-        let silent = answer.as_ref().is_some_and(|order| order.silent);
-        let ended_well = match answer {
-            None => false,
-            Some(order) => self.run(&order)?,
-        };
-        let stays = commits && ended_well;
-        let mut out = std::io::stdout().lock();
-        if !ended_well && !silent {
-            out.write_all(MARK.as_bytes()).ok()?;
+            frame::REFUSE => self.loaded(false),
+            frame::KILL => {
+                let number = u64::from_le_bytes(bytes.try_into().ok()?);
+                if let Some(running) = self.running.get_mut(&number) {
+                    running.failure = Some(Failure { message: "stopped".to_string(), line: None });
+                    running.pid.into_iter().for_each(kill);
+                }
+                Some(())
+            }
+            _ => Some(()),
         }
-        out.write_all(if stays { COMPLETE } else { TAKE_BACK }).ok()?;
-        out.flush().ok()
     }
 
-    /// Has the holder run it and tells the shell how it ended; whether it ended well.
-    fn run(&mut self, order: &Order) -> Option<bool> {
-        write_all(&self.holder, &serde_json::to_vec(order).ok()?)?;
-        let mut failure = None;
-        let mut worker = 0;
-        let ending = loop {
-            match ready([self.holder.as_raw_fd(), self.shell.as_raw_fd(), -1]) {
-                [true, ..] => {
-                    let message = read_packet(&self.holder)?;
-                    let text = || String::from_utf8_lossy(&message[1..]).into_owned();
-                    match message[0] {
-                        b'W' => worker = text().parse().ok()?,
-                        b'N' => failure = serde_json::from_str(&text()).ok(),
-                        b'K' => break serde_json::from_str(&text()).ok()?,
-                        _ => {
-                            let failure = failure.take().unwrap_or(Failure { message: text(), line: None });
-                            break Ending { failure: Some(failure), ..Ending::default() };
-                        }
-                    }
-                }
-                [_, true, _] => match frame::receive(&mut self.shell).ok()? {
-                    (frame::KILL, _) if worker > 0 => {
-                        failure = Some(Failure { message: "stopped".to_string(), line: None });
-                        kill(worker);
-                    }
-                    _ => {}
-                },
-                _ => {}
+    /// `KIND NUMBER REST`, from a worker or, where that can say nothing any more, from the holder.
+    fn hear_worker(&mut self, packet: &[u8]) -> Option<()> {
+        let text = String::from_utf8_lossy(packet);
+        let (number, rest) = text.get(1..)?.split_once(' ')?;
+        let number: u64 = number.parse().ok()?;
+        let Some(running) = self.running.get_mut(&number) else { return Some(()) };
+        match packet[0] {
+            b'W' => {
+                running.pid = rest.parse().ok();
+                // It was stopped before it could be known.
+                running.pid.filter(|_| running.failure.is_some()).into_iter().for_each(kill);
+                return Some(());
             }
+            b'N' => {
+                // The person's word comes first.
+                running.failure = running.failure.take().or_else(|| serde_json::from_str(rest).ok());
+                return Some(());
+            }
+            _ => {}
+        }
+        let running = self.running.remove(&number)?;
+        let ending = if packet[0] == b'K' {
+            serde_json::from_str(rest).ok()?
+        } else {
+            let failure = running.failure.unwrap_or(Failure { message: rest.to_string(), line: None });
+            Ending { failure: Some(failure), ..Ending::default() }
         };
-        frame::send_value(&mut self.shell, frame::DONE, &ending).ok()?;
         // SAFETY: collects children that were left to this process.
         unsafe { while libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) > 0 {} }
-        Some(ending.failure.is_none())
+        frame::send_value(&mut self.shell, frame::DONE, &(number, &ending)).ok()?;
+        match self.loading {
+            Some(Loading::Runs { number: loading, commits, silent }) if loading == number => {
+                if ending.failure.is_some() && !silent {
+                    std::io::stdout().write_all(MARK.as_bytes()).ok()?;
+                }
+                self.loaded(commits && ending.failure.is_none())
+            }
+            _ => Some(()),
+        }
+    }
+
+    /// Tells the host that its library has run.
+    fn loaded(&mut self, stays: bool) -> Option<()> {
+        self.loading = None;
+        let mut out = std::io::stdout().lock();
+        out.write_all(if stays { COMPLETE } else { TAKE_BACK }).ok()?;
+        out.flush().ok()
     }
 }
 
@@ -198,42 +225,71 @@ fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
         std::env::set_var("RUST_BACKTRACE", "0");
     }
     let mut store: *mut c_void = std::ptr::null_mut();
-    while let Some(message) = read_packet(&supervisor) {
-        let Ok(order) = serde_json::from_slice::<Order>(&message) else { break };
-        let Some((waits, tells)) = pair() else { break };
-        // SAFETY: this process has one thread: a worker whose cell left others behind forks once more before it holds.
-        let worker = unsafe { libc::fork() };
-        if worker == 0 {
-            drop(waits);
-            work(&order, &mut store, &supervisor, folder);
-            if !order.commits {
-                let _ = write_all(&tells, b"gone");
-                exit_now(0);
+    let mut workers: Vec<Worker> = Vec::new();
+    loop {
+        let mut watched = vec![supervisor.as_raw_fd()];
+        watched.extend(workers.iter().map(|worker| worker.waits.as_raw_fd()));
+        let readable = ready_of(&watched);
+        if let Some(at) = readable[1..].iter().position(|readable| *readable) {
+            match workers.swap_remove(at).ended() {
+                // The worker holds the variables from now on.
+                None => exit_now(0),
+                Some(packet) if write_all(&supervisor, &packet).is_none() => exit_now(0),
+                Some(_) => continue,
             }
-            leave_threads();
-            // SAFETY: plain system calls on this process itself. Its parent, the holder so far, ends now.
-            unsafe {
-                libc::prctl(libc::PR_SET_PDEATHSIG, 0);
-                libc::signal(libc::SIGINT, libc::SIG_IGN);
-            }
-            let _ = write_all(&tells, b"holds");
-            drop(tells);
-            follow(parent);
+        }
+        if !readable[0] {
             continue;
         }
+        let Some(message) = read_packet(&supervisor) else { exit_now(0) };
+        let Ok(order) = serde_json::from_slice::<Order>(&message) else { exit_now(0) };
+        let Some((waits, tells)) = pair() else { exit_now(0) };
+        // SAFETY: this process has one thread: a worker whose cell left others behind forks once more before it holds.
+        let pid = unsafe { libc::fork() };
+        if pid > 0 {
+            workers.push(Worker { number: order.number, pid, waits });
+            continue;
+        }
+        drop(waits);
+        workers.clear();
+        work(&order, &mut store, &supervisor, folder);
+        if !order.commits {
+            let _ = write_all(&tells, b"gone");
+            exit_now(0);
+        }
+        leave_threads();
+        // SAFETY: plain system calls on this process itself. Its parent, the holder so far, ends now.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, 0);
+            libc::signal(libc::SIGINT, libc::SIG_IGN);
+        }
+        let _ = write_all(&tells, b"holds");
         drop(tells);
-        match read_packet(&waits).as_deref() {
-            Some(b"holds") => exit_now(0),
-            Some(_) => _ = wait(worker),
-            None => {
-                let status = format!("D{}", told(wait(worker)));
-                if write_all(&supervisor, status.as_bytes()).is_none() {
-                    break;
-                }
+        follow(parent);
+    }
+}
+
+/// A fork of the holder.
+struct Worker {
+    number: u64,
+    pid: i32,
+    /// Says how it ended, or nothing.
+    waits: OwnedFd,
+}
+
+impl Worker {
+    /// What the supervisor is to be told; nothing where this worker holds the variables now.
+    fn ended(self) -> Option<Vec<u8>> {
+        match read_packet(&self.waits).as_deref() {
+            Some(b"holds") => None,
+            Some(_) => {
+                wait(self.pid);
+                // The worker has told it.
+                Some(format!("G{} ", self.number).into_bytes())
             }
+            None => Some(format!("D{} {}", self.number, told(wait(self.pid))).into_bytes()),
         }
     }
-    exit_now(0)
 }
 
 /// Runs one cell in this fork and tells the supervisor how it ended, where it did.
@@ -246,8 +302,9 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
     }
     limit_memory();
     catch_signals();
-    let _ = write_all(supervisor, format!("W{}", std::process::id()).as_bytes());
+    NUMBER.store(order.number, Relaxed);
     SUPERVISOR.store(supervisor.as_raw_fd(), Relaxed);
+    send(b'W', std::process::id().to_string().as_bytes());
     if order.apart
         && let Ok(mut output) = UnixStream::connect(folder.join(SOCKET))
         && frame::send(&mut output, frame::OUTPUT, b"").is_ok()
@@ -264,8 +321,7 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
             if !order.silent {
                 mark();
             }
-            let done = [b"K", &serde_json::to_vec(&ending).unwrap_or_default()[..]].concat();
-            let _ = write_all(supervisor, &done);
+            send(b'K', &serde_json::to_vec(&ending).unwrap_or_default());
         }
         Err(message) => fail(&message, None),
     }
@@ -372,8 +428,9 @@ fn exit_now(code: c_int) -> ! {
 
 // ---- what goes wrong in a worker ------------------------------------------------------------------------------------
 
-/// Where failures are told.
+/// Where failures are told, and of which run.
 static SUPERVISOR: AtomicI32 = AtomicI32::new(-1);
+static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Tells why this worker fails, and ends it.
 fn fail(message: &str, line: Option<u32>) -> ! {
@@ -383,13 +440,19 @@ fn fail(message: &str, line: Option<u32>) -> ! {
 
 fn note(message: &str, line: Option<u32>) {
     let failure = Failure { message: message.to_string(), line };
-    let note = [b"N", &serde_json::to_vec(&failure).unwrap_or_default()[..]].concat();
-    send_note(&note);
+    send(b'N', &serde_json::to_vec(&failure).unwrap_or_default());
 }
 
-fn send_note(note: &[u8]) {
-    // SAFETY: the descriptor is open as long as this process lives; only system calls, so that a signal handler may.
-    unsafe { libc::send(SUPERVISOR.load(Relaxed), note.as_ptr().cast(), note.len(), libc::MSG_NOSIGNAL) };
+/// Tells the supervisor something of this run. No memory is asked for, so that a signal handler may do it.
+fn send(kind: u8, rest: &[u8]) {
+    let mut head = [0; 32];
+    let mut left = &mut head[..];
+    let _ = write!(left, "{}{} ", kind as char, NUMBER.load(Relaxed));
+    let length = 32 - left.len();
+    let part = |bytes: &[u8]| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let parts = [part(&head[..length]), part(rest)];
+    // SAFETY: the parts are whole, and the descriptor is open as long as this process lives.
+    unsafe { libc::writev(SUPERVISOR.load(Relaxed), parts.as_ptr(), 2) };
 }
 
 /// Has the signals that end a worker tell their reason first.
@@ -417,19 +480,19 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     let at = unsafe { (*info).si_addr() } as usize;
     let _ = match signal {
         libc::SIGSEGV if stack_pointer(context).abs_diff(at) < 1 << 20 => {
-            write!(rest, "N{{\"message\":\"stack overflow\",\"line\":null}}")
+            write!(rest, "{{\"message\":\"stack overflow\",\"line\":null}}")
         }
-        libc::SIGSEGV => write!(rest, "N{{\"message\":\"segmentation fault at address {at:#x}\",\"line\":null}}"),
-        libc::SIGBUS => write!(rest, "N{{\"message\":\"bus error\",\"line\":null}}"),
-        libc::SIGILL => write!(rest, "N{{\"message\":\"illegal instruction\",\"line\":null}}"),
-        libc::SIGFPE => write!(rest, "N{{\"message\":\"arithmetic fault\",\"line\":null}}"),
+        libc::SIGSEGV => write!(rest, "{{\"message\":\"segmentation fault at address {at:#x}\",\"line\":null}}"),
+        libc::SIGBUS => write!(rest, "{{\"message\":\"bus error\",\"line\":null}}"),
+        libc::SIGILL => write!(rest, "{{\"message\":\"illegal instruction\",\"line\":null}}"),
+        libc::SIGFPE => write!(rest, "{{\"message\":\"arithmetic fault\",\"line\":null}}"),
         _ if refused > 0 => {
-            write!(rest, "N{{\"message\":\"out of memory: {refused} bytes were refused\",\"line\":null}}")
+            write!(rest, "{{\"message\":\"out of memory: {refused} bytes were refused\",\"line\":null}}")
         }
-        _ => write!(rest, "N{{\"message\":\"abort\",\"line\":null}}"),
+        _ => write!(rest, "{{\"message\":\"abort\",\"line\":null}}"),
     };
     let left = rest.len();
-    send_note(&buffer[..200 - left]);
+    send(b'N', &buffer[..200 - left]);
     // SAFETY: the handler was reset, so this signal ends the process.
     unsafe { libc::raise(signal) };
 }
@@ -500,7 +563,7 @@ extern "C" fn serve(subjects: *mut c_void, answers: *const Answers) {
 fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
     let path = THIS.with_borrow(|this| this.folder.join(SOCKET));
     let mut shell = UnixStream::connect(path)?;
-    frame::send(&mut shell, frame::WORKER, b"")?;
+    frame::send(&mut shell, frame::WORKER, &NUMBER.load(Relaxed).to_le_bytes())?;
     loop {
         let (kind, bytes) = frame::receive(&mut shell)?;
         let subject = || bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
@@ -618,12 +681,17 @@ fn pair() -> Option<(OwnedFd, OwnedFd)> {
     }
 }
 
-/// Waits until something can be read; descriptor -1 is none.
+/// Waits until something can be read.
 fn ready<const N: usize>(descriptors: [RawFd; N]) -> [bool; N] {
-    let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    // SAFETY: the array is whole.
-    unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, -1) };
-    polled.map(|polled| polled.revents != 0)
+    ready_of(&descriptors).try_into().unwrap_or([false; N])
+}
+
+fn ready_of(descriptors: &[RawFd]) -> Vec<bool> {
+    let polled = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+    let mut polled: Vec<libc::pollfd> = descriptors.iter().map(polled).collect();
+    // SAFETY: the list is whole.
+    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, -1) };
+    polled.iter().map(|polled| polled.revents != 0).collect()
 }
 
 /// The next packet; none where the other end is gone.
