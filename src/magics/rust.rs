@@ -102,11 +102,12 @@ fn result(table: Table, cost: &Cost) -> Binding {
 }
 
 fn quiet(cost: &Cost) -> Vec<String> {
-    let mut parts = vec![
-        format!("compiled in {}", duration_text(cost.compile.as_secs_f64())),
+    let compiled = (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
+    let mut parts: Vec<String> = compiled.into_iter().collect();
+    parts.extend([
         format!("ran {}", duration_text(cost.wall)),
         format!("CPU {}", duration_text(cost.user + cost.system)),
-    ];
+    ]);
     if cost.allocations > 0 {
         parts.push(format!("peak {}", bytes_text(cost.peak as f64)));
         parts.push(format!("{} allocations", grouped(cost.allocations)));

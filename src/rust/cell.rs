@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 // ---- what the runner offers -----------------------------------------------------------------------------------------
 
@@ -37,8 +37,11 @@ pub struct Answers {
 }
 
 fn api() -> &'static Api {
-    let address = std::env::var("TIMELAB_API").expect("the runner sets it");
-    let address: usize = address.parse().expect("it is an address");
+    static ADDRESS: OnceLock<usize> = OnceLock::new();
+    let address = *ADDRESS.get_or_init(|| {
+        let address = std::env::var("TIMELAB_API").expect("the runner sets it");
+        address.parse().expect("it is an address")
+    });
     // SAFETY: the runner, whose process this is, put the address of a static there.
     unsafe { &*(address as *const Api) }
 }
@@ -334,6 +337,25 @@ impl Output for () {
     fn put(&self, _: &mut Out) {}
 }
 
+/// The type of what never ends.
+type Never = <fn() -> ! as Gives>::Given;
+
+trait Gives {
+    type Given;
+}
+
+impl<T> Gives for fn() -> T {
+    type Given = T;
+}
+
+impl Output for Never {
+    fn shape() -> String {
+        "nothing".to_string()
+    }
+
+    fn put(&self, _: &mut Out) {}
+}
+
 impl<'a, T: Output> Output for &'a T {
     fn shape() -> String {
         T::shape()
@@ -529,6 +551,7 @@ fn reply(first: u8, bytes: &[u8]) {
 
 /// Answers for these subjects until the one who asked has enough.
 pub fn serve(mut subjects: Vec<Box<dyn Run + '_>>) {
+    api();
     let answers = Answers { run, call, shape, flush };
     (api().serve)((&raw mut subjects).cast(), &raw const answers);
     end();

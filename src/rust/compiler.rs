@@ -124,6 +124,7 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         state.set_build_env(&format!("CARGO_PROFILE_DEV_{key}"), value);
     }
     state.set_preserve_vars_on_panic(false);
+    desk.expect_ours();
     let path = serde_json::Value::String(cell.display().to_string());
     let ready = state
         .add_dep("timelab-cell", &format!("{{ path = {path} }}"))

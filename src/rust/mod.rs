@@ -176,12 +176,11 @@ impl Rust {
             }
         };
         let mut cost = Cost { compile: turn.compile, ..Cost::default() };
-        let mut kept = Vec::new();
         let mut given = Given::Nothing;
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), over: false };
+                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
                     worker.shapes = vec![worker.shape(0)?];
                     given = worker.call(0)?.0;
                     worker.tell(frame::END, b"")?;
@@ -189,14 +188,12 @@ impl Rust {
                 }
                 Event::Done(ending) => {
                     turn.ended(&ending, &mut cost)?;
-                    kept = ending.kept;
-                }
-                Event::Compiled(result) => {
-                    result.map_err(|refusal| refusal.error)?;
+                    turn.compiled()?;
                     self.cells.set(self.cells.get() + 1);
-                    self.keep(&kept, &lost);
+                    self.keep(&ending.kept, &lost);
                     return Ok((given, cost));
                 }
+                Event::Compiled(result) => turn.result = Some(result),
                 Event::Loaded(..) | Event::Lost => {}
             }
         }
@@ -225,19 +222,20 @@ impl Rust {
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), over: false };
+                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }
                     worker.tell(frame::END, b"")?;
                     worker.over = true;
                 }
-                Event::Done(ending) => turn.ended(&ending, &mut Cost::default())?,
-                Event::Compiled(result) => {
-                    result.map_err(|refusal| refusal.error)?;
+                Event::Done(ending) => {
+                    turn.ended(&ending, &mut Cost::default())?;
+                    turn.compiled()?;
                     let (inputs, first_inputs, cells) = (0, Vec::new(), self.cells.get());
                     return Ok(Library { library, function, shapes, inputs, first_inputs, compile, text, cells });
                 }
+                Event::Compiled(result) => turn.result = Some(result),
                 Event::Loaded(..) | Event::Lost => {}
             }
         }
@@ -263,12 +261,14 @@ impl Rust {
                 .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
             paths.push(path.display().to_string());
         }
-        desk.run(&turn, &library.library, &library.function, paths);
+        desk.run(&turn, &library.library, &library.function, paths.clone());
         let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
         turn.running = true;
+        // It is told with the first run alone.
+        turn.compile = std::mem::take(&mut library.compile);
         turn.library = library.library.clone();
         match turn.next()? {
-            Event::Worker(stream) => Ok(Worker { turn, stream, shapes: library.shapes.clone(), over: false }),
+            Event::Worker(stream) => Ok(Worker { turn, stream, shapes: library.shapes.clone(), paths, over: false }),
             Event::Done(ending) => {
                 turn.ended(&ending, &mut Cost::default())?;
                 Err(gone())
@@ -363,6 +363,8 @@ struct Waiting {
     ends: u64,
     /// Whether the turn ends with it.
     owns: bool,
+    /// What the compiler said, where it was quicker than the news of the run's end.
+    result: Option<Result<(), Refusal>>,
 }
 
 impl Waiting {
@@ -380,6 +382,7 @@ impl Waiting {
             running: false,
             ends,
             owns: true,
+            result: None,
         }
     }
 
@@ -397,6 +400,7 @@ impl Waiting {
             running: self.running,
             ends: self.ends,
             owns: false,
+            result: None,
         }
     }
 
@@ -439,6 +443,17 @@ impl Waiting {
             }
         }
         None
+    }
+
+    /// Waits until the compiler is through with this turn.
+    fn compiled(&mut self) -> Fallible<()> {
+        let mut result = self.result.take();
+        while result.is_none() {
+            if let Event::Compiled(told) = self.next()? {
+                result = Some(told);
+            }
+        }
+        result.map_or(Ok(()), |result| result.map_err(|refusal| refusal.error))
     }
 
     /// What a run cost, or why it failed.
@@ -500,6 +515,8 @@ pub struct Worker {
     turn: Waiting,
     stream: UnixStream,
     shapes: Vec<Shape>,
+    /// The files of its inputs.
+    paths: Vec<String>,
     over: bool,
 }
 
@@ -523,6 +540,7 @@ impl Worker {
         if kind == frame::WRONG {
             return Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned()));
         }
+        let compile = std::mem::take(&mut self.turn.compile);
         let mut reader = wire::Reader(&bytes);
         let given = match &self.shapes[subject] {
             Shape::Nothing => Some(Given::Nothing),
@@ -534,7 +552,7 @@ impl Worker {
             }),
             Shape::Opaque(name) => Some(Given::Text(format!("a {name}, which has no Debug"))),
         };
-        Ok((given.ok_or_else(gone)?, Cost::of(&ending, self.turn.compile)))
+        Ok((given.ok_or_else(gone)?, Cost::of(&ending, compile)))
     }
 
     /// Nanoseconds that so many calls take.
@@ -577,6 +595,9 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if !self.over && frame::send(&mut self.stream, frame::END, b"").is_ok() {
             self.turn.until_done(Duration::from_millis(200));
+        }
+        for path in &self.paths {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
