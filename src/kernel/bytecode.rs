@@ -405,6 +405,7 @@ impl Body<'_> {
             | Node::List(_)
             | Node::In(..)
             | Node::Index(..)
+            | Node::Foreign(..)
             | Node::Widen(_) => return None,
         }
         Some(())

@@ -10,7 +10,7 @@ use crate::data::{Type, Value};
 use crate::diagnostic::Span;
 use crate::functions::Func;
 use crate::lang::{Comparison, Operator};
-use crate::plan::{Expr, Function, Node as Meant};
+use crate::plan::{Expr, Foreign, Function, Node as Meant, Shared};
 use crate::rowwise::{self, Fault, Frame};
 
 use super::bytecode::Bytecode;
@@ -48,6 +48,7 @@ enum Node {
     Call(Func, Vec<Code>, Type, Span),
     /// A person's function that does not call itself: its body over columns of its arguments.
     Apply(Arc<Code>, Vec<Code>),
+    Foreign(Shared<dyn Foreign>, Vec<Code>, Type, Span),
     /// One that calls itself, as bytecode; where an argument is null, row by row.
     Recursive {
         code: Arc<Bytecode>,
@@ -152,6 +153,7 @@ impl<'a> Compiler<'a> {
                 Node::Field(Box::new(parts), list.span)
             }
             Meant::Widen(inner) => Node::Widen(self.boxed(inner)),
+            Meant::Foreign(code, args) => Node::Foreign(code.clone(), self.all(args), expr.ty.clone(), span),
             Meant::Apply(function, args) => match self.bytecode(*function) {
                 Some(code) => {
                     self.apart.borrow_mut().push((Apart::RegisterCode, expr.clone()));
@@ -195,7 +197,8 @@ impl<'a> Compiler<'a> {
             | Meant::Or(_)
             | Meant::Not(_)
             | Meant::Negate(_)
-            | Meant::If(..) => true,
+            | Meant::If(..)
+            | Meant::Foreign(..) => true,
             Meant::Chain(..) => no_list(expr),
             Meant::Compare(a, _, b) => no_list(a) && no_list(b),
             Meant::Index(list, _) => matches!(list.node, Meant::Call(Func::Split, _)),
@@ -301,6 +304,7 @@ impl Code {
                 let parameters = values(args, scope)?;
                 stacker::maybe_grow(128 << 10, 4 << 20, || body.value(Scope { parameters: &parameters, ..scope }))
             }
+            Node::Foreign(code, args, ty, span) => foreign(code, &values(args, scope)?, ty, scope, *span),
             Node::Recursive { code, args, with_nulls } => recursive(code, &values(args, scope)?, with_nulls, scope),
             Node::RowWise { code, parts, ty } => row_wise(code, &values(parts, scope)?, ty, scope),
         }
@@ -319,6 +323,19 @@ impl Code {
 
 fn values(codes: &[Code], scope: Scope) -> Result<Vec<Column>, Box<Fault>> {
     codes.iter().map(|code| code.value(scope)).collect()
+}
+
+/// One call for all rows that are asked for and have all arguments.
+fn foreign(code: &Shared<dyn Foreign>, args: &[Column], ty: &Type, scope: Scope, span: Span) -> Out {
+    let asked = |row: &usize| scope.active.is_none_or(|active| active[*row]);
+    let whole = |row: &usize| args.iter().all(|arg| !arg.nulls.at(*row));
+    let rows: Vec<usize> = (0..scope.rows()).filter(asked).filter(whole).collect();
+    let passed: Vec<Vec<Value>> =
+        args.iter().map(|arg| rows.iter().map(|row| arg.value(*row)).collect()).collect();
+    let given = code.0.call(&passed, rows.len()).map_err(|error| Fault::elsewhere(*error, span))?;
+    let mut values = vec![Value::Null; scope.rows()];
+    rows.into_iter().zip(given).for_each(|(row, value)| values[row] = value);
+    Ok(Column::from_values(values, ty))
 }
 
 /// The slots of a bool column; an open null counts as one.

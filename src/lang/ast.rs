@@ -1,5 +1,6 @@
 //! What a cell says, as written.
 
+use crate::data::Type;
 use crate::diagnostic::Span;
 
 /// A word with its place.
@@ -118,6 +119,8 @@ pub enum Statement {
     LetCommand(Word, Word),
     /// `fn name(x, y) = body`
     Function(Function),
+    /// `fn name(x: int, y: text) -> int = rust { … }`
+    RustFunction(RustFunction),
     Pipeline(Pipeline),
 }
 
@@ -126,6 +129,15 @@ pub struct Function {
     pub name: Word,
     pub parameters: Vec<Word>,
     pub body: Expr,
+}
+
+/// A function whose body is Rust, with its types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RustFunction {
+    pub name: Word,
+    pub parameters: Vec<(Word, Type)>,
+    pub gives: Type,
+    pub body: RustBlock,
 }
 
 /// A source and its stages. Without stages it may be a value.

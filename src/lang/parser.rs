@@ -14,6 +14,7 @@
 //! variant    = NAME ":" ( pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
 //! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE )
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
+//!            | "fn" NAME "(" [ NAME ":" type { "," NAME ":" type } ] ")" "->" type "=" "rust" "{" RUST "}"
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
 //! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
 //! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | WORD atom }
@@ -43,10 +44,12 @@
 //! atom       = number | TEXT | "true" | "false" | "null" | name | NAME "(" [ expr { "," expr } ] ")"
 //!            | "(" expr ")" | "[" [ expr { "," expr } ] "]"
 //! name       = NAME | "`" ANY "`"
+//! type       = "int" | "float" | "bool" | "text" | "list" "<" type ">"
 //! ```
 //!
 //! Loops, not recursion, read every chain; only true nesting costs depth.
 
+use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
@@ -525,15 +528,15 @@ impl<'a> Parser<'a> {
             return Ok(Statement::Let(name, self.pipeline(Place::Let)?));
         }
         if self.eat_word("fn") {
-            return self.function().map(Statement::Function);
+            return self.function();
         }
         Ok(Statement::Pipeline(self.pipeline(Place::Statement)?))
     }
 
-    fn function(&mut self) -> Fallible<Function> {
+    fn function(&mut self) -> Fallible<Statement> {
         let name = self.new_name("a name for the function")?;
         self.expect("(", "after the name")?;
-        let mut parameters = Vec::new();
+        let (mut parameters, mut types) = (Vec::new(), Vec::new());
         while !self.eat(")") {
             if !parameters.is_empty() {
                 self.expect(",", "between parameters")?;
@@ -544,9 +547,50 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(Kind::Name, parameter.span, message));
             }
             parameters.push(parameter);
+            if self.eat(":") {
+                types.push(self.type_name()?);
+            }
         }
+        let gives = if self.eat("->") { Some(self.type_name()?) } else { None };
         self.expect("=", "before the body")?;
-        Ok(Function { name, parameters, body: self.expr()? })
+        let rust = self.at_word("rust");
+        let typed = |gives| (types.len() == parameters.len()).then_some(gives).flatten();
+        match typed(gives.clone()) {
+            Some(gives) if rust => {
+                let parameters = parameters.into_iter().zip(types).collect();
+                Ok(Statement::RustFunction(RustFunction { name, parameters, gives, body: self.rust()? }))
+            }
+            _ if rust => {
+                Err(Diagnostic::at(Kind::Type, name.span, "a function in Rust says the types of all it takes and gives")
+                    .hint(format!("fn {}(x: int) -> int = rust {{ x }}", name.text)))
+            }
+            _ if gives.is_some() || !types.is_empty() => {
+                Err(Diagnostic::at(Kind::Type, name.span, "only a function in Rust says its types")
+                    .hint("the types of others follow from each call"))
+            }
+            _ => Ok(Statement::Function(Function { name, parameters, body: self.expr()? })),
+        }
+    }
+
+    /// `int`, `float`, `bool`, `text` or `list<…>`.
+    fn type_name(&mut self) -> Fallible<Type> {
+        let word = self.name("a type")?;
+        Ok(match word.text.as_str() {
+            "int" => Type::Int,
+            "float" => Type::Float,
+            "bool" => Type::Bool,
+            "text" => Type::Text,
+            "list" => {
+                self.expect("<", "after `list`")?;
+                let of = self.nested(Self::type_name)?;
+                self.expect(">", "after the type of the elements")?;
+                Type::list(of)
+            }
+            other => {
+                let message = format!("`{other}` is no type; types are int, float, bool, text and list<…>");
+                return Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["int", "float", "bool", "text", "list"]));
+            }
+        })
     }
 
     /// A name that is being given.

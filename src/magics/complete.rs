@@ -273,7 +273,7 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
     give_names(session, before);
     match last {
         Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) => session.bind(pipeline).ok(),
-        Statement::LetCommand(..) | Statement::Function(_) => None,
+        Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => None,
     }
 }
 
@@ -281,7 +281,7 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
 fn give_names(session: &mut Session, statements: &[Statement]) {
     let job = session.job();
     for statement in statements {
-        if matches!(statement, Statement::Let(..) | Statement::Function(_)) {
+        if matches!(statement, Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_)) {
             // A mistake is told when the cell is entered.
             let _ = session.statement(statement, &job);
         }

@@ -212,7 +212,7 @@ fn asks_an_engine(statement: &Statement) -> bool {
         Statement::Pipeline(pipeline) => {
             !pipeline.stages.is_empty() || !matches!(pipeline.source.node, SourceNode::Expr(_))
         }
-        Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) => false,
+        Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => false,
     }
 }
 

@@ -90,7 +90,7 @@ impl Body {
                     texts.push(session.words(pipeline.span).to_string());
                     all.push(session.repeated(pipeline, choice, job)?);
                 }
-                Statement::Let(..) | Statement::Function(_) => session.statement(statement, job).map(drop)?,
+                Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => session.statement(statement, job).map(drop)?,
                 Statement::LetCommand(_, command) => {
                     let message = "a command is not timed, and would run only once";
                     return Err(Diagnostic::at(Kind::Syntax, command.span, message)

@@ -59,6 +59,7 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::Index(a, b) => (format!("{}[{}]", text(a, schema, plan, 8), text(b, schema, plan, 0)), 8),
         Node::Call(func, args) => (format!("{}({})", func.name(), list(args)), 9),
         Node::Apply(index, args) => (format!("{}({})", plan.functions[*index].name, list(args)), 9),
+        Node::Foreign(_, args) => (format!("rust({})", list(args)), 9),
         Node::Widen(a) => (text(a, schema, plan, outer), 9),
     };
     if strength < outer { format!("({said})") } else { said }

@@ -1,13 +1,14 @@
 //! Expressions as meant: every name resolved, every type known.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::data::{Type, Value};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Fallible, Span};
 use crate::functions::Func;
 use crate::lang::{Comparison, Operator};
 
-use super::Plan;
+use super::{Plan, Shared};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {
@@ -43,8 +44,19 @@ pub enum Node {
     Call(Func, Vec<Expr>),
     /// A person's function, by its place in [`Plan::functions`].
     Apply(usize, Vec<Expr>),
+    /// Null where an argument is null.
+    Foreign(Shared<dyn Foreign>, Vec<Expr>),
     /// The same value in a wider type: ints as floats, null and empty lists as anything.
     Widen(Box<Expr>),
+}
+
+/// A function whose code runs in another process.
+pub trait Foreign: Debug + Send + Sync {
+    /// The values for so many rows, from each argument's values. None of these is null.
+    ///
+    /// # Errors
+    /// What the code ran into. Its row is not known.
+    fn call(&self, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>>;
 }
 
 /// One operator of a chain and what stands on its right.
@@ -79,9 +91,12 @@ impl Expr {
     pub fn parts(&self) -> Vec<&Expr> {
         match &self.node {
             Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => Vec::new(),
-            Node::List(items) | Node::And(items) | Node::Or(items) | Node::Call(_, items) | Node::Apply(_, items) => {
-                items.iter().collect()
-            }
+            Node::List(items)
+            | Node::And(items)
+            | Node::Or(items)
+            | Node::Call(_, items)
+            | Node::Apply(_, items)
+            | Node::Foreign(_, items) => items.iter().collect(),
             Node::Chain(first, links) => {
                 std::iter::once(&**first).chain(links.iter().map(|link| &link.operand)).collect()
             }
@@ -98,9 +113,12 @@ impl Expr {
     pub fn parts_mut(&mut self) -> Vec<&mut Expr> {
         match &mut self.node {
             Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => Vec::new(),
-            Node::List(items) | Node::And(items) | Node::Or(items) | Node::Call(_, items) | Node::Apply(_, items) => {
-                items.iter_mut().collect()
-            }
+            Node::List(items)
+            | Node::And(items)
+            | Node::Or(items)
+            | Node::Call(_, items)
+            | Node::Apply(_, items)
+            | Node::Foreign(_, items) => items.iter_mut().collect(),
             Node::Chain(first, links) => {
                 std::iter::once(&mut **first).chain(links.iter_mut().map(|link| &mut link.operand)).collect()
             }

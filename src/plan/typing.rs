@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
 use crate::functions::{self, Func, Misfit};
 use crate::lang::{self, Comparison, Operator, Word};
 
-use super::{Expr, Function, Link, Node, Plan};
+use super::{Expr, Foreign, Function, Link, Node, Plan, Shared};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -25,9 +25,19 @@ pub enum Binding {
 /// A person's function as written, and the functions that it sees.
 #[derive(Debug)]
 pub struct Definition {
+    /// Where its code is elsewhere, its body is nothing but a place.
     pub function: lang::Function,
+    pub elsewhere: Option<Arc<Elsewhere>>,
     /// The newest function before it.
     pub before: Option<Arc<Definition>>,
+}
+
+/// The code of a function that runs in another process, and its types.
+#[derive(Debug)]
+pub struct Elsewhere {
+    pub takes: Vec<Type>,
+    pub gives: Type,
+    pub code: Shared<dyn Foreign>,
 }
 
 impl Definition {
@@ -558,13 +568,41 @@ impl<'a> Typer<'a> {
         {
             return self_call(body, word, args, span);
         }
-        let types: Vec<Type> = args.iter().map(|arg| arg.ty.closed()).collect();
-        let index = self.instance(definition, &types, span)?;
+        let index = match &definition.elsewhere {
+            Some(elsewhere) => self.foreign(definition, elsewhere, &args)?,
+            None => {
+                let types: Vec<Type> = args.iter().map(|arg| arg.ty.closed()).collect();
+                self.instance(definition, &types, span)?
+            }
+        };
         let function = &self.functions[index];
         let result = function.result.clone();
         let takes = function.parameters.iter();
         let args = args.into_iter().zip(takes).map(|(arg, (_, ty))| arg.widened(ty)).collect();
         Ok(Expr::new(Node::Apply(index, args), result, span))
+    }
+
+    /// The number of a function whose code is elsewhere.
+    fn foreign(&mut self, definition: &Definition, elsewhere: &Elsewhere, args: &[Expr]) -> Fallible<usize> {
+        let lang::Function { name, parameters, body } = &definition.function;
+        for ((arg, ty), parameter) in args.iter().zip(&elsewhere.takes).zip(parameters) {
+            if ty.meet(&arg.ty).as_ref() != Some(ty) {
+                let message = format!("`{}` takes {ty} as `{}`, but this is {}", name.text, parameter.text, arg.ty);
+                return Err(Diagnostic::at(Kind::Type, arg.span, message).hint(conversion(ty, &arg.ty)));
+            }
+        }
+        let known = |function: &Function| function.name == name.text && function.body.span == body.span;
+        if let Some(index) = self.functions.iter().position(known) {
+            return Ok(index);
+        }
+        let parameters = parameters.iter().map(|word| word.text.clone()).zip(elsewhere.takes.iter().cloned());
+        let parameters: Vec<(String, Type)> = parameters.collect();
+        let passed = parameters.iter().enumerate();
+        let passed = passed.map(|(at, (_, ty))| Expr::new(Node::Parameter(at), ty.clone(), body.span)).collect();
+        let code = Expr::new(Node::Foreign(elsewhere.code.clone(), passed), elsewhere.gives.clone(), body.span);
+        let result = elsewhere.gives.clone();
+        self.functions.push(Function { name: name.text.clone(), parameters, result, body: code });
+        Ok(self.functions.len() - 1)
     }
 
     /// The number of `definition` at these argument types, typed now if it was not yet.

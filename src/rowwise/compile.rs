@@ -7,7 +7,7 @@ use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::{Kind, Span};
 use crate::functions::{self, Func};
 use crate::lang::{Comparison, Operator};
-use crate::plan::{Expr, Link, Node};
+use crate::plan::{Expr, Foreign, Link, Node, Shared};
 
 use super::{Body, DEEPEST_CALLS, Eval, EvalValue, Fault, Frame, Out, present};
 
@@ -31,7 +31,8 @@ pub(super) fn certain_steps(expr: &Expr) -> u64 {
         Node::Chain(_, links) => links.len() as u64 + parts(&expr.parts()),
         // A call counts itself, since it may be one of many.
         Node::Apply(..) | Node::Widen(_) => parts(&expr.parts()),
-        Node::List(_)
+        Node::Foreign(..)
+        | Node::List(_)
         | Node::Compare(..)
         | Node::In(..)
         | Node::Not(_)
@@ -75,8 +76,26 @@ fn compiled(expr: &Expr) -> Body {
         Node::Index(list, index) => typed(index_eval(compile(list), int_eval(compile(index))), &expr.ty),
         Node::Call(func, args) => call(*func, args, &expr.ty, span),
         Node::Apply(index, args) => apply(*index, args, &expr.ty, span),
+        Node::Foreign(code, args) => typed(foreign(code, args, span), &expr.ty),
         Node::Widen(inner) => widen(inner, &expr.ty),
     }
+}
+
+fn foreign(code: &Shared<dyn Foreign>, args: &[Expr], span: Span) -> EvalValue {
+    let code = code.clone();
+    let args: Vec<Body> = args.iter().map(compile).collect();
+    Box::new(move |frame| {
+        let mut passed = Vec::with_capacity(args.len());
+        for arg in &args {
+            let value = arg.value(frame)?;
+            if value.is_null() {
+                return Ok(Value::Null);
+            }
+            passed.push(vec![value]);
+        }
+        let given = code.0.call(&passed, 1).map_err(|error| Fault::elsewhere(*error, span))?;
+        Ok(given.into_iter().next().unwrap_or_default())
+    })
 }
 
 fn constant(value: Value) -> Body {

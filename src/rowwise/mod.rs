@@ -30,6 +30,13 @@ impl Fault {
         Box::new(Fault { kind: Kind::Depth, message, hint: Some(hint.to_string()), span })
     }
 
+    /// What code in another process ran into.
+    #[cold]
+    pub fn elsewhere(error: Diagnostic, span: Span) -> Box<Fault> {
+        let Diagnostic { kind, message, hint, span: place, .. } = error;
+        Box::new(Fault { kind, message, hint, span: place.unwrap_or(span) })
+    }
+
     /// The stop flag is up.
     #[cold]
     pub fn stopped(span: Span) -> Box<Fault> {

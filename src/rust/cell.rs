@@ -33,6 +33,7 @@ pub struct Answers {
     pub run: extern "C" fn(subjects: *mut c_void, subject: u32, calls: u64),
     pub call: extern "C" fn(subjects: *mut c_void, subject: u32),
     pub shape: extern "C" fn(subjects: *mut c_void, subject: u32),
+    pub apply: extern "C" fn(subjects: *mut c_void, subject: u32, arguments: *const u8, length: usize),
     pub flush: extern "C" fn(),
 }
 
@@ -46,6 +47,10 @@ fn api() -> &'static Api {
     unsafe { &*(address as *const Api) }
 }
 
+unsafe extern "C" {
+    fn gettid() -> i32;
+}
+
 /// Takes over what a panic tells; once for the process.
 pub fn install() {
     std::panic::set_hook(Box::new(|info| {
@@ -57,7 +62,8 @@ pub fn install() {
         let line = info.location().filter(|place| place.file().ends_with("src/lib.rs")).map_or(0, |place| place.line());
         (api().panicked)(message.as_ptr(), message.len(), line);
         // What happens on the cell's own thread is told with its outcome.
-        if std::thread::current().name() != Some("main") {
+        // SAFETY: a system call without arguments.
+        if unsafe { gettid() } as u32 != std::process::id() {
             eprintln!("a thread of the cell panicked: {message}");
         }
     }));
@@ -338,22 +344,14 @@ impl Output for () {
 }
 
 /// The type of what never ends.
-type Never = <fn() -> ! as Gives>::Given;
+pub type Never = <fn() -> ! as Gives>::Given;
 
-trait Gives {
+pub trait Gives {
     type Given;
 }
 
 impl<T> Gives for fn() -> T {
     type Given = T;
-}
-
-impl Output for Never {
-    fn shape() -> String {
-        "nothing".to_string()
-    }
-
-    fn put(&self, _: &mut Out) {}
 }
 
 impl<'a, T: Output> Output for &'a T {
@@ -391,6 +389,17 @@ pub fn given<T, F: FnMut() -> T>(_: &F) -> Probe<T> {
 /// The type of a value.
 pub fn of<T>(_: &T) -> Probe<T> {
     Probe(PhantomData)
+}
+
+/// Code that never comes to a result.
+pub trait AsNever {
+    fn form(&self) -> Form<Never>;
+}
+
+impl AsNever for &&&Probe<Never> {
+    fn form(&self) -> Form<Never> {
+        Form { shape: || "nothing".to_string(), put: |_, _| {} }
+    }
 }
 
 pub trait AsTable<T> {
@@ -481,6 +490,41 @@ pub trait Run {
     fn run(&mut self, calls: u64);
     fn call(&mut self) -> Out;
     fn shape(&self) -> String;
+
+    /// Calls a function for each row of arguments.
+    fn apply(&mut self, _: &mut Input) -> Out {
+        Out::default()
+    }
+}
+
+struct Function<F> {
+    ty: String,
+    function: F,
+}
+
+impl<F: FnMut(&mut Input, &mut Out)> Run for Function<F> {
+    fn run(&mut self, _: u64) {}
+
+    fn call(&mut self) -> Out {
+        Out::default()
+    }
+
+    fn shape(&self) -> String {
+        format!("value {}", self.ty)
+    }
+
+    fn apply(&mut self, input: &mut Input) -> Out {
+        let mut out = Out::default();
+        for _ in 0..input.word() {
+            (self.function)(input, &mut out);
+        }
+        out
+    }
+}
+
+/// A function that takes its arguments from an input.
+pub fn function<'a, T: Item>(mut function: impl FnMut(&mut Input) -> T + 'a) -> Box<dyn Run + 'a> {
+    Box::new(Function { ty: T::ty(), function: move |input: &mut Input, out: &mut Out| function(input).put(out) })
 }
 
 struct Subject<T, F> {
@@ -538,6 +582,17 @@ extern "C" fn shape(subjects: *mut c_void, subject: u32) {
     reply(b'+', subjects[subject as usize].shape().as_bytes());
 }
 
+extern "C" fn apply(subjects: *mut c_void, subject: u32, arguments: *const u8, length: usize) {
+    // SAFETY: as in `run`; the runner passes bytes that live until this returns, and nothing keeps them.
+    let subjects = unsafe { &mut *subjects.cast::<Subjects<'_>>() };
+    let mut input = Input { rest: unsafe { std::slice::from_raw_parts(arguments, length) } };
+    let out = subjects[subject as usize].apply(&mut input);
+    match out.wrong {
+        None => reply(b'+', &out.bytes),
+        Some(message) => reply(b'-', message.as_bytes()),
+    }
+}
+
 extern "C" fn flush() {
     end();
 }
@@ -552,7 +607,7 @@ fn reply(first: u8, bytes: &[u8]) {
 /// Answers for these subjects until the one who asked has enough.
 pub fn serve(mut subjects: Vec<Box<dyn Run + '_>>) {
     api();
-    let answers = Answers { run, call, shape, flush };
+    let answers = Answers { run, call, shape, apply, flush };
     (api().serve)((&raw mut subjects).cast(), &raw const answers);
     end();
 }

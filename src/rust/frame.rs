@@ -22,6 +22,8 @@ pub const KILL: u8 = b'K';
 pub const SHAPE: u8 = b's';
 pub const CALL: u8 = b'c';
 pub const SAMPLE: u8 = b't';
+/// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
+pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
 /// An answer, and an answer that says what is wrong. Before that of a call, with an [`Ending`], what it cost.
 pub const COST: u8 = b'$';

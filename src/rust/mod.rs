@@ -96,6 +96,8 @@ pub struct Library {
 pub struct Subject {
     pub body: Text,
     pub inputs: Vec<Input>,
+    /// Where it is a function: what it takes and gives.
+    pub function: Option<(Vec<(String, Type)>, Type)>,
 }
 
 /// A name of the session that goes into Rust.
@@ -553,6 +555,24 @@ impl Worker {
             Shape::Opaque(name) => Some(Given::Text(format!("a {name}, which has no Debug"))),
         };
         Ok((given.ok_or_else(gone)?, Cost::of(&ending, compile)))
+    }
+
+    /// Calls a function for so many rows of arguments.
+    pub fn apply(&mut self, subject: usize, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
+        let Shape::Value(ty) = self.shapes[subject].clone() else { return Err(gone()) };
+        let mut bytes = (subject as u32).to_le_bytes().to_vec();
+        bytes.extend((rows as u64).to_le_bytes());
+        for row in 0..rows {
+            arguments.iter().for_each(|argument| wire::put(&argument[row], &mut bytes));
+        }
+        let bytes = self.ask(frame::APPLY, &bytes)?;
+        let mut reader = wire::Reader(&bytes);
+        (0..rows).map(|_| reader.value(&ty)).collect::<Option<Vec<Value>>>().ok_or_else(gone)
+    }
+
+    /// Whether nothing has ended it.
+    pub fn is_alive(&self) -> bool {
+        !self.over
     }
 
     /// Nanoseconds that so many calls take.

@@ -529,6 +529,7 @@ struct Answers {
     run: extern "C" fn(*mut c_void, u32, u64),
     call: extern "C" fn(*mut c_void, u32),
     shape: extern "C" fn(*mut c_void, u32),
+    apply: extern "C" fn(*mut c_void, u32, *const u8, usize),
     flush: extern "C" fn(),
 }
 
@@ -578,6 +579,10 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 let cost = THIS.with_borrow_mut(|this| this.cost.take()).unwrap_or_default();
                 mark();
                 frame::send_value(&mut shell, frame::COST, &cost)?;
+                send_reply(&mut shell)?;
+            }
+            frame::APPLY => {
+                (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
                 send_reply(&mut shell)?;
             }
             frame::SAMPLE => {

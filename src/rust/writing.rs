@@ -11,7 +11,7 @@ use crate::data::Type;
 use crate::diagnostic::Span;
 
 /// Brings the traits into scope by which the form of a result is found.
-const FORMS: &str = "#[allow(unused_imports)] use timelab_cell::{AsDebug as _, AsNothing as _, AsTable as _};";
+const FORMS: &str = "#[allow(unused_imports)] use timelab_cell::{AsDebug as _, AsNever as _, AsNothing as _, AsTable as _};";
 
 /// The parts of a cell of Rust whose items and variables stay.
 pub struct Parts {
@@ -73,7 +73,7 @@ pub fn parts(body: &str, span: Span) -> Parts {
         piece(&mut parts.statements, at, start);
         ours(&mut parts.statements, &format!("{{ {FORMS} let timelab_value = &("));
         piece(&mut parts.statements, start, end);
-        ours(&mut parts.statements, "); timelab_cell::show(timelab_value, (&&&timelab_cell::of(timelab_value)).form()); }\n");
+        ours(&mut parts.statements, "); timelab_cell::show(timelab_value, (&&&&timelab_cell::of(timelab_value)).form()); }\n");
         at = end;
     }
     piece(&mut parts.statements, at, body.len());
@@ -164,8 +164,16 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
             given.push_str(&seen(input, number));
             number += 1;
         }
+        if let Some((takes, gives)) = &subject.function {
+            let typed = takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect::<Vec<_>>().join(", ");
+            let gets = vec!["input.get()"; takes.len()].join(", ");
+            text = text.ours(&format!("let timelab_{at} = |{typed}| -> {} {{ {given}\n", rust_type(gives)));
+            text = text.all(&subject.body).ours("\n};\n");
+            closures.push(format!("timelab_cell::function(|input| timelab_{at}({gets}))"));
+            continue;
+        }
         text = text.ours(&format!("let timelab_{at} = || {{ {given}\n")).all(&subject.body).ours("\n};\n");
-        text = text.ours(&format!("let timelab_form_{at} = (&&&timelab_cell::given(&timelab_{at})).form();\n"));
+        text = text.ours(&format!("let timelab_form_{at} = (&&&&timelab_cell::given(&timelab_{at})).form();\n"));
         closures.push(format!("timelab_cell::subject(timelab_{at}, timelab_form_{at})"));
     }
     text.ours(&format!("timelab_cell::serve(vec![{}]);\n}}\n();", closures.join(", ")))

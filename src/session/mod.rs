@@ -20,7 +20,7 @@ use crate::engines::{self, Choice};
 use crate::files;
 use crate::history::History;
 use crate::job::{Job, Portion, Progress, Say, Stop};
-use crate::lang::{Statement, Word};
+use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
 use crate::rust::{Cost, Rust};
@@ -297,8 +297,17 @@ impl Session {
                     let message = format!("`{}` now hides the function of the language", name.text);
                     self.warn(name.span, message);
                 }
-                let definition = Definition { function: function.clone(), before: self.functions.take() };
-                self.functions = Some(Arc::new(definition));
+                let before = self.functions.take();
+                self.functions = Some(Arc::new(Definition { function: function.clone(), elsewhere: None, before }));
+                Ok(Given::Nothing)
+            }
+            Statement::RustFunction(written) => {
+                let elsewhere = Some(self.rust_function(&bind::View { session: self }, written, job)?);
+                let parameters = written.parameters.iter().map(|(word, _)| word.clone()).collect();
+                let body = lang::Expr { node: lang::Node::Null, span: written.body.body.span };
+                let function = lang::Function { name: written.name.clone(), parameters, body };
+                let before = self.functions.take();
+                self.functions = Some(Arc::new(Definition { function, elsewhere, before }));
                 Ok(Given::Nothing)
             }
             Statement::Pipeline(pipeline) if lone_block(pipeline).is_some() => {
@@ -391,12 +400,12 @@ impl Session {
             if definition.function.name.text == name {
                 found = true;
             } else {
-                kept.push(definition.function.clone());
+                kept.push((definition.function.clone(), definition.elsewhere.clone()));
             }
             here = definition.before.clone();
         }
         if found {
-            let chain = |before, function| Some(Arc::new(Definition { function, before }));
+            let chain = |before, (function, elsewhere)| Some(Arc::new(Definition { function, elsewhere, before }));
             self.functions = kept.into_iter().rev().fold(None, chain);
         }
         found

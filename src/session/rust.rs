@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::Choice;
 use crate::job::Job;
-use crate::lang::{Pipeline, RustBlock, SourceNode};
-use crate::plan::{Binding, Op, Plan, Scope, Shared, Source, Step};
+use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
+use crate::plan::{Binding, Elsewhere, Foreign, Function, Node, Op, Plan, Scope, Shared, Source, Step};
 use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Subject, Text, Worker};
 
 use super::Session;
@@ -22,6 +23,29 @@ pub struct Blocks {
     compiled: RefCell<HashMap<String, (Rc<RefCell<Library>>, usize)>>,
     /// By the number that plans carry.
     bound: RefCell<Vec<Arc<Block>>>,
+    functions: RefCell<Vec<(Arc<RustCode>, Block)>>,
+}
+
+/// A function in Rust; the process that calls it is opened before a run that needs it.
+struct RustCode {
+    span: Span,
+    worker: Mutex<Option<Worker>>,
+}
+
+impl fmt::Debug for RustCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RustCode").field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+impl Foreign for RustCode {
+    fn call(&self, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(worker) = &mut *worker else {
+            return Err(Diagnostic::at(Kind::System, self.span, "the process of this function is not open"));
+        };
+        worker.apply(0, arguments, rows).map_err(|error| placed(error, self.span))
+    }
 }
 
 /// A block that is compiled, with what goes into it.
@@ -134,8 +158,48 @@ impl Session {
         }
     }
 
-    /// Puts the tables of blocks in their places.
+    /// Compiles a function whose body is Rust.
+    pub(super) fn rust_function(&self, scope: &dyn Scope, written: &RustFunction, job: &Job) -> Fallible<Arc<Elsewhere>> {
+        let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
+        let (subject, inputs) = subject(scope, &written.body)?;
+        let subject = Subject { function: Some((takes, written.gives.clone())), ..subject };
+        let library = self.rust.library(&[subject], job)?;
+        let shape = library.shapes[0].clone();
+        let library = Rc::new(RefCell::new(library));
+        let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
+        let code = Arc::new(RustCode { span: block.span, worker: Mutex::new(None) });
+        self.blocks.functions.borrow_mut().push((code.clone(), block));
+        let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
+        Ok(Arc::new(Elsewhere { takes, gives: written.gives.clone(), code: Shared(code) }))
+    }
+
+    /// Opens a process for each function in Rust that is about to be called.
+    pub(super) fn open_functions(&self, functions: &[Function], job: &Job) -> Fallible<()> {
+        for function in functions {
+            let mut called = Vec::new();
+            function.body.walk(&mut |part| {
+                if let Node::Foreign(code, _) = &part.node {
+                    called.push(Arc::as_ptr(&code.0).cast::<()>());
+                }
+            });
+            for (code, block) in &*self.blocks.functions.borrow() {
+                if !called.contains(&Arc::as_ptr(code).cast::<()>()) {
+                    continue;
+                }
+                let mut worker = code.worker.lock().unwrap_or_else(PoisonError::into_inner);
+                let fresh = self.rust.is_fresh(&block.library.borrow());
+                if !fresh || worker.as_ref().is_none_or(|worker| !worker.is_alive()) {
+                    *worker = None;
+                    *worker = Some(self.open_block(block, self.engine(None)?, job)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the tables of blocks in their places, and opens the functions that are called.
     pub(super) fn fill_blocks(&self, plan: &mut Plan, job: &Job) -> Fallible<()> {
+        self.open_functions(&plan.functions, job)?;
         for step in &mut plan.steps {
             if let Op::Source(Source::Rust(number)) = step.op {
                 let block = self.blocks.bound.borrow()[number as usize].clone();
@@ -187,7 +251,7 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(Stri
         inputs.push(Input { name: word.text.clone(), form });
         fillings.push((word.text.clone(), filling));
     }
-    Ok((Subject { body, inputs }, fillings))
+    Ok((Subject { body, inputs, function: None }, fillings))
 }
 
 fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {

@@ -71,6 +71,7 @@ impl Session {
         if runs {
             self.fill_expr(&mut expr, &mut Known::new(), Choice::only(engines::reference()), &self.job())?;
         }
+        self.open_functions(functions, &self.job())?;
         let (program, code, stop) = (Program::new(functions), Code::new(&expr), self.stop.clone());
         Ok(Box::new(move |acc, it| {
             let mut frame = Frame::new(&program).stopping_at(&stop);

@@ -122,7 +122,7 @@ impl Lowering<'_> {
             Node::Index(list, index) => self.index(list, index, expr, mask),
             Node::Call(func, args) => self.call(*func, args, expr, mask),
             Node::Widen(inner) => self.widen(inner, expr, mask),
-            Node::List(_) | Node::Apply(..) => self.by_row(expr, mask),
+            Node::List(_) | Node::Apply(..) | Node::Foreign(..) => self.by_row(expr, mask),
             Node::Const(_) | Node::Column(_) => unreachable!("they were matched before"),
             Node::Parameter(_) | Node::Acc | Node::Only(_) => {
                 unreachable!("only inside a function, a fold, or before the session has computed it")
