@@ -23,7 +23,7 @@ pub struct Api {
     pub input: extern "C" fn(number: u32, length: *mut usize) -> *const u8,
     pub store: extern "C" fn() -> *mut *mut c_void,
     pub kept: extern "C" fn(told: *const u8, length: usize),
-    pub panicked: extern "C" fn(message: *const u8, length: usize, line: u32),
+    pub failed: extern "C" fn(message: *const u8, length: usize, line: u32),
     pub fatal: extern "C" fn(),
 }
 
@@ -60,7 +60,7 @@ pub fn install() {
             (api().fatal)();
         }
         let line = info.location().filter(|place| place.file().ends_with("src/lib.rs")).map_or(0, |place| place.line());
-        (api().panicked)(message.as_ptr(), message.len(), line);
+        failed(&format!("panic: {message}"), line);
         // What happens on the cell's own thread is told with its outcome.
         // SAFETY: a system call without arguments.
         if unsafe { gettid() } as u32 != std::process::id() {
@@ -77,9 +77,16 @@ pub fn end() {
 /// Ends a cell that a `?` may have left.
 pub fn finish(result: Result<(), Box<dyn std::error::Error>>) {
     if let Err(error) = result {
-        panic!("{error}");
+        failed(&format!("a `?` ended the cell: {error}"), 0);
+        end();
+        (api().fatal)();
     }
     end();
+}
+
+/// Notes what is going wrong, and in which line of the compiled text.
+fn failed(message: &str, line: u32) {
+    (api().failed)(message.as_ptr(), message.len(), line);
 }
 
 // ---- variables ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 /// What cells are linked with, and the scalar functions that generated code calls.
 const CELL: &str = include_str!("cell.rs");
+const CELL_NAME: &str = "timelab-cell";
 const CELL_MANIFEST: &str = "[package]\nname = \"timelab-cell\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
 
 /// What the compiler is asked.
@@ -67,6 +68,7 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, kno
                 turn.tell(Event::Compiled(result));
             }
             Request::Depend { name, spec, done } => {
+                desk.expect_ours();
                 let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
                 let result = result.map(drop).map_err(|error| depend_trouble(&name, error));
                 let _ = done.send(result);
@@ -74,6 +76,8 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, kno
             Request::Reset { done } => {
                 let result = quietly(|| context.execute(":clear"));
                 desk.take_lost();
+                desk.expect_ours();
+                let _ = quietly(|| context.execute(&format!(":dep {CELL_NAME} = {}", cell_spec(desk))));
                 install(desk, &mut context);
                 known.lock().unwrap_or_else(PoisonError::into_inner).variables.clear();
                 note(&context, known);
@@ -125,12 +129,17 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     }
     state.set_preserve_vars_on_panic(false);
     desk.expect_ours();
-    let path = serde_json::Value::String(cell.display().to_string());
     let ready = state
-        .add_dep("timelab-cell", &format!("{{ path = {path} }}"))
+        .add_dep(CELL_NAME, &cell_spec(desk))
         .and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
     ready.map_err(|error| system(error.to_string()))?;
     Ok(CommandContext::with_eval_context(context))
+}
+
+/// Where the crate is that cells are linked with.
+fn cell_spec(desk: &Desk) -> String {
+    let path = desk.folder().map(|folder| folder.join("cell").display().to_string()).unwrap_or_default();
+    format!("{{ path = {} }}", serde_json::Value::String(path))
 }
 
 const INSTALL: &str = "timelab_cell::install();";

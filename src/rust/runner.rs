@@ -520,7 +520,7 @@ struct Api {
     input: extern "C" fn(u32, *mut usize) -> *const u8,
     store: extern "C" fn() -> *mut *mut c_void,
     kept: extern "C" fn(*const u8, usize),
-    panicked: extern "C" fn(*const u8, usize, u32),
+    failed: extern "C" fn(*const u8, usize, u32),
     fatal: extern "C" fn(),
 }
 
@@ -533,7 +533,7 @@ struct Answers {
     flush: extern "C" fn(),
 }
 
-static API: Api = Api { serve, called, reply, input, store, kept, panicked, fatal };
+static API: Api = Api { serve, called, reply, input, store, kept, failed, fatal };
 
 /// What the worker knows of its run.
 #[derive(Default)]
@@ -545,7 +545,7 @@ struct This {
     /// The call that is going on, and what it cost once it is over.
     meter: Option<Meter>,
     cost: Option<Ending>,
-    panic: Option<Failure>,
+    failure: Option<Failure>,
 }
 
 thread_local! {
@@ -659,18 +659,18 @@ extern "C" fn kept(told: *const u8, length: usize) {
     THIS.with_borrow_mut(|this| this.kept.push(told));
 }
 
-extern "C" fn panicked(message: *const u8, length: usize, line: u32) {
+extern "C" fn failed(message: *const u8, length: usize, line: u32) {
     // SAFETY: the cell passes a text of its own.
     let message = unsafe { std::slice::from_raw_parts(message, length) };
     let message = String::from_utf8_lossy(message).into_owned();
-    THIS.with_borrow_mut(|this| this.panic = Some(Failure { message, line: Some(line).filter(|line| *line > 0) }));
+    THIS.with_borrow_mut(|this| this.failure = Some(Failure { message, line: Some(line).filter(|line| *line > 0) }));
 }
 
-/// A panic has left the cell.
+/// What was noted last ends the cell.
 extern "C" fn fatal() {
-    let panic = THIS.with_borrow_mut(|this| this.panic.take());
-    let panic = panic.unwrap_or(Failure { message: "without a message".to_string(), line: None });
-    fail(&format!("panic: {}", panic.message), panic.line)
+    let failure = THIS.with_borrow_mut(|this| this.failure.take());
+    let failure = failure.unwrap_or(Failure { message: "a failure without a message".to_string(), line: None });
+    fail(&failure.message, failure.line)
 }
 
 // ---- descriptors ----------------------------------------------------------------------------------------------------
