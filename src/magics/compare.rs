@@ -9,11 +9,11 @@ use crate::engines::{self, Choice};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Pipeline, SourceNode, Subject, Sweep, Takes, Variants};
 use crate::measure::{
-    self, Cost, Finding, LOOKS, Meter, Overhead, Spread, Turns, Verdict, Wall, calibrate, calls_for, compare,
+    self, Cost, Finding, LOOKS, Meter, Overhead, Spread, Turns, Verdict, Wall, calibrate, calls_for, compare, linger,
 };
 use crate::plan::{Binding, File, Plan};
 use crate::report::{Block, Figures, Report, Unit};
-use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
+use crate::session::{Apart, Bound, Repeated, Session, kept_plan, only_table, value_plan};
 use crate::show::{duration_text, grouped, percent, ratio};
 
 use super::against::{self, Against, Beside};
@@ -34,16 +34,18 @@ pub static COMPARE: Magic = Magic {
             ("--against", true),
         ],
     },
-    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants are the \
-            indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is computed once, is not \
-            timed, and the variants that begin with a stage go on from it. Or the engines of --on on one pipeline; or a family of \
-            algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an input of --shape, and with the block's \
-            variants as more of the family. `n in 100..3200:` (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
-            wins. same: the interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. \
-            It ends when all is settled, or after --for, at most 10s. --against NAME also holds each variant against the one of \
-            its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. Those samples were not \
-            taken in turns with these, so that no interval is right: faster and slower are told only where the middle 90 % of \
-            both times are apart (with fewer than 25 samples all of both)",
+    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants \
+            are the indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is \
+            computed once, is not timed, and the variants that begin with a stage go on from it. Or the engines of --on on \
+            one pipeline; or a family of algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an \
+            input of --shape, and with the block's variants as more of the family. `n in 100..3200:` (doubling; by 100; \
+            times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody wins. same: the \
+            interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. It ends \
+            when all is settled, but not before 300ms, or after --for, at most 10s. --against NAME also holds each variant \
+            against the one of its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. \
+            Those samples were not taken in turns with these, so that no interval is right: faster and slower are told only \
+            where the medians differ by over 10 %, as those of the same code in two processes may, and the middle 90 % of \
+            both times are apart (with fewer than 25 samples all)",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
@@ -56,6 +58,9 @@ pub static COMPARE: Magic = Magic {
 };
 
 const LONGEST: Duration = Duration::from_secs(10);
+/// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of it
+/// alone would differ from run to run.
+const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
 /// A sample of the slowest variant lasts no longer than this, in nanoseconds, where it has several calls.
@@ -169,7 +174,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         && turns.times.len() == 2
     {
         fields.push(("speedup".to_string(), Value::Float(turns.finding(1).speedup)));
-        fields.push(("pairs".to_string(), Value::Int(turns.pairs() as i64)));
+        fields.push(("pairs".to_string(), Value::Int(turns.finding(1).pairs as i64)));
     }
     let plan = |figures: &Figures| Arc::new(kept_plan(Arc::new(figures.table.clone()), magic.span));
     let table = Some(plan(&figures));
@@ -329,11 +334,12 @@ impl Asker {
         self.family.facts().sizes.iter().map(|size| *size as i64).collect()
     }
 
-    fn case(&self, size: i64) -> Fallible<Box<dyn Case>> {
+    fn case(&self, size: i64) -> Fallible<Arc<dyn Case>> {
         let size = usize::try_from(size).map_err(|_| {
             Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
         })?;
-        self.family.case(size, self.seed, &self.shape).map_err(|error| placed(error, self.shape_span))
+        let case = self.family.case(size, self.seed, &self.shape);
+        case.map(Arc::from).map_err(|error| placed(error, self.shape_span))
     }
 
     /// An input as a plan.
@@ -430,26 +436,23 @@ impl Way<'_> {
         &self,
         session: &mut Session,
         input: Option<&Plan>,
-        case: Option<&'c dyn Case>,
-        clock: Option<Time>,
+        case: Option<&'c Arc<dyn Case>>,
         job: &Job,
     ) -> Fallible<Box<dyn Contender + 'c>> {
         match (&self.what, case) {
             (What::Algorithm(claims), Some(case)) => {
-                Ok(Box::new(Algorithm { call: case.call(claims.name)?, case, claims: *claims }))
+                let call = case.call(claims.name)?;
+                Ok(Box::new(Algorithm { call, case: case.clone(), claims: *claims, apart: session.apart() }))
             }
             (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
             (What::Pipeline { pipeline, continues, choice }, _) => {
-                let mut repeated = match input.filter(|_| *continues) {
+                let repeated = match input.filter(|_| *continues) {
                     Some(input) => {
                         let plan = session.bind_on(input.clone(), &pipeline.stages)?;
                         session.repeated_plan(plan, *choice, job)?
                     }
                     None => session.repeated(pipeline, *choice, job)?,
                 };
-                if clock == Some(Time::Cpu) {
-                    repeated.stay_here();
-                }
                 Ok(Box::new(repeated))
             }
         }
@@ -592,19 +595,35 @@ impl Contender for Repeated {
 /// A variant of a family on one input.
 struct Algorithm<'c> {
     call: Box<dyn Fn() + 'c>,
-    case: &'c dyn Case,
+    case: Arc<dyn Case>,
     claims: Claims,
+    apart: Option<Apart>,
 }
 
 impl Contender for Algorithm<'_> {
     fn run(&self, job: &Job) -> Fallible<()> {
         job.stop.check()?;
-        (self.call)();
-        Ok(())
+        match &self.apart {
+            Some(apart) if apart.is_long() => {
+                let (case, name) = (self.case.clone(), self.claims.name);
+                apart.run(name, job, move |_| {
+                    case.call(name)?();
+                    Ok(())
+                })
+            }
+            _ => {
+                (self.call)();
+                Ok(())
+            }
+        }
     }
 
-    fn table(&self, _: &Job) -> Fallible<Table> {
-        self.case.result(self.claims.name)
+    fn table(&self, job: &Job) -> Fallible<Table> {
+        let (case, name) = (self.case.clone(), self.claims.name);
+        match &self.apart {
+            Some(apart) => apart.run(name, job, move |_| case.result(name)),
+            None => case.result(name),
+        }
     }
 
     fn is_parallel(&self) -> bool {
@@ -654,13 +673,13 @@ fn round(
             entries.push(Entry::new(way, None, Outcome::TooLarge(most)));
             continue;
         }
-        let ran = way.ready(session, input.as_ref(), case.as_deref(), clock, job).and_then(|work| {
+        let ran = way.ready(session, input.as_ref(), case.as_ref(), job).and_then(|work| {
             let (table, cost, call) = first_run(&*work, job)?;
             Ok((work, table, cost, call))
         });
         match ran {
             Ok((work, table, cost, call)) => {
-                let same = first.get_or_insert_with(|| table.clone()).same(&table);
+                let same = same(session, first.get_or_insert_with(|| table.clone()), table, job)?;
                 if let Some(repeated) = work.repeated() {
                     rows = rows.or(repeated.rows_read);
                     files.extend(repeated.files.iter().cloned());
@@ -678,6 +697,17 @@ fn round(
     let time = Time::chosen(clock, slowest, parallel);
     let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { point, rows, files, entries, turns, time, parallel })
+}
+
+/// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
+fn same(session: &Session, first: &Table, table: Table, job: &Job) -> Fallible<Sameness> {
+    match session.apart().filter(|_| table.height() > 100_000) {
+        Some(apart) => {
+            let first = first.clone();
+            apart.run("the comparison of results", job, move |_| Ok(first.same(&table)))
+        }
+        None => Ok(first.same(&table)),
+    }
 }
 
 impl Entry {
@@ -732,7 +762,14 @@ fn turns(
         !job.stop.is_raised() && passed + next <= limit
     };
     let chance = &mut fastrand::Rng::new();
-    let (turns, failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    let (mut turns, mut failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    let short = LEAST.min(limit);
+    if failed.is_none() && !job.stop.is_raised() && start.elapsed() < short {
+        failed = linger(time.clock(), &overhead, &mut subjects, chance, &mut turns, |turns| {
+            live(turns);
+            !job.stop.is_raised() && start.elapsed() < short
+        });
+    }
     match failed {
         Some(error) if !job.stop.is_raised() || turns.pairs() == 0 => Err(error),
         _ => Ok(Some(turns)),
@@ -802,7 +839,7 @@ impl Round {
                 let (then, speedup) =
                     (beside.as_ref().map(|beside| beside.then), beside.as_ref().map(|beside| beside.speedup));
                 let said = beside.map_or(Value::Null, |beside| Value::text(beside.said()));
-                rows.put("then", Type::Float, Unit::Seconds, float(then));
+                rows.put("kept", Type::Float, Unit::Seconds, float(then));
                 rows.put("since", Type::Float, Unit::Times, float(speedup));
                 rows.put("against", Type::Text, Unit::Plain, said);
             }
@@ -995,9 +1032,11 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
                 let beside = round.beside(against, entry, place);
                 let speedup = beside.as_ref().map(|beside| beside.speedup);
                 rows.put(&format!("{} since", entry.name), Type::Float, Unit::Times, float(speedup));
-                said.extend(beside.map(|beside| format!("{} {}", entry.name, beside.said())));
+                let verdict = beside.filter(Beside::is_apart);
+                said.extend(verdict.map(|beside| format!("{} {}", entry.name, beside.said())));
             }
-            rows.put("against", Type::Text, Unit::Plain, Value::text(&said.join(", ")));
+            let said = if said.is_empty() { Value::Null } else { Value::text(&said.join(", ")) };
+            rows.put("against", Type::Text, Unit::Plain, said);
         }
     }
     rows.figures()

@@ -150,10 +150,7 @@ fn timed(
     session.settle(job)?;
     timing::set_up(session, magic, job)?;
     first.iter().try_for_each(|statement| session.statement(statement, job).map(drop))?;
-    let mut subject = Body::new(session, body, job)?;
-    if asked == Some(Time::Cpu) {
-        subject.all.iter_mut().for_each(Repeated::stay_here);
-    }
+    let subject = Body::new(session, body, job)?;
     let noise = timing::new_noise(session);
     let start = Instant::now();
     let telling = Telling::new(&job.progress);

@@ -11,8 +11,8 @@ mod spread;
 use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, flush_thread as flush, live};
-pub use clock::{Clock, ThreadCpu, Wall, process_cpu};
-pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, median_rank, square};
+pub use clock::{Clock, ThreadCpu, Wall, add_thread_cpu, process_cpu};
+pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, linger, median_rank, square};
 pub use noise::{Noise, noise};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Subject, calibrate, calls_for, sample, time_calls};

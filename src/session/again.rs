@@ -55,7 +55,7 @@ impl Session {
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, job)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
-        let apart = self.apart(&plan, engine);
+        let apart = self.apart_for(&plan);
         Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
     }
 
@@ -94,19 +94,15 @@ impl Repeated {
             Work::Expr(..) => None,
         }
     }
-
-    /// Keeps it on this thread, whose CPU time somebody wants to know: it may then take long to stop.
-    pub fn stay_here(&mut self) {
-        if let Work::Plan(_, _, apart) = &mut self.work {
-            *apart = None;
-        }
-    }
 }
 
 fn run_plan(plan: &Arc<Plan>, engine: &'static dyn Engine, apart: &Option<Apart>, job: &Job) -> Fallible<Run> {
     match apart {
-        Some(apart) => apart.run(plan, engine, job),
-        None => run_on(plan, engine, job),
+        Some(apart) if apart.is_long() => {
+            let plan = plan.clone();
+            apart.run(engine.name(), job, move |job| run_on(&plan, engine, job))
+        }
+        _ => run_on(plan, engine, job),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Ste
 use crate::show::bytes_text;
 
 pub use again::{Repeated, only_table, value_table};
+pub use apart::Apart;
 pub use bind::{Bound, rows_of as value_plan};
 pub use run::Ran;
 pub use settings::Settings;
