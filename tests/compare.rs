@@ -326,3 +326,22 @@ fn mistakes_with_baselines() {
     assert!(err(block).starts_with("error: `x` keeps `rows`, but here is compared `a` and `b`"));
     assert!(err("%compare --against x n in 1..2: n + 1").starts_with("error: `x` was no sweep"));
 }
+
+#[test]
+fn a_sweep_names_the_variants_of_each_verdict() {
+    let cell = "%compare --for 20ms n in [5, 6]:\n  a: 1..n | sum\n  b: 1..n | map 1 // (it - 1) | sum\n  c: 1..n | map 1 // (it - 2) | sum";
+    assert_eq!(printed(&[cell, "_ | map n, verdict"]), "n,verdict\n5,\"failed: b, c\"\n6,\"failed: b, c\"\n");
+}
+
+/// What theory claims is for the shape: `sorting` has exceptions for one.
+#[test]
+fn claims_are_those_of_the_shape() {
+    let claimed = |shape: &str| {
+        let cell = format!("%compare --for 10ms --shape {shape} n in [20]: sorting");
+        printed(&[&cell, "_.variants | filter variant == \"insertion\" | map claimed_time"])
+    };
+    assert_eq!(
+        (claimed("random").as_str(), claimed("sorted").as_str()),
+        ("claimed_time\nO(n²)\n", "claimed_time\nO(n)\n")
+    );
+}

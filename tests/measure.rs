@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use timelab::measure::{
-    Clock, Overhead, Samples, Spread, Verdict, calibrate, calls_for, compare, judge, linger, median_rank, noise,
-    sample, square,
+    Clock, Overhead, Samples, Spread, ThreadCpu, Verdict, add_thread_cpu, calibrate, calls_for, compare, judge, linger,
+    median_rank, noise, sample, square,
 };
 
 /// A clock that moves only when it is told, and by `read` nanoseconds each time it is asked.
@@ -324,4 +324,13 @@ fn samples_that_were_not_taken_in_turns_have_a_verdict_where_they_are_apart() {
     assert_eq!(spread([50.0]).beside(&kept), Verdict::NotResolved, "one has no error bar");
     assert_eq!(spread([50.0, 70.0]).beside(&spread([75.0, 76.0])), Verdict::NotResolved, "few must be far apart");
     assert_eq!(spread([50.0, 51.0]).beside(&spread([75.0, 76.0])), Verdict::Faster);
+}
+
+#[test]
+fn work_of_another_thread_counts_as_this_threads() {
+    let before = ThreadCpu.now();
+    add_thread_cpu(5_000_000_000);
+    assert!(ThreadCpu.now() - before >= 5_000_000_000);
+    let elsewhere = std::thread::spawn(|| ThreadCpu.now()).join().expect("it ends");
+    assert!(elsewhere < 5_000_000_000, "only there");
 }

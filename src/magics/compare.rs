@@ -1015,7 +1015,7 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
             let finding = round.finding(place);
             let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
             if !first {
-                verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
+                verdicts.push((entry.name.as_str(), round.verdict(entry, place)));
             }
             if i > 0 {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
@@ -1025,7 +1025,7 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
                 rows.put(&column("high"), Type::Float, Unit::High, float(high));
             }
         }
-        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&verdicts.join(", ")));
+        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&grouped_by_verdict(verdicts)));
         if let Some(against) = against {
             let mut said = Vec::new();
             for (entry, place) in round.placed() {
@@ -1033,13 +1033,26 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
                 let speedup = beside.as_ref().map(|beside| beside.speedup);
                 rows.put(&format!("{} since", entry.name), Type::Float, Unit::Times, float(speedup));
                 let verdict = beside.filter(Beside::is_apart);
-                said.extend(verdict.map(|beside| format!("{} {}", entry.name, beside.said())));
+                said.extend(verdict.map(|beside| (entry.name.as_str(), beside.said().to_string())));
             }
-            let said = if said.is_empty() { Value::Null } else { Value::text(&said.join(", ")) };
+            let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
             rows.put("against", Type::Text, Unit::Plain, said);
         }
     }
     rows.figures()
+}
+
+/// `faster: a, b; same: c`
+fn grouped_by_verdict(verdicts: Vec<(&str, String)>) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, verdict) in verdicts {
+        match groups.iter_mut().find(|(known, _)| *known == verdict) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((verdict, vec![name])),
+        }
+    }
+    let said = groups.into_iter().map(|(verdict, names)| format!("{verdict}: {}", names.join(", ")));
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// A table that grows by its cells, row after row.
