@@ -55,7 +55,10 @@ fn by_criterion(folder: &std::path::Path, steps: u64) -> f64 {
 }
 
 fn by_timelab(steps: u64) -> f64 {
-    let mut run = || Ok::<(), ()>(drop(black_box(work(steps))));
+    let mut run = || {
+        black_box(work(steps));
+        Ok::<(), ()>(())
+    };
     let calibration = calibrate(&Wall, &mut run, 50_000_000).expect("it cannot fail");
     let overhead = Overhead::measure(&Wall);
     let start = std::time::Instant::now();

@@ -153,3 +153,195 @@ fn a_variant_is_not_run_at_sizes_that_take_it_too_long() {
     let verdicts = columns(&["%compare --for 10ms n in [50]: fibonacci"], &["naive"]);
     assert_eq!(verdicts, [""]);
 }
+
+#[test]
+fn a_body_is_timed_behind_what_its_first_line_sets_up() {
+    let cell = "%%timeit -n 3 -r 4 let n = 5\nlet squares = 1..n | map it * it\nsquares\n| sum\n1..n | count\n%%";
+    assert_eq!(columns(&[cell], &["calls"]), ["3", "3", "3", "3"]);
+    let mut lab = Lab::new("rows");
+    assert_eq!(lab.cell(cell).err, "");
+    assert!(lab.cell("n").err.starts_with("error: unknown name `n`"), "names end with the magic");
+}
+
+/// `peek` tells each run.
+#[test]
+fn the_first_line_runs_once_and_every_pipeline_of_the_body_each_time() {
+    let said = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = said.clone();
+    let say = std::sync::Arc::new(move |text: &str| told.lock().expect("nobody fails").push(text.to_string()));
+    let mut session = timelab::session::Session::new("rows", say);
+    let job = session.job();
+    let cell = "%%timeit -n 1 -r 5 [1] | peek 1 \"once\"\n[2] | peek 1 \"a\"\n[3] | peek 1 \"b\"";
+    let evaluation = timelab::magics::evaluate(&mut session, cell, &job);
+    assert!(evaluation.error.is_none(), "{:?}", evaluation.error);
+    let said = said.lock().expect("nobody fails");
+    let count = |label: &str| said.iter().filter(|line| line.starts_with(label)).count();
+    assert_eq!(count("once"), 1, "{said:?}");
+    assert!(count("a") >= 5 && count("a") == count("b"), "{said:?}");
+}
+
+#[test]
+fn a_body_ends_at_its_mark() {
+    let lab = |text: &str| {
+        let mut lab = Lab::new("rows");
+        timelab::lang::split(text).iter().map(|cell| lab.cell(cell)).collect::<Vec<_>>()
+    };
+    let printed = lab("%%timeit -n 1 -r 1\n1..3 | sum\n%%\n40 + 2");
+    assert_eq!((printed.len(), printed[1].out.as_str()), (2, "42\n"));
+    assert_eq!(printed[0].err, "");
+    // Without the mark all that follows is of the body; asking for help has none.
+    assert_eq!(timelab::lang::split("%%timeit\n1..3\n\n2").len(), 1);
+    assert_eq!(timelab::lang::split("%%timeit?\n40 + 2").len(), 2);
+    // As it is saved it can stand before others.
+    assert_eq!(timelab::lang::split("%%timeit\n1..3")[0], "%%timeit\n1..3\n%%");
+}
+
+/// A session that keeps baselines in a folder of the test.
+fn keeping() -> (Lab, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    (Lab::new("rows").keeping(&folder.path().join("baselines")), folder)
+}
+
+#[track_caller]
+fn runs(lab: &mut Lab, cell: &str) -> String {
+    let printed = lab.cell(cell);
+    assert_eq!(printed.err, "", "{cell}");
+    printed.out
+}
+
+const BLOCK: &str = "%compare --for 20ms letters 20 seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"";
+
+#[test]
+fn what_was_kept_stands_beside_what_is_measured() {
+    let (mut lab, folder) = keeping();
+    runs(&mut lab, BLOCK);
+    assert_eq!(runs(&mut lab, "%baseline save before"), "before keeps cell 1: fold, join\n");
+    let kept = std::fs::read_to_string(folder.path().join("baselines/before.json")).expect("it is a file");
+    assert!(kept.contains("\"input\": \"letters 20 seed 7\"") && kept.contains("\"seed\": 0"), "{kept}");
+    runs(&mut lab, &BLOCK.replace("%compare", "%compare --against before").replace("join:", "glue:"));
+    // What `kept` says is what the file says; the ratio is that of the two medians.
+    assert_eq!(runs(&mut lab, "_ | filter variant == \"glue\" | map new = is_null(kept)"), "new\ntrue\n");
+    assert_eq!(
+        runs(&mut lab, "_3 | filter variant == \"fold\" | map near = abs(since * median / kept - 1) < 0.001"),
+        "near\ntrue\n"
+    );
+    let then: f64 = runs(&mut lab, "_3 | filter variant == \"fold\" | map kept")
+        .lines()
+        .nth(1)
+        .expect("a row")
+        .parse()
+        .expect("a float");
+    let median = kept.split("\"median\": ").nth(1).and_then(|rest| rest.split([',', '\n']).next());
+    let median: f64 = median.expect("there is one").parse().expect("a float");
+    assert!((then * 1e9 / median - 1.0).abs() < 1e-9, "{then} {median}");
+    runs(&mut lab, "%timeit -n 1 -r 3 1..10 | sum");
+    assert_eq!(runs(&mut lab, "%baseline save timed _"), "timed keeps cell 7: rows\n");
+    assert_eq!(runs(&mut lab, "%baseline save again _1"), "again keeps cell 1: fold, join\n");
+    runs(&mut lab, "%compare --against timed --for 20ms 1..10 | sum");
+    assert_eq!(runs(&mut lab, "%baseline drop timed"), "timed is dropped\n");
+    assert_eq!(runs(&mut lab, "%baseline\n"), runs(&mut lab, "%baseline"));
+    assert_eq!(
+        runs(&mut lab, "_ | map name, variants, sizes"),
+        "name,variants,sizes\nagain,\"fold, join\",1\nbefore,\"fold, join\",1\n"
+    );
+}
+
+#[test]
+fn sizes_are_found_again() {
+    let (mut lab, _folder) = keeping();
+    runs(&mut lab, "%compare --for 20ms n in [10, 20]: anagrams");
+    runs(&mut lab, "%baseline save small");
+    runs(&mut lab, "%compare --for 20ms --against small n in [20, 40]: anagrams");
+    assert_eq!(runs(&mut lab, "_ | map n, there = not is_null(`pairs since`)"), "n,there\n20,true\n40,false\n");
+    assert_eq!(
+        runs(&mut lab, "_3.variants | take 1 | map variant, claimed_time"),
+        "variant,claimed_time\npairs,O(n²)\n"
+    );
+    let other = lab.cell("%compare --for 20ms --against small n in [40]: anagrams").err;
+    assert!(
+        other.starts_with("error: no size of `small` is among these") && other.contains("n in [10, 20]:"),
+        "{other}"
+    );
+}
+
+/// The warnings of a comparison that is not the one that was kept.
+#[test]
+fn what_is_not_as_it_was_warns() {
+    let (mut lab, folder) = keeping();
+    let data = folder.path().join("data.txt");
+    std::fs::write(&data, "a\nb\n").expect("it can be written");
+    let cell = format!("%compare --for 20ms --on rows,batch read \"{}\" | count", data.display());
+    runs(&mut lab, &cell);
+    runs(&mut lab, "%baseline save file");
+    let against = cell.replace("%compare", "%compare --against file");
+    runs(&mut lab, &against);
+    std::fs::write(&data, "a\nb\nc\n").expect("it can be written");
+    let err = lab.cell(&against).err;
+    assert!(err.starts_with("warning: ") && err.contains("data.txt\" has changed since `file` was measured"), "{err}");
+    runs(&mut lab, BLOCK);
+    runs(&mut lab, "%baseline save letters");
+    runs(&mut lab, "%set seed 5");
+    let err = lab
+        .cell(&BLOCK.replace("%compare", "%compare --against letters --clock cpu").replace("20 seed", "30 seed"))
+        .err;
+    for what in [
+        "input: `letters 20 seed 7` then, `letters 30 seed 7` now",
+        "seed: 0 then, 5 now",
+        "number of rows: 20 then, 30 now",
+        "clock: wall then, cpu now",
+    ] {
+        assert!(err.contains(&format!("warning: `letters` was measured with another {what}")), "{what}: {err}");
+    }
+}
+
+#[test]
+fn a_baseline_that_is_no_json_is_told_and_can_be_dropped() {
+    let (mut lab, folder) = keeping();
+    std::fs::create_dir_all(folder.path().join("baselines")).expect("it can be made");
+    std::fs::write(folder.path().join("baselines/broken.json"), "{").expect("it can be written");
+    let err = lab.cell("%compare --against broken 1..3 | sum").err;
+    assert!(
+        err.starts_with("error: the baseline `broken` cannot be read") && err.contains("%baseline drop broken"),
+        "{err}"
+    );
+    assert!(runs(&mut lab, "%baseline").contains("broken,\"\",cannot be read"));
+    runs(&mut lab, "%baseline drop broken");
+}
+
+#[test]
+fn mistakes_with_baselines() {
+    let (mut lab, _folder) = keeping();
+    let mut err = |cell: &str| lab.cell(cell).err;
+    assert!(err("%baseline save x").starts_with("error: nothing was measured yet"));
+    err("%timeit -n 1 -r 2 1 + 1");
+    assert!(err("%baseline save ../x").starts_with("error: `../x` cannot be the name of a file"));
+    assert!(err("%baseline save x _1").contains("there are _2"));
+    assert_eq!(err("%baseline save x _2"), "");
+    assert!(err("%baseline save x").contains("%baseline save x --force replaces it"));
+    assert_eq!(err("%baseline save x --force"), "");
+    assert!(err("%baseline svae x").contains("did you mean `save`?"));
+    assert!(err("%baseline drop y").contains("did you mean `x`?"));
+    assert!(err("%compare --against z 1 + 1").contains("did you mean `x`?"));
+    let block = "%compare --against x 1..3:\n  a: sum\n  b: count";
+    assert!(err(block).starts_with("error: `x` keeps `rows`, but here is compared `a` and `b`"));
+    assert!(err("%compare --against x n in 1..2: n + 1").starts_with("error: `x` was no sweep"));
+}
+
+#[test]
+fn a_sweep_names_the_variants_of_each_verdict() {
+    let cell = "%compare --for 20ms n in [5, 6]:\n  a: 1..n | sum\n  b: 1..n | map 1 // (it - 1) | sum\n  c: 1..n | map 1 // (it - 2) | sum";
+    assert_eq!(printed(&[cell, "_ | map n, verdict"]), "n,verdict\n5,\"failed: b, c\"\n6,\"failed: b, c\"\n");
+}
+
+/// What theory claims is for the shape: `sorting` has exceptions for one.
+#[test]
+fn claims_are_those_of_the_shape() {
+    let claimed = |shape: &str| {
+        let cell = format!("%compare --for 10ms --shape {shape} n in [20]: sorting");
+        printed(&[&cell, "_.variants | filter variant == \"insertion\" | map claimed_time"])
+    };
+    assert_eq!(
+        (claimed("random").as_str(), claimed("sorted").as_str()),
+        ("claimed_time\nO(n²)\n", "claimed_time\nO(n)\n")
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use timelab::baselines::Baselines;
 use timelab::engines;
 use timelab::job::{Job, Portion};
 use timelab::magics::evaluate;
@@ -42,6 +43,12 @@ impl Lab {
 
     pub fn in_portions(engine: &'static str, portion: Portion) -> Lab {
         Lab { session: Session::new(engine, Arc::new(|_| {})), portion }
+    }
+
+    /// The same with a folder for baselines.
+    pub fn keeping(mut self, folder: &std::path::Path) -> Lab {
+        self.session.baselines = Baselines::at(folder);
+        self
     }
 
     pub fn cell(&mut self, text: &str) -> Printed {

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use timelab::measure::{
-    Clock, Overhead, Samples, Verdict, calibrate, calls_for, compare, judge, median_rank, noise, sample, square,
+    Clock, Overhead, Samples, Spread, ThreadCpu, Verdict, add_thread_cpu, calibrate, calls_for, compare, judge, linger,
+    median_rank, noise, sample, square,
 };
 
 /// A clock that moves only when it is told, and by `read` nanoseconds each time it is asked.
@@ -263,4 +264,73 @@ fn a_quiet_machine_has_no_noise() {
     let overhead = Overhead { read: 0.0, call: 0.0, precision: 1.0 };
     let found = noise(&hand, &overhead);
     assert_eq!((found.spread, found.disturbed), (0.0, 0.0));
+}
+
+/// More samples change the figures, not what was decided.
+#[test]
+fn lingering_leaves_the_verdict() {
+    let hand = Hand::new(0);
+    let overhead = Overhead { read: 0.0, call: 0.0, precision: 1.0 };
+    let slower = Cell::new(0);
+    let subject = |each: u64| {
+        let (hand, slower) = (&hand, &slower);
+        move || {
+            hand.pass(each + slower.get());
+            Ok::<(), Infallible>(())
+        }
+    };
+    let (mut one, mut other) = (subject(60_000), subject(50_000));
+    let chance = &mut fastrand::Rng::with_seed(3);
+    let mut subjects: [&mut timelab::measure::Subject<'_, Infallible>; 2] = [&mut one, &mut other];
+    let (mut turns, _) = compare(&hand, &overhead, &mut subjects, 1, chance, |_| true);
+    let before = turns.finding(1);
+    slower.set(1_000_000);
+    let failed = linger(&hand, &overhead, &mut subjects, chance, &mut turns, |turns| turns.pairs() < 100);
+    assert!(failed.is_none() && turns.pairs() == 100);
+    assert_eq!(turns.finding(1), before);
+    assert_eq!((before.pairs, turns.samples(1).median()), (25, 1_050_000.0));
+}
+
+fn spread(times: impl IntoIterator<Item = f64>) -> Spread {
+    Spread::of(&Samples::new(1, times.into_iter().collect())).expect("there are samples")
+}
+
+#[test]
+fn a_spread_is_where_the_times_lie() {
+    let found = spread((0..101).map(f64::from));
+    assert_eq!(found, Spread { samples: 101, least: 0.0, low: 5.0, median: 50.0, high: 95.0, greatest: 100.0 });
+    assert_eq!(Spread::of(&Samples::new(1, Vec::new())), None);
+}
+
+/// Of another time: only what is well apart is told.
+#[test]
+fn samples_that_were_not_taken_in_turns_have_a_verdict_where_they_are_apart() {
+    let around = |median: f64, count: u32| spread((0..count).map(move |i| median + f64::from(i % 11) - 5.0));
+    let kept = around(100.0, 110);
+    assert_eq!(around(80.0, 110).beside(&kept), Verdict::Faster);
+    assert_eq!(around(125.0, 110).beside(&kept), Verdict::Slower);
+    assert!((around(80.0, 110).speedup(&kept) - 1.25).abs() < 1e-12);
+    // Apart, but by less than what two processes may differ; and by more, but not apart.
+    let narrow = |median: f64| spread((0..100).map(move |i| median + f64::from(i) / 1000.0));
+    assert_eq!(narrow(91.0).beside(&narrow(100.0)), Verdict::NotResolved);
+    assert_eq!(narrow(85.0).beside(&narrow(100.0)), Verdict::Faster);
+    assert_eq!(around(89.5, 110).beside(&around(100.0, 110)), Verdict::Faster);
+    let wide = |median: f64| spread((0..100).map(move |i| median + f64::from(i % 50) - 25.0));
+    assert_eq!(wide(80.0).beside(&wide(100.0)), Verdict::NotResolved);
+    // One of forty is an outlier; where there are few it counts.
+    let with_outlier = |count: usize| spread((0..count).map(|i| if i == 3 { 200.0 } else { 80.0 }));
+    assert_eq!(with_outlier(40).beside(&narrow(100.0)), Verdict::Faster);
+    assert_eq!(with_outlier(10).beside(&narrow(100.0)), Verdict::NotResolved);
+    assert_eq!(spread([50.0]).beside(&kept), Verdict::NotResolved, "one has no error bar");
+    assert_eq!(spread([50.0, 70.0]).beside(&spread([75.0, 76.0])), Verdict::NotResolved, "few must be far apart");
+    assert_eq!(spread([50.0, 51.0]).beside(&spread([75.0, 76.0])), Verdict::Faster);
+}
+
+#[test]
+fn work_of_another_thread_counts_as_this_threads() {
+    let before = ThreadCpu.now();
+    add_thread_cpu(5_000_000_000);
+    assert!(ThreadCpu.now() - before >= 5_000_000_000);
+    let elsewhere = std::thread::spawn(|| ThreadCpu.now()).join().expect("it ends");
+    assert!(elsewhere < 5_000_000_000, "only there");
 }

@@ -426,3 +426,59 @@ fn a_mistake_in_the_configuration_is_told() {
     terminal.sees("did you mean `seed`?");
     terminal.ends();
 }
+
+#[test]
+fn tab_completes_families_baselines_and_columns_behind_options() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("%compare n in 100..400: ana\t");
+    terminal.sees("anagrams");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("[1]› ");
+    terminal.enters("%timeit -n 1 -r 2 --clock w\t 1 + 1");
+    terminal.sees("wall time");
+    terminal.sees("[2]› ");
+    terminal.enters("%base\t sav\t yester-day");
+    terminal.sees("yester-day keeps cell 1");
+    terminal.sees("[3]› ");
+    terminal.enters("%compare --for 20ms --against yes\t 1 + 1");
+    terminal.sees("beside `yester-day`");
+    terminal.sees("[4]› ");
+    terminal.types("%timeit -n 1 --setup (let t = read \"samples/depends.csv\") t | count by \t");
+    terminal.sees("depends");
+    terminal.sees("column: text");
+}
+
+#[test]
+fn a_body_is_typed_up_to_its_mark() {
+    let home = home();
+    let mut terminal = start(home.path());
+    for line in ["%%timeit -n 1 -r 3 let n = 10", "1..n", "| sum"] {
+        terminal.enters(line);
+    }
+    terminal.enters("%%");
+    terminal.sees("3 samples × 1 call");
+    terminal.ends();
+}
+
+/// Whatever step polars is in: the prompt is back, and the names are there.
+#[test]
+fn ctrl_c_ends_a_long_timed_run() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("let n = 41");
+    terminal.sees("[2]› ");
+    let mut number = 2;
+    for cell in ["%timeit 1..30M | sort by it % 7 | on polars", "%compare --on polars,rows 1..30M | sort by it % 7"] {
+        terminal.enters(cell);
+        terminal.sees("working");
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("stopped");
+        number += 1;
+        terminal.sees(format!("[{number}]› "));
+        terminal.enters("n + 1");
+        terminal.sees("\r\n42\r\n");
+        number += 1;
+        terminal.sees(format!("[{number}]› "));
+    }
+}

@@ -88,7 +88,7 @@ pub fn statements(text: &str, part: Span, syntax: &dyn Syntax) -> Fallible<Vec<S
     starts.push(end);
     let mut statements = Vec::new();
     for piece in starts.windows(2) {
-        statements.extend(Parser::new(part.cell, text, piece[0], piece[1], syntax)?.statements()?);
+        statements.extend(Parser::new(part.cell, &text[..piece[1]], piece[0], piece[1], syntax)?.statements()?);
     }
     Ok(statements)
 }

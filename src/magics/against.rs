@@ -152,7 +152,9 @@ impl Against {
                         format!("{variant} is {} than in `{name}`: {times}, weakly: the times are apart", beside.said())
                     }
                     Verdict::Same | Verdict::NotResolved => {
-                        format!("{variant} beside `{name}`: {times}, no verdict: the times overlap")
+                        format!(
+                            "{variant} beside `{name}`: {times}, no verdict: the times overlap, or the medians are within 10 %"
+                        )
                     }
                 }
             }
@@ -166,6 +168,11 @@ impl Against {
 }
 
 impl Beside {
+    /// Whether there is a verdict.
+    pub fn is_apart(&self) -> bool {
+        matches!(self.verdict, Verdict::Faster | Verdict::Slower)
+    }
+
     /// The verdict in a word; none is a dot.
     pub fn said(&self) -> &'static str {
         match self.verdict {

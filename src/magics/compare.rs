@@ -9,11 +9,11 @@ use crate::engines::{self, Choice};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Pipeline, SourceNode, Subject, Sweep, Takes, Variants};
 use crate::measure::{
-    self, Cost, Finding, LOOKS, Meter, Overhead, Spread, Turns, Verdict, Wall, calibrate, calls_for, compare,
+    self, Cost, Finding, LOOKS, Meter, Overhead, Spread, Turns, Verdict, Wall, calibrate, calls_for, compare, linger,
 };
 use crate::plan::{Binding, File, Plan};
 use crate::report::{Block, Figures, Report, Unit};
-use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
+use crate::session::{Apart, Bound, Repeated, Session, kept_plan, lone_block, only_table, value_plan};
 use crate::show::{duration_text, grouped, percent, ratio};
 
 use super::against::{self, Against, Beside};
@@ -34,16 +34,18 @@ pub static COMPARE: Magic = Magic {
             ("--against", true),
         ],
     },
-    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants are the \
-            indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is computed once, is not \
-            timed, and the variants that begin with a stage go on from it. Or the engines of --on on one pipeline; or a family of \
-            algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an input of --shape, and with the block's \
-            variants as more of the family. `n in 100..3200:` (doubling; by 100; times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody \
-            wins. same: the interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. \
-            It ends when all is settled, or after --for, at most 10s. --against NAME also holds each variant against the one of \
-            its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. Those samples were not \
-            taken in turns with these, so that no interval is right: faster and slower are told only where the middle 90 % of \
-            both times are apart (with fewer than 25 samples all of both)",
+    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants \
+            are the indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is \
+            computed once, is not timed, and the variants that begin with a stage go on from it. Or the engines of --on on \
+            one pipeline; or a family of algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an \
+            input of --shape, and with the block's variants as more of the family. `n in 100..3200:` (doubling; by 100; \
+            times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody wins. same: the \
+            interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. It ends \
+            when all is settled, but not before 300ms, or after --for, at most 10s. --against NAME also holds each variant \
+            against the one of its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. \
+            Those samples were not taken in turns with these, so that no interval is right: faster and slower are told only \
+            where the medians differ by over 10 %, as those of the same code in two processes may, and the middle 90 % of \
+            both times are apart (with fewer than 25 samples all)",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
@@ -56,6 +58,9 @@ pub static COMPARE: Magic = Magic {
 };
 
 const LONGEST: Duration = Duration::from_secs(10);
+/// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of it
+/// alone would differ from run to run.
+const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
 /// A sample of the slowest variant lasts no longer than this, in nanoseconds, where it has several calls.
@@ -105,6 +110,8 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
             Input::Family(family) if ways.iter().any(Way::continues) => Some(family.input(1)?),
             Input::Family(_) | Input::None => None,
         };
+        // All Rust is compiled into one library: its code then lies in one place.
+        session.compile_together(ways.iter().filter_map(Way::pipeline), job)?;
         for way in &ways {
             way.check(session, input.as_ref())?;
         }
@@ -169,7 +176,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         && turns.times.len() == 2
     {
         fields.push(("speedup".to_string(), Value::Float(turns.finding(1).speedup)));
-        fields.push(("pairs".to_string(), Value::Int(turns.pairs() as i64)));
+        fields.push(("pairs".to_string(), Value::Int(turns.finding(1).pairs as i64)));
     }
     let plan = |figures: &Figures| Arc::new(kept_plan(Arc::new(figures.table.clone()), magic.span));
     let table = Some(plan(&figures));
@@ -329,11 +336,12 @@ impl Asker {
         self.family.facts().sizes.iter().map(|size| *size as i64).collect()
     }
 
-    fn case(&self, size: i64) -> Fallible<Box<dyn Case>> {
+    fn case(&self, size: i64) -> Fallible<Arc<dyn Case>> {
         let size = usize::try_from(size).map_err(|_| {
             Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
         })?;
-        self.family.case(size, self.seed, &self.shape).map_err(|error| placed(error, self.shape_span))
+        let case = self.family.case(size, self.seed, &self.shape);
+        case.map(Arc::from).map_err(|error| placed(error, self.shape_span))
     }
 
     /// An input as a plan.
@@ -412,9 +420,16 @@ impl Way<'_> {
         matches!(self.what, What::Pipeline { continues: true, .. })
     }
 
+    fn pipeline(&self) -> Option<&Pipeline> {
+        if let What::Pipeline { pipeline, .. } = self.what { Some(pipeline) } else { None }
+    }
+
     /// Binds it, which finds every mistake of types.
     fn check(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<()> {
         let What::Pipeline { pipeline, continues, .. } = self.what else { return Ok(()) };
+        if lone_block(pipeline).is_some() {
+            return Ok(());
+        }
         let bound = match input.filter(|_| continues) {
             Some(input) => Bound::Table(session.bind_on(input.clone(), &pipeline.stages)?),
             None => session.bind(pipeline)?,
@@ -430,26 +445,23 @@ impl Way<'_> {
         &self,
         session: &mut Session,
         input: Option<&Plan>,
-        case: Option<&'c dyn Case>,
-        clock: Option<Time>,
+        case: Option<&'c Arc<dyn Case>>,
         job: &Job,
     ) -> Fallible<Box<dyn Contender + 'c>> {
         match (&self.what, case) {
             (What::Algorithm(claims), Some(case)) => {
-                Ok(Box::new(Algorithm { call: case.call(claims.name)?, case, claims: *claims }))
+                let call = case.call(claims.name)?;
+                Ok(Box::new(Algorithm { call, case: case.clone(), claims: *claims, apart: session.apart() }))
             }
             (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
             (What::Pipeline { pipeline, continues, choice }, _) => {
-                let mut repeated = match input.filter(|_| *continues) {
+                let repeated = match input.filter(|_| *continues) {
                     Some(input) => {
                         let plan = session.bind_on(input.clone(), &pipeline.stages)?;
                         session.repeated_plan(plan, *choice, job)?
                     }
                     None => session.repeated(pipeline, *choice, job)?,
                 };
-                if clock == Some(Time::Cpu) {
-                    repeated.stay_here();
-                }
                 Ok(Box::new(repeated))
             }
         }
@@ -561,8 +573,19 @@ trait Contender {
     /// Runs and throws its result away: this is timed.
     fn run(&self, job: &Job) -> Fallible<()>;
 
-    /// Its result, in the form in which results are compared.
-    fn table(&self, job: &Job) -> Fallible<Table>;
+    /// Its result, in the form in which results are compared, and what it cost.
+    fn table(&self, job: &Job) -> Fallible<(Table, Cost)>;
+
+    /// What one run costs.
+    fn cost(&self, job: &Job) -> Fallible<Cost> {
+        let meter = Meter::start();
+        self.run(job).map(|()| meter.stop())
+    }
+
+    /// The same as what is timed.
+    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
+        Box::new(|| self.run(job))
+    }
 
     /// Whether it uses several threads.
     fn is_parallel(&self) -> bool;
@@ -576,8 +599,16 @@ impl Contender for Repeated {
         Repeated::run(self, job)
     }
 
-    fn table(&self, job: &Job) -> Fallible<Table> {
+    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
         Repeated::table(self, job)
+    }
+
+    fn cost(&self, job: &Job) -> Fallible<Cost> {
+        Repeated::cost(self, job)
+    }
+
+    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
+        Repeated::subject(self, job)
     }
 
     fn is_parallel(&self) -> bool {
@@ -592,19 +623,37 @@ impl Contender for Repeated {
 /// A variant of a family on one input.
 struct Algorithm<'c> {
     call: Box<dyn Fn() + 'c>,
-    case: &'c dyn Case,
+    case: Arc<dyn Case>,
     claims: Claims,
+    apart: Option<Apart>,
 }
 
 impl Contender for Algorithm<'_> {
     fn run(&self, job: &Job) -> Fallible<()> {
         job.stop.check()?;
-        (self.call)();
-        Ok(())
+        match &self.apart {
+            Some(apart) if apart.is_long() => {
+                let (case, name) = (self.case.clone(), self.claims.name);
+                apart.run(name, job, move |_| {
+                    case.call(name)?();
+                    Ok(())
+                })
+            }
+            _ => {
+                (self.call)();
+                Ok(())
+            }
+        }
     }
 
-    fn table(&self, _: &Job) -> Fallible<Table> {
-        self.case.result(self.claims.name)
+    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+        let (case, name) = (self.case.clone(), self.claims.name);
+        let meter = Meter::start();
+        let table = match &self.apart {
+            Some(apart) => apart.run(name, job, move |_| case.result(name)),
+            None => case.result(name),
+        };
+        Ok((table?, meter.stop()))
     }
 
     fn is_parallel(&self) -> bool {
@@ -654,13 +703,13 @@ fn round(
             entries.push(Entry::new(way, None, Outcome::TooLarge(most)));
             continue;
         }
-        let ran = way.ready(session, input.as_ref(), case.as_deref(), clock, job).and_then(|work| {
+        let ran = way.ready(session, input.as_ref(), case.as_ref(), job).and_then(|work| {
             let (table, cost, call) = first_run(&*work, job)?;
             Ok((work, table, cost, call))
         });
         match ran {
             Ok((work, table, cost, call)) => {
-                let same = first.get_or_insert_with(|| table.clone()).same(&table);
+                let same = same(session, first.get_or_insert_with(|| table.clone()), table, job)?;
                 if let Some(repeated) = work.repeated() {
                     rows = rows.or(repeated.rows_read);
                     files.extend(repeated.files.iter().cloned());
@@ -680,9 +729,20 @@ fn round(
     Ok(Round { point, rows, files, entries, turns, time, parallel })
 }
 
+/// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
+fn same(session: &Session, first: &Table, table: Table, job: &Job) -> Fallible<Sameness> {
+    match session.apart().filter(|_| table.height() > 100_000) {
+        Some(apart) => {
+            let first = first.clone();
+            apart.run("the comparison of results", job, move |_| Ok(first.same(&table)))
+        }
+        None => Ok(first.same(&table)),
+    }
+}
+
 impl Entry {
     fn new(way: &Way, repeated: Option<&Repeated>, outcome: Outcome) -> Entry {
-        let engine = repeated.and_then(Repeated::engine).map(|engine| engine.name().to_string()).unwrap_or_default();
+        let engine = repeated.map(|repeated| repeated.runs_on().to_string()).unwrap_or_default();
         let why = repeated.and_then(|repeated| repeated.instead);
         let instead = why.map(|why| format!("ran on {engine}: {why}"));
         Entry { name: way.name.clone(), lines: way.lines, engine, instead, outcome }
@@ -691,18 +751,14 @@ impl Entry {
 
 /// The result of a way, what a run costs, and how long it takes.
 fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost, f64)> {
-    let meter = Meter::start();
-    let table = work.table(job)?;
-    let cost = meter.stop();
+    let (table, cost) = work.table(job)?;
     if cost.wall >= SLOW {
         let call = cost.wall.as_nanos() as f64;
         return Ok((table, cost, call));
     }
     // The first run also pays for what is made only once.
-    let meter = Meter::start();
-    work.run(job)?;
-    let cost = meter.stop();
-    let call = calibrate(&Wall, &mut || work.run(job), SLOW.as_nanos() as u64)?.call;
+    let cost = work.cost(job)?;
+    let call = calibrate(&Wall, &mut *work.subject(job), SLOW.as_nanos() as u64)?.call;
     Ok((table, cost, call))
 }
 
@@ -721,9 +777,9 @@ fn turns(
     let fastest = contenders.iter().map(|(_, call)| *call).fold(f64::INFINITY, f64::min);
     let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
     let overhead = Overhead::measure(time.clock());
-    let mut runs: Vec<_> = contenders.iter().map(|(work, _)| || work.run(job)).collect();
-    let mut subjects: Vec<&mut measure::Subject<'_, Box<Diagnostic>>> =
-        runs.iter_mut().map(|run| run as &mut measure::Subject<'_, Box<Diagnostic>>).collect();
+    let mut works: Vec<_> = contenders.iter().map(|(work, _)| work.subject(job)).collect();
+    let mut subjects: Vec<&mut dyn measure::Subject<Box<Diagnostic>>> =
+        works.iter_mut().map(|work| &mut **work as &mut dyn measure::Subject<Box<Diagnostic>>).collect();
     let start = Instant::now();
     let go_on = |turns: &Turns| {
         live(turns);
@@ -732,7 +788,14 @@ fn turns(
         !job.stop.is_raised() && passed + next <= limit
     };
     let chance = &mut fastrand::Rng::new();
-    let (turns, failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    let (mut turns, mut failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    let short = LEAST.min(limit);
+    if failed.is_none() && !job.stop.is_raised() && start.elapsed() < short {
+        failed = linger(time.clock(), &overhead, &mut subjects, chance, &mut turns, |turns| {
+            live(turns);
+            !job.stop.is_raised() && start.elapsed() < short
+        });
+    }
     match failed {
         Some(error) if !job.stop.is_raised() || turns.pairs() == 0 => Err(error),
         _ => Ok(Some(turns)),
@@ -802,7 +865,7 @@ impl Round {
                 let (then, speedup) =
                     (beside.as_ref().map(|beside| beside.then), beside.as_ref().map(|beside| beside.speedup));
                 let said = beside.map_or(Value::Null, |beside| Value::text(beside.said()));
-                rows.put("then", Type::Float, Unit::Seconds, float(then));
+                rows.put("kept", Type::Float, Unit::Seconds, float(then));
                 rows.put("since", Type::Float, Unit::Times, float(speedup));
                 rows.put("against", Type::Text, Unit::Plain, said);
             }
@@ -978,7 +1041,7 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
             let finding = round.finding(place);
             let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
             if !first {
-                verdicts.push(format!("{} {}", entry.name, round.verdict(entry, place)));
+                verdicts.push((entry.name.as_str(), round.verdict(entry, place)));
             }
             if i > 0 {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
@@ -988,19 +1051,34 @@ fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&
                 rows.put(&column("high"), Type::Float, Unit::High, float(high));
             }
         }
-        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&verdicts.join(", ")));
+        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&grouped_by_verdict(verdicts)));
         if let Some(against) = against {
             let mut said = Vec::new();
             for (entry, place) in round.placed() {
                 let beside = round.beside(against, entry, place);
                 let speedup = beside.as_ref().map(|beside| beside.speedup);
                 rows.put(&format!("{} since", entry.name), Type::Float, Unit::Times, float(speedup));
-                said.extend(beside.map(|beside| format!("{} {}", entry.name, beside.said())));
+                let verdict = beside.filter(Beside::is_apart);
+                said.extend(verdict.map(|beside| (entry.name.as_str(), beside.said().to_string())));
             }
-            rows.put("against", Type::Text, Unit::Plain, Value::text(&said.join(", ")));
+            let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
+            rows.put("against", Type::Text, Unit::Plain, said);
         }
     }
     rows.figures()
+}
+
+/// `faster: a, b; same: c`
+fn grouped_by_verdict(verdicts: Vec<(&str, String)>) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, verdict) in verdicts {
+        match groups.iter_mut().find(|(known, _)| *known == verdict) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((verdict, vec![name])),
+        }
+    }
+    let said = groups.into_iter().map(|(verdict, names)| format!("{verdict}: {}", names.join(", ")));
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// A table that grows by its cells, row after row.

@@ -43,10 +43,10 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.push(candidate("on", "the engine that runs the cell"));
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
-    } else if lead.starts_with('%') && option_word(text, start) {
-        return options(before);
     } else if let Some(option) = open_option(before) {
         return values(session, before, option);
+    } else if lead.starts_with('%') && option_word(text, start) {
+        return options(before);
     } else if let Some(offers) = words_of(before) {
         return words(session, before, offers);
     } else {

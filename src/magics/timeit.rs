@@ -5,7 +5,7 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
-use crate::measure::{Calibration, Cost, Meter, Overhead, Samples, Spread, Wall, calibrate, process_cpu, sample};
+use crate::measure::{Subject as Measured, Calibration, Cost, Meter, Overhead, Samples, Spread, Wall, calibrate, process_cpu, sample};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::session::{Repeated, Session};
@@ -101,8 +101,22 @@ impl Body {
         Ok(Body { all, name, text: texts.join("\n") })
     }
 
-    fn run(&self, job: &Job) -> Fallible<()> {
-        self.all.iter().try_for_each(|subject| subject.run(job))
+    /// As what is timed: one alone as itself, several one after the other.
+    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Measured<Box<Diagnostic>> + 'a> {
+        match &self.all[..] {
+            [only] => only.subject(job),
+            all => Box::new(|| all.iter().try_for_each(|subject| subject.run(job))),
+        }
+    }
+
+    /// What one run of all costs.
+    fn cost(&self, job: &Job) -> Fallible<Cost> {
+        if let [only] = &self.all[..] {
+            return only.cost(job);
+        }
+        let meter = Meter::start();
+        self.all.iter().try_for_each(|subject| subject.run(job))?;
+        Ok(meter.stop())
     }
 
     fn is_parallel(&self) -> bool {
@@ -127,10 +141,9 @@ impl Body {
 }
 
 fn engine(subject: &Repeated) -> String {
-    match (subject.engine(), subject.instead) {
-        (Some(engine), Some(why)) => format!("{} ({why})", engine.name()),
-        (Some(engine), None) => engine.name().to_string(),
-        (None, _) => "no engine".to_string(),
+    match subject.instead {
+        Some(why) => format!("{} ({why})", subject.runs_on()),
+        None => subject.runs_on().to_string(),
     }
 }
 
@@ -150,10 +163,7 @@ fn timed(
     session.settle(job)?;
     timing::set_up(session, magic, job)?;
     first.iter().try_for_each(|statement| session.statement(statement, job).map(drop))?;
-    let mut subject = Body::new(session, body, job)?;
-    if asked == Some(Time::Cpu) {
-        subject.all.iter_mut().for_each(Repeated::stay_here);
-    }
+    let subject = Body::new(session, body, job)?;
     let noise = timing::new_noise(session);
     let start = Instant::now();
     let telling = Telling::new(&job.progress);
@@ -196,25 +206,21 @@ struct Found {
 
 fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, telling: &Telling) -> Fallible<Found> {
     let parallel = subject.is_parallel();
-    let mut run = || subject.run(job);
-    let metered = || {
-        let meter = Meter::start();
-        run().map(|()| meter.stop())
-    };
-    let first = metered()?;
+    let mut work = subject.subject(job);
+    let first = subject.cost(job)?;
     let patience = limits.time.unwrap_or(USUAL) / 10;
     let slow = first.wall >= patience;
-    let cost = if slow { first } else { metered()? };
+    let cost = if slow { first } else { subject.cost(job)? };
     let call = cost.wall.as_nanos() as f64;
     let calibration = match limits.calls {
         Some(calls) => Calibration { calls, call },
         None if slow => Calibration { calls: 1, call },
-        None => calibrate(&Wall, &mut run, patience.as_nanos() as u64)?,
+        None => calibrate(&Wall, &mut *work, patience.as_nanos() as u64)?,
     };
     let time = Time::chosen(asked, calibration.call, parallel);
-    let overhead = Overhead::measure(time.clock());
+    let overhead = work.overhead(time.clock()).unwrap_or_else(|| Overhead::measure(time.clock()));
     let (start, cpu) = (Instant::now(), process_cpu());
-    let (samples, failed) = sample(time.clock(), &overhead, &mut run, calibration.calls, |taken| {
+    let (samples, failed) = sample(time.clock(), &overhead, &mut *work, calibration.calls, |taken| {
         telling.tell(|| format!("{} samples", grouped(taken as u64)));
         !job.stop.is_raised() && limits.go_on(taken, start.elapsed())
     });

@@ -6,7 +6,7 @@
 //! binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100, 200, 400
 //! and 800 turns and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
 
-use super::sampling::{Subject, time_calls};
+use super::sampling::Subject;
 use super::{Clock, Overhead, Samples};
 
 /// After so many turns a verdict may end the comparison.
@@ -56,6 +56,8 @@ pub struct Turns {
     pub times: Vec<Vec<f64>>,
     /// The least time that can be told in a sample of so many calls.
     least: f64,
+    /// How many of them the verdicts stand on, where more were taken later.
+    judged: Option<usize>,
 }
 
 impl Turns {
@@ -69,13 +71,12 @@ impl Turns {
 
     /// What is known about a subject beside the first by now.
     pub fn finding(&self, subject: usize) -> Finding {
-        judge(&self.times[0], &self.times[subject], self.times.len() - 1, self.least)
+        let judged = self.judged.unwrap_or(self.pairs());
+        judge(&self.times[0][..judged], &self.times[subject][..judged], self.times.len() - 1, self.least)
     }
 
-    /// A subject alone never is.
     fn is_settled(&self) -> bool {
-        self.times.len() > 1
-            && (1..self.times.len()).all(|subject| self.finding(subject).verdict != Verdict::NotResolved)
+        (1..self.times.len()).all(|subject| self.finding(subject).verdict != Verdict::NotResolved)
     }
 }
 
@@ -84,26 +85,58 @@ impl Turns {
 pub fn compare<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subjects: &mut [&mut Subject<'_, E>],
+    subjects: &mut [&mut dyn Subject<E>],
     calls: u64,
     chance: &mut fastrand::Rng,
     mut go_on: impl FnMut(&Turns) -> bool,
 ) -> (Turns, Option<E>) {
-    let mut turns = Turns { calls, times: vec![Vec::new(); subjects.len()], least: overhead.precision / calls as f64 };
+    let least = overhead.precision / calls as f64;
+    let mut turns = Turns { calls, times: vec![Vec::new(); subjects.len()], least, judged: None };
+    let failed = take(clock, overhead, subjects, chance, &mut turns, |turns| {
+        let pairs = turns.pairs();
+        let last = pairs >= LOOKS[LOOKS.len() - 1];
+        !(last || LOOKS.contains(&pairs) && turns.is_settled()) && go_on(turns)
+    });
+    (turns, failed)
+}
+
+/// Takes more turns as long as `go_on` says so, for figures that rest on more than a moment; at least one. The verdicts
+/// are those of before: they must not be looked at until they please.
+pub fn linger<E>(
+    clock: &dyn Clock,
+    overhead: &Overhead,
+    subjects: &mut [&mut dyn Subject<E>],
+    chance: &mut fastrand::Rng,
+    turns: &mut Turns,
+    go_on: impl FnMut(&Turns) -> bool,
+) -> Option<E> {
+    turns.judged.get_or_insert(turns.times.first().map_or(0, Vec::len));
+    take(clock, overhead, subjects, chance, turns, go_on)
+}
+
+/// Whole turns, as long as `go_on` says so.
+fn take<E>(
+    clock: &dyn Clock,
+    overhead: &Overhead,
+    subjects: &mut [&mut dyn Subject<E>],
+    chance: &mut fastrand::Rng,
+    turns: &mut Turns,
+    mut go_on: impl FnMut(&Turns) -> bool,
+) -> Option<E> {
+    let overheads: Vec<Overhead> =
+        subjects.iter().map(|subject| subject.overhead(clock).unwrap_or(*overhead)).collect();
     loop {
         for row in square(subjects.len(), chance) {
             let mut times = vec![0.0; subjects.len()];
             for subject in row {
-                match time_calls(clock, &mut *subjects[subject], calls) {
-                    Ok(elapsed) => times[subject] = overhead.of_call(elapsed, calls),
-                    Err(error) => return (turns, Some(error)),
+                match subjects[subject].time(clock, turns.calls) {
+                    Ok(elapsed) => times[subject] = overheads[subject].of_call(elapsed, turns.calls),
+                    Err(error) => return Some(error),
                 }
             }
             turns.times.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
-            let pairs = turns.pairs();
-            let last = pairs >= LOOKS[LOOKS.len() - 1];
-            if last || LOOKS.contains(&pairs) && turns.is_settled() || !go_on(&turns) {
-                return (turns, None);
+            if !go_on(turns) {
+                return None;
             }
         }
     }

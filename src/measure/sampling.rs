@@ -4,8 +4,26 @@ use std::hint::black_box;
 
 use super::{Clock, Samples};
 
-/// What is timed. Its result must be used up inside, or the compiler removes the work.
-pub type Subject<'a, E> = dyn FnMut() -> Result<(), E> + 'a;
+/// What is timed: anything that can be called, whose result must be used up inside, or the compiler removes the work;
+/// or something that times itself, in another process.
+pub trait Subject<E> {
+    /// The nanoseconds of so many calls together.
+    ///
+    /// # Errors
+    /// Those of the subject.
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Result<u64, E>;
+
+    /// What measuring costs by this clock, where the subject times itself.
+    fn overhead(&self, _: &dyn Clock) -> Option<Overhead> {
+        None
+    }
+}
+
+impl<E, F: FnMut() -> Result<(), E>> Subject<E> for F {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Result<u64, E> {
+        time_calls(clock, self, calls)
+    }
+}
 
 /// How long a sample lasts, in nanoseconds: short ones fit between the interruptions of a busy machine. One call where
 /// that is longer.
@@ -34,15 +52,25 @@ pub struct Overhead {
 impl Overhead {
     /// Measures them with a subject that does nothing.
     pub fn measure(clock: &dyn Clock) -> Overhead {
+        let mut nothing = || Ok::<(), std::convert::Infallible>(());
+        let Ok(overhead) = Overhead::of(clock, &mut nothing);
+        overhead
+    }
+
+    /// Measures them with `nothing`, a subject that does nothing.
+    ///
+    /// # Errors
+    /// Those of the subject.
+    pub fn of<E>(clock: &dyn Clock, nothing: &mut dyn Subject<E>) -> Result<Overhead, E> {
         let precision = (0..100).map(|_| step(clock)).min().unwrap_or_default() as f64;
-        let mut nothing = || Ok::<(), ()>(());
-        let mut time = |calls| time_calls(clock, &mut nothing, calls).unwrap_or_default() as f64;
-        let mut reads: Vec<f64> = (0..99).map(|_| time(0)).collect();
+        let mut time = |calls| nothing.time(clock, calls).map(|elapsed| elapsed as f64);
+        let mut reads = (0..99).map(|_| time(0)).collect::<Result<Vec<f64>, E>>()?;
         reads.sort_by(f64::total_cmp);
         let read = reads[reads.len() / 2];
         const CALLS: u64 = 10_000;
-        let loops = (0..TRIES).map(|_| time(CALLS)).fold(f64::INFINITY, f64::min);
-        Overhead { read, call: ((loops - read) / CALLS as f64).max(0.0), precision }
+        let loops = (0..TRIES).map(|_| time(CALLS)).collect::<Result<Vec<f64>, E>>()?;
+        let least = loops.into_iter().fold(f64::INFINITY, f64::min);
+        Ok(Overhead { read, call: ((least - read) / CALLS as f64).max(0.0), precision })
     }
 
     /// The nanoseconds of one call in a sample of `calls` that lasted `elapsed`. Below zero where the subject costs less
@@ -66,7 +94,7 @@ fn step(clock: &dyn Clock) -> u64 {
 /// One sample: the nanoseconds of so many calls together. The call goes through a pointer that the compiler cannot see
 /// through, for the subject as for nothing at all.
 #[inline(never)]
-pub fn time_calls<E>(clock: &dyn Clock, subject: &mut Subject<'_, E>, calls: u64) -> Result<u64, E> {
+fn time_calls<E>(clock: &dyn Clock, subject: &mut dyn FnMut() -> Result<(), E>, calls: u64) -> Result<u64, E> {
     let subject = black_box(subject);
     let start = clock.now();
     for _ in 0..calls {
@@ -88,13 +116,13 @@ pub struct Calibration {
 ///
 /// # Errors
 /// Those of the subject.
-pub fn calibrate<E>(clock: &dyn Clock, subject: &mut Subject<'_, E>, patience: u64) -> Result<Calibration, E> {
+pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Subject<E>, patience: u64) -> Result<Calibration, E> {
     let start = clock.now();
     let mut calls = 1;
     loop {
         let mut least = u64::MAX;
         for _ in 0..TRIES {
-            least = least.min(time_calls(clock, subject, calls)?);
+            least = least.min(subject.time(clock, calls)?);
             if clock.now() - start > patience {
                 break;
             }
@@ -121,14 +149,15 @@ pub fn calls_for(call: f64) -> u64 {
 pub fn sample<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subject: &mut Subject<'_, E>,
+    subject: &mut dyn Subject<E>,
     calls: u64,
     mut go_on: impl FnMut(usize) -> bool,
 ) -> (Samples, Option<E>) {
     let mut each = Vec::new();
     let mut failed = None;
+    let overhead = subject.overhead(clock).unwrap_or(*overhead);
     loop {
-        match time_calls(clock, subject, calls) {
+        match subject.time(clock, calls) {
             Ok(elapsed) => each.push(overhead.of_call(elapsed, calls)),
             Err(error) => failed = Some(error),
         }

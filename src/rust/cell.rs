@@ -564,6 +564,11 @@ pub fn subject<'a, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Bo
     Box::new(Subject { function, form })
 }
 
+/// A subject that does nothing.
+pub fn nothing() -> Box<dyn Run> {
+    subject(|| (), Form { shape: <() as Output>::shape, put: <() as Output>::put })
+}
+
 type Subjects<'a> = Vec<Box<dyn Run + 'a>>;
 
 extern "C" fn run(subjects: *mut c_void, subject: u32, calls: u64) {

@@ -499,6 +499,18 @@ fn killed() -> Box<Diagnostic> {
 }
 
 impl Cost {
+    /// The cost of the run alone.
+    pub fn run(&self) -> crate::measure::Cost {
+        crate::measure::Cost {
+            wall: Duration::from_secs_f64(self.wall),
+            user: Duration::from_secs_f64(self.user),
+            system: Duration::from_secs_f64(self.system),
+            peak: self.peak,
+            allocations: self.allocations,
+            allocated: self.allocated,
+        }
+    }
+
     fn of(ending: &Ending, compile: Duration) -> Cost {
         Cost {
             compile,
@@ -573,6 +585,11 @@ impl Worker {
     /// Whether nothing has ended it.
     pub fn is_alive(&self) -> bool {
         !self.over
+    }
+
+    /// The number of a subject that does nothing, behind all others.
+    pub fn nothing(&self) -> usize {
+        self.shapes.len()
     }
 
     /// Nanoseconds that so many calls take.

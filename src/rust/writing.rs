@@ -176,6 +176,8 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
         text = text.ours(&format!("let timelab_form_{at} = (&&&&timelab_cell::given(&timelab_{at})).form();\n"));
         closures.push(format!("timelab_cell::subject(timelab_{at}, timelab_form_{at})"));
     }
+    // The last one shows what measuring costs.
+    closures.push("timelab_cell::nothing()".to_string());
     text.ours(&format!("timelab_cell::serve(vec![{}]);\n}}\n();", closures.join(", ")))
 }
 

@@ -1,5 +1,6 @@
 //! What is run again and again: bound and prepared once.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -7,13 +8,16 @@ use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Choice, Engine, Run};
 use crate::job::Job;
-use crate::lang::{Pipeline, Word};
+use crate::lang::{Pipeline, RustBlock, Word};
+use crate::measure::{Clock, Cost, Meter, Overhead, Subject, ThreadCpu, Wall};
 use crate::plan::{Binding, Evaluator, File, Op, Plan};
+use crate::rust::Worker;
 
 use super::Session;
 use super::apart::Apart;
-use super::bind::{Bound, Ready};
+use super::bind::{Bound, Ready, View};
 use super::run::run_on;
+use super::rust::lone_block;
 
 /// A pipeline or an expression that can be run any number of times.
 pub struct Repeated {
@@ -31,6 +35,31 @@ enum Work {
     Plan(Arc<Plan>, &'static dyn Engine, Option<Apart>),
     /// An expression alone: no engine is asked.
     Expr(Evaluator, Type),
+    Rust(Box<Timed>),
+}
+
+/// A block of Rust in a process that can run it again and again.
+struct Timed {
+    worker: RefCell<Worker>,
+    subject: usize,
+    /// What measuring costs there, by the clock of the wall and that of the thread.
+    overheads: [Overhead; 2],
+}
+
+/// One that is timed in its own process.
+struct Remote<'a> {
+    timed: &'a Timed,
+    subject: usize,
+}
+
+impl Subject<Box<Diagnostic>> for Remote<'_> {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.timed.worker.borrow_mut().sample(self.subject, calls, clock.is_cpu())
+    }
+
+    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
+        Some(self.timed.overheads[usize::from(clock.is_cpu())])
+    }
 }
 
 impl Session {
@@ -39,6 +68,9 @@ impl Session {
     /// # Errors
     /// Also where it writes files or names several results, and an objection of the engine.
     pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        if let Some(block) = lone_block(pipeline) {
+            return self.repeated_block(block, choice, job);
+        }
         match self.ready(pipeline)? {
             Ready::Expr(evaluator, ty) => Ok(Repeated::value(evaluator, ty)),
             Ready::Bound(Bound::Value(value, ty)) => Ok(Repeated::value(Box::new(move |_, _| Ok(value.clone())), ty)),
@@ -49,13 +81,24 @@ impl Session {
         }
     }
 
+    fn repeated_block(&self, block: &RustBlock, choice: Choice, job: &Job) -> Fallible<Repeated> {
+        let block = self.compile_blocks(&View { session: self }, &[block], job)?.remove(0);
+        let worker = self.open_block(&block, choice, job)?;
+        let subject = worker.nothing();
+        let none = Overhead { read: 0.0, call: 0.0, precision: 0.0 };
+        let mut timed = Timed { worker: RefCell::new(worker), subject: block.subject, overheads: [none; 2] };
+        let overhead = |clock: &dyn Clock| Overhead::of(clock, &mut Remote { timed: &timed, subject });
+        timed.overheads = [overhead(&Wall)?, overhead(&ThreadCpu)?];
+        Ok(Repeated::of(Work::Rust(Box::new(timed))))
+    }
+
     /// The same for a plan that is bound already and writes nothing.
     pub fn repeated_plan(&self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Repeated> {
         let files = plan.files();
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, job)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
-        let apart = self.apart(&plan, engine);
+        let apart = self.apart_for(&plan);
         Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
     }
 
@@ -67,16 +110,25 @@ impl Session {
 
 impl Repeated {
     fn value(evaluator: Evaluator, ty: Type) -> Repeated {
-        let work = Work::Expr(evaluator, ty);
+        Repeated::of(Work::Expr(evaluator, ty))
+    }
+
+    fn of(work: Work) -> Repeated {
         Repeated { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() }
     }
 
-    /// Runs it; the table of a value is one row.
-    pub fn table(&self, job: &Job) -> Fallible<Table> {
-        match &self.work {
-            Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, job)?.table),
-            Work::Expr(evaluator, ty) => Ok(value_table(evaluator(None, None)?, ty.clone())),
-        }
+    /// Runs it; the table of a value is one row. With what the run cost.
+    pub fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+        let meter = Meter::start();
+        let table = match &self.work {
+            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job)?.table,
+            Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?, ty.clone()),
+            Work::Rust(timed) => {
+                let (given, cost) = timed.worker.borrow_mut().call(timed.subject)?;
+                return Ok((Session::rust_table(given), cost.run()));
+            }
+        };
+        Ok((table, meter.stop()))
     }
 
     /// Runs it and throws its result away.
@@ -84,29 +136,52 @@ impl Repeated {
         match &self.work {
             Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job).map(|run| drop(black_box(run))),
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
+            Work::Rust(timed) => timed.worker.borrow_mut().call(timed.subject).map(drop),
         }
+    }
+
+    /// The same as what is timed: here, or in its own process.
+    pub fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Subject<Box<Diagnostic>> + 'a> {
+        match &self.work {
+            Work::Rust(timed) => Box::new(Remote { timed, subject: timed.subject }),
+            Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(job)),
+        }
+    }
+
+    /// What one run costs.
+    pub fn cost(&self, job: &Job) -> Fallible<Cost> {
+        if let Work::Rust(timed) = &self.work {
+            return timed.worker.borrow_mut().call(timed.subject).map(|(_, cost)| cost.run());
+        }
+        let meter = Meter::start();
+        self.run(job).map(|()| meter.stop())
     }
 
     /// The engine that runs it; none for an expression alone.
     pub fn engine(&self) -> Option<&'static dyn Engine> {
         match &self.work {
             Work::Plan(_, engine, _) => Some(*engine),
-            Work::Expr(..) => None,
+            Work::Expr(..) | Work::Rust(_) => None,
         }
     }
 
-    /// Keeps it on this thread, whose CPU time somebody wants to know: it may then take long to stop.
-    pub fn stay_here(&mut self) {
-        if let Work::Plan(_, _, apart) = &mut self.work {
-            *apart = None;
+    /// What runs it, in a word.
+    pub fn runs_on(&self) -> &'static str {
+        match &self.work {
+            Work::Plan(_, engine, _) => engine.name(),
+            Work::Expr(..) => "no engine",
+            Work::Rust(_) => "rust",
         }
     }
 }
 
 fn run_plan(plan: &Arc<Plan>, engine: &'static dyn Engine, apart: &Option<Apart>, job: &Job) -> Fallible<Run> {
     match apart {
-        Some(apart) => apart.run(plan, engine, job),
-        None => run_on(plan, engine, job),
+        Some(apart) if apart.is_long() => {
+            let plan = plan.clone();
+            apart.run(engine.name(), job, move |job| run_on(&plan, engine, job))
+        }
+        _ => run_on(plan, engine, job),
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Engine, Run};
 use crate::job::{Job, Stop};
-use crate::measure;
+use crate::measure::{self, Clock};
 use crate::plan::{Op, Plan};
 
 use super::Session;
@@ -19,12 +18,13 @@ use super::run::{known_rows, run_on};
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(70);
 
-/// A timed run that takes longer may be left behind; to start a thread for it takes no thousandth of its time.
+/// Work that is repeated and takes longer may be left behind; to start a thread for it takes no thousandth of its time.
 const LONG: Duration = Duration::from_millis(50);
 
-/// The run that was stopped and has not ended yet; the session shares it with what is run again and again.
+/// The work that was stopped and has not ended yet: the other end is dropped when it does. The session shares it with what
+/// is run again and again.
 #[derive(Clone, Default)]
-pub struct Left(Rc<RefCell<Option<Receiver<Fallible<Run>>>>>);
+pub struct Left(Rc<RefCell<Option<Receiver<()>>>>);
 
 impl Session {
     /// Runs a plan on an engine; where somebody types and it may take long, so that the prompt can come back.
@@ -32,14 +32,18 @@ impl Session {
         if !self.interactive || is_short(plan) {
             return run_on(plan, engine, job);
         }
-        self.left.run(&Arc::new(plan.clone()), engine, job)
+        let plan = plan.clone();
+        self.left.run(engine.name(), job, move |job| run_on(&plan, engine, job))
     }
 
-    /// How a plan is run again and again where somebody types: what uses several threads is timed by the time that passes,
-    /// which a thread of its own does not harm.
-    pub(super) fn apart(&self, plan: &Plan, engine: &dyn Engine) -> Option<Apart> {
-        let may_stay = self.interactive && engine.is_parallel() && !is_short(plan);
-        may_stay.then(|| Apart { left: self.left.clone(), long: Cell::new(true) })
+    /// For work that is run again and again where somebody types.
+    pub fn apart(&self) -> Option<Apart> {
+        self.interactive.then(|| Apart { left: self.left.clone(), long: Cell::new(true) })
+    }
+
+    /// The same for a plan, if it may take long.
+    pub(super) fn apart_for(&self, plan: &Plan) -> Option<Apart> {
+        self.apart().filter(|_| !is_short(plan))
     }
 
     /// Waits for the end of a run that was left behind: beside it nothing can be measured.
@@ -62,58 +66,73 @@ impl Session {
     }
 }
 
-/// Runs of one plan that is timed.
+/// Work of one kind, as often as it is asked for.
 pub struct Apart {
     left: Left,
-    /// Whether the last one took long; not known before the first.
+    /// Whether the last time took long; not known before the first.
     long: Cell<bool>,
 }
 
 impl Apart {
-    pub fn run(&self, plan: &Arc<Plan>, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-        if !self.long.get() {
-            return run_on(plan, engine, job);
-        }
+    /// Whether the next time should go through [`Apart::run`]; otherwise it is better done here.
+    pub fn is_long(&self) -> bool {
+        self.long.get()
+    }
+
+    /// Does it on a thread of its own, whose CPU time counts as that of this thread.
+    ///
+    /// # Errors
+    /// Its own, and [`Kind::Stopped`] where it was left behind.
+    pub fn run<T: Send + 'static>(
+        &self,
+        name: &str,
+        job: &Job,
+        work: impl FnOnce(&Job) -> Fallible<T> + Send + 'static,
+    ) -> Fallible<T> {
         let start = Instant::now();
-        let run = self.left.run(plan, engine, job);
+        let result = self.left.run(name, job, work);
         self.long.set(start.elapsed() >= LONG);
-        run
+        result
     }
 }
 
 impl Left {
-    /// Runs a plan on a thread of its own.
-    fn run(&self, plan: &Arc<Plan>, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-        // The flag of the session is lowered for the next cell, that of this run stays up.
+    fn run<T: Send + 'static>(
+        &self,
+        name: &str,
+        job: &Job,
+        work: impl FnOnce(&Job) -> Fallible<T> + Send + 'static,
+    ) -> Fallible<T> {
+        // The flag of the session is lowered for the next cell, that of this work stays up.
         let stop = Stop::default();
-        let (plan, theirs) = (plan.clone(), Job { stop: stop.clone(), ..job.clone() });
-        let (done, result) = channel();
+        let theirs = Job { stop: stop.clone(), ..job.clone() };
+        let ((done, result), (alive, end)) = (channel(), channel());
         let run = move || {
-            let result = run_on(&plan, engine, &theirs);
+            let _alive = alive;
+            let result = work(&theirs);
             let result = theirs.stop.check().and(result);
             measure::flush();
             // Nobody may be there any more to take it.
-            let _ = done.send(result);
+            let _ = done.send((result, measure::ThreadCpu.now()));
         };
-        std::thread::Builder::new()
-            .name(engine.name().to_string())
-            .spawn(run)
-            .map_err(|error| Diagnostic::new(Kind::System, format!("no thread can be started: {error}")))?;
+        let system = |message: String| Diagnostic::new(Kind::System, message);
+        let thread = std::thread::Builder::new().name(name.to_string()).spawn(run);
+        thread.map_err(|error| system(format!("no thread can be started: {error}")))?;
         let mut stopped: Option<Instant> = None;
         loop {
             match result.recv_timeout(LOOK) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Diagnostic::new(Kind::System, format!("the engine `{}` broke down", engine.name())));
+                Ok((result, cpu)) => {
+                    measure::add_thread_cpu(cpu);
+                    return result;
                 }
+                Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` broke down"))),
                 Err(RecvTimeoutError::Timeout) if !job.stop.is_raised() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     stop.raise();
                     if stopped.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
-                        self.0.replace(Some(result));
+                        self.0.replace(Some(end));
                         let message = format!(
-                            "stopped: `{}` is still in a step that it cannot leave; the next run waits for its end",
-                            engine.name()
+                            "stopped: `{name}` is still in a step that it cannot leave; the next run waits for its end"
                         );
                         return Err(Diagnostic::new(Kind::Stopped, message));
                     }

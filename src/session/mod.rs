@@ -27,6 +27,7 @@ use crate::rust::{Cost, Rust};
 use crate::show::bytes_text;
 
 pub use again::{Repeated, only_table, value_table};
+pub use apart::Apart;
 pub use bind::{Bound, rows_of as value_plan};
 pub use run::Ran;
 pub use rust::{Block as RustBound, lone_block};

@@ -15,6 +15,7 @@ use crate::plan::{Binding, Elsewhere, Foreign, Function, Node, Op, Plan, Scope, 
 use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Subject, Text, Worker};
 
 use super::Session;
+use super::bind::View;
 
 /// What the session knows of blocks that were bound.
 #[derive(Default)]
@@ -73,7 +74,13 @@ pub fn lone_block(pipeline: &Pipeline) -> Option<&RustBlock> {
 }
 
 impl Session {
-    /// Compiles blocks, all those that are new into one library.
+    /// Compiles the blocks that pipelines are, all into one library.
+    pub fn compile_together<'p>(&self, pipelines: impl Iterator<Item = &'p Pipeline>, job: &Job) -> Fallible<()> {
+        let blocks: Vec<&RustBlock> = pipelines.filter_map(lone_block).collect();
+        self.compile_blocks(&View { session: self }, &blocks, job).map(drop)
+    }
+
+    /// Compiles blocks; where one is new, all of them into one library.
     pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Arc<Block>>> {
         let parts = blocks.iter().map(|block| subject(scope, block)).collect::<Fallible<Vec<_>>>()?;
         let key = |subject: &Subject| format!("{:?} {}", subject.inputs, subject.body.as_str());
@@ -81,13 +88,13 @@ impl Session {
             let compiled = self.blocks.compiled.borrow();
             compiled.get(key).filter(|(library, _)| self.rust.is_fresh(&library.borrow())).cloned()
         };
-        let mut new: Vec<Subject> = Vec::new();
-        for (subject, _) in &parts {
-            if fresh(&key(subject)).is_none() && !new.iter().any(|other| key(other) == key(subject)) {
-                new.push(subject.clone());
+        if parts.iter().any(|(subject, _)| fresh(&key(subject)).is_none()) {
+            let mut new: Vec<Subject> = Vec::new();
+            for (subject, _) in &parts {
+                if !new.iter().any(|other| key(other) == key(subject)) {
+                    new.push(subject.clone());
+                }
             }
-        }
-        if !new.is_empty() {
             let library = Rc::new(RefCell::new(self.rust.library(&new, job)?));
             let mut compiled = self.blocks.compiled.borrow_mut();
             for (at, subject) in new.iter().enumerate() {
