@@ -330,8 +330,7 @@ fn foreign(code: &Shared<dyn Foreign>, args: &[Column], ty: &Type, scope: Scope,
     let asked = |row: &usize| scope.active.is_none_or(|active| active[*row]);
     let whole = |row: &usize| args.iter().all(|arg| !arg.nulls.at(*row));
     let rows: Vec<usize> = (0..scope.rows()).filter(asked).filter(whole).collect();
-    let passed: Vec<Vec<Value>> =
-        args.iter().map(|arg| rows.iter().map(|row| arg.value(*row)).collect()).collect();
+    let passed: Vec<Vec<Value>> = args.iter().map(|arg| rows.iter().map(|row| arg.value(*row)).collect()).collect();
     let given = code.0.call(&passed, rows.len()).map_err(|error| Fault::elsewhere(*error, span))?;
     let mut values = vec![Value::Null; scope.rows()];
     rows.into_iter().zip(given).for_each(|(row, value)| values[row] = value);

@@ -560,10 +560,12 @@ impl<'a> Parser<'a> {
                 let parameters = parameters.into_iter().zip(types).collect();
                 Ok(Statement::RustFunction(RustFunction { name, parameters, gives, body: self.rust()? }))
             }
-            _ if rust => {
-                Err(Diagnostic::at(Kind::Type, name.span, "a function in Rust says the types of all it takes and gives")
-                    .hint(format!("fn {}(x: int) -> int = rust {{ x }}", name.text)))
-            }
+            _ if rust => Err(Diagnostic::at(
+                Kind::Type,
+                name.span,
+                "a function in Rust says the types of all it takes and gives",
+            )
+            .hint(format!("fn {}(x: int) -> int = rust {{ x }}", name.text))),
             _ if gives.is_some() || !types.is_empty() => {
                 Err(Diagnostic::at(Kind::Type, name.span, "only a function in Rust says its types")
                     .hint("the types of others follow from each call"))
@@ -588,9 +590,21 @@ impl<'a> Parser<'a> {
             }
             other => {
                 let message = format!("`{other}` is no type; types are int, float, bool, text and list<…>");
-                return Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["int", "float", "bool", "text", "list"]));
+                return Err(Diagnostic::at(Kind::Type, word.span, message)
+                    .near(other, ["int", "float", "bool", "text", "list"]));
             }
         })
+    }
+
+    /// The name of a variant, which may be a word of the language too.
+    pub(super) fn variant_name(&mut self) -> Fallible<Word> {
+        if let (Token::Word(text), span) = (self.peek().clone(), self.span())
+            && *self.peek_after(1) == Token::Sign(":")
+        {
+            self.at += 1;
+            return Ok(Word { text, span });
+        }
+        self.name("the name of a variant")
     }
 
     /// A name that is being given.

@@ -41,6 +41,19 @@ pub fn block_start(rest: &str) -> Option<usize> {
     names.split(',').all(|name| is_name(name.trim())).then_some(brace)
 }
 
+/// The block of Rust after a word `rust`: where it begins and where it ends, from the end of the word; the end of the text
+/// where it is open.
+pub fn rust_block(rest: &str) -> Option<(usize, usize)> {
+    let start = block_start(rest)?;
+    let end = block_end(&rest[start + 1..]).map_or(rest.len(), |length| start + 1 + length + 1);
+    Some((start, end))
+}
+
+/// Whether a text has a block of Rust somewhere, as far as its words tell.
+pub fn holds_rust(text: &str) -> bool {
+    text.match_indices("rust").any(|(at, word)| block_start(&text[at + word.len()..]).is_some())
+}
+
 /// The bytes of a comment, which may hold others.
 fn comment(rest: &str) -> Option<usize> {
     let (mut depth, mut at) = (0, 0);

@@ -165,7 +165,7 @@ fn variant(
         return Err(Diagnostic::at(Kind::Syntax, parser.span(), "a variant begins with its name and a `:`")
             .hint("name: pipeline; what continues a variant is indented deeper, or begins with `|`"));
     }
-    let name = parser.name("the name of a variant")?;
+    let name = parser.variant_name()?;
     parser.expect(":", "after the name of the variant")?;
     if *parser.peek() == Token::End {
         return Err(Diagnostic::at(Kind::Syntax, name.span, format!("the variant `{}` is empty", name.text))

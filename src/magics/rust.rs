@@ -54,7 +54,9 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         ["dep", name, spec @ ..] => {
             let spec = match spec {
                 [] => "\"*\"".to_string(),
-                [version] if version.starts_with(|c: char| c.is_ascii_digit() || "=^~<>*".contains(c)) => format!("{version:?}"),
+                [version] if version.starts_with(|c: char| c.is_ascii_digit() || "=^~<>*".contains(c)) => {
+                    format!("{version:?}")
+                }
                 spec => spec.join(" "),
             };
             session.rust.depend(name, &spec, job)?;
@@ -102,7 +104,8 @@ fn result(table: Table, cost: &Cost) -> Binding {
 }
 
 fn quiet(cost: &Cost) -> Vec<String> {
-    let compiled = (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
+    let compiled =
+        (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
     let mut parts: Vec<String> = compiled.into_iter().collect();
     parts.extend([
         format!("ran {}", duration_text(cost.wall)),
@@ -114,4 +117,3 @@ fn quiet(cost: &Cost) -> Vec<String> {
     }
     parts
 }
-

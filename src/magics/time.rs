@@ -41,7 +41,8 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         },
         (_, given) => given,
     };
-    let cost = meter.stop();
+    // Rust runs in another process, which has its own meter.
+    let cost = if let Given::Rust(_, cost) = &given { cost.run() } else { meter.stop() };
     let named = matches!(**statement, Statement::Let(..));
     let ran = if let Given::Table(ran) = &given { Some(ran.clone()) } else { None };
     let fields = fields(&cost, ran.as_ref());
@@ -49,7 +50,9 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
     let mut answer = if named { Answer::default() } else { given_answer(given) };
     answer.report.blocks.push(Block::Measured(fields));
-    answer.report.quiet = ran.as_ref().map(quiet).unwrap_or_default();
+    if let Some(ran) = &ran {
+        answer.report.quiet = quiet(ran);
+    }
     answer.result = Some(match &ran {
         Some(ran) => table_result(ran, values),
         None => Binding::Result { table: None, fields: values, tables: Vec::new() },

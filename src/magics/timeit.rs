@@ -5,7 +5,9 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
-use crate::measure::{Subject as Measured, Calibration, Cost, Meter, Overhead, Samples, Spread, Wall, calibrate, process_cpu, sample};
+use crate::measure::{
+    Calibration, Cost, Meter, Overhead, Samples, Spread, Subject as Measured, Wall, calibrate, process_cpu, sample,
+};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::session::{Repeated, Session};
@@ -90,7 +92,9 @@ impl Body {
                     texts.push(session.words(pipeline.span).to_string());
                     all.push(session.repeated(pipeline, choice, job)?);
                 }
-                Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => session.statement(statement, job).map(drop)?,
+                Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => {
+                    session.statement(statement, job).map(drop)?
+                }
                 Statement::LetCommand(_, command) => {
                     let message = "a command is not timed, and would run only once";
                     return Err(Diagnostic::at(Kind::Syntax, command.span, message)

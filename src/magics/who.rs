@@ -37,11 +37,12 @@ pub static DEL: Magic = Magic {
 
 pub static RESET: Magic = Magic {
     syntax: MagicSyntax { name: "reset", usage: "%reset", takes: Takes::Words, options: &[] },
-    about: "forgets all names, functions, results and kept tables; settings stay",
+    about: "forgets all names, functions, results and kept tables, and those of Rust cells; settings stay",
     examples: &["%reset"],
     offers: Offers::Nothing,
-    run: |session, _, _| {
+    run: |session, _, job| {
         session.reset();
+        session.reset_rust(job)?;
         Ok(Answer::default())
     },
 };
@@ -75,6 +76,12 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
         }
         here = definition.before.clone();
     }
+    let (variables, items) = session.rust.known();
+    let rust = |name: &str, kind: &str, about: &str| {
+        vec![Value::text(name), Value::text(kind), Value::text(about), Value::Null, Value::Null]
+    };
+    rows.extend(variables.iter().map(|(name, ty)| rust(name, "rust variable", ty)));
+    rows.extend(items.iter().map(|name| rust(name, "rust item", "")));
     rows
 }
 

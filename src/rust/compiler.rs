@@ -129,9 +129,8 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     }
     state.set_preserve_vars_on_panic(false);
     desk.expect_ours();
-    let ready = state
-        .add_dep(CELL_NAME, &cell_spec(desk))
-        .and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
+    let ready =
+        state.add_dep(CELL_NAME, &cell_spec(desk)).and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
     ready.map_err(|error| system(error.to_string()))?;
     Ok(CommandContext::with_eval_context(context))
 }
@@ -167,7 +166,9 @@ fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &T
     desk.expect(turn.clone());
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
-        Err(Error::CompilationErrors(errors)) => Err(Refusal { error: told(&errors, text), keeps: keeps(&errors, text) }),
+        Err(Error::CompilationErrors(errors)) => {
+            Err(Refusal { error: told(&errors, text), keeps: keeps(&errors, text) })
+        }
         Err(Error::SubprocessTerminated(_)) => Err(super::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
         Err(_) if turn.was_loaded() => Ok(()),
@@ -216,7 +217,8 @@ fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
     }
     let mut diagnostic = Diagnostic::new(Kind::Type, message);
     diagnostic.span = place;
-    let mut hints: Vec<String> = error.help().iter().map(|help| help.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let mut hints: Vec<String> =
+        error.help().iter().map(|help| help.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     if error.code() == Some("E0525") || error.code() == Some("E0507") {
         hints.insert(0, "a Rust expression may be run again and again: borrow or clone what it takes".to_string());
     }
@@ -233,4 +235,3 @@ fn note(context: &CommandContext, known: &Mutex<Known>) {
     known.items = context.defined_item_names().map(str::to_string).collect();
     known.items.sort();
 }
-

@@ -1,8 +1,8 @@
 //! Where the shell, the compiler and the runner meet: the socket, and whose turn it is.
 
+use std::collections::HashMap;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -169,7 +169,9 @@ impl Desk {
             Some(turn) => {
                 turn.loaded.store(true, Ordering::SeqCst);
                 turn.tell(Event::Loaded(library.to_string(), function.to_string()));
-                self.send(|supervisor| frame::send_value(supervisor, frame::RUN, &turn.order(library, function, Vec::new(), false)));
+                self.send(|supervisor| {
+                    frame::send_value(supervisor, frame::RUN, &turn.order(library, function, Vec::new(), false))
+                });
             }
             None => _ = self.send(|supervisor| frame::send(supervisor, frame::REFUSE, b"")),
         }

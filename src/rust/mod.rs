@@ -28,7 +28,6 @@ use compiler::{Known, Request};
 use desk::{Desk, Event, Refusal, Turn};
 use frame::{Ending, Failure, Sample};
 
-
 pub use text::Text;
 pub use wire::{Shape, put as put_value, table_bytes};
 
@@ -182,7 +181,8 @@ impl Rust {
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
+                    let mut worker =
+                        Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
                     worker.shapes = vec![worker.shape(0)?];
                     given = worker.call(0)?.0;
                     worker.tell(frame::END, b"")?;
@@ -224,7 +224,8 @@ impl Rust {
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
+                    let mut worker =
+                        Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }

@@ -2,9 +2,19 @@
 
 /// Modules of the standard library's own that are public, beside those at its root.
 const INNER: [&str; 13] = [
-    "sync::atomic", "sync::mpsc", "collections::hash_map", "collections::hash_set", "collections::btree_map",
-    "collections::btree_set", "collections::binary_heap", "collections::vec_deque", "collections::linked_list",
-    "os::fd", "os::unix", "task::wake", "str::pattern",
+    "sync::atomic",
+    "sync::mpsc",
+    "collections::hash_map",
+    "collections::hash_set",
+    "collections::btree_map",
+    "collections::btree_set",
+    "collections::binary_heap",
+    "collections::vec_deque",
+    "collections::linked_list",
+    "os::fd",
+    "os::unix",
+    "task::wake",
+    "str::pattern",
 ];
 
 /// A type's name as `std::any::type_name` gives it, as one that can be written.
@@ -25,7 +35,11 @@ fn each_path(name: &str, change: impl Fn(&str) -> String) -> String {
     while let Some(c) = rest.chars().next() {
         let end = if in_path(c) { rest.find(|c| !in_path(c)).unwrap_or(rest.len()) } else { c.len_utf8() };
         let piece = &rest[..end];
-        if in_path(c) { out.push_str(&change(piece)) } else { out.push(c) }
+        if in_path(c) {
+            out.push_str(&change(piece))
+        } else {
+            out.push(c)
+        }
         rest = &rest[end..];
     }
     out

@@ -460,8 +460,7 @@ fn catch_signals() {
     static mut STACK: [u8; 64 << 10] = [0; 64 << 10];
     // SAFETY: the stack is used by the handler alone, the structures are whole, and the handler makes system calls only.
     unsafe {
-        let stack =
-            libc::stack_t { ss_sp: (&raw mut STACK).cast(), ss_flags: 0, ss_size: 64 << 10 };
+        let stack = libc::stack_t { ss_sp: (&raw mut STACK).cast(), ss_flags: 0, ss_size: 64 << 10 };
         libc::sigaltstack(&raw const stack, std::ptr::null_mut());
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_signal as *const () as usize;

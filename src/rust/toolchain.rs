@@ -20,7 +20,9 @@ pub fn library_folder() -> Fallible<PathBuf> {
         }
     }
     if asked("cc", &["--version"]).is_none() {
-        return Err(missing("Rust cells need a linker: `cc` is not on the PATH").hint("apt install gcc, or dnf install gcc"));
+        return Err(
+            missing("Rust cells need a linker: `cc` is not on the PATH").hint("apt install gcc, or dnf install gcc")
+        );
     }
     let folder = PathBuf::from(asked("rustc", &["--print", "target-libdir"]).unwrap_or_default());
     let shared = |entry: std::fs::DirEntry| {
@@ -29,7 +31,8 @@ pub fn library_folder() -> Fallible<PathBuf> {
         name.starts_with("libstd-") && name.ends_with(".so")
     };
     if !std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(shared))) {
-        let message = format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
+        let message =
+            format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
         return Err(missing(&message).hint("rustup's toolchains have it; some distributions' packages do not"));
     }
     Ok(folder)

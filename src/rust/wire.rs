@@ -75,7 +75,8 @@ pub fn table_bytes(table: &Table, name: &str) -> Fallible<Vec<u8>> {
         for row in 0..parts.first().map_or(0, Vec::len) {
             for (part, column) in parts.iter().zip(columns) {
                 if part[row].is_null() {
-                    let message = format!("the column `{}` of `{name}` holds a null, which has no place in Rust", column.name);
+                    let message =
+                        format!("the column `{}` of `{name}` holds a null, which has no place in Rust", column.name);
                     return Err(Diagnostic::new(Kind::Type, message).hint("coalesce(x, 0), or filter not is_null(x)"));
                 }
                 put(&part[row], &mut bytes);

@@ -11,7 +11,8 @@ use crate::data::Type;
 use crate::diagnostic::Span;
 
 /// Brings the traits into scope by which the form of a result is found.
-const FORMS: &str = "#[allow(unused_imports)] use timelab_cell::{AsDebug as _, AsNever as _, AsNothing as _, AsTable as _};";
+const FORMS: &str =
+    "#[allow(unused_imports)] use timelab_cell::{AsDebug as _, AsNever as _, AsNothing as _, AsTable as _};";
 
 /// The parts of a cell of Rust whose items and variables stay.
 pub struct Parts {
@@ -28,7 +29,8 @@ pub fn parts(body: &str, span: Span) -> Parts {
     const OPEN: &str = "fn cell() {\n";
     let whole = format!("{OPEN}{body}\n}}");
     let parsed = SourceFile::parse(&whole, Edition::CURRENT).tree();
-    let function = parsed.items().find_map(|item| if let ast::Item::Fn(function) = item { Some(function) } else { None });
+    let function =
+        parsed.items().find_map(|item| if let ast::Item::Fn(function) = item { Some(function) } else { None });
     let list = function.and_then(|function| function.body()).and_then(|body| body.stmt_list());
     let piece = |text: &mut Text, from: usize, to: usize| {
         let place = Span::new(span.cell, span.start as usize + from, span.start as usize + to);
@@ -73,7 +75,10 @@ pub fn parts(body: &str, span: Span) -> Parts {
         piece(&mut parts.statements, at, start);
         ours(&mut parts.statements, &format!("{{ {FORMS} let timelab_value = &("));
         piece(&mut parts.statements, start, end);
-        ours(&mut parts.statements, "); timelab_cell::show(timelab_value, (&&&&timelab_cell::of(timelab_value)).form()); }\n");
+        ours(
+            &mut parts.statements,
+            "); timelab_cell::show(timelab_value, (&&&&timelab_cell::of(timelab_value)).form()); }\n",
+        );
         at = end;
     }
     piece(&mut parts.statements, at, body.len());
@@ -87,7 +92,11 @@ pub fn cell_text(parts: &Parts, variables: &[(String, String)], lost: &[String])
     text = text.ours("{ let timelab_run = || -> Result<(), Box<dyn std::error::Error>> {\n").ours(&takes(&taken));
     text = text.all(&parts.statements);
     // What borrows from a variable is kept before it, so that the compiler complains about the borrower.
-    let kept = parts.defined.iter().rev().chain(taken.iter().map(|(name, _)| name).filter(|name| !parts.defined.contains(name)));
+    let kept = parts
+        .defined
+        .iter()
+        .rev()
+        .chain(taken.iter().map(|(name, _)| name).filter(|name| !parts.defined.contains(name)));
     for name in kept.filter(|name| !lost.contains(name)) {
         text = text.ours(&keeping(name));
     }
@@ -118,7 +127,8 @@ fn takes(variables: &[&(String, String)]) -> String {
 /// Those of the variables whose names stand in one of the texts.
 fn mentioned<'a>(variables: &'a [(String, String)], texts: &[&Text]) -> Vec<&'a (String, String)> {
     let in_name = |c: char| c == '_' || c.is_alphanumeric();
-    let words: std::collections::HashSet<&str> = texts.iter().flat_map(|text| text.as_str().split(|c| !in_name(c))).collect();
+    let words: std::collections::HashSet<&str> =
+        texts.iter().flat_map(|text| text.as_str().split(|c| !in_name(c))).collect();
     variables.iter().filter(|(name, _)| words.contains(name.as_str())).collect()
 }
 
@@ -165,7 +175,8 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
             number += 1;
         }
         if let Some((takes, gives)) = &subject.function {
-            let typed = takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect::<Vec<_>>().join(", ");
+            let typed =
+                takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect::<Vec<_>>().join(", ");
             let gets = vec!["input.get()"; takes.len()].join(", ");
             text = text.ours(&format!("let timelab_{at} = |{typed}| -> {} {{ {given}\n", rust_type(gives)));
             text = text.all(&subject.body).ours("\n};\n");
@@ -197,7 +208,8 @@ fn read(input: &Input, number: usize) -> String {
                 let row = row_name(&input.name);
                 let names = field_names(columns.iter().map(|column| column.name.as_str()));
                 let each = || names.iter().zip(columns);
-                let fields: Vec<String> = each().map(|(name, column)| format!("{name}: {}", rust_type(&column.ty))).collect();
+                let fields: Vec<String> =
+                    each().map(|(name, column)| format!("{name}: {}", rust_type(&column.ty))).collect();
                 let gets: Vec<String> = names.iter().map(|name| format!("{name}: row.get()")).collect();
                 format!(
                     "#[allow(dead_code)] #[derive(Debug, Clone)] struct {row} {{ {} }}\n\

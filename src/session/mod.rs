@@ -63,6 +63,8 @@ pub struct Session {
     left: apart::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
+    /// Files whose cells the person lets do anything.
+    pub trusts: Vec<String>,
     /// The compiler of Rust and the process that runs it.
     pub rust: Rust,
     blocks: rust::Blocks,
@@ -128,6 +130,7 @@ impl Session {
             measured: BTreeMap::new(),
             left: apart::Left::default(),
             noise: None,
+            trusts: Vec::new(),
             rust: Rust::new(Path::new("/proc/self/exe"), say.clone()),
             blocks: rust::Blocks::default(),
             stdin: OnceCell::new(),

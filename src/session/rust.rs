@@ -166,7 +166,12 @@ impl Session {
     }
 
     /// Compiles a function whose body is Rust.
-    pub(super) fn rust_function(&self, scope: &dyn Scope, written: &RustFunction, job: &Job) -> Fallible<Arc<Elsewhere>> {
+    pub(super) fn rust_function(
+        &self,
+        scope: &dyn Scope,
+        written: &RustFunction,
+        job: &Job,
+    ) -> Fallible<Arc<Elsewhere>> {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
         let (subject, inputs) = subject(scope, &written.body)?;
         let subject = Subject { function: Some((takes, written.gives.clone())), ..subject };
@@ -242,7 +247,11 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(Stri
         };
         let (form, filling) = match scope.name(&word.text) {
             Some(Binding::Value(Value::Null, _)) => {
-                return Err(Diagnostic::at(Kind::Type, word.span, format!("`{}` is null, which has no place in Rust", word.text)));
+                return Err(Diagnostic::at(
+                    Kind::Type,
+                    word.span,
+                    format!("`{}` is null, which has no place in Rust", word.text),
+                ));
             }
             Some(Binding::Value(value, ty)) => (InputForm::Value(ty.closed()), Filling::Value(value)),
             Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => table(plan),

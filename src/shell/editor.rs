@@ -157,6 +157,10 @@ impl Hinter for Cells {
         if line.trim().is_empty() || at < line.len() {
             return None;
         }
+        // It takes seconds to start: from here on it can be of use.
+        if line.contains("rust") {
+            self.session.borrow().rust.warm();
+        }
         let begins = |entry: &&Entry| !entry.failed && entry.cell.len() > line.len() && entry.cell.starts_with(line);
         if let Some(entry) = self.earlier.iter().rev().find(begins) {
             return Some(Grey { text: entry.cell[line.len()..].to_string(), earlier: true });

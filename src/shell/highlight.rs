@@ -2,7 +2,7 @@
 
 use crate::engines;
 use crate::functions;
-use crate::lang::RESERVED;
+use crate::lang::{RESERVED, rust_block};
 use crate::magics;
 use crate::session::Session;
 use crate::show::Role;
@@ -18,6 +18,12 @@ pub fn highlight(text: &str, session: &Session) -> String {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
+        if let Some(length) = rust_length(text, at) {
+            out.push_str(&rest[..length]);
+            at += length;
+            last = "}".to_string();
+            continue;
+        }
         let length = match c {
             '#' => rest.find('\n').unwrap_or(rest.len()),
             '"' => text_length(rest),
@@ -52,6 +58,20 @@ pub fn highlight(text: &str, session: &Session) -> String {
         at += length;
     }
     out
+}
+
+/// The length of the Rust that begins at a byte: a block, or the body of a cell.
+fn rust_length(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    if rest.starts_with('\n') && text.starts_with("%%rust") {
+        return Some(rest.len());
+    }
+    if !rest.starts_with('{') {
+        return None;
+    }
+    let line = text[..at].rfind("rust")?;
+    let (start, end) = rust_block(&text[line + 4..])?;
+    (line + 4 + start == at).then_some(end - start)
 }
 
 fn word_length(text: &str) -> usize {
@@ -114,6 +134,10 @@ fn unmatched_brackets(text: &str) -> Vec<usize> {
     let mut unmatched = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
+        if let Some(length) = rust_length(text, at) {
+            at += length;
+            continue;
+        }
         let mut length = c.len_utf8();
         match c {
             '"' => length = text_length(&text[at..]),
