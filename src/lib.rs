@@ -21,6 +21,7 @@ pub mod rowwise;
 pub mod show;
 
 pub mod kernel;
+pub mod native;
 
 pub mod algorithms;
 pub mod engines;
