@@ -15,7 +15,7 @@ use timelab::engines::{self, Choice};
 use timelab::functions;
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
-use timelab::native::{self, Code, Kind, Shape};
+use timelab::native::{self, Code};
 use timelab::plan::Plan;
 use timelab::session::{Bound, Session};
 use timelab::stages;

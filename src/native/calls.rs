@@ -14,7 +14,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
     let float = |text: String| Piece::tight(text, Shape::plain(Kind::Float));
     let bool = |text: String| Piece::tight(text, Shape::plain(Kind::Bool));
     let text = |text: String| Piece::tight(text, Shape::plain(Kind::Text));
-    let method = |name: &str| float(format!("{}.{name}()", on(0)));
+    let method = |name: &str| float(format!("f64::{name}({})", arg(0)));
     let texts = || {
         Piece::tight(
             format!("{}.map(str::to_string).collect::<Vec<_>>()", parts(func, args).text),
@@ -29,7 +29,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::LenList => Piece::loose(format!("{}.len() as i64", on(0)), Shape::plain(Kind::Int)),
         Func::Split | Func::Words | Func::Chars => texts(),
         Func::ContainsText => bool(format!("{}.contains({})", on(0), view(1))),
-        Func::ContainsList => contains(&args[0], &args[1]),
+        Func::ContainsList => contains(&args[0], &args[1], false),
         Func::StartsWith => bool(format!("{}.starts_with({})", on(0), view(1))),
         Func::EndsWith => bool(format!("{}.ends_with({})", on(0), view(1))),
         Func::Replace => text(format!("{}.replace({}, {})", on(0), view(1), arg(2))),
@@ -50,7 +50,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         }
         Func::AbsInt => int(format!("absolute({})?", arg(0))),
         Func::PowInt => int(format!("power({}, {})?", arg(0), arg(1))),
-        Func::PowFloat => float(format!("{}.powf({})", on(0), arg(1))),
+        Func::PowFloat => float(format!("f64::powf({}, {})", arg(0), arg(1))),
         Func::AbsFloat => method("abs"),
         Func::Round => float(format!("round({})", arg(0))),
         Func::Floor => method("floor"),
@@ -98,8 +98,17 @@ fn part_of(whole: &Piece, text: String, copy: &str) -> Piece {
     }
 }
 
-/// Whether a list has an item.
-pub fn contains(list: &Piece, item: &Piece) -> Piece {
+/// Whether a list has an item, which is computed before the list where `item_first`.
+pub fn contains(list: &Piece, item: &Piece, item_first: bool) -> Piece {
+    if !item.is_simple() {
+        let named = |name: &str, piece: &Piece| Piece { hold: piece.hold, ..Piece::tight(name, piece.shape.clone()) };
+        let found = contains(&named("list", list), &named("item", item), item_first);
+        let parts = match item_first {
+            true => format!("(item, list) = ({}, {})", item.text, list.text),
+            false => format!("(list, item) = ({}, {})", list.text, item.text),
+        };
+        return Piece::loose(format!("{{ let {parts}; {} }}", found.text), found.shape);
+    }
     let flat = if list.shape.item().nulls { ".flatten()" } else { "" };
     let is_same = match item.shape.kind {
         Kind::Int | Kind::Bool => format!("*each == {}", item.at(Strength::Sum)),
@@ -134,6 +143,8 @@ fn said(value: &Piece, alone: bool) -> String {
     match value.shape.kind {
         Kind::Float => format!("float_text({})", value.text),
         Kind::List(_) => format!("shown({})", value.argument()),
+        Kind::Int if alone && !value.is_simple() => format!("i64::to_string(&{})", value.at(Strength::Tight)),
+        Kind::Int if value.strength == Strength::Loose => format!("i64::from({})", value.text),
         Kind::Int | Kind::Bool | Kind::Text | Kind::Open if alone => format!("{}.to_string()", value.receiver()),
         Kind::Int | Kind::Bool | Kind::Text | Kind::Open => value.text.clone(),
     }

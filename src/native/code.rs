@@ -88,8 +88,8 @@ impl Piece {
     /// As what a method is called on: a literal needs its type there.
     pub fn receiver(&self) -> String {
         let digits = self.text.trim_start_matches('-');
-        let is_literal = digits.starts_with(|c: char| c.is_ascii_digit()) && self.is_simple();
-        let typed = match (is_literal, &self.shape.kind) {
+        let is_literal = digits.starts_with(|c: char| c.is_ascii_digit()) && !self.text.contains("_i64");
+        let typed = match (is_literal && self.is_simple(), &self.shape.kind) {
             (true, Kind::Float) => Piece { text: format!("{}_f64", self.text), ..self.clone() },
             (true, Kind::Int) => Piece { text: format!("{}_i64", self.text), ..self.clone() },
             _ => self.clone(),
@@ -182,6 +182,7 @@ impl Piece {
                 let text = format!("{}.into_iter().map(|item| {inner}).collect::<Vec<_>>()", self.owned().receiver());
                 Piece::tight(text, to.clone())
             }
+            (Kind::Open, _) => self.discarded(format!("no_value::<{}>()", to.owned()), to),
             _ => Piece { shape: to.clone(), ..self.clone() },
         }
     }

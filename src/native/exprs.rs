@@ -123,7 +123,7 @@ impl Scope<'_> {
             }
         }
         let list = self.piece(list);
-        lift(&[item, list], |both| calls::contains(&both[1], &both[0]))
+        lift(&[item, list], |both| calls::contains(&both[1], &both[0], true))
     }
 
     /// `and` or `or`: what stands after a decisive value is not asked.
@@ -265,6 +265,8 @@ pub fn constant(value: &Value, ty: &Type) -> Piece {
         }
         (Value::Int(i), Type::Float) => float(*i as f64),
         (Value::Int(i64::MIN), _) => Piece::tight("i64::MIN", shape),
+        // What no 32 bits hold needs its type wherever it stands.
+        (Value::Int(i), _) if i32::try_from(*i).is_err() => signed(format!("{i}_i64"), shape),
         (Value::Int(i), _) => signed(i.to_string(), shape),
         (Value::Float(x), _) => float(*x),
         (Value::Bool(b), _) => Piece::tight(b.to_string(), shape),

@@ -15,9 +15,9 @@ pub struct Keys {
     pub parts: Vec<Stored>,
 }
 
-/// The key of these pieces; `others` are looked at after it.
-pub fn keys(segment: &Segment, pieces: &[Piece], others: &[Piece]) -> Keys {
-    let (texts, parts) = segment.stored(pieces, others, true);
+/// The key of these pieces; `others` are looked at after it. With `lasting` it borrows what lasts.
+pub fn keys(segment: &Segment, pieces: &[Piece], others: &[Piece], lasting: bool) -> Keys {
+    let (texts, parts) = segment.stored(pieces, others, lasting);
     let borrowed = match pieces {
         [only]
             if !only.shape.nulls

@@ -444,6 +444,11 @@ pub fn endless(start: i64) -> impl Iterator<Item = Result<i64, Fault>> {
     (start..i64::MAX).map(Ok).chain([Err(Fault::Overflow)])
 }
 
+/// What stands where no value ever comes: an element of `[]`.
+pub fn no_value<T>() -> T {
+    unreachable!("`[]` has no elements")
+}
+
 // Lists.
 
 pub fn element<T>(list: &[T], index: i64) -> Option<&T> {

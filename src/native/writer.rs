@@ -93,15 +93,18 @@ impl<'p> Writer<'p> {
         let mut segment = self.rows(plan);
         let scope = self.scope(plan, &segment.columns);
         let mut key: Vec<Piece> = on.iter().map(|(_, right)| scope.piece(right)).collect();
-        for piece in &mut key {
-            if piece.shape.nulls {
-                *piece = self.present(&mut segment, piece);
+        for i in 0..key.len() {
+            if key[i].shape.nulls {
+                let kept: Vec<Piece> = segment.columns.iter().chain(&key).cloned().collect();
+                key[i] = self.present(&mut segment, &key[i].clone(), &kept);
             }
         }
         let columns: Vec<Piece> = wanted.iter().map(|index| segment.columns[*index].clone()).collect();
         let name = self.fresh(&segment, "right_rows");
         let (texts, stored) = segment.stored(&columns, &key, true);
-        let key = keys::keys(&segment, &key, &columns);
+        // What borrows can be looked up only by what lasts as long, but for a text alone.
+        let is_text = matches!(&key[..], [only] if matches!(only.shape.kind, Kind::Text | Kind::Open));
+        let key = keys::keys(&segment, &key, &columns, is_text);
         let is_set = matches!(kind, JoinKind::Semi | JoinKind::Anti);
         if is_set {
             segment.before(format!("let mut {name}: Set<{}> = Set::default();", key.ty));
@@ -115,8 +118,8 @@ impl<'p> Writer<'p> {
     }
 
     /// Goes on only where a value is not null.
-    fn present(&mut self, segment: &mut Segment, piece: &Piece) -> Piece {
-        let name = segment.variable("key", &self.names, &segment.columns.clone());
+    fn present(&mut self, segment: &mut Segment, piece: &Piece, kept: &[Piece]) -> Piece {
+        let name = segment.variable("present", &self.names, kept);
         segment.open(&format!("if let Some({name}) = {}", piece.text));
         match piece.hold {
             Hold::Own => Piece::owning(&name, piece.shape.never_null(), segment.loops),
@@ -157,7 +160,7 @@ impl<'p> Writer<'p> {
                 match end {
                     Some(end) => {
                         let end = constant(&crate::data::Value::Int(*end), &Type::Int);
-                        let typed = if end.text.starts_with("i64") { "" } else { "_i64" };
+                        let typed = if end.text.contains("i64") { "" } else { "_i64" };
                         segment.open(&format!("for {it} in {}..{}{typed}", start.text, end.text));
                     }
                     None => {
@@ -169,8 +172,11 @@ impl<'p> Writer<'p> {
             }
             Source::Values(values) if values.len() <= MOST_VALUES => {
                 let it = segment.variable(&names[0], &self.names, &[]);
-                let pieces = values.iter().map(|value| constant(value, &step.schema.columns[0].ty)).collect();
-                let (pieces, shape, hold) = together(pieces);
+                let ty = &step.schema.columns[0].ty;
+                let (pieces, mut shape, hold) = together(values.iter().map(|value| constant(value, ty)).collect());
+                if values.is_empty() {
+                    shape = Shape::of_values([], ty);
+                }
                 let is_number = !shape.nulls && matches!(shape.kind, Kind::Int | Kind::Float);
                 let texts = pieces.iter().enumerate();
                 let texts =
@@ -480,7 +486,7 @@ impl<'p> Writer<'p> {
             if let Some(nullable) = args.iter().position(|arg| arg.shape.nulls)
                 && args.iter().enumerate().all(|(i, arg)| i == nullable || (arg.is_simple() && !arg.shape.nulls))
             {
-                args[nullable] = self.present(segment, &args[nullable].clone());
+                args[nullable] = self.present(segment, &args[nullable].clone(), &args);
             }
             if args.iter().all(|arg| !arg.shape.nulls) {
                 let it = segment.variable(&list.name, &self.names, &[]);
@@ -559,7 +565,7 @@ impl<'p> Writer<'p> {
             }
         };
         let columns = segment.columns.clone();
-        let key = keys::keys(segment, &pieces, &columns);
+        let key = keys::keys(segment, &pieces, &columns, true);
         let seen = self.fresh(segment, "seen");
         segment.before(format!("let mut {seen}: Set<{}> = Set::default();", key.ty));
         match key.borrowed {
@@ -725,7 +731,7 @@ impl<'p> Writer<'p> {
         columns: &[&str],
         slots: Vec<Slot>,
     ) -> Segment {
-        let key = keys::keys(&segment, key_pieces, given);
+        let key = keys::keys(&segment, key_pieces, given, true);
         let groups = self.fresh(&segment, "groups");
         let fields: Vec<String> = columns.iter().fold(Vec::new(), |mut fields, column| {
             let is_free = |name: &str| !fields.iter().any(|field| field == name);
@@ -821,7 +827,7 @@ impl<'p> Writer<'p> {
                 };
                 if shape.has_floats() { format!("Key({text})") } else { text }
             });
-            let is_text = single && matches!(args[0].shape.kind, Kind::Text | Kind::Open);
+            let is_text = single && matches!(parts[0].0.kind, Kind::Text | Kind::Open);
             if is_text { bundle(texts) } else { format!("&{}", bundle(texts)) }
         };
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
