@@ -288,7 +288,7 @@ fn run(name: &str, cases: &[Case]) -> Vec<String> {
     std::fs::write(folder.join("main.rs"), program).expect("it can be written");
     std::fs::write(folder.join("data"), data).expect("it can be written");
     let output = Command::new("rustc")
-        .args(["--edition", "2024", "-C", "opt-level=1", "-C", "debuginfo=0", "-o", "program", "main.rs"])
+        .args(["--edition", "2024", "-C", "opt-level=0", "-C", "debuginfo=0", "-o", "program", "main.rs"])
         .current_dir(&folder)
         .output()
         .expect("rustc runs: it is part of Rust");

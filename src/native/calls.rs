@@ -23,7 +23,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
     };
     match func {
         Func::Lower => text(format!("lower({})", arg(0))),
-        Func::Upper => text(format!("{}.to_uppercase()", on(0))),
+        Func::Upper => text(format!("upper({})", arg(0))),
         Func::Trim => part_of(&args[0], format!("{}.trim()", on(0)), "to_string"),
         Func::LenText => int(format!("length({})", arg(0))),
         Func::LenList => Piece::loose(format!("{}.len() as i64", on(0)), Shape::plain(Kind::Int)),

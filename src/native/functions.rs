@@ -8,6 +8,7 @@ use crate::plan::{Function, Node, Op, Plan};
 
 use super::code::{Hold, Piece};
 use super::exprs::{Scope, Signature, Signatures};
+use super::layout;
 use super::names::{identifier, unique};
 use super::segment::indented;
 use super::shape::Shape;
@@ -120,7 +121,7 @@ fn function_lines(function: &Function, index: usize, signatures: &Signatures) ->
         lines.push(indented(2, "if depth == DEEPEST_CALLS { return Err(Fault::Depth); }"));
     }
     lines.insert(0, indented(1, &format!("fn {name}({}) -> Result<{}, Fault> {{", takes.join(", "), result.owned())));
-    lines.push(indented(2, &format!("Ok({})", body.owned_fit(&result).text)));
+    lines.extend(layout::lines(2, &format!("Ok({})", body.owned_fit(&result).text)));
     lines.push(indented(1, "}"));
     lines.push(String::new());
     lines

@@ -7,6 +7,7 @@ mod code;
 mod exprs;
 mod functions;
 mod keys;
+mod layout;
 mod names;
 mod objection;
 mod segment;
@@ -50,6 +51,7 @@ const PARTS: [&str; 3] =
     [include_str!("../data/scalar.rs"), include_str!("../data/generate.rs"), include_str!("prelude.rs")];
 
 const IMPORTS: &str = "\
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

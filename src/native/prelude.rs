@@ -257,7 +257,7 @@ impl Hasher for Mixer {
 
     #[inline]
     fn finish(&self) -> u64 {
-        Mixer::fold(self.0, 0x9e37_79b9_7f4a_7c15)
+        self.0
     }
 }
 
@@ -433,10 +433,107 @@ pub fn sample<T>(rows: Vec<T>, count: usize, seed: i64) -> Vec<T> {
     rows.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(row, _)| row).collect()
 }
 
+/// Numbers in the order of values: where two are equal, only the values tell. Nulls and lists have none.
+pub trait Ranked {
+    fn rank(&self) -> u64;
+}
+
+impl Ranked for i64 {
+    fn rank(&self) -> u64 {
+        *self as u64 ^ 1 << 63
+    }
+}
+
+impl Ranked for f64 {
+    fn rank(&self) -> u64 {
+        let bits = if self.is_nan() { f64::NAN.to_bits() } else { (self + 0.0).to_bits() };
+        if bits >> 63 == 0 { bits ^ 1 << 63 } else { !bits }
+    }
+}
+
+impl Ranked for bool {
+    fn rank(&self) -> u64 {
+        u64::from(*self)
+    }
+}
+
+impl Ranked for &str {
+    fn rank(&self) -> u64 {
+        let mut first = [0; 8];
+        let length = self.len().min(8);
+        first[..length].copy_from_slice(&self.as_bytes()[..length]);
+        u64::from_be_bytes(first)
+    }
+}
+
+impl Ranked for String {
+    fn rank(&self) -> u64 {
+        self.as_str().rank()
+    }
+}
+
+/// Sorts rows by their ranks, and by `order` where these are equal: numbers are compared faster than rows, and moved.
+pub fn sort<T>(rows: Vec<T>, rank: impl Fn(&T) -> u64, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
+    let mut places: Vec<(u64, usize)> = rows.iter().map(rank).zip(0..).collect();
+    places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| order(&rows[a.1], &rows[b.1])));
+    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|(_, place)| rows[place].take()).collect()
+}
+
+/// The right rows of a join: those of one key are a chain, in their order.
+pub struct Matches<K, T> {
+    /// Where the chain of a key begins and ends.
+    chains: Map<K, (usize, usize)>,
+    /// Each with the place of the next one, which is 0 at the end.
+    rows: Vec<(T, usize)>,
+}
+
+impl<K: Hash + Eq, T> Matches<K, T> {
+    pub fn new() -> Matches<K, T> {
+        Matches { chains: Map::default(), rows: Vec::new() }
+    }
+
+    pub fn add(&mut self, key: K, row: T) {
+        let place = self.rows.len();
+        self.rows.push((row, 0));
+        let chain = self.chains.entry(key).or_insert((place, place));
+        if chain.1 != place {
+            self.rows[chain.1].1 = place;
+            chain.1 = place;
+        }
+    }
+
+    #[inline]
+    pub fn of<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Chain<'_, T>
+    where
+        K: Borrow<Q>,
+    {
+        Chain { rows: &self.rows, next: self.chains.get(key).map(|chain| chain.0) }
+    }
+}
+
+/// The right rows of one left row.
+pub struct Chain<'m, T> {
+    rows: &'m [(T, usize)],
+    next: Option<usize>,
+}
+
+impl<'m, T> Iterator for Chain<'m, T> {
+    type Item = &'m T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'m T> {
+        let (row, next) = &self.rows[self.next?];
+        self.next = (*next > 0).then_some(*next);
+        Some(row)
+    }
+}
+
 /// The right rows of one left row; where there are none, none once.
-pub fn or_none<T>(matches: Option<&Vec<T>>) -> impl Iterator<Item = Option<&T>> {
-    let rows = matches.map_or(&[][..], |rows| rows.as_slice());
-    rows.iter().map(Some).chain(rows.is_empty().then_some(None))
+pub fn or_none<'m, T: 'm>(matches: impl Iterator<Item = &'m T>) -> impl Iterator<Item = Option<&'m T>> {
+    let mut matches = matches.map(Some);
+    let first = matches.next().unwrap_or(None);
+    std::iter::once(first).chain(matches)
 }
 
 /// The ints from `start` on; the largest is an overflow.
@@ -543,6 +640,10 @@ pub fn chars(text: &str) -> impl Iterator<Item = &str> {
     text.char_indices().map(|(at, c)| &text[at..at + c.len_utf8()])
 }
 
+pub fn upper(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_uppercase() } else { text.to_uppercase() }
+}
+
 /// In small letters, in a place that is used again.
 #[inline]
 pub fn lower_into<'t>(text: &str, place: &'t mut String) -> &'t str {
@@ -559,25 +660,76 @@ pub fn lower_into<'t>(text: &str, place: &'t mut String) -> &'t str {
 /// Maximal runs of characters that are no white space (Unicode White_Space).
 #[inline]
 pub fn words(text: &str) -> Words<'_> {
-    Words { text, at: 0 }
+    let mut words = Words { text, at: 0, inside: 0, carry: 0 };
+    words.inside = words.look();
+    words
 }
 
+/// 64 bytes at a time become bits: those of words that are still to come.
 pub struct Words<'t> {
     text: &'t str,
     at: usize,
+    inside: u64,
+    /// Bytes of the next 64 that belong to a white-space character of these.
+    carry: u64,
 }
 
-/// How many bytes the white space has that begins at a byte; 0 where there is none.
-#[inline]
-fn blank(text: &str, at: usize) -> usize {
-    match text.as_bytes()[at] {
-        b'\t'..=b'\r' | b' ' => 1,
-        // Only these lead white space beyond ASCII.
-        0xc2 | 0xe1 | 0xe2 | 0xe3 => {
-            text[at..].chars().next().filter(|c| c.is_whitespace()).map_or(0, char::len_utf8)
+impl Words<'_> {
+    /// The bytes of the 64 at `at` that are no white space; what lies beyond the end is.
+    #[inline]
+    fn look(&mut self) -> u64 {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let chunk = rest.first_chunk::<64>().copied().unwrap_or_else(|| {
+            let mut chunk = [b' '; 64];
+            chunk[..rest.len()].copy_from_slice(rest);
+            chunk
+        });
+        let blanks = bits(&chunk, |byte| (byte == b' ') | (byte.wrapping_sub(9) < 5));
+        let wide = bits(&chunk, |byte| byte > 127);
+        !(if wide | self.carry == 0 { blanks } else { blanks | self.wide_blanks(wide) })
+    }
+
+    /// The white space of two and three bytes.
+    #[cold]
+    fn wide_blanks(&mut self, mut wide: u64) -> u64 {
+        let mut blanks = std::mem::take(&mut self.carry);
+        while wide != 0 {
+            let bit = wide.trailing_zeros();
+            wide &= wide - 1;
+            let width = wide_blank(&self.text.as_bytes()[self.at + bit as usize..]);
+            let all = ((1u128 << width) - 1) << bit;
+            blanks |= all as u64;
+            self.carry |= (all >> 64) as u64;
         }
+        blanks
+    }
+}
+
+/// How many bytes the white space of several bytes has that `bytes` begin with; 0 where they do not.
+#[inline]
+fn wide_blank(bytes: &[u8]) -> u32 {
+    match bytes {
+        [0xc2, 0x85 | 0xa0, ..] => 2,
+        [0xe1, 0x9a, 0x80, ..]
+        | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..]
+        | [0xe2, 0x81, 0x9f, ..]
+        | [0xe3, 0x80, 0x80, ..] => 3,
         _ => 0,
     }
+}
+
+/// The bytes for which a test holds, as bits. Eight flags at a time become a byte of bits with one product.
+#[inline(always)]
+fn bits(chunk: &[u8; 64], holds: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, byte) in flags.iter_mut().zip(chunk) {
+        *flag = u8::from(holds(*byte));
+    }
+    let mut bits = 0;
+    for (i, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
+        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    bits
 }
 
 impl<'t> Iterator for Words<'t> {
@@ -585,26 +737,25 @@ impl<'t> Iterator for Words<'t> {
 
     #[inline]
     fn next(&mut self) -> Option<&'t str> {
-        let (text, length) = (self.text, self.text.len());
-        let mut at = self.at;
-        while at < length {
-            let width = blank(text, at);
-            if width == 0 {
-                break;
+        while self.inside == 0 {
+            self.at += 64;
+            if self.at >= self.text.len() {
+                return None;
             }
-            at += width;
+            self.inside = self.look();
         }
-        let start = at;
-        let mut width = 0;
-        while at < length {
-            width = blank(text, at);
-            if width > 0 {
-                break;
-            }
-            at += 1;
+        let first = self.inside.trailing_zeros();
+        let start = self.at + first as usize;
+        let mut outside = !self.inside & (u64::MAX << first);
+        while outside == 0 {
+            self.at += 64;
+            self.inside = self.look();
+            outside = !self.inside;
         }
-        self.at = at + width;
-        (start < at).then(|| &text[start..at])
+        let last = outside.trailing_zeros();
+        self.inside &= u64::MAX << last;
+        let end = (self.at + last as usize).min(self.text.len());
+        Some(&self.text[start..end])
     }
 }
 

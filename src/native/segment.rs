@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::code::{Hold, Piece};
+use super::layout;
 use super::names::{identifier, mentions, unique};
 use super::shape::Shape;
 
@@ -41,18 +42,18 @@ impl Segment {
     }
 
     pub fn line(&mut self, text: impl AsRef<str>) {
-        self.body.push(indented(1 + self.open.len(), text.as_ref()));
+        self.body.extend(layout::lines(1 + self.open.len(), text.as_ref()));
     }
 
     pub fn before(&mut self, text: impl AsRef<str>) {
-        self.before.push(indented(1, text.as_ref()));
+        self.before.extend(layout::lines(1, text.as_ref()));
     }
 
     pub fn comment(&mut self, text: &str) {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let short: String = text.chars().take(100).collect();
         let more = if short.len() < text.len() { " …" } else { "" };
-        self.line(format!("// {short}{more}"));
+        self.body.push(indented(1 + self.open.len(), &format!("// {short}{more}")));
     }
 
     /// Opens a loop or another block: `head` is what stands before its bracket.

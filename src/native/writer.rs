@@ -13,6 +13,7 @@ use super::code::{Hold, Piece};
 use super::exprs::{Scope, constant, lift, together};
 use super::functions::{self, All};
 use super::keys;
+use super::layout;
 use super::segment::{Segment, Stored, bundle, indented, row_type, tuple};
 use super::shape::{Kind, Shape};
 
@@ -110,8 +111,8 @@ impl<'p> Writer<'p> {
             segment.before(format!("let mut {name}: Set<{}> = Set::default();", key.ty));
             segment.line(format!("{name}.insert({});", key.text));
         } else {
-            segment.before(format!("let mut {name}: Map<{}, Vec<{}>> = Map::default();", key.ty, row_type(&stored)));
-            segment.line(format!("{name}.entry({}).or_default().push({});", key.text, tuple(texts)));
+            segment.before(format!("let mut {name}: Matches<{}, {}> = Matches::new();", key.ty, row_type(&stored)));
+            segment.line(format!("{name}.add({}, {});", key.text, tuple(texts)));
         }
         self.lines.extend(segment.close());
         self.rights.insert(plan, Right { name, key: key.parts, columns: stored });
@@ -151,7 +152,7 @@ impl<'p> Writer<'p> {
         let step = &plan.steps[0];
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
-        segment.comment(&op_text(&step.op, &step.schema, plan));
+        segment.comment(&said(&step.op, &step.schema, plan));
         let shape = |kind| Shape::plain(kind);
         match source {
             Source::Range { start, end } => {
@@ -243,9 +244,9 @@ impl<'p> Writer<'p> {
         let step = &plan.steps[1];
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
-        segment.comment(&op_text(&plan.steps[0].op, &plan.steps[0].schema, plan));
+        segment.comment(&said(&plan.steps[0].op, &plan.steps[0].schema, plan));
         self.lines_of(&mut segment, read, "while let Some(block) = lines.block()?");
-        segment.comment(&op_text(&step.op, &plan.steps[0].schema, plan));
+        segment.comment(&said(&step.op, &plan.steps[0].schema, plan));
         let word = segment.variable(&step.schema.columns[0].name, &self.names, &[]);
         segment.open(&format!("for {word} in words(block)"));
         segment.columns = vec![Piece::borrowing(&word, Shape::plain(Kind::Text), Hold::Row)];
@@ -332,7 +333,7 @@ impl<'p> Writer<'p> {
     }
 
     fn step(&mut self, mut segment: Segment, step: &'p Step, input: &Schema, plan: &'p Plan) -> Segment {
-        let said = op_text(&step.op, input, plan);
+        let said = said(&step.op, input, plan);
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         match &step.op {
             Op::Project(named) => return self.project(segment, named, &said, plan),
@@ -357,7 +358,7 @@ impl<'p> Writer<'p> {
             }
             Op::Reverse => {
                 let (rows, stored, _) = self.collected(segment, &[]);
-                self.line(&format!("// {said}"));
+                self.comment(said.as_ref());
                 self.line(&format!("{rows}.reverse();"));
                 return self.again(&rows, &names, &stored);
             }
@@ -386,7 +387,7 @@ impl<'p> Writer<'p> {
             Op::Pairs => return self.pairs(segment, &names, &said),
             Op::Sample { count, seed } => {
                 let (rows, stored, _) = self.collected(segment, &[]);
-                self.line(&format!("// {said}"));
+                self.comment(said.as_ref());
                 self.line(&format!("let {rows} = sample({rows}, {count}, {seed});"));
                 return self.again(&rows, &names, &stored);
             }
@@ -400,8 +401,14 @@ impl<'p> Writer<'p> {
         segment
     }
 
+    fn comment(&mut self, text: &str) {
+        let mut comment = Segment::default();
+        comment.comment(text);
+        self.lines.extend(comment.close());
+    }
+
     fn line(&mut self, text: &str) {
-        self.lines.push(indented(1, text));
+        self.lines.extend(layout::lines(1, text));
     }
 
     /// A loop over the vector `rows`, which is all rows as long as nothing is done with them.
@@ -597,8 +604,15 @@ impl<'p> Writer<'p> {
         let order = format!("{first}{rest}");
         let Some(limit) = limit else {
             let (rows, stored, _) = self.collected(segment, &extra);
-            self.line(&format!("// {said}"));
-            self.line(&format!("{rows}.sort_unstable_by(|left, right| {order});"));
+            self.comment(said.as_ref());
+            let rank = places.first().filter(|(_, shape, _)| !shape.nulls && !matches!(shape.kind, Kind::List(_)));
+            self.line(&match rank {
+                Some((at, _, descending)) => {
+                    let turn = if *descending { "!" } else { "" };
+                    format!("let mut {rows} = sort({rows}, |row| {turn}row.{at}.rank(), |left, right| {{ {order} }});")
+                }
+                None => format!("{rows}.sort_unstable_by(|left, right| {{ {order} }});"),
+            });
             return self.sorted(&rows, &names, &stored);
         };
         let mut segment = segment;
@@ -606,7 +620,7 @@ impl<'p> Writer<'p> {
         let all: Vec<Piece> = segment.columns.iter().chain(&extra).cloned().collect();
         let (texts, stored) = segment.stored(&all, &[], true);
         let ty = row_type(&stored);
-        segment.before(format!("let mut {rows} = First::new({limit}, |left: &{ty}, right: &{ty}| {order});"));
+        segment.before(format!("let mut {rows} = First::new({limit}, |left: &{ty}, right: &{ty}| {{ {order} }});"));
         segment.comment(said);
         segment.line(format!("{rows}.add({});", tuple(texts)));
         self.lines.extend(segment.close());
@@ -842,18 +856,18 @@ impl<'p> Writer<'p> {
             segment.open(&format!("if {condition}"));
             return;
         }
-        let rows =
-            lift(&key, |key| Piece::tight(format!("{name}.get({})", looked_up(key)), Shape::new(Kind::Open, true)));
+        let rows = lift(&key, |key| Piece::tight(format!("{name}.of({})", looked_up(key)), Shape::plain(Kind::Open)));
+        let rows = if rows.shape.nulls { format!("{}.into_iter().flatten()", rows.receiver()) } else { rows.text };
         let left = segment.columns.len();
         let is_left = kind == JoinKind::Left;
         let fields: Vec<(&str, Stored)> =
             names[left..].iter().zip(&columns).map(|(name, stored)| (name.as_str(), stored.clone())).collect();
         if !is_left {
-            let head = |pattern: &str| format!("for &{pattern} in ({}).into_iter().flatten()", rows.text);
+            let head = |pattern: &str| format!("for &{pattern} in {rows}");
             self.borrowed_loop(segment, fields, head, false);
             return;
         }
-        segment.open(&format!("for found in or_none({})", rows.text));
+        segment.open(&format!("for found in or_none({rows})"));
         for (i, (name, (shape, hold))) in fields.into_iter().enumerate() {
             let variable = segment.variable(name, &self.names, &segment.columns.clone());
             let method = match (hold, &shape.kind, shape.nulls) {
@@ -883,7 +897,7 @@ impl<'p> Writer<'p> {
                 *met = (met.0.meet(&stored.0), if lasts { Hold::Lasting } else { Hold::Own });
             }
         }
-        self.line(&format!("// {said}"));
+        self.comment(said.as_ref());
         let all: Vec<String> = all.iter().map(|(rows, stored, _)| fitted(rows, stored, &met)).collect();
         let chained: String = all[1..].iter().map(|rows| format!(".chain({rows})")).collect();
         let rows = format!("{}.into_iter(){chained}", all[0].trim_end_matches(".into_iter()"));
@@ -896,7 +910,7 @@ impl<'p> Writer<'p> {
             let segment = self.rows(plan);
             all.push(self.collected(segment, &[]));
         }
-        self.line(&format!("// {said}"));
+        self.comment(said.as_ref());
         for (rows, _, _) in &all[1..] {
             self.line(&format!("if {rows}.len() != {}.len() {{ return Err(Fault::Shape); }}", all[0].0));
         }
@@ -925,6 +939,21 @@ impl<'p> Writer<'p> {
         self.borrowed_loop(&mut next, first, |one| format!("for ({at}, &{one}) in {rows}.iter().enumerate()"), false);
         self.borrowed_loop(&mut next, second, |other| format!("for &{other} in &{rows}[{at} + 1..]"), false);
         next
+    }
+}
+
+/// A step in the words of the stage that it mostly comes from.
+fn said(op: &Op, input: &Schema, plan: &Plan) -> String {
+    let text = op_text(op, input, plan);
+    let words = [("project ", "map "), ("explode ", "flat_map "), ("aggregate ", "agg "), ("inner join ", "join ")];
+    let found = words.iter().find_map(|(from, to)| Some(format!("{to}{}", text.strip_prefix(from)?)));
+    match op {
+        Op::Slice { offset: 0, length: Some(length) } => format!("take {length}"),
+        Op::Slice { offset, length: None } => format!("skip {offset}"),
+        Op::Slice { offset, length: Some(length) } => format!("skip {offset}, take {length}"),
+        Op::Number => "enumerate".to_string(),
+        Op::Source(Source::Range { .. }) => text.trim_start_matches("range ").to_string(),
+        _ => found.unwrap_or(text),
     }
 }
 
