@@ -22,6 +22,8 @@ pub mod rowwise;
 pub mod show;
 
 pub mod kernel;
+pub mod native;
+
 pub mod rust;
 
 pub mod algorithms;

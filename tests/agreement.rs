@@ -51,6 +51,13 @@ fn random_pipelines_agree() {
     assert!(2 * counts.ran >= all, "at least half of the cells run: {counts:?}");
 }
 
+/// The text of a random cell, whose files are there.
+pub fn random_cell(seed: u64, folder: &Path) -> String {
+    let cell = maker::cell(seed, folder).render(folder);
+    write_files(&cell);
+    cell.text
+}
+
 fn run(cell: &Part, folder: &Path) -> Found {
     let cell = cell.render(folder);
     write_files(&cell);

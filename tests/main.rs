@@ -14,6 +14,7 @@ mod kept;
 mod lab;
 mod meaning;
 mod measure;
+mod native;
 mod partials;
 mod polars;
 mod samples;

@@ -1,0 +1,164 @@
+//! The scalar functions as calls of the prelude and of std.
+
+use crate::functions::Func;
+
+use super::code::{Hold, Piece, Strength};
+use super::shape::{Kind, Shape};
+
+/// A call with arguments that are not null.
+pub fn call(func: Func, args: &[Piece]) -> Piece {
+    let arg = |i: usize| args[i].argument();
+    let view = |i: usize| args[i].view();
+    let on = |i: usize| args[i].receiver();
+    let int = |text: String| Piece::tight(text, Shape::plain(Kind::Int));
+    let float = |text: String| Piece::tight(text, Shape::plain(Kind::Float));
+    let bool = |text: String| Piece::tight(text, Shape::plain(Kind::Bool));
+    let text = |text: String| Piece::tight(text, Shape::plain(Kind::Text));
+    let method = |name: &str| float(format!("f64::{name}({})", arg(0)));
+    let texts = || {
+        Piece::tight(
+            format!("{}.map(str::to_string).collect::<Vec<_>>()", parts(func, args).text),
+            Shape::list(Kind::Text),
+        )
+    };
+    match func {
+        Func::Lower => text(format!("lower({})", arg(0))),
+        Func::Upper => text(format!("upper({})", arg(0))),
+        Func::Trim => part_of(&args[0], format!("{}.trim()", on(0)), "to_string"),
+        Func::LenText => int(format!("length({})", arg(0))),
+        Func::LenList => Piece::loose(format!("{}.len() as i64", on(0)), Shape::plain(Kind::Int)),
+        Func::Split | Func::Words | Func::Chars => texts(),
+        Func::ContainsText => bool(format!("{}.contains({})", on(0), view(1))),
+        Func::ContainsList => contains(&args[0], &args[1], false),
+        Func::StartsWith => bool(format!("{}.starts_with({})", on(0), view(1))),
+        Func::EndsWith => bool(format!("{}.ends_with({})", on(0), view(1))),
+        Func::Replace => text(format!("{}.replace({}, {})", on(0), view(1), arg(2))),
+        Func::Matches => unreachable!("the engine objects to `matches`"),
+        Func::SliceText => part_of(&args[0], format!("slice({}, {}, {})", arg(0), arg(1), arg(2)), "to_string"),
+        Func::SliceList => part_of(&args[0], format!("slice_list({}, {}, {})", arg(0), arg(1), arg(2)), "to_vec"),
+        Func::ReverseText => text(format!("reverse({})", arg(0))),
+        Func::ReverseList => Piece::tight(format!("reversed({})", arg(0)), args[0].shape.clone()),
+        Func::SortedText => text(format!("sorted({})", arg(0))),
+        Func::SortedList => Piece::tight(format!("sorted_list({})", arg(0)), args[0].shape.clone()),
+        Func::JoinList => text(format!("join({}, {})", present(&args[0]), arg(1))),
+        Func::SumInts => int(format!("sum_ints({})?", present(&args[0]))),
+        Func::SumFloats => float(format!("sum_floats({})", present(&args[0]))),
+        Func::MinList => Piece::tight(format!("least_of({})", present(&args[0])), args[0].shape.item().or_null()),
+        Func::MaxList => Piece::tight(format!("largest_of({})", present(&args[0])), args[0].shape.item().or_null()),
+        Func::Range => {
+            Piece::tight(format!("range({}, {})?.collect::<Vec<_>>()", arg(0), arg(1)), Shape::list(Kind::Int))
+        }
+        Func::AbsInt => int(format!("absolute({})?", arg(0))),
+        Func::PowInt => int(format!("power({}, {})?", arg(0), arg(1))),
+        Func::PowFloat => float(format!("f64::powf({}, {})", arg(0), arg(1))),
+        Func::AbsFloat => method("abs"),
+        Func::Round => float(format!("round({})", arg(0))),
+        Func::Floor => method("floor"),
+        Func::Ceil => method("ceil"),
+        Func::Sqrt => method("sqrt"),
+        Func::Exp => method("exp"),
+        Func::Ln => method("ln"),
+        Func::Log2 => method("log2"),
+        Func::Sin => method("sin"),
+        Func::Cos => method("cos"),
+        Func::Same => args[0].clone(),
+        Func::IntFromFloat => int(format!("int_from_float({})?", arg(0))),
+        Func::IntFromText => int(format!("int_from_text({})?", arg(0))),
+        Func::IntFromBool => int(format!("i64::from({})", arg(0))),
+        Func::FloatFromInt => args[0].fit(&Shape::plain(Kind::Float)),
+        Func::FloatFromText => float(format!("float_from_text({})?", arg(0))),
+        Func::TextFrom => text(said(&args[0], true)),
+        Func::BoolFromInt => {
+            let text = format!("{} != 0", args[0].at(Strength::Sum));
+            Piece { strength: Strength::Comparison, ..bool(text) }
+        }
+        Func::BoolFromText => bool(format!("bool_from_text({})?", arg(0))),
+        Func::IsNull | Func::Coalesce => unreachable!("they take nulls and are written apart"),
+        Func::Format => format_call(args),
+    }
+}
+
+/// The iterator over the parts of a text.
+pub fn parts(func: Func, args: &[Piece]) -> Piece {
+    let text = match func {
+        Func::Split => format!("split({}, {})?", args[0].argument(), args[1].argument()),
+        Func::Words => format!("words({})", args[0].argument()),
+        Func::Chars => format!("chars({})", args[0].argument()),
+        _ => unreachable!("only these make parts of a text"),
+    };
+    Piece::tight(text, Shape::list(Kind::Text))
+}
+
+/// A borrowed part of `whole`, or, where that is gone after the expression, a copy of it.
+fn part_of(whole: &Piece, text: String, copy: &str) -> Piece {
+    let shape = whole.shape.clone();
+    match whole.hold {
+        Hold::Own => Piece::tight(format!("{text}.{copy}()"), shape),
+        hold => Piece::tight(text, shape).holding(hold),
+    }
+}
+
+/// Whether a list has an item, which is computed before the list where `item_first`.
+pub fn contains(list: &Piece, item: &Piece, item_first: bool) -> Piece {
+    if !item.is_simple() {
+        let named = |name: &str, piece: &Piece| Piece { hold: piece.hold, ..Piece::tight(name, piece.shape.clone()) };
+        let found = contains(&named("list", list), &named("item", item), item_first);
+        let parts = match item_first {
+            true => format!("(item, list) = ({}, {})", item.text, list.text),
+            false => format!("(list, item) = ({}, {})", list.text, item.text),
+        };
+        return Piece::loose(format!("{{ let {parts}; {} }}", found.text), found.shape);
+    }
+    let flat = if list.shape.item().nulls { ".flatten()" } else { "" };
+    let is_same = match item.shape.kind {
+        Kind::Int | Kind::Bool => format!("*each == {}", item.at(Strength::Sum)),
+        Kind::Float => format!("is_equal(*each, {})", item.text),
+        Kind::Text | Kind::Open => format!("each == {}", item.view()),
+        Kind::List(_) => {
+            let of = list.shape.item().never_null().meet(&item.shape.never_null());
+            if of.owned() == list.shape.item().never_null().owned() && of.owned() == item.shape.owned() {
+                format!("compare(each.as_slice(), {}).is_eq()", item.view())
+            } else {
+                let each = Piece::tight("each.clone()", list.shape.item().never_null());
+                format!("compare({}, {}).is_eq()", each.owned_fit(&of).view(), item.owned_fit(&of).view())
+            }
+        }
+    };
+    let text = format!("{}.iter(){flat}.any(|each| {is_same})", list.receiver());
+    let text = match list.shape.item().kind {
+        Kind::Open if item.shape.kind != Kind::Open => list.discarded("false".to_string(), &list.shape).text,
+        _ => text,
+    };
+    Piece::tight(text, Shape::plain(Kind::Bool))
+}
+
+/// The items of a list that are not null, borrowed.
+fn present(list: &Piece) -> String {
+    let flat = if list.shape.item().nulls { ".flatten()" } else { "" };
+    format!("{}.iter(){flat}", list.receiver())
+}
+
+/// A value as text: in an expression, or as what `format!` shows.
+fn said(value: &Piece, alone: bool) -> String {
+    match value.shape.kind {
+        Kind::Float => format!("float_text({})", value.text),
+        Kind::List(_) => format!("shown({})", value.argument()),
+        Kind::Int if alone && !value.is_simple() => format!("i64::to_string(&{})", value.at(Strength::Tight)),
+        Kind::Int if value.strength == Strength::Loose => format!("i64::from({})", value.text),
+        Kind::Int | Kind::Bool | Kind::Text | Kind::Open if alone => format!("{}.to_string()", value.receiver()),
+        Kind::Int | Kind::Bool | Kind::Text | Kind::Open => value.text.clone(),
+    }
+}
+
+fn format_call(args: &[Piece]) -> Piece {
+    // The pattern is a literal of this text.
+    let pattern = args[0].text.replace('{', "\u{1}").replace('}', "\u{2}");
+    let mut pieces: Vec<&str> = pattern.splitn(args.len(), "\u{1}\u{2}").collect();
+    let last = pieces.pop().unwrap_or_default();
+    let escaped = |piece: &str| piece.replace('\u{1}', "{{").replace('\u{2}', "}}");
+    let mut text: String = pieces.iter().map(|piece| escaped(piece) + "{}").collect();
+    text.push_str(&escaped(last));
+    let values: Vec<String> = args[1..].iter().map(|value| said(value, false)).collect();
+    let comma = if values.is_empty() { "" } else { ", " };
+    Piece::tight(format!("format!({text}{comma}{})", values.join(", ")), Shape::plain(Kind::Text))
+}

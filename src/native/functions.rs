@@ -1,0 +1,128 @@
+//! The whole function: the person's functions in it, and what may be null in them, which is known only when all is written.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::plan::{Function, Node, Op, Plan};
+
+use super::code::{Hold, Piece};
+use super::exprs::{Scope, Signature, Signatures};
+use super::layout;
+use super::names::{identifier, unique};
+use super::segment::indented;
+use super::shape::Shape;
+use super::writer::Writer;
+use super::{Code, Input, row_type};
+
+/// The functions of each plan, by the plan's place.
+pub type All = HashMap<*const Plan, Rc<Signatures>>;
+
+/// Writes until no more may be null than was written.
+pub fn settled(plan: &Plan) -> Code {
+    let mut plans = Vec::new();
+    add_plans(plan, &mut plans);
+    let all = signatures(&plans);
+    let now = || plans.iter().map(|plan| of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
+    loop {
+        let before = now();
+        let code = written(plan, &plans, &all);
+        if now() == before {
+            return code;
+        }
+    }
+}
+
+/// The functions of one plan.
+pub fn of<'a>(all: &'a All, plan: &Plan) -> &'a Rc<Signatures> {
+    all.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is written")
+}
+
+/// A plan and the plans inside it.
+fn add_plans<'p>(plan: &'p Plan, plans: &mut Vec<&'p Plan>) {
+    plans.push(plan);
+    for step in &plan.steps {
+        match &step.op {
+            Op::Join { right, .. } => add_plans(right, plans),
+            Op::Concat(inner) | Op::Zip(inner) => inner.iter().for_each(|plan| add_plans(plan, plans)),
+            _ => {}
+        }
+    }
+}
+
+/// All functions as if nothing were ever null in them.
+fn signatures(plans: &[&Plan]) -> All {
+    let mut names: Vec<String> = Vec::new();
+    let mut all = HashMap::new();
+    for plan in plans {
+        let each = plan.functions.iter().map(|function| {
+            let name = unique(&identifier(&function.name), |name| !names.iter().any(|other| other == name));
+            names.push(name.clone());
+            let parameters = function.parameters.iter().map(|(_, ty)| Shape::of_values([], ty)).collect();
+            Signature { name, parameters, result: Shape::of_values([], &function.result) }
+        });
+        let signatures = Signatures { all: RefCell::new(each.collect()), deep: calls_itself(&plan.functions) };
+        all.insert(std::ptr::from_ref(*plan), Rc::new(signatures));
+    }
+    all
+}
+
+/// Whether one of the functions calls itself: nothing else nests without a limit.
+fn calls_itself(functions: &[Function]) -> bool {
+    functions.iter().enumerate().any(|(own, function)| {
+        let mut found = false;
+        function.body.walk(&mut |expr| found |= matches!(expr.node, Node::Apply(index, _) if index == own));
+        found
+    })
+}
+
+fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
+    let mut lines: Vec<String> = Vec::new();
+    for plan in plans {
+        for (index, function) in plan.functions.iter().enumerate() {
+            lines.extend(function_lines(function, index, of(all, plan)));
+        }
+    }
+    let mut writer = Writer::new(all);
+    let columns = writer.whole(plan);
+    lines.extend(writer.lines);
+    let inputs: Vec<Input> = writer.inputs;
+    let parameters: Vec<String> =
+        inputs.iter().map(|input| format!("{}: &[{}]", input.name, row_type(&input.columns))).collect();
+    let head = format!("pub fn native({}) -> Result<Vec<{}>, Fault> {{", parameters.join(", "), row_type(&columns));
+    let text = format!("{head}\n{}\n}}\n", lines.join("\n"));
+    let is_deep = plans.iter().any(|plan| of(all, plan).deep);
+    Code { text, inputs, columns, is_deep }
+}
+
+/// A person's function, inside the one of the plan.
+fn function_lines(function: &Function, index: usize, signatures: &Signatures) -> Vec<String> {
+    let Signature { name, parameters, .. } = signatures.all.borrow()[index].clone();
+    let mut names: Vec<String> = Vec::new();
+    for (parameter, _) in &function.parameters {
+        names.push(unique(&identifier(parameter), |name| !names.iter().any(|other| other == name)));
+    }
+    let pieces = names.iter().zip(&parameters);
+    let scope = Scope {
+        columns: Vec::new(),
+        parameters: pieces.map(|(name, shape)| Piece::borrowing(name, shape.clone(), Hold::Row)).collect(),
+        acc: None,
+        signatures,
+        depth: "depth + 1",
+    };
+    let body = scope.piece(&function.body);
+    let result = signatures.all.borrow()[index].result.meet(&body.shape);
+    signatures.all.borrow_mut()[index].result = result.clone();
+    let mut takes: Vec<String> =
+        names.iter().zip(&parameters).map(|(name, shape)| format!("{name}: {}", shape.borrowed())).collect();
+    let mut lines = Vec::new();
+    if signatures.deep {
+        takes.push("depth: usize".to_string());
+        lines.push(indented(2, "if depth == DEEPEST_CALLS { return Err(Fault::Depth); }"));
+    }
+    lines.insert(0, indented(1, &format!("fn {name}({}) -> Result<{}, Fault> {{", takes.join(", "), result.owned())));
+    lines.extend(layout::lines(2, &format!("Ok({})", body.owned_fit(&result).text)));
+    lines.push(indented(1, "}"));
+    lines.push(String::new());
+    lines
+}

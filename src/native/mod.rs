@@ -1,0 +1,81 @@
+//! Plans as Rust: one function that a person might have written for the pipeline, over a prelude that is the same for all.
+//! Nothing is compiled or run here.
+
+mod aggregate;
+mod calls;
+mod code;
+mod exprs;
+mod functions;
+mod keys;
+mod layout;
+mod names;
+mod objection;
+mod segment;
+mod shape;
+mod writer;
+
+use crate::plan::{Kept, Plan};
+
+pub use objection::objection;
+pub use shape::{Kind, Shape};
+
+/// A plan as Rust.
+#[derive(Debug)]
+pub struct Code {
+    /// `pub fn native(inputs…) -> Result<Vec<row>, Fault>`, over what [`prelude`] has. An input is a slice of rows, a row a
+    /// tuple.
+    pub text: String,
+    /// The tables that go in as arguments, in order.
+    pub inputs: Vec<Input>,
+    /// The columns of the rows that come out.
+    pub columns: Vec<Shape>,
+    /// Whether calls may nest so deep that they want a stack of [`DEEP_STACK`] bytes.
+    pub is_deep: bool,
+}
+
+/// A table as an argument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// The name of the parameter.
+    pub name: String,
+    pub table: Kept,
+    /// What its columns are: they may be null only where there is a null.
+    pub columns: Vec<Shape>,
+}
+
+/// A stack on which all calls fit that a person's functions may have open.
+pub const DEEP_STACK: usize = 1 << 30;
+
+/// The texts of the prelude, and the imports of the last.
+const PARTS: [&str; 3] =
+    [include_str!("../data/scalar.rs"), include_str!("../data/generate.rs"), include_str!("prelude.rs")];
+
+const IMPORTS: &str = "\
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::io::{ErrorKind, Read};
+
+pub use super::generate::*;
+pub use super::scalar::*;
+";
+
+/// What every function is written over, as items; `use native::*;` brings it into sight.
+pub fn prelude() -> String {
+    let [scalar, generate, prelude] = PARTS;
+    format!(
+        "pub mod scalar {{\n{scalar}}}\n\npub mod generate {{\n{generate}}}\n\npub mod native {{\n{IMPORTS}\n{prelude}}}\n"
+    )
+}
+
+/// Writes a pruned plan, to which there is no objection.
+pub fn code(plan: &Plan) -> Code {
+    functions::settled(plan)
+}
+
+/// The type of the rows of these columns.
+pub fn row_type(columns: &[Shape]) -> String {
+    segment::tuple(columns.iter().map(Shape::owned))
+}

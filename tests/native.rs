@@ -1,0 +1,323 @@
+//! Plans written as Rust give what `rows` gives: many of them are put into one program, which is compiled once. It needs
+//! `rustc`, which is part of Rust.
+//!
+//! The long run: `TIMELAB_CASES=3000 cargo test --release --locked native -- --nocapture`. `TIMELAB_KEEP=1` leaves the
+//! program in its folder.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use timelab::data::{Sameness, Table, Value};
+use timelab::diagnostic::Diagnostic;
+use timelab::engines::{self, Choice};
+use timelab::functions;
+use timelab::lang::{self, Cell, Statement};
+use timelab::magics::Tables;
+use timelab::native::{self, Code};
+use timelab::plan::Plan;
+use timelab::session::{Bound, Session};
+use timelab::stages;
+
+use crate::agreement;
+use crate::chance;
+
+/// A cell, its plan in Rust, and what `rows` gives.
+struct Case {
+    text: String,
+    plan: Plan,
+    code: Code,
+    rows: Result<Table, Box<Diagnostic>>,
+}
+
+/// What the last pipeline of a cell is as a plan, ready for an engine.
+fn plan(session: &mut Session, text: &str) -> Option<Plan> {
+    let cell = session.remember(text);
+    let Ok(Cell::Statements(statements)) = lang::parse(cell, text, &Tables) else { return None };
+    let (last, before) = statements.split_last()?;
+    let job = session.job();
+    for statement in before {
+        session.statement(statement, &job).ok()?;
+    }
+    let Statement::Pipeline(pipeline) = last else { return None };
+    let Ok(Bound::Table(plan)) = session.bind(pipeline) else { return None };
+    session.prepared(plan, Choice::only(engines::reference()), &job).ok()
+}
+
+/// What became of the cells.
+#[derive(Debug, Default)]
+struct Counts {
+    same: u32,
+    errors: u32,
+    may_fail: u32,
+    cannot_tell: u32,
+    objections: Vec<&'static str>,
+    no_plan: u32,
+}
+
+#[track_caller]
+fn agree(name: &str, cells: impl IntoIterator<Item = String>) -> Counts {
+    let mut counts = Counts::default();
+    let mut cases = Vec::new();
+    for text in cells {
+        let mut session = Session::new("rows", Arc::new(|_| {}));
+        let Some(plan) = plan(&mut session, &text) else {
+            counts.no_plan += 1;
+            continue;
+        };
+        if let Some((reason, _)) = native::objection(&plan) {
+            counts.objections.push(reason);
+            continue;
+        }
+        let code = native::code(&plan);
+        let rows = engines::reference().run(&plan, &session.job()).map(|run| run.table);
+        cases.push(Case { text, plan, code, rows });
+    }
+    let outputs = run(name, &cases);
+    assert_eq!(outputs.len(), cases.len(), "every case has its output");
+    let mut wrong = Vec::new();
+    for (case, output) in cases.iter().zip(&outputs) {
+        if let Err(what) = judge(case, output, &mut counts) {
+            wrong.push(format!("› {}\n{what}\n{}", case.text, case.code.text));
+        }
+    }
+    println!("{name}: {counts:?}");
+    let shown = &wrong[..wrong.len().min(8)];
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), shown.join("\n"));
+    counts
+}
+
+fn judge(case: &Case, output: &str, counts: &mut Counts) -> Result<(), String> {
+    let takes = case.text.contains("| take ");
+    let (outcome, rest) = output.split_once(' ').unwrap_or((output, ""));
+    match (&case.rows, outcome) {
+        (Ok(rows), "ok") => match rows.same(&table(case, rest)) {
+            Sameness::Same => counts.same += 1,
+            Sameness::CannotTell(_) => counts.cannot_tell += 1,
+            Sameness::Different(what) => return Err(what),
+        },
+        (Err(error), "err") if format!("{:?}", error.kind) == rest => counts.errors += 1,
+        (Err(_), "ok") | (Ok(_), "err") if takes => counts.may_fail += 1,
+        (rows, _) => {
+            let rows = rows.as_ref().map(Table::height).map_err(|error| (error.kind, error.message.clone()));
+            return Err(format!("{rows:?} on rows, {output} here"));
+        }
+    }
+    Ok(())
+}
+
+/// The table that a case printed.
+fn table(case: &Case, output: &str) -> Table {
+    let mut tokens = output.split(' ').filter(|token| !token.is_empty());
+    let height: usize = tokens.next().and_then(|rows| rows.parse().ok()).expect("the number of rows");
+    let mut columns = vec![Vec::new(); case.code.columns.len()];
+    for _ in 0..height {
+        columns.iter_mut().for_each(|column: &mut Vec<Value>| column.push(value(&mut tokens)));
+    }
+    assert_eq!(tokens.next(), None);
+    Table::from_columns(case.plan.schema().clone(), height, &columns)
+}
+
+fn value<'t>(tokens: &mut impl Iterator<Item = &'t str>) -> Value {
+    let token = tokens.next().expect("a value");
+    let rest = &token[1..];
+    match token.as_bytes()[0] {
+        b'n' => Value::Null,
+        b'i' => Value::Int(rest.parse().expect("an int")),
+        b'f' => Value::Float(f64::from_bits(rest.parse().expect("bits"))),
+        b'b' => Value::Bool(rest == "true"),
+        b't' => {
+            let byte = |i: usize| u8::from_str_radix(&rest[i..i + 2], 16).expect("hex digits");
+            let bytes: Vec<u8> = (0..rest.len()).step_by(2).map(byte).collect();
+            Value::text(std::str::from_utf8(&bytes).expect("UTF-8"))
+        }
+        b'l' => Value::List((0..rest.parse::<usize>().expect("a length")).map(|_| value(tokens)).collect()),
+        _ => panic!("{token}"),
+    }
+}
+
+/// A value as [`value`] reads it.
+fn put(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push('n'),
+        Value::Int(i) => write!(out, "i{i}").expect("a text takes all"),
+        Value::Float(x) => write!(out, "f{}", x.to_bits()).expect("a text takes all"),
+        Value::Bool(b) => write!(out, "b{b}").expect("a text takes all"),
+        Value::Text(text) => {
+            out.push('t');
+            text.bytes().for_each(|byte| write!(out, "{byte:02x}").expect("a text takes all"));
+        }
+        Value::List(items) => {
+            write!(out, "l{}", items.len()).expect("a text takes all");
+            for item in items.iter() {
+                out.push(' ');
+                put(item, out);
+            }
+        }
+    }
+}
+
+/// Reading and writing values, for the program.
+const WIRE: &str = r#"
+pub mod wire {
+    use std::fmt::Write;
+
+    pub type Tokens<'t> = std::str::SplitAsciiWhitespace<'t>;
+
+    pub trait Wire: Sized {
+        fn put(&self, out: &mut String);
+        fn take(token: &str, rest: &mut Tokens) -> Self;
+    }
+
+    impl Wire for i64 {
+        fn put(&self, out: &mut String) { write!(out, " i{self}").unwrap(); }
+        fn take(token: &str, _: &mut Tokens) -> Self { token[1..].parse().unwrap() }
+    }
+
+    impl Wire for f64 {
+        fn put(&self, out: &mut String) { write!(out, " f{}", self.to_bits()).unwrap(); }
+        fn take(token: &str, _: &mut Tokens) -> Self { f64::from_bits(token[1..].parse().unwrap()) }
+    }
+
+    impl Wire for bool {
+        fn put(&self, out: &mut String) { write!(out, " b{self}").unwrap(); }
+        fn take(token: &str, _: &mut Tokens) -> Self { &token[1..] == "true" }
+    }
+
+    impl Wire for String {
+        fn put(&self, out: &mut String) {
+            out.push_str(" t");
+            for byte in self.bytes() { write!(out, "{byte:02x}").unwrap(); }
+        }
+        fn take(token: &str, _: &mut Tokens) -> Self {
+            let byte = |i: usize| u8::from_str_radix(&token[i..i + 2], 16).unwrap();
+            String::from_utf8((1..token.len()).step_by(2).map(byte).collect()).unwrap()
+        }
+    }
+
+    impl<T: Wire> Wire for Option<T> {
+        fn put(&self, out: &mut String) {
+            match self {
+                Some(value) => value.put(out),
+                None => out.push_str(" n"),
+            }
+        }
+        fn take(token: &str, rest: &mut Tokens) -> Self {
+            if token == "n" { None } else { Some(T::take(token, rest)) }
+        }
+    }
+
+    impl<T: Wire> Wire for Vec<T> {
+        fn put(&self, out: &mut String) {
+            write!(out, " l{}", self.len()).unwrap();
+            for item in self { item.put(out); }
+        }
+        fn take(token: &str, rest: &mut Tokens) -> Self {
+            (0..token[1..].parse().unwrap()).map(|_| T::take(rest.next().unwrap(), rest)).collect()
+        }
+    }
+
+    pub fn next<T: Wire>(tokens: &mut Tokens) -> T {
+        T::take(tokens.next().unwrap(), tokens)
+    }
+}
+"#;
+
+/// A program that runs all cases and prints a line for each; the tables that go in come from a file.
+fn program(cases: &[Case]) -> (String, String) {
+    let mut program = format!("#![allow(warnings)]\n{}\n{WIRE}\n", native::prelude());
+    let (mut calls, mut data) = (String::new(), String::new());
+    for (number, Case { code, .. }) in cases.iter().enumerate() {
+        let (mut reads, mut names) = (String::new(), Vec::new());
+        for native::Input { name, table, columns } in &code.inputs {
+            let height = table.0.height();
+            let next = vec!["next(tokens)"; columns.len()].join(", ");
+            let ty = native::row_type(columns);
+            let read = format!("let {name}: Vec<{ty}> = (0..{height}).map(|_| ({next},)).collect();\n");
+            reads.push_str(&read);
+            names.push(format!("&{name}"));
+            let columns: Vec<Vec<Value>> = (0..columns.len()).map(|i| table.0.values(i, 0, height)).collect();
+            for row in 0..height {
+                for column in &columns {
+                    put(&column[row], &mut data);
+                    data.push('\n');
+                }
+            }
+        }
+        let puts: String = (0..code.columns.len()).map(|i| format!("row.{i}.put(&mut out); ")).collect();
+        let arguments = names.join(", ");
+        write!(
+            program,
+            "mod p{number} {{\nuse super::native::*;\n{}
+pub fn run(tokens: &mut super::wire::Tokens) -> String {{
+use super::wire::{{Wire, next}};
+{reads}match native({arguments}) {{
+Ok(rows) => {{ let mut out = format!(\"ok {{}}\", rows.len()); for row in &rows {{ {puts} }} out }}
+Err(fault) => format!(\"err {{fault:?}}\"),
+}}
+}}
+}}\n",
+            code.text
+        )
+        .expect("a text takes all");
+        writeln!(calls, "println!(\"{{}}\", catch_unwind(AssertUnwindSafe(|| p{number}::run(&mut tokens))).unwrap_or(\"panic\".to_string()));")
+            .expect("a text takes all");
+    }
+    write!(
+        program,
+        "fn main() {{
+use std::panic::{{AssertUnwindSafe, catch_unwind}};
+let text = std::fs::read_to_string(std::env::args().nth(1).unwrap()).unwrap();
+let run = move || {{
+let mut tokens = text.split_ascii_whitespace();
+{calls}}};
+std::thread::Builder::new().stack_size({}).spawn(run).unwrap().join().unwrap();
+}}\n",
+        native::DEEP_STACK
+    )
+    .expect("a text takes all");
+    (program, data)
+}
+
+/// The lines that the cases print.
+fn run(name: &str, cases: &[Case]) -> Vec<String> {
+    let folder = std::env::temp_dir().join(format!("timelab-native-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let (program, data) = program(cases);
+    std::fs::write(folder.join("main.rs"), program).expect("it can be written");
+    std::fs::write(folder.join("data"), data).expect("it can be written");
+    let output = Command::new("rustc")
+        .args(["--edition", "2024", "-C", "opt-level=0", "-C", "debuginfo=0", "-o", "program", "main.rs"])
+        .current_dir(&folder)
+        .output()
+        .expect("rustc runs: it is part of Rust");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let first: Vec<&str> = errors.lines().take(150).collect();
+    assert!(output.status.success(), "{}: it does not compile\n{}", folder.display(), first.join("\n"));
+    let output = Command::new(folder.join("program")).arg("data").current_dir(&folder).output().expect("it was made");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    if std::env::var_os("TIMELAB_KEEP").is_none() {
+        std::fs::remove_dir_all(&folder).expect("it was written");
+    }
+    String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_string).collect()
+}
+
+#[test]
+fn examples_as_rust_agree() {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
+    let stages = stages::ALL.iter().flat_map(|stage| stage.examples);
+    let examples = stages.chain(functions::ALL.iter().flat_map(|function| function.examples));
+    let counts = agree("examples", examples.map(|(cell, _)| cell.to_string()));
+    assert!(counts.same > 100, "{counts:?}");
+}
+
+#[test]
+fn random_pipelines_as_rust_agree() {
+    let folder: PathBuf = std::env::temp_dir().join(format!("timelab-native-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let cells = chance::seeds(300).map(|seed| agreement::random_cell(seed, Path::new(&folder)));
+    let counts = agree("random", cells);
+    std::fs::remove_dir_all(&folder).expect("it was written");
+    assert!(counts.same + counts.errors > 100, "{counts:?}");
+}
