@@ -48,6 +48,14 @@ impl Table {
         Table { frame: frame.expect("some columns of a frame are a frame"), schema }
     }
 
+    /// The same rows under the names and the order of `schema`, whose types these columns have.
+    pub fn named(&self, schema: &Schema) -> Table {
+        let names = schema.columns.iter().map(|column| column.name.as_str().into());
+        let columns = self.frame.columns().iter().zip(names).map(|(column, name)| column.clone().with_name(name));
+        let frame = DataFrame::new(self.height(), columns.collect()).expect("a schema has no name twice");
+        Table { frame, schema: schema.clone() }
+    }
+
     pub fn schema(&self) -> &Schema {
         &self.schema
     }

@@ -1,16 +1,20 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
 mod batch;
+mod native;
 mod polars;
 mod rows;
+
+use std::time::Duration;
 
 use crate::data::Table;
 use crate::diagnostic::{Fallible, Span};
 use crate::job::Job;
+use crate::native::Code;
 use crate::plan::Plan;
 
 /// All engines, the reference first.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &batch::Kernel];
+pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]
@@ -52,6 +56,12 @@ pub trait Engine: Sync {
     /// Why this engine cannot run the plan, if it cannot.
     fn objection(&self, plan: &Plan) -> Option<Objection>;
 
+    /// How this engine writes a plan as Rust, where that is what it does: the session then has it compiled and run, and
+    /// [`Engine::run`] is not called.
+    fn code(&self) -> Option<fn(&Plan) -> Code> {
+        None
+    }
+
     /// Runs a pruned plan that has no `persist` and no value still to be computed.
     ///
     /// # Errors
@@ -75,4 +85,6 @@ pub struct Run {
     pub table: Table,
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,
+    /// What it took to compile the plan, where it was compiled for this run.
+    pub compile: Option<Duration>,
 }

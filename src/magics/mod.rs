@@ -264,6 +264,9 @@ fn quiet(ran: &Ran) -> Vec<String> {
     if ran.bytes_read > 0 {
         parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
     }
+    if let Some(compile) = ran.compile.filter(|compile| !compile.is_zero()) {
+        parts.push(format!("compiled in {}", duration_text(compile.as_secs_f64())));
+    }
     parts.push(match ran.instead {
         None => ran.engine.to_string(),
         Some(why) => format!("{} ({why})", ran.engine),

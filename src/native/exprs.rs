@@ -70,6 +70,14 @@ impl Scope<'_> {
             Node::Call(Func::Coalesce, args) => self.coalesce(args),
             Node::Call(func, args) => self.call(*func, args),
             Node::Apply(index, args) => self.apply(*index, args),
+            Node::Foreign(code, args) => {
+                let args: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
+                lift(&args, |args| {
+                    let passed: Vec<String> = args.iter().map(|arg| arg.owned_fit(&arg.shape).text).collect();
+                    let source = code.0.source().expect("the engine objects to others");
+                    Piece::tight(format!("{source}({})", passed.join(", ")), Shape::of_values([], &expr.ty))
+                })
+            }
             Node::Widen(inner) => {
                 let inner = self.piece(inner);
                 inner.fit(&inner.shape.widened(&expr.ty))

@@ -216,7 +216,7 @@ impl<'p> Writer<'p> {
                 self.lines_of(&mut segment, read, &format!("while let Some({line}) = lines.next()?"));
                 segment.columns = vec![Piece::borrowing(&line, shape(Kind::Text), Hold::Row)];
             }
-            Source::Passed => unreachable!("the session puts the table in its place before a run"),
+            Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
         }
         segment
     }

@@ -57,6 +57,9 @@ pub trait Foreign: Debug + Send + Sync {
     /// # Errors
     /// What the code ran into. Its row is not known.
     fn call(&self, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>>;
+
+    /// The same as a closure in Rust, where it needs nothing but its arguments.
+    fn source(&self) -> Option<&str>;
 }
 
 /// One operator of a chain and what stands on its right.

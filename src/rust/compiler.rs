@@ -14,7 +14,7 @@ use super::text::Text;
 use super::writing::kept_at;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
-/// What cells are linked with, and the scalar functions that generated code calls.
+/// What cells are linked with; what generated code is written over stands behind it.
 const CELL: &str = include_str!("cell.rs");
 const CELL_NAME: &str = "timelab-cell";
 const CELL_MANIFEST: &str = "[package]\nname = \"timelab-cell\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
@@ -109,7 +109,7 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     let cell = folder.join("cell");
     std::fs::create_dir_all(cell.join("src"))
         .and_then(|()| std::fs::write(cell.join("Cargo.toml"), CELL_MANIFEST))
-        .and_then(|()| std::fs::write(cell.join("src/lib.rs"), CELL))
+        .and_then(|()| std::fs::write(cell.join("src/lib.rs"), format!("{CELL}\n{}", crate::native::prelude())))
         .map_err(|error| system(error.to_string()))?;
     // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
     if !super::toolchain::has_sources() {

@@ -29,7 +29,7 @@ use desk::{Desk, Event, Refusal, Turn};
 use frame::{Ending, Failure, Sample};
 
 pub use text::Text;
-pub use wire::{Shape, put as put_value, table_bytes};
+pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
 
 use writing::{cell_text, parts, subjects_text};
 
@@ -110,6 +110,8 @@ pub struct Input {
 pub enum InputForm {
     Value(Type),
     Table(Schema),
+    /// Rows as tuples of these types in Rust.
+    Tuples(Vec<String>),
 }
 
 impl Rust {

@@ -62,28 +62,32 @@ pub fn rust_type(ty: &Type) -> String {
     }
 }
 
-/// A table that goes in.
+/// A table that goes in where a person's code takes it.
 ///
 /// # Errors
-/// A null, unless `nulls` may go in: then each value is an `Option`.
+/// A null, which has no place in the types of that code.
 pub fn table_bytes(table: &Table, name: &str) -> Fallible<Vec<u8>> {
-    const ROWS: usize = 4096;
-    let mut bytes = (table.height() as u64).to_le_bytes().to_vec();
-    let columns = &table.schema().columns;
-    for start in (0..table.height()).step_by(ROWS) {
-        let parts: Vec<Vec<Value>> = (0..columns.len()).map(|at| table.values(at, start, ROWS)).collect();
-        for row in 0..parts.first().map_or(0, Vec::len) {
-            for (part, column) in parts.iter().zip(columns) {
-                if part[row].is_null() {
-                    let message =
-                        format!("the column `{}` of `{name}` holds a null, which has no place in Rust", column.name);
-                    return Err(Diagnostic::new(Kind::Type, message).hint("coalesce(x, 0), or filter not is_null(x)"));
-                }
-                put(&part[row], &mut bytes);
-            }
+    for (series, column) in table.frame().columns().iter().zip(&table.schema().columns) {
+        if series.null_count() > 0 {
+            let message = format!("the column `{}` of `{name}` holds a null, which has no place in Rust", column.name);
+            return Err(Diagnostic::new(Kind::Type, message).hint("coalesce(x, 0), or filter not is_null(x)"));
         }
     }
-    Ok(bytes)
+    Ok(rows_bytes(table))
+}
+
+/// The rows of a table, with their nulls.
+pub fn rows_bytes(table: &Table) -> Vec<u8> {
+    const ROWS: usize = 4096;
+    let mut bytes = (table.height() as u64).to_le_bytes().to_vec();
+    let columns = table.schema().columns.len();
+    for start in (0..table.height()).step_by(ROWS) {
+        let parts: Vec<Vec<Value>> = (0..columns).map(|at| table.values(at, start, ROWS)).collect();
+        for row in 0..ROWS.min(table.height() - start) {
+            parts.iter().for_each(|part| put(&part[row], &mut bytes));
+        }
+    }
+    bytes
 }
 
 /// A value that goes in.

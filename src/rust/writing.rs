@@ -199,6 +199,10 @@ fn read(input: &Input, number: usize) -> String {
         InputForm::Value(ty) => {
             format!("let {variable} = timelab_cell::input({number}).value::<{}>();\n", rust_type(ty))
         }
+        InputForm::Tuples(types) => {
+            let gets: String = types.iter().map(|ty| format!("row.get::<{ty}>(), ")).collect();
+            format!("let {variable} = timelab_cell::input({number}).rows(|row| ({gets}));\n")
+        }
         InputForm::Table(schema) => match &schema.columns[..] {
             [only] => {
                 let ty = rust_type(&only.ty);
@@ -227,7 +231,7 @@ fn seen(input: &Input, number: usize) -> String {
     let name = &input.name;
     match &input.form {
         InputForm::Value(Type::Int | Type::Float | Type::Bool) => format!("let {name} = timelab_input_{number};"),
-        InputForm::Value(Type::List(_)) | InputForm::Table(_) => format!("let {name} = &timelab_input_{number}[..];"),
+        InputForm::Value(Type::List(_)) | InputForm::Table(_) | InputForm::Tuples(_) => format!("let {name} = &timelab_input_{number}[..];"),
         InputForm::Value(_) => format!("let {name} = timelab_input_{number}.as_str();"),
     }
 }

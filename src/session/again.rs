@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Choice, Engine, Run};
+use crate::engines::{self, Choice, Engine, Run};
 use crate::job::Job;
 use crate::lang::{Pipeline, RustBlock, Word};
 use crate::measure::{Clock, Cost, Meter, Overhead, Subject, ThreadCpu, Wall};
@@ -16,8 +16,8 @@ use crate::rust::Worker;
 use super::Session;
 use super::apart::Apart;
 use super::bind::{Bound, Ready, View};
-use super::run::run_on;
-use super::rust::lone_block;
+use super::run::{found_again, run_on};
+use super::rust::{Block, lone_block};
 
 /// A pipeline or an expression that can be run any number of times.
 pub struct Repeated {
@@ -35,15 +35,34 @@ enum Work {
     Plan(Arc<Plan>, &'static dyn Engine, Option<Apart>),
     /// An expression alone: no engine is asked.
     Expr(Evaluator, Type),
-    Rust(Box<Timed>),
+    /// Rust, of a cell or of the engine that compiles plans.
+    Rust(Box<Timed>, Option<&'static dyn Engine>),
 }
 
 /// A block of Rust in a process that can run it again and again.
 struct Timed {
     worker: RefCell<Worker>,
-    subject: usize,
+    block: Arc<Block>,
+    /// The plan that it is.
+    plan: Option<Plan>,
     /// What measuring costs there, by the clock of the wall and that of the thread.
     overheads: [Overhead; 2],
+}
+
+impl Timed {
+    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+        let mut worker = self.worker.borrow_mut();
+        match &self.plan {
+            None => {
+                let (given, cost) = worker.call(self.block.subject)?;
+                Ok((Session::rust_table(given), cost.run()))
+            }
+            Some(plan) => {
+                let called = Session::call_plan(&mut worker, &self.block, plan);
+                called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, job))
+            }
+        }
+    }
 }
 
 /// One that is timed in its own process.
@@ -69,7 +88,7 @@ impl Session {
     /// Also where it writes files or names several results, and an objection of the engine.
     pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, job: &Job) -> Fallible<Repeated> {
         if let Some(block) = lone_block(pipeline) {
-            return self.repeated_block(block, choice, job);
+            return self.repeated_block(block, job);
         }
         match self.ready(pipeline)? {
             Ready::Expr(evaluator, ty) => Ok(Repeated::value(evaluator, ty)),
@@ -81,15 +100,20 @@ impl Session {
         }
     }
 
-    fn repeated_block(&self, block: &RustBlock, choice: Choice, job: &Job) -> Fallible<Repeated> {
+    fn repeated_block(&self, block: &RustBlock, job: &Job) -> Fallible<Repeated> {
         let block = self.compile_blocks(&View { session: self }, &[block], job)?.remove(0);
-        let worker = self.open_block(&block, choice, job)?;
+        Ok(Repeated::of(Work::Rust(Box::new(self.timed(&block, None, job)?), None)))
+    }
+
+    /// A process that runs a block, and what measuring costs in it.
+    fn timed(&self, block: &Arc<Block>, plan: Option<Plan>, job: &Job) -> Fallible<Timed> {
+        let worker = self.open_block(block, Choice::only(engines::default()), job)?;
         let subject = worker.nothing();
         let none = Overhead { read: 0.0, call: 0.0, precision: 0.0 };
-        let mut timed = Timed { worker: RefCell::new(worker), subject: block.subject, overheads: [none; 2] };
+        let mut timed = Timed { worker: RefCell::new(worker), block: block.clone(), plan, overheads: [none; 2] };
         let overhead = |clock: &dyn Clock| Overhead::of(clock, &mut Remote { timed: &timed, subject });
         timed.overheads = [overhead(&Wall)?, overhead(&ThreadCpu)?];
-        Ok(Repeated::of(Work::Rust(Box::new(timed))))
+        Ok(timed)
     }
 
     /// The same for a plan that is bound already and writes nothing.
@@ -98,6 +122,11 @@ impl Session {
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, job)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
+        if let Some(write) = engine.code() {
+            let block = self.compile_plan(&plan, &write(&plan), job)?;
+            let timed = self.timed(&block, Some(plan), job)?;
+            return Ok(Repeated { work: Work::Rust(Box::new(timed), Some(engine)), instead, rows_read, bytes_read, files });
+        }
         let apart = self.apart_for(&plan);
         Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
     }
@@ -123,10 +152,7 @@ impl Repeated {
         let table = match &self.work {
             Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job)?.table,
             Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?, ty.clone()),
-            Work::Rust(timed) => {
-                let (given, cost) = timed.worker.borrow_mut().call(timed.subject)?;
-                return Ok((Session::rust_table(given), cost.run()));
-            }
+            Work::Rust(timed, _) => return timed.table(job),
         };
         Ok((table, meter.stop()))
     }
@@ -136,22 +162,22 @@ impl Repeated {
         match &self.work {
             Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job).map(|run| drop(black_box(run))),
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
-            Work::Rust(timed) => timed.worker.borrow_mut().call(timed.subject).map(drop),
+            Work::Rust(timed, _) => timed.table(job).map(drop),
         }
     }
 
     /// The same as what is timed: here, or in its own process.
     pub fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Subject<Box<Diagnostic>> + 'a> {
         match &self.work {
-            Work::Rust(timed) => Box::new(Remote { timed, subject: timed.subject }),
+            Work::Rust(timed, _) => Box::new(Remote { timed, subject: timed.block.subject }),
             Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(job)),
         }
     }
 
     /// What one run costs.
     pub fn cost(&self, job: &Job) -> Fallible<Cost> {
-        if let Work::Rust(timed) = &self.work {
-            return timed.worker.borrow_mut().call(timed.subject).map(|(_, cost)| cost.run());
+        if let Work::Rust(timed, _) = &self.work {
+            return timed.table(job).map(|(_, cost)| cost);
         }
         let meter = Meter::start();
         self.run(job).map(|()| meter.stop())
@@ -161,7 +187,8 @@ impl Repeated {
     pub fn engine(&self) -> Option<&'static dyn Engine> {
         match &self.work {
             Work::Plan(_, engine, _) => Some(*engine),
-            Work::Expr(..) | Work::Rust(_) => None,
+            Work::Rust(_, engine) => *engine,
+            Work::Expr(..) => None,
         }
     }
 
@@ -170,7 +197,7 @@ impl Repeated {
         match &self.work {
             Work::Plan(_, engine, _) => engine.name(),
             Work::Expr(..) => "no engine",
-            Work::Rust(_) => "rust",
+            Work::Rust(_, engine) => engine.map_or("rust", |engine| engine.name()),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::engines::{self, Choice, Engine, Run};
 use crate::files;
 use crate::job::Job;
 use crate::lang::Word;
+use crate::native::Code;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 
 use super::Session;
@@ -26,6 +27,8 @@ pub struct Ran {
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,
     pub wall: Duration,
+    /// What it took to compile the plan, where it was compiled.
+    pub compile: Option<Duration>,
     /// Rows and bytes that came out of sources, where known.
     pub rows_read: Option<u64>,
     pub bytes_read: u64,
@@ -52,6 +55,7 @@ impl Session {
             instead,
             steps: run.steps,
             wall: start.elapsed(),
+            compile: run.compile,
             rows_read,
             bytes_read,
         })
@@ -172,7 +176,19 @@ impl Session {
         job: &Job,
     ) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
         let (engine, instead) = self.engine_for(plan, choice)?;
-        Ok((self.run_stoppably(plan, engine, job)?, engine, instead))
+        let run = match engine.code() {
+            Some(write) => self.run_compiled(plan, &write(plan), job)?,
+            None => self.run_stoppably(plan, engine, job)?,
+        };
+        Ok((run, engine, instead))
+    }
+
+    /// Has a plan compiled and run.
+    fn run_compiled(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Run> {
+        let block = self.compile_plan(plan, code, job)?;
+        let mut worker = self.open_block(&block, Choice::only(engines::default()), job)?;
+        let (table, cost) = Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, job))?;
+        Ok(Run { table, steps: None, compile: Some(cost.compile) })
     }
 
     /// The engine that runs a plan, and why it is not the default one.
@@ -205,18 +221,20 @@ fn close(plan: &mut Plan) {
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-    let error = match engine.run(plan, job) {
-        Ok(run) => return Ok(run),
-        Err(error) => error,
-    };
+    match engine.run(plan, job) {
+        Err(error) if engine.name() != engines::reference().name() => found_again(plan, error, job),
+        result => result,
+    }
+}
+
+/// An error with its row: the reference stops at the first failing row and knows its number.
+pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, job: &Job) -> Fallible<T> {
     let data_error = matches!(
         error.kind,
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
-    let rows = engines::reference();
-    if data_error && error.row.is_none() && engine.name() != rows.name() {
-        // The reference stops at the first failing row and knows its number.
-        rows.run(plan, job)?;
+    if data_error && error.row.is_none() {
+        engines::reference().run(plan, job)?;
     }
     Err(error)
 }

@@ -11,7 +11,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::Choice;
 use crate::job::Job;
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
-use crate::plan::{Binding, Elsewhere, Foreign, Function, Node, Op, Plan, Scope, Shared, Source, Step};
+use crate::native::{self, Code};
+use crate::plan::{Binding, Elsewhere, Foreign, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
 use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Subject, Text, Worker};
 
 use super::Session;
@@ -30,6 +31,7 @@ pub struct Blocks {
 /// A function in Rust; the process that calls it is opened before a run that needs it.
 struct RustCode {
     span: Span,
+    source: Option<String>,
     worker: Mutex<Option<Worker>>,
 }
 
@@ -47,6 +49,10 @@ impl Foreign for RustCode {
         };
         worker.apply(0, arguments, rows).map_err(|error| placed(error, self.span))
     }
+
+    fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
 }
 
 /// A block that is compiled, with what goes into it.
@@ -63,6 +69,8 @@ pub struct Block {
 enum Filling {
     Value(Value),
     Table(Box<Plan>),
+    /// With its nulls.
+    Rows(Kept),
 }
 
 /// The block that a pipeline is, if it is nothing else.
@@ -82,15 +90,23 @@ impl Session {
 
     /// Compiles blocks; where one is new, all of them into one library.
     pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Arc<Block>>> {
-        let parts = blocks.iter().map(|block| subject(scope, block)).collect::<Fallible<Vec<_>>>()?;
+        let part = |block: &&RustBlock| {
+            let (subject, inputs) = subject(scope, block)?;
+            Ok((subject, inputs, block.body.span))
+        };
+        self.compile(blocks.iter().map(part).collect::<Fallible<Vec<_>>>()?, job)
+    }
+
+    /// Compiles subjects; where one is new, all of them into one library.
+    fn compile(&self, parts: Vec<Part>, job: &Job) -> Fallible<Vec<Arc<Block>>> {
         let key = |subject: &Subject| format!("{:?} {}", subject.inputs, subject.body.as_str());
         let fresh = |key: &String| {
             let compiled = self.blocks.compiled.borrow();
             compiled.get(key).filter(|(library, _)| self.rust.is_fresh(&library.borrow())).cloned()
         };
-        if parts.iter().any(|(subject, _)| fresh(&key(subject)).is_none()) {
+        if parts.iter().any(|(subject, ..)| fresh(&key(subject)).is_none()) {
             let mut new: Vec<Subject> = Vec::new();
-            for (subject, _) in &parts {
+            for (subject, ..) in &parts {
                 if !new.iter().any(|other| key(other) == key(subject)) {
                     new.push(subject.clone());
                 }
@@ -101,10 +117,10 @@ impl Session {
                 compiled.insert(key(subject), (library.clone(), at));
             }
         }
-        let found = parts.into_iter().zip(blocks).map(|((subject, inputs), block)| {
+        let found = parts.into_iter().map(|(subject, inputs, span)| {
             let (library, at) = fresh(&key(&subject)).expect("it was just compiled");
             let shape = library.borrow().shapes[at].clone();
-            Arc::new(Block { library, subject: at, inputs, shape, span: block.body.span })
+            Arc::new(Block { library, subject: at, inputs, shape, span })
         });
         Ok(found.collect())
     }
@@ -126,6 +142,7 @@ impl Session {
                         rust::put_value(value, &mut bytes);
                         bytes
                     }
+                    Filling::Rows(table) => rust::rows_bytes(&table.0),
                     Filling::Table(plan) => {
                         let plan = self.prepared((**plan).clone(), choice, job)?;
                         let table = self.run(plan, choice, job)?.table;
@@ -165,6 +182,33 @@ impl Session {
         }
     }
 
+    /// A plan in Rust, compiled.
+    pub(super) fn compile_plan(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Arc<Block>> {
+        let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
+        let call = format!("native({})", names.join(", "));
+        let call = if code.is_deep { on_deep_stack(&call) } else { call };
+        let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
+        let form = |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::Shape::owned).collect());
+        let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
+        let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
+        let fillings = code.inputs.iter().map(filling).collect();
+        let span = plan.steps.first().map(|step| step.span).unwrap_or_default();
+        let part = (Subject { body, inputs, function: None }, fillings, span);
+        Ok(self.compile(vec![part], job)?.remove(0))
+    }
+
+    /// The table of a compiled plan.
+    ///
+    /// # Errors
+    /// What the plan runs into; its row is not known.
+    pub(super) fn call_plan(worker: &mut Worker, block: &Block, plan: &Plan) -> Fallible<(Table, Cost)> {
+        let (given, cost) = worker.call(block.subject).map_err(|error| fault(error, plan))?;
+        let rust::Given::Table(table) = given else {
+            return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan gave no table"));
+        };
+        Ok((table.named(plan.schema()), cost))
+    }
+
     /// Compiles a function whose body is Rust.
     pub(super) fn rust_function(
         &self,
@@ -179,7 +223,12 @@ impl Session {
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
-        let code = Arc::new(RustCode { span: block.span, worker: Mutex::new(None) });
+        let source = written.body.with.is_empty().then(|| {
+            let takes = written.parameters.iter().map(|(word, ty)| format!("{}: {}", word.text, rust::rust_type(ty)));
+            let takes = takes.collect::<Vec<_>>().join(", ");
+            format!("(|{takes}| -> {} {{{}}})", rust::rust_type(&written.gives), written.body.body.text)
+        });
+        let code = Arc::new(RustCode { span: block.span, source, worker: Mutex::new(None) });
         self.blocks.functions.borrow_mut().push((code.clone(), block));
         let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
         Ok(Arc::new(Elsewhere { takes, gives: written.gives.clone(), code: Shared(code) }))
@@ -233,6 +282,33 @@ impl Session {
         self.blocks.compiled.borrow_mut().clear();
         self.rust.reset(job)
     }
+}
+
+/// A subject, what goes into it, and its place.
+type Part = (Subject, Vec<(String, Filling)>, Span);
+
+/// A call on a stack on which all calls fit that may be open.
+fn on_deep_stack(call: &str) -> String {
+    format!(
+        "std::thread::scope(|scope| {{ let deep = std::thread::Builder::new().stack_size({}); \
+         deep.spawn_scoped(scope, || {call}).expect(\"a thread starts\").join().expect(\"it ends\") }})",
+        native::DEEP_STACK
+    )
+}
+
+/// The fault of a compiled plan as the kind of error that it is on every engine.
+fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
+    let kind = match error.message.as_str() {
+        "Err(Overflow)" => Kind::Overflow,
+        "Err(ZeroDivision)" => Kind::ZeroDivision,
+        "Err(Domain)" => Kind::Domain,
+        "Err(Depth)" => Kind::Depth,
+        "Err(Shape)" => Kind::Shape,
+        "Err(File)" => Kind::File,
+        _ => return error,
+    };
+    let span = plan.steps.last().map(|step| step.span).unwrap_or_default();
+    Diagnostic::at(kind, span, "the compiled plan ran into an error")
 }
 
 /// A block as a subject, and what goes into it.

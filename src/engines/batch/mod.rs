@@ -45,7 +45,7 @@ impl Engine for Kernel {
         let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
             Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
         })?;
-        Ok(Run { table, steps: None })
+        Ok(Run { table, steps: None, compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -77,7 +77,7 @@ impl Engine for Polars {
             }
         }
         let table = Table::new(frame, schema).map_err(bug)?;
-        Ok(Run { table, steps: None })
+        Ok(Run { table, steps: None, compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -37,7 +37,7 @@ impl Engine for Rows {
     fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
         let (columns, height, steps) = steps::collect(plan, job)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
-        Ok(Run { table, steps: Some(steps) })
+        Ok(Run { table, steps: Some(steps), compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -1,0 +1,46 @@
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::job::Job;
+use crate::native::{self, Code};
+use crate::plan::Plan;
+
+use super::{Engine, Objection, Run};
+
+/// The plan as a function in Rust, which the session has compiled and run in the process of Rust cells.
+pub struct Native;
+
+/// Rows come out of it as tuples, and these have forms up to so many columns.
+const WIDEST: usize = 12;
+
+impl Engine for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn about(&self) -> &'static str {
+        "the pipeline written as Rust, compiled and run in a process of its own: what a compiler buys, and what it costs"
+    }
+
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
+    fn objection(&self, plan: &Plan) -> Option<Objection> {
+        if plan.schema().columns.len() > WIDEST {
+            let span = plan.steps.last().map(|step| step.span).unwrap_or_default();
+            return Some(Objection { reason: "its result has more than 12 columns", span });
+        }
+        native::objection(plan).map(|(reason, span)| Objection { reason, span })
+    }
+
+    fn code(&self) -> Option<fn(&Plan) -> Code> {
+        Some(native::code)
+    }
+
+    fn run(&self, _: &Plan, _: &Job) -> Fallible<Run> {
+        Err(Diagnostic::new(Kind::System, "the engine `native` runs only in a session, which compiles its code"))
+    }
+
+    fn explain(&self, plan: &Plan) -> Vec<String> {
+        native::code(plan).text.lines().map(str::to_string).collect()
+    }
+}
