@@ -170,7 +170,7 @@ fn outcome(engine: &'static str, portion: Portion, text: &str) -> Outcome {
         for statement in &statements {
             last = match session.statement(statement, &job)? {
                 Given::Table(ran) => Some(ran.table),
-                Given::Nothing | Given::Value(..) | Given::Tables(_) => None,
+                Given::Nothing | Given::Value(..) | Given::Tables(_) | Given::Rust(..) => None,
             };
         }
         Ok(last)

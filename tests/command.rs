@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-fn timelab(arguments: &[&str], input: &str) -> Output {
+use timelab::engines;
+
+pub fn timelab(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -18,11 +20,11 @@ fn timelab(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("timelab ends")
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -115,7 +117,7 @@ fn an_output_that_nobody_reads_ends_quietly() {
 /// Long work is stopped by the signal that Ctrl-C sends, on every engine, with status 130.
 #[test]
 fn ctrl_c_stops_a_cell_with_status_130() {
-    for engine in crate::lab::engine_names() {
+    for engine in engines::ALL.iter().map(|engine| engine.name()) {
         let child = Command::new(env!("CARGO_BIN_EXE_timelab"))
             .args(["--engine", engine, "-c", "!echo ready", "-c", "1..4G | map it % 7 + it // 3 | sum"])
             .stdout(Stdio::piped())

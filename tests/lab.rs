@@ -1,26 +1,28 @@
 //! A session for tests: cells in, text out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use timelab::baselines::Baselines;
 use timelab::engines;
-use timelab::job::{Job, Portion};
+use timelab::job::{Job, Portion, Say};
 use timelab::magics::evaluate;
+use timelab::rust::Rust;
 use timelab::session::Session;
 use timelab::show::{self, Format, Style, Theme};
 
 pub const PLAIN: Style =
     Style { format: Format::Csv, color_out: false, color_err: false, theme: Theme::Dark, width: 100, wrap: false };
 
-/// The names of all engines.
+/// The names of all engines but those whose plans must be compiled, which takes a part of a second each.
 pub fn engine_names() -> Vec<&'static str> {
-    engines::ALL.iter().map(|engine| engine.name()).collect()
+    engines::ALL.iter().filter(|engine| engine.code().is_none()).map(|engine| engine.name()).collect()
 }
 
 /// All engines, and that which works in portions once more with tiny ones.
 pub fn ways() -> impl Iterator<Item = (&'static str, Portion)> {
     let tiny = Portion { rows: 2, bytes: 7 };
-    engines::ALL.iter().map(|engine| (engine.name(), Portion::default())).chain([("batch", tiny)])
+    engine_names().into_iter().map(|engine| (engine, Portion::default())).chain([("batch", tiny)])
 }
 
 pub struct Lab {
@@ -42,11 +44,15 @@ impl Lab {
     }
 
     pub fn in_portions(engine: &'static str, portion: Portion) -> Lab {
-        Lab { session: Session::new(engine, Arc::new(|_| {})), portion }
+        let say: Say = Arc::new(|_| {});
+        let mut session = Session::new(engine, say.clone());
+        // This program is no runner.
+        session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), say);
+        Lab { session, portion }
     }
 
     /// The same with a folder for baselines.
-    pub fn keeping(mut self, folder: &std::path::Path) -> Lab {
+    pub fn keeping(mut self, folder: &Path) -> Lab {
         self.session.baselines = Baselines::at(folder);
         self
     }

@@ -17,6 +17,7 @@ mod measure;
 mod native;
 mod partials;
 mod polars;
+mod rust;
 mod samples;
 mod terminal;
 mod typing;

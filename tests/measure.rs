@@ -281,7 +281,7 @@ fn lingering_leaves_the_verdict() {
     };
     let (mut one, mut other) = (subject(60_000), subject(50_000));
     let chance = &mut fastrand::Rng::with_seed(3);
-    let mut subjects: [&mut timelab::measure::Subject<'_, Infallible>; 2] = [&mut one, &mut other];
+    let mut subjects: [&mut dyn timelab::measure::Subject<Infallible>; 2] = [&mut one, &mut other];
     let (mut turns, _) = compare(&hand, &overhead, &mut subjects, 1, chance, |_| true);
     let before = turns.finding(1);
     slower.set(1_000_000);

@@ -20,7 +20,7 @@ fn run(engine: &'static str, text: &str) -> Result<Arc<Table>, Kind> {
     for statement in &statements {
         match session.statement(statement, &job).map_err(|error| error.kind)? {
             Given::Table(ran) => last = Some(ran.table),
-            Given::Nothing | Given::Value(..) | Given::Tables(_) => {}
+            Given::Nothing | Given::Value(..) | Given::Tables(_) | Given::Rust(..) => {}
         }
     }
     Ok(last.expect("the last statement gives a table"))

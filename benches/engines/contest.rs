@@ -1,6 +1,7 @@
 //! One row, in a process of its own: all ways give the same table, then each is run in turn and the least cost counts.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, DataType, Engine as Plain};
@@ -14,6 +15,7 @@ use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
 use timelab::measure::Meter;
 use timelab::plan::Plan;
+use timelab::rust::Rust;
 use timelab::session::{Bound, Session};
 
 use crate::inputs::Scale;
@@ -53,10 +55,8 @@ pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Found> {
     for _ in 0..rounds {
         for ((_, way), (_, least)) in ways.iter().zip(&mut costs) {
             let Some(way) = way else { continue };
-            let meter = Meter::start();
-            let frame = black_box(way());
-            let cpu = meter.stop().cpu().as_secs_f64();
-            frame?;
+            let (frame, cpu) = black_box(way()?);
+            drop(frame);
             *least = Some(least.map_or(cpu, |least| least.min(cpu)));
         }
     }
@@ -70,8 +70,10 @@ pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Found> {
     let cell = contest.cell.clone();
     let (schema, mut ways) = prepared(contest)?;
     ways.retain(|(way, _)| *way == name || *way == BY_HAND);
+    // Compiled code runs in another process.
+    let compiled = engines::find(name).is_some_and(|engine| engine.code().is_some());
     let cost = match ways.iter().find(|(way, _)| *way == name) {
-        Some((_, Some(way))) => {
+        Some((_, Some(way))) if !compiled => {
             let start = resident("VmRSS")?;
             drop(black_box(way()?));
             Some(resident("VmHWM")? - start)
@@ -92,12 +94,13 @@ fn resident(figure: &str) -> Outcome<f64> {
 
 /// A way by its name, ready to be run; none where it cannot say this.
 type Runner = (&'static str, Option<Run>);
-type Run = Box<dyn Fn() -> Outcome<DataFrame>>;
+/// The result, and the CPU seconds that it took.
+type Run = Box<dyn Fn() -> Outcome<(DataFrame, f64)>>;
 
 /// The schema of the result, and all ways to it.
 fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
     let Contest { cell, tables, by_hand, unchecked, plain, streams } = contest;
-    let run = |way: Way| -> Run { Box::new(move || way().map_err(|error| error.to_string())) };
+    let run = |way: Way| -> Run { Box::new(move || metered(|| way().map_err(|error| error.to_string()))) };
     let on = |engine: Plain| {
         let plain = plain.clone()?;
         Some(run(Box::new(move || plain()?.collect_with_engine(engine).map(|result| result.unwrap_single()))))
@@ -114,23 +117,43 @@ fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
         give(&mut session, name, frame)?;
     }
     let plan = bound(&mut session, &cell).map_err(said)?.ok_or("the cell is no pipeline")?;
+    // What is compiled lives as long as its session.
+    session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), Arc::new(|line| eprintln!("{line}")));
+    let session = Box::leak(Box::new(session));
     for engine in engines::ALL {
         let job = session.job();
         let plan = session.prepared(plan.clone(), Choice::only(*engine), &job).map_err(said)?;
-        let run = on_engine(*engine, plan, job);
+        let run = on_engine(session, *engine, plan, job).map_err(said)?;
         ways.push((engine.name(), run));
     }
     Ok((plan.schema().clone(), ways))
 }
 
-fn on_engine(engine: &'static dyn Engine, plan: Plan, job: Job) -> Option<Run> {
+fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, job: Job) -> Fallible<Option<Run>> {
     if engine.objection(&plan).is_some() {
-        return None;
+        return Ok(None);
     }
-    Some(Box::new(move || match engine.run(&plan, &job) {
-        Ok(run) => Ok(run.table.frame().clone()),
-        Err(error) => Err(error.message),
-    }))
+    if engine.code().is_some() {
+        let repeated = session.repeated_plan(plan, Choice::only(engine), &job)?;
+        return Ok(Some(Box::new(move || match repeated.table(&job) {
+            Ok((table, cost)) => Ok((table.frame().clone(), cost.cpu().as_secs_f64())),
+            Err(error) => Err(error.message),
+        })));
+    }
+    Ok(Some(Box::new(move || {
+        metered(|| match engine.run(&plan, &job) {
+            Ok(run) => Ok(run.table.frame().clone()),
+            Err(error) => Err(error.message),
+        })
+    })))
+}
+
+/// A run in this process with the CPU seconds that it took.
+fn metered(run: impl FnOnce() -> Outcome<DataFrame>) -> Outcome<(DataFrame, f64)> {
+    let meter = Meter::start();
+    let frame = black_box(run());
+    let cpu = meter.stop().cpu().as_secs_f64();
+    Ok((frame?, cpu))
 }
 
 /// Gives a table a name in the session.
@@ -158,7 +181,7 @@ fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
     for statement in &statements {
         match statement {
             Statement::Pipeline(pipeline) => last = Some(session.bind(pipeline)?),
-            Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) => {
+            Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => {
                 session.statement(statement, &job)?;
             }
         }
@@ -171,7 +194,7 @@ fn prove(schema: &Schema, ways: &[Runner]) -> Outcome<()> {
     let mut first = None;
     for (name, way) in ways {
         let Some(way) = way else { continue };
-        let table = way().and_then(|frame| brought(frame, schema)).map_err(|error| format!("{name}: {error}"))?;
+        let table = way().and_then(|(frame, _)| brought(frame, schema)).map_err(|error| format!("{name}: {error}"))?;
         let Some((other, first)) = &first else {
             first = Some((name, table));
             continue;

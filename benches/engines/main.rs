@@ -51,6 +51,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    timelab::rust::prepare();
     let arguments = Arguments::parse();
     let row = arguments.row.as_ref().and_then(|name| rows::ALL.iter().find(|row| row.name == name));
     let done = match row {

@@ -96,7 +96,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
             let key = |x: &Piece| {
                 // What a group holds is its own.
                 let x = if x.hold == Hold::Lasting { x.clone().holding(Hold::Row) } else { x.clone() };
-                keys::keys(segment, &[x], &[arg.clone()], true)
+                keys::keys(segment, &[x], std::slice::from_ref(arg), true)
             };
             let lines = each(arg, |x| match key(x) {
                 keys::Keys { borrowed: Some(text), .. } => format!("is_new(&mut \u{1}, {text});"),

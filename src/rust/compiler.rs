@@ -113,6 +113,9 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         .map_err(|error| system(error.to_string()))?;
     // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
     if !super::toolchain::has_sources() {
+        if std::env::var_os(super::SOURCES).is_none() {
+            return Err(system("this program has not prepared for them".to_string()));
+        }
         std::fs::create_dir_all(super::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
     }
     // evcxr makes its own folder where temporary ones are made.

@@ -231,7 +231,9 @@ fn seen(input: &Input, number: usize) -> String {
     let name = &input.name;
     match &input.form {
         InputForm::Value(Type::Int | Type::Float | Type::Bool) => format!("let {name} = timelab_input_{number};"),
-        InputForm::Value(Type::List(_)) | InputForm::Table(_) | InputForm::Tuples(_) => format!("let {name} = &timelab_input_{number}[..];"),
+        InputForm::Value(Type::List(_)) | InputForm::Table(_) | InputForm::Tuples(_) => {
+            format!("let {name} = &timelab_input_{number}[..];")
+        }
         InputForm::Value(_) => format!("let {name} = timelab_input_{number}.as_str();"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
@@ -42,7 +43,7 @@ enum Work {
 /// A block of Rust in a process that can run it again and again.
 struct Timed {
     worker: RefCell<Worker>,
-    block: Arc<Block>,
+    block: Rc<Block>,
     /// The plan that it is.
     plan: Option<Plan>,
     /// What measuring costs there, by the clock of the wall and that of the thread.
@@ -106,7 +107,7 @@ impl Session {
     }
 
     /// A process that runs a block, and what measuring costs in it.
-    fn timed(&self, block: &Arc<Block>, plan: Option<Plan>, job: &Job) -> Fallible<Timed> {
+    fn timed(&self, block: &Rc<Block>, plan: Option<Plan>, job: &Job) -> Fallible<Timed> {
         let worker = self.open_block(block, Choice::only(engines::default()), job)?;
         let subject = worker.nothing();
         let none = Overhead { read: 0.0, call: 0.0, precision: 0.0 };
@@ -125,7 +126,13 @@ impl Session {
         if let Some(write) = engine.code() {
             let block = self.compile_plan(&plan, &write(&plan), job)?;
             let timed = self.timed(&block, Some(plan), job)?;
-            return Ok(Repeated { work: Work::Rust(Box::new(timed), Some(engine)), instead, rows_read, bytes_read, files });
+            return Ok(Repeated {
+                work: Work::Rust(Box::new(timed), Some(engine)),
+                instead,
+                rows_read,
+                bytes_read,
+                files,
+            });
         }
         let apart = self.apart_for(&plan);
         Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })

@@ -151,6 +151,10 @@ impl Session {
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
                     let before = self.prepared(before, choice, job)?;
+                    // What is kept is the same whoever computes it.
+                    let objects = choice.engine.objection(&before).is_some();
+                    let default = Choice { engine: engines::default(), chosen: false };
+                    let choice = if objects { default } else { choice };
                     let table = Arc::new(self.run_once(&before, choice, job)?.0.table);
                     self.kept.borrow_mut().insert(id, table.clone());
                     table
@@ -187,7 +191,8 @@ impl Session {
     fn run_compiled(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Run> {
         let block = self.compile_plan(plan, code, job)?;
         let mut worker = self.open_block(&block, Choice::only(engines::default()), job)?;
-        let (table, cost) = Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, job))?;
+        let (table, cost) =
+            Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, job))?;
         Ok(Run { table, steps: None, compile: Some(cost.compile) })
     }
 

@@ -22,9 +22,9 @@ use super::bind::View;
 #[derive(Default)]
 pub struct Blocks {
     /// By what they say and what goes in.
-    compiled: RefCell<HashMap<String, (Rc<RefCell<Library>>, usize)>>,
+    compiled: RefCell<HashMap<String, Compiled>>,
     /// By the number that plans carry.
-    bound: RefCell<Vec<Arc<Block>>>,
+    bound: RefCell<Vec<Rc<Block>>>,
     functions: RefCell<Vec<(Arc<RustCode>, Block)>>,
 }
 
@@ -54,6 +54,9 @@ impl Foreign for RustCode {
         self.source.as_deref()
     }
 }
+
+/// A library, and which subject of it is meant.
+type Compiled = (Rc<RefCell<Library>>, usize);
 
 /// A block that is compiled, with what goes into it.
 pub struct Block {
@@ -89,7 +92,7 @@ impl Session {
     }
 
     /// Compiles blocks; where one is new, all of them into one library.
-    pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Arc<Block>>> {
+    pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Rc<Block>>> {
         let part = |block: &&RustBlock| {
             let (subject, inputs) = subject(scope, block)?;
             Ok((subject, inputs, block.body.span))
@@ -98,7 +101,7 @@ impl Session {
     }
 
     /// Compiles subjects; where one is new, all of them into one library.
-    fn compile(&self, parts: Vec<Part>, job: &Job) -> Fallible<Vec<Arc<Block>>> {
+    fn compile(&self, parts: Vec<Part>, job: &Job) -> Fallible<Vec<Rc<Block>>> {
         let key = |subject: &Subject| format!("{:?} {}", subject.inputs, subject.body.as_str());
         let fresh = |key: &String| {
             let compiled = self.blocks.compiled.borrow();
@@ -120,7 +123,7 @@ impl Session {
         let found = parts.into_iter().map(|(subject, inputs, span)| {
             let (library, at) = fresh(&key(&subject)).expect("it was just compiled");
             let shape = library.borrow().shapes[at].clone();
-            Arc::new(Block { library, subject: at, inputs, shape, span })
+            Rc::new(Block { library, subject: at, inputs, shape, span })
         });
         Ok(found.collect())
     }
@@ -183,7 +186,7 @@ impl Session {
     }
 
     /// A plan in Rust, compiled.
-    pub(super) fn compile_plan(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Arc<Block>> {
+    pub(super) fn compile_plan(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Rc<Block>> {
         let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
         let call = format!("native({})", names.join(", "));
         let call = if code.is_deep { on_deep_stack(&call) } else { call };

@@ -1,0 +1,374 @@
+//! Cells of Rust: what they give, what they survive, and what is left of them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{err, out, timelab};
+
+/// Runs cells one after the other, also after one that failed; csv on standard output, errors on standard error.
+fn run(cells: &[&str]) -> (String, String) {
+    let mut arguments = vec!["--keep-going", "--format", "csv"];
+    cells.iter().for_each(|cell| arguments.extend(["-c", cell]));
+    let output = timelab(&arguments, "");
+    (out(&output), err(&output))
+}
+
+/// The lines that are errors, with their carets.
+fn errors(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("error:") || line.starts_with('│')).collect()
+}
+
+#[test]
+fn results_are_values_and_tables() {
+    let (out, err) = run(&[
+        "rust { (0..1000u64).map(|x| x * x).sum::<u64>() }",
+        "rust { vec![(1, \"a\", 2.5), (2, \"b\", -0.5)] }",
+        "%%rust\nstruct Point { x: i64, y: f64, name: String }\nvec![Point { x: 1, y: 0.5, name: \"é\".into() }]",
+        "rust { std::collections::BTreeMap::from([(\"k\", true)]) }",
+        "rust { [Some(1), None] } | filter not is_null(it) | map it + 1",
+        "let n = 3 ; let words = [\"a\", \"bb\"] ; let t = [1, 2] | map x = it, y = text(it)",
+        "rust with n, words, t { t[1].x * n + words[1].len() as i64 + t[0].y.len() as i64 }",
+        "%%rust\n#[derive(Debug)] enum Kind { A(u8) }\nKind::A(7)",
+        "rust { u64::MAX }",
+        "rust { \"x\".parse::<i64>() }",
+    ]);
+    let expected =
+        "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nit\n2\n9\nA(\n    7,\n)\n";
+    assert_eq!(out, expected, "{err}");
+    assert_eq!(
+        errors(&err),
+        [
+            "error: 18446744073709551615 is beyond int",
+            "│ rust { u64::MAX }",
+            "│       ^^^^^^^^^^",
+            "error: Err(ParseIntError { kind: InvalidDigit })",
+            "│ rust { \"x\".parse::<i64>() }",
+            "│       ^^^^^^^^^^^^^^^^^^^^^",
+        ]
+    );
+}
+
+#[test]
+fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
+    let (out, err) = run(&[
+        "%%rust\nfn double(x: i64) -> i64 { x * 2 }\nlet mut all = vec![1, 2];",
+        "%%rust\nall.push(double(20));\nall.len()",
+        "rust { all.push(0); all.len() }",
+        "rust { all.len() }",
+        "%%rust\nall.clear();\npanic!(\"no\")",
+        "%%rust\nlet gone = all;\nlet first = &gone[0];\n*first",
+        "%rust",
+        "%%rust\nlet f = |x: i64| x + 1;\nf(1)",
+        "%who",
+    ]);
+    assert_eq!(
+        out,
+        "3\n4\n3\n1\ngone: Vec<i64>\ndouble\n2\ndouble  gone\n".replace("double  gone", "gone  double"),
+        "{err}"
+    );
+    assert_eq!(errors(&err), ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^^^^^^^^"]);
+}
+
+/// Each of these takes its process with it; the variable of the first cell is there after each.
+#[test]
+fn a_cell_can_lose_nothing_but_itself() {
+    let crashes = [
+        ("rust { panic!(\"in {}\", kept.len()) }", "error: panic: in 2"),
+        ("rust { std::process::exit(3) }", "error: the cell ended its process with exit code 3"),
+        ("rust { std::process::abort() }", "error: abort"),
+        (
+            "rust { fn deep(x: u64) -> u64 { if x == 0 { 0 } else { std::hint::black_box(deep(x - 1)) + x } } deep(1 << 40) }",
+            "error: stack overflow",
+        ),
+        ("rust { unsafe { *std::hint::black_box(8 as *mut u8) = 1 } }", "error: segmentation fault at address 0x8"),
+        (
+            "rust { std::hint::black_box(&vec![1u8; 1 << 50]).len() }",
+            "error: out of memory: 1125899906842624 bytes were refused",
+        ),
+        ("%%rust\nstd::process::abort();", "error: abort"),
+        ("%%rust\nunsafe { std::arch::asm!(\"ud2\") }", "error: illegal instruction"),
+    ];
+    let mut cells = vec!["%%rust\nlet kept = vec![4, 5];"];
+    for (cell, _) in &crashes {
+        cells.extend([*cell, "rust { kept.iter().sum::<i32>() }"]);
+    }
+    let (out, err) = run(&cells);
+    let said: Vec<&str> = errors(&err).into_iter().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(said, crashes.map(|(_, error)| error), "{err}");
+    assert_eq!(out, "9\n".repeat(crashes.len()), "{err}");
+}
+
+#[test]
+fn what_cells_print_comes_whole_and_before_the_result() {
+    let (out, err) = run(&[
+        "%%rust\nprint!(\"no newline\"); 1",
+        "%%rust\nprintln!(\"a\\n\\nb\\n\"); 2",
+        "rust { print!(\"c\"); eprintln!(\"to the other\"); 3 }",
+        "rust { println!(\"d\"); panic!(\"later\") }",
+    ]);
+    assert_eq!(out, "no newline\n1\na\n\nb\n\n2\nc\n3\nd\n", "{err}");
+    assert!(err.contains("to the other\n"), "{err}");
+}
+
+#[test]
+fn errors_of_the_compiler_stand_at_their_place() {
+    let (_, err) = run(&[
+        "%%rust\nlet é = \"ü\";\nlet s: String = 5; let t = é;",
+        "1..3 | map it\n| concat (rust { let ö = 1; ö + undefined })",
+        "rust { let v = vec![1]; drop(v); v.len() }",
+        "%%rust\nlet open = vec![1",
+    ]);
+    assert_eq!(
+        errors(&err)[..6],
+        [
+            "error: mismatched types: expected `String`, found integer [E0308]",
+            "│ let s: String = 5; let t = é;",
+            "│                 ^ try using a conversion method .to_string()",
+            "error: cannot find value `undefined` in this scope: not found in this scope [E0425]",
+            "│ | concat (rust { let ö = 1; ö + undefined })",
+            "│                                 ^^^^^^^^^",
+        ],
+        "{err}"
+    );
+    assert!(err.contains("borrow of moved value: `v`"), "{err}");
+    assert_eq!(err.matches("error:").count(), 4, "{err}");
+}
+
+#[test]
+fn functions_in_rust_run_on_every_engine() {
+    let function = "fn slow(x: int, s: text) -> text = rust { format!(\"{s}{}\", x * 2) }";
+    for engine in ["rows", "polars", "batch", "native"] {
+        let cell = format!("[1, null, 3] | map a = slow(it, \"n\") | filter a != \"n6\" or true | on {engine}");
+        let (out, err) = run(&[function, &cell]);
+        assert_eq!(out, "a\nn2\n\nn6\n", "{engine}: {err}");
+    }
+    let (out, err) = run(&[
+        "fn bad(x: int) -> int = rust { if x == 3 { panic!(\"three\") } else { x } }",
+        "1..5 | map bad(it)",
+        "1..3 | map bad(it) | sum",
+        "bad(\"a\")",
+        "fn untyped(x) = rust { x }",
+    ]);
+    assert_eq!(out, "sum\n3\n", "{err}");
+    let said: Vec<&str> = errors(&err).into_iter().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(
+        said,
+        [
+            "error: panic: three",
+            "error: `bad` takes int as `x`, but this is text",
+            "error: a function in Rust says the types of all it takes and gives",
+        ]
+    );
+}
+
+#[test]
+fn compiled_pipelines_agree() {
+    let cells = [
+        "1..1M | map it * it | sum",
+        "read \"samples/kjv.txt\" | words | count by lower(word) | top 3",
+        "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)\n[20, null, 5] | map fib(it)",
+        "let t = read \"samples/packages.csv\" | persist\nt | agg n = count(), m = max(size_bytes) by section | sort by n desc | take 3",
+        "[3, 1, null, 2] | sort by it desc | enumerate",
+        "letters 100 seed 3 | fold \"\" acc + it",
+        "[\"b a\", \"c\"] | words | group by n = len(word)",
+    ];
+    for cell in cells {
+        let on = |engine: &str| run(&[&format!("{cell} | on {engine}")]);
+        let ((native, err), (rows, _)) = (on("native"), on("rows"));
+        assert!(!rows.is_empty(), "{cell}");
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&native), sorted(&rows), "{cell}: {err}");
+    }
+    let (_, err) =
+        run(&["1..10 | map 10 // (it - 5) | on native", "read \"samples/packages.csv\" | count | on native"]);
+    assert_eq!(
+        errors(&err)[..4],
+        [
+            "error: division by zero: 10 // 0 (row 4)",
+            "│ 1..10 | map 10 // (it - 5) | on native",
+            "│             ^^^^^^^^^^^^^^ guard it: if b != 0 then … else null",
+            "error: the engine `native` cannot run this: compiled code reads only lines of text by itself: `persist` it first",
+        ]
+    );
+}
+
+#[test]
+fn rust_is_compared_with_pipelines() {
+    let (out, err) = run(&[
+        "%%rust\nfn squares(n: i64) -> i64 { (1..n).map(|x| x * x).sum() }",
+        "%compare --for 200ms n in [10k, 20k]:\n  rust: rust with n { squares(n) }\n  batch: 1..n | map it * it | sum | map it = sum\n  wrong: rust with n { n }",
+        "%compare --for 100ms:\n  a: rust { squares(1000) }\n  b: [0] | map it + 332833500\n",
+        "_.agree",
+        "%timeit -n 10 -r 5 rust { squares(100_000) }",
+        "_.calls * 0",
+    ]);
+    assert!(out.contains("different result: wrong"), "{out}{err}");
+    assert!(out.contains("\ntrue\n") && out.ends_with("\n0\n"), "{out}{err}");
+}
+
+#[test]
+fn without_a_toolchain_all_the_rest_works() {
+    let output = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args([
+            "--keep-going",
+            "--format",
+            "csv",
+            "-c",
+            "rust { 1 }",
+            "-c",
+            "1..4 | sum",
+            "-c",
+            "%%rust\n1",
+            "-c",
+            "1..4 | sum | on native",
+        ])
+        .env("PATH", "")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("timelab starts");
+    assert_eq!(out(&output), "sum\n6\n");
+    assert_eq!(
+        err(&output).matches("error: Rust cells need `rustc`, which is not on the PATH").count(),
+        3,
+        "{}",
+        err(&output)
+    );
+}
+
+/// A shell that is fed cell by cell through a pipe.
+struct Fed {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Fed {
+    fn new() -> Fed {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
+            .args(["--keep-going", "--format", "csv"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("timelab starts");
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        Fed { child, input: input.expect("it is piped"), output: BufReader::new(output.expect("it is piped")) }
+    }
+
+    /// Enters a cell; it runs when the next one begins.
+    fn enters(&mut self, cell: &str) {
+        writeln!(self.input, "{cell}").expect("the shell reads");
+    }
+
+    fn sees(&mut self, line: &str) {
+        let mut read = String::new();
+        self.output.read_line(&mut read).expect("the shell writes");
+        assert_eq!(read.trim_end(), line);
+    }
+
+    /// The processes that run Rust for it.
+    fn runners(&self) -> Vec<u32> {
+        let mut found = vec![self.child.id()];
+        loop {
+            let known = found.len();
+            for entry in std::fs::read_dir("/proc").expect("there is /proc").filter_map(Result::ok) {
+                let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+                let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+                let rest = stat.rsplit(')').next().unwrap_or_default();
+                let mut fields = rest.split_whitespace();
+                let (state, parent) = (fields.next(), fields.next().and_then(|pid| pid.parse().ok()));
+                if state != Some("Z") && parent.is_some_and(|parent| found.contains(&parent)) && !found.contains(&pid) {
+                    found.push(pid);
+                }
+            }
+            if found.len() == known {
+                return found.split_off(1);
+            }
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill runs").success());
+}
+
+/// Waits until none of these processes is there.
+#[track_caller]
+fn gone(pids: &[u32]) {
+    let alive = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    };
+    let start = Instant::now();
+    while pids.iter().any(alive) {
+        assert!(start.elapsed() < Duration::from_secs(20), "{pids:?} are still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_killed_child_is_started_anew_and_nothing_is_left_behind() {
+    let mut shell = Fed::new();
+    shell.enters("%%rust\nfn seven() -> i64 { 7 }\nlet v = 1;\nv\n%%");
+    shell.sees("1");
+    let runners = shell.runners();
+    assert!(!runners.is_empty());
+    // While it is idle.
+    runners.iter().for_each(|pid| kill(*pid));
+    gone(&runners);
+    shell.enters("rust { seven() }\n1");
+    shell.sees("7");
+    // While a cell runs.
+    shell.enters("1\nrust { println!(\"runs\"); loop { std::thread::sleep(std::time::Duration::from_millis(5)) } }\n2");
+    shell.sees("1");
+    shell.sees("1");
+    shell.sees("runs");
+    let runners = shell.runners();
+    kill(runners[0]);
+    gone(&runners);
+    shell.enters("rust { seven() + 1 }\n3");
+    shell.sees("2");
+    shell.sees("8");
+    // However the shell ends, nothing of it goes on.
+    let runners = shell.runners();
+    assert!(!runners.is_empty());
+    kill(shell.child.id());
+    shell.child.wait().expect("it was killed");
+    gone(&runners);
+}
+
+#[test]
+fn two_shells_do_not_meet() {
+    let (mut a, mut b) = (Fed::new(), Fed::new());
+    a.enters("%%rust\nlet x = 1;\nx\n%%");
+    b.enters("%%rust\nlet x = 2;\nx\n%%");
+    a.sees("1");
+    b.sees("2");
+    a.enters("rust { x }\n0");
+    b.enters("rust { x }\n0");
+    a.sees("1");
+    b.sees("2");
+    let runners = [a.runners(), b.runners()].concat();
+    drop((a.input, b.input));
+    a.child.wait().expect("it ends");
+    b.child.wait().expect("it ends");
+    gone(&runners);
+}
+
+#[test]
+fn a_file_with_rust_or_commands_is_not_run_unseen() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let path = folder.path().join("cells.txt");
+    std::fs::write(&path, "1 + 1\nrust { 3 }\n").expect("it can be written");
+    let (out, err) = run(&[&format!("%run {path:?}")]);
+    assert_eq!(out, "", "{err}");
+    assert!(err.contains("holds Rust or commands, such as: rust { 3 }"), "{err}");
+    let (out, err) = run(&[&format!("%run --trust {path:?}")]);
+    assert_eq!(out, "2\n3\n", "{err}");
+}
