@@ -53,7 +53,8 @@ recall      ↑ ↓ and Ctrl-R find earlier cells of all sessions, %history --fi
 stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer than
             100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty line leaves
 results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, | sum goes on from the last; they are kept up
-            to 256 MiB in all, oldest dropped first; `let big = … | persist` keeps a table, %whos shows what is there
+            to 256 MiB in all, oldest dropped first; `let big = … | persist` keeps a table, %whos shows what is there;
+            %baseline save NAME keeps what %compare or %timeit measured in a file, for other sessions
 cells       %save FILE writes them, %run FILE runs them, `timelab < FILE` too
 files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of init.txt
             beside it run then; timelab completions bash completes the command line"#;

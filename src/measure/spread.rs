@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LOOKS, Samples, Verdict};
 
-/// Medians of the same code differ by as much from process to process: code and memory lie elsewhere.
+/// Medians of the same code may differ by as much from process to process: code and memory lie elsewhere.
 const PROCESSES: f64 = 0.1;
 
 /// Where the times of one subject lie, in nanoseconds a call.
@@ -35,8 +35,8 @@ impl Spread {
     /// Whether it is faster or slower than samples that were not taken in turns with these. What the machine did
     /// meanwhile is in the ratio and in no interval. So the times must lie apart, the middle 90 % of both; with fewer than
     /// 25 samples the whole ranges, with fewer than four by more than both are wide. And the medians must differ by more
-    /// than those of the same code do from one process to the next. Found by trying, on a busy machine: 0.6 % false
-    /// verdicts on identical code, 70 % of differences of 20 %.
+    /// than those of the same code usually do from one process to the next. `benches/false_baselines.sh` counts how often
+    /// that is wrong.
     pub fn beside(&self, kept: &Spread) -> Verdict {
         let fewest = self.samples.min(kept.samples);
         let range = |of: &Spread| if fewest < LOOKS[0] { (of.least, of.greatest) } else { (of.low, of.high) };
