@@ -13,6 +13,7 @@ mod expr;
 mod groups;
 mod join;
 mod loops;
+mod marks;
 mod partial;
 mod reading;
 mod records;
