@@ -9,9 +9,9 @@ use polars_buffer::Buffer;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::files::{self, Block, Blocks};
+use crate::files::{self, Block, Blocks, Extent};
 use crate::job::Job;
-use crate::plan::{CsvOptions, File, Read};
+use crate::plan::{CsvOptions, Read};
 
 use super::column::{Batch, Column, Data, Ints};
 use super::marks::{Quotes, plain_marks, quoted_marks};
@@ -22,12 +22,12 @@ use super::texts::{Buffers, PADDING, Texts, view};
 pub struct Csv<'a> {
     read: &'a Read,
     options: &'a CsvOptions,
-    file: &'a File,
+    extent: Extent,
     job: &'a Job,
     /// None once the records are read one by one.
     blocks: Option<Blocks>,
     records: Option<OneByOne<'a>>,
-    /// No block was read yet.
+    /// The next block begins the file.
     is_first: bool,
     header_read: bool,
     /// Its records are whole.
@@ -44,20 +44,22 @@ impl<'a> Csv<'a> {
         options.comment.is_none() && !options.ragged && !options.lossy && options.separator.is_ascii()
     }
 
-    pub fn new(read: &'a Read, options: &'a CsvOptions, file: &'a File, job: &'a Job, blocks: Blocks) -> Csv<'a> {
-        Csv {
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn new(read: &'a Read, options: &'a CsvOptions, extent: Extent, job: &'a Job) -> Fallible<Csv<'a>> {
+        Ok(Csv {
             read,
             options,
-            file,
             job,
-            blocks: Some(blocks),
+            blocks: Some(files::blocks(read, &extent, job)?),
             records: None,
-            is_first: true,
-            header_read: !options.header,
+            is_first: extent.start == 0,
+            header_read: !options.header || extent.start > 0,
             block: None,
             ends: Vec::new(),
             given: 0,
-        }
+            extent,
+        })
     }
 
     /// The next rows, at most so many.
@@ -153,9 +155,15 @@ impl<'a> Csv<'a> {
         self.given = 0;
         let Some(blocks) = self.blocks.take() else { return Ok(()) };
         let records = if self.header_read {
-            files::csv_records(self.read, self.options, blocks.unread(block), &self.file.shown, self.job)
+            files::csv_records(
+                self.read,
+                self.options,
+                blocks.unread(block),
+                &self.read.files[self.extent.file].shown,
+                self.job,
+            )
         } else {
-            files::reader(self.read, self.file, self.job)?
+            files::reader(self.read, &self.extent, self.job)?
         };
         self.records = Some(OneByOne::new(records, self.read));
         Ok(())

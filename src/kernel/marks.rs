@@ -24,28 +24,84 @@ simd! {
 
     /// Where separators and line breaks stand outside quotes.
     pub fn quoted_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) -> Quotes {
-        // Whether the last byte so far is inside quotes, may stand before an opening quote, and is a closing one.
-        let (mut inside, mut may_open, mut closed) = (false, true, false);
+        let mut quoting = Quoting::default();
         for at in (start..end).step_by(64) {
             let (chunk, valid) = chunk_at(bytes, at, end);
-            let quotes = mask(&chunk, |byte| byte == b'"') & valid;
-            let ends = mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid;
-            let returns = mask(&chunk, |byte| byte == b'\r') & valid;
-            let within = parity(quotes) ^ if inside { u64::MAX } else { 0 };
-            let (opening, closing) = (quotes & within, quotes & !within);
-            let before = (ends | quotes) << 1 | u64::from(may_open);
-            let after = closing << 1 | u64::from(closed);
-            let is_odd = opening & !before | after & valid & !(ends | quotes | returns);
-            if is_odd != 0 || has_lone_return(bytes, at, after & returns) {
-                return Quotes::Odd;
+            match quoting.ends(bytes, at, &chunk, valid, separator) {
+                Ok(ends) => add_marks(ends, at, marks),
+                Err(Odd) => return Quotes::Odd,
             }
-            add_marks(ends & !within, at, marks);
-            inside = within >> 63 == 1;
-            may_open = (ends | quotes) >> 63 == 1;
-            closed = closing >> 63 == 1;
+        }
+        if quoting.inside { Quotes::Open } else { Quotes::Closed }
+    }
+
+    /// The first place at `from` or after, and after `start`, where a record begins; none where that is not in these lines.
+    pub fn next_record(
+        lines: &[u8],
+        start: usize,
+        from: usize,
+        separator: u8,
+        quoting: &mut Quoting,
+    ) -> Result<Option<usize>, Odd> {
+        for at in (start..lines.len()).step_by(64) {
+            let (chunk, valid) = chunk_at(lines, at, lines.len());
+            let ends = quoting.ends(lines, at, &chunk, valid, separator)?;
+            // A record begins after each of these.
+            let mut breaks = if at + 64 < from { 0 } else { ends & mask(&chunk, |byte| byte == b'\n') };
+            while breaks != 0 {
+                let next = at + breaks.trailing_zeros() as usize + 1;
+                if next >= from {
+                    *quoting = Quoting::default();
+                    return Ok(Some(next));
+                }
+                breaks &= breaks - 1;
+            }
+        }
+        *quoting = Quoting { inside: quoting.inside, ..Quoting::default() };
+        Ok(None)
+    }
+}
+
+/// A quote stands where the rules for plain cases do not reach.
+pub struct Odd;
+
+/// What the last byte so far says of quotes that follow.
+#[derive(Clone, Copy)]
+pub struct Quoting {
+    inside: bool,
+    /// A quote after it may be an opening one.
+    may_open: bool,
+    /// It is a closing quote.
+    closed: bool,
+}
+
+impl Default for Quoting {
+    /// At the start of a record.
+    fn default() -> Quoting {
+        Quoting { inside: false, may_open: true, closed: false }
+    }
+}
+
+impl Quoting {
+    /// Which separators and line breaks among the 64 bytes at `at` stand outside quotes.
+    #[inline(always)]
+    fn ends(&mut self, bytes: &[u8], at: usize, chunk: &[u8; 64], valid: u64, separator: u8) -> Result<u64, Odd> {
+        let quotes = mask(chunk, |byte| byte == b'"') & valid;
+        let ends = mask(chunk, |byte| (byte == separator) | (byte == b'\n')) & valid;
+        let returns = mask(chunk, |byte| byte == b'\r') & valid;
+        let within = parity(quotes) ^ if self.inside { u64::MAX } else { 0 };
+        let (opening, closing) = (quotes & within, quotes & !within);
+        let before = (ends | quotes) << 1 | u64::from(self.may_open);
+        let after = closing << 1 | u64::from(self.closed);
+        let is_odd = opening & !before | after & valid & !(ends | quotes | returns);
+        if is_odd != 0 || has_lone_return(bytes, at, after & returns) {
+            return Err(Odd);
         }
         // Beyond the end the parity stays as it is.
-        if inside { Quotes::Open } else { Quotes::Closed }
+        self.inside = within >> 63 == 1;
+        self.may_open = (ends | quotes) >> 63 == 1;
+        self.closed = closing >> 63 == 1;
+        Ok(ends & !within)
     }
 }
 
