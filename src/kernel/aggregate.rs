@@ -199,7 +199,10 @@ enum State {
 /// The least or largest value of each group, and whether it has one.
 struct Ends<T> {
     values: Vec<T>,
+    /// Only as far as there were nulls: each group after these has one.
     seen: Vec<bool>,
+    /// How many groups there were before the last batch, in which each new one has a row.
+    before: usize,
     /// What every value is further than, or as far as.
     start: T,
 }
@@ -288,7 +291,7 @@ impl State {
         // Of nulls only these are told.
         let counts_nulls = matches!(self, State::Count(_, false) | State::First(_) | State::Last(_) | State::Gather(_));
         if matches!(column.nulls, Nulls::All) && !counts_nulls {
-            return;
+            return self.take_none();
         }
         let rows = ids.rows();
         let nulls = &column.nulls;
@@ -338,22 +341,16 @@ impl State {
             (State::IntEnd(ends, largest), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
                 (Ids::One(_), Slots::Each(values), Nulls::None) if !values.is_empty() => {
                     let (least, most) = loops::bounds(values);
-                    ends.take(0, if *largest { most } else { least }, int_end(*largest));
+                    ends.take_all(&[0], &[if *largest { most } else { least }], int_end(*largest));
                 }
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, i64::max),
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, i64::min),
-                (ids, slots, _) => {
-                    let further = int_end(*largest);
-                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
-                }
+                (ids, slots, nulls) => ends.take_some(ids, nulls, slots, int_end(*largest)),
             },
             (State::FloatEnd(ends, largest), Data::Float(slots)) => match (ids, slots, nulls) {
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, larger),
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, smaller),
-                (ids, slots, _) => {
-                    let further = float_end(*largest);
-                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
-                }
+                (ids, slots, nulls) => ends.take_some(ids, nulls, slots, float_end(*largest)),
             },
             (State::ValueEnd(ends, largest), Data::Text(texts)) => {
                 for row in (0..rows).filter(present) {
@@ -392,6 +389,15 @@ impl State {
             }
             (State::Reduce(_) | State::Distinct(_), _) => unreachable!("the partial takes these itself"),
             _ => unreachable!("the plan's types hold"),
+        }
+    }
+
+    /// Takes rows that are all null.
+    fn take_none(&mut self) {
+        match self {
+            State::IntEnd(ends, _) => ends.flag(),
+            State::FloatEnd(ends, _) => ends.flag(),
+            _ => {}
         }
     }
 
@@ -468,11 +474,11 @@ impl State {
                 Column::floats,
             ),
             State::Floats(sums, false) => Column::floats(sums.iter().map(FloatSum::total).collect()),
-            State::IntEnd(ends, _) => {
+            State::IntEnd(mut ends, _) => {
                 let nulls = ends.nulls();
                 Column::ints(ends.values, None).with_nulls(nulls)
             }
-            State::FloatEnd(ends, _) => {
+            State::FloatEnd(mut ends, _) => {
                 let nulls = ends.nulls();
                 Column::floats(ends.values).with_nulls(nulls)
             }
@@ -525,12 +531,20 @@ fn wide_sum(values: &[i64]) -> i128 {
 
 impl<T: Copy> Ends<T> {
     fn new(start: T) -> Ends<T> {
-        Ends { values: Vec::new(), seen: Vec::new(), start }
+        Ends { values: Vec::new(), seen: Vec::new(), before: 0, start }
     }
 
     fn grow(&mut self, count: usize) {
+        self.before = self.values.len();
         self.values.resize(count, self.start);
-        self.seen.resize(count, false);
+    }
+
+    /// From here on a flag tells of each group whether it has a value; the new ones have none yet.
+    fn flag(&mut self) {
+        if self.seen.len() < self.before {
+            self.seen.resize(self.before, true);
+        }
+        self.seen.resize(self.values.len(), false);
     }
 
     #[inline(always)]
@@ -539,23 +553,36 @@ impl<T: Copy> Ends<T> {
         self.seen[group] = true;
     }
 
+    fn take_some(&mut self, ids: Ids, nulls: &Nulls, slots: &Slots<T>, further: fn(T, T) -> T) {
+        self.flag();
+        (0..ids.rows()).filter(|row| !nulls.at(*row)).for_each(|row| self.take(ids.at(row), *slots.at(row), further));
+    }
+
     #[inline(always)]
     fn take_all(&mut self, ids: &[u32], values: &[T], further: impl Fn(T, T) -> T) {
-        let (ends, seen) = (&mut self.values[..], &mut self.seen[..]);
+        let ends = &mut self.values[..];
         for (id, value) in ids.iter().zip(values) {
-            let id = *id as usize;
-            ends[id] = further(ends[id], *value);
-            seen[id] = true;
+            let end = &mut ends[*id as usize];
+            *end = further(*end, *value);
+        }
+        if !self.seen.is_empty() {
+            self.flag();
+            ids.iter().for_each(|id| self.seen[*id as usize] = true);
         }
     }
 
-    fn merge(&mut self, later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+    fn merge(&mut self, mut later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+        self.flag();
+        later.grow(later.values.len());
+        later.flag();
         for ((id, value), _) in ids.iter().zip(later.values).zip(later.seen).filter(|(_, seen)| *seen) {
             self.take(*id as usize, value, further);
         }
     }
 
-    fn nulls(&self) -> Nulls {
+    /// Which groups have no value.
+    fn nulls(&mut self) -> Nulls {
+        self.flag();
         Nulls::of(self.seen.iter().map(|seen| !seen).collect())
     }
 }
@@ -613,7 +640,7 @@ impl FloatSum {
     }
 
     fn total(&self) -> f64 {
-        self.sum + self.lost
+        if self.lost.is_finite() { self.sum + self.lost } else { self.sum }
     }
 }
 

@@ -308,7 +308,12 @@ fn is_same(kept: Key, key: Key, spill: &[u8], packed: &Packed) -> bool {
         return kept == key;
     }
     // Length and first bytes, then all.
-    kept as u64 == key as u64 && long(kept, spill) == packed.long(key)
+    kept as u64 == key as u64 && is_same_text(kept, key, spill, packed)
+}
+
+#[inline(never)]
+fn is_same_text(kept: Key, key: Key, spill: &[u8], packed: &Packed) -> bool {
+    long(kept, spill) == packed.long(key)
 }
 
 /// The bytes of a longer key that is kept.
@@ -334,6 +339,7 @@ fn hash(key: Key, packed: &Packed) -> u64 {
     fold(key as u64 ^ SEED[0], (key >> 64) as u64 ^ SEED[1])
 }
 
+#[inline(never)]
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = bytes.len() as u64;
     if bytes.len() < 16 {
