@@ -13,11 +13,14 @@ use super::partial::Partial;
 use super::rows::Rows;
 use super::scope::Scope;
 use super::slots::{Nulls, Slots};
+use super::summary::{self, Figure, FloatSum, Summary, larger, smaller};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Aggregates<'a> {
     keys: Vec<Code>,
     columns: Vec<Aggregate>,
+    /// What several of these share.
+    summaries: Vec<Summary>,
     program: &'a Program,
     groups: Groups,
     /// The keys as they were in the first row of each group.
@@ -37,16 +40,32 @@ struct Aggregate {
 
 impl<'a> Aggregates<'a> {
     pub fn new(keys: &[Named], aggs: &[Agg], compiler: &Compiler, program: &'a Program) -> Aggregates<'a> {
-        let column = |agg: &Agg| Aggregate {
+        let mut summaries: Vec<Summary> = Vec::new();
+        // Without keys there are faster loops for each.
+        let figures: Vec<_> =
+            if keys.is_empty() { Vec::new() } else { aggs.iter().filter_map(summary::figure).collect() };
+        let mut state = |agg: &Agg| match summary::figure(agg) {
+            Some((column, figure)) if figures.iter().filter(|(other, _)| *other == column).count() > 1 => {
+                let place = summaries.iter().position(|summary| summary.column == column).unwrap_or(summaries.len());
+                if place == summaries.len() {
+                    summaries.push(Summary::new(column));
+                }
+                State::Shared(place, figure)
+            }
+            _ => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+        };
+        let columns = aggs.iter().map(|agg| Aggregate {
             arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
             reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Code::new(step)) } else { None },
-            state: State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
-        };
+            state: state(agg),
+        });
+        let columns = columns.collect();
         Aggregates {
             keys: keys.iter().map(|key| compiler.compile(&key.expr)).collect(),
-            columns: aggs.iter().map(column).collect(),
+            columns,
+            summaries,
             program,
             groups: Groups::default(),
             first: Rows::new(keys.iter().map(|key| &key.expr.ty)),
@@ -72,7 +91,14 @@ impl Partial for Aggregates<'_> {
         }
         let count = self.count();
         let ids = if self.keys.is_empty() { Ids::One(scope.rows()) } else { Ids::Each(&self.ids) };
+        for summary in &mut self.summaries {
+            summary.grow(count);
+            summary.take(&scope.batch.columns[summary.column], &self.ids);
+        }
         for column in &mut self.columns {
+            if let State::Shared(..) = column.state {
+                continue;
+            }
             column.state.grow(count);
             let value = match &column.arg {
                 Some(arg) => arg.value(scope).map_err(fault)?,
@@ -99,6 +125,10 @@ impl Partial for Aggregates<'_> {
             self.first.push_rows(&later.first.finish(), &fresh)?;
         }
         let count = self.count();
+        for (summary, later) in self.summaries.iter_mut().zip(&later.summaries) {
+            summary.grow(count);
+            summary.merge(later, &ids);
+        }
         for (column, later) in self.columns.iter_mut().zip(later.columns) {
             column.state.grow(count);
             match (&mut column.state, later.state, &column.reduce) {
@@ -120,6 +150,10 @@ impl Partial for Aggregates<'_> {
         let count = self.count();
         let Batch { mut columns, .. } = self.first.finish();
         for column in &mut self.columns {
+            if let State::Shared(place, figure) = column.state {
+                columns.push(self.summaries[place].finish(figure));
+                continue;
+            }
             column.state.grow(count);
             let state = std::mem::replace(&mut column.state, State::Count(Vec::new(), false));
             columns.push(state.finish(&column.ty, column.span)?);
@@ -194,6 +228,8 @@ enum State {
     Gather(Vec<Vec<Value>>),
     Reduce(Vec<Option<Value>>),
     Glue(Vec<Option<String>>, String),
+    /// A figure of one of the summaries.
+    Shared(usize, Figure),
 }
 
 /// The least or largest value of each group, and whether it has one.
@@ -216,14 +252,6 @@ struct Seen {
     values: Rows,
     /// Values that are not null, by group.
     counts: Vec<i64>,
-}
-
-/// A sum that keeps what rounding loses.
-#[derive(Clone, Default)]
-struct FloatSum {
-    sum: f64,
-    lost: f64,
-    count: u64,
 }
 
 /// Welford 1962, merged as Chan, Golub and LeVeque 1979.
@@ -284,6 +312,7 @@ impl State {
             State::Distinct(seen) => seen.counts.resize(count, 0),
             State::Gather(lists) => lists.resize(count, Vec::new()),
             State::Glue(texts, _) => texts.resize(count, None),
+            State::Shared(..) => {}
         }
     }
 
@@ -328,15 +357,11 @@ impl State {
                 (Ids::One(rows), Slots::Each(values), Nulls::None) => {
                     let (mut lanes, mut lost) = ([0.0; 8], [0.0; 8]);
                     loops::compensated(values, &mut lanes, &mut lost);
-                    lanes.iter().for_each(|lane| sums[0].add(*lane));
+                    lanes.iter().for_each(|lane| sums[0].add_part(*lane));
                     sums[0].lost += lost.iter().sum::<f64>();
                     sums[0].count += rows as u64;
                 }
-                (ids, slots, _) => (0..rows).filter(present).for_each(|row| {
-                    let sum = &mut sums[ids.at(row)];
-                    sum.add(*slots.at(row));
-                    sum.count += 1;
-                }),
+                (ids, slots, _) => (0..rows).filter(present).for_each(|row| sums[ids.at(row)].add(*slots.at(row))),
             },
             (State::IntEnd(ends, largest), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
                 (Ids::One(_), Slots::Each(values), Nulls::None) if !values.is_empty() => {
@@ -387,7 +412,9 @@ impl State {
                     glue(&mut glued[ids.at(row)], texts.at(row), between);
                 }
             }
-            (State::Reduce(_) | State::Distinct(_), _) => unreachable!("the partial takes these itself"),
+            (State::Reduce(_) | State::Distinct(_) | State::Shared(..), _) => {
+                unreachable!("the partial takes these itself")
+            }
             _ => unreachable!("the plan's types hold"),
         }
     }
@@ -411,11 +438,7 @@ impl State {
             (State::Ints(sums, _), State::Ints(later, _)) => {
                 each(ids, later, |id, (sum, count)| sums[id] = (sums[id].0 + sum, sums[id].1 + count));
             }
-            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| {
-                sums[id].add(later.sum);
-                sums[id].lost += later.lost;
-                sums[id].count += later.count;
-            }),
+            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| sums[id].merge(&later)),
             (State::IntEnd(ends, largest), State::IntEnd(later, _)) => ends.merge(later, ids, int_end(*largest)),
             (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => ends.merge(later, ids, float_end(*largest)),
             (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, |id, end| {
@@ -443,6 +466,7 @@ impl State {
                     glue(&mut texts[id], &text, between);
                 }
             }),
+            (State::Shared(..), _) => {}
             _ => unreachable!("both are of one aggregate"),
         }
     }
@@ -491,6 +515,7 @@ impl State {
                 of_values(values.into_iter().map(Option::unwrap_or_default).collect())
             }
             State::Gather(lists) => of_values(lists.into_iter().map(|items| Value::List(items.into())).collect()),
+            State::Shared(..) => unreachable!("the summary gives it"),
             State::Glue(texts, _) => {
                 of_values(texts.into_iter().map(|text| Value::text(&text.unwrap_or_default())).collect())
             }
@@ -595,17 +620,6 @@ fn float_end(largest: bool) -> fn(f64, f64) -> f64 {
     if largest { larger } else { smaller }
 }
 
-/// The larger of two floats: NaN is above all.
-#[inline(always)]
-fn larger(end: f64, x: f64) -> f64 {
-    if (x > end) | x.is_nan() { x } else { end }
-}
-
-#[inline(always)]
-fn smaller(end: f64, x: f64) -> f64 {
-    if (x < end) | end.is_nan() { x } else { end }
-}
-
 fn value_end(end: &mut Value, value: Value, largest: bool) {
     let order = value.compare(end);
     if end.is_null() || (if largest { order.is_gt() } else { order.is_lt() }) {
@@ -628,19 +642,6 @@ fn number(column: &Column, row: usize) -> f64 {
         Data::Int(ints) => *ints.slots.at(row) as f64,
         Data::Float(slots) => *slots.at(row),
         Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("the stage checked the type"),
-    }
-}
-
-impl FloatSum {
-    #[inline(always)]
-    fn add(&mut self, x: f64) {
-        let (sum, lost) = loops::two_sum(self.sum, x);
-        self.sum = sum;
-        self.lost += lost;
-    }
-
-    fn total(&self) -> f64 {
-        if self.lost.is_finite() { self.sum + self.lost } else { self.sum }
     }
 }
 

@@ -23,6 +23,7 @@ mod scope;
 mod simd;
 mod slots;
 mod sort;
+mod summary;
 mod table;
 mod texts;
 mod words;
