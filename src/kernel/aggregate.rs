@@ -40,31 +40,24 @@ struct Aggregate {
 
 impl<'a> Aggregates<'a> {
     pub fn new(keys: &[Named], aggs: &[Agg], compiler: &Compiler, program: &'a Program) -> Aggregates<'a> {
-        let mut summaries: Vec<Summary> = Vec::new();
-        // Without keys there are faster loops for each.
-        let figures: Vec<_> =
-            if keys.is_empty() { Vec::new() } else { aggs.iter().filter_map(summary::figure).collect() };
-        let mut state = |agg: &Agg| match summary::figure(agg) {
-            Some((column, figure)) if figures.iter().filter(|(other, _)| *other == column).count() > 1 => {
-                let place = summaries.iter().position(|summary| summary.column == column).unwrap_or(summaries.len());
-                if place == summaries.len() {
-                    summaries.push(Summary::new(column));
-                }
-                State::Shared(place, figure)
-            }
-            _ => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+        let (summaries, figures) = match keys {
+            // There are faster loops for each.
+            [] => (Vec::new(), vec![None; aggs.len()]),
+            _ => summary::shared(aggs),
         };
-        let columns = aggs.iter().map(|agg| Aggregate {
+        let column = |(agg, figure): (&Agg, Option<(usize, Figure)>)| Aggregate {
             arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
             reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Code::new(step)) } else { None },
-            state: state(agg),
-        });
-        let columns = columns.collect();
+            state: match figure {
+                Some((place, figure)) => State::Shared(place, figure),
+                None => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+            },
+        };
         Aggregates {
             keys: keys.iter().map(|key| compiler.compile(&key.expr)).collect(),
-            columns,
+            columns: aggs.iter().zip(figures).map(column).collect(),
             summaries,
             program,
             groups: Groups::default(),

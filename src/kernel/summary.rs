@@ -18,8 +18,25 @@ pub enum Figure {
     Largest,
 }
 
-/// The column that an aggregate may share with others, and what it wants of it.
-pub fn figure(agg: &Agg) -> Option<(usize, Figure)> {
+/// Summaries of the columns of which several aggregates want a figure; and for each aggregate, where it wants one of these,
+/// the place of the summary and the figure.
+pub fn shared(aggs: &[Agg]) -> (Vec<Summary>, Vec<Option<(usize, Figure)>>) {
+    let wanted: Vec<Option<(usize, Figure)>> = aggs.iter().map(figure).collect();
+    let mut summaries: Vec<Summary> = Vec::new();
+    for (column, _) in wanted.iter().flatten() {
+        let is_known = summaries.iter().any(|summary| summary.column == *column);
+        if !is_known && wanted.iter().flatten().filter(|(other, _)| other == column).count() > 1 {
+            summaries.push(Summary { column: *column, groups: Vec::new() });
+        }
+    }
+    let place = |column| summaries.iter().position(|summary| summary.column == column);
+    let figures = wanted.iter().map(|wanted| wanted.and_then(|(column, figure)| Some((place(column)?, figure))));
+    let figures = figures.collect();
+    (summaries, figures)
+}
+
+/// The column of floats that an aggregate looks at, and what it wants of it.
+fn figure(agg: &Agg) -> Option<(usize, Figure)> {
     let arg = agg.arg.as_ref()?;
     let (Node::Column(column), Type::Float) = (&arg.node, &arg.ty) else { return None };
     let figure = match agg.func {
@@ -57,10 +74,6 @@ struct Figures {
 }
 
 impl Summary {
-    pub fn new(column: usize) -> Summary {
-        Summary { column, groups: Vec::new() }
-    }
-
     /// An entry for each of `count` groups.
     pub fn grow(&mut self, count: usize) {
         // NaN is above all.
