@@ -174,11 +174,65 @@ fn csv_wherever_it_is_cut() {
 fn json_wherever_it_is_cut() {
     let mut lines = Lines::new("lines.jsonl");
     let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
-    let text = "\u{feff}{\"a\": 1, \"t\": \"é\"}\n\n{\"t\": \"日本 \\n\"}\r\n \n{\"a\": 2}";
-    let mut chance = Chance::new(3);
-    assert!(check(&mut lines, "", text.as_bytes(), &mut chance, &job));
-    assert!(!check(&mut lines, "", format!("{text}\n[]").as_bytes(), &mut chance, &job));
+    let mut good = 0;
+    let seeds = chance::seeds(300);
+    let all = seeds.end - seeds.start;
+    for seed in seeds {
+        let mut chance = Chance::new(seed);
+        // All types are told by the first line.
+        let mut text = chance.word(&["", "", "\u{feff}"]).to_string();
+        text.push_str("{\"i\": 1, \"x\": 0.5, \"b\": true, \"t\": \"é\", \"o\": {\"i\": 2, \"p.t\": \"\"}");
+        text.push_str(chance.word(&["", "", ", \"l\": [1]"]));
+        text.push('}');
+        let odd = chance.one_in(4);
+        for _ in 0..chance.below(9) {
+            text.push_str(chance.word(ENDS));
+            let members = (0..chance.below(5)).map(|_| {
+                let from = if odd && chance.one_in(5) { ODD_MEMBERS } else { MEMBERS };
+                chance.word(from)
+            });
+            let object = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+            text.push_str(if odd && chance.one_in(12) { chance.word(ODD_LINES) } else { &object });
+        }
+        let rest = chance.word(&["", "", "columns t, i"]);
+        good += u64::from(check(&mut lines, rest, text.as_bytes(), &mut chance, &job));
+    }
+    assert!(3 * good >= all, "at least a third has no mistake: {good}");
 }
+
+const MEMBERS: &[&str] = &[
+    "\"i\": 1",
+    "\"i\": -9223372036854775808",
+    "\"i\": null",
+    "\"x\": 2",
+    "\"x\": -0",
+    "\"x\": 1e3",
+    "\"x\": 18446744073709551615",
+    "\"b\": false",
+    "\"t\" : \"日本 \\n\\u00e9\\ud83d\\ude00, longer than twelve bytes\"",
+    "\"t\": \"x\"",
+    "\"o\": {}",
+    "\"o\": {\"i\": 3, \"p\": {\"t\": \"y\"}}",
+    "\"o.i\": 4",
+];
+/// They fit no column, or mean something else than they seem to.
+const ODD_MEMBERS: &[&str] = &[
+    "\"i\": 1.0",
+    "\"i\": 9223372036854775808",
+    "\"x\": \"1\"",
+    "\"x\": 1e999",
+    "\"b\": 0",
+    "\"t\": 1",
+    "\"t\": {\"i\": 1}",
+    "\"t\": \"\\ud800\"",
+    "\"o\": 1",
+    "\"new\": null",
+    "\"t\": [\"x\", {}]",
+    "\"\": {\"i\": 5}",
+    "\"l\": [2, null]",
+];
+const ODD_LINES: &[&str] =
+    &["[]", "{} {}", "{", "\u{feff}{\"i\": 1}", "\u{c}", "1", "{\"t\": \"\t\"}", " {\"i\":\t6 }\t"];
 
 /// Cuts are moved to the starts of records, no further; the header is the first extent's.
 #[test]

@@ -22,7 +22,7 @@ impl Lines {
     }
 
     /// The same lines where they do not begin their file.
-    pub fn from(self, offset: u64) -> Lines {
+    pub fn starting_at(self, offset: u64) -> Lines {
         Lines { offset, ..self }
     }
 

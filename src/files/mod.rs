@@ -118,13 +118,19 @@ pub fn csv_records<'a>(
     Box::new(csv::Csv::after_header(lines, options.clone(), &read.fields, &read.wanted))
 }
 
+/// The records of json lines that stand in `bytes`, which do not begin their file.
+pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, job: &Job) -> Box<dyn Records + 'a> {
+    let lines = Lines::new(bytes, shown, job.stop.clone()).starting_at(1);
+    Box::new(json::Json::new(lines, &read.fields, &read.wanted))
+}
+
 /// The reader of one extent.
 pub fn reader<'a>(read: &'a Read, extent: &Extent, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
     let file = &read.files[extent.file];
     check_unchanged(read, file)?;
     let lines = || -> Fallible<Lines> {
         let bytes = open::bytes(file, extent, job)?;
-        Ok(Lines::new(bytes, &file.shown, job.stop.clone()).from(extent.start))
+        Ok(Lines::new(bytes, &file.shown, job.stop.clone()).starting_at(extent.start))
     };
     Ok(match &read.format {
         Format::Text { lossy } => Box::new(text::Text::new(lines()?, *lossy)),

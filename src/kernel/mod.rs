@@ -13,6 +13,7 @@ mod expr;
 mod extents;
 mod groups;
 mod join;
+mod json;
 mod loops;
 mod marks;
 mod partial;

@@ -1,4 +1,5 @@
-//! Files as batches: text straight from blocks of lines, csv as [`super::csv`] does it, all else through the readers of `files`.
+//! Files as batches: text straight from blocks of lines, csv and json as [`super::csv`] and
+//! [`super::json`] do it, all else through the readers of `files`.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::plan::{Format, Read};
 
 use super::column::{Batch, Column};
 use super::csv::Csv;
+use super::json::Json;
 use super::records::OneByOne;
 use super::slots::Slots;
 use super::table::Cut;
@@ -30,6 +32,7 @@ enum Reader<'a> {
         block: Option<Lines>,
     },
     Csv(Csv<'a>),
+    Json(Json<'a>),
     Rows(OneByOne<'a>),
     Frame(Cut),
 }
@@ -58,6 +61,7 @@ impl<'a> Reading<'a> {
                 Reader::Text { blocks: files::blocks(read, &extent, job)?, lossy: *lossy, block: None }
             }
             Format::Csv(options) if Csv::knows(options) => Reader::Csv(Csv::new(read, options, extent, job)?),
+            Format::Json if Json::knows(read) => Reader::Json(Json::new(read, extent, job)?),
             Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, &extent, job)?, read)),
             Format::Parquet | Format::Arrow => {
                 let one = Read { files: vec![read.files[extent.file].clone()], ..read.clone() };
@@ -73,6 +77,7 @@ impl<'a> Reading<'a> {
             let batch = match current {
                 Reader::Text { blocks, lossy, block } => next_lines(blocks, *lossy, block, most)?,
                 Reader::Csv(csv) => csv.next(most)?,
+                Reader::Json(json) => json.next(most)?,
                 Reader::Rows(records) => records.next(most)?,
                 Reader::Frame(cut) => cut.next(most),
             };
