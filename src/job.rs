@@ -94,11 +94,13 @@ pub struct Portion {
     pub rows: usize,
     /// Of one read of a file, at least.
     pub bytes: usize,
+    /// Of an extent of a file, in bytes: one thread gains nothing by several.
+    pub extent: usize,
 }
 
 impl Default for Portion {
     fn default() -> Portion {
-        Portion { rows: 2048, bytes: 128 << 10 }
+        Portion { rows: 2048, bytes: 128 << 10, extent: usize::MAX }
     }
 }
 

@@ -21,7 +21,7 @@ pub fn engine_names() -> Vec<&'static str> {
 
 /// All engines, and that which works in portions once more with tiny ones.
 pub fn ways() -> impl Iterator<Item = (&'static str, Portion)> {
-    let tiny = Portion { rows: 2, bytes: 7 };
+    let tiny = Portion { rows: 2, bytes: 7, extent: 5 };
     engine_names().into_iter().map(|engine| (engine, Portion::default())).chain([("batch", tiny)])
 }
 

@@ -6,6 +6,7 @@ mod chance;
 mod command;
 mod compare;
 mod examples;
+mod extents;
 mod files;
 mod floor_plan;
 mod fuzz;

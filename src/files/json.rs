@@ -18,13 +18,13 @@ pub fn infer(mut lines: Lines, sample: u64) -> Fallible<Vec<Column>> {
     let mut objects = 0;
     while lines.offset < sample || objects == 0 {
         line.clear();
-        match lines.next(&mut line) {
-            Ok(Some(_)) => {}
+        let offset = match lines.next(&mut line) {
+            Ok(Some(offset)) => offset,
             Ok(None) => break,
             Err(_) if objects > 0 => break,
             Err(error) => return Err(error),
-        }
-        let record = match record(&lines, &line) {
+        };
+        let record = match record(&lines, &line, offset) {
             Ok(Some(record)) => record,
             Ok(None) => continue,
             // It will be told when the file is read.
@@ -57,10 +57,10 @@ pub fn infer(mut lines: Lines, sample: u64) -> Fallible<Vec<Column>> {
     Ok(fields)
 }
 
-/// The fields of the object on a line, nested ones by their paths; none for a blank line.
-fn record(lines: &Lines, line: &[u8]) -> Fallible<Option<Vec<(String, Json_)>>> {
+/// The fields of the object on the line at `offset`, nested ones by their paths; none for a blank line.
+fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Vec<(String, Json_)>>> {
     let line = without_break(line);
-    let line = if lines.number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+    let line = if offset == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
@@ -166,10 +166,8 @@ impl Records for Json<'_> {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
         let record = loop {
             self.line.clear();
-            if self.lines.next(&mut self.line)?.is_none() {
-                return Ok(false);
-            }
-            if let Some(record) = record(&self.lines, &self.line)? {
+            let Some(offset) = self.lines.next(&mut self.line)? else { return Ok(false) };
+            if let Some(record) = record(&self.lines, &self.line, offset)? {
                 break record;
             }
         };

@@ -21,6 +21,11 @@ impl Lines {
         Lines { bytes, shown: shown.to_string(), offset: 0, number: 0, stop }
     }
 
+    /// The same lines where they do not begin their file.
+    pub fn starting_at(self, offset: u64) -> Lines {
+        Lines { offset, ..self }
+    }
+
     /// Adds the next line to `line`, with its line break; its offset, or none at the end.
     pub fn next(&mut self, line: &mut Vec<u8>) -> Fallible<Option<u64>> {
         let start = self.offset;

@@ -4,6 +4,7 @@
 mod blocks;
 mod columnar;
 mod csv;
+mod extent;
 mod json;
 mod lines;
 mod open;
@@ -22,8 +23,11 @@ use crate::plan::{CsvOptions, File, Format, Read};
 
 pub use blocks::{Block, Blocks};
 pub use csv::{float_field, has_header, one_byte};
-pub use open::{Bytes, found, spooled};
+pub use extent::Extent;
+pub use open::{Bytes, found, packing, spooled};
 pub use write::{fits, write};
+
+use lines::Lines;
 
 /// The rows of a file, one after the other.
 pub trait Records {
@@ -59,10 +63,8 @@ struct Files<'a> {
 impl Files<'_> {
     /// Goes on to the next file; none is left after the last.
     fn advance(&mut self) -> Fallible<()> {
-        self.current = match self.read.files.get(self.next) {
-            Some(file) => Some(reader(self.read, file, self.job)?),
-            None => None,
-        };
+        let more = self.next < self.read.files.len();
+        self.current = more.then(|| reader(self.read, &Extent::whole(self.next), self.job)).transpose()?;
         self.next += 1;
         Ok(())
     }
@@ -92,10 +94,16 @@ fn check_unchanged(read: &Read, file: &File) -> Fallible<()> {
     Ok(())
 }
 
-/// The lines of one file, a block at a time.
-pub fn blocks(read: &Read, file: &File, job: &Job) -> Fallible<Blocks> {
+/// The lines of one extent, a block at a time.
+pub fn blocks(read: &Read, extent: &Extent, job: &Job) -> Fallible<Blocks> {
+    let file = &read.files[extent.file];
     check_unchanged(read, file)?;
-    Ok(Blocks::new(open::bytes(file, job)?, &file.shown, job.portion.bytes))
+    Ok(Blocks::new(open::bytes(file, extent, job)?, &file.shown, job.portion.bytes))
+}
+
+/// The lines of a file for a look at them: they count as no progress.
+pub fn blocks_to_look_at(file: &File, job: &Job) -> Fallible<Blocks> {
+    Ok(Blocks::new(open::unpacked_bytes(file)?, &file.shown, job.portion.bytes))
 }
 
 /// The records of a csv file that stand in `bytes`, after its header.
@@ -106,27 +114,31 @@ pub fn csv_records<'a>(
     shown: &str,
     job: &Job,
 ) -> Box<dyn Records + 'a> {
-    let lines = lines::Lines::new(bytes, shown, job.stop.clone());
+    let lines = Lines::new(bytes, shown, job.stop.clone());
     Box::new(csv::Csv::after_header(lines, options.clone(), &read.fields, &read.wanted))
 }
 
-/// The reader of one file.
-pub fn reader<'a>(read: &'a Read, file: &'a File, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
+/// The records of json lines that stand in `bytes`, which do not begin their file.
+pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, job: &Job) -> Box<dyn Records + 'a> {
+    let lines = Lines::new(bytes, shown, job.stop.clone()).starting_at(1);
+    Box::new(json::Json::new(lines, &read.fields, &read.wanted))
+}
+
+/// The reader of one extent.
+pub fn reader<'a>(read: &'a Read, extent: &Extent, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
+    let file = &read.files[extent.file];
     check_unchanged(read, file)?;
-    let bytes = || open::bytes(file, job);
+    let lines = || -> Fallible<Lines> {
+        let bytes = open::bytes(file, extent, job)?;
+        Ok(Lines::new(bytes, &file.shown, job.stop.clone()).starting_at(extent.start))
+    };
     Ok(match &read.format {
-        Format::Text { lossy } => {
-            Box::new(text::Text::new(lines::Lines::new(bytes()?, &file.shown, job.stop.clone()), *lossy))
+        Format::Text { lossy } => Box::new(text::Text::new(lines()?, *lossy)),
+        Format::Csv(options) if extent.start == 0 => {
+            Box::new(csv::Csv::new(lines()?, options.clone(), &read.fields, &read.wanted))
         }
-        Format::Csv(options) => {
-            let lines = lines::Lines::new(bytes()?, &file.shown, job.stop.clone());
-            Box::new(csv::Csv::new(lines, options.clone(), &read.fields, &read.wanted))
-        }
-        Format::Json => Box::new(json::Json::new(
-            lines::Lines::new(bytes()?, &file.shown, job.stop.clone()),
-            &read.fields,
-            &read.wanted,
-        )),
+        Format::Csv(options) => Box::new(csv::Csv::after_header(lines()?, options.clone(), &read.fields, &read.wanted)),
+        Format::Json => Box::new(json::Json::new(lines()?, &read.fields, &read.wanted)),
         Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, job)?, read)),
     })
 }
@@ -164,9 +176,7 @@ pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> 
 pub fn look(files: Vec<File>, shown: &str, format: Format) -> Fallible<Read> {
     // An empty file of a pattern says nothing of its columns.
     let first = files.iter().find(|file| file.seen.0 > 0).unwrap_or(&files[0]);
-    let lines = || -> Fallible<lines::Lines> {
-        Ok(lines::Lines::new(open::unpacked_bytes(first)?, &first.shown, Stop::default()))
-    };
+    let lines = || -> Fallible<Lines> { Ok(Lines::new(open::unpacked_bytes(first)?, &first.shown, Stop::default())) };
     let fields = match &format {
         Format::Text { .. } => {
             open::plain(first)?;

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
 use crate::job::{Job, Progress};
 use crate::plan::File;
 
+use super::extent::{self, Extent};
 use super::{Packing, extension};
 
 /// The bytes of a file, unpacked.
@@ -123,9 +124,11 @@ pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
     Ok(buffered(unpacked(Box::new(plain(file)?), file)?))
 }
 
-/// All bytes of a file, unpacked.
-pub fn bytes(file: &File, job: &Job) -> Fallible<Bytes> {
-    let counted = Counted { file: plain(file)?, progress: job.progress.clone() };
+/// The bytes of an extent of a file, unpacked; a packed one has only one extent.
+pub fn bytes(file: &File, extent: &Extent, job: &Job) -> Fallible<Bytes> {
+    let failed = |error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown));
+    let lines = extent::Lines::new(plain(file)?, extent).map_err(failed)?;
+    let counted = Counted { lines, progress: job.progress.clone() };
     Ok(buffered(unpacked(Box::new(counted), file)?))
 }
 
@@ -134,9 +137,13 @@ pub fn buffered(bytes: Box<dyn Read>) -> Bytes {
     BufReader::with_capacity(BUFFER_BYTES, bytes)
 }
 
+/// How a file is packed; standard input is not, whatever its path.
+pub fn packing(file: &File) -> Option<Packing> {
+    if file.shown == "-" { None } else { extension(&file.path).1 }
+}
+
 fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
-    let name = if file.shown == "-" { Path::new("") } else { &file.path };
-    Ok(match extension(name).1 {
+    Ok(match packing(file) {
         None => bytes,
         Some(Packing::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
         Some(Packing::Zstd) => {
@@ -149,13 +156,13 @@ fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
 
 /// A file that tells how far it has been read.
 struct Counted {
-    file: fs::File,
+    lines: extent::Lines,
     progress: Progress,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.file.read(buffer)?;
+        let length = self.lines.read(buffer)?;
         self.progress.add_bytes(length as u64);
         Ok(length)
     }

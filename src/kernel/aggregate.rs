@@ -13,11 +13,14 @@ use super::partial::Partial;
 use super::rows::Rows;
 use super::scope::Scope;
 use super::slots::{Nulls, Slots};
+use super::summary::{self, Figure, FloatSum, Summary, larger, smaller};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Aggregates<'a> {
     keys: Vec<Code>,
     columns: Vec<Aggregate>,
+    /// What several of these share.
+    summaries: Vec<Summary>,
     program: &'a Program,
     groups: Groups,
     /// The keys as they were in the first row of each group.
@@ -37,16 +40,25 @@ struct Aggregate {
 
 impl<'a> Aggregates<'a> {
     pub fn new(keys: &[Named], aggs: &[Agg], compiler: &Compiler, program: &'a Program) -> Aggregates<'a> {
-        let column = |agg: &Agg| Aggregate {
+        let (summaries, figures) = match keys {
+            // There are faster loops for each.
+            [] => (Vec::new(), vec![None; aggs.len()]),
+            _ => summary::shared(aggs),
+        };
+        let column = |(agg, figure): (&Agg, Option<(usize, Figure)>)| Aggregate {
             arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
             reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Code::new(step)) } else { None },
-            state: State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+            state: match figure {
+                Some((place, figure)) => State::Shared(place, figure),
+                None => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
+            },
         };
         Aggregates {
             keys: keys.iter().map(|key| compiler.compile(&key.expr)).collect(),
-            columns: aggs.iter().map(column).collect(),
+            columns: aggs.iter().zip(figures).map(column).collect(),
+            summaries,
             program,
             groups: Groups::default(),
             first: Rows::new(keys.iter().map(|key| &key.expr.ty)),
@@ -72,7 +84,14 @@ impl Partial for Aggregates<'_> {
         }
         let count = self.count();
         let ids = if self.keys.is_empty() { Ids::One(scope.rows()) } else { Ids::Each(&self.ids) };
+        for summary in &mut self.summaries {
+            summary.grow(count);
+            summary.take(&scope.batch.columns[summary.column], &self.ids);
+        }
         for column in &mut self.columns {
+            if let State::Shared(..) = column.state {
+                continue;
+            }
             column.state.grow(count);
             let value = match &column.arg {
                 Some(arg) => arg.value(scope).map_err(fault)?,
@@ -99,6 +118,10 @@ impl Partial for Aggregates<'_> {
             self.first.push_rows(&later.first.finish(), &fresh)?;
         }
         let count = self.count();
+        for (summary, later) in self.summaries.iter_mut().zip(&later.summaries) {
+            summary.grow(count);
+            summary.merge(later, &ids);
+        }
         for (column, later) in self.columns.iter_mut().zip(later.columns) {
             column.state.grow(count);
             match (&mut column.state, later.state, &column.reduce) {
@@ -120,6 +143,10 @@ impl Partial for Aggregates<'_> {
         let count = self.count();
         let Batch { mut columns, .. } = self.first.finish();
         for column in &mut self.columns {
+            if let State::Shared(place, figure) = column.state {
+                columns.push(self.summaries[place].finish(figure));
+                continue;
+            }
             column.state.grow(count);
             let state = std::mem::replace(&mut column.state, State::Count(Vec::new(), false));
             columns.push(state.finish(&column.ty, column.span)?);
@@ -194,12 +221,17 @@ enum State {
     Gather(Vec<Vec<Value>>),
     Reduce(Vec<Option<Value>>),
     Glue(Vec<Option<String>>, String),
+    /// A figure of one of the summaries.
+    Shared(usize, Figure),
 }
 
 /// The least or largest value of each group, and whether it has one.
 struct Ends<T> {
     values: Vec<T>,
+    /// Only as far as there were nulls: each group after these has one.
     seen: Vec<bool>,
+    /// How many groups there were before the last batch, in which each new one has a row.
+    before: usize,
     /// What every value is further than, or as far as.
     start: T,
 }
@@ -213,14 +245,6 @@ struct Seen {
     values: Rows,
     /// Values that are not null, by group.
     counts: Vec<i64>,
-}
-
-/// A sum that keeps what rounding loses.
-#[derive(Clone, Default)]
-struct FloatSum {
-    sum: f64,
-    lost: f64,
-    count: u64,
 }
 
 /// Welford 1962, merged as Chan, Golub and LeVeque 1979.
@@ -281,6 +305,7 @@ impl State {
             State::Distinct(seen) => seen.counts.resize(count, 0),
             State::Gather(lists) => lists.resize(count, Vec::new()),
             State::Glue(texts, _) => texts.resize(count, None),
+            State::Shared(..) => {}
         }
     }
 
@@ -288,7 +313,7 @@ impl State {
         // Of nulls only these are told.
         let counts_nulls = matches!(self, State::Count(_, false) | State::First(_) | State::Last(_) | State::Gather(_));
         if matches!(column.nulls, Nulls::All) && !counts_nulls {
-            return;
+            return self.take_none();
         }
         let rows = ids.rows();
         let nulls = &column.nulls;
@@ -325,35 +350,25 @@ impl State {
                 (Ids::One(rows), Slots::Each(values), Nulls::None) => {
                     let (mut lanes, mut lost) = ([0.0; 8], [0.0; 8]);
                     loops::compensated(values, &mut lanes, &mut lost);
-                    lanes.iter().for_each(|lane| sums[0].add(*lane));
+                    lanes.iter().for_each(|lane| sums[0].add_part(*lane));
                     sums[0].lost += lost.iter().sum::<f64>();
                     sums[0].count += rows as u64;
                 }
-                (ids, slots, _) => (0..rows).filter(present).for_each(|row| {
-                    let sum = &mut sums[ids.at(row)];
-                    sum.add(*slots.at(row));
-                    sum.count += 1;
-                }),
+                (ids, slots, _) => (0..rows).filter(present).for_each(|row| sums[ids.at(row)].add(*slots.at(row))),
             },
             (State::IntEnd(ends, largest), Data::Int(ints)) => match (ids, &ints.slots, nulls) {
                 (Ids::One(_), Slots::Each(values), Nulls::None) if !values.is_empty() => {
                     let (least, most) = loops::bounds(values);
-                    ends.take(0, if *largest { most } else { least }, int_end(*largest));
+                    ends.take_all(&[0], &[if *largest { most } else { least }], int_end(*largest));
                 }
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, i64::max),
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, i64::min),
-                (ids, slots, _) => {
-                    let further = int_end(*largest);
-                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
-                }
+                (ids, slots, nulls) => ends.take_some(ids, nulls, slots, int_end(*largest)),
             },
             (State::FloatEnd(ends, largest), Data::Float(slots)) => match (ids, slots, nulls) {
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) if *largest => ends.take_all(ids, values, larger),
                 (Ids::Each(ids), Slots::Each(values), Nulls::None) => ends.take_all(ids, values, smaller),
-                (ids, slots, _) => {
-                    let further = float_end(*largest);
-                    (0..rows).filter(present).for_each(|row| ends.take(ids.at(row), *slots.at(row), further));
-                }
+                (ids, slots, nulls) => ends.take_some(ids, nulls, slots, float_end(*largest)),
             },
             (State::ValueEnd(ends, largest), Data::Text(texts)) => {
                 for row in (0..rows).filter(present) {
@@ -390,8 +405,19 @@ impl State {
                     glue(&mut glued[ids.at(row)], texts.at(row), between);
                 }
             }
-            (State::Reduce(_) | State::Distinct(_), _) => unreachable!("the partial takes these itself"),
+            (State::Reduce(_) | State::Distinct(_) | State::Shared(..), _) => {
+                unreachable!("the partial takes these itself")
+            }
             _ => unreachable!("the plan's types hold"),
+        }
+    }
+
+    /// Takes rows that are all null.
+    fn take_none(&mut self) {
+        match self {
+            State::IntEnd(ends, _) => ends.flag(),
+            State::FloatEnd(ends, _) => ends.flag(),
+            _ => {}
         }
     }
 
@@ -405,11 +431,7 @@ impl State {
             (State::Ints(sums, _), State::Ints(later, _)) => {
                 each(ids, later, |id, (sum, count)| sums[id] = (sums[id].0 + sum, sums[id].1 + count));
             }
-            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| {
-                sums[id].add(later.sum);
-                sums[id].lost += later.lost;
-                sums[id].count += later.count;
-            }),
+            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| sums[id].merge(&later)),
             (State::IntEnd(ends, largest), State::IntEnd(later, _)) => ends.merge(later, ids, int_end(*largest)),
             (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => ends.merge(later, ids, float_end(*largest)),
             (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, |id, end| {
@@ -437,6 +459,7 @@ impl State {
                     glue(&mut texts[id], &text, between);
                 }
             }),
+            (State::Shared(..), _) => {}
             _ => unreachable!("both are of one aggregate"),
         }
     }
@@ -468,11 +491,11 @@ impl State {
                 Column::floats,
             ),
             State::Floats(sums, false) => Column::floats(sums.iter().map(FloatSum::total).collect()),
-            State::IntEnd(ends, _) => {
+            State::IntEnd(mut ends, _) => {
                 let nulls = ends.nulls();
                 Column::ints(ends.values, None).with_nulls(nulls)
             }
-            State::FloatEnd(ends, _) => {
+            State::FloatEnd(mut ends, _) => {
                 let nulls = ends.nulls();
                 Column::floats(ends.values).with_nulls(nulls)
             }
@@ -485,6 +508,7 @@ impl State {
                 of_values(values.into_iter().map(Option::unwrap_or_default).collect())
             }
             State::Gather(lists) => of_values(lists.into_iter().map(|items| Value::List(items.into())).collect()),
+            State::Shared(..) => unreachable!("the summary gives it"),
             State::Glue(texts, _) => {
                 of_values(texts.into_iter().map(|text| Value::text(&text.unwrap_or_default())).collect())
             }
@@ -525,12 +549,20 @@ fn wide_sum(values: &[i64]) -> i128 {
 
 impl<T: Copy> Ends<T> {
     fn new(start: T) -> Ends<T> {
-        Ends { values: Vec::new(), seen: Vec::new(), start }
+        Ends { values: Vec::new(), seen: Vec::new(), before: 0, start }
     }
 
     fn grow(&mut self, count: usize) {
+        self.before = self.values.len();
         self.values.resize(count, self.start);
-        self.seen.resize(count, false);
+    }
+
+    /// From here on a flag tells of each group whether it has a value; the new ones have none yet.
+    fn flag(&mut self) {
+        if self.seen.len() < self.before {
+            self.seen.resize(self.before, true);
+        }
+        self.seen.resize(self.values.len(), false);
     }
 
     #[inline(always)]
@@ -539,23 +571,36 @@ impl<T: Copy> Ends<T> {
         self.seen[group] = true;
     }
 
+    fn take_some(&mut self, ids: Ids, nulls: &Nulls, slots: &Slots<T>, further: fn(T, T) -> T) {
+        self.flag();
+        (0..ids.rows()).filter(|row| !nulls.at(*row)).for_each(|row| self.take(ids.at(row), *slots.at(row), further));
+    }
+
     #[inline(always)]
     fn take_all(&mut self, ids: &[u32], values: &[T], further: impl Fn(T, T) -> T) {
-        let (ends, seen) = (&mut self.values[..], &mut self.seen[..]);
+        let ends = &mut self.values[..];
         for (id, value) in ids.iter().zip(values) {
-            let id = *id as usize;
-            ends[id] = further(ends[id], *value);
-            seen[id] = true;
+            let end = &mut ends[*id as usize];
+            *end = further(*end, *value);
+        }
+        if !self.seen.is_empty() {
+            self.flag();
+            ids.iter().for_each(|id| self.seen[*id as usize] = true);
         }
     }
 
-    fn merge(&mut self, later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+    fn merge(&mut self, mut later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+        self.flag();
+        later.grow(later.values.len());
+        later.flag();
         for ((id, value), _) in ids.iter().zip(later.values).zip(later.seen).filter(|(_, seen)| *seen) {
             self.take(*id as usize, value, further);
         }
     }
 
-    fn nulls(&self) -> Nulls {
+    /// Which groups have no value.
+    fn nulls(&mut self) -> Nulls {
+        self.flag();
         Nulls::of(self.seen.iter().map(|seen| !seen).collect())
     }
 }
@@ -566,17 +611,6 @@ fn int_end(largest: bool) -> fn(i64, i64) -> i64 {
 
 fn float_end(largest: bool) -> fn(f64, f64) -> f64 {
     if largest { larger } else { smaller }
-}
-
-/// The larger of two floats: NaN is above all.
-#[inline(always)]
-fn larger(end: f64, x: f64) -> f64 {
-    if (x > end) | x.is_nan() { x } else { end }
-}
-
-#[inline(always)]
-fn smaller(end: f64, x: f64) -> f64 {
-    if (x < end) | end.is_nan() { x } else { end }
 }
 
 fn value_end(end: &mut Value, value: Value, largest: bool) {
@@ -601,19 +635,6 @@ fn number(column: &Column, row: usize) -> f64 {
         Data::Int(ints) => *ints.slots.at(row) as f64,
         Data::Float(slots) => *slots.at(row),
         Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("the stage checked the type"),
-    }
-}
-
-impl FloatSum {
-    #[inline(always)]
-    fn add(&mut self, x: f64) {
-        let (sum, lost) = loops::two_sum(self.sum, x);
-        self.sum = sum;
-        self.lost += lost;
-    }
-
-    fn total(&self) -> f64 {
-        self.sum + self.lost
     }
 }
 

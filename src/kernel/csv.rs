@@ -9,26 +9,25 @@ use polars_buffer::Buffer;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::files::{self, Block, Blocks};
+use crate::files::{self, Block, Blocks, Extent};
 use crate::job::Job;
-use crate::plan::{CsvOptions, File, Read};
+use crate::plan::{CsvOptions, Read};
 
 use super::column::{Batch, Column, Data, Ints};
+use super::marks::{Quotes, plain_marks, quoted_marks};
 use super::records::OneByOne;
-use super::simd::simd;
 use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, Texts, view};
-use super::words::mask;
 
 pub struct Csv<'a> {
     read: &'a Read,
     options: &'a CsvOptions,
-    file: &'a File,
+    extent: Extent,
     job: &'a Job,
     /// None once the records are read one by one.
     blocks: Option<Blocks>,
     records: Option<OneByOne<'a>>,
-    /// No block was read yet.
+    /// The next block begins the file.
     is_first: bool,
     header_read: bool,
     /// Its records are whole.
@@ -45,20 +44,22 @@ impl<'a> Csv<'a> {
         options.comment.is_none() && !options.ragged && !options.lossy && options.separator.is_ascii()
     }
 
-    pub fn new(read: &'a Read, options: &'a CsvOptions, file: &'a File, job: &'a Job, blocks: Blocks) -> Csv<'a> {
-        Csv {
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn new(read: &'a Read, options: &'a CsvOptions, extent: Extent, job: &'a Job) -> Fallible<Csv<'a>> {
+        Ok(Csv {
             read,
             options,
-            file,
             job,
-            blocks: Some(blocks),
+            blocks: Some(files::blocks(read, &extent, job)?),
             records: None,
-            is_first: true,
-            header_read: !options.header,
+            is_first: extent.start == 0,
+            header_read: !options.header || extent.start > 0,
             block: None,
             ends: Vec::new(),
             given: 0,
-        }
+            extent,
+        })
     }
 
     /// The next rows, at most so many.
@@ -154,9 +155,15 @@ impl<'a> Csv<'a> {
         self.given = 0;
         let Some(blocks) = self.blocks.take() else { return Ok(()) };
         let records = if self.header_read {
-            files::csv_records(self.read, self.options, blocks.unread(block), &self.file.shown, self.job)
+            files::csv_records(
+                self.read,
+                self.options,
+                blocks.unread(block),
+                &self.read.files[self.extent.file].shown,
+                self.job,
+            )
         } else {
-            files::reader(self.read, self.file, self.job)?
+            files::reader(self.read, &self.extent, self.job)?
         };
         self.records = Some(OneByOne::new(records, self.read));
         Ok(())
@@ -185,16 +192,6 @@ impl<'a> Csv<'a> {
         self.one_by_one(&rest)?;
         Ok(None)
     }
-}
-
-/// What the quotes of a block are like.
-enum Quotes {
-    /// Each has its end.
-    Closed,
-    /// The last one has none.
-    Open,
-    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it.
-    Odd,
 }
 
 /// The fields of some rows.
@@ -295,85 +292,6 @@ fn unquoted(field: &[u8]) -> Cow<'_, [u8]> {
     }
     text.extend_from_slice(rest);
     text.into()
-}
-
-/// The next 64 bytes, zeros beyond the end; and a mask of those that there are.
-#[inline(always)]
-fn chunk_at(bytes: &[u8], at: usize, end: usize) -> ([u8; 64], u64) {
-    let rest = &bytes[at..end];
-    match rest.first_chunk::<64>() {
-        Some(chunk) => (*chunk, u64::MAX),
-        None => {
-            let mut chunk = [0; 64];
-            chunk[..rest.len()].copy_from_slice(rest);
-            (chunk, (1 << rest.len()) - 1)
-        }
-    }
-}
-
-#[inline(always)]
-fn add_marks(mut found: u64, at: usize, marks: &mut Vec<u32>) {
-    while found != 0 {
-        marks.push((at + found.trailing_zeros() as usize) as u32);
-        found &= found - 1;
-    }
-}
-
-/// For each bit whether the bits up to it are odd in number.
-#[inline(always)]
-fn parity(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
-}
-
-/// Whether one of these carriage returns is not part of a line break.
-#[inline(always)]
-fn has_lone_return(bytes: &[u8], at: usize, mut returns: u64) -> bool {
-    while returns != 0 {
-        if bytes[at + returns.trailing_zeros() as usize + 1] != b'\n' {
-            return true;
-        }
-        returns &= returns - 1;
-    }
-    false
-}
-
-simd! {
-    /// Where separators and line breaks stand.
-    fn plain_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) {
-        for at in (start..end).step_by(64) {
-            let (chunk, valid) = chunk_at(bytes, at, end);
-            add_marks(mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid, at, marks);
-        }
-    }
-
-    /// Where separators and line breaks stand outside quotes.
-    fn quoted_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) -> Quotes {
-        // Whether the last byte so far is inside quotes, may stand before an opening quote, and is a closing one.
-        let (mut inside, mut may_open, mut closed) = (false, true, false);
-        for at in (start..end).step_by(64) {
-            let (chunk, valid) = chunk_at(bytes, at, end);
-            let quotes = mask(&chunk, |byte| byte == b'"') & valid;
-            let ends = mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid;
-            let returns = mask(&chunk, |byte| byte == b'\r') & valid;
-            let within = parity(quotes) ^ if inside { u64::MAX } else { 0 };
-            let (opening, closing) = (quotes & within, quotes & !within);
-            let before = (ends | quotes) << 1 | u64::from(may_open);
-            let after = closing << 1 | u64::from(closed);
-            let is_odd = opening & !before | after & valid & !(ends | quotes | returns);
-            if is_odd != 0 || has_lone_return(bytes, at, after & returns) {
-                return Quotes::Odd;
-            }
-            add_marks(ends & !within, at, marks);
-            inside = within >> 63 == 1;
-            may_open = (ends | quotes) >> 63 == 1;
-            closed = closing >> 63 == 1;
-        }
-        // Beyond the end the parity stays as it is.
-        if inside { Quotes::Open } else { Quotes::Closed }
-    }
 }
 
 /// A field as an int, as Rust's `parse` takes it.

@@ -178,14 +178,15 @@ impl Groups {
     pub fn take(&mut self, packed: &Packed, groups: &mut Vec<u32>) -> Vec<u32> {
         self.make_room(packed.keys.len());
         let mut fresh = Vec::new();
-        if self.find_in(packed, groups) == 0 {
+        self.find_in(packed, groups);
+        if !groups.contains(&NO_GROUP) {
             return fresh;
         }
         // The first batches have new groups; most have none.
         for (row, group) in groups.iter_mut().enumerate().filter(|(_, group)| **group == NO_GROUP) {
             let key = packed.keys[row].as_u128();
             let hash = hash(key, packed);
-            let (slot, found) = find(&self.table, &self.keys, &self.spill, key, hash, packed);
+            let (slot, found) = self.find(key, hash, packed);
             *group = found;
             if found == NO_GROUP {
                 fresh.push(row as u32);
@@ -202,26 +203,42 @@ impl Groups {
         groups
     }
 
-    /// Puts the group of each row, or [`NO_GROUP`], into `groups`; gives how many have none.
-    fn find_in(&self, packed: &Packed, groups: &mut Vec<u32>) -> usize {
+    /// Puts the group of each row, or [`NO_GROUP`], into `groups`.
+    fn find_in(&self, packed: &Packed, groups: &mut Vec<u32>) {
         groups.clear();
         groups.resize(packed.keys.len(), NO_GROUP);
         if self.table.is_empty() {
-            return groups.len();
+            return;
         }
-        let (table, keys, spill) = (&self.table[..], &self.keys[..], &self.spill[..]);
-        let mut missing = 0;
-        let mut look = |group: &mut u32, key: u128, hash: u64| {
-            *group = find(table, keys, spill, key, hash, packed).1;
-            missing += usize::from(*group == NO_GROUP);
-        };
-        let rows = groups.iter_mut().zip(packed.keys.iter());
+        let (table, keys) = (&self.table[..], &self.keys[..]);
+        let rows = groups.iter_mut().zip(packed.keys.iter().map(|key| key.as_u128()));
         if table.len() > FAR_SLOTS {
-            rows.zip(self.hashed(packed)).for_each(|((group, key), hash)| look(group, key.as_u128(), hash));
-        } else {
-            rows.for_each(|(group, key)| look(group, key.as_u128(), hash(key.as_u128(), packed)));
+            rows.zip(self.hashed(packed)).for_each(|((group, key), hash)| *group = self.find(key, hash, packed).1);
+            return;
         }
-        missing
+        for (group, key) in rows {
+            *group = match is_long(key) {
+                true => self.find_long(key, hash_bytes(packed.long(key)), packed).1,
+                false => find(table, keys, hash_short(key), |kept| kept == key).1,
+            };
+        }
+    }
+
+    /// The slot where the key stands or would stand, and its group.
+    #[inline(always)]
+    fn find(&self, key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
+        match is_long(key) {
+            true => self.find_long(key, hash, packed),
+            false => find(&self.table, &self.keys, hash, |kept| kept == key),
+        }
+    }
+
+    /// Not among the loops for short keys: these want all registers.
+    #[inline(never)]
+    fn find_long(&self, key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
+        // Length and first bytes, then all.
+        let same = |kept: Key| kept as u64 == key as u64 && long(kept, &self.spill) == packed.long(key);
+        find(&self.table, &self.keys, hash, same)
     }
 
     /// The hashes of all keys; what they will be looked for in is on its way to the caches.
@@ -284,9 +301,8 @@ impl Groups {
     }
 }
 
-/// The slot where the key stands or would stand, and its group.
 #[inline(always)]
-fn find(table: &[u64], keys: &[Key], spill: &[u8], key: Key, hash: u64, packed: &Packed) -> (usize, u32) {
+fn find(table: &[u64], keys: &[Key], hash: u64, is_same: impl Fn(Key) -> bool) -> (usize, u32) {
     let mask = table.len() - 1;
     let mut slot = hash as usize & mask;
     loop {
@@ -295,20 +311,11 @@ fn find(table: &[u64], keys: &[Key], spill: &[u8], key: Key, hash: u64, packed: 
             return (slot, NO_GROUP);
         }
         let group = (entry as u32) - 1;
-        if (entry ^ hash) >> 32 == 0 && is_same(keys[group as usize], key, spill, packed) {
+        if (entry ^ hash) >> 32 == 0 && is_same(keys[group as usize]) {
             return (slot, group);
         }
         slot = (slot + 1) & mask;
     }
-}
-
-#[inline(always)]
-fn is_same(kept: Key, key: Key, spill: &[u8], packed: &Packed) -> bool {
-    if !is_long(key) {
-        return kept == key;
-    }
-    // Length and first bytes, then all.
-    kept as u64 == key as u64 && long(kept, spill) == packed.long(key)
 }
 
 /// The bytes of a longer key that is kept.
@@ -331,9 +338,15 @@ fn hash(key: Key, packed: &Packed) -> u64 {
     if is_long(key) {
         return hash_bytes(packed.long(key));
     }
+    hash_short(key)
+}
+
+#[inline(always)]
+fn hash_short(key: Key) -> u64 {
     fold(key as u64 ^ SEED[0], (key >> 64) as u64 ^ SEED[1])
 }
 
+#[inline(never)]
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = bytes.len() as u64;
     if bytes.len() < 16 {

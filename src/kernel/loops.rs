@@ -69,14 +69,12 @@ fn narrow(a: i64, b: i64) -> i64 {
     i64::from(a as i32).wrapping_mul(i64::from(b as i32))
 }
 
-/// A sum and what rounding lost of it (Knuth's TwoSum, The Art of Computer Programming 2, 4.2.2).
+/// A sum and what rounding lost of it, which is no number where the sum is infinite (Knuth's TwoSum, The Art of Computer Programming 2, 4.2.2).
 #[inline(always)]
 pub fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
-    let rest = (a - (sum - b_part)) + (b - b_part);
-    // An infinity is no rounding error.
-    (sum, if rest.abs() < f64::INFINITY { rest } else { 0.0 })
+    (sum, (a - (sum - b_part)) + (b - b_part))
 }
 
 /// NaN equals NaN and is above all.

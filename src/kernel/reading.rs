@@ -1,24 +1,26 @@
-//! Files as batches: text straight from blocks of lines, csv as [`super::csv`] does it, all else through the readers of `files`.
+//! Files as batches: text straight from blocks of lines, csv and json as [`super::csv`] and
+//! [`super::json`] do it, all else through the readers of `files`.
 
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::files::{self, Block, Blocks};
+use crate::files::{self, Block, Blocks, Extent};
 use crate::job::Job;
-use crate::plan::{File, Format, Read};
+use crate::plan::{Format, Read};
 
 use super::column::{Batch, Column};
 use super::csv::Csv;
+use super::json::Json;
 use super::records::OneByOne;
 use super::slots::Slots;
 use super::table::Cut;
 use super::texts::{Buffers, Made, Stretch, Texts, view};
 
-/// The rows of the files of a source, one file after the other.
+/// The rows of extents of the files of a source, one after the other.
 pub struct Reading<'a> {
     read: &'a Read,
     job: &'a Job,
-    next: usize,
+    extents: std::vec::IntoIter<Extent>,
     current: Option<Reader<'a>>,
 }
 
@@ -30,6 +32,7 @@ enum Reader<'a> {
         block: Option<Lines>,
     },
     Csv(Csv<'a>),
+    Json(Json<'a>),
     Rows(OneByOne<'a>),
     Frame(Cut),
 }
@@ -37,36 +40,31 @@ enum Reader<'a> {
 impl<'a> Reading<'a> {
     /// # Errors
     /// Where the first file cannot be opened.
-    pub fn new(read: &'a Read, job: &'a Job) -> Fallible<Reading<'a>> {
-        for file in &read.files {
-            job.progress.expect_bytes(file.seen.0);
+    pub fn new(read: &'a Read, extents: Vec<Extent>, job: &'a Job) -> Fallible<Reading<'a>> {
+        for extent in &extents {
+            job.progress.expect_bytes(extent.bytes(read.files[extent.file].seen.0));
         }
-        let mut reading = Reading { read, job, next: 0, current: None };
+        let mut reading = Reading { read, job, extents: extents.into_iter(), current: None };
         reading.advance()?;
         Ok(reading)
     }
 
     fn advance(&mut self) -> Fallible<()> {
-        self.current = match self.read.files.get(self.next) {
-            Some(file) => Some(self.reader(file)?),
-            None => None,
-        };
-        self.next += 1;
+        self.current = self.extents.next().map(|extent| self.reader(extent)).transpose()?;
         Ok(())
     }
 
-    fn reader(&self, file: &'a File) -> Fallible<Reader<'a>> {
+    fn reader(&self, extent: Extent) -> Fallible<Reader<'a>> {
         let (read, job) = (self.read, self.job);
         Ok(match &read.format {
             Format::Text { lossy } => {
-                Reader::Text { blocks: files::blocks(read, file, job)?, lossy: *lossy, block: None }
+                Reader::Text { blocks: files::blocks(read, &extent, job)?, lossy: *lossy, block: None }
             }
-            Format::Csv(options) if Csv::knows(options) => {
-                Reader::Csv(Csv::new(read, options, file, job, files::blocks(read, file, job)?))
-            }
-            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, file, job)?, read)),
+            Format::Csv(options) if Csv::knows(options) => Reader::Csv(Csv::new(read, options, extent, job)?),
+            Format::Json if Json::knows(read) => Reader::Json(Json::new(read, extent, job)?),
+            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, &extent, job)?, read)),
             Format::Parquet | Format::Arrow => {
-                let one = Read { files: vec![file.clone()], ..read.clone() };
+                let one = Read { files: vec![read.files[extent.file].clone()], ..read.clone() };
                 let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone());
                 Reader::Frame(Cut::new(&files::frame(&one, None, job)?, types))
             }
@@ -79,6 +77,7 @@ impl<'a> Reading<'a> {
             let batch = match current {
                 Reader::Text { blocks, lossy, block } => next_lines(blocks, *lossy, block, most)?,
                 Reader::Csv(csv) => csv.next(most)?,
+                Reader::Json(json) => json.next(most)?,
                 Reader::Rows(records) => records.next(most)?,
                 Reader::Frame(cut) => cut.next(most),
             };

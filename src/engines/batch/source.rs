@@ -3,7 +3,7 @@
 use crate::data::generate;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::Job;
-use crate::kernel::{Batch, Column, Cut, Made, Reading};
+use crate::kernel::{self, Batch, Column, Cut, Made, Reading};
 use crate::plan::{self, Op, Step};
 
 pub enum Source<'a> {
@@ -52,7 +52,8 @@ pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
             Source::Made { column: Box::new(column), at: 0, count: *count }
         }
         plan::Source::Read(read) => {
-            let reading = Reading::new(read, job).map_err(|error| placed(error, step.span))?;
+            let reading =
+                Reading::new(read, kernel::extents(read, job), job).map_err(|error| placed(error, step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
         plan::Source::Passed | plan::Source::Rust(_) => {

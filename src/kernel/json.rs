@@ -1,0 +1,333 @@
+//! Json lines from blocks of lines: values go straight into columns. What is out of the ordinary (lists, a value that does
+//! not fit its column, a key twice, a mistake) is read record by record.
+
+use std::collections::HashMap;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+use crate::data::{self, Type};
+use crate::diagnostic::Fallible;
+use crate::files::{self, Block, Blocks, Extent};
+use crate::job::Job;
+use crate::plan::Read;
+
+use super::column::{Batch, Column};
+use super::records::OneByOne;
+use super::slots::Nulls;
+use super::texts::Made;
+
+pub struct Json<'a> {
+    read: &'a Read,
+    extent: Extent,
+    job: &'a Job,
+    /// None once the records are read one by one.
+    blocks: Option<Blocks>,
+    records: Option<OneByOne<'a>>,
+    /// The next block begins the file.
+    is_first: bool,
+    /// Lines that were not given out yet.
+    block: Option<Block>,
+    object: Object<'a>,
+}
+
+impl<'a> Json<'a> {
+    /// Whether files with these columns can be read so.
+    pub fn knows(read: &Read) -> bool {
+        !read.fields.iter().any(|field| matches!(field.ty, Type::List(_)))
+    }
+
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn new(read: &'a Read, extent: Extent, job: &'a Job) -> Fallible<Json<'a>> {
+        Ok(Json {
+            read,
+            job,
+            blocks: Some(files::blocks(read, &extent, job)?),
+            records: None,
+            is_first: extent.start == 0,
+            block: None,
+            object: Object::new(&read.fields),
+            extent,
+        })
+    }
+
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        loop {
+            if let Some(records) = &mut self.records {
+                return records.next(most);
+            }
+            if let Some(block) = self.block.take() {
+                match self.part(block, most) {
+                    Some(batch) if batch.rows == 0 => {}
+                    Some(batch) => return Ok(Some(batch)),
+                    None => continue,
+                }
+            }
+            let Some(blocks) = &mut self.blocks else { return Ok(None) };
+            let Some(mut block) = blocks.read()? else { return Ok(None) };
+            if std::mem::replace(&mut self.is_first, false) && block.lines().starts_with(b"\xef\xbb\xbf") {
+                block.start += 3;
+            }
+            self.block = Some(block);
+        }
+    }
+
+    /// The next rows of a block. None where one is out of the ordinary: then they are read one by one.
+    fn part(&mut self, mut block: Block, most: usize) -> Option<Batch> {
+        let start = block.start;
+        while self.object.rows < most && block.start < block.end {
+            let lines = block.lines();
+            let length = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
+            let line = &lines[..length];
+            if !line.iter().all(u8::is_ascii_whitespace) && !self.object.read(line) {
+                self.one_by_one(&Block { start, ..block });
+                return None;
+            }
+            block.start += length;
+        }
+        if block.start < block.end {
+            self.block = Some(block);
+        }
+        Some(self.object.finish(&self.read.wanted))
+    }
+
+    fn one_by_one(&mut self, block: &Block) {
+        let Some(blocks) = self.blocks.take() else { return };
+        let shown = &self.read.files[self.extent.file].shown;
+        let records = files::json_records(self.read, blocks.unread(block), shown, self.job);
+        self.records = Some(OneByOne::new(records, self.read));
+    }
+}
+
+/// The objects of some lines, by column.
+struct Object<'a> {
+    fields: &'a [data::Column],
+    places: HashMap<&'a str, usize>,
+    kept: Vec<Kept>,
+    rows: usize,
+    /// The column after that of the last value: most lines have their keys in one order.
+    next: usize,
+    /// The key that is being read, with those that it stands in.
+    path: String,
+    /// Those of the row that had an object as their value.
+    opened: Vec<String>,
+}
+
+struct Kept {
+    values: Values,
+    /// As long as there are nulls.
+    nulls: Vec<bool>,
+    /// How many rows have a value or a null.
+    rows: usize,
+}
+
+enum Values {
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Bool(Vec<bool>),
+    Text(Made),
+}
+
+impl<'a> Object<'a> {
+    fn new(fields: &'a [data::Column]) -> Object<'a> {
+        let places = fields.iter().enumerate().map(|(i, field)| (field.name.as_str(), i)).collect();
+        let kept = fields.iter().map(|field| Kept::new(&field.ty)).collect();
+        Object { fields, places, kept, rows: 0, next: 0, path: String::new(), opened: Vec::new() }
+    }
+
+    /// Adds the object on a line; false where that is not done.
+    fn read(&mut self, line: &[u8]) -> bool {
+        let mut json = serde_json::Deserializer::from_slice(line);
+        self.next = 0;
+        self.path.clear();
+        self.opened.clear();
+        if json.deserialize_map(&mut *self).is_err() || json.end().is_err() {
+            return false;
+        }
+        self.rows += 1;
+        self.kept.iter_mut().filter(|kept| kept.rows < self.rows).for_each(Kept::push_null);
+        true
+    }
+
+    /// The wanted columns of all rows so far, which are forgotten.
+    fn finish(&mut self, wanted: &[usize]) -> Batch {
+        let rows = std::mem::take(&mut self.rows);
+        let fresh = self.fields.iter().map(|field| Kept::new(&field.ty)).collect();
+        let mut kept: Vec<Option<Kept>> = std::mem::replace(&mut self.kept, fresh).into_iter().map(Some).collect();
+        let column = |index: &usize| kept[*index].take().map(Kept::finish);
+        Batch { rows, columns: wanted.iter().filter_map(column).collect() }
+    }
+
+    /// Whether the key that is being read had a value in this row: the last one counts, which is not done here.
+    fn is_known(&self, place: Option<usize>) -> bool {
+        place.is_some_and(|place| self.kept[place].rows > self.rows) || self.opened.contains(&self.path)
+    }
+
+    /// The column of the value that is being read.
+    fn column<E: Error>(&mut self) -> Result<&mut Kept, E> {
+        let place = match self.fields.get(self.next) {
+            Some(field) if field.name == self.path => self.next,
+            _ => *self.places.get(self.path.as_str()).ok_or_else(|| E::custom("no column"))?,
+        };
+        self.next = place + 1;
+        if self.is_known(Some(place)) {
+            return Err(E::custom("a key twice"));
+        }
+        let kept = &mut self.kept[place];
+        kept.rows += 1;
+        Ok(kept)
+    }
+}
+
+impl Kept {
+    fn new(ty: &Type) -> Kept {
+        let values = match ty {
+            Type::Int => Values::Int(Vec::new()),
+            Type::Float => Values::Float(Vec::new()),
+            Type::Bool => Values::Bool(Vec::new()),
+            Type::Text | Type::List(_) | Type::Open | Type::Never => Values::Text(Made::default()),
+        };
+        Kept { values, nulls: Vec::new(), rows: 0 }
+    }
+
+    fn push_null(&mut self) {
+        self.rows += 1;
+        self.add_null();
+    }
+
+    /// The row was counted before.
+    fn add_null(&mut self) {
+        self.nulls.resize(self.rows - 1, false);
+        self.nulls.push(true);
+        match &mut self.values {
+            Values::Int(ints) => ints.push(0),
+            Values::Float(floats) => floats.push(0.0),
+            Values::Bool(bools) => bools.push(false),
+            Values::Text(made) => made.push(""),
+        }
+    }
+
+    fn finish(mut self) -> Column {
+        let nulls = if self.nulls.is_empty() {
+            Nulls::None
+        } else {
+            self.nulls.resize(self.rows, false);
+            Nulls::of(self.nulls)
+        };
+        let column = match self.values {
+            Values::Int(ints) => Column::ints(ints, None),
+            Values::Float(floats) => Column::floats(floats),
+            Values::Bool(bools) => Column::bools(bools),
+            Values::Text(made) => Column::texts(made.finish()),
+        };
+        column.with_nulls(nulls)
+    }
+}
+
+/// A value, or an object whose keys go on with the path.
+impl<'de> DeserializeSeed<'de> for &mut Object<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a value that fits its column")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let length = self.path.len();
+        if length > 0 {
+            if self.is_known(self.places.get(self.path.as_str()).copied()) {
+                return Err(A::Error::custom("a key twice"));
+            }
+            self.opened.push(self.path.clone());
+        }
+        while map.next_key_seed(Key(&mut self.path))?.is_some() {
+            map.next_value_seed(&mut *self)?;
+            self.path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.column::<E>()?.add_null();
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        match &mut self.column::<E>()?.values {
+            Values::Bool(bools) => bools.push(value),
+            Values::Int(_) | Values::Float(_) | Values::Text(_) => return Err(E::custom("a bool")),
+        }
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        match &mut self.column::<E>()?.values {
+            Values::Int(ints) => ints.push(value),
+            Values::Float(floats) => floats.push(value as f64),
+            Values::Bool(_) | Values::Text(_) => return Err(E::custom("an int")),
+        }
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            Err(_) => self.visit_f64(value as f64),
+        }
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        match &mut self.column::<E>()?.values {
+            Values::Float(floats) => floats.push(value),
+            Values::Int(_) | Values::Bool(_) | Values::Text(_) => return Err(E::custom("a float")),
+        }
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        match &mut self.column::<E>()?.values {
+            Values::Text(made) => made.push(value),
+            Values::Int(_) | Values::Float(_) | Values::Bool(_) => return Err(E::custom("a text")),
+        }
+        Ok(())
+    }
+}
+
+/// A key, which is added to the path.
+struct Key<'p>(&'p mut String);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        if key.is_empty() {
+            return Err(E::custom("a key of nothing"));
+        }
+        if !self.0.is_empty() {
+            self.0.push('.');
+        }
+        self.0.push_str(key);
+        Ok(())
+    }
+}

@@ -1,0 +1,302 @@
+//! Files are read in extents, each for itself, and together they give what the whole gives, wherever they are cut: inside
+//! of characters, in line breaks, in quotes, beyond the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use timelab::data::{Sameness, Table};
+use timelab::diagnostic::Fallible;
+use timelab::engines::{self, Choice};
+use timelab::files::Extent;
+use timelab::job::{Job, Portion};
+use timelab::kernel::{self, Aggregates, Compiler, Partial, Reading, Rows, Scope};
+use timelab::lang::{self, Cell, Statement};
+use timelab::magics::Tables;
+use timelab::plan::{Op, Plan, Read, Source};
+use timelab::rowwise::Program;
+use timelab::session::{Bound, Session};
+
+use crate::chance::{self, Chance};
+use crate::lab::Lab;
+
+/// A file and a session that reads it.
+struct Lines {
+    path: PathBuf,
+    session: Session,
+}
+
+impl Lines {
+    fn new(name: &str) -> Lines {
+        let path = std::env::temp_dir().join(format!("timelab-extents-{}-{name}", std::process::id()));
+        Lines { path, session: Session::new(None, Arc::new(|_| {})) }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        std::fs::write(&self.path, bytes).expect("the temporary folder can be written");
+    }
+
+    /// The plan of `read` with these words after it; none where the file is none of that kind.
+    fn plan(&mut self, rest: &str, job: &Job) -> Option<Plan> {
+        let cell = format!("read {:?} {rest}", self.path);
+        let id = self.session.remember(&cell);
+        let Cell::Statements(statements) = lang::parse(id, &cell, &Tables).expect(&cell) else { panic!("{cell}") };
+        let [Statement::Pipeline(pipeline)] = &statements[..] else { panic!("{cell}") };
+        match self.session.bind(pipeline).ok()? {
+            Bound::Table(plan) => Some(self.session.prepared(plan, reference(), job).expect(&cell)),
+            _ => panic!("{cell}: no table"),
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn reference() -> Choice {
+    Choice::only(engines::reference())
+}
+
+fn read(plan: &Plan) -> &Read {
+    match &plan.steps[0].op {
+        Op::Source(Source::Read(read)) => read,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rows of an extent, read as if there were no other.
+fn rows_of(read: &Read, extent: &Extent, job: &Job, rows: &mut Rows) -> Fallible<()> {
+    let mut reading = Reading::new(read, vec![extent.clone()], job)?;
+    while let Some(batch) = reading.next(job.portion.rows)? {
+        rows.push(&batch)?;
+    }
+    Ok(())
+}
+
+/// The rows of the extents between these places, one after the other.
+fn in_extents(plan: &Plan, places: &[u64], job: &Job) -> Fallible<Table> {
+    let read = read(plan);
+    let mut rows = Rows::of(plan.schema());
+    for extent in kernel::cut(read, 0, places, job) {
+        rows_of(read, &extent, job, &mut rows)?;
+    }
+    Ok(kernel::table(rows.finish(), plan.schema()).expect("it has the columns of its plan"))
+}
+
+fn places(length: usize, chance: &mut Chance) -> Vec<u64> {
+    match chance.below(4) {
+        0 => (0..length as u64 + 3).collect(),
+        most => (0..3 * most).map(|_| chance.below(length + 3) as u64).collect(),
+    }
+}
+
+#[track_caller]
+fn check(lines: &mut Lines, rest: &str, bytes: &[u8], chance: &mut Chance, job: &Job) -> bool {
+    lines.write(bytes);
+    let Some(plan) = lines.plan(rest, job) else { return false };
+    let whole = engines::reference().run(&plan, job).map(|run| run.table);
+    for _ in 0..4 {
+        let places = places(bytes.len(), chance);
+        let shown = || format!("{rest} {places:?}\n{:?}", String::from_utf8_lossy(bytes));
+        match (&whole, in_extents(&plan, &places, job)) {
+            (Ok(whole), Ok(found)) => {
+                if let Sameness::Different(what) = whole.same(&found) {
+                    panic!("{what}: {}", shown());
+                }
+            }
+            (Err(whole), Err(found)) => assert_eq!(whole.kind, found.kind, "{}", shown()),
+            (whole, found) => panic!("{:?} whole, {:?} in extents: {}", whole.is_ok(), found.is_ok(), shown()),
+        }
+    }
+    whole.is_ok()
+}
+
+const LINES: &[&str] = &["", "a", "é日本", "\u{2003} x", "\r", "\"", "\u{feff}", "a longer line than fits"];
+const ENDS: &[&str] = &["\n", "\n", "\r\n", "\n\n"];
+
+#[test]
+fn lines_wherever_they_are_cut() {
+    let mut lines = Lines::new("lines.txt");
+    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
+    for seed in chance::seeds(100) {
+        let mut chance = Chance::new(seed);
+        let mut bytes = Vec::new();
+        for _ in 0..chance.below(12) {
+            bytes.extend_from_slice(chance.word(LINES).as_bytes());
+            bytes.extend_from_slice(chance.word(ENDS).as_bytes());
+        }
+        bytes.truncate(bytes.len() - chance.below(3).min(bytes.len()));
+        check(&mut lines, "", &bytes, &mut chance, &job);
+        check(&mut lines, "lossy true", &bytes, &mut chance, &job);
+    }
+}
+
+const FIELDS: &[&str] =
+    &["", "1", "x", "é", "\"\"", "\"q\"", "\"a\"\"b\"", "\"\n\"", "\"x,\r\n\"\"\n\"", "\"日\n本 and a longer one\""];
+/// They do not end where they seem to, or are no field at all.
+const ODD: &[&str] = &["x\"y", "\"x\"y", "\"x\" \"", "\"\r", "\"open"];
+const OPTIONS: &[&str] = &["", "", "header false", "ragged true", "lossy true", "comment \"1\"", "columns a"];
+
+fn table(chance: &mut Chance) -> String {
+    let width = 1 + chance.below(3);
+    let odd = chance.one_in(5);
+    let mut text = chance.word(&["", "", "", "\u{feff}", "\n", "\r\n\n"]).to_string();
+    text.push_str(chance.word(&["a", "\"a\"", "\"a\"\"\n\""]));
+    text.push_str([",b,c", ",b", ""][3 - width]);
+    text.push('\n');
+    for _ in 0..chance.below(8) {
+        let width = if chance.one_in(30) { 4 } else { width };
+        let fields = (0..width).map(|_| if odd && chance.one_in(8) { chance.word(ODD) } else { chance.word(FIELDS) });
+        text.push_str(&fields.collect::<Vec<_>>().join(","));
+        text.push_str(chance.word(ENDS));
+    }
+    text.truncate(text.len() - usize::from(chance.one_in(2)));
+    text
+}
+
+#[test]
+fn csv_wherever_it_is_cut() {
+    let mut lines = Lines::new("table.csv");
+    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
+    let seeds = chance::seeds(300);
+    let all = seeds.end - seeds.start;
+    let mut good = 0;
+    for seed in seeds {
+        let mut chance = Chance::new(seed);
+        let text = table(&mut chance);
+        good += u64::from(check(&mut lines, chance.word(OPTIONS), text.as_bytes(), &mut chance, &job));
+    }
+    assert!(3 * good >= all, "at least a third has no mistake: {good}");
+}
+
+#[test]
+fn json_wherever_it_is_cut() {
+    let mut lines = Lines::new("lines.jsonl");
+    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
+    let mut good = 0;
+    let seeds = chance::seeds(300);
+    let all = seeds.end - seeds.start;
+    for seed in seeds {
+        let mut chance = Chance::new(seed);
+        // All types are told by the first line.
+        let mut text = chance.word(&["", "", "\u{feff}"]).to_string();
+        text.push_str("{\"i\": 1, \"x\": 0.5, \"b\": true, \"t\": \"é\", \"o\": {\"i\": 2, \"p.t\": \"\"}");
+        text.push_str(chance.word(&["", "", ", \"l\": [1]"]));
+        text.push('}');
+        let odd = chance.one_in(4);
+        for _ in 0..chance.below(9) {
+            text.push_str(chance.word(ENDS));
+            let members = (0..chance.below(5)).map(|_| {
+                let from = if odd && chance.one_in(5) { ODD_MEMBERS } else { MEMBERS };
+                chance.word(from)
+            });
+            let object = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+            text.push_str(if odd && chance.one_in(12) { chance.word(ODD_LINES) } else { &object });
+        }
+        let rest = chance.word(&["", "", "columns t, i"]);
+        good += u64::from(check(&mut lines, rest, text.as_bytes(), &mut chance, &job));
+    }
+    assert!(3 * good >= all, "at least a third has no mistake: {good}");
+}
+
+const MEMBERS: &[&str] = &[
+    "\"i\": 1",
+    "\"i\": -9223372036854775808",
+    "\"i\": null",
+    "\"x\": 2",
+    "\"x\": -0",
+    "\"x\": 1e3",
+    "\"x\": 18446744073709551615",
+    "\"b\": false",
+    "\"t\" : \"日本 \\n\\u00e9\\ud83d\\ude00, longer than twelve bytes\"",
+    "\"t\": \"x\"",
+    "\"o\": {}",
+    "\"o\": {\"i\": 3, \"p\": {\"t\": \"y\"}}",
+    "\"o.i\": 4",
+];
+/// They fit no column, or mean something else than they seem to.
+const ODD_MEMBERS: &[&str] = &[
+    "\"i\": 1.0",
+    "\"i\": 9223372036854775808",
+    "\"x\": \"1\"",
+    "\"x\": 1e999",
+    "\"b\": 0",
+    "\"t\": 1",
+    "\"t\": {\"i\": 1}",
+    "\"t\": \"\\ud800\"",
+    "\"o\": 1",
+    "\"new\": null",
+    "\"t\": [\"x\", {}]",
+    "\"\": {\"i\": 5}",
+    "\"l\": [2, null]",
+];
+const ODD_LINES: &[&str] =
+    &["[]", "{} {}", "{", "\u{feff}{\"i\": 1}", "\u{c}", "1", "{\"t\": \"\t\"}", " {\"i\":\t6 }\t"];
+
+/// Cuts are moved to the starts of records, no further; the header is the first extent's.
+#[test]
+fn quotes_move_the_cuts() {
+    let mut lines = Lines::new("quotes.csv");
+    let job = lines.session.job();
+    let starts = |lines: &mut Lines, text: &str, rest: &str| -> Vec<u64> {
+        lines.write(text.as_bytes());
+        let plan = lines.plan(rest, &job).expect("it is a table");
+        let every: Vec<u64> = (0..text.len() as u64).collect();
+        kernel::cut(read(&plan), 0, &every, &job).iter().map(|extent| extent.start).collect()
+    };
+    let text = "a,b\n1,x\n2,\"\n\n\"\n3,y\n";
+    assert_eq!(starts(&mut lines, text, ""), [0, 4, 8, 15, 19]);
+    assert_eq!(starts(&mut lines, &format!("\n{text}"), ""), [0, 5, 9, 16, 20]);
+    assert_eq!(starts(&mut lines, &format!("\u{feff}{text}"), ""), [0, 7, 11, 18, 22]);
+    assert_eq!(starts(&mut lines, text, "comment \"#\""), [0]);
+    // More than the 64 bytes that are looked at together stand before what is odd.
+    let odd = format!("{}4,\"x\"\"\n5,z\n", text.replace('x', &"x".repeat(64)));
+    assert_eq!(starts(&mut lines, &odd, ""), [0, 4, 71, 78, 82]);
+    assert_eq!(starts(&mut lines, text, "as text").len(), text.len());
+}
+
+/// Each extent flows through an aggregation of its own; these are merged.
+#[test]
+fn extents_are_aggregated_apart() {
+    let mut lines = Lines::new("apart.csv");
+    let job = lines.session.job();
+    let rows: String = (0..500).map(|i| format!("{},\"k\n{}\",{}.5\n", i, i % 7, i * i % 11)).collect();
+    lines.write(format!("i,k,x\n{rows}").as_bytes());
+    let plan =
+        lines.plan("| agg n = count(), sum(i), mean(x), max(x), first(i), last(i) by k", &job).expect("it is one");
+    let whole = engines::reference().run(&plan, &job).expect("there are no mistakes").table;
+    let [_, aggregate] = &plan.steps[..] else { panic!("{plan:?}") };
+    let Op::Aggregate { keys, aggs } = &aggregate.op else { panic!("{plan:?}") };
+    let compiler = Compiler::new(&plan.functions);
+    let program = Program::new(&plan.functions);
+    for extent in [1, 10, 100, 1000, 100_000] {
+        let job = Job { portion: Portion { extent, ..job.portion }, ..job.clone() };
+        let mut all = Aggregates::new(keys, aggs, &compiler, &program);
+        let extents = kernel::extents(read(&plan), &job);
+        assert_eq!(extents.len() > 1, extent < 100_000, "of {extent} bytes");
+        for extent in extents {
+            let mut part = Aggregates::new(keys, aggs, &compiler, &program);
+            let mut reading = Reading::new(read(&plan), vec![extent], &job).expect("it was written");
+            while let Some(batch) = reading.next(10).expect("there are no mistakes") {
+                part.take(Scope::new(&batch, &program, &job.stop)).expect("there are no mistakes");
+            }
+            all.merge(part).expect("there are no mistakes");
+        }
+        let found = all.finish().expect("every sum is an int");
+        let found = kernel::table(found, plan.schema()).expect("it has the columns of its plan");
+        assert!(matches!(whole.same(&found), Sameness::Same), "{extent} bytes");
+    }
+}
+
+/// The place of a mistake is its line in the file, not in the extent.
+#[test]
+fn a_mistake_is_told_with_its_line() {
+    let lines = Lines::new("mistake.csv");
+    lines.write(format!("a,b\n{}7\n", "1,\"\n\"\n".repeat(20)).as_bytes());
+    for extent in [5, 64, usize::MAX] {
+        let portion = Portion { extent, ..Portion::default() };
+        let printed = Lab::in_portions("batch", portion).cell(&format!("read {:?}", lines.path));
+        assert!(printed.err.contains("line 42: 1 field where the table has 2 columns"), "{extent}: {}", printed.err);
+    }
+}
