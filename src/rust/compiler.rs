@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,6 +106,10 @@ fn refuse(request: Request, trouble: &Diagnostic) {
 fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     let library = super::toolchain::library_folder()?;
     let system = |error: String| Diagnostic::new(Kind::System, format!("Rust cells cannot start: {error}"));
+    let prepared = super::PREPARED.load(Ordering::Relaxed) || program != Path::new(super::THIS_PROGRAM);
+    if !prepared || std::env::var_os(super::SOURCES).is_none() {
+        return Err(system("this program has not prepared for them".to_string()));
+    }
     let folder = desk.open().map_err(|error| system(error.to_string()))?;
     let cell = folder.join("cell");
     std::fs::create_dir_all(cell.join("src"))
@@ -113,9 +118,6 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         .map_err(|error| system(error.to_string()))?;
     // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
     if !super::toolchain::has_sources() {
-        if std::env::var_os(super::SOURCES).is_none() {
-            return Err(system("this program has not prepared for them".to_string()));
-        }
         std::fs::create_dir_all(super::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
     }
     // evcxr makes its own folder where temporary ones are made.

@@ -150,7 +150,10 @@ impl Desk {
             match kind {
                 frame::LOADED => self.loaded(&String::from_utf8_lossy(&bytes)),
                 frame::DONE => {
-                    if let Ok((number, ending)) = serde_json::from_slice::<(u64, Ending)>(&bytes) {
+                    if let Ok((number, silent, ending)) = serde_json::from_slice::<(u64, bool, Ending)>(&bytes) {
+                        if !silent {
+                            self.printer.expect();
+                        }
                         self.tell(number, Event::Done(ending));
                     }
                 }

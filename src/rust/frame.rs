@@ -11,7 +11,7 @@ pub const OUTPUT: u8 = b'O';
 
 /// From the supervisor: a library was loaded, may it run? With `LIBRARY NAME`.
 pub const LOADED: u8 = b'L';
-/// From the supervisor: a run is over. With its number and an [`Ending`].
+/// From the supervisor: a run is over. With its number, whether nobody listens to what it printed, and an [`Ending`].
 pub const DONE: u8 = b'D';
 /// To the supervisor: run it (again), with an [`Order`]; or do not; or end the run of a number.
 pub const RUN: u8 = b'R';

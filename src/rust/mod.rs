@@ -16,6 +16,7 @@ mod writing;
 use std::cell::OnceCell;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +33,9 @@ pub use text::Text;
 pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
 
 use writing::{cell_text, parts, subjects_text};
+
+/// This program, as a process may start it again.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// How often the person's stop flag is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -364,8 +368,6 @@ struct Waiting {
     function: String,
     compile: Duration,
     running: bool,
-    /// Marks in what was printed, before it ran.
-    ends: u64,
     /// Whether the turn ends with it.
     owns: bool,
     /// What the compiler said, where it was quicker than the news of the run's end.
@@ -374,7 +376,6 @@ struct Waiting {
 
 impl Waiting {
     fn new(turn: Turn, events: Receiver<Event>, desk: Arc<Desk>, text: Text, job: &Job) -> Waiting {
-        let ends = desk.printer.ends();
         Waiting {
             turn,
             events: Arc::new(Mutex::new(events)),
@@ -385,7 +386,6 @@ impl Waiting {
             function: String::new(),
             compile: Duration::ZERO,
             running: false,
-            ends,
             owns: true,
             result: None,
         }
@@ -403,7 +403,6 @@ impl Waiting {
             function: self.function.clone(),
             compile: self.compile,
             running: self.running,
-            ends: self.ends,
             owns: false,
             result: None,
         }
@@ -464,7 +463,7 @@ impl Waiting {
     /// What a run cost, or why it failed.
     fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
         self.running = false;
-        self.desk.printer.wait(self.ends);
+        self.desk.printer.wait();
         match &ending.failure {
             None => {
                 *cost = Cost::of(ending, cost.compile);
@@ -548,12 +547,12 @@ impl Worker {
     /// # Errors
     /// What went wrong in it; where its process ended, nothing more can be asked.
     pub fn call(&mut self, subject: usize) -> Fallible<(Given, Cost)> {
-        let before = self.turn.desk.printer.ends();
         self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
         let cost = self.answer()?.1;
         let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
+        self.turn.desk.printer.expect();
         let (kind, bytes) = self.answer()?;
-        self.turn.desk.printer.wait(before);
+        self.turn.desk.printer.wait();
         if kind == frame::WRONG {
             return Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned()));
         }
@@ -656,12 +655,16 @@ fn no_sources() -> PathBuf {
     std::env::temp_dir().join(format!("{NO_SOURCES}{}", std::process::id()))
 }
 
+/// Whether a process that this program starts would become a runner.
+static PREPARED: AtomicBool = AtomicBool::new(false);
+
 const NO_SOURCES: &str = "timelab-no-sources-";
 const SOURCES: &str = "RUST_SRC_PATH";
 
 /// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
 pub fn prepare() {
     runner::hook();
+    PREPARED.store(true, Ordering::Relaxed);
     if std::env::var_os(SOURCES).is_none() {
         // SAFETY: the process has one thread yet.
         unsafe { std::env::set_var(SOURCES, no_sources()) };

@@ -10,9 +10,15 @@ pub const MARK: &str = "\n\u{1}end\n";
 
 #[derive(Default)]
 pub struct Printer {
-    /// Marks that were met.
-    ends: Mutex<u64>,
+    marks: Mutex<Marks>,
     met: Condvar,
+}
+
+/// Ends of runs: marks, and connections that were closed.
+#[derive(Default)]
+struct Marks {
+    met: u64,
+    expected: u64,
 }
 
 impl Printer {
@@ -21,8 +27,7 @@ impl Printer {
         let mut held = false;
         for line in lines {
             if line == MARK.trim_matches('\n') {
-                *self.ends.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                self.met.notify_all();
+                self.ended();
                 held = false;
                 continue;
             }
@@ -35,18 +40,28 @@ impl Printer {
         }
     }
 
-    /// Prints what arrives until the end.
+    /// Prints what arrives on a connection, whose end is an end too.
     pub fn print_all(&self, from: impl std::io::Read) {
         self.print(std::io::BufReader::new(from).lines().map_while(Result::ok));
+        self.ended();
     }
 
-    pub fn ends(&self) -> u64 {
-        *self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ended(&self) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).met += 1;
+        self.met.notify_all();
     }
 
-    /// Waits for more marks than `before`, but not for long: a run that was killed may leave none.
-    pub fn wait(&self, before: u64) {
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.met.wait_timeout_while(ends, Duration::from_millis(200), |ends| *ends <= before);
+    /// One more end will come.
+    pub fn expect(&self) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).expected += 1;
+    }
+
+    /// Waits for all ends that are expected, but not for long: what was killed may leave none.
+    pub fn wait(&self) {
+        const PATIENCE: Duration = Duration::from_millis(200);
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.met.wait_timeout_while(marks, PATIENCE, |marks| marks.met < marks.expected);
+        let (mut marks, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        marks.expected = marks.met.min(marks.expected);
     }
 }

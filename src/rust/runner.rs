@@ -88,6 +88,7 @@ struct Supervisor {
 #[derive(Default)]
 struct Running {
     pid: Option<i32>,
+    silent: bool,
     /// What it said of its failure.
     failure: Option<Failure>,
 }
@@ -137,7 +138,7 @@ impl Supervisor {
                     let Order { number, commits, silent, .. } = order;
                     self.loading = Some(Loading::Runs { number, commits, silent });
                 }
-                self.running.insert(order.number, Running::default());
+                self.running.insert(order.number, Running { silent: order.silent, ..Running::default() });
                 write_all(&self.holder, bytes)
             }
             frame::REFUSE => self.loaded(false),
@@ -182,7 +183,7 @@ impl Supervisor {
         };
         // SAFETY: collects children that were left to this process.
         unsafe { while libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) > 0 {} }
-        frame::send_value(&mut self.shell, frame::DONE, &(number, &ending)).ok()?;
+        frame::send_value(&mut self.shell, frame::DONE, &(number, running.silent, &ending)).ok()?;
         match self.loading {
             Some(Loading::Runs { number: loading, commits, silent }) if loading == number => {
                 if ending.failure.is_some() && !silent {
@@ -318,7 +319,8 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
             let meter = Meter::start();
             *store = function(*store);
             let ending = Ending::of(meter);
-            if !order.silent {
+            // The end of a connection of its own is mark enough.
+            if !order.silent && !order.apart {
                 mark();
             }
             send(b'K', &serde_json::to_vec(&ending).unwrap_or_default());

@@ -73,7 +73,7 @@ pub fn parts(body: &str, span: Span) -> Parts {
         let range = tail.syntax().text_range();
         let (start, end) = (offset(range.start()), offset(range.end()));
         piece(&mut parts.statements, at, start);
-        ours(&mut parts.statements, &format!("{{ {FORMS} let timelab_value = &("));
+        ours(&mut parts.statements, &format!("{{ {FORMS} let timelab_value = &(\n"));
         piece(&mut parts.statements, start, end);
         ours(
             &mut parts.statements,

@@ -23,7 +23,7 @@ use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
-use crate::rust::{Cost, Rust};
+use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
 pub use again::{Repeated, only_table, value_table};
@@ -131,7 +131,7 @@ impl Session {
             left: apart::Left::default(),
             noise: None,
             trusts: Vec::new(),
-            rust: Rust::new(Path::new("/proc/self/exe"), say.clone()),
+            rust: Rust::new(Path::new(THIS_PROGRAM), say.clone()),
             blocks: rust::Blocks::default(),
             stdin: OnceCell::new(),
         }
