@@ -63,6 +63,7 @@ fn agree(name: &str, cells: impl IntoIterator<Item = String>) -> Counts {
     for text in cells {
         let mut session = Session::new("rows", Arc::new(|_| {}));
         let Some(plan) = plan(&mut session, &text) else {
+            println!("no plan: {text}");
             counts.no_plan += 1;
             continue;
         };
@@ -310,6 +311,80 @@ fn examples_as_rust_agree() {
     let examples = stages.chain(functions::ALL.iter().flat_map(|function| function.examples));
     let counts = agree("examples", examples.map(|(cell, _)| cell.to_string()));
     assert!(counts.same > 100, "{counts:?}");
+}
+
+#[test]
+fn edges_as_rust_agree() {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
+    let cells = [
+        // Files.
+        "read \"tests/files/windows.txt\"",
+        "read \"tests/files/empty.txt\"",
+        "read \"tests/files/bad.txt\"",
+        "read \"tests/files/bad.txt\" | words | count",
+        "read \"tests/files/*.txt\" | take 3",
+        "read \"tests/files/[etw]*.txt\" | map n = len(line), line",
+        "read \"tests/files/[etw]*.txt\" | words | count by lower(word)",
+        "read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
+        "read \"samples/kjv.txt\" | map n = len(words(line)) | agg n = sum(n), most = max(n)",
+        "read \"samples/words.txt\" | group by key = sorted(line) | filter len(line) > 4",
+        "read \"samples/dpkg.log\" | map package = split(split(line, \" \")[3], \":\")[0] | count by package",
+        "let p = read \"samples/packages.csv\" | persist; p | agg n = count(), size = mean(size_bytes) by section | sort by size desc",
+        "let p = read \"samples/packages.csv\" | persist; read \"samples/dpkg.log\" | map package = split(split(line, \" \")[3], \":\")[0] | join p on package | count by section",
+        // Ends of ranges, and errors.
+        "9223372036854775800.. | take 100",
+        "9223372036854775800.. | take 5",
+        "1.. | filter it % 7 == 0 | take 5 | filter it > 14 | map it * it",
+        "1.. | take 0",
+        "1..10 | map 10 // (it - 5)",
+        "[9223372036854775807, 1] | sum",
+        "[9223372036854775807, 1, -5] | sum",
+        "[\"1\", \"x\"] | map int(it)",
+        "1..4 | zip (1..3)",
+        "fn down(n) = if n < 1 then 0 else 1 + down(n - 1); [9998, 9999] | map down(it)",
+        "fn down(n) = if n < 1 then 0 else 1 + down(n - 1); [10000] | map down(it)",
+        "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9998] | map down(it)",
+        "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9999] | map down(it)",
+        "fn nulls(n) = if n > 3 then null else if n == 0 then 1 else nulls(n - 1); 0..6 | map nulls(it)",
+        // Names that are words of Rust, of the prelude or of the code.
+        "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2); 1..9 | map fib = fib(it) | map x = fib(fib), fib | sum x",
+        "fn add(add) = add + 1; 1..9 | map lower = add(it) | filter lower > 3",
+        "letters 50 seed 3 | agg number = count(), bytes = max(it)",
+        "letters 50 | map number = it | agg number = count() by key = number",
+        "random 50 | map number = it | agg path = min(number)",
+        "1..5 | map type = it, match = it * 2, `x y` = 3, `x-y` = 4, `2` = 5, Some = 6, `é` = 7, self = 8 | sort by type desc",
+        "1..9 | map left = it, right = it % 3, value = null | map first = left + coalesce(value, right), acc = left",
+        "1..9 | map a = it, b = it + 1 | map a = b, b = a | map a = b, b = a, c = a | take 3",
+        "1..9 | map passed = it | skip 2 | take 3 | map rows = passed | reverse | sum rows",
+        "1..9 | enumerate | map next_row = row, it | enumerate | skip 1",
+        // Order and nulls.
+        "[0.0 / 0.0, 1.5, null, -0.0, 0.0, -1.0 / 0.0] | sort by it desc",
+        "[0.0 / 0.0, 1.5, null, -0.0, 0.0, -1.0 / 0.0] | sort by it",
+        "[0.0 / 0.0, 1.5, null, -0.0, 0.0, 0.0 / 0.0] | count by it",
+        "[0.0 / 0.0, 1.5, -0.0, 0.0, 0.0 / 0.0] | distinct",
+        "[\"b\", null, \"a\", \"aaaaaaaab\", \"aaaaaaaaa\", \"aaaaaaaa\"] | sort by it desc",
+        "[\"b\", \"a\", \"aaaaaaaab\", \"aaaaaaaaa\", \"aaaaaaaa\", \"\", \"é\"] | sort by it",
+        "[3, 1, 2, 9223372036854775807, -9223372036854775808] | sort by it desc | top 4",
+        "1..200 | map a = it % 7, b = it | top 70 by a",
+        "[[1, null], [1], [2.5], null] | sort by it | map xs = it, y = it[1]",
+        "[[1, null], [1], []] | flat_map it",
+        "[1, null, 2] | join left ([2, null, 3] | map it, x = text(it)) on it",
+        "[1, null, 2] | join anti ([2, null, 3]) on it",
+        "[1, null, 2] | join semi ([2, null, 3, 2]) on it",
+        "[\"a\", \"b\", \"a\"] | join (letters 20 | map it = lower(it), n = 1) on it",
+        "[\"a\", \"b\", \"a\"] | map a = it, b = it + \"x\" | join left ([\"a\", \"a\"] | map a = it, b = it + \"x\", c = [it]) on a, b",
+        "[1, 2] | concat ([null]), ([3.5])",
+        "1..5 | map xs = range(0, it) | pairs | map n = len(a) + len(b)",
+        "1..6 | map t = text(it), xs = [it] | reverse | scan \"\" acc + t",
+        "[1, null, 3] | map it > 1 and it < 3 or it == null",
+        "[true, null, false] | map a = it and null, b = it or null, c = not it, d = null and it",
+        "1..30 | agg a = std(it), b = median(it), c = quantile(it, 0.3), d = n_distinct(it % 4), e = first(text(it)), f = last([it]) by k = it % 3",
+        "1..30 | filter it > 100 | agg a = std(it), b = median(it), c = sum(it), d = mean(it), e = first(it), f = min(text(it))",
+        "1..10 | reduce acc + it",
+        "[1, null, 3] | reduce if acc > it then acc else it",
+    ];
+    let counts = agree("edges", cells.map(str::to_string));
+    assert!(counts.objections.is_empty() && counts.no_plan == 0, "{counts:?}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
                 _ => vec![format!("let _ = {};", arg.text)],
             };
             let result = Piece::tight("whole(\u{1})?", Shape::plain(Kind::Int));
-            Slot { ty: "i128".to_string(), start: "0_i128".to_string(), lines, result }
+            Slot { ty: "i128".to_string(), start: "0".to_string(), lines, result }
         }
         AggFunc::Mean => {
             let ty = if of.kind == Kind::Float { "FloatSum" } else { "IntMean" };
@@ -172,7 +172,7 @@ fn float() -> Shape {
 
 fn counting(lines: Vec<String>) -> Slot {
     let result = Piece::tight(PLACE, Shape::plain(Kind::Int));
-    Slot { ty: "i64".to_string(), start: "0_i64".to_string(), lines, result }
+    Slot { ty: "i64".to_string(), start: "0".to_string(), lines, result }
 }
 
 fn optional(of: String, lines: Vec<String>, result: Piece) -> Slot {
@@ -204,5 +204,5 @@ fn quantile(arg: &Piece, q: f64) -> Slot {
         _ => vec![format!("let _ = {};", arg.text)],
     };
     let result = Piece::tight(format!("quantile(\u{1}, {q:?})"), Shape::new(Kind::Float, true));
-    Slot { ty: "Vec<f64>".to_string(), start: "Vec::<f64>::new()".to_string(), lines, result }
+    Slot { ty: "Vec<f64>".to_string(), start: "Vec::new()".to_string(), lines, result }
 }

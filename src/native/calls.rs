@@ -100,6 +100,12 @@ fn part_of(whole: &Piece, text: String, copy: &str) -> Piece {
 
 /// Whether a list has an item, which is computed before the list where `item_first`.
 pub fn contains(list: &Piece, item: &Piece, item_first: bool) -> Piece {
+    if matches!(item.shape.kind, Kind::List(_)) {
+        let both = list.shape.item().never_null().meet(&item.shape);
+        if both.owned() != item.shape.owned() {
+            return contains(list, &item.owned_fit(&both), item_first);
+        }
+    }
     if !item.is_simple() {
         let named = |name: &str, piece: &Piece| Piece { hold: piece.hold, ..Piece::tight(name, piece.shape.clone()) };
         let found = contains(&named("list", list), &named("item", item), item_first);
@@ -115,13 +121,13 @@ pub fn contains(list: &Piece, item: &Piece, item_first: bool) -> Piece {
         Kind::Float => format!("is_equal(*each, {})", item.text),
         Kind::Text | Kind::Open => format!("each == {}", item.view()),
         Kind::List(_) => {
-            let of = list.shape.item().never_null().meet(&item.shape.never_null());
-            if of.owned() == list.shape.item().never_null().owned() && of.owned() == item.shape.owned() {
-                format!("compare(each.as_slice(), {}).is_eq()", item.view())
+            let each = Piece::tight("each.clone()", list.shape.item().never_null());
+            let each = if each.shape.owned() == item.shape.owned() {
+                "each.as_slice()".to_string()
             } else {
-                let each = Piece::tight("each.clone()", list.shape.item().never_null());
-                format!("compare({}, {}).is_eq()", each.owned_fit(&of).view(), item.owned_fit(&of).view())
-            }
+                each.owned_fit(&item.shape).view()
+            };
+            format!("compare({each}, {}).is_eq()", item.view())
         }
     };
     let text = format!("{}.iter(){flat}.any(|each| {is_same})", list.receiver());

@@ -92,6 +92,8 @@ impl Piece {
         let typed = match (is_literal && self.is_simple(), &self.shape.kind) {
             (true, Kind::Float) => Piece { text: format!("{}_f64", self.text), ..self.clone() },
             (true, Kind::Int) => Piece { text: format!("{}_i64", self.text), ..self.clone() },
+            // What owns a text or a list has their methods.
+            _ if !self.shape.nulls => Piece { text: self.seen().to_string(), ..self.clone() },
             _ => self.clone(),
         };
         typed.at(Strength::Tight)
@@ -124,6 +126,10 @@ impl Piece {
 
     /// As an argument of a function that borrows texts and lists.
     pub fn argument(&self) -> String {
+        if !self.shape.nulls && self.seen() != self.text {
+            let and = if self.owner.is_some() { "&" } else { "" };
+            return format!("{and}{}", self.seen());
+        }
         if self.hold != Hold::Own || self.shape.is_copy() || self.shape.nulls {
             return self.view();
         }

@@ -99,8 +99,11 @@ fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
 fn function_lines(function: &Function, index: usize, signatures: &Signatures) -> Vec<String> {
     let Signature { name, parameters, .. } = signatures.all.borrow()[index].clone();
     let mut names: Vec<String> = Vec::new();
+    let is_function = |name: &str| signatures.all.borrow().iter().any(|signature| signature.name == name);
     for (parameter, _) in &function.parameters {
-        names.push(unique(&identifier(parameter), |name| !names.iter().any(|other| other == name)));
+        let is_free = |name: &str| !is_function(name) && !names.iter().any(|other| other == name);
+        let name = unique(&identifier(parameter), is_free);
+        names.push(name);
     }
     let pieces = names.iter().zip(&parameters);
     let scope = Scope {

@@ -7,17 +7,20 @@ const WIDTH: usize = 100;
 
 /// A line at a depth as lines, broken where it is too long and has blocks.
 pub fn lines(depth: usize, text: &str) -> Vec<String> {
+    broken(depth, text, false)
+}
+
+fn broken(depth: usize, text: &str, always: bool) -> Vec<String> {
     let whole = indented(depth, text);
-    if whole.chars().count() <= WIDTH {
+    if whole.chars().count() <= WIDTH && !always {
         return vec![whole];
     }
     if let Some((head, inner, rest)) = block(text) {
         let mut lines = vec![indented(depth, &format!("{head}{{"))];
         for part in parts(inner) {
-            lines.extend(self::lines(depth + 1, part.trim()));
+            lines.extend(broken(depth + 1, part.trim(), false));
         }
-        let mut rest = self::lines(depth, &format!("}}{rest}"));
-        lines.append(&mut rest);
+        lines.extend(broken(depth, &format!("}}{rest}"), rest.starts_with(" else")));
         return lines;
     }
     let chain: Vec<&str> = text.split(".then_with(").collect();

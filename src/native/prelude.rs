@@ -1,5 +1,6 @@
-/// Why a plan has no result.
+/// Why a plan has no result. As wide as an int, so that one or the other comes back in the same register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
 pub enum Fault {
     Overflow,
     ZeroDivision,
@@ -390,30 +391,35 @@ impl Glued {
 
 // Whole tables.
 
-/// The first `limit` rows in an order.
-pub struct First<T, F> {
+/// The first `limit` rows by their ranks, and by `order` where these are equal.
+pub struct First<T, R, F> {
     rows: Vec<T>,
     limit: usize,
+    rank: R,
     order: F,
-    /// Of the rows so far the last that can still be among the first stands at `limit - 1`.
-    is_cut: bool,
+    /// The rank of the last row that can still be among the first, which stands at `limit - 1`.
+    last: Option<u64>,
 }
 
-impl<T, F: Fn(&T, &T) -> Ordering> First<T, F> {
-    pub fn new(limit: usize, order: F) -> First<T, F> {
-        First { rows: Vec::new(), limit, order, is_cut: false }
+impl<T, R: Fn(&T) -> u64, F: Fn(&T, &T) -> Ordering> First<T, R, F> {
+    pub fn new(limit: usize, rank: R, order: F) -> First<T, R, F> {
+        First { rows: Vec::new(), limit, rank, order, last: None }
     }
 
     #[inline]
     pub fn add(&mut self, row: T) {
-        if self.limit == 0 || (self.is_cut && (self.order)(&row, &self.rows[self.limit - 1]).is_ge()) {
-            return;
+        let rank = (self.rank)(&row);
+        if self.last.is_none_or(|last| rank <= last) && self.limit > 0 {
+            self.keep(row);
         }
+    }
+
+    fn keep(&mut self, row: T) {
         self.rows.push(row);
         if self.rows.len() >= self.limit.saturating_mul(2).max(64) {
             self.rows.select_nth_unstable_by(self.limit - 1, &self.order);
             self.rows.truncate(self.limit);
-            self.is_cut = true;
+            self.last = self.rows.last().map(&self.rank);
         }
     }
 
@@ -475,7 +481,10 @@ impl Ranked for String {
 /// Sorts rows by their ranks, and by `order` where these are equal: numbers are compared faster than rows, and moved.
 pub fn sort<T>(rows: Vec<T>, rank: impl Fn(&T) -> u64, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
     let mut places: Vec<(u64, usize)> = rows.iter().map(rank).zip(0..).collect();
-    places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| order(&rows[a.1], &rows[b.1])));
+    places.sort_unstable();
+    for equal in places.chunk_by_mut(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1) {
+        equal.sort_unstable_by(|a, b| order(&rows[a.1], &rows[b.1]));
+    }
     let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
     places.into_iter().filter_map(|(_, place)| rows[place].take()).collect()
 }

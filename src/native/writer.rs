@@ -9,7 +9,7 @@ use crate::plan::{Expr, JoinKind, Kept, Named, Node, Op, Plan, Read, Shared, Sor
 
 use super::Input;
 use super::aggregate::{self, Slot, filled, settled};
-use super::code::{Hold, Piece};
+use super::code::{Hold, Piece, Strength};
 use super::exprs::{Scope, constant, lift, together};
 use super::functions::{self, All};
 use super::keys;
@@ -40,7 +40,10 @@ struct Right {
 
 impl<'p> Writer<'p> {
     pub fn new(signatures: &'p All) -> Writer<'p> {
-        Writer { lines: Vec::new(), names: HashSet::new(), inputs: Vec::new(), rights: HashMap::new(), signatures }
+        // A variable of such a name would hide a person's function.
+        let all = signatures.values().flat_map(|signatures| signatures.all.borrow().clone());
+        let names = all.map(|signature| signature.name).collect();
+        Writer { lines: Vec::new(), names, inputs: Vec::new(), rights: HashMap::new(), signatures }
     }
 
     /// Writes a whole plan and what it gives back; the columns of the result.
@@ -94,10 +97,27 @@ impl<'p> Writer<'p> {
         let mut segment = self.rows(plan);
         let scope = self.scope(plan, &segment.columns);
         let mut key: Vec<Piece> = on.iter().map(|(_, right)| scope.piece(right)).collect();
+        // All keys are computed before one of them is found to be null.
+        let is_asked = key.iter().any(|piece| piece.shape.nulls);
+        for i in 0..key.len() {
+            if is_asked && !key[i].is_simple() {
+                let kept: Vec<Piece> = segment.columns.iter().chain(&key).cloned().collect();
+                let variable = segment.variable("key", &self.names, &kept);
+                segment.line(format!("let {variable} = {};", key[i].text));
+                key[i] = match key[i].hold {
+                    Hold::Own => Piece::owning(&variable, key[i].shape.clone(), segment.loops),
+                    hold => Piece::borrowing(&variable, key[i].shape.clone(), hold),
+                };
+            }
+        }
         for i in 0..key.len() {
             if key[i].shape.nulls {
                 let kept: Vec<Piece> = segment.columns.iter().chain(&key).cloned().collect();
                 key[i] = self.present(&mut segment, &key[i].clone(), &kept);
+            }
+            if matches!(key[i].shape.kind, Kind::List(_)) {
+                // The left side may have nulls in its lists.
+                key[i] = key[i].fit(&Shape::of_type(&on[i].1.ty).never_null());
             }
         }
         let columns: Vec<Piece> = wanted.iter().map(|index| segment.columns[*index].clone()).collect();
@@ -200,20 +220,22 @@ impl<'p> Writer<'p> {
             Source::Kept(kept) => self.table(&mut segment, kept.clone(), &step.schema),
             Source::Letters { count, seed } => {
                 let it = segment.variable(&names[0], &self.names, &[]);
-                segment.open(&format!("for number in 0..{count}_u64"));
-                segment.line("let mut place = [0; 4];");
-                segment.line(format!("let {it}: &str = letter({seed}, number).encode_utf8(&mut place);"));
+                let [row, place] = ["number", "bytes"].map(|name| segment.variable(name, &self.names, &[]));
+                segment.open(&format!("for {row} in 0..{count}_u64"));
+                segment.line(format!("let mut {place} = [0; 4];"));
+                segment.line(format!("let {it}: &str = letter({seed}, {row}).encode_utf8(&mut {place});"));
                 segment.columns = vec![Piece::borrowing(&it, shape(Kind::Text), Hold::Row)];
             }
             Source::Random { count, seed } => {
                 let it = segment.variable(&names[0], &self.names, &[]);
-                segment.open(&format!("for number in 0..{count}_u64"));
-                segment.line(format!("let {it} = unit({seed}, number);"));
+                let row = segment.variable("number", &self.names, &[]);
+                segment.open(&format!("for {row} in 0..{count}_u64"));
+                segment.line(format!("let {it} = unit({seed}, {row});"));
                 segment.columns = vec![Piece::tight(it, shape(Kind::Float))];
             }
             Source::Read(read) => {
                 let line = segment.variable(&names[0], &self.names, &[]);
-                self.lines_of(&mut segment, read, &format!("while let Some({line}) = lines.next()?"));
+                self.lines_of(&mut segment, read, |lines| format!("while let Some({line}) = {lines}.next()?"));
                 segment.columns = vec![Piece::borrowing(&line, shape(Kind::Text), Hold::Row)];
             }
             Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
@@ -221,22 +243,20 @@ impl<'p> Writer<'p> {
         segment
     }
 
-    /// The lines of files; `head` is the loop over those of one.
-    fn lines_of(&mut self, segment: &mut Segment, read: &Read, head: &str) {
+    /// The lines of files; `head` is the loop over what is called so.
+    fn lines_of(&mut self, segment: &mut Segment, read: &Read, head: impl Fn(&str) -> String) {
         let path = |file: &crate::plan::File| format!("{:?}", file.path.to_str().unwrap_or_default());
-        match &read.files[..] {
-            [file] => {
-                let lines = self.fresh(segment, "lines");
-                segment.before(format!("let mut {lines} = Lines::open({})?;", path(file)));
-                segment.open(&head.replace("lines.", &format!("{lines}.")));
-            }
-            files => {
-                let paths: Vec<String> = files.iter().map(path).collect();
-                segment.open(&format!("for path in [{}]", paths.join(", ")));
-                segment.line("let mut lines = Lines::open(path)?;");
-                segment.open(head);
-            }
+        if let [file] = &read.files[..] {
+            let lines = self.fresh(segment, "lines");
+            segment.before(format!("let mut {lines} = Lines::open({})?;", path(file)));
+            segment.open(&head(&lines));
+            return;
         }
+        let [file, lines] = ["path", "lines"].map(|name| segment.variable(name, &self.names, &[]));
+        let paths: Vec<String> = read.files.iter().map(path).collect();
+        segment.open(&format!("for {file} in [{}]", paths.join(", ")));
+        segment.line(format!("let mut {lines} = Lines::open({file})?;"));
+        segment.open(&head(&lines));
     }
 
     /// A line break is white space: the words of lines are those of whole blocks of lines.
@@ -245,10 +265,11 @@ impl<'p> Writer<'p> {
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
         segment.comment(&said(&plan.steps[0].op, &plan.steps[0].schema, plan));
-        self.lines_of(&mut segment, read, "while let Some(block) = lines.block()?");
+        let block = segment.variable("block", &self.names, &[]);
+        self.lines_of(&mut segment, read, |lines| format!("while let Some({block}) = {lines}.block()?"));
         segment.comment(&said(&step.op, &plan.steps[0].schema, plan));
         let word = segment.variable(&step.schema.columns[0].name, &self.names, &[]);
-        segment.open(&format!("for {word} in words(block)"));
+        segment.open(&format!("for {word} in words({block})"));
         segment.columns = vec![Piece::borrowing(&word, Shape::plain(Kind::Text), Hold::Row)];
         segment
     }
@@ -602,15 +623,13 @@ impl<'p> Writer<'p> {
         let first = if orders.is_empty() { "Ordering::Equal".to_string() } else { orders.remove(0) };
         let rest: String = orders.iter().map(|order| format!(".then_with(|| {order})")).collect();
         let order = format!("{first}{rest}");
+        let ranked = places.first().filter(|(_, shape, _)| !shape.nulls && !matches!(shape.kind, Kind::List(_)));
+        let rank = ranked.map(|(at, _, descending)| format!("{}row.{at}.rank()", if *descending { "!" } else { "" }));
         let Some(limit) = limit else {
             let (rows, stored, _) = self.collected(segment, &extra);
-            self.comment(said.as_ref());
-            let rank = places.first().filter(|(_, shape, _)| !shape.nulls && !matches!(shape.kind, Kind::List(_)));
+            self.comment(said);
             self.line(&match rank {
-                Some((at, _, descending)) => {
-                    let turn = if *descending { "!" } else { "" };
-                    format!("let mut {rows} = sort({rows}, |row| {turn}row.{at}.rank(), |left, right| {{ {order} }});")
-                }
+                Some(rank) => format!("let mut {rows} = sort({rows}, |row| {rank}, |left, right| {{ {order} }});"),
                 None => format!("{rows}.sort_unstable_by(|left, right| {{ {order} }});"),
             });
             return self.sorted(&rows, &names, &stored);
@@ -620,7 +639,11 @@ impl<'p> Writer<'p> {
         let all: Vec<Piece> = segment.columns.iter().chain(&extra).cloned().collect();
         let (texts, stored) = segment.stored(&all, &[], true);
         let ty = row_type(&stored);
-        segment.before(format!("let mut {rows} = First::new({limit}, |left: &{ty}, right: &{ty}| {{ {order} }});"));
+        let rank = match rank {
+            Some(rank) => format!("|row: &{ty}| {rank}"),
+            None => format!("|_: &{ty}| 0"),
+        };
+        segment.before(format!("let mut {rows} = First::new({limit}, {rank}, |left, right| {{ {order} }});"));
         segment.comment(said);
         segment.line(format!("{rows}.add({});", tuple(texts)));
         self.lines.extend(segment.close());
@@ -694,8 +717,7 @@ impl<'p> Writer<'p> {
         for key in keys {
             let piece = match self.small_letters(&mut segment, &key.expr, plan) {
                 Some(small) => {
-                    let mut kept = given.clone();
-                    kept.extend(segment.columns.iter().cloned());
+                    let kept = [&given[..], &key_pieces, &segment.columns].concat();
                     let variable = segment.variable("small", &self.names, &kept);
                     segment.line(format!("let {variable} = {small};"));
                     Piece::borrowing(&variable, Shape::plain(Kind::Text), Hold::Row)
@@ -754,6 +776,7 @@ impl<'p> Writer<'p> {
             fields
         });
         let value = match &slots[..] {
+            [] => "()".to_string(),
             [slot] => slot.ty.clone(),
             slots => {
                 let name = self.fresh(&segment, "Group");
@@ -768,10 +791,12 @@ impl<'p> Writer<'p> {
         };
         segment.before(format!("let mut {groups}: Map<{}, {value}> = Map::default();", key.ty));
         let variable = match &slots[..] {
+            [] => "_".to_string(),
             [_] => segment.variable(columns[0], &self.names, &[given, key_pieces].concat()),
             _ => "group".to_string(),
         };
         match &key.borrowed {
+            _ if slots.is_empty() => segment.line(format!("{groups}.entry({}).or_default();", key.text)),
             Some(text) => {
                 segment.line(format!("let {variable} = match {groups}.get_mut({text}) {{"));
                 segment.line(format!("    Some({variable}) => {variable},"));
@@ -795,6 +820,7 @@ impl<'p> Writer<'p> {
         let single = slots.len() == 1;
         let group = match single {
             true => next.variable(columns[0], &self.names, &next.columns.clone()),
+            false if slots.is_empty() => "_".to_string(),
             false => "group".to_string(),
         };
         next.open(&format!("for ({key_pattern}, {group}) in {groups}"));
@@ -834,12 +860,15 @@ impl<'p> Writer<'p> {
             let texts = args.iter().zip(parts).map(|(arg, (shape, hold))| {
                 let arg = arg.fit(&Shape::new(shape.kind.clone(), arg.shape.nulls));
                 let is_text = matches!(arg.shape.kind, Kind::Text | Kind::Open);
-                let text = match hold {
-                    _ if single && is_text => return arg.view(),
-                    Hold::Own => arg.owned().text,
-                    _ => arg.view(),
-                };
-                if shape.has_floats() { format!("Key({text})") } else { text }
+                if single && is_text {
+                    return arg.view();
+                }
+                let own = if *hold == Hold::Own { arg.owned() } else { Piece::tight(arg.view(), arg.shape.clone()) };
+                match (shape.has_floats(), single) {
+                    (true, _) => format!("Key({})", own.text),
+                    (false, true) => own.at(Strength::Unary),
+                    (false, false) => own.text,
+                }
             });
             let is_text = single && matches!(parts[0].0.kind, Kind::Text | Kind::Open);
             if is_text { bundle(texts) } else { format!("&{}", bundle(texts)) }
