@@ -64,7 +64,10 @@ pub use super::scalar::*;
 
 /// What every function is written over, as items; `use native::*;` brings it into sight.
 pub fn prelude() -> String {
-    let [scalar, generate, prelude] = PARTS;
+    // They stand in another crate than what calls them: without this a call would stay a call.
+    let inlined =
+        |part: &str| part.replace("#[inline]\npub fn ", "pub fn ").replace("\npub fn ", "\n#[inline]\npub fn ");
+    let [scalar, generate, prelude] = PARTS.map(inlined);
     format!(
         "pub mod scalar {{\n{scalar}}}\n\npub mod generate {{\n{generate}}}\n\npub mod native {{\n{IMPORTS}\n{prelude}}}\n"
     )
