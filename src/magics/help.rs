@@ -68,6 +68,8 @@ values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 1
             "text\n", r"raw", true, false, null, [1, 2, 3]
 operators   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
             // rounds down, % has the divisor's sign, / gives a float; + also joins two texts or two lists
+rust        rust { (0..10u64).sum::<u64>() } is a source, rust with n, words { … } takes names along; %%rust has a body whose
+            functions, types and variables stay; fn f(x: int) -> int = rust { x * x } is a function; `%help rust`
 choice      if x > 0 then 1 else if x == 0 then 0 else -1
 names       let n = 10k; fn double(x) = x * 2; a column that is no name stands in backquotes: `installed kib`
             `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3
@@ -171,6 +173,15 @@ fn source_word(name: &str) -> Option<&'static str> {
         }
         "letters" => "letters n [seed s]  (source)\n  n letters a–z A–Z by chance\n\n  › letters 5 seed 7",
         "random" => "random n [seed s]  (source)\n  n floats in [0, 1) by chance\n\n  › random 3 seed 7",
+        "rust" => {
+            "rust [with name, …] { … }  (source)\n  \
+             what a block of Rust gives: a value; or rows, from lists, maps, sets, tuples and structs of values. It sees the \
+             functions,\n  types and variables of %%rust cells, and the session's names that `with` takes along: values, \
+             lists and tables\n  (of one column a slice of values, else of structs). It runs in a process of its own that no \
+             crash outlives;\n  what it does to variables does not stay. fn name(x: int, s: text) -> float = rust { … } is a \
+             function for any stage\n\n  \
+             › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
+        }
         _ => return None,
     })
 }
@@ -208,7 +219,7 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
 
 /// All that there is help about, but for a session's names.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    const TOPICS: [&str; 12] = [
+    const TOPICS: [&str; 13] = [
         "language",
         "stages",
         "functions",
@@ -221,6 +232,7 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         "read",
         "letters",
         "random",
+        "rust",
     ];
     TOPICS
         .into_iter()
@@ -245,6 +257,8 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
     };
     let function = &definition.function;
     let parameters: Vec<&str> = function.parameters.iter().map(|word| word.text.as_str()).collect();
-    let text = format!("fn {}({}) = {}", word.text, parameters.join(", "), session.words(function.body.span));
+    let body = session.words(function.body.span);
+    let body = if definition.elsewhere.is_some() { format!("rust {{{body}}}") } else { body.to_string() };
+    let text = format!("fn {}({}) = {body}", word.text, parameters.join(", "));
     Ok(Answer::text(text))
 }
