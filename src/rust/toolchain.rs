@@ -15,7 +15,7 @@ pub fn library_folder() -> Fallible<PathBuf> {
     }
     for tool in ["rustc", "cargo"] {
         if asked(tool, &["--version"]).is_none() {
-            return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH"))
+            return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH or does not run"))
                 .hint("https://rustup.rs installs Rust; all the rest of the shell works without it"));
         }
     }
