@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use std::time::Duration;
+
 use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
-use crate::lang::{self, Cell, Statement, Subject, Takes, bare_name, parse};
+use crate::lang::{self, Cell, Statement, Subject, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
 use crate::stages;
@@ -25,6 +27,9 @@ pub struct Candidate {
 /// The candidates for the word that ends at byte `at` of `text`, and where that word starts.
 pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Candidate>) {
     let before = &text[..at];
+    if let Some(start) = open_rust(before) {
+        return rust(session, before, start);
+    }
     if let Some(start) = open_text(before) {
         return files(before, start, "\"");
     }
@@ -78,6 +83,39 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     }
     found.retain(|candidate| candidate.text.trim_start_matches('`').starts_with(word));
     (start, found)
+}
+
+/// Where the Rust begins that is open at the end of a text.
+fn open_rust(before: &str) -> Option<usize> {
+    if before.starts_with("%%rust") {
+        return before.find('\n').map(|end| end + 1);
+    }
+    let word = before.rfind("rust")? + "rust".len();
+    let (start, end) = rust_block(&before[word..])?;
+    let open = word + end == before.len() && !before.ends_with('}');
+    open.then_some(word + start + 1)
+}
+
+/// What may stand at the end of a piece of Rust: the names of earlier cells, and what the compiler's library knows.
+fn rust(session: &Session, before: &str, from: usize) -> (usize, Vec<Candidate>) {
+    const PATIENCE: Duration = Duration::from_millis(300);
+    let code = &before[from..];
+    let start = code
+        .rfind(|c: char| !(c == '_' || c.is_alphanumeric()))
+        .map_or(0, |i| i + code[i..].chars().next().map_or(1, char::len_utf8));
+    let word = &code[start..];
+    let mut found = Vec::new();
+    if !code[..start].ends_with(['.', ':']) {
+        let (variables, items) = session.rust.known();
+        found.extend(variables.iter().map(|(name, ty)| candidate(name, ty)));
+        found.extend(items.iter().map(|name| candidate(name, "of a Rust cell")));
+    }
+    let known = session.rust.complete(code, code.len(), PATIENCE);
+    found.extend(known.iter().map(|(name, kind)| candidate(name, kind)));
+    found.retain(|candidate| candidate.text.starts_with(word));
+    found.sort_by(|a, b| a.text.cmp(&b.text));
+    found.dedup_by(|a, b| a.text == b.text);
+    (from + start, found)
 }
 
 fn candidate(text: &str, about: &str) -> Candidate {
