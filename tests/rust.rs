@@ -1,6 +1,7 @@
 //! Cells of Rust: what they give, what they survive, and what is left of them.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,15 +27,17 @@ fn results_are_values_and_tables() {
         "rust { vec![(1, \"a\", 2.5), (2, \"b\", -0.5)] }",
         "%%rust\nstruct Point { x: i64, y: f64, name: String }\nvec![Point { x: 1, y: 0.5, name: \"é\".into() }]",
         "rust { std::collections::BTreeMap::from([(\"k\", true)]) }",
+        "rust { struct P { x: i64 } (0..2).map(|x| P { x }).collect::<Vec<_>>() }",
+        "rust { std::io::stdin().lines().count() }",
         "rust { [Some(1), None] } | filter not is_null(it) | map it + 1",
         "let n = 3 ; let words = [\"a\", \"bb\"] ; let t = [1, 2] | map x = it, y = text(it)",
         "rust with n, words, t { t[1].x * n + words[1].len() as i64 + t[0].y.len() as i64 }",
+        "rust with t { t }",
         "%%rust\n#[derive(Debug)] enum Kind { A(u8) }\nKind::A(7)",
         "rust { u64::MAX }",
         "rust { \"x\".parse::<i64>() }",
     ]);
-    let expected =
-        "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nit\n2\n9\nA(\n    7,\n)\n";
+    let expected = "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nx\n0\n1\n0\nit\n2\n9\nx,y\n1,\"1\"\n2,\"2\"\nA(\n    7,\n)\n";
     assert_eq!(out, expected, "{err}");
     assert_eq!(
         errors(&err),
@@ -63,7 +66,7 @@ fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
         "%who",
     ]);
     assert_eq!(out, "3\n4\n3\n1\ngone: Vec<i64>\ndouble\n2\n\"gone\"  \"double\"\n", "{err}");
-    assert_eq!(errors(&err), ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^^^^^^^^"]);
+    assert_eq!(errors(&err), ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^"]);
 }
 
 /// Each of these takes its process with it; the variable of the first cell is there after each.
@@ -121,7 +124,7 @@ fn errors_of_the_compiler_stand_at_their_place() {
             "error: mismatched types: expected `String`, found integer [E0308]",
             "│ let s: String = 5; let t = é;",
             "│                 ^ try using a conversion method .to_string()",
-            "error: cannot find value `undefined` in this scope: not found in this scope [E0425]",
+            "error: cannot find value `undefined` in this scope [E0425]",
             "│ | concat (rust { let ö = 1; ö + undefined })",
             "│                                 ^^^^^^^^^",
         ],
@@ -139,9 +142,21 @@ fn functions_in_rust_run_on_every_engine() {
         let (out, err) = run(&[function, &cell]);
         assert_eq!(out, "a\nn2\n\nn6\n", "{engine}: {err}");
     }
+    // Over the memory that is shared, and where a call or its answer has no room there.
+    let (out, err) = run(&[
+        "fn twice(s: text) -> text = rust { s.repeat(2) }",
+        "fn fib(n: int) -> int = rust { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }",
+        "1..20k | map text(it) | join \"\" | map len(twice(it)) | on rows",
+        "1..20 | map fib(it) | sum | on rows",
+        "1..20 | map fib(it) | sum | on polars",
+        "1..20 | map fib(it) | sum | on native",
+    ]);
+    assert_eq!(out, "it\n177778\nsum\n10945\nsum\n10945\nsum\n10945\n", "{err}");
     let (out, err) = run(&[
         "fn bad(x: int) -> int = rust { if x == 3 { panic!(\"three\") } else { x } }",
         "1..5 | map bad(it)",
+        "1..5 | map bad(it) | on polars",
+        "1..5 | map bad(it) | on rows",
         "1..3 | map bad(it) | sum",
         "bad(\"a\")",
         "fn untyped(x) = rust { x }",
@@ -152,6 +167,8 @@ fn functions_in_rust_run_on_every_engine() {
         said,
         [
             "error: panic: three",
+            "error: panic: three",
+            "error: panic: three (row 2)",
             "error: `bad` takes int as `x`, but this is text",
             "error: a function in Rust says the types of all it takes and gives",
         ]
@@ -245,12 +262,18 @@ struct Fed {
 
 impl Fed {
     fn new() -> Fed {
+        Fed::with(&std::env::temp_dir(), Stdio::null())
+    }
+
+    /// With temporary files in a folder.
+    fn with(temporary: &Path, errors: Stdio) -> Fed {
         let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
             .args(["--keep-going", "--format", "csv"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("TMPDIR", temporary)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(errors)
             .spawn()
             .expect("timelab starts");
         let (input, output) = (child.stdin.take(), child.stdout.take());
@@ -337,6 +360,44 @@ fn a_killed_child_is_started_anew_and_nothing_is_left_behind() {
     kill(shell.child.id());
     shell.child.wait().expect("it was killed");
     gone(&runners);
+}
+
+#[test]
+fn after_any_kill_all_works_again_and_no_file_stays() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).expect("it can be written");
+    let told = folder.path().join("errors.txt");
+    let errors = std::fs::File::create(&told).expect("it can be written");
+    let mut shell = Fed::with(&temporary, errors.into());
+    let define = "%%rust\nlet v = vec![1, 2];\nv.len()\n%%";
+    shell.enters(define);
+    shell.sees("2");
+    // First both that are idle, then the one that holds the variables, then the one above it.
+    for who in [&[0, 1][..], &[1], &[0]] {
+        let runners = shell.runners();
+        assert_eq!(runners.len(), 2);
+        who.iter().for_each(|at| kill(runners[*at]));
+        gone(&runners);
+        shell.enters("rust { v.len() }");
+        shell.enters(define);
+        shell.sees("2");
+    }
+    let said = std::fs::read_to_string(&told).expect("errors were written there");
+    assert_eq!(said.matches("`v` was lost with the process that held it, which was killed").count(), 3, "{said}");
+    // Where even the files are gone, a reset begins anew.
+    for entry in std::fs::read_dir(&temporary).expect("it is there").filter_map(Result::ok) {
+        std::fs::remove_dir_all(entry.path()).expect("it can be removed");
+    }
+    shell.enters("%rust reset\nrust { 40 + 2 }\n0");
+    shell.sees("all Rust functions, types and variables are forgotten");
+    shell.sees("42");
+    let runners = shell.runners();
+    drop(shell.input);
+    shell.child.wait().expect("it ends");
+    gone(&runners);
+    let left: Vec<_> = std::fs::read_dir(&temporary).expect("it is there").filter_map(Result::ok).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

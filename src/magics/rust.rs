@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
@@ -21,8 +23,11 @@ pub static RUST: Magic = Magic {
             result, and lists, maps, tuples and structs of values come out as tables. `rust { … }` is an expression that sees \
             them, and `rust with name { … }` takes names of the session along; it runs in a copy of the process, so that \
             what it does to variables does not stay. A panic, an endless loop, an exit or a crash loses nothing. `%rust` \
-            lists what there is, `%rust dep NAME VERSION` lets cells use a package, `%rust reset` forgets all. Threads that \
-            a cell leaves running end with it",
+            lists what there is, `%rust dep NAME VERSION` lets cells use a package, `%rust reset` forgets all. It is built \
+            as `cargo build --release` does: ints wrap where they overflow (`checked_add` does not), and what the compiler \
+            can compute beforehand costs nothing when timed (`std::hint::black_box` hides a value from it). Standard input is \
+            empty. Threads that a cell leaves running end with it; a variable stays where the name of its type can be \
+            written, so closures and what borrows from other variables do not",
     examples: &[
         "%%rust\nfn squares(n: u64) -> Vec<u64> { (0..n).map(|x| x * x).collect() }\nsquares(5)",
         "rust { (0..1000u64).map(|x| x * x).sum::<u64>() }",
@@ -103,10 +108,15 @@ fn result(table: Table, cost: &Cost) -> Binding {
     Binding::Result { table: Some(std::sync::Arc::new(plan)), fields, tables: Vec::new() }
 }
 
+/// A start that is told; less is only a moment's wait for the compiler.
+const STARTING: Duration = Duration::from_millis(100);
+
 fn quiet(cost: &Cost) -> Vec<String> {
     let compiled =
         (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
-    let mut parts: Vec<String> = compiled.into_iter().collect();
+    let started = (cost.start >= STARTING)
+        .then(|| format!("the compiler started in {}", duration_text(cost.start.as_secs_f64())));
+    let mut parts: Vec<String> = started.into_iter().chain(compiled).collect();
     parts.extend([
         format!("ran {}", duration_text(cost.wall)),
         format!("CPU {}", duration_text(cost.user + cost.system)),

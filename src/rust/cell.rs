@@ -23,7 +23,7 @@ pub struct Api {
     pub input: extern "C" fn(number: u32, length: *mut usize) -> *const u8,
     pub store: extern "C" fn() -> *mut *mut c_void,
     pub kept: extern "C" fn(told: *const u8, length: usize),
-    pub failed: extern "C" fn(message: *const u8, length: usize, line: u32),
+    pub failed: extern "C" fn(message: *const u8, length: usize, line: u32, column: u32),
     pub fatal: extern "C" fn(),
 }
 
@@ -59,8 +59,8 @@ pub fn install() {
             let _ = std::io::stdout().flush();
             (api().fatal)();
         }
-        let line = info.location().filter(|place| place.file().ends_with("src/lib.rs")).map_or(0, |place| place.line());
-        failed(&format!("panic: {message}"), line);
+        let place = info.location().filter(|place| place.file().ends_with("src/lib.rs"));
+        failed(&format!("panic: {message}"), place.map_or((0, 0), |place| (place.line(), place.column())));
         // What happens on the cell's own thread is told with its outcome.
         // SAFETY: a system call without arguments.
         if unsafe { gettid() } as u32 != std::process::id() {
@@ -77,16 +77,16 @@ pub fn end() {
 /// Ends a cell that a `?` may have left.
 pub fn finish(result: Result<(), Box<dyn std::error::Error>>) {
     if let Err(error) = result {
-        failed(&format!("a `?` ended the cell: {error}"), 0);
+        failed(&format!("a `?` ended the cell: {error}"), (0, 0));
         end();
         (api().fatal)();
     }
     end();
 }
 
-/// Notes what is going wrong, and in which line of the compiled text.
-fn failed(message: &str, line: u32) {
-    (api().failed)(message.as_ptr(), message.len(), line);
+/// Notes what is going wrong, and in which line and column of the compiled text.
+fn failed(message: &str, (line, column): (u32, u32)) {
+    (api().failed)(message.as_ptr(), message.len(), line, column);
 }
 
 // ---- variables ------------------------------------------------------------------------------------------------------

@@ -1,16 +1,15 @@
 //! The compiler's thread: it owns evcxr's context, which turns texts into loaded libraries and knows items and variables.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs};
 
-use super::desk::{Desk, Event, Refusal, Turn};
-use super::runner::FOLDER;
+use super::desk::{Desk, Event, Known, Refusal, Turn};
+use super::runner::{FOLDER, SHELL};
 use super::text::Text;
 use super::writing::kept_at;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -20,85 +19,76 @@ const CELL: &str = include_str!("cell.rs");
 const CELL_NAME: &str = "timelab-cell";
 const CELL_MANIFEST: &str = "[package]\nname = \"timelab-cell\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
 
-/// What the compiler is asked.
+/// What is asked for.
 pub enum Request {
+    Compiler(Question),
+    /// To forget all items and variables, and to begin anew where there is no compiler.
+    Reset(Sender<Fallible<()>>),
+}
+
+/// What the compiler is asked.
+pub enum Question {
     /// To compile a text, which is then loaded in this turn.
     Compile { text: Text, turn: Turn },
     /// To add a package to what cells may use.
     Depend { name: String, spec: String, done: Sender<Fallible<()>> },
-    /// To forget all items and variables.
-    Reset { done: Sender<Fallible<()>> },
     /// What may stand at a byte of a text.
     Complete { text: String, at: usize, done: Sender<Vec<(String, &'static str)>> },
 }
 
-/// What is known of the cells so far; it can be asked while the compiler works.
-#[derive(Default)]
-pub struct Known {
-    /// Variables with their types, by name.
-    pub variables: BTreeMap<String, String>,
-    pub items: Vec<String>,
-}
-
 /// Starts the compiler and answers requests until nobody can ask any more.
-pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>, known: &Mutex<Known>) {
-    let started = start(desk, program);
-    let mut context = match started {
-        Ok(context) => context,
-        Err(trouble) => {
-            for request in requests {
-                refuse(request, &trouble);
-            }
-            return;
-        }
-    };
+pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>) {
+    let mut started = start(desk, program);
     for request in requests {
-        if desk.take_lost() {
-            // The first text after the child is gone has evcxr start a new one.
-            let _ = context.execute("();");
-            install(desk, &mut context);
-            known.lock().unwrap_or_else(PoisonError::into_inner).variables.clear();
-        }
-        match request {
-            Request::Compile { text, turn } => {
-                if turn.is_cancelled() {
-                    continue;
+        match (request, &mut started) {
+            (Request::Compiler(question), Ok(context)) => answer(desk, context, question),
+            (Request::Compiler(question), Err(trouble)) => refuse(question, trouble),
+            (Request::Reset(done), before) => {
+                if !before.as_mut().is_ok_and(|context| cleared(desk, context).is_ok()) {
+                    // What it needs on the disk or its child is gone, or it could not start.
+                    started = start(desk, program);
                 }
-                let result = compile(desk, &mut context, &text, &turn);
-                note(&context, known);
-                turn.tell(Event::Compiled(result));
-            }
-            Request::Depend { name, spec, done } => {
-                desk.expect_ours();
-                let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
-                let result = result.map(drop).map_err(|error| depend_trouble(&name, error));
-                let _ = done.send(result);
-            }
-            Request::Reset { done } => {
-                let result = quietly(|| context.execute(":clear"));
                 desk.take_lost();
-                desk.expect_ours();
-                let _ = quietly(|| context.execute(&format!(":dep {CELL_NAME} = {}", cell_spec(desk))));
-                install(desk, &mut context);
-                known.lock().unwrap_or_else(PoisonError::into_inner).variables.clear();
-                note(&context, known);
-                let _ = done.send(result.map(drop).map_err(|error| Diagnostic::new(Kind::System, error.to_string())));
-            }
-            Request::Complete { text, at, done } => {
-                let found = crate::quiet::caught(|| context.completions(&text, at));
-                let found = found.ok().and_then(Result::ok).map(|found| found.completions).unwrap_or_default();
-                let _ = done.send(found.into_iter().map(|one| (one.code, one.kind)).collect());
+                *desk.known() = Known::default();
+                let _ = done.send(started.as_ref().map(|context| note(context, desk)).map_err(Clone::clone));
             }
         }
     }
 }
 
-fn refuse(request: Request, trouble: &Diagnostic) {
+fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question) {
+    if desk.take_lost() {
+        // The first text after the child is gone has evcxr start a new one.
+        let _ = context.execute("();");
+        let _ = install(desk, context);
+    }
+    match question {
+        Question::Compile { turn, .. } if turn.is_cancelled() => {}
+        Question::Compile { text, turn } => {
+            turn.tell(Event::Begins);
+            let result = compile(desk, context, &text, &turn);
+            note(context, desk);
+            turn.tell(Event::Compiled(result));
+        }
+        Question::Depend { name, spec, done } => {
+            desk.expect_ours();
+            let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
+            let _ = done.send(result.map(drop).map_err(|error| depend_trouble(&name, error)));
+        }
+        Question::Complete { text, at, done } => {
+            let found = crate::quiet::caught(|| context.completions(&text, at));
+            let found = found.ok().and_then(Result::ok).map(|found| found.completions).unwrap_or_default();
+            let _ = done.send(found.into_iter().map(|one| (one.code, one.kind)).collect());
+        }
+    }
+}
+
+fn refuse(question: Question, trouble: &Diagnostic) {
     let trouble = Box::new(trouble.clone());
-    match request {
-        Request::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble.into()))),
-        Request::Depend { done, .. } | Request::Reset { done } => _ = done.send(Err(trouble)),
-        Request::Complete { done, .. } => _ = done.send(Vec::new()),
+    match question {
+        Question::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble.into()))),
+        Question::Depend { done, .. } => _ = done.send(Err(trouble)),
+        Question::Complete { done, .. } => _ = done.send(Vec::new()),
     }
 }
 
@@ -123,7 +113,7 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     // evcxr makes its own folder where temporary ones are made.
     let _ = tempfile::env::override_temp_dir(&folder);
     let mut command = Command::new(program);
-    command.env(FOLDER, &folder).env("LD_LIBRARY_PATH", library);
+    command.env(FOLDER, &folder).env(SHELL, std::process::id().to_string()).env("LD_LIBRARY_PATH", library);
     desk.expect_ours();
     let made = quietly(|| EvalContext::with_subprocess_command(command));
     let (mut context, outputs) = made.map_err(|error| system(error.to_string()))?;
@@ -140,6 +130,14 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     Ok(CommandContext::with_eval_context(context))
 }
 
+/// Forgets all items and variables.
+fn cleared(desk: &Arc<Desk>, context: &mut CommandContext) -> Result<(), Error> {
+    quietly(|| context.execute(":clear"))?;
+    desk.expect_ours();
+    quietly(|| context.execute(&format!(":dep {CELL_NAME} = {}", cell_spec(desk))))?;
+    install(desk, context)
+}
+
 /// Where the crate is that cells are linked with.
 fn cell_spec(desk: &Desk) -> String {
     let path = desk.folder().map(|folder| folder.join("cell").display().to_string()).unwrap_or_default();
@@ -149,9 +147,9 @@ fn cell_spec(desk: &Desk) -> String {
 const INSTALL: &str = "timelab_cell::install();";
 
 /// Has a new child take over what panics tell.
-fn install(desk: &Arc<Desk>, context: &mut CommandContext) {
+fn install(desk: &Arc<Desk>, context: &mut CommandContext) -> Result<(), Error> {
     desk.expect_ours();
-    let _ = context.execute(INSTALL);
+    quietly(|| context.execute(INSTALL)).map(drop)
 }
 
 /// Passes on what cells print.
@@ -172,7 +170,7 @@ fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &T
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => {
-            Err(Refusal { error: told(&errors, text), keeps: keeps(&errors, text) })
+            Err(Refusal { error: told(&errors, text, desk), keeps: keeps(&errors, text) })
         }
         Err(Error::SubprocessTerminated(_)) => Err(super::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
@@ -196,14 +194,19 @@ fn quietly<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 
 fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
     let message = match error {
-        Error::CompilationErrors(errors) => errors.iter().map(CompilationError::message).collect::<Vec<_>>().join("; "),
+        Error::CompilationErrors(errors) => errors.iter().map(CompilationError::message).collect::<Vec<_>>().join("\n"),
         other => other.to_string(),
     };
-    Diagnostic::new(Kind::Name, format!("the package `{name}` cannot be used: {}", message.trim()))
+    // What cargo does before is no news.
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let first = lines.iter().position(|line| line.starts_with("error")).unwrap_or(0);
+    let said = lines[first..].join("; ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    Diagnostic::new(Kind::Name, format!("the package `{name}` cannot be used: {said}"))
 }
 
 /// The first of the compiler's errors, at its place in the cell.
-fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
+fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
         return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
@@ -214,18 +217,28 @@ fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
     });
     let label = error.primary_spanned_message().map(|message| message.label.clone()).unwrap_or_default();
     let mut message = error.message();
-    if !label.is_empty() && !message.contains(&label) {
+    if !label.is_empty() && !message.contains(label.trim_start_matches("not found ")) {
         message = format!("{message}: {label}");
     }
     if let Some(code) = error.code() {
         message = format!("{message} [{code}]");
     }
+    let returns = message.contains("Result<(), Box<dyn Error>>");
     let mut diagnostic = Diagnostic::new(Kind::Type, message);
     diagnostic.span = place;
     let mut hints: Vec<String> =
         error.help().iter().map(|help| help.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     if error.code() == Some("E0525") || error.code() == Some("E0507") {
         hints.insert(0, "a Rust expression may be run again and again: borrow or clone what it takes".to_string());
+    }
+    if returns {
+        hints.insert(0, "a cell gives what its last expression gives, not what a `return` does".to_string());
+    }
+    if error.code() == Some("E0425")
+        && let Some(name) = error.message().split('`').nth(1)
+        && let Some(why) = desk.known().gone.get(name)
+    {
+        hints.insert(0, format!("`{name}` {why}"));
     }
     let others = errors.iter().filter(real).count().saturating_sub(1);
     if others > 0 {
@@ -234,9 +247,9 @@ fn told(errors: &[CompilationError], text: &Text) -> Box<Diagnostic> {
     if hints.is_empty() { diagnostic } else { diagnostic.hint(hints.join("; ")) }
 }
 
-/// Writes down what is known now.
-fn note(context: &CommandContext, known: &Mutex<Known>) {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+/// Writes down which items there are.
+fn note(context: &CommandContext, desk: &Desk) {
+    let mut known = desk.known();
     known.items = context.defined_item_names().map(str::to_string).collect();
     known.items.sort();
 }

@@ -1,11 +1,11 @@
 //! Where the shell, the compiler and the runner meet: the socket, and whose turn it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::frame::{self, Ending, Order};
 use super::printer::Printer;
@@ -15,6 +15,8 @@ use crate::job::Say;
 
 /// What happens in a turn.
 pub enum Event {
+    /// The compiler has started and begins with this turn.
+    Begins,
     /// The library and its function were loaded; from here on it runs.
     Loaded(String, String),
     /// A worker that serves.
@@ -77,6 +79,23 @@ impl Turn {
     }
 }
 
+/// What is known of the cells so far; it can be asked while the compiler works.
+#[derive(Default)]
+pub struct Known {
+    /// Variables with their types, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Variables that are not there any more, and why.
+    pub gone: BTreeMap<String, &'static str>,
+    pub items: Vec<String>,
+}
+
+impl Known {
+    fn kill(&mut self) {
+        let killed = std::mem::take(&mut self.variables).into_keys();
+        self.gone.extend(killed.map(|name| (name, "was lost with the process that held it, which was killed")));
+    }
+}
+
 pub struct Desk {
     pub say: Say,
     pub printer: Printer,
@@ -87,6 +106,7 @@ pub struct Desk {
     loads: Mutex<Option<Turn>>,
     supervisor: Mutex<Option<UnixStream>>,
     lost: AtomicBool,
+    known: Mutex<Known>,
 }
 
 impl Desk {
@@ -100,13 +120,25 @@ impl Desk {
             loads: Mutex::default(),
             supervisor: Mutex::default(),
             lost: AtomicBool::new(false),
+            known: Mutex::default(),
         }
     }
 
-    /// The folder of all that is compiled, with the socket; it is made and listened to at the first call. The runner
-    /// removes it when it ends.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+
+    /// Makes the folder of all that is compiled, again in its place where it is gone, and listens on the socket in it.
+    /// The runner removes it when it ends with the shell.
     pub fn open(self: &Arc<Desk>) -> std::io::Result<PathBuf> {
-        let folder = tempfile::Builder::new().prefix("timelab-rust-").tempdir()?.keep();
+        let folder = match self.folder.get() {
+            Some(folder) => {
+                let _ = std::fs::remove_dir_all(folder);
+                std::fs::create_dir(folder)?;
+                folder.clone()
+            }
+            None => tempfile::Builder::new().prefix("timelab-rust-").tempdir()?.keep(),
+        };
         let listener = UnixListener::bind(folder.join(SOCKET))?;
         let desk = self.clone();
         std::thread::Builder::new().name("rust desk".to_string()).spawn(move || {
@@ -161,6 +193,7 @@ impl Desk {
             }
         }
         *lock(&self.supervisor) = None;
+        self.known().kill();
         self.lost.store(true, Ordering::SeqCst);
         lock(&self.turns).values().for_each(|turn| turn.tell(Event::Lost));
     }
@@ -229,12 +262,17 @@ impl Desk {
         }
     }
 
+    /// Whether there is a runner.
+    pub fn has_runner(&self) -> bool {
+        lock(&self.supervisor).is_some()
+    }
+
     /// Whether the runner was lost since this was last asked.
     pub fn take_lost(&self) -> bool {
         self.lost.swap(false, Ordering::SeqCst)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

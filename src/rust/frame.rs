@@ -25,6 +25,10 @@ pub const SAMPLE: u8 = b't';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
 pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
+/// The file of a [`super::lane::Lane`], over which such calls come from now on; and, of either side, that there is something
+/// on it.
+pub const LANE: u8 = b'l';
+pub const WAKE: u8 = b'w';
 /// An answer, and an answer that says what is wrong. Before that of a call, with an [`Ending`], what it cost.
 pub const COST: u8 = b'$';
 pub const GOOD: u8 = b'+';
@@ -75,8 +79,8 @@ pub struct Ending {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
     pub message: String,
-    /// The line of the compiled text, from 1, where it is known.
-    pub line: Option<u32>,
+    /// Line and column of the compiled text, from 1, where they are known.
+    pub place: Option<(u32, u32)>,
 }
 
 pub fn send(to: &mut impl Write, kind: u8, bytes: &[u8]) -> io::Result<()> {

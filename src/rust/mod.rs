@@ -5,6 +5,7 @@ mod compiler;
 mod desk;
 mod frame;
 mod heap;
+mod lane;
 mod names;
 mod printer;
 mod runner;
@@ -25,13 +26,15 @@ use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Say, Stop};
 
-use compiler::{Known, Request};
+use compiler::{Question, Request};
 use desk::{Desk, Event, Refusal, Turn};
 use frame::{Ending, Failure, Sample};
+use lane::{Lane, ROOM};
 
 pub use text::Text;
 pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
 
+pub use writing::{block, function};
 use writing::{cell_text, parts, subjects_text};
 
 /// This program, as a process may start it again.
@@ -40,7 +43,7 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How often the person's stop flag is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The compiler of Rust cells and the child that runs them.
+/// The compiler of Rust cells and the child that runs them. The child removes its folder when it ends.
 pub struct Rust {
     /// The program that is started as the runner: this one.
     program: PathBuf,
@@ -53,12 +56,13 @@ pub struct Rust {
 struct Works {
     desk: Arc<Desk>,
     requests: Sender<Request>,
-    known: Arc<Mutex<Known>>,
 }
 
 /// What a cell cost: compiling and running apart.
 #[derive(Debug, Clone, Default)]
 pub struct Cost {
+    /// Until the compiler was there.
+    pub start: Duration,
     pub compile: Duration,
     /// Seconds of the run, wall, user and system.
     pub wall: f64,
@@ -88,6 +92,7 @@ pub struct Library {
     /// How many inputs there are, and where those of each subject begin.
     pub inputs: usize,
     pub first_inputs: Vec<usize>,
+    pub start: Duration,
     pub compile: Duration,
     text: Text,
     /// [`Rust::cells`] when it was compiled.
@@ -99,8 +104,15 @@ pub struct Library {
 pub struct Subject {
     pub body: Text,
     pub inputs: Vec<Input>,
-    /// Where it is a function: what it takes and gives.
-    pub function: Option<(Vec<(String, Type)>, Type)>,
+    pub function: Option<Signature>,
+}
+
+/// Of a function in Rust: its name, what it takes and what it gives.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    pub name: String,
+    pub takes: Vec<(String, Type)>,
+    pub gives: Type,
 }
 
 /// A name of the session that goes into Rust.
@@ -132,7 +144,7 @@ impl Rust {
     /// Variables with their types, and items; empty before the first cell.
     pub fn known(&self) -> (Vec<(String, String)>, Vec<String>) {
         self.works.get().map_or_else(Default::default, |works| {
-            let known = works.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = works.desk.known();
             let variables = known.variables.iter().map(|(name, ty)| (name.clone(), names::short(ty))).collect();
             (variables, known.items.clone())
         })
@@ -141,30 +153,35 @@ impl Rust {
     /// Variables with their whole types.
     fn variables(&self) -> Vec<(String, String)> {
         self.works.get().map_or_else(Vec::new, |works| {
-            let known = works.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
+            works.desk.known().variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
         })
     }
 
-    /// Writes down what a cell kept, and what it took away.
-    fn keep(&self, kept: &[String], lost: &[String]) {
-        let mut known = self.works().known.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Writes down what a cell kept of what it defined, and what it took away.
+    fn keep(&self, kept: &[String], defined: &[String], lost: &[String]) {
+        let mut known = self.works().desk.known();
+        let known = &mut *known;
         known.variables.retain(|name, _| !lost.contains(name));
-        let told = kept.iter().filter_map(|told| told.split_once(' '));
-        known.variables.extend(told.map(|(name, ty)| (name.to_string(), ty.to_string())));
+        let unnamed = "did not stay: the name of its type cannot be written, as with closures";
+        let moved = "did not stay: a cell moved it away, or it borrowed from another variable";
+        known.gone.extend(defined.iter().map(|name| (name.clone(), unnamed)));
+        known.gone.extend(lost.iter().map(|name| (name.clone(), moved)));
+        for (name, ty) in kept.iter().filter_map(|told| told.split_once(' ')) {
+            known.gone.remove(name);
+            known.variables.insert(name.to_string(), ty.to_string());
+        }
     }
 
     fn works(&self) -> &Works {
         self.works.get_or_init(|| {
             let (requests, receiver) = channel();
             let desk = Arc::new(Desk::new(self.say.clone()));
-            let known = Arc::new(Mutex::new(Known::default()));
-            let (theirs, program, noted) = (desk.clone(), self.program.clone(), known.clone());
+            let (theirs, program) = (desk.clone(), self.program.clone());
             // rust-analyzer descends deep.
             let thread = std::thread::Builder::new().name("rust compiler".to_string()).stack_size(32 << 20);
-            let started = thread.spawn(move || compiler::serve(&theirs, &program, &receiver, &noted));
+            let started = thread.spawn(move || compiler::serve(&theirs, &program, &receiver));
             drop(started);
-            Works { desk, requests, known }
+            Works { desk, requests }
         })
     }
 
@@ -182,13 +199,12 @@ impl Rust {
                 Err(refusal) => return Err(refusal.error),
             }
         };
-        let mut cost = Cost { compile: turn.compile, ..Cost::default() };
+        let mut cost = Cost { start: turn.start, compile: turn.compile, ..Cost::default() };
         let mut given = Given::Nothing;
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker =
-                        Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
+                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Vec::new());
                     worker.shapes = vec![worker.shape(0)?];
                     given = worker.call(0)?.0;
                     worker.tell(frame::END, b"")?;
@@ -198,11 +214,11 @@ impl Rust {
                     turn.ended(&ending, &mut cost)?;
                     turn.compiled()?;
                     self.cells.set(self.cells.get() + 1);
-                    self.keep(&ending.kept, &lost);
+                    self.keep(&ending.kept, parts.defined(), &lost);
                     return Ok((given, cost));
                 }
                 Event::Compiled(result) => turn.result = Some(result),
-                Event::Loaded(..) | Event::Lost => {}
+                Event::Begins | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
@@ -225,13 +241,13 @@ impl Rust {
 
     fn library_of(&self, text: Text, count: usize, job: &Job) -> Fallible<Library> {
         let mut turn = self.compile(&text, false, job).map_err(|refusal| refusal.error)?;
-        let (library, function, compile) = (turn.library.clone(), turn.function.clone(), turn.compile);
+        let (library, function) = (turn.library.clone(), turn.function.clone());
+        let (start, compile) = (turn.start, turn.compile);
         let mut shapes = Vec::new();
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker =
-                        Worker { turn: turn.again(), stream, shapes: Vec::new(), paths: Vec::new(), over: false };
+                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Vec::new());
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }
@@ -242,10 +258,20 @@ impl Rust {
                     turn.ended(&ending, &mut Cost::default())?;
                     turn.compiled()?;
                     let (inputs, first_inputs, cells) = (0, Vec::new(), self.cells.get());
-                    return Ok(Library { library, function, shapes, inputs, first_inputs, compile, text, cells });
+                    return Ok(Library {
+                        library,
+                        function,
+                        shapes,
+                        inputs,
+                        first_inputs,
+                        start,
+                        compile,
+                        text,
+                        cells,
+                    });
                 }
                 Event::Compiled(result) => turn.result = Some(result),
-                Event::Loaded(..) | Event::Lost => {}
+                Event::Begins | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
@@ -274,10 +300,11 @@ impl Rust {
         let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
         turn.running = true;
         // It is told with the first run alone.
+        turn.start = std::mem::take(&mut library.start);
         turn.compile = std::mem::take(&mut library.compile);
         turn.library = library.library.clone();
         match turn.next()? {
-            Event::Worker(stream) => Ok(Worker { turn, stream, shapes: library.shapes.clone(), paths, over: false }),
+            Event::Worker(stream) => Ok(Worker::new(turn, stream, library.shapes.clone(), paths)),
             Event::Done(ending) => {
                 turn.ended(&ending, &mut Cost::default())?;
                 Err(gone())
@@ -289,7 +316,7 @@ impl Rust {
     /// Adds a package that cells may use: its name and version, or a table as in Cargo.toml.
     pub fn depend(&self, name: &str, spec: &str, job: &Job) -> Fallible<()> {
         let (name, spec) = (name.to_string(), spec.to_string());
-        self.ask(|done| Request::Depend { name, spec, done }, job)?
+        self.ask(|done| Request::Compiler(Question::Depend { name, spec, done }), job)?
     }
 
     /// Forgets all items and variables.
@@ -298,7 +325,7 @@ impl Rust {
             return Ok(());
         }
         self.cells.set(self.cells.get() + 1);
-        self.ask(|done| Request::Reset { done }, job)?
+        self.ask(Request::Reset, job)?
     }
 
     /// What may stand at a byte of a Rust text: names with their kinds. Empty where the compiler is busy for longer than
@@ -306,7 +333,14 @@ impl Rust {
     pub fn complete(&self, text: &str, at: usize, patience: Duration) -> Vec<(String, &'static str)> {
         let Some(works) = self.works.get() else { return Vec::new() };
         let (done, found) = channel();
-        let request = Request::Complete { text: text.to_string(), at, done };
+        // The compiler's library does not know the variables, which are ours.
+        let typed = |(name, ty): (String, String)| format!("let {name}: {}; ", names::nameable(&ty));
+        let variables: String = self.variables().into_iter().map(typed).collect();
+        let request = Request::Compiler(Question::Complete {
+            text: format!("{variables}{text}"),
+            at: variables.len() + at,
+            done,
+        });
         if works.requests.send(request).is_err() {
             return Vec::new();
         }
@@ -329,13 +363,18 @@ impl Rust {
     fn compile(&self, text: &Text, commits: bool, job: &Job) -> Result<Waiting, Refusal> {
         let works = self.works();
         let (turn, receiver) = works.desk.turn(commits, false);
-        let request = Request::Compile { text: text.clone(), turn: turn.clone() };
+        let request = Request::Compiler(Question::Compile { text: text.clone(), turn: turn.clone() });
         works.requests.send(request).map_err(|_| gone())?;
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut waiting = Waiting::new(turn, receiver, works.desk.clone(), text.clone(), job);
-        job.progress.tell("compiling Rust".to_string());
+        job.progress.tell("starting the Rust compiler".to_string());
         loop {
             match waiting.next()? {
+                Event::Begins => {
+                    job.progress.tell("compiling Rust".to_string());
+                    waiting.start = start.elapsed();
+                    start = Instant::now();
+                }
                 Event::Loaded(library, function) => {
                     job.progress.tell(String::new());
                     waiting.compile = start.elapsed();
@@ -353,6 +392,17 @@ impl Rust {
     }
 }
 
+impl Drop for Rust {
+    fn drop(&mut self) {
+        if let Some(works) = self.works.get()
+            && !works.desk.has_runner()
+            && let Some(folder) = works.desk.folder()
+        {
+            remove(folder);
+        }
+    }
+}
+
 fn gone() -> Box<Diagnostic> {
     Diagnostic::new(Kind::System, "the process that runs Rust is gone").hint("run the cell again: it starts anew")
 }
@@ -366,6 +416,7 @@ struct Waiting {
     text: Text,
     library: String,
     function: String,
+    start: Duration,
     compile: Duration,
     running: bool,
     /// Whether the turn ends with it.
@@ -384,6 +435,7 @@ impl Waiting {
             text,
             library: String::new(),
             function: String::new(),
+            start: Duration::ZERO,
             compile: Duration::ZERO,
             running: false,
             owns: true,
@@ -401,6 +453,7 @@ impl Waiting {
             text: self.text.clone(),
             library: self.library.clone(),
             function: self.function.clone(),
+            start: self.start,
             compile: self.compile,
             running: self.running,
             owns: false,
@@ -466,7 +519,7 @@ impl Waiting {
         self.desk.printer.wait();
         match &ending.failure {
             None => {
-                *cost = Cost::of(ending, cost.compile);
+                *cost = Cost::of(ending, cost.start, cost.compile);
                 Ok(())
             }
             Some(failure) => Err(self.failed(failure)),
@@ -475,15 +528,15 @@ impl Waiting {
 
     fn failed(&self, failure: &Failure) -> Box<Diagnostic> {
         let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
-        diagnostic.span = failure.line.and_then(|line| self.place(line));
+        diagnostic.span = failure.place.and_then(|place| self.place(place));
         diagnostic
     }
 
-    /// The line of a cell that a line of the compiled text is.
-    fn place(&self, line: u32) -> Option<Span> {
+    /// The place in a cell of a line and a column of the compiled text.
+    fn place(&self, (line, column): (u32, u32)) -> Option<Span> {
         let root = self.library.split_once("/target/")?.0;
         let source = std::fs::read_to_string(Path::new(root).join("src/lib.rs")).ok()?;
-        self.text.line_like(source.lines().nth(line.checked_sub(1)? as usize)?)
+        self.text.word_like(source.lines().nth(line.checked_sub(1)? as usize)?, column.checked_sub(1)? as usize)
     }
 }
 
@@ -513,8 +566,9 @@ impl Cost {
         }
     }
 
-    fn of(ending: &Ending, compile: Duration) -> Cost {
+    fn of(ending: &Ending, start: Duration, compile: Duration) -> Cost {
         Cost {
+            start,
             compile,
             wall: ending.wall,
             user: ending.user,
@@ -533,10 +587,16 @@ pub struct Worker {
     shapes: Vec<Shape>,
     /// The files of its inputs.
     paths: Vec<String>,
+    /// Where functions are called, once one was.
+    lane: Option<Lane>,
     over: bool,
 }
 
 impl Worker {
+    fn new(turn: Waiting, stream: UnixStream, shapes: Vec<Shape>, paths: Vec<String>) -> Worker {
+        Worker { turn, stream, shapes, paths, lane: None, over: false }
+    }
+
     fn shape(&mut self, subject: usize) -> Fallible<Shape> {
         let bytes = self.ask(frame::SHAPE, &(subject as u32).to_le_bytes())?;
         Shape::read(&String::from_utf8_lossy(&bytes)).ok_or_else(gone)
@@ -553,9 +613,8 @@ impl Worker {
         self.turn.desk.printer.expect();
         let (kind, bytes) = self.answer()?;
         self.turn.desk.printer.wait();
-        if kind == frame::WRONG {
-            return Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned()));
-        }
+        let bytes = good((kind, bytes))?;
+        let start = std::mem::take(&mut self.turn.start);
         let compile = std::mem::take(&mut self.turn.compile);
         let mut reader = wire::Reader(&bytes);
         let given = match &self.shapes[subject] {
@@ -566,9 +625,9 @@ impl Worker {
                 Value::Text(text) => Given::Text(text.to_string()),
                 _ => Given::Nothing,
             }),
-            Shape::Opaque(name) => Some(Given::Text(format!("a {name}, which has no Debug"))),
+            Shape::Opaque(name) => Some(Given::Text(format!("a {}, which has no Debug", names::short(name)))),
         };
-        Ok((given.ok_or_else(gone)?, Cost::of(&ending, compile)))
+        Ok((given.ok_or_else(gone)?, Cost::of(&ending, start, compile)))
     }
 
     /// Calls a function for so many rows of arguments.
@@ -579,9 +638,42 @@ impl Worker {
         for row in 0..rows {
             arguments.iter().for_each(|argument| wire::put(&argument[row], &mut bytes));
         }
-        let bytes = self.ask(frame::APPLY, &bytes)?;
+        let bytes = self.applied(&bytes)?;
         let mut reader = wire::Reader(&bytes);
         (0..rows).map(|_| reader.value(&ty)).collect::<Option<Vec<Value>>>().ok_or_else(gone)
+    }
+
+    /// What a function answers; over shared memory where there is room.
+    fn applied(&mut self, bytes: &[u8]) -> Fallible<Vec<u8>> {
+        if bytes.len() > ROOM {
+            return good(self.told(frame::APPLY, bytes)?);
+        }
+        let mut lane = match self.lane.take() {
+            Some(lane) => lane,
+            None => self.make_lane()?,
+        };
+        if lane.ask(bytes) {
+            self.tell(frame::WAKE, b"")?;
+        }
+        if !lane.is_answered() {
+            self.answer()?;
+        }
+        let answer = match lane.bytes().split_first() {
+            Some((kind, bytes)) => (*kind, bytes.to_vec()),
+            // It has no room there.
+            None => self.answer()?,
+        };
+        self.lane = Some(lane);
+        good(answer)
+    }
+
+    fn make_lane(&mut self) -> Fallible<Lane> {
+        let path = self.turn.desk.folder().ok_or_else(gone)?.join(format!("lane-{}", self.turn.turn.number));
+        let lane =
+            Lane::make(&path).map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+        let answer = self.ask(frame::LANE, path.display().to_string().as_bytes());
+        let _ = std::fs::remove_file(&path);
+        answer.map(|_| lane)
     }
 
     /// Whether nothing has ended it.
@@ -602,8 +694,12 @@ impl Worker {
     }
 
     fn ask(&mut self, kind: u8, bytes: &[u8]) -> Fallible<Vec<u8>> {
+        self.told(kind, bytes).map(|(_, bytes)| bytes)
+    }
+
+    fn told(&mut self, kind: u8, bytes: &[u8]) -> Fallible<(u8, Vec<u8>)> {
         self.tell(kind, bytes)?;
-        self.answer().map(|(_, bytes)| bytes)
+        self.answer()
     }
 
     fn tell(&mut self, kind: u8, bytes: &[u8]) -> Fallible<()> {
@@ -630,6 +726,14 @@ impl Worker {
     }
 }
 
+/// An answer, where it does not say what is wrong.
+fn good((kind, bytes): (u8, Vec<u8>)) -> Fallible<Vec<u8>> {
+    match kind {
+        frame::WRONG => Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned())),
+        _ => Ok(bytes),
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         if !self.over && frame::send(&mut self.stream, frame::END, b"").is_ok() {
@@ -653,6 +757,16 @@ fn readable(stream: &UnixStream) -> bool {
 /// none: else rust-analyzer would install them without a word.
 fn no_sources() -> PathBuf {
     std::env::temp_dir().join(format!("{NO_SOURCES}{}", std::process::id()))
+}
+
+/// Removes what is ours outside of the processes.
+fn remove(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
+    if let Some(path) = std::env::var_os(SOURCES).map(PathBuf::from)
+        && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NO_SOURCES))
+    {
+        let _ = std::fs::remove_dir_all(&path);
+    }
 }
 
 /// Whether a process that this program starts would become a runner.

@@ -24,7 +24,7 @@ pub fn nameable(name: &str) -> String {
 
 /// A type's name as people read it: the last part of each path.
 pub fn short(name: &str) -> String {
-    each_path(name, |path| path.rsplit("::").next().unwrap_or_default().to_string())
+    each_path(&name.replace("{{closure}}::", ""), |path| path.rsplit("::").next().unwrap_or_default().to_string())
 }
 
 /// A name with each of its paths changed.

@@ -18,10 +18,13 @@ use crate::measure::{Clock, Meter, ThreadCpu, Wall};
 
 use super::frame::{self, Ending, Failure, Order, Sample};
 use super::heap;
+use super::lane::{Lane, ROOM};
 use super::printer::MARK;
 
 /// In the environment of the runner: the folder of its socket and of all that the host compiles.
 pub const FOLDER: &str = "TIMELAB_RUST_FOLDER";
+/// In the environment of the runner: the process of the shell.
+pub const SHELL: &str = "TIMELAB_RUST_SHELL";
 /// The name of the socket in that folder.
 pub const SOCKET: &str = "shell.sock";
 /// What the host's library waits for when a cell has run.
@@ -34,15 +37,22 @@ pub fn hook() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let folder = PathBuf::from(folder);
         supervise(&folder);
-        // Nobody is left who could use it.
-        let _ = std::fs::remove_dir_all(&folder);
-        if let Some(path) = std::env::var_os(super::SOURCES).map(PathBuf::from)
-            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(super::NO_SOURCES))
-        {
-            let _ = std::fs::remove_dir_all(&path);
+        if shell_is_gone() {
+            super::remove(&folder);
         }
         exit(0);
     }
+}
+
+/// Whether the shell, which started this process, is gone or goes within a moment; else it may start another runner.
+fn shell_is_gone() -> bool {
+    const MOMENTS: usize = 30;
+    let shell = std::env::var(SHELL).ok().and_then(|shell| shell.parse().ok());
+    (0..MOMENTS).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        // SAFETY: a system call without arguments.
+        shell != Some(unsafe { libc::getppid() })
+    })
 }
 
 // ---- the supervisor -------------------------------------------------------------------------------------------------
@@ -145,7 +155,7 @@ impl Supervisor {
             frame::KILL => {
                 let number = u64::from_le_bytes(bytes.try_into().ok()?);
                 if let Some(running) = self.running.get_mut(&number) {
-                    running.failure = Some(Failure { message: "stopped".to_string(), line: None });
+                    running.failure = Some(Failure { message: "stopped".to_string(), place: None });
                     running.pid.into_iter().for_each(kill);
                 }
                 Some(())
@@ -178,7 +188,7 @@ impl Supervisor {
         let ending = if packet[0] == b'K' {
             serde_json::from_str(rest).ok()?
         } else {
-            let failure = running.failure.unwrap_or(Failure { message: rest.to_string(), line: None });
+            let failure = running.failure.unwrap_or(Failure { message: rest.to_string(), place: None });
             Ending { failure: Some(failure), ..Ending::default() }
         };
         // SAFETY: collects children that were left to this process.
@@ -219,6 +229,11 @@ fn kill(worker: i32) {
 fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
     follow(parent);
     heap::count();
+    // A cell that reads finds nothing, instead of waiting for what the host sends to the supervisor.
+    if let Ok(nothing) = std::fs::File::open("/dev/null") {
+        // SAFETY: both are open descriptors of this process.
+        unsafe { libc::dup2(nothing.as_raw_fd(), libc::STDIN_FILENO) };
+    }
     // SAFETY: this process has one thread.
     unsafe {
         libc::signal(libc::SIGINT, libc::SIG_IGN);
@@ -316,9 +331,11 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
     THIS.replace(This { folder: folder.to_path_buf(), inputs: order.inputs.clone(), ..This::default() });
     match loaded(order) {
         Ok(function) => {
-            let meter = Meter::start();
+            THIS.with_borrow_mut(|this| this.whole = Some(Meter::start()));
             *store = function(*store);
-            let ending = Ending::of(meter);
+            run_is_over();
+            let (cost, kept) = THIS.with_borrow_mut(|this| (this.spent.take(), std::mem::take(&mut this.kept)));
+            let ending = Ending { kept, ..cost.unwrap_or_default() };
             // The end of a connection of its own is mark enough.
             if !order.silent && !order.apart {
                 mark();
@@ -360,8 +377,16 @@ impl Ending {
             allocations: cost.allocations,
             allocated: cost.allocated,
             peak: cost.peak,
-            kept: THIS.with_borrow_mut(|this| std::mem::take(&mut this.kept)),
+            kept: Vec::new(),
         }
+    }
+}
+
+/// What a cell does costs until it has its result, not until the shell has been told that.
+fn run_is_over() {
+    let whole = THIS.with_borrow_mut(|this| this.whole.take());
+    if let Some(cost) = whole.map(Ending::of) {
+        THIS.with_borrow_mut(|this| this.spent = Some(cost));
     }
 }
 
@@ -435,13 +460,13 @@ static SUPERVISOR: AtomicI32 = AtomicI32::new(-1);
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Tells why this worker fails, and ends it.
-fn fail(message: &str, line: Option<u32>) -> ! {
-    note(message, line);
+fn fail(message: &str, place: Option<(u32, u32)>) -> ! {
+    note(message, place);
     exit_now(101)
 }
 
-fn note(message: &str, line: Option<u32>) {
-    let failure = Failure { message: message.to_string(), line };
+fn note(message: &str, place: Option<(u32, u32)>) {
+    let failure = Failure { message: message.to_string(), place };
     send(b'N', &serde_json::to_vec(&failure).unwrap_or_default());
 }
 
@@ -481,16 +506,16 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     let at = unsafe { (*info).si_addr() } as usize;
     let _ = match signal {
         libc::SIGSEGV if stack_pointer(context).abs_diff(at) < 1 << 20 => {
-            write!(rest, "{{\"message\":\"stack overflow\",\"line\":null}}")
+            write!(rest, "{{\"message\":\"stack overflow\"}}")
         }
-        libc::SIGSEGV => write!(rest, "{{\"message\":\"segmentation fault at address {at:#x}\",\"line\":null}}"),
-        libc::SIGBUS => write!(rest, "{{\"message\":\"bus error\",\"line\":null}}"),
-        libc::SIGILL => write!(rest, "{{\"message\":\"illegal instruction\",\"line\":null}}"),
-        libc::SIGFPE => write!(rest, "{{\"message\":\"arithmetic fault\",\"line\":null}}"),
+        libc::SIGSEGV => write!(rest, "{{\"message\":\"segmentation fault at address {at:#x}\"}}"),
+        libc::SIGBUS => write!(rest, "{{\"message\":\"bus error\"}}"),
+        libc::SIGILL => write!(rest, "{{\"message\":\"illegal instruction\"}}"),
+        libc::SIGFPE => write!(rest, "{{\"message\":\"arithmetic fault\"}}"),
         _ if refused > 0 => {
-            write!(rest, "{{\"message\":\"out of memory: {refused} bytes were refused\",\"line\":null}}")
+            write!(rest, "{{\"message\":\"out of memory: {refused} bytes were refused\"}}")
         }
-        _ => write!(rest, "{{\"message\":\"abort\",\"line\":null}}"),
+        _ => write!(rest, "{{\"message\":\"abort\"}}"),
     };
     let left = rest.len();
     send(b'N', &buffer[..200 - left]);
@@ -521,7 +546,7 @@ struct Api {
     input: extern "C" fn(u32, *mut usize) -> *const u8,
     store: extern "C" fn() -> *mut *mut c_void,
     kept: extern "C" fn(*const u8, usize),
-    failed: extern "C" fn(*const u8, usize, u32),
+    failed: extern "C" fn(*const u8, usize, u32, u32),
     fatal: extern "C" fn(),
 }
 
@@ -543,7 +568,10 @@ struct This {
     inputs: Vec<String>,
     reply: Vec<u8>,
     kept: Vec<String>,
-    /// The call that is going on, and what it cost once it is over.
+    /// The run that is going on, and what it cost once it is over.
+    whole: Option<Meter>,
+    spent: Option<Ending>,
+    /// The same of a call in it.
     meter: Option<Meter>,
     cost: Option<Ending>,
     failure: Option<Failure>,
@@ -555,6 +583,7 @@ thread_local! {
 
 /// Answers the shell until it has enough.
 extern "C" fn serve(subjects: *mut c_void, answers: *const Answers) {
+    run_is_over();
     // SAFETY: the cell passes its own table, which lives until this returns.
     let answers = unsafe { &*answers };
     if let Err(error) = answered(subjects, answers) {
@@ -566,7 +595,14 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
     let path = THIS.with_borrow(|this| this.folder.join(SOCKET));
     let mut shell = UnixStream::connect(path)?;
     frame::send(&mut shell, frame::WORKER, &NUMBER.load(Relaxed).to_le_bytes())?;
+    let mut lane: Option<Lane> = None;
     loop {
+        if let Some(lane) = &mut lane
+            && lane.is_asked()
+        {
+            applied_on(lane, subjects, answers, &mut shell)?;
+            continue;
+        }
         let (kind, bytes) = frame::receive(&mut shell)?;
         let subject = || bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
         match kind {
@@ -586,6 +622,16 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
                 send_reply(&mut shell)?;
             }
+            frame::LANE => {
+                lane = Some(Lane::open(Path::new(&*String::from_utf8_lossy(&bytes)))?);
+                frame::send(&mut shell, frame::GOOD, b"")?;
+            }
+            // What woke it is on the lane, unless it was awake already and has answered.
+            frame::WAKE => {
+                if let Some(lane) = lane.as_mut().filter(|lane| lane.has_call()) {
+                    applied_on(lane, subjects, answers, &mut shell)?;
+                }
+            }
             frame::SAMPLE => {
                 let sample: Sample = serde_json::from_slice(&bytes)?;
                 let nanos = sampled(&sample, |calls| (answers.run)(subjects, sample.subject, calls));
@@ -596,6 +642,31 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Calls a function with what is on the lane, and answers there, or over the socket where there is no room for it.
+fn applied_on(
+    lane: &mut Lane,
+    subjects: *mut c_void,
+    answers: &Answers,
+    shell: &mut UnixStream,
+) -> std::io::Result<()> {
+    let bytes = lane.bytes();
+    let subject = bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+    let arguments = bytes.get(4..).unwrap_or_default();
+    (answers.apply)(subjects, subject, arguments.as_ptr(), arguments.len());
+    let mut reply = THIS.with_borrow_mut(|this| std::mem::take(&mut this.reply));
+    if reply.is_empty() {
+        reply.push(frame::WRONG);
+    }
+    let fits = reply.len() <= ROOM;
+    if lane.answer(if fits { &reply } else { &[] }) {
+        frame::send(shell, frame::WAKE, b"")?;
+    }
+    match reply.split_first() {
+        Some((kind, bytes)) if !fits => frame::send(shell, *kind, bytes),
+        _ => Ok(()),
     }
 }
 
@@ -660,18 +731,19 @@ extern "C" fn kept(told: *const u8, length: usize) {
     THIS.with_borrow_mut(|this| this.kept.push(told));
 }
 
-extern "C" fn failed(message: *const u8, length: usize, line: u32) {
+extern "C" fn failed(message: *const u8, length: usize, line: u32, column: u32) {
     // SAFETY: the cell passes a text of its own.
     let message = unsafe { std::slice::from_raw_parts(message, length) };
     let message = String::from_utf8_lossy(message).into_owned();
-    THIS.with_borrow_mut(|this| this.failure = Some(Failure { message, line: Some(line).filter(|line| *line > 0) }));
+    let place = (line > 0).then_some((line, column));
+    THIS.with_borrow_mut(|this| this.failure = Some(Failure { message, place }));
 }
 
 /// What was noted last ends the cell.
 extern "C" fn fatal() {
     let failure = THIS.with_borrow_mut(|this| this.failure.take());
-    let failure = failure.unwrap_or(Failure { message: "a failure without a message".to_string(), line: None });
-    fail(&failure.message, failure.line)
+    let failure = failure.unwrap_or(Failure { message: "a failure without a message".to_string(), place: None });
+    fail(&failure.message, failure.place)
 }
 
 // ---- descriptors ----------------------------------------------------------------------------------------------------

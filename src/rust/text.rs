@@ -55,18 +55,22 @@ impl Text {
         at + rest.char_indices().nth(column - 1).map_or(rest.len(), |(byte, _)| byte)
     }
 
-    /// The place of a line of a cell that reads like `line`, where only one does.
-    pub fn line_like(&self, line: &str) -> Option<Span> {
+    /// The place of the word at a column, from 0, of a line of a cell that reads like `line`, where only one does.
+    pub fn word_like(&self, line: &str, column: usize) -> Option<Span> {
+        let in_name = |c: char| c == '_' || c.is_alphanumeric();
+        let indented = line.chars().take_while(|c| c.is_whitespace()).count();
         let mut found = None;
         for (at, span) in &self.pieces {
             let piece = &self.text[*at..at + (span.end - span.start) as usize];
-            let mut start = 0;
+            let mut start = *at;
             for own in piece.split_inclusive('\n') {
                 let trimmed = own.trim();
                 if !trimmed.is_empty() && trimmed == line.trim() {
-                    let begin = start + own.len() - own.trim_start().len();
-                    let place = self.span(at + begin, at + begin + trimmed.len());
-                    if found.replace(place).is_some() {
+                    let word = trimmed.char_indices().nth(column.saturating_sub(indented)).map_or(0, |(byte, _)| byte);
+                    let rest = &trimmed[word..];
+                    let length = rest.find(|c| !in_name(c)).unwrap_or(rest.len()).max(1);
+                    let begin = start + own.len() - own.trim_start().len() + word;
+                    if found.replace(self.span(begin, begin + length)).is_some() {
                         return None;
                     }
                 }

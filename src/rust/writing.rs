@@ -6,7 +6,7 @@ use ra_ap_syntax::{AstNode, Edition, SourceFile};
 use super::names::nameable;
 use super::text::Text;
 use super::wire::rust_type;
-use super::{Input, InputForm, Subject};
+use super::{Input, InputForm, Signature, Subject};
 use crate::data::Type;
 use crate::diagnostic::Span;
 
@@ -24,25 +24,25 @@ pub struct Parts {
     defined: Vec<String>,
 }
 
+impl Parts {
+    pub fn defined(&self) -> &[String] {
+        &self.defined
+    }
+}
+
 /// Finds the items, the last expression and the variables of a cell.
 pub fn parts(body: &str, span: Span) -> Parts {
-    const OPEN: &str = "fn cell() {\n";
-    let whole = format!("{OPEN}{body}\n}}");
-    let parsed = SourceFile::parse(&whole, Edition::CURRENT).tree();
-    let function =
-        parsed.items().find_map(|item| if let ast::Item::Fn(function) = item { Some(function) } else { None });
-    let list = function.and_then(|function| function.body()).and_then(|body| body.stmt_list());
     let piece = |text: &mut Text, from: usize, to: usize| {
         let place = Span::new(span.cell, span.start as usize + from, span.start as usize + to);
         *text = std::mem::take(text).theirs(&body[from..to], place).ours("\n");
     };
     let ours = |text: &mut Text, piece: &str| *text = std::mem::take(text).ours(piece);
     let mut parts = Parts { items: Text::default(), statements: Text::default(), defined: Vec::new() };
-    let Some(list) = list else {
+    let Some(list) = statements(body) else {
         piece(&mut parts.statements, 0, body.len());
         return parts;
     };
-    let offset = |position: ra_ap_syntax::TextSize| usize::from(position).saturating_sub(OPEN.len()).min(body.len());
+    let offset = |position| offset(position, body);
     let mut at = 0;
     for statement in list.statements() {
         let end = offset(statement.syntax().text_range().end());
@@ -83,6 +83,37 @@ pub fn parts(body: &str, span: Span) -> Parts {
     }
     piece(&mut parts.statements, at, body.len());
     parts
+}
+
+/// A Rust expression, with how the structs in it become rows.
+pub fn block(body: &str, span: Span) -> Text {
+    let mut text = Text::default();
+    let mut at = 0;
+    let place = |from: usize, to: usize| Span::new(span.cell, span.start as usize + from, span.start as usize + to);
+    for statement in statements(body).into_iter().flat_map(|list| list.statements()) {
+        if let ast::Stmt::Item(ast::Item::Struct(it)) = &statement
+            && let Some(rows) = rows_of(it)
+        {
+            let end = offset(statement.syntax().text_range().end(), body);
+            text = text.theirs(&body[at..end], place(at, end)).ours(&rows);
+            at = end;
+        }
+    }
+    text.theirs(&body[at..], place(at, body.len()))
+}
+
+const OPEN: &str = "fn cell() {\n";
+
+/// What stands in a cell, parsed as a function's body.
+fn statements(body: &str) -> Option<ast::StmtList> {
+    let parsed = SourceFile::parse(&format!("{OPEN}{body}\n}}"), Edition::CURRENT).tree();
+    let function = parsed.items().find_map(|item| if let ast::Item::Fn(it) = item { Some(it) } else { None });
+    function?.body()?.stmt_list()
+}
+
+/// The byte of a cell that a place in what [`statements`] parsed is.
+fn offset(position: ra_ap_syntax::TextSize, body: &str) -> usize {
+    usize::from(position).saturating_sub(OPEN.len()).min(body.len())
 }
 
 /// A cell that takes the variables it mentions, and keeps them and its own but for those in `lost`.
@@ -139,25 +170,28 @@ fn rows_of(it: &ast::Struct) -> Option<String> {
         return None;
     }
     let Some(ast::FieldList::RecordFieldList(fields)) = it.field_list() else { return None };
+    let field =
+        |field: ast::RecordField| Some((field.name()?.text().to_string(), field.ty()?.syntax().text().to_string()));
+    Some(row_of(&name.text(), &fields.fields().map(field).collect::<Option<Vec<_>>>()?))
+}
+
+/// How a struct of this name, with these fields and their types, is told as a row.
+fn row_of(name: &str, fields: &[(String, String)]) -> String {
     let (mut columns, mut puts) = (String::new(), String::new());
-    for field in fields.fields() {
-        let (field, ty) = (field.name()?, field.ty()?);
-        let (field, ty) = (field.text().to_string(), ty.syntax().text().to_string());
+    for (field, ty) in fields {
         let form = format!("(&&&timelab_cell::part::<{ty}>()).part()");
         columns.push_str(&format!("names.push(({field:?}.to_string(), ({form}.ty)())); "));
         puts.push_str(&format!("({form}.put)(&self.{field}, out); "));
     }
-    let name = name.text().to_string();
     let using = "#[allow(unused_imports)] use timelab_cell::{DebugPart as _, ItemPart as _, NoPart as _};";
-    let row = format!(
+    format!(
         "impl timelab_cell::Row for {name} {{ \
          fn columns(names: &mut Vec<(String, String)>) {{ {using} {columns}}} \
          fn put(&self, out: &mut timelab_cell::Out) {{ {using} {puts}}} }} \
          impl timelab_cell::Output for {name} {{ \
          fn shape() -> String {{ timelab_cell::one_row::<Self>() }} \
          fn put(&self, out: &mut timelab_cell::Out) {{ timelab_cell::put_row(self, out) }} }}"
-    );
-    Some(row)
+    )
 }
 
 /// Expressions that can be run again and again, with what of the session goes into them.
@@ -174,12 +208,10 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
             given.push_str(&seen(input, number));
             number += 1;
         }
-        if let Some((takes, gives)) = &subject.function {
-            let typed =
-                takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect::<Vec<_>>().join(", ");
-            let gets = vec!["input.get()"; takes.len()].join(", ");
-            text = text.ours(&format!("let timelab_{at} = |{typed}| -> {} {{ {given}\n", rust_type(gives)));
-            text = text.all(&subject.body).ours("\n};\n");
+        if let Some(signature) = &subject.function {
+            let gets = vec!["input.get()"; signature.takes.len()].join(", ");
+            text =
+                text.ours(&format!("let timelab_{at} = ")).all(&function(signature, &given, &subject.body)).ours(";\n");
             closures.push(format!("timelab_cell::function(|input| timelab_{at}({gets}))"));
             continue;
         }
@@ -190,6 +222,27 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
     // The last one shows what measuring costs.
     closures.push("timelab_cell::nothing()".to_string());
     text.ours(&format!("timelab_cell::serve(vec![{}]);\n}}\n();", closures.join(", ")))
+}
+
+/// A function as an expression: a closure, which sees variables; one that calls itself must be an item, which sees none.
+pub fn function(signature: &Signature, given: &str, body: &Text) -> Text {
+    let Signature { name, takes, gives } = signature;
+    let typed: Vec<String> = takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect();
+    let (typed, gives) = (typed.join(", "), rust_type(gives));
+    match calls(body.as_str(), name) {
+        true => Text::default()
+            .ours(&format!("{{ fn {name}({typed}) -> {gives} {{ {given}\n"))
+            .all(body)
+            .ours(&format!("\n}} {name} }}")),
+        false => Text::default().ours(&format!("|{typed}| -> {gives} {{ {given}\n")).all(body).ours("\n}"),
+    }
+}
+
+/// Whether a text calls a function of this name.
+fn calls(text: &str, name: &str) -> bool {
+    let in_name = |c: char| c == '_' || c.is_alphanumeric();
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(in_name) && text[at + name.len()..].trim_start().starts_with('('))
 }
 
 /// Reads an input into a variable of ours.
@@ -212,13 +265,15 @@ fn read(input: &Input, number: usize) -> String {
                 let row = row_name(&input.name);
                 let names = field_names(columns.iter().map(|column| column.name.as_str()));
                 let each = || names.iter().zip(columns);
-                let fields: Vec<String> =
-                    each().map(|(name, column)| format!("{name}: {}", rust_type(&column.ty))).collect();
+                let typed: Vec<(String, String)> =
+                    each().map(|(name, column)| (name.clone(), rust_type(&column.ty))).collect();
+                let fields: Vec<String> = typed.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
                 let gets: Vec<String> = names.iter().map(|name| format!("{name}: row.get()")).collect();
                 format!(
-                    "#[allow(dead_code)] #[derive(Debug, Clone)] struct {row} {{ {} }}\n\
+                    "#[allow(dead_code)] #[derive(Debug, Clone)] struct {row} {{ {} }} {}\n\
                      let {variable} = timelab_cell::input({number}).rows(|row| {row} {{ {} }});\n",
                     fields.join(", "),
+                    row_of(&row, &typed),
                     gets.join(", ")
                 )
             }

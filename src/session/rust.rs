@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
 use crate::native::{self, Code};
 use crate::plan::{Binding, Elsewhere, Foreign, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
-use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Subject, Text, Worker};
+use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Signature, Subject, Text, Worker};
 
 use super::Session;
 use super::bind::View;
@@ -220,17 +220,14 @@ impl Session {
         job: &Job,
     ) -> Fallible<Arc<Elsewhere>> {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
+        let signature = Signature { name: written.name.text.clone(), takes, gives: written.gives.clone() };
         let (subject, inputs) = subject(scope, &written.body)?;
-        let subject = Subject { function: Some((takes, written.gives.clone())), ..subject };
+        let source = inputs.is_empty().then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
+        let subject = Subject { function: Some(signature), ..subject };
         let library = self.rust.library(&[subject], job)?;
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
-        let source = written.body.with.is_empty().then(|| {
-            let takes = written.parameters.iter().map(|(word, ty)| format!("{}: {}", word.text, rust::rust_type(ty)));
-            let takes = takes.collect::<Vec<_>>().join(", ");
-            format!("(|{takes}| -> {} {{{}}})", rust::rust_type(&written.gives), written.body.body.text)
-        });
         let code = Arc::new(RustCode { span: block.span, source, worker: Mutex::new(None) });
         self.blocks.functions.borrow_mut().push((code.clone(), block));
         let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
@@ -316,7 +313,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
 
 /// A block as a subject, and what goes into it.
 fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(String, Filling)>)> {
-    let body = Text::default().theirs(&block.body.text, block.body.span);
+    let body = rust::block(&block.body.text, block.body.span);
     let (mut inputs, mut fillings) = (Vec::new(), Vec::new());
     for word in &block.with {
         let table = |plan: Arc<Plan>| {

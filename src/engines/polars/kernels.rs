@@ -50,8 +50,16 @@ pub fn wrong(wrong: Wrong, span: Span) -> PolarsError {
 
 /// The error of ours that polars hands back, if it is one.
 pub fn recognised(text: &str) -> Option<Box<Diagnostic>> {
-    const KINDS: [Kind; 7] =
-        [Kind::Overflow, Kind::ZeroDivision, Kind::Domain, Kind::Depth, Kind::Shape, Kind::Stopped, Kind::System];
+    const KINDS: [Kind; 8] = [
+        Kind::Overflow,
+        Kind::ZeroDivision,
+        Kind::Domain,
+        Kind::Depth,
+        Kind::Shape,
+        Kind::Stopped,
+        Kind::System,
+        Kind::Rust,
+    ];
     let (_, said) = text.split_once(MARK)?;
     let (said, _) = said.split_once(MARK)?;
     let parts: Vec<&str> = said.splitn(5, '\u{1}').collect();
