@@ -179,8 +179,8 @@ fn source_word(name: &str) -> Option<&'static str> {
              functions,\n  types and variables of %%rust cells, and the session's names that `with` takes along: values, \
              lists and tables\n  (of one column a slice of values, else of structs). It runs in a process of its own that no \
              crash outlives;\n  what it does to variables does not stay. fn name(x: int, s: text) -> float = rust { … } is a \
-             function for any stage;\n  a call is a message to that process on rows and polars, one message for thousands of rows \
-             on batch, and\n  no message on native. Ints wrap, as in a release build; standard input is empty\n\n  \
+             function for any stage;\n  a call goes to that process, row by row on rows (microseconds each), for thousands of rows at \
+             a time on batch\n  and polars; on native the function is compiled in. Ints wrap, as in a release build; standard input is empty\n\n  \
              › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
         }
         _ => return None,

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 /// The most bytes of a call, and of its answer.
 pub const ROOM: usize = 64 << 10;
-/// How long one looks before one sleeps: about as long as a message over the socket takes.
-const LOOKING: Duration = Duration::from_micros(20);
+/// How long one looks before one sleeps: longer than it takes to wake the other, or each would find the other asleep for
+/// ever.
+const LOOKING: Duration = Duration::from_micros(100);
 
 pub struct Lane {
     shared: *mut Shared,
@@ -125,6 +126,8 @@ fn there_or_sleeping(is_there: impl Fn() -> bool, sleeps: &AtomicBool) -> bool {
             sleeps.store(true, SeqCst);
             return is_there() && sleeps.swap(false, SeqCst);
         }
+        // The other may want this very core.
+        std::thread::yield_now();
     }
 }
 

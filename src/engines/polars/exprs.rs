@@ -5,11 +5,11 @@ use std::sync::Arc;
 use polars::prelude::*;
 
 use crate::data::{self, Type, Value, scalar};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Kind, Span};
 use crate::functions::Func;
 use crate::job::Stop;
 use crate::lang::{Comparison, Operator};
-use crate::plan::{self, Link, Node};
+use crate::plan::{self, Foreign, Function, Link, Node};
 use crate::rowwise::{Code, Frame, Program};
 
 use super::bounds::{self, Bounds};
@@ -41,7 +41,20 @@ pub struct Lowered {
 /// What all expressions of a plan share.
 pub struct Shared {
     pub program: Arc<Program>,
+    /// What each of the person's functions is that runs in another process.
+    elsewhere: Vec<Option<plan::Shared<dyn Foreign>>>,
     pub stop: Stop,
+}
+
+impl Shared {
+    pub fn new(functions: &[Function], stop: Stop) -> Shared {
+        let elsewhere = |function: &Function| match &function.body.node {
+            Node::Foreign(code, args) if args.len() == function.parameters.len() => Some(code.clone()),
+            _ => None,
+        };
+        let elsewhere = functions.iter().map(elsewhere).collect();
+        Shared { program: Arc::new(Program::new(functions)), elsewhere, stop }
+    }
 }
 
 /// Beyond this many parts, those of repeated conditions counted, an expression runs row by row.
@@ -122,7 +135,11 @@ impl Lowering<'_> {
             Node::Index(list, index) => self.index(list, index, expr, mask),
             Node::Call(func, args) => self.call(*func, args, expr, mask),
             Node::Widen(inner) => self.widen(inner, expr, mask),
-            Node::List(_) | Node::Apply(..) | Node::Foreign(..) => self.by_row(expr, mask),
+            Node::Apply(index, args) => match self.shared.elsewhere[*index].clone() {
+                Some(code) if !args.is_empty() => self.foreign(code, args, expr, mask),
+                _ => self.by_row(expr, mask),
+            },
+            Node::List(_) | Node::Foreign(..) => self.by_row(expr, mask),
             Node::Const(_) | Node::Column(_) => unreachable!("they were matched before"),
             Node::Parameter(_) | Node::Acc | Node::Only(_) => {
                 unreachable!("only inside a function, a fold, or before the session has computed it")
@@ -488,6 +505,50 @@ impl Lowering<'_> {
     }
 
     /// Runs an expression one row at a time, as `map_elements` does in Python.
+    /// A function in another process: one call for many rows, those that are asked for and have all arguments.
+    fn foreign(
+        &mut self,
+        code: plan::Shared<dyn Foreign>,
+        args: &[plan::Expr],
+        expr: &plan::Expr,
+        mask: Option<&Mask>,
+    ) -> Lowered {
+        const ROWS: usize = 4096;
+        let mut inputs: Vec<Expr> = args.iter().map(|arg| self.lower(arg, mask).expr).collect();
+        if let Some(mask) = mask {
+            self.size += mask.size;
+            inputs.push(mask.holds.clone());
+        }
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty.clone()).collect();
+        let (ty, span, stop, masked) = (expr.ty.clone(), expr.span, self.shared.stop.clone(), mask.is_some());
+        let run = move |series: &[Series]| {
+            let columns: Vec<Vec<Value>> =
+                types.iter().zip(series).map(|(ty, series)| data::values(series, ty)).collect();
+            let mask = if masked { Some(series[types.len()].bool()?) } else { None };
+            let height = kernels::height(series);
+            let place = |length: usize, row: usize| if length == 1 { 0 } else { row };
+            let value = |column: &Vec<Value>, row: usize| column[place(column.len(), row)].clone();
+            let asked = |row: &usize| mask.is_none_or(|mask| mask.get(place(mask.len(), *row)) == Some(true));
+            let whole = |row: &usize| columns.iter().all(|column| !column[place(column.len(), *row)].is_null());
+            let rows: Vec<usize> = (0..height).filter(asked).filter(whole).collect();
+            let mut results = vec![Value::Null; height];
+            for rows in rows.chunks(ROWS) {
+                if stop.is_raised() {
+                    return Err(kernels::failed(Kind::Stopped, Span::default(), "stopped"));
+                }
+                let passed: Vec<Vec<Value>> =
+                    columns.iter().map(|column| rows.iter().map(|row| value(column, *row)).collect()).collect();
+                let given = code.0.call(&passed, rows.len());
+                let given =
+                    given.map_err(|error| kernels::failed(error.kind, error.span.unwrap_or(span), &error.message))?;
+                rows.iter().zip(given).for_each(|(row, value)| results[*row] = value);
+            }
+            Ok(data::series("", &ty, &results))
+        };
+        let run = kernels::elementwise("rust", &inputs, data::dtype(&expr.ty), run);
+        Lowered { expr: run, bounds: bounds::ANY, fallible: true, varies: true }
+    }
+
     fn by_row(&mut self, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         self.slow.push(expr.clone());
         let used = expr.columns();
@@ -511,7 +572,7 @@ impl Lowering<'_> {
             let mut results = Vec::with_capacity(height);
             for row in 0..height {
                 if row % 1024 == 0 && stop.is_raised() {
-                    return Err(kernels::failed(crate::diagnostic::Kind::Stopped, Span::default(), "stopped"));
+                    return Err(kernels::failed(Kind::Stopped, Span::default(), "stopped"));
                 }
                 let needed = mask.is_none_or(|mask| mask.get(if mask.len() == 1 { 0 } else { row }) == Some(true));
                 if !needed {

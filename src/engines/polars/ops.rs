@@ -8,7 +8,6 @@ use crate::data::{self, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::job::{Job, Stop};
 use crate::plan::{self, JoinKind, Op, Plan, SortKey, Source, Step};
-use crate::rowwise::Program;
 
 use super::aggregate;
 use super::bounds::{self, Bounds};
@@ -32,7 +31,7 @@ pub fn lower(plan: &Plan, job: Option<&Job>) -> Fallible<Lowered> {
 
 fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
     let stop = job.map_or_else(Stop::default, |job| job.stop.clone());
-    let shared = Shared { program: Arc::new(Program::new(&plan.functions)), stop };
+    let shared = Shared::new(&plan.functions, stop);
     let (first, rest) = plan.steps.split_first().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
@@ -313,7 +312,7 @@ impl Lowerer<'_> {
             on.iter().map(|(left, right)| (left, right)).unzip();
         let left = self.beside(left, &lefts, "k", true);
         let other = self::flow(right, self.job, self.notes)?;
-        let shared = Shared { program: Arc::new(Program::new(&right.functions)), stop: self.shared.stop.clone() };
+        let shared = Shared::new(&right.functions, self.shared.stop.clone());
         let mut lowerer =
             Lowerer { plan: right, input: right.schema(), shared: &shared, job: self.job, notes: &mut *self.notes };
         let other = lowerer.beside(other, &rights, "k", true);
