@@ -482,3 +482,14 @@ fn ctrl_c_ends_a_long_timed_run() {
         terminal.sees(format!("[{number}]› "));
     }
 }
+
+#[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types("1 + 1\r20 + 3\r300 + 4\r");
+    for result in ["\n2\r", "\n23\r", "\n304\r"] {
+        terminal.sees(result);
+    }
+    terminal.sees("[4]› ");
+}

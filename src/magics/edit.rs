@@ -4,6 +4,7 @@ use std::process::Command;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes, split};
+use crate::rust::without_ours;
 use crate::session::Session;
 
 use super::{Answer, Magic, Next, Offers, ranges};
@@ -45,7 +46,7 @@ fn edited(text: &str) -> Result<String, String> {
     let mut file = tempfile::Builder::new().prefix("cell-").suffix(".timelab").tempfile().map_err(failed)?;
     writeln!(file, "{text}").map_err(failed)?;
     // The variable may hold arguments: the system's shell splits it, and takes the path as it is.
-    let status = Command::new("sh")
+    let status = without_ours(&mut Command::new("sh"))
         .arg("-c")
         .arg(format!("{editor} \"$1\""))
         .arg("sh")

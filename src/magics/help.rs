@@ -1,9 +1,9 @@
 use crate::algorithms;
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::functions;
 use crate::job::Job;
-use crate::lang::{MagicSyntax, Subject, Takes, Word};
+use crate::lang::{self, MagicSyntax, Subject, Takes, Word};
 use crate::plan::Binding;
 use crate::report::Block;
 use crate::session::{Session, settings};
@@ -152,8 +152,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
         });
     }
     if let Some(definition) = session.newest_function().and_then(|newest| newest.find(name)) {
-        let parameters: Vec<&str> = definition.function.parameters.iter().map(|word| word.text.as_str()).collect();
-        parts.push(format!("{name}({})  (your function; `{name}??` shows it)", parameters.join(", ")));
+        parts.push(format!("{}  (your function; `{name}??` shows it)", definition.signature()));
     }
     if parts.is_empty() { None } else { Some(parts.join("\n\n")) }
 }
@@ -256,10 +255,9 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
         answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };
-    let function = &definition.function;
-    let parameters: Vec<&str> = function.parameters.iter().map(|word| word.text.as_str()).collect();
-    let body = session.words(function.body.span);
-    let body = if definition.elsewhere.is_some() { format!("rust {{{body}}}") } else { body.to_string() };
-    let text = format!("fn {}({}) = {body}", word.text, parameters.join(", "));
-    Ok(Answer::text(text))
+    let lang::Function { name, body, .. } = &definition.function;
+    // The body of one in Rust stands between braces.
+    let end = body.span.end + u32::from(definition.elsewhere.is_some());
+    let written = session.words(Span { end, ..name.span });
+    Ok(Answer::text(format!("fn {written}")))
 }

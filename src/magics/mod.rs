@@ -34,6 +34,7 @@ use crate::job::Job;
 use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
+use crate::rust::without_ours;
 use crate::session::{Given, Ran, Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
@@ -277,7 +278,7 @@ fn quiet(ran: &Ran) -> Vec<String> {
 fn run_command(command: &lang::Word, job: &Job) -> Fallible<Answer> {
     job.progress.hide();
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
-    let status = std::process::Command::new("sh")
+    let status = without_ours(&mut std::process::Command::new("sh"))
         .arg("-c")
         .arg(&command.text)
         .status()

@@ -69,9 +69,8 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
     while let Some(definition) = here {
         let name = &definition.function.name.text;
         if !seen.contains(name) {
-            let parameters: Vec<&str> = definition.function.parameters.iter().map(|word| word.text.as_str()).collect();
-            let about = format!("{name}({})", parameters.join(", "));
-            rows.push(vec![Value::text(name), Value::text("function"), Value::text(&about), Value::Null, Value::Null]);
+            let about = Value::text(&definition.signature());
+            rows.push(vec![Value::text(name), Value::text("function"), about, Value::Null, Value::Null]);
             seen.push(name.clone());
         }
         here = definition.before.clone();

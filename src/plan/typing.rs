@@ -52,6 +52,20 @@ impl Definition {
         }
         None
     }
+
+    /// How it is called: `name(a, b)`, with types where they are said.
+    pub fn signature(&self) -> String {
+        let name = &self.function.name.text;
+        let words = self.function.parameters.iter().map(|word| word.text.as_str());
+        match &self.elsewhere {
+            Some(elsewhere) => {
+                let typed: Vec<String> =
+                    words.zip(&elsewhere.takes).map(|(word, ty)| format!("{word}: {ty}")).collect();
+                format!("{name}({}) -> {}", typed.join(", "), elsewhere.gives)
+            }
+            None => format!("{name}({})", words.collect::<Vec<_>>().join(", ")),
+        }
+    }
 }
 
 /// Gives the value for one `acc` and one value of the only column, where the expression has them.

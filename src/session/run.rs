@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::lang::Word;
 use crate::native::Code;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
+use crate::rust::without_ours;
 
 use super::Session;
 
@@ -288,7 +289,7 @@ pub(super) fn known_rows(op: &Op) -> Option<u64> {
 /// What a command writes, as a table of `line`.
 pub fn command_lines(command: &Word) -> Fallible<Table> {
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
-    let output = Command::new("sh")
+    let output = without_ours(&mut Command::new("sh"))
         .arg("-c")
         .arg(&command.text)
         .stderr(std::process::Stdio::inherit())
