@@ -484,6 +484,18 @@ fn ctrl_c_ends_a_long_timed_run() {
 }
 
 #[test]
+fn the_progress_bar_is_gone_when_a_cell_is_stopped() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("1..100G | sum | on rows");
+    terminal.sees("rows ·");
+    terminal.types("x");
+    terminal.presses(ControlCode::EndOfText);
+    let before = terminal.sees("stopped");
+    assert!(!before.contains("^C") && before.ends_with("\r\x1b[2K"), "{before:?}");
+}
+
+#[test]
 fn what_is_typed_ahead_is_not_lost() {
     let home = home();
     let mut terminal = start(home.path());

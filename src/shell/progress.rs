@@ -43,6 +43,7 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
     let rows = ProgressStyle::with_template("{spinner} {msg} · {elapsed}");
     let (Ok(bytes), Ok(rows)) = (bytes, rows) else { return };
     let bar = ProgressBar::new_spinner();
+    let _silence = Silence::new();
     loop {
         if progress.is_hidden() {
             bar.finish_and_clear();
@@ -72,5 +73,31 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
             bar.finish_and_clear();
             return;
         }
+    }
+}
+
+/// While there is a bar the terminal does not show the keys that are pressed: they would go on where the bar ends, and it
+/// could not be cleared. They are not lost.
+struct Silence(libc::termios);
+
+impl Silence {
+    fn new() -> Option<Silence> {
+        // SAFETY: an all-zero structure is a valid one, and the system fills it.
+        unsafe {
+            let mut before: libc::termios = std::mem::zeroed();
+            if libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) != 0 {
+                return None;
+            }
+            let silent = libc::termios { c_lflag: before.c_lflag & !libc::ECHO, ..before };
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const silent);
+            Some(Silence(before))
+        }
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // SAFETY: the structure is whole.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.0) };
     }
 }
