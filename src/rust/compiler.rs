@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs};
 
 use super::desk::{Desk, Event, Known, Refusal, Turn};
+use super::prepared;
 use super::runner::{FOLDER, SHELL};
 use super::text::Text;
 use super::writing::kept_at;
@@ -96,8 +96,7 @@ fn refuse(question: Question, trouble: &Diagnostic) {
 fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     let library = super::toolchain::library_folder()?;
     let system = |error: String| Diagnostic::new(Kind::System, format!("Rust cells cannot start: {error}"));
-    let prepared = super::PREPARED.load(Ordering::Relaxed) || program != Path::new(super::THIS_PROGRAM);
-    if !prepared || std::env::var_os(super::SOURCES).is_none() {
+    if !prepared::may_start(program) {
         return Err(system("this program has not prepared for them".to_string()));
     }
     let folder = desk.open().map_err(|error| system(error.to_string()))?;
@@ -108,7 +107,7 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         .map_err(|error| system(error.to_string()))?;
     // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
     if !super::toolchain::has_sources() {
-        std::fs::create_dir_all(super::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
+        std::fs::create_dir_all(prepared::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
     }
     // evcxr makes its own folder where temporary ones are made.
     let _ = tempfile::env::override_temp_dir(&folder);
@@ -172,7 +171,7 @@ fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &T
         Err(Error::CompilationErrors(errors)) => {
             Err(Refusal { error: told(&errors, text, desk), keeps: keeps(&errors, text) })
         }
-        Err(Error::SubprocessTerminated(_)) => Err(super::killed().into()),
+        Err(Error::SubprocessTerminated(_)) => Err(super::waiting::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
         Err(_) if turn.was_loaded() => Ok(()),
         Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string()).into()),

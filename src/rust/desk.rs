@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::frame::{self, Ending, Order};
+use super::frame::{self, Ending, Order, SOCKET};
 use super::printer::Printer;
-use super::runner::SOCKET;
 use crate::diagnostic::Diagnostic;
 use crate::job::Say;
 

@@ -4,6 +4,9 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+/// The name of the shell's socket in its folder.
+pub const SOCKET: &str = "shell.sock";
+
 /// What a process says first on a new connection.
 pub const SUPERVISOR: u8 = b'S';
 pub const WORKER: u8 = b'W';

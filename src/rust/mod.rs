@@ -2,50 +2,47 @@
 //! does; the shell waits for it and can stop it. Nothing starts before the first use, or before [`Rust::warm`].
 
 mod compiler;
+mod cost;
 mod desk;
 mod frame;
 mod heap;
 mod lane;
 mod names;
+mod prepared;
 mod printer;
 mod runner;
 mod text;
 mod toolchain;
+mod waiting;
 mod wire;
+mod worker;
 mod writing;
 
 use std::cell::OnceCell;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::data::{Schema, Table, Type, Value};
+use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Say, Stop};
+use crate::job::{Job, Say};
 
 use compiler::{Question, Request};
-use desk::{Desk, Event, Refusal, Turn};
-use frame::{Ending, Failure, Sample};
-use lane::{Lane, ROOM};
-
-pub use text::Text;
-pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
-
-pub use writing::{block, function};
+use desk::{Desk, Event, Refusal};
+use waiting::{LOOK, Waiting, gone};
 use writing::{cell_text, parts, subjects_text};
 
-/// This program, as a process may start it again.
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
-
-/// How often the person's stop flag is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+pub use cost::Cost;
+pub use prepared::{THIS_PROGRAM, prepare, without_ours};
+pub use text::Text;
+pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
+pub use worker::{Given, Worker};
+pub use writing::{block, function};
 
 /// The compiler of Rust cells and the child that runs them. The child removes its folder when it ends.
 pub struct Rust {
-    /// The program that is started as the runner: this one.
+    /// The program that is started as the runner: this one, but in tests.
     program: PathBuf,
     say: Say,
     works: OnceCell<Works>,
@@ -56,31 +53,6 @@ pub struct Rust {
 struct Works {
     desk: Arc<Desk>,
     requests: Sender<Request>,
-}
-
-/// What a cell cost: compiling and running apart.
-#[derive(Debug, Clone, Default)]
-pub struct Cost {
-    /// Until the compiler was there.
-    pub start: Duration,
-    pub compile: Duration,
-    /// Seconds of the run, wall, user and system.
-    pub wall: f64,
-    pub user: f64,
-    pub system: f64,
-    pub allocations: u64,
-    pub allocated: u64,
-    pub peak: u64,
-}
-
-/// A value or a table that came out of a cell.
-#[derive(Debug, Clone)]
-pub enum Given {
-    Nothing,
-    Value(Value, Type),
-    Table(Table),
-    /// What has no form as a table, as the text of its `Debug`.
-    Text(String),
 }
 
 /// Compiled subjects, which can be run in a fork of the variables any number of times.
@@ -207,8 +179,7 @@ impl Rust {
                     let mut worker = Worker::new(turn.again(), stream, Vec::new(), Vec::new());
                     worker.shapes = vec![worker.shape(0)?];
                     given = worker.call(0)?.0;
-                    worker.tell(frame::END, b"")?;
-                    worker.over = true;
+                    worker.end()?;
                 }
                 Event::Done(ending) => {
                     turn.ended(&ending, &mut cost)?;
@@ -251,8 +222,7 @@ impl Rust {
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }
-                    worker.tell(frame::END, b"")?;
-                    worker.over = true;
+                    worker.end()?;
                 }
                 Event::Done(ending) => {
                     turn.ended(&ending, &mut Cost::default())?;
@@ -398,397 +368,7 @@ impl Drop for Rust {
             && !works.desk.has_runner()
             && let Some(folder) = works.desk.folder()
         {
-            remove(folder);
+            prepared::remove(folder);
         }
     }
-}
-
-fn gone() -> Box<Diagnostic> {
-    Diagnostic::new(Kind::System, "the process that runs Rust is gone").hint("run the cell again: it starts anew")
-}
-
-/// Waits for what happens in a turn, and ends it where the person stops it.
-struct Waiting {
-    turn: Turn,
-    events: Arc<Mutex<Receiver<Event>>>,
-    desk: Arc<Desk>,
-    stop: Stop,
-    text: Text,
-    library: String,
-    function: String,
-    start: Duration,
-    compile: Duration,
-    running: bool,
-    /// Whether the turn ends with it.
-    owns: bool,
-    /// What the compiler said, where it was quicker than the news of the run's end.
-    result: Option<Result<(), Refusal>>,
-}
-
-impl Waiting {
-    fn new(turn: Turn, events: Receiver<Event>, desk: Arc<Desk>, text: Text, job: &Job) -> Waiting {
-        Waiting {
-            turn,
-            events: Arc::new(Mutex::new(events)),
-            desk,
-            stop: job.stop.clone(),
-            text,
-            library: String::new(),
-            function: String::new(),
-            start: Duration::ZERO,
-            compile: Duration::ZERO,
-            running: false,
-            owns: true,
-            result: None,
-        }
-    }
-
-    /// The same turn, for who serves in it.
-    fn again(&self) -> Waiting {
-        Waiting {
-            turn: self.turn.clone(),
-            events: self.events.clone(),
-            desk: self.desk.clone(),
-            stop: self.stop.clone(),
-            text: self.text.clone(),
-            library: self.library.clone(),
-            function: self.function.clone(),
-            start: self.start,
-            compile: self.compile,
-            running: self.running,
-            owns: false,
-            result: None,
-        }
-    }
-
-    fn receive(&self, patience: Duration) -> Result<Event, RecvTimeoutError> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience)
-    }
-
-    fn next(&mut self) -> Fallible<Event> {
-        loop {
-            match self.receive(LOOK) {
-                Ok(Event::Lost) if self.running => return Err(killed()),
-                Ok(event) => return Ok(event),
-                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
-                Err(RecvTimeoutError::Timeout) => self.look()?,
-            }
-        }
-    }
-
-    /// Ends the turn where the person has stopped it.
-    fn look(&mut self) -> Fallible<()> {
-        if !self.stop.is_raised() {
-            return Ok(());
-        }
-        self.turn.cancel();
-        if self.running {
-            self.desk.kill(&self.turn);
-            self.until_done(Duration::from_millis(100));
-        }
-        self.stop.check()
-    }
-
-    /// How the run ended, if it does soon.
-    fn until_done(&mut self, patience: Duration) -> Option<Ending> {
-        let start = Instant::now();
-        while let Some(left) = patience.checked_sub(start.elapsed()) {
-            match self.receive(left) {
-                Ok(Event::Done(ending)) => return Some(ending),
-                Ok(Event::Lost) | Err(_) => return None,
-                Ok(_) => {}
-            }
-        }
-        None
-    }
-
-    /// Waits until the compiler is through with this turn.
-    fn compiled(&mut self) -> Fallible<()> {
-        let mut result = self.result.take();
-        while result.is_none() {
-            if let Event::Compiled(told) = self.next()? {
-                result = Some(told);
-            }
-        }
-        result.map_or(Ok(()), |result| result.map_err(|refusal| refusal.error))
-    }
-
-    /// What a run cost, or why it failed.
-    fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
-        self.running = false;
-        self.desk.printer.wait();
-        match &ending.failure {
-            None => {
-                *cost = Cost::of(ending, cost.start, cost.compile);
-                Ok(())
-            }
-            Some(failure) => Err(self.failed(failure)),
-        }
-    }
-
-    fn failed(&self, failure: &Failure) -> Box<Diagnostic> {
-        let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
-        diagnostic.span = failure.place.and_then(|place| self.place(place));
-        diagnostic
-    }
-
-    /// The place in a cell of a line and a column of the compiled text.
-    fn place(&self, (line, column): (u32, u32)) -> Option<Span> {
-        let root = self.library.split_once("/target/")?.0;
-        let source = std::fs::read_to_string(Path::new(root).join("src/lib.rs")).ok()?;
-        self.text.word_like(source.lines().nth(line.checked_sub(1)? as usize)?, column.checked_sub(1)? as usize)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.owns {
-            self.desk.leave(&self.turn);
-        }
-    }
-}
-
-fn killed() -> Box<Diagnostic> {
-    Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
-        .hint("variables are gone; functions and types are still there")
-}
-
-impl Cost {
-    /// The cost of the run alone.
-    pub fn run(&self) -> crate::measure::Cost {
-        crate::measure::Cost {
-            wall: Duration::from_secs_f64(self.wall),
-            user: Duration::from_secs_f64(self.user),
-            system: Duration::from_secs_f64(self.system),
-            peak: self.peak,
-            allocations: self.allocations,
-            allocated: self.allocated,
-        }
-    }
-
-    fn of(ending: &Ending, start: Duration, compile: Duration) -> Cost {
-        Cost {
-            start,
-            compile,
-            wall: ending.wall,
-            user: ending.user,
-            system: ending.system,
-            allocations: ending.allocations,
-            allocated: ending.allocated,
-            peak: ending.peak,
-        }
-    }
-}
-
-/// A process that answers for the subjects of a library.
-pub struct Worker {
-    turn: Waiting,
-    stream: UnixStream,
-    shapes: Vec<Shape>,
-    /// The files of its inputs.
-    paths: Vec<String>,
-    /// Where functions are called, once one was.
-    lane: Option<Lane>,
-    over: bool,
-}
-
-impl Worker {
-    fn new(turn: Waiting, stream: UnixStream, shapes: Vec<Shape>, paths: Vec<String>) -> Worker {
-        Worker { turn, stream, shapes, paths, lane: None, over: false }
-    }
-
-    fn shape(&mut self, subject: usize) -> Fallible<Shape> {
-        let bytes = self.ask(frame::SHAPE, &(subject as u32).to_le_bytes())?;
-        Shape::read(&String::from_utf8_lossy(&bytes)).ok_or_else(gone)
-    }
-
-    /// Runs a subject once.
-    ///
-    /// # Errors
-    /// What went wrong in it; where its process ended, nothing more can be asked.
-    pub fn call(&mut self, subject: usize) -> Fallible<(Given, Cost)> {
-        self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
-        let cost = self.answer()?.1;
-        let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
-        self.turn.desk.printer.expect();
-        let (kind, bytes) = self.answer()?;
-        self.turn.desk.printer.wait();
-        let bytes = good((kind, bytes))?;
-        let start = std::mem::take(&mut self.turn.start);
-        let compile = std::mem::take(&mut self.turn.compile);
-        let mut reader = wire::Reader(&bytes);
-        let given = match &self.shapes[subject] {
-            Shape::Nothing => Some(Given::Nothing),
-            Shape::Value(ty) => reader.value(ty).map(|value| Given::Value(value, ty.clone())),
-            Shape::Rows(schema) => reader.table(schema).map(Given::Table),
-            Shape::Text => reader.value(&Type::Text).map(|value| match value {
-                Value::Text(text) => Given::Text(text.to_string()),
-                _ => Given::Nothing,
-            }),
-            Shape::Opaque(name) => Some(Given::Text(format!("a {}, which has no Debug", names::short(name)))),
-        };
-        Ok((given.ok_or_else(gone)?, Cost::of(&ending, start, compile)))
-    }
-
-    /// Calls a function for so many rows of arguments.
-    pub fn apply(&mut self, subject: usize, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
-        let Shape::Value(ty) = self.shapes[subject].clone() else { return Err(gone()) };
-        let mut bytes = (subject as u32).to_le_bytes().to_vec();
-        bytes.extend((rows as u64).to_le_bytes());
-        for row in 0..rows {
-            arguments.iter().for_each(|argument| wire::put(&argument[row], &mut bytes));
-        }
-        let bytes = self.applied(&bytes)?;
-        let mut reader = wire::Reader(&bytes);
-        (0..rows).map(|_| reader.value(&ty)).collect::<Option<Vec<Value>>>().ok_or_else(gone)
-    }
-
-    /// What a function answers; over shared memory where there is room.
-    fn applied(&mut self, bytes: &[u8]) -> Fallible<Vec<u8>> {
-        if bytes.len() > ROOM {
-            return good(self.told(frame::APPLY, bytes)?);
-        }
-        let mut lane = match self.lane.take() {
-            Some(lane) => lane,
-            None => self.make_lane()?,
-        };
-        if lane.ask(bytes) {
-            self.tell(frame::WAKE, b"")?;
-        }
-        if !lane.is_answered() {
-            self.answer()?;
-        }
-        let answer = match lane.bytes().split_first() {
-            Some((kind, bytes)) => (*kind, bytes.to_vec()),
-            // It has no room there.
-            None => self.answer()?,
-        };
-        self.lane = Some(lane);
-        good(answer)
-    }
-
-    fn make_lane(&mut self) -> Fallible<Lane> {
-        let path = self.turn.desk.folder().ok_or_else(gone)?.join(format!("lane-{}", self.turn.turn.number));
-        let lane =
-            Lane::make(&path).map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
-        let answer = self.ask(frame::LANE, path.display().to_string().as_bytes());
-        let _ = std::fs::remove_file(&path);
-        answer.map(|_| lane)
-    }
-
-    /// Whether nothing has ended it.
-    pub fn is_alive(&self) -> bool {
-        !self.over
-    }
-
-    /// The number of a subject that does nothing, behind all others.
-    pub fn nothing(&self) -> usize {
-        self.shapes.len()
-    }
-
-    /// Nanoseconds that so many calls take.
-    pub fn sample(&mut self, subject: usize, calls: u64, cpu: bool) -> Fallible<u64> {
-        let sample = Sample { subject: subject as u32, calls, cpu };
-        let bytes = self.ask(frame::SAMPLE, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
-        bytes.try_into().map(u64::from_le_bytes).map_err(|_| gone())
-    }
-
-    fn ask(&mut self, kind: u8, bytes: &[u8]) -> Fallible<Vec<u8>> {
-        self.told(kind, bytes).map(|(_, bytes)| bytes)
-    }
-
-    fn told(&mut self, kind: u8, bytes: &[u8]) -> Fallible<(u8, Vec<u8>)> {
-        self.tell(kind, bytes)?;
-        self.answer()
-    }
-
-    fn tell(&mut self, kind: u8, bytes: &[u8]) -> Fallible<()> {
-        frame::send(&mut self.stream, kind, bytes).map_err(|_| self.died())
-    }
-
-    fn answer(&mut self) -> Fallible<(u8, Vec<u8>)> {
-        while !readable(&self.stream) {
-            if let Err(stopped) = self.turn.look() {
-                self.over = true;
-                return Err(stopped);
-            }
-        }
-        frame::receive(&mut self.stream).map_err(|_| self.died())
-    }
-
-    /// Why the process ended.
-    fn died(&mut self) -> Box<Diagnostic> {
-        self.over = true;
-        match self.turn.until_done(Duration::from_secs(2)) {
-            Some(ending) => self.turn.ended(&ending, &mut Cost::default()).err().unwrap_or_else(gone),
-            None => killed(),
-        }
-    }
-}
-
-/// An answer, where it does not say what is wrong.
-fn good((kind, bytes): (u8, Vec<u8>)) -> Fallible<Vec<u8>> {
-    match kind {
-        frame::WRONG => Err(Diagnostic::new(Kind::Rust, String::from_utf8_lossy(&bytes).into_owned())),
-        _ => Ok(bytes),
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if !self.over && frame::send(&mut self.stream, frame::END, b"").is_ok() {
-            self.turn.until_done(Duration::from_millis(200));
-        }
-        for path in &self.paths {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Whether something can be read, waiting a little for it.
-fn readable(stream: &UnixStream) -> bool {
-    use std::os::fd::AsRawFd;
-    let mut polled = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: the structure is whole.
-    unsafe { libc::poll(&raw mut polled, 1, LOOK.as_millis() as i32) > 0 }
-}
-
-/// Where rust-analyzer looks for the sources of the standard library. The folder is there only where the toolchain has
-/// none: else rust-analyzer would install them without a word.
-fn no_sources() -> PathBuf {
-    std::env::temp_dir().join(format!("{NO_SOURCES}{}", std::process::id()))
-}
-
-/// Removes what is ours outside of the processes.
-fn remove(folder: &Path) {
-    let _ = std::fs::remove_dir_all(folder);
-    if let Some(path) = std::env::var_os(SOURCES).map(PathBuf::from)
-        && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NO_SOURCES))
-    {
-        let _ = std::fs::remove_dir_all(&path);
-    }
-}
-
-/// Whether a process that this program starts would become a runner.
-static PREPARED: AtomicBool = AtomicBool::new(false);
-
-const NO_SOURCES: &str = "timelab-no-sources-";
-const SOURCES: &str = "RUST_SRC_PATH";
-
-/// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
-pub fn prepare() {
-    runner::hook();
-    PREPARED.store(true, Ordering::Relaxed);
-    if std::env::var_os(SOURCES).is_none() {
-        // SAFETY: the process has one thread yet.
-        unsafe { std::env::set_var(SOURCES, no_sources()) };
-    }
-}
-
-/// Gives a command of the person's the environment that the person gave.
-pub fn without_ours(command: &mut std::process::Command) -> &mut std::process::Command {
-    if std::env::var_os(SOURCES).is_some_and(|path| path == *no_sources().as_os_str()) {
-        command.env_remove(SOURCES);
-    }
-    command
 }

@@ -1,0 +1,264 @@
+//! What a cell may ask of the worker that runs it, and how the worker answers the shell for the cell's subjects.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use crate::measure::{Clock, Meter, ThreadCpu, Wall};
+use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
+use crate::rust::heap;
+use crate::rust::lane::{Lane, ROOM};
+use crate::rust::printer::MARK;
+
+use super::faults::{NUMBER, fail};
+
+/// The declaration of [`API`] in the text that cells are linked with.
+#[repr(C)]
+pub struct Api {
+    serve: extern "C" fn(*mut c_void, *const Answers),
+    called: extern "C" fn(),
+    reply: extern "C" fn(*const u8, usize),
+    input: extern "C" fn(u32, *mut usize) -> *const u8,
+    store: extern "C" fn() -> *mut *mut c_void,
+    kept: extern "C" fn(*const u8, usize),
+    failed: extern "C" fn(*const u8, usize, u32, u32),
+    fatal: extern "C" fn(),
+}
+
+#[repr(C)]
+struct Answers {
+    run: extern "C" fn(*mut c_void, u32, u64),
+    call: extern "C" fn(*mut c_void, u32),
+    shape: extern "C" fn(*mut c_void, u32),
+    apply: extern "C" fn(*mut c_void, u32, *const u8, usize),
+    flush: extern "C" fn(),
+}
+
+pub static API: Api = Api { serve, called, reply, input, store, kept, failed, fatal };
+
+/// What the worker knows of its run.
+#[derive(Default)]
+struct This {
+    folder: PathBuf,
+    inputs: Vec<String>,
+    reply: Vec<u8>,
+    kept: Vec<String>,
+    /// The run that is going on, and what it cost once it is over.
+    whole: Option<Meter>,
+    spent: Option<Ending>,
+    /// The same of a call in it.
+    meter: Option<Meter>,
+    cost: Option<Ending>,
+    failure: Option<Failure>,
+}
+
+thread_local! {
+    static THIS: RefCell<This> = RefCell::default();
+}
+
+/// What the run that begins may ask for.
+pub fn prepare(folder: &Path, inputs: &[String]) {
+    THIS.replace(This { folder: folder.to_path_buf(), inputs: inputs.to_vec(), ..This::default() });
+}
+
+pub fn run_begins() {
+    THIS.with_borrow_mut(|this| this.whole = Some(Meter::start()));
+}
+
+/// How a run went that has come to its end.
+pub fn ending() -> Ending {
+    run_is_over();
+    let (cost, kept) = THIS.with_borrow_mut(|this| (this.spent.take(), std::mem::take(&mut this.kept)));
+    Ending { kept, ..cost.unwrap_or_default() }
+}
+
+impl Ending {
+    fn of(meter: Meter) -> Ending {
+        let cost = meter.stop();
+        Ending {
+            failure: None,
+            wall: cost.wall.as_secs_f64(),
+            user: cost.user.as_secs_f64(),
+            system: cost.system.as_secs_f64(),
+            allocations: cost.allocations,
+            allocated: cost.allocated,
+            peak: cost.peak,
+            kept: Vec::new(),
+        }
+    }
+}
+
+/// What a cell does costs until it has its result, not until the shell has been told that.
+fn run_is_over() {
+    let whole = THIS.with_borrow_mut(|this| this.whole.take());
+    if let Some(cost) = whole.map(Ending::of) {
+        THIS.with_borrow_mut(|this| this.spent = Some(cost));
+    }
+}
+
+/// Answers the shell until it has enough.
+extern "C" fn serve(subjects: *mut c_void, answers: *const Answers) {
+    run_is_over();
+    // SAFETY: the cell passes its own table, which lives until this returns.
+    let answers = unsafe { &*answers };
+    if let Err(error) = answered(subjects, answers) {
+        fail(&format!("the shell does not listen any more: {error}"), None);
+    }
+}
+
+fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
+    let path = THIS.with_borrow(|this| this.folder.join(SOCKET));
+    let mut shell = UnixStream::connect(path)?;
+    frame::send(&mut shell, frame::WORKER, &NUMBER.load(Relaxed).to_le_bytes())?;
+    let mut lane: Option<Lane> = None;
+    loop {
+        if let Some(lane) = &mut lane
+            && lane.is_asked()
+        {
+            applied_on(lane, subjects, answers, &mut shell)?;
+            continue;
+        }
+        let (kind, bytes) = frame::receive(&mut shell)?;
+        let subject = || bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+        match kind {
+            frame::SHAPE => {
+                (answers.shape)(subjects, subject());
+                send_reply(&mut shell)?;
+            }
+            frame::CALL => {
+                THIS.with_borrow_mut(|this| this.meter = Some(Meter::start()));
+                (answers.call)(subjects, subject());
+                let cost = THIS.with_borrow_mut(|this| this.cost.take()).unwrap_or_default();
+                mark();
+                frame::send_value(&mut shell, frame::COST, &cost)?;
+                send_reply(&mut shell)?;
+            }
+            frame::APPLY => {
+                (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
+                send_reply(&mut shell)?;
+            }
+            frame::LANE => {
+                lane = Some(Lane::open(Path::new(&*String::from_utf8_lossy(&bytes)))?);
+                frame::send(&mut shell, frame::GOOD, b"")?;
+            }
+            // What woke it is on the lane, unless it was awake already and has answered.
+            frame::WAKE => {
+                if let Some(lane) = lane.as_mut().filter(|lane| lane.has_call()) {
+                    applied_on(lane, subjects, answers, &mut shell)?;
+                }
+            }
+            frame::SAMPLE => {
+                let sample: Sample = serde_json::from_slice(&bytes)?;
+                let nanos = sampled(&sample, |calls| (answers.run)(subjects, sample.subject, calls));
+                frame::send(&mut shell, frame::GOOD, &nanos.to_le_bytes())?;
+            }
+            _ => {
+                (answers.flush)();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Calls a function with what is on the lane, and answers there, or over the socket where there is no room for it.
+fn applied_on(
+    lane: &mut Lane,
+    subjects: *mut c_void,
+    answers: &Answers,
+    shell: &mut UnixStream,
+) -> std::io::Result<()> {
+    let bytes = lane.bytes();
+    let subject = bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+    let arguments = bytes.get(4..).unwrap_or_default();
+    (answers.apply)(subjects, subject, arguments.as_ptr(), arguments.len());
+    let mut reply = THIS.with_borrow_mut(|this| std::mem::take(&mut this.reply));
+    if reply.is_empty() {
+        reply.push(frame::WRONG);
+    }
+    let fits = reply.len() <= ROOM;
+    if lane.answer(if fits { &reply } else { &[] }) {
+        frame::send(shell, frame::WAKE, b"")?;
+    }
+    match reply.split_first() {
+        Some((kind, bytes)) if !fits => frame::send(shell, *kind, bytes),
+        _ => Ok(()),
+    }
+}
+
+/// Nanoseconds for so many calls. Allocations are not counted meanwhile: that takes time.
+fn sampled(sample: &Sample, run: impl FnOnce(u64)) -> u64 {
+    let clock: &dyn Clock = if sample.cpu { &ThreadCpu } else { &Wall };
+    heap::pause(true);
+    let start = clock.now();
+    run(sample.calls);
+    let nanos = clock.now() - start;
+    heap::pause(false);
+    nanos
+}
+
+/// Ends what was printed so far; the cell has handed it out.
+pub fn mark() {
+    // SAFETY: the text is as long as is said.
+    unsafe { libc::write(libc::STDOUT_FILENO, MARK.as_ptr().cast(), MARK.len()) };
+}
+
+fn send_reply(shell: &mut UnixStream) -> std::io::Result<()> {
+    let reply = THIS.with_borrow_mut(|this| std::mem::take(&mut this.reply));
+    let (kind, bytes) = reply.split_first().unwrap_or((&frame::WRONG, b""));
+    frame::send(shell, *kind, bytes)
+}
+
+extern "C" fn called() {
+    let meter = THIS.with_borrow_mut(|this| this.meter.take());
+    let cost = meter.map(Ending::of);
+    THIS.with_borrow_mut(|this| this.cost = cost);
+}
+
+extern "C" fn reply(bytes: *const u8, length: usize) {
+    // SAFETY: the cell passes bytes of its own.
+    let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
+    THIS.with_borrow_mut(|this| this.reply = bytes.to_vec());
+}
+
+/// The bytes of an input, for as long as this process lives.
+extern "C" fn input(number: u32, length: *mut usize) -> *const u8 {
+    let path = THIS.with_borrow(|this| this.inputs.get(number as usize).cloned());
+    let bytes = path.map_or_else(Vec::new, |path| match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => fail(&format!("the input {path} cannot be read: {error}"), None),
+    });
+    let bytes: &'static mut [u8] = bytes.leak();
+    // SAFETY: the cell passes the place of a number.
+    unsafe { *length = bytes.len() };
+    bytes.as_ptr()
+}
+
+/// The place of the variables, for the code that knows their form.
+extern "C" fn store() -> *mut *mut c_void {
+    static PLACE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+    PLACE.as_ptr()
+}
+
+extern "C" fn kept(told: *const u8, length: usize) {
+    // SAFETY: the cell passes a text of its own.
+    let told = unsafe { std::slice::from_raw_parts(told, length) };
+    let told = String::from_utf8_lossy(told).into_owned();
+    THIS.with_borrow_mut(|this| this.kept.push(told));
+}
+
+extern "C" fn failed(message: *const u8, length: usize, line: u32, column: u32) {
+    // SAFETY: the cell passes a text of its own.
+    let message = unsafe { std::slice::from_raw_parts(message, length) };
+    let message = String::from_utf8_lossy(message).into_owned();
+    let place = (line > 0).then_some((line, column));
+    THIS.with_borrow_mut(|this| this.failure = Some(Failure { message, place }));
+}
+
+/// What was noted last ends the cell.
+extern "C" fn fatal() {
+    let failure = THIS.with_borrow_mut(|this| this.failure.take());
+    let failure = failure.unwrap_or(Failure { message: "a failure without a message".to_string(), place: None });
+    fail(&failure.message, failure.place)
+}

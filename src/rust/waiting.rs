@@ -1,0 +1,166 @@
+//! Waiting for what happens in a turn.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::cost::Cost;
+use super::desk::{Desk, Event, Refusal, Turn};
+use super::frame::{Ending, Failure};
+use super::text::Text;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::job::{Job, Stop};
+
+/// How often the person's stop flag is looked at.
+pub const LOOK: Duration = Duration::from_millis(20);
+
+/// Waits for what happens in a turn, and ends it where the person stops it.
+pub struct Waiting {
+    pub turn: Turn,
+    events: Arc<Mutex<Receiver<Event>>>,
+    pub desk: Arc<Desk>,
+    stop: Stop,
+    text: Text,
+    pub library: String,
+    pub function: String,
+    pub start: Duration,
+    pub compile: Duration,
+    pub running: bool,
+    /// Whether the turn ends with it.
+    owns: bool,
+    /// What the compiler said, where it was quicker than the news of the run's end.
+    pub result: Option<Result<(), Refusal>>,
+}
+
+impl Waiting {
+    pub fn new(turn: Turn, events: Receiver<Event>, desk: Arc<Desk>, text: Text, job: &Job) -> Waiting {
+        Waiting {
+            turn,
+            events: Arc::new(Mutex::new(events)),
+            desk,
+            stop: job.stop.clone(),
+            text,
+            library: String::new(),
+            function: String::new(),
+            start: Duration::ZERO,
+            compile: Duration::ZERO,
+            running: false,
+            owns: true,
+            result: None,
+        }
+    }
+
+    /// The same turn, for who serves in it.
+    pub fn again(&self) -> Waiting {
+        Waiting {
+            turn: self.turn.clone(),
+            events: self.events.clone(),
+            desk: self.desk.clone(),
+            stop: self.stop.clone(),
+            text: self.text.clone(),
+            library: self.library.clone(),
+            function: self.function.clone(),
+            start: self.start,
+            compile: self.compile,
+            running: self.running,
+            owns: false,
+            result: None,
+        }
+    }
+
+    fn receive(&self, patience: Duration) -> Result<Event, RecvTimeoutError> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience)
+    }
+
+    pub fn next(&mut self) -> Fallible<Event> {
+        loop {
+            match self.receive(LOOK) {
+                Ok(Event::Lost) if self.running => return Err(killed()),
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(RecvTimeoutError::Timeout) => self.look()?,
+            }
+        }
+    }
+
+    /// Ends the turn where the person has stopped it.
+    pub fn look(&mut self) -> Fallible<()> {
+        if !self.stop.is_raised() {
+            return Ok(());
+        }
+        self.turn.cancel();
+        if self.running {
+            self.desk.kill(&self.turn);
+            self.until_done(Duration::from_millis(100));
+        }
+        self.stop.check()
+    }
+
+    /// How the run ended, if it does soon.
+    pub fn until_done(&mut self, patience: Duration) -> Option<Ending> {
+        let start = Instant::now();
+        while let Some(left) = patience.checked_sub(start.elapsed()) {
+            match self.receive(left) {
+                Ok(Event::Done(ending)) => return Some(ending),
+                Ok(Event::Lost) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Waits until the compiler is through with this turn.
+    pub fn compiled(&mut self) -> Fallible<()> {
+        let mut result = self.result.take();
+        while result.is_none() {
+            if let Event::Compiled(told) = self.next()? {
+                result = Some(told);
+            }
+        }
+        result.map_or(Ok(()), |result| result.map_err(|refusal| refusal.error))
+    }
+
+    /// What a run cost, or why it failed.
+    pub fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
+        self.running = false;
+        self.desk.printer.wait();
+        match &ending.failure {
+            None => {
+                *cost = Cost::of(ending, cost.start, cost.compile);
+                Ok(())
+            }
+            Some(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> Box<Diagnostic> {
+        let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
+        diagnostic.span = failure.place.and_then(|place| self.place(place));
+        diagnostic
+    }
+
+    /// The place in a cell of a line and a column of the compiled text.
+    fn place(&self, (line, column): (u32, u32)) -> Option<Span> {
+        let root = self.library.split_once("/target/")?.0;
+        let source = std::fs::read_to_string(Path::new(root).join("src/lib.rs")).ok()?;
+        self.text.word_like(source.lines().nth(line.checked_sub(1)? as usize)?, column.checked_sub(1)? as usize)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.owns {
+            self.desk.leave(&self.turn);
+        }
+    }
+}
+
+pub fn gone() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "the process that runs Rust is gone").hint("run the cell again: it starts anew")
+}
+
+pub fn killed() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
+        .hint("variables are gone; functions and types are still there")
+}
