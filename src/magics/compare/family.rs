@@ -138,7 +138,7 @@ impl Asker {
             let last = rounds.iter().rev().find_map(|round| {
                 let (entry, place) = round.placed().nth(i)?;
                 let Outcome::Ran(_, cost) = &entry.outcome else { return None };
-                Some((round.point?, round.median(place)?.0, cost.allocated))
+                Some((round.point?, round.median(entry, place)?.0, cost.allocated))
             });
             rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
             rows.put("claimed_time", Type::Text, Unit::Plain, said(time));

@@ -4,15 +4,15 @@ use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
 use crate::magics::against::{Against, Beside};
 use crate::report::{Figures, Unit};
 
-use super::rounds::{Outcome, Round};
+use super::rounds::{Entry, Outcome, Round};
 
 impl Round {
     /// A row for each variant.
     pub fn figures(&self, against: Option<&Against>) -> Figures {
         let mut rows = Grid::default();
         for (entry, place) in self.placed() {
-            let finding = self.finding(place);
-            let times = self.median(place);
+            let finding = self.finding(entry, place);
+            let times = self.median(entry, place);
             let cost = if let Outcome::Ran(_, cost) = &entry.outcome { Some(cost) } else { None };
             let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
             let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
@@ -20,7 +20,7 @@ impl Round {
             rows.put("median", Type::Float, Unit::Seconds, float(times.map(|times| times.0)));
             rows.put("iqr", Type::Float, Unit::Seconds, float(times.map(|times| times.1)));
             let speedup = finding.map(|found| found.speedup);
-            rows.put("speedup", Type::Float, Unit::Ratio, float(speedup.or(first_of(place, self.agrees()))));
+            rows.put("speedup", Type::Float, Unit::Ratio, float(speedup.or(self.own(entry, place))));
             rows.put("low", Type::Float, Unit::Low, float(low));
             rows.put("high", Type::Float, Unit::High, float(high));
             rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry, place)));
@@ -42,6 +42,11 @@ impl Round {
         }
         rows.figures()
     }
+
+    /// The speed-up of the first is 1.
+    fn own(&self, entry: &Entry, place: Option<usize>) -> Option<f64> {
+        (place == Some(0) && self.agrees() && entry.removed.is_none()).then_some(1.0)
+    }
 }
 
 /// A row for each point, a column for each variant, and the verdicts.
@@ -51,14 +56,14 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
     for (point, round) in points.iter().zip(rounds) {
         rows.put(name, Type::Int, Unit::Plain, Value::Int(*point));
         for (entry, place) in round.placed() {
-            let median = float(round.median(place).map(|times| times.0));
+            let median = float(round.median(entry, place).map(|times| times.0));
             rows.put(&entry.name, Type::Float, Unit::Seconds, median);
         }
         let mut verdicts = Vec::new();
         for (i, (entry, place)) in round.placed().enumerate() {
-            let finding = round.finding(place);
+            let finding = round.finding(entry, place);
             let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
-            if !first {
+            if !first || entry.removed.is_some() {
                 verdicts.push((entry.name.as_str(), round.verdict(entry, place)));
             }
             if i > 0 {
@@ -84,11 +89,6 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
         }
     }
     rows.figures()
-}
-
-/// The speed-up of the first is 1.
-fn first_of(place: Option<usize>, agrees: bool) -> Option<f64> {
-    (agrees && place == Some(0)).then_some(1.0)
 }
 
 /// `faster: a, b; same: c`

@@ -48,7 +48,9 @@ pub static COMPARE: Magic = Magic {
             one pipeline; or a family of algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an \
             input of --shape, and with the block's variants as more of the family. `n in 100..3200:` (doubling; by 100; \
             times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody wins. same: the \
-            interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. It ends \
+            interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. no work left: the \
+            time lies under the overhead of a call, as where the compiler knew the result of a Rust block; nothing is held \
+            against that. It ends \
             when all is settled, but not before 300ms, or after --for, at most 10s. --against NAME also holds each variant \
             against the one of its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. \
             Those samples were not taken in turns with these, so that no interval is right: faster and slower are told only \
@@ -171,13 +173,12 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     };
     let agree = rounds.iter().all(Round::agrees);
     let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
-    if let [Round { entries, turns: Some(turns), .. }] = &rounds[..]
-        && entries.len() == 2
-        && agree
-        && turns.times.len() == 2
+    if let [round] = &rounds[..]
+        && let [_, (second, place)] = round.placed().collect::<Vec<_>>()[..]
+        && let Some(found) = round.finding(second, place)
     {
-        fields.push(("speedup".to_string(), Value::Float(turns.finding(1).speedup)));
-        fields.push(("pairs".to_string(), Value::Int(turns.finding(1).pairs as i64)));
+        fields.push(("speedup".to_string(), Value::Float(found.speedup)));
+        fields.push(("pairs".to_string(), Value::Int(found.pairs as i64)));
     }
     let plan = |figures: &Figures| Arc::new(kept_plan(Arc::new(figures.table.clone()), magic.span));
     let table = Some(plan(&figures));
@@ -214,7 +215,13 @@ fn measured(
     let point = |round: &Round| {
         let variant = |(way, (entry, place)): (&Way, (&Entry, Option<usize>))| {
             let times = Spread::of(&round.turns.as_ref()?.samples(place?))?;
-            Some(Variant { name: entry.name.clone(), text: text(way), engine: entry.engine.clone(), times })
+            Some(Variant {
+                name: entry.name.clone(),
+                text: text(way),
+                engine: entry.engine.clone(),
+                times,
+                removed: entry.removed.is_some(),
+            })
         };
         let variants = ways.iter().zip(round.placed()).filter_map(variant).collect();
         Point { n: round.point, clock: round.time.name().to_string(), rows: round.rows, variants }

@@ -61,6 +61,8 @@ pub struct Entry {
     /// Why it does not run on the engine that was meant.
     pub instead: Option<String>,
     pub outcome: Outcome,
+    /// The nanoseconds that a call costs beside its work, where no work is left that could be timed.
+    pub removed: Option<f64>,
 }
 
 pub enum Outcome {
@@ -100,8 +102,7 @@ pub fn round(
         _ => None,
     };
     let mut entries = Vec::new();
-    // With the nanoseconds of a run, roughly.
-    let mut contenders: Vec<(Box<dyn Contender + '_>, f64)> = Vec::new();
+    let mut ready: Vec<Ready> = Vec::new();
     let mut first: Option<Table> = None;
     for way in ways {
         if let What::Algorithm(Claims { most, .. }) = way.what
@@ -111,28 +112,30 @@ pub fn round(
             continue;
         }
         let ran = way.ready(session, input.as_ref(), case.as_ref(), job).and_then(|work| {
-            let (table, cost, call) = first_run(&*work, job)?;
-            Ok((work, table, cost, call))
+            let (table, cost) = first_run(&*work, job)?;
+            let work = Ready::new(work, &cost, job)?;
+            Ok((work, table, cost))
         });
         match ran {
-            Ok((work, table, cost, call)) => {
+            Ok((one, table, cost)) => {
                 let same = same(session, first.get_or_insert_with(|| table.clone()), table, job)?;
-                if let Some(repeated) = work.repeated() {
+                if let Some(repeated) = one.work.repeated() {
                     rows = rows.or(repeated.rows_read);
                     files.extend(repeated.files.iter().cloned());
                 }
-                entries.push(Entry::new(way, work.repeated(), Outcome::Ran(same, cost)));
-                contenders.push((work, call));
+                let entry = Entry::new(way, one.work.repeated(), Outcome::Ran(same, cost));
+                entries.push(Entry { removed: one.removed, ..entry });
+                ready.push(one);
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
             Err(error) => entries.push(Entry::new(way, None, Outcome::Failed(error.message.clone()))),
         }
     }
     drop(first);
-    let parallel = contenders.iter().any(|(work, _)| work.is_parallel());
-    let slowest = contenders.iter().map(|(_, call)| *call).fold(0.0, f64::max);
+    let parallel = ready.iter().any(|one| one.work.is_parallel());
+    let slowest = ready.iter().map(|one| one.call).fold(0.0, f64::max);
     let time = Time::chosen(clock, slowest, parallel);
-    let turns = turns(&contenders, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
+    let turns = turns(&ready, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { point, rows, files, entries, turns, time, parallel })
 }
 
@@ -158,35 +161,55 @@ fn same(session: &Session, first: &Table, table: Table, job: &Job) -> Fallible<S
     }
 }
 
-/// The result of a way, what a run costs, and how long it takes.
-fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost, f64)> {
+/// The result of a way, and what a run costs.
+fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost)> {
     let (table, cost) = work.table(job)?;
-    if cost.wall >= SLOW {
-        let call = cost.wall.as_nanos() as f64;
-        return Ok((table, cost, call));
-    }
     // The first run also pays for what is made only once.
-    let cost = work.cost(job)?;
-    let call = calibrate(&Wall, &mut *work.subject(job), SLOW.as_nanos() as u64)?.call;
-    Ok((table, cost, call))
+    let cost = if cost.wall >= SLOW { cost } else { work.cost(job)? };
+    Ok((table, cost))
+}
+
+/// What has run once and can be sampled.
+struct Ready<'c> {
+    work: Box<dyn Contender + 'c>,
+    /// The nanoseconds of a run, roughly.
+    call: f64,
+    /// As of an entry.
+    removed: Option<f64>,
+}
+
+impl Ready<'_> {
+    fn new<'c>(work: Box<dyn Contender + 'c>, cost: &Cost, job: &Job) -> Fallible<Ready<'c>> {
+        if cost.wall >= SLOW {
+            return Ok(Ready { work, call: cost.wall.as_nanos() as f64, removed: None });
+        }
+        let mut subject = work.subject(job);
+        // By itself: beside slow ones a sample may have a single call, in which nothing so short is seen.
+        let call = calibrate(&Wall, &mut *subject, SLOW.as_nanos() as u64)?.call;
+        let overhead = subject.overhead(&Wall).unwrap_or_else(|| Overhead::measure(&Wall));
+        drop(subject);
+        let removed = overhead.hides(call - overhead.call).then_some(overhead.call);
+        Ok(Ready { work, call, removed })
+    }
 }
 
 /// Samples in turns, at most for the time of the `limit`; none where nobody is left.
 fn turns(
-    contenders: &[(Box<dyn Contender + '_>, f64)],
+    ready: &[Ready],
     time: Time,
     slowest: f64,
     limit: Duration,
     job: &Job,
     live: &dyn Fn(&Turns),
 ) -> Fallible<Option<Turns>> {
-    if contenders.is_empty() {
+    if ready.is_empty() {
         return Ok(None);
     }
-    let fastest = contenders.iter().map(|(_, call)| *call).fold(f64::INFINITY, f64::min);
+    // Where nothing is left to be timed, no number of calls is enough.
+    let fastest = ready.iter().filter(|one| one.removed.is_none()).map(|one| one.call).fold(slowest, f64::min);
     let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
     let overhead = Overhead::measure(time.clock());
-    let mut works: Vec<_> = contenders.iter().map(|(work, _)| work.subject(job)).collect();
+    let mut works: Vec<_> = ready.iter().map(|one| one.work.subject(job)).collect();
     let mut subjects: Vec<&mut dyn measure::Subject<Box<Diagnostic>>> =
         works.iter_mut().map(|work| &mut **work as &mut dyn measure::Subject<Box<Diagnostic>>).collect();
     let start = Instant::now();
@@ -216,8 +239,18 @@ impl Entry {
         let engine = repeated.map(|repeated| repeated.runs_on().to_string()).unwrap_or_default();
         let why = repeated.and_then(|repeated| repeated.instead);
         let instead = why.map(|why| format!("ran on {engine}: {why}"));
-        Entry { name: way.name.clone(), lines: way.lines, engine, instead, outcome }
+        Entry { name: way.name.clone(), lines: way.lines, engine, instead, outcome, removed: None }
     }
+}
+
+/// The first that ran.
+pub fn first(entries: &[Entry]) -> Option<&Entry> {
+    entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)))
+}
+
+/// Whether work is left on both sides, so that an entry can be held against the first.
+pub fn is_held(entry: &Entry, entries: &[Entry]) -> bool {
+    entry.removed.is_none() && first(entries).is_some_and(|first| first.removed.is_none())
 }
 
 impl Round {
@@ -241,22 +274,34 @@ impl Round {
         })
     }
 
-    /// What is known about the entry at a place among the samples; nothing about the first, and nothing without the same
-    /// results.
-    pub fn finding(&self, place: Option<usize>) -> Option<Finding> {
-        let place = place.filter(|place| *place > 0 && self.agrees())?;
+    /// The measure of all others: the first that ran.
+    pub fn first(&self) -> Option<&Entry> {
+        first(&self.entries)
+    }
+
+    /// What is known about the entry at a place among the samples; nothing about the first, nothing without the same
+    /// results, and nothing where no work is left.
+    pub fn finding(&self, entry: &Entry, place: Option<usize>) -> Option<Finding> {
+        let place = place.filter(|place| *place > 0 && self.agrees() && is_held(entry, &self.entries))?;
         self.turns.as_ref().map(|turns| turns.finding(place))
     }
 
-    pub fn median(&self, place: Option<usize>) -> Option<(f64, f64)> {
+    /// Median and IQR in seconds; none where no work is left, which beside slow ones would be those of the clock.
+    pub fn median(&self, entry: &Entry, place: Option<usize>) -> Option<(f64, f64)> {
+        if entry.removed.is_some() {
+            return None;
+        }
         let samples = self.turns.as_ref()?.samples(place?);
         // One run has no error bar.
         let spread = if samples.each().len() > 1 { samples.iqr() / 1e9 } else { f64::NAN };
         Some((samples.median() / 1e9, spread))
     }
 
-    /// How the entry at a place stands beside what was kept of it.
+    /// How the entry at a place stands beside what was kept of it; nothing where no work is left.
     pub fn beside(&self, against: &Against, entry: &Entry, place: Option<usize>) -> Option<Beside> {
+        if entry.removed.is_some() {
+            return None;
+        }
         let now = Spread::of(&self.turns.as_ref()?.samples(place?))?;
         against.beside(self.point, &entry.name, &now)
     }

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::engines::{self, Choice};
 use crate::job::Job;
 use crate::lang::{self, Pipeline, Variants};
+use crate::magics::timing;
 use crate::plan::Plan;
 use crate::session::{Bound, Session, lone_block, only_table};
 
@@ -49,6 +50,10 @@ pub fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) 
                 return Err(Diagnostic::at(Kind::Syntax, chosen.engine.span, "`--on` says the engines already")
                     .hint("leave `| on` out"));
             }
+            if lone_block(pipeline).is_some() {
+                return Err(Diagnostic::at(Kind::Syntax, on.span, "a block of Rust runs without an engine")
+                    .hint("leave `--on` out; a block of variants has lines such as `rust: rust { … }`"));
+            }
             Ok(asked_engines(on)?.into_iter().map(|choice| engine_way(session, pipeline, choice)).collect())
         }
         ([_], None, _) if !alone => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
@@ -64,7 +69,7 @@ pub fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) 
 /// The first line's pipeline on an engine.
 fn engine_way<'a>(session: &Session, pipeline: &'a Pipeline, choice: Choice) -> Way<'a> {
     let lines = session.words(pipeline.span).lines().count();
-    let name = choice.engine.name().to_string();
+    let name = timing::variant_name(pipeline, choice).to_string();
     Way { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
 }
 

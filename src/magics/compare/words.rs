@@ -1,10 +1,15 @@
 //! What a comparison says: verdicts in a word, notes, and the table as it grows.
 
 use crate::data::Sameness;
+use crate::magics::timing;
 use crate::measure::{Finding, LOOKS, Turns, Verdict};
+use crate::session::RUST;
 use crate::show::{duration_text, grouped, percent, ratio};
 
-use super::rounds::{Entry, Outcome, Round};
+use super::rounds::{Entry, Outcome, Round, is_held};
+
+/// The verdict on a variant whose time lies under the overhead of a call.
+const NO_WORK: &str = "no work left";
 
 impl Round {
     pub fn verdict(&self, entry: &Entry, place: Option<usize>) -> String {
@@ -13,10 +18,12 @@ impl Round {
             Outcome::TooLarge(_) => "too large".to_string(),
             Outcome::Ran(Sameness::Different(_), _) => "different result".to_string(),
             Outcome::Ran(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
-            Outcome::Ran(Sameness::Same, _) => match self.finding(place) {
+            Outcome::Ran(Sameness::Same, _) if entry.removed.is_some() => NO_WORK.to_string(),
+            Outcome::Ran(Sameness::Same, _) => match self.finding(entry, place) {
                 Some(found) => said(&found),
-                None if self.agrees() => "·".to_string(),
-                None => "no winner".to_string(),
+                None if !self.agrees() => "no winner".to_string(),
+                None if place == Some(0) => "·".to_string(),
+                None => "not compared".to_string(),
             },
         }
     }
@@ -26,12 +33,22 @@ impl Round {
         let mut notes = self.results();
         let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.name));
         notes.extend(self.entries.iter().filter_map(instead));
+        notes.extend(self.entries.iter().filter_map(|entry| {
+            let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+            timing::waits(self.time, cost).map(|why| format!("{}: {why}", entry.name))
+        }));
+        let first = self.first().map_or("", |first| first.name.as_str());
         for (entry, place) in self.placed() {
-            let Some(found) = self.finding(place) else { continue };
-            let first = self.entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)));
-            let first = first.map_or("", |first| first.name.as_str());
-            notes.push(told(&entry.name, first, &found));
+            let found = self.finding(entry, place);
+            notes.extend(found.map(|found| told(&entry.name, first, &found)));
+            let removed = entry.removed.map(|overhead| timing::no_work(overhead / 1e9));
+            notes.extend(removed.map(|why| format!("{}: {why}", entry.name)));
         }
+        let others = self.turns.as_ref().is_some_and(|turns| turns.times.len() > 1);
+        if others && self.agrees() && self.first().is_some_and(|first| first.removed.is_some()) {
+            notes.push(format!("{first} is the measure of the others, so that none of them is compared"));
+        }
+        notes.extend(hint([self]));
         if let Some(turns) = &self.turns {
             let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
             let (samples, calls) = (counted(turns.pairs() as u64, "sample"), counted(turns.calls, "call"));
@@ -79,10 +96,12 @@ pub fn so_far(entries: &[Entry], turns: &Turns) -> String {
     let width = ran.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
     let mut lines = vec![format!("{} pairs", turns.pairs())];
     for (place, entry) in ran.iter().enumerate() {
-        let median = duration_text(turns.samples(place).median() / 1e9);
+        let seconds = turns.samples(place).median() / 1e9;
+        let median = if entry.removed.is_some() { "·".to_string() } else { duration_text(seconds) };
         let found = turns.finding(place);
         let speedup = match place {
-            0 => String::new(),
+            _ if entry.removed.is_some() => NO_WORK.to_string(),
+            _ if place == 0 || !is_held(entry, entries) => String::new(),
             _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
             _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
         };
@@ -123,9 +142,37 @@ fn told(name: &str, first: &str, found: &Finding) -> String {
     };
     match weak {
         true if pairs < 2 => sentence,
-        true => format!("{sentence} ({pairs} pairs: least and greatest, which cover {})", percent(found.coverage)),
+        true => {
+            // No range is sure to cover.
+            let covered = if found.coverage > 0.999 { "over 99.9 %".to_string() } else { percent(found.coverage) };
+            format!("{sentence} ({pairs} pairs: least and greatest, which cover {covered})")
+        }
         false => format!("{sentence} ({pairs} pairs)"),
     }
+}
+
+/// Where no work was left, a line for each variant.
+fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
+    let mut found: Vec<(&str, f64, Vec<String>)> = Vec::new();
+    for (round, point) in rounds.iter().zip(points.iter().flatten()) {
+        for (entry, overhead) in round.entries.iter().filter_map(|entry| Some((entry, entry.removed?))) {
+            match found.iter_mut().find(|(name, ..)| *name == entry.name) {
+                Some((_, _, points)) => points.push(point.to_string()),
+                None => found.push((&entry.name, overhead, vec![point.to_string()])),
+            }
+        }
+    }
+    let said = |(name, overhead, points): (&str, f64, Vec<String>)| {
+        format!("{name} at {}: {}", points.join(", "), timing::no_work(overhead / 1e9))
+    };
+    found.into_iter().map(said).collect()
+}
+
+/// How the work of Rust is kept, where some of it is gone.
+fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Option<String> {
+    let gone = |entry: &Entry| entry.removed.is_some() && entry.engine == RUST;
+    let any = rounds.into_iter().flat_map(|round| &round.entries).any(gone);
+    any.then(|| timing::KEPT_WORK.to_string())
 }
 
 /// Whether the results are the same at all points, and what happened where they are not.
@@ -143,8 +190,11 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     for (round, point) in rounds.iter().zip(points.iter().flatten()).filter(|(round, _)| !good(round)) {
         notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
     }
+    notes.extend(removed_notes(points, rounds));
+    notes.extend(hint(rounds));
     if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
-        notes.push(format!("interleaved samples of each at each point: at least {pairs}"));
+        let bare = if pairs < 2 { ", and one pair has no error bar: --for TIME takes more" } else { "" };
+        notes.push(format!("interleaved samples of each at each point: at least {pairs}{bare}"));
     }
     notes
 }
