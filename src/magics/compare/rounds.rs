@@ -243,23 +243,28 @@ impl Entry {
     }
 }
 
+/// Whether all that ran gave the same.
+fn agree(entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| match &entry.outcome {
+        Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::Ran(Sameness::Same, _) => true,
+        Outcome::Ran(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
+    })
+}
+
 /// The first that ran.
-pub fn first(entries: &[Entry]) -> Option<&Entry> {
+fn first(entries: &[Entry]) -> Option<&Entry> {
     entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)))
 }
 
-/// Whether work is left on both sides, so that an entry can be held against the first.
+/// Whether an entry can be held against the first: the results are the same, and work is left on both sides.
 pub fn is_held(entry: &Entry, entries: &[Entry]) -> bool {
-    entry.removed.is_none() && first(entries).is_some_and(|first| first.removed.is_none())
+    agree(entries) && entry.removed.is_none() && first(entries).is_some_and(|first| first.removed.is_none())
 }
 
 impl Round {
     /// Whether all that ran gave the same.
     pub fn agrees(&self) -> bool {
-        self.entries.iter().all(|entry| match &entry.outcome {
-            Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::Ran(Sameness::Same, _) => true,
-            Outcome::Ran(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
-        })
+        agree(&self.entries)
     }
 
     /// Each entry with its place among the samples.
@@ -282,7 +287,7 @@ impl Round {
     /// What is known about the entry at a place among the samples; nothing about the first, nothing without the same
     /// results, and nothing where no work is left.
     pub fn finding(&self, entry: &Entry, place: Option<usize>) -> Option<Finding> {
-        let place = place.filter(|place| *place > 0 && self.agrees() && is_held(entry, &self.entries))?;
+        let place = place.filter(|place| *place > 0 && is_held(entry, &self.entries))?;
         self.turns.as_ref().map(|turns| turns.finding(place))
     }
 

@@ -10,13 +10,15 @@ use super::rounds::{Entry, Outcome, Round, is_held};
 
 /// The verdict on a variant whose time lies under the overhead of a call.
 const NO_WORK: &str = "no work left";
+/// That on a variant whose result is not that of the first.
+const DIFFERENT: &str = "different result";
 
 impl Round {
     pub fn verdict(&self, entry: &Entry, place: Option<usize>) -> String {
         match &entry.outcome {
             Outcome::Failed(_) => "failed".to_string(),
             Outcome::TooLarge(_) => "too large".to_string(),
-            Outcome::Ran(Sameness::Different(_), _) => "different result".to_string(),
+            Outcome::Ran(Sameness::Different(_), _) => DIFFERENT.to_string(),
             Outcome::Ran(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
             Outcome::Ran(Sameness::Same, _) if entry.removed.is_some() => NO_WORK.to_string(),
             Outcome::Ran(Sameness::Same, _) => match self.finding(entry, place) {
@@ -101,6 +103,7 @@ pub fn so_far(entries: &[Entry], turns: &Turns) -> String {
         let found = turns.finding(place);
         let speedup = match place {
             _ if entry.removed.is_some() => NO_WORK.to_string(),
+            _ if matches!(entry.outcome, Outcome::Ran(Sameness::Different(_), _)) => DIFFERENT.to_string(),
             _ if place == 0 || !is_held(entry, entries) => String::new(),
             _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
             _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
@@ -195,6 +198,12 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
         let bare = if pairs < 2 { ", and one pair has no error bar: --for TIME takes more" } else { "" };
         notes.push(format!("interleaved samples of each at each point: at least {pairs}{bare}"));
+    }
+    let findings = rounds.iter().flat_map(|round| {
+        round.placed().filter_map(|(entry, place)| round.finding(entry, place)).collect::<Vec<Finding>>()
+    });
+    if findings.into_iter().any(|found| found.is_weak() && found.pairs > 1) {
+        notes.push("where there are fewer than 25, least and greatest stand in place of the interval".to_string());
     }
     notes
 }
