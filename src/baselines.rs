@@ -65,6 +65,9 @@ pub struct Variant {
     /// What ran it; empty where no engine did.
     pub engine: String,
     pub times: Spread,
+    /// Whether no work was left that could be timed, so that the times tell nothing.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 impl Machine {

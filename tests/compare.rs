@@ -1,6 +1,7 @@
 //! `%timeit` and `%compare` as cells: what does not depend on how fast the machine is.
 
 use timelab::measure::Noise;
+use timelab::show::{duration_text, ratio};
 
 use crate::lab::Lab;
 
@@ -292,6 +293,32 @@ fn what_is_not_as_it_was_warns() {
     ] {
         assert!(err.contains(&format!("warning: `letters` was measured with another {what}")), "{what}: {err}");
     }
+}
+
+/// What had no work left when it was kept has no ratio.
+#[test]
+fn what_had_no_work_left_is_not_held_against() {
+    let (mut lab, folder) = keeping();
+    runs(&mut lab, BLOCK);
+    runs(&mut lab, "%baseline save before");
+    let path = folder.path().join("baselines/before.json");
+    let kept = std::fs::read_to_string(&path).expect("it is a file");
+    assert_eq!(kept.matches("\"removed\": false").count(), 2, "{kept}");
+    std::fs::write(&path, kept.replacen("\"removed\": false", "\"removed\": true", 1)).expect("it can be written");
+    runs(&mut lab, &BLOCK.replace("%compare", "%compare --against before"));
+    let held = "_ | map variant, none = is_null(kept) and is_null(since) and is_null(against)";
+    assert_eq!(runs(&mut lab, held), "variant,none\nfold,true\njoin,false\n");
+    // One of a time before that was told.
+    std::fs::write(&path, kept.replace(",\n          \"removed\": false", "")).expect("it can be written");
+    runs(&mut lab, &BLOCK.replace("%compare", "%compare --against before"));
+    assert_eq!(runs(&mut lab, held), "variant,none\nfold,false\njoin,false\n");
+}
+
+#[test]
+fn no_time_is_below_zero_and_small_ratios_keep_their_digits() {
+    assert_eq!([-3e-9, -1e-13, 0.0, 4e-12].map(duration_text), ["0 ns"; 4]);
+    assert_eq!([6e-12, 2.6e-10, 0.016].map(duration_text), ["0.01 ns", "0.26 ns", "16.0 ms"]);
+    assert_eq!([0.0, 1.7588e-3, 0.0999, 0.5, 10.04].map(ratio), ["0.000", "0.00176", "0.0999", "0.500", "10.0"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use timelab::measure::{
-    Clock, Overhead, Samples, Spread, ThreadCpu, Verdict, add_thread_cpu, calibrate, calls_for, compare, judge, linger,
-    median_rank, noise, sample, square,
+    Clock, Overhead, Samples, Spread, Subject, ThreadCpu, Verdict, add_thread_cpu, calibrate, calls_for, compare,
+    judge, linger, median_rank, noise, sample, square,
 };
 
 /// A clock that moves only when it is told, and by `read` nanoseconds each time it is asked.
@@ -51,6 +51,53 @@ fn the_instrument_measures_and_subtracts_itself() {
     assert_eq!((samples.each(), samples.calls, failed), (&[700.0; 5][..], 3, None));
     let (nothing, _) = sample(&hand, &overhead, &mut hand.takes(0), 1000, |taken| taken < 5);
     assert_eq!(nothing.median(), 0.0);
+}
+
+/// A subject that times itself, where a call costs so much beside its work.
+struct Elsewhere {
+    hand: Hand,
+    call: u64,
+    work: u64,
+}
+
+impl Subject<Infallible> for Elsewhere {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Result<u64, Infallible> {
+        let start = clock.now();
+        self.hand.pass(calls * (self.call + self.work));
+        Ok(clock.now() - start)
+    }
+
+    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
+        Overhead::of(clock, &mut Elsewhere { hand: self.hand.clone(), work: 0, ..*self }).ok()
+    }
+}
+
+#[test]
+fn what_is_subtracted_is_the_subjects_own() {
+    let hand = Hand::new(21);
+    let here = Overhead::measure(&hand);
+    let there = |work: u64| Elsewhere { hand: hand.clone(), call: 7, work };
+    let (mut one, mut other, mut nothing) = (hand.takes(300), there(300), there(0));
+    let subjects: &mut [&mut dyn Subject<Infallible>] = &mut [&mut one, &mut other, &mut nothing];
+    let chance = &mut fastrand::Rng::with_seed(5);
+    let (turns, _) = compare(&hand, &here, subjects, 10, chance, |turns| turns.pairs() < 30);
+    assert_eq!([0, 1, 2].map(|subject| turns.samples(subject).median()), [300.0, 300.0, 0.0]);
+    assert_eq!(turns.finding(1).verdict, Verdict::Same);
+    let (samples, _) = sample(&hand, &here, &mut there(40), 10, |taken| taken < 5);
+    assert_eq!(samples.median(), 40.0);
+}
+
+#[test]
+fn work_that_costs_no_more_than_a_call_is_hidden() {
+    let hand = Hand::new(21);
+    let there = |work: u64| Elsewhere { hand: hand.clone(), call: 7, work };
+    let overhead = there(0).overhead(&hand).expect("it has its own");
+    assert_eq!(overhead, Overhead { read: 21.0, call: 7.0, precision: 21.0 });
+    for (work, hidden) in [(0, true), (6, true), (8, false), (300, false)] {
+        let found = calibrate(&hand, &mut there(work), u64::MAX).expect("it cannot fail");
+        assert_eq!(overhead.hides(found.call - overhead.call), hidden, "{work} ns");
+    }
+    assert!(overhead.hides(-0.1) && overhead.hides(7.0) && !overhead.hides(7.1));
 }
 
 #[test]

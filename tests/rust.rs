@@ -224,6 +224,82 @@ fn rust_is_compared_with_pipelines() {
     assert!(out.contains("\ntrue\n") && out.ends_with("\n0\n"), "{out}{err}");
 }
 
+/// Sums that the compiler works out while it compiles.
+const SUM: &str = "rust { (0..1000u64).sum::<u64>() }";
+const PRODUCT: &str = "rust { (0..1000u64).map(|x| x).sum::<u64>() }";
+
+#[test]
+fn work_that_the_compiler_removed_gets_no_verdict() {
+    let real = "rust { (0..1000u64).map(std::hint::black_box).sum::<u64>() }";
+    let (out, err) = run(&[
+        &format!("%compare --for 100ms:\n  sum: {SUM}\n  product: {PRODUCT}"),
+        "_ | map variant, none = is_null(median) and is_null(speedup) and is_null(low), verdict",
+        "_1.speedup",
+        &format!("%compare --for 100ms:\n  sum: {SUM}\n  real: {real}"),
+        "_ | map variant, verdict",
+        &format!("%compare --for 100ms:\n  real: {real}\n  sum: {SUM}\n  pipe: 0..1000 | sum | map it = sum"),
+        "_ | filter variant != \"pipe\" | map variant, verdict",
+        &format!("%compare --for 100ms n in [1, 2]:\n  real: {real}\n  sum: {SUM}"),
+        "_ | map n, verdict",
+    ]);
+    for expected in [
+        "variant,none,verdict\nsum,true,no work left\nproduct,true,no work left\n",
+        "variant,verdict\nsum,no work left\nreal,not compared\n",
+        "variant,verdict\nreal,·\nsum,no work left\n",
+        "n,verdict\n1,no work left: sum\n2,no work left: sum\n",
+    ] {
+        assert!(out.contains(expected), "{expected}{out}{err}");
+    }
+    assert!(err.contains("error: `_1` has no field `speedup`"), "{err}");
+    for note in [
+        "product: time under the overhead of a call (",
+        "sum is the measure of the others",
+        "std::hint::black_box(1000) hides a number",
+        "sum at 1, 2: time under the overhead of a call (",
+    ] {
+        assert!(err.contains(note), "{note}: {err}");
+    }
+}
+
+#[test]
+fn a_baseline_calls_rust_by_its_name() {
+    let state = tempfile::tempdir().expect("the temporary folder can be written");
+    let real = "rust { (0..1000u64).map(std::hint::black_box).sum::<u64>() }";
+    let cells = [
+        &format!("%timeit -r 30 {real}"),
+        "%baseline save real",
+        &format!("%compare --for 50ms --against real {real}"),
+        "_ | map variant, found = not is_null(kept)",
+        &format!("%timeit -r 30 {SUM}"),
+        "%baseline save none",
+        &format!("%compare --for 50ms --against none {SUM}"),
+        "_ | map verdict, none = is_null(kept) and is_null(since)",
+    ];
+    let output = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["--format", "csv"])
+        .args(cells.iter().flat_map(|cell| ["-c", *cell]))
+        .env("XDG_STATE_HOME", state.path())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("timelab starts");
+    let (out, err) = (out(&output), err(&output));
+    for expected in [
+        "real keeps cell 1: rust\n",
+        "variant,found\nrust,true\n",
+        "none keeps cell 5: rust\n",
+        "verdict,none\nno work left,true\n",
+    ] {
+        assert!(out.contains(expected), "{expected}{out}{err}");
+    }
+}
+
+/// Each block is timed where it runs: no sample holds the way there and back.
+#[test]
+fn several_blocks_are_timed_in_their_processes() {
+    let (out, err) = run(&["%%timeit -r 5\nrust { 1 }\nrust { 2 }\n%%", "_.calls > 1000"]);
+    assert!(out.ends_with("true\n"), "{out}{err}");
+}
+
 #[test]
 fn without_a_toolchain_all_the_rest_works() {
     let output = Command::new(env!("CARGO_BIN_EXE_timelab"))

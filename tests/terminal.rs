@@ -202,6 +202,30 @@ fn an_empty_line_ends_a_block() {
     terminal.ends();
 }
 
+#[test]
+fn what_ends_a_block_stands_behind_its_lines() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("%compare --for 20ms 1..10:");
+    terminal.sees("indented lines `name: pipeline`, up to an empty line");
+    terminal.types("  a: sum");
+    terminal.sees("an empty line ends the block");
+    // A stage's usage comes first.
+    terminal.types(" | sort ");
+    terminal.sees("by e [asc|desc], …");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("[1]› ");
+    terminal.types(&pasted("%compare --for 20ms 1..10:\n  a: sum\n  b: map it\n    | sum"));
+    terminal.sees("an empty line ends the block");
+    terminal.enters("");
+    terminal.sees("Enter runs it");
+    terminal.enters("");
+    terminal.sees("same result: 2/2 equal");
+    terminal.sees("[2]› ");
+    terminal.types("%%timeit -n 1 -r 2\r1 + 1");
+    terminal.sees("a line %% ends the body");
+}
+
 /// Ctrl-C ends a measurement, and what was measured is a result.
 #[test]
 fn ctrl_c_keeps_what_was_measured() {

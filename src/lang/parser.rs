@@ -309,6 +309,15 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
             // A colon at the end of the line opens a block.
             let opens = known.takes == Takes::Variants && !rest[end..].starts_with([' ', '\t']);
             let end = if opens { rest[..end].trim_end_matches(':').len() } else { end };
+            if matches!(&rest[..end], "let" | "fn") {
+                let message = format!("`{}` takes a word, or statements in brackets", option.text);
+                let span = Span::new(cell, start, start + end);
+                return Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!(
+                    "{} ({} …)",
+                    option.text,
+                    &rest[..end]
+                )));
+            }
             (rest[..end].to_string(), end)
         }
         None => {

@@ -80,6 +80,18 @@ impl Splitter {
         self.open > 0 || self.trailing_bar || self.rust.is_some() || self.body || self.block
     }
 
+    /// What ends a cell that asks for more, where nothing that is open in it says so.
+    pub fn end(&self) -> Option<&'static str> {
+        let begun = self.cell.contains('\n');
+        match (self.body, self.block) {
+            (true, _) if begun => Some("a line %% ends the body"),
+            (false, true) if self.open > 0 || self.trailing_bar || self.rust.is_some() => None,
+            (false, true) if begun => Some("an empty line ends the block"),
+            (false, true) => Some("indented lines `name: pipeline`, up to an empty line"),
+            _ => None,
+        }
+    }
+
     fn add(&mut self, line: &str) {
         if !self.cell.is_empty() {
             self.cell.push('\n');

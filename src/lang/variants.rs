@@ -26,6 +26,10 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         if *parser.peek() == Token::End { Ok(pipeline) } else { Err(parser.leftover()) }
     };
     let Some(colon) = opens else {
+        if let Some(name) = closed_variant(&all, line_end) {
+            return Err(Diagnostic::at(Kind::Syntax, name, "a variant stands here, but no block is open")
+                .hint("end the first line with `:`"));
+        }
         if all.at(":") || text[after..].trim().is_empty() {
             return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
         }
@@ -42,6 +46,23 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     }
     let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
     Ok(Variants { sweep, shared, block })
+}
+
+/// The name of a variant at the start of the line below, where no bracket is open.
+fn closed_variant(all: &Parser, line_end: usize) -> Option<Span> {
+    let tokens = &all.tokens.tokens;
+    let below = tokens.iter().position(|(_, span)| span.start as usize >= line_end)?;
+    let count = |signs: &[&str]| {
+        tokens[..below].iter().filter(|(token, _)| matches!(token, Token::Sign(sign) if signs.contains(sign))).count()
+    };
+    match &tokens[below..] {
+        [(Token::Word(_) | Token::Quoted(_), name), (Token::Sign(":"), _), ..]
+            if count(&["(", "[", "{"]) == count(&[")", "]", "}"]) =>
+        {
+            Some(*name)
+        }
+        _ => None,
+    }
 }
 
 fn begins_sweep(parser: &Parser) -> bool {

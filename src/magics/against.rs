@@ -59,9 +59,9 @@ impl Against {
         Time::named(&self.kept.point(n)?.clock)
     }
 
-    /// None where it was not measured then.
+    /// None where it was not measured then, or no work was left then.
     pub fn beside(&self, n: Option<i64>, name: &str, now: &Spread) -> Option<Beside> {
-        let then = &self.kept.point(n)?.variant(name)?.times;
+        let then = &self.kept.point(n)?.variant(name).filter(|variant| !variant.removed)?.times;
         Some(Beside { then: then.median / 1e9, speedup: now.speedup(then), verdict: now.beside(then) })
     }
 
@@ -139,10 +139,16 @@ impl Against {
     fn note(&self, variant: &str, now: &Baseline) -> String {
         let name = &self.name;
         let points = now.points.iter().filter_map(|point| {
-            let times = &point.variant(variant)?.times;
+            let times = &point.variant(variant).filter(|variant| !variant.removed)?.times;
             Some((times, self.beside(point.n, variant, times)?))
         });
         match &points.collect::<Vec<_>>()[..] {
+            [] if now.points.iter().filter_map(|point| point.variant(variant)).all(|variant| variant.removed) => {
+                format!("{variant} beside `{name}`: no work is left now, so that there is no ratio")
+            }
+            [] if self.kept.variants().contains(&variant) => {
+                format!("{variant} beside `{name}`: no work was left then, so that there is no ratio")
+            }
             [] => format!("{variant} is not in `{name}`"),
             [(now, beside)] => {
                 let (speedup, then, now) = (ratio(beside.speedup), beside.then, now.median / 1e9);

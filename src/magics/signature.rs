@@ -6,8 +6,9 @@ use crate::stages;
 /// The rest of the usage of what `text` ends in: a stage or magic whose name was typed, or an open call.
 pub fn signature(text: &str) -> Option<String> {
     let magic = text.strip_prefix("%%").or(text.strip_prefix('%'));
-    if let Some(name) = magic.and_then(|rest| rest.strip_suffix(' ')) {
-        return after_name(super::find(name)?.syntax.usage.strip_prefix('%')?, name);
+    let name = magic.and_then(|rest| rest.strip_suffix(' '));
+    if let Some((name, magic)) = name.and_then(|name| Some((name, super::find(name)?))) {
+        return after_name(magic.syntax.usage.strip_prefix('%')?, name);
     }
     if let Some(before) = text.strip_suffix(' ') {
         let name = last_word(before);

@@ -6,11 +6,11 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::{Job, Progress};
 use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
 use crate::measure::{
-    Calibration, Cost, Meter, Overhead, Samples, Spread, Subject as Measured, Wall, calibrate, process_cpu, sample,
+    Calibration, Clock, Cost, Overhead, Samples, Spread, Subject as Measured, Wall, calibrate, process_cpu, sample,
 };
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
-use crate::session::{Repeated, Session};
+use crate::session::{RUST, Repeated, Session};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
@@ -74,7 +74,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 /// Pipelines and expressions that are timed together.
 struct Body {
     all: Vec<Repeated>,
-    /// Of the engine that was meant, for a baseline.
+    /// What it is called in a baseline, where nobody has named it.
     name: String,
     /// As written.
     text: String,
@@ -88,7 +88,7 @@ impl Body {
             match statement {
                 Statement::Pipeline(pipeline) => {
                     let choice = session.engine(pipeline.on.as_ref())?;
-                    name = choice.engine.name().to_string();
+                    name = timing::variant_name(pipeline, choice).to_string();
                     texts.push(session.words(pipeline.span).to_string());
                     all.push(session.repeated(pipeline, choice, job)?);
                 }
@@ -109,18 +109,18 @@ impl Body {
     fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Measured<Box<Diagnostic>> + 'a> {
         match &self.all[..] {
             [only] => only.subject(job),
+            // What times itself in another process is not asked for call after call: that takes longer than most calls.
+            all if all.iter().any(Repeated::is_elsewhere) => {
+                Box::new(Several(all.iter().map(|subject| subject.subject(job)).collect()))
+            }
             all => Box::new(|| all.iter().try_for_each(|subject| subject.run(job))),
         }
     }
 
     /// What one run of all costs.
     fn cost(&self, job: &Job) -> Fallible<Cost> {
-        if let [only] = &self.all[..] {
-            return only.cost(job);
-        }
-        let meter = Meter::start();
-        self.all.iter().try_for_each(|subject| subject.run(job))?;
-        Ok(meter.stop())
+        let costs = self.all.iter().map(|subject| subject.cost(job)).collect::<Fallible<Vec<Cost>>>()?;
+        Ok(costs.into_iter().reduce(Cost::and).expect("something is timed"))
     }
 
     fn is_parallel(&self) -> bool {
@@ -141,6 +141,21 @@ impl Body {
         let mut engines: Vec<String> = self.all.iter().map(engine).collect();
         engines.dedup();
         engines.join(", ")
+    }
+}
+
+/// Subjects of which each takes all calls of a sample before the next one does.
+struct Several<'a>(Vec<Box<dyn Measured<Box<Diagnostic>> + 'a>>);
+
+impl Measured<Box<Diagnostic>> for Several<'_> {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.0.iter_mut().map(|subject| subject.time(clock, calls)).sum()
+    }
+
+    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
+        let here = Overhead::measure(clock);
+        let each = self.0.iter().map(|subject| subject.overhead(clock).unwrap_or(here));
+        each.reduce(|a, b| Overhead { read: a.read + b.read, call: a.call + b.call, ..a })
     }
 }
 
@@ -205,6 +220,8 @@ struct Found {
     cost: Cost,
     /// Seconds of a call on all processors together, where the engine uses several threads.
     cpu: Option<f64>,
+    /// Whether no work is left that could be timed.
+    removed: bool,
     stopped: bool,
 }
 
@@ -233,7 +250,10 @@ fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, tel
     let stopped = job.stop.is_raised();
     match failed {
         Some(error) if !stopped || samples.each().is_empty() => Err(error),
-        _ => Ok(Found { samples, time, overhead, cost, cpu, stopped }),
+        _ => {
+            let removed = overhead.hides(samples.median());
+            Ok(Found { samples, time, overhead, cost, cpu, removed, stopped })
+        }
     }
 }
 
@@ -241,7 +261,7 @@ fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, tel
 fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Found) {
     let Some(times) = Spread::of(&found.samples) else { return };
     let engine = subject.engines();
-    let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times };
+    let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times, removed: found.removed };
     let point =
         Point { n: None, clock: found.time.name().to_string(), rows: subject.rows_read(), variants: vec![variant] };
     let files = subject.all.iter().flat_map(|subject| subject.files.clone()).collect();
@@ -250,12 +270,11 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Foun
 }
 
 fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
-    let Found { samples, time, overhead, cost, cpu, stopped } = found;
+    let Found { samples, time, overhead, cost, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
     let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
     let median = seconds(samples.median());
-    let removed = samples.median() < overhead.call;
     let mut fields = vec![
         float("median", median, Unit::Seconds),
         float("iqr", seconds(samples.iqr()), Unit::Seconds),
@@ -281,11 +300,12 @@ fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, 
     values.push(("samples".to_string(), Value::List(each.into())));
     let mut notes = Vec::new();
     if removed {
-        notes.push(format!(
-            "time under the overhead of a call ({}): no work is left that could be timed",
-            duration_text(seconds(overhead.call))
-        ));
+        notes.push(timing::no_work(seconds(overhead.call)));
+        if subject.all.iter().all(|subject| subject.runs_on() == RUST) {
+            notes.push(timing::KEPT_WORK.to_string());
+        }
     }
+    notes.extend(timing::waits(time, &cost));
     if samples.each().len() == 1 {
         notes.push("one sample has no error bar: --for TIME or -r SAMPLES takes more".to_string());
     }

@@ -4,11 +4,12 @@ use std::cell;
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines::Choice;
 use crate::job::{Job, Progress};
-use crate::lang::{self, Cell, Statement, Word, parse, seconds, whole_number};
-use crate::measure::{Clock, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
-use crate::session::Session;
-use crate::show::percent;
+use crate::lang::{self, Cell, Pipeline, Statement, Word, parse, seconds, whole_number};
+use crate::measure::{Clock, Cost, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
+use crate::session::{RUST, Session, lone_block};
+use crate::show::{duration_text, percent};
 
 use super::Tables;
 
@@ -82,6 +83,31 @@ pub fn asked_count(magic: &lang::Magic, option: &str) -> Fallible<Option<u64>> {
         Diagnostic::at(Kind::Type, word.span, message).hint(format!("{option} 10"))
     };
     whole_number(&word.text).filter(|count| *count > 0).map(Some).ok_or_else(wrong)
+}
+
+/// Why there is nothing to be told of a subject that costs no more than a call does, which takes so many seconds.
+pub fn no_work(overhead: f64) -> String {
+    format!("time under the overhead of a call ({}), no work is left that could be timed", duration_text(overhead))
+}
+
+/// How work that the compiler removed from a block of Rust is kept.
+pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust already: std::hint::black_box(1000) hides a \
+                             number from it, as does a name of the session: let n = 1000, then \
+                             rust with n { (0..n).sum::<i64>() }";
+
+/// What CPU time leaves out of a subject that waits, one run of which costs so much.
+pub fn waits(time: Time, cost: &Cost) -> Option<String> {
+    // What only waits for its turn on a busy machine has a larger share.
+    let waits = cost.wall.as_micros() >= 1000 && cost.busy() < 0.05;
+    (time == Time::Cpu && waits).then(|| {
+        let share = percent(cost.busy());
+        format!("on a processor for {share} of a run; CPU time leaves the waiting out: --clock wall counts it")
+    })
+}
+
+/// The name of a variant that nobody has named: its engine, or the language that it is written in.
+pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &'static str {
+    if lone_block(pipeline).is_some() { RUST } else { choice.engine.name() }
 }
 
 /// Runs the cell of `--setup` once; its names are there until the magic ends.

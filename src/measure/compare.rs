@@ -52,7 +52,7 @@ impl Finding {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turns {
     pub calls: u64,
-    /// For each subject the nanoseconds of a call in each turn.
+    /// For each subject the nanoseconds of a call in each turn, without what measuring costs.
     pub times: Vec<Vec<f64>>,
     /// The least time that can be told in a sample of so many calls.
     least: f64,

@@ -51,6 +51,18 @@ impl Cost {
         self.user + self.system
     }
 
+    /// This piece of work and then another one.
+    pub fn and(self, other: Cost) -> Cost {
+        Cost {
+            wall: self.wall + other.wall,
+            user: self.user + other.user,
+            system: self.system + other.system,
+            peak: self.peak.max(other.peak),
+            allocations: self.allocations + other.allocations,
+            allocated: self.allocated + other.allocated,
+        }
+    }
+
     /// CPU time as a share of wall time: about 0 for waiting, 1 for one busy core.
     pub fn busy(&self) -> f64 {
         self.cpu().as_secs_f64() / self.wall.as_secs_f64().max(1e-9)

@@ -78,6 +78,12 @@ impl Overhead {
     pub fn of_call(&self, elapsed: u64, calls: u64) -> f64 {
         (elapsed as f64 - self.read) / calls as f64 - self.call
     }
+
+    /// Whether so many nanoseconds of a call, as `of_call` gives them, are no more than the instrument costs itself: then
+    /// no work is left that could be timed.
+    pub fn hides(&self, call: f64) -> bool {
+        call <= self.call
+    }
 }
 
 /// The least step that the clock makes.

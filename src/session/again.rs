@@ -32,6 +32,9 @@ pub struct Repeated {
     pub files: Vec<File>,
 }
 
+/// What runs a block of Rust, in a word.
+pub const RUST: &str = "rust";
+
 enum Work {
     Plan(Arc<Plan>, &'static dyn Engine, Option<Apart>),
     /// An expression alone: no engine is asked.
@@ -199,12 +202,17 @@ impl Repeated {
         }
     }
 
+    /// Whether it runs in another process, which times it.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.work, Work::Rust(..))
+    }
+
     /// What runs it, in a word.
     pub fn runs_on(&self) -> &'static str {
         match &self.work {
             Work::Plan(_, engine, _) => engine.name(),
             Work::Expr(..) => "no engine",
-            Work::Rust(_, engine) => engine.map_or("rust", |engine| engine.name()),
+            Work::Rust(_, engine) => engine.map_or(RUST, |engine| engine.name()),
         }
     }
 }

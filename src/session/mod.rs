@@ -26,7 +26,7 @@ use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Ste
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
-pub use again::{Repeated, only_table, value_table};
+pub use again::{RUST, Repeated, only_table, value_table};
 pub use apart::Apart;
 pub use bind::{Bound, rows_of as value_plan};
 pub use run::Ran;

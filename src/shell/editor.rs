@@ -165,8 +165,28 @@ impl Hinter for Cells {
         if let Some(entry) = self.earlier.iter().rev().find(begins) {
             return Some(Grey { text: entry.cell[line.len()..].to_string(), earlier: true });
         }
-        signature(line).map(|text| Grey { text, earlier: false })
+        let text = signature(line).or_else(|| what_ends(line).map(|end| format!("   {end}")))?;
+        Some(Grey { text, earlier: false })
     }
+}
+
+/// What there is to do at the end of a cell that goes on over empty or indented lines.
+fn what_ends(text: &str) -> Option<&'static str> {
+    match text.rsplit_once('\n') {
+        // The empty line stands there already, as after a paste.
+        Some((above, "")) if !splitter(text).wants_more() => {
+            let end = splitter(above).end()?;
+            Some(if above.contains('\n') { "Enter runs it" } else { end })
+        }
+        _ => splitter(text).end(),
+    }
+}
+
+/// What is known of a cell so far.
+fn splitter(text: &str) -> Splitter {
+    let mut splitter = Splitter::default();
+    text.split('\n').for_each(|line| drop(splitter.push(line)));
+    splitter
 }
 
 impl Highlighter for Cells {
@@ -194,8 +214,6 @@ impl Validator for Cells {
         if text.ends_with("\n\n") {
             return Ok(ValidationResult::Valid(None));
         }
-        let mut splitter = Splitter::default();
-        text.split('\n').for_each(|line| drop(splitter.push(line)));
-        Ok(if splitter.wants_more() { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+        Ok(if splitter(text).wants_more() { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::data::scalar;
 
-/// `16.2 ms`, `1.23 s`: three digits.
+/// `16.2 ms`, `1.23 s`: three digits. What is measured may lie below zero, where it costs less than the instrument can
+/// tell: that is no time.
 pub fn duration_text(seconds: f64) -> String {
     let (value, unit) = match seconds {
+        s if s < 5e-12 => return "0 ns".to_string(),
         s if s >= 120.0 => (s / 60.0, "min"),
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),
         s if s >= 1e-6 => (s * 1e6, "µs"),
-        s if s > 0.0 => (s * 1e9, "ns"),
-        s if s < 0.0 => return format!("-{}", duration_text(-s)),
-        _ => return "0 s".to_string(),
+        s => (s * 1e9, "ns"),
     };
     format!("{} {unit}", three_digits(value))
 }
@@ -38,9 +38,13 @@ pub fn metric(number: f64) -> String {
     }
 }
 
-/// `134`, `1.020`: enough digits for small differences.
+/// `134`, `1.020`, `0.00176`: enough digits for small differences.
 pub fn ratio(number: f64) -> String {
     match number {
+        x if x > 0.0 && x < 0.1 => {
+            let decimals = 2 - x.log10().floor().max(-15.0) as i32;
+            format!("{x:.*}", decimals as usize)
+        }
         x if x >= 1000.0 => grouped(x.round() as u64),
         x if x >= 100.0 => format!("{x:.0}"),
         x if x >= 10.0 => format!("{x:.1}"),

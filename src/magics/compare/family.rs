@@ -1,0 +1,158 @@
+//! A family of algorithms on the first line, and what theory claims of its variants.
+
+use std::sync::Arc;
+
+use crate::algorithms::{self, Case, Claims, Class, Family};
+use crate::data::{Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::lang::{self, Pipeline, SourceNode, Variants};
+use crate::plan::Plan;
+use crate::report::{Figures, Unit};
+use crate::session::{Session, kept_plan};
+
+use super::figures::Grid;
+use super::rounds::{Outcome, Round};
+use super::ways::{Way, What, written};
+
+/// A family of algorithms, and for which of its inputs it is asked.
+pub struct Asker {
+    pub family: &'static dyn Family,
+    pub shape: String,
+    pub shape_span: Span,
+    pub seed: i64,
+    pub span: Span,
+}
+
+/// The family that stands alone on the first line. A name of the session comes before one.
+pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -> Fallible<Option<Asker>> {
+    let shape = magic.option("--shape").flatten();
+    let named = variants.shared.as_ref().and_then(|pipeline| Some((lone_name(pipeline)?, pipeline)));
+    let found = named.and_then(|(name, pipeline)| Some((algorithms::find(name)?, name, pipeline)));
+    let Some((family, name, pipeline)) = found else {
+        return match shape {
+            Some(shape) => {
+                let message = "`--shape` is for the input of a family of algorithms";
+                Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("%algorithms lists them"))
+            }
+            None => named.map_or(Ok(None), |(name, _)| known(session, magic, variants, name).map(|()| None)),
+        };
+    };
+    if session.lookup(name).is_some() {
+        session.warn(pipeline.span, format!("the name `{name}` hides the family of algorithms"));
+        return Ok(None);
+    }
+    if let Some(on) = magic.option("--on").flatten() {
+        let message = format!("`{name}` is a family of algorithms: these run without an engine");
+        return Err(Diagnostic::at(Kind::Syntax, on.span, message).hint("leave `--on` out"));
+    }
+    let usual = family.shapes().first().map_or(String::new(), |(name, _)| name.to_string());
+    Ok(Some(Asker {
+        family,
+        shape: shape.map_or(usual, |shape| shape.text.clone()),
+        shape_span: shape.map_or(pipeline.span, |shape| shape.span),
+        seed: session.settings.seed,
+        span: pipeline.span,
+    }))
+}
+
+/// Refuses a name that stands alone and that nobody has given; one of the setup is not given yet, and an engine's subject
+/// is looked at when it is bound.
+fn known(session: &Session, magic: &lang::Magic, variants: &Variants, name: &str) -> Fallible<()> {
+    let swept = variants.sweep.as_ref().is_some_and(|sweep| sweep.name.text == name);
+    let later = magic.option("--setup").is_some() || magic.option("--on").is_some();
+    let Some(shared) = variants.shared.as_ref().filter(|_| !swept && !later && session.lookup(name).is_none()) else {
+        return Ok(());
+    };
+    let message = format!("nothing is called `{name}`, neither a name of the session nor a family of algorithms");
+    let families = algorithms::ALL.iter().map(|family| family.facts().name);
+    let names = session.names().map(|(name, _)| name.as_str());
+    let error = Diagnostic::at(Kind::Name, shared.span, message).near(name, families.chain(names));
+    Err(if error.hint.is_some() { error } else { error.hint("%algorithms lists the families") })
+}
+
+fn lone_name(pipeline: &Pipeline) -> Option<&str> {
+    match &pipeline.source.node {
+        SourceNode::Expr(expr) if pipeline.stages.is_empty() && pipeline.on.is_none() => match &expr.node {
+            lang::Node::Name(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Asker {
+    /// Its own variants, then those of the block.
+    pub fn ways<'a>(&self, session: &Session, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
+        let own = |claims: Claims| {
+            let source = self.family.source(claims.name).unwrap_or_default();
+            let lines = source.first().map_or(0, |function| function.lines().count());
+            Way { name: claims.name.to_string(), what: What::Algorithm(claims), lines }
+        };
+        let mut all: Vec<Way> = self.family.variants().into_iter().map(own).collect();
+        for variant in &variants.block {
+            if all.iter().any(|way| way.name == variant.name.text) {
+                let message = format!("`{}` has a variant `{}` already", self.family.facts().name, variant.name.text);
+                return Err(Diagnostic::at(Kind::Name, variant.name.span, message).hint("another name will do"));
+            }
+            all.push(written(session, variant)?);
+        }
+        Ok(all)
+    }
+
+    pub fn sizes(&self) -> Vec<i64> {
+        self.family.facts().sizes.iter().map(|size| *size as i64).collect()
+    }
+
+    pub fn case(&self, size: i64) -> Fallible<Arc<dyn Case>> {
+        let size = usize::try_from(size).map_err(|_| {
+            Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
+        })?;
+        let case = self.family.case(size, self.seed, &self.shape);
+        case.map(Arc::from).map_err(|error| placed(error, self.shape_span))
+    }
+
+    /// An input as a plan.
+    pub fn input(&self, size: i64) -> Fallible<Plan> {
+        Ok(kept_plan(Arc::new(self.case(size)?.input()), self.span))
+    }
+
+    pub fn note(&self) -> String {
+        let counts = self.family.facts().counts;
+        format!(
+            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: no \
+             measurement went into them",
+            self.shape, self.seed
+        )
+    }
+
+    /// What theory claims of each variant, beside what it cost at the largest size that it was run with.
+    pub fn figures(&self, ways: &[Way], rounds: &[Round]) -> Figures {
+        let mut rows = Grid::default();
+        for (i, way) in ways.iter().enumerate() {
+            let claims = if let What::Algorithm(claims) = &way.what { Some(claims) } else { None };
+            let time = claims.map(|claims| {
+                let here = claims.except.iter().find(|(shape, _)| *shape == self.shape);
+                here.map_or(claims.time, |(_, class)| *class)
+            });
+            let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
+            let last = rounds.iter().rev().find_map(|round| {
+                let (entry, place) = round.placed().nth(i)?;
+                let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+                Some((round.point?, round.median(entry, place)?.0, cost.allocated))
+            });
+            rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
+            rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
+            rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
+            rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
+            rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
+            rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
+            rows.put("lines", Type::Int, Unit::Plain, Value::Int(way.lines as i64));
+        }
+        rows.figures()
+    }
+}
+
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
+}
