@@ -166,54 +166,83 @@ pub mod wire {
 
     pub type Tokens<'t> = std::str::SplitAsciiWhitespace<'t>;
 
-    pub trait Wire: Sized {
+    pub trait Put {
         fn put(&self, out: &mut String);
+    }
+
+    pub trait Wire: Put + Sized {
         fn take(token: &str, rest: &mut Tokens) -> Self;
     }
 
-    impl Wire for i64 {
+    impl Put for i64 {
         fn put(&self, out: &mut String) { write!(out, " i{self}").unwrap(); }
+    }
+
+    impl Wire for i64 {
         fn take(token: &str, _: &mut Tokens) -> Self { token[1..].parse().unwrap() }
     }
 
-    impl Wire for f64 {
+    impl Put for f64 {
         fn put(&self, out: &mut String) { write!(out, " f{}", self.to_bits()).unwrap(); }
+    }
+
+    impl Wire for f64 {
         fn take(token: &str, _: &mut Tokens) -> Self { f64::from_bits(token[1..].parse().unwrap()) }
     }
 
-    impl Wire for bool {
+    impl Put for bool {
         fn put(&self, out: &mut String) { write!(out, " b{self}").unwrap(); }
+    }
+
+    impl Wire for bool {
         fn take(token: &str, _: &mut Tokens) -> Self { &token[1..] == "true" }
     }
 
-    impl Wire for String {
+    impl Put for &str {
         fn put(&self, out: &mut String) {
             out.push_str(" t");
             for byte in self.bytes() { write!(out, "{byte:02x}").unwrap(); }
         }
+    }
+
+    impl Put for String {
+        fn put(&self, out: &mut String) { self.as_str().put(out); }
+    }
+
+    impl Wire for String {
         fn take(token: &str, _: &mut Tokens) -> Self {
             let byte = |i: usize| u8::from_str_radix(&token[i..i + 2], 16).unwrap();
             String::from_utf8((1..token.len()).step_by(2).map(byte).collect()).unwrap()
         }
     }
 
-    impl<T: Wire> Wire for Option<T> {
+    impl<T: Put> Put for Option<T> {
         fn put(&self, out: &mut String) {
             match self {
                 Some(value) => value.put(out),
                 None => out.push_str(" n"),
             }
         }
+    }
+
+    impl<T: Wire> Wire for Option<T> {
         fn take(token: &str, rest: &mut Tokens) -> Self {
             if token == "n" { None } else { Some(T::take(token, rest)) }
         }
     }
 
-    impl<T: Wire> Wire for Vec<T> {
+    impl<T: Put> Put for &[T] {
         fn put(&self, out: &mut String) {
             write!(out, " l{}", self.len()).unwrap();
-            for item in self { item.put(out); }
+            for item in *self { item.put(out); }
         }
+    }
+
+    impl<T: Put> Put for Vec<T> {
+        fn put(&self, out: &mut String) { self.as_slice().put(out); }
+    }
+
+    impl<T: Wire> Wire for Vec<T> {
         fn take(token: &str, rest: &mut Tokens) -> Self {
             (0..token[1..].parse().unwrap()).map(|_| T::take(rest.next().unwrap(), rest)).collect()
         }
@@ -252,7 +281,7 @@ fn program(cases: &[Case]) -> (String, String) {
             program,
             "mod p{number} {{\nuse super::native::*;\n{}
 pub fn run(tokens: &mut super::wire::Tokens) -> String {{
-use super::wire::{{Wire, next}};
+use super::wire::{{Put, next}};
 {reads}match native({arguments}) {{
 Ok(rows) => {{ let mut out = format!(\"ok {{}}\", rows.len()); for row in &rows {{ {puts} }} out }}
 Err(fault) => format!(\"err {{fault:?}}\"),

@@ -143,7 +143,7 @@ impl<'p> Writer<'p> {
             };
             let map = if shape.nulls { "and_then" } else { "map" };
             segment.line(format!("let {variable} = found.{map}(|row| row.{i}{method});"));
-            segment.columns.push(Piece::borrowing(&variable, shape.or_null(), Hold::Lasting));
+            segment.columns.push(Piece::borrowing(&variable, shape.or_null(), hold.max(Hold::Lasting)));
         }
     }
 }

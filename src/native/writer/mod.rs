@@ -19,7 +19,7 @@ use super::code::{Hold, Piece};
 use super::exprs::Scope;
 use super::functions::{self, All};
 use super::layout;
-use super::segment::{Segment, indented, row_type, tuple};
+use super::segment::{Segment, Stored, indented, row_type, tuple};
 use super::shape::{Kind, Shape};
 
 use joins::Right;
@@ -46,27 +46,27 @@ impl<'p> Writer<'p> {
     }
 
     /// Writes a whole plan and what it gives back; the columns of the result.
-    pub fn whole(&mut self, plan: &'p Plan) -> Vec<Shape> {
+    pub fn whole(&mut self, plan: &'p Plan) -> Vec<Stored> {
         self.right_sides(plan);
         let mut segment = self.rows(plan);
-        let shapes: Vec<Shape> = segment.columns.iter().map(|column| column.shape.clone()).collect();
-        let lasts = segment.columns.iter().any(|column| column.hold == Hold::Lasting);
-        match &segment.whole {
-            Some(whole) if !lasts => {
-                let whole = whole.clone();
-                self.lines.extend(segment.before);
-                self.lines.push(indented(1, &format!("Ok({whole})")));
-            }
-            _ => {
-                let rows = self.fresh(&segment, "rows");
-                let (texts, columns) = segment.stored(&segment.columns, &[], false);
-                segment.before(format!("let mut {rows}: Vec<{}> = Vec::new();", row_type(&columns)));
-                segment.line(format!("{rows}.push({});", tuple(texts)));
-                self.lines.extend(segment.close());
-                self.lines.push(indented(1, &format!("Ok({rows})")));
-            }
+        // What ends with the function is copied.
+        for column in segment.columns.iter_mut().filter(|column| column.hold == Hold::Lasting) {
+            column.hold = Hold::Row;
+            segment.whole = None;
         }
-        shapes
+        if let Some(whole) = segment.whole {
+            self.lines.extend(segment.before);
+            self.lines.push(indented(1, &format!("Ok({whole})")));
+            let stored = |column: &Piece| (column.shape.clone(), column.hold);
+            return segment.columns.iter().map(stored).collect();
+        }
+        let rows = self.fresh(&segment, "rows");
+        let (texts, columns) = segment.stored(&segment.columns, &[], true);
+        segment.before(format!("let mut {rows}: Vec<{}> = Vec::new();", row_type(&columns)));
+        segment.line(format!("{rows}.push({});", tuple(texts)));
+        self.lines.extend(segment.close());
+        self.lines.push(indented(1, &format!("Ok({rows})")));
+        columns
     }
 
     pub(super) fn scope(&self, plan: &Plan, columns: &[Piece]) -> Scope<'p> {

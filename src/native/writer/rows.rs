@@ -112,7 +112,7 @@ impl Writer<'_> {
         let flat = if piece.shape.nulls { ".into_iter().flatten()" } else { "" };
         let (texts, stored) = segment.stored(std::slice::from_ref(&piece), &[], true);
         let head = match stored[0].1 {
-            Hold::Lasting => {
+            hold if hold.lasts() => {
                 let flat = if piece.shape.nulls { flat } else { ".iter()" };
                 let how = match (&item.kind, item.nulls) {
                     _ if item.is_copy() => ".copied()",
@@ -126,7 +126,7 @@ impl Writer<'_> {
         };
         let head = if flat.is_empty()
             || texts[0].chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            || stored[0].1 == Hold::Lasting
+            || stored[0].1.lasts()
         {
             head
         } else {
@@ -134,7 +134,7 @@ impl Writer<'_> {
         };
         segment.open(&head);
         segment.columns = vec![match stored[0].1 {
-            Hold::Lasting => Piece::borrowing(&it, item, Hold::Lasting),
+            hold if hold.lasts() => Piece::borrowing(&it, item, hold),
             _ => Piece::owning(&it, item, segment.loops),
         }];
     }

@@ -131,7 +131,7 @@ impl Writer<'_> {
             self.inputs.push(input.clone());
             input
         });
-        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, (shape.clone(), Hold::Lasting)));
+        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, (shape.clone(), Hold::Given)));
         self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), true);
     }
 }

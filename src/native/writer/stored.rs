@@ -12,7 +12,7 @@ impl Writer<'_> {
         let names = segment.names.clone();
         if let (Some(whole), true) = (&segment.whole, extra.is_empty()) {
             let stored = segment.columns.iter().map(|column| {
-                let hold = if column.hold == Hold::Lasting { Hold::Lasting } else { Hold::Own };
+                let hold = if column.hold.lasts() { column.hold } else { Hold::Own };
                 (column.shape.clone(), hold)
             });
             let stored = stored.collect();
@@ -74,12 +74,14 @@ impl Writer<'_> {
         let mut patterns = Vec::new();
         for (name, (shape, hold)) in columns {
             let is_own = owns || hold == Hold::Own;
+            // What a row owns is there as long as the row.
+            let hold = hold.max(Hold::Lasting);
             let variable = segment.variable(name, &self.names, &segment.columns.clone());
             let by_reference = !shape.is_copy() && is_own;
             patterns.push(if by_reference { format!("ref {variable}") } else { variable.clone() });
             segment.columns.push(match by_reference {
-                true => Piece::referring(&variable, shape, Hold::Lasting),
-                false => Piece::borrowing(&variable, shape, Hold::Lasting),
+                true => Piece::referring(&variable, shape, hold),
+                false => Piece::borrowing(&variable, shape, hold),
             });
         }
         segment.open(&head(&tuple(patterns)));

@@ -17,8 +17,7 @@ impl<'p> Writer<'p> {
         let mut met: Vec<Stored> = all[0].1.clone();
         for (_, stored, _) in &all[1..] {
             for (met, stored) in met.iter_mut().zip(stored) {
-                let lasts = met.1 == Hold::Lasting && stored.1 == Hold::Lasting;
-                *met = (met.0.meet(&stored.0), if lasts { Hold::Lasting } else { Hold::Own });
+                *met = (met.0.meet(&stored.0), met.1.min(stored.1));
             }
         }
         self.comment(said.as_ref());
