@@ -93,18 +93,19 @@ fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
     Code { text, inputs, columns, is_deep }
 }
 
-/// The first line: where the result borrows, it says from which of its inputs.
+/// The first line; what the result borrows is in the inputs or in the code itself.
 fn head(inputs: &[Input], columns: &[Stored]) -> String {
     let parameters: Vec<String> =
         inputs.iter().map(|input| format!("{}: &[{}]", input.name, row_type(&input.columns))).collect();
     let (parameters, row) = (parameters.join(", "), segment::row_type(columns));
-    let (generics, parameters, row) = match inputs.len() {
-        _ if !row.contains('&') => ("", parameters, row),
-        0 => ("", parameters, row.replace('&', "&'static ")),
-        1 => ("", parameters, row),
-        _ => ("<'t>", parameters.replace('&', "&'t "), row.replace('&', "&'t ")),
-    };
-    format!("pub fn native{generics}({parameters}) -> Result<Vec<{row}>, Fault> {{")
+    match inputs {
+        _ if !row.contains('&') => format!("pub fn native({parameters}) -> Result<Vec<{row}>, Fault> {{"),
+        [] => format!("pub fn native() -> Result<Vec<{}>, Fault> {{", row.replace('&', "&'static ")),
+        _ => {
+            let [parameters, row] = [parameters, row].map(|text| text.replace('&', "&'t "));
+            format!("pub fn native<'t>({parameters}) -> Result<Vec<{row}>, Fault> {{")
+        }
+    }
 }
 
 /// A person's function, inside the one of the plan.

@@ -128,7 +128,7 @@ impl<'p> Writer<'p> {
             names[left..].iter().zip(&columns).map(|(name, stored)| (name.as_str(), stored.clone())).collect();
         if !is_left {
             let head = |pattern: &str| format!("for &{pattern} in {rows}");
-            self.borrowed_loop(segment, fields, head, false);
+            self.borrowed_loop(segment, fields, head, Hold::Lasting);
             return;
         }
         segment.open(&format!("for found in or_none({rows})"));

@@ -7,7 +7,7 @@ use crate::functions::Func;
 use crate::native::Input;
 use crate::native::code::{Hold, Piece};
 use crate::native::exprs::{constant, together};
-use crate::native::segment::Segment;
+use crate::native::segment::{Segment, Stored};
 use crate::native::shape::{Kind, Shape};
 use crate::plan::{Expr, File, Kept, Named, Node, Op, Plan, Read, Shared, Source};
 
@@ -131,8 +131,8 @@ impl Writer<'_> {
             self.inputs.push(input.clone());
             input
         });
-        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, (shape.clone(), Hold::Given)));
-        self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), true);
+        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, given(shape)));
+        self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), Hold::Given);
     }
 }
 
@@ -150,4 +150,10 @@ fn table_shapes(table: &Table) -> Vec<Shape> {
         ty => Shape::new(Shape::of_values([], ty).kind, series.null_count() > 0),
     });
     shapes.collect()
+}
+
+/// A column of a table that goes in: as [`Shape::given`] says.
+fn given(shape: &Shape) -> Stored {
+    let hold = if matches!(shape.kind, Kind::List(_)) { Hold::Own } else { Hold::Given };
+    (shape.clone(), hold)
 }

@@ -63,24 +63,21 @@ impl Writer<'_> {
         patterns
     }
 
-    /// Opens a loop over rows that stay where they are. `owns`: whether they own their texts.
+    /// Opens a loop over rows that stay where they are, as long as `rows` says.
     pub(super) fn borrowed_loop(
         &mut self,
         segment: &mut Segment,
         columns: Vec<(&str, Stored)>,
         head: impl Fn(&str) -> String,
-        owns: bool,
+        rows: Hold,
     ) {
         let mut patterns = Vec::new();
         for (name, (shape, hold)) in columns {
-            let is_own = owns || hold == Hold::Own;
-            // What a row owns is there as long as the row.
-            let hold = hold.max(Hold::Lasting);
             let variable = segment.variable(name, &self.names, &segment.columns.clone());
-            let by_reference = !shape.is_copy() && is_own;
+            let by_reference = !shape.is_copy() && hold == Hold::Own;
             patterns.push(if by_reference { format!("ref {variable}") } else { variable.clone() });
             segment.columns.push(match by_reference {
-                true => Piece::referring(&variable, shape, hold),
+                true => Piece::referring(&variable, shape, rows),
                 false => Piece::borrowing(&variable, shape, hold),
             });
         }

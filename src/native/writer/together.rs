@@ -59,8 +59,13 @@ impl<'p> Writer<'p> {
         let at = self.fresh(&next, "at");
         let first = vec![(names[0].as_str(), stored[0].clone())];
         let second = vec![(names[1].as_str(), stored[0].clone())];
-        self.borrowed_loop(&mut next, first, |one| format!("for ({at}, &{one}) in {rows}.iter().enumerate()"), false);
-        self.borrowed_loop(&mut next, second, |other| format!("for &{other} in &{rows}[{at} + 1..]"), false);
+        self.borrowed_loop(
+            &mut next,
+            first,
+            |one| format!("for ({at}, &{one}) in {rows}.iter().enumerate()"),
+            Hold::Lasting,
+        );
+        self.borrowed_loop(&mut next, second, |other| format!("for &{other} in &{rows}[{at} + 1..]"), Hold::Lasting);
         next
     }
 }
