@@ -22,6 +22,7 @@ use timelab::stages;
 
 use crate::agreement;
 use crate::chance;
+use crate::command::{err, timelab};
 
 /// A cell, its plan in Rust, and what `rows` gives.
 struct Case {
@@ -166,54 +167,87 @@ pub mod wire {
 
     pub type Tokens<'t> = std::str::SplitAsciiWhitespace<'t>;
 
-    pub trait Wire: Sized {
+    pub trait Put {
         fn put(&self, out: &mut String);
+    }
+
+    pub trait Wire: Put + Sized {
         fn take(token: &str, rest: &mut Tokens) -> Self;
     }
 
-    impl Wire for i64 {
+    impl Put for i64 {
         fn put(&self, out: &mut String) { write!(out, " i{self}").unwrap(); }
+    }
+
+    impl Wire for i64 {
         fn take(token: &str, _: &mut Tokens) -> Self { token[1..].parse().unwrap() }
     }
 
-    impl Wire for f64 {
+    impl Put for f64 {
         fn put(&self, out: &mut String) { write!(out, " f{}", self.to_bits()).unwrap(); }
+    }
+
+    impl Wire for f64 {
         fn take(token: &str, _: &mut Tokens) -> Self { f64::from_bits(token[1..].parse().unwrap()) }
     }
 
-    impl Wire for bool {
+    impl Put for bool {
         fn put(&self, out: &mut String) { write!(out, " b{self}").unwrap(); }
+    }
+
+    impl Wire for bool {
         fn take(token: &str, _: &mut Tokens) -> Self { &token[1..] == "true" }
     }
 
-    impl Wire for String {
+    impl Put for &str {
         fn put(&self, out: &mut String) {
             out.push_str(" t");
             for byte in self.bytes() { write!(out, "{byte:02x}").unwrap(); }
         }
+    }
+
+    impl Put for String {
+        fn put(&self, out: &mut String) { self.as_str().put(out); }
+    }
+
+    impl Wire for String {
         fn take(token: &str, _: &mut Tokens) -> Self {
             let byte = |i: usize| u8::from_str_radix(&token[i..i + 2], 16).unwrap();
             String::from_utf8((1..token.len()).step_by(2).map(byte).collect()).unwrap()
         }
     }
 
-    impl<T: Wire> Wire for Option<T> {
+    impl Wire for &'static str {
+        fn take(token: &str, rest: &mut Tokens) -> Self { String::leak(String::take(token, rest)) }
+    }
+
+    impl<T: Put> Put for Option<T> {
         fn put(&self, out: &mut String) {
             match self {
                 Some(value) => value.put(out),
                 None => out.push_str(" n"),
             }
         }
+    }
+
+    impl<T: Wire> Wire for Option<T> {
         fn take(token: &str, rest: &mut Tokens) -> Self {
             if token == "n" { None } else { Some(T::take(token, rest)) }
         }
     }
 
-    impl<T: Wire> Wire for Vec<T> {
+    impl<T: Put> Put for &[T] {
         fn put(&self, out: &mut String) {
             write!(out, " l{}", self.len()).unwrap();
-            for item in self { item.put(out); }
+            for item in *self { item.put(out); }
         }
+    }
+
+    impl<T: Put> Put for Vec<T> {
+        fn put(&self, out: &mut String) { self.as_slice().put(out); }
+    }
+
+    impl<T: Wire> Wire for Vec<T> {
         fn take(token: &str, rest: &mut Tokens) -> Self {
             (0..token[1..].parse().unwrap()).map(|_| T::take(rest.next().unwrap(), rest)).collect()
         }
@@ -252,7 +286,7 @@ fn program(cases: &[Case]) -> (String, String) {
             program,
             "mod p{number} {{\nuse super::native::*;\n{}
 pub fn run(tokens: &mut super::wire::Tokens) -> String {{
-use super::wire::{{Wire, next}};
+use super::wire::{{Put, next}};
 {reads}match native({arguments}) {{
 Ok(rows) => {{ let mut out = format!(\"ok {{}}\", rows.len()); for row in &rows {{ {puts} }} out }}
 Err(fault) => format!(\"err {{fault:?}}\"),
@@ -346,6 +380,10 @@ fn edges_as_rust_agree() {
         "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9998] | map down(it)",
         "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9999] | map down(it)",
         "fn nulls(n) = if n > 3 then null else if n == 0 then 1 else nulls(n - 1); 0..6 | map nulls(it)",
+        "fn deep(n) = if n < 1 then \"x\" else deep(n - 1); let t = [\"a\", null, \"b\"] | map s = it, n = 2 | persist; t | map s, d = deep(n)",
+        "let t = [\"a\", null, \"b\"] | map s = it, xs = [it, \"c\"] | persist; t | sort by s desc | map s, xs, y = trim(coalesce(s, \" z\")), z = xs[1]",
+        "let t = [\"a b\", \"c\"] | map s = it, n = 1 | persist; t | join left (t | map s, m = upper(s), k = 5) on s | concat (t | map s, n, m = \"q\", k = n)",
+        "let t = [\"a\", \"b\", \"a\"] | map s = it, n = len(it) | persist; t | join (t | map s, m = s, n2 = n) on s | map s = m | pairs",
         // Names that are words of Rust, of the prelude or of the code.
         "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2); 1..9 | map fib = fib(it) | map x = fib(fib), fib | sum x",
         "fn add(add) = add + 1; 1..9 | map lower = add(it) | filter lower > 3",
@@ -395,4 +433,35 @@ fn random_pipelines_as_rust_agree() {
     let counts = agree("random", cells);
     std::fs::remove_dir_all(&folder).expect("it was written");
     assert!(counts.same + counts.errors > 100, "{counts:?}");
+}
+
+/// Compiled code tells only the kind of its error; the rest is what `rows` says.
+#[test]
+fn errors_of_compiled_plans_are_those_of_rows() {
+    let cells = [
+        "1..10 | map 10 // (it - 5)",
+        "1..10 | map x = it + 9223372036854775800 | filter x > 3 | sum x",
+        "[9223372036854775807, 1] | sum",
+        "[\"1\", \"x\"] | map int(it)",
+        "[5, 10001] | map down(it)",
+        "1..4 | zip (1..3)",
+        "read \"tests/files/bad.txt\" | words | count",
+        "[1, 2] | join (0..3 | map it = 4 // it) on it",
+        "[3, 0, 2] | agg s = sum(6 // it) by k = it",
+        "[3, 0] | map 6 // twice(it)",
+    ];
+    let errors = |engine: &str| {
+        let mut arguments = vec!["--keep-going".to_string()];
+        let functions =
+            ["fn down(n) = if n < 1 then 0 else 1 + down(n - 1)", "fn twice(x: int) -> int = rust { x * 2 }"];
+        let on = cells.iter().map(|cell| format!("{cell} | on {engine}"));
+        for cell in functions.iter().map(|function| function.to_string()).chain(on) {
+            arguments.extend(["-c".to_string(), cell]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        err(&timelab(&arguments, "")).replace(&format!("on {engine}"), "on it")
+    };
+    let rows = errors("rows");
+    assert_eq!(rows.matches("error: ").count(), cells.len(), "{rows}");
+    assert_eq!(errors("native"), rows);
 }

@@ -95,7 +95,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
         AggFunc::Distinct => {
             let key = |x: &Piece| {
                 // What a group holds is its own.
-                let x = if x.hold == Hold::Lasting { x.clone().holding(Hold::Row) } else { x.clone() };
+                let x = if x.hold.lasts() { x.clone().holding(Hold::Row) } else { x.clone() };
                 keys::keys(segment, &[x], std::slice::from_ref(arg), true)
             };
             let lines = each(arg, |x| match key(x) {

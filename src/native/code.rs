@@ -44,6 +44,15 @@ pub enum Hold {
     Row,
     /// Borrowed from what is there until the function returns.
     Lasting,
+    /// Borrowed from a table that goes in, or written in the code: there after the function has returned.
+    Given,
+}
+
+impl Hold {
+    /// Whether it is there as long as the function runs.
+    pub fn lasts(self) -> bool {
+        self >= Hold::Lasting
+    }
 }
 
 impl Piece {

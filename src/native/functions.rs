@@ -10,7 +10,7 @@ use super::code::{Hold, Piece};
 use super::exprs::{Scope, Signature, Signatures};
 use super::layout;
 use super::names::{identifier, unique};
-use super::segment::indented;
+use super::segment::{self, Stored, indented};
 use super::shape::Shape;
 use super::writer::Writer;
 use super::{Code, Input, row_type};
@@ -87,12 +87,25 @@ fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
     let columns = writer.whole(plan);
     lines.extend(writer.lines);
     let inputs: Vec<Input> = writer.inputs;
-    let parameters: Vec<String> =
-        inputs.iter().map(|input| format!("{}: &[{}]", input.name, row_type(&input.columns))).collect();
-    let head = format!("pub fn native({}) -> Result<Vec<{}>, Fault> {{", parameters.join(", "), row_type(&columns));
-    let text = format!("{head}\n{}\n}}\n", lines.join("\n"));
+    let text = format!("{}\n{}\n}}\n", head(&inputs, &columns), lines.join("\n"));
+    let columns = columns.into_iter().map(|(shape, _)| shape).collect();
     let is_deep = plans.iter().any(|plan| of(all, plan).deep);
     Code { text, inputs, columns, is_deep }
+}
+
+/// The first line; what the result borrows is in the inputs or in the code itself.
+fn head(inputs: &[Input], columns: &[Stored]) -> String {
+    let parameters: Vec<String> =
+        inputs.iter().map(|input| format!("{}: &[{}]", input.name, row_type(&input.columns))).collect();
+    let (parameters, row) = (parameters.join(", "), segment::row_type(columns));
+    match inputs {
+        _ if !row.contains('&') => format!("pub fn native({parameters}) -> Result<Vec<{row}>, Fault> {{"),
+        [] => format!("pub fn native() -> Result<Vec<{}>, Fault> {{", row.replace('&', "&'static ")),
+        _ => {
+            let [parameters, row] = [parameters, row].map(|text| text.replace('&', "&'t "));
+            format!("pub fn native<'t>({parameters}) -> Result<Vec<{row}>, Fault> {{")
+        }
+    }
 }
 
 /// A person's function, inside the one of the plan.

@@ -23,7 +23,7 @@ pub use shape::{Kind, Shape};
 #[derive(Debug)]
 pub struct Code {
     /// `pub fn native(inputs…) -> Result<Vec<row>, Fault>`, over what [`prelude`] has. An input is a slice of rows, a row a
-    /// tuple.
+    /// tuple; the result may borrow from it.
     pub text: String,
     /// The tables that go in as arguments, in order.
     pub inputs: Vec<Input>,
@@ -53,6 +53,7 @@ const PARTS: [&str; 3] =
 const IMPORTS: &str = "\
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -78,7 +79,7 @@ pub fn code(plan: &Plan) -> Code {
     functions::settled(plan)
 }
 
-/// The type of the rows of these columns.
+/// The type of the rows of a table of these columns that goes in.
 pub fn row_type(columns: &[Shape]) -> String {
-    segment::tuple(columns.iter().map(Shape::owned))
+    segment::tuple(columns.iter().map(Shape::given))
 }

@@ -481,34 +481,48 @@ impl Ranked for String {
 /// Sorts rows by their ranks, and by `order` where these are equal: numbers are compared faster than rows, and moved.
 pub fn sort<T>(rows: Vec<T>, rank: impl Fn(&T) -> u64, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
     let mut places: Vec<(u64, usize)> = rows.iter().map(rank).zip(0..).collect();
-    places.sort_unstable();
+    places.sort_unstable_by_key(|(rank, _)| *rank);
     for equal in places.chunk_by_mut(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1) {
         equal.sort_unstable_by(|a, b| order(&rows[a.1], &rows[b.1]));
     }
     let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
-    places.into_iter().filter_map(|(_, place)| rows[place].take()).collect()
+    places.into_iter().map(|(_, place)| rows[place].take().expect("each place comes once")).collect()
 }
 
-/// The right rows of a join: those of one key are a chain, in their order.
+/// The right rows of a join: the first one of a key stands beside it, the others are a chain, in their order.
 pub struct Matches<K, T> {
-    /// Where the chain of a key begins and ends.
-    chains: Map<K, (usize, usize)>,
-    /// Each with the place of the next one, which is 0 at the end.
-    rows: Vec<(T, usize)>,
+    firsts: Map<K, Found<T>>,
+    /// Each with the number of the next one.
+    others: Vec<(T, usize)>,
+}
+
+/// The first row of a key, and the numbers of its second and last ones. Numbers begin with 1; 0 is none.
+struct Found<T> {
+    row: T,
+    second: usize,
+    last: usize,
 }
 
 impl<K: Hash + Eq, T> Matches<K, T> {
     pub fn new() -> Matches<K, T> {
-        Matches { chains: Map::default(), rows: Vec::new() }
+        Matches { firsts: Map::default(), others: Vec::new() }
     }
 
     pub fn add(&mut self, key: K, row: T) {
-        let place = self.rows.len();
-        self.rows.push((row, 0));
-        let chain = self.chains.entry(key).or_insert((place, place));
-        if chain.1 != place {
-            self.rows[chain.1].1 = place;
-            chain.1 = place;
+        match self.firsts.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(Found { row, second: 0, last: 0 });
+            }
+            Entry::Occupied(found) => {
+                let found = found.into_mut();
+                self.others.push((row, 0));
+                let number = self.others.len();
+                match found.last {
+                    0 => found.second = number,
+                    last => self.others[last - 1].1 = number,
+                }
+                found.last = number;
+            }
         }
     }
 
@@ -517,14 +531,16 @@ impl<K: Hash + Eq, T> Matches<K, T> {
     where
         K: Borrow<Q>,
     {
-        Chain { rows: &self.rows, next: self.chains.get(key).map(|chain| chain.0) }
+        let found = self.firsts.get(key);
+        Chain { row: found.map(|found| &found.row), next: found.map_or(0, |found| found.second), others: &self.others }
     }
 }
 
 /// The right rows of one left row.
 pub struct Chain<'m, T> {
-    rows: &'m [(T, usize)],
-    next: Option<usize>,
+    row: Option<&'m T>,
+    next: usize,
+    others: &'m [(T, usize)],
 }
 
 impl<'m, T> Iterator for Chain<'m, T> {
@@ -532,8 +548,12 @@ impl<'m, T> Iterator for Chain<'m, T> {
 
     #[inline]
     fn next(&mut self) -> Option<&'m T> {
-        let (row, next) = &self.rows[self.next?];
-        self.next = (*next > 0).then_some(*next);
+        let row = self.row.take()?;
+        if self.next > 0 {
+            let (row, next) = &self.others[self.next - 1];
+            self.row = Some(row);
+            self.next = *next;
+        }
         Some(row)
     }
 }

@@ -111,14 +111,14 @@ impl Segment {
         let moves = |i: usize, name: &str, loops: usize| {
             let rest = pieces.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, piece)| piece).chain(others);
             let apart = |piece: &Piece| {
-                let is_safe = piece.shape.is_copy() || piece.hold == Hold::Lasting || piece.owner.is_some();
+                let is_safe = piece.shape.is_copy() || piece.hold.lasts() || piece.owner.is_some();
                 is_safe && !mentions(&piece.text, name)
             };
             loops == self.loops && rest.into_iter().all(apart)
         };
         let each = pieces.iter().enumerate().map(|(i, piece)| match &piece.owner {
             _ if piece.shape.is_copy() => (piece.text.clone(), (piece.shape.clone(), Hold::Own)),
-            _ if lasting && piece.hold == Hold::Lasting => (piece.text.clone(), (piece.shape.clone(), Hold::Lasting)),
+            _ if lasting && piece.hold.lasts() => (piece.text.clone(), (piece.shape.clone(), piece.hold)),
             Some(owner) if moves(i, &owner.name, owner.loops) => (owner.name.clone(), (piece.shape.clone(), Hold::Own)),
             _ => (piece.owned().text, (piece.shape.clone(), Hold::Own)),
         });
@@ -132,7 +132,7 @@ pub fn indented(depth: usize, text: &str) -> String {
 
 /// The type of a stored column.
 pub fn stored_type((shape, hold): &Stored) -> String {
-    if *hold == Hold::Lasting { shape.borrowed() } else { shape.owned() }
+    if hold.lasts() { shape.borrowed() } else { shape.owned() }
 }
 
 pub fn row_type(columns: &[Stored]) -> String {

@@ -139,6 +139,11 @@ impl Shape {
         })
     }
 
+    /// The type in Rust of a column of a table that goes in: texts are borrowed there.
+    pub fn given(&self) -> String {
+        if matches!(self.kind, Kind::List(_)) { self.owned() } else { self.borrowed() }
+    }
+
     fn optional(&self, inner: String) -> String {
         if self.nulls { format!("Option<{inner}>") } else { inner }
     }

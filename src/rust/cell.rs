@@ -597,7 +597,7 @@ extern "C" fn shape(subjects: *mut c_void, subject: u32) {
 extern "C" fn apply(subjects: *mut c_void, subject: u32, arguments: *const u8, length: usize) {
     // SAFETY: as in `run`; the runner passes bytes that live until this returns, and nothing keeps them.
     let subjects = unsafe { &mut *subjects.cast::<Subjects<'_>>() };
-    let mut input = Input { rest: unsafe { std::slice::from_raw_parts(arguments, length) } };
+    let mut input = Input::of(unsafe { std::slice::from_raw_parts(arguments, length) });
     let out = subjects[subject as usize].apply(&mut input);
     match out.wrong {
         None => reply(b'+', &out.bytes),
@@ -653,17 +653,41 @@ pub fn show<T>(value: &T, form: Form<T>) {
 /// The bytes of a table or a value of the session.
 pub struct Input {
     rest: &'static [u8],
+    /// Texts that were read, at places that their bytes tell.
+    texts: Vec<&'static str>,
 }
+
+/// How many texts are remembered, and how long they may be.
+const TEXTS: usize = 4096;
+const LONGEST: usize = 32;
 
 /// Input `number` of the cell; without bytes while only shapes are asked for.
 pub fn input(number: u32) -> Input {
     let mut length = 0;
     let start = (api().input)(number, &raw mut length);
     // SAFETY: the runner keeps these bytes as long as the process lives.
-    Input { rest: if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, length) } } }
+    Input::of(if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, length) } })
 }
 
 impl Input {
+    fn of(rest: &'static [u8]) -> Input {
+        Input { rest, texts: Vec::new() }
+    }
+
+    /// A short text, or the same one where it was read before: rows of few texts then find them in the processor's cache.
+    fn shared(&mut self, text: &'static str) -> &'static str {
+        if text.len() > LONGEST {
+            return text;
+        }
+        self.texts.resize(TEXTS, "");
+        let mixed = text.bytes().fold(0, |mixed, byte| (mixed ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let place = &mut self.texts[(mixed >> 32) as usize % TEXTS];
+        if *place != text {
+            *place = text;
+        }
+        place
+    }
+
     fn bytes(&mut self, count: usize) -> &'static [u8] {
         let (taken, rest) = self.rest.split_at(count);
         self.rest = rest;
@@ -729,6 +753,16 @@ impl Get for String {
         present(input);
         let length = input.word() as usize;
         String::from_utf8_lossy(input.bytes(length)).into_owned()
+    }
+}
+
+/// What an input of tuples has: its bytes live as long as the process.
+impl Get for &'static str {
+    fn get(input: &mut Input) -> &'static str {
+        present(input);
+        let length = input.word() as usize;
+        let text = std::str::from_utf8(input.bytes(length)).expect("the session writes UTF-8");
+        input.shared(text)
     }
 }
 

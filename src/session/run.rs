@@ -137,6 +137,8 @@ impl Session {
         prune(&mut plan);
         self.keep_persisted(&mut plan, choice, job)?;
         self.fill_blocks(&mut plan, job)?;
+        // Of the tables that are in their places now, only some columns may be wanted.
+        prune(&mut plan);
         self.fill(&mut plan, &mut HashMap::new(), choice, job)?;
         Ok(plan)
     }

@@ -191,7 +191,7 @@ impl Session {
         let call = format!("native({})", names.join(", "));
         let call = if code.is_deep { on_deep_stack(&call) } else { call };
         let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
-        let form = |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::Shape::owned).collect());
+        let form = |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::Shape::given).collect());
         let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
         let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
         let fillings = code.inputs.iter().map(filling).collect();
