@@ -244,6 +244,116 @@ fn ctrl_c_gives_the_prompt_back() {
     }
 }
 
+/// A file in the person's folder, with its path as a cell says it.
+fn cells(home: &TempDir, name: &str, text: &str) -> String {
+    let path = home.path().join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    format!("{path:?}")
+}
+
+/// Ctrl-C, Ctrl-D and all but `y` mean no, at once; what is typed after them is a cell.
+#[test]
+fn a_file_that_can_do_anything_asks_first() {
+    let home = home();
+    let path = cells(&home, "cells.txt", "2 + 3\n!echo r\u{1b}[1mun\u{202e}ning $((6 * 7))\n");
+    let mut terminal = start(home.path());
+    let ask = |terminal: &mut Terminal| {
+        terminal.enters(&format!("%run {path}"));
+        let shown = terminal.sees("run them? [y/N] ");
+        assert!(shown.contains("!echo r\u{fffd}[1mun\u{fffd}ning $((6 * 7))"), "{shown:?}");
+    };
+    ask(&mut terminal);
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("stopped: ");
+    terminal.sees("[2]› ");
+    terminal.enters("y");
+    terminal.sees("unknown name `y`");
+    terminal.sees("[3]› ");
+    ask(&mut terminal);
+    terminal.presses(ControlCode::EndOfTransmission);
+    terminal.sees("was not run");
+    terminal.sees("[4]› ");
+    // A line without its end is no answer.
+    ask(&mut terminal);
+    terminal.types("y");
+    terminal.presses(ControlCode::EndOfTransmission);
+    terminal.sees("was not run");
+    terminal.sees("[5]› ");
+    ask(&mut terminal);
+    terminal.enters("");
+    terminal.sees("was not run");
+    terminal.sees("[6]› ");
+    ask(&mut terminal);
+    terminal.enters("y");
+    terminal.sees("\r\n5\r\n");
+    terminal.sees("ning 42");
+    terminal.ends();
+}
+
+/// A yes is for the cells that were shown, in this file.
+#[test]
+fn trust_holds_until_the_cells_change() {
+    let home = home();
+    let (one, two) = (home.path().join("one"), home.path().join("two"));
+    for folder in [&one, &two] {
+        std::fs::create_dir(folder).expect("the folder can be made");
+        std::fs::write(folder.join("cells.txt"), "!echo ran $((6 * 7))\n").expect("the file can be written");
+    }
+    let mut terminal = start(home.path());
+    terminal.enters(&format!("%cd {}", one.display()));
+    terminal.sees("[2]› ");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("y");
+    terminal.sees("ran 42");
+    terminal.sees("[4]› ");
+    std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 7))\n").expect("the file can be written");
+    terminal.enters("%run cells.txt");
+    let shown = terminal.sees("ran 42");
+    assert!(shown.contains("\r\n23\r\n") && !shown.contains("run them?"), "{shown}");
+    terminal.sees("[7]› ");
+    std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 8))\n").expect("the file can be written");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("n");
+    terminal.sees("was not run");
+    terminal.sees("[8]› ");
+    terminal.enters(&format!("%cd {}", two.display()));
+    terminal.sees("[9]› ");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("y");
+    terminal.sees("ran 42");
+    terminal.ends();
+}
+
+/// `timelab FILE` in a terminal.
+fn run_file(home: &TempDir, name: &str) -> Terminal {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.current_dir(home.path()).arg(name).env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut session = Session::spawn(command).expect("timelab starts");
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    Terminal(session)
+}
+
+#[test]
+fn a_file_on_the_command_line_asks_in_a_terminal() {
+    let home = home();
+    cells(&home, "cells.txt", "2 + 3\n!echo ran $((6 * 7))\n");
+    let mut terminal = run_file(&home, "cells.txt");
+    terminal.sees("!echo ran $((6 * 7))");
+    terminal.sees("run them? [y/N] ");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("stopped: \"cells.txt\" was not run");
+    terminal.sees(Eof);
+    let mut terminal = run_file(&home, "cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("yes");
+    terminal.sees("5\r\n");
+    terminal.sees("ran 42");
+    terminal.sees(Eof);
+}
+
 #[test]
 fn ctrl_c_drops_the_line() {
     let home = home();
