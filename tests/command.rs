@@ -208,7 +208,7 @@ fn a_file_of_cells_ends_at_the_first_that_fails() {
 /// Cells that can do anything, however they are written. None of them needs a compiler: a file with one does not run.
 const POWERFUL: &[&str] = &[
     "!touch ran",
-    "  # first\n  !touch ran",
+    "# first\n!touch ran",
     "let x = !touch ran",
     "let a = 1; let x =   !touch ran",
     "%time let x = !touch ran",
@@ -216,7 +216,7 @@ const POWERFUL: &[&str] = &[
     "rust\n  { 1 }",
     "1..3 | concat (rust { vec![1] })",
     "1..3 | tee a: (count), b: (join (rust { vec![1] }) on it)",
-    "((rust { 1 })) | count",
+    "(rust { 1 }) | count",
     "let n = 1 ; let y = rust with n { n }",
     "fn f(x: int) -> int = rust { x }",
     "%%rust\n1\n%%",
