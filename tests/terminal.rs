@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expectrl::process::unix::Signal;
 use expectrl::session::{OsSession, Session};
@@ -39,6 +39,18 @@ fn start_with(home: &Path, columns: u16, variables: &[(&str, &str)]) -> Terminal
     session.get_process_mut().set_window_size(columns, 50).expect("it is a terminal");
     let mut terminal = Terminal(session);
     terminal.sees("[1]› ");
+    terminal
+}
+
+/// A shell whose person has a toolchain at home.
+#[track_caller]
+fn start_rust(home: &TempDir) -> Terminal {
+    let own = std::env::var("HOME").expect("there is a home");
+    let folder = |variable: &str, usual: &str| std::env::var(variable).unwrap_or_else(|_| format!("{own}/{usual}"));
+    let (rustup, cargo) = (folder("RUSTUP_HOME", ".rustup"), folder("CARGO_HOME", ".cargo"));
+    let mut terminal = start_with(home.path(), 100, &[("RUSTUP_HOME", &rustup), ("CARGO_HOME", &cargo)]);
+    // The first cell waits until all is started.
+    terminal.0.set_expect_timeout(Some(Duration::from_secs(180)));
     terminal
 }
 
@@ -352,6 +364,53 @@ fn a_file_on_the_command_line_asks_in_a_terminal() {
     terminal.sees("5\r\n");
     terminal.sees("ran 42");
     terminal.sees(Eof);
+}
+
+/// Ctrl-C ends Rust in each of its phases, and the variables of earlier cells are there.
+#[test]
+fn ctrl_c_stops_rust_while_it_compiles_and_while_it_runs() {
+    // The compiler computes the constant for longer than is waited below.
+    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; while i < 1_000_000_000 { i += 1 } i }; N }";
+    for (cell, phase) in [("rust { println!(\"ready {}\", 6 * 7); loop {} }", "ready 42"), (compiles, "compiling Rust")] {
+        let home = home();
+        let mut terminal = start_rust(&home);
+        terminal.enters("%%rust");
+        terminal.enters("let kept = 41;");
+        terminal.enters("%%");
+        terminal.sees("[2]› ");
+        terminal.enters("let n = 42");
+        terminal.sees("[3]› ");
+        terminal.enters(cell);
+        terminal.sees(phase);
+        let pressed = Instant::now();
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("stopped");
+        terminal.sees("[4]› ");
+        let passed = pressed.elapsed();
+        println!("{phase}: the prompt was back after {} ms", passed.as_millis());
+        assert!(passed < Duration::from_secs(5), "{passed:?}");
+        terminal.enters("n + 1");
+        terminal.sees("\r\n43\r\n");
+        terminal.sees("[5]› ");
+        terminal.enters("rust { kept + 3 }");
+        terminal.sees("44\r\n");
+        terminal.ends();
+    }
+}
+
+#[test]
+fn tab_completes_in_rust() {
+    let home = home();
+    let mut terminal = start_rust(&home);
+    terminal.enters("%%rust");
+    terminal.enters("let keepsake = vec![40, 2];");
+    terminal.enters("%%");
+    terminal.sees("[2]› ");
+    terminal.types("rust { kee\t");
+    terminal.sees("keepsake");
+    terminal.types(".iter().sum::<i32>() }\r");
+    terminal.sees("42\r\n");
+    terminal.ends();
 }
 
 #[test]
