@@ -183,6 +183,22 @@ fn cells_are_saved_and_run_again() {
 }
 
 #[test]
+fn names_are_listed_as_they_are_typed() {
+    let long = format!("let long = \"{}\"", "x".repeat(50));
+    let output = timelab(&["--format", "csv", "-c", &long, "-c", "let n = 1", "-c", "%who", "-c", "%whos"], "");
+    assert!(out(&output).starts_with("long  n\nname,"), "{}", out(&output));
+    assert!(out(&output).contains(&format!("text: \"\"{}…", "x".repeat(38))), "{}", out(&output));
+}
+
+#[test]
+fn magics_of_rust_say_what_they_need() {
+    for (cell, told) in [("%rust dep", "%rust dep NAME [VERSION]"), ("%rust reset now", "takes nothing more")] {
+        let output = timelab(&["-c", cell], "");
+        assert!(err(&output).contains(told), "{}", err(&output));
+    }
+}
+
+#[test]
 fn cells_can_be_searched() {
     let cells = ["-c", "1 + 1", "-c", "[1,\n2] | sum", "-c", "nothing", "-c", "%history", "-c", "%history --find SUM"];
     let output = timelab(&[&["--keep-going", "--format", "csv"], &cells[..]].concat(), "");

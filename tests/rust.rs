@@ -62,7 +62,7 @@ fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
         "%%rust\nlet f = |x: i64| x + 1;\nf(1)",
         "%who",
     ]);
-    assert_eq!(out, "3\n4\n3\n1\ngone: Vec<i64>\ndouble\n2\n\"gone\"  \"double\"\n", "{err}");
+    assert_eq!(out, "3\n4\n3\n1\ngone: Vec<i64>\ndouble\n2\ngone  double\n", "{err}");
     assert_eq!(errors(&err), ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^^^^^^^^"]);
 }
 
