@@ -1,10 +1,11 @@
 //! The command line: what to run, and how to write it.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use timelab::engines;
 use timelab::measure::Counting;
@@ -17,17 +18,24 @@ static ALLOCATOR: Counting = Counting;
 
 /// An interactive shell for exploring performance.
 ///
-/// Without cells on the command line it reads them from standard input; on a terminal it starts the shell.
+/// Without cells or a file of them it reads cells from standard input; on a terminal it starts the shell.
 #[derive(Parser)]
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C."
+    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C."
 )]
 struct Arguments {
     /// Run this cell; may be said several times
     #[arg(short = 'c', value_name = "CELL", allow_hyphen_values = true)]
     cells: Vec<String>,
+    /// Run the cells of this file
+    #[arg(value_name = "FILE", value_parser = file, conflicts_with = "cells", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Run FILE though its cells hold Rust or commands of the system's shell, which can do anything; without it they are
+    /// shown on a terminal, and refused elsewhere
+    #[arg(long, requires = "file", conflicts_with = "cells")]
+    trust: bool,
     /// Go on after a cell that failed
     #[arg(long)]
     keep_going: bool,
@@ -75,6 +83,11 @@ fn engine_names() -> Vec<&'static str> {
     engines::ALL.iter().map(|engine| engine.name()).collect()
 }
 
+/// A file that is there.
+fn file(path: &str) -> Result<PathBuf, String> {
+    if std::path::Path::new(path).exists() { Ok(PathBuf::from(path)) } else { Err("there is no such file".to_string()) }
+}
+
 fn main() -> ExitCode {
     timelab::rust::prepare();
     let arguments = Arguments::parse();
@@ -113,6 +126,8 @@ fn main() -> ExitCode {
     let shell = Shell::new(engine, style, arguments.keep_going);
     let ending = if !arguments.cells.is_empty() {
         shell.texts(&arguments.cells)
+    } else if let Some(path) = &arguments.file {
+        shell.file(path, arguments.trust)
     } else if somebody_types() {
         shell.interactive()
     } else {

@@ -183,6 +183,22 @@ fn cells_are_saved_and_run_again() {
 }
 
 #[test]
+fn names_are_listed_as_they_are_typed() {
+    let long = format!("let long = \"{}\"", "x".repeat(50));
+    let output = timelab(&["--format", "csv", "-c", &long, "-c", "let n = 1", "-c", "%who", "-c", "%whos"], "");
+    assert!(out(&output).starts_with("long  n\nname,"), "{}", out(&output));
+    assert!(out(&output).contains(&format!("text: \"\"{}…", "x".repeat(38))), "{}", out(&output));
+}
+
+#[test]
+fn magics_of_rust_say_what_they_need() {
+    for (cell, told) in [("%rust dep", "%rust dep NAME [VERSION]"), ("%rust reset now", "takes nothing more")] {
+        let output = timelab(&["-c", cell], "");
+        assert!(err(&output).contains(told), "{}", err(&output));
+    }
+}
+
+#[test]
 fn cells_can_be_searched() {
     let cells = ["-c", "1 + 1", "-c", "[1,\n2] | sum", "-c", "nothing", "-c", "%history", "-c", "%history --find SUM"];
     let output = timelab(&[&["--keep-going", "--format", "csv"], &cells[..]].concat(), "");
@@ -203,6 +219,101 @@ fn a_file_of_cells_ends_at_the_first_that_fails() {
     let output = timelab(&["-c", &run], "");
     assert!(err(&output).contains("does a file run itself?"), "{}", err(&output));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Cells that can do anything, however they are written. None of them needs a compiler: a file with one does not run.
+const POWERFUL: &[&str] = &[
+    "!touch ran",
+    "# first\n!touch ran",
+    "let x = !touch ran",
+    "let a = 1; let x =   !touch ran",
+    "%time let x = !touch ran",
+    "rust { 1 }",
+    "rust\n  { 1 }",
+    "1..3 | concat (rust { vec![1] })",
+    "1..3 | tee a: (count), b: (join (rust { vec![1] }) on it)",
+    "(rust { 1 }) | count",
+    "let n = 1 ; let y = rust with n { n }",
+    "fn f(x: int) -> int = rust { x }",
+    "%%rust\n1\n%%",
+    "%rust dep something 1",
+    "%time rust { 1 }",
+    "%timeit -n 1 -r 2 rust { 1 }",
+    "%timeit -n 1 -r 2 --setup (let n = rust { 1 }) 1..3 | count",
+    "%timeit -n 1 -r 2 --setup \"let n = !touch ran\" 1..3 | count",
+    "%%timeit -n 1 -r 2 let x = !touch ran\n1..3 | count\n%%",
+    "%%timeit -n 1 -r 2\nlet x = rust { 1 }\nx\n%%",
+    "%compare:\n  a: 1..3 | count\n  b: rust { 3 }",
+    "%compare n in 1..4: rust with n { n }",
+    "%same rust { 3 }, 1..3 | count",
+    "%explain 1..3 | zip (rust { vec![1] })",
+    "%run --trust other.txt",
+    // It cannot be read, but holds the words.
+    "rust { 1 } rust",
+];
+
+const HARMLESS: &[&str] = &[
+    "1..3 | filter it != 2 | count",
+    "# rust { 1 } and !touch ran",
+    "\"rust { 1 } = !touch\"",
+    "let rusty = 1",
+    "%rust",
+    "rust?",
+    "%run other.txt",
+];
+
+#[test]
+fn a_file_with_rust_or_commands_wants_trust() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+        command.output().expect("timelab runs")
+    };
+    std::fs::write(folder.path().join("other.txt"), "!touch ran\n").expect("it can be written");
+    for cell in POWERFUL {
+        std::fs::write(folder.path().join("cells.txt"), format!("6 * 7\n{cell}\n")).expect("it can be written");
+        for arguments in [&["cells.txt"][..], &["-c", "%run cells.txt"], &["-c", "%run ./cells.txt"]] {
+            let output = run(arguments);
+            assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(1)), "{cell}");
+            assert!(err(&output).contains("holds Rust or commands, such as: "), "{cell}: {}", err(&output));
+        }
+    }
+    for cell in HARMLESS {
+        std::fs::write(folder.path().join("cells.txt"), format!("6 * 7\n{cell}\n")).expect("it can be written");
+        let output = run(&["cells.txt"]);
+        assert!(out(&output).starts_with("42\n"), "{cell}: {}", err(&output));
+        assert!(!err(&output).contains("\"cells.txt\" holds"), "{cell}: {}", err(&output));
+    }
+    assert!(!folder.path().join("ran").exists());
+    std::fs::write(folder.path().join("cells.txt"), "6 * 7\n!touch ran\n").expect("it can be written");
+    let refused = run(&["cells.txt"]);
+    assert!(err(&refused).contains("timelab --trust \"cells.txt\""), "{}", err(&refused));
+    let trusted = run(&["--trust", "cells.txt"]);
+    assert_eq!((out(&trusted).as_str(), trusted.status.code()), ("42\n", Some(0)), "{}", err(&trusted));
+    assert!(folder.path().join("ran").exists());
+    // What a trusted file runs is a file of its own.
+    std::fs::write(folder.path().join("cells.txt"), "!echo one\n%run other.txt\n").expect("it can be written");
+    let nested = run(&["--trust", "cells.txt"]);
+    assert_eq!((out(&nested).as_str(), nested.status.code()), ("one\n", Some(1)), "{}", err(&nested));
+    assert!(err(&nested).contains("%run --trust \"other.txt\""), "{}", err(&nested));
+}
+
+#[test]
+fn a_file_of_cells_is_an_argument() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let path = folder.path().join("cells.txt");
+    std::fs::write(&path, "#!/usr/bin/env timelab\nlet n = 2\nread \"-\" | count\nnothing\nn + 1\n")
+        .expect("it can be written");
+    let path = path.to_str().expect("it is text");
+    let output = timelab(&["--format", "csv", path], "a\nb\n");
+    assert_eq!((out(&output).as_str(), output.status.code()), ("count\n2\n", Some(1)), "{}", err(&output));
+    let output = timelab(&["--keep-going", "--format", "csv", path], "a\nb\n");
+    assert_eq!((out(&output).as_str(), output.status.code()), ("count\n2\n3\n", Some(1)), "{}", err(&output));
+    for wrong in [&["--trust"][..], &["--trust", "-c", "1"], &["-c", "1", path], &[path, path]] {
+        assert_eq!(timelab(wrong, "").status.code(), Some(2), "{wrong:?}");
+    }
+    assert!(out(&timelab(&["--help"], "")).contains("--trust"));
 }
 
 #[test]

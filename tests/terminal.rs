@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expectrl::process::unix::Signal;
 use expectrl::session::{OsSession, Session};
@@ -39,6 +39,18 @@ fn start_with(home: &Path, columns: u16, variables: &[(&str, &str)]) -> Terminal
     session.get_process_mut().set_window_size(columns, 50).expect("it is a terminal");
     let mut terminal = Terminal(session);
     terminal.sees("[1]› ");
+    terminal
+}
+
+/// A shell whose person has a toolchain at home.
+#[track_caller]
+fn start_rust(home: &TempDir) -> Terminal {
+    let own = std::env::var("HOME").expect("there is a home");
+    let folder = |variable: &str, usual: &str| std::env::var(variable).unwrap_or_else(|_| format!("{own}/{usual}"));
+    let (rustup, cargo) = (folder("RUSTUP_HOME", ".rustup"), folder("CARGO_HOME", ".cargo"));
+    let mut terminal = start_with(home.path(), 100, &[("RUSTUP_HOME", &rustup), ("CARGO_HOME", &cargo)]);
+    // The first cell waits until all is started.
+    terminal.0.set_expect_timeout(Some(Duration::from_secs(180)));
     terminal
 }
 
@@ -266,6 +278,164 @@ fn ctrl_c_gives_the_prompt_back() {
         number += 1;
         terminal.sees(format!("[{number}]› "));
     }
+}
+
+/// A file in the person's folder, with its path as a cell says it.
+fn cells(home: &TempDir, name: &str, text: &str) -> String {
+    let path = home.path().join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    format!("{path:?}")
+}
+
+/// Ctrl-C, Ctrl-D and all but `y` mean no, at once; what is typed after them is a cell.
+#[test]
+fn a_file_that_can_do_anything_asks_first() {
+    let home = home();
+    let path = cells(&home, "cells.txt", "2 + 3\n!echo r\u{1b}[1mun\u{202e}ning $((6 * 7))\n");
+    let mut terminal = start(home.path());
+    let ask = |terminal: &mut Terminal| {
+        terminal.enters(&format!("%run {path}"));
+        let shown = terminal.sees("run them? [y/N] ");
+        assert!(shown.contains("!echo r\u{fffd}[1mun\u{fffd}ning $((6 * 7))"), "{shown:?}");
+    };
+    ask(&mut terminal);
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("stopped: ");
+    terminal.sees("[2]› ");
+    terminal.enters("y");
+    terminal.sees("unknown name `y`");
+    terminal.sees("[3]› ");
+    ask(&mut terminal);
+    terminal.presses(ControlCode::EndOfTransmission);
+    terminal.sees("was not run");
+    terminal.sees("[4]› ");
+    // A line without its end is no answer.
+    ask(&mut terminal);
+    terminal.types("y");
+    terminal.presses(ControlCode::EndOfTransmission);
+    terminal.sees("was not run");
+    terminal.sees("[5]› ");
+    ask(&mut terminal);
+    terminal.enters("");
+    terminal.sees("was not run");
+    terminal.sees("[6]› ");
+    ask(&mut terminal);
+    terminal.enters("y");
+    terminal.sees("\r\n5\r\n");
+    terminal.sees("ning 42");
+    terminal.ends();
+}
+
+/// A yes is for the cells that were shown, in this file.
+#[test]
+fn trust_holds_until_the_cells_change() {
+    let home = home();
+    let (one, two) = (home.path().join("one"), home.path().join("two"));
+    for folder in [&one, &two] {
+        std::fs::create_dir(folder).expect("the folder can be made");
+        std::fs::write(folder.join("cells.txt"), "!echo ran $((6 * 7))\n").expect("the file can be written");
+    }
+    let mut terminal = start(home.path());
+    terminal.enters(&format!("%cd {}", one.display()));
+    terminal.sees("[2]› ");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("y");
+    terminal.sees("ran 42");
+    terminal.sees("[4]› ");
+    std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 7))\n").expect("the file can be written");
+    terminal.enters("%run cells.txt");
+    let shown = terminal.sees("ran 42");
+    assert!(shown.contains("\r\n23\r\n") && !shown.contains("run them?"), "{shown}");
+    terminal.sees("[7]› ");
+    std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 8))\n").expect("the file can be written");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("n");
+    terminal.sees("was not run");
+    terminal.sees("[8]› ");
+    terminal.enters(&format!("%cd {}", two.display()));
+    terminal.sees("[9]› ");
+    terminal.enters("%run cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("y");
+    terminal.sees("ran 42");
+    terminal.ends();
+}
+
+/// `timelab FILE` in a terminal.
+fn run_file(home: &TempDir, name: &str) -> Terminal {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.current_dir(home.path()).arg(name).env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut session = Session::spawn(command).expect("timelab starts");
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    Terminal(session)
+}
+
+#[test]
+fn a_file_on_the_command_line_asks_in_a_terminal() {
+    let home = home();
+    cells(&home, "cells.txt", "2 + 3\n!echo ran $((6 * 7))\n");
+    let mut terminal = run_file(&home, "cells.txt");
+    terminal.sees("!echo ran $((6 * 7))");
+    terminal.sees("run them? [y/N] ");
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("stopped: \"cells.txt\" was not run");
+    terminal.sees(Eof);
+    let mut terminal = run_file(&home, "cells.txt");
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("yes");
+    terminal.sees("5\r\n");
+    terminal.sees("ran 42");
+    terminal.sees(Eof);
+}
+
+/// Ctrl-C ends Rust in each of its phases, and the variables of earlier cells are there.
+#[test]
+fn ctrl_c_stops_rust_while_it_compiles_and_while_it_runs() {
+    // The compiler computes the constant for longer than is waited below.
+    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; while i < 1_000_000_000 { i += 1 } i }; N }";
+    for (cell, phase) in [("rust { println!(\"ready {}\", 6 * 7); loop {} }", "ready 42"), (compiles, "compiling Rust")]
+    {
+        let home = home();
+        let mut terminal = start_rust(&home);
+        terminal.enters("%%rust");
+        terminal.enters("let kept = 41;");
+        terminal.enters("%%");
+        terminal.sees("[2]› ");
+        terminal.enters("let n = 42");
+        terminal.sees("[3]› ");
+        terminal.enters(cell);
+        terminal.sees(phase);
+        let pressed = Instant::now();
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("stopped");
+        terminal.sees("[4]› ");
+        let passed = pressed.elapsed();
+        println!("{phase}: the prompt was back after {} ms", passed.as_millis());
+        assert!(passed < Duration::from_secs(5), "{passed:?}");
+        terminal.enters("n + 1");
+        terminal.sees("\r\n43\r\n");
+        terminal.sees("[5]› ");
+        terminal.enters("rust { kept + 3 }");
+        terminal.sees("44\r\n");
+        terminal.ends();
+    }
+}
+
+#[test]
+fn tab_completes_in_rust() {
+    let home = home();
+    let mut terminal = start_rust(&home);
+    terminal.enters("%%rust");
+    terminal.enters("let keepsake = vec![40, 2];");
+    terminal.enters("%%");
+    terminal.sees("[2]› ");
+    terminal.types("rust { kee\t");
+    terminal.sees("keepsake");
+    terminal.types(".iter().sum::<i32>() }\r");
+    terminal.sees("42\r\n");
+    terminal.ends();
 }
 
 #[test]

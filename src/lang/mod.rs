@@ -4,6 +4,7 @@
 mod ast;
 mod lexer;
 mod parser;
+mod power;
 mod rust;
 mod split;
 mod syntax;

@@ -12,6 +12,7 @@ use crate::functions;
 use crate::lang::{self, Cell, Statement, Subject, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
+use crate::show::cut;
 use crate::stages;
 
 use super::{ALL, Magic, Offers, Tables, help, timing};
@@ -125,10 +126,7 @@ fn candidate(text: &str, about: &str) -> Candidate {
 /// What a name is, in a few words.
 pub fn said(binding: &Binding) -> String {
     match binding {
-        Binding::Value(value, ty) => {
-            let short: String = value.to_string().chars().take(40).collect();
-            format!("{ty}: {short}")
-        }
+        Binding::Value(value, ty) => format!("{ty}: {}", cut(&value.to_string(), 40)),
         Binding::Table(plan) => format!("table: {}", plan.schema()),
         Binding::Result { .. } => "result".to_string(),
     }

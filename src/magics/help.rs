@@ -55,7 +55,9 @@ stopping    Ctrl-C drops the line, or stops the cell that runs: names and result
 results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, | sum goes on from the last; they are kept up
             to 256 MiB in all, oldest dropped first; `let big = … | persist` keeps a table, %whos shows what is there;
             %baseline save NAME keeps what %compare or %timeit measured in a file, for other sessions
-cells       %save FILE writes them, %run FILE runs them, `timelab < FILE` too
+cells       %save FILE writes them, %run FILE runs them, `timelab FILE` and `timelab < FILE` too; Rust and commands of a
+            FILE are shown before they run, and the answer holds until they change; where nobody can be asked they want
+            --trust: %run --trust FILE, timelab --trust FILE
 files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of init.txt
             beside it run then; timelab completions bash completes the command line"#;
 

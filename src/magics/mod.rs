@@ -40,6 +40,7 @@ use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
+pub use run::file_cells;
 pub use signature::signature;
 
 pub struct Magic {

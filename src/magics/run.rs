@@ -1,9 +1,13 @@
+use std::io::Read;
+use std::path::Path;
+
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
-use crate::lang::{self, MAX_BYTES, MagicSyntax, Takes, holds_rust, split};
+use crate::lang::{self, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Subject, Takes, holds_rust, parse, split};
 use crate::session::Session;
+use crate::show::is_unsafe;
 
-use super::{Answer, Magic, Next, Offers, ranges};
+use super::{Answer, Magic, Next, Offers, Tables, ranges};
 
 pub static RUN: Magic = Magic {
     syntax: MagicSyntax {
@@ -13,7 +17,8 @@ pub static RUN: Magic = Magic {
         options: &[("--trust", false)],
     },
     about: "runs the cells of a file as if they were typed; the first that fails ends it. A file whose cells hold Rust or commands \
-            of the system's shell can do anything: on a terminal they are shown first, elsewhere --trust must be said",
+            of the system's shell can do anything: on a terminal they are shown first, and again where they have changed; \
+            elsewhere --trust must be said. That counts for this file: one that its cells run is looked at by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
     run,
@@ -22,51 +27,141 @@ pub static RUN: Magic = Magic {
 /// The most that is read of a file of cells.
 const MOST: u64 = 64 * MAX_BYTES as u64;
 
+/// How often the stop flag is looked at while the person thinks, in milliseconds.
+const LOOK: i32 = 20;
+
 fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
     let [path] = ranges::words(magic) else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes one file").hint(RUN.syntax.usage));
     };
-    let failed = |message: String| Diagnostic::at(Kind::File, path.span, message);
-    let size = std::fs::metadata(&path.text).map_or(0, |metadata| metadata.len());
-    if size > MOST {
-        return Err(failed(format!("\"{}\" is no file of cells: it has {size} bytes", path.text)));
-    }
-    let text = std::fs::read_to_string(&path.text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => failed(format!("there is no file \"{}\"", path.text)),
-        _ => failed(format!("\"{}\" cannot be read: {error}", path.text)),
+    let trusted = magic.option("--trust").is_some();
+    let cells = file_cells(session, Path::new(&path.text), trusted, "%run", job).map_err(|mut error| {
+        error.span.get_or_insert(path.span);
+        error
     })?;
-    let cells = split(&text);
-    let powerful: Vec<&String> = cells.iter().filter(|cell| reaches_out(cell)).collect();
-    if !powerful.is_empty() && magic.option("--trust").is_none() && !session.trusts.contains(&path.text) {
-        trusted(session, path, &powerful, job)?;
-        session.trusts.push(path.text.clone());
-    }
     Ok(Answer { next: Next { cells, typed: false }, ..Answer::default() })
 }
 
-/// Whether a cell may hold Rust, or a command of the system's shell.
-fn reaches_out(cell: &str) -> bool {
-    cell.starts_with("%%rust")
-        || holds_rust(cell)
-        || cell.lines().any(|line| line.trim_start().starts_with('!') || line.contains("= !"))
+/// The cells of a file, if they may run. `said` is what runs it, for the hint.
+pub fn file_cells(session: &mut Session, path: &Path, trusted: bool, said: &str, job: &Job) -> Fallible<Vec<String>> {
+    let failed = |message: String| Diagnostic::new(Kind::File, message);
+    let shown = path.display();
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if size > MOST {
+        return Err(failed(format!("\"{shown}\" is no file of cells: it has {size} bytes")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => failed(format!("there is no file \"{shown}\"")),
+        _ => failed(format!("\"{shown}\" cannot be read: {error}")),
+    })?;
+    let cells = split(&text);
+    let powerful: Vec<String> = cells.iter().filter(|cell| is_powerful(cell)).cloned().collect();
+    if powerful.is_empty() || trusted {
+        return Ok(cells);
+    }
+    // The same name may be another file in another folder.
+    let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), powerful);
+    if !session.trusts.contains(&seen) {
+        ask(session, path, &seen.1, said, job)?;
+        session.trusts.push(seen);
+    }
+    Ok(cells)
+}
+
+/// Whether a cell holds Rust or a command of the system's shell, or lets another file do so.
+fn is_powerful(text: &str) -> bool {
+    match parse(0, text, &Tables) {
+        Ok(Cell::Command(_)) => true,
+        Ok(Cell::Statements(statements)) => statements.iter().any(Statement::is_powerful),
+        Ok(Cell::Magic(magic)) => asks_for_power(text, &magic),
+        Ok(Cell::Empty | Cell::Help(_) | Cell::Source(_)) => false,
+        Err(_) => looks_powerful(text),
+    }
+}
+
+fn asks_for_power(text: &str, magic: &lang::Magic) -> bool {
+    // The value of an option may be a cell: that of `--setup` is.
+    let mut values = magic.options.iter().filter_map(|(_, value)| value.as_ref());
+    let of_subject = match &magic.subject {
+        Subject::Nothing => false,
+        Subject::Statement(statement) => statement.is_powerful(),
+        Subject::Pipelines(pipelines) => pipelines.iter().any(Pipeline::is_powerful),
+        Subject::Words(words) => {
+            let first = words.first().map(|word| word.text.as_str());
+            match magic.name.text.as_str() {
+                // A package brings code that runs while it is built.
+                "rust" => first == Some("dep"),
+                "run" => magic.option("--trust").is_some(),
+                _ => false,
+            }
+        }
+        Subject::Variants(variants) => {
+            let block = variants.block.iter().map(|variant| &variant.pipeline);
+            variants.shared.iter().chain(block).any(Pipeline::is_powerful)
+        }
+        Subject::Body(body) => {
+            let holds = |part: &lang::Word| match lang::statements(text, part.span, &Tables) {
+                Ok(statements) => statements.iter().any(Statement::is_powerful),
+                Err(_) => looks_powerful(&part.text),
+            };
+            magic.name.text == "rust" || holds(&body.line) || holds(&body.text)
+        }
+    };
+    of_subject || values.any(|value| is_powerful(&value.text))
+}
+
+/// The same for a text that cannot be read, as far as its words tell.
+fn looks_powerful(text: &str) -> bool {
+    let command = |line: &str| line.trim_start().starts_with('!') || line.contains("= !");
+    text.trim_start().starts_with("%%rust") || holds_rust(text) || text.lines().any(command)
 }
 
 /// Lets the person decide about cells that can do anything.
-fn trusted(session: &Session, path: &lang::Word, cells: &[&String], job: &Job) -> Fallible<()> {
-    let refused = |message: String| Err(Diagnostic::at(Kind::System, path.span, message));
-    if !session.interactive {
-        let first = cells[0].lines().next().unwrap_or_default();
-        let message = format!("\"{}\" holds Rust or commands, such as: {first}", path.text);
-        return refused(message).map_err(|error| error.hint("%run --trust FILE runs them; look at them before"));
+fn ask(session: &Session, path: &Path, cells: &[String], said: &str, job: &Job) -> Fallible<()> {
+    let refused = |message: String| Diagnostic::new(Kind::System, message);
+    let path = path.display();
+    if !session.can_ask {
+        let first = shown(cells[0].lines().next().unwrap_or_default());
+        let error = refused(format!("\"{path}\" holds Rust or commands, such as: {first}"));
+        return Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")));
     }
     job.progress.hide();
-    let shown: String =
-        cells.iter().map(|cell| cell.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}") + "\n").collect();
-    eprint!("\"{}\" holds Rust or commands, which can do anything that you can:\n{shown}run them? [y/N] ", path.text);
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    match answer.trim() {
-        "y" | "yes" if read.is_ok() => Ok(()),
-        _ => refused(format!("\"{}\" was not run", path.text)),
+    let cells: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
+    eprint!("\"{path}\" holds Rust or commands, which can do anything that you can:\n{cells}run them? [y/N] ");
+    let answer = answer(job);
+    if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
+        // The person's key ended no line.
+        eprintln!();
     }
+    match answer {
+        Ok(answer) if matches!(answer.as_str(), "y\n" | "yes\n") => Ok(()),
+        Ok(_) => Err(refused(format!("\"{path}\" was not run"))),
+        Err(_) => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
+    }
+}
+
+/// A text that looks like what it is.
+fn shown(text: &str) -> String {
+    text.replace(|c| is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}")
+}
+
+/// The line that is typed, with its end; without one where Ctrl-D was pressed.
+///
+/// # Errors
+/// [`Kind::Stopped`] at Ctrl-C, which does not end a read.
+fn answer(job: &Job) -> Fallible<String> {
+    let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    loop {
+        job.stop.check()?;
+        // SAFETY: it is one descriptor, which lives as long as the call.
+        let ready = unsafe { libc::poll(&mut stdin, 1, LOOK) };
+        let interrupted = ready < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted;
+        if ready != 0 && !interrupted {
+            break;
+        }
+    }
+    // A terminal gives one line at a time.
+    let mut line = [0; 1024];
+    let length = std::io::stdin().read(&mut line).unwrap_or(0);
+    Ok(String::from_utf8_lossy(&line[..length]).into_owned())
 }

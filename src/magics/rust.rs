@@ -67,6 +67,9 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
             session.rust.depend(name, &spec, job)?;
             Ok(Answer::text(format!("cells may use {name} = {spec}")))
         }
+        ["dep"] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust dep` needs the name of a package")
+            .hint("%rust dep NAME [VERSION]")),
+        ["reset", ..] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust reset` takes nothing more")),
         [other, ..] => {
             let error = Diagnostic::at(Kind::Syntax, magic.span, format!("`%rust` does not know `{other}`"));
             let error = error.near(other, ["dep", "reset"]);
@@ -123,7 +126,8 @@ fn quiet(cost: &Cost) -> Vec<String> {
     ]);
     if cost.allocations > 0 {
         parts.push(format!("peak {}", bytes_text(cost.peak as f64)));
-        parts.push(format!("{} allocations", grouped(cost.allocations)));
+        let plural = if cost.allocations == 1 { "allocation" } else { "allocations" };
+        parts.push(format!("{} {plural}", grouped(cost.allocations)));
     }
     parts
 }

@@ -14,7 +14,8 @@ pub static WHO: Magic = Magic {
     examples: &["%who"],
     offers: Offers::Nothing,
     run: |session, _, _| {
-        let names: Vec<String> = names(session).iter().map(|row| row[0].to_string()).collect();
+        let name = |row: Vec<Value>| if let Value::Text(name) = &row[0] { Some(name.to_string()) } else { None };
+        let names: Vec<String> = names(session).into_iter().filter_map(name).collect();
         Ok(if names.is_empty() { none() } else { Answer::text(names.join("  ")) })
     },
 };

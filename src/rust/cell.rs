@@ -106,15 +106,27 @@ fn store() -> &'static mut Store {
 
 /// Takes the variable of an earlier cell.
 pub fn take<T: 'static>(name: &str) -> T {
-    let value = store().remove(name).and_then(|value| value.downcast().ok());
+    let value = taken(name).and_then(|value| value.downcast().ok());
     *value.unwrap_or_else(|| panic!("the variable `{name}` has another type since its type was defined anew"))
+}
+
+/// Looks for a name here, not in the cell: there the compiler inlines what hashes only where nothing else calls it.
+#[inline(never)]
+fn taken(name: &str) -> Option<Box<dyn std::any::Any>> {
+    store().remove(name)
+}
+
+/// Puts a value under a name, here and not in the cell for the same reason.
+#[inline(never)]
+fn put_by(name: &str, value: Box<dyn std::any::Any>) {
+    store().insert(name.to_string(), value);
 }
 
 /// Keeps a variable for later cells, where its type has a name.
 pub fn keep<T: 'static>(name: &str, value: T) {
     let ty = std::any::type_name::<T>();
     if !ty.contains("{{") && !ty.contains("run_user_code") {
-        store().insert(name.to_string(), Box::new(value));
+        put_by(name, Box::new(value));
         let told = format!("{name} {ty}");
         (api().kept)(told.as_ptr(), told.len());
     }

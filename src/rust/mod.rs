@@ -353,6 +353,8 @@ impl Rust {
                     return Ok(waiting);
                 }
                 Event::Compiled(result) => {
+                    // Ctrl-C in a terminal ends the compiler too.
+                    waiting.look()?;
                     result?;
                     return Err(Diagnostic::new(Kind::System, "the compiler made nothing of this").into());
                 }

@@ -10,7 +10,7 @@ mod values;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::baselines::{Baseline, Baselines};
@@ -63,8 +63,10 @@ pub struct Session {
     left: apart::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
-    /// Files whose cells the person lets do anything.
-    pub trusts: Vec<String>,
+    /// Whether the person sees a question and can answer it.
+    pub can_ask: bool,
+    /// Files, and those of their cells that can do anything, which the person has seen and lets run.
+    pub trusts: Vec<(PathBuf, Vec<String>)>,
     /// The compiler of Rust and the process that runs it.
     pub rust: Rust,
     blocks: rust::Blocks,
@@ -130,6 +132,7 @@ impl Session {
             measured: BTreeMap::new(),
             left: apart::Left::default(),
             noise: None,
+            can_ask: false,
             trusts: Vec::new(),
             rust: Rust::new(Path::new(THIS_PROGRAM), say.clone()),
             blocks: rust::Blocks::default(),

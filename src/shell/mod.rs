@@ -8,17 +8,17 @@ mod progress;
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::baselines::Baselines;
-use crate::diagnostic::Kind;
+use crate::diagnostic::{Diagnostic, Kind};
 use crate::history::History;
 use crate::job::Stop;
 use crate::lang::{Splitter, split};
-use crate::magics::{Evaluation, Next, evaluate};
+use crate::magics::{Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::report::Block;
 use crate::session::Session;
@@ -67,6 +67,7 @@ impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
         let mut session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
         session.baselines = Baselines::own();
+        session.can_ask = somebody_types() && std::io::stderr().is_terminal();
         let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
     }
@@ -75,12 +76,19 @@ impl Shell {
     pub fn texts(mut self, texts: &[String]) -> Ending {
         self.session.borrow_mut().reads_stdin = true;
         stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
-        for cell in texts.iter().flat_map(|text| split(text)) {
-            if !self.batch_cell(&cell) {
-                break;
-            }
+        self.batch(texts.iter().flat_map(|text| split(text)))
+    }
+
+    /// Runs the cells of a file, also those that can do anything if it is trusted.
+    pub fn file(mut self, path: &Path, trusted: bool) -> Ending {
+        self.session.borrow_mut().reads_stdin = true;
+        stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
+        let job = self.session.borrow().job();
+        let cells = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab", &job);
+        match cells {
+            Ok(cells) => self.batch(cells),
+            Err(error) => self.failed(&error),
         }
-        self.ending
     }
 
     /// Runs the cells of standard input as they come.
@@ -120,6 +128,16 @@ impl Shell {
         }
         if let Some(cell) = splitter.finish() {
             self.batch_cell(&cell);
+        }
+        self.ending
+    }
+
+    /// Runs cells where nobody types.
+    fn batch(&mut self, cells: impl IntoIterator<Item = String>) -> Ending {
+        for cell in cells {
+            if !self.batch_cell(&cell) {
+                break;
+            }
         }
         self.ending
     }
@@ -268,7 +286,7 @@ impl Shell {
     fn echo(&self, cell: &str) {
         let number = self.session.borrow().next_cell();
         // It may come from a file: nothing in it moves the cursor.
-        let shown: String = cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+        let shown = cell.replace(|c| show::is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}");
         self.complain(&format!("[{number}]› {shown}\n"));
     }
 
@@ -329,22 +347,13 @@ impl Shell {
     }
 
     fn print(&mut self, evaluation: &Evaluation) -> Ending {
-        let style = self.style();
-        let session = self.session.borrow();
-        let diagnostic = |diagnostic| {
-            let text = |cell| session.text(cell);
-            show::diagnostic(diagnostic, diagnostic.span.and_then(|span| text(span.cell)), &style)
-        };
-        let warnings: String = evaluation.warnings.iter().map(diagnostic).collect();
+        let warnings: String = evaluation.warnings.iter().map(|warning| self.told(warning)).collect();
         self.complain(&warnings);
         if let Some(error) = &evaluation.error {
-            if error.kind == Kind::Stopped {
-                self.complain(&format!("{}\n", error.message));
-                return Ending::Stopped;
-            }
-            self.complain(&diagnostic(error));
-            return Ending::Failed;
+            return self.failed(error);
         }
+        let style = self.style();
+        let session = self.session.borrow();
         let stopped = || session.stop.is_raised();
         let (written, err) = match &evaluation.report.blocks[..] {
             [Block::Whole(table)] if session.interactive => (pager::page(table, &style, &stopped), String::new()),
@@ -370,6 +379,23 @@ impl Shell {
         }
         self.complain(&err);
         Ending::Good
+    }
+
+    /// Tells why a run ends here.
+    fn failed(&self, error: &Diagnostic) -> Ending {
+        if error.kind == Kind::Stopped {
+            self.complain(&format!("{}\n", error.message));
+            return Ending::Stopped;
+        }
+        self.complain(&self.told(error));
+        Ending::Failed
+    }
+
+    /// A message with the words that it is about.
+    fn told(&self, diagnostic: &Diagnostic) -> String {
+        let session = self.session.borrow();
+        let text = diagnostic.span.and_then(|span| session.text(span.cell));
+        show::diagnostic(diagnostic, text, &self.style())
     }
 
     /// Writes to standard error; where that is closed there is nobody to tell.

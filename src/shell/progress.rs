@@ -10,15 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::job::Progress;
 
 /// A thread that draws until the work ends.
-pub struct Watch(Option<Drawing>);
-
-struct Drawing {
-    end: Sender<()>,
-    thread: JoinHandle<()>,
-    /// Whether the terminal shows Ctrl-C as `^C`. Not meanwhile: behind the bar that goes on to a new line, and the line
-    /// above would stay.
-    echo: bool,
-}
+pub struct Watch(Option<(Sender<()>, JoinHandle<()>)>);
 
 const PATIENCE: Duration = Duration::from_millis(500);
 const REDRAW: Duration = Duration::from_millis(100);
@@ -30,38 +22,16 @@ impl Watch {
         }
         let progress = progress.clone();
         let (end, ended) = channel();
-        let echo = echo_control(false);
-        Watch(Some(Drawing { end, thread: std::thread::spawn(move || draw(&progress, &ended)), echo }))
+        Watch(Some((end, std::thread::spawn(move || draw(&progress, &ended)))))
     }
 
     /// Takes the bar away.
     pub fn end(self) {
-        if let Some(Drawing { end, thread, echo }) = self.0 {
+        if let Some((end, thread)) = self.0 {
             drop(end);
             // A drawing that failed must not fail the work.
             let _ = thread.join();
-            if echo {
-                echo_control(true);
-            }
         }
-    }
-}
-
-/// Whether the terminal shows control characters from now on; whether it did.
-fn echo_control(on: bool) -> bool {
-    // SAFETY: tcgetattr fills a whole termios for an open terminal, and an all-zero termios is a valid one.
-    unsafe {
-        let mut settings: libc::termios = std::mem::zeroed();
-        // In the background the terminal is another program's.
-        if libc::tcgetpgrp(libc::STDERR_FILENO) != libc::getpgrp()
-            || libc::tcgetattr(libc::STDERR_FILENO, &mut settings) != 0
-        {
-            return false;
-        }
-        let was = settings.c_lflag & libc::ECHOCTL != 0;
-        settings.c_lflag = if on { settings.c_lflag | libc::ECHOCTL } else { settings.c_lflag & !libc::ECHOCTL };
-        libc::tcsetattr(libc::STDERR_FILENO, libc::TCSANOW, &settings);
-        was
     }
 }
 
@@ -115,7 +85,10 @@ impl Silence {
         // SAFETY: an all-zero structure is a valid one, and the system fills it.
         unsafe {
             let mut before: libc::termios = std::mem::zeroed();
-            if libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) != 0 {
+            // In the background the terminal is another program's.
+            if libc::tcgetpgrp(libc::STDIN_FILENO) != libc::getpgrp()
+                || libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) != 0
+            {
                 return None;
             }
             let silent = libc::termios { c_lflag: before.c_lflag & !libc::ECHO, ..before };

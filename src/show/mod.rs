@@ -139,7 +139,7 @@ fn written(table: &Table, style: &Style) -> String {
 }
 
 /// Characters that would move the cursor, colour the terminal or turn the direction of writing.
-fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
