@@ -449,3 +449,14 @@ fn every_level_of_the_loops_gives_the_same() {
         assert_eq!(numbers(&run("batch", level)), expected, "{level}");
     }
 }
+
+#[test]
+fn a_plan_that_writes_is_explained_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let path = folder.path().join("x.csv");
+    for last in [format!("write {path:?}"), format!("tee a: (sum), b: (filter it > 1 | write {path:?})")] {
+        let output = timelab(&["-c", &format!("%explain 1..3 | {last}")], "");
+        assert!(output.status.success() && out(&output).contains("a loop over range 1..3"), "{}", err(&output));
+    }
+    assert!(!path.exists());
+}

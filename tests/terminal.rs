@@ -699,3 +699,21 @@ fn what_is_typed_ahead_is_not_lost() {
     }
     terminal.sees("[4]› ");
 }
+
+#[test]
+fn tab_runs_no_rust() {
+    let home = home();
+    let path = home.path().join("ran.txt");
+    let block = format!("rust {{ std::fs::write({path:?}, \"\").is_ok() }}");
+    let mut terminal = start_rust(&home);
+    for before in [block.clone(), format!("let x = {block} ; x"), format!("%timeit --setup (let x = {block}) x")] {
+        terminal.types(&format!("{before} | map is_nu\t"));
+        terminal.sees("is_null");
+        assert!(!path.exists(), "{before}");
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("]› ");
+    }
+    terminal.enters(&block);
+    terminal.sees("true");
+    assert!(path.exists());
+}

@@ -289,11 +289,11 @@ fn flowing(session: &mut Session, before: &str) -> Option<Schema> {
     let id = session.remember(text);
     let cell = parse(id, text, &Tables).ok()?;
     let names = session.snapshot();
-    let bound = match cell {
+    let bound = session.looking(|session| match cell {
         Cell::Statements(statements) => last_bound(session, &statements),
         Cell::Magic(magic) => of_magic(session, &magic),
         Cell::Empty | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => None,
-    };
+    });
     session.restore(names);
     // What it warns of is told when the cell is entered.
     session.take_warnings();

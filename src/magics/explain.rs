@@ -35,6 +35,11 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
     let plan = session.prepared(plan, engine, job)?;
     let mut lines = vec!["plan".to_string()];
     lines.extend(steps(&plan));
+    // The session itself writes, and hands a table to branches.
+    let mut plan = plan;
+    if plan.is_final() {
+        plan.steps.pop();
+    }
     for engine in engines::ALL {
         lines.push(String::new());
         lines.push(format!("{}: {}", engine.name(), engine.about()));

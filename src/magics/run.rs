@@ -150,6 +150,9 @@ fn shown(text: &str) -> String {
 /// # Errors
 /// [`Kind::Stopped`] at Ctrl-C, which does not end a read.
 fn answer(job: &Job) -> Fallible<String> {
+    // What was typed before the question is no answer to it.
+    // SAFETY: a system call on a descriptor.
+    unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
     let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     loop {
         job.stop.check()?;

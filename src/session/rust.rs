@@ -1,6 +1,6 @@
 //! Blocks of Rust in cells: compiled while they are bound, run when their results are asked for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -26,6 +26,8 @@ pub struct Blocks {
     /// By the number that plans carry.
     bound: RefCell<Vec<Rc<Block>>>,
     functions: RefCell<Vec<(Arc<RustCode>, Block)>>,
+    /// Whether cells are only looked at: then nothing is compiled and nothing runs.
+    looking: Cell<bool>,
 }
 
 /// A function in Rust; the process that calls it is opened before a run that needs it.
@@ -108,6 +110,7 @@ impl Session {
             compiled.get(key).filter(|(library, _)| self.rust.is_fresh(&library.borrow())).cloned()
         };
         if parts.iter().any(|(subject, ..)| fresh(&key(subject)).is_none()) {
+            self.must_run()?;
             let mut new: Vec<Subject> = Vec::new();
             for (subject, ..) in &parts {
                 if !new.iter().any(|other| key(other) == key(subject)) {
@@ -175,6 +178,7 @@ impl Session {
             let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
             return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
         }
+        self.must_run()?;
         match self.run_block(&block, &job)?.0 {
             rust::Given::Value(value, ty) => Ok(super::Bound::Value(value, ty)),
             rust::Given::Text(text) => Ok(super::Bound::Value(Value::text(&text), Type::Text)),
@@ -224,6 +228,7 @@ impl Session {
         let (subject, inputs) = subject(scope, &written.body)?;
         let source = inputs.is_empty().then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         let subject = Subject { function: Some(signature), ..subject };
+        self.must_run()?;
         let library = self.rust.library(&[subject], job)?;
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
@@ -275,6 +280,21 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What a cell would be, from the names that it would see: no Rust is compiled for it, and none runs.
+    pub fn looking<T>(&mut self, look: impl FnOnce(&mut Session) -> T) -> T {
+        self.blocks.looking.set(true);
+        let seen = look(self);
+        self.blocks.looking.set(false);
+        seen
+    }
+
+    fn must_run(&self) -> Fallible<()> {
+        match self.blocks.looking.get() {
+            true => Err(Diagnostic::new(Kind::Rust, "Rust is not compiled before its cell is entered")),
+            false => Ok(()),
+        }
     }
 
     /// Forgets what was compiled.

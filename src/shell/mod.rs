@@ -20,6 +20,7 @@ use crate::job::Stop;
 use crate::lang::{Splitter, split};
 use crate::magics::{Evaluation, Next, evaluate, file_cells};
 use crate::measure;
+use crate::quiet;
 use crate::report::Block;
 use crate::session::Session;
 use crate::show::{self, Drawn, Style, duration_text};
@@ -294,8 +295,15 @@ impl Shell {
     fn cell(&mut self, text: &str) -> Ending {
         let job = self.session.borrow().job();
         let progress = progress::Watch::start(&job.progress);
-        let evaluation = evaluate(&mut self.session.borrow_mut(), text, &job);
+        let evaluation = quiet::caught(|| evaluate(&mut self.session.borrow_mut(), text, &job));
         progress.end();
+        let evaluation = match evaluation {
+            Ok(evaluation) => evaluation,
+            Err(panic) => {
+                let error = Diagnostic::new(Kind::System, format!("timelab itself fails at this cell: {panic}"));
+                return self.failed(&error.hint("that is a defect of timelab; the session goes on"));
+            }
+        };
         match self.print(&evaluation) {
             Ending::Good => self.further(&evaluation.next),
             ending => ending,
