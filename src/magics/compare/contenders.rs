@@ -6,7 +6,7 @@ use crate::algorithms::{Case, Claims};
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible};
 use crate::job::Job;
-use crate::measure::{self, Cost, Meter};
+use crate::measure::{self, Clock, Cost, Meter};
 use crate::session::{Apart, Repeated};
 
 /// What can be compared: a pipeline, an expression, or an algorithm of a family.
@@ -97,11 +97,36 @@ impl Contender for Algorithm<'_> {
         Ok((table?, meter.stop()))
     }
 
+    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
+        Box::new(Called { algorithm: self, job })
+    }
+
     fn is_parallel(&self) -> bool {
         self.claims.threaded
     }
 
     fn repeated(&self) -> Option<&Repeated> {
         None
+    }
+}
+
+/// An algorithm as it is timed: one asks once a sample whether to stop, since a call may be shorter than the question.
+struct Called<'a> {
+    algorithm: &'a Algorithm<'a>,
+    job: &'a Job,
+}
+
+impl measure::Subject<Box<Diagnostic>> for Called<'_> {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.job.stop.check()?;
+        let Algorithm { call, apart, .. } = self.algorithm;
+        match apart {
+            Some(apart) if apart.is_long() => (|| self.algorithm.run(self.job)).time(clock, calls),
+            _ => (|| {
+                call();
+                Ok(())
+            })
+            .time(clock, calls),
+        }
     }
 }
