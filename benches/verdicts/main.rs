@@ -110,7 +110,7 @@ fn trial(steps: u64, longer: u64, arguments: &Arguments) -> (f64, Finding) {
     let overhead = Overhead::measure(clock);
     let limit = Duration::from_millis(arguments.limit);
     let start = Instant::now();
-    let subjects: &mut [&mut Subject<Infallible>] = &mut [&mut first, &mut second];
+    let subjects: &mut [&mut dyn Subject<Infallible>] = &mut [&mut first, &mut second];
     let chance = &mut fastrand::Rng::new();
     let calls = calls_for(calibration.call);
     let (turns, _) = compare(clock, &overhead, subjects, calls, chance, |_| start.elapsed() < limit);
