@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure;
@@ -39,6 +40,7 @@ struct Counts {
     bytes: AtomicU64,
     all_bytes: AtomicU64,
     hidden: AtomicBool,
+    drawn: AtomicBool,
     told: Mutex<String>,
 }
 
@@ -70,13 +72,25 @@ impl Progress {
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From here on another program has the terminal: nothing is drawn.
+    /// From here on another program has the terminal: nothing is drawn. What was is gone when this returns.
     pub fn hide(&self) {
-        self.0.hidden.store(true, Ordering::Relaxed);
+        const MOMENTS: usize = 100;
+        self.0.hidden.store(true, Ordering::SeqCst);
+        for _ in 0..MOMENTS {
+            if !self.0.drawn.load(Ordering::SeqCst) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Who draws says here whether anything is on the terminal.
+    pub fn set_drawn(&self, drawn: bool) {
+        self.0.drawn.store(drawn, Ordering::SeqCst);
     }
 
     pub fn is_hidden(&self) -> bool {
-        self.0.hidden.load(Ordering::Relaxed)
+        self.0.hidden.load(Ordering::SeqCst)
     }
 
     pub fn expect_bytes(&self, bytes: u64) {

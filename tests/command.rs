@@ -248,11 +248,17 @@ const POWERFUL: &[&str] = &[
     "%same rust { 3 }, 1..3 | count",
     "%explain 1..3 | zip (rust { vec![1] })",
     "%run --trust other.txt",
+    "1..3 | write \"/tmp/ran.csv\"",
+    "1..3 | write \"a/../../ran.csv\"",
+    "1..3 | tee a: (count), b: (write \".hidden\" as text)",
+    "%cd ..",
+    "%save ../ran.txt",
     // It cannot be read, but holds the words.
     "rust { 1 } rust",
 ];
 
 const HARMLESS: &[&str] = &[
+    "1..3 | write \"./out.csv\"",
     "1..3 | filter it != 2 | count",
     "# rust { 1 } and !touch ran",
     "\"rust { 1 } = !touch\"",
@@ -276,7 +282,11 @@ fn a_file_with_rust_or_commands_wants_trust() {
         for arguments in [&["cells.txt"][..], &["-c", "%run cells.txt"], &["-c", "%run ./cells.txt"]] {
             let output = run(arguments);
             assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(1)), "{cell}");
-            assert!(err(&output).contains("holds Rust or commands, such as: "), "{cell}: {}", err(&output));
+            assert!(
+                err(&output).contains("holds Rust, commands or writing elsewhere, such as: "),
+                "{cell}: {}",
+                err(&output)
+            );
         }
     }
     for cell in HARMLESS {

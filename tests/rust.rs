@@ -59,14 +59,17 @@ fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
         "%%rust\nall.push(double(20));\nall.len()",
         "rust { all.push(0); all.len() }",
         "rust { all.len() }",
+        "%%rust\nall.push(9);\n\"x\".parse::<i64>()",
+        "rust { all.len() }",
         "%%rust\nall.clear();\npanic!(\"no\")",
         "%%rust\nlet gone = all;\nlet first = &gone[0];\n*first",
         "%rust",
         "%%rust\nlet f = |x: i64| x + 1;\nf(1)",
         "%who",
     ]);
-    assert_eq!(out, "3\n4\n3\n1\ngone: Vec<i64>\ndouble\n2\ngone  double\n", "{err}");
-    assert_eq!(errors(&err), ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^"]);
+    assert_eq!(out, "3\n4\n3\n3\n1\ngone: Vec<i64>\ndouble\n2\ngone  double\n", "{err}");
+    assert_eq!(errors(&err)[0], "error: Err(ParseIntError { kind: InvalidDigit })");
+    assert_eq!(errors(&err)[1..], ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^"]);
 }
 
 /// Each of these takes its process with it; the variable of the first cell is there after each.
@@ -146,12 +149,14 @@ fn functions_in_rust_run_on_every_engine() {
     let (out, err) = run(&[
         "fn twice(s: text) -> text = rust { s.repeat(2) }",
         "fn fib(n: int) -> int = rust { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }",
+        "let limit = 3 ; fn max(x: int) -> int = rust with limit { /* max( */ x.max(limit) }",
+        "[1, 5] | map max(it) | sum",
         "1..20k | map text(it) | join \"\" | map len(twice(it)) | on rows",
         "1..20 | map fib(it) | sum | on rows",
         "1..20 | map fib(it) | sum | on polars",
         "1..20 | map fib(it) | sum | on native",
     ]);
-    assert_eq!(out, "it\n177778\nsum\n10945\nsum\n10945\nsum\n10945\n", "{err}");
+    assert_eq!(out, "sum\n8\nit\n177778\nsum\n10945\nsum\n10945\nsum\n10945\n", "{err}");
     let (out, err) = run(&[
         "fn bad(x: int) -> int = rust { if x == 3 { panic!(\"three\") } else { x } }",
         "1..5 | map bad(it)",
@@ -447,7 +452,9 @@ fn after_any_kill_all_works_again_and_no_file_stays() {
     let errors = std::fs::File::create(&told).expect("it can be written");
     let mut shell = Fed::with(&temporary, errors.into());
     let define = "%%rust\nlet v = vec![1, 2];\nv.len()\n%%";
+    shell.enters("rust { 6 * 7 }");
     shell.enters(define);
+    shell.sees("42");
     shell.sees("2");
     // First both that are idle, then the one that holds the variables, then the one above it.
     for who in [&[0, 1][..], &[1], &[0]] {
@@ -455,8 +462,11 @@ fn after_any_kill_all_works_again_and_no_file_stays() {
         assert_eq!(runners.len(), 2);
         who.iter().for_each(|at| kill(runners[*at]));
         gone(&runners);
+        // What was compiled before is compiled again.
+        shell.enters("rust { 6 * 7 }");
         shell.enters("rust { v.len() }");
         shell.enters(define);
+        shell.sees("42");
         shell.sees("2");
     }
     let said = std::fs::read_to_string(&told).expect("errors were written there");

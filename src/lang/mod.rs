@@ -13,6 +13,7 @@ mod variants;
 pub use ast::*;
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
 pub use parser::{MAX_BYTES, parse, statements};
+pub use power::is_outside;
 pub use rust::{holds_rust, rust_block};
 pub use split::{Splitter, split};
 pub use syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};

@@ -1,6 +1,7 @@
-//! What of a cell can do anything that the person can: Rust, and commands of the system's shell.
+//! What of a cell can do anything that the person can: Rust, commands of the system's shell, and files that are written
+//! where other programs look for commands.
 
-use super::ast::{Pipeline, SourceNode, Stage, Statement};
+use super::ast::{Node, Pipeline, SourceNode, Stage, Statement};
 
 impl Statement {
     /// Whether Rust or a command stands somewhere in it.
@@ -33,6 +34,13 @@ impl Pipeline {
 impl Stage {
     fn is_powerful(&self) -> bool {
         let mut branches = self.branches.iter().flat_map(|(_, stages)| stages);
-        self.tables.iter().any(Pipeline::is_powerful) || branches.any(Stage::is_powerful)
+        let writes_outside = self.name.text == "write"
+            && self.args.iter().any(|arg| !matches!(&arg.expr.node, Node::Text(path) if !is_outside(path)));
+        writes_outside || self.tables.iter().any(Pipeline::is_powerful) || branches.any(Stage::is_powerful)
     }
+}
+
+/// Whether a path leads out of the current folder, or to a hidden file in it.
+pub fn is_outside(path: &str) -> bool {
+    path.starts_with(['/', '~']) || path.split('/').any(|part| part.starts_with('.') && part != ".")
 }

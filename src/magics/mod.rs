@@ -33,6 +33,7 @@ use crate::engines;
 use crate::job::Job;
 use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
 use crate::plan::Binding;
+use crate::quiet;
 use crate::report::{Block, Report};
 use crate::rust::without_ours;
 use crate::session::{Given, Ran, Session, kept_plan};
@@ -161,7 +162,10 @@ pub fn evaluate(session: &mut Session, text: &str, job: &Job) -> Evaluation {
     let number = session.next_cell();
     let id = session.remember(text);
     let before = session.snapshot();
-    let answer = parse(id, text, &Tables).and_then(|cell| answer(session, &cell, job));
+    let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
+        true => quiet::caught(|| answer(session, &cell, job)).unwrap_or_else(|panic| Err(defect(&panic))),
+        false => answer(session, &cell, job),
+    });
     let warnings = session.take_warnings();
     let (report, next, error) = match answer {
         Ok(Answer { mut report, result, next }) => {
@@ -178,6 +182,11 @@ pub fn evaluate(session: &mut Session, text: &str, job: &Job) -> Evaluation {
         }
     };
     Evaluation { number, report, warnings, error, next }
+}
+
+fn defect(panic: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, format!("timelab itself fails at this cell: {panic}"))
+        .hint("that is a defect of timelab; the session goes on")
 }
 
 fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {

@@ -3,7 +3,9 @@ use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::job::Job;
-use crate::lang::{self, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Subject, Takes, holds_rust, parse, split};
+use crate::lang::{
+    self, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Subject, Takes, holds_rust, is_outside, parse, split,
+};
 use crate::session::Session;
 use crate::show::is_unsafe;
 
@@ -17,7 +19,7 @@ pub static RUN: Magic = Magic {
         options: &[("--trust", false)],
     },
     about: "runs the cells of a file as if they were typed; the first that fails ends it. A file whose cells hold Rust or commands \
-            of the system's shell can do anything: on a terminal they are shown first, and again where they have changed; \
+            of the system's shell, or write outside of the current folder, can do anything: on a terminal they are shown first, and again where they have changed; \
             elsewhere --trust must be said. That counts for this file: one that its cells run is looked at by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
@@ -68,7 +70,7 @@ pub fn file_cells(session: &mut Session, path: &Path, trusted: bool, said: &str,
     Ok(cells)
 }
 
-/// Whether a cell holds Rust or a command of the system's shell, or lets another file do so.
+/// Whether a cell holds Rust or a command of the system's shell, writes elsewhere, or lets another file do so.
 fn is_powerful(text: &str) -> bool {
     match parse(0, text, &Tables) {
         Ok(Cell::Command(_)) => true,
@@ -92,6 +94,9 @@ fn asks_for_power(text: &str, magic: &lang::Magic) -> bool {
                 // A package brings code that runs while it is built.
                 "rust" => first == Some("dep"),
                 "run" => magic.option("--trust").is_some(),
+                "save" => first.is_some_and(is_outside),
+                // What is written then goes elsewhere.
+                "cd" => first.is_some(),
                 _ => false,
             }
         }
@@ -122,12 +127,14 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, job: &Job) 
     let path = path.display();
     if !session.can_ask {
         let first = shown(cells[0].lines().next().unwrap_or_default());
-        let error = refused(format!("\"{path}\" holds Rust or commands, such as: {first}"));
+        let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
         return Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")));
     }
     job.progress.hide();
     let cells: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
-    eprint!("\"{path}\" holds Rust or commands, which can do anything that you can:\n{cells}run them? [y/N] ");
+    eprint!(
+        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{cells}run them? [y/N] "
+    );
     let answer = answer(job);
     if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
         // The person's key ended no line.

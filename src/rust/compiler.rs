@@ -39,13 +39,16 @@ pub enum Question {
 /// Starts the compiler and answers requests until nobody can ask any more.
 pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>) {
     let mut started = start(desk, program);
+    // Whether the next one had to wait for that.
+    let mut news = true;
     for request in requests {
         match (request, &mut started) {
-            (Request::Compiler(question), Ok(context)) => answer(desk, context, question),
+            (Request::Compiler(question), Ok(context)) => answer(desk, context, question, std::mem::take(&mut news)),
             (Request::Compiler(question), Err(trouble)) => refuse(question, trouble),
             (Request::Reset(done), before) => {
                 if !before.as_mut().is_ok_and(|context| cleared(desk, context).is_ok()) {
-                    // What it needs on the disk or its child is gone, or it could not start.
+                    // What it needs on the disk or its child is gone, or it could not start. The old child goes first.
+                    drop(std::mem::replace(&mut started, Err(super::waiting::gone())));
                     started = start(desk, program);
                 }
                 desk.take_lost();
@@ -56,16 +59,16 @@ pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>) {
     }
 }
 
-fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question) {
+fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question, news: bool) {
     if desk.take_lost() {
         // The first text after the child is gone has evcxr start a new one.
-        let _ = context.execute("();");
+        let _ = quietly(|| context.execute("();"));
         let _ = install(desk, context);
     }
     match question {
         Question::Compile { turn, .. } if turn.is_cancelled() => {}
         Question::Compile { text, turn } => {
-            turn.tell(Event::Begins);
+            turn.tell(Event::Begins(news));
             let result = compile(desk, context, &text, &turn);
             note(context, desk);
             turn.tell(Event::Compiled(result));

@@ -14,8 +14,8 @@ use crate::job::Say;
 
 /// What happens in a turn.
 pub enum Event {
-    /// The compiler has started and begins with this turn.
-    Begins,
+    /// The compiler begins with this turn, after it has started where that is true.
+    Begins(bool),
     /// The library and its function were loaded; from here on it runs.
     Loaded(String, String),
     /// A worker that serves.
@@ -104,6 +104,9 @@ pub struct Desk {
     /// Whose library is loaded next.
     loads: Mutex<Option<Turn>>,
     supervisor: Mutex<Option<UnixStream>>,
+    /// Supervisors that came so far, and those that were lost.
+    came: AtomicU64,
+    losses: AtomicU64,
     lost: AtomicBool,
     known: Mutex<Known>,
 }
@@ -118,6 +121,8 @@ impl Desk {
             turns: Mutex::default(),
             loads: Mutex::default(),
             supervisor: Mutex::default(),
+            came: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             known: Mutex::default(),
         }
@@ -159,9 +164,13 @@ impl Desk {
         match kind {
             frame::SUPERVISOR => {
                 let Ok(listens) = connection.try_clone() else { return };
-                *lock(&self.supervisor) = Some(connection);
+                let number = {
+                    let mut supervisor = lock(&self.supervisor);
+                    *supervisor = Some(connection);
+                    self.came.fetch_add(1, Ordering::SeqCst) + 1
+                };
                 let desk = self.clone();
-                std::thread::spawn(move || desk.listen(listens));
+                std::thread::spawn(move || desk.listen(listens, number));
             }
             frame::WORKER => {
                 if let Ok(number) = bytes.try_into().map(u64::from_le_bytes) {
@@ -175,8 +184,8 @@ impl Desk {
         }
     }
 
-    /// Hears the supervisor until it is gone.
-    fn listen(&self, mut supervisor: UnixStream) {
+    /// Hears a supervisor until it is gone; `number` is how many had come then.
+    fn listen(&self, mut supervisor: UnixStream, number: u64) {
         while let Ok((kind, bytes)) = frame::receive(&mut supervisor) {
             match kind {
                 frame::LOADED => self.loaded(&String::from_utf8_lossy(&bytes)),
@@ -191,7 +200,15 @@ impl Desk {
                 _ => {}
             }
         }
-        *lock(&self.supervisor) = None;
+        {
+            let mut supervisor = lock(&self.supervisor);
+            if self.came.load(Ordering::SeqCst) != number {
+                // There is a new one already.
+                return;
+            }
+            *supervisor = None;
+        }
+        self.losses.fetch_add(1, Ordering::SeqCst);
         self.known().kill();
         self.lost.store(true, Ordering::SeqCst);
         lock(&self.turns).values().for_each(|turn| turn.tell(Event::Lost));
@@ -259,6 +276,11 @@ impl Desk {
         if let Some(turn) = lock(&self.turns).get(&number) {
             turn.tell(event);
         }
+    }
+
+    /// How many runners were lost so far, with all that they had loaded.
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     /// Whether there is a runner.

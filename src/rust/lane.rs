@@ -1,6 +1,7 @@
 //! Memory that the shell and a worker share. A function in Rust is called over it once for each row, which a message over
 //! a socket would make slow: the one who waits looks at the memory for a moment, and sleeps at the socket only then.
 
+use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,7 +29,7 @@ struct Shared {
     worker_sleeps: AtomicBool,
     shell_sleeps: AtomicBool,
     length: AtomicUsize,
-    bytes: [u8; ROOM],
+    bytes: UnsafeCell<[u8; ROOM]>,
 }
 
 // SAFETY: the shell and the worker take turns with the bytes, which the counters order.
@@ -38,8 +39,12 @@ impl Lane {
     /// Makes the file and maps it.
     pub fn make(path: &Path) -> io::Result<Lane> {
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
-        file.set_len(size_of::<Shared>() as u64)?;
-        Lane::map(&file)
+        // A file with holes would end the process where the disk is full.
+        // SAFETY: a system call on an open descriptor.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size_of::<Shared>() as libc::off_t) } {
+            0 => Lane::map(&file),
+            code => Err(io::Error::from_raw_os_error(code)),
+        }
     }
 
     /// Maps the file that the shell made.
@@ -66,7 +71,7 @@ impl Lane {
 
     fn write(&mut self, bytes: &[u8]) {
         // SAFETY: it is this side's turn, and the bytes fit.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut (*self.shared).bytes).cast(), bytes.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.shared().bytes.get().cast(), bytes.len()) };
         self.shared().length.store(bytes.len(), SeqCst);
     }
 
@@ -74,10 +79,7 @@ impl Lane {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: as in `write`.
         unsafe {
-            std::slice::from_raw_parts(
-                (&raw const (*self.shared).bytes).cast(),
-                self.shared().length.load(SeqCst).min(ROOM),
-            )
+            std::slice::from_raw_parts(self.shared().bytes.get().cast(), self.shared().length.load(SeqCst).min(ROOM))
         }
     }
 

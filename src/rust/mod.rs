@@ -37,6 +37,7 @@ pub use cost::Cost;
 pub use prepared::{THIS_PROGRAM, prepare, without_ours};
 pub use text::Text;
 pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
+use worker::Files;
 pub use worker::{Given, Worker};
 pub use writing::{block, function};
 
@@ -67,8 +68,8 @@ pub struct Library {
     pub start: Duration,
     pub compile: Duration,
     text: Text,
-    /// [`Rust::cells`] when it was compiled.
-    cells: u64,
+    /// [`Rust::age`] when it was compiled.
+    age: u64,
 }
 
 /// A Rust expression of a cell, and what of the session goes into it.
@@ -176,9 +177,16 @@ impl Rust {
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Vec::new());
+                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Files::default());
                     worker.shapes = vec![worker.shape(0)?];
-                    given = worker.call(0)?.0;
+                    given = match worker.call(0) {
+                        Ok((given, _)) => given,
+                        // It would go on to its end, and what it did would stay.
+                        Err(error) => {
+                            worker.abandon();
+                            return Err(error);
+                        }
+                    };
                     worker.end()?;
                 }
                 Event::Done(ending) => {
@@ -189,7 +197,7 @@ impl Rust {
                     return Ok((given, cost));
                 }
                 Event::Compiled(result) => turn.result = Some(result),
-                Event::Begins | Event::Loaded(..) | Event::Lost => {}
+                Event::Begins(_) | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
@@ -205,9 +213,14 @@ impl Rust {
         Ok(library)
     }
 
+    /// Grows with each cell that stays and each runner that is lost.
+    fn age(&self) -> u64 {
+        self.cells.get() + self.works.get().map_or(0, |works| works.desk.losses())
+    }
+
     /// Whether nothing that a library may use has changed since it was compiled.
     pub fn is_fresh(&self, library: &Library) -> bool {
-        library.cells == self.cells.get()
+        library.age == self.age()
     }
 
     fn library_of(&self, text: Text, count: usize, job: &Job) -> Fallible<Library> {
@@ -218,7 +231,7 @@ impl Rust {
         loop {
             match turn.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Vec::new());
+                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Files::default());
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }
@@ -227,21 +240,11 @@ impl Rust {
                 Event::Done(ending) => {
                     turn.ended(&ending, &mut Cost::default())?;
                     turn.compiled()?;
-                    let (inputs, first_inputs, cells) = (0, Vec::new(), self.cells.get());
-                    return Ok(Library {
-                        library,
-                        function,
-                        shapes,
-                        inputs,
-                        first_inputs,
-                        start,
-                        compile,
-                        text,
-                        cells,
-                    });
+                    let (inputs, first_inputs, age) = (0, Vec::new(), self.age());
+                    return Ok(Library { library, function, shapes, inputs, first_inputs, start, compile, text, age });
                 }
                 Event::Compiled(result) => turn.result = Some(result),
-                Event::Begins | Event::Loaded(..) | Event::Lost => {}
+                Event::Begins(_) | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
@@ -258,23 +261,23 @@ impl Rust {
         }
         let desk = self.works().desk.clone();
         let (turn, receiver) = desk.turn(false, false);
-        let mut paths = Vec::new();
+        let mut turn = Waiting::new(turn, receiver, desk.clone(), library.text.clone(), job);
+        let mut files = Files::default();
         let folder = desk.folder().ok_or_else(gone)?;
         for (number, bytes) in inputs.iter().enumerate() {
-            let path = folder.join(format!("input-{}-{number}", turn.number));
+            let path = folder.join(format!("input-{}-{number}", turn.turn.number));
+            files.0.push(path.display().to_string());
             std::fs::write(&path, bytes)
                 .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
-            paths.push(path.display().to_string());
         }
-        desk.run(&turn, &library.library, &library.function, paths.clone());
-        let mut turn = Waiting::new(turn, receiver, desk, library.text.clone(), job);
+        desk.run(&turn.turn, &library.library, &library.function, files.0.clone());
         turn.running = true;
         // It is told with the first run alone.
         turn.start = std::mem::take(&mut library.start);
         turn.compile = std::mem::take(&mut library.compile);
         turn.library = library.library.clone();
         match turn.next()? {
-            Event::Worker(stream) => Ok(Worker::new(turn, stream, library.shapes.clone(), paths)),
+            Event::Worker(stream) => Ok(Worker::new(turn, stream, library.shapes.clone(), files)),
             Event::Done(ending) => {
                 turn.ended(&ending, &mut Cost::default())?;
                 Err(gone())
@@ -337,12 +340,15 @@ impl Rust {
         works.requests.send(request).map_err(|_| gone())?;
         let mut start = Instant::now();
         let mut waiting = Waiting::new(turn, receiver, works.desk.clone(), text.clone(), job);
-        job.progress.tell("starting the Rust compiler".to_string());
+        let does = if works.desk.has_runner() { "waiting for" } else { "starting" };
+        job.progress.tell(format!("{does} the Rust compiler"));
         loop {
             match waiting.next()? {
-                Event::Begins => {
+                Event::Begins(news) => {
                     job.progress.tell("compiling Rust".to_string());
-                    waiting.start = start.elapsed();
+                    if news {
+                        waiting.start = start.elapsed();
+                    }
                     start = Instant::now();
                 }
                 Event::Loaded(library, function) => {

@@ -86,15 +86,13 @@ impl Waiting {
 
     /// Ends the turn where the person has stopped it.
     pub fn look(&mut self) -> Fallible<()> {
-        if !self.stop.is_raised() {
-            return Ok(());
-        }
+        let Err(stopped) = self.stop.check() else { return Ok(()) };
         self.turn.cancel();
         if self.running {
             self.desk.kill(&self.turn);
             self.until_done(Duration::from_millis(100));
         }
-        self.stop.check()
+        Err(stopped)
     }
 
     /// How the run ended, if it does soon.

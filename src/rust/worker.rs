@@ -23,21 +23,34 @@ pub enum Given {
     Text(String),
 }
 
+/// Files that go with what they are for.
+#[derive(Default)]
+pub struct Files(pub Vec<String>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// A process that answers for the subjects of a library.
 pub struct Worker {
     turn: Waiting,
     stream: UnixStream,
     pub shapes: Vec<Shape>,
-    /// The files of its inputs.
-    paths: Vec<String>,
+    /// Those of its inputs.
+    _files: Files,
     /// Where functions are called, once one was.
     lane: Option<Lane>,
-    over: bool,
+    /// Why nothing can be asked any more.
+    over: Option<Box<Diagnostic>>,
 }
 
 impl Worker {
-    pub fn new(turn: Waiting, stream: UnixStream, shapes: Vec<Shape>, paths: Vec<String>) -> Worker {
-        Worker { turn, stream, shapes, paths, lane: None, over: false }
+    pub fn new(turn: Waiting, stream: UnixStream, shapes: Vec<Shape>, files: Files) -> Worker {
+        Worker { turn, stream, shapes, _files: files, lane: None, over: None }
     }
 
     pub fn shape(&mut self, subject: usize) -> Fallible<Shape> {
@@ -76,8 +89,14 @@ impl Worker {
     /// Tells it that nothing more is asked of it.
     pub fn end(mut self) -> Fallible<()> {
         self.tell(frame::END, b"")?;
-        self.over = true;
+        self.over = Some(gone());
         Ok(())
+    }
+
+    /// Ends its process, which has not come to its end.
+    pub fn abandon(mut self) {
+        self.turn.desk.kill(&self.turn.turn);
+        self.over = Some(gone());
     }
 
     /// Calls a function for so many rows of arguments.
@@ -95,7 +114,7 @@ impl Worker {
 
     /// What a function answers; over shared memory where there is room.
     fn applied(&mut self, bytes: &[u8]) -> Fallible<Vec<u8>> {
-        if bytes.len() > ROOM {
+        if bytes.len() > ROOM || self.over.is_some() {
             return good(self.told(frame::APPLY, bytes)?);
         }
         let mut lane = match self.lane.take() {
@@ -128,7 +147,7 @@ impl Worker {
 
     /// Whether nothing has ended it.
     pub fn is_alive(&self) -> bool {
-        !self.over
+        self.over.is_none()
     }
 
     /// The number of a subject that does nothing, behind all others.
@@ -153,13 +172,17 @@ impl Worker {
     }
 
     fn tell(&mut self, kind: u8, bytes: &[u8]) -> Fallible<()> {
+        // Several threads may call a function: the second finds what the first has met.
+        if let Some(why) = &self.over {
+            return Err(why.clone());
+        }
         frame::send(&mut self.stream, kind, bytes).map_err(|_| self.died())
     }
 
     fn answer(&mut self) -> Fallible<(u8, Vec<u8>)> {
         while !readable(&self.stream) {
             if let Err(stopped) = self.turn.look() {
-                self.over = true;
+                self.over = Some(stopped.clone());
                 return Err(stopped);
             }
         }
@@ -168,11 +191,12 @@ impl Worker {
 
     /// Why the process ended.
     fn died(&mut self) -> Box<Diagnostic> {
-        self.over = true;
-        match self.turn.until_done(Duration::from_secs(2)) {
+        let why = match self.turn.until_done(Duration::from_secs(2)) {
             Some(ending) => self.turn.ended(&ending, &mut Cost::default()).err().unwrap_or_else(gone),
             None => killed(),
-        }
+        };
+        self.over = Some(why.clone());
+        why
     }
 }
 
@@ -186,11 +210,8 @@ fn good((kind, bytes): (u8, Vec<u8>)) -> Fallible<Vec<u8>> {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if !self.over && frame::send(&mut self.stream, frame::END, b"").is_ok() {
+        if self.over.is_none() && frame::send(&mut self.stream, frame::END, b"").is_ok() {
             self.turn.until_done(Duration::from_millis(200));
-        }
-        for path in &self.paths {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

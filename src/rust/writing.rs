@@ -1,7 +1,7 @@
 //! The texts that are compiled around what cells say.
 
 use ra_ap_syntax::ast::{self, HasGenericParams, HasModuleItem, HasName};
-use ra_ap_syntax::{AstNode, Edition, SourceFile};
+use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind};
 
 use super::names::nameable;
 use super::text::Text;
@@ -62,6 +62,10 @@ pub fn parts(body: &str, span: Span) -> Parts {
                 let patterns = let_statement.pat().into_iter().flat_map(|pattern| pattern.syntax().descendants());
                 for name in patterns.filter_map(ast::IdentPat::cast).filter_map(|pattern| pattern.name()) {
                     let name = name.text().to_string();
+                    // A constant, or a variant of an enum.
+                    if name.starts_with(char::is_uppercase) {
+                        continue;
+                    }
                     parts.defined.retain(|other| *other != name);
                     parts.defined.push(name);
                 }
@@ -120,7 +124,9 @@ fn offset(position: ra_ap_syntax::TextSize, body: &str) -> usize {
 pub fn cell_text(parts: &Parts, variables: &[(String, String)], lost: &[String]) -> Text {
     let taken: Vec<&(String, String)> = mentioned(variables, &[&parts.statements]);
     let mut text = Text::default().ours("();\n").all(&parts.items);
-    text = text.ours("{ let timelab_run = || -> Result<(), Box<dyn std::error::Error>> {\n").ours(&takes(&taken));
+    text = text
+        .ours("{ let timelab_run = || -> ::std::result::Result<(), ::std::boxed::Box<dyn ::std::error::Error>> {\n")
+        .ours(&takes(&taken));
     text = text.all(&parts.statements);
     // What borrows from a variable is kept before it, so that the compiler complains about the borrower.
     let kept = parts
@@ -131,7 +137,7 @@ pub fn cell_text(parts: &Parts, variables: &[(String, String)], lost: &[String])
     for name in kept.filter(|name| !lost.contains(name)) {
         text = text.ours(&keeping(name));
     }
-    text.ours("Ok(()) };\ntimelab_cell::finish(timelab_run()); }\n();")
+    text.ours("::std::result::Result::Ok(()) };\ntimelab_cell::finish(timelab_run()); }\n();")
 }
 
 /// The statement that keeps a variable, in a line of its own.
@@ -186,10 +192,10 @@ fn row_of(name: &str, fields: &[(String, String)]) -> String {
     let using = "#[allow(unused_imports)] use timelab_cell::{DebugPart as _, ItemPart as _, NoPart as _};";
     format!(
         "impl timelab_cell::Row for {name} {{ \
-         fn columns(names: &mut Vec<(String, String)>) {{ {using} {columns}}} \
+         fn columns(names: &mut ::std::vec::Vec<(::std::string::String, ::std::string::String)>) {{ {using} {columns}}} \
          fn put(&self, out: &mut timelab_cell::Out) {{ {using} {puts}}} }} \
          impl timelab_cell::Output for {name} {{ \
-         fn shape() -> String {{ timelab_cell::one_row::<Self>() }} \
+         fn shape() -> ::std::string::String {{ timelab_cell::one_row::<Self>() }} \
          fn put(&self, out: &mut timelab_cell::Out) {{ timelab_cell::put_row(self, out) }} }}"
     )
 }
@@ -224,25 +230,35 @@ pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Te
     text.ours(&format!("timelab_cell::serve(vec![{}]);\n}}\n();", closures.join(", ")))
 }
 
-/// A function as an expression: a closure, which sees variables; one that calls itself must be an item, which sees none.
+/// A function as an expression: a closure, which sees variables and what is `given`; one that calls itself must be an
+/// item, which sees neither.
 pub fn function(signature: &Signature, given: &str, body: &Text) -> Text {
     let Signature { name, takes, gives } = signature;
     let typed: Vec<String> = takes.iter().map(|(name, ty)| format!("{name}: {}", rust_type(ty))).collect();
     let (typed, gives) = (typed.join(", "), rust_type(gives));
-    match calls(body.as_str(), name) {
+    match given.is_empty() && calls(body.as_str(), name) {
         true => Text::default()
-            .ours(&format!("{{ fn {name}({typed}) -> {gives} {{ {given}\n"))
+            .ours(&format!("{{ fn {name}({typed}) -> {gives} {{\n"))
             .all(body)
             .ours(&format!("\n}} {name} }}")),
         false => Text::default().ours(&format!("|{typed}| -> {gives} {{ {given}\n")).all(body).ours("\n}"),
     }
 }
 
-/// Whether a text calls a function of this name.
+/// Whether a text calls a function of this name, or hands it over.
 fn calls(text: &str, name: &str) -> bool {
-    let in_name = |c: char| c == '_' || c.is_alphanumeric();
-    text.match_indices(name)
-        .any(|(at, _)| !text[..at].ends_with(in_name) && text[at + name.len()..].trim_start().starts_with('('))
+    let tokens = statements(text).into_iter().flat_map(|list| list.syntax().descendants_with_tokens());
+    let tokens: Vec<_> = tokens
+        .filter_map(|element| element.into_token())
+        .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT))
+        .collect();
+    let at = |place: Option<usize>| place.and_then(|place| tokens.get(place)).map_or("", |token| token.text());
+    (0..tokens.len()).any(|i| {
+        let (before, after) = (at(i.checked_sub(1)), at(Some(i + 1)));
+        let is_name = tokens[i].kind() == SyntaxKind::IDENT && tokens[i].text() == name;
+        let handed_over = matches!(before, "(" | ",") && matches!(after, ")" | ",");
+        is_name && !matches!(before, "." | ":" | "::") && (after == "(" || handed_over)
+    })
 }
 
 /// Reads an input into a variable of ours.

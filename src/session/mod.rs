@@ -65,6 +65,8 @@ pub struct Session {
     pub noise: Option<Noise>,
     /// Whether the person sees a question and can answer it.
     pub can_ask: bool,
+    /// Whether a panic in a cell is an error of that cell; in tests it is loud.
+    pub survives: bool,
     /// Files, and those of their cells that can do anything, which the person has seen and lets run.
     pub trusts: Vec<(PathBuf, Vec<String>)>,
     /// The compiler of Rust and the process that runs it.
@@ -133,6 +135,7 @@ impl Session {
             left: apart::Left::default(),
             noise: None,
             can_ask: false,
+            survives: false,
             trusts: Vec::new(),
             rust: Rust::new(Path::new(THIS_PROGRAM), say.clone()),
             blocks: rust::Blocks::default(),
@@ -294,7 +297,7 @@ impl Session {
                 Ok(Given::Nothing)
             }
             Statement::LetCommand(name, command) => {
-                let table = run::command_lines(command)?;
+                let table = run::command_lines(command, job)?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
                 Ok(Given::Nothing)
             }

@@ -289,7 +289,8 @@ pub(super) fn known_rows(op: &Op) -> Option<u64> {
 }
 
 /// What a command writes, as a table of `line`.
-pub fn command_lines(command: &Word) -> Fallible<Table> {
+pub fn command_lines(command: &Word, job: &Job) -> Fallible<Table> {
+    job.progress.hide();
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
     let output = without_ours(&mut Command::new("sh"))
         .arg("-c")

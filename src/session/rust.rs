@@ -174,8 +174,10 @@ impl Session {
         if let Shape::Rows(schema) = &block.shape {
             let schema = schema.clone();
             let mut bound = self.blocks.bound.borrow_mut();
-            bound.push(block);
-            let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
+            if !self.blocks.looking.get() {
+                bound.push(block);
+            }
+            let op = Op::Source(Source::Rust((bound.len() as u64).saturating_sub(1)));
             return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
         }
         self.must_run()?;
@@ -226,7 +228,8 @@ impl Session {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
         let signature = Signature { name: written.name.text.clone(), takes, gives: written.gives.clone() };
         let (subject, inputs) = subject(scope, &written.body)?;
-        let source = inputs.is_empty().then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
+        let alone = inputs.is_empty() && self.stands_alone(&written.body.body.text);
+        let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         let subject = Subject { function: Some(signature), ..subject };
         self.must_run()?;
         let library = self.rust.library(&[subject], job)?;
@@ -288,6 +291,19 @@ impl Session {
         let seen = look(self);
         self.blocks.looking.set(false);
         seen
+    }
+
+    /// Whether Rust means the same in a compiled pipeline, which sees no variables and has items of its own.
+    fn stands_alone(&self, text: &str) -> bool {
+        let prelude = native::prelude();
+        let is_ours = |item: &&String| {
+            ["fn", "struct", "enum", "trait"].iter().any(|kind| prelude.contains(&format!("pub {kind} {item}")))
+        };
+        let (variables, items) = self.rust.known();
+        let mut others = variables.iter().map(|(name, _)| name).chain(items.iter().filter(is_ours));
+        let in_name = |c: char| c == '_' || c.is_alphanumeric();
+        let words: std::collections::HashSet<&str> = text.split(|c| !in_name(c)).collect();
+        !others.any(|name| words.contains(name.as_str()))
     }
 
     fn must_run(&self) -> Fallible<()> {

@@ -20,7 +20,6 @@ use crate::job::Stop;
 use crate::lang::{Splitter, split};
 use crate::magics::{Evaluation, Next, evaluate, file_cells};
 use crate::measure;
-use crate::quiet;
 use crate::report::Block;
 use crate::session::Session;
 use crate::show::{self, Drawn, Style, duration_text};
@@ -68,6 +67,7 @@ impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
         let mut session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
         session.baselines = Baselines::own();
+        session.survives = true;
         session.can_ask = somebody_types() && std::io::stderr().is_terminal();
         let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
@@ -295,15 +295,8 @@ impl Shell {
     fn cell(&mut self, text: &str) -> Ending {
         let job = self.session.borrow().job();
         let progress = progress::Watch::start(&job.progress);
-        let evaluation = quiet::caught(|| evaluate(&mut self.session.borrow_mut(), text, &job));
+        let evaluation = evaluate(&mut self.session.borrow_mut(), text, &job);
         progress.end();
-        let evaluation = match evaluation {
-            Ok(evaluation) => evaluation,
-            Err(panic) => {
-                let error = Diagnostic::new(Kind::System, format!("timelab itself fails at this cell: {panic}"));
-                return self.failed(&error.hint("that is a defect of timelab; the session goes on"));
-            }
-        };
         match self.print(&evaluation) {
             Ending::Good => self.further(&evaluation.next),
             ending => ending,
@@ -429,10 +422,11 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     let handler = move || {
         stop.raise();
         if twice.swap(true, Ordering::SeqCst) && second_ends {
+            progress::restore_terminal();
             signal_hook::low_level::exit(130);
         }
     };
-    // SAFETY: the handler stores to atomics and may exit, both of which a signal handler may do.
+    // SAFETY: the handler stores to atomics, and may set the terminal and exit, all of which a signal handler may do.
     let registered = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGINT, handler) };
     drop(
         registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),

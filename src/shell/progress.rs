@@ -1,6 +1,7 @@
 //! A progress bar for work over half a second: on standard error, on a terminal only.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,11 +44,15 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
     let rows = ProgressStyle::with_template("{spinner} {msg} · {elapsed}");
     let (Ok(bytes), Ok(rows)) = (bytes, rows) else { return };
     let bar = ProgressBar::new_spinner();
-    let _silence = Silence::new();
+    let mut silence = None;
     loop {
         if progress.is_hidden() {
             bar.finish_and_clear();
-            return;
+            break;
+        }
+        if silence.is_none() {
+            silence = Some(Silence::new());
+            progress.set_drawn(true);
         }
         let (done, all) = progress.bytes();
         let told = progress.told();
@@ -71,36 +76,53 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
         }
         if ended.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
             bar.finish_and_clear();
-            return;
+            break;
         }
     }
+    drop(silence);
+    progress.set_drawn(false);
 }
 
 /// While there is a bar the terminal does not show the keys that are pressed: they would go on where the bar ends, and it
 /// could not be cleared. They are not lost.
-struct Silence(libc::termios);
+struct Silence;
+
+/// The terminal as it was before, while it is silent.
+static BEFORE: AtomicPtr<libc::termios> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Silence {
     fn new() -> Option<Silence> {
         // SAFETY: an all-zero structure is a valid one, and the system fills it.
         unsafe {
-            let mut before: libc::termios = std::mem::zeroed();
-            // In the background the terminal is another program's.
-            if libc::tcgetpgrp(libc::STDIN_FILENO) != libc::getpgrp()
-                || libc::tcgetattr(libc::STDIN_FILENO, &raw mut before) != 0
-            {
+            let mut before: Box<libc::termios> = Box::new(std::mem::zeroed());
+            if !is_ours() || libc::tcgetattr(libc::STDIN_FILENO, &raw mut *before) != 0 {
                 return None;
             }
-            let silent = libc::termios { c_lflag: before.c_lflag & !libc::ECHO, ..before };
+            let silent = libc::termios { c_lflag: before.c_lflag & !libc::ECHO, ..*before };
+            BEFORE.store(Box::into_raw(before), Ordering::SeqCst);
             libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const silent);
-            Some(Silence(before))
+            Some(Silence)
         }
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        // SAFETY: the structure is whole.
-        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.0) };
+        restore_terminal();
     }
+}
+
+/// Lets the terminal show keys again, where it does not. A signal handler may call it.
+pub fn restore_terminal() {
+    let before = BEFORE.swap(std::ptr::null_mut(), Ordering::SeqCst);
+    if !before.is_null() && is_ours() {
+        // SAFETY: nobody else has the structure. It is not freed: a signal handler must not do that.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) };
+    }
+}
+
+/// Whether the terminal is ours; in the background it is another program's.
+fn is_ours() -> bool {
+    // SAFETY: plain system calls.
+    unsafe { libc::tcgetpgrp(libc::STDIN_FILENO) == libc::getpgrp() }
 }

@@ -504,7 +504,6 @@ impl Lowering<'_> {
         whole
     }
 
-    /// Runs an expression one row at a time, as `map_elements` does in Python.
     /// A function in another process: one call for many rows, those that are asked for and have all arguments.
     fn foreign(
         &mut self,
@@ -549,6 +548,7 @@ impl Lowering<'_> {
         Lowered { expr: run, bounds: bounds::ANY, fallible: true, varies: true }
     }
 
+    /// Runs an expression one row at a time, as `map_elements` does in Python.
     fn by_row(&mut self, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         self.slow.push(expr.clone());
         let used = expr.columns();
