@@ -178,7 +178,7 @@ fn rows_of(it: &ast::Struct) -> Option<String> {
     let Some(ast::FieldList::RecordFieldList(fields)) = it.field_list() else { return None };
     let field =
         |field: ast::RecordField| Some((field.name()?.text().to_string(), field.ty()?.syntax().text().to_string()));
-    Some(row_of(&name.text(), &fields.fields().map(field).collect::<Option<Vec<_>>>()?))
+    Some(row_of(name.text(), &fields.fields().map(field).collect::<Option<Vec<_>>>()?))
 }
 
 /// How a struct of this name, with these fields and their types, is told as a row.
