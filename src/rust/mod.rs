@@ -34,12 +34,18 @@ use waiting::{LOOK, Waiting, gone};
 use writing::{cell_text, parts, subjects_text};
 
 pub use cost::Cost;
-pub use prepared::{THIS_PROGRAM, prepare, without_ours};
+pub use prepared::{THIS_PROGRAM, without_ours};
 pub use text::Text;
 pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
 use worker::Files;
 pub use worker::{Given, Worker};
 pub use writing::{block, function};
+
+/// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
+pub fn prepare() {
+    runner::hook();
+    prepared::set_up();
+}
 
 /// The compiler of Rust cells and the child that runs them. The child removes its folder when it ends.
 pub struct Rust {

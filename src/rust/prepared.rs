@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::runner;
-
 /// This program, as a process may start it again.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -35,9 +33,8 @@ pub fn may_start(program: &Path) -> bool {
 const NO_SOURCES: &str = "timelab-no-sources-";
 const SOURCES: &str = "RUST_SRC_PATH";
 
-/// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
-pub fn prepare() {
-    runner::hook();
+/// Says that this process would have become a runner, and lets nothing be installed. Before a second thread starts.
+pub fn set_up() {
     PREPARED.store(true, Ordering::Relaxed);
     if std::env::var_os(SOURCES).is_none() {
         // SAFETY: the process has one thread yet.

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::algorithms::{self, Case, Claims, Class, Family};
-use crate::data::{Type, Value};
+use crate::algorithms::{self, Case, Claims, Family};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::lang::{self, Pipeline, SourceNode, Variants};
 use crate::plan::Plan;
-use crate::report::{Figures, Unit};
 use crate::session::{Session, kept_plan};
 
-use super::figures::Grid;
-use super::rounds::{Outcome, Round};
 use super::ways::{Way, What, written};
 
 /// A family of algorithms, and for which of its inputs it is asked.
@@ -123,32 +119,6 @@ impl Asker {
              measurement went into them",
             self.shape, self.seed
         )
-    }
-
-    /// What theory claims of each variant, beside what it cost at the largest size that it was run with.
-    pub fn figures(&self, ways: &[Way], rounds: &[Round]) -> Figures {
-        let mut rows = Grid::default();
-        for (i, way) in ways.iter().enumerate() {
-            let claims = if let What::Algorithm(claims) = &way.what { Some(claims) } else { None };
-            let time = claims.map(|claims| {
-                let here = claims.except.iter().find(|(shape, _)| *shape == self.shape);
-                here.map_or(claims.time, |(_, class)| *class)
-            });
-            let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
-            let last = rounds.iter().rev().find_map(|round| {
-                let (entry, place) = round.placed().nth(i)?;
-                let Outcome::Ran(_, cost) = &entry.outcome else { return None };
-                Some((round.point?, round.median(entry, place)?.0, cost.allocated))
-            });
-            rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
-            rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
-            rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
-            rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
-            rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
-            rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
-            rows.put("lines", Type::Int, Unit::Plain, Value::Int(way.lines as i64));
-        }
-        rows.figures()
     }
 }
 

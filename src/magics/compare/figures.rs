@@ -1,10 +1,13 @@
 //! Tables of a comparison: a row for each variant, or for each point of a sweep.
 
+use crate::algorithms::Class;
 use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
 use crate::magics::against::{Against, Beside};
 use crate::report::{Figures, Unit};
 
+use super::family::Asker;
 use super::rounds::{Entry, Outcome, Round};
+use super::ways::{Way, What};
 
 impl Round {
     /// A row for each variant.
@@ -102,6 +105,32 @@ fn grouped_by_verdict(verdicts: Vec<(&str, String)>) -> String {
     }
     let said = groups.into_iter().map(|(verdict, names)| format!("{verdict}: {}", names.join(", ")));
     said.collect::<Vec<_>>().join("; ")
+}
+
+/// What theory claims of each variant, beside what it cost at the largest size that it was run with.
+pub fn claimed(family: &Asker, ways: &[Way], rounds: &[Round]) -> Figures {
+    let mut rows = Grid::default();
+    for (i, way) in ways.iter().enumerate() {
+        let claims = if let What::Algorithm(claims) = &way.what { Some(claims) } else { None };
+        let time = claims.map(|claims| {
+            let here = claims.except.iter().find(|(shape, _)| *shape == family.shape);
+            here.map_or(claims.time, |(_, class)| *class)
+        });
+        let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
+        let last = rounds.iter().rev().find_map(|round| {
+            let (entry, place) = round.placed().nth(i)?;
+            let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+            Some((round.point?, round.median(entry, place)?.0, cost.allocated))
+        });
+        rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
+        rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
+        rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
+        rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
+        rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
+        rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
+        rows.put("lines", Type::Int, Unit::Plain, Value::Int(way.lines as i64));
+    }
+    rows.figures()
 }
 
 /// A table that grows by its cells, row after row.

@@ -23,7 +23,7 @@ use super::timing::{self, Telling};
 use super::{Answer, Magic, Offers, against, baseline};
 
 use family::{Asker, family};
-use figures::sweep_figures;
+use figures::{claimed, sweep_figures};
 use rounds::{Asked, Entry, Input, Round, round, table_of};
 use ways::{Way, What, ways};
 use words::{so_far, sweep_notes};
@@ -185,7 +185,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     let mut blocks = vec![Block::Figures(figures)];
     let mut tables = Vec::new();
     if let Some(family) = &family {
-        let claims = family.figures(&ways, &rounds);
+        let claims = claimed(family, &ways, &rounds);
         tables.push(("variants".to_string(), plan(&claims)));
         blocks.push(Block::Aside(claims));
     }
