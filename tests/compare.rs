@@ -372,3 +372,13 @@ fn claims_are_those_of_the_shape() {
         ("claimed_time\nO(n²)\n", "claimed_time\nO(n)\n")
     );
 }
+
+/// The thread that samples would be timed alone, and the others would work for nothing.
+#[test]
+fn cpu_time_is_refused_where_several_threads_work() {
+    for cell in ["%compare --clock cpu --on batch,polars 1..10 | sum", "%timeit --clock cpu 1..10 | sum | on polars"] {
+        let printed = Lab::new("rows").cell(cell);
+        assert!(printed.err.contains("several threads work here"), "{cell}: {}", printed.err);
+    }
+    assert_eq!(printed(&["%timeit --clock cpu -n 2 -r 1 1..10 | sum", "_.calls"]), "2\n");
+}

@@ -119,6 +119,9 @@ fn errors_of_the_compiler_stand_at_their_place() {
         "%%rust\nlet é = \"ü\";\nlet s: String = 5; let t = é;",
         "1..3 | map it\n| concat (rust { let ö = 1; ö + undefined })",
         "rust { let v = vec![1]; drop(v); v.len() }",
+        "%%rust\nlet text = String::new();",
+        "rust { text }",
+        "%%rust\nlet b = 1;\nextern crate nope;",
         "%%rust\nlet open = vec![1",
     ]);
     assert_eq!(
@@ -134,7 +137,10 @@ fn errors_of_the_compiler_stand_at_their_place() {
         "{err}"
     );
     assert!(err.contains("borrow of moved value: `v`"), "{err}");
-    assert_eq!(err.matches("error:").count(), 4, "{err}");
+    assert!(err.contains("│ rust { text }\n│        ^^^^\n"), "{err}");
+    // Nothing is fetched that nobody asked for.
+    assert!(err.contains("│ extern crate nope;\n│ ^^^^^^^^^^^^^^^^^^ %rust dep nope"), "{err}");
+    assert_eq!(err.matches("error:").count(), 6, "{err}");
 }
 
 #[test]
@@ -394,6 +400,22 @@ impl Fed {
     }
 }
 
+impl Fed {
+    /// The one above and the one that holds the variables, once the one that held them before is gone.
+    #[track_caller]
+    fn idle_runners(&self) -> Vec<u32> {
+        let start = Instant::now();
+        loop {
+            let runners = self.runners();
+            if runners.len() == 2 {
+                return runners;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{runners:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill runs").success());
 }
@@ -458,8 +480,7 @@ fn after_any_kill_all_works_again_and_no_file_stays() {
     shell.sees("2");
     // First both that are idle, then the one that holds the variables, then the one above it.
     for who in [&[0, 1][..], &[1], &[0]] {
-        let runners = shell.runners();
-        assert_eq!(runners.len(), 2);
+        let runners = shell.idle_runners();
         who.iter().for_each(|at| kill(runners[*at]));
         gone(&runners);
         // What was compiled before is compiled again.
@@ -476,7 +497,7 @@ fn after_any_kill_all_works_again_and_no_file_stays() {
         std::fs::remove_dir_all(entry.path()).expect("it can be removed");
     }
     shell.enters("%rust reset\nrust { 40 + 2 }\n0");
-    shell.sees("all Rust functions, types and variables are forgotten");
+    shell.sees("all Rust functions, types, variables and packages are forgotten");
     shell.sees("42");
     let runners = shell.runners();
     drop(shell.input);

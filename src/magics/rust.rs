@@ -54,7 +54,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         [] => Ok(known(session)),
         ["reset"] => {
             session.reset_rust(job)?;
-            Ok(Answer::text("all Rust functions, types and variables are forgotten".to_string()))
+            Ok(Answer::text("all Rust functions, types, variables and packages are forgotten".to_string()))
         }
         ["dep", name, spec @ ..] => {
             let spec = match spec {
@@ -81,11 +81,13 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 /// The variables and items of earlier cells.
 fn known(session: &Session) -> Answer {
     let (variables, items) = session.rust.known();
-    if variables.is_empty() && items.is_empty() {
+    let packages = session.rust.packages();
+    if variables.is_empty() && items.is_empty() && packages.is_empty() {
         return Answer::text("there is no Rust yet: a cell of it begins with %%rust".to_string());
     }
     let mut lines: Vec<String> = variables.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
     lines.extend(items);
+    lines.extend(packages.iter().map(|(name, spec)| format!("package {name} = {spec}")));
     Answer::text(lines.join("\n"))
 }
 

@@ -238,7 +238,7 @@ fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, tel
         None if slow => Calibration { calls: 1, call },
         None => calibrate(&Wall, &mut *work, patience.as_nanos() as u64)?,
     };
-    let time = Time::chosen(asked, calibration.call, parallel);
+    let time = Time::chosen(asked, calibration.call, parallel)?;
     let overhead = work.overhead(time.clock()).unwrap_or_else(|| Overhead::measure(time.clock()));
     let (start, cpu) = (Instant::now(), process_cpu());
     let (samples, failed) = sample(time.clock(), &overhead, &mut *work, calibration.calls, |taken| {

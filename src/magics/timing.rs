@@ -50,8 +50,19 @@ impl Time {
 
     /// The clock that was asked for with `--clock`; else wall for short calls and for several threads, CPU time for
     /// calls on one thread that will be interrupted.
-    pub fn chosen(asked: Option<Time>, call: f64, parallel: bool) -> Time {
-        asked.unwrap_or(if call > INTERRUPTED && !parallel { Time::Cpu } else { Time::Wall })
+    ///
+    /// # Errors
+    /// CPU time was asked for where several threads work: that of one tells nothing about the others.
+    pub fn chosen(asked: Option<Time>, call: f64, parallel: bool) -> Fallible<Time> {
+        match asked {
+            Some(Time::Cpu) if parallel => {
+                let message = "several threads work here, and CPU time is that of one: it leaves out the others";
+                Err(Diagnostic::new(Kind::Type, message).hint("leave `--clock cpu` out: then it is wall time"))
+            }
+            Some(asked) => Ok(asked),
+            None if call > INTERRUPTED && !parallel => Ok(Time::Cpu),
+            None => Ok(Time::Wall),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::prepared;
 use super::runner::{FOLDER, SHELL};
 use super::text::Text;
 use super::writing::kept_at;
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 /// What cells are linked with; what generated code is written over stands behind it.
 const CELL: &str = include_str!("cell.rs");
@@ -76,6 +76,9 @@ fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question, ne
         Question::Depend { name, spec, done } => {
             desk.expect_ours();
             let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
+            if result.is_ok() {
+                desk.known().packages.insert(name.clone(), spec);
+            }
             let _ = done.send(result.map(drop).map_err(|error| depend_trouble(&name, error)));
         }
         Question::Complete { text, at, done } => {
@@ -216,13 +219,23 @@ fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
         return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
     };
-    let place = error.primary_spanned_message().and_then(|message| {
-        let span = message.span?;
-        text.span(text.byte(span.start_line, span.start_column), text.byte(span.end_line, span.end_column))
-    });
-    let label = error.primary_spanned_message().map(|message| message.label.clone()).unwrap_or_default();
+    // Each place with what is said about it, the primary one first. Where that is ours, one in the cell tells more.
+    let messages = error.primary_spanned_message().into_iter().chain(error.spanned_messages());
+    let places: Vec<(Option<Span>, String)> = messages
+        .map(|message| {
+            let place = message.span.and_then(|span| {
+                let (start, end) =
+                    (text.byte(span.start_line, span.start_column), text.byte(span.end_line, span.end_column));
+                text.span(start, end)
+            });
+            (place, message.label.clone())
+        })
+        .collect();
+    let inside = places.iter().find(|(place, _)| place.is_some()).or(places.first());
+    let (place, label) = inside.cloned().unwrap_or_default();
     let mut message = error.message();
-    if !label.is_empty() && !message.contains(label.trim_start_matches("not found ")) {
+    let said = label.trim_start_matches("error: ").trim_start_matches("not found ");
+    if !said.is_empty() && !message.contains(said) {
         message = format!("{message}: {label}");
     }
     if let Some(code) = error.code() {
@@ -231,8 +244,11 @@ fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic
     let returns = message.contains("Result<(), Box<dyn Error>>");
     let mut diagnostic = Diagnostic::new(Kind::Type, message);
     diagnostic.span = place;
-    let mut hints: Vec<String> =
-        error.help().iter().map(|help| help.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let help = |help: &String| match help.split_once("cargo add ").and_then(|(_, rest)| rest.split_once('`')) {
+        Some((package, _)) => format!("%rust dep {package} lets cells use a package of that name"),
+        None => help.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    let mut hints: Vec<String> = error.help().iter().map(help).collect();
     if error.code() == Some("E0525") || error.code() == Some("E0507") {
         hints.insert(0, "a Rust expression may be run again and again: borrow or clone what it takes".to_string());
     }

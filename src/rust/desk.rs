@@ -86,6 +86,8 @@ pub struct Known {
     /// Variables that are not there any more, and why.
     pub gone: BTreeMap<String, &'static str>,
     pub items: Vec<String>,
+    /// Packages that cells may use, and how they were asked for.
+    pub packages: BTreeMap<String, String>,
 }
 
 impl Known {

@@ -39,7 +39,7 @@ pub use text::Text;
 pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
 use worker::Files;
 pub use worker::{Given, Worker};
-pub use writing::{block, function};
+pub use writing::{block, fetches_nothing, function};
 
 /// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
 pub fn prepare() {
@@ -129,6 +129,11 @@ impl Rust {
         })
     }
 
+    /// Packages that cells may use, each with how it was asked for.
+    pub fn packages(&self) -> Vec<(String, String)> {
+        self.works.get().map_or_else(Vec::new, |works| works.desk.known().packages.clone().into_iter().collect())
+    }
+
     /// Variables with their whole types.
     fn variables(&self) -> Vec<(String, String)> {
         self.works.get().map_or_else(Vec::new, |works| {
@@ -166,6 +171,7 @@ impl Rust {
 
     /// Runs a cell whose items and variables stay; where it fails, nothing of it does.
     pub fn cell(&self, body: &str, span: Span, job: &Job) -> Fallible<(Given, Cost)> {
+        fetches_nothing(body, span)?;
         let parts = parts(body, span);
         let variables = self.variables();
         let mut lost: Vec<String> = Vec::new();

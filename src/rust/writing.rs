@@ -8,7 +8,7 @@ use super::text::Text;
 use super::wire::rust_type;
 use super::{Input, InputForm, Signature, Subject};
 use crate::data::Type;
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 /// Brings the traits into scope by which the form of a result is found.
 const FORMS: &str =
@@ -87,6 +87,25 @@ pub fn parts(body: &str, span: Span) -> Parts {
     }
     piece(&mut parts.statements, at, body.len());
     parts
+}
+
+/// Refuses what would have a package fetched that nobody asked for.
+///
+/// # Errors
+/// `extern crate` of another crate than those of the standard library.
+pub fn fetches_nothing(body: &str, span: Span) -> Fallible<()> {
+    let crates = statements(body).into_iter().flat_map(|list| list.syntax().descendants());
+    for found in crates.filter_map(ast::ExternCrate::cast) {
+        let name = found.name_ref().map(|name| name.text().to_string()).unwrap_or_default();
+        if !matches!(name.as_str(), "std" | "core" | "alloc" | "self") {
+            let range = found.syntax().text_range();
+            let at = |place| span.start as usize + offset(place, body);
+            let place = Span::new(span.cell, at(range.start()), at(range.end()));
+            return Err(Diagnostic::at(Kind::Name, place, format!("`extern crate {name}` is not needed in a cell"))
+                .hint(format!("%rust dep {name} lets cells use a package")));
+        }
+    }
+    Ok(())
 }
 
 /// A Rust expression, with how the structs in it become rows.

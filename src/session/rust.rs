@@ -228,7 +228,7 @@ impl Session {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
         let signature = Signature { name: written.name.text.clone(), takes, gives: written.gives.clone() };
         let (subject, inputs) = subject(scope, &written.body)?;
-        let alone = inputs.is_empty() && self.stands_alone(&written.body.body.text);
+        let alone = inputs.is_empty() && self.stands_alone(&written.body.body.text, &signature);
         let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         let subject = Subject { function: Some(signature), ..subject };
         self.must_run()?;
@@ -294,13 +294,15 @@ impl Session {
     }
 
     /// Whether Rust means the same in a compiled pipeline, which sees no variables and has items of its own.
-    fn stands_alone(&self, text: &str) -> bool {
+    fn stands_alone(&self, text: &str, signature: &Signature) -> bool {
         let prelude = native::prelude();
         let is_ours = |item: &&String| {
             ["fn", "struct", "enum", "trait"].iter().any(|kind| prelude.contains(&format!("pub {kind} {item}")))
         };
         let (variables, items) = self.rust.known();
-        let mut others = variables.iter().map(|(name, _)| name).chain(items.iter().filter(is_ours));
+        let is_parameter = |name: &String| signature.takes.iter().any(|(parameter, _)| parameter == name);
+        let variables = variables.iter().map(|(name, _)| name).filter(|name| !is_parameter(name));
+        let mut others = variables.chain(items.iter().filter(is_ours));
         let in_name = |c: char| c == '_' || c.is_alphanumeric();
         let words: std::collections::HashSet<&str> = text.split(|c| !in_name(c)).collect();
         !others.any(|name| words.contains(name.as_str()))
@@ -349,6 +351,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
 
 /// A block as a subject, and what goes into it.
 fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(String, Filling)>)> {
+    rust::fetches_nothing(&block.body.text, block.body.span)?;
     let body = rust::block(&block.body.text, block.body.span);
     let (mut inputs, mut fillings) = (Vec::new(), Vec::new());
     for word in &block.with {

@@ -85,7 +85,6 @@ pub fn round(
 ) -> Fallible<Round> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
-    let clock = asked.clock.or_else(|| asked.against.as_ref()?.clock(point));
     let (mut rows, mut files) = (None, Vec::new());
     let input = match (input, &case) {
         (Input::Shared(shared), _) => {
@@ -134,7 +133,9 @@ pub fn round(
     drop(first);
     let parallel = ready.iter().any(|one| one.work.is_parallel());
     let slowest = ready.iter().map(|one| one.call).fold(0.0, f64::max);
-    let time = Time::chosen(clock, slowest, parallel);
+    // The clock that a kept measurement had does not count where it would be wrong.
+    let then = asked.against.as_ref().filter(|_| !parallel).and_then(|against| against.clock(point));
+    let time = Time::chosen(asked.clock.or(then), slowest, parallel)?;
     let turns = turns(&ready, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
     Ok(Round { point, rows, files, entries, turns, time, parallel })
 }
