@@ -174,10 +174,8 @@ impl Session {
         if let Shape::Rows(schema) = &block.shape {
             let schema = schema.clone();
             let mut bound = self.blocks.bound.borrow_mut();
-            if !self.blocks.looking.get() {
-                bound.push(block);
-            }
-            let op = Op::Source(Source::Rust((bound.len() as u64).saturating_sub(1)));
+            bound.push(block);
+            let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
             return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
         }
         self.must_run()?;
@@ -287,9 +285,11 @@ impl Session {
 
     /// What a cell would be, from the names that it would see: no Rust is compiled for it, and none runs.
     pub fn looking<T>(&mut self, look: impl FnOnce(&mut Session) -> T) -> T {
+        let bound = self.blocks.bound.borrow().len();
         self.blocks.looking.set(true);
         let seen = look(self);
         self.blocks.looking.set(false);
+        self.blocks.bound.borrow_mut().truncate(bound);
         seen
     }
 
