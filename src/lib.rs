@@ -6,13 +6,13 @@
 pub mod data;
 pub mod diagnostic;
 pub mod measure;
-pub mod quiet;
+pub mod panics;
 
 pub mod functions;
 pub mod history;
-pub mod job;
 pub mod lang;
 pub mod report;
+pub mod run_context;
 
 pub mod plan;
 

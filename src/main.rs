@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use timelab::engines;
 use timelab::measure::Counting;
 use timelab::session::Settings;
-use timelab::shell::{Shell, config, somebody_types};
+use timelab::shell::{Shell, config, stdin_is_terminal};
 use timelab::show::{self, Style, Theme};
 
 #[global_allocator]
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
         shell.texts(&arguments.cells)
     } else if let Some(path) = &arguments.file {
         shell.file(path, arguments.trust)
-    } else if somebody_types() {
+    } else if stdin_is_terminal() {
         shell.interactive()
     } else {
         shell.stdin()

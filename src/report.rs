@@ -7,8 +7,8 @@ use crate::measure::Samples;
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub blocks: Vec<Block>,
-    /// The quiet last line: what it cost, in a few words.
-    pub quiet: Vec<String>,
+    /// the status line: what it cost, in a few words.
+    pub status_line: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::{Diagnostic, Kind};
-use timelab::job::{Job, Portion};
 use timelab::lang::{self, Cell};
 use timelab::magics::Tables;
-use timelab::session::{Given, Session};
+use timelab::run_context::{ChunkSizes, RunContext};
+use timelab::session::{CellValue, Session};
 
 use crate::chance;
 use crate::lab::ways;
@@ -30,14 +30,14 @@ const SHOWN: usize = 8;
 fn random_pipelines_agree() {
     let folder = std::env::temp_dir().join(format!("timelab-agreement-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
-    let seeds = chance::seeds(300);
+    let seeds = random::seeds(300);
     let mut counts = Counts::default();
     let mut differences = Vec::new();
     for seed in seeds.clone() {
         let cell = maker::cell(seed, &folder);
         let found = run(&cell, &folder);
         counts.add(&found);
-        if let Found::Different(_) = found {
+        if let Agreement::Different(_) = found {
             differences.push(shown(seed, &cell, &folder));
             if differences.len() == SHOWN {
                 break;
@@ -58,7 +58,7 @@ pub fn random_cell(seed: u64, folder: &Path) -> String {
     cell.text
 }
 
-fn run(cell: &Part, folder: &Path) -> Found {
+fn run(cell: &Part, folder: &Path) -> Agreement {
     let cell = cell.render(folder);
     write_files(&cell);
     compare(&cell.text)
@@ -66,7 +66,7 @@ fn run(cell: &Part, folder: &Path) -> Found {
 
 /// What became of a case.
 #[derive(Debug)]
-pub enum Found {
+pub enum Agreement {
     Same,
     /// A result depends on an order that the table did not have.
     CannotTell,
@@ -93,36 +93,37 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, found: &Found) {
+    fn add(&mut self, found: &Agreement) {
         let count = match found {
-            Found::Same => &mut self.ran,
-            Found::SameError => &mut self.errors,
-            Found::MayFail => &mut self.may_fail,
-            Found::CannotTell => &mut self.cannot_tell,
-            Found::Objection => &mut self.objections,
-            Found::Miss => &mut self.misses,
-            Found::Different(_) => &mut self.different,
+            Agreement::Same => &mut self.ran,
+            Agreement::SameError => &mut self.errors,
+            Agreement::MayFail => &mut self.may_fail,
+            Agreement::CannotTell => &mut self.cannot_tell,
+            Agreement::Objection => &mut self.objections,
+            Agreement::Miss => &mut self.misses,
+            Agreement::Different(_) => &mut self.different,
         };
         *count += 1;
-        if matches!(found, Found::SameError | Found::MayFail | Found::CannotTell | Found::Different(_)) {
+        if matches!(found, Agreement::SameError | Agreement::MayFail | Agreement::CannotTell | Agreement::Different(_))
+        {
             self.ran += 1;
         }
     }
 }
 
 /// Runs a cell, whose files are there, on all engines.
-pub fn compare(text: &str) -> Found {
-    let rows = outcome("rows", Portion::default(), text);
+pub fn compare(text: &str) -> Agreement {
+    let rows = outcome("rows", ChunkSizes::default(), text);
     if !matches!(&rows, Ok(Some(_)) | Err(_)) {
-        return Found::Miss;
+        return Agreement::Miss;
     }
-    let mut found = Found::Same;
-    for (engine, portion) in ways().filter(|(engine, _)| *engine != "rows") {
-        let here = match agree(&rows, &outcome(engine, portion, text), text.contains("| take ")) {
-            Found::Different(what) => return Found::Different(format!("{engine}: {what}")),
+    let mut found = Agreement::Same;
+    for (engine, chunk_sizes) in ways().filter(|(engine, _)| *engine != "rows") {
+        let here = match agree(&rows, &outcome(engine, chunk_sizes, text), text.contains("| take ")) {
+            Agreement::Different(what) => return Agreement::Different(format!("{engine}: {what}")),
             here => here,
         };
-        if !matches!(here, Found::Same) {
+        if !matches!(here, Agreement::Same) {
             found = here;
         }
     }
@@ -131,7 +132,7 @@ pub fn compare(text: &str) -> Found {
 
 type Outcome = Result<Option<Arc<Table>>, Box<Diagnostic>>;
 
-fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Found {
+fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Agreement {
     let data = |error: &Diagnostic| {
         matches!(
             error.kind,
@@ -145,32 +146,32 @@ fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Found {
     };
     match (rows, other) {
         (Ok(Some(rows)), Ok(Some(other))) => match rows.same(other) {
-            Sameness::Same => Found::Same,
-            Sameness::CannotTell(_) => Found::CannotTell,
-            Sameness::Different(what) => Found::Different(what),
+            Sameness::Same => Agreement::Same,
+            Sameness::CannotTell(_) => Agreement::CannotTell,
+            Sameness::Different(what) => Agreement::Different(what),
         },
-        (_, Err(error)) if error.kind == Kind::Objection => Found::Objection,
+        (_, Err(error)) if error.kind == Kind::Objection => Agreement::Objection,
         (Err(rows), Err(other)) if rows.kind == other.kind && rows.kind != Kind::System => match data(rows) {
-            true => Found::SameError,
-            false => Found::Miss,
+            true => Agreement::SameError,
+            false => Agreement::Miss,
         },
-        (Err(error), Ok(_)) | (Ok(_), Err(error)) if takes && data(error) => Found::MayFail,
-        _ => Found::Different(format!("{} on rows, {} here", told(rows), told(other))),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) if takes && data(error) => Agreement::MayFail,
+        _ => Agreement::Different(format!("{} on rows, {} here", told(rows), told(other))),
     }
 }
 
 /// The table that a cell gives on an engine; a panic is an error of the system.
-fn outcome(engine: &'static str, portion: Portion, text: &str) -> Outcome {
+fn outcome(engine: &'static str, chunk_sizes: ChunkSizes, text: &str) -> Outcome {
     let run = || {
         let mut session = Session::new(engine, Arc::new(|_| {}));
         let cell = session.remember(text);
         let Cell::Statements(statements) = lang::parse(cell, text, &Tables)? else { return Ok(None) };
-        let job = Job { portion, ..session.job() };
+        let context = RunContext { chunk_sizes, ..session.context() };
         let mut last = None;
         for statement in &statements {
-            last = match session.statement(statement, &job)? {
-                Given::Table(ran) => Some(ran.table),
-                Given::Nothing | Given::Value(..) | Given::Tables(_) | Given::Rust(..) => None,
+            last = match session.statement(statement, &context)? {
+                CellValue::Table(ran) => Some(ran.table),
+                CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => None,
             };
         }
         Ok(last)
@@ -193,13 +194,13 @@ fn shown(seed: u64, cell: &Part, folder: &Path) -> String {
     let what = 'smaller: loop {
         for smaller in cell.smaller() {
             tries -= 1;
-            if tries > 0 && matches!(run(&smaller, folder), Found::Different(_)) {
+            if tries > 0 && matches!(run(&smaller, folder), Agreement::Different(_)) {
                 cell = smaller;
                 continue 'smaller;
             }
         }
         match run(&cell, folder) {
-            Found::Different(what) => break what,
+            Agreement::Different(what) => break what,
             found => break format!("not every time: {found:?}"),
         }
     };

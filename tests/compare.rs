@@ -111,8 +111,8 @@ fn an_engine_that_objects_is_a_variant_that_fails() {
 fn the_machines_noise_is_measured_once() {
     let mut session = timelab::session::Session::new("rows", std::sync::Arc::new(|_| {}));
     session.noise = Some(Noise { spread: 0.25, disturbed: 0.0 });
-    let job = session.job();
-    timelab::magics::evaluate(&mut session, "%timeit -r 1 -n 1 1..3", &job);
+    let context = session.context();
+    timelab::magics::evaluate(&mut session, "%timeit -r 1 -n 1 1..3", &context);
     assert_eq!(session.noise, Some(Noise { spread: 0.25, disturbed: 0.0 }));
 }
 
@@ -120,22 +120,22 @@ fn the_machines_noise_is_measured_once() {
 #[test]
 fn a_comparison_that_was_stopped_keeps_its_turns() {
     let mut session = timelab::session::Session::new("rows", std::sync::Arc::new(|_| {}));
-    let job = session.job();
+    let context = session.context();
     // `peek` tells each run; one of them raises the flag.
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let (told, stop) = (runs.clone(), job.stop.clone());
+    let (told, stop) = (runs.clone(), context.stop.clone());
     let say = std::sync::Arc::new(move |_: &str| {
         if told.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 200 {
             stop.raise();
         }
     });
-    let job = timelab::job::Job { say, ..job };
+    let context = timelab::run_context::RunContext { say, ..context };
     let cell = "%timeit -n 1 -r 100000 1..3 | peek 1 | sum";
-    let evaluation = timelab::magics::evaluate(&mut session, cell, &job);
+    let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
     assert!(evaluation.error.is_none(), "{:?}", evaluation.error);
     session.stop.clear();
-    let job = session.job();
-    let after = timelab::magics::evaluate(&mut session, "len(_.samples) > 10 and len(_.samples) < 201", &job);
+    let context = session.context();
+    let after = timelab::magics::evaluate(&mut session, "len(_.samples) > 10 and len(_.samples) < 201", &context);
     let timelab::report::Block::Value(value, _) = &after.report.blocks[0] else { panic!("a value was asked for") };
     assert_eq!(value.to_string(), "true");
 }
@@ -171,9 +171,9 @@ fn the_first_line_runs_once_and_every_pipeline_of_the_body_each_time() {
     let told = said.clone();
     let say = std::sync::Arc::new(move |text: &str| told.lock().expect("nobody fails").push(text.to_string()));
     let mut session = timelab::session::Session::new("rows", say);
-    let job = session.job();
+    let context = session.context();
     let cell = "%%timeit -n 1 -r 5 [1] | peek 1 \"once\"\n[2] | peek 1 \"a\"\n[3] | peek 1 \"b\"";
-    let evaluation = timelab::magics::evaluate(&mut session, cell, &job);
+    let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
     assert!(evaluation.error.is_none(), "{:?}", evaluation.error);
     let said = said.lock().expect("nobody fails");
     let count = |label: &str| said.iter().filter(|line| line.starts_with(label)).count();

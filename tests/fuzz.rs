@@ -12,19 +12,19 @@ use std::time::Duration;
 use timelab::diagnostic::{Diagnostic, Kind, Span};
 use timelab::engines;
 use timelab::functions;
-use timelab::job::Stop;
 use timelab::lang;
 use timelab::magics::{Tables, evaluate};
+use timelab::run_context::Stop;
 use timelab::session::Session;
 use timelab::stages;
 
-use crate::agreement::{Found, compare};
-use crate::chance::{Chance, seeds, shrunk};
+use crate::agreement::{Agreement, compare};
+use crate::random::{Random, seeds, shrunk};
 
 #[test]
 fn parsing_holds() {
     for seed in seeds(5000) {
-        check(seed, &text(&mut Chance::new(seed)), parsed);
+        check(seed, &text(&mut Random::new(seed)), parsed);
     }
 }
 
@@ -34,7 +34,7 @@ fn evaluating_holds() {
     let seeds = seeds(2000);
     let all = seeds.end - seeds.start;
     for seed in seeds {
-        let text = text(&mut Chance::new(seed));
+        let text = text(&mut Random::new(seed));
         if is_small(&text) {
             run += 1;
             check(seed, &text, evaluated);
@@ -49,7 +49,7 @@ fn engines_read_the_same_of_any_csv() {
     std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
     let path = folder.join("any.csv");
     for seed in seeds(500) {
-        let chance = &mut Chance::new(seed);
+        let chance = &mut Random::new(seed);
         let bytes = csv(chance);
         let mut cell = format!("read {path:?}");
         for option in [" header false", " sep \";\"", " comment \"#\"", " ragged true", " lossy true", " as text"] {
@@ -62,8 +62,8 @@ fn engines_read_the_same_of_any_csv() {
             std::fs::write(&path, bytes).expect("the temporary folder can be written");
             compare(&cell)
         };
-        if let Found::Different(what) = compared(&bytes) {
-            let least = shrunk(&bytes, |bytes| matches!(compared(bytes), Found::Different(_)));
+        if let Agreement::Different(what) = compared(&bytes) {
+            let least = shrunk(&bytes, |bytes| matches!(compared(bytes), Agreement::Different(_)));
             panic!("seed {seed}: {what}\n› {cell}\n  of {:?}", String::from_utf8_lossy(&least));
         }
     }
@@ -95,8 +95,8 @@ fn evaluated(text: &str) -> Option<String> {
     }
     for engine in engines::ALL.iter().filter(|engine| engine.code().is_none()) {
         let mut session = Session::new(engine.name(), Arc::new(|_| {}));
-        let job = session.job();
-        let evaluation = within(&job.stop.clone(), || evaluate(&mut session, text, &job));
+        let context = session.context();
+        let evaluation = within(&context.stop.clone(), || evaluate(&mut session, text, &context));
         let diagnostics = evaluation.warnings.iter().chain(evaluation.error.as_deref());
         if let Some(wrong) = diagnostics.filter_map(|said| outside(said, |cell| session.text(cell))).next() {
             return Some(format!("{}: {wrong}", engine.name()));
@@ -186,7 +186,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-fn text(chance: &mut Chance) -> String {
+fn text(chance: &mut Random) -> String {
     match chance.below(8) {
         0 => {
             let bytes: Vec<u8> = (0..chance.below(40)).map(|_| chance.below(256) as u8).collect();
@@ -213,7 +213,7 @@ fn text(chance: &mut Chance) -> String {
 }
 
 /// Deletes, doubles, exchanges and inserts a few.
-fn changed<T: Clone>(chance: &mut Chance, items: &mut Vec<T>, more: &[T]) {
+fn changed<T: Clone>(chance: &mut Random, items: &mut Vec<T>, more: &[T]) {
     for _ in 0..1 + chance.below(4) {
         if items.is_empty() {
             return;
@@ -233,7 +233,7 @@ fn changed<T: Clone>(chance: &mut Chance, items: &mut Vec<T>, more: &[T]) {
 }
 
 /// A csv of the usual kind: fields with and without quotes, in rows of one width, longer than the kernel's masks.
-fn tidy(chance: &mut Chance) -> Vec<u8> {
+fn tidy(chance: &mut Random) -> Vec<u8> {
     const FIELDS: [&str; 16] = [
         "",
         "",
@@ -271,7 +271,7 @@ fn tidy(chance: &mut Chance) -> Vec<u8> {
 }
 
 /// A csv file as it should not be.
-fn csv(chance: &mut Chance) -> Vec<u8> {
+fn csv(chance: &mut Random) -> Vec<u8> {
     const PIECES: [&str; 24] = [
         ",",
         ",",

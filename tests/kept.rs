@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use timelab::job::Portion;
+use timelab::context::ChunkSizes;
 
 use crate::lab::{Lab, ways};
 
@@ -43,8 +43,8 @@ fn blocks(text: &str) -> Vec<(Vec<&str>, Vec<String>, String)> {
 }
 
 /// What each cell prints. Blank lines would end a block: they are shown as `∅`.
-fn run(engine: &'static str, portion: Portion, cells: &[String]) -> Vec<String> {
-    let mut lab = Lab::in_portions(engine, portion);
+fn run(engine: &'static str, chunk_sizes: ChunkSizes, cells: &[String]) -> Vec<String> {
+    let mut lab = Lab::in_chunks(engine, chunk_sizes);
     let visible = |line: &str| if line.trim().is_empty() { "∅\n".to_string() } else { format!("{line}\n") };
     let print = |cell: &String| {
         let printed = lab.cell(cell);
@@ -70,10 +70,10 @@ fn check(name: &str) {
             written.push_str(&format!("› {}\n", cell.replace('\n', "\n… ")));
         }
         if !cells.is_empty() {
-            let reference = run("rows", Portion::default(), &cells);
-            for (engine, portion) in ways() {
+            let reference = run("rows", ChunkSizes::default(), &cells);
+            for (engine, chunk_sizes) in ways() {
                 cells_run += 1;
-                for ((cell, printed), expected) in cells.iter().zip(run(engine, portion, &cells)).zip(&reference) {
+                for ((cell, printed), expected) in cells.iter().zip(run(engine, chunk_sizes, &cells)).zip(&reference) {
                     if printed == *expected {
                         continue;
                     }

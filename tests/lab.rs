@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use timelab::baselines::Baselines;
 use timelab::engines;
-use timelab::job::{Job, Portion, Say};
 use timelab::magics::evaluate;
+use timelab::run_context::{ChunkSizes, LogSink, RunContext};
 use timelab::rust::Rust;
 use timelab::session::Session;
 use timelab::show::{self, Format, Style, Theme};
@@ -20,17 +20,17 @@ pub fn engine_names() -> Vec<&'static str> {
 }
 
 /// All engines, and that which works in portions once more with tiny ones.
-pub fn ways() -> impl Iterator<Item = (&'static str, Portion)> {
-    let tiny = Portion { rows: 2, bytes: 7, extent: 5 };
-    engine_names().into_iter().map(|engine| (engine, Portion::default())).chain([("batch", tiny)])
+pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
+    let tiny = ChunkSizes { rows: 2, bytes: 7, split: 5 };
+    engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([("batch", tiny)])
 }
 
 pub struct Lab {
     session: Session,
-    portion: Portion,
+    chunk_sizes: ChunkSizes,
 }
 
-/// What one cell printed, apart from its quiet last line.
+/// What one cell printed, apart from its status line.
 #[derive(Debug, PartialEq)]
 pub struct Printed {
     pub out: String,
@@ -40,15 +40,15 @@ pub struct Printed {
 
 impl Lab {
     pub fn new(engine: &'static str) -> Lab {
-        Lab::in_portions(engine, Portion::default())
+        Lab::in_chunks(engine, ChunkSizes::default())
     }
 
-    pub fn in_portions(engine: &'static str, portion: Portion) -> Lab {
-        let say: Say = Arc::new(|_| {});
+    pub fn in_chunks(engine: &'static str, chunk_sizes: ChunkSizes) -> Lab {
+        let log: LogSink = Arc::new(|_| {});
         let mut session = Session::new(engine, say.clone());
         // This program is no runner.
         session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), say);
-        Lab { session, portion }
+        Lab { session, chunk_sizes }
     }
 
     /// The same with a folder for baselines.
@@ -58,9 +58,9 @@ impl Lab {
     }
 
     pub fn cell(&mut self, text: &str) -> Printed {
-        let job = Job { portion: self.portion, ..self.session.job() };
-        let mut evaluation = evaluate(&mut self.session, text, &job);
-        evaluation.report.quiet.clear();
+        let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
+        let mut evaluation = evaluate(&mut self.session, text, &context);
+        evaluation.report.status_line.clear();
         let drawn = show::report(&evaluation.report, &PLAIN);
         let diagnostics = evaluation.warnings.iter().chain(evaluation.error.as_deref());
         let err = diagnostics.map(|diagnostic| {

@@ -2,11 +2,9 @@
 
 mod agreement;
 mod algorithms;
-mod chance;
 mod command;
 mod compare;
 mod examples;
-mod extents;
 mod files;
 mod floor_plan;
 mod fuzz;
@@ -18,7 +16,9 @@ mod measure;
 mod native;
 mod partials;
 mod polars;
+mod random;
 mod rust;
 mod samples;
+mod splits;
 mod terminal;
 mod typing;

@@ -35,7 +35,7 @@ fn tables_without_order_are_multisets() {
 
 #[test]
 fn chance_cannot_be_told() {
-    let a = ints(Order::Chance, &[1]);
+    let a = ints(Order::Random, &[1]);
     assert!(matches!(a.same(&ints(Order::Kept, &[1])), Sameness::CannotTell(_)));
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use timelab::measure::{
-    Clock, Overhead, Samples, Spread, Subject, ThreadCpu, Verdict, add_thread_cpu, calibrate, calls_for, compare,
+    Clock, Overhead, Samples, Spread, ThreadCpu, Verdict, Workload, add_thread_cpu, calibrate, calls_for, compare,
     judge, linger, median_rank, noise, sample, square,
 };
 
@@ -60,7 +60,7 @@ struct Elsewhere {
     work: u64,
 }
 
-impl Subject<Infallible> for Elsewhere {
+impl Workload<Infallible> for Elsewhere {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Result<u64, Infallible> {
         let start = clock.now();
         self.hand.pass(calls * (self.call + self.work));
@@ -78,7 +78,7 @@ fn what_is_subtracted_is_the_subjects_own() {
     let here = Overhead::measure(&hand);
     let there = |work: u64| Elsewhere { hand: hand.clone(), call: 7, work };
     let (mut one, mut other, mut nothing) = (hand.takes(300), there(300), there(0));
-    let subjects: &mut [&mut dyn Subject<Infallible>] = &mut [&mut one, &mut other, &mut nothing];
+    let subjects: &mut [&mut dyn Workload<Infallible>] = &mut [&mut one, &mut other, &mut nothing];
     let chance = &mut fastrand::Rng::with_seed(5);
     let (turns, _) = compare(&hand, &here, subjects, 10, chance, |turns| turns.pairs() < 30);
     assert_eq!([0, 1, 2].map(|subject| turns.samples(subject).median()), [300.0, 300.0, 0.0]);
@@ -328,7 +328,7 @@ fn lingering_leaves_the_verdict() {
     };
     let (mut one, mut other) = (subject(60_000), subject(50_000));
     let chance = &mut fastrand::Rng::with_seed(3);
-    let mut subjects: [&mut dyn timelab::measure::Subject<Infallible>; 2] = [&mut one, &mut other];
+    let mut subjects: [&mut dyn timelab::measure::Workload<Infallible>; 2] = [&mut one, &mut other];
     let (mut turns, _) = compare(&hand, &overhead, &mut subjects, 1, chance, |_| true);
     let before = turns.finding(1);
     slower.set(1_000_000);
@@ -357,7 +357,7 @@ fn samples_that_were_not_taken_in_turns_have_a_verdict_where_they_are_apart() {
     assert_eq!(around(80.0, 110).beside(&kept), Verdict::Faster);
     assert_eq!(around(125.0, 110).beside(&kept), Verdict::Slower);
     assert!((around(80.0, 110).speedup(&kept) - 1.25).abs() < 1e-12);
-    // Apart, but by less than what two processes may differ; and by more, but not apart.
+    // Detached, but by less than what two processes may differ; and by more, but not apart.
     let narrow = |median: f64| spread((0..100).map(move |i| median + f64::from(i) / 1000.0));
     assert_eq!(narrow(91.0).beside(&narrow(100.0)), Verdict::NotResolved);
     assert_eq!(narrow(85.0).beside(&narrow(100.0)), Verdict::Faster);

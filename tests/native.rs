@@ -15,7 +15,7 @@ use timelab::engines::{self, Choice};
 use timelab::functions;
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
-use timelab::native::{self, Code};
+use timelab::native::{self, GeneratedCode};
 use timelab::plan::Plan;
 use timelab::session::{Bound, Session};
 use timelab::stages;
@@ -28,7 +28,7 @@ use crate::command::{err, timelab};
 struct Case {
     text: String,
     plan: Plan,
-    code: Code,
+    code: GeneratedCode,
     rows: Result<Table, Box<Diagnostic>>,
 }
 
@@ -37,13 +37,13 @@ fn plan(session: &mut Session, text: &str) -> Option<Plan> {
     let cell = session.remember(text);
     let Ok(Cell::Statements(statements)) = lang::parse(cell, text, &Tables) else { return None };
     let (last, before) = statements.split_last()?;
-    let job = session.job();
+    let context = session.context();
     for statement in before {
-        session.statement(statement, &job).ok()?;
+        session.statement(statement, &context).ok()?;
     }
     let Statement::Pipeline(pipeline) = last else { return None };
     let Ok(Bound::Table(plan)) = session.bind(pipeline) else { return None };
-    session.prepared(plan, Choice::only(engines::reference()), &job).ok()
+    session.prepared(plan, Choice::only(engines::reference()), &context).ok()
 }
 
 /// What became of the cells.
@@ -73,7 +73,7 @@ fn agree(name: &str, cells: impl IntoIterator<Item = String>) -> Counts {
             continue;
         }
         let code = native::code(&plan);
-        let rows = engines::reference().run(&plan, &session.job()).map(|run| run.table);
+        let rows = engines::reference().run(&plan, &session.context()).map(|run| run.table);
         cases.push(Case { text, plan, code, rows });
     }
     let outputs = run(name, &cases);
@@ -429,7 +429,7 @@ fn edges_as_rust_agree() {
 fn random_pipelines_as_rust_agree() {
     let folder: PathBuf = std::env::temp_dir().join(format!("timelab-native-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
-    let cells = chance::seeds(300).map(|seed| agreement::random_cell(seed, Path::new(&folder)));
+    let cells = random::seeds(300).map(|seed| agreement::random_cell(seed, Path::new(&folder)));
     let counts = agree("random", cells);
     std::fs::remove_dir_all(&folder).expect("it was written");
     assert!(counts.same + counts.errors > 100, "{counts:?}");

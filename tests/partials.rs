@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use timelab::data::{Sameness, Table};
 use timelab::engines::{self, Choice};
-use timelab::job::Job;
 use timelab::kernel::{
-    Aggregates, Batch, Code, Column, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
+    Aggregates, Batch, Column, Compiled, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
 };
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
 use timelab::plan::{JoinKind, Op, Plan};
 use timelab::rowwise::Program;
+use timelab::run_context::RunContext;
 use timelab::session::{Bound, Session};
 
-use crate::chance::Chance;
+use crate::random::Random;
 
 const ROWS: &str = r#"1..60 | map k = it % 7, i = if it % 11 == 0 then null else it * it - 900, x = if it % 5 == 0 then null else (it * 37 % 60) / 7, t = if it % 13 == 0 then null else slice("a longer text than fits", it % 9, it % 23), b = it % 3 == 0"#;
 
@@ -54,16 +54,16 @@ const CASES: &[&str] = &[
 
 #[test]
 fn however_the_input_is_split() {
-    let mut chance = Chance::new(7);
+    let mut chance = Random::new(7);
     for case in CASES {
         let cell = format!("{ROWS} | {case}");
         let mut session = Session::new(None, Arc::new(|_| {}));
         let plan = bound(&mut session, &cell);
-        let job = session.job();
-        let plan = session.prepared(plan, Choice::only(engines::reference()), &job).expect(&cell);
-        let expected = engines::reference().run(&plan, &job).expect(&cell).table;
+        let context = session.context();
+        let plan = session.prepared(plan, Choice::only(engines::reference()), &context).expect(&cell);
+        let expected = engines::reference().run(&plan, &context).expect(&cell).table;
         for _ in 0..8 {
-            let found = in_parts(&plan, &job, &mut chance);
+            let found = in_parts(&plan, &context, &mut chance);
             if let Sameness::Different(what) = expected.same(&found) {
                 panic!("{case}: {what}");
             }
@@ -82,30 +82,36 @@ fn bound(session: &mut Session, cell: &str) -> Plan {
 }
 
 /// The table of a plan whose last op has parts.
-fn in_parts(plan: &Plan, job: &Job, chance: &mut Chance) -> Table {
+fn in_parts(plan: &Plan, context: &RunContext, chance: &mut Random) -> Table {
     let (last, before) = plan.steps.split_last().expect("there are steps");
     let before = Plan { steps: before.to_vec(), functions: plan.functions.clone() };
-    let input = batches(&before, job, chance);
+    let input = batches(&before, context, chance);
     let compiler = Compiler::new(&plan.functions);
     let program = Program::new(&plan.functions);
     let schema = before.schema();
     let types = || schema.columns.iter().map(|column| &column.ty);
     let whole = match &last.op {
         Op::Aggregate { keys, aggs } => {
-            merged(&input, || Aggregates::new(keys, aggs, &compiler, &program), &program, job, chance)
+            merged(&input, || Aggregates::new(keys, aggs, &compiler, &program), &program, context, chance)
         }
-        Op::Sort { keys, limit } => {
-            merged(&input, || Sorted::new(keys, *limit, types().cloned(), &compiler, job), &program, job, chance)
+        Op::Sort { keys, limit } => merged(
+            &input,
+            || Sorted::new(keys, *limit, types().cloned(), &compiler, context),
+            &program,
+            context,
+            chance,
+        ),
+        Op::Distinct(by) => {
+            merged(&input, || Distinct::new(by.as_deref(), types(), &compiler), &program, context, chance)
         }
-        Op::Distinct(by) => merged(&input, || Distinct::new(by.as_deref(), types(), &compiler), &program, job, chance),
         Op::Join { kind, right, on, right_columns } => {
             let types: Vec<_> = right.schema().columns.iter().map(|column| column.ty.clone()).collect();
             let side = || RightSide::new(on, right_columns, &types, &compiler);
-            let matches = merged(&batches(right, job, chance), side, &program, job, chance);
-            let keys: Vec<Code> = on.iter().map(|(left, _)| compiler.compile(left)).collect();
+            let matches = merged(&batches(right, context, chance), side, &program, context, chance);
+            let keys: Vec<Compiled> = on.iter().map(|(left, _)| compiler.compile(left)).collect();
             let mut rows = Rows::of(plan.schema());
             for batch in &input {
-                let scope = Scope::new(batch, &program, &job.stop);
+                let scope = Scope::new(batch, &program, &context.stop);
                 let keys: Vec<Column> = keys.iter().map(|key| key.value(scope).expect("keys have no faults")).collect();
                 let kind: JoinKind = *kind;
                 let push = &mut |batch: Batch| {
@@ -122,8 +128,8 @@ fn in_parts(plan: &Plan, job: &Job, chance: &mut Chance) -> Table {
 }
 
 /// The rows of a plan in small batches.
-fn batches(plan: &Plan, job: &Job, chance: &mut Chance) -> Vec<Batch> {
-    let table = engines::reference().run(plan, job).expect("the input has no faults").table;
+fn batches(plan: &Plan, context: &RunContext, chance: &mut Random) -> Vec<Batch> {
+    let table = engines::reference().run(plan, context).expect("the input has no faults").table;
     let mut cut = Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone()));
     std::iter::from_fn(|| cut.next(1 + chance.below(5))).collect()
 }
@@ -133,13 +139,13 @@ fn merged<P: Partial>(
     batches: &[Batch],
     make: impl Fn() -> P,
     program: &Program,
-    job: &Job,
-    chance: &mut Chance,
+    context: &RunContext,
+    chance: &mut Random,
 ) -> P::Whole {
     let mut all = make();
     let mut part = make();
     for batch in batches {
-        part.take(Scope::new(batch, program, &job.stop)).expect("the input has no faults");
+        part.take(Scope::new(batch, program, &context.stop)).expect("the input has no faults");
         if chance.one_in(4) {
             all.merge(std::mem::replace(&mut part, make())).expect("there is nothing to go wrong");
         }

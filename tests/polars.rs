@@ -7,7 +7,7 @@ use timelab::diagnostic::Kind;
 use timelab::engines;
 use timelab::lang::{self, Cell};
 use timelab::magics::Tables;
-use timelab::session::{Given, Session};
+use timelab::session::{CellValue, Session};
 
 /// The table of a cell's last statement, or the kind of its error.
 fn run(engine: &'static str, text: &str) -> Result<Arc<Table>, Kind> {
@@ -15,12 +15,12 @@ fn run(engine: &'static str, text: &str) -> Result<Arc<Table>, Kind> {
     let mut session = Session::new(engine, Arc::new(|_| {}));
     let cell = session.remember(text);
     let Cell::Statements(statements) = lang::parse(cell, text, &Tables).expect(text) else { panic!("{text}") };
-    let job = session.job();
+    let context = session.context();
     let mut last = None;
     for statement in &statements {
-        match session.statement(statement, &job).map_err(|error| error.kind)? {
-            Given::Table(ran) => last = Some(ran.table),
-            Given::Nothing | Given::Value(..) | Given::Tables(_) | Given::Rust(..) => {}
+        match session.statement(statement, &context).map_err(|error| error.kind)? {
+            CellValue::Table(ran) => last = Some(ran.table),
+            CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => {}
         }
     }
     Ok(last.expect("the last statement gives a table"))

@@ -10,8 +10,8 @@ fn offered(cells: &[&str], text: &str) -> Vec<String> {
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
     let mut session = Session::new("rows", Arc::new(|_| {}));
     for cell in cells {
-        let job = session.job();
-        assert!(evaluate(&mut session, cell, &job).error.is_none(), "{cell}");
+        let context = session.context();
+        assert!(evaluate(&mut session, cell, &context).error.is_none(), "{cell}");
     }
     let (start, found) = complete(&mut session, text, text.len());
     assert!(text.is_char_boundary(start));

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use timelab::data::{Column, Order, Sameness, Schema, Table, Type, dtype};
 use timelab::diagnostic::{Diagnostic, Fallible};
 use timelab::engines::{self, Choice, Engine};
-use timelab::job::Job;
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
 use timelab::measure::Meter;
 use timelab::plan::Plan;
+use timelab::run_context::RunContext;
 use timelab::rust::Rust;
 use timelab::session::{Bound, Session};
 
@@ -37,7 +37,7 @@ pub fn ways() -> Vec<&'static str> {
 
 /// What a row's process found out.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Found {
+pub struct Measurement {
     pub cell: String,
     /// What each way cost, in the row's unit; none where it cannot say this.
     pub costs: Vec<(String, Option<f64>)>,
@@ -46,7 +46,7 @@ pub struct Found {
 type Outcome<T> = Result<T, String>;
 
 /// The least CPU time of each way in several rounds.
-pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Found> {
+pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Measurement> {
     let contest = (row.contest)(scale).map_err(|error| error.to_string())?;
     let cell = contest.cell.clone();
     let (schema, ways) = prepared(contest)?;
@@ -60,12 +60,12 @@ pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Found> {
             *least = Some(least.map_or(cpu, |least| least.min(cpu)));
         }
     }
-    Ok(Found { cell, costs })
+    Ok(Measurement { cell, costs })
 }
 
 /// The peak of resident memory above that at the start, of one way, which runs once. The loop by hand comes after it, to
 /// prove its table.
-pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Found> {
+pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Measurement> {
     let contest = (row.contest)(scale).map_err(|error| error.to_string())?;
     let cell = contest.cell.clone();
     let (schema, mut ways) = prepared(contest)?;
@@ -81,7 +81,7 @@ pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Found> {
         _ => None,
     };
     prove(&schema, &ways)?;
-    Ok(Found { cell, costs: vec![(name.to_string(), cost)] })
+    Ok(Measurement { cell, costs: vec![(name.to_string(), cost)] })
 }
 
 /// A figure of this process in bytes, as Linux tells it.
@@ -121,27 +121,27 @@ fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
     session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), Arc::new(|line| eprintln!("{line}")));
     let session = Box::leak(Box::new(session));
     for engine in engines::ALL {
-        let job = session.job();
-        let plan = session.prepared(plan.clone(), Choice::only(*engine), &job).map_err(said)?;
-        let run = on_engine(session, *engine, plan, job).map_err(said)?;
+        let context = session.context();
+        let plan = session.prepared(plan.clone(), Choice::only(*engine), &context).map_err(said)?;
+        let run = on_engine(session, *engine, plan, context).map_err(said)?;
         ways.push((engine.name(), run));
     }
     Ok((plan.schema().clone(), ways))
 }
 
-fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, job: Job) -> Fallible<Option<Run>> {
+fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, context: RunContext) -> Fallible<Option<Run>> {
     if engine.objection(&plan).is_some() {
         return Ok(None);
     }
     if engine.code().is_some() {
-        let repeated = session.repeated_plan(plan, Choice::only(engine), &job)?;
-        return Ok(Some(Box::new(move || match repeated.table(&job) {
+        let repeated = session.repeated_plan(plan, Choice::only(engine), &context)?;
+        return Ok(Some(Box::new(move || match repeated.table(&context) {
             Ok((table, cost)) => Ok((table.frame().clone(), cost.cpu().as_secs_f64())),
             Err(error) => Err(error.message),
         })));
     }
     Ok(Some(Box::new(move || {
-        metered(|| match engine.run(&plan, &job) {
+        metered(|| match engine.run(&plan, &context) {
             Ok(run) => Ok(run.table.frame().clone()),
             Err(error) => Err(error.message),
         })
@@ -176,13 +176,13 @@ fn give(session: &mut Session, name: &str, frame: DataFrame) -> Outcome<()> {
 fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
     let id = session.remember(cell);
     let Cell::Statements(statements) = lang::parse(id, cell, &Tables)? else { return Ok(None) };
-    let job = session.job();
+    let context = session.context();
     let mut last = None;
     for statement in &statements {
         match statement {
             Statement::Pipeline(pipeline) => last = Some(session.bind(pipeline)?),
             Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => {
-                session.statement(statement, &job)?;
+                session.statement(statement, &context)?;
             }
         }
     }

@@ -17,7 +17,7 @@ use clap::Parser;
 
 use timelab::measure::Counting;
 
-use contest::{Found, ways};
+use contest::{Measurement, ways};
 use inputs::Scale;
 use rows::{Row, Unit};
 
@@ -96,11 +96,11 @@ fn parent(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn measured(row: &Row, arguments: &Arguments, folder: &Path) -> Result<Found, String> {
+fn measured(row: &Row, arguments: &Arguments, folder: &Path) -> Result<Measurement, String> {
     match row.unit {
         Unit::Seconds => in_child(row, None, arguments, folder),
         Unit::Bytes => {
-            let mut all = Found { cell: String::new(), costs: Vec::new() };
+            let mut all = Measurement { cell: String::new(), costs: Vec::new() };
             for way in ways() {
                 let found = in_child(row, Some(way), arguments, folder)?;
                 all.cell = found.cell;
@@ -111,7 +111,7 @@ fn measured(row: &Row, arguments: &Arguments, folder: &Path) -> Result<Found, St
     }
 }
 
-fn in_child(row: &Row, way: Option<&str>, arguments: &Arguments, folder: &Path) -> Result<Found, String> {
+fn in_child(row: &Row, way: Option<&str>, arguments: &Arguments, folder: &Path) -> Result<Measurement, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let scale = arguments.scale.name();
     let mut command = Command::new(program);

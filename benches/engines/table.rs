@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use timelab::engines;
 use timelab::show::{bytes_text, duration_text};
 
-use crate::contest::{BY_HAND, Found, IN_MEMORY, STREAMING, ways};
+use crate::contest::{BY_HAND, IN_MEMORY, Measurement, STREAMING, ways};
 use crate::inputs::Scale;
 use crate::rows::{Row, Unit};
 
-pub type Line = (&'static Row, Found);
+pub type Line = (&'static Row, Measurement);
 
 /// A line a row: what each way cost, and for each engine the ratios to the loop by hand and to plain polars.
 pub fn drawn(lines: &[Line]) -> String {
@@ -49,7 +49,7 @@ pub fn drawn(lines: &[Line]) -> String {
 pub fn json(lines: &[Line], scale: Scale, rounds: u32) -> Value {
     let rows = lines.iter().map(|(row, found)| {
         let costs: Map<String, Value> = found.costs.iter().map(|(way, cost)| (way.clone(), json!(cost))).collect();
-        let ratios = |ratio: fn(&Found, &str) -> Option<f64>| -> Map<String, Value> {
+        let ratios = |ratio: fn(&Measurement, &str) -> Option<f64>| -> Map<String, Value> {
             let names = engines::ALL.iter().map(|engine| engine.name());
             names.map(|name| (name.to_string(), json!(ratio(found, name)))).collect()
         };
@@ -58,8 +58,8 @@ pub fn json(lines: &[Line], scale: Scale, rounds: u32) -> Value {
             "cell": found.cell,
             "unit": row.unit.name(),
             "costs": costs,
-            "to_by_hand": ratios(Found::to_hand),
-            "to_plain_polars": ratios(Found::to_plain),
+            "to_by_hand": ratios(Measurement::to_hand),
+            "to_plain_polars": ratios(Measurement::to_plain),
         })
     });
     let summaries: Map<String, Value> = engines::ALL
@@ -98,7 +98,7 @@ fn summary(lines: &[Line], engine: &str) -> Option<Summary> {
     Some(Summary { median: (low + high) / 2.0, worst, row })
 }
 
-impl Found {
+impl Measurement {
     fn cost(&self, way: &str) -> Option<f64> {
         self.costs.iter().find(|(name, _)| name == way)?.1
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use timelab::measure::{
-    Clock, Counting, Finding, INTERRUPTED, Overhead, Subject, ThreadCpu, Verdict, Wall, calibrate, calls_for, compare,
+    Clock, Counting, Finding, INTERRUPTED, Overhead, ThreadCpu, Verdict, Wall, Workload, calibrate, calls_for, compare,
     noise, sample,
 };
 
@@ -110,7 +110,7 @@ fn trial(steps: u64, longer: u64, arguments: &Arguments) -> (f64, Finding) {
     let overhead = Overhead::measure(clock);
     let limit = Duration::from_millis(arguments.limit);
     let start = Instant::now();
-    let subjects: &mut [&mut dyn Subject<Infallible>] = &mut [&mut first, &mut second];
+    let subjects: &mut [&mut dyn Workload<Infallible>] = &mut [&mut first, &mut second];
     let chance = &mut fastrand::Rng::new();
     let calls = calls_for(calibration.call);
     let (turns, _) = compare(clock, &overhead, subjects, calls, chance, |_| start.elapsed() < limit);

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Linear, Quadratic};
-use super::{Chance, Facts, Shape, Typed, column, variant};
+use super::{Facts, Random, Shape, Typed, column, variant};
 
 /// The result: groups of two words or more, each as the places of its words, ascending.
 pub static ANAGRAMS: Typed<[String], Vec<Vec<usize>>> = Typed {
@@ -35,7 +35,7 @@ pub static ANAGRAMS: Typed<[String], Vec<Vec<usize>>> = Typed {
     },
 };
 
-fn mixed(n: usize, chance: &mut Chance) -> Box<[String]> {
+fn mixed(n: usize, chance: &mut Random) -> Box<[String]> {
     let mut words: Vec<String> = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
@@ -52,7 +52,7 @@ fn mixed(n: usize, chance: &mut Chance) -> Box<[String]> {
     words.into_boxed_slice()
 }
 
-fn none(n: usize, chance: &mut Chance) -> Box<[String]> {
+fn none(n: usize, chance: &mut Random) -> Box<[String]> {
     let mut words = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
@@ -64,7 +64,7 @@ fn none(n: usize, chance: &mut Chance) -> Box<[String]> {
     words.into_boxed_slice()
 }
 
-fn one_group(n: usize, chance: &mut Chance) -> Box<[String]> {
+fn one_group(n: usize, chance: &mut Random) -> Box<[String]> {
     let mut words = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
@@ -77,7 +77,7 @@ fn one_group(n: usize, chance: &mut Chance) -> Box<[String]> {
 }
 
 /// Three to ten letters, every second one a vowel.
-fn made_word(chance: &mut Chance) -> String {
+fn made_word(chance: &mut Random) -> String {
     const SOUNDS: [&[u8]; 2] = [b"bcdfghjklmnpqrstvwxyz", b"aeiou"];
     let (length, first) = (3 + chance.below(8), chance.below(2));
     let mut letter = |i: usize| {
@@ -87,7 +87,7 @@ fn made_word(chance: &mut Chance) -> String {
     (0..length).map(&mut letter).collect()
 }
 
-fn shuffled(word: &str, chance: &mut Chance) -> String {
+fn shuffled(word: &str, chance: &mut Random) -> String {
     let mut letters: Vec<char> = word.chars().collect();
     chance.shuffle(&mut letters);
     letters.into_iter().collect()

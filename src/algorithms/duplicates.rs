@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Linear, Linearithmic, Quadratic};
-use super::{Chance, Facts, Shape, Typed, column, ints, variant};
+use super::{Facts, Random, Shape, Typed, column, ints, variant};
 
 pub static DUPLICATES: Typed<[i64], Vec<i64>> = Typed {
     facts: Facts {
@@ -32,17 +32,17 @@ pub static DUPLICATES: Typed<[i64], Vec<i64>> = Typed {
     output: |_, found| column("it", Type::Int, Order::Lost, found.into_iter().map(Value::Int).collect()),
 };
 
-fn some(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn some(n: usize, chance: &mut Random) -> Box<[i64]> {
     (0..n).map(|_| chance.int(0, 2 * n as i64)).collect()
 }
 
-fn none(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn none(n: usize, chance: &mut Random) -> Box<[i64]> {
     let mut numbers: Box<[i64]> = (0..n as i64).map(|i| 7 * i + 3).collect();
     chance.shuffle(&mut numbers);
     numbers
 }
 
-fn few_distinct(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn few_distinct(n: usize, chance: &mut Random) -> Box<[i64]> {
     (0..n).map(|_| chance.int(0, 10)).collect()
 }
 

@@ -1,7 +1,7 @@
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Exponential, Linear, Quadratic};
-use super::{Chance, Facts, Shape, Typed, ints, table, variant};
+use super::{Facts, Random, Shape, Typed, ints, table, variant};
 
 /// Two texts.
 pub struct Pair {
@@ -37,12 +37,12 @@ pub static EDIT_DISTANCE: Typed<Pair, usize> = Typed {
     output: |_, distance| ints([distance as i64]),
 };
 
-fn random(n: usize, chance: &mut Chance) -> Box<Pair> {
+fn random(n: usize, chance: &mut Random) -> Box<Pair> {
     let mut text = || (0..n).map(|_| b"acgt"[chance.below(4)]).collect();
     Box::new(Pair { from: text(), to: text() })
 }
 
-fn near(n: usize, chance: &mut Chance) -> Box<Pair> {
+fn near(n: usize, chance: &mut Random) -> Box<Pair> {
     let mut pair = equal(n, chance);
     for letter in &mut pair.to {
         if chance.one_in(50) {
@@ -52,7 +52,7 @@ fn near(n: usize, chance: &mut Chance) -> Box<Pair> {
     pair
 }
 
-fn equal(n: usize, chance: &mut Chance) -> Box<Pair> {
+fn equal(n: usize, chance: &mut Random) -> Box<Pair> {
     let from: Vec<u8> = (0..n).map(|_| b"acgt"[chance.below(4)]).collect();
     Box::new(Pair { to: from.clone(), from })
 }

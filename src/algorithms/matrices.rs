@@ -4,7 +4,7 @@ use std::thread;
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Cubic, Quadratic};
-use super::{Chance, Facts, Shape, Typed, column, table, variant};
+use super::{Facts, Random, Shape, Typed, column, table, variant};
 
 /// Two square matrices, row after row.
 pub struct Factors {
@@ -40,12 +40,12 @@ pub static MATRICES: Typed<Factors, Vec<f64>> = Typed {
     output: |_, product| column("it", Type::Float, Order::Kept, product.into_iter().map(Value::Float).collect()),
 };
 
-fn random(n: usize, chance: &mut Chance) -> Box<Factors> {
+fn random(n: usize, chance: &mut Random) -> Box<Factors> {
     let mut matrix = || (0..n * n).map(|_| chance.unit()).collect();
     Box::new(Factors { n, a: matrix(), b: matrix() })
 }
 
-fn identity(n: usize, chance: &mut Chance) -> Box<Factors> {
+fn identity(n: usize, chance: &mut Random) -> Box<Factors> {
     let a = (0..n * n).map(|_| chance.unit()).collect();
     let b = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
     Box::new(Factors { n, a, b })

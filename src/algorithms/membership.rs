@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Constant, Linear, Log};
-use super::{Chance, Facts, Shape, Typed, column, ints, variant};
+use super::{Facts, Random, Shape, Typed, column, ints, variant};
 
 /// The same numbers in four structures, built beforehand, and what is looked up in them.
 pub struct Shelf {
@@ -42,7 +42,7 @@ pub static MEMBERSHIP: Typed<Shelf, Vec<bool>> = Typed {
 };
 
 /// Even numbers on the shelf, in any order; what is absent is odd.
-fn shelf(n: usize, chance: &mut Chance, is_there: fn(usize) -> bool) -> Box<Shelf> {
+fn shelf(n: usize, chance: &mut Random, is_there: fn(usize) -> bool) -> Box<Shelf> {
     let mut list: Vec<i64> = (0..n as i64).map(|i| i * 2).collect();
     let wanted = (0..LOOK_UPS).map(|i| 2 * chance.below(n.max(1)) as i64 + i64::from(!is_there(i))).collect();
     let sorted = list.clone();

@@ -3,7 +3,6 @@
 //! clock: whoever measures gets a closure that does the work and nothing else.
 
 mod anagrams;
-mod chance;
 mod class;
 mod duplicates;
 mod edit_distance;
@@ -13,6 +12,7 @@ mod membership;
 mod permutations;
 mod prefix_sums;
 mod primes;
+mod random;
 mod rows_or_columns;
 mod searching;
 mod sorting;
@@ -27,7 +27,7 @@ use std::hint::black_box;
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
-use chance::Chance;
+use random::Random;
 
 pub use class::Class;
 
@@ -130,7 +130,7 @@ struct Typed<I: ?Sized + 'static, O: 'static> {
 struct Shape<I: ?Sized> {
     name: &'static str,
     about: &'static str,
-    make: fn(usize, &mut Chance) -> Box<I>,
+    make: fn(usize, &mut Random) -> Box<I>,
 }
 
 struct Variant<I: ?Sized, O> {
@@ -184,8 +184,8 @@ impl<I: ?Sized + Send + Sync, O> Family for Typed<I, O> {
         if size > most {
             return Err(too_many(self.facts.name, most, self.facts.counts));
         }
-        let input = (chosen.make)(size, &mut Chance::new(seed));
-        Ok(Box::new(Made { family: self, size, input }))
+        let input = (chosen.make)(size, &mut Random::new(seed));
+        Ok(Box::new(GeneratedCase { family: self, size, input }))
     }
 
     fn source(&self, variant: &str) -> Option<Vec<&'static str>> {
@@ -194,13 +194,13 @@ impl<I: ?Sized + Send + Sync, O> Family for Typed<I, O> {
     }
 }
 
-struct Made<I: ?Sized + 'static, O: 'static> {
+struct GeneratedCase<I: ?Sized + 'static, O: 'static> {
     family: &'static Typed<I, O>,
     size: usize,
     input: Box<I>,
 }
 
-impl<I: ?Sized, O> Made<I, O> {
+impl<I: ?Sized, O> GeneratedCase<I, O> {
     fn variant(&self, name: &str) -> Fallible<&'static Variant<I, O>> {
         let facts = &self.family.facts;
         let Some(variant) = self.family.variants.iter().find(|variant| variant.claims.name == name) else {
@@ -212,7 +212,7 @@ impl<I: ?Sized, O> Made<I, O> {
     }
 }
 
-impl<I: ?Sized + Send + Sync, O> Case for Made<I, O> {
+impl<I: ?Sized + Send + Sync, O> Case for GeneratedCase<I, O> {
     fn input(&self) -> Table {
         (self.family.input)(&self.input)
     }

@@ -3,7 +3,7 @@ use std::hint::black_box;
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Constant, Linear};
-use super::{Chance, Facts, Shape, Typed, column, table, variant};
+use super::{Facts, Random, Shape, Typed, column, table, variant};
 
 /// The same goods twice, built beforehand: as rows and as columns.
 pub struct Goods {
@@ -50,17 +50,17 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
     output: |_, sum| column("sum", Type::Int, Order::Kept, vec![Value::Int(sum)]),
 };
 
-fn rows(n: usize, chance: &mut Chance) -> Vec<Row> {
+fn rows(n: usize, chance: &mut Random) -> Vec<Row> {
     (0..n).map(|_| Row { price: chance.int(1, 1_000), quantity: chance.int(0, 100) }).collect()
 }
 
-fn sorted(n: usize, chance: &mut Chance) -> Box<Goods> {
+fn sorted(n: usize, chance: &mut Random) -> Box<Goods> {
     let mut rows = rows(n, chance);
     rows.sort_by_key(|row| row.quantity);
     goods(rows)
 }
 
-fn none(n: usize, chance: &mut Chance) -> Box<Goods> {
+fn none(n: usize, chance: &mut Random) -> Box<Goods> {
     let mut rows = rows(n, chance);
     rows.iter_mut().for_each(|row| row.quantity %= LEAST);
     goods(rows)

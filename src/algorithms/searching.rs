@@ -1,7 +1,7 @@
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Constant, Linear, Log, LogLog, Root};
-use super::{Chance, Facts, Shape, Typed, column, ints, variant};
+use super::{Facts, Random, Shape, Typed, column, ints, variant};
 
 /// Distinct numbers in order, and what is looked for among them.
 pub struct Search {
@@ -49,25 +49,25 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
     },
 };
 
-fn even(n: usize, chance: &mut Chance) -> Box<Search> {
+fn even(n: usize, chance: &mut Random) -> Box<Search> {
     let sorted = spread(n, chance);
     let wanted = picked(&sorted, n, chance);
     Box::new(Search { sorted, wanted })
 }
 
-fn absent(n: usize, chance: &mut Chance) -> Box<Search> {
+fn absent(n: usize, chance: &mut Random) -> Box<Search> {
     let sorted = spread(n, chance);
     let wanted = picked(&sorted, n, chance).into_iter().map(|number| number + 1).collect();
     Box::new(Search { sorted, wanted })
 }
 
-fn early(n: usize, chance: &mut Chance) -> Box<Search> {
+fn early(n: usize, chance: &mut Random) -> Box<Search> {
     let sorted = spread(n, chance);
     let wanted = picked(&sorted, n.min(100), chance);
     Box::new(Search { sorted, wanted })
 }
 
-fn outlier(n: usize, chance: &mut Chance) -> Box<Search> {
+fn outlier(n: usize, chance: &mut Random) -> Box<Search> {
     let mut sorted = spread(n, chance);
     let wanted = picked(&sorted, n.saturating_sub(1), chance);
     if let Some(last) = sorted.last_mut() {
@@ -77,12 +77,12 @@ fn outlier(n: usize, chance: &mut Chance) -> Box<Search> {
 }
 
 /// Even numbers about ten apart.
-fn spread(n: usize, chance: &mut Chance) -> Vec<i64> {
+fn spread(n: usize, chance: &mut Random) -> Vec<i64> {
     (0..n as i64).map(|i| i * 10 + 2 * chance.int(0, 5)).collect()
 }
 
 /// Some of the first `among` numbers; where there is none, numbers that are nowhere.
-fn picked(sorted: &[i64], among: usize, chance: &mut Chance) -> Vec<i64> {
+fn picked(sorted: &[i64], among: usize, chance: &mut Random) -> Vec<i64> {
     (0..LOOK_UPS).map(|i| if among == 0 { i as i64 } else { sorted[chance.below(among)] }).collect()
 }
 

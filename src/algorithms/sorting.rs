@@ -1,5 +1,5 @@
 use super::Class::{Linear, Linearithmic, Quadratic};
-use super::{Chance, Class, Facts, Shape, Typed, ints, variant};
+use super::{Class, Facts, Random, Shape, Typed, ints, variant};
 
 /// Where the first number is a bad pivot.
 const BAD_PIVOTS: &[(&str, Class)] = &[("sorted", Quadratic), ("reversed", Quadratic), ("few_distinct", Quadratic)];
@@ -42,24 +42,24 @@ pub static SORTING: Typed<[i64], Vec<i64>> = Typed {
     output: |_, sorted| ints(sorted),
 };
 
-fn random(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn random(n: usize, chance: &mut Random) -> Box<[i64]> {
     // So wide that hardly two are equal: equal ones would break a run that falls.
     (0..n).map(|_| chance.int(-1_000_000_000_000_000_000, 1_000_000_000_000_000_000)).collect()
 }
 
-fn sorted(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn sorted(n: usize, chance: &mut Random) -> Box<[i64]> {
     let mut numbers = random(n, chance);
     numbers.sort_unstable();
     numbers
 }
 
-fn reversed(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn reversed(n: usize, chance: &mut Random) -> Box<[i64]> {
     let mut numbers = sorted(n, chance);
     numbers.reverse();
     numbers
 }
 
-fn nearly_sorted(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn nearly_sorted(n: usize, chance: &mut Random) -> Box<[i64]> {
     let mut numbers = sorted(n, chance);
     for _ in 0..n.div_ceil(100) {
         numbers.swap(chance.below(n), chance.below(n));
@@ -67,7 +67,7 @@ fn nearly_sorted(n: usize, chance: &mut Chance) -> Box<[i64]> {
     numbers
 }
 
-fn few_distinct(n: usize, chance: &mut Chance) -> Box<[i64]> {
+fn few_distinct(n: usize, chance: &mut Random) -> Box<[i64]> {
     (0..n).map(|_| chance.int(0, 10)).collect()
 }
 

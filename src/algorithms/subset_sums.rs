@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::Class::{Exponential, Linear, Quadratic};
-use super::{Chance, Facts, Shape, Typed, ints, variant};
+use super::{Facts, Random, Shape, Typed, ints, variant};
 
 /// Positive numbers up to 100, and the sum that is wanted.
 pub struct Wanted {
@@ -32,12 +32,12 @@ pub static SUBSET_SUMS: Typed<Wanted, u64> = Typed {
     output: |_, choices| ints([choices as i64]),
 };
 
-fn half(n: usize, chance: &mut Chance) -> Box<Wanted> {
+fn half(n: usize, chance: &mut Random) -> Box<Wanted> {
     let numbers: Vec<i64> = (0..n).map(|_| chance.int(1, 101)).collect();
     Box::new(Wanted { sum: numbers.iter().sum::<i64>() / 2, numbers })
 }
 
-fn absent(n: usize, chance: &mut Chance) -> Box<Wanted> {
+fn absent(n: usize, chance: &mut Random) -> Box<Wanted> {
     let numbers: Vec<i64> = (0..n).map(|_| 2 * chance.int(1, 51)).collect();
     Box::new(Wanted { sum: (numbers.iter().sum::<i64>() / 2) | 1, numbers })
 }

@@ -1,7 +1,7 @@
 use crate::data::{Order, Table, Type, Value};
 
 use super::Class::{Exponential, Linear};
-use super::{Chance, Facts, Shape, Typed, column, variant};
+use super::{Facts, Random, Shape, Typed, column, variant};
 
 /// Digits row after row; 0 where there is none yet.
 type Grid = [u8; 81];
@@ -49,20 +49,20 @@ fn lines(grid: &Grid) -> Table {
     column("row", Type::Text, Order::Kept, rows.collect())
 }
 
-fn scattered(n: usize, chance: &mut Chance) -> Box<Grid> {
+fn scattered(n: usize, chance: &mut Random) -> Box<Grid> {
     let grid = full(chance);
     let mut order: Vec<usize> = (0..81).collect();
     chance.shuffle(&mut order);
     Box::new(with_blanks(grid, n, &order))
 }
 
-fn from_the_top(n: usize, chance: &mut Chance) -> Box<Grid> {
+fn from_the_top(n: usize, chance: &mut Random) -> Box<Grid> {
     let grid = full(chance);
     let order: Vec<usize> = (0..81).collect();
     Box::new(with_blanks(grid, n, &order))
 }
 
-fn classic(n: usize, _: &mut Chance) -> Box<Grid> {
+fn classic(n: usize, _: &mut Random) -> Box<Grid> {
     let puzzle = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79";
     let mut grid = [0; 81];
     for (place, sign) in grid.iter_mut().zip(puzzle.bytes()) {
@@ -77,7 +77,7 @@ fn classic(n: usize, _: &mut Chance) -> Box<Grid> {
 }
 
 /// A full grid: rows that are shifted against each other, then shuffled in all ways that keep the rules.
-fn full(chance: &mut Chance) -> Grid {
+fn full(chance: &mut Random) -> Grid {
     let mut digits: Vec<u8> = (1..=9).collect();
     chance.shuffle(&mut digits);
     let (rows, columns) = (shuffled_lines(chance), shuffled_lines(chance));
@@ -90,7 +90,7 @@ fn full(chance: &mut Chance) -> Grid {
 }
 
 /// 0 to 8, where threes stay together.
-fn shuffled_lines(chance: &mut Chance) -> Vec<usize> {
+fn shuffled_lines(chance: &mut Random) -> Vec<usize> {
     let mut threes = [[0, 1, 2], [3, 4, 5], [6, 7, 8]];
     chance.shuffle(&mut threes);
     threes.iter_mut().for_each(|three| chance.shuffle(three));

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use crate::data::{Order, Type, Value};
 
 use super::Class::{Linear, Linearithmic, Quadratic};
-use super::{Chance, Facts, Shape, Typed, table, variant};
+use super::{Facts, Random, Shape, Typed, table, variant};
 
 pub struct Match {
     home: String,
@@ -60,7 +60,7 @@ pub static TOURNAMENT: Typed<[Match], Option<(String, i64)>> = Typed {
     },
 };
 
-fn matches(n: usize, teams: usize, chance: &mut Chance) -> Box<[Match]> {
+fn matches(n: usize, teams: usize, chance: &mut Random) -> Box<[Match]> {
     let names: Vec<String> = (0..teams).map(|i| name(i, chance)).collect();
     let mut game = || {
         let home = chance.below(teams);
@@ -70,7 +70,7 @@ fn matches(n: usize, teams: usize, chance: &mut Chance) -> Box<[Match]> {
     (0..n).map(|_| game()).collect()
 }
 
-fn favourite(n: usize, chance: &mut Chance) -> Box<[Match]> {
+fn favourite(n: usize, chance: &mut Random) -> Box<[Match]> {
     let mut matches = matches(n, n / 8 + 2, chance);
     for game in &mut matches {
         game.home = "Favourites".to_string();
@@ -80,7 +80,7 @@ fn favourite(n: usize, chance: &mut Chance) -> Box<[Match]> {
 }
 
 /// Letters by chance; the number keeps two teams apart.
-fn name(number: usize, chance: &mut Chance) -> String {
+fn name(number: usize, chance: &mut Random) -> String {
     let letters: String = (0..4).map(|_| chance.letter()).collect();
     format!("{letters} {number}")
 }

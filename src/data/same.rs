@@ -23,7 +23,7 @@ impl Table {
         if a.columns != b.columns {
             return Sameness::Different(format!("the columns are `{a}` here and `{b}` there"));
         }
-        if a.order == Order::Chance || b.order == Order::Chance {
+        if a.order == Order::Random || b.order == Order::Random {
             return Sameness::CannotTell("a stage took rows by an order that the table did not have".to_string());
         }
         if self.height() != other.height() {

@@ -3,7 +3,7 @@
 
 /// Why a function has no value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wrong {
+pub enum ScalarError {
     /// The int does not fit into 64 bits.
     Overflow,
     /// `//` or `%` by the int zero.
@@ -12,34 +12,34 @@ pub enum Wrong {
     Domain(String),
 }
 
-pub fn add(a: i64, b: i64) -> Result<i64, Wrong> {
-    a.checked_add(b).ok_or(Wrong::Overflow)
+pub fn add(a: i64, b: i64) -> Result<i64, ScalarError> {
+    a.checked_add(b).ok_or(ScalarError::Overflow)
 }
 
-pub fn subtract(a: i64, b: i64) -> Result<i64, Wrong> {
-    a.checked_sub(b).ok_or(Wrong::Overflow)
+pub fn subtract(a: i64, b: i64) -> Result<i64, ScalarError> {
+    a.checked_sub(b).ok_or(ScalarError::Overflow)
 }
 
-pub fn multiply(a: i64, b: i64) -> Result<i64, Wrong> {
-    a.checked_mul(b).ok_or(Wrong::Overflow)
+pub fn multiply(a: i64, b: i64) -> Result<i64, ScalarError> {
+    a.checked_mul(b).ok_or(ScalarError::Overflow)
 }
 
 /// Division rounded down.
-pub fn floor_divide(a: i64, b: i64) -> Result<i64, Wrong> {
+pub fn floor_divide(a: i64, b: i64) -> Result<i64, ScalarError> {
     if b == 0 {
-        return Err(Wrong::ZeroDivision);
+        return Err(ScalarError::ZeroDivision);
     }
     if (a | b) as u64 >> 32 == 0 {
         return Ok(i64::from(a as u32 / b as u32));
     }
-    let quotient = a.checked_div(b).ok_or(Wrong::Overflow)?;
+    let quotient = a.checked_div(b).ok_or(ScalarError::Overflow)?;
     Ok(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
 }
 
 /// The remainder with the divisor's sign.
-pub fn remainder(a: i64, b: i64) -> Result<i64, Wrong> {
+pub fn remainder(a: i64, b: i64) -> Result<i64, ScalarError> {
     if b == 0 {
-        return Err(Wrong::ZeroDivision);
+        return Err(ScalarError::ZeroDivision);
     }
     // A division of 32 bits takes a third of the time of one of 64.
     if (a | b) as u64 >> 32 == 0 {
@@ -59,40 +59,40 @@ pub fn remainder_floats(a: f64, b: f64) -> f64 {
     if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
 }
 
-pub fn negate(a: i64) -> Result<i64, Wrong> {
-    a.checked_neg().ok_or(Wrong::Overflow)
+pub fn negate(a: i64) -> Result<i64, ScalarError> {
+    a.checked_neg().ok_or(ScalarError::Overflow)
 }
 
-pub fn absolute(a: i64) -> Result<i64, Wrong> {
-    a.checked_abs().ok_or(Wrong::Overflow)
+pub fn absolute(a: i64) -> Result<i64, ScalarError> {
+    a.checked_abs().ok_or(ScalarError::Overflow)
 }
 
-pub fn power(base: i64, exponent: i64) -> Result<i64, Wrong> {
+pub fn power(base: i64, exponent: i64) -> Result<i64, ScalarError> {
     if exponent < 0 {
-        return Err(Wrong::Domain(format!("pow({base}, {exponent}): an int has no negative powers")));
+        return Err(ScalarError::Domain(format!("pow({base}, {exponent}): an int has no negative powers")));
     }
     match base {
         0 | 1 => return Ok(if exponent == 0 { 1 } else { base }),
         -1 => return Ok(if exponent % 2 == 0 { 1 } else { -1 }),
         _ => {}
     }
-    u32::try_from(exponent).ok().and_then(|exponent| base.checked_pow(exponent)).ok_or(Wrong::Overflow)
+    u32::try_from(exponent).ok().and_then(|exponent| base.checked_pow(exponent)).ok_or(ScalarError::Overflow)
 }
 
 /// Towards zero.
-pub fn int_from_float(x: f64) -> Result<i64, Wrong> {
+pub fn int_from_float(x: f64) -> Result<i64, ScalarError> {
     let whole = x.trunc();
     if (-9223372036854775808.0..9223372036854775808.0).contains(&whole) {
         return Ok(whole as i64);
     }
-    Err(Wrong::Domain(format!("int({}): no int is that value", float_text(x))))
+    Err(ScalarError::Domain(format!("int({}): no int is that value", float_text(x))))
 }
 
-pub fn int_from_text(text: &str) -> Result<i64, Wrong> {
-    text.trim().parse().map_err(|_| Wrong::Domain(format!("int({:?}): this text is no int", shortened(text))))
+pub fn int_from_text(text: &str) -> Result<i64, ScalarError> {
+    text.trim().parse().map_err(|_| ScalarError::Domain(format!("int({:?}): this text is no int", shortened(text))))
 }
 
-pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
+pub fn float_from_text(text: &str) -> Result<f64, ScalarError> {
     let trimmed = text.trim();
     let digits = trimmed.trim_start_matches(['+', '-']);
     let named = matches!(digits, "inf" | "NaN");
@@ -102,14 +102,14 @@ pub fn float_from_text(text: &str) -> Result<f64, Wrong> {
     {
         return Ok(x);
     }
-    Err(Wrong::Domain(format!("float({:?}): this text is no number", shortened(text))))
+    Err(ScalarError::Domain(format!("float({:?}): this text is no number", shortened(text))))
 }
 
-pub fn bool_from_text(text: &str) -> Result<bool, Wrong> {
+pub fn bool_from_text(text: &str) -> Result<bool, ScalarError> {
     match text.trim() {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Wrong::Domain(format!("bool({:?}): neither true nor false", shortened(text)))),
+        _ => Err(ScalarError::Domain(format!("bool({:?}): neither true nor false", shortened(text)))),
     }
 }
 
@@ -143,9 +143,9 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace()
 }
 
-pub fn split<'a>(text: &'a str, separator: &'a str) -> Result<std::str::Split<'a, &'a str>, Wrong> {
+pub fn split<'a>(text: &'a str, separator: &'a str) -> Result<std::str::Split<'a, &'a str>, ScalarError> {
     if separator.is_empty() {
-        return Err(Wrong::Domain("split at an empty text: chars(x) gives the characters".to_string()));
+        return Err(ScalarError::Domain("split at an empty text: chars(x) gives the characters".to_string()));
     }
     Ok(text.split(separator))
 }
@@ -204,9 +204,9 @@ pub fn round(x: f64) -> f64 {
 /// The longest list that `range` makes.
 pub const LONGEST_RANGE: i64 = 10_000_000;
 
-pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, Wrong> {
+pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, ScalarError> {
     if b.saturating_sub(a) > LONGEST_RANGE {
-        return Err(Wrong::Domain(format!(
+        return Err(ScalarError::Domain(format!(
             "range({a}, {b}) has over {LONGEST_RANGE} elements: a..b makes rows of them"
         )));
     }

@@ -92,7 +92,7 @@ pub enum Order {
     /// The rows are a multiset.
     Lost,
     /// A stage that depends on order met a table without one: another run may give other rows.
-    Chance,
+    Random,
 }
 
 /// The named, typed columns of a table, and whether its rows have an order.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::data::Table;
 use crate::diagnostic::{Fallible, Span};
-use crate::job::Job;
-use crate::native::Code;
+use crate::native::GeneratedCode;
 use crate::plan::Plan;
+use crate::run_context::RunContext;
 
 /// All engines, the reference first.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel];
@@ -58,7 +58,7 @@ pub trait Engine: Sync {
 
     /// How this engine writes a plan as Rust, where that is what it does: the session then has it compiled and run, and
     /// [`Engine::run`] is not called.
-    fn code(&self) -> Option<fn(&Plan) -> Code> {
+    fn code(&self) -> Option<fn(&Plan) -> GeneratedCode> {
         None
     }
 
@@ -66,7 +66,7 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// What the plan runs into; where the row is not known to this engine, it is left out.
-    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run>;
+    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput>;
 
     /// What this engine makes of the plan, in its own terms, a line each.
     fn explain(&self, plan: &Plan) -> Vec<String>;
@@ -81,7 +81,7 @@ pub struct Objection {
 
 /// A table and what the engine saw on the way.
 #[derive(Debug)]
-pub struct Run {
+pub struct EngineOutput {
     pub table: Table,
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,

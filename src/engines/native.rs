@@ -1,9 +1,9 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
-use crate::native::{self, Code};
+use crate::native::{self, GeneratedCode};
 use crate::plan::Plan;
+use crate::run_context::RunContext;
 
-use super::{Engine, Objection, Run};
+use super::{Engine, EngineOutput, Objection};
 
 /// The plan as a function in Rust, which the session has compiled and run in the process of Rust cells.
 pub struct Native;
@@ -32,11 +32,11 @@ impl Engine for Native {
         native::objection(plan).map(|(reason, span)| Objection { reason, span })
     }
 
-    fn code(&self) -> Option<fn(&Plan) -> Code> {
+    fn code(&self) -> Option<fn(&Plan) -> GeneratedCode> {
         Some(native::code)
     }
 
-    fn run(&self, _: &Plan, _: &Job) -> Fallible<Run> {
+    fn run(&self, _: &Plan, _: &RunContext) -> Fallible<EngineOutput> {
         Err(Diagnostic::new(Kind::System, "the engine `native` runs only in a session, which compiles its code"))
     }
 

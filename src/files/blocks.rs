@@ -31,14 +31,14 @@ pub struct Blocks {
     rest: std::ops::Range<usize>,
     at_end: bool,
     /// The least that is read at a time.
-    portion: usize,
+    chunk_sizes: usize,
 }
 
 impl Blocks {
     pub const PADDING: usize = 16;
 
-    pub fn new(bytes: Bytes, shown: &str, portion: usize) -> Blocks {
-        Blocks { bytes, shown: shown.to_string(), buffer: Buffer::default(), rest: 0..0, at_end: false, portion }
+    pub fn new(bytes: Bytes, shown: &str, chunk_sizes: usize) -> Blocks {
+        Blocks { bytes, shown: shown.to_string(), buffer: Buffer::default(), rest: 0..0, at_end: false, chunk_sizes }
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
@@ -46,8 +46,8 @@ impl Blocks {
         let mut buffer = self.emptied();
         let mut filled = self.rest.len();
         loop {
-            if buffer.len() < filled + self.portion + Self::PADDING {
-                buffer.resize(2 * filled + self.portion + Self::PADDING, 0);
+            if buffer.len() < filled + self.chunk_sizes + Self::PADDING {
+                buffer.resize(2 * filled + self.chunk_sizes + Self::PADDING, 0);
             }
             let room = buffer.len() - Self::PADDING;
             let before = filled;
@@ -86,7 +86,7 @@ impl Blocks {
                 buffer
             }
             Either::Left(held) => {
-                let mut buffer = vec![0; rest.len() + self.portion + Self::PADDING];
+                let mut buffer = vec![0; rest.len() + self.chunk_sizes + Self::PADDING];
                 buffer[..rest.len()].copy_from_slice(&held[rest]);
                 buffer
             }

@@ -8,15 +8,15 @@ use polars::prelude::{
 
 use crate::data::{Column, Type, Value, dtype, values};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
+use crate::panics;
 use crate::plan::{File, Format, Read};
-use crate::quiet;
+use crate::run_context::RunContext;
 
 use super::{Records, extension, open};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
-    quiet::caught(read).unwrap_or_else(|_| {
+    panics::caught(read).unwrap_or_else(|_| {
         let message = format!("\"{}\" is damaged: polars gave up reading it", file.shown);
         Err(Diagnostic::new(Kind::File, message))
     })
@@ -115,11 +115,11 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
 }
 
 /// The wanted columns of one file.
-pub fn frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
-    guarded(file, || whole_frame(read, file, job))
+pub fn frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFrame> {
+    guarded(file, || whole_frame(read, file, context))
 }
 
-fn whole_frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
+fn whole_frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFrame> {
     let opened = open::plain(file)?;
     let failed = |error: PolarsError| wrong(file, &read.format, &error);
     // A column of a struct is read with its whole struct.
@@ -132,7 +132,7 @@ fn whole_frame(read: &Read, file: &File, job: &Job) -> Fallible<DataFrame> {
         Format::Parquet => ParquetReader::new(opened).with_columns(projected).finish().map_err(failed)?,
         _ => IpcReader::new(opened).finish().map_err(failed)?,
     };
-    job.progress.add_bytes(file.seen.0);
+    context.progress.add_bytes(file.seen.0);
     let mut flat: Vec<Values> = Vec::new();
     for column in frame.columns() {
         flatten(column.as_materialized_series().clone(), &mut flat).map_err(failed)?;

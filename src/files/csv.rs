@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::{Column, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Stop;
 use crate::plan::CsvOptions;
+use crate::run_context::Stop;
 
 use super::Records;
 use super::lines::{Lines, without_break};

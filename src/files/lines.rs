@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Stop;
+use crate::run_context::Stop;
 
 use super::open::Bytes;
 

@@ -4,10 +4,10 @@
 mod blocks;
 mod columnar;
 mod csv;
-mod extent;
 mod json;
 mod lines;
 mod open;
+mod split;
 mod text;
 mod write;
 
@@ -17,14 +17,14 @@ use polars::prelude::{Column as Series, DataFrame};
 
 use crate::data::{Column, Type, Value, series};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
-use crate::job::{Job, Stop};
 use crate::lang::Word;
 use crate::plan::{CsvOptions, File, Format, Read};
+use crate::run_context::{RunContext, Stop};
 
 pub use blocks::{Block, Blocks};
 pub use csv::{float_field, has_header, one_byte};
-pub use extent::Extent;
 pub use open::{Bytes, found, packing, spooled};
+pub use split::Split;
 pub use write::{fits, write};
 
 use lines::Lines;
@@ -42,11 +42,11 @@ pub trait Records {
 const SAMPLE_BYTES: u64 = 1 << 20;
 
 /// Opens what a plan reads: its files, one after the other, if they are still those that the plan was made for.
-pub fn open<'a>(read: &'a Read, job: &'a Job) -> Fallible<Box<dyn Records + 'a>> {
+pub fn open<'a>(read: &'a Read, context: &'a RunContext) -> Fallible<Box<dyn Records + 'a>> {
     for file in &read.files {
-        job.progress.expect_bytes(file.seen.0);
+        context.progress.expect_bytes(file.seen.0);
     }
-    let mut files = Files { read, job, next: 0, current: None };
+    let mut files = Files { read, context, next: 0, current: None };
     // A missing file is told before the first row.
     files.advance()?;
     Ok(Box::new(files))
@@ -55,7 +55,7 @@ pub fn open<'a>(read: &'a Read, job: &'a Job) -> Fallible<Box<dyn Records + 'a>>
 /// The files of a source as one.
 struct Files<'a> {
     read: &'a Read,
-    job: &'a Job,
+    context: &'a RunContext,
     next: usize,
     current: Option<Box<dyn Records + 'a>>,
 }
@@ -64,7 +64,7 @@ impl Files<'_> {
     /// Goes on to the next file; none is left after the last.
     fn advance(&mut self) -> Fallible<()> {
         let more = self.next < self.read.files.len();
-        self.current = more.then(|| reader(self.read, &Extent::whole(self.next), self.job)).transpose()?;
+        self.current = more.then(|| reader(self.read, &Split::whole(self.next), self.context)).transpose()?;
         self.next += 1;
         Ok(())
     }
@@ -94,16 +94,16 @@ fn check_unchanged(read: &Read, file: &File) -> Fallible<()> {
     Ok(())
 }
 
-/// The lines of one extent, a block at a time.
-pub fn blocks(read: &Read, extent: &Extent, job: &Job) -> Fallible<Blocks> {
-    let file = &read.files[extent.file];
+/// The lines of one split, a block at a time.
+pub fn blocks(read: &Read, split: &Split, context: &RunContext) -> Fallible<Blocks> {
+    let file = &read.files[split.file];
     check_unchanged(read, file)?;
-    Ok(Blocks::new(open::bytes(file, extent, job)?, &file.shown, job.portion.bytes))
+    Ok(Blocks::new(open::bytes(file, split, context)?, &file.shown, context.chunk_sizes.bytes))
 }
 
 /// The lines of a file for a look at them: they count as no progress.
-pub fn blocks_to_look_at(file: &File, job: &Job) -> Fallible<Blocks> {
-    Ok(Blocks::new(open::unpacked_bytes(file)?, &file.shown, job.portion.bytes))
+pub fn blocks_to_look_at(file: &File, context: &RunContext) -> Fallible<Blocks> {
+    Ok(Blocks::new(open::unpacked_bytes(file)?, &file.shown, context.chunk_sizes.bytes))
 }
 
 /// The records of a csv file that stand in `bytes`, after its header.
@@ -112,48 +112,48 @@ pub fn csv_records<'a>(
     options: &CsvOptions,
     bytes: Bytes,
     shown: &str,
-    job: &Job,
+    context: &RunContext,
 ) -> Box<dyn Records + 'a> {
-    let lines = Lines::new(bytes, shown, job.stop.clone());
+    let lines = Lines::new(bytes, shown, context.stop.clone());
     Box::new(csv::Csv::after_header(lines, options.clone(), &read.fields, &read.wanted))
 }
 
 /// The records of json lines that stand in `bytes`, which do not begin their file.
-pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, job: &Job) -> Box<dyn Records + 'a> {
-    let lines = Lines::new(bytes, shown, job.stop.clone()).starting_at(1);
+pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, context: &RunContext) -> Box<dyn Records + 'a> {
+    let lines = Lines::new(bytes, shown, context.stop.clone()).starting_at(1);
     Box::new(json::Json::new(lines, &read.fields, &read.wanted))
 }
 
-/// The reader of one extent.
-pub fn reader<'a>(read: &'a Read, extent: &Extent, job: &Job) -> Fallible<Box<dyn Records + 'a>> {
-    let file = &read.files[extent.file];
+/// The reader of one split.
+pub fn reader<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Box<dyn Records + 'a>> {
+    let file = &read.files[split.file];
     check_unchanged(read, file)?;
     let lines = || -> Fallible<Lines> {
-        let bytes = open::bytes(file, extent, job)?;
-        Ok(Lines::new(bytes, &file.shown, job.stop.clone()).starting_at(extent.start))
+        let bytes = open::bytes(file, split, context)?;
+        Ok(Lines::new(bytes, &file.shown, context.stop.clone()).starting_at(split.start))
     };
     Ok(match &read.format {
         Format::Text { lossy } => Box::new(text::Text::new(lines()?, *lossy)),
-        Format::Csv(options) if extent.start == 0 => {
+        Format::Csv(options) if split.start == 0 => {
             Box::new(csv::Csv::new(lines()?, options.clone(), &read.fields, &read.wanted))
         }
         Format::Csv(options) => Box::new(csv::Csv::after_header(lines()?, options.clone(), &read.fields, &read.wanted)),
         Format::Json => Box::new(json::Json::new(lines()?, &read.fields, &read.wanted)),
-        Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, job)?, read)),
+        Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, context)?, read)),
     })
 }
 
 /// The wanted columns of all files of a source; with a limit at least as many rows as it says, if there are.
-pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> {
+pub fn frame(read: &Read, limit: Option<u64>, context: &RunContext) -> Fallible<DataFrame> {
     if matches!(read.format, Format::Parquet | Format::Arrow) {
-        let mut frames = read.files.iter().map(|file| columnar::frame(read, file, job));
+        let mut frames = read.files.iter().map(|file| columnar::frame(read, file, context));
         let mut all = frames.next().expect("a source has a file")?;
         for frame in frames {
             all.vstack_mut(&frame?).map_err(|error| Diagnostic::new(Kind::File, error.to_string()))?;
         }
         return Ok(all);
     }
-    let mut records = open(read, job)?;
+    let mut records = open(read, context)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); read.wanted.len()];
     let mut row = Vec::new();
     let mut height: usize = 0;
@@ -163,7 +163,7 @@ pub fn frame(read: &Read, limit: Option<u64>, job: &Job) -> Fallible<DataFrame> 
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            job.check()?;
+            context.check()?;
         }
     }
     let wanted = read.wanted.iter().map(|index| &read.fields[*index]).zip(&columns);

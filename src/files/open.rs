@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
-use crate::job::{Job, Progress};
 use crate::plan::File;
+use crate::run_context::{Progress, RunContext};
 
-use super::extent::{self, Extent};
+use super::split::{self, Split};
 use super::{Packing, extension};
 
 /// The bytes of a file, unpacked.
@@ -124,11 +124,11 @@ pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
     Ok(buffered(unpacked(Box::new(plain(file)?), file)?))
 }
 
-/// The bytes of an extent of a file, unpacked; a packed one has only one extent.
-pub fn bytes(file: &File, extent: &Extent, job: &Job) -> Fallible<Bytes> {
+/// The bytes of a split of a file, unpacked; a packed one has only one split.
+pub fn bytes(file: &File, split: &Split, context: &RunContext) -> Fallible<Bytes> {
     let failed = |error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown));
-    let lines = extent::Lines::new(plain(file)?, extent).map_err(failed)?;
-    let counted = Counted { lines, progress: job.progress.clone() };
+    let lines = split::Lines::new(plain(file)?, split).map_err(failed)?;
+    let counted = Counted { lines, progress: context.progress.clone() };
     Ok(buffered(unpacked(Box::new(counted), file)?))
 }
 
@@ -156,7 +156,7 @@ fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
 
 /// A file that tells how far it has been read.
 struct Counted {
-    lines: extent::Lines,
+    lines: split::Lines,
     progress: Progress,
 }
 

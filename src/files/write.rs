@@ -13,8 +13,8 @@ use polars::prelude::{IpcWriter, ParquetWriter, SerWriter};
 
 use crate::data::{Table, Type, Value, encode};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::plan::{Format, Write};
+use crate::run_context::RunContext;
 
 use super::{Packing, extension};
 
@@ -22,7 +22,7 @@ use super::{Packing, extension};
 const CHUNK_ROWS: usize = 4096;
 
 /// Writes `table`; the length of the file in bytes.
-pub fn write(table: &Table, write: &Write, job: &Job) -> Fallible<u64> {
+pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<u64> {
     let failed = |error: io::Error| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "its folder does not exist".to_string(),
@@ -40,18 +40,18 @@ pub fn write(table: &Table, write: &Write, job: &Job) -> Fallible<u64> {
         match extension(&write.path).1 {
             None => {
                 let mut out = BufWriter::with_capacity(128 << 10, file);
-                content(table, write, &mut out, job, &failed)?;
+                content(table, write, &mut out, context, &failed)?;
                 out.flush().map_err(failed)?;
             }
             Some(Packing::Gzip) => {
                 let mut out = BufWriter::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()));
-                content(table, write, &mut out, job, &failed)?;
+                content(table, write, &mut out, context, &failed)?;
                 let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
                 inner.finish().map_err(failed)?;
             }
             Some(Packing::Zstd) => {
                 let mut out = BufWriter::new(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?);
-                content(table, write, &mut out, job, &failed)?;
+                content(table, write, &mut out, context, &failed)?;
                 let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
                 inner.finish().map_err(failed)?;
             }
@@ -59,7 +59,7 @@ pub fn write(table: &Table, write: &Write, job: &Job) -> Fallible<u64> {
         file.sync_all().map_err(failed)?;
         file.metadata().map_err(failed)?.len()
     };
-    job.stop.check()?;
+    context.stop.check()?;
     unfinished.finish(&target).map_err(failed)?;
     Ok(length)
 }
@@ -81,12 +81,12 @@ fn content(
     table: &Table,
     write: &Write,
     out: &mut dyn io::Write,
-    job: &Job,
+    context: &RunContext,
     failed: &dyn Fn(io::Error) -> Box<Diagnostic>,
 ) -> Fallible<()> {
     let mut line = String::new();
     match &write.format {
-        Format::Text { .. } => each_row(table, job, |row_number, row| {
+        Format::Text { .. } => each_row(table, context, |row_number, row| {
             line.clear();
             match &row[0] {
                 Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => line.push_str(text),
@@ -102,7 +102,7 @@ fn content(
             encode::csv_header(&mut line, table.schema().names());
             line.push('\n');
             out.write_all(line.as_bytes()).map_err(failed)?;
-            each_row(table, job, |_, row| {
+            each_row(table, context, |_, row| {
                 line.clear();
                 encode::csv_row(&mut line, row);
                 line.push('\n');
@@ -111,7 +111,7 @@ fn content(
         }
         Format::Json => {
             let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
-            each_row(table, job, |row_number, row| {
+            each_row(table, context, |row_number, row| {
                 if row.iter().any(holds_no_number) {
                     return Err(no_place(write, row_number, "a float that is no number"));
                 }
@@ -164,11 +164,11 @@ pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> 
     }
 }
 
-fn each_row(table: &Table, job: &Job, mut row: impl FnMut(usize, &[Value]) -> Fallible<()>) -> Fallible<()> {
+fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(usize, &[Value]) -> Fallible<()>) -> Fallible<()> {
     let width = table.schema().columns.len();
     let mut values = Vec::with_capacity(width);
     for start in (0..table.height()).step_by(CHUNK_ROWS) {
-        job.check()?;
+        context.check()?;
         let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK_ROWS)).collect();
         for i in 0..columns.first().map_or(0, Vec::len) {
             values.clear();

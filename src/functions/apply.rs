@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::data::Value;
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 
 use super::Func;
 
@@ -12,7 +12,7 @@ use super::Func;
 /// # Panics
 /// Where the arguments are not of the types that `func` was resolved for, and for `Matches`, whose pattern is compiled
 /// by the engine.
-pub fn apply(func: Func, args: &[Value]) -> Result<Value, Wrong> {
+pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
     Ok(match func {
         Func::Lower => text_value(scalar::lower(text(&args[0]))),
         Func::Upper => text_value(text(&args[0]).to_uppercase()),
@@ -47,7 +47,7 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, Wrong> {
         }
         Func::SumInts => {
             let total: i128 = present(&args[0]).map(|item| i128::from(int(item))).sum();
-            Value::Int(i64::try_from(total).map_err(|_| Wrong::Overflow)?)
+            Value::Int(i64::try_from(total).map_err(|_| ScalarError::Overflow)?)
         }
         Func::SumFloats => Value::Float(present(&args[0]).map(float).sum::<f64>() + 0.0),
         Func::MinList => present(&args[0]).min_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),

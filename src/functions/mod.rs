@@ -17,7 +17,7 @@ pub struct Function {
     /// A cell, and what it prints as csv.
     pub examples: &'static [(&'static str, &'static str)],
     /// The function for these argument types. Open types fit anywhere.
-    pub resolve: fn(&[Type]) -> Result<Resolved, Misfit>,
+    pub resolve: fn(&[Type]) -> Result<Resolved, TypeMismatch>,
 }
 
 /// One function at one choice of types.
@@ -31,7 +31,7 @@ pub struct Resolved {
 
 /// Why a function does not take such arguments.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Misfit {
+pub enum TypeMismatch {
     /// How many it takes.
     Count(&'static str),
     /// Which argument, from 0, and what it should be.

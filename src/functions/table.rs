@@ -2,9 +2,9 @@
 
 use crate::data::Type;
 
-use super::{Func, Function, Misfit, Resolved};
+use super::{Func, Function, Resolved, TypeMismatch};
 
-type Resolution = Result<Resolved, Misfit>;
+type Resolution = Result<Resolved, TypeMismatch>;
 
 /// Whether an argument of type `ty` may stand where `wanted` is asked for.
 fn fits(ty: &Type, wanted: &Type) -> bool {
@@ -14,7 +14,7 @@ fn fits(ty: &Type, wanted: &Type) -> bool {
 /// Checks fixed types, one for each argument.
 fn fixed(args: &[Type], func: Func, takes: &[(Type, &'static str)], gives: Type) -> Resolution {
     if args.len() != takes.len() {
-        return Err(Misfit::Count(match takes.len() {
+        return Err(TypeMismatch::Count(match takes.len() {
             1 => "one argument",
             2 => "two arguments",
             _ => "three arguments",
@@ -22,7 +22,7 @@ fn fixed(args: &[Type], func: Func, takes: &[(Type, &'static str)], gives: Type)
     }
     let wrong = args.iter().zip(takes).position(|(arg, (wanted, _))| !fits(arg, wanted));
     match wrong {
-        Some(i) => Err(Misfit::Type(i, takes[i].1)),
+        Some(i) => Err(TypeMismatch::Type(i, takes[i].1)),
         None => Ok(Resolved { func, takes: takes.iter().map(|(ty, _)| ty.clone()).collect(), gives }),
     }
 }
@@ -65,7 +65,7 @@ fn text_or_list(args: &[Type], text: Func, list: Func, rest: &[(Type, &'static s
 }
 
 fn list_to_element(args: &[Type], func: Func) -> Resolution {
-    let Some(Type::List(of)) = args.first() else { return Err(Misfit::Type(0, "a list")) };
+    let Some(Type::List(of)) = args.first() else { return Err(TypeMismatch::Type(0, "a list")) };
     let list = args[0].clone();
     fixed(args, func, &[(list, "a list")], (**of).clone())
 }
@@ -78,8 +78,8 @@ fn contains(args: &[Type]) -> Resolution {
     if !is_list(args.first()) {
         return fixed(args, Func::ContainsText, &[(Type::Text, "text or a list"), TEXT], Type::Bool);
     }
-    let [list, item] = args else { return Err(Misfit::Count("two arguments")) };
-    let Some(of) = element(list).meet(item) else { return Err(Misfit::Type(1, "an element of the list's type")) };
+    let [list, item] = args else { return Err(TypeMismatch::Count("two arguments")) };
+    let Some(of) = element(list).meet(item) else { return Err(TypeMismatch::Type(1, "an element of the list's type")) };
     let takes = vec![Type::list(of.clone()), of];
     Ok(Resolved { func: Func::ContainsList, takes, gives: Type::Bool })
 }
@@ -127,7 +127,7 @@ fn text(args: &[Type]) -> Resolution {
         [ty @ (Type::Int | Type::Float | Type::Bool | Type::List(_))] => {
             fixed(args, Func::TextFrom, &[(ty.clone(), "one value")], Type::Text)
         }
-        _ => Err(Misfit::Count("one argument")),
+        _ => Err(TypeMismatch::Count("one argument")),
     }
 }
 
@@ -142,25 +142,25 @@ fn bool(args: &[Type]) -> Resolution {
 fn is_null(args: &[Type]) -> Resolution {
     match args {
         [ty] => fixed(args, Func::IsNull, &[(ty.clone(), "any value")], Type::Bool),
-        _ => Err(Misfit::Count("one argument")),
+        _ => Err(TypeMismatch::Count("one argument")),
     }
 }
 
 fn coalesce(args: &[Type]) -> Resolution {
     if args.is_empty() {
-        return Err(Misfit::Count("at least one argument"));
+        return Err(TypeMismatch::Count("at least one argument"));
     }
     let mut met = Type::Open;
     for (i, arg) in args.iter().enumerate() {
-        met = met.meet(arg).ok_or(Misfit::Type(i, "arguments of one type"))?;
+        met = met.meet(arg).ok_or(TypeMismatch::Type(i, "arguments of one type"))?;
     }
     Ok(Resolved { func: Func::Coalesce, takes: vec![met.clone(); args.len()], gives: met })
 }
 
 fn format(args: &[Type]) -> Resolution {
     match args.first() {
-        None => Err(Misfit::Count("a pattern and a value for each {}")),
-        Some(first) if !fits(first, &Type::Text) => Err(Misfit::Type(0, "a text with a {} for each value")),
+        None => Err(TypeMismatch::Count("a pattern and a value for each {}")),
+        Some(first) if !fits(first, &Type::Text) => Err(TypeMismatch::Type(0, "a text with a {} for each value")),
         Some(_) => {
             let takes = std::iter::once(Type::Text).chain(args[1..].iter().map(Type::closed)).collect();
             Ok(Resolved { func: Func::Format, takes, gives: Type::Text })

@@ -6,7 +6,7 @@ use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
 
 use super::column::{Batch, Column, Data};
-use super::expr::{Code, Compiler};
+use super::expr::{Compiled, Compiler};
 use super::groups::{Groups, Packed};
 use super::loops;
 use super::partial::Partial;
@@ -17,7 +17,7 @@ use super::summary::{self, Figure, FloatSum, Summary, larger, smaller};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Aggregates<'a> {
-    keys: Vec<Code>,
+    keys: Vec<Compiled>,
     columns: Vec<Aggregate>,
     /// What several of these share.
     summaries: Vec<Summary>,
@@ -30,11 +30,11 @@ pub struct Aggregates<'a> {
 }
 
 struct Aggregate {
-    arg: Option<Code>,
+    arg: Option<Compiled>,
     ty: Type,
     span: Span,
     /// The expression of `reduce`.
-    reduce: Option<rowwise::Code>,
+    reduce: Option<rowwise::Compiled>,
     state: State,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Aggregates<'a> {
             arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
-            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Code::new(step)) } else { None },
+            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Compiled::new(step)) } else { None },
             state: match figure {
                 Some((place, figure)) => State::Shared(place, figure),
                 None => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
@@ -75,7 +75,7 @@ impl Partial for Aggregates<'_> {
     type Whole = Batch;
 
     fn take(&mut self, scope: Scope) -> Fallible<()> {
-        let fault = |fault: Box<rowwise::Fault>| fault.diagnostic(None);
+        let fault = |fault: Box<rowwise::RowError>| fault.diagnostic(None);
         if !self.keys.is_empty() {
             let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
             let keys = Batch { rows: scope.rows(), columns: keys.map_err(fault)? };
@@ -159,9 +159,9 @@ impl Partial for Aggregates<'_> {
 fn reduced(
     acc: &mut Option<Value>,
     value: Value,
-    step: &rowwise::Code,
+    step: &rowwise::Compiled,
     frame: &mut Frame,
-) -> Result<(), Box<rowwise::Fault>> {
+) -> Result<(), Box<rowwise::RowError>> {
     if value.is_null() {
         return Ok(());
     }
@@ -218,9 +218,9 @@ enum State {
     First(Vec<Option<Value>>),
     Last(Vec<Option<Value>>),
     Distinct(Box<Seen>),
-    Gather(Vec<Vec<Value>>),
+    Collect(Vec<Vec<Value>>),
     Reduce(Vec<Option<Value>>),
-    Glue(Vec<Option<String>>, String),
+    JoinText(Vec<Option<String>>, String),
     /// A figure of one of the summaries.
     Shared(usize, Figure),
 }
@@ -284,9 +284,9 @@ impl State {
                 values: Rows::new([ty]),
                 counts: Vec::new(),
             })),
-            AggFunc::Gather => State::Gather(Vec::new()),
+            AggFunc::Collect => State::Collect(Vec::new()),
             AggFunc::Reduce(_) => State::Reduce(Vec::new()),
-            AggFunc::Glue(between) => State::Glue(Vec::new(), between.clone()),
+            AggFunc::JoinText(between) => State::JoinText(Vec::new(), between.clone()),
         }
     }
 
@@ -303,15 +303,16 @@ impl State {
             State::Spread(spreads) => spreads.resize(count, Spread::default()),
             State::First(values) | State::Last(values) | State::Reduce(values) => values.resize(count, None),
             State::Distinct(seen) => seen.counts.resize(count, 0),
-            State::Gather(lists) => lists.resize(count, Vec::new()),
-            State::Glue(texts, _) => texts.resize(count, None),
+            State::Collect(lists) => lists.resize(count, Vec::new()),
+            State::JoinText(texts, _) => texts.resize(count, None),
             State::Shared(..) => {}
         }
     }
 
     fn take(&mut self, column: &Column, ids: Ids) {
         // Of nulls only these are told.
-        let counts_nulls = matches!(self, State::Count(_, false) | State::First(_) | State::Last(_) | State::Gather(_));
+        let counts_nulls =
+            matches!(self, State::Count(_, false) | State::First(_) | State::Last(_) | State::Collect(_));
         if matches!(column.nulls, Nulls::All) && !counts_nulls {
             return self.take_none();
         }
@@ -399,8 +400,8 @@ impl State {
                 values[ids.at(row)].get_or_insert_with(|| column.value(row));
             }),
             (State::Last(values), _) => (0..rows).for_each(|row| values[ids.at(row)] = Some(column.value(row))),
-            (State::Gather(lists), _) => (0..rows).for_each(|row| lists[ids.at(row)].push(column.value(row))),
-            (State::Glue(glued, between), Data::Text(texts)) => {
+            (State::Collect(lists), _) => (0..rows).for_each(|row| lists[ids.at(row)].push(column.value(row))),
+            (State::JoinText(glued, between), Data::Text(texts)) => {
                 for row in (0..rows).filter(present) {
                     glue(&mut glued[ids.at(row)], texts.at(row), between);
                 }
@@ -453,8 +454,8 @@ impl State {
                     values[id] = value;
                 }
             }),
-            (State::Gather(lists), State::Gather(later)) => each(ids, later, |id, more| lists[id].extend(more)),
-            (State::Glue(texts, between), State::Glue(later, _)) => each(ids, later, |id, text| {
+            (State::Collect(lists), State::Collect(later)) => each(ids, later, |id, more| lists[id].extend(more)),
+            (State::JoinText(texts, between), State::JoinText(later, _)) => each(ids, later, |id, text| {
                 if let Some(text) = text {
                     glue(&mut texts[id], &text, between);
                 }
@@ -507,9 +508,9 @@ impl State {
             State::First(values) | State::Last(values) | State::Reduce(values) => {
                 of_values(values.into_iter().map(Option::unwrap_or_default).collect())
             }
-            State::Gather(lists) => of_values(lists.into_iter().map(|items| Value::List(items.into())).collect()),
+            State::Collect(lists) => of_values(lists.into_iter().map(|items| Value::List(items.into())).collect()),
             State::Shared(..) => unreachable!("the summary gives it"),
-            State::Glue(texts, _) => {
+            State::JoinText(texts, _) => {
                 of_values(texts.into_iter().map(|text| Value::text(&text.unwrap_or_default())).collect())
             }
         })

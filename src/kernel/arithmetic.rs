@@ -1,10 +1,10 @@
 //! Arithmetic over columns. Ints never wrap: where the bounds of the operands prove it, the loop is the unchecked one;
 //! where they do not, every row is checked.
 
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 use crate::diagnostic::Span;
 use crate::lang::Operator;
-use crate::rowwise::{Fault, wrong};
+use crate::rowwise::{RowError, wrong};
 
 use super::column::{Column, Data, Ints};
 use super::loops;
@@ -42,7 +42,14 @@ pub fn operate(operator: Operator, left: Column, right: Column, scope: Scope, sp
     Ok(Column { data, nulls })
 }
 
-fn ints(operator: Operator, a: &Ints, b: &Ints, nulls: &Nulls, scope: Scope, span: Span) -> Result<Ints, Box<Fault>> {
+fn ints(
+    operator: Operator,
+    a: &Ints,
+    b: &Ints,
+    nulls: &Nulls,
+    scope: Scope,
+    span: Span,
+) -> Result<Ints, Box<RowError>> {
     if let Some(result) = unchecked(operator, a, b) {
         return Ok(result);
     }
@@ -56,7 +63,7 @@ fn ints(operator: Operator, a: &Ints, b: &Ints, nulls: &Nulls, scope: Scope, spa
     })
 }
 
-fn scalar_operator(operator: Operator) -> fn(i64, i64) -> Result<i64, Wrong> {
+fn scalar_operator(operator: Operator) -> fn(i64, i64) -> Result<i64, ScalarError> {
     match operator {
         Operator::Add => scalar::add,
         Operator::Subtract => scalar::subtract,
@@ -114,9 +121,9 @@ fn checked(
     b: &Slots<i64>,
     nulls: &Nulls,
     scope: Scope,
-    operate: impl Fn(i64, i64) -> Result<i64, Wrong>,
-    fault: impl Fn(Wrong, i64, i64) -> Box<Fault>,
-) -> Result<Ints, Box<Fault>> {
+    operate: impl Fn(i64, i64) -> Result<i64, ScalarError>,
+    fault: impl Fn(ScalarError, i64, i64) -> Box<RowError>,
+) -> Result<Ints, Box<RowError>> {
     let mut values = vec![0; scope.rows()];
     for (row, value) in values.iter_mut().enumerate() {
         let (a, b) = (*a.at(row), *b.at(row));
@@ -181,9 +188,9 @@ fn one_sided(
     scope: Scope,
     whole: fn(&Slots<i64>) -> Slots<i64>,
     bounds: impl Fn(i64, i64) -> (i64, i64),
-    operate: fn(i64) -> Result<i64, Wrong>,
-    fault: impl Fn(Wrong, i64) -> Box<Fault>,
-) -> Result<Ints, Box<Fault>> {
+    operate: fn(i64) -> Result<i64, ScalarError>,
+    fault: impl Fn(ScalarError, i64) -> Box<RowError>,
+) -> Result<Ints, Box<RowError>> {
     let (least, largest) = ints.bounds();
     if least != i64::MIN {
         return Ok(Ints { slots: whole(&ints.slots), bounds: Some(bounds(least, largest)) });

@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value};
 use crate::diagnostic::Span;
 use crate::functions::{self, Func};
-use crate::job::Stop;
 use crate::lang::{Comparison, Operator};
 use crate::plan::{Expr, Function, Node};
-use crate::rowwise::{DEEPEST_CALLS, Fault, wrong};
+use crate::rowwise::{DEEPEST_CALLS, RowError, wrong};
+use crate::run_context::Stop;
 
 /// A register of the running call's window.
 type Register = u16;
@@ -87,7 +87,7 @@ impl Bytecode {
     }
 
     /// The value for these arguments, as bits.
-    pub fn call(&self, args: &[u64], registers: &mut Vec<u64>, stop: &Stop) -> Result<u64, Box<Fault>> {
+    pub fn call(&self, args: &[u64], registers: &mut Vec<u64>, stop: &Stop) -> Result<u64, Box<RowError>> {
         let (start, window) = self.starts[self.first];
         registers.resize(window.max(args.len()), 0);
         registers[..args.len()].copy_from_slice(args);
@@ -124,7 +124,7 @@ impl Bytecode {
                     let a = get!(a) as i64;
                     match a.checked_add(b) {
                         Some(sum) => set!(to, sum as u64),
-                        None => return Err(self.fault(Wrong::Overflow, here, format!("{a} + {b}"))),
+                        None => return Err(self.fault(ScalarError::Overflow, here, format!("{a} + {b}"))),
                     }
                 }
                 Step::Int(operator, to, a, b) => {
@@ -208,11 +208,11 @@ impl Bytecode {
                 Step::Call(function, from) => {
                     // The call from outside is open too.
                     if calls.len() + 1 >= DEEPEST_CALLS {
-                        return Err(Fault::too_deep(self.spans[here]));
+                        return Err(RowError::too_deep(self.spans[here]));
                     }
                     count += 1;
                     if count & 0x3ff == 0 && stop.is_raised() {
-                        return Err(Fault::stopped(self.spans[here]));
+                        return Err(RowError::stopped(self.spans[here]));
                     }
                     calls.push((at, base));
                     let (start, window) = self.starts[function];
@@ -235,7 +235,7 @@ impl Bytecode {
     }
 
     #[cold]
-    fn fault(&self, why: Wrong, step: usize, said: String) -> Box<Fault> {
+    fn fault(&self, why: ScalarError, step: usize, said: String) -> Box<RowError> {
         wrong(why, self.spans[step], || said)
     }
 }
@@ -401,11 +401,11 @@ impl Body<'_> {
             }
             Node::Column(_)
             | Node::Acc
-            | Node::Only(_)
+            | Node::ScalarSubquery(_)
             | Node::List(_)
             | Node::In(..)
             | Node::Index(..)
-            | Node::Foreign(..)
+            | Node::ExternalFunction(..)
             | Node::Widen(_) => return None,
         }
         Some(())

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use polars_arrow::array::View;
 
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::Span;
 use crate::functions::{self, Func};
-use crate::rowwise::{Fault, wrong};
+use crate::rowwise::{RowError, wrong};
 
 use super::arithmetic::{self, each_pair};
 use super::column::{Column, Data, Ints};
 use super::loops;
 use super::scope::{Out, Scope};
 use super::slots::{Nulls, Slots};
-use super::texts::{Made, Texts, from_bits};
+use super::texts::{GeneratedTexts, Texts, from_bits};
 
 /// Whether [`call`] knows the function.
 pub fn has_loop(func: Func) -> bool {
@@ -191,9 +191,9 @@ impl Call<'_> {
     /// Values of a function that may have none.
     fn made<T: Clone + Default>(
         &self,
-        value: impl Fn(usize) -> Result<T, Wrong>,
+        value: impl Fn(usize) -> Result<T, ScalarError>,
         finish: impl Fn(Vec<T>) -> Data,
-    ) -> Result<Data, Box<Fault>> {
+    ) -> Result<Data, Box<RowError>> {
         let mut values = vec![T::default(); self.rows];
         for (row, slot) in values.iter_mut().enumerate() {
             if self.counts(row) {
@@ -242,7 +242,7 @@ impl Call<'_> {
             // SAFETY: a trimmed text is a text.
             return Data::Text(unsafe { texts.others(self.views(|row| texts.part(row, texts.at(row).trim()))) });
         }
-        let mut made = Made::with_capacity(self.rows);
+        let mut made = GeneratedTexts::with_capacity(self.rows);
         for row in 0..self.rows {
             if !self.counts(row) {
                 made.push("");
@@ -281,7 +281,7 @@ impl Call<'_> {
     /// The arguments in the places of a pattern.
     fn written(&self, pattern: &str, args: &[Column]) -> Data {
         let pieces: Vec<&str> = pattern.split("{}").collect();
-        let mut made = Made::with_capacity(self.rows);
+        let mut made = GeneratedTexts::with_capacity(self.rows);
         for row in 0..self.rows {
             made.write(|out| {
                 if !self.counts(row) {
@@ -340,7 +340,7 @@ pub fn glue(parts: &[Column], scope: Scope) -> Column {
     if matches!(nulls, Nulls::All) || texts.len() != parts.len() {
         return Column { data: Data::Text(Texts::one("")), nulls: Nulls::All };
     }
-    let mut made = Made::with_capacity(scope.rows());
+    let mut made = GeneratedTexts::with_capacity(scope.rows());
     for row in 0..scope.rows() {
         made.write(|out| {
             if scope.is_active(row) && !nulls.at(row) {
@@ -358,7 +358,7 @@ pub fn chosen(mask: &[bool], a: &Texts, b: &Texts) -> Texts {
         // SAFETY: each view is one of a text in these buffers.
         return unsafe { a.others(mask.iter().enumerate().map(view).collect()) };
     }
-    let mut made = Made::with_capacity(mask.len());
+    let mut made = GeneratedTexts::with_capacity(mask.len());
     for (row, mask) in mask.iter().enumerate() {
         made.push(if *mask { a.at(row) } else { b.at(row) });
     }

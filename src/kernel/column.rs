@@ -3,7 +3,7 @@
 use crate::data::{Type, Value};
 
 use super::slots::{Nulls, Slots};
-use super::texts::{Made, Texts};
+use super::texts::{GeneratedTexts, Texts};
 
 /// Ints, and bounds on all slots where they are known: then arithmetic need not be checked.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl Column {
             }
             Type::Bool => Data::Bool(Slots::each(values.iter().map(|value| *value == Value::Bool(true)).collect())),
             Type::Text | Type::Open | Type::Never => {
-                let mut made = Made::with_capacity(values.len());
+                let mut made = GeneratedTexts::with_capacity(values.len());
                 for value in &values {
                     made.push(if let Value::Text(text) = value { text } else { "" });
                 }

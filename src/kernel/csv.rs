@@ -9,12 +9,12 @@ use polars_buffer::Buffer;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::files::{self, Block, Blocks, Extent};
-use crate::job::Job;
+use crate::files::{self, Block, Blocks, Split};
 use crate::plan::{CsvOptions, Read};
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column, Data, Ints};
-use super::marks::{Quotes, plain_marks, quoted_marks};
+use super::delimiters::{Quotes, plain_marks, quoted_marks};
 use super::records::OneByOne;
 use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, Texts, view};
@@ -22,8 +22,8 @@ use super::texts::{Buffers, PADDING, Texts, view};
 pub struct Csv<'a> {
     read: &'a Read,
     options: &'a CsvOptions,
-    extent: Extent,
-    job: &'a Job,
+    split: Split,
+    context: &'a RunContext,
     /// None once the records are read one by one.
     blocks: Option<Blocks>,
     records: Option<OneByOne<'a>>,
@@ -46,19 +46,19 @@ impl<'a> Csv<'a> {
 
     /// # Errors
     /// Where the file cannot be opened.
-    pub fn new(read: &'a Read, options: &'a CsvOptions, extent: Extent, job: &'a Job) -> Fallible<Csv<'a>> {
+    pub fn new(read: &'a Read, options: &'a CsvOptions, split: Split, context: &'a RunContext) -> Fallible<Csv<'a>> {
         Ok(Csv {
             read,
             options,
-            job,
-            blocks: Some(files::blocks(read, &extent, job)?),
+            context,
+            blocks: Some(files::blocks(read, &split, context)?),
             records: None,
-            is_first: extent.start == 0,
-            header_read: !options.header || extent.start > 0,
+            is_first: split.start == 0,
+            header_read: !options.header || split.start > 0,
             block: None,
             ends: Vec::new(),
             given: 0,
-            extent,
+            split,
         })
     }
 
@@ -159,11 +159,11 @@ impl<'a> Csv<'a> {
                 self.read,
                 self.options,
                 blocks.unread(block),
-                &self.read.files[self.extent.file].shown,
-                self.job,
+                &self.read.files[self.split.file].shown,
+                self.context,
             )
         } else {
-            files::reader(self.read, &self.extent, self.job)?
+            files::reader(self.read, &self.split, self.context)?
         };
         self.records = Some(OneByOne::new(records, self.read));
         Ok(())

@@ -5,7 +5,7 @@ use crate::diagnostic::Fallible;
 use crate::plan::Expr;
 
 use super::column::{Batch, Column};
-use super::expr::{Code, Compiler};
+use super::expr::{Compiled, Compiler};
 use super::groups::{Groups, Packed};
 use super::partial::Partial;
 use super::rows::Rows;
@@ -13,7 +13,7 @@ use super::scope::Scope;
 
 pub struct Distinct {
     /// None where the whole row is the key.
-    by: Option<Vec<Code>>,
+    by: Option<Vec<Compiled>>,
     groups: Groups,
     /// The group of each row of the last batch.
     ids: Vec<u32>,

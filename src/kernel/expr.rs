@@ -10,8 +10,8 @@ use crate::data::{Type, Value};
 use crate::diagnostic::Span;
 use crate::functions::Func;
 use crate::lang::{Comparison, Operator};
-use crate::plan::{Expr, Foreign, Function, Node as Meant, Shared};
-use crate::rowwise::{self, Fault, Frame};
+use crate::plan::{Expr, ExternalFunction, Function, Node as Meant, Shared};
+use crate::rowwise::{self, Frame, RowError};
 
 use super::bytecode::Bytecode;
 use super::column::{Column, Data, Ints};
@@ -20,7 +20,7 @@ use super::slots::{Nulls, Slots};
 use super::{arithmetic, calls, compare, loops};
 
 /// A compiled expression.
-pub struct Code {
+pub struct Compiled {
     node: Node,
 }
 
@@ -29,36 +29,36 @@ enum Node {
     Column(usize),
     Parameter(usize),
     /// Of numbers of one type.
-    Chain(Box<Code>, Vec<(Operator, Code, Span)>),
+    Chain(Box<Compiled>, Vec<(Operator, Compiled, Span)>),
     /// Texts with `+`.
-    Glue(Vec<Code>),
-    Compare(Box<Code>, Comparison, Box<Code>),
+    JoinText(Vec<Compiled>),
+    Compare(Box<Compiled>, Comparison, Box<Compiled>),
     /// `and` where false is decisive, `or` where true is.
-    Logical(Vec<Code>, bool),
-    Not(Box<Code>),
-    Negate(Box<Code>, Span),
-    If(Vec<(Code, Code)>, Box<Code>),
-    Coalesce(Vec<Code>),
-    IsNull(Box<Code>),
+    Logical(Vec<Compiled>, bool),
+    Not(Box<Compiled>),
+    Negate(Box<Compiled>, Span),
+    If(Vec<(Compiled, Compiled)>, Box<Compiled>),
+    Coalesce(Vec<Compiled>),
+    IsNull(Box<Compiled>),
     /// Ints as floats.
-    Widen(Box<Code>),
+    Widen(Box<Compiled>),
     /// `split(text, separator)[index]` without the list.
-    Field(Box<[Code; 3]>, Span),
-    Matches(Box<Code>, regex::Regex),
-    Call(Func, Vec<Code>, Type, Span),
+    Field(Box<[Compiled; 3]>, Span),
+    Matches(Box<Compiled>, regex::Regex),
+    Call(Func, Vec<Compiled>, Type, Span),
     /// A person's function that does not call itself: its body over columns of its arguments.
-    Apply(Arc<Code>, Vec<Code>),
-    Foreign(Shared<dyn Foreign>, Vec<Code>, Type, Span),
+    Apply(Arc<Compiled>, Vec<Compiled>),
+    ExternalFunction(Shared<dyn ExternalFunction>, Vec<Compiled>, Type, Span),
     /// One that calls itself, as bytecode; where an argument is null, row by row.
     Recursive {
         code: Arc<Bytecode>,
-        args: Vec<Code>,
-        with_nulls: rowwise::Code,
+        args: Vec<Compiled>,
+        with_nulls: rowwise::Compiled,
     },
     /// Row by row over columns: column `i` of the row is part `i`.
     RowWise {
-        code: rowwise::Code,
-        parts: Vec<Code>,
+        code: rowwise::Compiled,
+        parts: Vec<Compiled>,
         ty: Type,
     },
 }
@@ -75,7 +75,7 @@ pub enum Apart {
 pub struct Compiler<'a> {
     functions: &'a [Function],
     recursive: Vec<bool>,
-    bodies: RefCell<HashMap<usize, Arc<Code>>>,
+    bodies: RefCell<HashMap<usize, Arc<Compiled>>>,
     /// Of functions that call themselves; none where it cannot be.
     bytecode: RefCell<HashMap<usize, Option<Arc<Bytecode>>>>,
     /// What has no loop over slots.
@@ -95,7 +95,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub fn compile(&self, expr: &Expr) -> Code {
+    pub fn compile(&self, expr: &Expr) -> Compiled {
         stacker::maybe_grow(128 << 10, 4 << 20, || self.compiled(expr))
     }
 
@@ -104,15 +104,15 @@ impl<'a> Compiler<'a> {
         self.apart.borrow().clone()
     }
 
-    fn all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Code> {
+    fn all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Compiled> {
         exprs.into_iter().map(|expr| self.compile(expr)).collect()
     }
 
-    fn boxed(&self, expr: &Expr) -> Box<Code> {
+    fn boxed(&self, expr: &Expr) -> Box<Compiled> {
         Box::new(self.compile(expr))
     }
 
-    fn compiled(&self, expr: &Expr) -> Code {
+    fn compiled(&self, expr: &Expr) -> Compiled {
         let span = expr.span;
         if !self.is_vectorised(expr) {
             return self.row_wise(expr);
@@ -125,7 +125,7 @@ impl<'a> Compiler<'a> {
                 let links = links.iter().map(|link| (link.operator, self.compile(&link.operand), link.span));
                 Node::Chain(self.boxed(first), links.collect())
             }
-            Meant::Chain(..) => Node::Glue(self.all(expr.parts())),
+            Meant::Chain(..) => Node::JoinText(self.all(expr.parts())),
             Meant::Compare(a, sign, b) => Node::Compare(self.boxed(a), *sign, self.boxed(b)),
             Meant::And(items) => Node::Logical(self.all(items), false),
             Meant::Or(items) => Node::Logical(self.all(items), true),
@@ -153,22 +153,24 @@ impl<'a> Compiler<'a> {
                 Node::Field(Box::new(parts), list.span)
             }
             Meant::Widen(inner) => Node::Widen(self.boxed(inner)),
-            Meant::Foreign(code, args) => Node::Foreign(code.clone(), self.all(args), expr.ty.clone(), span),
+            Meant::ExternalFunction(code, args) => {
+                Node::ExternalFunction(code.clone(), self.all(args), expr.ty.clone(), span)
+            }
             Meant::Apply(function, args) => match self.bytecode(*function) {
                 Some(code) => {
                     self.apart.borrow_mut().push((Apart::RegisterCode, expr.clone()));
                     let mut over_args = expr.clone();
                     over_args.parts_mut().into_iter().enumerate().for_each(|(i, arg)| arg.node = Meant::Column(i));
-                    Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Code::new(&over_args) }
+                    Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Compiled::new(&over_args) }
                 }
                 None => Node::Apply(self.body(*function), self.all(args)),
             },
             Meant::Acc | Meant::Only(_) | Meant::List(_) | Meant::In(..) => unreachable!("these go row by row"),
         };
-        Code { node }
+        Compiled { node }
     }
 
-    fn body(&self, function: usize) -> Arc<Code> {
+    fn body(&self, function: usize) -> Arc<Compiled> {
         let known = self.bodies.borrow().get(&function).cloned();
         known.unwrap_or_else(|| {
             let body = Arc::new(self.compile(&self.functions[function].body));
@@ -198,7 +200,7 @@ impl<'a> Compiler<'a> {
             | Meant::Not(_)
             | Meant::Negate(_)
             | Meant::If(..)
-            | Meant::Foreign(..) => true,
+            | Meant::ExternalFunction(..) => true,
             Meant::Chain(..) => no_list(expr),
             Meant::Compare(a, _, b) => no_list(a) && no_list(b),
             Meant::Index(list, _) => matches!(list.node, Meant::Call(Func::Split, _)),
@@ -214,17 +216,17 @@ impl<'a> Compiler<'a> {
     }
 
     /// The expression over columns of its largest parts that are vectorised.
-    fn row_wise(&self, expr: &Expr) -> Code {
+    fn row_wise(&self, expr: &Expr) -> Compiled {
         let mut parts = Vec::new();
         let mut over_parts = expr.clone();
         let inner = over_parts.parts_mut();
         inner.into_iter().for_each(|part| self.cut(part, &mut parts));
         self.apart.borrow_mut().push((Apart::RowByRow, expr.clone()));
-        Code { node: Node::RowWise { code: rowwise::Code::new(&over_parts), parts, ty: expr.ty.clone() } }
+        Compiled { node: Node::RowWise { code: rowwise::Compiled::new(&over_parts), parts, ty: expr.ty.clone() } }
     }
 
     /// Puts a column in the place of a vectorised part.
-    fn cut(&self, expr: &mut Expr, parts: &mut Vec<Code>) {
+    fn cut(&self, expr: &mut Expr, parts: &mut Vec<Compiled>) {
         if matches!(expr.node, Meant::Const(_)) {
             return;
         }
@@ -263,7 +265,7 @@ fn reaches(calls: &[Vec<usize>], function: usize) -> bool {
     false
 }
 
-impl Code {
+impl Compiled {
     /// The value for each row of the scope's batch.
     pub fn value(&self, scope: Scope) -> Out {
         match &self.node {
@@ -277,7 +279,7 @@ impl Code {
                 }
                 Ok(left)
             }
-            Node::Glue(parts) => Ok(calls::glue(&values(parts, scope)?, scope)),
+            Node::JoinText(parts) => Ok(calls::glue(&values(parts, scope)?, scope)),
             Node::Compare(a, sign, b) => Ok(compare::compare(&a.value(scope)?, *sign, &b.value(scope)?, scope.rows())),
             Node::Logical(items, decisive) => logical(items, *decisive, scope),
             Node::Not(inner) => {
@@ -304,14 +306,14 @@ impl Code {
                 let parameters = values(args, scope)?;
                 stacker::maybe_grow(128 << 10, 4 << 20, || body.value(Scope { parameters: &parameters, ..scope }))
             }
-            Node::Foreign(code, args, ty, span) => foreign(code, &values(args, scope)?, ty, scope, *span),
+            Node::ExternalFunction(code, args, ty, span) => foreign(code, &values(args, scope)?, ty, scope, *span),
             Node::Recursive { code, args, with_nulls } => recursive(code, &values(args, scope)?, with_nulls, scope),
             Node::RowWise { code, parts, ty } => row_wise(code, &values(parts, scope)?, ty, scope),
         }
     }
 
     /// The rows for which a condition holds; null does not. None where it holds for all.
-    pub fn holds(&self, scope: Scope) -> Result<Option<Vec<u32>>, Box<Fault>> {
+    pub fn holds(&self, scope: Scope) -> Result<Option<Vec<u32>>, Box<RowError>> {
         let column = self.value(scope)?;
         Ok(match holding(&column, scope.rows()) {
             Holding::All => None,
@@ -321,17 +323,17 @@ impl Code {
     }
 }
 
-fn values(codes: &[Code], scope: Scope) -> Result<Vec<Column>, Box<Fault>> {
+fn values(codes: &[Compiled], scope: Scope) -> Result<Vec<Column>, Box<RowError>> {
     codes.iter().map(|code| code.value(scope)).collect()
 }
 
 /// One call for all rows that are asked for and have all arguments.
-fn foreign(code: &Shared<dyn Foreign>, args: &[Column], ty: &Type, scope: Scope, span: Span) -> Out {
+fn foreign(code: &Shared<dyn ExternalFunction>, args: &[Column], ty: &Type, scope: Scope, span: Span) -> Out {
     let asked = |row: &usize| scope.active.is_none_or(|active| active[*row]);
     let whole = |row: &usize| args.iter().all(|arg| !arg.nulls.at(*row));
     let rows: Vec<usize> = (0..scope.rows()).filter(asked).filter(whole).collect();
     let passed: Vec<Vec<Value>> = args.iter().map(|arg| rows.iter().map(|row| arg.value(*row)).collect()).collect();
-    let given = code.0.call(&passed, rows.len()).map_err(|error| Fault::elsewhere(*error, span))?;
+    let given = code.0.call(&passed, rows.len()).map_err(|error| RowError::elsewhere(*error, span))?;
     let mut values = vec![Value::Null; scope.rows()];
     rows.into_iter().zip(given).for_each(|(row, value)| values[row] = value);
     Ok(Column::from_values(values, ty))
@@ -378,7 +380,7 @@ fn null_flags(nulls: &Nulls, rows: usize) -> Vec<bool> {
 }
 
 /// What stands after a decisive value is not asked.
-fn logical(items: &[Code], decisive: bool, scope: Scope) -> Out {
+fn logical(items: &[Compiled], decisive: bool, scope: Scope) -> Out {
     let rows = scope.rows();
     let mut sofar = items[0].value(scope)?;
     for item in &items[1..] {
@@ -422,7 +424,7 @@ fn combined(a: &Column, b: &Column, decisive: bool, rows: usize) -> Column {
     Column { data: Data::Bool(Slots::each(result)), nulls: Nulls::of(missing) }
 }
 
-fn choice(arms: &[(Code, Code)], otherwise: &Code, scope: Scope) -> Out {
+fn choice(arms: &[(Compiled, Compiled)], otherwise: &Compiled, scope: Scope) -> Out {
     let rows = scope.rows();
     let mut open: Option<Vec<bool>> = scope.active.map(<[bool]>::to_vec);
     let mut taken: Vec<(Vec<bool>, Column)> = Vec::new();
@@ -499,7 +501,7 @@ fn chosen(mask: &[bool], a: &Column, b: &Column) -> Column {
 }
 
 /// The first that is not null; the later ones are asked only where it is.
-fn coalesce(args: &[Code], scope: Scope) -> Out {
+fn coalesce(args: &[Compiled], scope: Scope) -> Out {
     let mut result = args[0].value(scope)?;
     for arg in &args[1..] {
         if matches!(result.nulls, Nulls::None) {
@@ -515,7 +517,7 @@ fn coalesce(args: &[Code], scope: Scope) -> Out {
     Ok(result)
 }
 
-fn recursive(code: &Bytecode, args: &[Column], with_nulls: &rowwise::Code, scope: Scope) -> Out {
+fn recursive(code: &Bytecode, args: &[Column], with_nulls: &rowwise::Compiled, scope: Scope) -> Out {
     let mut frame = Frame::new(scope.program).stopping_at(scope.stop);
     let mut registers = Vec::new();
     let mut bits = vec![0; args.len()];
@@ -554,7 +556,7 @@ fn as_bits(value: &Value) -> Option<u64> {
     }
 }
 
-fn row_wise(code: &rowwise::Code, parts: &[Column], ty: &Type, scope: Scope) -> Out {
+fn row_wise(code: &rowwise::Compiled, parts: &[Column], ty: &Type, scope: Scope) -> Out {
     let mut frame = Frame::new(scope.program).stopping_at(scope.stop);
     let mut values = vec![Value::Null; scope.rows()];
     frame.row = vec![Value::Null; parts.len()];

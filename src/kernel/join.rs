@@ -4,7 +4,7 @@ use crate::diagnostic::Fallible;
 use crate::plan::{Expr, JoinKind};
 
 use super::column::{Batch, Column};
-use super::expr::{Code, Compiler};
+use super::expr::{Compiled, Compiler};
 use super::groups::{Groups, NO_GROUP, Packed, any_null};
 use super::partial::Partial;
 use super::rows::Rows;
@@ -13,7 +13,7 @@ use super::slots::Nulls;
 
 /// The rows of a join's right side. Null never matches.
 pub struct RightSide {
-    keys: Vec<Code>,
+    keys: Vec<Compiled>,
     wanted: Vec<usize>,
     groups: Groups,
     /// The group of each row that is kept.

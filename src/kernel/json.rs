@@ -7,19 +7,19 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use crate::data::{self, Type};
 use crate::diagnostic::Fallible;
-use crate::files::{self, Block, Blocks, Extent};
-use crate::job::Job;
+use crate::files::{self, Block, Blocks, Split};
 use crate::plan::Read;
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
 use super::records::OneByOne;
 use super::slots::Nulls;
-use super::texts::Made;
+use super::texts::GeneratedTexts;
 
 pub struct Json<'a> {
     read: &'a Read,
-    extent: Extent,
-    job: &'a Job,
+    split: Split,
+    context: &'a RunContext,
     /// None once the records are read one by one.
     blocks: Option<Blocks>,
     records: Option<OneByOne<'a>>,
@@ -38,16 +38,16 @@ impl<'a> Json<'a> {
 
     /// # Errors
     /// Where the file cannot be opened.
-    pub fn new(read: &'a Read, extent: Extent, job: &'a Job) -> Fallible<Json<'a>> {
+    pub fn new(read: &'a Read, split: Split, context: &'a RunContext) -> Fallible<Json<'a>> {
         Ok(Json {
             read,
-            job,
-            blocks: Some(files::blocks(read, &extent, job)?),
+            context,
+            blocks: Some(files::blocks(read, &split, context)?),
             records: None,
-            is_first: extent.start == 0,
+            is_first: split.start == 0,
             block: None,
             object: Object::new(&read.fields),
-            extent,
+            split,
         })
     }
 
@@ -94,8 +94,8 @@ impl<'a> Json<'a> {
 
     fn one_by_one(&mut self, block: &Block) {
         let Some(blocks) = self.blocks.take() else { return };
-        let shown = &self.read.files[self.extent.file].shown;
-        let records = files::json_records(self.read, blocks.unread(block), shown, self.job);
+        let shown = &self.read.files[self.split.file].shown;
+        let records = files::json_records(self.read, blocks.unread(block), shown, self.context);
         self.records = Some(OneByOne::new(records, self.read));
     }
 }
@@ -126,7 +126,7 @@ enum Values {
     Int(Vec<i64>),
     Float(Vec<f64>),
     Bool(Vec<bool>),
-    Text(Made),
+    Text(GeneratedTexts),
 }
 
 impl<'a> Object<'a> {
@@ -186,7 +186,7 @@ impl Kept {
             Type::Int => Values::Int(Vec::new()),
             Type::Float => Values::Float(Vec::new()),
             Type::Bool => Values::Bool(Vec::new()),
-            Type::Text | Type::List(_) | Type::Open | Type::Never => Values::Text(Made::default()),
+            Type::Text | Type::List(_) | Type::Open | Type::Never => Values::Text(GeneratedTexts::default()),
         };
         Kept { values, nulls: Vec::new(), rows: 0 }
     }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::files::{self, Block, Blocks, Extent};
-use crate::job::Job;
+use crate::files::{self, Block, Blocks, Split};
 use crate::plan::{Format, Read};
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
 use super::csv::Csv;
@@ -14,13 +14,13 @@ use super::json::Json;
 use super::records::OneByOne;
 use super::slots::Slots;
 use super::table::Cut;
-use super::texts::{Buffers, Made, Stretch, Texts, view};
+use super::texts::{Buffers, GeneratedTexts, Stretch, Texts, view};
 
-/// The rows of extents of the files of a source, one after the other.
+/// The rows of splits of the files of a source, one after the other.
 pub struct Reading<'a> {
     read: &'a Read,
-    job: &'a Job,
-    extents: std::vec::IntoIter<Extent>,
+    context: &'a RunContext,
+    splits: std::vec::IntoIter<Split>,
     current: Option<Reader<'a>>,
 }
 
@@ -40,33 +40,33 @@ enum Reader<'a> {
 impl<'a> Reading<'a> {
     /// # Errors
     /// Where the first file cannot be opened.
-    pub fn new(read: &'a Read, extents: Vec<Extent>, job: &'a Job) -> Fallible<Reading<'a>> {
-        for extent in &extents {
-            job.progress.expect_bytes(extent.bytes(read.files[extent.file].seen.0));
+    pub fn new(read: &'a Read, splits: Vec<Split>, context: &'a RunContext) -> Fallible<Reading<'a>> {
+        for split in &splits {
+            context.progress.expect_bytes(split.bytes(read.files[split.file].seen.0));
         }
-        let mut reading = Reading { read, job, extents: extents.into_iter(), current: None };
+        let mut reading = Reading { read, context, splits: splits.into_iter(), current: None };
         reading.advance()?;
         Ok(reading)
     }
 
     fn advance(&mut self) -> Fallible<()> {
-        self.current = self.extents.next().map(|extent| self.reader(extent)).transpose()?;
+        self.current = self.splits.next().map(|split| self.reader(split)).transpose()?;
         Ok(())
     }
 
-    fn reader(&self, extent: Extent) -> Fallible<Reader<'a>> {
-        let (read, job) = (self.read, self.job);
+    fn reader(&self, split: Split) -> Fallible<Reader<'a>> {
+        let (read, context) = (self.read, self.context);
         Ok(match &read.format {
             Format::Text { lossy } => {
-                Reader::Text { blocks: files::blocks(read, &extent, job)?, lossy: *lossy, block: None }
+                Reader::Text { blocks: files::blocks(read, &split, context)?, lossy: *lossy, block: None }
             }
-            Format::Csv(options) if Csv::knows(options) => Reader::Csv(Csv::new(read, options, extent, job)?),
-            Format::Json if Json::knows(read) => Reader::Json(Json::new(read, extent, job)?),
-            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, &extent, job)?, read)),
+            Format::Csv(options) if Csv::knows(options) => Reader::Csv(Csv::new(read, options, split, context)?),
+            Format::Json if Json::knows(read) => Reader::Json(Json::new(read, split, context)?),
+            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, &split, context)?, read)),
             Format::Parquet | Format::Arrow => {
-                let one = Read { files: vec![read.files[extent.file].clone()], ..read.clone() };
+                let one = Read { files: vec![read.files[split.file].clone()], ..read.clone() };
                 let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone());
-                Reader::Frame(Cut::new(&files::frame(&one, None, job)?, types))
+                Reader::Frame(Cut::new(&files::frame(&one, None, context)?, types))
             }
         })
     }
@@ -125,7 +125,7 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
     let bytes = &lines.block.bytes[..lines.block.end];
     let (first, shared) = (lines.at, &lines.block.bytes);
     let mut views = Vec::with_capacity(most);
-    let mut lossy = (lossy && !lines.ascii).then(Made::default);
+    let mut lossy = (lossy && !lines.ascii).then(GeneratedTexts::default);
     for end in memchr::memchr_iter(b'\n', &bytes[first..]).take(most) {
         let line = &bytes[lines.at..first + end];
         let length = line.len() - usize::from(line.ends_with(b"\r"));
@@ -135,7 +135,7 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
         }
         lines.at = first + end + 1;
     }
-    let rows = views.len() + lossy.as_ref().map_or(0, Made::count);
+    let rows = views.len() + lossy.as_ref().map_or(0, GeneratedTexts::count);
     let texts = match lossy {
         Some(made) => made.finish(),
         None => {

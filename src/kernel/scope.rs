@@ -1,11 +1,11 @@
 //! What an expression sees, and what it gives.
 
-use crate::job::Stop;
-use crate::rowwise::{Fault, Program};
+use crate::rowwise::{Program, RowError};
+use crate::run_context::Stop;
 
 use super::column::{Batch, Column};
 
-pub type Out = Result<Column, Box<Fault>>;
+pub type Out = Result<Column, Box<RowError>>;
 
 /// What an expression sees.
 #[derive(Clone, Copy)]

@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::job::Job;
 use crate::plan::{Node, SortKey};
+use crate::run_context::RunContext;
 
 use super::calls::order;
 use super::column::{Batch, Column, Data, Ints};
-use super::expr::{Code, Compiler};
+use super::expr::{Compiled, Compiler};
 use super::loops;
 use super::partial::Partial;
 use super::rows::Rows;
@@ -27,13 +27,13 @@ pub struct Sorted<'a> {
     width: usize,
     /// With a limit: rows whose rank of the first key is above are out.
     worst: Option<u64>,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 struct Key {
     /// Its place among the kept columns, and how it is made where the input does not have it.
     column: usize,
-    code: Option<Code>,
+    code: Option<Compiled>,
     descending: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Sorted<'a> {
         limit: Option<u64>,
         input: impl Iterator<Item = Type>,
         compiler: &Compiler,
-        job: &'a Job,
+        context: &'a RunContext,
     ) -> Sorted<'a> {
         let mut types: Vec<Type> = input.collect();
         let width = types.len();
@@ -69,7 +69,7 @@ impl<'a> Sorted<'a> {
         };
         let keys = keys.iter().map(key).collect();
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        Sorted { keys, limit, rows: Rows::new(&types), types, width, worst: None, job }
+        Sorted { keys, limit, rows: Rows::new(&types), types, width, worst: None, context }
     }
 
     /// Keeps only the first rows of those that there are.
@@ -87,7 +87,12 @@ impl<'a> Sorted<'a> {
     fn in_order(&self, all: &Batch) -> Fallible<Vec<u32>> {
         let mut ranked: Vec<Ranked> = (0..all.rows as u32).map(|row| (0, row)).collect();
         let mut scratch = ranked.clone();
-        Sort { keys: &self.keys, columns: &all.columns, job: self.job }.rows(&mut ranked, &mut scratch, 0, 0)?;
+        Sort { keys: &self.keys, columns: &all.columns, context: self.context }.rows(
+            &mut ranked,
+            &mut scratch,
+            0,
+            0,
+        )?;
         Ok(ranked.into_iter().map(|(_, row)| row).collect())
     }
 }
@@ -96,7 +101,7 @@ impl<'a> Sorted<'a> {
 struct Sort<'a> {
     keys: &'a [Key],
     columns: &'a [Column],
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Sort<'_> {
@@ -148,7 +153,7 @@ impl Sort<'_> {
             rows.sort_unstable_by_key(|(rank, _)| *rank);
             return Ok(());
         }
-        self.job.check()?;
+        self.context.check()?;
         let least = rows.iter().map(|(rank, _)| *rank).min().unwrap_or_default();
         let range = rows.iter().map(|(rank, _)| *rank).max().unwrap_or_default() - least;
         if range == 0 {
@@ -249,7 +254,7 @@ impl Partial for Sorted<'_> {
             }
             _ => self.rows.push(&batch)?,
         }
-        if self.rows.count() >= limit.saturating_mul(2).max(2 * self.job.portion.rows) {
+        if self.rows.count() >= limit.saturating_mul(2).max(2 * self.context.chunk_sizes.rows) {
             self.cut(limit)?;
         }
         Ok(())

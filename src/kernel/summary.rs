@@ -52,9 +52,9 @@ fn figure(agg: &Agg) -> Option<(usize, Figure)> {
         | AggFunc::First
         | AggFunc::Last
         | AggFunc::Distinct
-        | AggFunc::Gather
+        | AggFunc::Collect
         | AggFunc::Reduce(_)
-        | AggFunc::Glue(_) => return None,
+        | AggFunc::JoinText(_) => return None,
     };
     Some((*column, figure))
 }

@@ -44,7 +44,7 @@ impl Texts {
     }
 
     pub fn one(text: &str) -> Texts {
-        let mut made = Made::default();
+        let mut made = GeneratedTexts::default();
         made.push(text);
         made.finish().repeated()
     }
@@ -149,7 +149,7 @@ pub fn from_bits(bits: u128) -> View {
 /// Texts that are being made, one after the other. Longer ones stand in buffers of up to a GiB, so that there may be more
 /// than 32 bits can count.
 #[derive(Default)]
-pub struct Made {
+pub struct GeneratedTexts {
     views: Vec<View>,
     full: Vec<Buffer<u8>>,
     bytes: Vec<u8>,
@@ -159,9 +159,9 @@ pub struct Made {
 
 const FULL_BYTES: usize = 1 << 30;
 
-impl Made {
-    pub fn with_capacity(texts: usize) -> Made {
-        Made { views: Vec::with_capacity(texts), ..Made::default() }
+impl GeneratedTexts {
+    pub fn with_capacity(texts: usize) -> GeneratedTexts {
+        GeneratedTexts { views: Vec::with_capacity(texts), ..GeneratedTexts::default() }
     }
 
     pub fn count(&self) -> usize {

@@ -30,7 +30,7 @@ pub struct Magic {
     pub name: Word,
     /// Options and values as written, in order.
     pub options: Vec<(Word, Option<Word>)>,
-    pub subject: Subject,
+    pub subject: Argument,
     pub span: Span,
 }
 
@@ -43,7 +43,7 @@ impl Magic {
 
 /// What a magic is asked about; which of these it is, is the magic's to say ([`crate::lang::Syntax`]).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Subject {
+pub enum Argument {
     Nothing,
     Statement(Box<Statement>),
     /// Several pipelines with commas between.
@@ -202,7 +202,7 @@ pub struct RustBlock {
     pub body: Word,
 }
 
-/// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::Shape`].
+/// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::StageSyntax`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     pub name: Word,

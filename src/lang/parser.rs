@@ -55,7 +55,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use super::ast::*;
 use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::split;
-use super::syntax::{By, MagicSyntax, Shape, StageSyntax, Syntax, Takes};
+use super::syntax::{By, MagicSyntax, StageSyntax, Syntax, Takes};
 
 /// The longest cell, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -167,7 +167,7 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
     if percents == 2 && known.takes.has_body() {
         let body = body(cell, text, at, known, &mut options)?;
         let span = Span::new(cell, start, text.trim_end().len());
-        return Ok(Magic { name, options, subject: Subject::Body(Box::new(body)), span });
+        return Ok(Magic { name, options, subject: Argument::Body(Box::new(body)), span });
     }
     if percents == 2 || known.takes == Takes::Body {
         let (other, why) = if percents == 2 { ("%", "takes no body") } else { ("%%", "takes a body") };
@@ -182,7 +182,7 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
             words.push(word);
             ended = ended || read_options(cell, text, &mut at, known, &mut options)?;
         }
-        if words.is_empty() { Subject::Nothing } else { Subject::Words(words) }
+        if words.is_empty() { Argument::Nothing } else { Argument::Words(words) }
     } else {
         subject(cell, text, at, known, syntax)?
     };
@@ -329,23 +329,23 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
     Ok(Word { text: value, span: Span::new(cell, start, *at) })
 }
 
-fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Subject> {
+fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Argument> {
     let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
     if *parser.peek() == Token::End {
-        return Ok(Subject::Nothing);
+        return Ok(Argument::Nothing);
     }
     let subject = match known.takes {
-        Takes::Statement | Takes::StatementOrBody => Subject::Statement(Box::new(parser.statement()?)),
+        Takes::Statement | Takes::StatementOrBody => Argument::Statement(Box::new(parser.statement()?)),
         Takes::Pipelines => {
             let mut pipelines = vec![parser.pipeline(Place::Statement)?];
             while parser.eat(",") {
                 pipelines.push(parser.pipeline(Place::Statement)?);
             }
-            Subject::Pipelines(pipelines)
+            Argument::Pipelines(pipelines)
         }
         Takes::Variants => {
             let read = super::variants::variants(cell, text, at, known, syntax);
-            return read.map(|variants| Subject::Variants(Box::new(variants)));
+            return read.map(|variants| Argument::Variants(Box::new(variants)));
         }
         Takes::Words | Takes::WordsOrBody | Takes::Body => unreachable!("these were read above"),
     };
@@ -863,7 +863,7 @@ impl<'a> Parser<'a> {
             span,
         };
         match known.shape {
-            Shape::Args { least, most, named, directed, by } => {
+            StageSyntax::Args { least, most, named, directed, by } => {
                 self.args(&mut stage, known, (least, most), named)?;
                 if directed {
                     stage.direction = self.direction();
@@ -878,7 +878,7 @@ impl<'a> Parser<'a> {
                     return Err(self.expected("`by` and a key"));
                 }
             }
-            Shape::Renames => loop {
+            StageSyntax::Renames => loop {
                 let expr = self.column()?;
                 if !self.eat_word("as") {
                     return Err(self.expected("`as` and the new name"));
@@ -888,19 +888,19 @@ impl<'a> Parser<'a> {
                     break;
                 }
             },
-            Shape::Fold => {
+            StageSyntax::Fold => {
                 for expr in [self.start()?, self.expr()?] {
                     stage.args.push(Arg { name: None, expr, direction: None });
                 }
             }
-            Shape::Join => self.join(&mut stage)?,
-            Shape::Tables => {
+            StageSyntax::Join => self.join(&mut stage)?,
+            StageSyntax::Tables => {
                 stage.tables.push(self.table()?);
                 while self.eat(",") {
                     stage.tables.push(self.table()?);
                 }
             }
-            Shape::Write => {
+            StageSyntax::Write => {
                 if !matches!(self.peek(), Token::Text(_)) {
                     return Err(self.expected("a path in quotes"));
                 }
@@ -910,13 +910,13 @@ impl<'a> Parser<'a> {
                     stage.kind = Some(self.name("a format")?);
                 }
             }
-            Shape::Tee => loop {
+            StageSyntax::Tee => loop {
                 stage.branches.push(self.branch()?);
                 if !self.eat(",") {
                     break;
                 }
             },
-            Shape::Peek => {
+            StageSyntax::Peek => {
                 while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
                     stage.args.push(Arg { name: None, expr, direction: None });

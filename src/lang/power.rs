@@ -5,10 +5,10 @@ use super::ast::{Node, Pipeline, SourceNode, Stage, Statement};
 
 impl Statement {
     /// Whether Rust or a command stands somewhere in it.
-    pub fn is_powerful(&self) -> bool {
+    pub fn is_privileged(&self) -> bool {
         match self {
             Statement::LetCommand(..) | Statement::RustFunction(_) => true,
-            Statement::Let(_, pipeline) | Statement::Pipeline(pipeline) => pipeline.is_powerful(),
+            Statement::Let(_, pipeline) | Statement::Pipeline(pipeline) => pipeline.is_privileged(),
             Statement::Function(_) => false,
         }
     }
@@ -16,10 +16,10 @@ impl Statement {
 
 impl Pipeline {
     /// Whether Rust stands somewhere in it.
-    pub fn is_powerful(&self) -> bool {
+    pub fn is_privileged(&self) -> bool {
         let source = match &self.source.node {
             SourceNode::Rust(_) => true,
-            SourceNode::Nested(inner) => inner.is_powerful(),
+            SourceNode::Nested(inner) => inner.is_privileged(),
             SourceNode::Last
             | SourceNode::Range { .. }
             | SourceNode::Read { .. }
@@ -27,16 +27,16 @@ impl Pipeline {
             | SourceNode::Random { .. }
             | SourceNode::Expr(_) => false,
         };
-        source || self.stages.iter().any(Stage::is_powerful)
+        source || self.stages.iter().any(Stage::is_privileged)
     }
 }
 
 impl Stage {
-    fn is_powerful(&self) -> bool {
+    fn is_privileged(&self) -> bool {
         let mut branches = self.branches.iter().flat_map(|(_, stages)| stages);
         let writes_outside = self.name.text == "write"
             && self.args.iter().any(|arg| !matches!(&arg.expr.node, Node::Text(path) if !is_outside(path)));
-        writes_outside || self.tables.iter().any(Pipeline::is_powerful) || branches.any(Stage::is_powerful)
+        writes_outside || self.tables.iter().any(Pipeline::is_privileged) || branches.any(Stage::is_privileged)
     }
 }
 

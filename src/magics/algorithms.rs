@@ -3,9 +3,9 @@ use std::sync::Arc;
 use crate::algorithms::{self, Claims, Family};
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
 use crate::plan::Binding;
+use crate::run_context::RunContext;
 use crate::session::{Session, kept_plan};
 use crate::show::grouped;
 
@@ -19,7 +19,7 @@ pub static ALGORITHMS: Magic = Magic {
     run,
 };
 
-fn run(_: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let (text, families) = match ranges::words(magic) {
         [] => (list(), algorithms::ALL.to_vec()),
         [word] => {

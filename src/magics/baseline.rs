@@ -5,10 +5,10 @@ use std::time::UNIX_EPOCH;
 use crate::baselines::{self, Baseline, Machine, Point, Seen, is_name};
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes, Word};
 use crate::plan::{Binding, File};
 use crate::report::{Block, Report};
+use crate::run_context::RunContext;
 use crate::session::{Session, kept_plan};
 use crate::show::grouped;
 
@@ -30,7 +30,7 @@ pub static BASELINE: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let words = ranges::words(magic);
     match words.first().map(|word| word.text.as_str()) {
         None => list(session),
@@ -147,7 +147,7 @@ fn list(session: &Session) -> Fallible<Answer> {
     let schema = heads.iter().zip(types).map(|(name, ty)| Column { name: name.to_string(), ty }).collect();
     let table = Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns);
     let plan = Some(Arc::new(kept_plan(Arc::new(table.clone()), Default::default())));
-    let report = Report { blocks: vec![Block::Table(table)], quiet: Vec::new() };
+    let report = Report { blocks: vec![Block::Table(table)], status_line: Vec::new() };
     let result = Some(Binding::Result { table: plan, fields: Vec::new(), tables: Vec::new() });
     Ok(Answer { report, result, ..Answer::default() })
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
+use crate::run_context::RunContext;
 use crate::session::Session;
 
 use super::{Answer, Magic, Offers, ranges};
@@ -15,7 +15,7 @@ pub static CD: Magic = Magic {
     run,
 };
 
-fn run(_: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     match ranges::words(magic) {
         [] => {}
         [word] => {

@@ -9,7 +9,7 @@ use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
-use crate::lang::{self, Cell, Statement, Subject, Takes, bare_name, parse, rust_block};
+use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
 use crate::show::cut;
@@ -315,11 +315,11 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
 
 /// Nothing is run for them.
 fn give_names(session: &mut Session, statements: &[Statement]) {
-    let job = session.job();
+    let context = session.context();
     for statement in statements {
         if matches!(statement, Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_)) {
             // A mistake is told when the cell is entered.
-            let _ = session.statement(statement, &job);
+            let _ = session.statement(statement, &context);
         }
     }
 }
@@ -333,13 +333,13 @@ fn of_magic(session: &mut Session, magic: &lang::Magic) -> Option<Bound> {
         }
     }
     match &magic.subject {
-        Subject::Statement(statement) => last_bound(session, std::slice::from_ref(&**statement)),
-        Subject::Pipelines(pipelines) => session.bind(pipelines.last()?).ok(),
-        Subject::Body(body) => {
+        Argument::Statement(statement) => last_bound(session, std::slice::from_ref(&**statement)),
+        Argument::Pipelines(pipelines) => session.bind(pipelines.last()?).ok(),
+        Argument::Body(body) => {
             let (line, text) = (timing::statements(session, &body.line), timing::statements(session, &body.text));
             last_bound(session, &[line.ok()?, text.ok()?].concat())
         }
-        Subject::Variants(variants) => {
+        Argument::Variants(variants) => {
             if let Some(sweep) = &variants.sweep {
                 let point = *session.points(sweep).ok()?.first()?;
                 session.give_point(&sweep.name, point);
@@ -353,7 +353,7 @@ fn of_magic(session: &mut Session, magic: &lang::Magic) -> Option<Bound> {
                 (None, shared) => session.bind(shared.as_ref()?).ok(),
             }
         }
-        Subject::Nothing | Subject::Words(_) => None,
+        Argument::Nothing | Argument::Words(_) => None,
     }
 }
 

@@ -2,8 +2,8 @@ use std::io::{IsTerminal, Write};
 use std::process::Command;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes, split};
+use crate::run_context::RunContext;
 use crate::rust::without_ours;
 use crate::session::Session;
 
@@ -17,7 +17,7 @@ pub static EDIT: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let failed = |message: String| Diagnostic::at(Kind::System, magic.span, message);
     if !(session.interactive && std::io::stdin().is_terminal()) {
         return Err(failed("an editor needs a terminal, and nobody types here".to_string()));
@@ -29,7 +29,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         ranges::picked(session, ranges)?.into_iter().map(|(_, entered)| entered.text.as_str()).collect()
     };
     let before = cells.join("\n");
-    job.progress.hide();
+    context.progress.hide();
     let after = edited(&before).map_err(failed)?;
     if after.trim() == before.trim() {
         return Ok(Answer::text("nothing was changed, nothing is run".to_string()));

@@ -1,8 +1,8 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::plan::{Plan, op_text};
+use crate::run_context::RunContext;
 use crate::session::{Bound, Session};
 
 use super::{Answer, Magic, Offers};
@@ -15,8 +15,8 @@ pub static EXPLAIN: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let statement = if let Subject::Statement(statement) = &magic.subject { Some(&**statement) } else { None };
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let statement = if let Argument::Statement(statement) = &magic.subject { Some(&**statement) } else { None };
     let pipeline = match statement {
         Some(Statement::Pipeline(pipeline)) => pipeline,
         _ => {
@@ -32,7 +32,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         }
     };
     let engine = session.engine(pipeline.on.as_ref())?;
-    let plan = session.prepared(plan, engine, job)?;
+    let plan = session.prepared(plan, engine, context)?;
     let mut lines = vec!["plan".to_string()];
     lines.extend(steps(&plan));
     // The session itself writes, and hands a table to branches.

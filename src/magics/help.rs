@@ -2,10 +2,10 @@ use crate::algorithms;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::functions;
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Subject, Takes, Word};
+use crate::lang::{self, Argument, MagicSyntax, Takes, Word};
 use crate::plan::Binding;
 use crate::report::Block;
+use crate::run_context::RunContext;
 use crate::session::{Session, settings};
 use crate::stages;
 
@@ -17,9 +17,9 @@ pub static HELP: Magic = Magic {
     about: "help by topic, or about one name; `name?` is the same",
     examples: &["%help", "%help stages", "%help glossary", "%help hot key", "%help count", "count?"],
     offers: Offers::Topics,
-    run: |session, magic, _: &Job| {
+    run: |session, magic, _: &RunContext| {
         let words = match &magic.subject {
-            Subject::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            Argument::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
             _ => String::new(),
         };
         about(session, &Word { text: words, span: magic.span })

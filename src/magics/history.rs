@@ -1,7 +1,7 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::history::Entry;
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
+use crate::run_context::RunContext;
 use crate::session::Session;
 
 use super::{Answer, Magic, Offers, ranges};
@@ -19,7 +19,7 @@ pub static HISTORY: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let found = |cell: &str| match magic.option("--find") {
         Some(Some(part)) => cell.to_lowercase().contains(&part.text.to_lowercase()),
         _ => true,

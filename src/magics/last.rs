@@ -1,8 +1,8 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
 use crate::plan::{Binding, Op, Source};
 use crate::report::{Block, Report};
+use crate::run_context::RunContext;
 use crate::session::Session;
 
 use super::{Answer, Magic, Offers};
@@ -15,7 +15,7 @@ pub static LAST: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let nothing = || {
         Diagnostic::at(Kind::Name, magic.span, "there is no table yet that could be shown").hint("for example: 1..100")
     };
@@ -24,6 +24,6 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> 
     }
     let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
     let Op::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
-    let report = Report { blocks: vec![Block::Whole((*kept.0).clone())], quiet: Vec::new() };
+    let report = Report { blocks: vec![Block::Whole((*kept.0).clone())], status_line: Vec::new() };
     Ok(Answer { report, ..Answer::default() })
 }

@@ -30,13 +30,13 @@ use std::time::Instant;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
-use crate::job::Job;
 use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
+use crate::panics;
 use crate::plan::Binding;
-use crate::quiet;
 use crate::report::{Block, Report};
+use crate::run_context::RunContext;
 use crate::rust::without_ours;
-use crate::session::{Given, Ran, Session, kept_plan};
+use crate::session::{CellValue, RunResult, Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
@@ -52,7 +52,7 @@ pub struct Magic {
     pub examples: &'static [&'static str],
     /// What completion offers for its words.
     pub offers: Offers,
-    pub run: fn(&mut Session, &lang::Magic, &Job) -> Fallible<Answer>,
+    pub run: fn(&mut Session, &lang::Magic, &RunContext) -> Fallible<Answer>,
 }
 
 /// What the words of a magic may be.
@@ -89,7 +89,7 @@ pub struct Next {
 
 impl Answer {
     fn text(text: String) -> Answer {
-        Answer { report: Report { blocks: vec![Block::Text(text)], quiet: Vec::new() }, ..Answer::default() }
+        Answer { report: Report { blocks: vec![Block::Text(text)], status_line: Vec::new() }, ..Answer::default() }
     }
 }
 
@@ -158,20 +158,20 @@ pub struct Evaluation {
 }
 
 /// Runs the text of one cell. A failed one leaves the session as it was.
-pub fn evaluate(session: &mut Session, text: &str, job: &Job) -> Evaluation {
+pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Evaluation {
     let number = session.next_cell();
     let id = session.remember(text);
     let before = session.snapshot();
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
-        true => quiet::caught(|| answer(session, &cell, job)).unwrap_or_else(|panic| Err(defect(&panic))),
-        false => answer(session, &cell, job),
+        true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
+        false => answer(session, &cell, context),
     });
     let warnings = session.take_warnings();
     let (report, next, error) = match answer {
         Ok(Answer { mut report, result, next }) => {
             session.end_cell(text, false, result);
             if !session.settings.timing {
-                report.quiet.clear();
+                report.status_line.clear();
             }
             (report, next, None)
         }
@@ -189,29 +189,29 @@ fn defect(panic: &str) -> Box<Diagnostic> {
         .hint("that is a defect of timelab; the session goes on")
 }
 
-fn answer(session: &mut Session, cell: &Cell, job: &Job) -> Fallible<Answer> {
+fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<Answer> {
     match cell {
         Cell::Empty => Ok(Answer::default()),
         Cell::Statements(statements) => {
             if statements.iter().any(asks_an_engine) {
-                session.settle(job)?;
+                session.settle(context)?;
             }
             let start = Instant::now();
-            let mut given = Given::Nothing;
+            let mut given = CellValue::Nothing;
             for statement in statements {
-                given = session.statement(statement, job)?;
+                given = session.statement(statement, context)?;
             }
             let mut answer = given_answer(given);
             if !answer.report.blocks.is_empty() {
-                answer.report.quiet.push(duration_text(start.elapsed().as_secs_f64()));
+                answer.report.status_line.push(duration_text(start.elapsed().as_secs_f64()));
             }
             Ok(answer)
         }
         Cell::Magic(magic) => {
             let known = find(&magic.name.text).expect("the parser knows only magics of the table");
-            (known.run)(session, magic, job)
+            (known.run)(session, magic, context)
         }
-        Cell::Command(command) => run_command(command, job),
+        Cell::Command(command) => run_command(command, context),
         Cell::Help(word) => help::about(session, word),
         Cell::Source(word) => help::source(session, word),
     }
@@ -228,14 +228,14 @@ fn asks_an_engine(statement: &Statement) -> bool {
 }
 
 /// A statement's result as what the cell tells.
-fn given_answer(given: Given) -> Answer {
+fn given_answer(given: CellValue) -> Answer {
     match given {
-        Given::Nothing => Answer::default(),
-        Given::Value(value, ty) => {
-            let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], quiet: Vec::new() };
+        CellValue::Nothing => Answer::default(),
+        CellValue::Value(value, ty) => {
+            let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], status_line: Vec::new() };
             Answer { report, result: Some(Binding::Value(value, ty.closed())), ..Answer::default() }
         }
-        Given::Tables(results) => {
+        CellValue::Tables(results) => {
             let mut answer = Answer::default();
             let mut tables = Vec::new();
             for (name, ran) in &results {
@@ -243,20 +243,20 @@ fn given_answer(given: Given) -> Answer {
                 answer.report.blocks.push(Block::Table((*ran.table).clone()));
                 tables.push((name.clone(), Arc::new(kept_plan(ran.table.clone(), Default::default()))));
             }
-            answer.report.quiet = results.last().map(|(_, ran)| quiet(ran)).unwrap_or_default();
+            answer.report.status_line = results.last().map(|(_, ran)| status_line(ran)).unwrap_or_default();
             answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
             answer
         }
-        Given::Rust(given, cost) => rust::answer(given, &cost),
-        Given::Table(ran) => {
-            let report = Report { blocks: vec![Block::Table((*ran.table).clone())], quiet: quiet(&ran) };
+        CellValue::Rust(given, cost) => rust::answer(given, &cost),
+        CellValue::Table(ran) => {
+            let report = Report { blocks: vec![Block::Table((*ran.table).clone())], status_line: status_line(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
     }
 }
 
 /// A table and figures about it as a result that later cells can use.
-fn table_result(ran: &Ran, mut fields: Vec<(String, Value)>) -> Binding {
+fn table_result(ran: &RunResult, mut fields: Vec<(String, Value)>) -> Binding {
     fields.push(("rows".to_string(), Value::Int(ran.table.height() as i64)));
     if !fields.iter().any(|(name, _)| name == "wall") {
         fields.push(("wall".to_string(), Value::Float(ran.wall.as_secs_f64())));
@@ -266,7 +266,7 @@ fn table_result(ran: &Ran, mut fields: Vec<(String, Value)>) -> Binding {
 }
 
 /// Rows, what was read, and the engine.
-fn quiet(ran: &Ran) -> Vec<String> {
+fn status_line(ran: &RunResult) -> Vec<String> {
     let rows = ran.table.height();
     let mut parts = vec![format!("{} {}", grouped(rows as u64), if rows == 1 { "row" } else { "rows" })];
     if let Some(read) = ran.rows_read {
@@ -285,8 +285,8 @@ fn quiet(ran: &Ran) -> Vec<String> {
     parts
 }
 
-fn run_command(command: &lang::Word, job: &Job) -> Fallible<Answer> {
-    job.progress.hide();
+fn run_command(command: &lang::Word, context: &RunContext) -> Fallible<Answer> {
+    context.progress.hide();
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
     let status = without_ours(&mut std::process::Command::new("sh"))
         .arg("-c")

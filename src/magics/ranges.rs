@@ -1,7 +1,7 @@
 //! Cells by their numbers: `3`, `2-5`, `4-`, `-2` for the last two.
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{Subject, Word};
+use crate::lang::{Argument, Word};
 use crate::session::{Entered, Session};
 
 /// How ranges are written, for hints.
@@ -9,7 +9,7 @@ pub const USAGE: &str = "cells are 3, 2-5, 4- or -2 (the last two)";
 
 /// The words of a magic.
 pub fn words(magic: &crate::lang::Magic) -> &[Word] {
-    if let Subject::Words(words) = &magic.subject { words } else { &[] }
+    if let Argument::Words(words) = &magic.subject { words } else { &[] }
 }
 
 /// The cells that the ranges name, with their numbers, in the order of the ranges.

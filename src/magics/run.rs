@@ -2,10 +2,10 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{
-    self, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Subject, Takes, holds_rust, is_outside, parse, split,
+    self, Argument, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Takes, holds_rust, is_outside, parse, split,
 };
+use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::is_unsafe;
 
@@ -32,12 +32,12 @@ const MOST: u64 = 64 * MAX_BYTES as u64;
 /// How often the stop flag is looked at while the person thinks, in milliseconds.
 const LOOK: i32 = 20;
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let [path] = ranges::words(magic) else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes one file").hint(RUN.syntax.usage));
     };
     let trusted = magic.option("--trust").is_some();
-    let cells = file_cells(session, Path::new(&path.text), trusted, "%run", job).map_err(|mut error| {
+    let cells = file_cells(session, Path::new(&path.text), trusted, "%run", context).map_err(|mut error| {
         error.span.get_or_insert(path.span);
         error
     })?;
@@ -45,7 +45,13 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 }
 
 /// The cells of a file, if they may run. `said` is what runs it, for the hint.
-pub fn file_cells(session: &mut Session, path: &Path, trusted: bool, said: &str, job: &Job) -> Fallible<Vec<String>> {
+pub fn file_cells(
+    session: &mut Session,
+    path: &Path,
+    trusted: bool,
+    said: &str,
+    context: &RunContext,
+) -> Fallible<Vec<String>> {
     let failed = |message: String| Diagnostic::new(Kind::File, message);
     let shown = path.display();
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -57,24 +63,24 @@ pub fn file_cells(session: &mut Session, path: &Path, trusted: bool, said: &str,
         _ => failed(format!("\"{shown}\" cannot be read: {error}")),
     })?;
     let cells = split(&text);
-    let powerful: Vec<String> = cells.iter().filter(|cell| is_powerful(cell)).cloned().collect();
-    if powerful.is_empty() || trusted {
+    let privileged: Vec<String> = cells.iter().filter(|cell| is_privileged(cell)).cloned().collect();
+    if privileged.is_empty() || trusted {
         return Ok(cells);
     }
     // The same name may be another file in another folder.
-    let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), powerful);
+    let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), privileged);
     if !session.trusts.contains(&seen) {
-        ask(session, path, &seen.1, said, job)?;
+        ask(session, path, &seen.1, said, context)?;
         session.trusts.push(seen);
     }
     Ok(cells)
 }
 
 /// Whether a cell holds Rust or a command of the system's shell, writes elsewhere, or lets another file do so.
-fn is_powerful(text: &str) -> bool {
+fn is_privileged(text: &str) -> bool {
     match parse(0, text, &Tables) {
         Ok(Cell::Command(_)) => true,
-        Ok(Cell::Statements(statements)) => statements.iter().any(Statement::is_powerful),
+        Ok(Cell::Statements(statements)) => statements.iter().any(Statement::is_privileged),
         Ok(Cell::Magic(magic)) => asks_for_power(text, &magic),
         Ok(Cell::Empty | Cell::Help(_) | Cell::Source(_)) => false,
         Err(_) => looks_powerful(text),
@@ -85,10 +91,10 @@ fn asks_for_power(text: &str, magic: &lang::Magic) -> bool {
     // The value of an option may be a cell: that of `--setup` is.
     let mut values = magic.options.iter().filter_map(|(_, value)| value.as_ref());
     let of_subject = match &magic.subject {
-        Subject::Nothing => false,
-        Subject::Statement(statement) => statement.is_powerful(),
-        Subject::Pipelines(pipelines) => pipelines.iter().any(Pipeline::is_powerful),
-        Subject::Words(words) => {
+        Argument::Nothing => false,
+        Argument::Statement(statement) => statement.is_privileged(),
+        Argument::Pipelines(pipelines) => pipelines.iter().any(Pipeline::is_privileged),
+        Argument::Words(words) => {
             let first = words.first().map(|word| word.text.as_str());
             match magic.name.text.as_str() {
                 // A package brings code that runs while it is built.
@@ -100,19 +106,19 @@ fn asks_for_power(text: &str, magic: &lang::Magic) -> bool {
                 _ => false,
             }
         }
-        Subject::Variants(variants) => {
+        Argument::Variants(variants) => {
             let block = variants.block.iter().map(|variant| &variant.pipeline);
-            variants.shared.iter().chain(block).any(Pipeline::is_powerful)
+            variants.shared.iter().chain(block).any(Pipeline::is_privileged)
         }
-        Subject::Body(body) => {
+        Argument::Body(body) => {
             let holds = |part: &lang::Word| match lang::statements(text, part.span, &Tables) {
-                Ok(statements) => statements.iter().any(Statement::is_powerful),
+                Ok(statements) => statements.iter().any(Statement::is_privileged),
                 Err(_) => looks_powerful(&part.text),
             };
             magic.name.text == "rust" || holds(&body.line) || holds(&body.text)
         }
     };
-    of_subject || values.any(|value| is_powerful(&value.text))
+    of_subject || values.any(|value| is_privileged(&value.text))
 }
 
 /// The same for a text that cannot be read, as far as its words tell.
@@ -122,7 +128,7 @@ fn looks_powerful(text: &str) -> bool {
 }
 
 /// Lets the person decide about cells that can do anything.
-fn ask(session: &Session, path: &Path, cells: &[String], said: &str, job: &Job) -> Fallible<()> {
+fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &RunContext) -> Fallible<()> {
     let refused = |message: String| Diagnostic::new(Kind::System, message);
     let path = path.display();
     if !session.can_ask {
@@ -130,12 +136,12 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, job: &Job) 
         let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
         return Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")));
     }
-    job.progress.hide();
+    context.progress.hide();
     let cells: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
     eprint!(
         "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{cells}run them? [y/N] "
     );
-    let answer = answer(job);
+    let answer = answer(context);
     if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
         // The person's key ended no line.
         eprintln!();
@@ -156,13 +162,13 @@ fn shown(text: &str) -> String {
 ///
 /// # Errors
 /// [`Kind::Stopped`] at Ctrl-C, which does not end a read.
-fn answer(job: &Job) -> Fallible<String> {
+fn answer(context: &RunContext) -> Fallible<String> {
     // What was typed before the question is no answer to it.
     // SAFETY: a system call on a descriptor.
     unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
     let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     loop {
-        job.stop.check()?;
+        context.stop.check()?;
         // SAFETY: it is one descriptor, which lives as long as the call.
         let ready = unsafe { libc::poll(&mut stdin, 1, LOOK) };
         let interrupted = ready < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted;

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
-use crate::rust::{Cost, Given};
+use crate::run_context::RunContext;
+use crate::rust::{CellValue, Cost};
 use crate::session::{Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 
@@ -37,23 +37,23 @@ pub static RUST: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let words: Vec<&str> = match &magic.subject {
-        Subject::Body(body) => {
+        Argument::Body(body) => {
             if !body.line.text.trim().is_empty() {
                 let message = "`%%rust` takes nothing on its first line";
                 return Err(Diagnostic::at(Kind::Syntax, body.line.span, message).hint("the Rust stands below"));
             }
-            let (given, cost) = session.rust.cell(&body.text.text, body.text.span, job)?;
+            let (given, cost) = session.rust.cell(&body.text.text, body.text.span, context)?;
             return Ok(answer(given, &cost));
         }
-        Subject::Words(words) => words.iter().map(|word| word.text.as_str()).collect(),
+        Argument::Words(words) => words.iter().map(|word| word.text.as_str()).collect(),
         _ => Vec::new(),
     };
     match &words[..] {
         [] => Ok(known(session)),
         ["reset"] => {
-            session.reset_rust(job)?;
+            session.reset_rust(context)?;
             Ok(Answer::text("all Rust functions, types, variables and packages are forgotten".to_string()))
         }
         ["dep", name, spec @ ..] => {
@@ -64,7 +64,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
                 }
                 spec => spec.join(" "),
             };
-            session.rust.depend(name, &spec, job)?;
+            session.rust.depend(name, &spec, context)?;
             Ok(Answer::text(format!("cells may use {name} = {spec}")))
         }
         ["dep"] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust dep` needs the name of a package")
@@ -92,14 +92,16 @@ fn known(session: &Session) -> Answer {
 }
 
 /// What a cell of Rust gave, and what it cost.
-pub fn answer(given: Given, cost: &Cost) -> Answer {
+pub fn answer(given: CellValue, cost: &Cost) -> Answer {
     let (block, result) = match given {
-        Given::Nothing => (None, None),
-        Given::Value(value, ty) => (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty))),
-        Given::Text(text) => (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text))),
-        Given::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
+        CellValue::Nothing => (None, None),
+        CellValue::Value(value, ty) => (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty))),
+        CellValue::Text(text) => {
+            (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text)))
+        }
+        CellValue::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
     };
-    let report = Report { blocks: block.into_iter().collect(), quiet: quiet(cost) };
+    let report = Report { blocks: block.into_iter().collect(), status_line: status_line(cost) };
     Answer { report, result, ..Answer::default() }
 }
 
@@ -116,7 +118,7 @@ fn result(table: Table, cost: &Cost) -> Binding {
 /// A start that is told; less is only a moment's wait for the compiler.
 const STARTING: Duration = Duration::from_millis(100);
 
-fn quiet(cost: &Cost) -> Vec<String> {
+fn status_line(cost: &Cost) -> Vec<String> {
     let compiled =
         (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
     let started = (cost.start >= STARTING)

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use crate::data::{Sameness, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Pipeline, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
+use crate::run_context::RunContext;
 use crate::session::{Bound, Session, only_table, value_table};
 
 use super::{Answer, Magic, Offers};
@@ -27,13 +27,13 @@ pub static SAME: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let lines =
         match &magic.subject {
-            Subject::Pipelines(pipelines) => match &pipelines[..] {
-                [one] => engines_agree(session, one, job)?,
+            Argument::Pipelines(pipelines) => match &pipelines[..] {
+                [one] => engines_agree(session, one, context)?,
                 [a, b] => {
-                    let (here, there) = (table(session, a, job)?, table(session, b, job)?);
+                    let (here, there) = (table(session, a, context)?, table(session, b, context)?);
                     vec![verdict(&here.same(&there))]
                 }
                 _ => {
@@ -48,25 +48,25 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
         };
     let agree = lines.iter().all(|(_, same)| *same);
     let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
-    let report = Report { blocks: vec![Block::Text(text.join("\n"))], quiet: Vec::new() };
+    let report = Report { blocks: vec![Block::Text(text.join("\n"))], status_line: Vec::new() };
     let fields = vec![("agree".to_string(), Value::Bool(agree))];
     let result = Binding::Result { table: None, fields, tables: Vec::new() };
     Ok(Answer { report, result: Some(result), ..Answer::default() })
 }
 
 /// Runs one pipeline on every engine and holds each against the reference.
-fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Vec<(String, bool)>> {
+fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<Vec<(String, bool)>> {
     let reference = engines::reference();
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
         return Ok(vec![("a value: no engine is asked".to_string(), true)]);
     };
     only_table(&plan)?;
-    let expected = session.run(plan.clone(), Choice::only(reference), job)?.table;
+    let expected = session.run(plan.clone(), Choice::only(reference), context)?.table;
     let mut lines = Vec::new();
     for engine in &engines::ALL[1..] {
         let name = engine.name();
-        lines.push(match session.run(plan.clone(), Choice::only(*engine), job) {
+        lines.push(match session.run(plan.clone(), Choice::only(*engine), context) {
             Ok(ran) => {
                 let (said, same) = verdict(&expected.same(&ran.table));
                 (format!("{} and {name}: {said}", reference.name()), same)
@@ -82,12 +82,12 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Falli
     Ok(lines)
 }
 
-fn table(session: &mut Session, pipeline: &Pipeline, job: &Job) -> Fallible<Arc<Table>> {
+fn table(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<Arc<Table>> {
     let engine = session.engine(pipeline.on.as_ref())?;
     match session.bind(pipeline)? {
         Bound::Table(plan) => {
             only_table(&plan)?;
-            Ok(session.run(plan, engine, job)?.table)
+            Ok(session.run(plan, engine, context)?.table)
         }
         Bound::Value(value, ty) => Ok(Arc::new(value_table(value, ty))),
     }

@@ -1,8 +1,8 @@
 use std::io::Write;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
+use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
 
 use super::{Answer, Magic, Offers, ranges};
@@ -23,7 +23,7 @@ pub static SAVE: Magic = Magic {
 /// Without numbers, these are left out: what they did stands in other cells.
 const ABOUT_CELLS: [&str; 4] = ["%save", "%run", "%edit", "%history"];
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let [path, ranges @ ..] = ranges::words(magic) else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%save` needs a file").hint(SAVE.syntax.usage));
     };

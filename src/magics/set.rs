@@ -1,6 +1,6 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::{self, MagicSyntax, Takes};
+use crate::run_context::RunContext;
 use crate::session::{Session, settings};
 
 use super::{Answer, Magic, Offers, ranges};
@@ -13,7 +13,7 @@ pub static SET: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     match ranges::words(magic) {
         [] => Ok(Answer::text(table(session))),
         [name] => {

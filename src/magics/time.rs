@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{Cost, Meter};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Unit};
-use crate::session::{Given, Ran, Session};
+use crate::run_context::RunContext;
+use crate::session::{CellValue, RunResult, Session};
 
-use super::{Answer, Magic, Offers, given_answer, quiet, table_result};
+use super::{Answer, Magic, Offers, given_answer, status_line, table_result};
 
 pub static TIME: Magic = Magic {
     syntax: MagicSyntax { name: "time", usage: "%time STATEMENT", takes: Takes::Statement, options: &[] },
@@ -22,36 +22,36 @@ pub static TIME: Magic = Magic {
     run,
 };
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let Subject::Statement(statement) = &magic.subject else {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let Argument::Statement(statement) = &magic.subject else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs something to time")
             .hint("for example: %time 1..1M | sum"));
     };
-    session.settle(job)?;
+    session.settle(context)?;
     let meter = Meter::start();
-    let given = session.statement(statement, job)?;
+    let given = session.statement(statement, context)?;
     let given = match (&**statement, given) {
         // `let` is lazy; timing it asks for its table.
-        (Statement::Let(name, pipeline), Given::Nothing) => match session.lookup(&name.text) {
+        (Statement::Let(name, pipeline), CellValue::Nothing) => match session.lookup(&name.text) {
             Some(Binding::Table(plan)) => {
                 let engine = session.engine(pipeline.on.as_ref())?;
-                Given::Table(session.run((*plan).clone(), engine, job)?)
+                CellValue::Table(session.run((*plan).clone(), engine, context)?)
             }
-            _ => Given::Nothing,
+            _ => CellValue::Nothing,
         },
         (_, given) => given,
     };
     // Rust runs in another process, which has its own meter.
-    let cost = if let Given::Rust(_, cost) = &given { cost.run() } else { meter.stop() };
+    let cost = if let CellValue::Rust(_, cost) = &given { cost.run() } else { meter.stop() };
     let named = matches!(**statement, Statement::Let(..));
-    let ran = if let Given::Table(ran) = &given { Some(ran.clone()) } else { None };
+    let ran = if let CellValue::Table(ran) = &given { Some(ran.clone()) } else { None };
     let fields = fields(&cost, ran.as_ref());
     let values: Vec<(String, Value)> =
         fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
     let mut answer = if named { Answer::default() } else { given_answer(given) };
     answer.report.blocks.push(Block::Measured(fields));
     if let Some(ran) = &ran {
-        answer.report.quiet = quiet(ran);
+        answer.report.status_line = status_line(ran);
     }
     answer.result = Some(match &ran {
         Some(ran) => table_result(ran, values),
@@ -61,7 +61,7 @@ fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer
 }
 
 /// The figures of one run.
-fn fields(cost: &Cost, ran: Option<&Ran>) -> Vec<Field> {
+fn fields(cost: &Cost, ran: Option<&RunResult>) -> Vec<Field> {
     let seconds = |name, duration: std::time::Duration| Field {
         name,
         value: Value::Float(duration.as_secs_f64()),

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use crate::baselines::{Point, Variant};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::{Job, Progress};
-use crate::lang::{self, MagicSyntax, Statement, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{
-    Calibration, Clock, Cost, Overhead, Samples, Spread, Subject as Measured, Wall, calibrate, process_cpu, sample,
+    Calibration, Clock, Cost, Overhead, Samples, Spread, Wall, Workload as Measured, calibrate, process_cpu, sample,
 };
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
-use crate::session::{RUST, Repeated, Session};
+use crate::run_context::{Progress, RunContext};
+use crate::session::{RUST, Session, Subject};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
@@ -46,34 +46,36 @@ const USUAL: Duration = Duration::from_millis(500);
 const FEWEST: usize = 5;
 const LONGEST: Duration = Duration::from_secs(10);
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let (first, body) = match &magic.subject {
-        Subject::Statement(statement) if matches!(**statement, Statement::Pipeline(_)) => {
+        Argument::Statement(statement) if matches!(**statement, Statement::Pipeline(_)) => {
             (Vec::new(), vec![(**statement).clone()])
         }
-        Subject::Statement(_) => {
+        Argument::Statement(_) => {
             let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
             return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%time let x = … times the once"));
         }
-        Subject::Body(body) => (timing::statements(session, &body.line)?, timing::statements(session, &body.text)?),
-        Subject::Nothing | Subject::Pipelines(_) | Subject::Words(_) | Subject::Variants(_) => (Vec::new(), Vec::new()),
+        Argument::Body(body) => (timing::statements(session, &body.line)?, timing::statements(session, &body.text)?),
+        Argument::Nothing | Argument::Pipelines(_) | Argument::Words(_) | Argument::Variants(_) => {
+            (Vec::new(), Vec::new())
+        }
     };
     if !body.iter().any(|statement| matches!(statement, Statement::Pipeline(_))) {
         let example = match &magic.subject {
-            Subject::Body(_) => "the first line is run once; on the lines below: 1..1M | sum",
+            Argument::Body(_) => "the first line is run once; on the lines below: 1..1M | sum",
             _ => "for example: %timeit 1..1M | sum",
         };
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time").hint(example));
     }
     let before = session.snapshot();
-    let answer = timed(session, magic, &first, &body, job);
+    let answer = timed(session, magic, &first, &body, context);
     session.restore(before);
     answer
 }
 
 /// Pipelines and expressions that are timed together.
 struct Body {
-    all: Vec<Repeated>,
+    all: Vec<Subject>,
     /// What it is called in a baseline, where nobody has named it.
     name: String,
     /// As written.
@@ -82,7 +84,7 @@ struct Body {
 
 impl Body {
     /// Binds statements in their order: names are given, the rest is made ready to be run again and again.
-    fn new(session: &mut Session, statements: &[Statement], job: &Job) -> Fallible<Body> {
+    fn new(session: &mut Session, statements: &[Statement], context: &RunContext) -> Fallible<Body> {
         let (mut all, mut name, mut texts) = (Vec::new(), String::new(), Vec::new());
         for statement in statements {
             match statement {
@@ -90,10 +92,10 @@ impl Body {
                     let choice = session.engine(pipeline.on.as_ref())?;
                     name = timing::variant_name(pipeline, choice).to_string();
                     texts.push(session.words(pipeline.span).to_string());
-                    all.push(session.repeated(pipeline, choice, job)?);
+                    all.push(session.repeated(pipeline, choice, context)?);
                 }
                 Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => {
-                    session.statement(statement, job).map(drop)?
+                    session.statement(statement, context).map(drop)?
                 }
                 Statement::LetCommand(_, command) => {
                     let message = "a command is not timed, and would run only once";
@@ -106,20 +108,20 @@ impl Body {
     }
 
     /// As what is timed: one alone as itself, several one after the other.
-    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Measured<Box<Diagnostic>> + 'a> {
+    fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn Measured<Box<Diagnostic>> + 'a> {
         match &self.all[..] {
-            [only] => only.subject(job),
+            [only] => only.subject(context),
             // What times itself in another process is not asked for call after call: that takes longer than most calls.
-            all if all.iter().any(Repeated::is_elsewhere) => {
-                Box::new(Several(all.iter().map(|subject| subject.subject(job)).collect()))
+            all if all.iter().any(Subject::is_elsewhere) => {
+                Box::new(Several(all.iter().map(|subject| subject.subject(context)).collect()))
             }
-            all => Box::new(|| all.iter().try_for_each(|subject| subject.run(job))),
+            all => Box::new(|| all.iter().try_for_each(|subject| subject.run(context))),
         }
     }
 
     /// What one run of all costs.
-    fn cost(&self, job: &Job) -> Fallible<Cost> {
-        let costs = self.all.iter().map(|subject| subject.cost(job)).collect::<Fallible<Vec<Cost>>>()?;
+    fn cost(&self, context: &RunContext) -> Fallible<Cost> {
+        let costs = self.all.iter().map(|subject| subject.cost(context)).collect::<Fallible<Vec<Cost>>>()?;
         Ok(costs.into_iter().reduce(Cost::and).expect("something is timed"))
     }
 
@@ -159,7 +161,7 @@ impl Measured<Box<Diagnostic>> for Several<'_> {
     }
 }
 
-fn engine(subject: &Repeated) -> String {
+fn engine(subject: &Subject) -> String {
     match subject.instead {
         Some(why) => format!("{} ({why})", subject.runs_on()),
         None => subject.runs_on().to_string(),
@@ -171,7 +173,7 @@ fn timed(
     magic: &lang::Magic,
     first: &[Statement],
     body: &[Statement],
-    job: &Job,
+    context: &RunContext,
 ) -> Fallible<Answer> {
     let limits = Limits {
         calls: timing::asked_count(magic, "-n")?,
@@ -179,16 +181,16 @@ fn timed(
         time: timing::asked_time(magic)?,
     };
     let asked = timing::asked_clock(magic)?;
-    session.settle(job)?;
-    timing::set_up(session, magic, job)?;
-    first.iter().try_for_each(|statement| session.statement(statement, job).map(drop))?;
-    let subject = Body::new(session, body, job)?;
+    session.settle(context)?;
+    timing::set_up(session, magic, context)?;
+    first.iter().try_for_each(|statement| session.statement(statement, context).map(drop))?;
+    let subject = Body::new(session, body, context)?;
     let noise = timing::new_noise(session);
     let start = Instant::now();
-    let telling = Telling::new(&job.progress);
+    let telling = Telling::new(&context.progress);
     // Rows of run after run would tell nothing about how far it has come.
-    let job = &Job { progress: Progress::default(), ..job.clone() };
-    let found = measured(&subject, &limits, asked, job, &telling)?;
+    let context = &RunContext { progress: Progress::default(), ..context.clone() };
+    let found = measured(&subject, &limits, asked, context, &telling)?;
     hold(session, magic, &subject, &found);
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
@@ -212,7 +214,7 @@ impl Limits {
     }
 }
 
-struct Found {
+struct Measurement {
     samples: Samples,
     time: Time,
     overhead: Overhead,
@@ -225,13 +227,19 @@ struct Found {
     stopped: bool,
 }
 
-fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, telling: &Telling) -> Fallible<Found> {
+fn measured(
+    subject: &Body,
+    limits: &Limits,
+    asked: Option<Time>,
+    context: &RunContext,
+    telling: &Telling,
+) -> Fallible<Measurement> {
     let parallel = subject.is_parallel();
-    let mut work = subject.subject(job);
-    let first = subject.cost(job)?;
+    let mut work = subject.subject(context);
+    let first = subject.cost(context)?;
     let patience = limits.time.unwrap_or(USUAL) / 10;
     let slow = first.wall >= patience;
-    let cost = if slow { first } else { subject.cost(job)? };
+    let cost = if slow { first } else { subject.cost(context)? };
     let call = cost.wall.as_nanos() as f64;
     let calibration = match limits.calls {
         Some(calls) => Calibration { calls, call },
@@ -243,22 +251,22 @@ fn measured(subject: &Body, limits: &Limits, asked: Option<Time>, job: &Job, tel
     let (start, cpu) = (Instant::now(), process_cpu());
     let (samples, failed) = sample(time.clock(), &overhead, &mut *work, calibration.calls, |taken| {
         telling.tell(|| format!("{} samples", grouped(taken as u64)));
-        !job.stop.is_raised() && limits.go_on(taken, start.elapsed())
+        !context.stop.is_raised() && limits.go_on(taken, start.elapsed())
     });
     let calls = samples.calls as f64 * samples.each().len() as f64;
     let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
-    let stopped = job.stop.is_raised();
+    let stopped = context.stop.is_raised();
     match failed {
         Some(error) if !stopped || samples.each().is_empty() => Err(error),
         _ => {
             let removed = overhead.hides(samples.median());
-            Ok(Found { samples, time, overhead, cost, cpu, removed, stopped })
+            Ok(Measurement { samples, time, overhead, cost, cpu, removed, stopped })
         }
     }
 }
 
 /// Holds what was found for `%baseline save`, as a comparison of one variant.
-fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Found) {
+fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Measurement) {
     let Some(times) = Spread::of(&found.samples) else { return };
     let engine = subject.engines();
     let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times, removed: found.removed };
@@ -269,8 +277,8 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Foun
     session.hold_measured(baseline);
 }
 
-fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, passed: Duration) -> Answer {
-    let Found { samples, time, overhead, cost, cpu, removed, stopped } = found;
+fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<String>, passed: Duration) -> Answer {
+    let Measurement { samples, time, overhead, cost, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
     let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
@@ -319,7 +327,7 @@ fn answer(subject: &Body, limits: &Limits, found: Found, noise: Option<String>, 
     notes.extend(noise);
     let report = Report {
         blocks: vec![Block::Timing(Timing { samples, fields, clock, notes })],
-        quiet: vec![subject.engines(), duration_text(passed.as_secs_f64())],
+        status_line: vec![subject.engines(), duration_text(passed.as_secs_f64())],
     };
     let result = Binding::Result { table: None, fields: values, tables: Vec::new() };
     Answer { report, result: Some(result), ..Answer::default() }

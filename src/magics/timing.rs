@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::Choice;
-use crate::job::{Job, Progress};
 use crate::lang::{self, Cell, Pipeline, Statement, Word, parse, seconds, whole_number};
 use crate::measure::{Clock, Cost, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
+use crate::run_context::{Progress, RunContext};
 use crate::session::{RUST, Session, lone_block};
 use crate::show::{duration_text, percent};
 
@@ -122,13 +122,13 @@ pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &'static str {
 }
 
 /// Runs the cell of `--setup` once; its names are there until the magic ends.
-pub fn set_up(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<()> {
+pub fn set_up(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<()> {
     let Some(Word { text, span }) = magic.option("--setup").flatten() else { return Ok(()) };
     let id = session.remember(text);
     match parse(id, text, &Tables)? {
         Cell::Empty => Ok(()),
         Cell::Statements(statements) => {
-            statements.iter().try_for_each(|statement| session.statement(statement, job).map(drop))
+            statements.iter().try_for_each(|statement| session.statement(statement, context).map(drop))
         }
         Cell::Magic(_) | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => {
             Err(Diagnostic::at(Kind::Syntax, *span, "`--setup` takes statements")

@@ -1,9 +1,9 @@
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
-use crate::lang::{self, MagicSyntax, Subject, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::{Binding, Op, Source};
 use crate::report::{Block, Report};
+use crate::run_context::RunContext;
 use crate::session::{Outcome, Session};
 
 use super::{Answer, Magic, Offers, said};
@@ -41,9 +41,9 @@ pub static RESET: Magic = Magic {
     about: "forgets all names, functions, results and kept tables, and those of Rust cells; settings stay",
     examples: &["%reset"],
     offers: Offers::Nothing,
-    run: |session, _, job| {
+    run: |session, _, context| {
         session.reset();
-        session.reset_rust(job)?;
+        session.reset_rust(context)?;
         Ok(Answer::default())
     },
 };
@@ -127,11 +127,11 @@ fn table(rows: Vec<Vec<Value>>) -> Answer {
     let schema = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
     let by_column: Vec<Vec<Value>> = (0..5).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
     let table = Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column);
-    Answer { report: Report { blocks: vec![Block::Table(table)], quiet: Vec::new() }, ..Answer::default() }
+    Answer { report: Report { blocks: vec![Block::Table(table)], status_line: Vec::new() }, ..Answer::default() }
 }
 
-fn del(session: &mut Session, magic: &lang::Magic, _: &Job) -> Fallible<Answer> {
-    let Subject::Words(words) = &magic.subject else {
+fn del(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
+    let Argument::Words(words) = &magic.subject else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%del` needs a name").hint("%who lists them"));
     };
     for word in words {

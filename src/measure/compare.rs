@@ -6,7 +6,7 @@
 //! binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100, 200, 400
 //! and 800 turns and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
 
-use super::sampling::Subject;
+use super::sampling::Workload;
 use super::{Clock, Overhead, Samples};
 
 /// After so many turns a verdict may end the comparison.
@@ -85,7 +85,7 @@ impl Turns {
 pub fn compare<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subjects: &mut [&mut dyn Subject<E>],
+    subjects: &mut [&mut dyn Workload<E>],
     calls: u64,
     chance: &mut fastrand::Rng,
     mut go_on: impl FnMut(&Turns) -> bool,
@@ -105,7 +105,7 @@ pub fn compare<E>(
 pub fn linger<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subjects: &mut [&mut dyn Subject<E>],
+    subjects: &mut [&mut dyn Workload<E>],
     chance: &mut fastrand::Rng,
     turns: &mut Turns,
     go_on: impl FnMut(&Turns) -> bool,
@@ -118,7 +118,7 @@ pub fn linger<E>(
 fn take<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subjects: &mut [&mut dyn Subject<E>],
+    subjects: &mut [&mut dyn Workload<E>],
     chance: &mut fastrand::Rng,
     turns: &mut Turns,
     mut go_on: impl FnMut(&Turns) -> bool,

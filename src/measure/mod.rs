@@ -15,7 +15,7 @@ pub use clock::{Clock, ThreadCpu, Wall, add_thread_cpu, process_cpu};
 pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, linger, median_rank, square};
 pub use noise::{Noise, noise};
 pub use samples::{Histogram, Samples};
-pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Subject, calibrate, calls_for, sample};
+pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
 pub use spread::Spread;
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.

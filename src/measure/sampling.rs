@@ -6,7 +6,7 @@ use super::{Clock, Samples};
 
 /// What is timed: anything that can be called, whose result must be used up inside, or the compiler removes the work;
 /// or something that times itself, in another process.
-pub trait Subject<E> {
+pub trait Workload<E> {
     /// The nanoseconds of so many calls together.
     ///
     /// # Errors
@@ -19,7 +19,7 @@ pub trait Subject<E> {
     }
 }
 
-impl<E, F: FnMut() -> Result<(), E>> Subject<E> for F {
+impl<E, F: FnMut() -> Result<(), E>> Workload<E> for F {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Result<u64, E> {
         let mut failed = None;
         let mut goes_well = || match self() {
@@ -70,7 +70,7 @@ impl Overhead {
     ///
     /// # Errors
     /// Those of the subject.
-    pub fn of<E>(clock: &dyn Clock, nothing: &mut dyn Subject<E>) -> Result<Overhead, E> {
+    pub fn of<E>(clock: &dyn Clock, nothing: &mut dyn Workload<E>) -> Result<Overhead, E> {
         let precision = (0..100).map(|_| step(clock)).min().unwrap_or_default() as f64;
         let mut time = |calls| nothing.time(clock, calls).map(|elapsed| elapsed as f64);
         let mut reads = (0..99).map(|_| time(0)).collect::<Result<Vec<f64>, E>>()?;
@@ -136,7 +136,7 @@ pub struct Calibration {
 ///
 /// # Errors
 /// Those of the subject.
-pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Subject<E>, patience: u64) -> Result<Calibration, E> {
+pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Workload<E>, patience: u64) -> Result<Calibration, E> {
     let start = clock.now();
     let mut calls = 1;
     loop {
@@ -169,7 +169,7 @@ pub fn calls_for(call: f64) -> u64 {
 pub fn sample<E>(
     clock: &dyn Clock,
     overhead: &Overhead,
-    subject: &mut dyn Subject<E>,
+    subject: &mut dyn Workload<E>,
     calls: u64,
     mut go_on: impl FnMut(usize) -> bool,
 ) -> (Samples, Option<E>) {

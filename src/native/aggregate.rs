@@ -6,7 +6,7 @@ use super::code::{Hold, Piece};
 use super::exprs::{Scope, constant};
 use super::keys;
 use super::segment::Segment;
-use super::shape::{Kind, Shape};
+use super::shape::{Kind, ValueLayout};
 
 /// One aggregate in Rust. In `lines` and `result` stands [`PLACE`] where it is read or written, [`RECEIVER`] where a method
 /// is called on it.
@@ -50,7 +50,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
                 Kind::Int => each(arg, |x| format!("\u{1} += i128::from({});", x.text)),
                 _ => vec![format!("let _ = {};", arg.text)],
             };
-            let result = Piece::tight("whole(\u{1})?", Shape::plain(Kind::Int));
+            let result = Piece::tight("whole(\u{1})?", ValueLayout::plain(Kind::Int));
             Slot { ty: "i128".to_string(), start: "0".to_string(), lines, result }
         }
         AggFunc::Mean => {
@@ -59,7 +59,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
                 Kind::Int | Kind::Float => each(arg, |x| format!("\u{2}.add({});", x.text)),
                 _ => vec![format!("let _ = {};", arg.text)],
             };
-            let result = Piece::tight("\u{2}.mean()", Shape::new(Kind::Float, true));
+            let result = Piece::tight("\u{2}.mean()", ValueLayout::new(Kind::Float, true));
             Slot { ty: ty.to_string(), start: format!("{ty}::default()"), lines, result }
         }
         AggFunc::Min => extreme("keep_least", arg),
@@ -71,7 +71,7 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
                 Kind::Int | Kind::Float => each(arg, |x| format!("\u{2}.add({});", x.fit(&float()).text)),
                 _ => vec![format!("let _ = {};", arg.text)],
             };
-            let result = Piece::tight("\u{2}.deviation()", Shape::new(Kind::Float, true));
+            let result = Piece::tight("\u{2}.deviation()", ValueLayout::new(Kind::Float, true));
             Slot { ty: "Spread".to_string(), start: "Spread::default()".to_string(), lines, result }
         }
         AggFunc::First => {
@@ -103,12 +103,12 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
                 key => format!("\u{2}.insert({});", key.text),
             });
             let plain = Piece { shape: of, ..arg.clone() };
-            let result = Piece::tight("(\u{2}.len() as i64)", Shape::plain(Kind::Int));
+            let result = Piece::tight("(\u{2}.len() as i64)", ValueLayout::plain(Kind::Int));
             Slot { ty: format!("Set<{}>", key(&plain).ty), start: "Set::default()".to_string(), lines, result }
         }
-        AggFunc::Gather => {
+        AggFunc::Collect => {
             let lines = vec![format!("\u{2}.push({});", arg.owned().text)];
-            let result = Piece::tight(place(), Shape::plain(Kind::List(Box::new(arg.shape.clone()))));
+            let result = Piece::tight(place(), ValueLayout::plain(Kind::List(Box::new(arg.shape.clone()))));
             Slot { ty: format!("Vec<{}>", arg.shape.owned()), start: "Vec::new()".to_string(), lines, result }
         }
         AggFunc::Reduce(step) => {
@@ -143,17 +143,17 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
             let flat = if shape.nulls { "\u{2}.flatten()" } else { PLACE };
             optional(shape.owned(), lines, Piece::tight(flat, shape.or_null()))
         }
-        AggFunc::Glue(between) => {
+        AggFunc::JoinText(between) => {
             let between = constant(&crate::data::Value::text(between), &crate::data::Type::Text).text;
             let lines = each(arg, |x| format!("\u{2}.add({}, {between});", x.argument()));
-            let result = Piece::tight("\u{2}.text", Shape::plain(Kind::Text));
+            let result = Piece::tight("\u{2}.text", ValueLayout::plain(Kind::Text));
             Slot { ty: "Glued".to_string(), start: "Glued::default()".to_string(), lines, result }
         }
     }
 }
 
 /// The least shape of `acc` from `start` on that holds what a step makes of it, and that step.
-pub fn settled(start: Shape, step: impl Fn(&Shape) -> Piece) -> (Shape, Piece) {
+pub fn settled(start: ValueLayout, step: impl Fn(&ValueLayout) -> Piece) -> (ValueLayout, Piece) {
     let mut shape = start;
     loop {
         let next = step(&shape);
@@ -166,12 +166,12 @@ pub fn settled(start: Shape, step: impl Fn(&Shape) -> Piece) -> (Shape, Piece) {
     }
 }
 
-fn float() -> Shape {
-    Shape::plain(Kind::Float)
+fn float() -> ValueLayout {
+    ValueLayout::plain(Kind::Float)
 }
 
 fn counting(lines: Vec<String>) -> Slot {
-    let result = Piece::tight(PLACE, Shape::plain(Kind::Int));
+    let result = Piece::tight(PLACE, ValueLayout::plain(Kind::Int));
     Slot { ty: "i64".to_string(), start: "0".to_string(), lines, result }
 }
 
@@ -203,6 +203,6 @@ fn quantile(arg: &Piece, q: f64) -> Slot {
         Kind::Int | Kind::Float => each(arg, |x| format!("\u{2}.push({});", x.fit(&float()).text)),
         _ => vec![format!("let _ = {};", arg.text)],
     };
-    let result = Piece::tight(format!("quantile(\u{1}, {q:?})"), Shape::new(Kind::Float, true));
+    let result = Piece::tight(format!("quantile(\u{1}, {q:?})"), ValueLayout::new(Kind::Float, true));
     Slot { ty: "Vec<f64>".to_string(), start: "Vec::new()".to_string(), lines, result }
 }

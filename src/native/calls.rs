@@ -3,22 +3,22 @@
 use crate::functions::Func;
 
 use super::code::{Hold, Piece, Strength};
-use super::shape::{Kind, Shape};
+use super::shape::{Kind, ValueLayout};
 
 /// A call with arguments that are not null.
 pub fn call(func: Func, args: &[Piece]) -> Piece {
     let arg = |i: usize| args[i].argument();
     let view = |i: usize| args[i].view();
     let on = |i: usize| args[i].receiver();
-    let int = |text: String| Piece::tight(text, Shape::plain(Kind::Int));
-    let float = |text: String| Piece::tight(text, Shape::plain(Kind::Float));
-    let bool = |text: String| Piece::tight(text, Shape::plain(Kind::Bool));
-    let text = |text: String| Piece::tight(text, Shape::plain(Kind::Text));
+    let int = |text: String| Piece::tight(text, ValueLayout::plain(Kind::Int));
+    let float = |text: String| Piece::tight(text, ValueLayout::plain(Kind::Float));
+    let bool = |text: String| Piece::tight(text, ValueLayout::plain(Kind::Bool));
+    let text = |text: String| Piece::tight(text, ValueLayout::plain(Kind::Text));
     let method = |name: &str| float(format!("f64::{name}({})", arg(0)));
     let texts = || {
         Piece::tight(
             format!("{}.map(str::to_string).collect::<Vec<_>>()", parts(func, args).text),
-            Shape::list(Kind::Text),
+            ValueLayout::list(Kind::Text),
         )
     };
     match func {
@@ -26,7 +26,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::Upper => text(format!("upper({})", arg(0))),
         Func::Trim => part_of(&args[0], format!("{}.trim()", on(0)), "to_string"),
         Func::LenText => int(format!("length({})", arg(0))),
-        Func::LenList => Piece::loose(format!("{}.len() as i64", on(0)), Shape::plain(Kind::Int)),
+        Func::LenList => Piece::loose(format!("{}.len() as i64", on(0)), ValueLayout::plain(Kind::Int)),
         Func::Split | Func::Words | Func::Chars => texts(),
         Func::ContainsText => bool(format!("{}.contains({})", on(0), view(1))),
         Func::ContainsList => contains(&args[0], &args[1], false),
@@ -46,7 +46,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::MinList => Piece::tight(format!("least_of({})", present(&args[0])), args[0].shape.item().or_null()),
         Func::MaxList => Piece::tight(format!("largest_of({})", present(&args[0])), args[0].shape.item().or_null()),
         Func::Range => {
-            Piece::tight(format!("range({}, {})?.collect::<Vec<_>>()", arg(0), arg(1)), Shape::list(Kind::Int))
+            Piece::tight(format!("range({}, {})?.collect::<Vec<_>>()", arg(0), arg(1)), ValueLayout::list(Kind::Int))
         }
         Func::AbsInt => int(format!("absolute({})?", arg(0))),
         Func::PowInt => int(format!("power({}, {})?", arg(0), arg(1))),
@@ -65,7 +65,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::IntFromFloat => int(format!("int_from_float({})?", arg(0))),
         Func::IntFromText => int(format!("int_from_text({})?", arg(0))),
         Func::IntFromBool => int(format!("i64::from({})", arg(0))),
-        Func::FloatFromInt => args[0].fit(&Shape::plain(Kind::Float)),
+        Func::FloatFromInt => args[0].fit(&ValueLayout::plain(Kind::Float)),
         Func::FloatFromText => float(format!("float_from_text({})?", arg(0))),
         Func::TextFrom => text(said(&args[0], true)),
         Func::BoolFromInt => {
@@ -86,7 +86,7 @@ pub fn parts(func: Func, args: &[Piece]) -> Piece {
         Func::Chars => format!("chars({})", args[0].argument()),
         _ => unreachable!("only these make parts of a text"),
     };
-    Piece::tight(text, Shape::list(Kind::Text))
+    Piece::tight(text, ValueLayout::list(Kind::Text))
 }
 
 /// A borrowed part of `whole`, or, where that is gone after the expression, a copy of it.
@@ -135,7 +135,7 @@ pub fn contains(list: &Piece, item: &Piece, item_first: bool) -> Piece {
         Kind::Open if item.shape.kind != Kind::Open => list.discarded("false".to_string(), &list.shape).text,
         _ => text,
     };
-    Piece::tight(text, Shape::plain(Kind::Bool))
+    Piece::tight(text, ValueLayout::plain(Kind::Bool))
 }
 
 /// The items of a list that are not null, borrowed.
@@ -166,5 +166,5 @@ fn format_call(args: &[Piece]) -> Piece {
     text.push_str(&escaped(last));
     let values: Vec<String> = args[1..].iter().map(|value| said(value, false)).collect();
     let comma = if values.is_empty() { "" } else { ", " };
-    Piece::tight(format!("format!({text}{comma}{})", values.join(", ")), Shape::plain(Kind::Text))
+    Piece::tight(format!("format!({text}{comma}{})", values.join(", ")), ValueLayout::plain(Kind::Text))
 }

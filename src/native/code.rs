@@ -1,13 +1,13 @@
 //! A piece of Rust that has a value.
 
-use super::shape::{Kind, Shape};
+use super::shape::{Kind, ValueLayout};
 
 /// An expression in Rust.
 #[derive(Debug, Clone)]
 pub struct Piece {
     pub text: String,
     pub strength: Strength,
-    pub shape: Shape,
+    pub shape: ValueLayout,
     pub hold: Hold,
     /// The variable that owns the value which this borrows.
     pub owner: Option<Owner>,
@@ -57,16 +57,16 @@ impl Hold {
 
 impl Piece {
     /// A value of its own that binds tightly.
-    pub fn tight(text: impl Into<String>, shape: Shape) -> Piece {
+    pub fn tight(text: impl Into<String>, shape: ValueLayout) -> Piece {
         Piece { text: text.into(), strength: Strength::Tight, shape, hold: Hold::Own, owner: None }
     }
 
-    pub fn loose(text: impl Into<String>, shape: Shape) -> Piece {
+    pub fn loose(text: impl Into<String>, shape: ValueLayout) -> Piece {
         Piece { strength: Strength::Loose, ..Piece::tight(text, shape) }
     }
 
     /// A variable that owns its value: read by borrowing.
-    pub fn owning(name: &str, shape: Shape, loops: usize) -> Piece {
+    pub fn owning(name: &str, shape: ValueLayout, loops: usize) -> Piece {
         if shape.is_copy() {
             return Piece::tight(name, shape);
         }
@@ -76,12 +76,12 @@ impl Piece {
     }
 
     /// A variable that borrows its value.
-    pub fn borrowing(name: &str, shape: Shape, hold: Hold) -> Piece {
+    pub fn borrowing(name: &str, shape: ValueLayout, hold: Hold) -> Piece {
         Piece::tight(name, shape).holding(hold)
     }
 
     /// A variable that refers to an owned value in a table.
-    pub fn referring(name: &str, shape: Shape, hold: Hold) -> Piece {
+    pub fn referring(name: &str, shape: ValueLayout, hold: Hold) -> Piece {
         Piece { owner: None, ..Piece::owning(name, shape, 0) }.holding(hold)
     }
 
@@ -165,7 +165,7 @@ impl Piece {
     }
 
     /// The same value as one of `to`, which holds it; of its own unless nothing changes.
-    pub fn fit(&self, to: &Shape) -> Piece {
+    pub fn fit(&self, to: &ValueLayout) -> Piece {
         if self.shape.owned() == to.owned() {
             return Piece { shape: to.clone(), ..self.clone() };
         }
@@ -186,7 +186,7 @@ impl Piece {
                 Piece::tight(format!("{}.0", self.text), to.clone())
             }
             (Kind::Int, Kind::Float) => Piece::loose(format!("{} as f64", self.at(Strength::Unary)), to.clone()),
-            (Kind::List(_), Kind::List(_)) if from.item() == Shape::plain(Kind::Open) => {
+            (Kind::List(_), Kind::List(_)) if from.item() == ValueLayout::plain(Kind::Open) => {
                 self.discarded(format!("Vec::<{}>::new()", to.item().owned()), to)
             }
             (Kind::List(item), Kind::List(of)) => {
@@ -203,12 +203,12 @@ impl Piece {
     }
 
     /// The same as [`Piece::fit`], of its own.
-    pub fn owned_fit(&self, to: &Shape) -> Piece {
+    pub fn owned_fit(&self, to: &ValueLayout) -> Piece {
         self.owned().fit(to).owned()
     }
 
     /// `value` in its place; it is still computed where something can go wrong in it.
-    pub fn discarded(&self, value: String, shape: &Shape) -> Piece {
+    pub fn discarded(&self, value: String, shape: &ValueLayout) -> Piece {
         if self.is_simple() {
             return Piece::tight(value, shape.clone());
         }
@@ -221,11 +221,11 @@ impl Piece {
             return self.clone();
         }
         let text = format!("{} == Some(true)", self.at(Strength::Sum));
-        Piece { strength: Strength::Comparison, ..Piece::tight(text, Shape::plain(Kind::Bool)) }
+        Piece { strength: Strength::Comparison, ..Piece::tight(text, ValueLayout::plain(Kind::Bool)) }
     }
 }
 
-fn view_method(shape: &Shape) -> &'static str {
+fn view_method(shape: &ValueLayout) -> &'static str {
     match (&shape.kind, shape.nulls) {
         (_, true) => "as_deref",
         (Kind::List(_), false) => "as_slice",

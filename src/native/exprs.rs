@@ -9,14 +9,14 @@ use crate::plan::{Expr, Link, Node};
 
 use super::calls;
 use super::code::{Hold, Piece, Strength};
-use super::shape::{Kind, Shape};
+use super::shape::{Kind, ValueLayout};
 
 /// A person's function as it stands in the code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signature {
     pub name: String,
-    pub parameters: Vec<Shape>,
-    pub result: Shape,
+    pub parameters: Vec<ValueLayout>,
+    pub result: ValueLayout,
 }
 
 /// The functions of a plan. Calls tell what may be null in them, and they what may be null in calls: the code is written
@@ -45,7 +45,7 @@ impl Scope<'_> {
             Node::Column(index) => seen_as(&self.columns[*index], &expr.ty),
             Node::Parameter(index) => seen_as(&self.parameters[*index], &expr.ty),
             Node::Acc => seen_as(self.acc.as_ref().expect("`acc` stands only where there is one"), &expr.ty),
-            Node::Only(_) => unreachable!("the session puts the value of a table in its place before a run"),
+            Node::ScalarSubquery(_) => unreachable!("the session puts the value of a table in its place before a run"),
             Node::List(items) => self.list(items),
             Node::Chain(first, links) => self.chain(first, links, &expr.ty),
             Node::Compare(a, sign, b) => {
@@ -53,7 +53,7 @@ impl Scope<'_> {
                 let shape = sides[0].shape.meet(&sides[1].shape);
                 let sides = sides.map(|side| {
                     let nulls = side.shape.nulls;
-                    side.fit(&Shape::new(shape.kind.clone(), nulls))
+                    side.fit(&ValueLayout::new(shape.kind.clone(), nulls))
                 });
                 lift(&sides, |sides| compare(&sides[0], *sign, &sides[1]))
             }
@@ -62,7 +62,7 @@ impl Scope<'_> {
             Node::Or(items) => self.logical(items, false),
             Node::Not(inner) => lift(&[self.piece(inner)], |inner| {
                 let text = format!("!{}", inner[0].at(Strength::Tight));
-                Piece { strength: Strength::Unary, ..Piece::tight(text, Shape::plain(Kind::Bool)) }
+                Piece { strength: Strength::Unary, ..Piece::tight(text, ValueLayout::plain(Kind::Bool)) }
             }),
             Node::Negate(inner) => lift(&[self.piece(inner)], |inner| negated(&inner[0])),
             Node::If(arms, otherwise) => self.choice(arms, otherwise),
@@ -70,12 +70,12 @@ impl Scope<'_> {
             Node::Call(Func::Coalesce, args) => self.coalesce(args),
             Node::Call(func, args) => self.call(*func, args),
             Node::Apply(index, args) => self.apply(*index, args),
-            Node::Foreign(code, args) => {
+            Node::ExternalFunction(code, args) => {
                 let args: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
                 lift(&args, |args| {
                     let passed: Vec<String> = args.iter().map(|arg| arg.owned_fit(&arg.shape).text).collect();
                     let source = code.0.source().expect("the engine objects to others");
-                    Piece::tight(format!("{source}({})", passed.join(", ")), Shape::of_values([], &expr.ty))
+                    Piece::tight(format!("{source}({})", passed.join(", ")), ValueLayout::of_values([], &expr.ty))
                 })
             }
             Node::Widen(inner) => {
@@ -87,9 +87,9 @@ impl Scope<'_> {
 
     fn list(&self, items: &[Expr]) -> Piece {
         let pieces: Vec<Piece> = items.iter().map(|item| self.piece(item)).collect();
-        let of = pieces.iter().fold(Shape::plain(Kind::Open), |of, piece| of.meet(&piece.shape));
+        let of = pieces.iter().fold(ValueLayout::plain(Kind::Open), |of, piece| of.meet(&piece.shape));
         let texts: Vec<String> = pieces.iter().map(|piece| piece.owned_fit(&of).text).collect();
-        Piece::tight(format!("vec![{}]", texts.join(", ")), Shape::plain(Kind::List(Box::new(of))))
+        Piece::tight(format!("vec![{}]", texts.join(", ")), ValueLayout::plain(Kind::List(Box::new(of))))
     }
 
     fn chain(&self, first: &Expr, links: &[Link], ty: &Type) -> Piece {
@@ -108,8 +108,8 @@ impl Scope<'_> {
     fn glue(&self, first: Piece, links: &[Link]) -> Piece {
         let rest = links.iter().map(|link| self.piece(&link.operand));
         let parts: Vec<Piece> = std::iter::once(first).chain(rest).collect();
-        let met = parts.iter().fold(Shape::plain(Kind::Open), |met, part| met.meet(&part.shape));
-        let fitted = |part: &Piece| part.fit(&Shape::new(met.kind.clone(), part.shape.nulls));
+        let met = parts.iter().fold(ValueLayout::plain(Kind::Open), |met, part| met.meet(&part.shape));
+        let fitted = |part: &Piece| part.fit(&ValueLayout::new(met.kind.clone(), part.shape.nulls));
         let parts: Vec<Piece> = parts.iter().map(fitted).collect();
         lift(&parts, |parts| {
             let texts: Vec<String> = parts.iter().map(Piece::view).collect();
@@ -126,7 +126,7 @@ impl Scope<'_> {
                 let items: Vec<String> = items.iter().map(|item| constant(item, of).text).collect();
                 return lift(&[item], |item| {
                     let text = format!("[{}].contains(&{})", items.join(", "), item[0].view());
-                    Piece::tight(text, Shape::plain(Kind::Bool))
+                    Piece::tight(text, ValueLayout::plain(Kind::Bool))
                 });
             }
         }
@@ -141,7 +141,7 @@ impl Scope<'_> {
         let joined = |left: Piece, right: Piece| match (left.shape.nulls, right.shape.nulls) {
             (false, false) => {
                 let text = format!("{} {sign} {}", left.at(strength), right.at(Strength::Comparison));
-                Piece { strength, ..Piece::tight(text, Shape::plain(Kind::Bool)) }
+                Piece { strength, ..Piece::tight(text, ValueLayout::plain(Kind::Bool)) }
             }
             (false, true) => {
                 let (then, otherwise) =
@@ -181,7 +181,7 @@ impl Scope<'_> {
             return lift(&args, |args| {
                 let parts = calls::parts(*func, args);
                 let text = format!("{}.nth({place})", parts.text);
-                let shape = Shape::new(Kind::Text, true);
+                let shape = ValueLayout::new(Kind::Text, true);
                 match args.iter().map(|arg| arg.hold).min() {
                     Some(Hold::Own) => Piece::tight(format!("{text}.map(str::to_string)"), shape),
                     hold => Piece::tight(text, shape).holding(hold.unwrap_or(Hold::Own)),
@@ -209,9 +209,9 @@ impl Scope<'_> {
         if let Some(last) = pieces.iter().position(|piece| !piece.shape.nulls) {
             pieces.truncate(last + 1);
         }
-        let met = pieces.iter().fold(Shape::plain(Kind::Open), |met, piece| met.meet(&piece.shape));
+        let met = pieces.iter().fold(ValueLayout::plain(Kind::Open), |met, piece| met.meet(&piece.shape));
         let nulls = pieces.iter().all(|piece| piece.shape.nulls);
-        let fitted = pieces.iter().map(|piece| piece.fit(&Shape::new(met.kind.clone(), piece.shape.nulls)));
+        let fitted = pieces.iter().map(|piece| piece.fit(&ValueLayout::new(met.kind.clone(), piece.shape.nulls)));
         let fitted: Vec<Piece> = fitted.collect();
         let hold = fitted.iter().map(|piece| piece.hold).min().unwrap_or(Hold::Own);
         let mut fitted: Vec<Piece> = if hold == Hold::Own { fitted.iter().map(Piece::owned).collect() } else { fitted };
@@ -219,9 +219,9 @@ impl Scope<'_> {
         while let Some(piece) = fitted.pop() {
             let found = if nulls { "Some(value)" } else { "value" };
             let text = format!("match {} {{ Some(value) => {found}, None => {} }}", piece.text, rest.text);
-            rest = Piece::loose(text, Shape::new(met.kind.clone(), nulls)).holding(hold);
+            rest = Piece::loose(text, ValueLayout::new(met.kind.clone(), nulls)).holding(hold);
         }
-        Piece { shape: Shape::new(met.kind, nulls), ..rest }
+        Piece { shape: ValueLayout::new(met.kind, nulls), ..rest }
     }
 
     fn call(&self, func: Func, args: &[Expr]) -> Piece {
@@ -231,12 +231,12 @@ impl Scope<'_> {
             let args: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
             return lift(&args, |args| {
                 let text = format!("{}.count() as i64", calls::parts(*inner, args).text);
-                Piece::loose(text, Shape::plain(Kind::Int))
+                Piece::loose(text, ValueLayout::plain(Kind::Int))
             });
         }
         let args: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
         if func == Func::IsNull {
-            let shape = Shape::plain(Kind::Bool);
+            let shape = ValueLayout::plain(Kind::Bool);
             return match args[0].shape.nulls {
                 true => Piece::tight(format!("{}.is_none()", args[0].receiver()), shape),
                 false => args[0].discarded("false".to_string(), &shape),
@@ -266,7 +266,7 @@ fn seen_as(piece: &Piece, ty: &Type) -> Piece {
 }
 
 pub fn constant(value: &Value, ty: &Type) -> Piece {
-    let shape = Shape::of_value(value, ty);
+    let shape = ValueLayout::of_value(value, ty);
     match (value, ty) {
         (Value::Null, _) => {
             Piece::tight(format!("None::<{}>", shape.never_null().borrowed()), shape).holding(Hold::Given)
@@ -292,7 +292,7 @@ pub fn constant(value: &Value, ty: &Type) -> Piece {
 }
 
 fn float(x: f64) -> Piece {
-    let shape = Shape::plain(Kind::Float);
+    let shape = ValueLayout::plain(Kind::Float);
     match x {
         _ if x.is_nan() => Piece::tight("f64::NAN", shape),
         f64::INFINITY => Piece::tight("f64::INFINITY", shape),
@@ -301,14 +301,14 @@ fn float(x: f64) -> Piece {
     }
 }
 
-fn signed(text: String, shape: Shape) -> Piece {
+fn signed(text: String, shape: ValueLayout) -> Piece {
     let strength = if text.starts_with('-') { Strength::Unary } else { Strength::Tight };
     Piece { strength, ..Piece::tight(text, shape) }
 }
 
 /// Pieces of one shape and one hold, which are those of the whole.
-pub fn together(pieces: Vec<Piece>) -> (Vec<Piece>, Shape, Hold) {
-    let met = pieces.iter().fold(Shape::plain(Kind::Open), |met, piece| met.meet(&piece.shape));
+pub fn together(pieces: Vec<Piece>) -> (Vec<Piece>, ValueLayout, Hold) {
+    let met = pieces.iter().fold(ValueLayout::plain(Kind::Open), |met, piece| met.meet(&piece.shape));
     let fitted: Vec<Piece> = pieces.iter().map(|piece| piece.fit(&met)).collect();
     let hold = fitted.iter().map(|piece| piece.hold).min().unwrap_or(Hold::Own);
     if hold == Hold::Own {
@@ -379,7 +379,7 @@ fn negated(inner: &Piece) -> Piece {
 
 fn operate(left: &Piece, operator: Operator, right: &Piece) -> Piece {
     let is_float = left.shape.kind == Kind::Float || right.shape.kind == Kind::Float || operator == Operator::Divide;
-    let shape = Shape::plain(if is_float { Kind::Float } else { Kind::Int });
+    let shape = ValueLayout::plain(if is_float { Kind::Float } else { Kind::Int });
     let called =
         |name: &str, mark: &str| Piece::tight(format!("{name}({}, {}){mark}", left.text, right.text), shape.clone());
     let signed = |sign: &str, strength: Strength, above: Strength| {
@@ -403,7 +403,7 @@ fn operate(left: &Piece, operator: Operator, right: &Piece) -> Piece {
 
 /// Both sides have one kind and are not null.
 fn compare(left: &Piece, sign: Comparison, right: &Piece) -> Piece {
-    let shape = Shape::plain(Kind::Bool);
+    let shape = ValueLayout::plain(Kind::Bool);
     let (a, b) = (left.argument(), right.argument());
     match left.shape.kind {
         Kind::Int | Kind::Bool => {

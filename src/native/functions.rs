@@ -11,15 +11,15 @@ use super::exprs::{Scope, Signature, Signatures};
 use super::layout;
 use super::names::{identifier, unique};
 use super::segment::{self, Stored, indented};
-use super::shape::Shape;
+use super::shape::ValueLayout;
 use super::writer::Writer;
-use super::{Code, Input, row_type};
+use super::{GeneratedCode, Input, row_type};
 
 /// The functions of each plan, by the plan's place.
 pub type All = HashMap<*const Plan, Rc<Signatures>>;
 
 /// Writes until no more may be null than was written.
-pub fn settled(plan: &Plan) -> Code {
+pub fn settled(plan: &Plan) -> GeneratedCode {
     let mut plans = Vec::new();
     add_plans(plan, &mut plans);
     let all = signatures(&plans);
@@ -58,8 +58,8 @@ fn signatures(plans: &[&Plan]) -> All {
         let each = plan.functions.iter().map(|function| {
             let name = unique(&identifier(&function.name), |name| !names.iter().any(|other| other == name));
             names.push(name.clone());
-            let parameters = function.parameters.iter().map(|(_, ty)| Shape::of_values([], ty)).collect();
-            Signature { name, parameters, result: Shape::of_values([], &function.result) }
+            let parameters = function.parameters.iter().map(|(_, ty)| ValueLayout::of_values([], ty)).collect();
+            Signature { name, parameters, result: ValueLayout::of_values([], &function.result) }
         });
         let signatures = Signatures { all: RefCell::new(each.collect()), deep: calls_itself(&plan.functions) };
         all.insert(std::ptr::from_ref(*plan), Rc::new(signatures));
@@ -76,7 +76,7 @@ fn calls_itself(functions: &[Function]) -> bool {
     })
 }
 
-fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
+fn written(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
     let mut lines: Vec<String> = Vec::new();
     for plan in plans {
         for (index, function) in plan.functions.iter().enumerate() {
@@ -90,7 +90,7 @@ fn written(plan: &Plan, plans: &[&Plan], all: &All) -> Code {
     let text = format!("{}\n{}\n}}\n", head(&inputs, &columns), lines.join("\n"));
     let columns = columns.into_iter().map(|(shape, _)| shape).collect();
     let is_deep = plans.iter().any(|plan| of(all, plan).deep);
-    Code { text, inputs, columns, is_deep }
+    GeneratedCode { text, inputs, columns, is_deep }
 }
 
 /// The first line; what the result borrows is in the inputs or in the code itself.
@@ -99,11 +99,11 @@ fn head(inputs: &[Input], columns: &[Stored]) -> String {
         inputs.iter().map(|input| format!("{}: &[{}]", input.name, row_type(&input.columns))).collect();
     let (parameters, row) = (parameters.join(", "), segment::row_type(columns));
     match inputs {
-        _ if !row.contains('&') => format!("pub fn native({parameters}) -> Result<Vec<{row}>, Fault> {{"),
-        [] => format!("pub fn native() -> Result<Vec<{}>, Fault> {{", row.replace('&', "&'static ")),
+        _ if !row.contains('&') => format!("pub fn native({parameters}) -> Result<Vec<{row}>, RowError> {{"),
+        [] => format!("pub fn native() -> Result<Vec<{}>, RowError> {{", row.replace('&', "&'static ")),
         _ => {
             let [parameters, row] = [parameters, row].map(|text| text.replace('&', "&'t "));
-            format!("pub fn native<'t>({parameters}) -> Result<Vec<{row}>, Fault> {{")
+            format!("pub fn native<'t>({parameters}) -> Result<Vec<{row}>, RowError> {{")
         }
     }
 }
@@ -134,9 +134,10 @@ fn function_lines(function: &Function, index: usize, signatures: &Signatures) ->
     let mut lines = Vec::new();
     if signatures.deep {
         takes.push("depth: usize".to_string());
-        lines.push(indented(2, "if depth == DEEPEST_CALLS { return Err(Fault::Depth); }"));
+        lines.push(indented(2, "if depth == DEEPEST_CALLS { return Err(RowError::Depth); }"));
     }
-    lines.insert(0, indented(1, &format!("fn {name}({}) -> Result<{}, Fault> {{", takes.join(", "), result.owned())));
+    lines
+        .insert(0, indented(1, &format!("fn {name}({}) -> Result<{}, RowError> {{", takes.join(", "), result.owned())));
     lines.extend(layout::lines(2, &format!("Ok({})", body.owned_fit(&result).text)));
     lines.push(indented(1, "}"));
     lines.push(String::new());

@@ -17,18 +17,18 @@ mod writer;
 use crate::plan::{Kept, Plan};
 
 pub use objection::objection;
-pub use shape::{Kind, Shape};
+pub use shape::{Kind, ValueLayout};
 
 /// A plan as Rust.
 #[derive(Debug)]
-pub struct Code {
-    /// `pub fn native(inputs…) -> Result<Vec<row>, Fault>`, over what [`prelude`] has. An input is a slice of rows, a row a
+pub struct GeneratedCode {
+    /// `pub fn native(inputs…) -> Result<Vec<row>, RowError>`, over what [`prelude`] has. An input is a slice of rows, a row a
     /// tuple; the result may borrow from it.
     pub text: String,
     /// The tables that go in as arguments, in order.
     pub inputs: Vec<Input>,
     /// The columns of the rows that come out.
-    pub columns: Vec<Shape>,
+    pub columns: Vec<ValueLayout>,
     /// Whether calls may nest so deep that they want a stack of [`DEEP_STACK`] bytes.
     pub is_deep: bool,
 }
@@ -40,7 +40,7 @@ pub struct Input {
     pub name: String,
     pub table: Kept,
     /// What its columns are: they may be null only where there is a null.
-    pub columns: Vec<Shape>,
+    pub columns: Vec<ValueLayout>,
 }
 
 /// A stack on which all calls fit that a person's functions may have open.
@@ -75,11 +75,11 @@ pub fn prelude() -> String {
 }
 
 /// Writes a pruned plan, to which there is no objection.
-pub fn code(plan: &Plan) -> Code {
+pub fn code(plan: &Plan) -> GeneratedCode {
     functions::settled(plan)
 }
 
 /// The type of the rows of a table of these columns that goes in.
-pub fn row_type(columns: &[Shape]) -> String {
-    segment::tuple(columns.iter().map(Shape::given))
+pub fn row_type(columns: &[ValueLayout]) -> String {
+    segment::tuple(columns.iter().map(ValueLayout::given))
 }

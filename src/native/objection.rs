@@ -125,7 +125,7 @@ fn of_expr(expr: &Expr) -> Option<&'static str> {
             Node::Call(Func::Matches, _) => {
                 reason = Some("`matches` needs the regex crate, and compiled code has none")
             }
-            Node::Foreign(code, _) if code.0.source().is_none() => {
+            Node::ExternalFunction(code, _) if code.0.source().is_none() => {
                 reason = Some("a function in Rust that sees variables, names of the session, or functions that are called as ours are is compiled apart")
             }
             Node::Const(value) => size += constants(value) / 10,

@@ -1,22 +1,22 @@
 /// Why a plan has no result. As wide as an int, so that one or the other comes back in the same register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
-pub enum Fault {
+pub enum RowError {
     Overflow,
     ZeroDivision,
     Domain,
     Depth,
-    Shape,
+    ValueLayout,
     File,
 }
 
-impl From<Wrong> for Fault {
+impl From<ScalarError> for RowError {
     #[cold]
-    fn from(wrong: Wrong) -> Fault {
+    fn from(wrong: ScalarError) -> RowError {
         match wrong {
-            Wrong::Overflow => Fault::Overflow,
-            Wrong::ZeroDivision => Fault::ZeroDivision,
-            Wrong::Domain(_) => Fault::Domain,
+            ScalarError::Overflow => RowError::Overflow,
+            ScalarError::ZeroDivision => RowError::ZeroDivision,
+            ScalarError::Domain(_) => RowError::Domain,
         }
     }
 }
@@ -270,8 +270,8 @@ pub fn is_new(seen: &mut Set<String>, text: &str) -> bool {
 // What aggregates gather.
 
 /// A sum that is an int.
-pub fn whole(sum: i128) -> Result<i64, Fault> {
-    i64::try_from(sum).map_err(|_| Fault::Overflow)
+pub fn whole(sum: i128) -> Result<i64, RowError> {
+    i64::try_from(sum).map_err(|_| RowError::Overflow)
 }
 
 /// A sum that keeps what rounding loses (Neumaier 1974).
@@ -566,8 +566,8 @@ pub fn or_none<'m, T: 'm>(matches: impl Iterator<Item = &'m T>) -> impl Iterator
 }
 
 /// The ints from `start` on; the largest is an overflow.
-pub fn endless(start: i64) -> impl Iterator<Item = Result<i64, Fault>> {
-    (start..i64::MAX).map(Ok).chain([Err(Fault::Overflow)])
+pub fn endless(start: i64) -> impl Iterator<Item = Result<i64, RowError>> {
+    (start..i64::MAX).map(Ok).chain([Err(RowError::Overflow)])
 }
 
 /// What stands where no value ever comes: an element of `[]`.
@@ -601,7 +601,7 @@ pub fn join<'t>(parts: impl Iterator<Item = &'t String>, between: &str) -> Strin
     glued.text
 }
 
-pub fn sum_ints<'t>(ints: impl Iterator<Item = &'t i64>) -> Result<i64, Fault> {
+pub fn sum_ints<'t>(ints: impl Iterator<Item = &'t i64>) -> Result<i64, RowError> {
     whole(ints.map(|i| i128::from(*i)).sum())
 }
 
@@ -800,13 +800,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn open(path: &str) -> Result<Lines, Fault> {
-        let file = File::open(path).map_err(|_| Fault::File)?;
+    pub fn open(path: &str) -> Result<Lines, RowError> {
+        let file = File::open(path).map_err(|_| RowError::File)?;
         Ok(Lines { file, buffer: vec![0; 128 << 10], at: 0, whole: 0, held: 0 })
     }
 
     /// Reads whole lines; false at the end.
-    fn fill(&mut self) -> Result<bool, Fault> {
+    fn fill(&mut self) -> Result<bool, RowError> {
         self.buffer.copy_within(self.whole..self.held, 0);
         self.held -= self.whole;
         (self.at, self.whole) = (0, 0);
@@ -816,7 +816,7 @@ impl Lines {
             }
             let read = match self.file.read(&mut self.buffer[self.held..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                read => read.map_err(|_| Fault::File)?,
+                read => read.map_err(|_| RowError::File)?,
             };
             let new = &self.buffer[self.held..self.held + read];
             self.whole = match new.iter().rposition(|byte| *byte == b'\n') {
@@ -829,12 +829,12 @@ impl Lines {
                 break;
             }
         }
-        std::str::from_utf8(&self.buffer[..self.whole]).map_err(|_| Fault::File)?;
+        std::str::from_utf8(&self.buffer[..self.whole]).map_err(|_| RowError::File)?;
         Ok(self.whole > 0)
     }
 
     /// Some whole lines with their line breaks.
-    pub fn block(&mut self) -> Result<Option<&str>, Fault> {
+    pub fn block(&mut self) -> Result<Option<&str>, RowError> {
         if !self.fill()? {
             return Ok(None);
         }
@@ -845,7 +845,7 @@ impl Lines {
 
     /// The next line, without its line break.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<&str>, Fault> {
+    pub fn next(&mut self) -> Result<Option<&str>, RowError> {
         if self.at == self.whole && !self.fill()? {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::code::{Hold, Piece};
 use super::layout;
 use super::names::{identifier, mentions, unique};
-use super::shape::Shape;
+use super::shape::ValueLayout;
 
 /// The lines of a loop, which is open at its innermost place.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct Segment {
 }
 
 /// What a column of stored rows is.
-pub type Stored = (Shape, Hold);
+pub type Stored = (ValueLayout, Hold);
 
 impl Segment {
     pub fn new(names: &[String]) -> Segment {

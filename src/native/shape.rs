@@ -5,7 +5,7 @@ use crate::data::{Type, Value};
 
 /// A type of the language with what is known of its nulls.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub struct ValueLayout {
     pub kind: Kind,
     pub nulls: bool,
 }
@@ -16,85 +16,85 @@ pub enum Kind {
     Float,
     Bool,
     Text,
-    List(Box<Shape>),
+    List(Box<ValueLayout>),
     /// Of `null`, and of the elements of `[]`: there is no value of it. It stands as a text.
     Open,
 }
 
-impl Shape {
-    pub fn new(kind: Kind, nulls: bool) -> Shape {
-        Shape { kind, nulls }
+impl ValueLayout {
+    pub fn new(kind: Kind, nulls: bool) -> ValueLayout {
+        ValueLayout { kind, nulls }
     }
 
     /// Never null.
-    pub fn plain(kind: Kind) -> Shape {
-        Shape::new(kind, false)
+    pub fn plain(kind: Kind) -> ValueLayout {
+        ValueLayout::new(kind, false)
     }
 
     /// A list of what is never null.
-    pub fn list(kind: Kind) -> Shape {
-        Shape::plain(Kind::List(Box::new(Shape::plain(kind))))
+    pub fn list(kind: Kind) -> ValueLayout {
+        ValueLayout::plain(Kind::List(Box::new(ValueLayout::plain(kind))))
     }
 
     /// The type of a value that may be null.
-    pub fn of_type(ty: &Type) -> Shape {
-        Shape::new(kind_of(ty, true), true)
+    pub fn of_type(ty: &Type) -> ValueLayout {
+        ValueLayout::new(kind_of(ty, true), true)
     }
 
     /// The type of these values of `ty`, null where one of them is.
-    pub fn of_values<'v>(values: impl IntoIterator<Item = &'v Value>, ty: &Type) -> Shape {
-        let plain = Shape::plain(kind_of(ty, false));
-        values.into_iter().fold(plain, |shape, value| shape.meet(&Shape::of_value(value, ty)))
+    pub fn of_values<'v>(values: impl IntoIterator<Item = &'v Value>, ty: &Type) -> ValueLayout {
+        let plain = ValueLayout::plain(kind_of(ty, false));
+        values.into_iter().fold(plain, |shape, value| shape.meet(&ValueLayout::of_value(value, ty)))
     }
 
-    pub fn of_value(value: &Value, ty: &Type) -> Shape {
+    pub fn of_value(value: &Value, ty: &Type) -> ValueLayout {
         match (value, ty) {
-            (Value::Null, ty) => Shape::new(kind_of(ty, false), true),
+            (Value::Null, ty) => ValueLayout::new(kind_of(ty, false), true),
             (Value::List(items), Type::List(of)) => {
-                Shape::plain(Kind::List(Box::new(Shape::of_values(items.iter(), of))))
+                ValueLayout::plain(Kind::List(Box::new(ValueLayout::of_values(items.iter(), of))))
             }
-            (_, ty) => Shape::plain(kind_of(ty, false)),
+            (_, ty) => ValueLayout::plain(kind_of(ty, false)),
         }
     }
 
     /// The same nulls; what is open in `ty` is open here too.
-    pub fn seen_as(&self, ty: &Type) -> Shape {
+    pub fn seen_as(&self, ty: &Type) -> ValueLayout {
         let kind = match (&self.kind, ty) {
             (_, Type::Open | Type::Never) => Kind::Open,
             (Kind::List(item), Type::List(of)) => Kind::List(Box::new(item.seen_as(of))),
             (kind, _) => kind.clone(),
         };
-        Shape::new(kind, self.nulls)
+        ValueLayout::new(kind, self.nulls)
     }
 
-    pub fn or_null(&self) -> Shape {
-        Shape::new(self.kind.clone(), true)
+    pub fn or_null(&self) -> ValueLayout {
+        ValueLayout::new(self.kind.clone(), true)
     }
 
-    pub fn never_null(&self) -> Shape {
-        Shape::plain(self.kind.clone())
+    pub fn never_null(&self) -> ValueLayout {
+        ValueLayout::plain(self.kind.clone())
     }
 
     /// The least shape that holds both.
-    pub fn meet(&self, other: &Shape) -> Shape {
+    pub fn meet(&self, other: &ValueLayout) -> ValueLayout {
         let kind = match (&self.kind, &other.kind) {
             (Kind::Open, kind) | (kind, Kind::Open) => kind.clone(),
             (Kind::Int, Kind::Float) | (Kind::Float, Kind::Int) => Kind::Float,
             (Kind::List(a), Kind::List(b)) => Kind::List(Box::new(a.meet(b))),
             (kind, _) => kind.clone(),
         };
-        Shape::new(kind, self.nulls || other.nulls)
+        ValueLayout::new(kind, self.nulls || other.nulls)
     }
 
     /// The shape as one of type `ty`: ints become floats where floats are asked for.
-    pub fn widened(&self, ty: &Type) -> Shape {
+    pub fn widened(&self, ty: &Type) -> ValueLayout {
         let kind = match (&self.kind, ty) {
             (Kind::Int, Type::Float) => Kind::Float,
             (Kind::Open, ty) => kind_of(ty, false),
             (Kind::List(item), Type::List(of)) => Kind::List(Box::new(item.widened(of))),
             (kind, _) => kind.clone(),
         };
-        Shape::new(kind, self.nulls)
+        ValueLayout::new(kind, self.nulls)
     }
 
     /// Whether values are copied bit by bit.
@@ -112,10 +112,10 @@ impl Shape {
     }
 
     /// The element of a list.
-    pub fn item(&self) -> Shape {
+    pub fn item(&self) -> ValueLayout {
         match &self.kind {
             Kind::List(item) => (**item).clone(),
-            Kind::Int | Kind::Float | Kind::Bool | Kind::Text | Kind::Open => Shape::plain(Kind::Open),
+            Kind::Int | Kind::Float | Kind::Bool | Kind::Text | Kind::Open => ValueLayout::plain(Kind::Open),
         }
     }
 
@@ -155,7 +155,7 @@ fn kind_of(ty: &Type, nulls: bool) -> Kind {
         Type::Float => Kind::Float,
         Type::Bool => Kind::Bool,
         Type::Text => Kind::Text,
-        Type::List(of) => Kind::List(Box::new(Shape::new(kind_of(of, nulls), nulls))),
+        Type::List(of) => Kind::List(Box::new(ValueLayout::new(kind_of(of, nulls), nulls))),
         Type::Open | Type::Never => Kind::Open,
     }
 }

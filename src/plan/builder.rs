@@ -152,7 +152,7 @@ impl<'a> Builder<'a> {
     pub fn needs_order_of(&mut self, what: &str, span: Span) {
         let message = format!("`{what}` depends on the order of the rows, and here they have none");
         self.warnings.push(*Diagnostic::at(Kind::Warning, span, message).hint("put `sort` before it"));
-        self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Chance;
+        self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Random;
     }
 
     /// Adds the aggregates `aggs` for each of `keys`; names must be settled.
@@ -220,7 +220,7 @@ pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> 
 fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
     let keep = |columns: Vec<Column>| Schema::new(columns, input.order);
     // What had a meaningful order loses it; what depended on chance still does.
-    let lost = if input.order == Order::Chance { Order::Chance } else { Order::Lost };
+    let lost = if input.order == Order::Random { Order::Random } else { Order::Lost };
     let typed = |named: &Named| Column { name: named.name.clone(), ty: named.expr.ty.clone() };
     Ok(match op {
         Op::Source(_) => input.clone(),
@@ -237,7 +237,7 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             input.clone()
         }
         Op::Sort { .. } => {
-            let order = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            let order = if input.order == Order::Random { Order::Random } else { Order::Kept };
             Schema::new(input.columns.clone(), order)
         }
         Op::Number => {
@@ -251,12 +251,12 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let aggs = aggs.iter().map(|agg| Column { name: agg.name.clone(), ty: agg.ty.clone() });
             let columns: Vec<Column> = keys.iter().map(typed).chain(aggs).collect();
             distinct_names(&columns, span)?;
-            let one = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            let one = if input.order == Order::Random { Order::Random } else { Order::Kept };
             Schema::new(columns, if keys.is_empty() { one } else { lost })
         }
         Op::Fold { step, each, .. } => {
             let columns = vec![typed(step)];
-            let one = if input.order == Order::Chance { Order::Chance } else { Order::Kept };
+            let one = if input.order == Order::Random { Order::Random } else { Order::Kept };
             Schema::new(columns, if *each { input.order } else { one })
         }
         Op::Join { right, right_columns, .. } => {
@@ -268,8 +268,8 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
                 columns.push(Column { name, ty: column.ty.clone() });
             }
             distinct_names(&columns, span)?;
-            let chance = right.schema().order == Order::Chance;
-            Schema::new(columns, if chance { Order::Chance } else { lost })
+            let chance = right.schema().order == Order::Random;
+            Schema::new(columns, if chance { Order::Random } else { lost })
         }
         Op::Concat(plans) => {
             let orders = plans.iter().map(|plan| plan.schema().order);
@@ -307,7 +307,7 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
 /// The order of what two tables make together.
 fn weaker(a: Order, b: Order) -> Order {
     match (a, b) {
-        (Order::Chance, _) | (_, Order::Chance) => Order::Chance,
+        (Order::Random, _) | (_, Order::Random) => Order::Random,
         (Order::Lost, _) | (_, Order::Lost) => Order::Lost,
         (Order::Kept, Order::Kept) => Order::Kept,
     }

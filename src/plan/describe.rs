@@ -22,7 +22,7 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::Column(index) => (column_name(schema, *index), 9),
         Node::Parameter(index) => (format!("parameter {index}"), 9),
         Node::Acc => ("acc".to_string(), 9),
-        Node::Only(_) => ("(one value)".to_string(), 9),
+        Node::ScalarSubquery(_) => ("(one value)".to_string(), 9),
         Node::List(items) => (format!("[{}]", list(items)), 9),
         Node::Chain(first, links) => {
             let strength =
@@ -59,7 +59,7 @@ fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
         Node::Index(a, b) => (format!("{}[{}]", text(a, schema, plan, 8), text(b, schema, plan, 0)), 8),
         Node::Call(func, args) => (format!("{}({})", func.name(), list(args)), 9),
         Node::Apply(index, args) => (format!("{}({})", plan.functions[*index].name, list(args)), 9),
-        Node::Foreign(_, args) => (format!("rust({})", list(args)), 9),
+        Node::ExternalFunction(_, args) => (format!("rust({})", list(args)), 9),
         Node::Widen(a) => (text(a, schema, plan, outer), 9),
     };
     if strength < outer { format!("({said})") } else { said }

@@ -27,7 +27,7 @@ pub enum Node {
     /// What a fold or a reduce has so far.
     Acc,
     /// The only value of a one-column table that is computed once, before the plan.
-    Only(Arc<Plan>),
+    ScalarSubquery(Arc<Plan>),
     List(Vec<Expr>),
     /// Operators of one precedence, from left to right; all operands have the type of the whole.
     Chain(Box<Expr>, Vec<Link>),
@@ -45,13 +45,13 @@ pub enum Node {
     /// A person's function, by its place in [`Plan::functions`].
     Apply(usize, Vec<Expr>),
     /// Null where an argument is null.
-    Foreign(Shared<dyn Foreign>, Vec<Expr>),
+    ExternalFunction(Shared<dyn ExternalFunction>, Vec<Expr>),
     /// The same value in a wider type: ints as floats, null and empty lists as anything.
     Widen(Box<Expr>),
 }
 
 /// A function whose code runs in another process.
-pub trait Foreign: Debug + Send + Sync {
+pub trait ExternalFunction: Debug + Send + Sync {
     /// The values for so many rows, from each argument's values. None of these is null.
     ///
     /// # Errors
@@ -93,13 +93,13 @@ impl Expr {
     /// The parts of this expression, in order.
     pub fn parts(&self) -> Vec<&Expr> {
         match &self.node {
-            Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => Vec::new(),
+            Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::ScalarSubquery(_) => Vec::new(),
             Node::List(items)
             | Node::And(items)
             | Node::Or(items)
             | Node::Call(_, items)
             | Node::Apply(_, items)
-            | Node::Foreign(_, items) => items.iter().collect(),
+            | Node::ExternalFunction(_, items) => items.iter().collect(),
             Node::Chain(first, links) => {
                 std::iter::once(&**first).chain(links.iter().map(|link| &link.operand)).collect()
             }
@@ -115,13 +115,13 @@ impl Expr {
     /// The same, to be changed.
     pub fn parts_mut(&mut self) -> Vec<&mut Expr> {
         match &mut self.node {
-            Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => Vec::new(),
+            Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::ScalarSubquery(_) => Vec::new(),
             Node::List(items)
             | Node::And(items)
             | Node::Or(items)
             | Node::Call(_, items)
             | Node::Apply(_, items)
-            | Node::Foreign(_, items) => items.iter_mut().collect(),
+            | Node::ExternalFunction(_, items) => items.iter_mut().collect(),
             Node::Chain(first, links) => {
                 std::iter::once(&mut **first).chain(links.iter_mut().map(|link| &mut link.operand)).collect()
             }

@@ -9,7 +9,7 @@ mod typing;
 
 pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text};
-pub use expr::{Expr, Foreign, Function, Link, Node};
+pub use expr::{Expr, ExternalFunction, Function, Link, Node};
 pub use ops::{
     Agg, AggFunc, CsvOptions, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step, Write,
 };

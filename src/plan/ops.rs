@@ -41,7 +41,7 @@ impl Plan {
             }
             for expr in step.op.exprs() {
                 expr.walk(&mut |part| {
-                    if let Node::Only(plan) = &part.node {
+                    if let Node::ScalarSubquery(plan) = &part.node {
                         found.extend(plan.files());
                     }
                 });
@@ -282,7 +282,7 @@ pub struct Agg {
     pub ty: Type,
 }
 
-/// Aggregates skip nulls, but for `Rows`, `First`, `Last` and `Gather`.
+/// Aggregates skip nulls, but for `Rows`, `First`, `Last` and `Collect`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AggFunc {
     /// Rows.
@@ -303,11 +303,11 @@ pub enum AggFunc {
     Last,
     Distinct,
     /// All values as a list, in input order.
-    Gather,
+    Collect,
     /// All values by an associative expression over `acc` and the argument's value, which is `Column(0)` in it.
     Reduce(Box<Expr>),
     /// Texts with this between.
-    Glue(String),
+    JoinText(String),
 }
 
 impl AggFunc {
@@ -325,16 +325,16 @@ impl AggFunc {
             AggFunc::First => "first",
             AggFunc::Last => "last",
             AggFunc::Distinct => "n_distinct",
-            AggFunc::Gather => "group",
+            AggFunc::Collect => "group",
             AggFunc::Reduce(_) => "reduce",
-            AggFunc::Glue(_) => "join",
+            AggFunc::JoinText(_) => "join",
         }
     }
 
     /// Whether the result depends on the order of the rows.
     pub fn needs_order(&self) -> bool {
         match self {
-            AggFunc::First | AggFunc::Last | AggFunc::Gather | AggFunc::Glue(_) => true,
+            AggFunc::First | AggFunc::Last | AggFunc::Collect | AggFunc::JoinText(_) => true,
             AggFunc::Rows
             | AggFunc::Count
             | AggFunc::Sum

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
-use crate::functions::{self, Func, Misfit};
+use crate::functions::{self, Func, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 
-use super::{Expr, Foreign, Function, Link, Node, Plan, Shared};
+use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct Definition {
 pub struct Elsewhere {
     pub takes: Vec<Type>,
     pub gives: Type,
-    pub code: Shared<dyn Foreign>,
+    pub code: Shared<dyn ExternalFunction>,
 }
 
 impl Definition {
@@ -217,7 +217,7 @@ impl<'a> Typer<'a> {
         match &schema.columns[..] {
             [column] => {
                 let ty = column.ty.closed();
-                Ok(Expr::new(Node::Only(plan), ty, span))
+                Ok(Expr::new(Node::ScalarSubquery(plan), ty, span))
             }
             columns => {
                 let message = format!("`{name}` is a table of {} columns: {schema}", columns.len());
@@ -488,11 +488,11 @@ impl<'a> Typer<'a> {
         }
         let types: Vec<Type> = args.iter().map(|arg| arg.ty.clone()).collect();
         let resolved = (function.resolve)(&types).map_err(|misfit| match misfit {
-            Misfit::Count(wanted) => {
+            TypeMismatch::Count(wanted) => {
                 let message = format!("`{}` takes {wanted}, but here are {}", word.text, args.len());
                 Diagnostic::at(Kind::Type, span, message).hint(format!("usage: {}", function.usage))
             }
-            Misfit::Type(i, wanted) => {
+            TypeMismatch::Type(i, wanted) => {
                 let found = args.get(i).map_or("nothing".to_string(), |arg| arg.ty.to_string());
                 let place = args.get(i).map_or(span, |arg| arg.span);
                 let message = format!("`{}` needs {wanted}, but this is {found}", word.text);
@@ -613,7 +613,8 @@ impl<'a> Typer<'a> {
         let parameters: Vec<(String, Type)> = parameters.collect();
         let passed = parameters.iter().enumerate();
         let passed = passed.map(|(at, (_, ty))| Expr::new(Node::Parameter(at), ty.clone(), body.span)).collect();
-        let code = Expr::new(Node::Foreign(elsewhere.code.clone(), passed), elsewhere.gives.clone(), body.span);
+        let code =
+            Expr::new(Node::ExternalFunction(elsewhere.code.clone(), passed), elsewhere.gives.clone(), body.span);
         let result = elsewhere.gives.clone();
         self.functions.push(Function { name: name.text.clone(), parameters, result, body: code });
         Ok(self.functions.len() - 1)

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::{Kind, Span};
 use crate::functions::{self, Func};
 use crate::lang::{Comparison, Operator};
-use crate::plan::{Expr, Foreign, Link, Node, Shared};
+use crate::plan::{Expr, ExternalFunction, Link, Node, Shared};
 
-use super::{Body, DEEPEST_CALLS, Eval, EvalValue, Fault, Frame, Out, present};
+use super::{Body, DEEPEST_CALLS, Eval, EvalValue, Frame, Out, RowError, present};
 
 /// Chains beyond this many operators run as a loop over values: closures inside closures would cost stack.
 const LONGEST_NESTED_CHAIN: usize = 32;
@@ -23,7 +23,7 @@ pub(super) fn compile(expr: &Expr) -> Body {
 pub(super) fn certain_steps(expr: &Expr) -> u64 {
     let parts = |parts: &[&Expr]| parts.iter().map(|part| certain_steps(part)).sum::<u64>();
     stacker::maybe_grow(64 << 10, 4 << 20, || match &expr.node {
-        Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::Only(_) => 0,
+        Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc | Node::ScalarSubquery(_) => 0,
         Node::And(items) | Node::Or(items) | Node::Call(Func::Coalesce, items) => {
             1 + items.first().map_or(0, certain_steps)
         }
@@ -31,7 +31,7 @@ pub(super) fn certain_steps(expr: &Expr) -> u64 {
         Node::Chain(_, links) => links.len() as u64 + parts(&expr.parts()),
         // A call counts itself, since it may be one of many.
         Node::Apply(..) | Node::Widen(_) => parts(&expr.parts()),
-        Node::Foreign(..)
+        Node::ExternalFunction(..)
         | Node::List(_)
         | Node::Compare(..)
         | Node::In(..)
@@ -60,7 +60,7 @@ fn compiled(expr: &Expr) -> Body {
             load(&expr.ty, move |frame| &frame.locals[frame.base + index])
         }
         Node::Acc => load(&expr.ty, |frame| &frame.acc),
-        Node::Only(_) => unreachable!("the session puts the value of a table in its place before a run"),
+        Node::ScalarSubquery(_) => unreachable!("the session puts the value of a table in its place before a run"),
         Node::List(items) => list(items),
         Node::Chain(first, links) => chain(first, links, &expr.ty),
         Node::Compare(a, sign, b) => compare(a, *sign, b),
@@ -76,12 +76,12 @@ fn compiled(expr: &Expr) -> Body {
         Node::Index(list, index) => typed(index_eval(compile(list), int_eval(compile(index))), &expr.ty),
         Node::Call(func, args) => call(*func, args, &expr.ty, span),
         Node::Apply(index, args) => apply(*index, args, &expr.ty, span),
-        Node::Foreign(code, args) => typed(foreign(code, args, span), &expr.ty),
+        Node::ExternalFunction(code, args) => typed(foreign(code, args, span), &expr.ty),
         Node::Widen(inner) => widen(inner, &expr.ty),
     }
 }
 
-fn foreign(code: &Shared<dyn Foreign>, args: &[Expr], span: Span) -> EvalValue {
+fn foreign(code: &Shared<dyn ExternalFunction>, args: &[Expr], span: Span) -> EvalValue {
     let code = code.clone();
     let args: Vec<Body> = args.iter().map(compile).collect();
     Box::new(move |frame| {
@@ -93,7 +93,7 @@ fn foreign(code: &Shared<dyn Foreign>, args: &[Expr], span: Span) -> EvalValue {
             }
             passed.push(vec![value]);
         }
-        let given = code.0.call(&passed, 1).map_err(|error| Fault::elsewhere(*error, span))?;
+        let given = code.0.call(&passed, 1).map_err(|error| RowError::elsewhere(*error, span))?;
         Ok(given.into_iter().next().unwrap_or_default())
     })
 }
@@ -177,19 +177,19 @@ fn list(items: &[Expr]) -> Body {
 /// The fault of a function; `said` is the call with its values, for the message.
 #[cold]
 #[inline(never)]
-pub fn wrong(wrong: Wrong, span: Span, said: impl FnOnce() -> String) -> Box<Fault> {
+pub fn wrong(wrong: ScalarError, span: Span, said: impl FnOnce() -> String) -> Box<RowError> {
     let (kind, message, hint) = match wrong {
-        Wrong::Overflow => {
+        ScalarError::Overflow => {
             let hint = "ints have 64 bits and never wrap; float(x) has a larger range".to_string();
             (Kind::Overflow, format!("int overflow: {}", said()), Some(hint))
         }
-        Wrong::ZeroDivision => {
+        ScalarError::ZeroDivision => {
             let hint = "guard it: if b != 0 then … else null".to_string();
             (Kind::ZeroDivision, format!("division by zero: {}", said()), Some(hint))
         }
-        Wrong::Domain(message) => (Kind::Domain, message, None),
+        ScalarError::Domain(message) => (Kind::Domain, message, None),
     };
-    Box::new(Fault { kind, message, hint, span })
+    Box::new(RowError { kind, message, hint, span })
 }
 
 /// `left op right`, null where one is null.
@@ -198,7 +198,7 @@ where
     T: Copy + std::fmt::Display,
     L: Fn(&mut Frame) -> Out<T> + Send + Sync + 'static,
     Q: Fn(&mut Frame) -> Out<T> + Send + Sync + 'static,
-    F: Fn(T, T) -> Result<R, Wrong> + Send + Sync + 'static,
+    F: Fn(T, T) -> Result<R, ScalarError> + Send + Sync + 'static,
 {
     Box::new(move |frame| {
         let a = match left(frame) {
@@ -219,14 +219,14 @@ where
 enum Operand<T> {
     Column(usize),
     Const(T),
-    Code(Eval<T>),
+    Compiled(Eval<T>),
 }
 
 fn int_operand(expr: &Expr) -> Operand<i64> {
     match &expr.node {
         Node::Column(index) => Operand::Column(*index),
         Node::Const(Value::Int(i)) => Operand::Const(*i),
-        _ => Operand::Code(int_eval(compile(expr))),
+        _ => Operand::Compiled(int_eval(compile(expr))),
     }
 }
 
@@ -234,7 +234,7 @@ fn float_operand(expr: &Expr) -> Operand<f64> {
     match &expr.node {
         Node::Column(index) => Operand::Column(*index),
         Node::Const(Value::Float(x)) => Operand::Const(*x),
-        _ => Operand::Code(float_eval(compile(expr))),
+        _ => Operand::Compiled(float_eval(compile(expr))),
     }
 }
 
@@ -249,7 +249,7 @@ macro_rules! with_operands {
                 $op,
                 $span,
             ),
-            (Operand::Column(a), Operand::Code(b)) => {
+            (Operand::Column(a), Operand::Compiled(b)) => {
                 binary(move |frame: &mut Frame| $get(&frame.row[a]).ok_or(None), b, $sign, $op, $span)
             }
             (Operand::Column(a), Operand::Column(b)) => binary(
@@ -269,12 +269,12 @@ macro_rules! with_operands {
                 $op,
                 $span,
             ),
-            (Operand::Const(a), Operand::Code(b)) => binary(move |_: &mut Frame| Ok(a), b, $sign, $op, $span),
-            (Operand::Code(a), Operand::Column(b)) => {
+            (Operand::Const(a), Operand::Compiled(b)) => binary(move |_: &mut Frame| Ok(a), b, $sign, $op, $span),
+            (Operand::Compiled(a), Operand::Column(b)) => {
                 binary(a, move |frame: &mut Frame| $get(&frame.row[b]).ok_or(None), $sign, $op, $span)
             }
-            (Operand::Code(a), Operand::Const(b)) => binary(a, move |_: &mut Frame| Ok(b), $sign, $op, $span),
-            (Operand::Code(a), Operand::Code(b)) => binary(a, b, $sign, $op, $span),
+            (Operand::Compiled(a), Operand::Const(b)) => binary(a, move |_: &mut Frame| Ok(b), $sign, $op, $span),
+            (Operand::Compiled(a), Operand::Compiled(b)) => binary(a, b, $sign, $op, $span),
         }
     };
 }
@@ -287,14 +287,14 @@ fn chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
         Type::Int => {
             let mut left = int_operand(first);
             for link in links {
-                left = Operand::Code(int_link(left, link));
+                left = Operand::Compiled(int_link(left, link));
             }
             Body::Int(finished(left))
         }
         Type::Float => {
             let mut left = float_operand(first);
             for link in links {
-                left = Operand::Code(float_link(left, link));
+                left = Operand::Compiled(float_link(left, link));
             }
             Body::Float(finished(left))
         }
@@ -304,7 +304,7 @@ fn chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
 
 fn finished<T: Copy>(operand: Operand<T>) -> Eval<T> {
     match operand {
-        Operand::Code(eval) => eval,
+        Operand::Compiled(eval) => eval,
         Operand::Column(_) | Operand::Const(_) => unreachable!("a chain has a link"),
     }
 }
@@ -381,7 +381,7 @@ fn long_chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
     typed(eval, ty)
 }
 
-fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, Wrong> {
+fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, ScalarError> {
     Ok(match (left, right) {
         (Value::Int(a), Value::Int(b)) => Value::Int(match operator {
             Operator::Add => scalar::add(*a, *b)?,
@@ -595,7 +595,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
 /// A call of a person's function. The stack grows in pieces as recursion asks for it.
 fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {
     let args: Vec<Body> = args.iter().map(compile).collect();
-    let enter = move |frame: &mut Frame| -> Result<(usize, usize), Box<Fault>> {
+    let enter = move |frame: &mut Frame| -> Result<(usize, usize), Box<RowError>> {
         frame.steps += 1;
         frame.calls += 1;
         let start = frame.locals.len();
@@ -604,10 +604,10 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {
             frame.locals.push(value);
         }
         if frame.depth == DEEPEST_CALLS {
-            return Err(Fault::too_deep(span));
+            return Err(RowError::too_deep(span));
         }
         if frame.calls & 0x3ff == 0 && frame.stop.is_some_and(|stop| stop.is_raised()) {
-            return Err(Fault::stopped(span));
+            return Err(RowError::stopped(span));
         }
         frame.depth += 1;
         Ok((start, std::mem::replace(&mut frame.base, start)))

@@ -7,40 +7,40 @@ use std::collections::HashMap;
 
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Stop};
 use crate::plan::{Expr, Function, Op, Plan};
+use crate::run_context::{RunContext, Stop};
 
 pub use compile::wrong;
 
 /// Why an expression has no value for a row.
 #[derive(Debug)]
-pub struct Fault {
+pub struct RowError {
     pub kind: Kind,
     pub message: String,
     pub hint: Option<String>,
     pub span: Span,
 }
 
-impl Fault {
+impl RowError {
     /// More than [`DEEPEST_CALLS`] calls are open.
     #[cold]
-    pub fn too_deep(span: Span) -> Box<Fault> {
+    pub fn too_deep(span: Span) -> Box<RowError> {
         let message = format!("over {DEEPEST_CALLS} calls are open: the recursion is too deep");
         let hint = "does every call come nearer to a base case? `fold` goes through any number of steps";
-        Box::new(Fault { kind: Kind::Depth, message, hint: Some(hint.to_string()), span })
+        Box::new(RowError { kind: Kind::Depth, message, hint: Some(hint.to_string()), span })
     }
 
     /// What code in another process ran into.
     #[cold]
-    pub fn elsewhere(error: Diagnostic, span: Span) -> Box<Fault> {
+    pub fn elsewhere(error: Diagnostic, span: Span) -> Box<RowError> {
         let Diagnostic { kind, message, hint, span: place, .. } = error;
-        Box::new(Fault { kind, message, hint, span: place.unwrap_or(span) })
+        Box::new(RowError { kind, message, hint, span: place.unwrap_or(span) })
     }
 
     /// The stop flag is up.
     #[cold]
-    pub fn stopped(span: Span) -> Box<Fault> {
-        Box::new(Fault { kind: Kind::Stopped, message: "stopped".to_string(), hint: None, span })
+    pub fn stopped(span: Span) -> Box<RowError> {
+        Box::new(RowError { kind: Kind::Stopped, message: "stopped".to_string(), hint: None, span })
     }
 
     /// As a message about row `row` of the table that flows in.
@@ -51,10 +51,10 @@ impl Fault {
 }
 
 /// A typed value of this row; else nothing for null, or why there is no value. Flat, so that it travels in registers.
-type Out<T> = Result<T, Option<Box<Fault>>>;
+type Out<T> = Result<T, Option<Box<RowError>>>;
 
 /// Takes null apart from faults.
-fn present<T>(out: Out<T>) -> Result<Option<T>, Box<Fault>> {
+fn present<T>(out: Out<T>) -> Result<Option<T>, Box<RowError>> {
     match out {
         Ok(value) => Ok(Some(value)),
         Err(None) => Ok(None),
@@ -63,10 +63,10 @@ fn present<T>(out: Out<T>) -> Result<Option<T>, Box<Fault>> {
 }
 
 type Eval<T> = Box<dyn Fn(&mut Frame) -> Out<T> + Send + Sync>;
-type EvalValue = Box<dyn Fn(&mut Frame) -> Result<Value, Box<Fault>> + Send + Sync>;
+type EvalValue = Box<dyn Fn(&mut Frame) -> Result<Value, Box<RowError>> + Send + Sync>;
 
 /// A compiled expression.
-pub struct Code {
+pub struct Compiled {
     body: Body,
     /// The evaluation steps that it always takes; branches add theirs when they are taken.
     steps: u64,
@@ -81,20 +81,20 @@ enum Body {
     Other(EvalValue),
 }
 
-impl Code {
-    pub fn new(expr: &Expr) -> Code {
-        Code { body: compile::compile(expr), steps: compile::certain_steps(expr) }
+impl Compiled {
+    pub fn new(expr: &Expr) -> Compiled {
+        Compiled { body: compile::compile(expr), steps: compile::certain_steps(expr) }
     }
 
     #[inline]
-    pub fn value(&self, frame: &mut Frame) -> Result<Value, Box<Fault>> {
+    pub fn value(&self, frame: &mut Frame) -> Result<Value, Box<RowError>> {
         frame.steps += self.steps;
         self.body.value(frame)
     }
 
     /// Whether a condition holds; null does not.
     #[inline(always)]
-    pub fn holds(&self, frame: &mut Frame) -> Result<bool, Box<Fault>> {
+    pub fn holds(&self, frame: &mut Frame) -> Result<bool, Box<RowError>> {
         frame.steps += self.steps;
         match &self.body {
             Body::Bool(eval) => Ok(present(eval(frame))? == Some(true)),
@@ -105,7 +105,7 @@ impl Code {
     /// Puts the value where another one was. A number is written over a number in place: to copy a whole [`Value`] that
     /// was just written in parts stalls the processor (store forwarding; it was half of the time of a numeric stage).
     #[inline(always)]
-    pub fn put(&self, frame: &mut Frame, slot: &mut Value) -> Result<(), Box<Fault>> {
+    pub fn put(&self, frame: &mut Frame, slot: &mut Value) -> Result<(), Box<RowError>> {
         frame.steps += self.steps;
         match (&self.body, &mut *slot) {
             (Body::Int(eval), Value::Int(slot)) => {
@@ -131,7 +131,7 @@ impl Code {
 }
 
 impl Body {
-    fn value(&self, frame: &mut Frame) -> Result<Value, Box<Fault>> {
+    fn value(&self, frame: &mut Frame) -> Result<Value, Box<RowError>> {
         Ok(match self {
             Body::Int(eval) => present(eval(frame))?.map_or(Value::Null, Value::Int),
             Body::Float(eval) => present(eval(frame))?.map_or(Value::Null, Value::Float),
@@ -143,12 +143,12 @@ impl Body {
 
 /// The person's functions of one plan, compiled.
 pub struct Program {
-    functions: Vec<Code>,
+    functions: Vec<Compiled>,
 }
 
 impl Program {
     pub fn new(functions: &[Function]) -> Program {
-        Program { functions: functions.iter().map(|function| Code::new(&function.body)).collect() }
+        Program { functions: functions.iter().map(|function| Compiled::new(&function.body)).collect() }
     }
 }
 
@@ -219,7 +219,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Looks at each row where the state of a fold is large: one more step may double it.
-pub fn check_state(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
+pub fn check_state(rows: u64, acc: &Value, context: &RunContext) -> Fallible<()> {
     let large = match acc {
         Value::Text(text) => text.len() > 1 << 20,
         Value::List(items) => items.len() > 1 << 16,
@@ -228,13 +228,13 @@ pub fn check_state(rows: u64, acc: &Value, job: &Job) -> Fallible<()> {
     if !large {
         return Ok(());
     }
-    job.check()?;
+    context.check()?;
     let bytes = match acc {
         Value::Text(text) => text.len() as u64,
         Value::List(items) => size_of_val(&**items) as u64,
         Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
     };
-    if bytes > job.memory / 4 {
+    if bytes > context.memory / 4 {
         let message =
             format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
         return Err(Diagnostic::new(Kind::System, message));

@@ -546,12 +546,12 @@ pub fn function<'a, T: Item>(mut function: impl FnMut(&mut Input) -> T + 'a) -> 
     Box::new(Function { ty: T::ty(), function: move |input: &mut Input, out: &mut Out| function(input).put(out) })
 }
 
-struct Subject<T, F> {
+struct ValueFunction<T, F> {
     function: F,
     form: Form<T>,
 }
 
-impl<T, F: FnMut() -> T> Run for Subject<T, F> {
+impl<T, F: FnMut() -> T> Run for ValueFunction<T, F> {
     fn run(&mut self, calls: u64) {
         for _ in 0..calls {
             black_box((self.function)());
@@ -573,7 +573,7 @@ impl<T, F: FnMut() -> T> Run for Subject<T, F> {
 
 /// A subject of a closure and of how its result is told.
 pub fn subject<'a, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Run + 'a> {
-    Box::new(Subject { function, form })
+    Box::new(ValueFunction { function, form })
 }
 
 /// A subject that does nothing.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use evcxr::{CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs};
 
-use super::desk::{Desk, Event, Known, Refusal, Turn};
+use super::broker::{Broker, CompileError, Event, Known, Ticket};
 use super::prepared;
 use super::runner::{FOLDER, SHELL};
 use super::text::Text;
@@ -28,8 +28,8 @@ pub enum Request {
 
 /// What the compiler is asked.
 pub enum Question {
-    /// To compile a text, which is then loaded in this turn.
-    Compile { text: Text, turn: Turn },
+    /// To compile a text, which is then loaded for this ticket.
+    Compile { text: Text, ticket: Ticket },
     /// To add a package to what cells may use.
     Depend { name: String, spec: String, done: Sender<Fallible<()>> },
     /// What may stand at a byte of a text.
@@ -37,52 +37,52 @@ pub enum Question {
 }
 
 /// Starts the compiler and answers requests until nobody can ask any more.
-pub fn serve(desk: &Arc<Desk>, program: &Path, requests: &Receiver<Request>) {
-    let mut started = start(desk, program);
+pub fn serve(broker: &Arc<Broker>, program: &Path, requests: &Receiver<Request>) {
+    let mut started = start(broker, program);
     // Whether the next one had to wait for that.
     let mut news = true;
     for request in requests {
         match (request, &mut started) {
-            (Request::Compiler(question), Ok(context)) => answer(desk, context, question, std::mem::take(&mut news)),
+            (Request::Compiler(question), Ok(context)) => answer(broker, context, question, std::mem::take(&mut news)),
             (Request::Compiler(question), Err(trouble)) => refuse(question, trouble),
             (Request::Reset(done), before) => {
-                if !before.as_mut().is_ok_and(|context| cleared(desk, context).is_ok()) {
+                if !before.as_mut().is_ok_and(|context| cleared(broker, context).is_ok()) {
                     // What it needs on the disk or its child is gone, or it could not start. The old child goes first.
-                    drop(std::mem::replace(&mut started, Err(super::waiting::gone())));
-                    started = start(desk, program);
+                    drop(std::mem::replace(&mut started, Err(super::pending::gone())));
+                    started = start(broker, program);
                 }
-                desk.take_lost();
-                *desk.known() = Known::default();
-                let _ = done.send(started.as_ref().map(|context| note(context, desk)).map_err(Clone::clone));
+                broker.take_lost();
+                *broker.known() = Known::default();
+                let _ = done.send(started.as_ref().map(|context| note(context, broker)).map_err(Clone::clone));
             }
         }
     }
 }
 
-fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question, news: bool) {
-    if desk.take_lost() {
+fn answer(broker: &Arc<Broker>, context: &mut CommandContext, question: Question, news: bool) {
+    if broker.take_lost() {
         // The first text after the child is gone has evcxr start a new one.
         let _ = quietly(|| context.execute("();"));
-        let _ = install(desk, context);
+        let _ = install(broker, context);
     }
     match question {
-        Question::Compile { turn, .. } if turn.is_cancelled() => {}
-        Question::Compile { text, turn } => {
-            turn.tell(Event::Begins(news));
-            let result = compile(desk, context, &text, &turn);
-            note(context, desk);
-            turn.tell(Event::Compiled(result));
+        Question::Compile { ticket, .. } if ticket.is_cancelled() => {}
+        Question::Compile { text, ticket } => {
+            ticket.tell(Event::Begins(news));
+            let result = compile(broker, context, &text, &ticket);
+            note(context, broker);
+            ticket.tell(Event::Compiled(result));
         }
         Question::Depend { name, spec, done } => {
-            desk.expect_ours();
+            broker.expect_ours();
             let result = quietly(|| context.execute(&format!(":dep {name} = {spec}")));
             if result.is_ok() {
-                desk.known().packages.insert(name.clone(), spec);
+                broker.known().packages.insert(name.clone(), spec);
             }
             let _ = done.send(result.map(drop).map_err(|error| depend_trouble(&name, error)));
         }
         Question::Complete { text, at, done } => {
-            let found = crate::quiet::caught(|| context.completions(&text, at));
+            let found = crate::panics::caught(|| context.completions(&text, at));
             let found = found.ok().and_then(Result::ok).map(|found| found.completions).unwrap_or_default();
             let _ = done.send(found.into_iter().map(|one| (one.code, one.kind)).collect());
         }
@@ -92,20 +92,20 @@ fn answer(desk: &Arc<Desk>, context: &mut CommandContext, question: Question, ne
 fn refuse(question: Question, trouble: &Diagnostic) {
     let trouble = Box::new(trouble.clone());
     match question {
-        Question::Compile { turn, .. } => turn.tell(Event::Compiled(Err(trouble.into()))),
+        Question::Compile { ticket, .. } => ticket.tell(Event::Compiled(Err(trouble.into()))),
         Question::Depend { done, .. } => _ = done.send(Err(trouble)),
         Question::Complete { done, .. } => _ = done.send(Vec::new()),
     }
 }
 
 /// Makes the context and the crate that cells are linked with.
-fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
+fn start(broker: &Arc<Broker>, program: &Path) -> Fallible<CommandContext> {
     let library = super::toolchain::library_folder()?;
     let system = |error: String| Diagnostic::new(Kind::System, format!("Rust cells cannot start: {error}"));
     if !prepared::may_start(program) {
         return Err(system("this program has not prepared for them".to_string()));
     }
-    let folder = desk.open().map_err(|error| system(error.to_string()))?;
+    let folder = broker.open().map_err(|error| system(error.to_string()))?;
     let cell = folder.join("cell");
     std::fs::create_dir_all(cell.join("src"))
         .and_then(|()| std::fs::write(cell.join("Cargo.toml"), CELL_MANIFEST))
@@ -119,10 +119,10 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
     let _ = tempfile::env::override_temp_dir(&folder);
     let mut command = Command::new(program);
     command.env(FOLDER, &folder).env(SHELL, std::process::id().to_string()).env("LD_LIBRARY_PATH", library);
-    desk.expect_ours();
+    broker.expect_ours();
     let made = quietly(|| EvalContext::with_subprocess_command(command));
     let (mut context, outputs) = made.map_err(|error| system(error.to_string()))?;
-    forward(outputs, desk);
+    forward(outputs, broker);
     let mut state = context.state();
     // In one unit nothing is called that could be inlined; to split so little code gains no time.
     let profile =
@@ -131,40 +131,40 @@ fn start(desk: &Arc<Desk>, program: &Path) -> Fallible<CommandContext> {
         state.set_build_env(&format!("CARGO_PROFILE_DEV_{key}"), value);
     }
     state.set_preserve_vars_on_panic(false);
-    desk.expect_ours();
+    broker.expect_ours();
     let ready =
-        state.add_dep(CELL_NAME, &cell_spec(desk)).and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
+        state.add_dep(CELL_NAME, &cell_spec(broker)).and_then(|()| context.eval_with_state(INSTALL, state).map(drop));
     ready.map_err(|error| system(error.to_string()))?;
     Ok(CommandContext::with_eval_context(context))
 }
 
 /// Forgets all items and variables.
-fn cleared(desk: &Arc<Desk>, context: &mut CommandContext) -> Result<(), Error> {
+fn cleared(broker: &Arc<Broker>, context: &mut CommandContext) -> Result<(), Error> {
     quietly(|| context.execute(":clear"))?;
-    desk.expect_ours();
-    quietly(|| context.execute(&format!(":dep {CELL_NAME} = {}", cell_spec(desk))))?;
-    install(desk, context)
+    broker.expect_ours();
+    quietly(|| context.execute(&format!(":dep {CELL_NAME} = {}", cell_spec(broker))))?;
+    install(broker, context)
 }
 
 /// Where the crate is that cells are linked with.
-fn cell_spec(desk: &Desk) -> String {
-    let path = desk.folder().map(|folder| folder.join("cell").display().to_string()).unwrap_or_default();
+fn cell_spec(broker: &Broker) -> String {
+    let path = broker.folder().map(|folder| folder.join("cell").display().to_string()).unwrap_or_default();
     format!("{{ path = {} }}", serde_json::Value::String(path))
 }
 
 const INSTALL: &str = "timelab_cell::install();";
 
 /// Has a new child take over what panics tell.
-fn install(desk: &Arc<Desk>, context: &mut CommandContext) -> Result<(), Error> {
-    desk.expect_ours();
+fn install(broker: &Arc<Broker>, context: &mut CommandContext) -> Result<(), Error> {
+    broker.expect_ours();
     quietly(|| context.execute(INSTALL)).map(drop)
 }
 
 /// Passes on what cells print.
-fn forward(outputs: EvalContextOutputs, desk: &Arc<Desk>) {
+fn forward(outputs: EvalContextOutputs, broker: &Arc<Broker>) {
     let EvalContextOutputs { stdout, stderr } = outputs;
-    let (say, desk) = (desk.say.clone(), desk.clone());
-    std::thread::spawn(move || desk.printer.print(stdout.iter()));
+    let (say, broker) = (broker.log.clone(), broker.clone());
+    std::thread::spawn(move || broker.printer.print(stdout.iter()));
     std::thread::spawn(move || {
         while let Ok(line) = stderr.recv() {
             say(&line);
@@ -172,17 +172,22 @@ fn forward(outputs: EvalContextOutputs, desk: &Arc<Desk>) {
     });
 }
 
-/// Compiles a text, which the runner then loads in this turn.
-fn compile(desk: &Arc<Desk>, context: &mut CommandContext, text: &Text, turn: &Turn) -> Result<(), Refusal> {
-    desk.expect(turn.clone());
+/// Compiles a text, which the runner then loads for this ticket.
+fn compile(
+    broker: &Arc<Broker>,
+    context: &mut CommandContext,
+    text: &Text,
+    ticket: &Ticket,
+) -> Result<(), CompileError> {
+    broker.expect(ticket.clone());
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => {
-            Err(Refusal { error: told(&errors, text, desk), keeps: keeps(&errors, text) })
+            Err(CompileError { error: told(&errors, text, broker), keeps: keeps(&errors, text) })
         }
-        Err(Error::SubprocessTerminated(_)) => Err(super::waiting::killed().into()),
+        Err(Error::SubprocessTerminated(_)) => Err(super::pending::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
-        Err(_) if turn.was_loaded() => Ok(()),
+        Err(_) if ticket.was_loaded() => Ok(()),
         Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string()).into()),
     }
 }
@@ -197,7 +202,7 @@ fn keeps(errors: &[CompilationError], text: &Text) -> Option<String> {
 
 /// A panic of the compiler's library is an error.
 fn quietly<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    crate::quiet::caught(run).unwrap_or_else(|panic| Err(Error::Message(panic)))
+    crate::panics::caught(run).unwrap_or_else(|panic| Err(Error::Message(panic)))
 }
 
 fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
@@ -214,7 +219,7 @@ fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
 }
 
 /// The first of the compiler's errors, at its place in the cell.
-fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic> {
+fn told(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
         return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
@@ -257,7 +262,7 @@ fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic
     }
     if error.code() == Some("E0425")
         && let Some(name) = error.message().split('`').nth(1)
-        && let Some(why) = desk.known().gone.get(name)
+        && let Some(why) = broker.known().gone.get(name)
     {
         hints.insert(0, format!("`{name}` {why}"));
     }
@@ -269,8 +274,8 @@ fn told(errors: &[CompilationError], text: &Text, desk: &Desk) -> Box<Diagnostic
 }
 
 /// Writes down which items there are.
-fn note(context: &CommandContext, desk: &Desk) {
-    let mut known = desk.known();
+fn note(context: &CommandContext, broker: &Broker) {
+    let mut known = broker.known();
     known.items = context.defined_item_names().map(str::to_string).collect();
     known.items.sort();
 }

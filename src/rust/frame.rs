@@ -28,7 +28,7 @@ pub const SAMPLE: u8 = b't';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
 pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
-/// The file of a [`super::lane::Lane`], over which such calls come from now on; and, of either side, that there is something
+/// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side, that there is something
 /// on it.
 pub const LANE: u8 = b'l';
 pub const WAKE: u8 = b'w';
@@ -40,7 +40,7 @@ pub const WRONG: u8 = b'-';
 /// What is to be run, and whether what it does to the variables stays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
-    /// The number of the turn.
+    /// The number of the ticket.
     pub number: u64,
     pub library: String,
     pub function: String,

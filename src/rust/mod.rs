@@ -1,19 +1,19 @@
 //! Rust cells: texts that are compiled and loaded into a child process, and run there. The child survives what a cell
 //! does; the shell waits for it and can stop it. Nothing starts before the first use, or before [`Rust::warm`].
 
+mod broker;
 mod compiler;
 mod cost;
-mod desk;
 mod frame;
 mod heap;
-mod lane;
 mod names;
+mod pending;
 mod prepared;
 mod printer;
 mod runner;
+mod shared_channel;
 mod text;
 mod toolchain;
-mod waiting;
 mod wire;
 mod worker;
 mod writing;
@@ -26,19 +26,19 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Say};
+use crate::run_context::{LogSink, RunContext};
 
+use broker::{Broker, CompileError, Event};
 use compiler::{Question, Request};
-use desk::{Desk, Event, Refusal};
-use waiting::{LOOK, Waiting, gone};
+use pending::{LOOK, PendingRun, gone};
 use writing::{cell_text, parts, subjects_text};
 
 pub use cost::Cost;
 pub use prepared::{THIS_PROGRAM, without_ours};
 pub use text::Text;
-pub use wire::{Shape, put as put_value, rows_bytes, rust_type, table_bytes};
+pub use wire::{ResultKind, put as put_value, rows_bytes, rust_type, table_bytes};
 use worker::Files;
-pub use worker::{Given, Worker};
+pub use worker::{BlockValue, Worker};
 pub use writing::{block, fetches_nothing, function};
 
 /// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
@@ -51,14 +51,14 @@ pub fn prepare() {
 pub struct Rust {
     /// The program that is started as the runner: this one, but in tests.
     program: PathBuf,
-    say: Say,
+    log: LogSink,
     works: OnceCell<Works>,
     /// Cells that stayed so far: what was compiled before the last of them must be compiled again.
     cells: std::cell::Cell<u64>,
 }
 
 struct Works {
-    desk: Arc<Desk>,
+    broker: Arc<Broker>,
     requests: Sender<Request>,
 }
 
@@ -67,7 +67,7 @@ struct Works {
 pub struct Library {
     library: String,
     function: String,
-    pub shapes: Vec<Shape>,
+    pub shapes: Vec<ResultKind>,
     /// How many inputs there are, and where those of each subject begin.
     pub inputs: usize,
     pub first_inputs: Vec<usize>,
@@ -80,7 +80,7 @@ pub struct Library {
 
 /// A Rust expression of a cell, and what of the session goes into it.
 #[derive(Debug, Clone)]
-pub struct Subject {
+pub struct BlockSource {
     pub body: Text,
     pub inputs: Vec<Input>,
     pub function: Option<Signature>,
@@ -111,7 +111,7 @@ pub enum InputForm {
 
 impl Rust {
     /// `program` is started as the runner; what cells print on standard error goes to `say`.
-    pub fn new(program: &Path, say: Say) -> Rust {
+    pub fn new(program: &Path, log: LogSink) -> Rust {
         Rust { program: program.to_path_buf(), say, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
     }
 
@@ -123,7 +123,7 @@ impl Rust {
     /// Variables with their types, and items; empty before the first cell.
     pub fn known(&self) -> (Vec<(String, String)>, Vec<String>) {
         self.works.get().map_or_else(Default::default, |works| {
-            let known = works.desk.known();
+            let known = works.broker.known();
             let variables = known.variables.iter().map(|(name, ty)| (name.clone(), names::short(ty))).collect();
             (variables, known.items.clone())
         })
@@ -131,19 +131,19 @@ impl Rust {
 
     /// Packages that cells may use, each with how it was asked for.
     pub fn packages(&self) -> Vec<(String, String)> {
-        self.works.get().map_or_else(Vec::new, |works| works.desk.known().packages.clone().into_iter().collect())
+        self.works.get().map_or_else(Vec::new, |works| works.broker.known().packages.clone().into_iter().collect())
     }
 
     /// Variables with their whole types.
     fn variables(&self) -> Vec<(String, String)> {
         self.works.get().map_or_else(Vec::new, |works| {
-            works.desk.known().variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
+            works.broker.known().variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
         })
     }
 
     /// Writes down what a cell kept of what it defined, and what it took away.
     fn keep(&self, kept: &[String], defined: &[String], lost: &[String]) {
-        let mut known = self.works().desk.known();
+        let mut known = self.works().broker.known();
         let known = &mut *known;
         known.variables.retain(|name, _| !lost.contains(name));
         let unnamed = "did not stay: the name of its type cannot be written, as with closures";
@@ -159,37 +159,37 @@ impl Rust {
     fn works(&self) -> &Works {
         self.works.get_or_init(|| {
             let (requests, receiver) = channel();
-            let desk = Arc::new(Desk::new(self.say.clone()));
-            let (theirs, program) = (desk.clone(), self.program.clone());
+            let broker = Arc::new(Broker::new(self.log.clone()));
+            let (theirs, program) = (broker.clone(), self.program.clone());
             // rust-analyzer descends deep.
             let thread = std::thread::Builder::new().name("rust compiler".to_string()).stack_size(32 << 20);
             let started = thread.spawn(move || compiler::serve(&theirs, &program, &receiver));
             drop(started);
-            Works { desk, requests }
+            Works { broker, requests }
         })
     }
 
     /// Runs a cell whose items and variables stay; where it fails, nothing of it does.
-    pub fn cell(&self, body: &str, span: Span, job: &Job) -> Fallible<(Given, Cost)> {
+    pub fn cell(&self, body: &str, span: Span, context: &RunContext) -> Fallible<(BlockValue, Cost)> {
         fetches_nothing(body, span)?;
         let parts = parts(body, span);
         let variables = self.variables();
         let mut lost: Vec<String> = Vec::new();
-        let mut turn = loop {
+        let mut ticket = loop {
             let text = cell_text(&parts, &variables, &lost);
-            match self.compile(&text, true, job) {
-                Ok(turn) => break turn,
+            match self.compile(&text, true, context) {
+                Ok(ticket) => break ticket,
                 // A variable that was moved, or that borrows from another, does not stay.
-                Err(Refusal { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
+                Err(CompileError { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
                 Err(refusal) => return Err(refusal.error),
             }
         };
-        let mut cost = Cost { start: turn.start, compile: turn.compile, ..Cost::default() };
-        let mut given = Given::Nothing;
+        let mut cost = Cost { start: ticket.start, compile: ticket.compile, ..Cost::default() };
+        let mut given = BlockValue::Nothing;
         loop {
-            match turn.next()? {
+            match ticket.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Files::default());
+                    let mut worker = Worker::new(ticket.again(), stream, Vec::new(), Files::default());
                     worker.shapes = vec![worker.shape(0)?];
                     given = match worker.call(0) {
                         Ok((given, _)) => given,
@@ -202,22 +202,22 @@ impl Rust {
                     worker.end()?;
                 }
                 Event::Done(ending) => {
-                    turn.ended(&ending, &mut cost)?;
-                    turn.compiled()?;
+                    ticket.ended(&ending, &mut cost)?;
+                    ticket.compiled()?;
                     self.cells.set(self.cells.get() + 1);
                     self.keep(&ending.kept, parts.defined(), &lost);
                     return Ok((given, cost));
                 }
-                Event::Compiled(result) => turn.result = Some(result),
+                Event::Compiled(result) => ticket.result = Some(result),
                 Event::Begins(_) | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
 
     /// Compiles expressions into one library and finds out what each gives. None of them is called.
-    pub fn library(&self, subjects: &[Subject], job: &Job) -> Fallible<Library> {
+    pub fn library(&self, subjects: &[BlockSource], context: &RunContext) -> Fallible<Library> {
         let text = subjects_text(subjects, &self.variables());
-        let mut library = self.library_of(text, subjects.len(), job)?;
+        let mut library = self.library_of(text, subjects.len(), context)?;
         for subject in subjects {
             library.first_inputs.push(library.inputs);
             library.inputs += subject.inputs.len();
@@ -227,7 +227,7 @@ impl Rust {
 
     /// Grows with each cell that stays and each runner that is lost.
     fn age(&self) -> u64 {
-        self.cells.get() + self.works.get().map_or(0, |works| works.desk.losses())
+        self.cells.get() + self.works.get().map_or(0, |works| works.broker.losses())
     }
 
     /// Whether nothing that a library may use has changed since it was compiled.
@@ -235,63 +235,63 @@ impl Rust {
         library.age == self.age()
     }
 
-    fn library_of(&self, text: Text, count: usize, job: &Job) -> Fallible<Library> {
-        let mut turn = self.compile(&text, false, job).map_err(|refusal| refusal.error)?;
-        let (library, function) = (turn.library.clone(), turn.function.clone());
-        let (start, compile) = (turn.start, turn.compile);
+    fn library_of(&self, text: Text, count: usize, context: &RunContext) -> Fallible<Library> {
+        let mut ticket = self.compile(&text, false, context).map_err(|refusal| refusal.error)?;
+        let (library, function) = (ticket.library.clone(), ticket.function.clone());
+        let (start, compile) = (ticket.start, ticket.compile);
         let mut shapes = Vec::new();
         loop {
-            match turn.next()? {
+            match ticket.next()? {
                 Event::Worker(stream) => {
-                    let mut worker = Worker::new(turn.again(), stream, Vec::new(), Files::default());
+                    let mut worker = Worker::new(ticket.again(), stream, Vec::new(), Files::default());
                     for subject in 0..count {
                         shapes.push(worker.shape(subject)?);
                     }
                     worker.end()?;
                 }
                 Event::Done(ending) => {
-                    turn.ended(&ending, &mut Cost::default())?;
-                    turn.compiled()?;
+                    ticket.ended(&ending, &mut Cost::default())?;
+                    ticket.compiled()?;
                     let (inputs, first_inputs, age) = (0, Vec::new(), self.age());
                     return Ok(Library { library, function, shapes, inputs, first_inputs, start, compile, text, age });
                 }
-                Event::Compiled(result) => turn.result = Some(result),
+                Event::Compiled(result) => ticket.result = Some(result),
                 Event::Begins(_) | Event::Loaded(..) | Event::Lost => {}
             }
         }
     }
 
     /// A fork of the variables that runs the subjects of a library on these inputs, until it is dropped.
-    pub fn open(&self, library: &mut Library, inputs: &[Vec<u8>], job: &Job) -> Fallible<Worker> {
+    pub fn open(&self, library: &mut Library, inputs: &[Vec<u8>], context: &RunContext) -> Fallible<Worker> {
         if !self.is_fresh(library) {
-            let new = self.library_of(library.text.clone(), library.shapes.len(), job)?;
+            let new = self.library_of(library.text.clone(), library.shapes.len(), context)?;
             if new.shapes != library.shapes {
                 let message = "what this Rust expression gives has changed since it was entered";
                 return Err(Diagnostic::new(Kind::Type, message).hint("enter it again"));
             }
             *library = Library { inputs: library.inputs, first_inputs: library.first_inputs.clone(), ..new };
         }
-        let desk = self.works().desk.clone();
-        let (turn, receiver) = desk.turn(false, false);
-        let mut turn = Waiting::new(turn, receiver, desk.clone(), library.text.clone(), job);
+        let broker = self.works().broker.clone();
+        let (ticket, receiver) = broker.ticket(false, false);
+        let mut ticket = PendingRun::new(ticket, receiver, broker.clone(), library.text.clone(), context);
         let mut files = Files::default();
-        let folder = desk.folder().ok_or_else(gone)?;
+        let folder = broker.folder().ok_or_else(gone)?;
         for (number, bytes) in inputs.iter().enumerate() {
-            let path = folder.join(format!("input-{}-{number}", turn.turn.number));
+            let path = folder.join(format!("input-{}-{number}", ticket.ticket.number));
             files.0.push(path.display().to_string());
             std::fs::write(&path, bytes)
                 .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
         }
-        desk.run(&turn.turn, &library.library, &library.function, files.0.clone());
-        turn.running = true;
+        broker.run(&ticket.ticket, &library.library, &library.function, files.0.clone());
+        ticket.running = true;
         // It is told with the first run alone.
-        turn.start = std::mem::take(&mut library.start);
-        turn.compile = std::mem::take(&mut library.compile);
-        turn.library = library.library.clone();
-        match turn.next()? {
-            Event::Worker(stream) => Ok(Worker::new(turn, stream, library.shapes.clone(), files)),
+        ticket.start = std::mem::take(&mut library.start);
+        ticket.compile = std::mem::take(&mut library.compile);
+        ticket.library = library.library.clone();
+        match ticket.next()? {
+            Event::Worker(stream) => Ok(Worker::new(ticket, stream, library.shapes.clone(), files)),
             Event::Done(ending) => {
-                turn.ended(&ending, &mut Cost::default())?;
+                ticket.ended(&ending, &mut Cost::default())?;
                 Err(gone())
             }
             _ => Err(gone()),
@@ -299,18 +299,18 @@ impl Rust {
     }
 
     /// Adds a package that cells may use: its name and version, or a table as in Cargo.toml.
-    pub fn depend(&self, name: &str, spec: &str, job: &Job) -> Fallible<()> {
+    pub fn depend(&self, name: &str, spec: &str, context: &RunContext) -> Fallible<()> {
         let (name, spec) = (name.to_string(), spec.to_string());
-        self.ask(|done| Request::Compiler(Question::Depend { name, spec, done }), job)?
+        self.ask(|done| Request::Compiler(Question::Depend { name, spec, done }), context)?
     }
 
     /// Forgets all items and variables.
-    pub fn reset(&self, job: &Job) -> Fallible<()> {
+    pub fn reset(&self, context: &RunContext) -> Fallible<()> {
         if self.works.get().is_none() {
             return Ok(());
         }
         self.cells.set(self.cells.get() + 1);
-        self.ask(Request::Reset, job)?
+        self.ask(Request::Reset, context)?
     }
 
     /// What may stand at a byte of a Rust text: names with their kinds. Empty where the compiler is busy for longer than
@@ -332,39 +332,39 @@ impl Rust {
         found.recv_timeout(patience).unwrap_or_default()
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request, job: &Job) -> Fallible<T> {
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request, context: &RunContext) -> Fallible<T> {
         let (done, answer) = channel();
         self.works().requests.send(request(done)).map_err(|_| gone())?;
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
-                Err(RecvTimeoutError::Timeout) => job.stop.check()?,
+                Err(RecvTimeoutError::Timeout) => context.stop.check()?,
             }
         }
     }
 
     /// Has a text compiled; it was loaded when this returns, and runs.
-    fn compile(&self, text: &Text, commits: bool, job: &Job) -> Result<Waiting, Refusal> {
+    fn compile(&self, text: &Text, commits: bool, context: &RunContext) -> Result<PendingRun, CompileError> {
         let works = self.works();
-        let (turn, receiver) = works.desk.turn(commits, false);
-        let request = Request::Compiler(Question::Compile { text: text.clone(), turn: turn.clone() });
+        let (ticket, receiver) = works.broker.ticket(commits, false);
+        let request = Request::Compiler(Question::Compile { text: text.clone(), ticket: ticket.clone() });
         works.requests.send(request).map_err(|_| gone())?;
         let mut start = Instant::now();
-        let mut waiting = Waiting::new(turn, receiver, works.desk.clone(), text.clone(), job);
-        let does = if works.desk.has_runner() { "waiting for" } else { "starting" };
-        job.progress.tell(format!("{does} the Rust compiler"));
+        let mut waiting = PendingRun::new(ticket, receiver, works.broker.clone(), text.clone(), context);
+        let does = if works.broker.has_runner() { "waiting for" } else { "starting" };
+        context.progress.tell(format!("{does} the Rust compiler"));
         loop {
             match waiting.next()? {
                 Event::Begins(news) => {
-                    job.progress.tell("compiling Rust".to_string());
+                    context.progress.tell("compiling Rust".to_string());
                     if news {
                         waiting.start = start.elapsed();
                     }
                     start = Instant::now();
                 }
                 Event::Loaded(library, function) => {
-                    job.progress.tell(String::new());
+                    context.progress.tell(String::new());
                     waiting.compile = start.elapsed();
                     waiting.running = true;
                     (waiting.library, waiting.function) = (library, function);
@@ -385,8 +385,8 @@ impl Rust {
 impl Drop for Rust {
     fn drop(&mut self) {
         if let Some(works) = self.works.get()
-            && !works.desk.has_runner()
-            && let Some(folder) = works.desk.folder()
+            && !works.broker.has_runner()
+            && let Some(folder) = works.broker.folder()
         {
             prepared::remove(folder);
         }

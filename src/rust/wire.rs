@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 /// What a subject gives.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
+pub enum ResultKind {
     Nothing,
     Value(Type),
     Rows(Schema),
@@ -18,15 +18,15 @@ pub enum Shape {
     Opaque(String),
 }
 
-impl Shape {
+impl ResultKind {
     /// What the cell says of itself.
-    pub fn read(text: &str) -> Option<Shape> {
+    pub fn read(text: &str) -> Option<ResultKind> {
         let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
         Some(match first {
-            "nothing" => Shape::Nothing,
-            "value" => Shape::Value(ty(rest)?),
-            "text" => Shape::Text,
-            "opaque" => Shape::Opaque(rest.to_string()),
+            "nothing" => ResultKind::Nothing,
+            "value" => ResultKind::Value(ty(rest)?),
+            "text" => ResultKind::Text,
+            "opaque" => ResultKind::Opaque(rest.to_string()),
             "rows" => {
                 let mut parts = rest.split('\t');
                 let order = if parts.next()? == "ordered" { Order::Kept } else { Order::Lost };
@@ -34,7 +34,7 @@ impl Shape {
                 while let (Some(name), Some(text)) = (parts.next(), parts.next()) {
                     columns.push(Column { name: name.to_string(), ty: ty(text)? });
                 }
-                Shape::Rows(Schema::new(columns, order))
+                ResultKind::Rows(Schema::new(columns, order))
             }
             _ => return None,
         })

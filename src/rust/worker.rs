@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::cost::Cost;
 use super::frame::{self, Ending, Sample};
-use super::lane::{Lane, ROOM};
 use super::names;
-use super::waiting::{LOOK, Waiting, gone, killed};
-use super::wire::{self, Shape};
+use super::pending::{LOOK, PendingRun, gone, killed};
+use super::shared_channel::{ROOM, SharedChannel};
+use super::wire::{self, ResultKind};
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 /// A value or a table that came out of a cell.
 #[derive(Debug, Clone)]
-pub enum Given {
+pub enum BlockValue {
     Nothing,
     Value(Value, Type),
     Table(Table),
@@ -37,51 +37,51 @@ impl Drop for Files {
 
 /// A process that answers for the subjects of a library.
 pub struct Worker {
-    turn: Waiting,
+    ticket: PendingRun,
     stream: UnixStream,
-    pub shapes: Vec<Shape>,
+    pub shapes: Vec<ResultKind>,
     /// Those of its inputs.
     _files: Files,
     /// Where functions are called, once one was.
-    lane: Option<Lane>,
+    channel: Option<SharedChannel>,
     /// Why nothing can be asked any more.
     over: Option<Box<Diagnostic>>,
 }
 
 impl Worker {
-    pub fn new(turn: Waiting, stream: UnixStream, shapes: Vec<Shape>, files: Files) -> Worker {
-        Worker { turn, stream, shapes, _files: files, lane: None, over: None }
+    pub fn new(ticket: PendingRun, stream: UnixStream, shapes: Vec<ResultKind>, files: Files) -> Worker {
+        Worker { ticket, stream, shapes, _files: files, channel: None, over: None }
     }
 
-    pub fn shape(&mut self, subject: usize) -> Fallible<Shape> {
+    pub fn shape(&mut self, subject: usize) -> Fallible<ResultKind> {
         let bytes = self.ask(frame::SHAPE, &(subject as u32).to_le_bytes())?;
-        Shape::read(&String::from_utf8_lossy(&bytes)).ok_or_else(gone)
+        ResultKind::read(&String::from_utf8_lossy(&bytes)).ok_or_else(gone)
     }
 
     /// Runs a subject once.
     ///
     /// # Errors
     /// What went wrong in it; where its process ended, nothing more can be asked.
-    pub fn call(&mut self, subject: usize) -> Fallible<(Given, Cost)> {
+    pub fn call(&mut self, subject: usize) -> Fallible<(BlockValue, Cost)> {
         self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
         let cost = self.answer()?.1;
         let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
-        self.turn.desk.printer.expect();
+        self.ticket.broker.printer.expect();
         let (kind, bytes) = self.answer()?;
-        self.turn.desk.printer.wait();
+        self.ticket.broker.printer.wait();
         let bytes = good((kind, bytes))?;
-        let start = std::mem::take(&mut self.turn.start);
-        let compile = std::mem::take(&mut self.turn.compile);
+        let start = std::mem::take(&mut self.ticket.start);
+        let compile = std::mem::take(&mut self.ticket.compile);
         let mut reader = wire::Reader(&bytes);
         let given = match &self.shapes[subject] {
-            Shape::Nothing => Some(Given::Nothing),
-            Shape::Value(ty) => reader.value(ty).map(|value| Given::Value(value, ty.clone())),
-            Shape::Rows(schema) => reader.table(schema).map(Given::Table),
-            Shape::Text => reader.value(&Type::Text).map(|value| match value {
-                Value::Text(text) => Given::Text(text.to_string()),
-                _ => Given::Nothing,
+            ResultKind::Nothing => Some(BlockValue::Nothing),
+            ResultKind::Value(ty) => reader.value(ty).map(|value| BlockValue::Value(value, ty.clone())),
+            ResultKind::Rows(schema) => reader.table(schema).map(BlockValue::Table),
+            ResultKind::Text => reader.value(&Type::Text).map(|value| match value {
+                Value::Text(text) => BlockValue::Text(text.to_string()),
+                _ => BlockValue::Nothing,
             }),
-            Shape::Opaque(name) => Some(Given::Text(format!("a {}, which has no Debug", names::short(name)))),
+            ResultKind::Opaque(name) => Some(BlockValue::Text(format!("a {}, which has no Debug", names::short(name)))),
         };
         Ok((given.ok_or_else(gone)?, Cost::of(&ending, start, compile)))
     }
@@ -95,13 +95,13 @@ impl Worker {
 
     /// Ends its process, which has not come to its end.
     pub fn abandon(mut self) {
-        self.turn.desk.kill(&self.turn.turn);
+        self.ticket.broker.kill(&self.ticket.ticket);
         self.over = Some(gone());
     }
 
     /// Calls a function for so many rows of arguments.
     pub fn apply(&mut self, subject: usize, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
-        let Shape::Value(ty) = self.shapes[subject].clone() else { return Err(gone()) };
+        let ResultKind::Value(ty) = self.shapes[subject].clone() else { return Err(gone()) };
         let mut bytes = (subject as u32).to_le_bytes().to_vec();
         bytes.extend((rows as u64).to_le_bytes());
         for row in 0..rows {
@@ -117,32 +117,32 @@ impl Worker {
         if bytes.len() > ROOM || self.over.is_some() {
             return good(self.told(frame::APPLY, bytes)?);
         }
-        let mut lane = match self.lane.take() {
-            Some(lane) => lane,
+        let mut channel = match self.channel.take() {
+            Some(channel) => channel,
             None => self.make_lane()?,
         };
-        if lane.ask(bytes) {
+        if channel.ask(bytes) {
             self.tell(frame::WAKE, b"")?;
         }
-        if !lane.is_answered() {
+        if !channel.is_answered() {
             self.answer()?;
         }
-        let answer = match lane.bytes().split_first() {
+        let answer = match channel.bytes().split_first() {
             Some((kind, bytes)) => (*kind, bytes.to_vec()),
             // It has no room there.
             None => self.answer()?,
         };
-        self.lane = Some(lane);
+        self.channel = Some(channel);
         good(answer)
     }
 
-    fn make_lane(&mut self) -> Fallible<Lane> {
-        let path = self.turn.desk.folder().ok_or_else(gone)?.join(format!("lane-{}", self.turn.turn.number));
-        let lane =
-            Lane::make(&path).map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+    fn make_lane(&mut self) -> Fallible<SharedChannel> {
+        let path = self.ticket.broker.folder().ok_or_else(gone)?.join(format!("channel-{}", self.ticket.ticket.number));
+        let channel = SharedChannel::make(&path)
+            .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
         let answer = self.ask(frame::LANE, path.display().to_string().as_bytes());
         let _ = std::fs::remove_file(&path);
-        answer.map(|_| lane)
+        answer.map(|_| channel)
     }
 
     /// Whether nothing has ended it.
@@ -181,7 +181,7 @@ impl Worker {
 
     fn answer(&mut self) -> Fallible<(u8, Vec<u8>)> {
         while !readable(&self.stream) {
-            if let Err(stopped) = self.turn.look() {
+            if let Err(stopped) = self.ticket.look() {
                 self.over = Some(stopped.clone());
                 return Err(stopped);
             }
@@ -191,8 +191,8 @@ impl Worker {
 
     /// Why the process ended.
     fn died(&mut self) -> Box<Diagnostic> {
-        let why = match self.turn.until_done(Duration::from_secs(2)) {
-            Some(ending) => self.turn.ended(&ending, &mut Cost::default()).err().unwrap_or_else(gone),
+        let why = match self.ticket.until_done(Duration::from_secs(2)) {
+            Some(ending) => self.ticket.ended(&ending, &mut Cost::default()).err().unwrap_or_else(gone),
             None => killed(),
         };
         self.over = Some(why.clone());
@@ -211,7 +211,7 @@ fn good((kind, bytes): (u8, Vec<u8>)) -> Fallible<Vec<u8>> {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.over.is_none() && frame::send(&mut self.stream, frame::END, b"").is_ok() {
-            self.turn.until_done(Duration::from_millis(200));
+            self.ticket.until_done(Duration::from_millis(200));
         }
     }
 }

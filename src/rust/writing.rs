@@ -6,7 +6,7 @@ use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind};
 use super::names::nameable;
 use super::text::Text;
 use super::wire::rust_type;
-use super::{Input, InputForm, Signature, Subject};
+use super::{BlockSource, Input, InputForm, Signature};
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
@@ -220,7 +220,7 @@ fn row_of(name: &str, fields: &[(String, String)]) -> String {
 }
 
 /// Expressions that can be run again and again, with what of the session goes into them.
-pub fn subjects_text(subjects: &[Subject], variables: &[(String, String)]) -> Text {
+pub fn subjects_text(subjects: &[BlockSource], variables: &[(String, String)]) -> Text {
     let bodies: Vec<&Text> = subjects.iter().map(|subject| &subject.body).collect();
     let taken = mentioned(variables, &bodies);
     let mut text = Text::default().ours("();\n{\n").ours(FORMS).ours("\n").ours(&takes(&taken));

@@ -1,11 +1,11 @@
 //! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
 
-mod again;
-mod apart;
 mod bind;
+mod detached;
 mod run;
 mod rust;
 pub mod settings;
+mod subject;
 mod values;
 
 use std::cell::{OnceCell, RefCell};
@@ -19,19 +19,19 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice};
 use crate::files;
 use crate::history::History;
-use crate::job::{Job, Portion, Progress, Say, Stop};
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
+use crate::run_context::{ChunkSizes, LogSink, Progress, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
-pub use again::{RUST, Repeated, only_table, value_table};
-pub use apart::Apart;
 pub use bind::{Bound, rows_of as value_plan};
-pub use run::Ran;
+pub use detached::Detached;
+pub use run::RunResult;
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::Settings;
+pub use subject::{RUST, Subject, only_table, value_table};
 
 /// What results may hold in all, in bytes.
 const MOST_RESULT_BYTES: u64 = 256 << 20;
@@ -48,7 +48,7 @@ pub struct Session {
     texts: Vec<Arc<str>>,
     pub settings: Settings,
     pub stop: Stop,
-    pub say: Say,
+    pub log: LogSink,
     warnings: Vec<Diagnostic>,
     /// Whether `read "-"` may read standard input; not where cells come from it.
     pub reads_stdin: bool,
@@ -96,15 +96,15 @@ pub enum Outcome {
 
 /// What a statement gave.
 #[derive(Debug, Clone)]
-pub enum Given {
+pub enum CellValue {
     /// A name was given.
     Nothing,
     Value(Value, Type),
-    Table(Ran),
+    Table(RunResult),
     /// The named tables of a `tee`.
-    Tables(Vec<(String, Ran)>),
+    Tables(Vec<(String, RunResult)>),
     /// What a block of Rust gave, and what compiling and running it cost.
-    Rust(crate::rust::Given, Cost),
+    Rust(crate::rust::BlockValue, Cost),
 }
 
 /// What a failed cell must not change.
@@ -116,7 +116,7 @@ pub struct Snapshot {
 
 impl Session {
     /// A session whose cells run on `engine` unless they say another; without one, on the default engine.
-    pub fn new(engine: impl Into<Option<&'static str>>, say: Say) -> Session {
+    pub fn new(engine: impl Into<Option<&'static str>>, log: LogSink) -> Session {
         Session {
             names: BTreeMap::new(),
             functions: None,
@@ -125,7 +125,7 @@ impl Session {
             texts: Vec::new(),
             settings: Settings::new(engine.into()),
             stop: Stop::default(),
-            say: say.clone(),
+            log: say.clone(),
             warnings: Vec::new(),
             reads_stdin: false,
             interactive: false,
@@ -246,13 +246,13 @@ impl Session {
         warnings
     }
 
-    pub fn job(&self) -> Job {
-        Job {
-            portion: Portion::default(),
+    pub fn context(&self) -> RunContext {
+        RunContext {
+            chunk_sizes: ChunkSizes::default(),
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
-            say: self.say.clone(),
+            log: self.log.clone(),
         }
     }
 
@@ -274,7 +274,7 @@ impl Session {
     }
 
     /// Runs one statement.
-    pub fn statement(&mut self, statement: &Statement, job: &Job) -> Fallible<Given> {
+    pub fn statement(&mut self, statement: &Statement, context: &RunContext) -> Fallible<CellValue> {
         match statement {
             Statement::Let(name, pipeline) => {
                 let bound = self.bind(pipeline)?;
@@ -294,12 +294,12 @@ impl Session {
                     Bound::Table(plan) => Binding::Table(Arc::new(plan)),
                 };
                 self.give(name, binding);
-                Ok(Given::Nothing)
+                Ok(CellValue::Nothing)
             }
             Statement::LetCommand(name, command) => {
-                let table = run::command_lines(command, job)?;
+                let table = run::command_lines(command, context)?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
-                Ok(Given::Nothing)
+                Ok(CellValue::Nothing)
             }
             Statement::Function(function) => {
                 let name = &function.name;
@@ -309,38 +309,38 @@ impl Session {
                 }
                 let before = self.functions.take();
                 self.functions = Some(Arc::new(Definition { function: function.clone(), elsewhere: None, before }));
-                Ok(Given::Nothing)
+                Ok(CellValue::Nothing)
             }
             Statement::RustFunction(written) => {
-                let elsewhere = Some(self.rust_function(&bind::View { session: self }, written, job)?);
+                let elsewhere = Some(self.rust_function(&bind::View { session: self }, written, context)?);
                 let parameters = written.parameters.iter().map(|(word, _)| word.clone()).collect();
                 let body = lang::Expr { node: lang::Node::Null, span: written.body.body.span };
                 let function = lang::Function { name: written.name.clone(), parameters, body };
                 let before = self.functions.take();
                 self.functions = Some(Arc::new(Definition { function, elsewhere, before }));
-                Ok(Given::Nothing)
+                Ok(CellValue::Nothing)
             }
             Statement::Pipeline(pipeline) if lone_block(pipeline).is_some() => {
                 let block = lone_block(pipeline).expect("it was just seen");
-                let block = self.compile_blocks(&bind::View { session: self }, &[block], job)?.remove(0);
-                let (given, cost) = self.run_block(&block, job)?;
-                Ok(Given::Rust(given, cost))
+                let block = self.compile_blocks(&bind::View { session: self }, &[block], context)?.remove(0);
+                let (given, cost) = self.run_block(&block, context)?;
+                Ok(CellValue::Rust(given, cost))
             }
             Statement::Pipeline(pipeline) => {
                 let engine = self.engine(pipeline.on.as_ref())?;
                 match self.bind(pipeline)? {
-                    Bound::Value(value, ty) => Ok(Given::Value(value, ty)),
-                    Bound::Table(plan) => self.table(plan, engine, job),
+                    Bound::Value(value, ty) => Ok(CellValue::Value(value, ty)),
+                    Bound::Table(plan) => self.table(plan, engine, context),
                 }
             }
         }
     }
 
     /// The table of a plan, or the tables of its `tee`.
-    fn table(&mut self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Given> {
+    fn table(&mut self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<CellValue> {
         match plan.steps.last().map(|step| step.op.clone()) {
-            Some(Op::Tee(branches)) => Ok(Given::Tables(self.run_branches(plan, branches, choice, job)?)),
-            _ => Ok(Given::Table(self.run(plan, choice, job)?)),
+            Some(Op::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
+            _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),
         }
     }
 
@@ -497,7 +497,7 @@ fn persisted(plan: &Plan, found: &mut Vec<u64>) {
     for step in &plan.steps {
         for expr in step.op.exprs() {
             expr.walk(&mut |part| {
-                if let Node::Only(plan) = &part.node {
+                if let Node::ScalarSubquery(plan) = &part.node {
                     persisted(plan, found);
                 }
             });

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{self, Choice, Engine, Run};
+use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::files;
-use crate::job::Job;
 use crate::lang::Word;
-use crate::native::Code;
+use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
+use crate::run_context::RunContext;
 use crate::rust::without_ours;
 
 use super::Session;
 
 /// A table and how it came about.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct RunResult {
     pub table: Arc<Table>,
     pub engine: &'static str,
     /// Why it was not the default engine, where nobody chose one.
@@ -40,17 +40,17 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Ran> {
+    pub fn run(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<RunResult> {
         if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
             plan.steps.pop();
-            return self.run_and_write(plan, &write, span, choice, job);
+            return self.run_and_write(plan, &write, span, choice, context);
         }
-        self.settle(job)?;
+        self.settle(context)?;
         let start = Instant::now();
         let (rows_read, bytes_read) = self.reads(&plan);
-        let plan = self.prepared(plan, choice, job)?;
-        let (run, engine, instead) = self.run_once(&plan, choice, job)?;
-        Ok(Ran {
+        let plan = self.prepared(plan, choice, context)?;
+        let (run, engine, instead) = self.run_once(&plan, choice, context)?;
+        Ok(RunResult {
             table: Arc::new(run.table),
             engine: engine.name(),
             instead,
@@ -63,11 +63,18 @@ impl Session {
     }
 
     /// Runs a plan and writes its table; gives path, rows and bytes.
-    fn run_and_write(&self, plan: Plan, write: &Write, span: Span, choice: Choice, job: &Job) -> Fallible<Ran> {
+    fn run_and_write(
+        &self,
+        plan: Plan,
+        write: &Write,
+        span: Span,
+        choice: Choice,
+        context: &RunContext,
+    ) -> Fallible<RunResult> {
         let start = Instant::now();
         not_a_source(&plan, write, span)?;
-        let ran = self.run(plan, choice, job)?;
-        Ok(Ran { wall: start.elapsed(), ..written(ran, write, span, job)? })
+        let ran = self.run(plan, choice, context)?;
+        Ok(RunResult { wall: start.elapsed(), ..written(ran, write, span, context)? })
     }
 
     /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
@@ -76,11 +83,11 @@ impl Session {
         mut plan: Plan,
         branches: Vec<(String, Plan)>,
         choice: Choice,
-        job: &Job,
-    ) -> Fallible<Vec<(String, Ran)>> {
+        context: &RunContext,
+    ) -> Fallible<Vec<(String, RunResult)>> {
         plan.steps.pop();
         let sources = plan.clone();
-        let input = self.run(plan, choice, job)?;
+        let input = self.run(plan, choice, context)?;
         // All is computed before anything is written: a branch that fails leaves every file as it was.
         let mut results = Vec::new();
         for (name, mut branch) in branches {
@@ -93,12 +100,12 @@ impl Session {
                 branch.steps.pop();
             }
             branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
-            let ran = self.run(branch, choice, job)?;
-            results.push((name, Ran { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
+            let ran = self.run(branch, choice, context)?;
+            results.push((name, RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
         }
         let finished = results.into_iter().map(|(name, ran, write)| match write {
             None => Ok((name, ran)),
-            Some((write, span)) => Ok((name, written(ran, &write, span, job)?)),
+            Some((write, span)) => Ok((name, written(ran, &write, span, context)?)),
         });
         finished.collect()
     }
@@ -129,22 +136,22 @@ impl Session {
     }
 
     /// A plan as engines take it: pruned, with kept tables and values in their places.
-    pub fn prepared(&self, mut plan: Plan, choice: Choice, job: &Job) -> Fallible<Plan> {
+    pub fn prepared(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Plan> {
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
         }
         prune(&mut plan);
-        self.keep_persisted(&mut plan, choice, job)?;
-        self.fill_blocks(&mut plan, job)?;
+        self.keep_persisted(&mut plan, choice, context)?;
+        self.fill_blocks(&mut plan, context)?;
         // Of the tables that are in their places now, only some columns may be wanted.
         prune(&mut plan);
-        self.fill(&mut plan, &mut HashMap::new(), choice, job)?;
+        self.fill(&mut plan, &mut HashMap::new(), choice, context)?;
         Ok(plan)
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
-    fn keep_persisted(&self, plan: &mut Plan, choice: Choice, job: &Job) -> Fallible<()> {
+    fn keep_persisted(&self, plan: &mut Plan, choice: Choice, context: &RunContext) -> Fallible<()> {
         let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
         if let Some(at) = last {
             let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
@@ -153,12 +160,12 @@ impl Session {
                 Some(table) => table,
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
-                    let before = self.prepared(before, choice, job)?;
+                    let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
                     let objects = choice.engine.objection(&before).is_some();
                     let default = Choice { engine: engines::default(), chosen: false };
                     let choice = if objects { default } else { choice };
-                    let table = Arc::new(self.run_once(&before, choice, job)?.0.table);
+                    let table = Arc::new(self.run_once(&before, choice, context)?.0.table);
                     self.kept.borrow_mut().insert(id, table.clone());
                     table
                 }
@@ -169,7 +176,7 @@ impl Session {
         }
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
-                self.keep_persisted(inner, choice, job)?;
+                self.keep_persisted(inner, choice, context)?;
             }
         }
         Ok(())
@@ -180,23 +187,23 @@ impl Session {
         &self,
         plan: &Plan,
         choice: Choice,
-        job: &Job,
-    ) -> Fallible<(Run, &'static dyn Engine, Option<&'static str>)> {
+        context: &RunContext,
+    ) -> Fallible<(EngineOutput, &'static dyn Engine, Option<&'static str>)> {
         let (engine, instead) = self.engine_for(plan, choice)?;
         let run = match engine.code() {
-            Some(write) => self.run_compiled(plan, &write(plan), job)?,
-            None => self.run_stoppably(plan, engine, job)?,
+            Some(write) => self.run_compiled(plan, &write(plan), context)?,
+            None => self.run_stoppably(plan, engine, context)?,
         };
         Ok((run, engine, instead))
     }
 
     /// Has a plan compiled and run.
-    fn run_compiled(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Run> {
-        let block = self.compile_plan(plan, code, job)?;
-        let mut worker = self.open_block(&block, Choice::only(engines::default()), job)?;
+    fn run_compiled(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
+        let block = self.compile_plan(plan, code, context)?;
+        let mut worker = self.open_block(&block, Choice::only(engines::default()), context)?;
         let (table, cost) =
-            Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, job))?;
-        Ok(Run { table, steps: None, compile: Some(cost.compile) })
+            Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, context))?;
+        Ok(EngineOutput { table, steps: None, compile: Some(cost.compile) })
     }
 
     /// The engine that runs a plan, and why it is not the default one.
@@ -228,35 +235,35 @@ fn close(plan: &mut Plan) {
 }
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
-pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
-    match engine.run(plan, job) {
-        Err(error) if engine.name() != engines::reference().name() => found_again(plan, error, job),
+pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+    match engine.run(plan, context) {
+        Err(error) if engine.name() != engines::reference().name() => found_again(plan, error, context),
         result => result,
     }
 }
 
 /// An error with its row: the reference stops at the first failing row and knows its number.
-pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, job: &Job) -> Fallible<T> {
+pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
     let data_error = matches!(
         error.kind,
-        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
+        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::ResultKind | Kind::File
     );
     if data_error && error.row.is_none() {
-        engines::reference().run(plan, job)?;
+        engines::reference().run(plan, context)?;
     }
     Err(error)
 }
 
 /// Writes the table of a run; what becomes of it is path, rows and bytes.
-fn written(ran: Ran, write: &Write, span: Span, job: &Job) -> Fallible<Ran> {
+fn written(ran: RunResult, write: &Write, span: Span, context: &RunContext) -> Fallible<RunResult> {
     let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
-    let bytes = files::write(&ran.table, write, job).map_err(at_span)?;
+    let bytes = files::write(&ran.table, write, context).map_err(at_span)?;
     let rows = ran.table.height() as i64;
     let values = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
     let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
     let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
     let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values);
-    Ok(Ran { table: Arc::new(table), ..ran })
+    Ok(RunResult { table: Arc::new(table), ..ran })
 }
 
 /// Refuses to write onto a file that the plan reads.
@@ -289,8 +296,8 @@ pub(super) fn known_rows(op: &Op) -> Option<u64> {
 }
 
 /// What a command writes, as a table of `line`.
-pub fn command_lines(command: &Word, job: &Job) -> Fallible<Table> {
-    job.progress.hide();
+pub fn command_lines(command: &Word, context: &RunContext) -> Fallible<Table> {
+    context.progress.hide();
     let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
     let output = without_ours(&mut Command::new("sh"))
         .arg("-c")

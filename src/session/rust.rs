@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::Choice;
-use crate::job::Job;
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
-use crate::native::{self, Code};
-use crate::plan::{Binding, Elsewhere, Foreign, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
-use crate::rust::{self, Cost, Input, InputForm, Library, Shape, Signature, Subject, Text, Worker};
+use crate::native::{self, GeneratedCode};
+use crate::plan::{Binding, Elsewhere, ExternalFunction, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
+use crate::run_context::RunContext;
+use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, ResultKind, Signature, Text, Worker};
 
 use super::Session;
 use super::bind::View;
@@ -43,7 +43,7 @@ impl fmt::Debug for RustCode {
     }
 }
 
-impl Foreign for RustCode {
+impl ExternalFunction for RustCode {
     fn call(&self, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(worker) = &mut *worker else {
@@ -66,7 +66,7 @@ pub struct Block {
     /// Which subject of the library it is.
     pub subject: usize,
     inputs: Vec<(String, Filling)>,
-    pub shape: Shape,
+    pub shape: ResultKind,
     span: Span,
 }
 
@@ -88,36 +88,45 @@ pub fn lone_block(pipeline: &Pipeline) -> Option<&RustBlock> {
 
 impl Session {
     /// Compiles the blocks that pipelines are, all into one library.
-    pub fn compile_together<'p>(&self, pipelines: impl Iterator<Item = &'p Pipeline>, job: &Job) -> Fallible<()> {
+    pub fn compile_together<'p>(
+        &self,
+        pipelines: impl Iterator<Item = &'p Pipeline>,
+        context: &RunContext,
+    ) -> Fallible<()> {
         let blocks: Vec<&RustBlock> = pipelines.filter_map(lone_block).collect();
-        self.compile_blocks(&View { session: self }, &blocks, job).map(drop)
+        self.compile_blocks(&View { session: self }, &blocks, context).map(drop)
     }
 
     /// Compiles blocks; where one is new, all of them into one library.
-    pub fn compile_blocks(&self, scope: &dyn Scope, blocks: &[&RustBlock], job: &Job) -> Fallible<Vec<Rc<Block>>> {
+    pub fn compile_blocks(
+        &self,
+        scope: &dyn Scope,
+        blocks: &[&RustBlock],
+        context: &RunContext,
+    ) -> Fallible<Vec<Rc<Block>>> {
         let part = |block: &&RustBlock| {
             let (subject, inputs) = subject(scope, block)?;
             Ok((subject, inputs, block.body.span))
         };
-        self.compile(blocks.iter().map(part).collect::<Fallible<Vec<_>>>()?, job)
+        self.compile(blocks.iter().map(part).collect::<Fallible<Vec<_>>>()?, context)
     }
 
     /// Compiles subjects; where one is new, all of them into one library.
-    fn compile(&self, parts: Vec<Part>, job: &Job) -> Fallible<Vec<Rc<Block>>> {
-        let key = |subject: &Subject| format!("{:?} {}", subject.inputs, subject.body.as_str());
+    fn compile(&self, parts: Vec<Part>, context: &RunContext) -> Fallible<Vec<Rc<Block>>> {
+        let key = |subject: &BlockSource| format!("{:?} {}", subject.inputs, subject.body.as_str());
         let fresh = |key: &String| {
             let compiled = self.blocks.compiled.borrow();
             compiled.get(key).filter(|(library, _)| self.rust.is_fresh(&library.borrow())).cloned()
         };
         if parts.iter().any(|(subject, ..)| fresh(&key(subject)).is_none()) {
             self.must_run()?;
-            let mut new: Vec<Subject> = Vec::new();
+            let mut new: Vec<BlockSource> = Vec::new();
             for (subject, ..) in &parts {
                 if !new.iter().any(|other| key(other) == key(subject)) {
                     new.push(subject.clone());
                 }
             }
-            let library = Rc::new(RefCell::new(self.rust.library(&new, job)?));
+            let library = Rc::new(RefCell::new(self.rust.library(&new, context)?));
             let mut compiled = self.blocks.compiled.borrow_mut();
             for (at, subject) in new.iter().enumerate() {
                 compiled.insert(key(subject), (library.clone(), at));
@@ -132,12 +141,12 @@ impl Session {
     }
 
     /// A worker in which a block can be called.
-    pub fn open_block(&self, block: &Block, choice: Choice, job: &Job) -> Fallible<Worker> {
-        self.open_blocks(&[block], choice, job)
+    pub fn open_block(&self, block: &Block, choice: Choice, context: &RunContext) -> Fallible<Worker> {
+        self.open_blocks(&[block], choice, context)
     }
 
     /// A worker in which blocks of one library can be called.
-    pub fn open_blocks(&self, blocks: &[&Block], choice: Choice, job: &Job) -> Fallible<Worker> {
+    pub fn open_blocks(&self, blocks: &[&Block], choice: Choice, context: &RunContext) -> Fallible<Worker> {
         let mut inputs = vec![Vec::new(); blocks[0].library.borrow().inputs];
         for block in blocks {
             let first = block.library.borrow().first_inputs[block.subject];
@@ -150,28 +159,28 @@ impl Session {
                     }
                     Filling::Rows(table) => rust::rows_bytes(&table.0),
                     Filling::Table(plan) => {
-                        let plan = self.prepared((**plan).clone(), choice, job)?;
-                        let table = self.run(plan, choice, job)?.table;
+                        let plan = self.prepared((**plan).clone(), choice, context)?;
+                        let table = self.run(plan, choice, context)?.table;
                         rust::table_bytes(&table, name).map_err(|error| placed(error, block.span))?
                     }
                 };
             }
         }
-        self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, job)
+        self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, context)
     }
 
     /// Runs a block once.
-    pub fn run_block(&self, block: &Block, job: &Job) -> Fallible<(rust::Given, Cost)> {
+    pub fn run_block(&self, block: &Block, context: &RunContext) -> Fallible<(rust::BlockValue, Cost)> {
         let choice = self.engine(None)?;
-        let mut worker = self.open_block(block, choice, job)?;
+        let mut worker = self.open_block(block, choice, context)?;
         worker.call(block.subject).map_err(|error| placed(error, block.span))
     }
 
     /// What a block stands for at the start of a pipeline: a value, which is computed now, or a table.
     pub(super) fn bound_block(&self, scope: &dyn Scope, written: &RustBlock, span: Span) -> Fallible<super::Bound> {
-        let job = self.job();
-        let block = self.compile_blocks(scope, &[written], &job)?.remove(0);
-        if let Shape::Rows(schema) = &block.shape {
+        let context = self.context();
+        let block = self.compile_blocks(scope, &[written], &context)?.remove(0);
+        if let ResultKind::Rows(schema) = &block.shape {
             let schema = schema.clone();
             let mut bound = self.blocks.bound.borrow_mut();
             bound.push(block);
@@ -179,10 +188,10 @@ impl Session {
             return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
         }
         self.must_run()?;
-        match self.run_block(&block, &job)?.0 {
-            rust::Given::Value(value, ty) => Ok(super::Bound::Value(value, ty)),
-            rust::Given::Text(text) => Ok(super::Bound::Value(Value::text(&text), Type::Text)),
-            rust::Given::Nothing | rust::Given::Table(_) => {
+        match self.run_block(&block, &context)?.0 {
+            rust::BlockValue::Value(value, ty) => Ok(super::Bound::Value(value, ty)),
+            rust::BlockValue::Text(text) => Ok(super::Bound::Value(Value::text(&text), Type::Text)),
+            rust::BlockValue::Nothing | rust::BlockValue::Table(_) => {
                 Err(Diagnostic::at(Kind::Type, span, "this Rust gives nothing that could go on")
                     .hint("end it with an expression: rust { let x = 1; x + 1 }"))
             }
@@ -190,18 +199,19 @@ impl Session {
     }
 
     /// A plan in Rust, compiled.
-    pub(super) fn compile_plan(&self, plan: &Plan, code: &Code, job: &Job) -> Fallible<Rc<Block>> {
+    pub(super) fn compile_plan(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<Rc<Block>> {
         let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
         let call = format!("native({})", names.join(", "));
         let call = if code.is_deep { on_deep_stack(&call) } else { call };
         let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
-        let form = |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::Shape::given).collect());
+        let form =
+            |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::ResultKind::given).collect());
         let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
         let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
         let fillings = code.inputs.iter().map(filling).collect();
         let span = plan.steps.first().map(|step| step.span).unwrap_or_default();
-        let part = (Subject { body, inputs, function: None }, fillings, span);
-        Ok(self.compile(vec![part], job)?.remove(0))
+        let part = (BlockSource { body, inputs, function: None }, fillings, span);
+        Ok(self.compile(vec![part], context)?.remove(0))
     }
 
     /// The table of a compiled plan.
@@ -210,7 +220,7 @@ impl Session {
     /// What the plan runs into; its row is not known.
     pub(super) fn call_plan(worker: &mut Worker, block: &Block, plan: &Plan) -> Fallible<(Table, Cost)> {
         let (given, cost) = worker.call(block.subject).map_err(|error| fault(error, plan))?;
-        let rust::Given::Table(table) = given else {
+        let rust::BlockValue::Table(table) = given else {
             return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan gave no table"));
         };
         Ok((table.named(plan.schema()), cost))
@@ -221,16 +231,16 @@ impl Session {
         &self,
         scope: &dyn Scope,
         written: &RustFunction,
-        job: &Job,
+        context: &RunContext,
     ) -> Fallible<Arc<Elsewhere>> {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
         let signature = Signature { name: written.name.text.clone(), takes, gives: written.gives.clone() };
         let (subject, inputs) = subject(scope, &written.body)?;
         let alone = inputs.is_empty() && self.stands_alone(&written.body.body.text, &signature);
         let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
-        let subject = Subject { function: Some(signature), ..subject };
+        let subject = BlockSource { function: Some(signature), ..subject };
         self.must_run()?;
-        let library = self.rust.library(&[subject], job)?;
+        let library = self.rust.library(&[subject], context)?;
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
@@ -241,11 +251,11 @@ impl Session {
     }
 
     /// Opens a process for each function in Rust that is about to be called.
-    pub(super) fn open_functions(&self, functions: &[Function], job: &Job) -> Fallible<()> {
+    pub(super) fn open_functions(&self, functions: &[Function], context: &RunContext) -> Fallible<()> {
         for function in functions {
             let mut called = Vec::new();
             function.body.walk(&mut |part| {
-                if let Node::Foreign(code, _) = &part.node {
+                if let Node::ExternalFunction(code, _) = &part.node {
                     called.push(Arc::as_ptr(&code.0).cast::<()>());
                 }
             });
@@ -257,7 +267,7 @@ impl Session {
                 let fresh = self.rust.is_fresh(&block.library.borrow());
                 if !fresh || worker.as_ref().is_none_or(|worker| !worker.is_alive()) {
                     *worker = None;
-                    *worker = Some(self.open_block(block, self.engine(None)?, job)?);
+                    *worker = Some(self.open_block(block, self.engine(None)?, context)?);
                 }
             }
         }
@@ -265,19 +275,19 @@ impl Session {
     }
 
     /// Puts the tables of blocks in their places, and opens the functions that are called.
-    pub(super) fn fill_blocks(&self, plan: &mut Plan, job: &Job) -> Fallible<()> {
-        self.open_functions(&plan.functions, job)?;
+    pub(super) fn fill_blocks(&self, plan: &mut Plan, context: &RunContext) -> Fallible<()> {
+        self.open_functions(&plan.functions, context)?;
         for step in &mut plan.steps {
             if let Op::Source(Source::Rust(number)) = step.op {
                 let block = self.blocks.bound.borrow()[number as usize].clone();
-                let (given, _) = self.run_block(&block, job)?;
-                let rust::Given::Table(table) = given else {
+                let (given, _) = self.run_block(&block, context)?;
+                let rust::BlockValue::Table(table) = given else {
                     return Err(Diagnostic::at(Kind::Type, block.span, "this Rust does not give a table any more"));
                 };
                 step.op = Op::Source(Source::Kept(Shared(Arc::new(table))));
             }
             for inner in step.op.plans_mut() {
-                self.fill_blocks(inner, job)?;
+                self.fill_blocks(inner, context)?;
             }
         }
         Ok(())
@@ -316,14 +326,14 @@ impl Session {
     }
 
     /// Forgets what was compiled.
-    pub fn reset_rust(&self, job: &Job) -> Fallible<()> {
+    pub fn reset_rust(&self, context: &RunContext) -> Fallible<()> {
         self.blocks.compiled.borrow_mut().clear();
-        self.rust.reset(job)
+        self.rust.reset(context)
     }
 }
 
 /// A subject, what goes into it, and its place.
-type Part = (Subject, Vec<(String, Filling)>, Span);
+type Part = (BlockSource, Vec<(String, Filling)>, Span);
 
 /// A call on a stack on which all calls fit that may be open.
 fn on_deep_stack(call: &str) -> String {
@@ -341,7 +351,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
         "Err(ZeroDivision)" => Kind::ZeroDivision,
         "Err(Domain)" => Kind::Domain,
         "Err(Depth)" => Kind::Depth,
-        "Err(Shape)" => Kind::Shape,
+        "Err(ResultKind)" => Kind::ResultKind,
         "Err(File)" => Kind::File,
         _ => return error,
     };
@@ -350,7 +360,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
 }
 
 /// A block as a subject, and what goes into it.
-fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(String, Filling)>)> {
+fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(BlockSource, Vec<(String, Filling)>)> {
     rust::fetches_nothing(&block.body.text, block.body.span)?;
     let body = rust::block(&block.body.text, block.body.span);
     let (mut inputs, mut fillings) = (Vec::new(), Vec::new());
@@ -382,7 +392,7 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(Subject, Vec<(Stri
         inputs.push(Input { name: word.text.clone(), form });
         fillings.push((word.text.clone(), filling));
     }
-    Ok((Subject { body, inputs, function: None }, fillings))
+    Ok((BlockSource { body, inputs, function: None }, fillings))
 }
 
 fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
@@ -392,12 +402,12 @@ fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
 
 impl Session {
     /// The table of a result of Rust; a value is one row.
-    pub fn rust_table(given: rust::Given) -> Table {
+    pub fn rust_table(given: rust::BlockValue) -> Table {
         match given {
-            rust::Given::Table(table) => table,
-            rust::Given::Value(value, ty) => super::value_table(value, ty),
-            rust::Given::Text(text) => super::value_table(Value::text(&text), Type::Text),
-            rust::Given::Nothing => super::value_table(Value::Null, Type::Text),
+            rust::BlockValue::Table(table) => table,
+            rust::BlockValue::Value(value, ty) => super::value_table(value, ty),
+            rust::BlockValue::Text(text) => super::value_table(Value::text(&text), Type::Text),
+            rust::BlockValue::Nothing => super::value_table(Value::Null, Type::Text),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Settings {
     /// The characters of a line; otherwise those of the window.
     pub width: Option<usize>,
     pub theme: Theme,
-    /// Whether a cell ends with its quiet line.
+    /// Whether a cell ends with its status line.
     pub timing: bool,
     pub keys: Keys,
 }
@@ -114,7 +114,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "timing",
         values: "on|off",
-        about: "whether a cell ends with its quiet line: rows, engine, time",
+        about: "whether a cell ends with its status line: rows, engine, time",
         example: "off",
         value: |settings| word_of(settings.timing, &SWITCHES),
         set: |settings, word| one_of(word, "timing", &SWITCHES).map(|timing| settings.timing = timing),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::data::{Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
-use crate::job::Job;
 use crate::plan::{AggFunc, Evaluator, Expr, Function, Node, Op, Plan};
-use crate::rowwise::{Code, Frame, Program};
+use crate::rowwise::{Compiled, Frame, Program};
+use crate::run_context::RunContext;
 
 use super::Session;
 
@@ -17,24 +17,30 @@ type Known = HashMap<*const Plan, Value>;
 
 impl Session {
     /// Puts values in the place of one-value tables, each computed once.
-    pub(super) fn fill(&self, plan: &mut Plan, known: &mut Known, choice: Choice, job: &Job) -> Fallible<()> {
+    pub(super) fn fill(
+        &self,
+        plan: &mut Plan,
+        known: &mut Known,
+        choice: Choice,
+        context: &RunContext,
+    ) -> Fallible<()> {
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
-                self.fill(inner, known, choice, job)?;
+                self.fill(inner, known, choice, context)?;
             }
             for expr in step.op.exprs_mut() {
-                self.fill_expr(expr, known, choice, job)?;
+                self.fill_expr(expr, known, choice, context)?;
             }
             match &mut step.op {
                 Op::Join { on, .. } => {
                     for (_, right) in on {
-                        self.fill_expr(right, known, choice, job)?;
+                        self.fill_expr(right, known, choice, context)?;
                     }
                 }
                 Op::Aggregate { aggs, .. } => {
                     for agg in aggs {
                         if let AggFunc::Reduce(step) = &mut agg.func {
-                            self.fill_expr(step, known, choice, job)?;
+                            self.fill_expr(step, known, choice, context)?;
                         }
                     }
                 }
@@ -44,13 +50,13 @@ impl Session {
         Ok(())
     }
 
-    fn fill_expr(&self, expr: &mut Expr, known: &mut Known, choice: Choice, job: &Job) -> Fallible<()> {
+    fn fill_expr(&self, expr: &mut Expr, known: &mut Known, choice: Choice, context: &RunContext) -> Fallible<()> {
         expr.rewrite(&mut |part| {
-            let Node::Only(plan) = &part.node else { return Ok(()) };
+            let Node::ScalarSubquery(plan) = &part.node else { return Ok(()) };
             let value = match known.get(&Arc::as_ptr(plan)) {
                 Some(value) => value.clone(),
                 None => {
-                    let ran = self.run((**plan).clone(), choice, job)?;
+                    let ran = self.run((**plan).clone(), choice, context)?;
                     let at_place = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(part.span), ..*error });
                     let value = only_value(&ran.table).map_err(at_place)?;
                     known.insert(Arc::as_ptr(plan), value.clone());
@@ -67,12 +73,12 @@ impl Session {
     pub(super) fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator> {
         let mut expr = expr.clone();
         let mut runs = false;
-        expr.walk(&mut |part| runs |= matches!(part.node, Node::Only(_)));
+        expr.walk(&mut |part| runs |= matches!(part.node, Node::ScalarSubquery(_)));
         if runs {
-            self.fill_expr(&mut expr, &mut Known::new(), Choice::only(engines::reference()), &self.job())?;
+            self.fill_expr(&mut expr, &mut Known::new(), Choice::only(engines::reference()), &self.context())?;
         }
-        self.open_functions(functions, &self.job())?;
-        let (program, code, stop) = (Program::new(functions), Code::new(&expr), self.stop.clone());
+        self.open_functions(functions, &self.context())?;
+        let (program, code, stop) = (Program::new(functions), Compiled::new(&expr), self.stop.clone());
         Ok(Box::new(move |acc, it| {
             let mut frame = Frame::new(&program).stopping_at(&stop);
             frame.acc = acc.cloned().unwrap_or_default();
@@ -87,7 +93,9 @@ fn only_value(table: &Table) -> Fallible<Value> {
     match table.height() {
         0 => Ok(Value::Null),
         1 => Ok(table.values(0, 0, 1).pop().unwrap_or_default()),
-        rows => Err(Diagnostic::new(Kind::Shape, format!("this table stands for one value, but it has {rows} rows"))
-            .hint("`take 1` or an aggregate makes one row")),
+        rows => {
+            Err(Diagnostic::new(Kind::ResultKind, format!("this table stands for one value, but it has {rows} rows"))
+                .hint("`take 1` or an aggregate makes one row"))
+        }
     }
 }

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::baselines::Baselines;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::history::History;
-use crate::job::Stop;
 use crate::lang::{Splitter, split};
 use crate::magics::{Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::report::Block;
+use crate::run_context::Stop;
 use crate::session::Session;
 use crate::show::{self, Drawn, Style, duration_text};
 
@@ -68,7 +68,7 @@ impl Shell {
         let mut session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
         session.baselines = Baselines::own();
         session.survives = true;
-        session.can_ask = somebody_types() && std::io::stderr().is_terminal();
+        session.can_ask = stdin_is_terminal() && std::io::stderr().is_terminal();
         let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
     }
@@ -84,8 +84,8 @@ impl Shell {
     pub fn file(mut self, path: &Path, trusted: bool) -> Ending {
         self.session.borrow_mut().reads_stdin = true;
         stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
-        let job = self.session.borrow().job();
-        let cells = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab", &job);
+        let context = self.session.borrow().context();
+        let cells = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab", &context);
         match cells {
             Ok(cells) => self.batch(cells),
             Err(error) => self.failed(&error),
@@ -293,9 +293,9 @@ impl Shell {
 
     /// Runs and prints one cell, then those that it brings along.
     fn cell(&mut self, text: &str) -> Ending {
-        let job = self.session.borrow().job();
-        let progress = progress::Watch::start(&job.progress);
-        let evaluation = evaluate(&mut self.session.borrow_mut(), text, &job);
+        let context = self.session.borrow().context();
+        let progress = progress::Watch::start(&context.progress);
+        let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
         progress.end();
         match self.print(&evaluation) {
             Ending::Good => self.further(&evaluation.next),
@@ -434,6 +434,6 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
 }
 
 /// Whether somebody types.
-pub fn somebody_types() -> bool {
+pub fn stdin_is_terminal() -> bool {
     std::io::stdin().is_terminal()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::job::Progress;
+use crate::run_context::Progress;
 
 /// A thread that draws until the work ends.
 pub struct Watch(Option<(Sender<()>, JoinHandle<()>)>);

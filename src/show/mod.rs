@@ -113,8 +113,8 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             }
         }
     }
-    if !report.quiet.is_empty() {
-        let line = report.quiet.join(" · ");
+    if !report.status_line.is_empty() {
+        let line = report.status_line.join(" · ");
         drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
         drawn.err.push('\n');
     }

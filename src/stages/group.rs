@@ -1,6 +1,6 @@
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::lang::{self, By, Shape, StageSyntax};
+use crate::lang::{self, By, StageSyntax};
 use crate::plan::{AggFunc, Builder, Node, Plan};
 
 use super::{Stage, agg};
@@ -9,7 +9,7 @@ pub static GROUP: Stage = Stage {
     syntax: StageSyntax {
         name: "group",
         usage: "group by [name =] e, …",
-        shape: Shape::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
+        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
         options: &[],
     },
     about: "one row for each key; the other columns become lists, in input order",
@@ -36,7 +36,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
             }
         }
         let arg = builder.column_expr(index, stage.span);
-        aggs.push(agg::gathered(&column.name, AggFunc::Gather, arg, Type::list(column.ty)));
+        aggs.push(agg::gathered(&column.name, AggFunc::Collect, arg, Type::list(column.ty)));
     }
     builder.aggregate(keys, aggs, stage.span)
 }

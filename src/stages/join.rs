@@ -1,6 +1,6 @@
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Shape, StageSyntax};
+use crate::lang::{self, StageSyntax};
 use crate::plan::{AggFunc, Builder, JoinKind, Node, Op, Plan};
 
 use super::flat_map::only_text;
@@ -10,7 +10,7 @@ pub static JOIN: Stage = Stage {
     syntax: StageSyntax {
         name: "join",
         usage: "join [left|semi|anti] NAME or (pipeline) on key, … — or: join \"text\"",
-        shape: Shape::Join,
+        shape: StageSyntax::Join,
         options: &[],
     },
     about: "rows of two tables whose keys are equal; with a text: glues the texts of all rows",
@@ -36,7 +36,7 @@ fn glue(builder: &mut Builder, stage: &lang::Stage) -> Fallible<()> {
     let index = only_text(builder, stage.span, "join")?;
     let name = builder.schema().columns[index].name.clone();
     let arg = builder.column_expr(index, stage.span).widened(&Type::Text);
-    let glue = agg::gathered(&name, AggFunc::Glue(between.clone()), arg, Type::Text);
+    let glue = agg::gathered(&name, AggFunc::JoinText(between.clone()), arg, Type::Text);
     builder.aggregate(Vec::new(), vec![glue], stage.span)
 }
 

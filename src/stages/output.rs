@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, Node, Shape, StageSyntax};
+use crate::lang::{self, Node, StageSyntax};
 use crate::plan::{Builder, Format, Op, Plan, Write};
 
 use super::Stage;
 
 pub static TEE: Stage = Stage {
-    syntax: StageSyntax { name: "tee", usage: "tee name: (stages), name: (stages)", shape: Shape::Tee, options: &[] },
+    syntax: StageSyntax {
+        name: "tee",
+        usage: "tee name: (stages), name: (stages)",
+        shape: StageSyntax::Tee,
+        options: &[],
+    },
     about: "several named results of one pass; each may end with its own `write`; later `_3.name` is one of them",
     examples: &[("1..6 | tee total: (sum), big: (filter it > 3)", "total\nsum\n15\nbig\nit\n4\n5\n")],
     bind: tee,
@@ -41,7 +46,7 @@ pub static WRITE: Stage = Stage {
     syntax: StageSyntax {
         name: "write",
         usage: "write \"path\" [as csv|json|parquet|arrow|text]",
-        shape: Shape::Write,
+        shape: StageSyntax::Write,
         options: &[],
     },
     about: "writes the table to a file, whole or not at all; `.gz` and `.zst` pack it; gives path, rows and bytes",

@@ -11,7 +11,7 @@ use timelab::session::{Bound, Session};
 
 use super::part::{Data, Form, Part, call, literal, name, operation, words};
 use super::write_files;
-use crate::chance::Chance;
+use crate::random::Random;
 
 const INTS: [i64; 28] = [
     0,
@@ -119,7 +119,7 @@ const NAMES: [&str; 10] = ["a", "b", "c", "d", "n", "x", "it", "x y", "é", "^c.
 /// A cell of lets, functions, and a pipeline at the end.
 pub fn cell(seed: u64, folder: &Path) -> Part {
     let mut maker = Maker {
-        chance: Chance::new(seed),
+        chance: Random::new(seed),
         session: Session::new("rows", Arc::new(|_| {})),
         folder,
         columns: Vec::new(),
@@ -142,7 +142,7 @@ pub fn cell(seed: u64, folder: &Path) -> Part {
 }
 
 struct Maker<'a> {
-    chance: Chance,
+    chance: Random,
     session: Session,
     folder: &'a Path,
     /// The columns that flow where the next stage is made, and about how many rows there may be.
@@ -183,8 +183,8 @@ impl Maker<'_> {
         write_files(&rendered);
         let cell = self.session.remember(&rendered.text);
         let Ok(Cell::Statements(statements)) = lang::parse(cell, &rendered.text, &Tables) else { return false };
-        let job = self.session.job();
-        statements.iter().all(|statement| self.session.statement(statement, &job).is_ok())
+        let context = self.session.context();
+        statements.iter().all(|statement| self.session.statement(statement, &context).is_ok())
     }
 
     fn statement(&mut self) -> Option<Part> {
@@ -267,7 +267,7 @@ impl Maker<'_> {
             let mut longer = parts.clone();
             longer.push(stage);
             match self.bound(&whole(&source, &longer)) {
-                Some(bound) if bound.order != Order::Chance || self.chance.one_in(30) => {
+                Some(bound) if bound.order != Order::Random || self.chance.one_in(30) => {
                     (schema, parts) = (bound, longer);
                 }
                 _ => self.rows = rows,

@@ -6,10 +6,10 @@ use polars_arrow::array::View;
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::functions::Func;
-use crate::job::Job;
-use crate::kernel::{Batch, Code, Column, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
+use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
 use crate::plan::{Expr, Named, Node, Op};
 use crate::rowwise::Program;
+use crate::run_context::RunContext;
 
 use super::operator::{Operator, Sink};
 
@@ -18,13 +18,13 @@ pub struct Explode<'a> {
     /// Of the elements.
     ty: Type,
     program: &'a Program,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 enum List {
-    Words(Code),
-    Chars(Code),
-    Values(Code),
+    Words(Compiled),
+    Chars(Compiled),
+    Values(Compiled),
 }
 
 /// The text whose words or characters an op gives as rows.
@@ -36,7 +36,7 @@ pub fn of_text(op: &Op) -> Option<&Expr> {
 }
 
 impl<'a> Explode<'a> {
-    pub fn new(list: &Expr, compiler: &Compiler, program: &'a Program, job: &'a Job) -> Explode<'a> {
+    pub fn new(list: &Expr, compiler: &Compiler, program: &'a Program, context: &'a RunContext) -> Explode<'a> {
         let ty = match &list.ty {
             Type::List(of) => (**of).clone(),
             other => other.clone(),
@@ -46,19 +46,20 @@ impl<'a> Explode<'a> {
             Node::Call(Func::Chars, args) => List::Chars(compiler.compile(&args[0])),
             _ => List::Values(compiler.compile(list)),
         };
-        Explode { list, ty, program, job }
+        Explode { list, ty, program, context }
     }
 }
 
 impl Operator for Explode<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
-        let scope = Scope::new(&batch, self.program, &self.job.stop);
+        let scope = Scope::new(&batch, self.program, &self.context.stop);
         let (List::Words(code) | List::Chars(code) | List::Values(code)) = &self.list;
         let column = code.value(scope).map_err(|fault| fault.diagnostic(None))?;
         if matches!(column.nulls, Nulls::All) {
             return Ok(true);
         }
-        let give = Giving { batch, views: Vec::with_capacity(2 * self.job.portion.rows), job: self.job, next };
+        let give =
+            Giving { batch, views: Vec::with_capacity(2 * self.context.chunk_sizes.rows), context: self.context, next };
         match (&self.list, &column.data) {
             (List::Words(_), Data::Text(texts)) => give.words(texts, &column.nulls),
             (List::Chars(_), Data::Text(texts)) => give.chars(texts, &column.nulls),
@@ -72,7 +73,7 @@ impl Operator for Explode<'_> {
 struct Giving<'t, 'n, 's> {
     batch: Batch,
     views: Vec<View>,
-    job: &'t Job,
+    context: &'t RunContext,
     next: &'n mut Sink<'s>,
 }
 
@@ -80,13 +81,13 @@ impl Giving<'_, '_, '_> {
     fn words(mut self, texts: &Texts, nulls: &Nulls) -> Fallible<bool> {
         if let (Nulls::None, Some((bytes, stretch))) = (nulls, texts.stretch()) {
             let words = Words::new(bytes, stretch.start, stretch.end, stretch.ascii);
-            let mut places = Vec::with_capacity(2 * self.job.portion.rows);
+            let mut places = Vec::with_capacity(2 * self.context.chunk_sizes.rows);
             return self.stretch(texts, bytes, words, &mut places);
         }
         for row in (0..self.batch.rows).filter(|row| !nulls.at(*row)) {
             for word in texts.at(row).split_whitespace() {
                 self.views.push(texts.part(row, word));
-                if self.views.len() >= self.job.portion.rows && !self.flush(texts)? {
+                if self.views.len() >= self.context.chunk_sizes.rows && !self.flush(texts)? {
                     return Ok(false);
                 }
             }
@@ -97,7 +98,7 @@ impl Giving<'_, '_, '_> {
     /// The words of all texts at once: nothing but white space stands between these.
     fn stretch(&mut self, texts: &Texts, bytes: &[u8], mut words: Words, places: &mut Vec<Place>) -> Fallible<bool> {
         loop {
-            let more = words.next(self.job.portion.rows, places);
+            let more = words.next(self.context.chunk_sizes.rows, places);
             self.views.extend(places.drain(..).map(|place| view(bytes, place.start, place.len, 0)));
             if !self.flush(texts)? {
                 return Ok(false);
@@ -112,7 +113,7 @@ impl Giving<'_, '_, '_> {
         for row in (0..self.batch.rows).filter(|row| !nulls.at(*row)) {
             for c in texts.at(row).chars() {
                 self.views.push(View::new_inline(c.encode_utf8(&mut [0; 4]).as_bytes()));
-                if self.views.len() >= self.job.portion.rows && !self.flush(texts)? {
+                if self.views.len() >= self.context.chunk_sizes.rows && !self.flush(texts)? {
                     return Ok(false);
                 }
             }
@@ -126,7 +127,7 @@ impl Giving<'_, '_, '_> {
         if rows == 0 {
             return Ok(true);
         }
-        self.job.check()?;
+        self.context.check()?;
         let views = std::mem::replace(&mut self.views, Vec::with_capacity(rows));
         // SAFETY: words and characters of a text are texts, in the same buffers.
         let texts = unsafe { texts.others(views) };
@@ -134,17 +135,17 @@ impl Giving<'_, '_, '_> {
     }
 
     fn values(self, column: &Column, ty: &Type) -> Fallible<bool> {
-        let mut elements = Vec::with_capacity(self.job.portion.rows);
+        let mut elements = Vec::with_capacity(self.context.chunk_sizes.rows);
         for row in 0..self.batch.rows {
             let Value::List(items) = column.value(row) else { continue };
             let mut items = &items[..];
             while !items.is_empty() {
-                let (now, rest) = items.split_at(items.len().min(self.job.portion.rows - elements.len()));
+                let (now, rest) = items.split_at(items.len().min(self.context.chunk_sizes.rows - elements.len()));
                 elements.extend_from_slice(now);
                 items = rest;
-                if elements.len() == self.job.portion.rows {
-                    self.job.check()?;
-                    let full = std::mem::replace(&mut elements, Vec::with_capacity(self.job.portion.rows));
+                if elements.len() == self.context.chunk_sizes.rows {
+                    self.context.check()?;
+                    let full = std::mem::replace(&mut elements, Vec::with_capacity(self.context.chunk_sizes.rows));
                     let batch = Batch { rows: full.len(), columns: vec![Column::from_values(full, ty)] };
                     if !(self.next)(batch)? {
                         return Ok(false);

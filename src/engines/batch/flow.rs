@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
-use crate::job::Job;
 use crate::kernel::{Batch, Compiler};
 use crate::plan::{Op, Plan, Step};
 use crate::rowwise::Programs;
+use crate::run_context::RunContext;
 
 use super::operator::{Batches, Operator};
 use super::ops;
@@ -21,7 +21,7 @@ pub struct Stream<'a> {
     ended: bool,
     /// The most rows that are taken from the source next; with none, nobody wants any.
     most: usize,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Batches for Stream<'_> {
@@ -33,12 +33,12 @@ impl Batches for Stream<'_> {
             if self.ended {
                 return Ok(None);
             }
-            self.job.check()?;
+            self.context.check()?;
             let batch = if self.most == 0 { None } else { self.source.next(self.most)? };
             match batch {
                 Some(batch) => {
-                    self.most = (2 * self.most).min(self.job.portion.rows);
-                    self.job.progress.add_rows(batch.rows as u64);
+                    self.most = (2 * self.most).min(self.context.chunk_sizes.rows);
+                    self.context.progress.add_rows(batch.rows as u64);
                     self.ended = !push(&mut self.operators, batch, &mut self.ready)?;
                 }
                 None => self.ended = true,
@@ -51,20 +51,20 @@ impl Batches for Stream<'_> {
 }
 
 impl<'a> Stream<'a> {
-    pub fn new(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<Stream<'a>> {
+    pub fn new(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
         let (first, steps) = plan.steps.split_first().expect("a plan has a source");
-        let source = source(first, job)?;
+        let source = source(first, context)?;
         let compiler = Compiler::new(&plan.functions);
         let inner =
-            |plan: &'a Plan| -> Fallible<Box<dyn Batches + 'a>> { Ok(Box::new(Stream::new(plan, programs, job)?)) };
+            |plan: &'a Plan| -> Fallible<Box<dyn Batches + 'a>> { Ok(Box::new(Stream::new(plan, programs, context)?)) };
         let mut operators = Vec::new();
         let mut input = &first.schema;
         for step in steps {
-            operators.push(ops::operator(step, input, programs.of(plan), &compiler, job, &inner)?);
+            operators.push(ops::operator(step, input, programs.of(plan), &compiler, context, &inner)?);
             input = &step.schema;
         }
-        let most = first_rows(steps).map_or(job.portion.rows, |rows| rows.min(job.portion.rows));
-        Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, job })
+        let most = first_rows(steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
+        Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, context })
     }
 
     /// Each op in turn gives what it kept to those after it.

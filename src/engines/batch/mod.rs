@@ -7,12 +7,12 @@ mod ops;
 mod source;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::kernel::{self, Apart, Compiler, Rows};
 use crate::plan::{Op, Plan, expr_text, op_text};
 use crate::rowwise::Programs;
+use crate::run_context::RunContext;
 
-use super::{Engine, Objection, Run};
+use super::{Engine, EngineOutput, Objection};
 
 use operator::Batches;
 
@@ -35,9 +35,9 @@ impl Engine for Kernel {
         None
     }
 
-    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
+    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
         let programs = Programs::new(plan);
-        let mut stream = flow::Stream::new(plan, &programs, job)?;
+        let mut stream = flow::Stream::new(plan, &programs, context)?;
         let mut rows = Rows::of(plan.schema());
         while let Some(batch) = stream.next()? {
             rows.push(&batch)?;
@@ -45,7 +45,7 @@ impl Engine for Kernel {
         let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
             Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
         })?;
-        Ok(Run { table, steps: None, compile: None })
+        Ok(EngineOutput { table, steps: None, compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

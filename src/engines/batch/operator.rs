@@ -1,10 +1,10 @@
 //! An op at work, and what all of them share.
 
 use crate::diagnostic::Fallible;
-use crate::job::Job;
 use crate::kernel::{Batch, Partial, Scope};
 use crate::plan::Plan;
 use crate::rowwise::Program;
+use crate::run_context::RunContext;
 
 /// What takes batches; the answer says whether it wants more.
 pub type Sink<'s> = dyn FnMut(Batch) -> Fallible<bool> + 's;
@@ -33,37 +33,37 @@ pub struct Breaker<'a, P> {
     /// None once it has given its rows.
     partial: Option<P>,
     program: &'a Program,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl<'a, P: Partial<Whole = Batch>> Breaker<'a, P> {
-    pub fn new(partial: P, program: &'a Program, job: &'a Job) -> Breaker<'a, P> {
-        Breaker { partial: Some(partial), program, job }
+    pub fn new(partial: P, program: &'a Program, context: &'a RunContext) -> Breaker<'a, P> {
+        Breaker { partial: Some(partial), program, context }
     }
 }
 
 impl<P: Partial<Whole = Batch>> Operator for Breaker<'_, P> {
     fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
         if let Some(partial) = &mut self.partial {
-            partial.take(Scope::new(&batch, self.program, &self.job.stop))?;
+            partial.take(Scope::new(&batch, self.program, &self.context.stop))?;
         }
         Ok(true)
     }
 
     fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
         match self.partial.take() {
-            Some(partial) => in_parts(&partial.finish()?, self.job, next),
+            Some(partial) => in_parts(&partial.finish()?, self.context, next),
             None => Ok(()),
         }
     }
 }
 
 /// Gives a large batch in parts of the usual size.
-pub fn in_parts(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
+pub fn in_parts(all: &Batch, context: &RunContext, next: &mut Sink) -> Fallible<()> {
     let mut start = 0;
     while start < all.rows {
-        job.check()?;
-        let rows = (all.rows - start).min(job.portion.rows);
+        context.check()?;
+        let rows = (all.rows - start).min(context.chunk_sizes.rows);
         if !next(all.part(start, rows))? {
             return Ok(());
         }

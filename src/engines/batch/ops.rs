@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use crate::data::{Schema, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Say};
 use crate::kernel::{
-    Aggregates, Batch, Code, Column, Compiler, Distinct, Matches, Partial, RightSide, Rows, Scope, Sorted,
+    Aggregates, Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Rows, Scope, Sorted,
 };
 use crate::plan::{JoinKind, Op, Plan, Step};
 use crate::rowwise::{self, Frame, Program};
+use crate::run_context::{LogSink, RunContext};
 
 use super::explode::Explode;
 use super::operator::{Batches, Breaker, Inner, Operator, Sink, in_parts};
@@ -20,35 +20,35 @@ pub fn operator<'a>(
     input: &'a Schema,
     program: &'a Program,
     compiler: &Compiler,
-    job: &'a Job,
+    context: &'a RunContext,
     inner: &Inner<'_, 'a>,
 ) -> Fallible<Box<dyn Operator + 'a>> {
     let compile = |expr| compiler.compile(expr);
-    let means = Means { program, job };
+    let means = Means { program, context };
     Ok(match &step.op {
         Op::Source(_) => unreachable!("a plan has one source, at its start"),
         Op::Project(named) => {
             Box::new(Project { codes: named.iter().map(|named| compile(&named.expr)).collect(), means })
         }
         Op::Filter(condition) => Box::new(Filter { condition: compile(condition), means }),
-        Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, job)),
+        Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, context)),
         Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
         Op::Sort { keys, limit } => {
             let types = input.columns.iter().map(|column| column.ty.clone());
-            Box::new(Breaker::new(Sorted::new(keys, *limit, types, compiler, job), program, job))
+            Box::new(Breaker::new(Sorted::new(keys, *limit, types, compiler, context), program, context))
         }
-        Op::Reverse => Box::new(Whole { rows: Rows::of(input), what: All::Reverse, job }),
+        Op::Reverse => Box::new(Whole { rows: Rows::of(input), what: All::Reverse, context }),
         Op::Number => Box::new(Number { row: 0 }),
         Op::Distinct(by) => {
             let types = input.columns.iter().map(|column| &column.ty);
             Box::new(Streamed { distinct: Distinct::new(by.as_deref(), types, compiler), means })
         }
         Op::Aggregate { keys, aggs } => {
-            Box::new(Breaker::new(Aggregates::new(keys, aggs, compiler, program), program, job))
+            Box::new(Breaker::new(Aggregates::new(keys, aggs, compiler, program), program, context))
         }
         Op::Fold { start, step: each_step, each } => Box::new(Fold {
             acc: start.clone(),
-            step: rowwise::Code::new(&each_step.expr),
+            step: rowwise::Compiled::new(&each_step.expr),
             each: *each,
             schema: &step.schema,
             rows: 0,
@@ -56,7 +56,7 @@ pub fn operator<'a>(
         }),
         Op::Join { kind, right, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| compile(left)).collect();
-            let right = right_side(right, inner(right)?, on, right_columns, job)?;
+            let right = right_side(right, inner(right)?, on, right_columns, context)?;
             Box::new(Join { kind: *kind, keys, right, means })
         }
         Op::Concat(plans) => {
@@ -68,11 +68,11 @@ pub fn operator<'a>(
             let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
-        Op::Pairs => Box::new(Whole { rows: Rows::of(input), what: All::Pairs, job }),
+        Op::Pairs => Box::new(Whole { rows: Rows::of(input), what: All::Pairs, context }),
         Op::Sample { count, seed } => {
-            Box::new(Whole { rows: Rows::of(input), what: All::Sample { count: *count, seed: *seed }, job })
+            Box::new(Whole { rows: Rows::of(input), what: All::Sample { count: *count, seed: *seed }, context })
         }
-        Op::Peek { count, label } => Box::new(Peek { left: *count, label, say: job.say.clone() }),
+        Op::Peek { count, label } => Box::new(Peek { left: *count, label, log: context.log.clone() }),
         Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
         Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
     })
@@ -82,7 +82,7 @@ pub fn operator<'a>(
 #[derive(Clone, Copy)]
 struct Means<'a> {
     program: &'a Program,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl<'a> Means<'a> {
@@ -90,17 +90,17 @@ impl<'a> Means<'a> {
     where
         'a: 'b,
     {
-        Scope::new(batch, self.program, &self.job.stop)
+        Scope::new(batch, self.program, &self.context.stop)
     }
 
-    fn columns(self, codes: &[Code], batch: &Batch) -> Fallible<Vec<Column>> {
+    fn columns(self, codes: &[Compiled], batch: &Batch) -> Fallible<Vec<Column>> {
         let columns: Result<Vec<Column>, _> = codes.iter().map(|code| code.value(self.scope(batch))).collect();
         columns.map_err(|fault| fault.diagnostic(None))
     }
 }
 
 struct Project<'a> {
-    codes: Vec<Code>,
+    codes: Vec<Compiled>,
     means: Means<'a>,
 }
 
@@ -112,7 +112,7 @@ impl Operator for Project<'_> {
 }
 
 struct Filter<'a> {
-    condition: Code,
+    condition: Compiled,
     means: Means<'a>,
 }
 
@@ -174,7 +174,7 @@ impl Operator for Streamed<'_> {
 
 struct Fold<'a> {
     acc: Value,
-    step: rowwise::Code,
+    step: rowwise::Compiled,
     each: bool,
     schema: &'a Schema,
     rows: u64,
@@ -190,11 +190,11 @@ impl Fold<'_> {
 
 impl Operator for Fold<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
-        let mut frame = Frame::new(self.means.program).stopping_at(&self.means.job.stop);
+        let mut frame = Frame::new(self.means.program).stopping_at(&self.means.context.stop);
         let mut steps = Vec::new();
         for row in 0..batch.rows {
             self.rows += 1;
-            rowwise::check_state(self.rows, &self.acc, self.means.job)?;
+            rowwise::check_state(self.rows, &self.acc, self.means.context)?;
             frame.row.clear();
             frame.row.extend(batch.columns.iter().map(|column| column.value(row)));
             frame.acc = std::mem::take(&mut self.acc);
@@ -220,21 +220,21 @@ fn right_side(
     mut batches: Box<dyn Batches + '_>,
     on: &[(crate::plan::Expr, crate::plan::Expr)],
     wanted: &[usize],
-    job: &Job,
+    context: &RunContext,
 ) -> Fallible<Matches> {
     let compiler = Compiler::new(&plan.functions);
     let types: Vec<_> = plan.schema().columns.iter().map(|column| column.ty.clone()).collect();
     let mut side = RightSide::new(on, wanted, &types, &compiler);
     let program = Program::new(&plan.functions);
     while let Some(batch) = batches.next()? {
-        side.take(Scope::new(&batch, &program, &job.stop))?;
+        side.take(Scope::new(&batch, &program, &context.stop))?;
     }
     side.finish()
 }
 
 struct Join<'a> {
     kind: JoinKind,
-    keys: Vec<Code>,
+    keys: Vec<Compiled>,
     right: Matches,
     means: Means<'a>,
 }
@@ -242,9 +242,9 @@ struct Join<'a> {
 impl Operator for Join<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
         let keys = self.means.columns(&self.keys, &batch)?;
-        let job = self.means.job;
-        self.right.join(self.kind, &keys, &batch, job.portion.rows, &mut |batch| {
-            job.check()?;
+        let context = self.means.context;
+        self.right.join(self.kind, &keys, &batch, context.chunk_sizes.rows, &mut |batch| {
+            context.check()?;
             if batch.rows == 0 { Ok(true) } else { next(batch) }
         })
     }
@@ -352,7 +352,7 @@ impl Operator for Zip<'_> {
 struct Whole<'a> {
     rows: Rows,
     what: All,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 enum All {
@@ -371,23 +371,23 @@ impl Operator for Whole<'_> {
         let all = std::mem::replace(&mut self.rows, Rows::new([])).finish();
         let rows = all.rows as u32;
         match self.what {
-            All::Reverse => in_parts(&all.gathered(&(0..rows).rev().collect::<Vec<u32>>()), self.job, next),
+            All::Reverse => in_parts(&all.gathered(&(0..rows).rev().collect::<Vec<u32>>()), self.context, next),
             All::Sample { count, seed } => {
                 let mut order: Vec<u32> = (0..rows).collect();
                 order.sort_by_key(|row| (generate::mix(seed, u64::from(*row)), *row));
                 order.truncate(usize::try_from(count).unwrap_or(usize::MAX));
                 order.sort_unstable();
-                in_parts(&all.gathered(&order), self.job, next)
+                in_parts(&all.gathered(&order), self.context, next)
             }
-            All::Pairs => pairs(&all, self.job, next),
+            All::Pairs => pairs(&all, self.context, next),
         }
     }
 }
 
-fn pairs(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
+fn pairs(all: &Batch, context: &RunContext, next: &mut Sink) -> Fallible<()> {
     let (mut lefts, mut rights) = (Vec::new(), Vec::new());
     let mut give = |lefts: &mut Vec<u32>, rights: &mut Vec<u32>| {
-        job.check()?;
+        context.check()?;
         let columns = vec![all.columns[0].gathered(lefts), all.columns[0].gathered(rights)];
         let rows = lefts.len();
         lefts.clear();
@@ -398,7 +398,7 @@ fn pairs(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
         for right in left + 1..all.rows as u32 {
             lefts.push(left);
             rights.push(right);
-            if lefts.len() == job.portion.rows && !give(&mut lefts, &mut rights)? {
+            if lefts.len() == context.chunk_sizes.rows && !give(&mut lefts, &mut rights)? {
                 return Ok(());
             }
         }
@@ -409,7 +409,7 @@ fn pairs(all: &Batch, job: &Job, next: &mut Sink) -> Fallible<()> {
 struct Peek<'a> {
     left: u64,
     label: &'a str,
-    say: Say,
+    log: LogSink,
 }
 
 impl Operator for Peek<'_> {
@@ -418,7 +418,7 @@ impl Operator for Peek<'_> {
         self.left -= rows;
         for row in 0..rows as usize {
             let values: Vec<String> = batch.columns.iter().map(|column| column.value(row).to_string()).collect();
-            (self.say)(&format!("{}{}", self.label, values.join("  ")));
+            (self.log)(&format!("{}{}", self.label, values.join("  ")));
         }
         next(batch)
     }

@@ -2,9 +2,9 @@
 
 use crate::data::generate;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::Job;
-use crate::kernel::{self, Batch, Column, Cut, Made, Reading};
+use crate::kernel::{self, Batch, Column, Cut, GeneratedTexts, Reading};
 use crate::plan::{self, Op, Step};
+use crate::run_context::RunContext;
 
 pub enum Source<'a> {
     Range {
@@ -13,7 +13,7 @@ pub enum Source<'a> {
         open: bool,
     },
     /// A column of rows that are made by their numbers.
-    Made {
+    Generated {
         column: Box<dyn Fn(u64, usize) -> Column + 'a>,
         at: u64,
         count: u64,
@@ -25,7 +25,7 @@ pub enum Source<'a> {
     Kept(Cut),
 }
 
-pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
+pub fn source<'a>(step: &'a Step, context: &'a RunContext) -> Fallible<Source<'a>> {
     let Op::Source(source) = &step.op else { unreachable!("a plan begins with its source") };
     let ty = &step.schema.columns[0].ty;
     Ok(match source {
@@ -34,26 +34,26 @@ pub fn source<'a>(step: &'a Step, job: &'a Job) -> Fallible<Source<'a>> {
         }
         plan::Source::Values(values) => {
             let column = move |at, rows| Column::from_values(values[at as usize..][..rows].to_vec(), ty);
-            Source::Made { column: Box::new(column), at: 0, count: values.len() as u64 }
+            Source::Generated { column: Box::new(column), at: 0, count: values.len() as u64 }
         }
         plan::Source::Letters { count, seed } => {
             let column = move |at, rows| {
-                let mut made = Made::with_capacity(rows);
+                let mut made = GeneratedTexts::with_capacity(rows);
                 for row in at..at + rows as u64 {
                     made.push(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
                 }
                 Column::texts(made.finish())
             };
-            Source::Made { column: Box::new(column), at: 0, count: *count }
+            Source::Generated { column: Box::new(column), at: 0, count: *count }
         }
         plan::Source::Random { count, seed } => {
             let column =
                 move |at, rows| Column::floats((at..at + rows as u64).map(|row| generate::unit(*seed, row)).collect());
-            Source::Made { column: Box::new(column), at: 0, count: *count }
+            Source::Generated { column: Box::new(column), at: 0, count: *count }
         }
         plan::Source::Read(read) => {
             let reading =
-                Reading::new(read, kernel::extents(read, job), job).map_err(|error| placed(error, step.span))?;
+                Reading::new(read, kernel::splits(read, context), context).map_err(|error| placed(error, step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
         plan::Source::Passed | plan::Source::Rust(_) => {
@@ -91,7 +91,7 @@ impl Source<'_> {
                 *at = to;
                 Ok(Some(Batch { rows, columns: vec![column] }))
             }
-            Source::Made { column, at, count } => {
+            Source::Generated { column, at, count } => {
                 let rows = (*count - *at).min(most as u64) as usize;
                 let made = column(*at, rows);
                 *at += rows as u64;

@@ -135,8 +135,8 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             let distinct = key_of(expr, &ty).drop_nulls().n_unique();
             Reduced { bounds: counted, ..one(distinct, out.cast(DataType::Int64)) }
         }
-        AggFunc::Gather => one(expr.implode(true), out),
-        AggFunc::Glue(between) => {
+        AggFunc::Collect => one(expr.implode(true), out),
+        AggFunc::JoinText(between) => {
             let between = between.clone();
             gathered(expr, ty, &agg.ty, name, move |items| {
                 let texts =

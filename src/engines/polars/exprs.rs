@@ -7,10 +7,10 @@ use polars::prelude::*;
 use crate::data::{self, Type, Value, scalar};
 use crate::diagnostic::{Kind, Span};
 use crate::functions::Func;
-use crate::job::Stop;
 use crate::lang::{Comparison, Operator};
-use crate::plan::{self, Foreign, Function, Link, Node};
-use crate::rowwise::{Code, Frame, Program};
+use crate::plan::{self, ExternalFunction, Function, Link, Node};
+use crate::rowwise::{Compiled, Frame, Program};
+use crate::run_context::Stop;
 
 use super::bounds::{self, Bounds};
 use super::kernels::{self, IntOperator};
@@ -42,14 +42,14 @@ pub struct Lowered {
 pub struct Shared {
     pub program: Arc<Program>,
     /// What each of the person's functions is that runs in another process.
-    elsewhere: Vec<Option<plan::Shared<dyn Foreign>>>,
+    elsewhere: Vec<Option<plan::Shared<dyn ExternalFunction>>>,
     pub stop: Stop,
 }
 
 impl Shared {
     pub fn new(functions: &[Function], stop: Stop) -> Shared {
         let elsewhere = |function: &Function| match &function.body.node {
-            Node::Foreign(code, args) if args.len() == function.parameters.len() => Some(code.clone()),
+            Node::ExternalFunction(code, args) if args.len() == function.parameters.len() => Some(code.clone()),
             _ => None,
         };
         let elsewhere = functions.iter().map(elsewhere).collect();
@@ -139,9 +139,9 @@ impl Lowering<'_> {
                 Some(code) if !args.is_empty() => self.foreign(code, args, expr, mask),
                 _ => self.by_row(expr, mask),
             },
-            Node::List(_) | Node::Foreign(..) => self.by_row(expr, mask),
+            Node::List(_) | Node::ExternalFunction(..) => self.by_row(expr, mask),
             Node::Const(_) | Node::Column(_) => unreachable!("they were matched before"),
-            Node::Parameter(_) | Node::Acc | Node::Only(_) => {
+            Node::Parameter(_) | Node::Acc | Node::ScalarSubquery(_) => {
                 unreachable!("only inside a function, a fold, or before the session has computed it")
             }
         }
@@ -153,7 +153,7 @@ impl Lowering<'_> {
         expr.walk(&mut |part| calls |= matches!(part.node, Node::Apply(..)));
         if !calls {
             let mut frame = Frame::new(&self.shared.program);
-            if let Ok(value) = Code::new(expr).value(&mut frame) {
+            if let Ok(value) = Compiled::new(expr).value(&mut frame) {
                 return constant(&value.widen(&expr.ty), &expr.ty);
             }
         }
@@ -507,7 +507,7 @@ impl Lowering<'_> {
     /// A function in another process: one call for many rows, those that are asked for and have all arguments.
     fn foreign(
         &mut self,
-        code: plan::Shared<dyn Foreign>,
+        code: plan::Shared<dyn ExternalFunction>,
         args: &[plan::Expr],
         expr: &plan::Expr,
         mask: Option<&Mask>,
@@ -560,7 +560,7 @@ impl Lowering<'_> {
             inputs.push(mask.holds.clone());
         }
         let places: Vec<(usize, Type)> = taken.iter().map(|index| (*index, self.columns[*index].0.clone())).collect();
-        let (code, ty, masked) = (Code::new(expr), expr.ty.clone(), mask.is_some());
+        let (code, ty, masked) = (Compiled::new(expr), expr.ty.clone(), mask.is_some());
         let (program, stop, width) = (self.shared.program.clone(), self.shared.stop.clone(), self.columns.len());
         let run = move |series: &[Series]| {
             let columns: Vec<Vec<Value>> =

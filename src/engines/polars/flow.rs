@@ -6,8 +6,8 @@ use polars::prelude::*;
 
 use crate::data::{self, Type, Value};
 use crate::diagnostic::Span;
-use crate::job::Job;
 use crate::plan::Plan;
+use crate::run_context::RunContext;
 
 use super::exprs::{Columns, Shared};
 use super::kernels;
@@ -82,6 +82,6 @@ pub struct Lowerer<'a> {
     /// The table that flows in, for words about its expressions.
     pub input: &'a data::Schema,
     pub shared: &'a Shared,
-    pub job: Option<&'a Job>,
+    pub context: Option<&'a RunContext>,
     pub notes: &'a mut Notes,
 }

@@ -2,7 +2,7 @@
 
 use polars::prelude::*;
 
-use crate::data::scalar::{self, Wrong};
+use crate::data::scalar::{self, ScalarError};
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
 /// An expression that runs `function` over columns of one length; constants among them have length 1. The name is what
@@ -40,11 +40,11 @@ pub fn failed(kind: Kind, span: Span, message: &str) -> PolarsError {
     PolarsError::ComputeError(text.into())
 }
 
-pub fn wrong(wrong: Wrong, span: Span) -> PolarsError {
+pub fn wrong(wrong: ScalarError, span: Span) -> PolarsError {
     match wrong {
-        Wrong::Overflow => failed(Kind::Overflow, span, "int overflow"),
-        Wrong::ZeroDivision => failed(Kind::ZeroDivision, span, "division by zero"),
-        Wrong::Domain(message) => failed(Kind::Domain, span, &message),
+        ScalarError::Overflow => failed(Kind::Overflow, span, "int overflow"),
+        ScalarError::ZeroDivision => failed(Kind::ZeroDivision, span, "division by zero"),
+        ScalarError::Domain(message) => failed(Kind::Domain, span, &message),
     }
 }
 
@@ -153,8 +153,8 @@ fn checked(
     b: &Operand<'_, i64>,
     height: usize,
     quick: fn(i64, i64) -> (i64, bool),
-    slow: fn(i64, i64) -> Result<i64, Wrong>,
-) -> Result<Int64Chunked, Wrong> {
+    slow: fn(i64, i64) -> Result<i64, ScalarError>,
+) -> Result<Int64Chunked, ScalarError> {
     let mut over = false;
     let mut quickly = |a: i64, b: i64| {
         let (value, overflowed) = quick(a, b);
@@ -167,15 +167,15 @@ fn checked(
         (Operand::One(Some(a)), Operand::Full(b)) => b.iter().map(|b| quickly(*a, *b)).collect(),
         _ => return each(a, b, height, slow),
     };
-    if over { Err(Wrong::Overflow) } else { Ok(Int64Chunked::from_vec(PlSmallStr::EMPTY, values)) }
+    if over { Err(ScalarError::Overflow) } else { Ok(Int64Chunked::from_vec(PlSmallStr::EMPTY, values)) }
 }
 
 fn each(
     a: &Operand<'_, i64>,
     b: &Operand<'_, i64>,
     height: usize,
-    operator: fn(i64, i64) -> Result<i64, Wrong>,
-) -> Result<Int64Chunked, Wrong> {
+    operator: fn(i64, i64) -> Result<i64, ScalarError>,
+) -> Result<Int64Chunked, ScalarError> {
     let value = |row: usize| match (a.at(row), b.at(row)) {
         (Some(a), Some(b)) => operator(a, b).map(Some),
         _ => Ok(None),
@@ -185,9 +185,9 @@ fn each(
 }
 
 /// A function of one int that has no value for some.
-pub fn int_function(name: &'static str, function: fn(i64) -> Result<i64, Wrong>, a: Expr, span: Span) -> Expr {
+pub fn int_function(name: &'static str, function: fn(i64) -> Result<i64, ScalarError>, a: Expr, span: Span) -> Expr {
     elementwise(name, &[a], DataType::Int64, move |series| {
-        let result: Result<Int64Chunked, Wrong> = series[0].i64()?.try_apply_nonnull_values_generic(function);
+        let result: Result<Int64Chunked, ScalarError> = series[0].i64()?.try_apply_nonnull_values_generic(function);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })
 }
@@ -204,7 +204,7 @@ pub fn float_operator(name: &'static str, function: fn(f64, f64) -> f64, a: Expr
 
 pub fn int_from_float(a: Expr, span: Span) -> Expr {
     elementwise("int", &[a], DataType::Int64, move |series| {
-        let result: Result<Int64Chunked, Wrong> =
+        let result: Result<Int64Chunked, ScalarError> =
             series[0].f64()?.try_apply_nonnull_values_generic(scalar::int_from_float);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })
@@ -212,7 +212,7 @@ pub fn int_from_float(a: Expr, span: Span) -> Expr {
 
 pub fn int_from_text(a: Expr, span: Span) -> Expr {
     elementwise("int", &[a], DataType::Int64, move |series| {
-        let result: Result<Int64Chunked, Wrong> =
+        let result: Result<Int64Chunked, ScalarError> =
             series[0].str()?.try_apply_nonnull_values_generic(scalar::int_from_text);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })
@@ -220,7 +220,7 @@ pub fn int_from_text(a: Expr, span: Span) -> Expr {
 
 pub fn float_from_text(a: Expr, span: Span) -> Expr {
     elementwise("float", &[a], DataType::Float64, move |series| {
-        let result: Result<Float64Chunked, Wrong> =
+        let result: Result<Float64Chunked, ScalarError> =
             series[0].str()?.try_apply_nonnull_values_generic(scalar::float_from_text);
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })

@@ -16,11 +16,11 @@ use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abor
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
+use crate::panics;
 use crate::plan::{AggFunc, Op, Plan, Source, Step};
-use crate::quiet;
+use crate::run_context::RunContext;
 
-use super::{Engine, Objection, Run};
+use super::{Engine, EngineOutput, Objection};
 
 pub struct Polars;
 
@@ -45,19 +45,19 @@ impl Engine for Polars {
         })
     }
 
-    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
+    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
         if let Some(Objection { reason, span }) = self.objection(plan) {
             return Err(Diagnostic::at(Kind::Objection, span, reason));
         }
-        job.stop.check()?;
-        let lowered = ops::lower(plan, Some(job))?;
+        context.stop.check()?;
+        let lowered = ops::lower(plan, Some(context))?;
         let streamed = lowered.flow.large && !lowered.notes.ordered;
         let query = tuned(lowered.flow.frame, &lowered.notes);
         let result = guarded(|| {
             let way = if streamed { Way::Streaming } else { Way::InMemory };
             query.collect_with_engine(way).map(|result| result.unwrap_single())
         });
-        job.stop.check()?;
+        context.stop.check()?;
         let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
             (Kind::Shape, Some(span)) => {
                 Diagnostic::at(Kind::Shape, span, "`zip` wants tables of one length").hint("`take` cuts the longer one")
@@ -73,11 +73,11 @@ impl Engine for Polars {
             let peeked = peeked.lock().expect("nothing panics while it holds this").take();
             for (peeked, row) in peeked.iter().flat_map(|peeked| peeked.rows.iter().map(move |row| (peeked, row))) {
                 let values: Vec<String> = row.iter().map(|value| value.to_string()).collect();
-                (job.say)(&format!("{}{}", peeked.label, values.join("  ")));
+                (context.log)(&format!("{}{}", peeked.label, values.join("  ")));
             }
         }
         let table = Table::new(frame, schema).map_err(bug)?;
-        Ok(Run { table, steps: None, compile: None })
+        Ok(EngineOutput { table, steps: None, compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {
@@ -170,7 +170,7 @@ fn tuned(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
 fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(register_polars_abort_mechanism);
-    match quiet::caught(|| catch_polars_abort(AssertUnwindSafe(run))) {
+    match panics::caught(|| catch_polars_abort(AssertUnwindSafe(run))) {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(diagnostic(&error)),
         Ok(Err(QueryAborted::KeyboardInterrupt)) => Err(Diagnostic::new(Kind::Stopped, "stopped")),

@@ -6,8 +6,8 @@ use polars::prelude::*;
 
 use crate::data::{self, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Stop};
 use crate::plan::{self, JoinKind, Op, Plan, SortKey, Source, Step};
+use crate::run_context::{RunContext, Stop};
 
 use super::aggregate;
 use super::bounds::{self, Bounds};
@@ -22,25 +22,25 @@ pub struct Lowered {
     pub notes: Notes,
 }
 
-/// The lazy frame of a plan. Without a job it is only to be looked at.
-pub fn lower(plan: &Plan, job: Option<&Job>) -> Fallible<Lowered> {
+/// The lazy frame of a plan. Without a context it is only to be looked at.
+pub fn lower(plan: &Plan, context: Option<&RunContext>) -> Fallible<Lowered> {
     let mut notes = Notes::default();
-    let flow = flow(plan, job, &mut notes)?;
+    let flow = flow(plan, context, &mut notes)?;
     Ok(Lowered { flow, notes })
 }
 
-fn flow(plan: &Plan, job: Option<&Job>, notes: &mut Notes) -> Fallible<Flow> {
-    let stop = job.map_or_else(Stop::default, |job| job.stop.clone());
+fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallible<Flow> {
+    let stop = context.map_or_else(Stop::default, |context| context.stop.clone());
     let shared = Shared::new(&plan.functions, stop);
     let (first, rest) = plan.steps.split_first().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
     let mut flow =
-        bounded(source, rest).and_then(|source| source::flow(&source, &types, taken(rest), job)).map_err(placed)?;
+        bounded(source, rest).and_then(|source| source::flow(&source, &types, taken(rest), context)).map_err(placed)?;
     for (i, step) in rest.iter().enumerate() {
         let input = &plan.steps[i].schema;
-        let mut lowerer = Lowerer { plan, input, shared: &shared, job, notes };
+        let mut lowerer = Lowerer { plan, input, shared: &shared, context, notes };
         flow = lowerer.step(flow, step, &rest[i + 1..])?;
     }
     Ok(flow)
@@ -157,7 +157,7 @@ impl Lowerer<'_> {
             Op::Concat(plans) => {
                 let mut flows = vec![flow];
                 for plan in plans {
-                    flows.push(self::flow(plan, self.job, self.notes)?);
+                    flows.push(self::flow(plan, self.context, self.notes)?);
                 }
                 self.notes.concatenates = true;
                 concatenated(flows)
@@ -165,7 +165,7 @@ impl Lowerer<'_> {
             Op::Zip(plans) => {
                 let mut flows = vec![flow];
                 for plan in plans {
-                    flows.push(self::flow(plan, self.job, self.notes)?);
+                    flows.push(self::flow(plan, self.context, self.notes)?);
                 }
                 self.notes.zipped = Some(step.span);
                 self.notes.fallible = true;
@@ -311,10 +311,15 @@ impl Lowerer<'_> {
         let (lefts, rights): (Vec<&plan::Expr>, Vec<&plan::Expr>) =
             on.iter().map(|(left, right)| (left, right)).unzip();
         let left = self.beside(left, &lefts, "k", true);
-        let other = self::flow(right, self.job, self.notes)?;
+        let other = self::flow(right, self.context, self.notes)?;
         let shared = Shared::new(&right.functions, self.shared.stop.clone());
-        let mut lowerer =
-            Lowerer { plan: right, input: right.schema(), shared: &shared, job: self.job, notes: &mut *self.notes };
+        let mut lowerer = Lowerer {
+            plan: right,
+            input: right.schema(),
+            shared: &shared,
+            context: self.context,
+            notes: &mut *self.notes,
+        };
         let other = lowerer.beside(other, &rights, "k", true);
         let wanted = right_columns.iter().enumerate().map(|(i, index)| column(*index).alias(name("c", width + i)));
         let keys = (0..on.len()).map(|i| col(name("k", i)).alias(name("r", i)));

@@ -8,8 +8,8 @@ use polars::prelude::*;
 use crate::data::{self, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::job::Job;
 use crate::plan::{self, Format, Read, Source};
+use crate::run_context::RunContext;
 
 use super::bounds::{self, Bounds};
 use super::exprs::{column, name};
@@ -20,9 +20,9 @@ use super::kernels;
 const MANY_ROWS: u64 = 200_000;
 const MANY_BYTES: u64 = 8 << 20;
 
-/// The flow of a source of columns `types`, of which at most the first `taken` rows are needed. Without a job no file is
+/// The flow of a source of columns `types`, of which at most the first `taken` rows are needed. Without a context no file is
 /// read: the flow is only to be looked at.
-pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, job: Option<&Job>) -> Fallible<Flow> {
+pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option<&RunContext>) -> Fallible<Flow> {
     let anything = |frame: LazyFrame, rows: Option<u64>, large: bool| Flow {
         frame,
         columns: types.iter().map(|ty| (ty.clone(), bounds::ANY)).collect(),
@@ -65,12 +65,12 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, job: Option<&Jo
             });
             anything(frame.select([floats.alias("c0")]), Some(*count), large)
         }
-        Source::Read(read) => match job {
-            Some(job) => {
+        Source::Read(read) => match context {
+            Some(context) => {
                 // A row of a file that is not packed has at least its line break, but for the last.
                 let most = read.bytes() + read.files.len() as u64;
                 let rows = if is_plain(read) { Some(most.min(taken.unwrap_or(u64::MAX))) } else { taken };
-                anything(file(read, taken, job)?, rows, read.bytes() >= MANY_BYTES)
+                anything(file(read, taken, context)?, rows, read.bytes() >= MANY_BYTES)
             }
             None if scans(read) => anything(lines(read)?, None, false),
             None => {
@@ -106,13 +106,13 @@ fn range(start: i64, rows: u64) -> (LazyFrame, bool) {
     (numbered.select([(col("row").cast(DataType::Int64) + lit(Scalar::from(start))).alias("c0")]), true)
 }
 
-fn file(read: &Read, taken: Option<u64>, job: &Job) -> Fallible<LazyFrame> {
+fn file(read: &Read, taken: Option<u64>, context: &RunContext) -> Fallible<LazyFrame> {
     if scans(read) {
         // Opened once by our reader for its messages and its look at what has changed.
-        files::open(read, job)?;
+        files::open(read, context)?;
         return lines(read);
     }
-    let mut frame = files::frame(read, taken, job)?;
+    let mut frame = files::frame(read, taken, context)?;
     let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
     frame.set_column_names(&names).expect("as many names as columns, each another");
     Ok(frame.lazy())

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::data::{Key, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::Job;
 use crate::plan::{Agg, AggFunc, Named};
-use crate::rowwise::{Code, Fault, Frame};
+use crate::rowwise::{Compiled, Frame, RowError};
+use crate::run_context::RunContext;
 
 use super::flow::{Flow, Whole, key, more};
 
 /// The groups of an aggregation, in order of their first rows.
 pub struct Groups<'a> {
-    keys: Vec<Code>,
+    keys: Vec<Compiled>,
     columns: Vec<Column<'a>>,
     by_key: HashMap<Key, usize>,
     order: Vec<Key>,
@@ -21,26 +21,26 @@ pub struct Groups<'a> {
 
 struct Column<'a> {
     func: &'a AggFunc,
-    arg: Option<Code>,
+    arg: Option<Compiled>,
     /// The argument's value for the last row.
     value: Value,
     arg_type: Type,
     span: Span,
-    reduce: Option<Code>,
+    reduce: Option<Compiled>,
 }
 
 impl<'a> Groups<'a> {
     pub fn new(keys: &[Named], aggs: &'a [Agg]) -> Groups<'a> {
         let column = |agg: &'a Agg| Column {
             func: &agg.func,
-            arg: agg.arg.as_ref().map(Code::new),
+            arg: agg.arg.as_ref().map(Compiled::new),
             value: Value::Null,
             arg_type: agg.arg.as_ref().map_or(Type::Int, |arg| arg.ty.clone()),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
-            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(Code::new(step)) } else { None },
+            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(Compiled::new(step)) } else { None },
         };
         Groups {
-            keys: keys.iter().map(|key| Code::new(&key.expr)).collect(),
+            keys: keys.iter().map(|key| Compiled::new(&key.expr)).collect(),
             columns: aggs.iter().map(column).collect(),
             by_key: HashMap::new(),
             order: Vec::new(),
@@ -59,7 +59,7 @@ impl<'a> Groups<'a> {
         index
     }
 
-    fn take(&mut self, frame: &mut Frame) -> Result<(), Box<Fault>> {
+    fn take(&mut self, frame: &mut Frame) -> Result<(), Box<RowError>> {
         let group = if self.keys.is_empty() && !self.states.is_empty() {
             0
         } else {
@@ -95,16 +95,16 @@ impl<'a> Groups<'a> {
 }
 
 impl Whole for Groups<'_> {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let mut rows = 0;
         while more(input.next(frame))? {
             rows += 1;
             if rows % 1024 == 0 {
-                job.check()?;
+                context.check()?;
             }
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
-        job.stop.check()?;
+        context.stop.check()?;
         if self.keys.is_empty() {
             self.group(Box::from([]));
         }
@@ -148,9 +148,9 @@ enum State {
     First(Option<Value>),
     Last(Value),
     Distinct(HashSet<Value>),
-    Gather(Vec<Value>),
+    Collect(Vec<Value>),
     Reduce(Option<Value>),
-    Glue {
+    JoinText {
         text: String,
         between: String,
         any: bool,
@@ -178,9 +178,9 @@ impl State {
             AggFunc::First => State::First(None),
             AggFunc::Last => State::Last(Value::Null),
             AggFunc::Distinct => State::Distinct(HashSet::new()),
-            AggFunc::Gather => State::Gather(Vec::new()),
+            AggFunc::Collect => State::Collect(Vec::new()),
             AggFunc::Reduce(_) => State::Reduce(None),
-            AggFunc::Glue(between) => State::Glue { text: String::new(), between: between.clone(), any: false },
+            AggFunc::JoinText(between) => State::JoinText { text: String::new(), between: between.clone(), any: false },
         }
     }
 
@@ -193,7 +193,7 @@ impl State {
                 }
             }
             State::Last(last) => last.clone_from(value),
-            State::Gather(items) => items.push(value.clone()),
+            State::Collect(items) => items.push(value.clone()),
             _ if value.is_null() => {}
             State::Ints { sum, count, .. } => {
                 let Value::Int(i) = value else { return };
@@ -228,7 +228,7 @@ impl State {
                     seen.insert(value.clone());
                 }
             }
-            State::Glue { text, between, any } => {
+            State::JoinText { text, between, any } => {
                 let Value::Text(part) = value else { return };
                 if *any {
                     text.push_str(between);
@@ -257,9 +257,9 @@ impl State {
             State::Spread { count, squares, .. } => Value::Float((squares / (count - 1.0)).sqrt()),
             State::First(value) => value.unwrap_or_default(),
             State::Distinct(seen) => Value::Int(seen.len() as i64),
-            State::Gather(items) => Value::List(items.into()),
+            State::Collect(items) => Value::List(items.into()),
             State::Reduce(acc) => acc.unwrap_or_default(),
-            State::Glue { text, .. } => Value::text(&text),
+            State::JoinText { text, .. } => Value::text(&text),
         })
     }
 }

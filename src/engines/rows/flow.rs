@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::data::{Key, Value};
 use crate::diagnostic::{Diagnostic, Fallible};
-use crate::job::Job;
-use crate::rowwise::{Code, Fault, Frame};
+use crate::rowwise::{Compiled, Frame, RowError};
+use crate::run_context::RunContext;
 
 pub trait Flow {
     /// Puts the next row into `frame.row`.
@@ -28,35 +28,35 @@ pub fn more(next: Next) -> Fallible<bool> {
 pub type Input<'a> = Box<dyn Flow + 'a>;
 
 /// A fault as a message about row `rows - 1`.
-pub fn at_row(rows: u64) -> impl FnOnce(Box<Fault>) -> Box<Diagnostic> {
+pub fn at_row(rows: u64) -> impl FnOnce(Box<RowError>) -> Box<Diagnostic> {
     move |fault| fault.diagnostic(Some(rows - 1))
 }
 
-pub fn key(codes: &[Code], frame: &mut Frame) -> Result<Key, Box<Fault>> {
+pub fn key(codes: &[Compiled], frame: &mut Frame) -> Result<Key, Box<RowError>> {
     codes.iter().map(|code| code.value(frame)).collect()
 }
 
 /// An op that needs all rows before it can give one.
 pub trait Whole {
     /// Goes through all of `input` and gives the rows of the result.
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>>;
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>>;
 }
 
 struct Blocking<'a, W> {
     input: Input<'a>,
     whole: W,
     rows: Option<VecDeque<Vec<Value>>>,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
-pub fn blocking<'a, W: Whole + 'a>(input: Input<'a>, job: &'a Job, whole: W) -> Input<'a> {
-    Box::new(Blocking { input, whole, rows: None, job })
+pub fn blocking<'a, W: Whole + 'a>(input: Input<'a>, context: &'a RunContext, whole: W) -> Input<'a> {
+    Box::new(Blocking { input, whole, rows: None, context })
 }
 
 impl<W: Whole> Flow for Blocking<'_, W> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         if self.rows.is_none() {
-            self.rows = Some(self.whole.run(&mut *self.input, frame, self.job)?);
+            self.rows = Some(self.whole.run(&mut *self.input, frame, self.context)?);
         }
         let rows = self.rows.as_mut().expect("they were just computed");
         match rows.pop_front() {

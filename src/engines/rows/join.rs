@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::data::{Key, Value};
 use crate::diagnostic::Fallible;
 use crate::plan::{Expr, JoinKind};
-use crate::rowwise::{Code, Frame};
+use crate::rowwise::{Compiled, Frame};
 
 use super::flow::{Flow, Input, Next, at_row, key, more};
 
@@ -19,7 +19,7 @@ pub struct RightSide {
 impl RightSide {
     /// All rows of `flow`, which runs in `frame`.
     pub fn new(mut flow: Input, frame: &mut Frame, on: &[(Expr, Expr)], wanted: &[usize]) -> Fallible<RightSide> {
-        let codes: Vec<Code> = on.iter().map(|(_, right)| Code::new(right)).collect();
+        let codes: Vec<Compiled> = on.iter().map(|(_, right)| Compiled::new(right)).collect();
         let mut side = RightSide { rows: Vec::new(), by_key: HashMap::new(), width: wanted.len() };
         let mut rows = 0;
         while more(flow.next(frame))? {
@@ -38,7 +38,7 @@ impl RightSide {
 pub struct Join<'a> {
     pub input: Input<'a>,
     pub kind: JoinKind,
-    pub keys: Vec<Code>,
+    pub keys: Vec<Compiled>,
     pub right: RightSide,
     /// The left row whose matches are given out.
     pub left: Vec<Value>,

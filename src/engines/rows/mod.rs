@@ -10,10 +10,10 @@ mod whole;
 
 use crate::data::Table;
 use crate::diagnostic::Fallible;
-use crate::job::Job;
 use crate::plan::{Plan, op_text};
+use crate::run_context::RunContext;
 
-use super::{Engine, Objection, Run};
+use super::{Engine, EngineOutput, Objection};
 
 pub struct Rows;
 
@@ -34,10 +34,10 @@ impl Engine for Rows {
         None
     }
 
-    fn run(&self, plan: &Plan, job: &Job) -> Fallible<Run> {
-        let (columns, height, steps) = steps::collect(plan, job)?;
+    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
+        let (columns, height, steps) = steps::collect(plan, context)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
-        Ok(Run { table, steps: Some(steps), compile: None })
+        Ok(EngineOutput { table, steps: Some(steps), compile: None })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -3,9 +3,9 @@
 use crate::data::{Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::files::{self, Records};
-use crate::job::Job;
 use crate::plan::Source;
 use crate::rowwise::Frame;
+use crate::run_context::RunContext;
 
 use super::flow::{Flow, Input, Next};
 
@@ -15,11 +15,11 @@ fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
     error
 }
 
-pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible<Input<'a>> {
-    let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, job });
+pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) -> Fallible<Input<'a>> {
+    let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, context });
     Ok(match source {
         Source::Range { start, end } => {
-            Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), job })
+            Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), context })
         }
         Source::Values(values) => counted(Box::new(|row| values.get(row as usize).cloned())),
         Source::Letters { count, seed } => counted(Box::new(|row| {
@@ -30,20 +30,20 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, job: &'a Job) -> Fallible
             counted(Box::new(|row| (row < *count).then(|| Value::Float(generate::unit(*seed, row)))))
         }
         Source::Read(read) => {
-            let records = files::open(read, job).map_err(|error| placed(error, span))?;
-            Box::new(File { records, rows: 0, span, job })
+            let records = files::open(read, context).map_err(|error| placed(error, span))?;
+            Box::new(File { records, rows: 0, span, context })
         }
         Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
-        Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), job }),
+        Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), context }),
     })
 }
 
 /// Counts a row, and looks at the stop flag now and then.
 #[inline]
-fn passed(rows: u64, job: &Job) -> Fallible<()> {
+fn passed(rows: u64, context: &RunContext) -> Fallible<()> {
     if rows.is_multiple_of(1024) {
-        job.progress.add_rows(1024);
-        job.check()?;
+        context.progress.add_rows(1024);
+        context.check()?;
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ struct Range<'a> {
     at: i64,
     end: i64,
     open: bool,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Flow for Range<'_> {
@@ -71,7 +71,7 @@ impl Flow for Range<'_> {
             _ => frame.row = vec![Value::Int(self.at)],
         }
         self.at += 1;
-        passed(self.at as u64, self.job)?;
+        passed(self.at as u64, self.context)?;
         Ok(())
     }
 }
@@ -79,7 +79,7 @@ impl Flow for Range<'_> {
 struct Generated<'a> {
     make: Box<dyn Fn(u64) -> Option<Value> + 'a>,
     at: u64,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Flow for Generated<'_> {
@@ -88,7 +88,7 @@ impl Flow for Generated<'_> {
         frame.row.clear();
         frame.row.push(value);
         self.at += 1;
-        passed(self.at, self.job)?;
+        passed(self.at, self.context)?;
         Ok(())
     }
 }
@@ -97,13 +97,13 @@ struct File<'a> {
     records: Box<dyn Records + 'a>,
     rows: u64,
     span: Span,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Flow for File<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.rows += 1;
-        passed(self.rows, self.job)?;
+        passed(self.rows, self.context)?;
         let more = self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))?;
         if more { Ok(()) } else { Err(None) }
     }
@@ -114,7 +114,7 @@ struct Kept<'a> {
     at: usize,
     /// Columns of the rows that come next, from the end.
     chunk: Vec<Vec<Value>>,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Flow for Kept<'_> {
@@ -129,7 +129,7 @@ impl Flow for Kept<'_> {
             self.chunk.iter_mut().for_each(|column| column.reverse());
         }
         self.at += 1;
-        passed(self.at as u64, self.job)?;
+        passed(self.at as u64, self.context)?;
         frame.row.clear();
         frame.row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
         Ok(())

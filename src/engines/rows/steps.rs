@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::data::{Key, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Say};
 use crate::plan::{Op, Plan};
-use crate::rowwise::{Code, Frame, Programs, check_state};
+use crate::rowwise::{Compiled, Frame, Programs, check_state};
+use crate::run_context::{LogSink, RunContext};
 
 use super::aggregate::Groups;
 use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
@@ -16,10 +16,10 @@ use super::source::source_flow;
 use super::whole::{Pairs, Reverse, Sample, Sort};
 
 /// The result of a plan as columns of values, its height, and the evaluation steps.
-pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
+pub fn collect(plan: &Plan, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
     let programs = Programs::new(plan);
-    let mut frame = Frame::new(programs.of(plan)).stopping_at(&job.stop);
-    let mut flow = build(plan, &programs, job)?;
+    let mut frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
+    let mut flow = build(plan, &programs, context)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
     let mut height: usize = 0;
     while more(flow.next(&mut frame))? {
@@ -28,25 +28,25 @@ pub fn collect(plan: &Plan, job: &Job) -> Fallible<(Vec<Vec<Value>>, usize, u64)
         }
         height += 1;
         if height.is_multiple_of(1024) {
-            job.check()?;
+            context.check()?;
         }
     }
     Ok((columns, height, frame.steps))
 }
 
 /// The flow of a whole plan.
-fn build<'a>(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<Input<'a>> {
+fn build<'a>(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Input<'a>> {
     let mut steps = plan.steps.iter();
     let first = steps.next().expect("a plan has a source");
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
-    let mut flow = source_flow(source, first.span, job)?;
+    let mut flow = source_flow(source, first.span, context)?;
     let mut row_wise = Vec::new();
     for (i, step) in steps.enumerate() {
         if let Some(step) = RowStep::new(&step.op) {
             row_wise.push(step);
             continue;
         }
-        flow = op_flow(&step.op, step.span, together(flow, &mut row_wise), programs, job)?;
+        flow = op_flow(&step.op, step.span, together(flow, &mut row_wise), programs, context)?;
         if i % STEPS_A_STACK == STEPS_A_STACK - 1 {
             flow = Box::new(NewStack { input: Some(flow) });
         }
@@ -81,51 +81,57 @@ impl Drop for NewStack<'_> {
     }
 }
 
-fn op_flow<'a>(op: &'a Op, span: Span, input: Input<'a>, programs: &'a Programs, job: &'a Job) -> Fallible<Input<'a>> {
+fn op_flow<'a>(
+    op: &'a Op,
+    span: Span,
+    input: Input<'a>,
+    programs: &'a Programs,
+    context: &'a RunContext,
+) -> Fallible<Input<'a>> {
     Ok(match op {
         Op::Source(_) => unreachable!("a plan has one source, at its start"),
         Op::Project(_) | Op::Filter(_) => unreachable!("row-wise steps run together"),
         Op::Explode(list) => {
-            Box::new(Explode { input, list: Code::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, job })
+            Box::new(Explode { input, list: Compiled::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, context })
         }
         Op::Slice { offset, length } => Box::new(Slice { input, skip: *offset, left: length.unwrap_or(u64::MAX) }),
         Op::Sort { keys, limit } => {
-            let keys = keys.iter().map(|key| (Code::new(&key.expr), key.descending)).collect();
-            blocking(input, job, Sort { keys, limit: *limit })
+            let keys = keys.iter().map(|key| (Compiled::new(&key.expr), key.descending)).collect();
+            blocking(input, context, Sort { keys, limit: *limit })
         }
-        Op::Reverse => blocking(input, job, Reverse),
+        Op::Reverse => blocking(input, context, Reverse),
         Op::Number => Box::new(Number { input, row: 0 }),
         Op::Distinct(by) => {
-            let by = by.as_ref().map(|by| by.iter().map(Code::new).collect());
+            let by = by.as_ref().map(|by| by.iter().map(Compiled::new).collect());
             Box::new(Distinct { input, by, seen: HashSet::new(), rows: 0 })
         }
-        Op::Aggregate { keys, aggs } => blocking(input, job, Groups::new(keys, aggs)),
+        Op::Aggregate { keys, aggs } => blocking(input, context, Groups::new(keys, aggs)),
         Op::Fold { start, step, each } => Box::new(Fold {
             input,
             acc: start.clone(),
-            step: Code::new(&step.expr),
+            step: Compiled::new(&step.expr),
             each: *each,
             done: false,
             rows: 0,
-            job,
+            context,
         }),
         Op::Join { kind, right, on, right_columns } => {
-            let keys = on.iter().map(|(left, _)| Code::new(left)).collect();
-            let mut frame = Frame::new(programs.of(right)).stopping_at(&job.stop);
-            let right = RightSide::new(build(right, programs, job)?, &mut frame, on, right_columns)?;
+            let keys = on.iter().map(|(left, _)| Compiled::new(left)).collect();
+            let mut frame = Frame::new(programs.of(right)).stopping_at(&context.stop);
+            let right = RightSide::new(build(right, programs, context)?, &mut frame, on, right_columns)?;
             Box::new(Join { input, kind: *kind, keys, right, left: Vec::new(), matches: VecDeque::new(), rows: 0 })
         }
         Op::Concat(plans) => {
-            let rest: Fallible<VecDeque<Part>> = plans.iter().map(|plan| Part::new(plan, programs, job)).collect();
+            let rest: Fallible<VecDeque<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
             Box::new(Concat { input: Some(input), rest: rest? })
         }
         Op::Zip(plans) => {
-            let parts: Fallible<Vec<Part>> = plans.iter().map(|plan| Part::new(plan, programs, job)).collect();
+            let parts: Fallible<Vec<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
             Box::new(Zip { input, parts: parts?, rows: 0, span })
         }
-        Op::Pairs => blocking(input, job, Pairs),
-        Op::Sample { count, seed } => blocking(input, job, Sample { count: *count, seed: *seed }),
-        Op::Peek { count, label } => Box::new(Peek { input, left: *count, label, say: job.say.clone() }),
+        Op::Pairs => blocking(input, context, Pairs),
+        Op::Sample { count, seed } => blocking(input, context, Sample { count: *count, seed: *seed }),
+        Op::Peek { count, label } => Box::new(Peek { input, left: *count, label, log: context.log.clone() }),
         Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
         Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
     })
@@ -144,8 +150,8 @@ struct RowStep {
 
 enum RowOp {
     /// The columns, and the row before the last one: its place is used again.
-    Project(Vec<Code>, Vec<Value>),
-    Filter(Code),
+    Project(Vec<Compiled>, Vec<Value>),
+    Filter(Compiled),
 }
 
 impl RowStep {
@@ -153,11 +159,11 @@ impl RowStep {
     fn new(op: &Op) -> Option<RowStep> {
         let what = match op {
             Op::Project(named) => {
-                let codes: Vec<Code> = named.iter().map(|named| Code::new(&named.expr)).collect();
+                let codes: Vec<Compiled> = named.iter().map(|named| Compiled::new(&named.expr)).collect();
                 let scratch = vec![Value::Null; codes.len()];
                 RowOp::Project(codes, scratch)
             }
-            Op::Filter(condition) => RowOp::Filter(Code::new(condition)),
+            Op::Filter(condition) => RowOp::Filter(Compiled::new(condition)),
             _ => return None,
         };
         Some(RowStep { what, rows: 0 })
@@ -199,11 +205,11 @@ impl Flow for RowWise<'_> {
 
 struct Explode<'a> {
     input: Input<'a>,
-    list: Code,
+    list: Compiled,
     items: Arc<[Value]>,
     at: usize,
     rows: u64,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Flow for Explode<'_> {
@@ -221,7 +227,7 @@ impl Flow for Explode<'_> {
         frame.row.push(self.items[self.at].clone());
         self.at += 1;
         if self.at.is_multiple_of(1024) {
-            self.job.check()?;
+            self.context.check()?;
         }
         Ok(())
     }
@@ -263,7 +269,7 @@ impl Flow for Number<'_> {
 
 struct Distinct<'a> {
     input: Input<'a>,
-    by: Option<Vec<Code>>,
+    by: Option<Vec<Compiled>>,
     seen: HashSet<Key>,
     rows: u64,
 }
@@ -287,11 +293,11 @@ impl Flow for Distinct<'_> {
 struct Fold<'a> {
     input: Input<'a>,
     acc: Value,
-    step: Code,
+    step: Compiled,
     each: bool,
     done: bool,
     rows: u64,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
 impl Fold<'_> {
@@ -301,7 +307,7 @@ impl Fold<'_> {
             return Ok(false);
         }
         self.rows += 1;
-        check_state(self.rows, &self.acc, self.job)?;
+        check_state(self.rows, &self.acc, self.context)?;
         frame.acc = std::mem::take(&mut self.acc);
         self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
         Ok(true)
@@ -334,9 +340,9 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn new(plan: &'a Plan, programs: &'a Programs, job: &'a Job) -> Fallible<Part<'a>> {
-        let frame = Frame::new(programs.of(plan)).stopping_at(&job.stop);
-        Ok(Part { flow: build(plan, programs, job)?, frame })
+    fn new(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Part<'a>> {
+        let frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
+        Ok(Part { flow: build(plan, programs, context)?, frame })
     }
 
     /// Adds the next row's values to the row of `outer`.
@@ -409,7 +415,7 @@ struct Peek<'a> {
     input: Input<'a>,
     left: u64,
     label: &'a str,
-    say: Say,
+    log: LogSink,
 }
 
 impl Flow for Peek<'_> {
@@ -418,7 +424,7 @@ impl Flow for Peek<'_> {
         if self.left > 0 {
             self.left -= 1;
             let values: Vec<String> = frame.row.iter().map(|value| value.to_string()).collect();
-            (self.say)(&format!("{}{}", self.label, values.join("  ")));
+            (self.log)(&format!("{}{}", self.label, values.join("  ")));
         }
         Ok(())
     }

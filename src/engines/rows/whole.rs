@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::data::{Value, generate};
 use crate::diagnostic::Fallible;
-use crate::job::Job;
-use crate::rowwise::{Code, Frame};
+use crate::rowwise::{Compiled, Frame};
+use crate::run_context::RunContext;
 
 use super::flow::{Flow, Whole, at_row, more};
 
@@ -19,12 +19,12 @@ fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>
 
 pub struct Sort {
     /// Each with whether it is descending.
-    pub keys: Vec<(Code, bool)>,
+    pub keys: Vec<(Compiled, bool)>,
     pub limit: Option<u64>,
 }
 
 impl Whole for Sort {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let mut rows: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
         let mut seen = 0;
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -37,7 +37,7 @@ impl Whole for Sort {
                 self.cut(&mut rows, limit);
             }
         }
-        job.stop.check()?;
+        context.stop.check()?;
         self.cut(&mut rows, limit);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
@@ -60,7 +60,7 @@ impl Sort {
 pub struct Reverse;
 
 impl Whole for Reverse {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         Ok(all_rows(input, frame)?.into_iter().rev().collect())
     }
 }
@@ -68,11 +68,11 @@ impl Whole for Reverse {
 pub struct Pairs;
 
 impl Whole for Pairs {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, job: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let rows = all_rows(input, frame)?;
         let mut pairs = VecDeque::new();
         for (i, a) in rows.iter().enumerate() {
-            job.check()?;
+            context.check()?;
             pairs.extend(rows[i + 1..].iter().map(|b| vec![a[0].clone(), b[0].clone()]));
         }
         Ok(pairs)
@@ -85,7 +85,7 @@ pub struct Sample {
 }
 
 impl Whole for Sample {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &Job) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let rows = all_rows(input, frame)?;
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|row| (generate::mix(self.seed, *row as u64), *row));

@@ -5,58 +5,58 @@ use std::sync::Arc;
 use crate::algorithms::{Case, Claims};
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible};
-use crate::job::Job;
 use crate::measure::{self, Clock, Cost, Meter};
-use crate::session::{Apart, Repeated};
+use crate::run_context::RunContext;
+use crate::session::{Detached, Subject};
 
 /// What can be compared: a pipeline, an expression, or an algorithm of a family.
 pub trait Contender {
     /// Runs and throws its result away: this is timed.
-    fn run(&self, job: &Job) -> Fallible<()>;
+    fn run(&self, context: &RunContext) -> Fallible<()>;
 
     /// Its result, in the form in which results are compared, and what it cost.
-    fn table(&self, job: &Job) -> Fallible<(Table, Cost)>;
+    fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)>;
 
     /// What one run costs.
-    fn cost(&self, job: &Job) -> Fallible<Cost> {
+    fn cost(&self, context: &RunContext) -> Fallible<Cost> {
         let meter = Meter::start();
-        self.run(job).map(|()| meter.stop())
+        self.run(context).map(|()| meter.stop())
     }
 
     /// The same as what is timed.
-    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
-        Box::new(|| self.run(job))
+    fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn measure::Workload<Box<Diagnostic>> + 'a> {
+        Box::new(|| self.run(context))
     }
 
     /// Whether it uses several threads.
     fn is_parallel(&self) -> bool;
 
     /// What it runs again and again, where that is no algorithm.
-    fn repeated(&self) -> Option<&Repeated>;
+    fn repeated(&self) -> Option<&Subject>;
 }
 
-impl Contender for Repeated {
-    fn run(&self, job: &Job) -> Fallible<()> {
-        Repeated::run(self, job)
+impl Contender for Subject {
+    fn run(&self, context: &RunContext) -> Fallible<()> {
+        Subject::run(self, context)
     }
 
-    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
-        Repeated::table(self, job)
+    fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
+        Subject::table(self, context)
     }
 
-    fn cost(&self, job: &Job) -> Fallible<Cost> {
-        Repeated::cost(self, job)
+    fn cost(&self, context: &RunContext) -> Fallible<Cost> {
+        Subject::cost(self, context)
     }
 
-    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
-        Repeated::subject(self, job)
+    fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn measure::Workload<Box<Diagnostic>> + 'a> {
+        Subject::subject(self, context)
     }
 
     fn is_parallel(&self) -> bool {
         self.engine().is_some_and(|engine| engine.is_parallel())
     }
 
-    fn repeated(&self) -> Option<&Repeated> {
+    fn repeated(&self) -> Option<&Subject> {
         Some(self)
     }
 }
@@ -66,16 +66,16 @@ pub struct Algorithm<'c> {
     pub call: Box<dyn Fn() + 'c>,
     pub case: Arc<dyn Case>,
     pub claims: Claims,
-    pub apart: Option<Apart>,
+    pub detached: Option<Detached>,
 }
 
 impl Contender for Algorithm<'_> {
-    fn run(&self, job: &Job) -> Fallible<()> {
-        job.stop.check()?;
-        match &self.apart {
-            Some(apart) if apart.is_long() => {
+    fn run(&self, context: &RunContext) -> Fallible<()> {
+        context.stop.check()?;
+        match &self.detached {
+            Some(detached) if detached.is_long() => {
                 let (case, name) = (self.case.clone(), self.claims.name);
-                apart.run(name, job, move |_| {
+                detached.run(name, context, move |_| {
                     case.call(name)?();
                     Ok(())
                 })
@@ -87,25 +87,25 @@ impl Contender for Algorithm<'_> {
         }
     }
 
-    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+    fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
         let (case, name) = (self.case.clone(), self.claims.name);
         let meter = Meter::start();
-        let table = match &self.apart {
-            Some(apart) => apart.run(name, job, move |_| case.result(name)),
+        let table = match &self.detached {
+            Some(detached) => detached.run(name, context, move |_| case.result(name)),
             None => case.result(name),
         };
         Ok((table?, meter.stop()))
     }
 
-    fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn measure::Subject<Box<Diagnostic>> + 'a> {
-        Box::new(Called { algorithm: self, job })
+    fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn measure::Workload<Box<Diagnostic>> + 'a> {
+        Box::new(Called { algorithm: self, context })
     }
 
     fn is_parallel(&self) -> bool {
         self.claims.threaded
     }
 
-    fn repeated(&self) -> Option<&Repeated> {
+    fn repeated(&self) -> Option<&Subject> {
         None
     }
 }
@@ -113,15 +113,15 @@ impl Contender for Algorithm<'_> {
 /// An algorithm as it is timed: one asks once a sample whether to stop, since a call may be shorter than the question.
 struct Called<'a> {
     algorithm: &'a Algorithm<'a>,
-    job: &'a Job,
+    context: &'a RunContext,
 }
 
-impl measure::Subject<Box<Diagnostic>> for Called<'_> {
+impl measure::Workload<Box<Diagnostic>> for Called<'_> {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
-        self.job.stop.check()?;
-        let Algorithm { call, apart, .. } = self.algorithm;
-        match apart {
-            Some(apart) if apart.is_long() => (|| self.algorithm.run(self.job)).time(clock, calls),
+        self.context.stop.check()?;
+        let Algorithm { call, detached, .. } = self.algorithm;
+        match detached {
+            Some(detached) if detached.is_long() => (|| self.algorithm.run(self.context)).time(clock, calls),
             _ => (|| {
                 call();
                 Ok(())

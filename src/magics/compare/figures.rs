@@ -16,7 +16,7 @@ impl Round {
         for (entry, place) in self.placed() {
             let finding = self.finding(entry, place);
             let times = self.median(entry, place);
-            let cost = if let Outcome::Ran(_, cost) = &entry.outcome { Some(cost) } else { None };
+            let cost = if let Outcome::RunResult(_, cost) = &entry.outcome { Some(cost) } else { None };
             let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
             let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
             rows.put("variant", Type::Text, Unit::Plain, Value::text(&entry.name));
@@ -65,7 +65,7 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
         let mut verdicts = Vec::new();
         for (i, (entry, place)) in round.placed().enumerate() {
             let finding = round.finding(entry, place);
-            let first = matches!(entry.outcome, Outcome::Ran(Sameness::Same, _)) && place == Some(0);
+            let first = matches!(entry.outcome, Outcome::RunResult(Sameness::Same, _)) && place == Some(0);
             if !first || entry.removed.is_some() {
                 verdicts.push((entry.name.as_str(), round.verdict(entry, place)));
             }
@@ -119,7 +119,7 @@ pub fn claimed(family: &Asker, ways: &[Way], rounds: &[Round]) -> Figures {
         let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
         let last = rounds.iter().rev().find_map(|round| {
             let (entry, place) = round.placed().nth(i)?;
-            let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+            let Outcome::RunResult(_, cost) = &entry.outcome else { return None };
             Some((round.point?, round.median(entry, place)?.0, cost.allocated))
         });
         rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));

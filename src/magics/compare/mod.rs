@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use crate::baselines::{Baseline, Point, Variant};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::{Job, Progress};
-use crate::lang::{self, MagicSyntax, Subject, Sweep, Takes, Variants};
+use crate::lang::{self, Argument, MagicSyntax, Sweep, Takes, Variants};
 use crate::measure::{Spread, Turns};
 use crate::plan::Binding;
 use crate::report::{Block, Figures, Report};
+use crate::run_context::{Progress, RunContext};
 use crate::session::{Session, kept_plan};
 use crate::show::duration_text;
 
@@ -69,18 +69,18 @@ pub static COMPARE: Magic = Magic {
 
 const LONGEST: Duration = Duration::from_secs(10);
 
-fn run(session: &mut Session, magic: &lang::Magic, job: &Job) -> Fallible<Answer> {
-    let Subject::Variants(variants) = &magic.subject else {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let Argument::Variants(variants) = &magic.subject else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%compare` needs something to compare")
             .hint("%compare --on rows,polars 1..1M | sum, or a block of variants: `%help compare`"));
     };
     let before = session.snapshot();
-    let answer = compared(session, magic, variants, job);
+    let answer = compared(session, magic, variants, context);
     session.restore(before);
     answer
 }
 
-fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job: &Job) -> Fallible<Answer> {
+fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, context: &RunContext) -> Fallible<Answer> {
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
     let against = against::asked(session, magic)?;
@@ -89,8 +89,8 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         Some(family) => family.ways(session, variants)?,
         None => ways(session, magic, variants)?,
     };
-    session.settle(job)?;
-    timing::set_up(session, magic, job)?;
+    session.settle(context)?;
+    timing::set_up(session, magic, context)?;
     let points = match (&variants.sweep, &family) {
         (Some(sweep), _) => Some(session.points(sweep)?),
         (None, Some(family)) => Some(family.sizes()),
@@ -114,13 +114,13 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
             Input::Family(_) | Input::None => None,
         };
         // All Rust is compiled into one library: its code then lies in one place.
-        session.compile_together(ways.iter().filter_map(Way::pipeline), job)?;
+        session.compile_together(ways.iter().filter_map(Way::pipeline), context)?;
         for way in &ways {
             way.check(session, input.as_ref())?;
         }
     }
-    let telling = Telling::new(&job.progress);
-    let job = &Job { progress: Progress::default(), ..job.clone() };
+    let telling = Telling::new(&context.progress);
+    let context = &RunContext { progress: Progress::default(), ..context.clone() };
     let start = Instant::now();
     let all = each(&points);
     let asked = Asked { clock, limit: limit / all.len() as u32, against };
@@ -133,12 +133,12 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
             (_, None) => String::new(),
         };
         let live = |entries: &[Entry], turns: &Turns| telling.tell(|| format!("{place}{}", so_far(entries, turns)));
-        match round(session, &ways, &input, point, &asked, job, &live) {
+        match round(session, &ways, &input, point, &asked, context, &live) {
             Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
         }
-        if job.stop.is_raised() {
+        if context.stop.is_raised() {
             break;
         }
     }
@@ -160,7 +160,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
     {
         notes.push(format!("{} was computed once and not timed", session.words(shared.span)));
     }
-    if job.stop.is_raised() {
+    if context.stop.is_raised() {
         let passed = duration_text(start.elapsed().as_secs_f64());
         notes.push(format!("stopped after {passed}: what was measured until then is kept"));
     }
@@ -190,7 +190,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, job
         blocks.push(Block::Aside(claims));
     }
     blocks.push(Block::Notes(notes));
-    let report = Report { blocks, quiet: vec![duration_text(start.elapsed().as_secs_f64())] };
+    let report = Report { blocks, status_line: vec![duration_text(start.elapsed().as_secs_f64())] };
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() })
 }
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::algorithms::Claims;
 use crate::data::{Sameness, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::job::Job;
 use crate::lang::Pipeline;
 use crate::magics::against::{Against, Beside};
 use crate::magics::timing::Time;
 use crate::measure::{self, Cost, Finding, Overhead, Spread, Turns, Wall, calibrate, calls_for, compare, linger};
 use crate::plan::{File, Plan};
-use crate::session::{Bound, Repeated, Session, kept_plan, only_table, value_plan};
+use crate::run_context::RunContext;
+use crate::session::{Bound, Session, Subject, kept_plan, only_table, value_plan};
 
 use super::contenders::Contender;
 use super::family::Asker;
@@ -71,7 +71,7 @@ pub enum Outcome {
     /// It is not run at this size: its largest one.
     TooLarge(usize),
     /// How its result stands to the first one, and what one run cost.
-    Ran(Sameness, Cost),
+    RunResult(Sameness, Cost),
 }
 
 pub fn round(
@@ -80,7 +80,7 @@ pub fn round(
     input: &Input,
     point: Option<i64>,
     asked: &Asked,
-    job: &Job,
+    context: &RunContext,
     live: &dyn Fn(&[Entry], &Turns),
 ) -> Fallible<Round> {
     let size = point.unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn round(
             let plan = table_of(session, shared)?;
             files.extend(plan.files());
             let choice = session.engine(None)?;
-            let table = session.run(plan, choice, job)?.table;
+            let table = session.run(plan, choice, context)?.table;
             rows = Some(table.height() as u64);
             Some(kept_plan(table, shared.span))
         }
@@ -110,19 +110,19 @@ pub fn round(
             entries.push(Entry::new(way, None, Outcome::TooLarge(most)));
             continue;
         }
-        let ran = way.ready(session, input.as_ref(), case.as_ref(), job).and_then(|work| {
-            let (table, cost) = first_run(&*work, job)?;
-            let work = Ready::new(work, &cost, job)?;
+        let ran = way.ready(session, input.as_ref(), case.as_ref(), context).and_then(|work| {
+            let (table, cost) = first_run(&*work, context)?;
+            let work = Ready::new(work, &cost, context)?;
             Ok((work, table, cost))
         });
         match ran {
             Ok((one, table, cost)) => {
-                let same = same(session, first.get_or_insert_with(|| table.clone()), table, job)?;
+                let same = same(session, first.get_or_insert_with(|| table.clone()), table, context)?;
                 if let Some(repeated) = one.work.repeated() {
                     rows = rows.or(repeated.rows_read);
                     files.extend(repeated.files.iter().cloned());
                 }
-                let entry = Entry::new(way, one.work.repeated(), Outcome::Ran(same, cost));
+                let entry = Entry::new(way, one.work.repeated(), Outcome::RunResult(same, cost));
                 entries.push(Entry { removed: one.removed, ..entry });
                 ready.push(one);
             }
@@ -136,7 +136,7 @@ pub fn round(
     // The clock that a kept measurement had does not count where it would be wrong.
     let then = asked.against.as_ref().filter(|_| !parallel).and_then(|against| against.clock(point));
     let time = Time::chosen(asked.clock.or(then), slowest, parallel)?;
-    let turns = turns(&ready, time, slowest, asked.limit, job, &|turns| live(&entries, turns))?;
+    let turns = turns(&ready, time, slowest, asked.limit, context, &|turns| live(&entries, turns))?;
     Ok(Round { point, rows, files, entries, turns, time, parallel })
 }
 
@@ -152,21 +152,21 @@ pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
-fn same(session: &Session, first: &Table, table: Table, job: &Job) -> Fallible<Sameness> {
-    match session.apart().filter(|_| table.height() > 100_000) {
-        Some(apart) => {
+fn same(session: &Session, first: &Table, table: Table, context: &RunContext) -> Fallible<Sameness> {
+    match session.detached().filter(|_| table.height() > 100_000) {
+        Some(detached) => {
             let first = first.clone();
-            apart.run("the comparison of results", job, move |_| Ok(first.same(&table)))
+            apart.run("the comparison of results", context, move |_| Ok(first.same(&table)))
         }
         None => Ok(first.same(&table)),
     }
 }
 
 /// The result of a way, and what a run costs.
-fn first_run(work: &dyn Contender, job: &Job) -> Fallible<(Table, Cost)> {
-    let (table, cost) = work.table(job)?;
+fn first_run(work: &dyn Contender, context: &RunContext) -> Fallible<(Table, Cost)> {
+    let (table, cost) = work.table(context)?;
     // The first run also pays for what is made only once.
-    let cost = if cost.wall >= SLOW { cost } else { work.cost(job)? };
+    let cost = if cost.wall >= SLOW { cost } else { work.cost(context)? };
     Ok((table, cost))
 }
 
@@ -180,11 +180,11 @@ struct Ready<'c> {
 }
 
 impl Ready<'_> {
-    fn new<'c>(work: Box<dyn Contender + 'c>, cost: &Cost, job: &Job) -> Fallible<Ready<'c>> {
+    fn new<'c>(work: Box<dyn Contender + 'c>, cost: &Cost, context: &RunContext) -> Fallible<Ready<'c>> {
         if cost.wall >= SLOW {
             return Ok(Ready { work, call: cost.wall.as_nanos() as f64, removed: None });
         }
-        let mut subject = work.subject(job);
+        let mut subject = work.subject(context);
         // By itself: beside slow ones a sample may have a single call, in which nothing so short is seen.
         let call = calibrate(&Wall, &mut *subject, SLOW.as_nanos() as u64)?.call;
         let overhead = subject.overhead(&Wall).unwrap_or_else(|| Overhead::measure(&Wall));
@@ -200,7 +200,7 @@ fn turns(
     time: Time,
     slowest: f64,
     limit: Duration,
-    job: &Job,
+    context: &RunContext,
     live: &dyn Fn(&Turns),
 ) -> Fallible<Option<Turns>> {
     if ready.is_empty() {
@@ -210,33 +210,33 @@ fn turns(
     let fastest = ready.iter().filter(|one| one.removed.is_none()).map(|one| one.call).fold(slowest, f64::min);
     let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
     let overhead = Overhead::measure(time.clock());
-    let mut works: Vec<_> = ready.iter().map(|one| one.work.subject(job)).collect();
-    let mut subjects: Vec<&mut dyn measure::Subject<Box<Diagnostic>>> =
-        works.iter_mut().map(|work| &mut **work as &mut dyn measure::Subject<Box<Diagnostic>>).collect();
+    let mut works: Vec<_> = ready.iter().map(|one| one.work.subject(context)).collect();
+    let mut subjects: Vec<&mut dyn measure::Workload<Box<Diagnostic>>> =
+        works.iter_mut().map(|work| &mut **work as &mut dyn measure::Workload<Box<Diagnostic>>).collect();
     let start = Instant::now();
     let go_on = |turns: &Turns| {
         live(turns);
         let passed = start.elapsed();
         let next = passed / turns.pairs() as u32;
-        !job.stop.is_raised() && passed + next <= limit
+        !context.stop.is_raised() && passed + next <= limit
     };
     let chance = &mut fastrand::Rng::new();
     let (mut turns, mut failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
     let short = LEAST.min(limit);
-    if failed.is_none() && !job.stop.is_raised() && start.elapsed() < short {
+    if failed.is_none() && !context.stop.is_raised() && start.elapsed() < short {
         failed = linger(time.clock(), &overhead, &mut subjects, chance, &mut turns, |turns| {
             live(turns);
-            !job.stop.is_raised() && start.elapsed() < short
+            !context.stop.is_raised() && start.elapsed() < short
         });
     }
     match failed {
-        Some(error) if !job.stop.is_raised() || turns.pairs() == 0 => Err(error),
+        Some(error) if !context.stop.is_raised() || turns.pairs() == 0 => Err(error),
         _ => Ok(Some(turns)),
     }
 }
 
 impl Entry {
-    fn new(way: &Way, repeated: Option<&Repeated>, outcome: Outcome) -> Entry {
+    fn new(way: &Way, repeated: Option<&Subject>, outcome: Outcome) -> Entry {
         let engine = repeated.map(|repeated| repeated.runs_on().to_string()).unwrap_or_default();
         let why = repeated.and_then(|repeated| repeated.instead);
         let instead = why.map(|why| format!("ran on {engine}: {why}"));
@@ -247,14 +247,14 @@ impl Entry {
 /// Whether all that ran gave the same.
 fn agree(entries: &[Entry]) -> bool {
     entries.iter().all(|entry| match &entry.outcome {
-        Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::Ran(Sameness::Same, _) => true,
-        Outcome::Ran(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
+        Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::RunResult(Sameness::Same, _) => true,
+        Outcome::RunResult(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
     })
 }
 
 /// The first that ran.
 fn first(entries: &[Entry]) -> Option<&Entry> {
-    entries.iter().find(|entry| matches!(entry.outcome, Outcome::Ran(..)))
+    entries.iter().find(|entry| matches!(entry.outcome, Outcome::RunResult(..)))
 }
 
 /// Whether an entry can be held against the first: the results are the same, and work is left on both sides.
@@ -273,7 +273,7 @@ impl Round {
         let mut next = 0;
         self.entries.iter().map(move |entry| match entry.outcome {
             Outcome::Failed(_) | Outcome::TooLarge(_) => (entry, None),
-            Outcome::Ran(..) => {
+            Outcome::RunResult(..) => {
                 next += 1;
                 (entry, Some(next - 1))
             }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::algorithms::{Case, Claims};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::engines::{self, Choice};
-use crate::job::Job;
 use crate::lang::{self, Pipeline, Variants};
 use crate::magics::timing;
 use crate::plan::Plan;
+use crate::run_context::RunContext;
 use crate::session::{Bound, Session, lone_block, only_table};
 
 use super::contenders::{Algorithm, Contender};
@@ -130,21 +130,21 @@ impl Way<'_> {
         session: &mut Session,
         input: Option<&Plan>,
         case: Option<&'c Arc<dyn Case>>,
-        job: &Job,
+        context: &RunContext,
     ) -> Fallible<Box<dyn Contender + 'c>> {
         match (&self.what, case) {
             (What::Algorithm(claims), Some(case)) => {
                 let call = case.call(claims.name)?;
-                Ok(Box::new(Algorithm { call, case: case.clone(), claims: *claims, apart: session.apart() }))
+                Ok(Box::new(Algorithm { call, case: case.clone(), claims: *claims, detached: session.detached() }))
             }
             (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
             (What::Pipeline { pipeline, continues, choice }, _) => {
                 let repeated = match input.filter(|_| *continues) {
                     Some(input) => {
                         let plan = session.bind_on(input.clone(), &pipeline.stages)?;
-                        session.repeated_plan(plan, *choice, job)?
+                        session.repeated_plan(plan, *choice, context)?
                     }
-                    None => session.repeated(pipeline, *choice, job)?,
+                    None => session.repeated(pipeline, *choice, context)?,
                 };
                 Ok(Box::new(repeated))
             }

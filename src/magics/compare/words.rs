@@ -18,10 +18,10 @@ impl Round {
         match &entry.outcome {
             Outcome::Failed(_) => "failed".to_string(),
             Outcome::TooLarge(_) => "too large".to_string(),
-            Outcome::Ran(Sameness::Different(_), _) => DIFFERENT.to_string(),
-            Outcome::Ran(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
-            Outcome::Ran(Sameness::Same, _) if entry.removed.is_some() => NO_WORK.to_string(),
-            Outcome::Ran(Sameness::Same, _) => match self.finding(entry, place) {
+            Outcome::RunResult(Sameness::Different(_), _) => DIFFERENT.to_string(),
+            Outcome::RunResult(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
+            Outcome::RunResult(Sameness::Same, _) if entry.removed.is_some() => NO_WORK.to_string(),
+            Outcome::RunResult(Sameness::Same, _) => match self.finding(entry, place) {
                 Some(found) => said(&found),
                 None if !self.agrees() => "no winner".to_string(),
                 None if place == Some(0) => "·".to_string(),
@@ -36,7 +36,7 @@ impl Round {
         let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.name));
         notes.extend(self.entries.iter().filter_map(instead));
         notes.extend(self.entries.iter().filter_map(|entry| {
-            let Outcome::Ran(_, cost) = &entry.outcome else { return None };
+            let Outcome::RunResult(_, cost) = &entry.outcome else { return None };
             timing::waits(self.time, cost).map(|why| format!("{}: {why}", entry.name))
         }));
         let first = self.first().map_or("", |first| first.name.as_str());
@@ -70,7 +70,7 @@ impl Round {
             match &entry.outcome {
                 Outcome::Failed(why) => failures.push(format!("✗ {name} failed: {why}")),
                 Outcome::TooLarge(most) => failures.push(format!("{name} is run up to {} only", grouped(*most as u64))),
-                Outcome::Ran(same, _) => {
+                Outcome::RunResult(same, _) => {
                     ran += 1;
                     first = if first.is_empty() { name } else { first };
                     match same {
@@ -94,7 +94,7 @@ impl Round {
 
 /// The table as it is by now, a line for each that did not fail.
 pub fn so_far(entries: &[Entry], turns: &Turns) -> String {
-    let ran: Vec<&Entry> = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Ran(..))).collect();
+    let ran: Vec<&Entry> = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::RunResult(..))).collect();
     let width = ran.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
     let mut lines = vec![format!("{} pairs", turns.pairs())];
     for (place, entry) in ran.iter().enumerate() {
@@ -103,7 +103,7 @@ pub fn so_far(entries: &[Entry], turns: &Turns) -> String {
         let found = turns.finding(place);
         let speedup = match place {
             _ if entry.removed.is_some() => NO_WORK.to_string(),
-            _ if matches!(entry.outcome, Outcome::Ran(Sameness::Different(_), _)) => DIFFERENT.to_string(),
+            _ if matches!(entry.outcome, Outcome::RunResult(Sameness::Different(_), _)) => DIFFERENT.to_string(),
             _ if place == 0 || !is_held(entry, entries) => String::new(),
             _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
             _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),

@@ -7,7 +7,7 @@ use crate::native::exprs::constant;
 use crate::native::keys;
 use crate::native::names;
 use crate::native::segment::{Segment, Stored, tuple};
-use crate::native::shape::{Kind, Shape};
+use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Agg, Named, Plan};
 
 use super::Writer;
@@ -33,7 +33,7 @@ impl Writer<'_> {
                     let kept = [&given[..], &key_pieces, &segment.columns].concat();
                     let variable = segment.variable("small", &self.names, &kept);
                     segment.line(format!("let {variable} = {small};"));
-                    Piece::borrowing(&variable, Shape::plain(Kind::Text), Hold::Row)
+                    Piece::borrowing(&variable, ValueLayout::plain(Kind::Text), Hold::Row)
                 }
                 None => scope.piece(&key.expr),
             };
@@ -183,7 +183,7 @@ impl Writer<'_> {
     }
 
     /// One row of variables of the function, which are given away.
-    fn single(&mut self, columns: Vec<(String, String, Shape)>) -> Segment {
+    fn single(&mut self, columns: Vec<(String, String, ValueLayout)>) -> Segment {
         let names: Vec<String> = columns.iter().map(|(name, _, _)| name.clone()).collect();
         let stored: Vec<Stored> = columns.iter().map(|(_, _, shape)| (shape.clone(), Hold::Own)).collect();
         let row = tuple(columns.iter().map(|(_, variable, _)| variable));

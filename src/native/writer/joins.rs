@@ -4,7 +4,7 @@ use crate::native::code::{Hold, Piece, Strength};
 use crate::native::exprs::lift;
 use crate::native::keys;
 use crate::native::segment::{Segment, Stored, bundle, row_type, tuple};
-use crate::native::shape::{Kind, Shape};
+use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Expr, JoinKind, Op, Plan};
 
 use super::Writer;
@@ -55,7 +55,7 @@ impl<'p> Writer<'p> {
             }
             if matches!(key[i].shape.kind, Kind::List(_)) {
                 // The left side may have nulls in its lists.
-                key[i] = key[i].fit(&Shape::of_type(&on[i].1.ty).never_null());
+                key[i] = key[i].fit(&ValueLayout::of_type(&on[i].1.ty).never_null());
             }
         }
         let columns: Vec<Piece> = wanted.iter().map(|index| segment.columns[*index].clone()).collect();
@@ -93,7 +93,7 @@ impl<'p> Writer<'p> {
         let single = parts.len() == 1;
         let looked_up = |args: &[Piece]| {
             let texts = args.iter().zip(parts).map(|(arg, (shape, hold))| {
-                let arg = arg.fit(&Shape::new(shape.kind.clone(), arg.shape.nulls));
+                let arg = arg.fit(&ValueLayout::new(shape.kind.clone(), arg.shape.nulls));
                 let is_text = matches!(arg.shape.kind, Kind::Text | Kind::Open);
                 if single && is_text {
                     return arg.view();
@@ -110,7 +110,7 @@ impl<'p> Writer<'p> {
         };
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
             let found = lift(&key, |key| {
-                Piece::tight(format!("{name}.contains({})", looked_up(key)), Shape::plain(Kind::Bool))
+                Piece::tight(format!("{name}.contains({})", looked_up(key)), ValueLayout::plain(Kind::Bool))
             });
             let condition = match kind {
                 JoinKind::Semi => found.condition().text,
@@ -120,7 +120,8 @@ impl<'p> Writer<'p> {
             segment.open(&format!("if {condition}"));
             return;
         }
-        let rows = lift(&key, |key| Piece::tight(format!("{name}.of({})", looked_up(key)), Shape::plain(Kind::Open)));
+        let rows =
+            lift(&key, |key| Piece::tight(format!("{name}.of({})", looked_up(key)), ValueLayout::plain(Kind::Open)));
         let rows = if rows.shape.nulls { format!("{}.into_iter().flatten()", rows.receiver()) } else { rows.text };
         let left = segment.columns.len();
         let is_left = kind == JoinKind::Left;

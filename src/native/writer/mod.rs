@@ -20,7 +20,7 @@ use super::exprs::Scope;
 use super::functions::{self, All};
 use super::layout;
 use super::segment::{Segment, Stored, indented, row_type, tuple};
-use super::shape::{Kind, Shape};
+use super::shape::{Kind, ValueLayout};
 
 use joins::Right;
 use sources::is_words_of_lines;
@@ -135,7 +135,7 @@ impl<'p> Writer<'p> {
                 segment.before(format!("let mut {next} = 0_i64;"));
                 segment.line(format!("let {row} = {next};"));
                 segment.line(format!("{next} += 1;"));
-                segment.columns.push(Piece::tight(row, Shape::plain(Kind::Int)));
+                segment.columns.push(Piece::tight(row, ValueLayout::plain(Kind::Int)));
                 segment.names = names;
             }
             Op::Distinct(by) => {

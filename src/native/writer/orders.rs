@@ -2,7 +2,7 @@
 
 use crate::native::code::Piece;
 use crate::native::segment::{Segment, Stored, row_type, tuple};
-use crate::native::shape::{Kind, Shape};
+use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Node, Plan, SortKey};
 
 use super::Writer;
@@ -19,7 +19,7 @@ impl Writer<'_> {
         let scope = self.scope(plan, &segment.columns);
         let names = segment.names.clone();
         let mut extra: Vec<Piece> = Vec::new();
-        let mut places: Vec<(usize, Shape, bool)> = Vec::new();
+        let mut places: Vec<(usize, ValueLayout, bool)> = Vec::new();
         for key in keys {
             match key.expr.node {
                 Node::Column(index) => places.push((index, segment.columns[index].shape.clone(), key.descending)),
@@ -78,7 +78,7 @@ impl Writer<'_> {
 }
 
 /// How two rows are compared by column `at`.
-fn order(at: usize, shape: &Shape, descending: bool) -> String {
+fn order(at: usize, shape: &ValueLayout, descending: bool) -> String {
     let (first, then) = if descending { ("right", "left") } else { ("left", "right") };
     match (&shape.kind, shape.nulls) {
         (_, true) if descending => format!("descending(&left.{at}, &right.{at})"),

@@ -5,7 +5,7 @@ use crate::native::calls;
 use crate::native::code::{Hold, Piece};
 use crate::native::keys;
 use crate::native::segment::Segment;
-use crate::native::shape::{Kind, Shape};
+use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Expr, Named, Node, Plan};
 
 use super::Writer;
@@ -53,7 +53,7 @@ impl Writer<'_> {
         let variable = segment.variable(name, &self.names, kept);
         if let Some(small) = self.small_letters(segment, expr, plan) {
             segment.line(format!("let {variable} = {small};"));
-            return Piece::borrowing(&variable, Shape::plain(Kind::Text), Hold::Row);
+            return Piece::borrowing(&variable, ValueLayout::plain(Kind::Text), Hold::Row);
         }
         let is_literal = matches!(expr.node, Node::Const(_));
         let ty = if piece.hold == Hold::Own { piece.shape.owned() } else { piece.shape.borrowed() };
@@ -94,10 +94,10 @@ impl Writer<'_> {
                 let (items, item) = match func {
                     Func::Range => {
                         let texts: Vec<&str> = args.iter().map(|arg| arg.text.as_str()).collect();
-                        (format!("range({})?", texts.join(", ")), Piece::tight(&it, Shape::plain(Kind::Int)))
+                        (format!("range({})?", texts.join(", ")), Piece::tight(&it, ValueLayout::plain(Kind::Int)))
                     }
                     _ => {
-                        let item = Piece::borrowing(&it, Shape::plain(Kind::Text), Hold::Row);
+                        let item = Piece::borrowing(&it, ValueLayout::plain(Kind::Text), Hold::Row);
                         (calls::parts(*func, &args).text, item)
                     }
                 };

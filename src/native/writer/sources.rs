@@ -8,7 +8,7 @@ use crate::native::Input;
 use crate::native::code::{Hold, Piece};
 use crate::native::exprs::{constant, together};
 use crate::native::segment::{Segment, Stored};
-use crate::native::shape::{Kind, Shape};
+use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Expr, File, Kept, Named, Node, Op, Plan, Read, Shared, Source};
 
 use super::{Writer, said};
@@ -22,7 +22,7 @@ impl Writer<'_> {
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
         segment.comment(&said(&step.op, &step.schema, plan));
-        let shape = |kind| Shape::plain(kind);
+        let shape = |kind| ValueLayout::plain(kind);
         match source {
             Source::Range { start, end } => {
                 let it = segment.variable(&names[0], &self.names, &[]);
@@ -45,7 +45,7 @@ impl Writer<'_> {
                 let ty = &step.schema.columns[0].ty;
                 let (pieces, mut shape, hold) = together(values.iter().map(|value| constant(value, ty)).collect());
                 if values.is_empty() {
-                    shape = Shape::of_values([], ty);
+                    shape = ValueLayout::of_values([], ty);
                 }
                 let is_number = !shape.nulls && matches!(shape.kind, Kind::Int | Kind::Float);
                 let texts = pieces.iter().enumerate();
@@ -103,7 +103,7 @@ impl Writer<'_> {
         segment.comment(&said(&step.op, &plan.steps[0].schema, plan));
         let word = segment.variable(&step.schema.columns[0].name, &self.names, &[]);
         segment.open(&format!("for {word} in words({block})"));
-        segment.columns = vec![Piece::borrowing(&word, Shape::plain(Kind::Text), Hold::Row)];
+        segment.columns = vec![Piece::borrowing(&word, ValueLayout::plain(Kind::Text), Hold::Row)];
         segment
     }
 
@@ -143,17 +143,17 @@ pub(super) fn is_words_of_lines(op: &Op) -> bool {
 }
 
 /// What the columns of a table are: null only where there are nulls.
-fn table_shapes(table: &Table) -> Vec<Shape> {
+fn table_shapes(table: &Table) -> Vec<ValueLayout> {
     let columns = table.schema().columns.iter().zip(table.frame().columns()).enumerate();
     let shapes = columns.map(|(i, (column, series))| match &column.ty {
-        Type::List(_) => Shape::of_values(&table.values(i, 0, table.height()), &column.ty),
-        ty => Shape::new(Shape::of_values([], ty).kind, series.null_count() > 0),
+        Type::List(_) => ValueLayout::of_values(&table.values(i, 0, table.height()), &column.ty),
+        ty => ValueLayout::new(ValueLayout::of_values([], ty).kind, series.null_count() > 0),
     });
     shapes.collect()
 }
 
-/// A column of a table that goes in: as [`Shape::given`] says.
-fn given(shape: &Shape) -> Stored {
+/// A column of a table that goes in: as [`ValueLayout::given`] says.
+fn given(shape: &ValueLayout) -> Stored {
     let hold = if matches!(shape.kind, Kind::List(_)) { Hold::Own } else { Hold::Given };
     (shape.clone(), hold)
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::measure::{Clock, Meter, ThreadCpu, Wall};
 use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
 use crate::rust::heap;
-use crate::rust::lane::{Lane, ROOM};
 use crate::rust::printer::MARK;
+use crate::rust::shared_channel::{ROOM, SharedChannel};
 
 use super::faults::{NUMBER, fail};
 
@@ -112,12 +112,12 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
     let path = THIS.with_borrow(|this| this.folder.join(SOCKET));
     let mut shell = UnixStream::connect(path)?;
     frame::send(&mut shell, frame::WORKER, &NUMBER.load(Relaxed).to_le_bytes())?;
-    let mut lane: Option<Lane> = None;
+    let mut channel: Option<SharedChannel> = None;
     loop {
-        if let Some(lane) = &mut lane
-            && lane.is_asked()
+        if let Some(channel) = &mut channel
+            && channel.is_asked()
         {
-            applied_on(lane, subjects, answers, &mut shell)?;
+            applied_on(channel, subjects, answers, &mut shell)?;
             continue;
         }
         let (kind, bytes) = frame::receive(&mut shell)?;
@@ -140,13 +140,13 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 send_reply(&mut shell)?;
             }
             frame::LANE => {
-                lane = Some(Lane::open(Path::new(&*String::from_utf8_lossy(&bytes)))?);
+                channel = Some(SharedChannel::open(Path::new(&*String::from_utf8_lossy(&bytes)))?);
                 frame::send(&mut shell, frame::GOOD, b"")?;
             }
-            // What woke it is on the lane, unless it was awake already and has answered.
+            // What woke it is on the channel, unless it was awake already and has answered.
             frame::WAKE => {
-                if let Some(lane) = lane.as_mut().filter(|lane| lane.has_call()) {
-                    applied_on(lane, subjects, answers, &mut shell)?;
+                if let Some(channel) = channel.as_mut().filter(|channel| channel.has_call()) {
+                    applied_on(channel, subjects, answers, &mut shell)?;
                 }
             }
             frame::SAMPLE => {
@@ -162,14 +162,14 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
     }
 }
 
-/// Calls a function with what is on the lane, and answers there, or over the socket where there is no room for it.
+/// Calls a function with what is on the channel, and answers there, or over the socket where there is no room for it.
 fn applied_on(
-    lane: &mut Lane,
+    channel: &mut SharedChannel,
     subjects: *mut c_void,
     answers: &Answers,
     shell: &mut UnixStream,
 ) -> std::io::Result<()> {
-    let bytes = lane.bytes();
+    let bytes = channel.bytes();
     let subject = bytes.get(..4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")));
     let arguments = bytes.get(4..).unwrap_or_default();
     (answers.apply)(subjects, subject, arguments.as_ptr(), arguments.len());
@@ -178,7 +178,7 @@ fn applied_on(
         reply.push(frame::WRONG);
     }
     let fits = reply.len() <= ROOM;
-    if lane.answer(if fits { &reply } else { &[] }) {
+    if channel.answer(if fits { &reply } else { &[] }) {
         frame::send(shell, frame::WAKE, b"")?;
     }
     match reply.split_first() {

@@ -1,12 +1,12 @@
 //! The process that runs Rust: the child of the compiler's host. Three processes share the work, so that no cell can take
 //! the variables with it. The *supervisor* is the child that the host started: it hears from the host's library which
-//! shared library to load, asks the shell whether it may, and tells how it ended. The *holder* keeps the variables. A
-//! *worker* is a fork of the holder that runs one cell: where the cell ends well and commits, the worker is the next
-//! holder; else it is gone, and the holder is as it was before.
+//! shared library to load, asks the shell whether it may, and tells how it ended. The *fork server* keeps the variables. A
+//! *worker* is a fork of the fork server that runs one cell: where the cell ends well and commits, the worker is the next
+//! fork server; else it is gone, and the fork server is as it was before.
 
 mod api;
 mod faults;
-mod holder;
+mod fork_server;
 mod packets;
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use std::process::exit;
 use super::frame::{self, Ending, Failure, Order, SOCKET};
 use super::printer::MARK;
 
-use holder::hold;
+use fork_server::hold;
 use packets::{pair, read_packet, ready, write_all};
 
 /// In the environment of the runner: the folder of its socket and of all that the host compiles.
@@ -63,29 +63,29 @@ fn supervise(folder: &Path) {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
     }
     let Ok(mut shell) = UnixStream::connect(folder.join(SOCKET)) else { return };
-    let Some((holder, theirs)) = pair() else { return };
+    let Some((fork_server, theirs)) = pair() else { return };
     let supervisor = std::process::id() as i32;
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
         -1 => return,
         0 => {
-            drop((holder, shell));
+            drop((fork_server, shell));
             hold(theirs, folder, supervisor);
         }
         _ => drop(theirs),
     }
     let hello = frame::send(&mut shell, frame::SUPERVISOR, &std::process::id().to_le_bytes());
-    let mut supervisor = Supervisor { shell, holder, running: HashMap::new(), loading: None };
+    let mut supervisor = Supervisor { shell, fork_server, running: HashMap::new(), loading: None };
     if hello.is_ok() {
         let _ = supervisor.serve();
     }
-    // The holder, and a worker with it, end with their supervisor.
+    // The fork server, and a worker with it, end with their supervisor.
 }
 
-/// Hears the host, the shell, and the holder with its workers.
+/// Hears the host, the shell, and the fork server with its workers.
 struct Supervisor {
     shell: UnixStream,
-    holder: OwnedFd,
+    fork_server: OwnedFd,
     running: HashMap<u64, Running>,
     /// The library that the host waits for.
     loading: Option<Loading>,
@@ -115,7 +115,7 @@ impl Supervisor {
     fn serve(&mut self) -> Option<()> {
         let input = std::io::stdin();
         loop {
-            match ready([libc::STDIN_FILENO, self.shell.as_raw_fd(), self.holder.as_raw_fd()]) {
+            match ready([libc::STDIN_FILENO, self.shell.as_raw_fd(), self.fork_server.as_raw_fd()]) {
                 // The host sends one line and waits.
                 [true, ..] => {
                     let mut line = String::new();
@@ -129,7 +129,7 @@ impl Supervisor {
                     self.hear_shell(kind, &bytes)?;
                 }
                 [_, _, true] => {
-                    let packet = read_packet(&self.holder)?;
+                    let packet = read_packet(&self.fork_server)?;
                     self.hear_worker(&packet)?;
                 }
                 _ => {}
@@ -146,7 +146,7 @@ impl Supervisor {
                     self.loading = Some(Loading::Runs { number, commits, silent });
                 }
                 self.running.insert(order.number, Running { silent: order.silent, ..Running::default() });
-                write_all(&self.holder, bytes)
+                write_all(&self.fork_server, bytes)
             }
             frame::REFUSE => self.loaded(false),
             frame::KILL => {
@@ -161,7 +161,7 @@ impl Supervisor {
         }
     }
 
-    /// `KIND NUMBER REST`, from a worker or, where that can say nothing any more, from the holder.
+    /// `KIND NUMBER REST`, from a worker or, where that can say nothing any more, from the fork server.
     fn hear_worker(&mut self, packet: &[u8]) -> Option<()> {
         let text = String::from_utf8_lossy(packet);
         let (number, rest) = text.get(1..)?.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! Parts of files by their bytes, which tasks read apart. A record belongs to the extent in which it starts: who reads one
+//! Parts of files by their bytes, which tasks read apart. A record belongs to the split in which it starts: who reads one
 //! looks at the byte before it and reads past its end. A line number is not known in the middle of a file: an error is told
 //! by a run of the whole.
 
@@ -8,25 +8,25 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 /// The records of a file that start from `start` up to `end`. Where records are more than lines (csv with line breaks in
 /// quotes), one starts at each of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extent {
+pub struct Split {
     /// The place of the file in its source.
     pub file: usize,
     pub start: u64,
     pub end: u64,
 }
 
-impl Extent {
+impl Split {
     /// All of a file, and what it has grown by.
-    pub fn whole(file: usize) -> Extent {
-        Extent { file, start: 0, end: u64::MAX }
+    pub fn whole(file: usize) -> Split {
+        Split { file, start: 0, end: u64::MAX }
     }
 
     /// A whole file, cut at these places.
-    pub fn cut(file: usize, places: &[u64]) -> Vec<Extent> {
+    pub fn cut(file: usize, places: &[u64]) -> Vec<Split> {
         let mut places: Vec<u64> = [&[0], places, &[u64::MAX]].concat();
         places.sort_unstable();
         places.dedup();
-        places.array_windows().map(|[start, end]| Extent { file, start: *start, end: *end }).collect()
+        places.array_windows().map(|[start, end]| Split { file, start: *start, end: *end }).collect()
     }
 
     /// How many bytes of a file of `length` bytes.
@@ -35,7 +35,7 @@ impl Extent {
     }
 }
 
-/// The bytes of the lines that start in an extent.
+/// The bytes of the lines that start in a split.
 pub struct Lines {
     file: File,
     /// The offset of what is read next.
@@ -46,16 +46,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(mut file: File, extent: &Extent) -> io::Result<Lines> {
-        let mut at = extent.start;
+    pub fn new(mut file: File, split: &Split) -> io::Result<Lines> {
+        let mut at = split.start;
         if at > 0 {
             at -= 1;
             file.seek(SeekFrom::Start(at))?;
-            // The line that the extent begins in, no further than to its end.
-            at += BufReader::new((&file).take(extent.end - at)).skip_until(b'\n')? as u64;
+            // The line that the split begins in, no further than to its end.
+            at += BufReader::new((&file).take(split.end - at)).skip_until(b'\n')? as u64;
             file.seek(SeekFrom::Start(at))?;
         }
-        Ok(Lines { file, at, end: extent.end, ended: at >= extent.end })
+        Ok(Lines { file, at, end: split.end, ended: at >= split.end })
     }
 }
 
@@ -65,7 +65,7 @@ impl Read for Lines {
             return Ok(0);
         }
         let length = self.file.read(buffer)?;
-        // The last line ends where the next one's start is no longer in the extent.
+        // The last line ends where the next one's start is no longer in the split.
         let inside = (self.end - 1).saturating_sub(self.at).min(length as u64) as usize;
         self.at += length as u64;
         Ok(match memchr::memchr(b'\n', &buffer[inside..length]) {

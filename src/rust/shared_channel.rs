@@ -15,7 +15,7 @@ pub const ROOM: usize = 64 << 10;
 /// ever.
 const LOOKING: Duration = Duration::from_micros(100);
 
-pub struct Lane {
+pub struct SharedChannel {
     shared: *mut Shared,
 }
 
@@ -33,26 +33,26 @@ struct Shared {
 }
 
 // SAFETY: the shell and the worker take turns with the bytes, which the counters order.
-unsafe impl Send for Lane {}
+unsafe impl Send for SharedChannel {}
 
-impl Lane {
+impl SharedChannel {
     /// Makes the file and maps it.
-    pub fn make(path: &Path) -> io::Result<Lane> {
+    pub fn make(path: &Path) -> io::Result<SharedChannel> {
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
         // A file with holes would end the process where the disk is full.
         // SAFETY: a system call on an open descriptor.
         match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size_of::<Shared>() as libc::off_t) } {
-            0 => Lane::map(&file),
+            0 => SharedChannel::map(&file),
             code => Err(io::Error::from_raw_os_error(code)),
         }
     }
 
     /// Maps the file that the shell made.
-    pub fn open(path: &Path) -> io::Result<Lane> {
-        Lane::map(&File::options().read(true).write(true).open(path)?)
+    pub fn open(path: &Path) -> io::Result<SharedChannel> {
+        SharedChannel::map(&File::options().read(true).write(true).open(path)?)
     }
 
-    fn map(file: &File) -> io::Result<Lane> {
+    fn map(file: &File) -> io::Result<SharedChannel> {
         // SAFETY: a new mapping of the whole file, which was made as long as it must be.
         let start = unsafe {
             let rights = libc::PROT_READ | libc::PROT_WRITE;
@@ -61,7 +61,7 @@ impl Lane {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Lane { shared: start.cast() })
+        Ok(SharedChannel { shared: start.cast() })
     }
 
     fn shared(&self) -> &Shared {
@@ -70,12 +70,12 @@ impl Lane {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // SAFETY: it is this side's turn, and the bytes fit.
+        // SAFETY: it is this side's ticket, and the bytes fit.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.shared().bytes.get().cast(), bytes.len()) };
         self.shared().length.store(bytes.len(), SeqCst);
     }
 
-    /// The bytes of the call, or of the answer, for the side whose turn it is.
+    /// The bytes of the call, or of the answer, for the side whose ticket it is.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: as in `write`.
         unsafe {
@@ -133,7 +133,7 @@ fn there_or_sleeping(is_there: impl Fn() -> bool, sleeps: &AtomicBool) -> bool {
     }
 }
 
-impl Drop for Lane {
+impl Drop for SharedChannel {
     fn drop(&mut self) {
         // SAFETY: nobody has the mapping any more.
         unsafe { libc::munmap(self.shared.cast(), size_of::<Shared>()) };

@@ -99,37 +99,37 @@ impl Progress {
 }
 
 /// What `peek` hands out while a run goes on.
-pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How much is worked on at a time.
 #[derive(Debug, Clone, Copy)]
-pub struct Portion {
+pub struct ChunkSizes {
     /// Of a batch: its columns stay in the nearest cache.
     pub rows: usize,
     /// Of one read of a file, at least.
     pub bytes: usize,
-    /// Of an extent of a file, in bytes: one thread gains nothing by several.
-    pub extent: usize,
+    /// Of a split of a file, in bytes: one thread gains nothing by several.
+    pub split: usize,
 }
 
-impl Default for Portion {
-    fn default() -> Portion {
-        Portion { rows: 2048, bytes: 128 << 10, extent: usize::MAX }
+impl Default for ChunkSizes {
+    fn default() -> ChunkSizes {
+        ChunkSizes { rows: 2048, bytes: 128 << 10, split: usize::MAX }
     }
 }
 
 /// One run's means.
 #[derive(Clone)]
-pub struct Job {
-    pub portion: Portion,
+pub struct RunContext {
+    pub chunk_sizes: ChunkSizes,
     /// The most live heap that the process may have, in bytes.
     pub memory: u64,
     pub stop: Stop,
     pub progress: Progress,
-    pub say: Say,
+    pub log: LogSink,
 }
 
-impl Job {
+impl RunContext {
     /// Whether the run may go on: nobody has stopped it, and there is memory left. Cheap: for every thousand rows or so.
     pub fn check(&self) -> Fallible<()> {
         self.stop.check()?;

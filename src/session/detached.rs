@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Engine, Run};
-use crate::job::{Job, Stop};
+use crate::engines::{Engine, EngineOutput};
 use crate::measure::{self, Clock};
 use crate::plan::{Op, Plan};
+use crate::run_context::{RunContext, Stop};
 
 use super::Session;
 use super::run::{known_rows, run_on};
@@ -28,36 +28,41 @@ pub struct Left(Rc<RefCell<Option<Receiver<()>>>>);
 
 impl Session {
     /// Runs a plan on an engine; where somebody types and it may take long, so that the prompt can come back.
-    pub(super) fn run_stoppably(&self, plan: &Plan, engine: &'static dyn Engine, job: &Job) -> Fallible<Run> {
+    pub(super) fn run_stoppably(
+        &self,
+        plan: &Plan,
+        engine: &'static dyn Engine,
+        context: &RunContext,
+    ) -> Fallible<EngineOutput> {
         if !self.interactive || is_short(plan) {
-            return run_on(plan, engine, job);
+            return run_on(plan, engine, context);
         }
         let plan = plan.clone();
-        self.left.run(engine.name(), job, move |job| run_on(&plan, engine, job))
+        self.left.run(engine.name(), context, move |context| run_on(&plan, engine, context))
     }
 
     /// For work that is run again and again where somebody types.
-    pub fn apart(&self) -> Option<Apart> {
-        self.interactive.then(|| Apart { left: self.left.clone(), long: Cell::new(true) })
+    pub fn detached(&self) -> Option<Detached> {
+        self.interactive.then(|| Detached { left: self.left.clone(), long: Cell::new(true) })
     }
 
     /// The same for a plan, if it may take long.
-    pub(super) fn apart_for(&self, plan: &Plan) -> Option<Apart> {
-        self.apart().filter(|_| !is_short(plan))
+    pub(super) fn detached_for(&self, plan: &Plan) -> Option<Detached> {
+        self.detached().filter(|_| !is_short(plan))
     }
 
     /// Waits for the end of a run that was left behind: beside it nothing can be measured.
     ///
     /// # Errors
     /// [`Kind::Stopped`], where the person does not want to wait.
-    pub fn settle(&self, job: &Job) -> Fallible<()> {
+    pub fn settle(&self, context: &RunContext) -> Fallible<()> {
         let Some(left) = self.left.0.take() else { return Ok(()) };
         if !matches!(left.try_recv(), Err(TryRecvError::Empty)) {
             return Ok(());
         }
-        (job.say)("waiting for the end of the run that was stopped");
+        (context.log)("waiting for the end of the run that was stopped");
         while matches!(left.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
-            if job.stop.is_raised() {
+            if context.stop.is_raised() {
                 self.left.0.replace(Some(left));
                 return Err(Diagnostic::new(Kind::Stopped, "stopped: the earlier run has not ended yet"));
             }
@@ -67,14 +72,14 @@ impl Session {
 }
 
 /// Work of one kind, as often as it is asked for.
-pub struct Apart {
+pub struct Detached {
     left: Left,
     /// Whether the last time took long; not known before the first.
     long: Cell<bool>,
 }
 
-impl Apart {
-    /// Whether the next time should go through [`Apart::run`]; otherwise it is better done here.
+impl Detached {
+    /// Whether the next time should go through [`Detached::run`]; otherwise it is better done here.
     pub fn is_long(&self) -> bool {
         self.long.get()
     }
@@ -86,11 +91,11 @@ impl Apart {
     pub fn run<T: Send + 'static>(
         &self,
         name: &str,
-        job: &Job,
-        work: impl FnOnce(&Job) -> Fallible<T> + Send + 'static,
+        context: &RunContext,
+        work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
         let start = Instant::now();
-        let result = self.left.run(name, job, work);
+        let result = self.left.run(name, context, work);
         self.long.set(start.elapsed() >= LONG);
         result
     }
@@ -100,12 +105,12 @@ impl Left {
     fn run<T: Send + 'static>(
         &self,
         name: &str,
-        job: &Job,
-        work: impl FnOnce(&Job) -> Fallible<T> + Send + 'static,
+        context: &RunContext,
+        work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
         // The flag of the session is lowered for the next cell, that of this work stays up.
         let stop = Stop::default();
-        let theirs = Job { stop: stop.clone(), ..job.clone() };
+        let theirs = RunContext { stop: stop.clone(), ..context.clone() };
         let ((done, result), (alive, end)) = (channel(), channel());
         let run = move || {
             let _alive = alive;
@@ -126,7 +131,7 @@ impl Left {
                     return result;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` broke down"))),
-                Err(RecvTimeoutError::Timeout) if !job.stop.is_raised() => {}
+                Err(RecvTimeoutError::Timeout) if !context.stop.is_raised() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     stop.raise();
                     if stopped.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {

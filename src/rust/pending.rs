@@ -1,25 +1,25 @@
-//! Waiting for what happens in a turn.
+//! Waiting for what happens for a ticket.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::broker::{Broker, CompileError, Event, Ticket};
 use super::cost::Cost;
-use super::desk::{Desk, Event, Refusal, Turn};
 use super::frame::{Ending, Failure};
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::job::{Job, Stop};
+use crate::run_context::{RunContext, Stop};
 
 /// How often the person's stop flag is looked at.
 pub const LOOK: Duration = Duration::from_millis(20);
 
-/// Waits for what happens in a turn, and ends it where the person stops it.
-pub struct Waiting {
-    pub turn: Turn,
+/// Waits for what happens for a ticket, and ends it where the person stops it.
+pub struct PendingRun {
+    pub ticket: Ticket,
     events: Arc<Mutex<Receiver<Event>>>,
-    pub desk: Arc<Desk>,
+    pub broker: Arc<Broker>,
     stop: Stop,
     text: Text,
     pub library: String,
@@ -27,19 +27,25 @@ pub struct Waiting {
     pub start: Duration,
     pub compile: Duration,
     pub running: bool,
-    /// Whether the turn ends with it.
+    /// Whether the ticket ends with it.
     owns: bool,
     /// What the compiler said, where it was quicker than the news of the run's end.
-    pub result: Option<Result<(), Refusal>>,
+    pub result: Option<Result<(), CompileError>>,
 }
 
-impl Waiting {
-    pub fn new(turn: Turn, events: Receiver<Event>, desk: Arc<Desk>, text: Text, job: &Job) -> Waiting {
-        Waiting {
-            turn,
+impl PendingRun {
+    pub fn new(
+        ticket: Ticket,
+        events: Receiver<Event>,
+        broker: Arc<Broker>,
+        text: Text,
+        context: &RunContext,
+    ) -> PendingRun {
+        PendingRun {
+            ticket,
             events: Arc::new(Mutex::new(events)),
-            desk,
-            stop: job.stop.clone(),
+            broker,
+            stop: context.stop.clone(),
             text,
             library: String::new(),
             function: String::new(),
@@ -51,12 +57,12 @@ impl Waiting {
         }
     }
 
-    /// The same turn, for who serves in it.
-    pub fn again(&self) -> Waiting {
-        Waiting {
-            turn: self.turn.clone(),
+    /// The same ticket, for who serves in it.
+    pub fn again(&self) -> PendingRun {
+        PendingRun {
+            ticket: self.ticket.clone(),
             events: self.events.clone(),
-            desk: self.desk.clone(),
+            broker: self.broker.clone(),
             stop: self.stop.clone(),
             text: self.text.clone(),
             library: self.library.clone(),
@@ -84,12 +90,12 @@ impl Waiting {
         }
     }
 
-    /// Ends the turn where the person has stopped it.
+    /// Ends the ticket where the person has stopped it.
     pub fn look(&mut self) -> Fallible<()> {
         let Err(stopped) = self.stop.check() else { return Ok(()) };
-        self.turn.cancel();
+        self.ticket.cancel();
         if self.running {
-            self.desk.kill(&self.turn);
+            self.broker.kill(&self.ticket);
             self.until_done(Duration::from_millis(100));
         }
         Err(stopped)
@@ -108,7 +114,7 @@ impl Waiting {
         None
     }
 
-    /// Waits until the compiler is through with this turn.
+    /// Waits until the compiler is through with this ticket.
     pub fn compiled(&mut self) -> Fallible<()> {
         let mut result = self.result.take();
         while result.is_none() {
@@ -122,7 +128,7 @@ impl Waiting {
     /// What a run cost, or why it failed.
     pub fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
         self.running = false;
-        self.desk.printer.wait();
+        self.broker.printer.wait();
         match &ending.failure {
             None => {
                 *cost = Cost::of(ending, cost.start, cost.compile);
@@ -146,10 +152,10 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingRun {
     fn drop(&mut self) {
         if self.owns {
-            self.desk.leave(&self.turn);
+            self.broker.leave(&self.ticket);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the shell, the compiler and the runner meet: the socket, and whose turn it is.
+//! Where the shell, the compiler and the runner meet: the socket, and whose ticket it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::frame::{self, Ending, Order, SOCKET};
 use super::printer::Printer;
 use crate::diagnostic::Diagnostic;
-use crate::job::Say;
+use crate::run_context::LogSink;
 
-/// What happens in a turn.
+/// What happens for a ticket.
 pub enum Event {
-    /// The compiler begins with this turn, after it has started where that is true.
+    /// The compiler begins with this ticket, after it has started where that is true.
     Begins(bool),
     /// The library and its function were loaded; from here on it runs.
     Loaded(String, String),
@@ -22,27 +22,27 @@ pub enum Event {
     Worker(UnixStream),
     Done(Ending),
     /// The compiler is through with it, the run too.
-    Compiled(Result<(), Refusal>),
+    Compiled(Result<(), CompileError>),
     /// The runner is gone.
     Lost,
 }
 
 /// Why a text cannot be compiled.
-pub struct Refusal {
+pub struct CompileError {
     pub error: Box<Diagnostic>,
     /// The variable that cannot be kept.
     pub keeps: Option<String>,
 }
 
-impl From<Box<Diagnostic>> for Refusal {
-    fn from(error: Box<Diagnostic>) -> Refusal {
-        Refusal { error, keeps: None }
+impl From<Box<Diagnostic>> for CompileError {
+    fn from(error: Box<Diagnostic>) -> CompileError {
+        CompileError { error, keeps: None }
     }
 }
 
 /// Somebody who waits for a run.
 #[derive(Clone)]
-pub struct Turn {
+pub struct Ticket {
     pub number: u64,
     events: Sender<Event>,
     /// Whether what it does to the variables stays.
@@ -53,7 +53,7 @@ pub struct Turn {
     loaded: Arc<AtomicBool>,
 }
 
-impl Turn {
+impl Ticket {
     pub fn tell(&self, event: Event) {
         // Who has stopped waiting is not told any more.
         let _ = self.events.send(event);
@@ -73,7 +73,7 @@ impl Turn {
 
     fn order(&self, library: &str, function: &str, inputs: Vec<String>, apart: bool) -> Order {
         let (library, function) = (library.to_string(), function.to_string());
-        let Turn { number, commits, silent, .. } = *self;
+        let Ticket { number, commits, silent, .. } = *self;
         Order { number, library, function, commits, inputs, apart, silent }
     }
 }
@@ -97,14 +97,14 @@ impl Known {
     }
 }
 
-pub struct Desk {
-    pub say: Say,
+pub struct Broker {
+    pub log: LogSink,
     pub printer: Printer,
     folder: OnceLock<PathBuf>,
     numbers: AtomicU64,
-    turns: Mutex<HashMap<u64, Turn>>,
+    turns: Mutex<HashMap<u64, Ticket>>,
     /// Whose library is loaded next.
-    loads: Mutex<Option<Turn>>,
+    loads: Mutex<Option<Ticket>>,
     supervisor: Mutex<Option<UnixStream>>,
     /// Supervisors that came so far, and those that were lost.
     came: AtomicU64,
@@ -113,9 +113,9 @@ pub struct Desk {
     known: Mutex<Known>,
 }
 
-impl Desk {
-    pub fn new(say: Say) -> Desk {
-        Desk {
+impl Broker {
+    pub fn new(log: LogSink) -> Broker {
+        Broker {
             say,
             printer: Printer::default(),
             folder: OnceLock::new(),
@@ -136,7 +136,7 @@ impl Desk {
 
     /// Makes the folder of all that is compiled, again in its place where it is gone, and listens on the socket in it.
     /// The runner removes it when it ends with the shell.
-    pub fn open(self: &Arc<Desk>) -> std::io::Result<PathBuf> {
+    pub fn open(self: &Arc<Broker>) -> std::io::Result<PathBuf> {
         let folder = match self.folder.get() {
             Some(folder) => {
                 let _ = std::fs::remove_dir_all(folder);
@@ -146,10 +146,10 @@ impl Desk {
             None => tempfile::Builder::new().prefix("timelab-rust-").tempdir()?.keep(),
         };
         let listener = UnixListener::bind(folder.join(SOCKET))?;
-        let desk = self.clone();
-        std::thread::Builder::new().name("rust desk".to_string()).spawn(move || {
+        let broker = self.clone();
+        std::thread::Builder::new().name("rust broker".to_string()).spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                desk.welcome(connection);
+                broker.welcome(connection);
             }
         })?;
         let _ = self.folder.set(folder.clone());
@@ -161,7 +161,7 @@ impl Desk {
         self.folder.get()
     }
 
-    fn welcome(self: &Arc<Desk>, mut connection: UnixStream) {
+    fn welcome(self: &Arc<Broker>, mut connection: UnixStream) {
         let Ok((kind, bytes)) = frame::receive(&mut connection) else { return };
         match kind {
             frame::SUPERVISOR => {
@@ -171,8 +171,8 @@ impl Desk {
                     *supervisor = Some(connection);
                     self.came.fetch_add(1, Ordering::SeqCst) + 1
                 };
-                let desk = self.clone();
-                std::thread::spawn(move || desk.listen(listens, number));
+                let broker = self.clone();
+                std::thread::spawn(move || broker.listen(listens, number));
             }
             frame::WORKER => {
                 if let Ok(number) = bytes.try_into().map(u64::from_le_bytes) {
@@ -180,8 +180,8 @@ impl Desk {
                 }
             }
             _ => {
-                let desk = self.clone();
-                std::thread::spawn(move || desk.printer.print_all(connection));
+                let broker = self.clone();
+                std::thread::spawn(move || broker.printer.print_all(connection));
             }
         }
     }
@@ -213,61 +213,61 @@ impl Desk {
         self.losses.fetch_add(1, Ordering::SeqCst);
         self.known().kill();
         self.lost.store(true, Ordering::SeqCst);
-        lock(&self.turns).values().for_each(|turn| turn.tell(Event::Lost));
+        lock(&self.turns).values().for_each(|ticket| ticket.tell(Event::Lost));
     }
 
     /// A library was loaded: who asked for it decides whether it runs.
     fn loaded(&self, names: &str) {
         let (library, function) = names.split_once(' ').unwrap_or((names, ""));
-        match lock(&self.loads).take().filter(|turn| !turn.is_cancelled()) {
-            Some(turn) => {
-                turn.loaded.store(true, Ordering::SeqCst);
-                turn.tell(Event::Loaded(library.to_string(), function.to_string()));
+        match lock(&self.loads).take().filter(|ticket| !ticket.is_cancelled()) {
+            Some(ticket) => {
+                ticket.loaded.store(true, Ordering::SeqCst);
+                ticket.tell(Event::Loaded(library.to_string(), function.to_string()));
                 self.send(|supervisor| {
-                    frame::send_value(supervisor, frame::RUN, &turn.order(library, function, Vec::new(), false))
+                    frame::send_value(supervisor, frame::RUN, &ticket.order(library, function, Vec::new(), false))
                 });
             }
             None => _ = self.send(|supervisor| frame::send(supervisor, frame::REFUSE, b"")),
         }
     }
 
-    /// A new turn, which is told what happens in it until it is left.
-    pub fn turn(&self, commits: bool, silent: bool) -> (Turn, Receiver<Event>) {
+    /// A new ticket, which is told what happens in it until it is left.
+    pub fn ticket(&self, commits: bool, silent: bool) -> (Ticket, Receiver<Event>) {
         let (events, receiver) = channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let turn = Turn { number, events, commits, silent, cancelled: Arc::default(), loaded: Arc::default() };
-        lock(&self.turns).insert(number, turn.clone());
-        (turn, receiver)
+        let ticket = Ticket { number, events, commits, silent, cancelled: Arc::default(), loaded: Arc::default() };
+        lock(&self.turns).insert(number, ticket.clone());
+        (ticket, receiver)
     }
 
-    /// Ends a turn.
-    pub fn leave(&self, turn: &Turn) {
-        lock(&self.turns).remove(&turn.number);
+    /// Ends a ticket.
+    pub fn leave(&self, ticket: &Ticket) {
+        lock(&self.turns).remove(&ticket.number);
     }
 
-    /// What is loaded next is loaded in this turn.
-    pub fn expect(&self, turn: Turn) {
-        *lock(&self.loads) = Some(turn);
+    /// What is loaded next is loaded for this ticket.
+    pub fn expect(&self, ticket: Ticket) {
+        *lock(&self.loads) = Some(ticket);
     }
 
     /// What is loaded next is ours and stays.
     pub fn expect_ours(&self) {
-        let (turn, _) = self.turn(true, true);
-        self.leave(&turn);
-        self.expect(turn);
+        let (ticket, _) = self.ticket(true, true);
+        self.leave(&ticket);
+        self.expect(ticket);
     }
 
     /// Runs a library that was loaded before.
-    pub fn run(&self, turn: &Turn, library: &str, function: &str, inputs: Vec<String>) {
-        let order = turn.order(library, function, inputs, true);
+    pub fn run(&self, ticket: &Ticket, library: &str, function: &str, inputs: Vec<String>) {
+        let order = ticket.order(library, function, inputs, true);
         if !self.send(|supervisor| frame::send_value(supervisor, frame::RUN, &order)) {
-            turn.tell(Event::Lost);
+            ticket.tell(Event::Lost);
         }
     }
 
-    /// Ends what runs in a turn.
-    pub fn kill(&self, turn: &Turn) {
-        self.send(|supervisor| frame::send(supervisor, frame::KILL, &turn.number.to_le_bytes()));
+    /// Ends what runs for a ticket.
+    pub fn kill(&self, ticket: &Ticket) {
+        self.send(|supervisor| frame::send(supervisor, frame::KILL, &ticket.number.to_le_bytes()));
     }
 
     fn send(&self, send: impl Fn(&mut UnixStream) -> std::io::Result<()>) -> bool {
@@ -275,8 +275,8 @@ impl Desk {
     }
 
     fn tell(&self, number: u64, event: Event) {
-        if let Some(turn) = lock(&self.turns).get(&number) {
-            turn.tell(event);
+        if let Some(ticket) = lock(&self.turns).get(&number) {
+            ticket.tell(event);
         }
     }
 

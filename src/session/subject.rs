@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{self, Choice, Engine, Run};
-use crate::job::Job;
+use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::lang::{Pipeline, RustBlock, Word};
-use crate::measure::{Clock, Cost, Meter, Overhead, Subject, ThreadCpu, Wall};
+use crate::measure::{Clock, Cost, Meter, Overhead, ThreadCpu, Wall, Workload};
 use crate::plan::{Binding, Evaluator, File, Op, Plan};
+use crate::run_context::RunContext;
 use crate::rust::Worker;
 
 use super::Session;
-use super::apart::Apart;
 use super::bind::{Bound, Ready, View};
+use super::detached::Detached;
 use super::run::{found_again, run_on};
 use super::rust::{Block, lone_block};
 
 /// A pipeline or an expression that can be run any number of times.
-pub struct Repeated {
+pub struct Subject {
     work: Work,
     /// Why it is not the engine that was meant, where nobody chose one.
     pub instead: Option<&'static str>,
@@ -36,7 +36,7 @@ pub struct Repeated {
 pub const RUST: &str = "rust";
 
 enum Work {
-    Plan(Arc<Plan>, &'static dyn Engine, Option<Apart>),
+    Plan(Arc<Plan>, &'static dyn Engine, Option<Detached>),
     /// An expression alone: no engine is asked.
     Expr(Evaluator, Type),
     /// Rust, of a cell or of the engine that compiles plans.
@@ -54,7 +54,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+    fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
         let mut worker = self.worker.borrow_mut();
         match &self.plan {
             None => {
@@ -63,7 +63,7 @@ impl Timed {
             }
             Some(plan) => {
                 let called = Session::call_plan(&mut worker, &self.block, plan);
-                called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, job))
+                called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, context))
             }
         }
     }
@@ -75,7 +75,7 @@ struct Remote<'a> {
     subject: usize,
 }
 
-impl Subject<Box<Diagnostic>> for Remote<'_> {
+impl Workload<Box<Diagnostic>> for Remote<'_> {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
         self.timed.worker.borrow_mut().sample(self.subject, calls, clock.is_cpu())
     }
@@ -90,28 +90,28 @@ impl Session {
     ///
     /// # Errors
     /// Also where it writes files or names several results, and an objection of the engine.
-    pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, job: &Job) -> Fallible<Repeated> {
+    pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, context: &RunContext) -> Fallible<Subject> {
         if let Some(block) = lone_block(pipeline) {
-            return self.repeated_block(block, job);
+            return self.repeated_block(block, context);
         }
         match self.ready(pipeline)? {
-            Ready::Expr(evaluator, ty) => Ok(Repeated::value(evaluator, ty)),
-            Ready::Bound(Bound::Value(value, ty)) => Ok(Repeated::value(Box::new(move |_, _| Ok(value.clone())), ty)),
+            Ready::Expr(evaluator, ty) => Ok(Subject::value(evaluator, ty)),
+            Ready::Bound(Bound::Value(value, ty)) => Ok(Subject::value(Box::new(move |_, _| Ok(value.clone())), ty)),
             Ready::Bound(Bound::Table(plan)) => {
                 only_table(&plan)?;
-                self.repeated_plan(plan, choice, job)
+                self.repeated_plan(plan, choice, context)
             }
         }
     }
 
-    fn repeated_block(&self, block: &RustBlock, job: &Job) -> Fallible<Repeated> {
-        let block = self.compile_blocks(&View { session: self }, &[block], job)?.remove(0);
-        Ok(Repeated::of(Work::Rust(Box::new(self.timed(&block, None, job)?), None)))
+    fn repeated_block(&self, block: &RustBlock, context: &RunContext) -> Fallible<Subject> {
+        let block = self.compile_blocks(&View { session: self }, &[block], context)?.remove(0);
+        Ok(Subject::of(Work::Rust(Box::new(self.timed(&block, None, context)?), None)))
     }
 
     /// A process that runs a block, and what measuring costs in it.
-    fn timed(&self, block: &Rc<Block>, plan: Option<Plan>, job: &Job) -> Fallible<Timed> {
-        let worker = self.open_block(block, Choice::only(engines::default()), job)?;
+    fn timed(&self, block: &Rc<Block>, plan: Option<Plan>, context: &RunContext) -> Fallible<Timed> {
+        let worker = self.open_block(block, Choice::only(engines::default()), context)?;
         let subject = worker.nothing();
         let none = Overhead { read: 0.0, call: 0.0, precision: 0.0 };
         let mut timed = Timed { worker: RefCell::new(worker), block: block.clone(), plan, overheads: [none; 2] };
@@ -121,15 +121,15 @@ impl Session {
     }
 
     /// The same for a plan that is bound already and writes nothing.
-    pub fn repeated_plan(&self, plan: Plan, choice: Choice, job: &Job) -> Fallible<Repeated> {
+    pub fn repeated_plan(&self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Subject> {
         let files = plan.files();
         let (rows_read, bytes_read) = self.reads(&plan);
-        let plan = self.prepared(plan, choice, job)?;
+        let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
         if let Some(write) = engine.code() {
-            let block = self.compile_plan(&plan, &write(&plan), job)?;
-            let timed = self.timed(&block, Some(plan), job)?;
-            return Ok(Repeated {
+            let block = self.compile_plan(&plan, &write(&plan), context)?;
+            let timed = self.timed(&block, Some(plan), context)?;
+            return Ok(Subject {
                 work: Work::Rust(Box::new(timed), Some(engine)),
                 instead,
                 rows_read,
@@ -137,8 +137,8 @@ impl Session {
                 files,
             });
         }
-        let apart = self.apart_for(&plan);
-        Ok(Repeated { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
+        let apart = self.detached_for(&plan);
+        Ok(Subject { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
     }
 
     /// Gives a name to a point of a sweep, before those that `let` gave.
@@ -147,50 +147,50 @@ impl Session {
     }
 }
 
-impl Repeated {
-    fn value(evaluator: Evaluator, ty: Type) -> Repeated {
-        Repeated::of(Work::Expr(evaluator, ty))
+impl Subject {
+    fn value(evaluator: Evaluator, ty: Type) -> Subject {
+        Subject::of(Work::Expr(evaluator, ty))
     }
 
-    fn of(work: Work) -> Repeated {
-        Repeated { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() }
+    fn of(work: Work) -> Subject {
+        Subject { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() }
     }
 
     /// Runs it; the table of a value is one row. With what the run cost.
-    pub fn table(&self, job: &Job) -> Fallible<(Table, Cost)> {
+    pub fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
         let meter = Meter::start();
         let table = match &self.work {
-            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job)?.table,
+            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, context)?.table,
             Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?, ty.clone()),
-            Work::Rust(timed, _) => return timed.table(job),
+            Work::Rust(timed, _) => return timed.table(context),
         };
         Ok((table, meter.stop()))
     }
 
     /// Runs it and throws its result away.
-    pub fn run(&self, job: &Job) -> Fallible<()> {
+    pub fn run(&self, context: &RunContext) -> Fallible<()> {
         match &self.work {
-            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, job).map(|run| drop(black_box(run))),
+            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, context).map(|run| drop(black_box(run))),
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
-            Work::Rust(timed, _) => timed.table(job).map(drop),
+            Work::Rust(timed, _) => timed.table(context).map(drop),
         }
     }
 
     /// The same as what is timed: here, or in its own process.
-    pub fn subject<'a>(&'a self, job: &'a Job) -> Box<dyn Subject<Box<Diagnostic>> + 'a> {
+    pub fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn Workload<Box<Diagnostic>> + 'a> {
         match &self.work {
             Work::Rust(timed, _) => Box::new(Remote { timed, subject: timed.block.subject }),
-            Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(job)),
+            Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(context)),
         }
     }
 
     /// What one run costs.
-    pub fn cost(&self, job: &Job) -> Fallible<Cost> {
+    pub fn cost(&self, context: &RunContext) -> Fallible<Cost> {
         if let Work::Rust(timed, _) = &self.work {
-            return timed.table(job).map(|(_, cost)| cost);
+            return timed.table(context).map(|(_, cost)| cost);
         }
         let meter = Meter::start();
-        self.run(job).map(|()| meter.stop())
+        self.run(context).map(|()| meter.stop())
     }
 
     /// The engine that runs it; none for an expression alone.
@@ -217,13 +217,18 @@ impl Repeated {
     }
 }
 
-fn run_plan(plan: &Arc<Plan>, engine: &'static dyn Engine, apart: &Option<Apart>, job: &Job) -> Fallible<Run> {
+fn run_plan(
+    plan: &Arc<Plan>,
+    engine: &'static dyn Engine,
+    apart: &Option<Detached>,
+    context: &RunContext,
+) -> Fallible<EngineOutput> {
     match apart {
         Some(apart) if apart.is_long() => {
             let plan = plan.clone();
-            apart.run(engine.name(), job, move |job| run_on(&plan, engine, job))
+            apart.run(engine.name(), context, move |context| run_on(&plan, engine, context))
         }
-        _ => run_on(plan, engine, job),
+        _ => run_on(plan, engine, context),
     }
 }
 

@@ -1,17 +1,17 @@
-//! Chance for tests that go on as long as they are told: the same seed gives the same choices.
+//! Random for tests that go on as long as they are told: the same seed gives the same choices.
 //!
 //! `TIMELAB_CASES` is the number of cases, `TIMELAB_SEED` the seed of the first; the next cases have the next seeds.
 
 use timelab::data::generate;
 
-pub struct Chance {
+pub struct Random {
     seed: u64,
     drawn: u64,
 }
 
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance { seed, drawn: 0 }
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random { seed, drawn: 0 }
     }
 
     fn next(&mut self) -> u64 {

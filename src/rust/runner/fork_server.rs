@@ -1,4 +1,4 @@
-//! The holder, which keeps the variables, and its workers.
+//! The fork server, which keeps the variables, and its workers.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,7 +13,7 @@ use super::api::{self, API};
 use super::faults::{NUMBER, SUPERVISOR, catch_signals, exit_now, fail, send};
 use super::packets::{pair, read_packet, ready_of, write_all};
 
-/// Keeps the variables and forks a worker for each run. A worker that commits goes on as the holder.
+/// Keeps the variables and forks a worker for each run. A worker that commits goes on as the fork server.
 pub fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
     follow(parent);
     heap::count();
@@ -62,7 +62,7 @@ pub fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
             exit_now(0);
         }
         leave_threads();
-        // SAFETY: plain system calls on this process itself. Its parent, the holder so far, ends now.
+        // SAFETY: plain system calls on this process itself. Its parent, the fork server so far, ends now.
         unsafe {
             libc::prctl(libc::PR_SET_PDEATHSIG, 0);
             libc::signal(libc::SIGINT, libc::SIG_IGN);
@@ -73,7 +73,7 @@ pub fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
     }
 }
 
-/// A fork of the holder.
+/// A fork of the fork server.
 struct Worker {
     number: u64,
     pid: i32,

@@ -1,4 +1,4 @@
-//! Files are read in extents, each for itself, and together they give what the whole gives, wherever they are cut: inside
+//! Files are read in splits, each for itself, and together they give what the whole gives, wherever they are cut: inside
 //! of characters, in line breaks, in quotes, beyond the end.
 
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::Fallible;
 use timelab::engines::{self, Choice};
-use timelab::files::Extent;
-use timelab::job::{Job, Portion};
+use timelab::files::Split;
 use timelab::kernel::{self, Aggregates, Compiler, Partial, Reading, Rows, Scope};
 use timelab::lang::{self, Cell, Statement};
 use timelab::magics::Tables;
 use timelab::plan::{Op, Plan, Read, Source};
 use timelab::rowwise::Program;
+use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::session::{Bound, Session};
 
-use crate::chance::{self, Chance};
 use crate::lab::Lab;
+use crate::random::{self, Random};
 
 /// A file and a session that reads it.
 struct Lines {
@@ -27,7 +27,7 @@ struct Lines {
 
 impl Lines {
     fn new(name: &str) -> Lines {
-        let path = std::env::temp_dir().join(format!("timelab-extents-{}-{name}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("timelab-splits-{}-{name}", std::process::id()));
         Lines { path, session: Session::new(None, Arc::new(|_| {})) }
     }
 
@@ -36,13 +36,13 @@ impl Lines {
     }
 
     /// The plan of `read` with these words after it; none where the file is none of that kind.
-    fn plan(&mut self, rest: &str, job: &Job) -> Option<Plan> {
+    fn plan(&mut self, rest: &str, context: &RunContext) -> Option<Plan> {
         let cell = format!("read {:?} {rest}", self.path);
         let id = self.session.remember(&cell);
         let Cell::Statements(statements) = lang::parse(id, &cell, &Tables).expect(&cell) else { panic!("{cell}") };
         let [Statement::Pipeline(pipeline)] = &statements[..] else { panic!("{cell}") };
         match self.session.bind(pipeline).ok()? {
-            Bound::Table(plan) => Some(self.session.prepared(plan, reference(), job).expect(&cell)),
+            Bound::Table(plan) => Some(self.session.prepared(plan, reference(), context).expect(&cell)),
             _ => panic!("{cell}: no table"),
         }
     }
@@ -65,26 +65,26 @@ fn read(plan: &Plan) -> &Read {
     }
 }
 
-/// The rows of an extent, read as if there were no other.
-fn rows_of(read: &Read, extent: &Extent, job: &Job, rows: &mut Rows) -> Fallible<()> {
-    let mut reading = Reading::new(read, vec![extent.clone()], job)?;
-    while let Some(batch) = reading.next(job.portion.rows)? {
+/// The rows of a split, read as if there were no other.
+fn rows_of(read: &Read, split: &Split, context: &RunContext, rows: &mut Rows) -> Fallible<()> {
+    let mut reading = Reading::new(read, vec![split.clone()], context)?;
+    while let Some(batch) = reading.next(context.chunk_sizes.rows)? {
         rows.push(&batch)?;
     }
     Ok(())
 }
 
-/// The rows of the extents between these places, one after the other.
-fn in_extents(plan: &Plan, places: &[u64], job: &Job) -> Fallible<Table> {
+/// The rows of the splits between these places, one after the other.
+fn in_extents(plan: &Plan, places: &[u64], context: &RunContext) -> Fallible<Table> {
     let read = read(plan);
     let mut rows = Rows::of(plan.schema());
-    for extent in kernel::cut(read, 0, places, job) {
-        rows_of(read, &extent, job, &mut rows)?;
+    for split in kernel::cut(read, 0, places, context) {
+        rows_of(read, &split, context, &mut rows)?;
     }
     Ok(kernel::table(rows.finish(), plan.schema()).expect("it has the columns of its plan"))
 }
 
-fn places(length: usize, chance: &mut Chance) -> Vec<u64> {
+fn places(length: usize, chance: &mut Random) -> Vec<u64> {
     match chance.below(4) {
         0 => (0..length as u64 + 3).collect(),
         most => (0..3 * most).map(|_| chance.below(length + 3) as u64).collect(),
@@ -92,21 +92,21 @@ fn places(length: usize, chance: &mut Chance) -> Vec<u64> {
 }
 
 #[track_caller]
-fn check(lines: &mut Lines, rest: &str, bytes: &[u8], chance: &mut Chance, job: &Job) -> bool {
+fn check(lines: &mut Lines, rest: &str, bytes: &[u8], chance: &mut Random, context: &RunContext) -> bool {
     lines.write(bytes);
-    let Some(plan) = lines.plan(rest, job) else { return false };
-    let whole = engines::reference().run(&plan, job).map(|run| run.table);
+    let Some(plan) = lines.plan(rest, context) else { return false };
+    let whole = engines::reference().run(&plan, context).map(|run| run.table);
     for _ in 0..4 {
         let places = places(bytes.len(), chance);
         let shown = || format!("{rest} {places:?}\n{:?}", String::from_utf8_lossy(bytes));
-        match (&whole, in_extents(&plan, &places, job)) {
+        match (&whole, in_extents(&plan, &places, context)) {
             (Ok(whole), Ok(found)) => {
                 if let Sameness::Different(what) = whole.same(&found) {
                     panic!("{what}: {}", shown());
                 }
             }
             (Err(whole), Err(found)) => assert_eq!(whole.kind, found.kind, "{}", shown()),
-            (whole, found) => panic!("{:?} whole, {:?} in extents: {}", whole.is_ok(), found.is_ok(), shown()),
+            (whole, found) => panic!("{:?} whole, {:?} in splits: {}", whole.is_ok(), found.is_ok(), shown()),
         }
     }
     whole.is_ok()
@@ -118,17 +118,20 @@ const ENDS: &[&str] = &["\n", "\n", "\r\n", "\n\n"];
 #[test]
 fn lines_wherever_they_are_cut() {
     let mut lines = Lines::new("lines.txt");
-    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
-    for seed in chance::seeds(100) {
-        let mut chance = Chance::new(seed);
+    let context = RunContext {
+        chunk_sizes: ChunkSizes { rows: 2, bytes: 7, ..ChunkSizes::default() },
+        ..lines.session.context()
+    };
+    for seed in random::seeds(100) {
+        let mut chance = Random::new(seed);
         let mut bytes = Vec::new();
         for _ in 0..chance.below(12) {
             bytes.extend_from_slice(chance.word(LINES).as_bytes());
             bytes.extend_from_slice(chance.word(ENDS).as_bytes());
         }
         bytes.truncate(bytes.len() - chance.below(3).min(bytes.len()));
-        check(&mut lines, "", &bytes, &mut chance, &job);
-        check(&mut lines, "lossy true", &bytes, &mut chance, &job);
+        check(&mut lines, "", &bytes, &mut chance, &context);
+        check(&mut lines, "lossy true", &bytes, &mut chance, &context);
     }
 }
 
@@ -138,7 +141,7 @@ const FIELDS: &[&str] =
 const ODD: &[&str] = &["x\"y", "\"x\"y", "\"x\" \"", "\"\r", "\"open"];
 const OPTIONS: &[&str] = &["", "", "header false", "ragged true", "lossy true", "comment \"1\"", "columns a"];
 
-fn table(chance: &mut Chance) -> String {
+fn table(chance: &mut Random) -> String {
     let width = 1 + chance.below(3);
     let odd = chance.one_in(5);
     let mut text = chance.word(&["", "", "", "\u{feff}", "\n", "\r\n\n"]).to_string();
@@ -158,14 +161,17 @@ fn table(chance: &mut Chance) -> String {
 #[test]
 fn csv_wherever_it_is_cut() {
     let mut lines = Lines::new("table.csv");
-    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
-    let seeds = chance::seeds(300);
+    let context = RunContext {
+        chunk_sizes: ChunkSizes { rows: 2, bytes: 7, ..ChunkSizes::default() },
+        ..lines.session.context()
+    };
+    let seeds = random::seeds(300);
     let all = seeds.end - seeds.start;
     let mut good = 0;
     for seed in seeds {
-        let mut chance = Chance::new(seed);
+        let mut chance = Random::new(seed);
         let text = table(&mut chance);
-        good += u64::from(check(&mut lines, chance.word(OPTIONS), text.as_bytes(), &mut chance, &job));
+        good += u64::from(check(&mut lines, chance.word(OPTIONS), text.as_bytes(), &mut chance, &context));
     }
     assert!(3 * good >= all, "at least a third has no mistake: {good}");
 }
@@ -173,12 +179,15 @@ fn csv_wherever_it_is_cut() {
 #[test]
 fn json_wherever_it_is_cut() {
     let mut lines = Lines::new("lines.jsonl");
-    let job = Job { portion: Portion { rows: 2, bytes: 7, ..Portion::default() }, ..lines.session.job() };
+    let context = RunContext {
+        chunk_sizes: ChunkSizes { rows: 2, bytes: 7, ..ChunkSizes::default() },
+        ..lines.session.context()
+    };
     let mut good = 0;
-    let seeds = chance::seeds(300);
+    let seeds = random::seeds(300);
     let all = seeds.end - seeds.start;
     for seed in seeds {
-        let mut chance = Chance::new(seed);
+        let mut chance = Random::new(seed);
         // All types are told by the first line.
         let mut text = chance.word(&["", "", "\u{feff}"]).to_string();
         text.push_str("{\"i\": 1, \"x\": 0.5, \"b\": true, \"t\": \"é\", \"o\": {\"i\": 2, \"p.t\": \"\"}");
@@ -195,7 +204,7 @@ fn json_wherever_it_is_cut() {
             text.push_str(if odd && chance.one_in(12) { chance.word(ODD_LINES) } else { &object });
         }
         let rest = chance.word(&["", "", "columns t, i"]);
-        good += u64::from(check(&mut lines, rest, text.as_bytes(), &mut chance, &job));
+        good += u64::from(check(&mut lines, rest, text.as_bytes(), &mut chance, &context));
     }
     assert!(3 * good >= all, "at least a third has no mistake: {good}");
 }
@@ -234,16 +243,16 @@ const ODD_MEMBERS: &[&str] = &[
 const ODD_LINES: &[&str] =
     &["[]", "{} {}", "{", "\u{feff}{\"i\": 1}", "\u{c}", "1", "{\"t\": \"\t\"}", " {\"i\":\t6 }\t"];
 
-/// Cuts are moved to the starts of records, no further; the header is the first extent's.
+/// Cuts are moved to the starts of records, no further; the header is the first split's.
 #[test]
 fn quotes_move_the_cuts() {
     let mut lines = Lines::new("quotes.csv");
-    let job = lines.session.job();
+    let context = lines.session.context();
     let starts = |lines: &mut Lines, text: &str, rest: &str| -> Vec<u64> {
         lines.write(text.as_bytes());
-        let plan = lines.plan(rest, &job).expect("it is a table");
+        let plan = lines.plan(rest, &context).expect("it is a table");
         let every: Vec<u64> = (0..text.len() as u64).collect();
-        kernel::cut(read(&plan), 0, &every, &job).iter().map(|extent| extent.start).collect()
+        kernel::cut(read(&plan), 0, &every, &context).iter().map(|split| split.start).collect()
     };
     let text = "a,b\n1,x\n2,\"\n\n\"\n3,y\n";
     assert_eq!(starts(&mut lines, text, ""), [0, 4, 8, 15, 19]);
@@ -256,47 +265,47 @@ fn quotes_move_the_cuts() {
     assert_eq!(starts(&mut lines, text, "as text").len(), text.len());
 }
 
-/// Each extent flows through an aggregation of its own; these are merged.
+/// Each split flows through an aggregation of its own; these are merged.
 #[test]
 fn extents_are_aggregated_apart() {
     let mut lines = Lines::new("apart.csv");
-    let job = lines.session.job();
+    let context = lines.session.context();
     let rows: String = (0..500).map(|i| format!("{},\"k\n{}\",{}.5\n", i, i % 7, i * i % 11)).collect();
     lines.write(format!("i,k,x\n{rows}").as_bytes());
     let plan =
-        lines.plan("| agg n = count(), sum(i), mean(x), max(x), first(i), last(i) by k", &job).expect("it is one");
-    let whole = engines::reference().run(&plan, &job).expect("there are no mistakes").table;
+        lines.plan("| agg n = count(), sum(i), mean(x), max(x), first(i), last(i) by k", &context).expect("it is one");
+    let whole = engines::reference().run(&plan, &context).expect("there are no mistakes").table;
     let [_, aggregate] = &plan.steps[..] else { panic!("{plan:?}") };
     let Op::Aggregate { keys, aggs } = &aggregate.op else { panic!("{plan:?}") };
     let compiler = Compiler::new(&plan.functions);
     let program = Program::new(&plan.functions);
-    for extent in [1, 10, 100, 1000, 100_000] {
-        let job = Job { portion: Portion { extent, ..job.portion }, ..job.clone() };
+    for split in [1, 10, 100, 1000, 100_000] {
+        let context = RunContext { chunk_sizes: ChunkSizes { split, ..context.chunk_sizes }, ..context.clone() };
         let mut all = Aggregates::new(keys, aggs, &compiler, &program);
-        let extents = kernel::extents(read(&plan), &job);
-        assert_eq!(extents.len() > 1, extent < 100_000, "of {extent} bytes");
-        for extent in extents {
+        let splits = kernel::splits(read(&plan), &context);
+        assert_eq!(splits.len() > 1, split < 100_000, "of {split} bytes");
+        for split in splits {
             let mut part = Aggregates::new(keys, aggs, &compiler, &program);
-            let mut reading = Reading::new(read(&plan), vec![extent], &job).expect("it was written");
+            let mut reading = Reading::new(read(&plan), vec![split], &context).expect("it was written");
             while let Some(batch) = reading.next(10).expect("there are no mistakes") {
-                part.take(Scope::new(&batch, &program, &job.stop)).expect("there are no mistakes");
+                part.take(Scope::new(&batch, &program, &context.stop)).expect("there are no mistakes");
             }
             all.merge(part).expect("there are no mistakes");
         }
         let found = all.finish().expect("every sum is an int");
         let found = kernel::table(found, plan.schema()).expect("it has the columns of its plan");
-        assert!(matches!(whole.same(&found), Sameness::Same), "{extent} bytes");
+        assert!(matches!(whole.same(&found), Sameness::Same), "{split} bytes");
     }
 }
 
-/// The place of a mistake is its line in the file, not in the extent.
+/// The place of a mistake is its line in the file, not in the split.
 #[test]
 fn a_mistake_is_told_with_its_line() {
     let lines = Lines::new("mistake.csv");
     lines.write(format!("a,b\n{}7\n", "1,\"\n\"\n".repeat(20)).as_bytes());
-    for extent in [5, 64, usize::MAX] {
-        let portion = Portion { extent, ..Portion::default() };
-        let printed = Lab::in_portions("batch", portion).cell(&format!("read {:?}", lines.path));
-        assert!(printed.err.contains("line 42: 1 field where the table has 2 columns"), "{extent}: {}", printed.err);
+    for split in [5, 64, usize::MAX] {
+        let chunk_sizes = ChunkSizes { split, ..ChunkSizes::default() };
+        let printed = Lab::in_chunks("batch", chunk_sizes).cell(&format!("read {:?}", lines.path));
+        assert!(printed.err.contains("line 42: 1 field where the table has 2 columns"), "{split}: {}", printed.err);
     }
 }

@@ -1,15 +1,15 @@
-//! Chance from a seed: the same seed draws the same.
+//! Random from a seed: the same seed draws the same.
 
 use crate::data::generate;
 
-pub struct Chance {
+pub struct Random {
     seed: i64,
     drawn: u64,
 }
 
-impl Chance {
-    pub fn new(seed: i64) -> Chance {
-        Chance { seed, drawn: 0 }
+impl Random {
+    pub fn new(seed: i64) -> Random {
+        Random { seed, drawn: 0 }
     }
 
     /// A number below `n`, which is not 0.

@@ -1,46 +1,46 @@
-//! Files cut into extents. Lines may be cut anywhere. A record of csv may hold line breaks in quotes, which only the quotes
+//! Files cut into splits. Lines may be cut anywhere. A record of csv may hold line breaks in quotes, which only the quotes
 //! before it tell: one quick scan finds where records start, and cuts are moved there.
 
-use crate::files::{self, Blocks, Extent};
-use crate::job::Job;
+use crate::files::{self, Blocks, Split};
 use crate::plan::{CsvOptions, Format, Read};
+use crate::run_context::RunContext;
 
-use super::marks::{Quoting, next_record};
+use super::delimiters::{Quoting, next_record};
 
-/// All files of a source, in extents of about the size that the job says. What cannot be cut is one extent: packed and
+/// All files of a source, in splits of about the size that the context says. What cannot be cut is one split: packed and
 /// columnar files, csv with comments (a quote in one means nothing), and what follows a quote inside a field.
-pub fn extents(read: &Read, job: &Job) -> Vec<Extent> {
-    let size = job.portion.extent.max(1);
+pub fn splits(read: &Read, context: &RunContext) -> Vec<Split> {
+    let size = context.chunk_sizes.split.max(1);
     let places = |file: usize| (size as u64..read.files[file].seen.0).step_by(size).collect::<Vec<u64>>();
-    (0..read.files.len()).flat_map(|file| cut(read, file, &places(file), job)).collect()
+    (0..read.files.len()).flat_map(|file| cut(read, file, &places(file), context)).collect()
 }
 
-/// A file of a source in extents that begin at these places, which ascend, or at the next records.
-pub fn cut(read: &Read, file: usize, places: &[u64], job: &Job) -> Vec<Extent> {
+/// A file of a source in splits that begin at these places, which ascend, or at the next records.
+pub fn cut(read: &Read, file: usize, places: &[u64], context: &RunContext) -> Vec<Split> {
     if places.is_empty() || files::packing(&read.files[file]).is_some() {
-        return vec![Extent::whole(file)];
+        return vec![Split::whole(file)];
     }
     match &read.format {
-        Format::Text { .. } | Format::Json => Extent::cut(file, places),
+        Format::Text { .. } | Format::Json => Split::cut(file, places),
         Format::Csv(options) if options.comment.is_none() => {
             // Who reads a file tells what is wrong with it.
-            let starts =
-                files::blocks_to_look_at(&read.files[file], job).map(|blocks| starts(blocks, options, places, job));
-            Extent::cut(file, &starts.unwrap_or_default())
+            let starts = files::blocks_to_look_at(&read.files[file], context)
+                .map(|blocks| starts(blocks, options, places, context));
+            Split::cut(file, &starts.unwrap_or_default())
         }
-        Format::Csv(_) | Format::Parquet | Format::Arrow => vec![Extent::whole(file)],
+        Format::Csv(_) | Format::Parquet | Format::Arrow => vec![Split::whole(file)],
     }
 }
 
-/// For each place the start of the first record there or after, but never of the header, which the first extent has.
-fn starts(mut blocks: Blocks, options: &CsvOptions, places: &[u64], job: &Job) -> Vec<u64> {
+/// For each place the start of the first record there or after, but never of the header, which the first split has.
+fn starts(mut blocks: Blocks, options: &CsvOptions, places: &[u64], context: &RunContext) -> Vec<u64> {
     let mut starts = Vec::new();
     let mut places = places.iter().copied().peekable();
     let mut quoting = Quoting::default();
     let mut offset = 0;
     // The least that may be the start of a record after the header, once that was met.
     let mut least = if options.header { None } else { Some(1) };
-    while job.check().is_ok()
+    while context.check().is_ok()
         && let Ok(Some(block)) = blocks.read()
     {
         let lines = block.lines();
