@@ -19,8 +19,8 @@ use timelab::magics::Tables;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::session::{CellValue, Session};
 
-use crate::chance;
 use crate::lab::ways;
+use crate::random;
 use part::{Part, Rendered};
 
 /// So many differences are made smaller and shown.

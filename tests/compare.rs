@@ -124,12 +124,12 @@ fn a_comparison_that_was_stopped_keeps_its_turns() {
     // `peek` tells each run; one of them raises the flag.
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (told, stop) = (runs.clone(), context.stop.clone());
-    let say = std::sync::Arc::new(move |_: &str| {
+    let log = std::sync::Arc::new(move |_: &str| {
         if told.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 200 {
             stop.raise();
         }
     });
-    let context = timelab::run_context::RunContext { say, ..context };
+    let context = timelab::run_context::RunContext { log, ..context };
     let cell = "%timeit -n 1 -r 100000 1..3 | peek 1 | sum";
     let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
     assert!(evaluation.error.is_none(), "{:?}", evaluation.error);
@@ -169,8 +169,8 @@ fn a_body_is_timed_behind_what_its_first_line_sets_up() {
 fn the_first_line_runs_once_and_every_pipeline_of_the_body_each_time() {
     let said = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = said.clone();
-    let say = std::sync::Arc::new(move |text: &str| told.lock().expect("nobody fails").push(text.to_string()));
-    let mut session = timelab::session::Session::new("rows", say);
+    let log = std::sync::Arc::new(move |text: &str| told.lock().expect("nobody fails").push(text.to_string()));
+    let mut session = timelab::session::Session::new("rows", log);
     let context = session.context();
     let cell = "%%timeit -n 1 -r 5 [1] | peek 1 \"once\"\n[2] | peek 1 \"a\"\n[3] | peek 1 \"b\"";
     let evaluation = timelab::magics::evaluate(&mut session, cell, &context);

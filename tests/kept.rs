@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use timelab::context::ChunkSizes;
+use timelab::run_context::ChunkSizes;
 
 use crate::lab::{Lab, ways};
 

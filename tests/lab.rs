@@ -45,9 +45,9 @@ impl Lab {
 
     pub fn in_chunks(engine: &'static str, chunk_sizes: ChunkSizes) -> Lab {
         let log: LogSink = Arc::new(|_| {});
-        let mut session = Session::new(engine, say.clone());
+        let mut session = Session::new(engine, log.clone());
         // This program is no runner.
-        session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), say);
+        session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), log);
         Lab { session, chunk_sizes }
     }
 

@@ -21,8 +21,8 @@ use timelab::session::{Bound, Session};
 use timelab::stages;
 
 use crate::agreement;
-use crate::chance;
 use crate::command::{err, timelab};
+use crate::random;
 
 /// A cell, its plan in Rust, and what `rows` gives.
 struct Case {

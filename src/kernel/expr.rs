@@ -165,7 +165,9 @@ impl<'a> Compiler<'a> {
                 }
                 None => Node::Apply(self.body(*function), self.all(args)),
             },
-            Meant::Acc | Meant::Only(_) | Meant::List(_) | Meant::In(..) => unreachable!("these go row by row"),
+            Meant::Acc | Meant::ScalarSubquery(_) | Meant::List(_) | Meant::In(..) => {
+                unreachable!("these go row by row")
+            }
         };
         Compiled { node }
     }
@@ -211,7 +213,7 @@ impl<'a> Compiler<'a> {
                 Func::TextFrom | Func::Format => args.iter().all(no_list),
                 _ => calls::has_loop(*func),
             },
-            Meant::Acc | Meant::Only(_) | Meant::List(_) | Meant::In(..) => false,
+            Meant::Acc | Meant::ScalarSubquery(_) | Meant::List(_) | Meant::In(..) => false,
         }
     }
 

@@ -202,7 +202,7 @@ pub struct RustBlock {
     pub body: Word,
 }
 
-/// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::StageSyntax`].
+/// `name args [by …] [option value]…`; which parts a stage has is told by its [`crate::lang::ArgumentSyntax`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     pub name: Word,

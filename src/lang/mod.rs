@@ -16,4 +16,4 @@ pub use parser::{MAX_BYTES, parse, statements};
 pub use power::is_outside;
 pub use rust::{holds_rust, rust_block};
 pub use split::{Splitter, split};
-pub use syntax::{By, MagicSyntax, StageSyntax, Syntax, Takes};
+pub use syntax::{ArgumentSyntax, By, MagicSyntax, StageSyntax, Syntax, Takes};

@@ -55,7 +55,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use super::ast::*;
 use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::split;
-use super::syntax::{By, MagicSyntax, StageSyntax, Syntax, Takes};
+use super::syntax::{ArgumentSyntax, By, MagicSyntax, StageSyntax, Syntax, Takes};
 
 /// The longest cell, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -863,7 +863,7 @@ impl<'a> Parser<'a> {
             span,
         };
         match known.shape {
-            StageSyntax::Args { least, most, named, directed, by } => {
+            ArgumentSyntax::Args { least, most, named, directed, by } => {
                 self.args(&mut stage, known, (least, most), named)?;
                 if directed {
                     stage.direction = self.direction();
@@ -878,7 +878,7 @@ impl<'a> Parser<'a> {
                     return Err(self.expected("`by` and a key"));
                 }
             }
-            StageSyntax::Renames => loop {
+            ArgumentSyntax::Renames => loop {
                 let expr = self.column()?;
                 if !self.eat_word("as") {
                     return Err(self.expected("`as` and the new name"));
@@ -888,19 +888,19 @@ impl<'a> Parser<'a> {
                     break;
                 }
             },
-            StageSyntax::Fold => {
+            ArgumentSyntax::Fold => {
                 for expr in [self.start()?, self.expr()?] {
                     stage.args.push(Arg { name: None, expr, direction: None });
                 }
             }
-            StageSyntax::Join => self.join(&mut stage)?,
-            StageSyntax::Tables => {
+            ArgumentSyntax::Join => self.join(&mut stage)?,
+            ArgumentSyntax::Tables => {
                 stage.tables.push(self.table()?);
                 while self.eat(",") {
                     stage.tables.push(self.table()?);
                 }
             }
-            StageSyntax::Write => {
+            ArgumentSyntax::Write => {
                 if !matches!(self.peek(), Token::Text(_)) {
                     return Err(self.expected("a path in quotes"));
                 }
@@ -910,13 +910,13 @@ impl<'a> Parser<'a> {
                     stage.kind = Some(self.name("a format")?);
                 }
             }
-            StageSyntax::Tee => loop {
+            ArgumentSyntax::Tee => loop {
                 stage.branches.push(self.branch()?);
                 if !self.eat(",") {
                     break;
                 }
             },
-            StageSyntax::Peek => {
+            ArgumentSyntax::Peek => {
                 while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
                     stage.args.push(Arg { name: None, expr, direction: None });

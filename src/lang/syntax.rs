@@ -2,7 +2,7 @@
 
 /// How the arguments of a stage are written. The grammar over the parser says what each looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StageSyntax {
+pub enum ArgumentSyntax {
     /// Expressions with commas between, from `least` to `most` of them; then `by`.
     Args {
         least: usize,
@@ -41,7 +41,7 @@ pub struct StageSyntax {
     pub name: &'static str,
     /// How it is written, for help and errors: `sort by e [asc|desc], …`
     pub usage: &'static str,
-    pub shape: StageSyntax,
+    pub shape: ArgumentSyntax,
     /// Options after the arguments, each with one value.
     pub options: &'static [&'static str],
 }

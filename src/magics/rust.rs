@@ -6,7 +6,7 @@ use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
-use crate::rust::{CellValue, Cost};
+use crate::rust::{BlockValue, Cost};
 use crate::session::{Session, kept_plan};
 use crate::show::{bytes_text, duration_text, grouped};
 
@@ -92,14 +92,16 @@ fn known(session: &Session) -> Answer {
 }
 
 /// What a cell of Rust gave, and what it cost.
-pub fn answer(given: CellValue, cost: &Cost) -> Answer {
+pub fn answer(given: BlockValue, cost: &Cost) -> Answer {
     let (block, result) = match given {
-        CellValue::Nothing => (None, None),
-        CellValue::Value(value, ty) => (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty))),
-        CellValue::Text(text) => {
+        BlockValue::Nothing => (None, None),
+        BlockValue::Value(value, ty) => {
+            (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty)))
+        }
+        BlockValue::Text(text) => {
             (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text)))
         }
-        CellValue::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
+        BlockValue::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
     };
     let report = Report { blocks: block.into_iter().collect(), status_line: status_line(cost) };
     Answer { report, result, ..Answer::default() }

@@ -6,7 +6,7 @@ pub enum RowError {
     ZeroDivision,
     Domain,
     Depth,
-    ValueLayout,
+    Shape,
     File,
 }
 

@@ -116,7 +116,7 @@ pub struct Broker {
 impl Broker {
     pub fn new(log: LogSink) -> Broker {
         Broker {
-            say,
+            log,
             printer: Printer::default(),
             folder: OnceLock::new(),
             numbers: AtomicU64::new(0),

@@ -163,11 +163,11 @@ fn install(broker: &Arc<Broker>, context: &mut CommandContext) -> Result<(), Err
 /// Passes on what cells print.
 fn forward(outputs: EvalContextOutputs, broker: &Arc<Broker>) {
     let EvalContextOutputs { stdout, stderr } = outputs;
-    let (say, broker) = (broker.log.clone(), broker.clone());
+    let (log, broker) = (broker.log.clone(), broker.clone());
     std::thread::spawn(move || broker.printer.print(stdout.iter()));
     std::thread::spawn(move || {
         while let Ok(line) = stderr.recv() {
-            say(&line);
+            log(&line);
         }
     });
 }
@@ -222,7 +222,7 @@ fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
 fn told(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
-        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
+        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not log why");
     };
     // Each place with what is said about it, the primary one first. Where that is ours, one in the cell tells more.
     let messages = error.primary_spanned_message().into_iter().chain(error.spanned_messages());

@@ -112,7 +112,7 @@ pub enum InputForm {
 impl Rust {
     /// `program` is started as the runner; what cells print on standard error goes to `say`.
     pub fn new(program: &Path, log: LogSink) -> Rust {
-        Rust { program: program.to_path_buf(), say, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
+        Rust { program: program.to_path_buf(), log, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
     }
 
     /// Starts the compiler in the background, so that the first cell need not wait for it.

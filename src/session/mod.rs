@@ -60,7 +60,7 @@ pub struct Session {
     pub baselines: Baselines,
     /// What cells measured, by their numbers.
     measured: BTreeMap<usize, Baseline>,
-    left: apart::Left,
+    left: detached::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
     /// Whether the person sees a question and can answer it.
@@ -125,19 +125,19 @@ impl Session {
             texts: Vec::new(),
             settings: Settings::new(engine.into()),
             stop: Stop::default(),
-            log: say.clone(),
+            log: log.clone(),
             warnings: Vec::new(),
             reads_stdin: false,
             interactive: false,
             history: History::default(),
             baselines: Baselines::default(),
             measured: BTreeMap::new(),
-            left: apart::Left::default(),
+            left: detached::Left::default(),
             noise: None,
             can_ask: false,
             survives: false,
             trusts: Vec::new(),
-            rust: Rust::new(Path::new(THIS_PROGRAM), say.clone()),
+            rust: Rust::new(Path::new(THIS_PROGRAM), log.clone()),
             blocks: rust::Blocks::default(),
             stdin: OnceCell::new(),
         }

@@ -246,7 +246,7 @@ pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunCont
 pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
     let data_error = matches!(
         error.kind,
-        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::ResultKind | Kind::File
+        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
     if data_error && error.row.is_none() {
         engines::reference().run(plan, context)?;

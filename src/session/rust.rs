@@ -205,7 +205,7 @@ impl Session {
         let call = if code.is_deep { on_deep_stack(&call) } else { call };
         let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
         let form =
-            |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::ResultKind::given).collect());
+            |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::ValueLayout::given).collect());
         let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
         let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
         let fillings = code.inputs.iter().map(filling).collect();
@@ -351,7 +351,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
         "Err(ZeroDivision)" => Kind::ZeroDivision,
         "Err(Domain)" => Kind::Domain,
         "Err(Depth)" => Kind::Depth,
-        "Err(ResultKind)" => Kind::ResultKind,
+        "Err(Shape)" => Kind::Shape,
         "Err(File)" => Kind::File,
         _ => return error,
     };

@@ -2,7 +2,7 @@
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
-use crate::lang::{self, Arg, By, Node, StageSyntax};
+use crate::lang::{self, Arg, ArgumentSyntax, By, Node, StageSyntax};
 use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan};
 
 use super::Stage;
@@ -15,7 +15,7 @@ pub static AGG: Stage = Stage {
     syntax: StageSyntax {
         name: "agg",
         usage: "agg [name =] f(e), … [by [name =] e, …]",
-        shape: StageSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::Optional },
+        shape: ArgumentSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::Optional },
         options: &[],
     },
     about: "aggregates of all rows, or of each group: count sum mean min max median quantile std first last n_distinct",
@@ -140,7 +140,8 @@ fn typed(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
     Ok(Agg { name: name.to_string(), func, arg: Some(arg), ty })
 }
 
-const SHORT: StageSyntax = StageSyntax::Args { least: 0, most: 1, named: false, directed: false, by: By::Optional };
+const SHORT: ArgumentSyntax =
+    ArgumentSyntax::Args { least: 0, most: 1, named: false, directed: false, by: By::Optional };
 
 macro_rules! short {
     ($name:ident, $word:literal, $about:literal, $usage:literal, $examples:expr) => {

@@ -1,12 +1,13 @@
 //! Stages that add, replace, drop and rename columns.
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, By, Node, StageSyntax, Word};
+use crate::lang::{self, ArgumentSyntax, By, Node, StageSyntax, Word};
 use crate::plan::{Builder, Named, Op, Plan};
 
 use super::Stage;
 
-const ARGS: StageSyntax = StageSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
+const ARGS: ArgumentSyntax =
+    ArgumentSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
 
 pub static DERIVE: Stage = Stage {
     syntax: StageSyntax { name: "derive", usage: "derive name = e, …", shape: ARGS, options: &[] },
@@ -34,7 +35,7 @@ pub static ENUMERATE: Stage = Stage {
     syntax: StageSyntax {
         name: "enumerate",
         usage: "enumerate",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "adds the column `row`: 0, 1, 2, …",
@@ -49,7 +50,7 @@ pub static DROP: Stage = Stage {
     syntax: StageSyntax {
         name: "drop",
         usage: "drop a, b",
-        shape: StageSyntax::Args { least: 1, most: usize::MAX, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 1, most: usize::MAX, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "all columns but these",
@@ -77,7 +78,7 @@ fn drop_columns(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fal
 }
 
 pub static RENAME: Stage = Stage {
-    syntax: StageSyntax { name: "rename", usage: "rename a as b, …", shape: StageSyntax::Renames, options: &[] },
+    syntax: StageSyntax { name: "rename", usage: "rename a as b, …", shape: ArgumentSyntax::Renames, options: &[] },
     about: "gives columns other names",
     examples: &[("1..3 | rename it as n", "n\n1\n2\n")],
     bind: rename,

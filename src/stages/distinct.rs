@@ -1,5 +1,5 @@
 use crate::diagnostic::Fallible;
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Op, Plan};
 
 use super::Stage;
@@ -8,7 +8,7 @@ pub static DISTINCT: Stage = Stage {
     syntax: StageSyntax {
         name: "distinct",
         usage: "distinct [by e, …]",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Optional },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Optional },
         options: &[],
     },
     about: "each row once; with `by` the first row of each key",

@@ -1,4 +1,4 @@
-use crate::lang::{By, StageSyntax};
+use crate::lang::{ArgumentSyntax, By, StageSyntax};
 use crate::plan::Op;
 
 use super::Stage;
@@ -7,7 +7,7 @@ pub static FILTER: Stage = Stage {
     syntax: StageSyntax {
         name: "filter",
         usage: "filter e",
-        shape: StageSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "the rows for which the condition is true; null is not",

@@ -3,7 +3,7 @@
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions::Func;
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Expr, Named, Node, Op, Plan};
 
 use super::Stage;
@@ -12,7 +12,7 @@ pub static FLAT_MAP: Stage = Stage {
     syntax: StageSyntax {
         name: "flat_map",
         usage: "flat_map [name =] e",
-        shape: StageSyntax::Args { least: 1, most: 1, named: true, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 1, most: 1, named: true, directed: false, by: By::No },
         options: &[],
     },
     about: "one row for each element of a list, and no other columns",
@@ -43,7 +43,7 @@ fn flat_map(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallibl
     }
 }
 
-const NONE: StageSyntax = StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No };
+const NONE: ArgumentSyntax = ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No };
 
 pub static WORDS: Stage = Stage {
     syntax: StageSyntax { name: "words", usage: "words", shape: NONE, options: &[] },

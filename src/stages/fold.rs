@@ -1,13 +1,13 @@
 //! Stages that go through the rows in order with a state.
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, StageSyntax};
 use crate::plan::{Builder, DEEPEST_TYPE, Named, Op};
 
 use super::Stage;
 
 pub static FOLD: Stage = Stage {
-    syntax: StageSyntax { name: "fold", usage: "fold start e", shape: StageSyntax::Fold, options: &[] },
+    syntax: StageSyntax { name: "fold", usage: "fold start e", shape: ArgumentSyntax::Fold, options: &[] },
     about: "goes through the rows in order: `acc` begins as start and becomes e after each row",
     examples: &[
         ("1..5 | fold 0 acc * 10 + it", "it\n1234\n"),
@@ -18,7 +18,7 @@ pub static FOLD: Stage = Stage {
 };
 
 pub static SCAN: Stage = Stage {
-    syntax: StageSyntax { name: "scan", usage: "scan start e", shape: StageSyntax::Fold, options: &[] },
+    syntax: StageSyntax { name: "scan", usage: "scan start e", shape: ArgumentSyntax::Fold, options: &[] },
     about: "like fold, but shows `acc` after every row",
     examples: &[("1..5 | scan 0 acc + it", "it\n1\n3\n6\n10\n")],
     bind: |builder, stage, _| bind(builder, stage, true),

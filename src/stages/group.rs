@@ -1,6 +1,6 @@
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{AggFunc, Builder, Node, Plan};
 
 use super::{Stage, agg};
@@ -9,7 +9,7 @@ pub static GROUP: Stage = Stage {
     syntax: StageSyntax {
         name: "group",
         usage: "group by [name =] e, …",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
         options: &[],
     },
     about: "one row for each key; the other columns become lists, in input order",

@@ -1,6 +1,6 @@
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, StageSyntax};
 use crate::plan::{AggFunc, Builder, JoinKind, Node, Op, Plan};
 
 use super::flat_map::only_text;
@@ -10,7 +10,7 @@ pub static JOIN: Stage = Stage {
     syntax: StageSyntax {
         name: "join",
         usage: "join [left|semi|anti] NAME or (pipeline) on key, … — or: join \"text\"",
-        shape: StageSyntax::Join,
+        shape: ArgumentSyntax::Join,
         options: &[],
     },
     about: "rows of two tables whose keys are equal; with a text: glues the texts of all rows",

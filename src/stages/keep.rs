@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::diagnostic::Fallible;
-use crate::lang::{self, By, Node, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, Node, StageSyntax};
 use crate::plan::{Builder, Op, Plan};
 
 use super::Stage;
@@ -12,7 +12,7 @@ pub static PERSIST: Stage = Stage {
     syntax: StageSyntax {
         name: "persist",
         usage: "persist",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "computes what stands before it once, at first need, and keeps the table",
@@ -24,7 +24,7 @@ pub static PERSIST: Stage = Stage {
 };
 
 pub static PEEK: Stage = Stage {
-    syntax: StageSyntax { name: "peek", usage: "peek [n] [\"label\"]", shape: StageSyntax::Peek, options: &[] },
+    syntax: StageSyntax { name: "peek", usage: "peek [n] [\"label\"]", shape: ArgumentSyntax::Peek, options: &[] },
     about: "shows the first n rows that pass (10 unless told), on standard error",
     examples: &[(r#"1..4 | peek 2 "in: " | sum"#, "sum\n6\n")],
     bind: peek,

@@ -1,10 +1,11 @@
 use crate::diagnostic::Fallible;
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Op, Plan};
 
 use super::Stage;
 
-const SHAPE: StageSyntax = StageSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
+const SHAPE: ArgumentSyntax =
+    ArgumentSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
 
 pub static MAP: Stage = Stage {
     syntax: StageSyntax { name: "map", usage: "map [name =] e, …", shape: SHAPE, options: &[] },

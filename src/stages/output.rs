@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, Node, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, Node, StageSyntax};
 use crate::plan::{Builder, Format, Op, Plan, Write};
 
 use super::Stage;
@@ -13,7 +13,7 @@ pub static TEE: Stage = Stage {
     syntax: StageSyntax {
         name: "tee",
         usage: "tee name: (stages), name: (stages)",
-        shape: StageSyntax::Tee,
+        shape: ArgumentSyntax::Tee,
         options: &[],
     },
     about: "several named results of one pass; each may end with its own `write`; later `_3.name` is one of them",
@@ -46,7 +46,7 @@ pub static WRITE: Stage = Stage {
     syntax: StageSyntax {
         name: "write",
         usage: "write \"path\" [as csv|json|parquet|arrow|text]",
-        shape: StageSyntax::Write,
+        shape: ArgumentSyntax::Write,
         options: &[],
     },
     about: "writes the table to a file, whole or not at all; `.gz` and `.zst` pack it; gives path, rows and bytes",

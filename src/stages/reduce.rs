@@ -1,6 +1,6 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{AggFunc, Builder, Expr, Node, Plan};
 
 use super::{Stage, agg};
@@ -9,7 +9,7 @@ pub static REDUCE: Stage = Stage {
     syntax: StageSyntax {
         name: "reduce",
         usage: "reduce e",
-        shape: StageSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "all rows to one by an associative expression over `acc` and `it`",

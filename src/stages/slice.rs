@@ -1,12 +1,12 @@
 //! Stages that pass some rows by their place.
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Op, Plan, int};
 
 use super::Stage;
 
-const COUNT: StageSyntax = StageSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No };
+const COUNT: ArgumentSyntax = ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No };
 
 pub static TAKE: Stage = Stage {
     syntax: StageSyntax { name: "take", usage: "take n", shape: COUNT, options: &[] },

@@ -2,7 +2,7 @@
 
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Arg, By, Direction, StageSyntax};
+use crate::lang::{self, Arg, ArgumentSyntax, By, Direction, StageSyntax};
 use crate::plan::{Builder, Node, Op, Plan, SortKey};
 
 use super::Stage;
@@ -11,7 +11,7 @@ pub static SORT: Stage = Stage {
     syntax: StageSyntax {
         name: "sort",
         usage: "sort by e [asc|desc], …",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
         options: &[],
     },
     about: "rows in order; ties are broken by the other columns, nulls come last",
@@ -30,7 +30,7 @@ pub static TOP: Stage = Stage {
     syntax: StageSyntax {
         name: "top",
         usage: "top n [by e [asc|desc], …]",
-        shape: StageSyntax::Args { least: 1, most: 1, named: false, directed: true, by: By::Optional },
+        shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: true, by: By::Optional },
         options: &[],
     },
     about: "the n rows with the largest values of the last column, or of what `by` says; `asc`: the least",
@@ -84,7 +84,7 @@ pub static REVERSE: Stage = Stage {
     syntax: StageSyntax {
         name: "reverse",
         usage: "reverse",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "the last row first",

@@ -2,7 +2,7 @@
 
 use crate::data::{Column, Order, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Named, Op, Plan};
 
 use super::Stage;
@@ -11,7 +11,7 @@ pub static CONCAT: Stage = Stage {
     syntax: StageSyntax {
         name: "concat",
         usage: "concat NAME or (pipeline), …",
-        shape: StageSyntax::Tables,
+        shape: ArgumentSyntax::Tables,
         options: &[],
     },
     about: "the rows, then those of the other tables, which have the same columns",
@@ -58,7 +58,12 @@ fn widen(builder: &mut Builder, met: &[Column], stage: &lang::Stage) -> Fallible
 }
 
 pub static ZIP: Stage = Stage {
-    syntax: StageSyntax { name: "zip", usage: "zip NAME or (pipeline), …", shape: StageSyntax::Tables, options: &[] },
+    syntax: StageSyntax {
+        name: "zip",
+        usage: "zip NAME or (pipeline), …",
+        shape: ArgumentSyntax::Tables,
+        options: &[],
+    },
     about: "the columns, then those of the other tables, row by row; all have one length",
     examples: &[(r#"1..3 | zip (["a", "b"] | map letter = it)"#, "it,letter\n1,a\n2,b\n")],
     bind: |builder, stage, tables| {
@@ -74,7 +79,7 @@ pub static PAIRS: Stage = Stage {
     syntax: StageSyntax {
         name: "pairs",
         usage: "pairs",
-        shape: StageSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
     about: "all pairs of different rows of the only column, as `a` and `b`",

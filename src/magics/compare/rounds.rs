@@ -156,7 +156,7 @@ fn same(session: &Session, first: &Table, table: Table, context: &RunContext) ->
     match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {
             let first = first.clone();
-            apart.run("the comparison of results", context, move |_| Ok(first.same(&table)))
+            detached.run("the comparison of results", context, move |_| Ok(first.same(&table)))
         }
         None => Ok(first.same(&table)),
     }

@@ -35,7 +35,7 @@ impl<'p> Writer<'p> {
         }
         self.comment(said.as_ref());
         for (rows, _, _) in &all[1..] {
-            self.line(&format!("if {rows}.len() != {}.len() {{ return Err(RowError::ValueLayout); }}", all[0].0));
+            self.line(&format!("if {rows}.len() != {}.len() {{ return Err(RowError::Shape); }}", all[0].0));
         }
         let mut next = Segment::new(names);
         let (mut pattern, mut iterator, mut names) = (String::new(), String::new(), names);
