@@ -110,6 +110,7 @@ fn main() -> ExitCode {
         color_err: color(std::io::stderr().is_terminal()),
         width: show::terminal_width(),
         wrap: std::io::stdout().is_terminal(),
+        ascii: show::in_ascii_only(|name| std::env::var(name).ok()),
     };
     match arguments.command {
         Some(Command::Config { write: true }) => return written_config(),

@@ -29,6 +29,7 @@ pub enum Block {
     Notes(Vec<String>),
     /// The samples of a subject that was run many times.
     Timing(Timing),
+    Plot(Plot),
 }
 
 /// A table whose numbers have units: people see figures, programs the numbers.
@@ -76,4 +77,60 @@ pub enum Unit {
     Times,
     /// A word.
     Plain,
+}
+
+/// Series of points between two axes.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    pub title: String,
+    pub x: Across,
+    pub y: Axis,
+    pub series: Vec<Series>,
+    /// Whether a table of the same report holds these data: programs then do not get them twice.
+    pub in_table: bool,
+}
+
+/// What lies along the x axis.
+#[derive(Debug, Clone)]
+pub enum Across {
+    Numbers(Axis),
+    /// One thing after the other: the x of a point is the place of its name.
+    Names {
+        label: String,
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Axis {
+    pub label: String,
+    pub unit: Unit,
+    pub scale: Scale,
+    /// Whether its numbers were measured, so that they differ from run to run.
+    pub measured: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    Linear,
+    /// Equal factors are equally long; only numbers above 0 have a place.
+    Log,
+}
+
+#[derive(Debug, Clone)]
+pub struct Series {
+    pub label: String,
+    pub drawn: Drawn,
+    /// In the order in which a line joins them.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// How the points of a series are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    Points,
+    /// Joined; a point that cannot be drawn leaves a gap.
+    Line,
+    /// From 0, or from the end of a log axis.
+    Bars,
 }

@@ -11,8 +11,15 @@ use timelab::rust::Rust;
 use timelab::session::Session;
 use timelab::show::{self, Format, Style, Theme};
 
-pub const PLAIN: Style =
-    Style { format: Format::Csv, color_out: false, color_err: false, theme: Theme::Dark, width: 100, wrap: false };
+pub const PLAIN: Style = Style {
+    format: Format::Csv,
+    color_out: false,
+    color_err: false,
+    theme: Theme::Dark,
+    width: 100,
+    wrap: false,
+    ascii: false,
+};
 
 /// The names of all engines but those whose plans must be compiled, which takes a part of a second each.
 pub fn engine_names() -> Vec<&'static str> {

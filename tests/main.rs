@@ -15,6 +15,7 @@ mod meaning;
 mod measure;
 mod native;
 mod partials;
+mod plots;
 mod polars;
 mod random;
 mod rust;

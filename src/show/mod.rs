@@ -3,6 +3,7 @@
 mod diagnostic;
 mod figures;
 mod numbers;
+mod plot;
 mod table;
 mod theme;
 mod timing;
@@ -13,6 +14,7 @@ use crate::report::{Block, Field, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
+pub use plot::svg;
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
 
@@ -39,6 +41,8 @@ pub struct Style {
     pub width: usize,
     /// Whether long lines of text are broken between words, as on a terminal.
     pub wrap: bool,
+    /// Whether plots are drawn in ASCII only.
+    pub ascii: bool,
 }
 
 impl Style {
@@ -99,6 +103,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     to.push_str(&wrapped);
                 }
             }
+            Block::Plot(plot) => {
+                if style.format == Format::Table || !plot.in_table {
+                    drawn.out.push_str(&plot::written(plot, style));
+                }
+            }
             Block::Timing(found) => {
                 let (out, err) = timing::timing(found, style);
                 drawn.out.push_str(&out);
@@ -127,6 +136,14 @@ pub fn terminal_width() -> usize {
     // A terminal that nobody has given a size says 0.
     let grid = comfy_table::Table::new().width().map(usize::from).filter(|width| *width > 0);
     grid.or_else(columns).unwrap_or(100)
+}
+
+/// Whether a terminal with these environment variables may show no more than ASCII.
+pub fn in_ascii_only(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    // The first that is set decides, as in POSIX; without any, the locale is C.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+    variable("TERM").is_some_and(|term| term == "dumb") || !(locale.contains("utf-8") || locale.contains("utf8"))
 }
 
 fn written(table: &Table, style: &Style) -> String {

@@ -29,6 +29,8 @@ pub enum Role {
     Function,
     /// A word of the language.
     Word,
+    /// A series of a plot, by its place.
+    Series(usize),
     Plain,
 }
 
@@ -43,6 +45,14 @@ impl Theme {
         let yellow = pick(Color::Yellow, Color::Fixed(130));
         let blue = pick(Color::LightBlue, Color::Blue);
         let purple = pick(Color::LightPurple, Color::Purple);
+        let series = [
+            blue,
+            yellow,
+            pick(Color::LightGreen, Color::Fixed(28)),
+            purple,
+            red,
+            pick(Color::LightCyan, Color::Fixed(30)),
+        ];
         match role {
             Role::Error | Role::UnmatchedBracket => red.bold(),
             Role::Warning => yellow.bold(),
@@ -56,6 +66,7 @@ impl Theme {
             Role::Engine => purple.normal(),
             Role::Function => yellow.normal(),
             Role::Word => blue.normal(),
+            Role::Series(place) => series[place % series.len()].normal(),
             Role::Plain => Style::new(),
         }
     }
