@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use timelab::report::{Across, Axis, Block, Drawn, Plot, Report, Scale, Series, Unit};
+use timelab::data::{Column, Order, Schema, Table, Type, Value};
+use timelab::report::{Across, Axis, Block, Drawn, Figures, Plot, Report, Scale, Series, Unit};
 use timelab::show::{self, Format, Style, in_ascii_only};
 use unicode_width::UnicodeWidthStr;
 
@@ -482,7 +483,35 @@ fn programs_get_the_points() {
     }
     let bars =
         named(&["L1", "L2"], Scale::Log, vec![series("", Drawn::Bars, vec![(0.0, 1e-9), (1.0, 4e-9), (2.0, 1.0)])]);
-    assert_eq!(format(&bars, Format::Csv), "series,x,y\n\"\",L1,0.000000001\n\"\",L2,0.000000004\n\"\",,1.0\n");
+    assert_eq!(format(&bars, Format::Csv), "series,x,y\n\"\",L1,1e-9\n\"\",L2,4e-9\n\"\",,1.0\n");
+}
+
+#[test]
+fn a_plot_stands_beside_its_table_where_there_is_room() {
+    let columns = [("n", Type::Int), ("median", Type::Float)];
+    let columns = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
+    let mut plot = growth(Scale::Log);
+    plot.in_table = true;
+    let (x, y) = plot.series[0].points.iter().map(|(x, y)| (Value::Int(*x as i64), Value::Float(*y))).unzip();
+    let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 5, &[x, y]);
+    let figures = Figures { table, units: vec![Unit::Plain, Unit::Seconds] };
+    let drawn = |style: &Style| {
+        let blocks = vec![Block::Figures(figures.clone()), Block::Plot(plot.clone())];
+        show::report(&Report { blocks, ..Report::default() }, style).out
+    };
+    let narrow = drawn(&styled(60));
+    let (table, below) = narrow.split_at(narrow.find("letters").expect("a title"));
+    assert_eq!(below, text(&plot, &styled(60)));
+    let wide = drawn(&Style { color_out: true, ..styled(100) });
+    let plain = without_colours(&wide);
+    let lines: Vec<&str> = plain.lines().collect();
+    let column = table.lines().map(|line| line.width()).max().unwrap_or(0) + 2;
+    for (line, of_table) in lines.iter().zip(table.lines()) {
+        assert!(line.starts_with(of_table) && line.width() < 100, "{plain}");
+    }
+    let beside: String = lines.iter().map(|line| line.chars().skip(column).collect::<String>() + "\n").collect();
+    assert_eq!(beside, text(&plot, &styled(100 - column)));
+    assert!(drawn(&Style { format: Format::Csv, ..styled(100) }).starts_with("n,median\n500,0.000122\n"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reports and diagnostics as text: the only place with widths and colours.
 
+mod beside;
 mod diagnostic;
 mod figures;
 mod numbers;
@@ -10,7 +11,7 @@ mod timing;
 mod wrap;
 
 use crate::data::{Table, Value, encode};
-use crate::report::{Block, Field, Report, Unit};
+use crate::report::{Block, Field, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
@@ -64,7 +65,8 @@ pub struct Drawn {
 
 pub fn report(report: &Report, style: &Style) -> Drawn {
     let mut drawn = Drawn::default();
-    for block in &report.blocks {
+    let mut blocks = report.blocks.iter().peekable();
+    while let Some(block) = blocks.next() {
         match block {
             Block::Table(table) => drawn.out.push_str(&written(table, style)),
             Block::Whole(table) => {
@@ -88,7 +90,16 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
             }
-            Block::Figures(figures) => drawn.out.push_str(&figures::written(figures, style)),
+            Block::Figures(figures) => {
+                let table = figures::written(figures, style);
+                let plot = blocks.next_if(|next| matches!(next, Block::Plot(plot) if plot.in_table));
+                match plot {
+                    Some(Block::Plot(plot)) if style.format == Format::Table => {
+                        drawn.out.push_str(&with_plot(&table, plot, style));
+                    }
+                    _ => drawn.out.push_str(&table),
+                }
+            }
             Block::Aside(figures) => {
                 if matches!(style.format, Format::Table | Format::Markdown) {
                     drawn.out.push_str(&figures::written(figures, style));
@@ -136,6 +147,16 @@ pub fn terminal_width() -> usize {
     // A terminal that nobody has given a size says 0.
     let grid = comfy_table::Table::new().width().map(usize::from).filter(|width| *width > 0);
     grid.or_else(columns).unwrap_or(100)
+}
+
+/// A table and the plot of it: side by side where the plot can be read in the room that is left.
+fn with_plot(table: &str, plot: &Plot, style: &Style) -> String {
+    const READABLE: usize = 56;
+    let left = style.width.saturating_sub(beside::widest(table) + beside::GAP);
+    if left < READABLE {
+        return format!("{table}{}", plot::written(plot, style));
+    }
+    beside::beside(table, &plot::written(plot, &Style { width: left, ..*style }))
 }
 
 /// Whether a terminal with these environment variables may show no more than ASCII.
