@@ -21,6 +21,7 @@ pub mod files;
 pub mod rowwise;
 pub mod show;
 
+pub mod interleave;
 pub mod kernel;
 pub mod native;
 

@@ -9,6 +9,7 @@ mod files;
 mod floor_plan;
 mod fuzz;
 mod history;
+mod interleave;
 mod kept;
 mod lab;
 mod meaning;
