@@ -75,6 +75,10 @@ pub enum Unit {
     High,
     /// The same where nothing is known of where it lies.
     Times,
+    /// A part of a whole, from 0 to 1.
+    Share,
+    /// The same, drawn as a bar too.
+    Bar,
     /// A word.
     Plain,
 }

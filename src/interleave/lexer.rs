@@ -35,9 +35,9 @@ pub fn tokens(text: &str) -> Result<Vec<Token<'_>>, Problem> {
         let mut indent = (number > 0).then_some(at);
         while at < body.trim_end().len() {
             let rest = &body[at..];
-            let (kind, len) = lexeme(rest).map_err(|message| {
-                let end = start + at + rest.chars().next().map_or(0, char::len_utf8);
-                Problem::new(ProblemKind::Syntax, Span { start: start + at, end }, message)
+            let (kind, len) = lexeme(rest).map_err(|(message, len)| {
+                let span = Span { start: start + at, end: start + at + len };
+                Problem::new(ProblemKind::Syntax, span, message)
             })?;
             let span = Span { start: start + at, end: start + at + len };
             all.push(Token { kind, text: &rest[..len], span, indent: indent.take() });
@@ -51,19 +51,19 @@ pub fn tokens(text: &str) -> Result<Vec<Token<'_>>, Problem> {
     Ok(all)
 }
 
-/// The first token of a text and its length.
-fn lexeme(rest: &str) -> Result<(Lexeme, usize), String> {
+/// The first token of a text and its length; or what is wrong with so many bytes of it.
+fn lexeme(rest: &str) -> Result<(Lexeme, usize), (String, usize)> {
     let first = rest.chars().next().expect("white space was skipped, so a character is there");
     let len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     if first.is_alphabetic() || first == '_' {
         return Ok((Lexeme::Name, len));
     }
     if first.is_ascii_digit() {
-        return int(&rest[..len]).map(|value| (Lexeme::Int(value), len));
+        return int(&rest[..len]).map(|value| (Lexeme::Int(value), len)).map_err(|message| (message, len));
     }
     match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
         Some(symbol) => Ok((Lexeme::Symbol, symbol.len())),
-        None => Err(format!("unexpected character `{first}`")),
+        None => Err((format!("unexpected character `{first}`"), first.len_utf8())),
     }
 }
 

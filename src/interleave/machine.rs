@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::program::{Blocked, Ending, Fault, FaultKind, Location, Op, Operand, Program, binary, resolve, value_text};
+use super::program::{Blocked, Ending, Fault, FaultKind, Location, Op, Operand, Program, binary, resolve};
 use super::syntax::Order;
 
 /// In which order the stores of a thread reach memory.
@@ -29,6 +29,16 @@ impl Model {
             Model::Sc => "sc",
             Model::Tso => "tso",
             Model::Pso => "pso",
+        }
+    }
+}
+
+impl Model {
+    pub fn about(self) -> &'static str {
+        match self {
+            Model::Sc => "sequential consistency: every write is in memory at once",
+            Model::Tso => "total store order, as on x86: writes wait in a buffer of their thread",
+            Model::Pso => "partial store order: writes to different variables can swap",
         }
     }
 }
@@ -565,10 +575,34 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The named registers of a thread, with their values.
-    pub fn named_registers(&self, words: &[i64]) -> Vec<(&'a str, String)> {
-        let all = self.program.named.iter();
-        all.map(|named| (named.name.as_str(), value_text(self.register(words, named.register), named.ty))).collect()
+    /// What a thread does next, in a few words.
+    pub fn next_words(&self, words: &[i64], thread: usize) -> String {
+        let names = self.program;
+        let place = |at: &Location| match resolve(at, |operand| operand_value(operand, &words[self.registers..])) {
+            Ok(location) => names.location_name(location),
+            Err(_) => format!("{}[outside]", names.shared[at.variable].name),
+        };
+        match self.next_op(words, thread) {
+            Op::Retake(lock) if self.sleeps(words, thread) => format!("sleeps until notify {}", names.locks[*lock]),
+            Op::Load { at, .. } => format!("read {}", place(at)),
+            Op::Store { at, value, .. } => {
+                format!("write {} ← {}", place(at), operand_value(*value, &words[self.registers..]))
+            }
+            Op::Swap { at, .. } => format!("swap {}", place(at)),
+            Op::Cas { at, .. } => format!("cas {}", place(at)),
+            Op::FetchAdd { at, subtract: false, .. } => format!("fetch_add {}", place(at)),
+            Op::FetchAdd { at, .. } => format!("fetch_sub {}", place(at)),
+            Op::Lock(lock) | Op::Retake(lock) => format!("lock {}", names.locks[*lock]),
+            Op::TryLock { lock, .. } => format!("try_lock {}", names.locks[*lock]),
+            Op::Unlock(lock) => format!("unlock {}", names.locks[*lock]),
+            Op::Wait(lock) => format!("wait {}", names.locks[*lock]),
+            Op::Notify(lock) => format!("notify {}", names.locks[*lock]),
+            Op::NotifyAll(lock) => format!("notify_all {}", names.locks[*lock]),
+            Op::Fence(_) => "fence".to_string(),
+            Op::Atomic { .. } => "atomic".to_string(),
+            Op::End => "done".to_string(),
+            local => unreachable!("{local:?} is not a step"),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
 use crate::functions;
+use crate::interleave::Model;
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
 use crate::session::{Bound, Session, settings};
@@ -159,7 +160,8 @@ fn open_text(before: &str) -> Option<usize> {
 /// What the magic offers for its words, if `before` begins with one that takes words.
 fn words_of(before: &str) -> Option<Offers> {
     let (name, _) = before.trim_start().strip_prefix('%')?.split_once(char::is_whitespace)?;
-    super::find(name).filter(|magic| magic.syntax.takes == Takes::Words).map(|magic| magic.offers)
+    let takes_words = |magic: &&Magic| matches!(magic.syntax.takes, Takes::Words | Takes::WordsOrBody);
+    super::find(name).filter(takes_words).map(|magic| magic.offers)
 }
 
 fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candidate>) {
@@ -172,6 +174,10 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }).collect()
         }
         Offers::Families => families().collect(),
+        Offers::Races => match earlier[..] {
+            [] => vec![candidate("play", "lets you choose which thread of the last %%race moves next")],
+            _ => Vec::new(),
+        },
         Offers::Baselines => match earlier[..] {
             [] => vec![candidate("save", "keeps what was measured"), candidate("drop", "forgets what was kept")],
             ["save" | "drop"] => baselines(session),
@@ -223,6 +229,8 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
     let start = before.rfind([' ', '\t', '\n', ',']).map_or(0, |i| i + 1);
     let mut found: Vec<Candidate> = match option {
         "--against" => baselines(session),
+        "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
+        "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
         "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],
         "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
         "--shape" => {

@@ -10,7 +10,7 @@ use crate::session::{Session, settings};
 use crate::stages;
 
 use super::algorithms as families;
-use super::{Answer, Magic, Offers, glossary};
+use super::{Answer, Magic, Offers, glossary, race};
 
 pub static HELP: Magic = Magic {
     syntax: MagicSyntax { name: "help", usage: "%help [TOPIC | NAME]", takes: Takes::Words, options: &[] },
@@ -127,6 +127,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
     if let Some(magic) = super::find(name) {
         let examples: Vec<(&str, &str)> = magic.examples.iter().map(|cell| (*cell, "")).collect();
         parts.push(entry("magic", magic.syntax.usage, magic.about, &examples));
+        parts.extend((name == race::RACE.syntax.name).then(|| race::LANGUAGE.to_string()));
     }
     if let Some(engine) = engines::find(name) {
         parts.push(format!("{name}  (engine)\n  {}\n\n  › 1..10 | sum | on {name}", engine.about()));

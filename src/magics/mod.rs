@@ -12,6 +12,7 @@ pub mod glossary;
 mod help;
 mod history;
 mod last;
+mod race;
 mod ranges;
 mod run;
 mod rust;
@@ -67,6 +68,8 @@ pub enum Offers {
     Families,
     /// What to do with baselines, and their names.
     Baselines,
+    /// Races, and `play`.
+    Races,
     /// What there is help about.
     Topics,
 }
@@ -103,6 +106,7 @@ pub static ALL: &[&Magic] = &[
     &same::SAME,
     &rust::RUST,
     &algorithms::ALGORITHMS,
+    &race::RACE,
     &who::WHO,
     &who::WHOS,
     &who::DEL,

@@ -69,6 +69,8 @@ pub struct Session {
     pub survives: bool,
     /// Files, and those of their cells that can do anything, which the person has seen and lets run.
     pub trusts: Vec<(PathBuf, Vec<String>)>,
+    /// The last race program, without mistakes.
+    pub race: Option<String>,
     /// The compiler of Rust and the process that runs it.
     pub rust: Rust,
     blocks: rust::Blocks,
@@ -134,6 +136,7 @@ impl Session {
             measured: BTreeMap::new(),
             left: detached::Left::default(),
             noise: None,
+            race: None,
             can_ask: false,
             survives: false,
             trusts: Vec::new(),

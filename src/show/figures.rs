@@ -34,6 +34,8 @@ fn drawn(figures: &Figures, style: &Style) -> String {
                 (format!("{} [95% CI]", column.name), texts)
             }
             Unit::Plain
+            | Unit::Share
+            | Unit::Bar
             | Unit::Times
             | Unit::Seconds
             | Unit::Bytes

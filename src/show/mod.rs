@@ -211,6 +211,8 @@ fn figure(field: &Field) -> String {
         Unit::BytesPerSecond => format!("{}/s", bytes_text(number)),
         Unit::Ratio | Unit::Times => format!("{}×", numbers::ratio(number)),
         Unit::Low | Unit::High => numbers::ratio(number),
+        Unit::Share => numbers::share(number),
+        Unit::Bar => format!("{} {}", numbers::share(number), numbers::bar(number)),
         Unit::Plain => format!("{number}"),
     }
 }

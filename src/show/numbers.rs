@@ -57,6 +57,22 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// The same for shares that may be tiny: `5.8e-9 %`
+pub fn share(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 { format!("{:.1e} %", share * 100.0) } else { percent(share) }
+}
+
+/// A share as a bar of ten characters: `███▌      `
+pub fn bar(share: f64) -> String {
+    const WIDTH: usize = 10;
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (WIDTH * 8) as f64).round() as usize;
+    // What was seen at all is seen here.
+    let eighths = if share > 0.0 { eighths.max(1) } else { eighths };
+    let bar = format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8]);
+    format!("{bar:WIDTH$}")
+}
+
 fn three_digits(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),

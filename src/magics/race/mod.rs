@@ -1,0 +1,72 @@
+//! `%%race`: what threads that share variables can do, what they did, and the shortest way to go wrong.
+
+mod play;
+mod program;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Argument, MagicSyntax, Takes, Word};
+use crate::run_context::RunContext;
+use crate::session::Session;
+
+use super::{Answer, Magic, Offers};
+
+pub static RACE: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "race",
+        usage: "%%race [OPTIONS] x = 0, … and threads below · %race play",
+        takes: Takes::WordsOrBody,
+        options: &[("--model", true), ("--rounds", true), ("--states", true), ("--live", true), ("--moves", true)],
+    },
+    about: "`%%race` explores every schedule of a small program for threads that share variables, under three memory \
+            models, then runs it on real threads: a table of what is possible and what was seen, and the smallest failing \
+            schedule. `%race play` lets you choose which thread moves next. `%help race` shows the language",
+    examples: &[
+        "%%race x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
+        "%%race --live off x = 0, y = 0\n  a: x = 1; let r = y\n  b: y = 1; let s = x\n  check a.r == 1 or b.s == 1",
+        "%%race left = 1, sold = 0\n  ann: if left > 0 { left -= 1; lock m { sold += 1 } }\n  \
+         bob: if left > 0 { left -= 1; lock m { sold += 1 } }\n  check sold == 1",
+        "%%race --live off\n  a: lock m { lock n { } }\n  b: lock n { lock m { } }",
+    ],
+    offers: Offers::Races,
+    run,
+};
+
+/// What `%help race` says below the usage.
+pub const LANGUAGE: &str = r#"the first line declares what the threads share: `x = 0` is an int, `a = [0, 0]` an array
+each line below is a thread, `NAME: statements`, or `check e`, which must hold when all threads are done
+deeper-indented lines continue a thread; `;` or a line break separates statements; `#` begins a comment
+
+  stmt     let r = e · x = e · x += e · x -= e · a[e] = e · if e { … } else { … } · while e { … } · repeat 3 { … }
+           atomic { … } · lock m { … } · lock m · unlock m · wait m · notify m · notify_all m
+           fence [ORDER] · yield · assert e · a call
+  call     load(x[, ORDER]) · store(x, e[, ORDER]) · swap(x, e) · cas(x, old, new) · fetch_add(x, e)
+           fetch_sub(x, e) · try_lock(m)
+  ORDER    relaxed · acquire · release · acqrel · seqcst (the default)
+  e        ints and bools: or, and, not, == != < <= > >=, + -, * // %, -e, if e then e else e; left to right
+
+steps      each read or write of a shared variable is one, so `x = x + 1` is two; each lock, unlock, wait, notify, fence
+           and call is one; a whole `atomic` block is one; work on registers belongs to the step before it
+registers  `let r = x` makes one of its thread, which starts as 0; `check` and outcomes call it `thread.r`
+wait m     needs the lock m: it releases it, sleeps until a later `notify m`, and takes it again
+models     sc: every write is in memory at once. tso (as on x86): writes wait in a buffer of their thread, in order.
+           pso: they wait in a buffer for each variable, so two of them can swap. A seqcst store or fence, `cas`,
+           `swap`, `fetch_…`, `atomic` and locks empty the buffer first; under pso a release store or fence does too.
+           Reads are never reordered: what ARM and POWER do with them is not explored
+data race  two threads can access one variable at the same time, one of them writes, and one access is plain
+limits     8 threads, `repeat` up to 1000, 64 KiB of text, 300k states (--states); what is not explored is said
+options    --model sc,tso,pso · --rounds 20k on real threads · --states 300k · --live off"#;
+
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let words: &[Word] = match &magic.subject {
+        Argument::Body(body) => return program::run(session, magic, body, context),
+        Argument::Words(words) => words,
+        _ => &[],
+    };
+    match words {
+        [play, rest @ ..] if play.text == "play" => play::run(session, magic, rest, context),
+        [] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%race` needs a program or `play`")
+            .hint("a program begins with %%race and its shared variables: %%race x = 0")),
+        [word, ..] => Err(Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text))
+            .hint("a program begins with %%race")),
+    }
+}

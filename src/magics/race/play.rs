@@ -1,0 +1,204 @@
+//! `%race play`: you are the scheduler. The game is a list of states; a move adds one, going back drops one.
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, Story};
+use crate::lang::{self, Word};
+use crate::run_context::RunContext;
+use crate::session::Session;
+
+use super::super::Answer;
+use super::program::asked_models;
+
+const KEYS: &str = "a number or a name moves · b goes back · ? shows this · q leaves";
+
+pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], _: &RunContext) -> Fallible<Answer> {
+    if let Some(word) = words.first() {
+        return Err(Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text)));
+    }
+    let Some(source) = session.race.clone() else {
+        return Err(Diagnostic::at(Kind::Name, magic.span, "there is no race program yet")
+            .hint("%%race x = 0, then threads below"));
+    };
+    let program = interleave::read(&source).expect("only programs without mistakes are kept");
+    let model = if magic.option("--model").is_some() { asked_models(magic)?[0] } else { Model::Sc };
+    let mut game = Game::new(&program, &source, model);
+    let Some(moves) = magic.option("--moves").flatten() else {
+        return Err(Diagnostic::at(Kind::System, magic.span, "nobody can be asked here").hint("--moves up,down,b"));
+    };
+    let mut told = vec![game.view()];
+    for word in moves.text.split(',') {
+        match game.answer(word) {
+            Reply::Moved(text) => {
+                told.push(text);
+                told.push(game.view());
+            }
+            Reply::Told(text) => told.push(text),
+            Reply::Unknown(text) => return Err(Diagnostic::at(Kind::Name, moves.span, text).hint(KEYS)),
+            Reply::Leaves => break,
+        }
+    }
+    Ok(Answer::text(told.join("\n")))
+}
+
+/// What an answer of the user did.
+#[derive(Debug, PartialEq)]
+pub enum Reply {
+    /// The game stands elsewhere now: what happened.
+    Moved(String),
+    /// The game stands where it did.
+    Told(String),
+    /// It was no move.
+    Unknown(String),
+    Leaves,
+}
+
+pub struct Game<'a> {
+    machine: Machine<'a>,
+    source: &'a str,
+    /// The states since the beginning; the last is now.
+    states: Vec<Vec<i64>>,
+    /// What went wrong in the last step.
+    fault: Option<Fault>,
+}
+
+impl<'a> Game<'a> {
+    pub fn new(program: &'a Program, source: &'a str, model: Model) -> Game<'a> {
+        let machine = Machine::new(program, model).keeping_registers();
+        let (states, fault) = match machine.start() {
+            Ok(start) => (vec![start], None),
+            Err(fault) => (Vec::new(), Some(fault)),
+        };
+        Game { machine, source, states, fault }
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        let mut all = Vec::new();
+        if let (Some(state), None) = (self.states.last(), self.fault) {
+            self.machine.choices(state, &mut all);
+        }
+        all
+    }
+
+    /// The text that chooses a move, beside its number.
+    fn name(&self, choice: Choice) -> String {
+        let program = self.machine.program;
+        let name = |thread: u8| program.threads[usize::from(thread)].name.as_str();
+        match choice {
+            Choice::Step(thread) => name(thread).to_string(),
+            Choice::Wake(thread, woken) => format!("{}→{}", name(thread), name(woken)),
+            Choice::Drain(thread, location) => {
+                format!("{}:{}", name(thread), program.location_name(usize::from(location)))
+            }
+        }
+    }
+
+    /// Does what the user said.
+    pub fn answer(&mut self, text: &str) -> Reply {
+        let text = text.trim();
+        let choices = self.choices();
+        match text {
+            "q" => return Reply::Leaves,
+            "?" => return Reply::Told(KEYS.to_string()),
+            "b" if self.fault.take().is_some() => return Reply::Moved("back".to_string()),
+            "b" if self.states.len() > 1 => {
+                self.states.pop();
+                return Reply::Moved("back".to_string());
+            }
+            "b" => return Reply::Told("this is the beginning".to_string()),
+            _ => {}
+        }
+        let by_number = text.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?)).copied();
+        let named = choices.iter().copied().find(|choice| self.name(*choice) == text);
+        let Some(choice) = named.or(by_number) else {
+            let names: Vec<String> = choices.iter().map(|choice| self.name(*choice)).collect();
+            let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
+            return Reply::Unknown(match (choices.is_empty(), thread) {
+                (true, _) => format!("`{text}`: nothing can move any more"),
+                (false, true) => format!("`{text}` cannot move now, only {}", names.join(", ")),
+                (false, false) => format!("`{text}` is not a move: {}", names.join(", ")),
+            });
+        };
+        let mut story = Story::default();
+        let mut next = self.states.last().expect("a state has choices").clone();
+        self.fault = self.machine.apply(&mut next, choice, &mut story).err();
+        if self.fault.is_none() {
+            self.states.push(next);
+        }
+        let who = choice.thread().map_or("memory", |thread| self.machine.program.threads[thread].name.as_str());
+        let fault = self.fault.map(|fault| self.machine.program.fault_text(&fault, self.source));
+        Reply::Moved(format!("{who}: {}", story.0.into_iter().chain(fault).collect::<Vec<_>>().join(" · ")))
+    }
+
+    /// Everything that can be seen now, and the moves.
+    pub fn view(&self) -> String {
+        let program = self.machine.program;
+        let Some(state) = self.states.last() else {
+            return self.fault.map(|fault| program.fault_text(&fault, self.source)).unwrap_or_default();
+        };
+        let mut lines =
+            vec![format!("── step {} · {} ──", self.states.len() - 1, self.machine.model.name().to_uppercase())];
+        let memory = self.machine.memory(state).iter().enumerate();
+        let mut shown: Vec<String> =
+            memory.map(|(location, value)| format!("{} = {value}", program.location_name(location))).collect();
+        shown.extend(program.locks.iter().enumerate().map(|(lock, name)| match self.machine.owner(state, lock) {
+            Some(owner) => format!("lock {name}: {}", program.threads[owner].name),
+            None => format!("lock {name}: free"),
+        }));
+        lines.push(shown.join("   "));
+        let wide = program.threads.iter().map(|thread| thread.name.chars().count()).max().unwrap_or(0);
+        for (thread, named) in program.threads.iter().enumerate() {
+            let mut parts = vec![self.doing(state, thread)];
+            let own = program.named.iter().filter(|register| register.thread == thread);
+            parts.extend(own.map(|register| {
+                let name = register.name.split('.').next_back().unwrap_or_default();
+                format!("{name} = {}", self.machine.register(state, register.register))
+            }));
+            let stores: Vec<String> = self
+                .machine
+                .buffer(state, thread)
+                .map(|(location, value)| format!("{} ← {value}", program.location_name(location)))
+                .collect();
+            if !stores.is_empty() {
+                parts.push(format!("buffer: {}", stores.join(", ")));
+            }
+            lines.push(format!("{:wide$}  {}", named.name, parts.join("   ")));
+        }
+        let choices = self.choices();
+        lines.push(match (choices.is_empty(), self.fault) {
+            (false, _) => {
+                let moves =
+                    choices.iter().enumerate().map(|(number, choice)| format!("{} {}", number + 1, self.name(*choice)));
+                format!("moves: {}", moves.collect::<Vec<_>>().join(" · "))
+            }
+            (true, Some(fault)) => format!("the end: {}", program.fault_text(&fault, self.source)),
+            (true, None) => self.ending(state),
+        });
+        lines.join("\n")
+    }
+
+    /// What a thread does next, in the words of the program.
+    fn doing(&self, state: &[i64], thread: usize) -> String {
+        if self.machine.is_done(state, thread) {
+            return "done".to_string();
+        }
+        let op = self.machine.counter(state, thread);
+        let span = self.machine.program.threads[thread].spans[op];
+        let text = self.source[span.start..span.end].split_whitespace().collect::<Vec<_>>().join(" ");
+        let verb = self.machine.next_words(state, thread);
+        if verb == text || text.is_empty() { format!("next: {verb}") } else { format!("next: {verb}  [{text}]") }
+    }
+
+    fn ending(&self, state: &[i64]) -> String {
+        let program = self.machine.program;
+        let ending = self.machine.ending(state);
+        let text = program.ending_text(&ending, self.source);
+        let verdict = match (&ending, self.machine.failed_check(state)) {
+            (Ending::Deadlock(_) | Ending::Fault(_), _) => String::new(),
+            (Ending::Values(_), _) if program.checks.is_empty() => String::new(),
+            (Ending::Values(_), Ok(None)) => " ✓".to_string(),
+            (Ending::Values(_), Ok(Some(check))) => format!(" ✗ check {} fails", program.checks[check].text),
+            (Ending::Values(_), Err(fault)) => format!(" ✗ {}", program.fault_text(&fault, self.source)),
+        };
+        format!("the end: {text}{verdict}")
+    }
+}
