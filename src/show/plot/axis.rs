@@ -200,6 +200,7 @@ impl Size {
             Unit::BytesPerSecond => (&BYTES, "/s"),
             Unit::Ratio | Unit::Times | Unit::Low | Unit::High => (&COUNTS, "×"),
             Unit::Count(_) | Unit::PerSecond(_) | Unit::Plain => (&COUNTS, ""),
+            Unit::Share | Unit::Bar => (&[(0.01, " %")], ""),
         };
         let fitting = units.iter().rev().find(|(factor, _)| value >= factor * (1.0 - SAME));
         let (factor, suffix) = *fitting.unwrap_or(&units[0]);
