@@ -1,5 +1,6 @@
 //! What a run may spend, how it is stopped, and what it tells while it goes on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -98,6 +99,25 @@ impl Progress {
     }
 }
 
+/// The texts of csv files that were taken for null in a run, by column: each by its place in the list of such texts.
+#[derive(Debug, Clone, Default)]
+pub struct NullTexts(Arc<Mutex<BTreeSet<(usize, String)>>>);
+
+impl NullTexts {
+    pub fn add(&self, column: &str, text: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((text, column.to_string()));
+    }
+
+    /// Each text with its columns.
+    pub fn by_text(&self) -> BTreeMap<usize, Vec<String>> {
+        let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (text, column) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            found.entry(*text).or_default().push(column.clone());
+        }
+        found
+    }
+}
+
 /// What `peek` hands out while a run goes on.
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -126,6 +146,7 @@ pub struct RunContext {
     pub memory: u64,
     pub stop: Stop,
     pub progress: Progress,
+    pub null_texts: NullTexts,
     pub log: LogSink,
 }
 

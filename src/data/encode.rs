@@ -2,40 +2,37 @@
 
 use std::fmt::Write;
 
-use crate::data::{Value, scalar};
+use crate::data::Value;
 
 /// A row of csv, without its line break. Null is an empty field, empty text is `""`.
-pub fn csv_row(out: &mut String, row: &[Value]) {
+pub fn csv_row(out: &mut String, row: &[Value], separator: char) {
     for (i, value) in row.iter().enumerate() {
         if i > 0 {
-            out.push(',');
+            out.push(separator);
         }
         match value {
             Value::Null => {}
-            Value::Text(text) => csv_text(out, text),
-            Value::List(_) => csv_text(out, &value.to_string()),
+            Value::Text(text) => csv_text(out, text, separator),
+            Value::List(_) => csv_text(out, &value.to_string(), separator),
             Value::Int(_) | Value::Float(_) | Value::Bool(_) => push(out, value),
         }
     }
 }
 
 /// The header of a csv file.
-pub fn csv_header<'a>(out: &mut String, names: impl Iterator<Item = &'a str>) {
+pub fn csv_header<'a>(out: &mut String, names: impl Iterator<Item = &'a str>, separator: char) {
     for (i, name) in names.enumerate() {
         if i > 0 {
-            out.push(',');
+            out.push(separator);
         }
-        csv_text(out, name);
+        csv_text(out, name, separator);
     }
 }
 
-/// A field in quotes where it must be, or where it is empty, which is not null.
-fn csv_text(out: &mut String, text: &str) {
-    // A text that would be read as another value stands in quotes, which say that it is text.
-    let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'i' | 'N'))
-        && scalar::float_from_text(text).is_ok();
-    let other = number || matches!(text, "true" | "false");
-    if text.is_empty() || other || text.contains([',', '"', '\n', '\r', '\u{feff}']) {
+/// A field in quotes where it must be, or where it is empty, which is not null. Quotes do not make text: a text that looks
+/// like a number needs none.
+fn csv_text(out: &mut String, text: &str, separator: char) {
+    if text.is_empty() || text.contains(['"', '\n', '\r', '\u{feff}', separator]) {
         out.push('"');
         out.push_str(&text.replace('"', "\"\""));
         out.push('"');

@@ -95,7 +95,7 @@ pub fn int_from_text(text: &str) -> Result<i64, ScalarError> {
 pub fn float_from_text(text: &str) -> Result<f64, ScalarError> {
     let trimmed = text.trim();
     let digits = trimmed.trim_start_matches(['+', '-']);
-    let named = matches!(digits, "inf" | "NaN");
+    let named = ["nan", "inf", "infinity"].iter().any(|name| digits.eq_ignore_ascii_case(name));
     if (named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
         && let Ok(x) = trimmed.parse::<f64>()
         && (named || x.is_finite())
@@ -241,5 +241,13 @@ pub fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
     let place = q * last as f64;
     let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
     let share = place - place.floor();
-    Some(if low == high || share == 0.0 { low } else { low + (high - low) * share })
+    let distance = high - low;
+    Some(if low == high || share == 0.0 {
+        low
+    } else if distance.is_infinite() && low.is_finite() && high.is_finite() {
+        // The distance of two floats may be beyond all floats.
+        low * (1.0 - share) + high * share
+    } else {
+        low + distance * share
+    })
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 use super::open::Bytes;
 
-/// Whole lines: `bytes[start..end]` ends with a line break. After the end stand at least [`Blocks::PADDING`] bytes.
+/// Whole lines: `bytes[start..end]` ends with a line feed, unless it was asked for less. After the end stand at least [`Blocks::PADDING`] bytes.
 pub struct Block {
     pub bytes: Buffer<u8>,
     pub start: usize,
@@ -32,13 +32,28 @@ pub struct Blocks {
     at_end: bool,
     /// The least that is read at a time.
     chunk_sizes: usize,
+    /// Whether a carriage return ends a line where no line feed does.
+    ends_at_returns: bool,
 }
 
 impl Blocks {
     pub const PADDING: usize = 16;
 
     pub fn new(bytes: Bytes, shown: &str, chunk_sizes: usize) -> Blocks {
-        Blocks { bytes, shown: shown.to_string(), buffer: Buffer::default(), rest: 0..0, at_end: false, chunk_sizes }
+        Blocks {
+            bytes,
+            shown: shown.to_string(),
+            buffer: Buffer::default(),
+            rest: 0..0,
+            at_end: false,
+            chunk_sizes,
+            ends_at_returns: false,
+        }
+    }
+
+    /// The same, but a block may end with a carriage return if it has no line feed: it does not grow for the whole file.
+    pub fn ending_at_returns(self) -> Blocks {
+        Blocks { ends_at_returns: true, ..self }
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
@@ -67,7 +82,11 @@ impl Blocks {
                 buffer.push(0);
                 filled += 1;
             }
-            let found = memchr::memrchr(b'\n', &buffer[before..filled]).map(|at| before + at + 1);
+            let mut found = memchr::memrchr(b'\n', &buffer[before..filled]).map(|at| before + at + 1);
+            if found.is_none() && self.ends_at_returns && !buffer[..before].contains(&b'\n') {
+                // The last byte may be the first half of a line break.
+                found = memchr::memrchr(b'\r', &buffer[..filled.saturating_sub(1)]).map(|at| at + 1);
+            }
             if found.is_some() || self.at_end {
                 let end = found.unwrap_or(filled);
                 self.buffer = Buffer::from_vec(buffer);

@@ -2,17 +2,17 @@
 //! structs columns `a.b`; an unsigned int beyond int is an error.
 
 use polars::prelude::{
-    ArrowDataType, ArrowSchema, Column as Series, DataFrame, DataType, IntoSeries, IpcReader, ParquetReader,
-    PolarsError, SerReader, Series as Values,
+    ArrowDataType, ArrowSchema, ChunkAgg, Column as Series, DataFrame, DataType, ExplodeOptions, IntoSeries, IpcReader,
+    ParquetReader, PolarsError, SerReader, Series as Values, TimeUnit,
 };
 
-use crate::data::{Column, Type, Value, dtype, values};
+use crate::data::{Type, Value, dtype, values};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::panics;
-use crate::plan::{File, Format, Read};
+use crate::plan::{Basis, Field, File, Format, Read};
 use crate::run_context::RunContext;
 
-use super::{Records, extension, open};
+use super::{Records, extension, name_as_written, open};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
@@ -23,11 +23,11 @@ fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
 }
 
 /// The columns of a file, from its own schema.
-pub fn fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
+pub fn fields(file: &File, format: &Format) -> Fallible<Vec<Field>> {
     guarded(file, || schema_fields(file, format))
 }
 
-fn schema_fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
+fn schema_fields(file: &File, format: &Format) -> Fallible<Vec<Field>> {
     unpacked(file)?;
     let opened = open::plain(file)?;
     let failed = |error: PolarsError| wrong(file, format, &error);
@@ -37,18 +37,20 @@ fn schema_fields(file: &File, format: &Format) -> Fallible<Vec<Column>> {
     };
     let mut fields = Vec::new();
     for (name, field) in schema.iter() {
-        if !known(field.dtype()) {
-            let message =
-                format!("\"{}\": column `{name}` has the type {:?}, which is not read", file.shown, field.dtype());
-            return Err(Diagnostic::new(Kind::File, message));
+        match unknown(field.dtype()) {
+            None => columns_of(name, &DataType::from_arrow_field(field), &mut fields),
+            Some(part) => fields.push(unreadable(name, format!("has the type {part:?}, which is not read"))),
         }
-        columns_of(name, &DataType::from_arrow_field(field), &mut fields)
-            .map_err(|what| Diagnostic::new(Kind::File, format!("\"{}\": column `{name}` {what}", file.shown)))?;
     }
     if fields.is_empty() {
         return Err(Diagnostic::new(Kind::File, format!("\"{}\" has no columns", file.shown)));
     }
     Ok(fields)
+}
+
+/// A column that is there, but cannot be read.
+fn unreadable(name: &str, why: String) -> Field {
+    Field { name: name.to_string(), ty: Type::Text, basis: Basis::Unreadable(why) }
 }
 
 /// Their bytes cannot be read from a packed stream: the directory of both formats stands at the end.
@@ -68,35 +70,37 @@ fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
         .hint("is it whole, and of that format?")
 }
 
-/// Whether polars knows the type: of others it makes a panic.
-fn known(dtype: &ArrowDataType) -> bool {
+/// The type in it that polars does not know: it makes a panic of one.
+fn unknown(dtype: &ArrowDataType) -> Option<&ArrowDataType> {
     match dtype {
         ArrowDataType::Decimal256(..)
         | ArrowDataType::FixedSizeBinary(_)
         | ArrowDataType::Interval(_)
         | ArrowDataType::Union(_)
         | ArrowDataType::Extension(_)
-        | ArrowDataType::Unknown => false,
+        | ArrowDataType::Unknown => Some(dtype),
         ArrowDataType::List(field)
         | ArrowDataType::LargeList(field)
         | ArrowDataType::FixedSizeList(field, _)
-        | ArrowDataType::Map(field, _) => known(field.dtype()),
-        ArrowDataType::Struct(fields) => fields.iter().all(|field| known(field.dtype())),
-        ArrowDataType::Dictionary(_, value, _) => known(value),
-        _ => true,
+        | ArrowDataType::Map(field, _) => unknown(field.dtype()),
+        ArrowDataType::Struct(fields) => fields.iter().find_map(|field| unknown(field.dtype())),
+        ArrowDataType::Dictionary(_, value, _) => unknown(value),
+        _ => None,
     }
 }
 
 /// The columns that a field of that type gives.
-fn columns_of(name: &str, dtype: &DataType, fields: &mut Vec<Column>) -> Result<(), String> {
+fn columns_of(name: &str, dtype: &DataType, fields: &mut Vec<Field>) {
     if let DataType::Struct(inner) = dtype {
         for field in inner {
-            columns_of(&format!("{name}.{}", field.name()), field.dtype(), fields)?;
+            columns_of(&format!("{name}.{}", field.name()), field.dtype(), fields);
         }
-        return Ok(());
+        return;
     }
-    fields.push(Column { name: name.to_string(), ty: ours(dtype)? });
-    Ok(())
+    fields.push(match ours(dtype) {
+        Ok(ty) => Field { name: name.to_string(), ty, basis: Basis::Found },
+        Err(why) => unreadable(name, why),
+    });
 }
 
 fn ours(dtype: &DataType) -> Result<Type, String> {
@@ -120,17 +124,25 @@ pub fn frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFra
 }
 
 fn whole_frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFrame> {
+    for field in read.wanted.iter().map(|index| &read.fields[*index]) {
+        if let Basis::Unreadable(why) = &field.basis {
+            let message = format!("\"{}\": column `{}` {why}", file.shown, field.name);
+            return Err(Diagnostic::new(Kind::File, message).hint("`columns a, b` reads only these columns"));
+        }
+    }
     let opened = open::plain(file)?;
     let failed = |error: PolarsError| wrong(file, &read.format, &error);
-    // A column of a struct is read with its whole struct.
-    let roots = |index: &usize| {
-        let name = &read.fields[*index].name;
-        if read.format == Format::Parquet && !name.contains('.') { Some(name.clone()) } else { None }
-    };
-    let projected: Option<Vec<String>> = read.wanted.iter().map(roots).collect();
     let frame = match read.format {
-        Format::Parquet => ParquetReader::new(opened).with_columns(projected).finish().map_err(failed)?,
-        _ => IpcReader::new(opened).finish().map_err(failed)?,
+        Format::Parquet => {
+            let mut reader = ParquetReader::new(opened);
+            let roots = roots(&*reader.schema().map_err(failed)?, read);
+            reader.with_columns(Some(roots)).finish().map_err(failed)?
+        }
+        _ => {
+            let mut reader = IpcReader::new(opened);
+            let roots = roots(&*reader.schema().map_err(failed)?, read);
+            reader.with_columns(Some(roots)).finish().map_err(failed)?
+        }
     };
     context.progress.add_bytes(file.seen.0);
     let mut flat: Vec<Values> = Vec::new();
@@ -155,6 +167,11 @@ fn whole_frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataF
             );
             return Err(Diagnostic::new(Kind::File, message));
         }
+        if read.format == Format::Parquet && holds_last_instant(found) {
+            let message = format!("\"{}\": column `{}` has a time outside of 1677 to 2262", file.shown, field.name);
+            return Err(Diagnostic::new(Kind::File, message)
+                .hint(format!("| drop {} leaves it out", name_as_written(&field.name))));
+        }
         let converted = converted(found, &field.ty).map_err(|error| {
             let what = error.to_string();
             let first = what.lines().next().unwrap_or_default().to_string();
@@ -163,6 +180,29 @@ fn whole_frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataF
         wanted.push(Series::from(converted));
     }
     DataFrame::new(frame.height(), wanted).map_err(failed)
+}
+
+/// The columns of the file that the wanted ones stand in: that of a struct is read with its whole struct.
+fn roots(schema: &ArrowSchema, read: &Read) -> Vec<String> {
+    let holds =
+        |root: &str, name: &str| name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_wanted = |root: &&str| read.wanted.iter().any(|index| holds(root, &read.fields[*index].name));
+    schema.iter_names().map(|name| name.as_str()).filter(is_wanted).map(str::to_string).collect()
+}
+
+/// Whether a column of times in nanoseconds holds the last one that there is: polars' reader makes it of every time of a
+/// column of type INT96 that is out of reach, early or late.
+fn holds_last_instant(series: &Values) -> bool {
+    match series.dtype() {
+        DataType::Datetime(TimeUnit::Nanoseconds, _) => {
+            series.to_physical_repr().i64().is_ok_and(|instants| instants.max() == Some(i64::MAX))
+        }
+        DataType::List(_) => {
+            let options = ExplodeOptions { empty_as_null: true, keep_nulls: true };
+            series.explode(options).is_ok_and(|items| holds_last_instant(&items))
+        }
+        _ => false,
+    }
 }
 
 fn flatten(series: Values, flat: &mut Vec<Values>) -> Result<(), PolarsError> {

@@ -3,17 +3,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::data::{Column, Type, Value, scalar};
+use crate::data::{Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::plan::CsvOptions;
-use crate::run_context::Stop;
+use crate::plan::{Basis, CsvOptions, Field, Read};
+use crate::run_context::{NullTexts, RunContext, Stop};
 
-use super::Records;
+use super::field::{self, Fitting, Meaning, Rule};
 use super::lines::{Lines, without_break};
+use super::{Records, name_as_written};
 
-/// A field of a record: where it stands in [`Record::text`], and whether it was quoted.
+/// Where a field of a record stands in [`Splitter::text`], and whether it was quoted.
 #[derive(Clone, Copy)]
-struct Field {
+struct Place {
     start: usize,
     end: usize,
     quoted: bool,
@@ -25,18 +26,20 @@ struct Splitter {
     options: CsvOptions,
     line: Vec<u8>,
     text: Vec<u8>,
-    fields: Vec<Field>,
+    fields: Vec<Place>,
     /// The line where the record began, and the offset of its last line.
     number: u64,
     offset: u64,
     /// No record was read yet.
     is_header: bool,
+    /// The last line ended with a carriage return alone.
+    after_return: bool,
 }
 
 impl Splitter {
     fn new(lines: Lines, options: CsvOptions) -> Splitter {
         Splitter {
-            lines,
+            lines: lines.ending_at_returns(),
             options,
             line: Vec::new(),
             text: Vec::new(),
@@ -44,6 +47,7 @@ impl Splitter {
             number: 0,
             offset: 0,
             is_header: true,
+            after_return: false,
         }
     }
 
@@ -52,6 +56,10 @@ impl Splitter {
         loop {
             self.line.clear();
             let Some(offset) = self.lines.next(&mut self.line)? else { return Ok(false) };
+            // A conversion done twice leaves `\r\r\n`: that is one line break.
+            if std::mem::take(&mut self.after_return) && self.line == b"\r\n" {
+                continue;
+            }
             self.number = self.lines.number;
             self.offset = offset;
             if offset == 0 && self.is_header && self.line.starts_with(b"\xef\xbb\xbf") {
@@ -59,6 +67,7 @@ impl Splitter {
                 self.offset += 3;
             }
             if self.options.comment.is_some_and(|comment| self.line.first() == Some(&comment)) {
+                self.after_return = self.line.ends_with(b"\r");
                 continue;
             }
             self.text.clear();
@@ -70,6 +79,7 @@ impl Splitter {
                 }
                 open = self.split(open);
                 if open.is_none() {
+                    self.after_return = self.line.ends_with(b"\r");
                     return Ok(true);
                 }
                 // The last field is open inside its quotes: it goes on in the next line.
@@ -91,7 +101,7 @@ impl Splitter {
             self.text.extend_from_slice(line);
             let mut start = 0;
             for end in memchr::memchr_iter(separator, line).chain([line.len()]) {
-                self.fields.push(Field { start, end, quoted: false });
+                self.fields.push(Place { start, end, quoted: false });
                 start = end + 1;
             }
             return None;
@@ -122,7 +132,7 @@ impl Splitter {
             let length = memchr::memchr(separator, &line[at..]).unwrap_or(line.len() - at);
             self.text.extend_from_slice(&line[at..at + length]);
             at += length + 1;
-            self.fields.push(Field { start, end: self.text.len(), quoted });
+            self.fields.push(Place { start, end: self.text.len(), quoted });
             if at > line.len() {
                 return None;
             }
@@ -134,7 +144,7 @@ impl Splitter {
         self.text.is_empty() && self.fields.len() == 1 && !self.fields[0].quoted
     }
 
-    fn bytes(&self, field: Field) -> &[u8] {
+    fn bytes(&self, field: Place) -> &[u8] {
         &self.text[field.start..field.end]
     }
 
@@ -144,7 +154,7 @@ impl Splitter {
     }
 
     /// The text of a field; none where it is null.
-    fn field(&self, field: Field) -> Fallible<Option<std::borrow::Cow<'_, str>>> {
+    fn field(&self, field: Place) -> Fallible<Option<std::borrow::Cow<'_, str>>> {
         if field.start == field.end && !field.quoted {
             return Ok(None);
         }
@@ -157,66 +167,139 @@ impl Splitter {
     }
 }
 
-/// The columns of a file, from its header and the records that begin in its first `sample` bytes.
-pub fn infer(lines: Lines, options: &CsvOptions, sample: u64) -> Fallible<Vec<Column>> {
-    let mut splitter = Splitter::new(lines, options.clone());
-    let mut names: Vec<String> = Vec::new();
-    let mut kinds: Vec<Option<Type>> = Vec::new();
-    let mut first = true;
-    loop {
-        match splitter.next() {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) if first => return Err(error),
-            // It will be told when the file is read.
-            Err(_) => break,
-        }
-        if splitter.is_blank() && (first || names.len() != 1) {
-            continue;
-        }
-        let fields = splitter.texts()?;
-        if first {
-            first = false;
-            names = headers(&fields, options.header);
-            kinds = vec![None; names.len()];
-        }
-        if !(options.header && splitter.is_header) {
-            widen(&mut kinds, &fields, &splitter.fields);
-        }
-        splitter.is_header = false;
-        if splitter.offset >= sample {
-            break;
+/// What the first records of files tell about their columns.
+pub struct Sample<'a> {
+    options: &'a CsvOptions,
+    /// The names of the columns, once a file has told them.
+    names: Vec<String>,
+    columns: Vec<Fitting>,
+}
+
+impl<'a> Sample<'a> {
+    pub fn new(options: &'a CsvOptions) -> Sample<'a> {
+        Sample { options, names: Vec::new(), columns: Vec::new() }
+    }
+
+    /// Takes the records into account that begin in the first `length` bytes of a file.
+    ///
+    /// # Errors
+    /// Where the first record cannot be read, or the user stops it. Who reads the file tells of other mistakes.
+    pub fn add(&mut self, lines: Lines, length: u64) -> Fallible<()> {
+        let mut splitter = Splitter::new(lines, self.options.clone());
+        let mut is_first = true;
+        loop {
+            match splitter.next() {
+                Ok(true) => {}
+                Err(error) if is_first || error.kind == Kind::Stopped => return Err(error),
+                Ok(false) | Err(_) => return Ok(()),
+            }
+            if splitter.is_blank() && (is_first || self.names.len() != 1) {
+                continue;
+            }
+            if is_first && (self.options.header || self.names.is_empty()) {
+                let names = headers(&splitter.texts()?, self.options);
+                if self.names.is_empty() {
+                    self.columns = vec![Fitting::default(); names.len()];
+                    self.names = names;
+                } else if names != self.names {
+                    return Ok(());
+                }
+            }
+            if !(is_first && self.options.header) {
+                for (column, field) in self.columns.iter_mut().zip(&splitter.fields) {
+                    if let Some(text) = splitter.field(*field)? {
+                        column.add(&text, self.options.nulls.as_deref());
+                    }
+                }
+            }
+            is_first = false;
+            splitter.is_header = false;
+            if splitter.offset >= length {
+                return Ok(());
+            }
         }
     }
-    if names.is_empty() {
-        return Err(splitter
-            .lines
-            .file_error("there is no header: the file is empty")
-            .hint("`as text` reads any file as lines"));
+
+    /// Whether each column has a value, or a type that the user states.
+    pub fn is_complete(&self, stated: &[(String, Type)]) -> bool {
+        let is_stated = |name: &String| stated.iter().any(|(other, _)| other == name);
+        let mut columns = self.names.iter().zip(&self.columns);
+        !self.names.is_empty() && columns.all(|(name, column)| column.has_value() || is_stated(name))
     }
-    let columns = names.into_iter().zip(kinds);
-    Ok(columns.map(|(name, ty)| Column { name, ty: ty.unwrap_or(Type::Text) }).collect())
+
+    /// The columns; none where no file has a record.
+    pub fn fields(self) -> Vec<Field> {
+        let field = |(name, column): (String, Fitting)| {
+            let ty = column.ty();
+            let large = column.large_int().filter(|_| ty == Type::Text);
+            Field { name, ty, basis: large.map_or(Basis::Found, Basis::LargeInt) }
+        };
+        self.names.into_iter().zip(self.columns).map(field).collect()
+    }
+}
+
+/// How many records tell the separator.
+pub const SEPARATOR_RECORDS: usize = 10;
+
+/// How much of a file is looked at for it: a quote that opens nothing would go on to its end.
+const SEPARATOR_BYTES: u64 = 1 << 20;
+
+/// The separator of a file: the first of `,` `;` tab and `|` that splits the first records into the same number of fields,
+/// two or more; `,` where none does. Of a ragged file only the first record tells. `open` gives the first bytes of the file.
+pub fn separator(open: &dyn Fn(u64) -> Fallible<Lines>, options: &CsvOptions) -> Fallible<u8> {
+    for separator in [b',', b';', b'\t', b'|'] {
+        let options = CsvOptions { separator, ..options.clone() };
+        let most = if options.ragged { 1 } else { SEPARATOR_RECORDS };
+        let mut splitter = Splitter::new(open(SEPARATOR_BYTES)?, options);
+        let mut width = None;
+        let mut records = 0;
+        let splits = loop {
+            match splitter.next() {
+                // It may be cut.
+                Ok(true) if records > 0 && splitter.lines.offset >= SEPARATOR_BYTES => break true,
+                Ok(true) if splitter.is_blank() => {}
+                Ok(true) if width.is_some_and(|width| width != splitter.fields.len()) => break false,
+                Ok(true) => {
+                    width = Some(splitter.fields.len());
+                    records += 1;
+                }
+                Ok(false) => break true,
+                Err(error) if error.kind == Kind::Stopped => return Err(error),
+                Err(_) => break false,
+            }
+            splitter.is_header = false;
+            if records == most {
+                break true;
+            }
+        };
+        if splits && width.is_some_and(|width| width >= 2) {
+            return Ok(separator);
+        }
+    }
+    Ok(b',')
 }
 
 /// Whether a record is the header of a file with these columns.
-pub fn has_header(record: &[u8], options: &CsvOptions, fields: &[Column]) -> bool {
+pub fn has_header(record: &[u8], options: &CsvOptions, fields: &[Field]) -> bool {
     let bytes = super::open::buffered(Box::new(std::io::Cursor::new(record.to_vec())));
     let mut splitter = Splitter::new(Lines::new(bytes, "", Stop::default()), options.clone());
     let texts = splitter.next().and_then(|_| splitter.texts());
     !splitter.is_blank()
-        && texts.is_ok_and(|texts| headers(&texts, true).iter().eq(fields.iter().map(|field| &field.name)))
+        && texts.is_ok_and(|texts| headers(&texts, options).iter().eq(fields.iter().map(|field| &field.name)))
 }
 
-/// Names that are empty or stand twice get one of their own: `column_3`, `x_2`.
-fn headers(fields: &[Option<String>], header: bool) -> Vec<String> {
+/// Names that are empty or stand twice get one of their own: `column_3`, `x_2`. Where the user names the columns of a
+/// file without a header, these are their names.
+fn headers(fields: &[Option<String>], options: &CsvOptions) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut taken = HashSet::new();
     // The number that the next column of that name tries.
     let mut counts: HashMap<String, usize> = HashMap::new();
     for (i, field) in fields.iter().enumerate() {
+        let given = options.names.as_ref().and_then(|names| names.get(i));
         let base = match field {
-            Some(name) if header && !name.is_empty() => name.clone(),
-            _ => format!("column_{}", i + 1),
+            Some(name) if options.header && !name.is_empty() => name.clone(),
+            _ => given.cloned().unwrap_or_else(|| format!("column_{}", i + 1)),
         };
         let count = counts.entry(base.clone()).or_insert(2);
         let mut name = base.clone();
@@ -229,57 +312,29 @@ fn headers(fields: &[Option<String>], header: bool) -> Vec<String> {
     names
 }
 
-/// Widens the types so that they hold this record too: int → float → bool → text. What stands in quotes is text.
-fn widen(kinds: &mut [Option<Type>], record: &[Option<String>], fields: &[Field]) {
-    for ((kind, text), field) in kinds.iter_mut().zip(record).zip(fields) {
-        let Some(text) = text else { continue };
-        let fits = |ty: &Type| !field.quoted && parse(text, ty).is_some();
-        let candidates = [Type::Int, Type::Float, Type::Bool, Type::Text];
-        let start = match kind {
-            None | Some(Type::Int) => 0,
-            Some(Type::Float) => 1,
-            // A bool among numbers, or a number among bools, is text.
-            Some(Type::Bool) if fits(&Type::Bool) => 2,
-            Some(_) => 3,
-        };
-        let found = candidates[start..3].iter().find(|ty| fits(ty)).cloned().unwrap_or(Type::Text);
-        let mixed = matches!(kind, Some(Type::Int | Type::Float)) && found == Type::Bool;
-        *kind = Some(if mixed { Type::Text } else { found });
-    }
-}
-
-/// A field that is not null as a value of `ty`.
-fn parse(text: &str, ty: &Type) -> Option<Value> {
-    match ty {
-        Type::Int => text.parse().ok().map(Value::Int),
-        Type::Float => float_field(text).map(Value::Float),
-        Type::Bool => text.parse().ok().map(Value::Bool),
-        Type::Text | Type::List(_) | Type::Open | Type::Never => Some(Value::text(text)),
-    }
-}
-
-/// A field as a float; white space around it is none.
-pub fn float_field(text: &str) -> Option<f64> {
-    let spaced = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
-    if spaced { None } else { scalar::float_from_text(text).ok() }
-}
-
 pub struct Csv<'a> {
     splitter: Splitter,
-    fields: &'a [Column],
-    wanted: &'a [usize],
+    read: &'a Read,
     header_read: bool,
+    /// The texts that were taken for null, a bit each, by column.
+    null_texts: Vec<u8>,
+    found: NullTexts,
 }
 
 impl<'a> Csv<'a> {
-    pub fn new(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
-        let header_read = !options.header;
-        Csv { splitter: Splitter::new(lines, options), fields, wanted, header_read }
+    pub fn new(lines: Lines, options: &CsvOptions, read: &'a Read, context: &RunContext) -> Csv<'a> {
+        Csv {
+            splitter: Splitter::new(lines, options.clone()),
+            read,
+            header_read: !options.header,
+            null_texts: vec![0; read.fields.len()],
+            found: context.null_texts.clone(),
+        }
     }
 
     /// The records after a header that was read before.
-    pub fn after_header(lines: Lines, options: CsvOptions, fields: &'a [Column], wanted: &'a [usize]) -> Csv<'a> {
-        let mut csv = Csv::new(lines, options, fields, wanted);
+    pub fn after_header(lines: Lines, options: &CsvOptions, read: &'a Read, context: &RunContext) -> Csv<'a> {
+        let mut csv = Csv::new(lines, options, read, context);
         csv.header_read = true;
         csv.splitter.is_header = false;
         csv
@@ -287,31 +342,44 @@ impl<'a> Csv<'a> {
 
     /// Every file of a pattern has the columns of the first one.
     fn check_header(&self) -> Fallible<()> {
-        let names = headers(&self.splitter.texts()?, true);
-        let first = (0..names.len().max(self.fields.len()))
-            .find(|i| names.get(*i) != self.fields.get(*i).map(|field| &field.name));
+        let names = headers(&self.splitter.texts()?, &self.splitter.options);
+        let first = (0..names.len().max(self.read.fields.len()))
+            .find(|i| names.get(*i) != self.read.fields.get(*i).map(|field| &field.name));
         let Some(place) = first else { return Ok(()) };
         let said = |name: Option<&String>| name.map_or("missing".to_string(), |name| format!("`{name}`"));
         let what = format!(
             "column {} is {}, but in the first file it is {}",
             place + 1,
             said(names.get(place)),
-            said(self.fields.get(place).map(|field| &field.name))
+            said(self.read.fields.get(place).map(|field| &field.name))
         );
         Err(self.splitter.lines.error(self.splitter.number, &what))
     }
 
-    fn value(&self, index: usize) -> Fallible<Value> {
+    fn value(&mut self, index: usize) -> Fallible<Value> {
         let Some(field) = self.splitter.fields.get(index) else { return Ok(Value::Null) };
         let Some(text) = self.splitter.field(*field)? else { return Ok(Value::Null) };
-        let column = &self.fields[index];
-        parse(&text, &column.ty).ok_or_else(|| {
-            let what = format!("column `{}` is {}, but here is {:?}", column.name, column.ty, scalar::shortened(&text));
-            self.splitter
-                .lines
-                .error(self.splitter.number, &what)
-                .hint("types come from the first MiB of the first file; `as text` reads any line")
-        })
+        let column = &self.read.fields[index];
+        match Rule::new(&self.splitter.options, column).meaning(&text, field.quoted) {
+            Meaning::Value(value) => Ok(value),
+            Meaning::Null => Ok(Value::Null),
+            Meaning::NullText(place) => {
+                if self.null_texts[index] & 1 << place == 0 {
+                    self.null_texts[index] |= 1 << place;
+                    self.found.add(&column.name, place);
+                }
+                Ok(Value::Null)
+            }
+            Meaning::Misfit => Err(self.misfit(column, &text)),
+        }
+    }
+
+    fn misfit(&self, column: &Field, text: &str) -> Box<Diagnostic> {
+        let has =
+            if column.ty == Type::Open { "has no value in the sample".into() } else { format!("is {}", column.ty) };
+        let what = format!("column `{}` {has}, but here is {:?}", column.name, scalar::shortened(text));
+        let hint = format!("types {}: {}", name_as_written(&column.name), field::wider(&column.ty, text));
+        self.splitter.lines.error(self.splitter.number, &what).hint(hint)
     }
 }
 
@@ -321,7 +389,7 @@ impl Records for Csv<'_> {
             if !self.splitter.next()? {
                 return Ok(false);
             }
-            if self.splitter.is_blank() && (!self.header_read || self.fields.len() != 1) {
+            if self.splitter.is_blank() && (!self.header_read || self.read.fields.len() != 1) {
                 continue;
             }
             if self.header_read {
@@ -330,10 +398,11 @@ impl Records for Csv<'_> {
             self.check_header()?;
             self.header_read = true;
         }
-        let (have, want) = (self.splitter.fields.len(), self.fields.len());
+        let (have, want) = (self.splitter.fields.len(), self.read.fields.len());
         if have != want && !self.splitter.options.ragged {
             let plural = if have == 1 { "" } else { "s" };
-            let what = format!("{have} field{plural} where the table has {want} columns");
+            let columns = if want == 1 { "column" } else { "columns" };
+            let what = format!("{have} field{plural} where the table has {want} {columns}");
             return Err(self
                 .splitter
                 .lines
@@ -341,7 +410,7 @@ impl Records for Csv<'_> {
                 .hint("`ragged true` takes missing fields as null and leaves out the rest"));
         }
         row.clear();
-        for index in self.wanted {
+        for index in &self.read.wanted {
             row.push(self.value(*index)?);
         }
         Ok(true)
@@ -351,7 +420,7 @@ impl Records for Csv<'_> {
 /// The separator that an option names: one byte.
 pub fn one_byte(text: &str) -> Result<u8, Box<Diagnostic>> {
     match text.as_bytes() {
-        [byte] if *byte != b'"' && *byte != b'\n' => Ok(*byte),
+        [byte] if !matches!(byte, b'"' | b'\n' | b'\r') && byte.is_ascii() => Ok(*byte),
         _ => Err(Diagnostic::new(Kind::Type, "this must be one ASCII character, and no quote or line break")),
     }
 }

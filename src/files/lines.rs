@@ -1,6 +1,6 @@
 //! Lines of bytes with their places.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::run_context::Stop;
@@ -13,12 +13,26 @@ pub struct Lines {
     /// The offset of the next line, and the number of the last one, from 1.
     pub offset: u64,
     pub number: u64,
+    /// Whether a carriage return alone ends a line too.
+    ends_at_returns: bool,
+    /// What a line is in messages.
+    unit: &'static str,
     stop: Stop,
 }
 
 impl Lines {
     pub fn new(bytes: Bytes, shown: &str, stop: Stop) -> Lines {
-        Lines { bytes, shown: shown.to_string(), offset: 0, number: 0, stop }
+        Lines { bytes, shown: shown.to_string(), offset: 0, number: 0, ends_at_returns: false, unit: "line", stop }
+    }
+
+    /// The same lines, each of which a carriage return ends too.
+    pub fn ending_at_returns(self) -> Lines {
+        Lines { ends_at_returns: true, ..self }
+    }
+
+    /// The same lines where each is such a thing in the file.
+    pub fn called(self, unit: &'static str) -> Lines {
+        Lines { unit, ..self }
     }
 
     /// The same lines where they do not begin their file.
@@ -29,8 +43,12 @@ impl Lines {
     /// Adds the next line to `line`, with its line break; its offset, or none at the end.
     pub fn next(&mut self, line: &mut Vec<u8>) -> Fallible<Option<u64>> {
         let start = self.offset;
-        let length = self.bytes.read_until(b'\n', line).map_err(|error| {
-            let message = format!("\"{}\" cannot be read after line {}: {error}", self.shown, self.number);
+        let read = match self.ends_at_returns {
+            true => read_line(&mut self.bytes, line),
+            false => self.bytes.read_until(b'\n', line),
+        };
+        let length = read.map_err(|error| {
+            let message = format!("\"{}\" cannot be read after {} {}: {error}", self.shown, self.unit, self.number);
             Diagnostic::new(Kind::File, message)
         })?;
         if length == 0 {
@@ -46,12 +64,7 @@ impl Lines {
 
     /// An error about line `number`.
     pub fn error(&self, number: u64, what: &str) -> Box<Diagnostic> {
-        Diagnostic::new(Kind::File, format!("\"{}\", line {number}: {what}", self.shown))
-    }
-
-    /// An error about the whole file.
-    pub fn file_error(&self, what: &str) -> Box<Diagnostic> {
-        Diagnostic::new(Kind::File, format!("\"{}\": {what}", self.shown))
+        Diagnostic::new(Kind::File, format!("\"{}\", {} {number}: {what}", self.shown, self.unit))
     }
 
     /// The bytes at `offset` as text.
@@ -63,6 +76,44 @@ impl Lines {
                 .hint("`lossy true` reads it with replacement characters")
         })
     }
+}
+
+/// Adds a line that ends with `\n`, `\r\n` or `\r`; its length.
+fn read_line(bytes: &mut Bytes, line: &mut Vec<u8>) -> io::Result<usize> {
+    let before = line.len();
+    loop {
+        let available = filled(bytes)?;
+        let Some(at) = memchr::memchr2(b'\n', b'\r', available) else {
+            if available.is_empty() {
+                break;
+            }
+            line.extend_from_slice(available);
+            let length = available.len();
+            bytes.consume(length);
+            continue;
+        };
+        let is_return = available[at] == b'\r';
+        line.extend_from_slice(&available[..=at]);
+        bytes.consume(at + 1);
+        if is_return && filled(bytes)?.first() == Some(&b'\n') {
+            line.push(b'\n');
+            bytes.consume(1);
+        }
+        break;
+    }
+    Ok(line.len() - before)
+}
+
+/// The bytes that are read but not taken, some unless the end was reached.
+fn filled(bytes: &mut Bytes) -> io::Result<&[u8]> {
+    loop {
+        match bytes.fill_buf() {
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes.buffer())
 }
 
 /// A line without its line break, `\n` or `\r\n`.

@@ -1,9 +1,11 @@
 //! Files as rows, and rows as files: one reader and one writer for each format, behind one small trait each. It knows
 //! nothing of plans but their sources.
 
+mod array;
 mod blocks;
 mod columnar;
 mod csv;
+mod field;
 mod json;
 mod lines;
 mod open;
@@ -11,18 +13,21 @@ mod split;
 mod text;
 mod write;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use polars::prelude::{Column as Series, DataFrame};
 
-use crate::data::{Column, Type, Value, series};
+use crate::data::{Type, Value, series};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
-use crate::lang::Word;
-use crate::plan::{CsvOptions, File, Format, Read};
+use crate::lang::{Word, bare_name};
+use crate::plan::{Basis, CsvOptions, Field, File, Format, Read};
 use crate::run_context::{RunContext, Stop};
 
 pub use blocks::{Block, Blocks};
-pub use csv::{float_field, has_header, one_byte};
+pub use csv::{has_header, one_byte};
+pub use field::{Meaning, Rule};
+pub use json::{has_many_digits, large_ints};
 pub use open::{Bytes, found, packing, spooled};
 pub use split::Split;
 pub use write::{fits, write};
@@ -83,27 +88,58 @@ impl Records for Files<'_> {
 }
 
 /// An error where the columns of a file are no longer those that the plan was made for.
-fn check_unchanged(read: &Read, file: &File) -> Fallible<()> {
-    if let Some(now) = open::changed(file)? {
-        let fields = look(vec![now], &read.shown, read.format.clone())?.fields;
-        if fields != read.fields && read.files[0] == *file {
-            let message = format!("the columns of \"{}\" have changed since the pipeline was entered", file.shown);
-            return Err(Diagnostic::new(Kind::File, message).hint("enter it again"));
-        }
+fn check_unchanged(read: &Read, file: &File, context: &RunContext) -> Fallible<()> {
+    let Some(now) = open::changed(file)? else { return Ok(()) };
+    if read.files[0] != *file {
+        return Ok(());
+    }
+    let files = [&[now], &read.files[1..]].concat();
+    let stated: Vec<(String, Type)> = read.stated().map(|field| (field.name.clone(), field.ty.clone())).collect();
+    let look = Look { stop: &context.stop, first_file_only: false };
+    let found = look.at(files, &read.shown, read.format.clone(), &stated)?;
+    // Where there is no value in it, every type is right.
+    let is_same = |(was, is): (&Field, &Field)| was.name == is.name && (was.ty == is.ty || is.ty == Type::Open);
+    let same_columns = found.fields.len() == read.fields.len() && read.fields.iter().zip(&found.fields).all(is_same);
+    if !same_columns || found.format != read.format {
+        let message = format!("the columns of \"{}\" have changed since the pipeline was entered", file.shown);
+        return Err(Diagnostic::new(Kind::File, message).hint("enter it again"));
     }
     Ok(())
 }
 
-/// The lines of one split, a block at a time.
-pub fn blocks(read: &Read, split: &Split, context: &RunContext) -> Fallible<Blocks> {
+/// The bytes of one split, and whether they were elements of an array and not lines.
+fn bytes(read: &Read, split: &Split, context: &RunContext) -> Fallible<(Bytes, bool)> {
     let file = &read.files[split.file];
-    check_unchanged(read, file)?;
-    Ok(Blocks::new(open::bytes(file, split, context)?, &file.shown, context.chunk_sizes.bytes))
+    check_unchanged(read, file, context)?;
+    let bytes = open::bytes(file, split, context)?;
+    if split.start == 0 { as_lines(bytes, &read.format, file) } else { Ok((bytes, false)) }
 }
 
-/// The lines of a file for a look at them: they count as no progress.
+/// The bytes as lines where the format may be another.
+fn as_lines(bytes: Bytes, format: &Format, file: &File) -> Fallible<(Bytes, bool)> {
+    if !matches!(format, Format::Json { only_lines: false }) {
+        return Ok((bytes, false));
+    }
+    array::as_lines(bytes)
+        .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown)))
+}
+
+/// Whether a file is an array of objects, which is read as a whole.
+pub fn is_array(read: &Read, file: &File) -> bool {
+    let found = open::unpacked_bytes(file).and_then(|bytes| as_lines(bytes, &read.format, file));
+    found.is_ok_and(|(_, is_array)| is_array)
+}
+
+/// The lines of one split, a block at a time.
+pub fn blocks(read: &Read, split: &Split, context: &RunContext) -> Fallible<Blocks> {
+    let (bytes, _) = bytes(read, split, context)?;
+    let blocks = Blocks::new(bytes, &read.files[split.file].shown, context.chunk_sizes.bytes);
+    Ok(if matches!(read.format, Format::Csv(_)) { blocks.ending_at_returns() } else { blocks })
+}
+
+/// The lines of a csv file for a look at them: they count as no progress.
 pub fn blocks_to_look_at(file: &File, context: &RunContext) -> Fallible<Blocks> {
-    Ok(Blocks::new(open::unpacked_bytes(file)?, &file.shown, context.chunk_sizes.bytes))
+    Ok(Blocks::new(open::unpacked_bytes(file)?, &file.shown, context.chunk_sizes.bytes).ending_at_returns())
 }
 
 /// The records of a csv file that stand in `bytes`, after its header.
@@ -115,31 +151,32 @@ pub fn csv_records<'a>(
     context: &RunContext,
 ) -> Box<dyn Records + 'a> {
     let lines = Lines::new(bytes, shown, context.stop.clone());
-    Box::new(csv::Csv::after_header(lines, options.clone(), &read.fields, &read.wanted))
+    Box::new(csv::Csv::after_header(lines, options, read, context))
 }
 
 /// The records of json lines that stand in `bytes`, which do not begin their file.
 pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, context: &RunContext) -> Box<dyn Records + 'a> {
     let lines = Lines::new(bytes, shown, context.stop.clone()).starting_at(1);
-    Box::new(json::Json::new(lines, &read.fields, &read.wanted))
+    Box::new(json::Json::new(lines, read))
 }
 
 /// The reader of one split.
 pub fn reader<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Box<dyn Records + 'a>> {
     let file = &read.files[split.file];
-    check_unchanged(read, file)?;
     let lines = || -> Fallible<Lines> {
-        let bytes = open::bytes(file, split, context)?;
-        Ok(Lines::new(bytes, &file.shown, context.stop.clone()).starting_at(split.start))
+        let (bytes, is_array) = bytes(read, split, context)?;
+        let lines = Lines::new(bytes, &file.shown, context.stop.clone()).starting_at(split.start);
+        Ok(if is_array { lines.called("object") } else { lines })
     };
     Ok(match &read.format {
         Format::Text { lossy } => Box::new(text::Text::new(lines()?, *lossy)),
-        Format::Csv(options) if split.start == 0 => {
-            Box::new(csv::Csv::new(lines()?, options.clone(), &read.fields, &read.wanted))
+        Format::Csv(options) if split.start == 0 => Box::new(csv::Csv::new(lines()?, options, read, context)),
+        Format::Csv(options) => Box::new(csv::Csv::after_header(lines()?, options, read, context)),
+        Format::Json { .. } => Box::new(json::Json::new(lines()?, read)),
+        Format::Parquet | Format::Arrow => {
+            check_unchanged(read, file, context)?;
+            Box::new(columnar::Frame::new(columnar::frame(read, file, context)?, read))
         }
-        Format::Csv(options) => Box::new(csv::Csv::after_header(lines()?, options.clone(), &read.fields, &read.wanted)),
-        Format::Json => Box::new(json::Json::new(lines()?, &read.fields, &read.wanted)),
-        Format::Parquet | Format::Arrow => Box::new(columnar::Frame::new(columnar::frame(read, file, context)?, read)),
     })
 }
 
@@ -172,22 +209,93 @@ pub fn frame(read: &Read, limit: Option<u64>, context: &RunContext) -> Fallible<
         .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\": {error}", read.shown)))
 }
 
-/// What binding finds out about files: how they are to be read. Types come from the first one.
-pub fn look(files: Vec<File>, shown: &str, format: Format) -> Fallible<Read> {
-    // An empty file of a pattern says nothing of its columns.
-    let first = files.iter().find(|file| file.seen.0 > 0).unwrap_or(&files[0]);
-    let lines = || -> Fallible<Lines> { Ok(Lines::new(open::unpacked_bytes(first)?, &first.shown, Stop::default())) };
-    let fields = match &format {
-        Format::Text { .. } => {
-            open::plain(first)?;
-            vec![Column { name: "line".to_string(), ty: Type::Text }]
+/// How binding looks at files.
+pub struct Look<'a> {
+    pub stop: &'a Stop,
+    /// For completion, which must not wait.
+    pub first_file_only: bool,
+}
+
+impl Look<'_> {
+    /// What binding finds out about files: how they are to be read. Types come from the first one, and from the next ones
+    /// as long as a column has no value.
+    pub fn at(&self, files: Vec<File>, shown: &str, format: Format, stated: &[(String, Type)]) -> Fallible<Read> {
+        // An empty file of a pattern says nothing of its columns.
+        let first = files.iter().position(|file| file.seen.0 > 0).unwrap_or(0);
+        let mut format = format;
+        let mut fields = match &mut format {
+            Format::Text { .. } => {
+                open::plain(&files[first])?;
+                vec![Field { name: "line".to_string(), ty: Type::Text, basis: Basis::Found }]
+            }
+            Format::Csv(options) => {
+                if options.is_detected {
+                    let start = |length| -> Fallible<Lines> {
+                        let bytes = open::unpacked_bytes(&files[first])?.take(length);
+                        let bytes = open::buffered(Box::new(bytes));
+                        Ok(Lines::new(bytes, &files[first].shown, self.stop.clone()))
+                    };
+                    options.separator = csv::separator(&start, options)?;
+                }
+                let mut sample = csv::Sample::new(options);
+                self.each(&files[first..], &Format::Text { lossy: false }, |lines| {
+                    sample.add(lines, SAMPLE_BYTES)?;
+                    Ok(sample.is_complete(stated))
+                })?;
+                sample.fields()
+            }
+            Format::Json { .. } => {
+                let mut sample = json::Sample::default();
+                self.each(&files[first..], &format, |lines| {
+                    sample.add(lines, SAMPLE_BYTES)?;
+                    Ok(sample.is_complete(stated))
+                })?;
+                sample.fields()
+            }
+            Format::Parquet | Format::Arrow => columnar::fields(&files[first], &format)?,
+        };
+        if fields.is_empty() {
+            let what = match format {
+                Format::Json { .. } => "there is no object: a json file has one on each line",
+                _ => "there is no header: the file is empty",
+            };
+            let message = format!("\"{}\": {what}", files[first].shown);
+            return Err(Diagnostic::new(Kind::File, message).hint("`as text` reads any file as lines"));
         }
-        Format::Csv(options) => csv::infer(lines()?, options, SAMPLE_BYTES)?,
-        Format::Json => json::infer(lines()?, SAMPLE_BYTES)?,
-        Format::Parquet | Format::Arrow => columnar::fields(first, &format)?,
-    };
-    let wanted = (0..fields.len()).collect();
-    Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
+        for field in &mut fields {
+            if let Some((_, ty)) = stated.iter().find(|(name, _)| *name == field.name) {
+                field.ty = ty.clone();
+                field.basis = Basis::Stated;
+            }
+        }
+        let wanted = (0..fields.len()).collect();
+        Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
+    }
+
+    /// Hands out the lines of one file after the other until that is enough. What is wrong with a later file is told when it
+    /// is read.
+    fn each(&self, files: &[File], format: &Format, mut add: impl FnMut(Lines) -> Fallible<bool>) -> Fallible<()> {
+        let most = if self.first_file_only { 1 } else { files.len() };
+        for (i, file) in files[..most].iter().enumerate() {
+            self.stop.check()?;
+            let lines = || -> Fallible<Lines> {
+                let (bytes, is_array) = as_lines(open::unpacked_bytes(file)?, format, file)?;
+                let lines = Lines::new(bytes, &file.shown, self.stop.clone());
+                Ok(if is_array { lines.called("object") } else { lines })
+            };
+            match lines().and_then(&mut add) {
+                Ok(true) => break,
+                Err(error) if i == 0 || error.kind == Kind::Stopped => return Err(error),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a column as a cell has it.
+fn name_as_written(name: &str) -> String {
+    if bare_name(name) { name.to_string() } else { format!("`{name}`") }
 }
 
 /// What a path's name says about its content: the extension without `gz` and `zst`, and which of these it had.
@@ -207,8 +315,11 @@ pub fn format(path: &str, said: Option<&Word>) -> Fallible<Format> {
     const NAMES: [&str; 5] = ["csv", "json", "parquet", "arrow", "text"];
     let extension = if path == "-" { None } else { extension(Path::new(path)).0 };
     Ok(match said.map(|word| word.text.as_str()).or(extension) {
-        Some("csv") => Format::Csv(CsvOptions::default()),
-        Some("json" | "jsonl" | "ndjson") => Format::Json,
+        // A name of a file alone says so much.
+        Some("tsv" | "tab") if said.is_none() => Format::Csv(CsvOptions::separated(Some(b'\t'))),
+        Some("jsonl" | "ndjson") => Format::Json { only_lines: true },
+        Some("csv") => Format::Csv(CsvOptions::separated(None)),
+        Some("json") => Format::Json { only_lines: false },
         Some("parquet") => Format::Parquet,
         Some("arrow" | "ipc") => Format::Arrow,
         Some("text") | None => Format::Text { lossy: false },

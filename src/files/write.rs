@@ -11,18 +11,21 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::{IpcWriter, ParquetWriter, SerWriter};
 
-use crate::data::{Table, Type, Value, encode};
+use crate::data::{Schema, Table, Type, Value, encode};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::plan::{Format, Write};
-use crate::run_context::RunContext;
+use crate::plan::{CsvOptions, Format, Write};
+use crate::run_context::{RunContext, Stop};
 
-use super::{Packing, extension};
+use super::csv::{self, SEPARATOR_RECORDS};
+use super::field::Fitting;
+use super::lines::Lines;
+use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
 
 /// Rows that are written between two looks at the stop flag.
 const CHUNK_ROWS: usize = 4096;
 
-/// Writes `table`; the length of the file in bytes.
-pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<u64> {
+/// Writes `table`; the length of the file in bytes, and what does not read back as it is.
+pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<(u64, Vec<String>)> {
     let failed = |error: io::Error| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "its folder does not exist".to_string(),
@@ -35,33 +38,36 @@ pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<u64
     let target = target(&write.path, &write.shown)?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unfinished = Unfinished::new(folder).map_err(failed)?;
-    let length = {
+    let (length, notes) = {
         let file = unfinished.file();
-        match extension(&write.path).1 {
+        let notes = match extension(&write.path).1 {
             None => {
                 let mut out = BufWriter::with_capacity(128 << 10, file);
-                content(table, write, &mut out, context, &failed)?;
+                let notes = content(table, write, &mut out, context, &failed)?;
                 out.flush().map_err(failed)?;
+                notes
             }
             Some(Packing::Gzip) => {
                 let mut out = BufWriter::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()));
-                content(table, write, &mut out, context, &failed)?;
+                let notes = content(table, write, &mut out, context, &failed)?;
                 let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
                 inner.finish().map_err(failed)?;
+                notes
             }
             Some(Packing::Zstd) => {
                 let mut out = BufWriter::new(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?);
-                content(table, write, &mut out, context, &failed)?;
+                let notes = content(table, write, &mut out, context, &failed)?;
                 let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
                 inner.finish().map_err(failed)?;
+                notes
             }
-        }
+        };
         file.sync_all().map_err(failed)?;
-        file.metadata().map_err(failed)?.len()
+        (file.metadata().map_err(failed)?.len(), notes)
     };
     context.stop.check()?;
     unfinished.finish(&target).map_err(failed)?;
-    Ok(length)
+    Ok((length, notes))
 }
 
 /// The file that is replaced: behind a link, the file that it points to.
@@ -83,7 +89,7 @@ fn content(
     out: &mut dyn io::Write,
     context: &RunContext,
     failed: &dyn Fn(io::Error) -> Box<Diagnostic>,
-) -> Fallible<()> {
+) -> Fallible<Vec<String>> {
     let mut line = String::new();
     match &write.format {
         Format::Text { .. } => each_row(table, context, |row_number, row| {
@@ -98,18 +104,23 @@ fn content(
             line.push('\n');
             out.write_all(line.as_bytes()).map_err(failed)
         }),
-        Format::Csv(_) => {
-            encode::csv_header(&mut line, table.schema().names());
+        Format::Csv(options) => {
+            let separator = char::from(options.separator);
+            let mut again = ReadAgain::new(table, write, options);
+            encode::csv_header(&mut line, table.schema().names(), separator);
             line.push('\n');
             out.write_all(line.as_bytes()).map_err(failed)?;
+            again.add(&line, &[]);
             each_row(table, context, |_, row| {
                 line.clear();
-                encode::csv_row(&mut line, row);
+                encode::csv_row(&mut line, row, separator);
                 line.push('\n');
+                again.add(&line, row);
                 out.write_all(line.as_bytes()).map_err(failed)
-            })
+            })?;
+            return Ok(again.notes());
         }
-        Format::Json => {
+        Format::Json { .. } => {
             let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
             each_row(table, context, |row_number, row| {
                 if row.iter().any(holds_no_number) {
@@ -131,6 +142,76 @@ fn content(
             let written = IpcWriter::new(out).finish(&mut frame);
             written.map_err(|error| failed(io::Error::other(error.to_string())))
         }
+    }?;
+    Ok(Vec::new())
+}
+
+/// What a csv file will be when it is read, as far as its start tells.
+struct ReadAgain<'a> {
+    schema: &'a Schema,
+    write: &'a Write,
+    options: &'a CsvOptions,
+    /// The types that fit the columns of text.
+    fitting: Vec<Option<Fitting>>,
+    bytes: u64,
+    /// The first lines of a table with one column, whose separator would be found anew.
+    start: Vec<u8>,
+    lines: usize,
+}
+
+impl<'a> ReadAgain<'a> {
+    fn new(table: &'a Table, write: &'a Write, options: &'a CsvOptions) -> ReadAgain<'a> {
+        let schema = table.schema();
+        let is_text = |ty: &Type| matches!(ty, Type::Text | Type::Open);
+        let fitting = schema.columns.iter().map(|column| is_text(&column.ty).then(Fitting::default)).collect();
+        ReadAgain { schema, write, options, fitting, bytes: 0, start: Vec::new(), lines: 0 }
+    }
+
+    /// Takes a line into account, and the row that stands on it.
+    fn add(&mut self, line: &str, row: &[Value]) {
+        if self.bytes >= SAMPLE_BYTES {
+            return;
+        }
+        self.bytes += line.len() as u64;
+        for (fitting, value) in self.fitting.iter_mut().zip(row) {
+            if let (Some(fitting), Value::Text(text)) = (fitting, value) {
+                fitting.add(text, None);
+            }
+        }
+        if self.schema.columns.len() == 1 && self.lines < SEPARATOR_RECORDS {
+            self.lines += 1;
+            self.start.extend_from_slice(line.as_bytes());
+        }
+    }
+
+    fn notes(self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let shown = &self.write.shown;
+        for (column, fitting) in self.schema.columns.iter().zip(self.fitting) {
+            let ty = fitting.map_or(Type::Text, |fitting| fitting.ty());
+            if !matches!(ty, Type::Text | Type::Open) {
+                let name = name_as_written(&column.name);
+                notes.push(format!(
+                    "{name} will read back as {ty}: read it with `types {name}: text`, or write parquet, which keeps types"
+                ));
+            }
+        }
+        let open = |_| -> Fallible<Lines> {
+            let bytes = open::buffered(Box::new(io::Cursor::new(self.start.clone())));
+            Ok(Lines::new(bytes, shown, Stop::default()))
+        };
+        let is_found_anew = self.options.is_detected && self.schema.columns.len() == 1;
+        if let Some(found) = is_found_anew.then(|| csv::separator(&open, self.options).ok()).flatten()
+            && found != self.options.separator
+        {
+            let name = name_as_written(&self.schema.columns[0].name);
+            let separator = char::from(found).escape_default();
+            let own = char::from(self.options.separator);
+            notes.push(format!(
+                "{name} will read back as several columns, separated by `{separator}`: read it with `sep \"{own}\"`"
+            ));
+        }
+        notes
     }
 }
 

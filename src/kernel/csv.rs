@@ -7,14 +7,14 @@ use std::sync::Arc;
 use polars_arrow::array::View;
 use polars_buffer::Buffer;
 
-use crate::data::Type;
+use crate::data::{Type, Value};
 use crate::diagnostic::Fallible;
-use crate::files::{self, Block, Blocks, Split};
+use crate::files::{self, Block, Blocks, Meaning, Rule, Split};
 use crate::plan::{CsvOptions, Read};
 use crate::run_context::RunContext;
 
 use super::column::{Batch, Column, Data, Ints};
-use super::delimiters::{Quotes, plain_marks, quoted_marks};
+use super::delimiters::{Quotes, has_lone_return, plain_marks, quoted_marks};
 use super::records::OneByOne;
 use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, Texts, view};
@@ -88,6 +88,10 @@ impl<'a> Csv<'a> {
         }
         self.ends.clear();
         self.given = 0;
+        if !block.lines().ends_with(b"\n") {
+            // Carriage returns end the records.
+            return self.one_by_one(&block);
+        }
         let is_text = block.lines().is_ascii() || std::str::from_utf8(block.lines()).is_ok();
         if !is_text || u32::try_from(block.end).is_err() {
             return self.one_by_one(&block);
@@ -126,7 +130,12 @@ impl<'a> Csv<'a> {
 
     fn marks(&mut self, block: &Block) -> Quotes {
         let separator = self.options.separator;
-        if memchr::memchr(b'"', block.lines()).is_none() {
+        // Most files have neither quotes nor carriage returns.
+        let odd = memchr::memchr2(b'"', b'\r', block.lines()).map(|at| block.start + at);
+        if odd.is_none_or(|at| memchr::memchr(b'"', &block.bytes[at..block.end]).is_none()) {
+            if odd.is_some_and(|at| has_lone_return(&block.bytes, at, block.end)) {
+                return Quotes::Odd;
+            }
             plain_marks(&block.bytes, block.start, block.end, separator, &mut self.ends);
             return Quotes::Closed;
         }
@@ -184,8 +193,15 @@ impl<'a> Csv<'a> {
         let fields = Fields { bytes: &block.bytes, start, ends, width };
         let buffers = Arc::new(Buffers::of(block.bytes.clone()));
         let wanted = self.read.wanted.iter();
-        let columns = wanted.map(|index| fields.column(*index, &self.read.fields[*index].ty, &buffers));
-        if let Some(columns) = columns.collect() {
+        let column = |index: &usize| {
+            let field = &self.read.fields[*index];
+            let (column, null_texts) = fields.column(*index, Rule::new(self.options, field), &buffers)?;
+            for place in (0..u8::BITS).filter(|place| null_texts >> place & 1 == 1) {
+                self.context.null_texts.add(&field.name, place as usize);
+            }
+            Some(column)
+        };
+        if let Some(columns) = wanted.map(column).collect() {
             return Ok(Some(Batch { rows, columns }));
         }
         let rest = Block { bytes: block.bytes.clone(), start, end: block.end };
@@ -219,32 +235,65 @@ impl Fields<'_> {
         })
     }
 
-    /// None where a field does not fit. Fields of nothing are null, those of two quotes are not.
-    fn column(&self, index: usize, ty: &Type, buffers: &Arc<Buffers>) -> Option<Column> {
+    /// The column, and the usual null texts in it, a bit each. None where a field does not fit.
+    fn column(&self, index: usize, rule: Rule, buffers: &Arc<Buffers>) -> Option<(Column, u8)> {
         let rows = self.ends.len() / self.width;
         let mut nulls = vec![false; rows];
         let mut any_null = false;
+        let mut null_texts = 0;
         macro_rules! parsed {
-            ($parse:expr) => {{
+            ($parse:ident, $of:ident) => {{
                 let mut values = vec![Default::default(); rows];
                 for (row, (start, end)) in self.places(index).enumerate() {
                     if start == end {
                         nulls[row] = true;
                         any_null = true;
-                    } else if self.bytes[start] == b'"' {
-                        values[row] = $parse(&unquoted(&self.bytes[start..end]))?;
-                    } else {
-                        values[row] = $parse(&self.bytes[start..end])?;
+                        continue;
                     }
+                    let field = &self.bytes[start..end];
+                    let plain = match (field[0], rule.nulls) {
+                        (b'"', None) => $parse(&field[1..field.len() - 1]),
+                        (_, None) => $parse(field),
+                        (_, Some(_)) => None,
+                    };
+                    if let Some(value) = plain {
+                        values[row] = value;
+                        continue;
+                    }
+                    match meaning(rule, field)? {
+                        Meaning::Value(Value::$of(value)) => {
+                            values[row] = value;
+                            continue;
+                        }
+                        Meaning::NullText(place) => null_texts |= 1 << place,
+                        Meaning::Null => {}
+                        Meaning::Value(_) | Meaning::Misfit => return None,
+                    }
+                    nulls[row] = true;
+                    any_null = true;
                 }
                 values
             }};
         }
-        let data = match ty {
-            Type::Int => Data::Int(Ints { slots: Slots::each(parsed!(int)), bounds: None }),
-            Type::Float => Data::Float(Slots::each(parsed!(float))),
-            Type::Bool => Data::Bool(Slots::each(parsed!(boolean))),
-            Type::Text | Type::List(_) | Type::Open | Type::Never => {
+        let data = match rule.ty {
+            Type::Int => Data::Int(Ints { slots: Slots::each(parsed!(int, Int)), bounds: None }),
+            Type::Float => Data::Float(Slots::each(parsed!(float, Float))),
+            Type::Bool => Data::Bool(Slots::each(parsed!(boolean, Bool))),
+            // Nothing but nulls.
+            Type::Open => {
+                for (row, (start, end)) in self.places(index).enumerate() {
+                    match meaning(rule, &self.bytes[start..end])? {
+                        Meaning::NullText(place) => null_texts |= 1 << place,
+                        Meaning::Null => {}
+                        Meaning::Value(_) | Meaning::Misfit => return None,
+                    }
+                    nulls[row] = true;
+                    any_null = true;
+                }
+                // SAFETY: an empty view lies in any buffer.
+                Data::Text(unsafe { Texts::new(Slots::each(vec![View::default(); rows]), buffers.clone()) })
+            }
+            Type::Text | Type::List(_) | Type::Never => {
                 let mut views = vec![View::default(); rows];
                 // Texts with quotes in them, which do not stand in the file as they are.
                 let mut made = Vec::new();
@@ -263,13 +312,31 @@ impl Fields<'_> {
                         _ => view(self.bytes, start, end - start, 0),
                     };
                 }
+                if rule.nulls.is_some() {
+                    for (row, (start, end)) in self.places(index).enumerate() {
+                        let field = &self.bytes[start..end];
+                        let is_quoted = field.first() == Some(&b'"');
+                        let is_listed =
+                            if is_quoted { rule.is_listed(&unquoted(field)) } else { rule.is_listed(field) };
+                        nulls[row] |= is_listed;
+                        any_null |= is_listed;
+                    }
+                }
                 let buffers = if made.is_empty() { buffers.clone() } else { with_second(buffers, made) };
                 // SAFETY: the block is UTF-8, and fields end at ASCII characters.
                 Data::Text(unsafe { Texts::new(Slots::each(views), buffers) })
             }
         };
-        Some(Column { data, nulls: if any_null { Nulls::of(nulls) } else { Nulls::None } })
+        let nulls = if any_null { Nulls::of(nulls) } else { Nulls::None };
+        Some((Column { data, nulls }, null_texts))
     }
+}
+
+/// What a field of text means where that is not plain.
+fn meaning(rule: Rule, field: &[u8]) -> Option<Meaning> {
+    let is_quoted = field.first() == Some(&b'"');
+    let text = if is_quoted { unquoted(field) } else { field.into() };
+    Some(rule.meaning(str::from_utf8(&text).ok()?, is_quoted))
 }
 
 fn with_second(buffers: &Buffers, mut second: Vec<u8>) -> Arc<Buffers> {
@@ -294,37 +361,42 @@ fn unquoted(field: &[u8]) -> Cow<'_, [u8]> {
     text.into()
 }
 
-/// A field as an int, as Rust's `parse` takes it.
+/// A field as an int, where it is plainly one.
 fn int(bytes: &[u8]) -> Option<i64> {
     let (negative, digits) = match bytes {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    if digits.is_empty() || digits.len() > 18 {
-        return std::str::from_utf8(bytes).ok()?.parse().ok();
+    if digits.is_empty() || digits.len() > 18 || begins_with_zero(digits) {
+        return None;
     }
     let mut value = 0i64;
     for digit in digits {
         let digit = digit.wrapping_sub(b'0');
         if digit > 9 {
-            return std::str::from_utf8(bytes).ok()?.parse().ok();
+            return None;
         }
         value = value * 10 + i64::from(digit);
     }
     Some(if negative { -value } else { value })
 }
 
-/// A field as a float. Up to fifteen digits with a point among them are an int over a power of ten, both exact as floats, so
-/// that one division rounds right; all else goes to the standard library.
+/// Whether a zero stands before another digit.
+#[inline(always)]
+fn begins_with_zero(digits: &[u8]) -> bool {
+    digits[0] == b'0' && digits.len() > 1 && digits[1].is_ascii_digit()
+}
+
+/// A field as a float, where it is plainly one. Up to fifteen digits with a point among them are an int over a power of ten,
+/// both exact as floats, so that one division rounds right; all else goes to the standard library.
 fn float(bytes: &[u8]) -> Option<f64> {
     const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-    let slow = || files::float_field(std::str::from_utf8(bytes).ok()?);
     let (negative, digits) = match bytes {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    if digits.len() > 16 || !digits.first().is_some_and(u8::is_ascii_digit) {
-        return slow();
+    if digits.len() > 16 || !digits.first().is_some_and(u8::is_ascii_digit) || begins_with_zero(digits) {
+        return None;
     }
     let (mut value, mut count, mut point) = (0u64, 0, None);
     for byte in digits {
@@ -335,11 +407,11 @@ fn float(bytes: &[u8]) -> Option<f64> {
         } else if *byte == b'.' && point.is_none() {
             point = Some(count);
         } else {
-            return slow();
+            return None;
         }
     }
     if count > 15 {
-        return slow();
+        return None;
     }
     let after = point.map_or(0, |point| count - point);
     let x = value as f64 / POWERS[after];

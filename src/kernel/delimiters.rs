@@ -9,7 +9,8 @@ pub enum Quotes {
     Closed,
     /// The last one has none.
     Open,
-    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it.
+    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it. Or a carriage return
+    /// ends a record by itself.
     Odd,
 }
 
@@ -20,6 +21,21 @@ simd! {
             let (chunk, valid) = chunk_at(bytes, at, end);
             add_marks(mask(&chunk, |byte| (byte == separator) | (byte == b'\n')) & valid, at, marks);
         }
+    }
+
+    /// Whether a carriage return stands among these bytes that is not part of `\r\n`.
+    pub fn has_lone_return(bytes: &[u8], start: usize, end: usize) -> bool {
+        let mut after_return = false;
+        for at in (start..end).step_by(64) {
+            let (chunk, _) = chunk_at(bytes, at, end);
+            let returns = mask(&chunk, |byte| byte == b'\r');
+            let feeds = mask(&chunk, |byte| byte == b'\n');
+            if (returns << 1 | u64::from(after_return)) & !feeds != 0 {
+                return true;
+            }
+            after_return = returns >> 63 == 1;
+        }
+        after_return
     }
 
     /// Where separators and line breaks stand outside quotes.
@@ -62,7 +78,7 @@ simd! {
     }
 }
 
-/// A quote stands where the rules for plain cases do not reach.
+/// A quote or a carriage return stands where the rules for plain cases do not reach.
 pub struct Odd;
 
 /// What the last byte so far says of quotes that follow.
@@ -94,7 +110,7 @@ impl Quoting {
         let before = (ends | quotes) << 1 | u64::from(self.may_open);
         let after = closing << 1 | u64::from(self.closed);
         let is_odd = opening & !before | after & valid & !(ends | quotes | returns);
-        if is_odd != 0 || has_lone_return(bytes, at, after & returns) {
+        if is_odd != 0 || is_lone(bytes, at, returns & !within) {
             return Err(Odd);
         }
         // Beyond the end the parity stays as it is.
@@ -138,9 +154,9 @@ fn parity(mut bits: u64) -> u64 {
 
 /// Whether one of these carriage returns is not part of a line break.
 #[inline(always)]
-fn has_lone_return(bytes: &[u8], at: usize, mut returns: u64) -> bool {
+fn is_lone(bytes: &[u8], at: usize, mut returns: u64) -> bool {
     while returns != 0 {
-        if bytes[at + returns.trailing_zeros() as usize + 1] != b'\n' {
+        if bytes.get(at + returns.trailing_zeros() as usize + 1) != Some(&b'\n') {
             return true;
         }
         returns &= returns - 1;

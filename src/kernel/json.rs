@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use crate::data::{self, Type};
+use crate::data::Type;
 use crate::diagnostic::Fallible;
 use crate::files::{self, Block, Blocks, Split};
-use crate::plan::Read;
+use crate::plan::{Field, Read};
 use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
@@ -27,13 +27,15 @@ pub struct Json<'a> {
     is_first: bool,
     /// Lines that were not given out yet.
     block: Option<Block>,
+    /// Whether an int beyond 64 bits may stand among them.
+    has_many_digits: bool,
     object: Object<'a>,
 }
 
 impl<'a> Json<'a> {
     /// Whether files with these columns can be read so.
     pub fn knows(read: &Read) -> bool {
-        !read.fields.iter().any(|field| matches!(field.ty, Type::List(_)))
+        !read.fields.iter().any(|field| matches!(field.ty, Type::List(_) | Type::Open))
     }
 
     /// # Errors
@@ -46,6 +48,7 @@ impl<'a> Json<'a> {
             records: None,
             is_first: split.start == 0,
             block: None,
+            has_many_digits: false,
             object: Object::new(&read.fields),
             split,
         })
@@ -69,6 +72,7 @@ impl<'a> Json<'a> {
             if std::mem::replace(&mut self.is_first, false) && block.lines().starts_with(b"\xef\xbb\xbf") {
                 block.start += 3;
             }
+            self.has_many_digits = files::has_many_digits(block.lines());
             self.block = Some(block);
         }
     }
@@ -80,7 +84,10 @@ impl<'a> Json<'a> {
             let lines = block.lines();
             let length = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
             let line = &lines[..length];
-            if !line.iter().all(u8::is_ascii_whitespace) && !self.object.read(line) {
+            // The parser would make a float of such an int.
+            let has_large_int = self.has_many_digits && !files::large_ints(line).is_empty();
+            let is_blank = line.iter().all(u8::is_ascii_whitespace);
+            if has_large_int || (!is_blank && !self.object.read(line)) {
                 self.one_by_one(&Block { start, ..block });
                 return None;
             }
@@ -102,7 +109,7 @@ impl<'a> Json<'a> {
 
 /// The objects of some lines, by column.
 struct Object<'a> {
-    fields: &'a [data::Column],
+    fields: &'a [Field],
     places: HashMap<&'a str, usize>,
     kept: Vec<Kept>,
     rows: usize,
@@ -130,7 +137,7 @@ enum Values {
 }
 
 impl<'a> Object<'a> {
-    fn new(fields: &'a [data::Column]) -> Object<'a> {
+    fn new(fields: &'a [Field]) -> Object<'a> {
         let places = fields.iter().enumerate().map(|(i, field)| (field.name.as_str(), i)).collect();
         let kept = fields.iter().map(|field| Kept::new(&field.ty)).collect();
         Object { fields, places, kept, rows: 0, next: 0, path: String::new(), opened: Vec::new() }
@@ -281,7 +288,7 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) => self.visit_f64(value as f64),
+            Err(_) => Err(E::custom("an int beyond 64 bits")),
         }
     }
 

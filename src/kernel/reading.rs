@@ -61,8 +61,10 @@ impl<'a> Reading<'a> {
                 Reader::Text { blocks: files::blocks(read, &split, context)?, lossy: *lossy, block: None }
             }
             Format::Csv(options) if Csv::knows(options) => Reader::Csv(Csv::new(read, options, split, context)?),
-            Format::Json if Json::knows(read) => Reader::Json(Json::new(read, split, context)?),
-            Format::Csv(_) | Format::Json => Reader::Rows(OneByOne::new(files::reader(read, &split, context)?, read)),
+            Format::Json { .. } if Json::knows(read) => Reader::Json(Json::new(read, split, context)?),
+            Format::Csv(_) | Format::Json { .. } => {
+                Reader::Rows(OneByOne::new(files::reader(read, &split, context)?, read))
+            }
             Format::Parquet | Format::Arrow => {
                 let one = Read { files: vec![read.files[split.file].clone()], ..read.clone() };
                 let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone());

@@ -8,7 +8,8 @@ use crate::run_context::RunContext;
 use super::delimiters::{Quoting, next_record};
 
 /// All files of a source, in splits of about the size that the context says. What cannot be cut is one split: packed and
-/// columnar files, csv with comments (a quote in one means nothing), and what follows a quote inside a field.
+/// columnar files, csv with comments (a quote in one means nothing), json arrays, and what
+/// follows a quote inside a field or a carriage return that ends a record.
 pub fn splits(read: &Read, context: &RunContext) -> Vec<Split> {
     let size = context.chunk_sizes.split.max(1);
     let places = |file: usize| (size as u64..read.files[file].seen.0).step_by(size).collect::<Vec<u64>>();
@@ -21,7 +22,8 @@ pub fn cut(read: &Read, file: usize, places: &[u64], context: &RunContext) -> Ve
         return vec![Split::whole(file)];
     }
     match &read.format {
-        Format::Text { .. } | Format::Json => Split::cut(file, places),
+        Format::Json { .. } if files::is_array(read, &read.files[file]) => vec![Split::whole(file)],
+        Format::Text { .. } | Format::Json { .. } => Split::cut(file, places),
         Format::Csv(options) if options.comment.is_none() => {
             // Who reads a file tells what is wrong with it.
             let starts = files::blocks_to_look_at(&read.files[file], context)

@@ -177,6 +177,10 @@ pub enum SourceNode {
         path: Word,
         format: Option<Word>,
         columns: Option<Vec<Word>>,
+        /// Columns and the types that they are to have.
+        types: Vec<(Word, Word)>,
+        /// Texts that are null.
+        nulls: Option<(Word, Vec<Expr>)>,
         options: Vec<(Word, Expr)>,
     },
     Letters {

@@ -17,7 +17,8 @@
 //!            | "fn" NAME "(" [ NAME ":" type { "," NAME ":" type } ] ")" "->" type "=" "rust" "{" RUST "}"
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
 //! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
-//! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | WORD atom }
+//! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | "types" name ":" NAME { "," name ":" NAME }
+//!              | "null" unary { "," unary } | WORD unary }
 //!            | ("letters" | "random") sum [ "seed" atom ]
 //!            | "rust" [ "with" NAME { "," NAME } ] "{" RUST "}"
 //!            | [sum] ".." [ ["="] sum ]      (a sum must stand before it)
@@ -778,7 +779,8 @@ impl<'a> Parser<'a> {
 
     fn read(&mut self) -> Fallible<SourceNode> {
         self.usage = Some(
-            "read \"path\" [as csv|json|parquet|arrow|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"]",
+            "read \"path\" [as csv|json|parquet|arrow|text] [sep \";\"] [header false] [columns a, b] [types a: text] \
+             [null \"NA\"] [comment \"#\"]",
         );
         self.at += 1;
         let span = self.span();
@@ -787,7 +789,10 @@ impl<'a> Parser<'a> {
         };
         self.at += 1;
         let path = Word { text, span };
-        let (mut format, mut columns, mut options) = (None, None, Vec::new());
+        let (mut format, mut columns, mut types, mut nulls, mut options) = (None, None, Vec::new(), None, Vec::new());
+        let twice = |name: &Word| {
+            Err(Diagnostic::at(Kind::Syntax, name.span, format!("option `{}` is given twice", name.text)))
+        };
         loop {
             if self.eat_word("as") {
                 if format.is_some() {
@@ -796,23 +801,51 @@ impl<'a> Parser<'a> {
                 format = Some(self.name("a format")?);
                 continue;
             }
-            let Token::Word(word) = self.peek().clone() else { break };
-            if word == "columns" {
+            let Token::Word(text) = self.peek().clone() else { break };
+            let word = Word { text, span: self.span() };
+            if matches!(word.text.as_str(), "columns" | "types" | "null") {
                 self.at += 1;
-                let mut names = vec![self.name("a column")?];
-                while self.eat(",") {
-                    names.push(self.name("a column")?);
+            }
+            match word.text.as_str() {
+                "columns" if columns.is_some() => return twice(&word),
+                "columns" => {
+                    let mut names = vec![self.name("a column")?];
+                    while self.eat(",") {
+                        names.push(self.name("a column")?);
+                    }
+                    columns = Some(names);
+                    continue;
                 }
-                columns = Some(names);
-                continue;
+                "types" if !types.is_empty() => return twice(&word),
+                "types" => {
+                    loop {
+                        let column = self.name("a column")?;
+                        self.expect(":", "between a column and its type")?;
+                        types.push((column, self.name("a type")?));
+                        if !self.eat(",") {
+                            break;
+                        }
+                    }
+                    continue;
+                }
+                "null" if nulls.is_some() => return twice(&word),
+                "null" => {
+                    let mut texts = vec![self.unary()?];
+                    while self.eat(",") {
+                        texts.push(self.unary()?);
+                    }
+                    nulls = Some((word, texts));
+                    continue;
+                }
+                _ => {}
             }
             let name = self.name("an option")?;
             const OPTIONS: [&str; 5] = ["sep", "header", "comment", "ragged", "lossy"];
             if !OPTIONS.contains(&name.text.as_str()) {
                 let error = Diagnostic::at(Kind::Name, name.span, format!("`read` has no option `{}`", name.text));
-                let known = OPTIONS.iter().chain(&["columns", "as"]).copied();
+                let known = OPTIONS.iter().chain(&["columns", "types", "null", "as"]).copied();
                 let error = error.near(&name.text, known);
-                let all = "there are as, sep, header, columns, comment, ragged, lossy; a stage follows a bar: | words";
+                let all = "there are as, sep, header, columns, types, null, comment, ragged, lossy; a stage follows a bar: | words";
                 return Err(if error.hint.is_some() { error } else { error.hint(all) });
             }
             if options.iter().any(|(other, _): &(Word, Expr)| other.text == name.text) {
@@ -821,7 +854,7 @@ impl<'a> Parser<'a> {
             options.push((name, self.unary()?));
         }
         self.usage = None;
-        Ok(SourceNode::Read { path, format, columns, options })
+        Ok(SourceNode::Read { path, format, columns, types, nulls, options })
     }
 
     fn stage(&mut self) -> Fallible<Stage> {
@@ -1031,7 +1064,9 @@ impl<'a> Parser<'a> {
     }
 
     fn join(&mut self, stage: &mut Stage) -> Fallible<()> {
-        if matches!(self.peek(), Token::Text(_)) {
+        // A name that nothing follows is a text of the session.
+        let ends = matches!(self.peek_after(1), Token::End | Token::Sign("|" | ";" | ")" | ","));
+        if matches!(self.peek(), Token::Text(_)) || (ends && matches!(self.peek(), Token::Word(_))) {
             let expr = self.atom()?;
             stage.args.push(Arg { name: None, expr, direction: None });
             return Ok(());

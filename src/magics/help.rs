@@ -62,9 +62,9 @@ files       timelab config --write makes a file of settings with comments, read 
             beside it run then; timelab completions bash completes the command line"#;
 
 const LANGUAGE: &str = r##"sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
-files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b]; csv: [sep ";"] [header false] [comment "#"]
-            [ragged true] [lossy true]; the extension says the format; .gz and .zst are read through; "logs/*.csv" reads
-            files in order of their paths, with the columns of the first; "-" is standard input (with -c)
+files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"] [header false]
+            [null "-"] [comment "#"] [ragged true] [lossy true]; the extension says the format; .gz and .zst are read through;
+            "logs/*.csv" reads files in order of their paths, with the columns of the first; "-" is standard input (with -c)
             … | write "out.parquet" writes a file whole or not at all; | tee a: (sum), b: (top 3) gives several results
 values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds),
             "text\n", r"raw", true, false, null, [1, 2, 3]
@@ -86,11 +86,18 @@ magics      %magic [--option [value]] …: a value with spaces stands in quotes 
             first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the subject sweeps:
             doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; %%magic takes the lines below it as its body,
             up to a line %% or the end; !command runs one of the system, let x = !command takes its lines
-csv         an empty field is null, "" is empty text; types come from the first MiB of the first file; an unused column
-            is split and checked for UTF-8, but not converted
-json        an object a line; nested objects give columns `a.b`; what is no text stands in a text column as json;
-            --format json prints a list of objects, with null for NaN and infinity, which json does not have
-parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error"##;
+csv         types come from the first MiB of the first file, and of the next ones as long as a column has no value; `types`
+            states them; quotes do not make text: "9" is an int; an empty field is null, "" is empty text in a text column
+            NA, N/A, n/a, NULL, null and None are null among numbers and bools; null "-", "x" says which texts are null
+            0870 and +15550100 stay text; nan and inf are floats; an int beyond 64 bits makes its column text
+            without `sep` the first ten records tell the separator (, ; tab |); .tsv and .tab have tabs
+            with `header false`, `columns` names all columns; LF, CRLF and CR end records
+            an unused column is split and checked for UTF-8, but not converted
+            `write` quotes no numbers: a note names text columns that would read back as another type
+json        an object a line, or a .json file that is an array of objects, as --format json prints it (with null for NaN and
+            infinity); nested objects give columns `a.b`; what is no text stands in a text column as json
+parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error; only a column
+            that is used can be of a kind that is not read"##;
 
 /// Help about a name or a topic.
 pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
@@ -167,11 +174,18 @@ fn term(term: &glossary::Term) -> String {
 fn source_word(name: &str) -> Option<&'static str> {
     Some(match name {
         "read" => {
-            "read \"path or pattern\" [as csv|json|parquet|arrow|text] [sep \";\"] [header false] [columns a, b] [comment \"#\"] \
-             [ragged true] [lossy true]  (source)\n  \
-             the lines of text files, or the table of csv, json lines, parquet and arrow files; without `as` the extension \
-             decides;\n  .gz and .zst are read through; `read \"-\"` is standard input where cells do not come from it\n\n  \
-             › read \"samples/kjv.txt\" | take 2\n  › read \"samples/iso3166.tab\" as csv sep \"\\t\" header false comment \"#\""
+            "read \"path or pattern\" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep \";\"] \
+             [header false]\n     [null \"NA\", \"-\"] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
+             the lines of text files, or the table of csv, json, parquet and arrow files; without `as` the extension \
+             decides;\n  .gz and .zst are read through; `read \"-\"` is standard input where cells do not come from it\n  \
+             columns   reads only these columns; with `header false` it names all of them\n  \
+             types     sets the types of columns (int, float, bool, text) that are inferred otherwise: csv and json\n  \
+             null      texts that are null, instead of NA, N/A, n/a, NULL, null and None in columns of numbers and bools: csv\n  \
+             sep       the separator of csv, found by itself among , ; tab and | if it is not given\n  \
+             header, comment, ragged, lossy: `header false` has no names in the first record; lines that begin with \"#\" are\n  \
+             skipped; missing fields are null and surplus ones left out; bytes that are not UTF-8 are replaced\n\n  \
+             › read \"samples/kjv.txt\" | take 2\n  › read \"samples/iso3166.tab\" header false comment \"#\" columns code, country\n  \
+             › read \"samples/packages.csv\" types size_bytes: float | mean size_bytes by section"
         }
         "letters" => "letters n [seed s]  (source)\n  n letters a–z A–Z by chance\n\n  › letters 5 seed 7",
         "random" => "random n [seed s]  (source)\n  n floats in [0, 1) by chance\n\n  › random 3 seed 7",

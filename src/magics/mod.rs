@@ -245,6 +245,9 @@ fn given_answer(given: CellValue) -> Answer {
             for (name, ran) in &results {
                 answer.report.blocks.push(Block::Text(name.clone()));
                 answer.report.blocks.push(Block::Table((*ran.table).clone()));
+                if !ran.notes.is_empty() {
+                    answer.report.blocks.push(Block::Notes(ran.notes.clone()));
+                }
                 tables.push((name.clone(), Arc::new(kept_plan(ran.table.clone(), Default::default()))));
             }
             answer.report.status_line = results.last().map(|(_, ran)| status_line(ran)).unwrap_or_default();
@@ -253,7 +256,11 @@ fn given_answer(given: CellValue) -> Answer {
         }
         CellValue::Rust(given, cost) => rust::answer(given, &cost),
         CellValue::Table(ran) => {
-            let report = Report { blocks: vec![Block::Table((*ran.table).clone())], status_line: status_line(&ran) };
+            let mut blocks = vec![Block::Table((*ran.table).clone())];
+            if !ran.notes.is_empty() {
+                blocks.push(Block::Notes(ran.notes.clone()));
+            }
+            let report = Report { blocks, status_line: status_line(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
     }
@@ -279,6 +286,7 @@ fn status_line(ran: &RunResult) -> Vec<String> {
     if ran.bytes_read > 0 {
         parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
     }
+    parts.extend(ran.reading.iter().cloned());
     if let Some(compile) = ran.compile.filter(|compile| !compile.is_zero()) {
         parts.push(format!("compiled in {}", duration_text(compile.as_secs_f64())));
     }

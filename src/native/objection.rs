@@ -81,7 +81,7 @@ fn of_read(read: &Read) -> Option<&'static str> {
     match read.format {
         Format::Text { lossy: false } => {}
         Format::Text { lossy: true } => return Some("it reads only what is UTF-8: `persist` it first"),
-        Format::Csv(_) | Format::Json | Format::Parquet | Format::Arrow => {
+        Format::Csv(_) | Format::Json { .. } | Format::Parquet | Format::Arrow => {
             return Some("compiled code reads only lines of text by itself: `persist` it first");
         }
     }

@@ -233,8 +233,11 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
             keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
         }
-        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Persist(_) => {
-            input.clone()
+        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } => input.clone(),
+        // What is kept has its types: later plans use it in their own ways.
+        Op::Persist(_) => {
+            let closed = |column: &Column| Column { name: column.name.clone(), ty: column.ty.closed() };
+            keep(input.columns.iter().map(closed).collect())
         }
         Op::Sort { .. } => {
             let order = if input.order == Order::Random { Order::Random } else { Order::Kept };

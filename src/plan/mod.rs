@@ -3,6 +3,7 @@
 mod builder;
 mod describe;
 mod expr;
+mod open;
 mod ops;
 mod prune;
 mod typing;
@@ -10,8 +11,10 @@ mod typing;
 pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text};
 pub use expr::{Expr, ExternalFunction, Function, Link, Node};
+pub use open::close_files;
 pub use ops::{
-    Agg, AggFunc, CsvOptions, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey, Source, Step, Write,
+    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey,
+    Source, Step, Write,
 };
 pub use prune::prune;
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

@@ -179,15 +179,54 @@ pub struct Read {
     pub shown: String,
     pub format: Format,
     /// All columns of the file.
-    pub fields: Vec<Column>,
+    pub fields: Vec<Field>,
     /// Those that are wanted, by their place in `fields`.
     pub wanted: Vec<usize>,
 }
 
 impl Read {
+    /// The columns whose types the user states.
+    pub fn stated(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_stated())
+    }
+
     /// The length of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.seen.0).sum()
+    }
+}
+
+/// A column of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// Open where the sample has no value of it.
+    pub ty: Type,
+    pub basis: Basis,
+}
+
+/// Why a column of a file has its type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Basis {
+    /// It is the first that fits all values of the sample, or that of the file's own schema.
+    Found,
+    /// The user states it.
+    Stated,
+    /// The sample has no value of it, and an expression takes it for another type than text: it is open, and has only nulls.
+    Nothing,
+    /// It is text because this int beyond 64 bits stands among its numbers.
+    LargeInt(String),
+    /// The file has it in a type that is not read; in words. Only who reads the column is told.
+    Unreadable(String),
+}
+
+impl Field {
+    pub fn column(&self) -> Column {
+        Column { name: self.name.clone(), ty: self.ty.clone() }
+    }
+
+    pub fn is_stated(&self) -> bool {
+        self.basis == Basis::Stated
     }
 }
 
@@ -207,8 +246,10 @@ pub enum Format {
         lossy: bool,
     },
     Csv(CsvOptions),
-    /// An object a line.
-    Json,
+    /// An object a line, or an array of objects unless the file's name says that it has lines.
+    Json {
+        only_lines: bool,
+    },
     Parquet,
     /// Arrow's ipc file format.
     Arrow,
@@ -229,7 +270,7 @@ impl Format {
         match self {
             Format::Text { .. } => "text",
             Format::Csv(_) => "csv",
-            Format::Json => "json",
+            Format::Json { .. } => "json",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
         }
@@ -239,7 +280,13 @@ impl Format {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsvOptions {
     pub separator: u8,
+    /// Nobody said which one it is: the first records told.
+    pub is_detected: bool,
     pub header: bool,
+    /// The names of the columns, where there is no header and the user gives them.
+    pub names: Option<Vec<String>>,
+    /// Texts that are null; without them those of [`CsvOptions::NULL_TEXTS`] in columns of numbers and bools.
+    pub nulls: Option<Vec<String>>,
     /// Lines that begin with it are passed over.
     pub comment: Option<u8>,
     /// Missing fields are null, fields beyond the columns are left out.
@@ -247,9 +294,22 @@ pub struct CsvOptions {
     pub lossy: bool,
 }
 
-impl Default for CsvOptions {
-    fn default() -> CsvOptions {
-        CsvOptions { separator: b',', header: true, comment: None, ragged: false, lossy: false }
+impl CsvOptions {
+    /// What stands for null in the files of R, pandas and databases.
+    pub const NULL_TEXTS: [&str; 6] = ["NA", "N/A", "n/a", "NULL", "null", "None"];
+
+    /// The options of a file with this separator; without one it is to be detected.
+    pub fn separated(separator: Option<u8>) -> CsvOptions {
+        CsvOptions {
+            separator: separator.unwrap_or(b','),
+            is_detected: separator.is_none(),
+            header: true,
+            names: None,
+            nulls: None,
+            comment: None,
+            ragged: false,
+            lossy: false,
+        }
     }
 }
 
@@ -411,6 +471,31 @@ impl Op {
     }
 
     /// The plans inside this op.
+    pub fn plans(&self) -> Vec<&Plan> {
+        match self {
+            Op::Join { right, .. } => vec![right],
+            Op::Concat(plans) | Op::Zip(plans) => plans.iter().collect(),
+            Op::Tee(branches) => branches.iter().map(|(_, plan)| plan).collect(),
+            Op::Source(_)
+            | Op::Project(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { .. }
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Aggregate { .. }
+            | Op::Fold { .. }
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_)
+            | Op::Write(_) => Vec::new(),
+        }
+    }
+
+    /// The same, to be changed.
     pub fn plans_mut(&mut self) -> Vec<&mut Plan> {
         match self {
             Op::Join { right, .. } => vec![right],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::data::Value;
 
-use super::{Expr, Named, Node, Op, Plan, Shared, Source};
+use super::{Basis, Expr, Named, Node, Op, Plan, Shared, Source};
 
 /// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
@@ -45,6 +45,12 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         if let (false, Op::Project(named)) = (after.contains(&true), &mut step.op) {
             // Only the number of rows matters.
             named[0].expr = Expr::constant(Value::Null, step.schema.columns[0].ty.clone());
+        }
+        if let (false, Op::Source(Source::Read(read))) = (after.contains(&true), &step.op) {
+            // One that can be read, if there is one.
+            let can_be_read = |index: &usize| !matches!(read.fields[*index].basis, Basis::Unreadable(_));
+            let place = read.wanted.iter().position(can_be_read).unwrap_or(0);
+            after[place] = true;
         }
         at_least_one(&mut after);
         needs[i] = after.clone();

@@ -244,9 +244,9 @@ impl Binder<'_> {
                 let seed = self.seed(seed.as_ref())?;
                 source(Source::Random { count, seed }, Type::Float)
             }
-            SourceNode::Read { path, format, columns, options } => {
-                let read = self.read(path, format.as_ref(), columns.as_deref(), options)?;
-                let fields = read.wanted.iter().map(|index| read.fields[*index].clone()).collect();
+            SourceNode::Read { .. } => {
+                let read = self.read(node)?;
+                let fields = read.wanted.iter().map(|index| read.fields[*index].column()).collect();
                 let schema = Schema::new(fields, Order::Kept);
                 Ok(Bound::Table(Plan {
                     steps: vec![Step { op: Op::Source(Source::Read(read)), schema, span }],
@@ -306,73 +306,162 @@ impl Binder<'_> {
         }
     }
 
-    fn read(
-        &self,
-        path: &Word,
-        format: Option<&Word>,
-        columns: Option<&[Word]>,
-        options: &[(Word, Expr)],
-    ) -> Fallible<plan::Read> {
-        let at_path = |error: Box<Diagnostic>| Box::new(Diagnostic { span: Some(path.span), ..*error });
-        let found = if path.text == "-" {
-            self.view.session.standard_input().map(|file| vec![file])
-        } else {
-            files::found(&path.text)
+    fn read(&self, node: &SourceNode) -> Fallible<plan::Read> {
+        let SourceNode::Read { path, format, columns, types, nulls, options } = node else {
+            unreachable!("it was just seen")
         };
+        let session = self.view.session;
+        let at_path = |mut error: Box<Diagnostic>| {
+            error.span = Some(path.span);
+            error
+        };
+        let found =
+            if path.text == "-" { session.standard_input().map(|file| vec![file]) } else { files::found(&path.text) };
         let found = found.map_err(at_path)?;
-        let mut format = files::format(&found[0].shown, format)?;
-        let mut unused = CsvOptions::default();
-        for (word, value) in options {
-            let fits = match &format {
-                Format::Csv(_) => true,
-                Format::Text { .. } => word.text == "lossy",
-                Format::Json | Format::Parquet | Format::Arrow => false,
-            };
-            if !fits {
-                let message = format!("a {} file has no option `{}`", format.name(), word.text);
-                return Err(Diagnostic::at(Kind::Name, word.span, message).hint("`as csv` reads it as a table"));
-            }
-            let typed = plan::constant(&self.view, value)?.0;
-            let wrong = |wanted: &str| {
-                Diagnostic::at(Kind::Type, value.span, format!("`{}` wants {wanted}, but this is {typed}", word.text))
-            };
-            let flag = || if let Value::Bool(flag) = typed { Ok(flag) } else { Err(wrong("true or false")) };
-            let byte = || match &typed {
-                Value::Text(text) => {
-                    files::one_byte(text).map_err(|error| Box::new(Diagnostic { span: Some(value.span), ..*error }))
+        let mut format = files::format(&found[0].shown, format.as_ref())?;
+        let mut words = options.iter().map(|(word, _)| word).chain(nulls.iter().map(|(word, _)| word));
+        let is_unknown = |word: &&Word| match &format {
+            Format::Csv(_) => false,
+            Format::Text { .. } => word.text != "lossy",
+            Format::Json { .. } | Format::Parquet | Format::Arrow => true,
+        };
+        if let Some(word) = words.find(is_unknown) {
+            return Err(no_option(&format, word, "`as csv` reads it as a table"));
+        }
+        match &mut format {
+            Format::Csv(csv) => {
+                self.csv_options(csv, options)?;
+                if let Some((_, texts)) = nulls {
+                    csv.nulls = Some(texts.iter().map(|text| self.null_text(text)).collect::<Fallible<_>>()?);
                 }
-                _ => Err(wrong("a text of one character")),
-            };
-            let csv = if let Format::Csv(options) = &mut format { options } else { &mut unused };
-            match word.text.as_str() {
-                "sep" => csv.separator = byte()?,
-                "comment" => csv.comment = Some(byte()?),
-                "header" => csv.header = flag()?,
-                "ragged" => csv.ragged = flag()?,
-                _ => csv.lossy = flag()?,
             }
+            Format::Text { lossy } => {
+                for (word, value) in options {
+                    *lossy = self.flag(word, value)?;
+                }
+            }
+            Format::Json { .. } | Format::Parquet | Format::Arrow => {}
         }
-        if let Format::Text { lossy } = &mut format {
-            *lossy = unused.lossy;
-        }
-        let mut read = files::look(found, &path.text, format).map_err(at_path)?;
+        let stated = self.stated_types(&format, types)?;
+        let is_headless = matches!(&format, Format::Csv(csv) if !csv.header);
         if let Some(columns) = columns {
-            let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
-            let mut wanted = Vec::new();
-            for word in columns {
-                let Some(index) = names.iter().position(|name| *name == word.text) else {
-                    let message = format!("unknown column `{}`; the columns are {}", word.text, listed(&names));
-                    return Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied()));
-                };
-                if wanted.contains(&index) {
-                    return Err(Diagnostic::at(Kind::Name, word.span, format!("`{}` is named twice", word.text)));
-                }
-                wanted.push(index);
+            let mut words = columns.iter().enumerate();
+            if let Some((_, word)) = words.find(|(i, word)| columns[..*i].iter().any(|other| other.text == word.text)) {
+                return Err(Diagnostic::at(Kind::Name, word.span, format!("`{}` is named twice", word.text)));
             }
-            read.wanted = wanted;
+            if let (true, Format::Csv(csv)) = (is_headless, &mut format) {
+                csv.names = Some(columns.iter().map(|word| word.text.clone()).collect());
+            }
+        }
+        let look = files::Look { stop: &session.stop, first_file_only: session.is_looking() };
+        let mut read = look.at(found, &path.text, format, &stated).map_err(at_path)?;
+        if let Some(columns) = columns
+            && is_headless
+        {
+            let (fields, names) = (read.fields.len(), columns.len());
+            if fields != names {
+                let span = columns[0].span.to(columns[names - 1].span);
+                let [fields, names] = [(fields, "field"), (names, "name")]
+                    .map(|(count, what)| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") });
+                let message = format!("the first record has {fields}, but `columns` gives {names}");
+                return Err(Diagnostic::at(Kind::Name, span, message)
+                    .hint("without a header, `columns` names all columns; `map` keeps some of them"));
+            }
+        }
+        let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
+        let place = |word: &Word| {
+            names.iter().position(|name| *name == word.text).ok_or_else(|| {
+                let message = format!("unknown column `{}`; the columns are {}", word.text, listed(&names));
+                Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied())
+            })
+        };
+        for (word, _) in types {
+            place(word)?;
+        }
+        if let Some(columns) = columns {
+            read.wanted = columns.iter().map(place).collect::<Fallible<_>>()?;
         }
         Ok(read)
     }
+
+    fn csv_options(&self, csv: &mut CsvOptions, options: &[(Word, Expr)]) -> Fallible<()> {
+        for (word, value) in options {
+            let byte = || match plan::constant(&self.view, value)?.0 {
+                Value::Text(text) => files::one_byte(&text).map_err(|mut error| {
+                    error.span = Some(value.span);
+                    error
+                }),
+                other => Err(wrong_option(word, value, "a text of one character", &other)),
+            };
+            match word.text.as_str() {
+                "sep" => {
+                    csv.separator = byte()?;
+                    csv.is_detected = false;
+                }
+                "comment" => csv.comment = Some(byte()?),
+                "header" => csv.header = self.flag(word, value)?,
+                "ragged" => csv.ragged = self.flag(word, value)?,
+                _ => csv.lossy = self.flag(word, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn flag(&self, word: &Word, value: &Expr) -> Fallible<bool> {
+        match plan::constant(&self.view, value)?.0 {
+            Value::Bool(flag) => Ok(flag),
+            other => Err(wrong_option(word, value, "true or false", &other)),
+        }
+    }
+
+    fn null_text(&self, text: &Expr) -> Fallible<String> {
+        match plan::constant(&self.view, text)?.0 {
+            Value::Text(text) => Ok(text.to_string()),
+            other => {
+                let message = format!("`null` needs texts, but this is {other}");
+                Err(Diagnostic::at(Kind::Type, text.span, message).hint("null \"NA\", \"-\""))
+            }
+        }
+    }
+
+    /// The columns whose types the user states.
+    fn stated_types(&self, format: &Format, types: &[(Word, Word)]) -> Fallible<Vec<(String, Type)>> {
+        const NAMES: [&str; 4] = ["int", "float", "bool", "text"];
+        let mut stated: Vec<(String, Type)> = Vec::new();
+        for (column, ty) in types {
+            if !matches!(format, Format::Csv(_) | Format::Json { .. }) {
+                let word = Word { text: "types".to_string(), span: column.span };
+                return Err(no_option(format, &word, "a stage converts a column: | derive x = float(x)"));
+            }
+            if stated.iter().any(|(name, _)| *name == column.text) {
+                let message = format!("`{}` is given two types", column.text);
+                return Err(Diagnostic::at(Kind::Name, column.span, message));
+            }
+            let ty = match ty.text.as_str() {
+                "int" => Type::Int,
+                "float" => Type::Float,
+                "bool" => Type::Bool,
+                "text" => Type::Text,
+                other => {
+                    let error = Diagnostic::at(Kind::Name, ty.span, format!("unknown type `{other}`"));
+                    let error = error.near(other, NAMES);
+                    let all = format!("types are {}", listed(&NAMES));
+                    return Err(if error.hint.is_some() { error } else { error.hint(all) });
+                }
+            };
+            stated.push((column.text.clone(), ty));
+        }
+        Ok(stated)
+    }
+}
+
+fn no_option(format: &Format, word: &Word, hint: &str) -> Box<Diagnostic> {
+    let message = format!("a {} file has no option `{}`", format.name(), word.text);
+    Diagnostic::at(Kind::Name, word.span, message).hint(hint)
+}
+
+fn wrong_option(word: &Word, value: &Expr, wanted: &str, found: &Value) -> Box<Diagnostic> {
+    Diagnostic::at(Kind::Type, value.span, format!("`{}` wants {wanted}, but this is {found}", word.text))
 }
 
 fn beyond(span: Span) -> Box<Diagnostic> {

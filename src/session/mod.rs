@@ -2,6 +2,7 @@
 
 mod bind;
 mod detached;
+mod reading;
 mod run;
 mod rust;
 pub mod settings;
@@ -22,7 +23,7 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
-use crate::run_context::{ChunkSizes, LogSink, Progress, RunContext, Stop};
+use crate::run_context::{ChunkSizes, LogSink, NullTexts, Progress, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
@@ -255,6 +256,7 @@ impl Session {
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
+            null_texts: NullTexts::default(),
             log: self.log.clone(),
         }
     }

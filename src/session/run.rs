@@ -16,7 +16,7 @@ use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::RunContext;
 use crate::rust::without_ours;
 
-use super::Session;
+use super::{Session, reading};
 
 /// A table and how it came about.
 #[derive(Debug, Clone)]
@@ -33,6 +33,10 @@ pub struct RunResult {
     /// Rows and bytes that came out of sources, where known.
     pub rows_read: Option<u64>,
     pub bytes_read: u64,
+    /// How files were read where nobody said it, for the status line.
+    pub reading: Vec<String>,
+    /// What may surprise, for lines under the table.
+    pub notes: Vec<String>,
 }
 
 impl Session {
@@ -50,6 +54,7 @@ impl Session {
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
+        let (reading, notes) = reading::notes(&plan, context);
         Ok(RunResult {
             table: Arc::new(run.table),
             engine: engine.name(),
@@ -59,6 +64,8 @@ impl Session {
             compile: run.compile,
             rows_read,
             bytes_read,
+            reading,
+            notes,
         })
     }
 
@@ -85,6 +92,7 @@ impl Session {
         choice: Choice,
         context: &RunContext,
     ) -> Fallible<Vec<(String, RunResult)>> {
+        plan::close_files(&mut plan);
         plan.steps.pop();
         let sources = plan.clone();
         let input = self.run(plan, choice, context)?;
@@ -142,6 +150,7 @@ impl Session {
             close(&mut plan);
         }
         prune(&mut plan);
+        plan::close_files(&mut plan);
         self.keep_persisted(&mut plan, choice, context)?;
         self.fill_blocks(&mut plan, context)?;
         // Of the tables that are in their places now, only some columns may be wanted.
@@ -257,13 +266,13 @@ pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunC
 /// Writes the table of a run; what becomes of it is path, rows and bytes.
 fn written(ran: RunResult, write: &Write, span: Span, context: &RunContext) -> Fallible<RunResult> {
     let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
-    let bytes = files::write(&ran.table, write, context).map_err(at_span)?;
+    let (bytes, notes) = files::write(&ran.table, write, context).map_err(at_span)?;
     let rows = ran.table.height() as i64;
     let values = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
     let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
     let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
     let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values);
-    Ok(RunResult { table: Arc::new(table), ..ran })
+    Ok(RunResult { table: Arc::new(table), notes: [ran.notes, notes].concat(), ..ran })
 }
 
 /// Refuses to write onto a file that the plan reads.

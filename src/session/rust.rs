@@ -293,6 +293,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a cell is only looked at.
+    pub(super) fn is_looking(&self) -> bool {
+        self.blocks.looking.get()
+    }
+
     /// What a cell would be, from the names that it would see: no Rust is compiled for it, and none runs.
     pub fn looking<T>(&mut self, look: impl FnOnce(&mut Session) -> T) -> T {
         let bound = self.blocks.bound.borrow().len();

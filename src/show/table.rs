@@ -216,10 +216,10 @@ fn every_row(table: &Table, mut row: impl FnMut(&[Value])) {
 
 pub fn csv(table: &Table) -> String {
     let mut out = String::new();
-    encode::csv_header(&mut out, table.schema().names());
+    encode::csv_header(&mut out, table.schema().names(), ',');
     out.push('\n');
     every_row(table, |row| {
-        encode::csv_row(&mut out, row);
+        encode::csv_row(&mut out, row, ',');
         out.push('\n');
     });
     out

@@ -1,7 +1,7 @@
-use crate::data::Type;
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, ArgumentSyntax, StageSyntax};
-use crate::plan::{AggFunc, Builder, JoinKind, Node, Op, Plan};
+use crate::plan::{AggFunc, Binding, Builder, JoinKind, Node, Op, Plan};
 
 use super::flat_map::only_text;
 use super::{Stage, agg};
@@ -32,12 +32,27 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fallib
 }
 
 fn glue(builder: &mut Builder, stage: &lang::Stage) -> Fallible<()> {
-    let lang::Node::Text(between) = &stage.args[0].expr.node else { unreachable!("the parser saw a text") };
+    let between = separator(builder, &stage.args[0].expr)?;
     let index = only_text(builder, stage.span, "join")?;
     let name = builder.schema().columns[index].name.clone();
     let arg = builder.column_expr(index, stage.span).widened(&Type::Text);
-    let glue = agg::gathered(&name, AggFunc::JoinText(between.clone()), arg, Type::Text);
+    let glue = agg::gathered(&name, AggFunc::JoinText(between), arg, Type::Text);
     builder.aggregate(Vec::new(), vec![glue], stage.span)
+}
+
+/// A text, or a name of the session that stands for one.
+fn separator(builder: &Builder, expr: &lang::Expr) -> Fallible<String> {
+    match &expr.node {
+        lang::Node::Text(text) => return Ok(text.to_string()),
+        lang::Node::Name(name) => {
+            if let Some(Binding::Value(Value::Text(text), _)) = builder.scope.name(name) {
+                return Ok(text.to_string());
+            }
+        }
+        _ => {}
+    }
+    let message = "`join` needs a text to put between texts, or a table, `on` and a key";
+    Err(Diagnostic::at(Kind::Syntax, expr.span, message).hint("join \", \", or join NAME on key"))
 }
 
 fn join(builder: &mut Builder, stage: &lang::Stage, right: Plan) -> Fallible<()> {
