@@ -328,8 +328,9 @@ fn a_file_of_cells_is_an_argument() {
 
 #[test]
 fn a_plan_keeps_its_files_when_the_folder_changes() {
-    let cells = ["-c", "let lines = read \"samples/iso3166.tab\" | count", "-c", "%cd samples", "-c", "lines"];
-    let output = timelab(&[&["--format", "csv"], &cells[..], &["-c", "read \"iso3166.tab\" | count"]].concat(), "");
+    let cells = ["-c", "let lines = read \"samples/iso3166.tab\" as text | count", "-c", "%cd samples", "-c", "lines"];
+    let output =
+        timelab(&[&["--format", "csv"], &cells[..], &["-c", "read \"iso3166.tab\" as text | count"]].concat(), "");
     assert!(out(&output).ends_with("/samples\ncount\n279\ncount\n279\n"), "{}{}", out(&output), err(&output));
     assert!(err(&timelab(&["-c", "%cd no-such-folder"], "")).contains("cannot be the folder"));
 }

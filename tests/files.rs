@@ -195,7 +195,7 @@ fn json_types_and_nesting() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/nested.jsonl");
     let cell = format!("read {file:?}");
     for engine in engine_names() {
-        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,\"1\"\n2,bob,,[],2.5,two\n3,,,,,\"true\"\n";
+        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,1\n2,bob,,[],2.5,two\n3,,,,,true\n";
         assert_eq!(csv(engine, &[&cell]), expected, "{engine}");
     }
 }
@@ -212,15 +212,29 @@ fn csv_is_written_so_that_null_and_empty_text_differ() {
     }
 }
 
+/// Quotes do not make text: what reads back as another type is said, and `types` keeps it.
 #[test]
-fn texts_that_look_like_numbers_stay_texts() {
+fn texts_that_look_like_numbers_are_named_when_they_are_written() {
     let folder = Folder::new("digits");
     let path = folder.at("t.csv");
-    let table = r#"[1, 2] | map n = it, t = "007", u = if it == 1 then "true" else "x", v = "1e5""#;
+    let table = r#"[1, 2] | map n = it, t = "7", u = if it == 1 then "true" else "x", v = "1e5", w = "007""#;
     for engine in engine_names() {
         let mut lab = Lab::new(engine);
-        lab.cell(&format!("{table} | write {path}"));
-        assert_eq!(lab.cell(&format!("%same ({table}), (read {path})")).out, "✓ the same table\n", "{engine}");
+        let written = lab.notes(&format!("{table} | write {path}"));
+        assert_eq!(written.lines().count(), 2, "{engine}: {written}");
+        assert!(written.contains("t will read back as int: read it with `types t: text`"), "{engine}: {written}");
+        assert!(written.contains("v will read back as float"), "{engine}: {written}");
+        let back = lab.cell(&format!("%same ({table}), (read {path} types t: text, v: text)"));
+        assert_eq!(back.out, "✓ the same table\n", "{engine}: {}", back.err);
+        let quoted = std::fs::read_to_string(folder.0.join("t.csv")).expect("it was written");
+        assert_eq!(quoted, "n,t,u,v,w\n1,7,true,1e5,007\n2,7,x,1e5,007\n");
+        let tabs = folder.at("t.tsv");
+        lab.cell(&format!("[\"a,b\", \"a\\tb\"] | map x = it, y = 1 | write {tabs}"));
+        let written = std::fs::read_to_string(folder.0.join("t.tsv")).expect("it was written");
+        assert_eq!(written, "x\ty\na,b\t1\n\"a\tb\"\t1\n");
+        // Only its separator would be found anew.
+        let note = lab.notes(&format!("[\"a;b\", \"c;d\"] | map `x;y` = it | write {path}"));
+        assert!(note.contains("`x;y` will read back as several columns"), "{engine}: {note}");
     }
 }
 

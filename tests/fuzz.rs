@@ -155,7 +155,7 @@ static CELLS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let examples = stages::ALL.iter().flat_map(|stage| stage.examples);
     let examples = examples.chain(functions::ALL.iter().flat_map(|function| function.examples));
     let mut cells: Vec<String> = examples.map(|(cell, _)| cell.to_string()).collect();
-    for path in files("kept") {
+    for path in files("kept").into_iter().filter(|path| path.is_file()) {
         let kept = std::fs::read_to_string(&path).expect("the kept cells can be read");
         cells.extend(kept.lines().filter_map(|line| line.strip_prefix("› ")).map(str::to_string));
     }

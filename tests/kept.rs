@@ -121,3 +121,8 @@ fn values_are_as_the_language_says() {
 fn tables_are_as_the_language_says() {
     check("tables.txt");
 }
+
+#[test]
+fn files_are_read_as_the_language_says() {
+    check("reading.txt");
+}

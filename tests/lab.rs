@@ -64,6 +64,15 @@ impl Lab {
         self
     }
 
+    /// What a cell says under its table; it must not fail.
+    pub fn notes(&mut self, text: &str) -> String {
+        let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
+        let mut evaluation = evaluate(&mut self.session, text, &context);
+        assert!(evaluation.error.is_none(), "{text}: {:?}", evaluation.error);
+        evaluation.report.status_line.clear();
+        show::report(&evaluation.report, &PLAIN).err
+    }
+
     pub fn cell(&mut self, text: &str) -> Printed {
         let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
         let mut evaluation = evaluate(&mut self.session, text, &context);

@@ -19,6 +19,7 @@ mod partials;
 mod plots;
 mod polars;
 mod random;
+mod reading;
 mod rust;
 mod samples;
 mod splits;

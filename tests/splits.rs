@@ -135,24 +135,50 @@ fn lines_wherever_they_are_cut() {
     }
 }
 
-const FIELDS: &[&str] =
-    &["", "1", "x", "é", "\"\"", "\"q\"", "\"a\"\"b\"", "\"\n\"", "\"x,\r\n\"\"\n\"", "\"日\n本 and a longer one\""];
+const FIELDS: &[&str] = &[
+    "",
+    "1",
+    "x",
+    "é",
+    "\"\"",
+    "\"q\"",
+    "\"a\"\"b\"",
+    "\"\n\"",
+    "\"\r\"",
+    "\"x,\r\n\"\"\n\"",
+    "\"日\n本 and a longer one\"",
+];
+/// Of a file whose columns are numbers.
+const NUMBERS: &[&str] = &["", "1", "\"2\"", "NA", "\"NULL\"", "\"\"", "-3", "1.5", "nan", "\"-inf\""];
+const RECORD_ENDS: &[&str] = &["\n", "\n", "\r\n", "\n\n", "\n", "\r\n", "\r", "\r\r\n"];
 /// They do not end where they seem to, or are no field at all.
 const ODD: &[&str] = &["x\"y", "\"x\"y", "\"x\" \"", "\"\r", "\"open"];
-const OPTIONS: &[&str] = &["", "", "header false", "ragged true", "lossy true", "comment \"1\"", "columns a"];
+const OPTIONS: &[&str] = &[
+    "",
+    "",
+    "header false",
+    "ragged true",
+    "lossy true",
+    "comment \"1\"",
+    "columns a",
+    "null \"x\", \"1\"",
+    "types a: text",
+];
 
 fn table(chance: &mut Random) -> String {
     let width = 1 + chance.below(3);
     let odd = chance.one_in(5);
+    let fields = if chance.one_in(3) { NUMBERS } else { FIELDS };
+    let ends = if chance.one_in(3) { RECORD_ENDS } else { ENDS };
     let mut text = chance.word(&["", "", "", "\u{feff}", "\n", "\r\n\n"]).to_string();
     text.push_str(chance.word(&["a", "\"a\"", "\"a\"\"\n\""]));
     text.push_str([",b,c", ",b", ""][3 - width]);
     text.push('\n');
     for _ in 0..chance.below(8) {
         let width = if chance.one_in(30) { 4 } else { width };
-        let fields = (0..width).map(|_| if odd && chance.one_in(8) { chance.word(ODD) } else { chance.word(FIELDS) });
+        let fields = (0..width).map(|_| if odd && chance.one_in(8) { chance.word(ODD) } else { chance.word(fields) });
         text.push_str(&fields.collect::<Vec<_>>().join(","));
-        text.push_str(chance.word(ENDS));
+        text.push_str(chance.word(ends));
     }
     text.truncate(text.len() - usize::from(chance.one_in(2)));
     text
