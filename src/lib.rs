@@ -3,6 +3,7 @@
 //! The floor plan, ground first. A paragraph of `mod` lines is a floor: a module imports only from the paragraphs
 //! before its own, never from a sibling.
 
+pub mod console;
 pub mod data;
 pub mod diagnostic;
 pub mod measure;

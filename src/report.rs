@@ -1,5 +1,6 @@
 //! What a cell has to tell, as meaning without look: `show` draws it, exports write it, tests read it.
 
+use crate::console::Printed;
 use crate::data::{Table, Type, Value};
 use crate::measure::Samples;
 
@@ -17,6 +18,8 @@ pub enum Block {
     /// A table with all its rows and columns, however many.
     Whole(Table),
     Value(Value, Type),
+    /// What the cell printed itself, where nobody watched.
+    Printed(Printed),
     /// Lines of prose or code; they are results.
     Text(String),
     /// Measurements: what was found out about a subject, not the subject's own result.

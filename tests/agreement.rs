@@ -12,14 +12,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use timelab::console::Console;
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::{Diagnostic, Kind};
-use timelab::lang::{self, Cell};
-use timelab::magics::Tables;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::session::{CellValue, Session};
 
-use crate::lab::ways;
+use crate::lab::{self, ways};
 use crate::random;
 use part::{Part, Rendered};
 
@@ -113,16 +112,22 @@ impl Counts {
 
 /// Runs a cell, whose files are there, on all engines.
 pub fn compare(text: &str) -> Agreement {
-    let rows = outcome("rows", ChunkSizes::default(), text);
+    let rows = on_rows(text);
     if !matches!(&rows, Ok(Some(_)) | Err(_)) {
         return Agreement::Miss;
     }
     let mut found = Agreement::Same;
     for (engine, chunk_sizes) in ways().filter(|(engine, _)| *engine != "rows") {
-        let here = match agree(&rows, &outcome(engine, chunk_sizes, text), text.contains("| take ")) {
-            Agreement::Different(what) => return Agreement::Different(format!("{engine}: {what}")),
-            here => here,
+        let on = |text: &str| outcome(engine, chunk_sizes, text);
+        let other = on(text);
+        let here = match (&rows, &other) {
+            (Err(error), Ok(_)) if is_optional(text, error, on) => Agreement::MayFail,
+            (Ok(_), Err(error)) if is_optional(text, error, on_rows) => Agreement::MayFail,
+            _ => agree(&rows, &other),
         };
+        if let Agreement::Different(what) = here {
+            return Agreement::Different(format!("{engine}: {what}"));
+        }
         if !matches!(here, Agreement::Same) {
             found = here;
         }
@@ -130,15 +135,9 @@ pub fn compare(text: &str) -> Agreement {
     found
 }
 
-type Outcome = Result<Option<Arc<Table>>, Box<Diagnostic>>;
+pub type Outcome = Result<Option<Arc<Table>>, Box<Diagnostic>>;
 
-fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Agreement {
-    let data = |error: &Diagnostic| {
-        matches!(
-            error.kind,
-            Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
-        )
-    };
+fn agree(rows: &Outcome, other: &Outcome) -> Agreement {
     let told = |outcome: &Outcome| match outcome {
         Ok(Some(table)) => format!("{} rows", table.height()),
         Ok(None) => "no table".to_string(),
@@ -151,30 +150,51 @@ fn agree(rows: &Outcome, other: &Outcome, takes: bool) -> Agreement {
             Sameness::Different(what) => Agreement::Different(what),
         },
         (_, Err(error)) if error.kind == Kind::Objection => Agreement::Objection,
-        (Err(rows), Err(other)) if rows.kind == other.kind && rows.kind != Kind::System => match data(rows) {
+        (Err(rows), Err(other)) if rows.kind == other.kind && rows.kind != Kind::System => match is_of_data(rows) {
             true => Agreement::SameError,
             false => Agreement::Miss,
         },
-        (Err(error), Ok(_)) | (Ok(_), Err(error)) if takes && data(error) => Agreement::MayFail,
         _ => Agreement::Different(format!("{} on rows, {} here", told(rows), told(other))),
     }
+}
+
+/// Whether values of the input caused an error.
+fn is_of_data(error: &Diagnostic) -> bool {
+    matches!(error.kind, Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File)
+}
+
+/// Whether a later `take` makes an error optional: where that asks for all rows, the engine that did not meet the error
+/// meets it.
+fn is_optional(text: &str, error: &Diagnostic, on_the_other: impl Fn(&str) -> Outcome) -> bool {
+    let behind = error.span.map_or(0, |span| span.end as usize);
+    let all = taking_all(text, behind).filter(|_| is_of_data(error));
+    all.is_some_and(|all| matches!(on_the_other(&all), Err(found) if found.kind == error.kind))
+}
+
+/// A cell whose `take`s behind a byte ask for all rows; nothing where there is none.
+pub fn taking_all(text: &str, behind: usize) -> Option<String> {
+    const TAKE: &str = "| take ";
+    let (before, rest) = text.split_at_checked(behind)?;
+    let mut pieces = rest.split(TAKE);
+    let first = pieces.next()?;
+    let number = |c: char| c.is_ascii_digit();
+    let asking: String = pieces.map(|piece| format!("{TAKE}1000000{}", piece.trim_start_matches(number))).collect();
+    (!asking.is_empty()).then(|| format!("{before}{first}{asking}"))
+}
+
+pub fn on_rows(text: &str) -> Outcome {
+    outcome("rows", ChunkSizes::default(), text)
 }
 
 /// The table that a cell gives on an engine; a panic is an error of the system.
 fn outcome(engine: &'static str, chunk_sizes: ChunkSizes, text: &str) -> Outcome {
     let run = || {
-        let mut session = Session::new(engine, Arc::new(|_| {}));
-        let cell = session.remember(text);
-        let Cell::Statements(statements) = lang::parse(cell, text, &Tables)? else { return Ok(None) };
+        let mut session = Session::new(engine, Console::default());
         let context = RunContext { chunk_sizes, ..session.context() };
-        let mut last = None;
-        for statement in &statements {
-            last = match session.statement(statement, &context)? {
-                CellValue::Table(ran) => Some(ran.table),
-                CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => None,
-            };
-        }
-        Ok(last)
+        Ok(match lab::run(&mut session, text, &context)? {
+            CellValue::Table(ran) => Some(ran.table),
+            CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => None,
+        })
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Diagnostic::new(Kind::System, "it panicked")))
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use timelab::algorithms::{self, Case, Class, Family};
+use timelab::console::Console;
 use timelab::data::{Sameness, Table, Value};
 use timelab::magics::{complete, evaluate};
 use timelab::plan::Binding;
@@ -173,7 +174,7 @@ fn a_sudoku_has_as_many_blanks_as_were_asked_for() {
 /// What a pipeline of these stages makes of a table.
 #[track_caller]
 fn piped(input: Table, stages: &str) -> Table {
-    let mut session = Session::new("rows", Arc::new(|_| {}));
+    let mut session = Session::new("rows", Console::default());
     let table = Some(Arc::new(kept_plan(Arc::new(input), Default::default())));
     session.end_cell("", false, Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }));
     let context = session.context();
@@ -295,7 +296,7 @@ fn the_shell_lists_the_families_and_shows_their_sources() {
     assert!(lab.cell("%algorithms?").out.contains("(magic)"));
     assert!(lab.cell("%algorithms sortin").err.contains("did you mean `sorting`?"));
     assert!(lab.cell("%algorithms sorting heap").err.contains("takes one family"));
-    let mut session = Session::new("rows", Arc::new(|_| {}));
+    let mut session = Session::new("rows", Console::default());
     let (start, candidates) = complete(&mut session, "%algorithms sor", 15);
     assert_eq!((start, candidates.len(), candidates[0].text.as_str()), (12, 1, "sorting"));
     lab.cell("%algorithms sorting");

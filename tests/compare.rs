@@ -109,7 +109,7 @@ fn an_engine_that_objects_is_a_variant_that_fails() {
 
 #[test]
 fn the_machines_noise_is_measured_once() {
-    let mut session = timelab::session::Session::new("rows", std::sync::Arc::new(|_| {}));
+    let mut session = timelab::session::Session::new("rows", timelab::console::Console::default());
     session.noise = Some(Noise { spread: 0.25, disturbed: 0.0 });
     let context = session.context();
     timelab::magics::evaluate(&mut session, "%timeit -r 1 -n 1 1..3", &context);
@@ -119,7 +119,7 @@ fn the_machines_noise_is_measured_once() {
 /// What a stopped cell has measured stays.
 #[test]
 fn a_comparison_that_was_stopped_keeps_its_turns() {
-    let mut session = timelab::session::Session::new("rows", std::sync::Arc::new(|_| {}));
+    let mut session = timelab::session::Session::new("rows", timelab::console::Console::default());
     let context = session.context();
     // `peek` tells each run; one of them raises the flag.
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -167,16 +167,13 @@ fn a_body_is_timed_behind_what_its_first_line_sets_up() {
 /// `peek` tells each run.
 #[test]
 fn the_first_line_runs_once_and_every_pipeline_of_the_body_each_time() {
-    let said = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = said.clone();
-    let log = std::sync::Arc::new(move |text: &str| told.lock().expect("nobody fails").push(text.to_string()));
-    let mut session = timelab::session::Session::new("rows", log);
+    let mut session = timelab::session::Session::new("rows", timelab::console::Console::default());
     let context = session.context();
     let cell = "%%timeit -n 1 -r 5 [1] | peek 1 \"once\"\n[2] | peek 1 \"a\"\n[3] | peek 1 \"b\"";
     let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
     assert!(evaluation.error.is_none(), "{:?}", evaluation.error);
-    let said = said.lock().expect("nobody fails");
-    let count = |label: &str| said.iter().filter(|line| line.starts_with(label)).count();
+    let said = timelab::show::report(&evaluation.report, &crate::lab::PLAIN).err;
+    let count = |label: &str| said.lines().filter(|line| line.starts_with(label)).count();
     assert_eq!(count("once"), 1, "{said:?}");
     assert!(count("a") >= 5 && count("a") == count("b"), "{said:?}");
 }

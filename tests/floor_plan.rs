@@ -61,6 +61,28 @@ fn modules_import_only_from_lower_floors() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The shell's own code prints only in `shell` and `main`; `rust/cell.rs` is linked into the child, whose output is a pipe.
+#[test]
+fn only_the_shell_prints() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    files(&source, &mut all);
+    let mut wrong = Vec::new();
+    for file in all {
+        let inside = file.strip_prefix(&source).expect("it was found there");
+        if inside.starts_with("shell") || inside == Path::new("main.rs") || inside == Path::new("rust/cell.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("src is readable");
+        for word in ["print!(", "println!(", ".is_terminal()"] {
+            if text.contains(word) {
+                wrong.push(format!("{}: {word}", inside.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_floor_plan_reads_paragraphs() {
     let floors = floors("pub mod a;\npub mod b;\n\npub mod c;\n");

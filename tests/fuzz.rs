@@ -5,10 +5,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use timelab::console::Console;
 use timelab::diagnostic::{Diagnostic, Kind, Span};
 use timelab::engines;
 use timelab::functions;
@@ -94,7 +95,7 @@ fn evaluated(text: &str) -> Option<String> {
         return None;
     }
     for engine in engines::ALL.iter().filter(|engine| engine.code().is_none()) {
-        let mut session = Session::new(engine.name(), Arc::new(|_| {}));
+        let mut session = Session::new(engine.name(), Console::default());
         let context = session.context();
         let evaluation = within(&context.stop.clone(), || evaluate(&mut session, text, &context));
         let diagnostics = evaluation.warnings.iter().chain(evaluation.error.as_deref());

@@ -1,14 +1,17 @@
 //! A session for tests: cells in, text out.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use timelab::baselines::Baselines;
+use timelab::console::Console;
+use timelab::diagnostic::Fallible;
 use timelab::engines;
-use timelab::magics::evaluate;
-use timelab::run_context::{ChunkSizes, LogSink, RunContext};
+use timelab::lang::{Cell, Statement, parse};
+use timelab::magics::{Tables, evaluate};
+use timelab::plan::Plan;
+use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::rust::Rust;
-use timelab::session::Session;
+use timelab::session::{Bound, CellValue, Session};
 use timelab::show::{self, Format, Style, Theme};
 
 pub const PLAIN: Style = Style {
@@ -32,6 +35,43 @@ pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
     engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([("batch", tiny)])
 }
 
+/// The statements of a cell; none of one that is something else.
+fn statements(session: &mut Session, cell: &str) -> Fallible<Vec<Statement>> {
+    let id = session.remember(cell);
+    match parse(id, cell, &Tables)? {
+        Cell::Statements(statements) => Ok(statements),
+        Cell::Empty | Cell::Magic(_) | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => Ok(Vec::new()),
+    }
+}
+
+/// Runs the statements of a cell; what the last one gives.
+pub fn run(session: &mut Session, cell: &str, context: &RunContext) -> Fallible<CellValue> {
+    let mut last = CellValue::Nothing;
+    for statement in statements(session, cell)? {
+        last = session.statement(&statement, context)?;
+    }
+    Ok(last)
+}
+
+/// What the last statement of a cell means, where it is a pipeline; those before it are run.
+pub fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Bound>> {
+    let statements = statements(session, cell)?;
+    let Some((Statement::Pipeline(pipeline), before)) = statements.split_last() else { return Ok(None) };
+    let context = session.context();
+    for statement in before {
+        session.statement(statement, &context)?;
+    }
+    session.bind(pipeline).map(Some)
+}
+
+/// The plan of the last statement of a cell, where it has one.
+pub fn plan(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
+    Ok(bound(session, cell)?.and_then(|bound| match bound {
+        Bound::Table(plan) => Some(plan),
+        Bound::Value(..) => None,
+    }))
+}
+
 pub struct Lab {
     session: Session,
     chunk_sizes: ChunkSizes,
@@ -51,10 +91,9 @@ impl Lab {
     }
 
     pub fn in_chunks(engine: &'static str, chunk_sizes: ChunkSizes) -> Lab {
-        let log: LogSink = Arc::new(|_| {});
-        let mut session = Session::new(engine, log.clone());
+        let mut session = Session::new(engine, Console::default());
         // This program is no runner.
-        session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), log);
+        session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), session.console.clone());
         Lab { session, chunk_sizes }
     }
 

@@ -4,6 +4,7 @@ mod agreement;
 mod algorithms;
 mod command;
 mod compare;
+mod console;
 mod examples;
 mod files;
 mod floor_plan;

@@ -1,20 +1,18 @@
 //! Pipeline breakers give the same however their input is split: each case runs an op of the kernel over parts of its
 //! input, merges these in order, and compares with the reference.
 
-use std::sync::Arc;
-
+use timelab::console::Console;
 use timelab::data::{Sameness, Table};
 use timelab::engines::{self, Choice};
 use timelab::kernel::{
     Aggregates, Batch, Column, Compiled, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
 };
-use timelab::lang::{self, Cell, Statement};
-use timelab::magics::Tables;
 use timelab::plan::{JoinKind, Op, Plan};
 use timelab::rowwise::Program;
 use timelab::run_context::RunContext;
-use timelab::session::{Bound, Session};
+use timelab::session::Session;
 
+use crate::lab;
 use crate::random::Random;
 
 const ROWS: &str = r#"1..60 | map k = it % 7, i = if it % 11 == 0 then null else it * it - 900, x = if it % 5 == 0 then null else (it * 37 % 60) / 7, t = if it % 13 == 0 then null else slice("a longer text than fits", it % 9, it % 23), b = it % 3 == 0"#;
@@ -57,8 +55,8 @@ fn however_the_input_is_split() {
     let mut chance = Random::new(7);
     for case in CASES {
         let cell = format!("{ROWS} | {case}");
-        let mut session = Session::new(None, Arc::new(|_| {}));
-        let plan = bound(&mut session, &cell);
+        let mut session = Session::new(None, Console::default());
+        let plan = lab::plan(&mut session, &cell).expect(&cell).expect("a pipeline has a plan");
         let context = session.context();
         let plan = session.prepared(plan, Choice::only(engines::reference()), &context).expect(&cell);
         let expected = engines::reference().run(&plan, &context).expect(&cell).table;
@@ -68,16 +66,6 @@ fn however_the_input_is_split() {
                 panic!("{case}: {what}");
             }
         }
-    }
-}
-
-fn bound(session: &mut Session, cell: &str) -> Plan {
-    let id = session.remember(cell);
-    let Cell::Statements(statements) = lang::parse(id, cell, &Tables).expect(cell) else { panic!("{cell}") };
-    let [Statement::Pipeline(pipeline)] = &statements[..] else { panic!("{cell}") };
-    match session.bind(pipeline).expect(cell) {
-        Bound::Table(plan) => plan,
-        _ => panic!("{cell}: no table"),
     }
 }
 

@@ -2,28 +2,23 @@
 
 use std::sync::Arc;
 
+use timelab::console::Console;
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::Kind;
 use timelab::engines;
-use timelab::lang::{self, Cell};
-use timelab::magics::Tables;
 use timelab::session::{CellValue, Session};
+
+use crate::lab;
 
 /// The table of a cell's last statement, or the kind of its error.
 fn run(engine: &'static str, text: &str) -> Result<Arc<Table>, Kind> {
     assert!(engines::find(engine).is_some(), "no engine {engine}");
-    let mut session = Session::new(engine, Arc::new(|_| {}));
-    let cell = session.remember(text);
-    let Cell::Statements(statements) = lang::parse(cell, text, &Tables).expect(text) else { panic!("{text}") };
+    let mut session = Session::new(engine, Console::default());
     let context = session.context();
-    let mut last = None;
-    for statement in &statements {
-        match session.statement(statement, &context).map_err(|error| error.kind)? {
-            CellValue::Table(ran) => last = Some(ran.table),
-            CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => {}
-        }
+    match lab::run(&mut session, text, &context).map_err(|error| error.kind)? {
+        CellValue::Table(ran) => Ok(ran.table),
+        other => panic!("{text} gives no table: {other:?}"),
     }
-    Ok(last.expect("the last statement gives a table"))
 }
 
 /// Each line is a cell.

@@ -2,21 +2,19 @@
 //! of characters, in line breaks, in quotes, beyond the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use timelab::console::Console;
 use timelab::data::{Sameness, Table};
 use timelab::diagnostic::Fallible;
 use timelab::engines::{self, Choice};
 use timelab::files::Split;
 use timelab::kernel::{self, Aggregates, Compiler, Partial, Reading, Rows, Scope};
-use timelab::lang::{self, Cell, Statement};
-use timelab::magics::Tables;
 use timelab::plan::{Op, Plan, Read, Source};
 use timelab::rowwise::Program;
 use timelab::run_context::{ChunkSizes, RunContext};
-use timelab::session::{Bound, Session};
+use timelab::session::Session;
 
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::random::{self, Random};
 
 /// A file and a session that reads it.
@@ -28,7 +26,7 @@ struct Lines {
 impl Lines {
     fn new(name: &str) -> Lines {
         let path = std::env::temp_dir().join(format!("timelab-splits-{}-{name}", std::process::id()));
-        Lines { path, session: Session::new(None, Arc::new(|_| {})) }
+        Lines { path, session: Session::new(None, Console::default()) }
     }
 
     fn write(&self, bytes: &[u8]) {
@@ -38,13 +36,8 @@ impl Lines {
     /// The plan of `read` with these words after it; none where the file is none of that kind.
     fn plan(&mut self, rest: &str, context: &RunContext) -> Option<Plan> {
         let cell = format!("read {:?} {rest}", self.path);
-        let id = self.session.remember(&cell);
-        let Cell::Statements(statements) = lang::parse(id, &cell, &Tables).expect(&cell) else { panic!("{cell}") };
-        let [Statement::Pipeline(pipeline)] = &statements[..] else { panic!("{cell}") };
-        match self.session.bind(pipeline).ok()? {
-            Bound::Table(plan) => Some(self.session.prepared(plan, reference(), context).expect(&cell)),
-            _ => panic!("{cell}: no table"),
-        }
+        let plan = lab::plan(&mut self.session, &cell).ok()?.expect("a file is a table");
+        Some(self.session.prepared(plan, reference(), context).expect(&cell))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use expectrl::process::unix::Signal;
 use expectrl::session::{OsSession, Session};
@@ -393,8 +393,8 @@ fn a_file_on_the_command_line_asks_in_a_terminal() {
 /// Ctrl-C ends Rust in each of its phases, and the variables of earlier cells are there.
 #[test]
 fn ctrl_c_stops_rust_while_it_compiles_and_while_it_runs() {
-    // The compiler computes the constant for longer than is waited below.
-    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; while i < 1_000_000_000 { i += 1 } i }; N }";
+    // The compiler would compute the constant for years.
+    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; while i < u64::MAX { i += 1 } i }; N }";
     for (cell, phase) in [("rust { println!(\"ready {}\", 6 * 7); loop {} }", "ready 42"), (compiles, "compiling Rust")]
     {
         let home = home();
@@ -407,13 +407,9 @@ fn ctrl_c_stops_rust_while_it_compiles_and_while_it_runs() {
         terminal.sees("[3]› ");
         terminal.enters(cell);
         terminal.sees(phase);
-        let pressed = Instant::now();
         terminal.presses(ControlCode::EndOfText);
         terminal.sees("stopped");
         terminal.sees("[4]› ");
-        let passed = pressed.elapsed();
-        println!("{phase}: the prompt was back after {} ms", passed.as_millis());
-        assert!(passed < Duration::from_secs(5), "{passed:?}");
         terminal.enters("n + 1");
         terminal.sees("\r\n43\r\n");
         terminal.sees("[5]› ");
@@ -487,7 +483,7 @@ fn a_cell_is_in_the_history_before_it_ends_and_failed_ones_are_not_offered() {
     terminal.enters("3 + 400 + nothing");
     terminal.sees("unknown name");
     terminal.sees("[3]› ");
-    terminal.enters("!echo ready $((6 * 7)); sleep 1000");
+    terminal.enters("!echo ready $((6 * 7)); cat");
     terminal.sees("ready 42");
     let killed = Command::new("kill").args(["-9", &terminal.0.get_process().pid().to_string()]).status();
     assert!(killed.expect("kill runs").success());

@@ -1,14 +1,13 @@
 //! What is offered at the cursor.
 
-use std::sync::Arc;
-
+use timelab::console::Console;
 use timelab::magics::{complete, evaluate};
 use timelab::session::Session;
 
 /// The candidates at the end of `text`, after the cells before it.
 fn offered(cells: &[&str], text: &str) -> Vec<String> {
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the project is there");
-    let mut session = Session::new("rows", Arc::new(|_| {}));
+    let mut session = Session::new("rows", Console::default());
     for cell in cells {
         let context = session.context();
         assert!(evaluate(&mut session, cell, &context).error.is_none(), "{cell}");

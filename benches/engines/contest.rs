@@ -1,12 +1,14 @@
 //! One row, in a process of its own: all ways give the same table, then each is run in turn and the least cost counts.
 
 use std::hint::black_box;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, DataType, Engine as Plain};
 use serde::{Deserialize, Serialize};
 
+use timelab::console::{Console, Sink};
 use timelab::data::{Column, Order, Sameness, Schema, Table, Type, dtype};
 use timelab::diagnostic::{Diagnostic, Fallible};
 use timelab::engines::{self, Choice, Engine};
@@ -112,13 +114,13 @@ fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
         (STREAMING, on(Plain::Streaming)),
     ];
     let said = |error: Box<Diagnostic>| error.message;
-    let mut session = Session::new(None, Arc::new(|_| {}));
+    let mut session = Session::new(None, console());
     for (name, frame) in tables {
         give(&mut session, name, frame)?;
     }
     let plan = bound(&mut session, &cell).map_err(said)?.ok_or("the cell is no pipeline")?;
     // What is compiled lives as long as its session.
-    session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), Arc::new(|line| eprintln!("{line}")));
+    session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), session.console.clone());
     let session = Box::leak(Box::new(session));
     for engine in engines::ALL {
         let context = session.context();
@@ -170,6 +172,12 @@ fn give(session: &mut Session, name: &str, frame: DataFrame) -> Outcome<()> {
     let table = Arc::new(Table::new(frame, schema)?);
     session.give_table(name, table);
     Ok(())
+}
+
+/// What the runner says of its troubles is seen.
+fn console() -> Console {
+    let err = Sink::new(|bytes| drop(std::io::stderr().write_all(bytes)));
+    Console::new(err.clone(), err, Console::cannot_ask())
 }
 
 /// What the last pipeline of a cell means; other statements are run.

@@ -1,11 +1,9 @@
-use std::io::{IsTerminal, Write};
-use std::process::Command;
+use std::io::Write;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, MagicSyntax, Takes, split};
 use crate::run_context::RunContext;
-use crate::rust::without_ours;
-use crate::session::Session;
+use crate::session::{Session, run_process, shell_command};
 
 use super::{Answer, Magic, Next, Offers, ranges};
 
@@ -19,7 +17,7 @@ pub static EDIT: Magic = Magic {
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let failed = |message: String| Diagnostic::at(Kind::System, magic.span, message);
-    if !(session.interactive && std::io::stdin().is_terminal()) {
+    if !session.interactive {
         return Err(failed("an editor needs a terminal, and nobody types here".to_string()));
     }
     let ranges = ranges::words(magic);
@@ -29,8 +27,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         ranges::picked(session, ranges)?.into_iter().map(|(_, entered)| entered.text.as_str()).collect()
     };
     let before = cells.join("\n");
-    context.progress.hide();
-    let after = edited(&before).map_err(failed)?;
+    let after = edited(&before, session, context).map_err(failed)?;
     if after.trim() == before.trim() {
         return Ok(Answer::text("nothing was changed, nothing is run".to_string()));
     }
@@ -39,20 +36,16 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 /// The text as the person's editor leaves it.
-fn edited(text: &str) -> Result<String, String> {
+fn edited(text: &str, session: &Session, context: &RunContext) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_string());
     let failed = |error: std::io::Error| format!("the cell cannot be edited: {error}");
     let mut file = tempfile::Builder::new().prefix("cell-").suffix(".timelab").tempfile().map_err(failed)?;
     writeln!(file, "{text}").map_err(failed)?;
     // The variable may hold arguments: the system's shell splits it, and takes the path as it is.
-    let status = without_ours(&mut Command::new("sh"))
-        .arg("-c")
-        .arg(format!("{editor} \"$1\""))
-        .arg("sh")
-        .arg(file.path())
-        .status()
-        .map_err(|error| format!("`{editor}` cannot be run: {error}"))?;
+    let mut command = shell_command(&format!("{editor} \"$1\""));
+    let (status, _) = run_process(command.arg("sh").arg(file.path()), false, &session.console, context)
+        .map_err(|error| format!("`{editor}`: {}", error.message))?;
     if !status.success() {
         return Err(format!("`{editor}` failed ({status}): nothing is run"));
     }

@@ -36,8 +36,7 @@ use crate::panics;
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
-use crate::rust::without_ours;
-use crate::session::{CellValue, RunResult, Session, kept_plan};
+use crate::session::{CellValue, RunResult, Session, kept_plan, run_command};
 use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
@@ -171,7 +170,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         false => answer(session, &cell, context),
     });
     let warnings = session.take_warnings();
-    let (report, next, error) = match answer {
+    let (mut report, next, error) = match answer {
         Ok(Answer { mut report, result, next }) => {
             session.end_cell(text, false, result);
             if !session.settings.timing {
@@ -185,6 +184,11 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
             (Report::default(), Next::default(), Some(error))
         }
     };
+    let printed = session.console.take_printed();
+    if !printed.is_empty() {
+        // A cell prints before it has its result, also one that fails.
+        report.blocks.insert(0, Block::Printed(printed));
+    }
     Evaluation { number, report, warnings, error, next }
 }
 
@@ -215,7 +219,10 @@ fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<
             let known = find(&magic.name.text).expect("the parser knows only magics of the table");
             (known.run)(session, magic, context)
         }
-        Cell::Command(command) => run_command(command, context),
+        Cell::Command(command) => {
+            run_command(command, &session.console, context)?;
+            Ok(Answer::default())
+        }
         Cell::Help(word) => help::about(session, word),
         Cell::Source(word) => help::source(session, word),
     }
@@ -295,18 +302,4 @@ fn status_line(ran: &RunResult) -> Vec<String> {
         Some(why) => format!("{} ({why})", ran.engine),
     });
     parts
-}
-
-fn run_command(command: &lang::Word, context: &RunContext) -> Fallible<Answer> {
-    context.progress.hide();
-    let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
-    let status = without_ours(&mut std::process::Command::new("sh"))
-        .arg("-c")
-        .arg(&command.text)
-        .status()
-        .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
-    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGINT) {
-        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
-    }
-    if status.success() { Ok(Answer::default()) } else { Err(failed(format!("the command failed: {status}"))) }
 }

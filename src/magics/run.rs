@@ -1,6 +1,6 @@
-use std::io::Read;
 use std::path::Path;
 
+use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{
     self, Argument, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Takes, holds_rust, is_outside, parse, split,
@@ -28,9 +28,6 @@ pub static RUN: Magic = Magic {
 
 /// The most that is read of a file of cells.
 const MOST: u64 = 64 * MAX_BYTES as u64;
-
-/// How often the stop flag is looked at while the person thinks, in milliseconds.
-const LOOK: i32 = 20;
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let [path] = ranges::words(magic) else {
@@ -127,57 +124,28 @@ fn looks_powerful(text: &str) -> bool {
     text.trim_start().starts_with("%%rust") || holds_rust(text) || text.lines().any(command)
 }
 
-/// Lets the person decide about cells that can do anything.
+/// Lets the user decide about cells that can do anything.
 fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &RunContext) -> Fallible<()> {
     let refused = |message: String| Diagnostic::new(Kind::System, message);
     let path = path.display();
-    if !session.can_ask {
-        let first = shown(cells[0].lines().next().unwrap_or_default());
-        let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
-        return Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")));
-    }
     context.progress.hide();
-    let cells: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
-    eprint!(
-        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{cells}run them? [y/N] "
+    let all: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
+    let question = format!(
+        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{all}run them? [y/N] "
     );
-    let answer = answer(context);
-    if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
-        // The person's key ended no line.
-        eprintln!();
-    }
-    match answer {
-        Ok(answer) if matches!(answer.as_str(), "y\n" | "yes\n") => Ok(()),
-        Ok(_) => Err(refused(format!("\"{path}\" was not run"))),
-        Err(_) => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
+    match (session.console.ask)(&question, &|| context.stop.is_raised()) {
+        Reply::Line(answer) if matches!(answer.as_str(), "y" | "yes") => Ok(()),
+        Reply::Line(_) | Reply::End => Err(refused(format!("\"{path}\" was not run"))),
+        Reply::Stopped => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
+        Reply::CannotAsk => {
+            let first = shown(cells[0].lines().next().unwrap_or_default());
+            let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
+            Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")))
+        }
     }
 }
 
 /// A text that looks like what it is.
 fn shown(text: &str) -> String {
     text.replace(|c| is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}")
-}
-
-/// The line that is typed, with its end; without one where Ctrl-D was pressed.
-///
-/// # Errors
-/// [`Kind::Stopped`] at Ctrl-C, which does not end a read.
-fn answer(context: &RunContext) -> Fallible<String> {
-    // What was typed before the question is no answer to it.
-    // SAFETY: a system call on a descriptor.
-    unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
-    let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
-    loop {
-        context.stop.check()?;
-        // SAFETY: it is one descriptor, which lives as long as the call.
-        let ready = unsafe { libc::poll(&mut stdin, 1, LOOK) };
-        let interrupted = ready < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted;
-        if ready != 0 && !interrupted {
-            break;
-        }
-    }
-    // A terminal gives one line at a time.
-    let mut line = [0; 1024];
-    let length = std::io::stdin().read(&mut line).unwrap_or(0);
-    Ok(String::from_utf8_lossy(&line[..length]).into_owned())
 }

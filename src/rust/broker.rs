@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::frame::{self, Ending, Order, SOCKET};
-use super::printer::Printer;
+use super::printer::Printers;
+use crate::console::Console;
 use crate::diagnostic::Diagnostic;
-use crate::run_context::LogSink;
 
 /// What happens for a ticket.
 pub enum Event {
@@ -98,8 +98,7 @@ impl Known {
 }
 
 pub struct Broker {
-    pub log: LogSink,
-    pub printer: Printer,
+    pub printers: Printers,
     folder: OnceLock<PathBuf>,
     numbers: AtomicU64,
     turns: Mutex<HashMap<u64, Ticket>>,
@@ -114,10 +113,9 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub fn new(log: LogSink) -> Broker {
+    pub fn new(console: &Console) -> Broker {
         Broker {
-            log,
-            printer: Printer::default(),
+            printers: Printers::new(console),
             folder: OnceLock::new(),
             numbers: AtomicU64::new(0),
             turns: Mutex::default(),
@@ -181,7 +179,10 @@ impl Broker {
             }
             _ => {
                 let broker = self.clone();
-                std::thread::spawn(move || broker.printer.print_all(connection));
+                std::thread::spawn(move || {
+                    let Printers { out, err } = &broker.printers;
+                    if kind == frame::ERRORS { err } else { out }.print_all(connection);
+                });
             }
         }
     }
@@ -194,7 +195,7 @@ impl Broker {
                 frame::DONE => {
                     if let Ok((number, silent, ending)) = serde_json::from_slice::<(u64, bool, Ending)>(&bytes) {
                         if !silent {
-                            self.printer.expect();
+                            self.printers.expect();
                         }
                         self.tell(number, Event::Done(ending));
                     }

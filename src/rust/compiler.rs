@@ -163,13 +163,9 @@ fn install(broker: &Arc<Broker>, context: &mut CommandContext) -> Result<(), Err
 /// Passes on what cells print.
 fn forward(outputs: EvalContextOutputs, broker: &Arc<Broker>) {
     let EvalContextOutputs { stdout, stderr } = outputs;
-    let (log, broker) = (broker.log.clone(), broker.clone());
-    std::thread::spawn(move || broker.printer.print(stdout.iter()));
-    std::thread::spawn(move || {
-        while let Ok(line) = stderr.recv() {
-            log(&line);
-        }
-    });
+    let (for_out, for_err) = (broker.clone(), broker.clone());
+    std::thread::spawn(move || for_out.printers.out.print_lines(stdout.iter()));
+    std::thread::spawn(move || for_err.printers.err.print_lines(stderr.iter()));
 }
 
 /// Compiles a text, which the runner then loads for this ticket.

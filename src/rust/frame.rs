@@ -11,6 +11,7 @@ pub const SOCKET: &str = "shell.sock";
 pub const SUPERVISOR: u8 = b'S';
 pub const WORKER: u8 = b'W';
 pub const OUTPUT: u8 = b'O';
+pub const ERRORS: u8 = b'E';
 
 /// From the supervisor: a library was loaded, may it run? With `LIBRARY NAME`.
 pub const LOADED: u8 = b'L';

@@ -24,9 +24,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::console::Console;
 use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::run_context::{LogSink, RunContext};
+use crate::run_context::RunContext;
 
 use broker::{Broker, CompileError, Event};
 use compiler::{Question, Request};
@@ -51,7 +52,7 @@ pub fn prepare() {
 pub struct Rust {
     /// The program that is started as the runner: this one, but in tests.
     program: PathBuf,
-    log: LogSink,
+    console: Console,
     works: OnceCell<Works>,
     /// Cells that stayed so far: what was compiled before the last of them must be compiled again.
     cells: std::cell::Cell<u64>,
@@ -110,9 +111,9 @@ pub enum InputForm {
 }
 
 impl Rust {
-    /// `program` is started as the runner; what cells print on standard error goes to `say`.
-    pub fn new(program: &Path, log: LogSink) -> Rust {
-        Rust { program: program.to_path_buf(), log, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
+    /// `program` is started as the runner; what cells print goes to the console.
+    pub fn new(program: &Path, console: Console) -> Rust {
+        Rust { program: program.to_path_buf(), console, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
     }
 
     /// Starts the compiler in the background, so that the first cell need not wait for it.
@@ -159,7 +160,7 @@ impl Rust {
     fn works(&self) -> &Works {
         self.works.get_or_init(|| {
             let (requests, receiver) = channel();
-            let broker = Arc::new(Broker::new(self.log.clone()));
+            let broker = Arc::new(Broker::new(&self.console));
             let (theirs, program) = (broker.clone(), self.program.clone());
             // rust-analyzer descends deep.
             let thread = std::thread::Builder::new().name("rust compiler".to_string()).stack_size(32 << 20);

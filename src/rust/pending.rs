@@ -128,7 +128,7 @@ impl PendingRun {
     /// What a run cost, or why it failed.
     pub fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
         self.running = false;
-        self.broker.printer.wait();
+        self.broker.printers.wait();
         match &ending.failure {
             None => {
                 *cost = Cost::of(ending, cost.start, cost.compile);

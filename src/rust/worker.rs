@@ -66,9 +66,9 @@ impl Worker {
         self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
         let cost = self.answer()?.1;
         let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
-        self.ticket.broker.printer.expect();
+        self.ticket.broker.printers.expect();
         let (kind, bytes) = self.answer()?;
-        self.ticket.broker.printer.wait();
+        self.ticket.broker.printers.wait();
         let bytes = good((kind, bytes))?;
         let start = std::mem::take(&mut self.ticket.start);
         let compile = std::mem::take(&mut self.ticket.compile);

@@ -1,6 +1,7 @@
 //! Names, results and settings. It binds what a cell says, runs it, and forgets a failed cell.
 
 mod bind;
+mod command;
 mod detached;
 mod reading;
 mod run;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::baselines::{Baseline, Baselines};
+use crate::console::Console;
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice};
@@ -23,11 +25,12 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
-use crate::run_context::{ChunkSizes, LogSink, NullTexts, Progress, RunContext, Stop};
+use crate::run_context::{ChunkSizes, NullTexts, Progress, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
 pub use bind::{Bound, rows_of as value_plan};
+pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
 pub use run::RunResult;
 pub use rust::{Block as RustBound, lone_block};
@@ -49,7 +52,8 @@ pub struct Session {
     texts: Vec<Arc<str>>,
     pub settings: Settings,
     pub stop: Stop,
-    pub log: LogSink,
+    /// Where cells print and ask.
+    pub console: Console,
     warnings: Vec<Diagnostic>,
     /// Whether `read "-"` may read standard input; not where cells come from it.
     pub reads_stdin: bool,
@@ -64,8 +68,6 @@ pub struct Session {
     left: detached::Left,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
-    /// Whether the person sees a question and can answer it.
-    pub can_ask: bool,
     /// Whether a panic in a cell is an error of that cell; in tests it is loud.
     pub survives: bool,
     /// Files, and those of their cells that can do anything, which the person has seen and lets run.
@@ -119,7 +121,7 @@ pub struct Snapshot {
 
 impl Session {
     /// A session whose cells run on `engine` unless they say another; without one, on the default engine.
-    pub fn new(engine: impl Into<Option<&'static str>>, log: LogSink) -> Session {
+    pub fn new(engine: impl Into<Option<&'static str>>, console: Console) -> Session {
         Session {
             names: BTreeMap::new(),
             functions: None,
@@ -128,7 +130,6 @@ impl Session {
             texts: Vec::new(),
             settings: Settings::new(engine.into()),
             stop: Stop::default(),
-            log: log.clone(),
             warnings: Vec::new(),
             reads_stdin: false,
             interactive: false,
@@ -138,12 +139,12 @@ impl Session {
             left: detached::Left::default(),
             noise: None,
             race: None,
-            can_ask: false,
             survives: false,
             trusts: Vec::new(),
-            rust: Rust::new(Path::new(THIS_PROGRAM), log.clone()),
+            rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
             stdin: OnceCell::new(),
+            console,
         }
     }
 
@@ -251,13 +252,14 @@ impl Session {
     }
 
     pub fn context(&self) -> RunContext {
+        let err = self.console.err.clone();
         RunContext {
             chunk_sizes: ChunkSizes::default(),
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
             null_texts: NullTexts::default(),
-            log: self.log.clone(),
+            log: Arc::new(move |line| err.write_line(line)),
         }
     }
 
@@ -302,7 +304,7 @@ impl Session {
                 Ok(CellValue::Nothing)
             }
             Statement::LetCommand(name, command) => {
-                let table = run::command_lines(command, context)?;
+                let table = command::command_lines(command, &self.console, context)?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
                 Ok(CellValue::Nothing)
             }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +9,9 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::files;
-use crate::lang::Word;
 use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::RunContext;
-use crate::rust::without_ours;
 
 use super::{Session, reading};
 
@@ -302,27 +299,4 @@ pub(super) fn known_rows(op: &Op) -> Option<u64> {
         Op::Source(Source::Kept(kept)) => Some(kept.0.height() as u64),
         _ => None,
     }
-}
-
-/// What a command writes, as a table of `line`.
-pub fn command_lines(command: &Word, context: &RunContext) -> Fallible<Table> {
-    context.progress.hide();
-    let failed = |message: String| Diagnostic::at(Kind::System, command.span, message);
-    let output = without_ours(&mut Command::new("sh"))
-        .arg("-c")
-        .arg(&command.text)
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|error| failed(format!("the command cannot be run: {error}")))?;
-    if std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(libc::SIGINT) {
-        return Err(Diagnostic::new(Kind::Stopped, "stopped"));
-    }
-    if !output.status.success() {
-        return Err(failed(format!("the command failed: {}", output.status)));
-    }
-    let text = String::from_utf8(output.stdout).map_err(|error| {
-        failed(format!("the command's output is not UTF-8 text: offset {}", error.utf8_error().valid_up_to()))
-    })?;
-    let lines: Vec<Value> = text.lines().map(Value::text).collect();
-    Ok(Table::from_columns(Schema::one("line", Type::Text), lines.len(), &[lines]))
 }

@@ -1,6 +1,7 @@
 //! Where cells come from: the line editor, standard input, the command line. Only here is anything printed.
 
 pub mod config;
+mod console;
 mod editor;
 mod highlight;
 mod pager;
@@ -10,7 +11,6 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::baselines::Baselines;
@@ -65,10 +65,9 @@ pub struct Shell {
 
 impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
-        let mut session = Session::new(engine, Arc::new(|text| drop(writeln!(std::io::stderr(), "{text}"))));
+        let mut session = Session::new(engine, console::own());
         session.baselines = Baselines::own();
         session.survives = true;
-        session.can_ask = stdin_is_terminal() && std::io::stderr().is_terminal();
         let session = Rc::new(RefCell::new(session));
         Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
     }

@@ -10,6 +10,7 @@ mod theme;
 mod timing;
 mod wrap;
 
+use crate::console::{MOST_PRINTED, Stream};
 use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Plot, Report, Unit};
 
@@ -85,6 +86,19 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     drawn.out.push('\n');
                 }
             },
+            Block::Printed(printed) => {
+                for (stream, text) in &printed.pieces {
+                    match stream {
+                        Stream::Out => drawn.out.push_str(text),
+                        Stream::Err => drawn.err.push_str(text),
+                    }
+                }
+                if printed.left_out > 0 {
+                    let (bytes, most) = (bytes_text(printed.left_out as f64), bytes_text(MOST_PRINTED as f64));
+                    let note = format!("{bytes} more were printed and left out: at most {most} of a cell are kept\n");
+                    drawn.err.push_str(&note);
+                }
+            }
             Block::Text(text) if style.wrap => drawn.out.push_str(&wrap::wrapped(text, style.width)),
             Block::Text(text) => {
                 drawn.out.push_str(text);

@@ -2,15 +2,14 @@
 //! is thrown away, so the session itself says which columns flow.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use timelab::console::Console;
 use timelab::data::{Order, Schema, Type, Value};
-use timelab::lang::{self, Cell};
-use timelab::magics::Tables;
 use timelab::session::{Bound, Session};
 
 use super::part::{Data, Form, Part, call, literal, name, operation, words};
 use super::write_files;
+use crate::lab;
 use crate::random::Random;
 
 const INTS: [i64; 28] = [
@@ -120,7 +119,7 @@ const NAMES: [&str; 10] = ["a", "b", "c", "d", "n", "x", "it", "x y", "é", "^c.
 pub fn cell(seed: u64, folder: &Path) -> Part {
     let mut maker = Maker {
         chance: Random::new(seed),
-        session: Session::new("rows", Arc::new(|_| {})),
+        session: Session::new("rows", Console::default()),
         folder,
         columns: Vec::new(),
         rows: 0,
@@ -167,10 +166,7 @@ impl Maker<'_> {
     fn bound(&mut self, part: &Part) -> Option<Schema> {
         let rendered = part.render(self.folder);
         write_files(&rendered);
-        let cell = self.session.remember(&rendered.text);
-        let Ok(Cell::Statements(statements)) = lang::parse(cell, &rendered.text, &Tables) else { return None };
-        let [lang::Statement::Pipeline(pipeline)] = &statements[..] else { return None };
-        match self.session.bind(pipeline).ok()? {
+        match lab::bound(&mut self.session, &rendered.text).ok()?? {
             Bound::Table(plan) => Some(plan.schema().clone()),
             Bound::Value(_, Type::List(of)) => Some(Schema::one("it", *of)),
             Bound::Value(_, ty) => Some(Schema::one("it", ty)),
@@ -181,10 +177,8 @@ impl Maker<'_> {
     fn given(&mut self, part: &Part) -> bool {
         let rendered = part.render(self.folder);
         write_files(&rendered);
-        let cell = self.session.remember(&rendered.text);
-        let Ok(Cell::Statements(statements)) = lang::parse(cell, &rendered.text, &Tables) else { return false };
         let context = self.session.context();
-        statements.iter().all(|statement| self.session.statement(statement, &context).is_ok())
+        lab::run(&mut self.session, &rendered.text, &context).is_ok()
     }
 
     fn statement(&mut self) -> Option<Part> {

@@ -200,8 +200,10 @@ fn sampled(sample: &Sample, run: impl FnOnce(u64)) -> u64 {
 
 /// Ends what was printed so far; the cell has handed it out.
 pub fn mark() {
-    // SAFETY: the text is as long as is said.
-    unsafe { libc::write(libc::STDOUT_FILENO, MARK.as_ptr().cast(), MARK.len()) };
+    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: the text is as long as is said.
+        unsafe { libc::write(stream, MARK.as_ptr().cast(), MARK.len()) };
+    }
 }
 
 fn send_reply(shell: &mut UnixStream) -> std::io::Result<()> {

@@ -109,12 +109,15 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
     NUMBER.store(order.number, Relaxed);
     SUPERVISOR.store(supervisor.as_raw_fd(), Relaxed);
     send(b'W', std::process::id().to_string().as_bytes());
-    if order.apart
-        && let Ok(mut output) = UnixStream::connect(folder.join(SOCKET))
-        && frame::send(&mut output, frame::OUTPUT, b"").is_ok()
-    {
-        // SAFETY: both are open descriptors of this process.
-        unsafe { libc::dup2(output.as_raw_fd(), libc::STDOUT_FILENO) };
+    if order.apart {
+        for (kind, stream) in [(frame::OUTPUT, libc::STDOUT_FILENO), (frame::ERRORS, libc::STDERR_FILENO)] {
+            if let Ok(mut connection) = UnixStream::connect(folder.join(SOCKET))
+                && frame::send(&mut connection, kind, b"").is_ok()
+            {
+                // SAFETY: both are open descriptors of this process.
+                unsafe { libc::dup2(connection.as_raw_fd(), stream) };
+            }
+        }
     }
     api::prepare(folder, &order.inputs);
     match loaded(order) {

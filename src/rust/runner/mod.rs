@@ -195,6 +195,7 @@ impl Supervisor {
             Some(Loading::Runs { number: loading, commits, silent }) if loading == number => {
                 if ending.failure.is_some() && !silent {
                     std::io::stdout().write_all(MARK.as_bytes()).ok()?;
+                    std::io::stderr().write_all(MARK.as_bytes()).ok()?;
                 }
                 self.loaded(commits && ending.failure.is_none())
             }

@@ -1,0 +1,139 @@
+//! Commands of the system's shell.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::console::{Console, Stream};
+use crate::data::{Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::Word;
+use crate::run_context::RunContext;
+use crate::rust::without_ours;
+
+/// How often the stop flag is looked at, and how long a command then has to end by itself. Both together are under 100 ms.
+const LOOK: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Runs a command; what it prints goes to the console.
+pub fn run_command(command: &Word, console: &Console, context: &RunContext) -> Fallible<()> {
+    succeed(command, false, console, context).map(drop)
+}
+
+/// What a command prints on standard output, as a table of `line`.
+pub fn command_lines(command: &Word, console: &Console, context: &RunContext) -> Fallible<Table> {
+    let bytes = succeed(command, true, console, context)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Diagnostic::at(Kind::System, command.span, format!("the command's output is not UTF-8 text: offset {at}"))
+    })?;
+    let lines: Vec<Value> = text.lines().map(Value::text).collect();
+    Ok(Table::from_columns(Schema::one("line", Type::Text), lines.len(), &[lines]))
+}
+
+/// `sh -c TEXT`, with the environment that the user gave.
+pub fn shell_command(text: &str) -> Command {
+    let mut command = Command::new("sh");
+    without_ours(&mut command).arg("-c").arg(text);
+    command
+}
+
+fn succeed(word: &Word, takes_output: bool, console: &Console, context: &RunContext) -> Fallible<Vec<u8>> {
+    let at_word = |mut error: Box<Diagnostic>| {
+        error.span.get_or_insert(word.span);
+        error
+    };
+    let (status, output) = run(&mut shell_command(&word.text), takes_output, console, context).map_err(at_word)?;
+    match status.success() {
+        true => Ok(output),
+        false => Err(Diagnostic::at(Kind::System, word.span, format!("the command failed: {status}"))),
+    }
+}
+
+/// Runs a command to its end. Its standard output is returned or goes to the console.
+///
+/// # Errors
+/// It cannot start, it was stopped, or its output has no room in memory.
+pub fn run(
+    command: &mut Command,
+    takes_output: bool,
+    console: &Console,
+    context: &RunContext,
+) -> Fallible<(ExitStatus, Vec<u8>)> {
+    context.progress.hide();
+    let inherits_out = !takes_output && console.out.is_inherited();
+    let inherits_err = console.err.is_inherited();
+    let stdio = |inherits: bool| if inherits { Stdio::inherit() } else { Stdio::piped() };
+    command.stdout(stdio(inherits_out)).stderr(stdio(inherits_err));
+    let has_terminal = console.out.is_inherited() && inherits_err;
+    if !has_terminal {
+        // Nobody types for it, and Ctrl-C reaches only this process: a group is stopped as a whole.
+        command.stdin(Stdio::null()).process_group(0);
+    }
+    let mut child = command
+        .spawn()
+        .map_err(|error| Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")))?;
+    let (sender, printed) = channel();
+    forward(child.stdout.take(), Stream::Out, &sender);
+    forward(child.stderr.take(), Stream::Err, &sender);
+    drop(sender);
+    let mut output = Vec::new();
+    // Without pipes this ends at once. Where the command has the terminal to itself, Ctrl-C is its own to handle, as in an
+    // editor or a pager.
+    loop {
+        let checked = match printed.recv_timeout(LOOK) {
+            Ok((Stream::Out, bytes)) if takes_output => {
+                output.extend_from_slice(&bytes);
+                context.check()
+            }
+            Ok((Stream::Out, bytes)) => Ok(console.out.write(&bytes)),
+            Ok((Stream::Err, bytes)) => Ok(console.err.write(&bytes)),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+        };
+        if let Err(error) = checked.and(context.stop.check()) {
+            end(&mut child, !has_terminal);
+            return Err(error);
+        }
+    }
+    let status = child
+        .wait()
+        .map_err(|error| Diagnostic::new(Kind::System, format!("the command cannot be waited for: {error}")))?;
+    match status.signal() {
+        Some(libc::SIGINT) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
+        _ => Ok((status, output)),
+    }
+}
+
+/// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other.
+fn forward(pipe: Option<impl Read + Send + 'static>, stream: Stream, to: &Sender<(Stream, Vec<u8>)>) {
+    let Some(mut pipe) = pipe else { return };
+    let to = to.clone();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read) = pipe.read(&mut buffer)
+            && read > 0
+            && to.send((stream, buffer[..read].to_vec())).is_ok()
+        {}
+    });
+}
+
+/// Ends a command: by the signal of Ctrl-C, and where that is not enough, by force.
+fn end(child: &mut Child, is_group: bool) {
+    let pid = child.id() as i32;
+    let target = if is_group { -pid } else { pid };
+    // SAFETY: a system call. The child was not waited for yet, so that its number is still its own.
+    unsafe { libc::kill(target, libc::SIGINT) };
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // SAFETY: as above.
+    unsafe { libc::kill(target, libc::SIGKILL) };
+    let _ = child.wait();
+}
