@@ -25,4 +25,5 @@ mod rust;
 mod samples;
 mod splits;
 mod terminal;
+mod trust;
 mod typing;

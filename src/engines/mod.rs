@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::data::Table;
 use crate::diagnostic::{Fallible, Span};
+use crate::lang::{Expr, Privileges, Word};
 use crate::native::GeneratedCode;
 use crate::plan::Plan;
 use crate::run_context::RunContext;
@@ -49,6 +50,9 @@ pub trait Engine: Sync {
 
     /// One line for help.
     fn about(&self) -> &'static str;
+
+    /// What a run on it with these options may do that needs trust, whatever the pipeline is.
+    fn privileges(&self, options: &[(Word, Expr)]) -> Privileges;
 
     /// Whether it uses several threads.
     fn is_parallel(&self) -> bool;

@@ -1,4 +1,5 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{Expr, Privileges, Word};
 use crate::native::{self, GeneratedCode};
 use crate::plan::Plan;
 use crate::run_context::RunContext;
@@ -18,6 +19,11 @@ impl Engine for Native {
 
     fn about(&self) -> &'static str {
         "the pipeline written as Rust, compiled and run in a process of its own: what a compiler buys, and what it costs"
+    }
+
+    fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
+        // The compiler is the one that the current folder asks for.
+        Privileges::RUNS_CODE
     }
 
     fn is_parallel(&self) -> bool {

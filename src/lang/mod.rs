@@ -4,7 +4,7 @@
 mod ast;
 mod lexer;
 mod parser;
-mod power;
+mod privileges;
 mod rust;
 mod split;
 mod syntax;
@@ -13,7 +13,7 @@ mod variants;
 pub use ast::*;
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
 pub use parser::{MAX_BYTES, parse, statements};
-pub use power::is_outside;
+pub use privileges::{Privileges, is_outside};
 pub use rust::{holds_rust, rust_block};
 pub use split::{Splitter, split};
 pub use syntax::{ArgumentSyntax, By, MagicSyntax, StageSyntax, Syntax, Takes};

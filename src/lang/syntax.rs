@@ -1,4 +1,7 @@
-//! What the parser is told about stages and magics: their shapes, never their meaning.
+//! What the parser is told about stages and magics: their shapes, never their meaning. And what trust needs to know.
+
+use super::ast::{Expr, Stage, Word};
+use super::privileges::Privileges;
 
 /// How the arguments of a stage are written. The grammar over the parser says what each looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,4 +90,10 @@ pub trait Syntax {
     fn magic(&self, name: &str) -> Option<MagicSyntax>;
     fn magic_names(&self) -> Vec<&'static str>;
     fn engine_names(&self) -> Vec<&'static str>;
+
+    /// What a stage may do that needs trust, apart from the tables and branches that stand in it.
+    fn stage_privileges(&self, stage: &Stage) -> Privileges;
+
+    /// The same for a run on an engine with these options.
+    fn engine_privileges(&self, name: &str, options: &[(Word, Expr)]) -> Privileges;
 }

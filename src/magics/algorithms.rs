@@ -16,6 +16,7 @@ pub static ALGORITHMS: Magic = Magic {
     about: "the algorithm families, or one: its variants, what theory claims of them, and its inputs; `NAME??` shows the sources",
     examples: &["%algorithms", "%algorithms sorting"],
     offers: Offers::Families,
+    privileges: lang::Privileges::none,
     run,
 };
 

@@ -27,6 +27,7 @@ pub static BASELINE: Magic = Magic {
             the files that were read",
     examples: &["%baseline"],
     offers: Offers::Baselines,
+    privileges: lang::Privileges::none,
     run,
 };
 

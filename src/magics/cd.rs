@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, MagicSyntax, Takes};
+use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
 use crate::session::Session;
 
@@ -12,6 +12,8 @@ pub static CD: Magic = Magic {
     about: "the folder where paths begin; another for the cells that follow",
     examples: &["%cd", "%cd ."],
     offers: Offers::Files,
+    // What later cells write then goes elsewhere.
+    privileges: |magic| Privileges::WRITES_ELSEWHERE.only_if(!ranges::words(magic).is_empty()),
     run,
 };
 

@@ -12,6 +12,7 @@ pub static EDIT: Magic = Magic {
     about: "opens cells (the last one, unless told) in $VISUAL or $EDITOR, then runs what was written, if it changed",
     examples: &[],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

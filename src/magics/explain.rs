@@ -12,6 +12,7 @@ pub static EXPLAIN: Magic = Magic {
     about: "shows the plan with its types, and what each engine makes of it; runs nothing but what the plan needs to know",
     examples: &["%explain 1..1M | map it * 3 | filter it % 2 == 0 | sum"],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

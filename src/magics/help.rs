@@ -17,6 +17,7 @@ pub static HELP: Magic = Magic {
     about: "help by topic, or about one name; `name?` is the same",
     examples: &["%help", "%help stages", "%help glossary", "%help hot key", "%help count", "count?"],
     offers: Offers::Topics,
+    privileges: lang::Privileges::none,
     run: |session, magic, _: &RunContext| {
         let words = match &magic.subject {
             Argument::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),

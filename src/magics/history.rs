@@ -16,6 +16,7 @@ pub static HISTORY: Magic = Magic {
     about: "the cells of this session; --all: of all sessions, --find: those that hold a text; ✗ marks what failed",
     examples: &["%history", "%history -3", "%history --find sum"],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

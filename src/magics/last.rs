@@ -12,6 +12,7 @@ pub static LAST: Magic = Magic {
     about: "the last table again, all rows and columns of it, in $PAGER (less) where it is longer than the window",
     examples: &[],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

@@ -12,6 +12,7 @@ pub mod glossary;
 mod help;
 mod history;
 mod last;
+mod privileges;
 mod race;
 mod ranges;
 mod run;
@@ -31,7 +32,7 @@ use std::time::Instant;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
-use crate::lang::{self, Cell, MagicSyntax, SourceNode, StageSyntax, Statement, Syntax, parse};
+use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
 use crate::panics;
 use crate::plan::Binding;
 use crate::report::{Block, Report};
@@ -41,6 +42,7 @@ use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
+pub use privileges::privileges;
 pub use run::file_cells;
 pub use signature::signature;
 
@@ -52,6 +54,8 @@ pub struct Magic {
     pub examples: &'static [&'static str],
     /// What completion offers for its words.
     pub offers: Offers,
+    /// What a use of it may do that needs trust, apart from the statements that stand in it.
+    pub privileges: fn(&lang::Magic) -> Privileges,
     pub run: fn(&mut Session, &lang::Magic, &RunContext) -> Fallible<Answer>,
 }
 
@@ -146,6 +150,16 @@ impl Syntax for Tables {
 
     fn engine_names(&self) -> Vec<&'static str> {
         engines::ALL.iter().map(|engine| engine.name()).collect()
+    }
+
+    fn stage_privileges(&self, stage: &lang::Stage) -> Privileges {
+        let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
+        (known.privileges)(stage)
+    }
+
+    fn engine_privileges(&self, name: &str, options: &[(Word, Expr)]) -> Privileges {
+        // The name of an engine is looked up when the cell runs, where an unknown one is an error.
+        engines::find(name).map_or(Privileges::NONE, |engine| engine.privileges(options))
     }
 }
 

@@ -2,14 +2,12 @@ use std::path::Path;
 
 use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{
-    self, Argument, Cell, MAX_BYTES, MagicSyntax, Pipeline, Statement, Takes, holds_rust, is_outside, parse, split,
-};
+use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::is_unsafe;
 
-use super::{Answer, Magic, Next, Offers, Tables, ranges};
+use super::{Answer, Magic, Next, Offers, privileges, ranges};
 
 pub static RUN: Magic = Magic {
     syntax: MagicSyntax {
@@ -23,6 +21,8 @@ pub static RUN: Magic = Magic {
             elsewhere --trust must be said. That counts for this file: one that its cells run is looked at by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
+    // Without the option it asks by itself, when it knows what stands in the file.
+    privileges: |magic| Privileges::RUNS_CODE.only_if(magic.option("--trust").is_some()),
     run,
 };
 
@@ -60,7 +60,7 @@ pub fn file_cells(
         _ => failed(format!("\"{shown}\" cannot be read: {error}")),
     })?;
     let cells = split(&text);
-    let privileged: Vec<String> = cells.iter().filter(|cell| is_privileged(cell)).cloned().collect();
+    let privileged: Vec<String> = cells.iter().filter(|cell| privileges(cell).any()).cloned().collect();
     if privileged.is_empty() || trusted {
         return Ok(cells);
     }
@@ -71,57 +71,6 @@ pub fn file_cells(
         session.trusts.push(seen);
     }
     Ok(cells)
-}
-
-/// Whether a cell holds Rust or a command of the system's shell, writes elsewhere, or lets another file do so.
-fn is_privileged(text: &str) -> bool {
-    match parse(0, text, &Tables) {
-        Ok(Cell::Command(_)) => true,
-        Ok(Cell::Statements(statements)) => statements.iter().any(Statement::is_privileged),
-        Ok(Cell::Magic(magic)) => asks_for_power(text, &magic),
-        Ok(Cell::Empty | Cell::Help(_) | Cell::Source(_)) => false,
-        Err(_) => looks_powerful(text),
-    }
-}
-
-fn asks_for_power(text: &str, magic: &lang::Magic) -> bool {
-    // The value of an option may be a cell: that of `--setup` is.
-    let mut values = magic.options.iter().filter_map(|(_, value)| value.as_ref());
-    let of_subject = match &magic.subject {
-        Argument::Nothing => false,
-        Argument::Statement(statement) => statement.is_privileged(),
-        Argument::Pipelines(pipelines) => pipelines.iter().any(Pipeline::is_privileged),
-        Argument::Words(words) => {
-            let first = words.first().map(|word| word.text.as_str());
-            match magic.name.text.as_str() {
-                // A package brings code that runs while it is built.
-                "rust" => first == Some("dep"),
-                "run" => magic.option("--trust").is_some(),
-                "save" => first.is_some_and(is_outside),
-                // What is written then goes elsewhere.
-                "cd" => first.is_some(),
-                _ => false,
-            }
-        }
-        Argument::Variants(variants) => {
-            let block = variants.block.iter().map(|variant| &variant.pipeline);
-            variants.shared.iter().chain(block).any(Pipeline::is_privileged)
-        }
-        Argument::Body(body) => {
-            let holds = |part: &lang::Word| match lang::statements(text, part.span, &Tables) {
-                Ok(statements) => statements.iter().any(Statement::is_privileged),
-                Err(_) => looks_powerful(&part.text),
-            };
-            magic.name.text == "rust" || holds(&body.line) || holds(&body.text)
-        }
-    };
-    of_subject || values.any(|value| is_privileged(&value.text))
-}
-
-/// The same for a text that cannot be read, as far as its words tell.
-fn looks_powerful(text: &str) -> bool {
-    let command = |line: &str| line.trim_start().starts_with('!') || line.contains("= !");
-    text.trim_start().starts_with("%%rust") || holds_rust(text) || text.lines().any(command)
 }
 
 /// Lets the user decide about cells that can do anything.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Argument, MagicSyntax, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
@@ -34,6 +34,14 @@ pub static RUST: Magic = Magic {
         "let words = read \"samples/words.txt\"\nrust with words { words.iter().map(|w| w.len() as u64).sum::<u64>() }",
     ],
     offers: Offers::Nothing,
+    privileges: |magic| match &magic.subject {
+        Argument::Body(_) => Privileges::RUNS_CODE,
+        // A package brings code that runs while it is built.
+        Argument::Words(words) if words.first().is_some_and(|word| word.text == "dep") => {
+            Privileges::RUNS_CODE | Privileges::REACHES_NETWORK
+        }
+        _ => Privileges::NONE,
+    },
     run,
 };
 

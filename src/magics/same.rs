@@ -24,6 +24,7 @@ pub static SAME: Magic = Magic {
         "%same read \"samples/kjv.txt\" | words | count by word | top 5",
     ],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

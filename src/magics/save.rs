@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, MagicSyntax, Takes};
+use crate::lang::{self, MagicSyntax, Privileges, Takes, is_outside};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
 
@@ -17,6 +17,10 @@ pub static SAVE: Magic = Magic {
     about: "writes cells into a file that %run takes; without numbers all that did not fail; --force replaces a file",
     examples: &["%save /tmp/cells.txt --force"],
     offers: Offers::Files,
+    privileges: |magic| {
+        let path = ranges::words(magic).first();
+        Privileges::WRITES_ELSEWHERE.only_if(path.is_some_and(|path| is_outside(&path.text)))
+    },
     run,
 };
 

@@ -1,8 +1,9 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, MagicSyntax, Takes};
+use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
 use crate::session::{Session, settings};
 
+use super::privileges::of_engines;
 use super::{Answer, Magic, Offers, ranges};
 
 pub static SET: Magic = Magic {
@@ -10,6 +11,10 @@ pub static SET: Magic = Magic {
     about: "shows the settings, or changes one for the cells that follow",
     examples: &["%set", "%set engine rows", "%set seed 7", "%set memory 2GiB", "%set theme light", "%set timing off"],
     offers: Offers::Settings,
+    privileges: |magic| match ranges::words(magic) {
+        [name, value] if name.text == "engine" => of_engines(&value.text),
+        _ => Privileges::NONE,
+    },
     run,
 };
 

@@ -19,6 +19,7 @@ pub static TIME: Magic = Magic {
         "%time let big = read \"samples/kjv.txt\" | words | persist",
     ],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

@@ -37,6 +37,7 @@ pub static TIMEIT: Magic = Magic {
         "%%timeit -r 20 let n = 1k\nlet squares = 1..n | map it * it\nsquares | filter it % 3 == 1 | sum",
     ],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run,
 };
 

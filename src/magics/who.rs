@@ -13,6 +13,7 @@ pub static WHO: Magic = Magic {
     about: "the names that this session has",
     examples: &["%who"],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run: |session, _, _| {
         let name = |row: Vec<Value>| if let Value::Text(name) = &row[0] { Some(name.to_string()) } else { None };
         let names: Vec<String> = names(session).into_iter().filter_map(name).collect();
@@ -25,6 +26,7 @@ pub static WHOS: Magic = Magic {
     about: "names and results with what they are: type, rows, bytes in memory, lazy or kept",
     examples: &["%whos"],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run: |session, _, _| Ok(table(names(session).into_iter().chain(results(session)).collect())),
 };
 
@@ -33,6 +35,7 @@ pub static DEL: Magic = Magic {
     about: "forgets names; what was built with them before stays",
     examples: &[],
     offers: Offers::Names,
+    privileges: lang::Privileges::none,
     run: del,
 };
 
@@ -41,6 +44,7 @@ pub static RESET: Magic = Magic {
     about: "forgets all names, functions, results and kept tables, and those of Rust cells; settings stay",
     examples: &["%reset"],
     offers: Offers::Nothing,
+    privileges: lang::Privileges::none,
     run: |session, _, context| {
         session.reset();
         session.reset_rust(context)?;

@@ -29,6 +29,7 @@ pub static AGG: Stage = Stage {
         ),
         ("[4, 5] | agg first(it), last(it), min(it)", "first,last,min\n4,5,4\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: agg,
 };
 
@@ -149,6 +150,7 @@ macro_rules! short {
             syntax: StageSyntax { name: $word, usage: $usage, shape: SHORT, options: &[] },
             about: $about,
             examples: $examples,
+            privileges: lang::Privileges::none,
             bind: |builder, stage, _| short(builder, stage),
         };
     };

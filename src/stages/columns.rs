@@ -16,6 +16,7 @@ pub static DERIVE: Stage = Stage {
         ("1..3 | derive square = it * it", "it,square\n1,1\n2,4\n"),
         ("1..3 | derive it = it * 10, twice = it + it", "it,twice\n10,2\n20,4\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: derive,
 };
 
@@ -40,6 +41,7 @@ pub static ENUMERATE: Stage = Stage {
     },
     about: "adds the column `row`: 0, 1, 2, …",
     examples: &[(r#"["a", "b"] | enumerate"#, "it,row\na,0\nb,1\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         builder.needs_order("enumerate", stage.span);
         builder.push(Op::Number, stage.span)
@@ -55,6 +57,7 @@ pub static DROP: Stage = Stage {
     },
     about: "all columns but these",
     examples: &[("1..3 | derive b = it * 2, c = 0 | drop it, c", "b\n2\n4\n")],
+    privileges: lang::Privileges::none,
     bind: drop_columns,
 };
 
@@ -81,6 +84,7 @@ pub static RENAME: Stage = Stage {
     syntax: StageSyntax { name: "rename", usage: "rename a as b, …", shape: ArgumentSyntax::Renames, options: &[] },
     about: "gives columns other names",
     examples: &[("1..3 | rename it as n", "n\n1\n2\n")],
+    privileges: lang::Privileges::none,
     bind: rename,
 };
 

@@ -16,6 +16,7 @@ pub static DISTINCT: Stage = Stage {
         ("[2, 1, 2, null, null] | distinct | sort by it", "it\n1\n2\n\n"),
         (r#"["ab", "cd", "e"] | distinct by len(it) | sort by it"#, "it\nab\ne\n"),
     ],
+    privileges: lang::Privileges::none,
     bind,
 };
 

@@ -1,4 +1,4 @@
-use crate::lang::{ArgumentSyntax, By, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::Op;
 
 use super::Stage;
@@ -16,6 +16,7 @@ pub static FILTER: Stage = Stage {
         ("[1, null, 3] | filter it > 1 or it == 1", "it\n1\n3\n"),
         (r#"["a", "b"] | filter it not in ["b"]"#, "it\na\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         let condition = builder.filter_condition(&stage.args[0].expr)?;
         builder.push(Op::Filter(condition), stage.span)

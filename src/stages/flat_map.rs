@@ -20,6 +20,7 @@ pub static FLAT_MAP: Stage = Stage {
         ("[[1, 2], [], null, [3]] | flat_map it", "it\n1\n2\n3\n"),
         (r#"["a-b", "c"] | flat_map part = split(it, "-")"#, "part\na\nb\nc\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: flat_map,
 };
 
@@ -49,6 +50,7 @@ pub static WORDS: Stage = Stage {
     syntax: StageSyntax { name: "words", usage: "words", shape: NONE, options: &[] },
     about: "one row for each word of the only text column: runs of characters that are no white space",
     examples: &[(r#"["to be  or", ""] | words"#, "word\nto\nbe\nor\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| parts(builder, stage.span, "words", Func::Words, "word"),
 };
 
@@ -56,6 +58,7 @@ pub static CHARS: Stage = Stage {
     syntax: StageSyntax { name: "chars", usage: "chars", shape: NONE, options: &[] },
     about: "one row for each character of the only text column",
     examples: &[(r#"["née"] | chars"#, "char\nn\né\ne\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| parts(builder, stage.span, "chars", Func::Chars, "char"),
 };
 

@@ -14,6 +14,7 @@ pub static FOLD: Stage = Stage {
         (r#"["a", "b"] | fold "" acc + it"#, "it\nab\n"),
         ("[1, 2] | fold [] [it] + acc", "it\n\"[2, 1]\"\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| bind(builder, stage, false),
 };
 
@@ -21,6 +22,7 @@ pub static SCAN: Stage = Stage {
     syntax: StageSyntax { name: "scan", usage: "scan start e", shape: ArgumentSyntax::Fold, options: &[] },
     about: "like fold, but shows `acc` after every row",
     examples: &[("1..5 | scan 0 acc + it", "it\n1\n3\n6\n10\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| bind(builder, stage, true),
 };
 

@@ -20,6 +20,7 @@ pub static GROUP: Stage = Stage {
         ),
         ("1..6 | derive odd = it % 2 | group by odd | sort by odd", "odd,it\n0,\"[2, 4]\"\n1,\"[1, 3, 5]\"\n"),
     ],
+    privileges: lang::Privileges::none,
     bind,
 };
 

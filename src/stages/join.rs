@@ -21,6 +21,7 @@ pub static JOIN: Stage = Stage {
         ("1..4 | join semi (2..3) on it", "it\n2\n"),
         (r#"["a", "b", "c"] | join "-""#, "it\na-b-c\n"),
     ],
+    privileges: lang::Privileges::none,
     bind,
 };
 

@@ -17,6 +17,7 @@ pub static PERSIST: Stage = Stage {
     },
     about: "computes what stands before it once, at first need, and keeps the table",
     examples: &[("1..4 | persist | sum", "sum\n6\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         builder.push(Op::Persist(NEXT.fetch_add(1, Ordering::Relaxed)), stage.span)
@@ -27,6 +28,7 @@ pub static PEEK: Stage = Stage {
     syntax: StageSyntax { name: "peek", usage: "peek [n] [\"label\"]", shape: ArgumentSyntax::Peek, options: &[] },
     about: "shows the first n rows that pass (10 unless told), on standard error",
     examples: &[(r#"1..4 | peek 2 "in: " | sum"#, "sum\n6\n")],
+    privileges: lang::Privileges::none,
     bind: peek,
 };
 

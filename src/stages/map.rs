@@ -15,6 +15,7 @@ pub static MAP: Stage = Stage {
         ("1..3 | map n = it, half = it / 2", "n,half\n1,0.5\n2,1.0\n"),
         ("[3, 0, null] | map if it != 0 then 12 // it else 0", "it\n4\n0\n0\n"),
     ],
+    privileges: lang::Privileges::none,
     bind,
 };
 
@@ -22,6 +23,7 @@ pub static SELECT: Stage = Stage {
     syntax: StageSyntax { name: "select", usage: "select [name =] e, …", shape: SHAPE, options: &[] },
     about: "the same as map",
     examples: &[("1..3 | enumerate | select row", "row\n0\n1\n")],
+    privileges: lang::Privileges::none,
     bind,
 };
 

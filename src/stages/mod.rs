@@ -17,7 +17,7 @@ mod sort;
 mod together;
 
 use crate::diagnostic::Fallible;
-use crate::lang::{self, StageSyntax};
+use crate::lang::{self, Privileges, StageSyntax};
 use crate::plan::{Builder, Plan};
 
 pub struct Stage {
@@ -26,6 +26,8 @@ pub struct Stage {
     pub about: &'static str,
     /// A cell, and what it prints as csv. The tests run them on every engine.
     pub examples: &'static [(&'static str, &'static str)],
+    /// What a use of it may do that needs trust, apart from the tables and branches that stand in it.
+    pub privileges: fn(&lang::Stage) -> Privileges,
     /// Adds what the stage means to the plan; the tables that it names are bound already.
     pub bind: fn(&mut Builder, &lang::Stage, Vec<Plan>) -> Fallible<()>,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, ArgumentSyntax, Node, StageSyntax};
+use crate::lang::{self, ArgumentSyntax, Node, Privileges, StageSyntax, is_outside};
 use crate::plan::{Builder, Format, Op, Plan, Write};
 
 use super::Stage;
@@ -18,6 +18,7 @@ pub static TEE: Stage = Stage {
     },
     about: "several named results of one pass; each may end with its own `write`; later `_3.name` is one of them",
     examples: &[("1..6 | tee total: (sum), big: (filter it > 3)", "total\nsum\n15\nbig\nit\n4\n5\n")],
+    privileges: Privileges::none,
     bind: tee,
 };
 
@@ -54,6 +55,12 @@ pub static WRITE: Stage = Stage {
         "1..4 | write \"/tmp/timelab-example.csv\" | on rows",
         "path,rows,bytes\n/tmp/timelab-example.csv,3,9\n",
     )],
+    privileges: |stage| {
+        let path = stage.args.first().map(|arg| &arg.expr.node);
+        // What is not a plain path is not known.
+        let is_known = matches!(path, Some(Node::Text(path)) if !is_outside(path));
+        Privileges::WRITES_ELSEWHERE.only_if(!is_known)
+    },
     bind: write,
 };
 

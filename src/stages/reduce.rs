@@ -17,6 +17,7 @@ pub static REDUCE: Stage = Stage {
         ("1..6 | reduce acc * it", "it\n120\n"),
         ("[3, 9, 4] | reduce if acc > it then acc else it", "it\n9\n"),
     ],
+    privileges: lang::Privileges::none,
     bind,
 };
 

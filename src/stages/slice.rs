@@ -12,6 +12,7 @@ pub static TAKE: Stage = Stage {
     syntax: StageSyntax { name: "take", usage: "take n", shape: COUNT, options: &[] },
     about: "the first n rows",
     examples: &[("5.. | take 2", "it\n5\n6\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         builder.needs_order("take", stage.span);
         let length = builder.count(&stage.args[0].expr, "the number of rows")?;
@@ -23,6 +24,7 @@ pub static SKIP: Stage = Stage {
     syntax: StageSyntax { name: "skip", usage: "skip n", shape: COUNT, options: &[] },
     about: "all but the first n rows",
     examples: &[("1..5 | skip 2", "it\n3\n4\n"), ("1..5 | skip 1 | take 2", "it\n2\n3\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         builder.needs_order("skip", stage.span);
         let offset = builder.count(&stage.args[0].expr, "the number of rows")?;
@@ -34,6 +36,7 @@ pub static SAMPLE: Stage = Stage {
     syntax: StageSyntax { name: "sample", usage: "sample n [seed s]", shape: COUNT, options: &["seed"] },
     about: "n rows by chance, the same ones on every engine",
     examples: &[("1..1000 | sample 3 seed 7 | count", "count\n3\n"), ("1..3 | sample 5", "it\n1\n2\n")],
+    privileges: lang::Privileges::none,
     bind: sample,
 };
 

@@ -20,6 +20,7 @@ pub static SORT: Stage = Stage {
         ("[3, null, 1, 2] | sort by it desc", "it\n3\n2\n1\n\n"),
         (r#"["pear", "fig", "apple"] | sort by len(it), it desc"#, "it\nfig\npear\napple\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         let keys = keys(builder, &stage.by, false)?;
         builder.push(Op::Sort { keys, limit: None }, stage.span)
@@ -39,6 +40,7 @@ pub static TOP: Stage = Stage {
         ("[3, 1, 2] | top 2 asc", "it\n1\n2\n"),
         (r#"["pear", "fig", "apple"] | top 1 by len(it)"#, "it\napple\n"),
     ],
+    privileges: lang::Privileges::none,
     bind: top,
 };
 
@@ -89,6 +91,7 @@ pub static REVERSE: Stage = Stage {
     },
     about: "the last row first",
     examples: &[("1..4 | reverse", "it\n3\n2\n1\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         builder.needs_order("reverse", stage.span);
         builder.push(Op::Reverse, stage.span)

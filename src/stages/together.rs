@@ -16,6 +16,7 @@ pub static CONCAT: Stage = Stage {
     },
     about: "the rows, then those of the other tables, which have the same columns",
     examples: &[("1..3 | concat (7..9)", "it\n1\n2\n7\n8\n"), ("[1, 2] | concat ([0.5] | map it) | sum", "sum\n3.5\n")],
+    privileges: lang::Privileges::none,
     bind: concat,
 };
 
@@ -66,6 +67,7 @@ pub static ZIP: Stage = Stage {
     },
     about: "the columns, then those of the other tables, row by row; all have one length",
     examples: &[(r#"1..3 | zip (["a", "b"] | map letter = it)"#, "it,letter\n1,a\n2,b\n")],
+    privileges: lang::Privileges::none,
     bind: |builder, stage, tables| {
         builder.needs_order("zip", stage.span);
         if builder.schema().order == Order::Kept && tables.iter().any(|table| table.schema().order != Order::Kept) {
@@ -84,6 +86,7 @@ pub static PAIRS: Stage = Stage {
     },
     about: "all pairs of different rows of the only column, as `a` and `b`",
     examples: &[("1..4 | pairs", "a,b\n1,2\n1,3\n2,3\n")],
+    privileges: lang::Privileges::none,
     bind: pairs,
 };
 

@@ -8,6 +8,7 @@ mod source;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::{self, Apart, Compiler, Rows};
+use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Op, Plan, expr_text, op_text};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
@@ -25,6 +26,10 @@ impl Engine for Kernel {
 
     fn about(&self) -> &'static str {
         "columns of two thousand rows through vectorised loops, on one thread"
+    }
+
+    fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
+        Privileges::NONE
     }
 
     fn is_parallel(&self) -> bool {

@@ -16,6 +16,7 @@ use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abor
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{Expr, Privileges, Word};
 use crate::panics;
 use crate::plan::{AggFunc, Op, Plan, Source, Step};
 use crate::run_context::RunContext;
@@ -31,6 +32,10 @@ impl Engine for Polars {
 
     fn about(&self) -> &'static str {
         "the plan as a lazy query of the polars library"
+    }
+
+    fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
+        Privileges::NONE
     }
 
     fn is_parallel(&self) -> bool {

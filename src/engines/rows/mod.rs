@@ -10,6 +10,7 @@ mod whole;
 
 use crate::data::Table;
 use crate::diagnostic::Fallible;
+use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Plan, op_text};
 use crate::run_context::RunContext;
 
@@ -24,6 +25,10 @@ impl Engine for Rows {
 
     fn about(&self) -> &'static str {
         "one row at a time, like an interpreter's loop: the reference"
+    }
+
+    fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
+        Privileges::NONE
     }
 
     fn is_parallel(&self) -> bool {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::baselines::{Baseline, Point, Variant};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Argument, MagicSyntax, Sweep, Takes, Variants};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Sweep, Takes, Variants};
 use crate::measure::{Spread, Turns};
 use crate::plan::Binding;
 use crate::report::{Block, Figures, Report};
@@ -19,6 +19,7 @@ use crate::run_context::{Progress, RunContext};
 use crate::session::{Session, kept_plan};
 use crate::show::duration_text;
 
+use super::privileges::of_engines;
 use super::timing::{self, Telling};
 use super::{Answer, Magic, Offers, against, baseline};
 
@@ -64,6 +65,10 @@ pub static COMPARE: Magic = Magic {
         "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = word",
     ],
     offers: Offers::Families,
+    privileges: |magic| {
+        let engines = magic.option("--on").flatten();
+        engines.map_or(Privileges::NONE, |names| of_engines(&names.text))
+    },
     run,
 };
 

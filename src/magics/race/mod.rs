@@ -28,6 +28,7 @@ pub static RACE: Magic = Magic {
         "%%race --live off\n  a: lock m { lock n { } }\n  b: lock n { lock m { } }",
     ],
     offers: Offers::Races,
+    privileges: lang::Privileges::none,
     run,
 };
 
