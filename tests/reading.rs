@@ -2,8 +2,8 @@
 //! value, from the cells that it was made of.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use timelab::console::Console;
 use timelab::data::{Column, Order, Sameness, Schema, Table, Type, Value};
 use timelab::diagnostic::{Diagnostic, Kind};
 use timelab::lang::{self, Cell};
@@ -39,7 +39,7 @@ impl Drop for Folder {
 
 /// The result of a cell of one statement.
 fn run(engine: &'static str, chunk_sizes: ChunkSizes, text: &str) -> Result<RunResult, Box<Diagnostic>> {
-    let mut session = Session::new(engine, Arc::new(|_| {}));
+    let mut session = Session::new(engine, Console::default());
     let id = session.remember(text);
     let Cell::Statements(statements) = lang::parse(id, text, &Tables)? else { panic!("{text}") };
     let context = RunContext { chunk_sizes, ..session.context() };
@@ -497,7 +497,7 @@ fn the_sample_goes_on_through_the_files_until_each_column_has_a_value() {
         let failed = Lab::new(engine).cell(&all).err;
         assert!(failed.contains("g-5.csv\", line 2: column `a` is float, but here is \"z\""), "{engine}: {failed}");
     }
-    let mut session = Session::new("rows", Arc::new(|_| {}));
+    let mut session = Session::new("rows", Console::default());
     let text = format!("read {pattern}");
     let id = session.remember(&text);
     let Cell::Statements(statements) = lang::parse(id, &text, &Tables).expect("it is right") else { panic!() };
