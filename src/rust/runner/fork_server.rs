@@ -16,7 +16,6 @@ use super::packets::{pair, read_packet, ready_of, write_all};
 /// Keeps the variables and forks a worker for each run. A worker that commits goes on as the fork server.
 pub fn hold(supervisor: OwnedFd, folder: &Path, parent: i32) -> ! {
     follow(parent);
-    heap::count();
     // A cell that reads finds nothing, instead of waiting for what the host sends to the supervisor.
     if let Ok(nothing) = std::fs::File::open("/dev/null") {
         // SAFETY: both are open descriptors of this process.
@@ -122,6 +121,7 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
     api::prepare(folder, &order.inputs);
     match loaded(order) {
         Ok(function) => {
+            heap::count();
             api::run_begins();
             *store = function(*store);
             let ending = api::ending();
