@@ -72,8 +72,8 @@ pub enum Unit {
     /// How many of what in a second.
     PerSecond(&'static str),
     BytesPerSecond,
-    /// How many times as much; where it lies is told by columns behind it.
-    Ratio,
+    /// How many times as much; the two columns behind it say where it lies.
+    Ratio(Bounds),
     Low,
     High,
     /// The same where nothing is known of where it lies.
@@ -84,6 +84,29 @@ pub enum Unit {
     Bar,
     /// A word.
     Plain,
+}
+
+/// What the bounds of a ratio are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// Those of a 95 % confidence interval.
+    Interval,
+    /// The least and the greatest ratio, which say less.
+    Range,
+    /// Some rows have an interval, others a range.
+    Either,
+}
+
+impl Bounds {
+    /// Those of several rows, each with whether it has a range.
+    pub fn of(ranges: impl IntoIterator<Item = bool>) -> Bounds {
+        let each: Vec<bool> = ranges.into_iter().collect();
+        match (each.contains(&true), each.contains(&false)) {
+            (true, true) => Bounds::Either,
+            (true, false) => Bounds::Range,
+            (false, _) => Bounds::Interval,
+        }
+    }
 }
 
 /// Series of points between two axes.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use timelab::data::{Column, Order, Schema, Table, Type, Value};
-use timelab::report::{Across, Axis, Block, Drawn, Figures, Plot, Report, Scale, Series, Unit};
+use timelab::report::{Across, Axis, Block, Bounds, Drawn, Figures, Plot, Report, Scale, Series, Unit};
 use timelab::show::{self, Format, Style, in_ascii_only};
 use unicode_width::UnicodeWidthStr;
 
@@ -200,7 +200,7 @@ fn odd() -> Vec<Plot> {
         Unit::Count("rows"),
         Unit::PerSecond("rows"),
         Unit::BytesPerSecond,
-        Unit::Ratio,
+        Unit::Ratio(Bounds::Interval),
         Unit::Times,
         Unit::Plain,
     ];

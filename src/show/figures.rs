@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::data::{Value, scalar};
-use crate::report::{Field, Figures, Unit};
+use crate::report::{Bounds, Field, Figures, Unit};
 
 use super::{Format, Style, figure, table};
 
@@ -28,10 +28,15 @@ fn drawn(figures: &Figures, style: &Style) -> String {
         let of = |place: usize| table.values(place, 0, height);
         let (name, texts) = match unit {
             Unit::Low | Unit::High => continue,
-            Unit::Ratio => {
+            Unit::Ratio(kind) => {
                 let bounds = of(i + 1).into_iter().zip(of(i + 2));
                 let texts = of(i).iter().zip(bounds).map(|(ratio, (low, high))| interval(ratio, &low, &high)).collect();
-                (format!("{} [95% CI]", column.name), texts)
+                let said = match kind {
+                    Bounds::Interval => "95% CI",
+                    Bounds::Range => "least greatest",
+                    Bounds::Either => "CI or range",
+                };
+                (format!("{} [{said}]", column.name), texts)
             }
             Unit::Plain
             | Unit::Share
@@ -91,6 +96,6 @@ fn text(value: &Value, unit: Unit) -> String {
 
 /// `134× [131 138]`
 fn interval(ratio: &Value, low: &Value, high: &Value) -> String {
-    let (Value::Float(_), Value::Float(_)) = (low, high) else { return text(ratio, Unit::Ratio) };
-    format!("{} [{} {}]", text(ratio, Unit::Ratio), text(low, Unit::Low), text(high, Unit::High))
+    let (Value::Float(_), Value::Float(_)) = (low, high) else { return text(ratio, Unit::Times) };
+    format!("{} [{} {}]", text(ratio, Unit::Times), text(low, Unit::Low), text(high, Unit::High))
 }

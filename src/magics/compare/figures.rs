@@ -3,7 +3,8 @@
 use crate::algorithms::Class;
 use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
 use crate::magics::against::{Against, Beside};
-use crate::report::{Figures, Unit};
+use crate::measure::Finding;
+use crate::report::{Bounds, Figures, Unit};
 
 use super::family::Asker;
 use super::rounds::{Entry, Outcome, Round};
@@ -13,6 +14,7 @@ impl Round {
     /// A row for each variant.
     pub fn figures(&self, against: Option<&Against>) -> Figures {
         let mut rows = Grid::default();
+        let ratio = Unit::Ratio(bounds([self]));
         for (entry, place) in self.placed() {
             let finding = self.finding(entry, place);
             let times = self.median(entry, place);
@@ -23,7 +25,7 @@ impl Round {
             rows.put("median", Type::Float, Unit::Seconds, float(times.map(|times| times.0)));
             rows.put("iqr", Type::Float, Unit::Seconds, float(times.map(|times| times.1)));
             let speedup = finding.map(|found| found.speedup);
-            rows.put("speedup", Type::Float, Unit::Ratio, float(speedup.or(self.own(entry, place))));
+            rows.put("speedup", Type::Float, ratio, float(speedup.or(self.own(entry, place))));
             rows.put("low", Type::Float, Unit::Low, float(low));
             rows.put("high", Type::Float, Unit::High, float(high));
             rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry, place)));
@@ -55,6 +57,7 @@ impl Round {
 /// A row for each point, a column for each variant, and the verdicts.
 pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
     let mut rows = Grid::default();
+    let ratio = Unit::Ratio(bounds(rounds));
     let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
     for (point, round) in points.iter().zip(rounds) {
         rows.put(name, Type::Int, Unit::Plain, Value::Int(*point));
@@ -72,7 +75,7 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
             if i > 0 {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
                 let column = |what: &str| format!("{} {what}", entry.name);
-                rows.put(&column("speedup"), Type::Float, Unit::Ratio, float(finding.map(|found| found.speedup)));
+                rows.put(&column("speedup"), Type::Float, ratio, float(finding.map(|found| found.speedup)));
                 rows.put(&column("low"), Type::Float, Unit::Low, float(low));
                 rows.put(&column("high"), Type::Float, Unit::High, float(high));
             }
@@ -92,6 +95,14 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
         }
     }
     rows.figures()
+}
+
+/// What the bounds of the speed-ups are: too few pairs give a range.
+fn bounds<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Bounds {
+    let findings = rounds.into_iter().flat_map(|round| {
+        round.placed().filter_map(|(entry, place)| round.finding(entry, place)).collect::<Vec<Finding>>()
+    });
+    Bounds::of(findings.map(|found| found.is_weak()))
 }
 
 /// `faster: a, b; same: c`

@@ -198,7 +198,7 @@ impl Size {
             Unit::Seconds => (&TIMES, ""),
             Unit::Bytes => (&BYTES, ""),
             Unit::BytesPerSecond => (&BYTES, "/s"),
-            Unit::Ratio | Unit::Times | Unit::Low | Unit::High => (&COUNTS, "×"),
+            Unit::Ratio(_) | Unit::Times | Unit::Low | Unit::High => (&COUNTS, "×"),
             Unit::Count(_) | Unit::PerSecond(_) | Unit::Plain => (&COUNTS, ""),
             Unit::Share | Unit::Bar => (&[(0.01, " %")], ""),
         };
