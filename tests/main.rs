@@ -25,5 +25,6 @@ mod rust;
 mod samples;
 mod splits;
 mod terminal;
+mod time;
 mod trust;
 mod typing;

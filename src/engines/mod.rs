@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::data::Table;
 use crate::diagnostic::{Fallible, Span};
 use crate::lang::{Expr, Privileges, Word};
+use crate::measure::Cost;
 use crate::native::GeneratedCode;
 use crate::plan::Plan;
 use crate::run_context::RunContext;
@@ -91,4 +92,7 @@ pub struct EngineOutput {
     pub steps: Option<u64>,
     /// What it took to compile the plan, where it was compiled for this run.
     pub compile: Option<Duration>,
+    /// What other processes than this one cost that did the work, each with its name. What this one costs, its own meter
+    /// sees.
+    pub cost: Vec<(&'static str, Cost)>,
 }

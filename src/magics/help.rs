@@ -53,9 +53,9 @@ recall      ↑ ↓ and Ctrl-R find earlier cells of all sessions, %history --fi
             %set keys vi for the keys of vi; %edit opens the last cell in $VISUAL or $EDITOR
 stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer than
             100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty line leaves
-results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, | sum goes on from the last; they are kept up
-            to 256 MiB in all, oldest dropped first; `let big = … | persist` keeps a table, %whos shows what is there;
-            %baseline save NAME keeps what %compare or %timeit measured in a file, for other sessions
+results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, _.wall that of the latest result that has one,
+            | sum goes on from the last; they are kept up to 256 MiB in all, oldest dropped first;
+            `let big = … | persist` keeps a table, %whos shows what is there; %baseline save NAME keeps what %compare or %timeit measured in a file, for other sessions
 cells       %save FILE writes them, %run FILE runs them, `timelab FILE` and `timelab < FILE` too; Rust and commands of a
             FILE are shown before they run, and the answer holds until they change; where nobody can be asked they want
             --trust: %run --trust FILE, timelab --trust FILE

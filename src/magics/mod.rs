@@ -290,8 +290,11 @@ fn given_answer(given: CellValue) -> Answer {
 /// A table and figures about it as a result that later cells can use.
 fn table_result(ran: &RunResult, mut fields: Vec<(String, Value)>) -> Binding {
     fields.push(("rows".to_string(), Value::Int(ran.table.height() as i64)));
-    if !fields.iter().any(|(name, _)| name == "wall") {
-        fields.push(("wall".to_string(), Value::Float(ran.wall.as_secs_f64())));
+    let seconds = [("wall", ran.wall), ("compile", ran.compile.unwrap_or_default()), ("start", ran.start)];
+    for (name, time) in seconds {
+        if !fields.iter().any(|(known, _)| known == name) {
+            fields.push((name.to_string(), Value::Float(time.as_secs_f64())));
+        }
     }
     let table = kept_plan(ran.table.clone(), Default::default());
     Binding::Result { table: Some(Arc::new(table)), fields, tables: Vec::new() }

@@ -118,8 +118,9 @@ pub fn answer(given: BlockValue, cost: &Cost) -> Answer {
 fn result(table: Table, cost: &Cost) -> Binding {
     let fields = vec![
         ("rows".to_string(), Value::Int(table.height() as i64)),
-        ("wall".to_string(), Value::Float(cost.wall)),
+        ("wall".to_string(), Value::Float(cost.run.wall.as_secs_f64())),
         ("compile".to_string(), Value::Float(cost.compile.as_secs_f64())),
+        ("start".to_string(), Value::Float(cost.start.as_secs_f64())),
     ];
     let plan = kept_plan(std::sync::Arc::new(table), Default::default());
     Binding::Result { table: Some(std::sync::Arc::new(plan)), fields, tables: Vec::new() }
@@ -135,13 +136,13 @@ fn status_line(cost: &Cost) -> Vec<String> {
         .then(|| format!("the compiler started in {}", duration_text(cost.start.as_secs_f64())));
     let mut parts: Vec<String> = started.into_iter().chain(compiled).collect();
     parts.extend([
-        format!("ran {}", duration_text(cost.wall)),
-        format!("CPU {}", duration_text(cost.user + cost.system)),
+        format!("ran {}", duration_text(cost.run.wall.as_secs_f64())),
+        format!("CPU {}", duration_text(cost.run.cpu.as_secs_f64())),
     ]);
-    if cost.allocations > 0 {
-        parts.push(format!("peak {}", bytes_text(cost.peak as f64)));
-        let plural = if cost.allocations == 1 { "allocation" } else { "allocations" };
-        parts.push(format!("{} {plural}", grouped(cost.allocations)));
+    if cost.run.allocations > 0 {
+        parts.push(format!("peak {}", bytes_text(cost.run.peak as f64)));
+        let plural = if cost.run.allocations == 1 { "allocation" } else { "allocations" };
+        parts.push(format!("{} {plural}", grouped(cost.run.allocations)));
     }
     parts
 }

@@ -1,19 +1,26 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
-use crate::measure::{Cost, Meter};
+use crate::measure::{Cost, Limit, Meter};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Unit};
 use crate::run_context::RunContext;
+use crate::rust::Built;
 use crate::session::{CellValue, RunResult, Session};
+use crate::show::{bytes_text, duration_text, percent};
 
 use super::{Answer, Magic, Offers, given_answer, status_line, table_result};
 
 pub static TIME: Magic = Magic {
     syntax: MagicSyntax { name: "time", usage: "%time STATEMENT", takes: Takes::Statement, options: &[] },
-    about: "runs a statement once and tells what it cost: wall and CPU time, memory, allocations, throughput",
+    about: "runs a statement once and shows what it cost: wall and CPU time, memory, allocations, throughput. CPU time and \
+            allocations are those of the shell and of the processes that run Rust for it; _.peak is the sum of their \
+            peaks. Compiling and starting are shown apart (_.compile, _.start): they are not part of _.wall. What it waits \
+            for is said where the system tells how long each thread waited for a processor (_.queued, _.preempted); user and \
+            system time where there is enough of them to tell apart (else _.user and _.system are null)",
     examples: &[
         "%time read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
         "%time let big = read \"samples/kjv.txt\" | words | persist",
@@ -29,6 +36,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             .hint("for example: %time 1..1M | sum"));
     };
     session.settle(context)?;
+    session.begin_spent();
+    let built = session.rust.built();
     let meter = Meter::start();
     let given = session.statement(statement, context)?;
     let given = match (&**statement, given) {
@@ -42,15 +51,18 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         },
         (_, given) => given,
     };
-    // Rust runs in another process, which has its own meter.
-    let cost = if let CellValue::Rust(_, cost) = &given { cost.run() } else { meter.stop() };
+    let shell = meter.stop();
+    let built = session.rust.built().since(&built);
+    let others = session.take_spent();
+    let cost = others.iter().fold(shell.clone(), |sum, (_, cost)| sum.beside(cost));
     let named = matches!(**statement, Statement::Let(..));
     let ran = if let CellValue::Table(ran) = &given { Some(ran.clone()) } else { None };
-    let fields = fields(&cost, ran.as_ref());
+    let fields = fields(&cost, &built, ran.as_ref());
     let values: Vec<(String, Value)> =
         fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
     let mut answer = if named { Answer::default() } else { given_answer(given) };
     answer.report.blocks.push(Block::Measured(fields));
+    answer.report.blocks.extend(whose(&shell, &others).map(|note| Block::Notes(vec![note])));
     if let Some(ran) = &ran {
         answer.report.status_line = status_line(ran);
     }
@@ -62,18 +74,21 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 /// The figures of one run.
-fn fields(cost: &Cost, ran: Option<&RunResult>) -> Vec<Field> {
-    let seconds = |name, duration: std::time::Duration| Field {
-        name,
-        value: Value::Float(duration.as_secs_f64()),
-        unit: Unit::Seconds,
+fn fields(cost: &Cost, built: &Built, ran: Option<&RunResult>) -> Vec<Field> {
+    let seconds = |name, duration: Option<Duration>| {
+        let value = duration.map_or(Value::Null, |duration| Value::Float(duration.as_secs_f64()));
+        Field { name, value, unit: Unit::Seconds }
     };
     let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
     let mut fields = vec![
-        seconds("wall", cost.wall),
-        seconds("cpu", cost.cpu()),
-        seconds("user", cost.user),
-        seconds("system", cost.system),
+        seconds("wall", Some(cost.wall)),
+        seconds("cpu", Some(cost.cpu)),
+        seconds("user", cost.parts.map(|(user, _)| user)),
+        seconds("system", cost.parts.map(|(_, system)| system)),
+        seconds("queued", cost.queued),
+        int("preempted", cost.preempted, Unit::Count("involuntary switches")),
+        seconds("start", Some(built.start)),
+        seconds("compile", Some(built.compile)),
         int("peak", cost.peak, Unit::Bytes),
         int("allocations", cost.allocations, Unit::Count("allocations")),
         int("allocated", cost.allocated, Unit::Bytes),
@@ -92,13 +107,42 @@ fn fields(cost: &Cost, ran: Option<&RunResult>) -> Vec<Field> {
             fields.push(int("steps", steps, Unit::Count("steps")));
         }
     }
-    let bound = match cost.busy() {
-        _ if cost.wall.as_micros() < 1000 => "too short to tell what it waits for".to_string(),
-        busy if busy >= 1.3 => format!("CPU-bound on {busy:.1} cores"),
-        busy if busy >= 0.7 => "CPU-bound".to_string(),
-        busy if busy <= 0.3 => "waiting".to_string(),
-        busy => format!("{:.0} % CPU, the rest waiting", busy * 100.0),
-    };
-    fields.push(Field { name: "bound", value: Value::Text(Arc::from(bound)), unit: Unit::Plain });
+    fields.push(Field { name: "bound", value: Value::Text(Arc::from(bound(cost))), unit: Unit::Plain });
     fields
+}
+
+/// What limits a run, in words.
+fn bound(cost: &Cost) -> String {
+    let on_cores = |cores: f64| match cores >= 1.3 {
+        true => format!("CPU-bound on {cores:.1} cores"),
+        false => "CPU-bound".to_string(),
+    };
+    match cost.limit() {
+        Limit::TooShort => "too short to tell what it waits for".to_string(),
+        Limit::Processor { cores, queued } if queued >= 0.1 => {
+            format!("{}, {} of the time waiting for a processor", on_cores(cores), percent(queued))
+        }
+        Limit::Processor { cores, queued: _ } => on_cores(cores),
+        Limit::Waiting { busy, queued } if busy + queued < 0.1 => "waiting".to_string(),
+        Limit::Waiting { busy, queued } if queued < 0.02 => format!("{} CPU, the rest waiting", percent(busy)),
+        Limit::Waiting { busy, queued } => {
+            format!("{} CPU, {} waiting for a processor, the rest waiting", percent(busy), percent(queued))
+        }
+        Limit::Unknown { busy } => format!("on a processor for {} of the time", percent(busy)),
+    }
+}
+
+/// Whose figures were added up, where another process worked for the shell.
+fn whose(shell: &Cost, others: &[(&'static str, Cost)]) -> Option<String> {
+    if others.is_empty() {
+        return None;
+    }
+    let all: Vec<(&str, &Cost)> =
+        [("shell", shell)].into_iter().chain(others.iter().map(|(name, cost)| (*name, cost))).collect();
+    let each = |figure: &dyn Fn(&Cost) -> String| {
+        all.iter().map(|(name, cost)| format!("{name} {}", figure(cost))).collect::<Vec<_>>().join(", ")
+    };
+    let cpu = each(&|cost| duration_text(cost.cpu.as_secs_f64()));
+    let peak = each(&|cost| bytes_text(cost.peak as f64));
+    Some(format!("sums of processes: CPU {cpu}; peak heap {peak}, so that at most the sum was in use at once"))
 }

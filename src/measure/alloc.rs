@@ -67,7 +67,6 @@ pub struct Reading {
     pub count: u64,
     pub bytes: u64,
     pub live: i64,
-    pub peak: i64,
 }
 
 /// Reads the totals.
@@ -77,15 +76,28 @@ pub fn read() -> Reading {
         count: COUNT.load(Ordering::Relaxed),
         bytes: BYTES.load(Ordering::Relaxed),
         live: LIVE.load(Ordering::Relaxed),
-        peak: PEAK.load(Ordering::Relaxed),
     }
 }
 
-/// Reads the totals and lets the peak begin anew at what is live now.
-pub fn start() -> Reading {
-    let reading = read();
-    PEAK.store(reading.live, Ordering::Relaxed);
-    reading
+/// Lets the peak begin anew at what is live now; what it was until then.
+pub fn restart_peak() -> i64 {
+    flush_thread();
+    PEAK.swap(LIVE.load(Ordering::Relaxed), Ordering::Relaxed)
+}
+
+/// The peak since it began anew; from here on it is at least `earlier`.
+pub fn raise_peak(earlier: i64) -> i64 {
+    PEAK.fetch_max(earlier, Ordering::Relaxed)
+}
+
+pub fn peak() -> i64 {
+    flush_thread();
+    PEAK.load(Ordering::Relaxed)
+}
+
+/// Sets the peak, but not below what is live.
+pub fn set_peak(peak: i64) {
+    PEAK.store(peak.max(LIVE.load(Ordering::Relaxed)), Ordering::Relaxed);
 }
 
 // SAFETY: every call is passed on to the system's allocator as it came.

@@ -74,6 +74,8 @@ pub type Evaluator = Box<dyn Fn(Option<&Value>, Option<&Value>) -> Fallible<Valu
 /// What the session knows and the typer asks.
 pub trait Scope {
     fn name(&self, name: &str) -> Option<Binding>;
+    /// The latest result that has a field or a table of this name.
+    fn latest_with(&self, field: &str) -> Option<Binding>;
     fn names(&self) -> Vec<String>;
     /// The seed where none is said.
     fn seed(&self) -> i64;
@@ -81,6 +83,13 @@ pub trait Scope {
     fn functions(&self) -> Option<Arc<Definition>>;
     /// An expression without columns, ready to be evaluated.
     fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator>;
+
+    /// What a name means before `.field`: `_` is the latest result that has the field, so that a value of it does not hide
+    /// the others.
+    fn with_field(&self, name: &str, field: &str) -> Option<Binding> {
+        let latest = (name == "_").then(|| self.latest_with(field)).flatten();
+        latest.or_else(|| self.name(name))
+    }
 
     /// The value of an expression without columns and without `acc`.
     fn evaluate(&self, functions: &[Function], expr: &Expr) -> Fallible<Value> {
@@ -453,7 +462,7 @@ impl<'a> Typer<'a> {
             return Err(Diagnostic::at(Kind::Type, field.span, "`.` reads a field of a result, such as `_3.wall`")
                 .hint("an element of a list is xs[0]"));
         };
-        match self.scope.name(name) {
+        match self.scope.with_field(name, &field.text) {
             Some(Binding::Result { fields, tables, .. }) => {
                 if let Some((_, plan)) = tables.iter().find(|(name, _)| *name == field.text) {
                     return self.only(&format!("{name}.{}", field.text), plan.clone(), span);

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Cost;
+
 /// The name of the shell's socket in its folder.
 pub const SOCKET: &str = "shell.sock";
 
@@ -22,8 +24,10 @@ pub const RUN: u8 = b'R';
 pub const REFUSE: u8 = b'N';
 pub const KILL: u8 = b'K';
 
-/// To a worker that serves: the shape of a subject, one call, so many calls, or the end. It answers with one frame.
+/// To a worker that serves: the shape of a subject, one call, so many calls, what it has cost since its run began or this
+/// was last asked, or the end. It answers with one frame.
 pub const SHAPE: u8 = b's';
+pub const SPENT: u8 = b'p';
 pub const CALL: u8 = b'c';
 pub const SAMPLE: u8 = b't';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
@@ -68,14 +72,7 @@ pub struct Sample {
 pub struct Ending {
     /// What went wrong, in words; nothing where it ended well.
     pub failure: Option<Failure>,
-    /// Seconds.
-    pub wall: f64,
-    pub user: f64,
-    pub system: f64,
-    pub allocations: u64,
-    pub allocated: u64,
-    /// The most bytes of heap at once above what there was before.
-    pub peak: u64,
+    pub cost: Cost,
     /// Variables that were kept, each `NAME TYPE`.
     pub kept: Vec<String>,
 }

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use crate::console::Console;
 use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::measure::leave_out;
 use crate::run_context::RunContext;
 
 use broker::{Broker, CompileError, Event};
@@ -56,6 +57,21 @@ pub struct Rust {
     works: OnceCell<Works>,
     /// Cells that stayed so far: what was compiled before the last of them must be compiled again.
     cells: std::cell::Cell<u64>,
+    built: std::cell::Cell<Built>,
+}
+
+/// How long it took, all together, until what was to be run could be run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Built {
+    /// Until the compiler was there, and until processes were that run what it compiled.
+    pub start: Duration,
+    pub compile: Duration,
+}
+
+impl Built {
+    pub fn since(&self, earlier: &Built) -> Built {
+        Built { start: self.start - earlier.start, compile: self.compile - earlier.compile }
+    }
 }
 
 struct Works {
@@ -113,7 +129,13 @@ pub enum InputForm {
 impl Rust {
     /// `program` is started as the runner; what cells print goes to the console.
     pub fn new(program: &Path, console: Console) -> Rust {
-        Rust { program: program.to_path_buf(), console, works: OnceCell::new(), cells: std::cell::Cell::new(0) }
+        Rust {
+            program: program.to_path_buf(),
+            console,
+            works: OnceCell::new(),
+            cells: std::cell::Cell::new(0),
+            built: std::cell::Cell::default(),
+        }
     }
 
     /// Starts the compiler in the background, so that the first cell need not wait for it.
@@ -168,6 +190,16 @@ impl Rust {
             drop(started);
             Works { broker, requests }
         })
+    }
+
+    /// How long compiling and starting took so far. No meter and no stopwatch counts it.
+    pub fn built(&self) -> Built {
+        self.built.get()
+    }
+
+    fn add_built(&self, start: Duration, compile: Duration) {
+        let built = self.built.get();
+        self.built.set(Built { start: built.start + start, compile: built.compile + compile });
     }
 
     /// Runs a cell whose items and variables stay; where it fails, nothing of it does.
@@ -237,6 +269,12 @@ impl Rust {
     }
 
     fn library_of(&self, text: Text, count: usize, context: &RunContext) -> Fallible<Library> {
+        let (library, wall) = leave_out(|| self.compiled_library(text, count, context));
+        // To ask what each subject gives is a part of compiling.
+        library.inspect(|library| self.add_built(library.start, wall.saturating_sub(library.start)))
+    }
+
+    fn compiled_library(&self, text: Text, count: usize, context: &RunContext) -> Fallible<Library> {
         let mut ticket = self.compile(&text, false, context).map_err(|refusal| refusal.error)?;
         let (library, function) = (ticket.library.clone(), ticket.function.clone());
         let (start, compile) = (ticket.start, ticket.compile);
@@ -289,7 +327,16 @@ impl Rust {
         ticket.start = std::mem::take(&mut library.start);
         ticket.compile = std::mem::take(&mut library.compile);
         ticket.library = library.library.clone();
-        match ticket.next()? {
+        // What goes in is read by then; without that it is nothing but a process that starts.
+        let event = match inputs.is_empty() {
+            true => {
+                let (event, wall) = leave_out(|| ticket.next());
+                self.add_built(wall, Duration::ZERO);
+                event?
+            }
+            false => ticket.next()?,
+        };
+        match event {
             Event::Worker(stream) => Ok(Worker::new(ticket, stream, library.shapes.clone(), files)),
             Event::Done(ending) => {
                 ticket.ended(&ending, &mut Cost::default())?;

@@ -131,7 +131,7 @@ impl PendingRun {
         self.broker.printers.wait();
         match &ending.failure {
             None => {
-                *cost = Cost::of(ending, cost.start, cost.compile);
+                cost.run = ending.cost.clone();
                 Ok(())
             }
             Some(failure) => Err(self.failed(failure)),

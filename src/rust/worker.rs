@@ -12,6 +12,7 @@ use super::shared_channel::{ROOM, SharedChannel};
 use super::wire::{self, ResultKind};
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::measure;
 
 /// A value or a table that came out of a cell.
 #[derive(Debug, Clone)]
@@ -83,7 +84,12 @@ impl Worker {
             }),
             ResultKind::Opaque(name) => Some(BlockValue::Text(format!("a {}, which has no Debug", names::short(name)))),
         };
-        Ok((given.ok_or_else(gone)?, Cost::of(&ending, start, compile)))
+        Ok((given.ok_or_else(gone)?, Cost { start, compile, run: ending.cost }))
+    }
+
+    /// What its process has cost since the run began, or since this was last asked.
+    pub fn spent(&mut self) -> Fallible<measure::Cost> {
+        serde_json::from_slice(&self.ask(frame::SPENT, b"")?).map_err(|_| gone())
     }
 
     /// Tells it that nothing more is asked of it.

@@ -31,6 +31,10 @@ impl Scope for View<'_> {
         self.session.lookup(name)
     }
 
+    fn latest_with(&self, field: &str) -> Option<Binding> {
+        self.session.latest_with(field)
+    }
+
     fn names(&self) -> Vec<String> {
         self.session.names.keys().cloned().collect()
     }
@@ -267,7 +271,7 @@ impl Binder<'_> {
     /// The table of a `tee` that `_3.name` means.
     fn branch(&self, base: &Expr, field: &Word) -> Option<Arc<Plan>> {
         let Node::Name(name) = &base.node else { return None };
-        let Some(Binding::Result { tables, .. }) = self.view.name(name) else { return None };
+        let Some(Binding::Result { tables, .. }) = self.view.with_field(name, &field.text) else { return None };
         tables.into_iter().find(|(name, _)| *name == field.text).map(|(_, plan)| plan)
     }
 

@@ -7,6 +7,7 @@ mod reading;
 mod run;
 mod rust;
 pub mod settings;
+mod spent;
 mod subject;
 mod values;
 
@@ -77,6 +78,8 @@ pub struct Session {
     /// The compiler of Rust and the process that runs it.
     pub rust: Rust,
     blocks: rust::Blocks,
+    /// What other processes cost that worked for the cell that runs, each with its name.
+    spent: RefCell<Vec<(&'static str, measure::Cost)>>,
     /// Standard input, once it was read.
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
@@ -97,6 +100,19 @@ pub enum Outcome {
     Kept(Binding, u64),
     /// Tables of so many bytes had to go; figures stay.
     Dropped(Vec<(String, Value)>, u64),
+}
+
+impl Outcome {
+    /// What `_` stands for after it.
+    fn binding(&self) -> Option<Binding> {
+        match self {
+            Outcome::Nothing => None,
+            Outcome::Kept(binding, _) => Some(binding.clone()),
+            Outcome::Dropped(fields, _) => {
+                Some(Binding::Result { table: None, fields: fields.clone(), tables: Vec::new() })
+            }
+        }
+    }
 }
 
 /// What a statement gave.
@@ -143,6 +159,7 @@ impl Session {
             trusts: Vec::new(),
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
+            spent: RefCell::default(),
             stdin: OnceCell::new(),
             console,
         }
@@ -215,6 +232,7 @@ impl Session {
             Outcome::Kept(binding, bytes)
         });
         self.entered.push(Entered { text: text.to_string(), failed, outcome });
+        self.spent.get_mut().clear();
         let mut all = 0;
         for entered in self.entered.iter_mut().rev() {
             let Outcome::Kept(binding, bytes) = &mut entered.outcome else { continue };
@@ -304,7 +322,9 @@ impl Session {
                 Ok(CellValue::Nothing)
             }
             Statement::LetCommand(name, command) => {
-                let table = command::command_lines(command, &self.console, context)?;
+                let (table, cost) = measure::of_children(|| command::command_lines(command, &self.console, context));
+                self.add_spent(&[("command", cost)]);
+                let table = table?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
                 Ok(CellValue::Nothing)
             }
@@ -360,15 +380,20 @@ impl Session {
         if let Some(digits) = name.strip_prefix('_')
             && digits.chars().all(|c| c.is_ascii_digit())
         {
-            return match self.outcome(digits)? {
-                Outcome::Nothing => None,
-                Outcome::Kept(binding, _) => Some(binding.clone()),
-                Outcome::Dropped(fields, _) => {
-                    Some(Binding::Result { table: None, fields: fields.clone(), tables: Vec::new() })
-                }
-            };
+            return self.outcome(digits)?.binding();
         }
         self.names.get(name).cloned()
+    }
+
+    /// The latest result that has a field or a table of this name.
+    pub fn latest_with(&self, field: &str) -> Option<Binding> {
+        let has = |binding: &Binding| match binding {
+            Binding::Result { fields, tables, table: _ } => {
+                fields.iter().any(|(name, _)| name == field) || tables.iter().any(|(name, _)| name == field)
+            }
+            Binding::Value(..) | Binding::Table(_) => false,
+        };
+        self.entered.iter().rev().filter_map(|entered| entered.outcome.binding()).find(has)
     }
 
     /// What cell `digits` gave; without digits the last cell that gave anything.

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::files;
+use crate::measure::{Cost, Stopwatch};
 use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::RunContext;
 
+use super::spent::RUST_PROCESS;
 use super::{Session, reading};
 
 /// A table and how it came about.
@@ -25,8 +27,12 @@ pub struct RunResult {
     /// Evaluation steps, where the engine counts them.
     pub steps: Option<u64>,
     pub wall: Duration,
-    /// What it took to compile the plan, where it was compiled.
+    /// What it took to compile the plan, where it was compiled, and until the compiler and the process of the run were
+    /// there. No part of `wall`.
     pub compile: Option<Duration>,
+    pub start: Duration,
+    /// What other processes than this one cost that did the work, each with its name.
+    pub cost: Vec<(&'static str, Cost)>,
     /// Rows and bytes that came out of sources, where known.
     pub rows_read: Option<u64>,
     pub bytes_read: u64,
@@ -47,7 +53,7 @@ impl Session {
             return self.run_and_write(plan, &write, span, choice, context);
         }
         self.settle(context)?;
-        let start = Instant::now();
+        let (watch, built) = (Stopwatch::start(), self.rust.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
@@ -57,8 +63,10 @@ impl Session {
             engine: engine.name(),
             instead,
             steps: run.steps,
-            wall: start.elapsed(),
+            wall: watch.elapsed(),
             compile: run.compile,
+            start: self.rust.built().since(&built).start,
+            cost: run.cost,
             rows_read,
             bytes_read,
             reading,
@@ -75,10 +83,10 @@ impl Session {
         choice: Choice,
         context: &RunContext,
     ) -> Fallible<RunResult> {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         not_a_source(&plan, write, span)?;
         let ran = self.run(plan, choice, context)?;
-        Ok(RunResult { wall: start.elapsed(), ..written(ran, write, span, context)? })
+        Ok(RunResult { wall: watch.elapsed(), ..written(ran, write, span, context)? })
     }
 
     /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
@@ -200,6 +208,7 @@ impl Session {
             Some(write) => self.run_compiled(plan, &write(plan), context)?,
             None => self.run_stoppably(plan, engine, context)?,
         };
+        self.add_spent(&run.cost);
         Ok((run, engine, instead))
     }
 
@@ -209,7 +218,8 @@ impl Session {
         let mut worker = self.open_block(&block, Choice::only(engines::default()), context)?;
         let (table, cost) =
             Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, context))?;
-        Ok(EngineOutput { table, steps: None, compile: Some(cost.compile) })
+        let spent = vec![(RUST_PROCESS, worker.spent()?)];
+        Ok(EngineOutput { table, steps: None, compile: Some(cost.compile), cost: spent })
     }
 
     /// The engine that runs a plan, and why it is not the default one.

@@ -4,12 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::Choice;
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
+use crate::measure;
 use crate::native::{self, GeneratedCode};
 use crate::plan::{Binding, Elsewhere, ExternalFunction, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
 use crate::run_context::RunContext;
@@ -17,6 +19,7 @@ use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, ResultKind
 
 use super::Session;
 use super::bind::View;
+use super::spent::RUST_PROCESS;
 
 /// What the session knows of blocks that were bound.
 #[derive(Default)]
@@ -35,6 +38,8 @@ struct RustCode {
     span: Span,
     source: Option<String>,
     worker: Mutex<Option<Worker>>,
+    /// Whether it was called since it was last asked what it has cost.
+    was_called: AtomicBool,
 }
 
 impl fmt::Debug for RustCode {
@@ -49,6 +54,7 @@ impl ExternalFunction for RustCode {
         let Some(worker) = &mut *worker else {
             return Err(Diagnostic::at(Kind::System, self.span, "the process of this function is not open"));
         };
+        self.was_called.store(true, Ordering::Relaxed);
         worker.apply(0, arguments, rows).map_err(|error| placed(error, self.span))
     }
 
@@ -173,7 +179,9 @@ impl Session {
     pub fn run_block(&self, block: &Block, context: &RunContext) -> Fallible<(rust::BlockValue, Cost)> {
         let choice = self.engine(None)?;
         let mut worker = self.open_block(block, choice, context)?;
-        worker.call(block.subject).map_err(|error| placed(error, block.span))
+        let given = worker.call(block.subject).map_err(|error| placed(error, block.span))?;
+        self.add_spent(&[(RUST_PROCESS, worker.spent()?)]);
+        Ok(given)
     }
 
     /// What a block stands for at the start of a pipeline: a value, which is computed now, or a table.
@@ -244,7 +252,12 @@ impl Session {
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
-        let code = Arc::new(RustCode { span: block.span, source, worker: Mutex::new(None) });
+        let code = Arc::new(RustCode {
+            span: block.span,
+            source,
+            worker: Mutex::new(None),
+            was_called: AtomicBool::new(false),
+        });
         self.blocks.functions.borrow_mut().push((code.clone(), block));
         let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
         Ok(Arc::new(Elsewhere { takes, gives: written.gives.clone(), code: Shared(code) }))
@@ -272,6 +285,17 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What the processes of functions in Rust have cost, of those that were called, since this was last asked.
+    pub(super) fn spent_by_functions(&self) -> Vec<measure::Cost> {
+        let functions = self.blocks.functions.borrow();
+        let spent = functions.iter().filter_map(|(code, _)| {
+            let mut worker = code.worker.lock().unwrap_or_else(PoisonError::into_inner);
+            let cost = worker.as_mut().filter(|worker| worker.is_alive())?.spent().ok()?;
+            code.was_called.swap(false, Ordering::Relaxed).then_some(cost)
+        });
+        spent.collect()
     }
 
     /// Puts the tables of blocks in their places, and opens the functions that are called.

@@ -198,13 +198,19 @@ pub fn is_unsafe(c: char) -> bool {
 
 /// Figures in two lines: times, then memory and throughput.
 fn measured(fields: &[Field]) -> String {
-    let find = |name: &str| fields.iter().find(|field| field.name == name).map(figure);
+    let known = |name: &str| fields.iter().find(|field| field.name == name && field.value != Value::Null);
+    let find = |name: &str| known(name).map(figure);
+    // Less is a moment's wait that nobody needs to know of.
+    let long =
+        |name: &str| known(name).filter(|field| matches!(field.value, Value::Float(time) if time >= 1e-3)).map(figure);
     let named = |name: &str, said: &str| find(name).map(|figure| format!("{figure} {said}"));
-    let cpu = find("cpu").map(|cpu| {
-        let part = |name: &str| find(name).unwrap_or_default();
-        format!("{cpu} CPU ({} user, {} system)", part("user"), part("system"))
+    let cpu = find("cpu").map(|cpu| match find("user").zip(find("system")) {
+        Some((user, system)) => format!("{cpu} CPU ({user} user, {system} system)"),
+        None => format!("{cpu} CPU"),
     });
-    let times = [named("wall", "wall"), cpu, find("bound")];
+    let started = long("start").map(|time| format!("started in {time}"));
+    let compiled = long("compile").map(|time| format!("compiled in {time}"));
+    let times = [named("wall", "wall"), cpu, find("bound"), started, compiled];
     let heap = named("allocated", "in all").zip(find("allocations")).map(|(bytes, count)| format!("{count}, {bytes}"));
     let memory = [named("peak", "peak heap"), heap, find("rows_per_second"), find("bytes_per_second"), find("steps")];
     let line = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
@@ -223,7 +229,7 @@ fn figure(field: &Field) -> String {
         Unit::Count(what) => format!("{} {what}", grouped(number as u64)),
         Unit::PerSecond(what) => format!("{} {what}/s", numbers::metric(number)),
         Unit::BytesPerSecond => format!("{}/s", bytes_text(number)),
-        Unit::Ratio | Unit::Times => format!("{}×", numbers::ratio(number)),
+        Unit::Ratio(_) | Unit::Times => format!("{}×", numbers::ratio(number)),
         Unit::Low | Unit::High => numbers::ratio(number),
         Unit::Share => numbers::share(number),
         Unit::Bar => format!("{} {}", numbers::share(number), numbers::bar(number)),

@@ -50,7 +50,7 @@ impl Engine for Kernel {
         let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
             Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
         })?;
-        Ok(EngineOutput { table, steps: None, compile: None })
+        Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -82,7 +82,7 @@ impl Engine for Polars {
             }
         }
         let table = Table::new(frame, schema).map_err(bug)?;
-        Ok(EngineOutput { table, steps: None, compile: None })
+        Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -42,7 +42,7 @@ impl Engine for Rows {
     fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
         let (columns, height, steps) = steps::collect(plan, context)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
-        Ok(EngineOutput { table, steps: Some(steps), compile: None })
+        Ok(EngineOutput { table, steps: Some(steps), compile: None, cost: Vec::new() })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use crate::measure::{Clock, Meter, ThreadCpu, Wall};
+use crate::measure::{Clock, Cost, Meter, ThreadCpu, Wall};
 use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
 use crate::rust::heap;
 use crate::rust::printer::MARK;
@@ -48,6 +48,8 @@ struct This {
     /// The run that is going on, and what it cost once it is over.
     whole: Option<Meter>,
     spent: Option<Ending>,
+    /// Goes on from one question about what was spent to the next.
+    since: Option<Meter>,
     /// The same of a call in it.
     meter: Option<Meter>,
     cost: Option<Ending>,
@@ -64,7 +66,19 @@ pub fn prepare(folder: &Path, inputs: &[String]) {
 }
 
 pub fn run_begins() {
-    THIS.with_borrow_mut(|this| this.whole = Some(Meter::start()));
+    THIS.with_borrow_mut(|this| {
+        this.since = Some(Meter::start());
+        this.whole = Some(Meter::start());
+    });
+}
+
+/// What this worker cost since its run began, or since this was last asked.
+fn spent() -> Cost {
+    THIS.with_borrow_mut(|this| {
+        let cost = this.since.take().map(Meter::stop).unwrap_or_default();
+        this.since = Some(Meter::start());
+        cost
+    })
 }
 
 /// How a run went that has come to its end.
@@ -76,17 +90,7 @@ pub fn ending() -> Ending {
 
 impl Ending {
     fn of(meter: Meter) -> Ending {
-        let cost = meter.stop();
-        Ending {
-            failure: None,
-            wall: cost.wall.as_secs_f64(),
-            user: cost.user.as_secs_f64(),
-            system: cost.system.as_secs_f64(),
-            allocations: cost.allocations,
-            allocated: cost.allocated,
-            peak: cost.peak,
-            kept: Vec::new(),
-        }
+        Ending { cost: meter.stop(), ..Ending::default() }
     }
 }
 
@@ -135,6 +139,7 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 frame::send_value(&mut shell, frame::COST, &cost)?;
                 send_reply(&mut shell)?;
             }
+            frame::SPENT => frame::send_value(&mut shell, frame::GOOD, &spent())?,
             frame::APPLY => {
                 (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
                 send_reply(&mut shell)?;
