@@ -23,7 +23,7 @@ static ALLOCATOR: Counting = Counting;
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell failed; 2 for a bad command line; 130 after Ctrl-C."
+    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell or a variant failed; 2 for a bad command line; 3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
 )]
 struct Arguments {
     /// Run this cell; may be said several times

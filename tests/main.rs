@@ -5,6 +5,7 @@ mod algorithms;
 mod command;
 mod compare;
 mod console;
+mod edges;
 mod examples;
 mod files;
 mod floor_plan;

@@ -385,6 +385,13 @@ fn edges_as_rust_agree() {
         "let t = [\"a\", null, \"b\"] | map s = it, xs = [it, \"c\"] | persist; t | sort by s desc | map s, xs, y = trim(coalesce(s, \" z\")), z = xs[1]",
         "let t = [\"a b\", \"c\"] | map s = it, n = 1 | persist; t | join left (t | map s, m = upper(s), k = 5) on s | concat (t | map s, n, m = \"q\", k = n)",
         "let t = [\"a\", \"b\", \"a\"] | map s = it, n = len(it) | persist; t | join (t | map s, m = s, n2 = n) on s | map s = m | pairs",
+        // Floats: quotients, rounding, sums, places of texts.
+        "[1.0, 0.3, -1.0, 6.0] | map q = it // 0.1, r = it % 0.1, w = 1.0 // it",
+        "[2.675, 0.125, null, 1e300] | map a = round(it, 2), b = round(it, -300), c = format(\"{:.3} {}\", it, it)",
+        "[1250, null] | map a = round(it, -2), b = format(\"{{}}\\u{1b} {:.1}\", it, it)",
+        "[9223372036854775807] | map round(it, -1)",
+        "[1.7e308, -1.7e308] | agg m = median(it), q = quantile(it, 0.25)",
+        "[[0.1, 0.2, -0.3], []] | map sum(it)",
         // Names that are words of Rust, of the prelude or of the code.
         "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2); 1..9 | map fib = fib(it) | map x = fib(fib), fib | sum x",
         "fn add(add) = add + 1; 1..9 | map lower = add(it) | filter lower > 3",

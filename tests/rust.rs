@@ -544,3 +544,99 @@ fn a_trusted_file_runs_its_rust() {
     let (out, err) = run(&[&format!("%run --trust {path:?}")]);
     assert_eq!(out, "2\n3\n", "{err}");
 }
+
+/// Whoever types the name of a variable wants to see it, and has it afterwards.
+#[test]
+fn a_variable_is_lent_not_moved() {
+    let (out, err) = run(&[
+        "%%rust\nlet v = vec![1, 2]; let s = \"abc\".to_string(); let t = (\"x\".to_string(), 5);",
+        "rust { v }",
+        "rust { s }",
+        "rust { t.0 }",
+        "rust { v[1] }",
+        "rust { let s = 7; s }",
+        "rust { v } | sum",
+        "%%rust\ns",
+        "let n = 3; rust with n { n }",
+        "rust { v.len() + s.len() }",
+    ]);
+    assert_eq!(out, "it\n1\n2\nabc\nx\n2\n7\nsum\n3\nabc\n3\n5\n", "{err}");
+    assert_eq!(errors(&err), [""; 0]);
+}
+
+#[test]
+fn nothing_is_built_to_wait_for_a_future() {
+    let (out, err) = run(&[
+        "rust { async { 1 }.await }",
+        "%%rust\nlet x = std::future::ready(1).await;",
+        "rust { println!(\"{}\", std::future::ready(1).await) }",
+        "rust { let f = async { std::future::ready(1).await }; std::mem::drop(f); 4 }",
+        "%%rust\nasync fn two() -> i32 { std::future::ready(2).await }\nstruct Await { await_: i32 }\nAwait { await_: 3 }.await_",
+    ]);
+    assert_eq!(out, "4\n3\n", "{err}");
+    let message = "error: `.await` stands only in `async` blocks and functions";
+    assert_eq!(errors(&err).iter().filter(|line| **line == message).count(), 3, "{err}");
+    assert!(err.contains("futures::executor::block_on") && !err.contains("tokio"), "{err}");
+}
+
+#[test]
+fn what_is_not_rust_is_told_at_its_place() {
+    let (_, err) = run(&[
+        "%%rust\n#[derive(Debug)]",
+        "%%rust\nlet a = std::",
+        "rust { std:: }",
+        "%%rust\nlet a = 1;\nlet b = std::;\n",
+    ]);
+    let expected = [
+        "error: an attribute stands before an item, and none follows",
+        "│ #[derive(Debug)]",
+        "│ ^^^^^^^^^^^^^^^^ put the struct, enum or function into the same cell",
+        "error: expected identifier, found `::`",
+        "│ let a = std::",
+        "│              ^",
+        "error: expected identifier, found `}`",
+        "│ rust { std:: }",
+        "│             ^",
+    ];
+    assert_eq!(errors(&err)[..9], expected, "{err}");
+    let last = &errors(&err)[9..];
+    assert!(last.len() == 3 && last[1] == "│ let b = std::;" && last[2].contains('^'), "{err}");
+}
+
+#[test]
+fn a_type_is_written_by_a_name_that_is_public() {
+    let (out, err) = run(&[
+        "%%rust\nmod outer { mod inner { #[derive(Debug)] pub struct Shown(pub i32); #[derive(Debug)] pub struct Hidden; } \
+         pub use inner::Shown; pub fn hidden() -> impl std::fmt::Debug { inner::Hidden } }\n\
+         let shown = vec![outer::Shown(4)]; let hidden = outer::hidden();",
+        "rust { shown[0].0 }",
+        "%%rust\nshown.len()",
+        "rust { shown[0].0 + 1 }",
+        "rust { hidden }",
+        "rust { 1 + 1 }",
+    ]);
+    assert_eq!(out, "4\n1\n5\n2\n", "{err}");
+    let expected = [
+        "error: `hidden` cannot be used in another cell: its type Hidden is private",
+        "│ rust { hidden }",
+        "│        ^^^^^^ make it and use it in one cell, or in a function",
+    ];
+    assert_eq!(errors(&err), expected);
+}
+
+#[test]
+fn packages_are_asked_for_as_in_a_manifest() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let manifest = "[package]\nname = \"tiny-words\"\nversion = \"1.2.0\"\nedition = \"2024\"\n[features]\nloud = []\n";
+    std::fs::create_dir(folder.path().join("src")).expect("it can be written");
+    std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("it can be written");
+    let code = "pub fn word() -> &'static str { if cfg!(feature = \"loud\") { \"HELLO\" } else { \"hello\" } }\n";
+    std::fs::write(folder.path().join("src/lib.rs"), code).expect("it can be written");
+    for sign in ["", "= "] {
+        let path = folder.path().display();
+        let dep = format!("%rust dep tiny-words {sign}{{ path = \"{path}\", features = [\"loud\"] }}");
+        let (out, err) = run(&[&dep, "rust { tiny_words::word() }"]);
+        let told = format!("cells may use tiny-words = {{ path = \"{path}\", features = [\"loud\"] }}\nHELLO\n");
+        assert_eq!(out, told, "{err}");
+    }
+}

@@ -541,6 +541,18 @@ fn long_tables_go_through_the_pager() {
 }
 
 #[test]
+fn a_pager_that_is_not_there_leaves_the_table_to_others() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 60, &[("PAGER", "no-such-pager-of-timelab --quiet")]);
+    terminal.enters("4441..4444 | sort by it desc");
+    terminal.sees("[2]› ");
+    terminal.enters("%last");
+    terminal.sees("4443");
+    terminal.sees("4441");
+    terminal.ends();
+}
+
+#[test]
 fn tables_fit_the_window() {
     let home = home();
     for (columns, hidden) in [(40, true), (200, false)] {

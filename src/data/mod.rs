@@ -10,7 +10,7 @@ mod types;
 mod value;
 
 pub use columns::{dtype, series, values};
-pub use same::Sameness;
+pub use same::{Sameness, Summed};
 pub use scalar::compare_floats;
 pub use table::Table;
 pub use types::{Column, Order, Schema, Type};

@@ -1,6 +1,6 @@
 //! The one definition of "engines agree".
 
-use crate::data::{Order, Table, Type, Value};
+use crate::data::{Order, Table, Value};
 
 /// What comparing two tables found.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,10 +15,22 @@ pub enum Sameness {
 /// Floats agree within this share of the larger magnitude.
 const TOLERANCE: f64 = 1e-9;
 
+/// A table with the magnitudes of what was summed in some of its columns: `places` tells for each column of the tables that
+/// are compared where its magnitudes are.
+pub struct Summed<'a> {
+    pub table: &'a Table,
+    pub places: &'a [Option<usize>],
+}
+
 impl Table {
     /// Whether two tables are the same: names and types count; ordered tables row by row, others as multisets;
     /// floats within 1e-9 of the larger magnitude, and NaN equals NaN.
     pub fn same(&self, other: &Table) -> Sameness {
+        self.same_sums(other, &[])
+    }
+
+    /// The same, but sums agree within 1e-9 of the sum of the magnitudes, where these are known.
+    pub fn same_sums(&self, other: &Table, summed: &[Summed]) -> Sameness {
         let (a, b) = (self.schema(), other.schema());
         if a.columns != b.columns {
             return Sameness::Different(format!("the columns are `{a}` here and `{b}` there"));
@@ -33,15 +45,27 @@ impl Table {
         if self.frame().equals_missing(other.frame()) {
             return Sameness::Same;
         }
-        let (mut here, mut there) = (rows(self), rows(other));
+        let width = a.columns.len();
         let ordered = a.order == Order::Kept && b.order == Order::Kept;
-        if !ordered {
-            sort(&mut here);
-            sort(&mut there);
-        }
-        let scales = scales(self, &here, &there);
-        let first = here.iter().zip(&there).position(|(a, b)| !rows_agree(a, b, &scales));
-        match first {
+        let in_order = |table: &Table| {
+            let mut rows = rows(table);
+            if !ordered {
+                sort(&mut rows, width);
+            }
+            rows
+        };
+        let (here, there) = (in_order(self), in_order(other));
+        // Where there are other rows, these sums are not those of the tables.
+        let summed = summed.iter().filter(|summed| summed.table.height() == self.height());
+        let summed: Vec<_> = summed.map(|summed| (in_order(summed.table), summed.places)).collect();
+        let magnitude = |row: usize, column: usize| {
+            let found = summed.iter().filter_map(|(rows, places)| Some(&rows[row][places[column]?]));
+            let finite =
+                |value: &Value| if let Value::Float(x) = value { Some(*x).filter(|x| x.is_finite()) } else { None };
+            found.filter_map(finite).fold(0.0, f64::max)
+        };
+        let agree = |row: usize| (0..width).all(|i| agree(&here[row][i], &there[row][i], magnitude(row, i)));
+        match (0..here.len()).find(|row| !agree(*row)) {
             None => Sameness::Same,
             Some(row) => {
                 let place = if ordered { format!("row {row}") } else { "a row".to_string() };
@@ -58,11 +82,12 @@ fn rows(table: &Table) -> Vec<Vec<Value>> {
     (0..table.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect()
 }
 
-/// Exact values first, so that two floats that differ in the last bit do not pair rows wrongly.
-fn sort(rows: &mut [Vec<Value>]) {
+/// Sorts by the first `width` columns: exact values first, so that two floats that differ in the last bit do not pair rows
+/// wrongly.
+fn sort(rows: &mut [Vec<Value>], width: usize) {
     let exact = |value: &Value| !matches!(value, Value::Float(_));
     rows.sort_by(|a, b| {
-        let pairs = || a.iter().zip(b);
+        let pairs = || a.iter().zip(b).take(width);
         let by = |exact_ones: bool| {
             let chosen = pairs().filter(move |(x, y)| (exact(x) && exact(y)) == exact_ones);
             chosen.map(|(x, y)| x.compare(y)).find(|order| order.is_ne())
@@ -71,27 +96,11 @@ fn sort(rows: &mut [Vec<Value>]) {
     });
 }
 
-/// For each column of floats the largest finite magnitude: a sum of values that cancel is exact only to a share of
-/// what was summed, and the result's own column is the nearest witness of that.
-fn scales(table: &Table, here: &[Vec<Value>], there: &[Vec<Value>]) -> Vec<f64> {
-    let largest = |i: usize| {
-        let magnitude = |row: &Vec<Value>| if let Value::Float(x) = row[i] { x.abs() } else { 0.0 };
-        here.iter().chain(there).map(magnitude).filter(|x| x.is_finite()).fold(0.0, f64::max)
-    };
-    let columns = table.schema().columns.iter().enumerate();
-    columns.map(|(i, column)| if column.ty == Type::Float { largest(i) } else { 0.0 }).collect()
-}
-
-fn rows_agree(a: &[Value], b: &[Value], scales: &[f64]) -> bool {
-    a.iter().zip(b).zip(scales).all(|((a, b), scale)| agree(a, b, *scale))
-}
-
-fn agree(a: &Value, b: &Value, scale: f64) -> bool {
+/// Floats may be apart by a share of their magnitudes, or of that of what was summed.
+fn agree(a: &Value, b: &Value, summed: f64) -> bool {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) => {
-            // Where all values are tiny beside the largest of the column, allow a share of the largest a thousand
-            // times smaller than the tolerance.
-            let slack = TOLERANCE * a.abs().max(b.abs()).max(scale * 1e-3);
+            let slack = TOLERANCE * a.abs().max(b.abs()).max(summed);
             a == b || (a.is_nan() && b.is_nan()) || (a.is_finite() && b.is_finite() && (a - b).abs() <= slack)
         }
         (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| agree(a, b, 0.0)),

@@ -49,8 +49,22 @@ pub fn remainder(a: i64, b: i64) -> Result<i64, ScalarError> {
     Ok(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
 }
 
+/// The quotient rounded down, so that `a == (a // b) * b + a % b` up to rounding.
 pub fn floor_divide_floats(a: f64, b: f64) -> f64 {
-    (a / b).floor()
+    let quotient = a / b;
+    let whole = quotient.floor();
+    // The division rounds, and only where it rounds up to a whole number is its floor too large.
+    if quotient == whole && whole.is_finite() && b != 0.0 { not_above(a, b, whole) } else { whole }
+}
+
+/// `whole`, or one less where `a / b` is below it: what is left of `a` has the sign of `b` or is zero.
+fn not_above(a: f64, b: f64, whole: f64) -> f64 {
+    if b.is_infinite() {
+        return if a != 0.0 && (a < 0.0) != (b < 0.0) { -1.0 } else { whole };
+    }
+    // Rounded only once, the rest has the right sign.
+    let rest = (-whole).mul_add(b, a);
+    if rest != 0.0 && (rest < 0.0) != (b < 0.0) { whole - 1.0 } else { whole }
 }
 
 /// `a - b * floor(a / b)`, with the divisor's sign.
@@ -201,6 +215,96 @@ pub fn round(x: f64) -> f64 {
     x.round()
 }
 
+/// To so many decimal places, or, where `digits` is negative, to tens, hundreds …; half away from zero. The number is
+/// taken as exactly what it is: 1.005 is a little less than that, so that it becomes 1.0 with two places.
+pub fn round_to(x: f64, digits: i64) -> f64 {
+    if !x.is_finite() || x == 0.0 {
+        return x;
+    }
+    let Ok(power) = i32::try_from(digits.unsigned_abs()) else {
+        return if digits > 0 { x } else { 0.0f64.copysign(x) };
+    };
+    // The powers of ten up to this one are floats; with the others, digit by digit.
+    const EXACT: i32 = 22;
+    if power > EXACT {
+        return round_digits(x, digits);
+    }
+    let unit = 10f64.powi(power);
+    let (scaled, back): (f64, fn(f64, f64) -> f64) =
+        if digits < 0 { (x / unit, |whole, unit| whole * unit) } else { (x * unit, |whole, unit| whole / unit) };
+    // No float this large has such digits.
+    if digits > 0 && scaled.abs() >= (1u64 << 52) as f64 {
+        return x;
+    }
+    let mut whole = scaled.round();
+    if (whole - scaled).abs() == 0.5 {
+        // It may only have been rounded to a half: what is lost tells on which side it is.
+        let lost = if digits < 0 { (-scaled).mul_add(unit, x) } else { x.mul_add(unit, -scaled) };
+        if lost != 0.0 && (lost < 0.0) != (x < 0.0) {
+            whole -= 1.0f64.copysign(x);
+        }
+    }
+    back(whole, unit).copysign(x)
+}
+
+/// The same by all the digits of a number.
+fn round_digits(x: f64, digits: i64) -> f64 {
+    // No float has more digits than these after the point, nor before it.
+    const AFTER: usize = 1074;
+    const BEFORE: usize = 309;
+    if digits >= AFTER as i64 {
+        return x;
+    }
+    if digits < -(BEFORE as i64) {
+        return 0.0f64.copysign(x);
+    }
+    let text = format!("{:0>width$.AFTER$}", x.abs(), width = BEFORE + 1 + AFTER);
+    let mut number: Vec<u8> = text.bytes().filter(|byte| *byte != b'.').collect();
+    let kept = (BEFORE as i64 + digits) as usize;
+    let up = number[kept] >= b'5';
+    number[kept..].fill(b'0');
+    number.insert(0, b'0');
+    if up {
+        let mut at = kept;
+        while number[at] == b'9' {
+            number[at] = b'0';
+            at -= 1;
+        }
+        number[at] += 1;
+    }
+    let point = 1 + BEFORE;
+    let number: String = number.into_iter().map(char::from).collect();
+    let rounded: f64 = format!("{}.{}", &number[..point], &number[point..]).parse().unwrap_or(f64::NAN);
+    rounded.copysign(x)
+}
+
+/// To tens, hundreds … where `digits` is negative; half away from zero.
+pub fn round_int_to(i: i64, digits: i64) -> Result<i64, ScalarError> {
+    // The largest int has 19 digits.
+    match digits {
+        0.. => return Ok(i),
+        -19..0 => {}
+        _ => return Ok(0),
+    }
+    let unit = 10i128.pow(digits.unsigned_abs() as u32);
+    let half = if i < 0 { -unit / 2 } else { unit / 2 };
+    i64::try_from((i128::from(i) + half) / unit * unit).map_err(|_| ScalarError::Overflow)
+}
+
+/// A float with so many decimal places, rounded as by [`round_to`].
+pub fn fixed_float(x: f64, places: usize) -> String {
+    match x.is_finite() {
+        true => format!("{:.places$}", round_to(x, places as i64)),
+        false => float_text(x),
+    }
+}
+
+/// An int with so many decimal places.
+pub fn fixed_int(i: i64, places: usize) -> String {
+    let point = if places == 0 { "" } else { "." };
+    format!("{i}{point}{:0<places$}", "")
+}
+
 /// The longest list that `range` makes.
 pub const LONGEST_RANGE: i64 = 10_000_000;
 
@@ -250,4 +354,19 @@ pub fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
     } else {
         low + distance * share
     })
+}
+
+/// A sum that keeps what rounding loses (Neumaier 1974).
+pub fn sum_floats(floats: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut lost) = (0.0f64, 0.0f64);
+    for x in floats {
+        let total = sum + x;
+        let rest = if sum.abs() >= x.abs() { (sum - total) + x } else { (x - total) + sum };
+        // An infinity is no rounding error.
+        if rest.is_finite() {
+            lost += rest;
+        }
+        sum = total;
+    }
+    sum + lost
 }

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
 use crate::plan::File;
 use crate::run_context::{Progress, RunContext};
 
+use super::home::expanded;
 use super::split::{self, Split};
 use super::{Packing, extension};
 
@@ -20,12 +21,13 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 /// The files that a path or pattern names, in order of their paths.
 pub fn found(shown: &str) -> Fallible<Vec<File>> {
-    let path = Path::new(shown);
+    let expanded = expanded(shown);
+    let path = expanded.as_path();
     let pattern = shown.contains(['*', '?', '[']) && !path.exists();
     if !pattern {
         return Ok(vec![seen(path, shown)?]);
     }
-    let paths = glob::glob(shown).map_err(|error| {
+    let paths = glob::glob(&path.to_string_lossy()).map_err(|error| {
         Diagnostic::new(Kind::File, format!("\"{shown}\" is not a pattern of files: {}", error.msg))
             .hint("`*` and `?` stand for parts of names, `**` for folders")
     })?;

@@ -6,6 +6,7 @@ use crate::data::Value;
 use crate::data::scalar::{self, ScalarError};
 
 use super::Func;
+use super::pattern::{Shown, next_place};
 
 /// The value of `func` for arguments that are not null (for `Coalesce` and `IsNull` they may be).
 ///
@@ -49,13 +50,15 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
             let total: i128 = present(&args[0]).map(|item| i128::from(int(item))).sum();
             Value::Int(i64::try_from(total).map_err(|_| ScalarError::Overflow)?)
         }
-        Func::SumFloats => Value::Float(present(&args[0]).map(float).sum::<f64>() + 0.0),
+        Func::SumFloats => Value::Float(scalar::sum_floats(present(&args[0]).map(float))),
         Func::MinList => present(&args[0]).min_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),
         Func::MaxList => present(&args[0]).max_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),
         Func::Range => Value::List(scalar::range(int(&args[0]), int(&args[1]))?.map(Value::Int).collect()),
         Func::AbsInt => Value::Int(scalar::absolute(int(&args[0]))?),
         Func::PowInt => Value::Int(scalar::power(int(&args[0]), int(&args[1]))?),
         Func::PowFloat => Value::Float(float(&args[0]).powf(float(&args[1]))),
+        Func::RoundInt => Value::Int(scalar::round_int_to(int(&args[0]), int(&args[1]))?),
+        Func::RoundFloat => Value::Float(scalar::round_to(float(&args[0]), int(&args[1]))),
         Func::AbsFloat
         | Func::Round
         | Func::Floor
@@ -81,9 +84,13 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
             let mut out = String::new();
             let mut rest = text(&args[0]);
             for value in &args[1..] {
-                let (before, after) = rest.split_once("{}").expect("binding counted the places");
+                let (before, shown, after) = next_place(rest).expect("binding counted the places");
                 out.push_str(before);
-                out.push_str(&plain_text(value));
+                out.push_str(&match (shown, value) {
+                    (Shown::Places(places), Value::Int(i)) => scalar::fixed_int(*i, places),
+                    (Shown::Places(places), Value::Float(x)) => scalar::fixed_float(*x, places),
+                    (_, value) => plain_text(value),
+                });
                 rest = after;
             }
             out.push_str(rest);

@@ -2,9 +2,11 @@
 //! whole values, [`apply`].
 
 mod apply;
+mod pattern;
 mod table;
 
 pub use apply::{apply, float_function};
+pub use pattern::{MOST_PLACES, Shown, next_place, unknown_place};
 pub use table::ALL;
 
 use crate::data::Type;
@@ -72,6 +74,9 @@ pub enum Func {
     AbsInt,
     AbsFloat,
     Round,
+    /// To so many decimal places: an int, a float.
+    RoundInt,
+    RoundFloat,
     Floor,
     Ceil,
     Sqrt,
@@ -128,7 +133,7 @@ impl Func {
             Func::MaxList => "max",
             Func::Range => "range",
             Func::AbsInt | Func::AbsFloat => "abs",
-            Func::Round => "round",
+            Func::Round | Func::RoundInt | Func::RoundFloat => "round",
             Func::Floor => "floor",
             Func::Ceil => "ceil",
             Func::Sqrt => "sqrt",

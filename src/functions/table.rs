@@ -104,6 +104,15 @@ fn pow(args: &[Type]) -> Resolution {
     }
 }
 
+fn round(args: &[Type]) -> Resolution {
+    match args {
+        [Type::Int, _] => fixed(args, Func::RoundInt, &[INT, INT], Type::Int),
+        [_, _] => fixed(args, Func::RoundFloat, &[FLOAT, INT], Type::Float),
+        [_] => keeping(args, Func::Same, Func::Round),
+        _ => Err(TypeMismatch::Count("one or two arguments")),
+    }
+}
+
 fn int(args: &[Type]) -> Resolution {
     match args {
         [Type::Int] => fixed(args, Func::Same, &[INT], Type::Int),
@@ -255,9 +264,12 @@ functions! {
     "abs", "abs(number)", "without its sign",
         |args| keeping(args, Func::AbsInt, Func::AbsFloat),
         [r#"[-3, 2] | map abs(it)"# => "it\n3\n2\n"];
-    "round", "round(number)", "to the nearest whole number, halves away from zero",
-        |args| keeping(args, Func::Same, Func::Round),
-        [r#"[2.5, -0.5, 1.4] | map round(it)"# => "it\n3.0\n-1.0\n1.0\n"];
+    "round", "round(number) or round(number, digits)",
+        "to the nearest whole number, or to so many decimal places; halves away from zero",
+        round,
+        [r#"[2.5, -0.5, 1.4] | map round(it)"# => "it\n3.0\n-1.0\n1.0\n",
+         r#"[3.14159, 0.125] | map round(it, 2)"# => "it\n3.14\n0.13\n",
+         r#"[1250] | map round(it, -2)"# => "it\n1300\n"];
     "floor", "floor(number)", "down to a whole number",
         |args| keeping(args, Func::Same, Func::Floor),
         [r#"[2.5, -0.5] | map floor(it)"# => "it\n2.0\n-1.0\n"];
@@ -303,7 +315,8 @@ functions! {
     "coalesce", "coalesce(a, b, …)", "the first that is not null",
         coalesce,
         [r#"[1, null] | map coalesce(it, 0)"# => "it\n1\n0\n"];
-    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}",
+    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}; {:.2} shows a number with two decimal places",
         format,
-        [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n"];
+        [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n",
+         r#"[2.5, 10] | map format("{:.2} s", it)"# => "it\n2.50 s\n10.00 s\n"];
 }

@@ -8,7 +8,7 @@ use polars_arrow::array::View;
 use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::Span;
-use crate::functions::{self, Func};
+use crate::functions::{self, Func, Shown};
 use crate::rowwise::{RowError, wrong};
 
 use super::arithmetic::{self, each_pair};
@@ -36,6 +36,8 @@ pub fn has_loop(func: Func) -> bool {
         | Func::AbsInt
         | Func::AbsFloat
         | Func::Round
+        | Func::RoundInt
+        | Func::RoundFloat
         | Func::Floor
         | Func::Ceil
         | Func::Sqrt
@@ -113,6 +115,11 @@ pub fn call(func: Func, args: &[Column], ty: &Type, scope: Scope, span: Span) ->
             let (base, exponent) = (call.ints(0), call.ints(1));
             call.made(|row| scalar::power(*base.at(row), *exponent.at(row)), ints)?
         }
+        Func::RoundInt => {
+            let (number, digits) = (call.ints(0), call.ints(1));
+            call.made(|row| scalar::round_int_to(*number.at(row), *digits.at(row)), ints)?
+        }
+        Func::RoundFloat => Data::Float(each_pair(call.floats(0), call.ints(1), scalar::round_to)),
         Func::AbsFloat => Data::Float(loops::absolute_floats(call.floats(0))),
         Func::Sqrt => Data::Float(loops::sqrt(call.floats(0))),
         Func::PowFloat => Data::Float(each_pair(call.floats(0), call.floats(1), f64::powf)),
@@ -280,18 +287,30 @@ impl Call<'_> {
 
     /// The arguments in the places of a pattern.
     fn written(&self, pattern: &str, args: &[Column]) -> Data {
-        let pieces: Vec<&str> = pattern.split("{}").collect();
+        let (mut places, mut rest) = (Vec::new(), pattern);
+        while let Some((before, shown, after)) = functions::next_place(rest) {
+            places.push((before, shown));
+            rest = after;
+        }
         let mut made = GeneratedTexts::with_capacity(self.rows);
         for row in 0..self.rows {
             made.write(|out| {
                 if !self.counts(row) {
                     return;
                 }
-                out.push_str(pieces[0]);
-                for (arg, piece) in args.iter().zip(&pieces[1..]) {
-                    write_plain(arg, row, out);
-                    out.push_str(piece);
+                for (arg, (before, shown)) in args.iter().zip(&places) {
+                    out.push_str(before);
+                    match (shown, &arg.data) {
+                        (Shown::Places(places), Data::Int(ints)) => {
+                            out.push_str(&scalar::fixed_int(*ints.slots.at(row), *places));
+                        }
+                        (Shown::Places(places), Data::Float(floats)) => {
+                            out.push_str(&scalar::fixed_float(*floats.at(row), *places));
+                        }
+                        (_, _) => write_plain(arg, row, out),
+                    }
                 }
+                out.push_str(rest);
             });
         }
         Data::Text(made.finish())

@@ -4,6 +4,7 @@
 mod ast;
 mod lexer;
 mod parser;
+mod pasted;
 mod privileges;
 mod rust;
 mod split;
@@ -13,6 +14,7 @@ mod variants;
 pub use ast::*;
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
 pub use parser::{MAX_BYTES, parse, statements};
+pub use pasted::pasted_number;
 pub use privileges::{Privileges, is_outside};
 pub use rust::{holds_rust, rust_block};
 pub use split::{Splitter, split};

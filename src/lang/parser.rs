@@ -28,7 +28,7 @@
 //! parts      = [ arg { "," arg } ] [ direction ]                      (most stages)
 //!            | name "as" name { "," name "as" name }                  (rename)
 //!            | start expr                    start = ["-"] number | TEXT | true | false | null | "[" … "]" | "(" expr ")"
-//!            | TEXT | [left|semi|anti] table "on" key { "," key }     key = expr, or expr "==" expr       (join)
+//!            | TEXT | NAME | [left|semi|anti] table "on" key { "," key }    key = expr, or expr "==" expr (join)
 //!            | table { "," table }           table = name | "(" pipeline ")"                              (concat, zip)
 //!            | [ number ] [ TEXT ]                                                                        (peek)
 //!            | TEXT [ "as" NAME ]                                                                         (write)
@@ -240,6 +240,10 @@ fn read_options(
                 .near(&option.text, known.options.iter().map(|(name, _)| *name));
             return Err(if error.hint.is_some() { error } else { error.hint(format!("usage: {}", known.usage)) });
         };
+        if options.iter().any(|(other, _)| other.text == option.text) {
+            let message = format!("option `{}` is given twice", option.text);
+            return Err(Diagnostic::at(Kind::Syntax, option.span, message));
+        }
         let value = if *takes_value { Some(option_value(cell, text, at, &option, known)?) } else { None };
         options.push((option, value));
     }
@@ -287,12 +291,7 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
     let start = text.len() - rest.len();
     let (value, length) = match rest.chars().next() {
         Some('(') => {
-            let mut splitter_depth = 0;
-            let closes = rest.char_indices().find(|(_, c)| {
-                splitter_depth += i32::from(*c == '(') - i32::from(*c == ')');
-                splitter_depth == 0
-            });
-            let Some((end, _)) = closes else {
+            let Some(end) = split::closing_bracket(rest) else {
                 let span = Span::new(cell, start, start + 1);
                 return Err(Diagnostic::at(Kind::Syntax, span, "this `(` is not closed").hint("add `)`"));
             };
@@ -331,6 +330,12 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
 }
 
 fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Argument> {
+    let start = text.len() - text[at..].trim_start().len();
+    if text[start..].starts_with('!') {
+        let Word { text: command, span } = command(cell, text, start)?;
+        let message = format!("`%{}` takes a statement, and a command is not one", known.name);
+        return Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!("%time let x = !{command}")));
+    }
     let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
     if *parser.peek() == Token::End {
         return Ok(Argument::Nothing);
@@ -488,6 +493,9 @@ impl<'a> Parser<'a> {
                 error.hint(format!("a stage follows a bar: | {word}"))
             }
             _ => match self.usage {
+                _ if matches!(self.tokens.tokens[self.at.saturating_sub(1)].0, Token::Code(_)) => {
+                    error.hint("give it a name: let x = rust { … }; x + 1")
+                }
                 Some(usage) => error.hint(format!("usage: {usage}")),
                 None => error.hint("`|` adds a stage, `;` ends a statement"),
             },
@@ -1465,12 +1473,9 @@ impl<'a> Parser<'a> {
 /// The byte of the `!` in a cell whose first statement that has one is `let name = !command`.
 fn let_command(text: &str, start: usize) -> Option<usize> {
     let mut statement_start = start;
-    let mut in_text = false;
-    for (i, c) in text[start..].char_indices() {
+    for (i, c) in split::outside_texts(&text[start..]) {
         match c {
             ';' | '\n' => statement_start = start + i + 1,
-            '"' => in_text = !in_text,
-            _ if in_text => {}
             '!' => {
                 let before = text[statement_start..start + i].trim();
                 let rest = before.strip_prefix("let")?.strip_suffix('=')?.trim();

@@ -103,10 +103,11 @@ impl Splitter {
     fn look(&mut self, from: usize) {
         let line = &self.cell[from..];
         let mut chars = line.chars();
-        let (mut last, mut before) = (' ', ' ');
+        // The last character that is no white space, the one just before, and whether a name goes on up to it.
+        let (mut last, mut before, mut in_name) = (' ', ' ', false);
         while let Some(c) = chars.next() {
             match c {
-                'r' if !(before == '_' || before.is_alphanumeric()) && chars.as_str().starts_with("ust") => {
+                'r' if !continues_name(before) && chars.as_str().starts_with("ust") => {
                     let rest = &chars.as_str()[3..];
                     if let Some(brace) = rust::block_start(rest) {
                         let inside = &rest[brace + 1..];
@@ -118,21 +119,13 @@ impl Splitter {
                     }
                 }
                 '#' => break,
-                '"' => {
-                    let raw = last == 'r';
-                    while let Some(c) = chars.next() {
-                        match c {
-                            '"' => break,
-                            '\\' if !raw => drop(chars.next()),
-                            _ => {}
-                        }
-                    }
-                }
+                '"' => chars = after_text(chars.as_str(), before == 'r' && !in_name).chars(),
                 '`' => drop(chars.by_ref().find(|c| *c == '`')),
                 '(' | '[' | '{' => self.open += 1,
                 ')' | ']' | '}' => self.open = self.open.saturating_sub(1),
                 _ => {}
             }
+            in_name = continues_name(before);
             before = c;
             if !c.is_whitespace() {
                 last = c;
@@ -142,17 +135,55 @@ impl Splitter {
     }
 }
 
-/// A line up to its comment.
-fn without_comment(line: &str) -> &str {
-    let mut in_text = false;
-    for (at, c) in line.char_indices() {
+/// What follows a text whose opening quote stands just before `rest`; nothing where it is open. In a raw one, every
+/// character stands for itself.
+fn after_text(rest: &str, raw: bool) -> &str {
+    let mut chars = rest.chars();
+    while let Some(c) = chars.next() {
         match c {
-            '"' => in_text = !in_text,
-            '#' if !in_text => return line[..at].trim_end(),
+            '"' => break,
+            '\\' if !raw => drop(chars.next()),
             _ => {}
         }
     }
-    line
+    chars.as_str()
+}
+
+fn continues_name(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+/// The characters of a text outside of its texts in quotes, with their places.
+pub(super) fn outside_texts(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut rest = text;
+    let (mut before, mut in_name) = (' ', false);
+    std::iter::from_fn(move || {
+        let at = text.len() - rest.len();
+        let c = rest.chars().next()?;
+        rest = &rest[c.len_utf8()..];
+        if c == '"' {
+            rest = after_text(rest, before == 'r' && !in_name);
+        }
+        in_name = continues_name(before);
+        before = c;
+        Some((at, c))
+    })
+}
+
+/// A line up to its comment.
+fn without_comment(line: &str) -> &str {
+    let comment = outside_texts(line).find(|(_, c)| *c == '#');
+    comment.map_or(line, |(at, _)| line[..at].trim_end())
+}
+
+/// Where the bracket closes that a text begins with; brackets in texts are none.
+pub(super) fn closing_bracket(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    let mut closes = outside_texts(text).filter(|(_, c)| {
+        depth += i32::from(*c == '(') - i32::from(*c == ')');
+        *c == ')' && depth == 0
+    });
+    closes.next().map(|(at, _)| at)
 }
 
 /// Where the cells of a text start. What stands before the first is part of it.

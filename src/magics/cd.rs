@@ -1,6 +1,5 @@
-use std::path::PathBuf;
-
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -21,7 +20,7 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
     match ranges::words(magic) {
         [] => {}
         [word] => {
-            let folder = folder(&word.text);
+            let folder = files::expanded(&word.text);
             std::env::set_current_dir(&folder).map_err(|error| {
                 let message = format!("\"{}\" cannot be the folder: {error}", folder.display());
                 Diagnostic::at(Kind::File, word.span, message)
@@ -37,13 +36,4 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
         Diagnostic::at(Kind::System, magic.span, format!("this folder is not there any more: {error}"))
     })?;
     Ok(Answer::text(here.display().to_string()))
-}
-
-/// The folder that a word names; `~` begins one under the person's own.
-fn folder(text: &str) -> PathBuf {
-    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    match (rest, std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest.trim_start_matches('/')),
-        _ => PathBuf::from(text),
-    }
 }

@@ -1,13 +1,14 @@
 //! What may stand at the cursor: stages after a bar, magics after a percent sign, files in a path, else columns, functions
 //! and names. It knows nothing of editors: text and a place go in, candidates come out.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use std::time::Duration;
 
 use crate::algorithms;
 use crate::data::Schema;
 use crate::engines;
+use crate::files;
 use crate::functions;
 use crate::interleave::Model;
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
@@ -253,7 +254,7 @@ fn files(before: &str, start: usize, end: &str) -> (usize, Vec<Candidate>) {
     let typed = &before[start..];
     let (folder, name) =
         typed.rsplit_once('/').map_or(("", typed), |(folder, name)| (&typed[..folder.len() + 1], name));
-    let path = if folder.is_empty() { Path::new(".") } else { Path::new(folder) };
+    let path = if folder.is_empty() { PathBuf::from(".") } else { files::expanded(folder) };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten().take(1000) {
         let Ok(file) = entry.file_name().into_string() else { continue };

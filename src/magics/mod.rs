@@ -83,6 +83,17 @@ pub struct Answer {
     pub report: Report,
     pub result: Option<Binding>,
     pub next: Next,
+    pub status: CellStatus,
+}
+
+/// What a cell that did not fail tells a script.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CellStatus {
+    #[default]
+    Good,
+    /// Results that were compared differ.
+    Different,
+    VariantFailed,
 }
 
 /// Cells that are run after this one, each as a cell of its own.
@@ -172,6 +183,7 @@ pub struct Evaluation {
     pub warnings: Vec<Diagnostic>,
     pub error: Option<Box<Diagnostic>>,
     pub next: Next,
+    pub status: CellStatus,
 }
 
 /// Runs the text of one cell. A failed one leaves the session as it was.
@@ -184,18 +196,23 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         false => answer(session, &cell, context),
     });
     let warnings = session.take_warnings();
-    let (mut report, next, error) = match answer {
-        Ok(Answer { mut report, result, next }) => {
+    let (mut report, next, status, error) = match answer {
+        Ok(Answer { mut report, result, next, status }) => {
             session.end_cell(text, false, result);
             if !session.settings.timing {
                 report.status_line.clear();
             }
-            (report, next, None)
+            (report, next, status, None)
         }
-        Err(error) => {
+        Err(mut error) => {
+            if error.span.is_some_and(|span| span.cell == id)
+                && let Some(number) = lang::pasted_number(text, &error)
+            {
+                error.hint = Some(format!("write the number as {number}"));
+            }
             session.restore(before);
             session.end_cell(text, true, None);
-            (Report::default(), Next::default(), Some(error))
+            (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }
     };
     let printed = session.console.take_printed();
@@ -203,7 +220,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         // A cell prints before it has its result, also one that fails.
         report.blocks.insert(0, Block::Printed(printed));
     }
-    Evaluation { number, report, warnings, error, next }
+    Evaluation { number, report, warnings, error, next, status }
 }
 
 fn defect(panic: &str) -> Box<Diagnostic> {

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -34,7 +35,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes one file").hint(RUN.syntax.usage));
     };
     let trusted = magic.option("--trust").is_some();
-    let cells = file_cells(session, Path::new(&path.text), trusted, "%run", context).map_err(|mut error| {
+    let cells = file_cells(session, &files::expanded(&path.text), trusted, "%run", context).map_err(|mut error| {
         error.span.get_or_insert(path.span);
         error
     })?;

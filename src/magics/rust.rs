@@ -15,7 +15,7 @@ use super::{Answer, Magic, Offers};
 pub static RUST: Magic = Magic {
     syntax: MagicSyntax {
         name: "rust",
-        usage: "%%rust and Rust below · %rust · %rust dep NAME [VERSION] · %rust reset",
+        usage: "%%rust and Rust below · %rust · %rust dep NAME [VERSION or { … }] · %rust reset",
         takes: Takes::WordsOrBody,
         options: &[],
     },
@@ -23,7 +23,8 @@ pub static RUST: Magic = Magic {
             result, and lists, maps, tuples and structs of values come out as tables. `rust { … }` is an expression that sees \
             them, and `rust with name { … }` takes names of the session along; it runs in a copy of the process, so that \
             what it does to variables does not stay. A panic, an endless loop, an exit or a crash loses nothing. `%rust` \
-            lists what there is, `%rust dep NAME VERSION` lets cells use a package, `%rust reset` forgets all. It is built \
+            lists what there is, `%rust dep NAME VERSION` lets cells use a package, with features as in Cargo.toml: \
+            `%rust dep serde { version = \"1\", features = [\"derive\"] }`; `%rust reset` forgets all. It is built \
             as `cargo build --release` does: ints wrap where they overflow (`checked_add` does not), and what the compiler \
             can compute beforehand costs nothing when timed (`std::hint::black_box` hides a value from it). Standard input is \
             empty. Threads that a cell leaves running end with it; a variable stays where the name of its type can be \
@@ -65,18 +66,21 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             Ok(Answer::text("all Rust functions, types, variables and packages are forgotten".to_string()))
         }
         ["dep", name, spec @ ..] => {
-            let spec = match spec {
+            // As in Cargo.toml there may be a sign between them.
+            let first = if spec.first() == Some(&"=") { 3 } else { 2 };
+            let spec = match &words[first.min(words.len())..] {
                 [] => "\"*\"".to_string(),
                 [version] if version.starts_with(|c: char| c.is_ascii_digit() || "=^~<>*".contains(c)) => {
                     format!("{version:?}")
                 }
-                spec => spec.join(" "),
+                // As it is written: words have lost their quotes.
+                _ => written(session, magic, first),
             };
             session.rust.depend(name, &spec, context)?;
             Ok(Answer::text(format!("cells may use {name} = {spec}")))
         }
         ["dep"] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust dep` needs the name of a package")
-            .hint("%rust dep NAME [VERSION]")),
+            .hint("%rust dep NAME [VERSION], or %rust dep NAME { version = \"1\", features = [\"derive\"] }")),
         ["reset", ..] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust reset` takes nothing more")),
         [other, ..] => {
             let error = Diagnostic::at(Kind::Syntax, magic.span, format!("`%rust` does not know `{other}`"));
@@ -84,6 +88,13 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             Err(if error.hint.is_some() { error } else { error.hint("a cell of Rust begins with `%%rust`") })
         }
     }
+}
+
+/// The text of the magic from a word on, in one line.
+fn written(session: &Session, magic: &lang::Magic, first: usize) -> String {
+    let Argument::Words(words) = &magic.subject else { return String::new() };
+    let span = words[first..].iter().map(|word| word.span).reduce(|all, word| all.to(word));
+    session.words(span.unwrap_or_default()).split('\n').collect::<Vec<_>>().join(" ")
 }
 
 /// The variables and items of earlier cells.

@@ -4,12 +4,12 @@ use crate::data::{Sameness, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
-use crate::plan::Binding;
+use crate::plan::{Binding, Plan};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
 use crate::session::{Bound, Session, only_table, value_table};
 
-use super::{Answer, Magic, Offers};
+use super::{Answer, CellStatus, Magic, Offers};
 
 pub static SAME: Magic = Magic {
     syntax: MagicSyntax {
@@ -34,8 +34,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             Argument::Pipelines(pipelines) => match &pipelines[..] {
                 [one] => engines_agree(session, one, context)?,
                 [a, b] => {
-                    let (here, there) = (table(session, a, context)?, table(session, b, context)?);
-                    vec![verdict(&here.same(&there))]
+                    let ((here, a), (there, b)) = (table(session, a, context)?, table(session, b, context)?);
+                    let plans: Vec<&Plan> = a.iter().chain(&b).collect();
+                    vec![verdict(session.same([&here, &there], &plans, context)?)]
                 }
                 _ => {
                     return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` compares two pipelines")
@@ -47,20 +48,28 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                     .hint(SAME.syntax.usage));
             }
         };
-    let agree = lines.iter().all(|(_, same)| *same);
-    let text: Vec<String> = lines.into_iter().map(|(line, _)| line).collect();
+    let agree = lines.iter().all(|line| matches!(line.found, None | Some(Sameness::Same)));
+    let differ = lines.iter().any(|line| matches!(line.found, Some(Sameness::Different(_))));
+    let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();
     let report = Report { blocks: vec![Block::Text(text.join("\n"))], status_line: Vec::new() };
     let fields = vec![("agree".to_string(), Value::Bool(agree))];
     let result = Binding::Result { table: None, fields, tables: Vec::new() };
-    Ok(Answer { report, result: Some(result), ..Answer::default() })
+    let status = if differ { CellStatus::Different } else { CellStatus::Good };
+    Ok(Answer { report, result: Some(result), status, ..Answer::default() })
+}
+
+/// What is told of a comparison, and what it found, where there was one.
+struct Line {
+    text: String,
+    found: Option<Sameness>,
 }
 
 /// Runs one pipeline on every engine and holds each against the reference.
-fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<Vec<(String, bool)>> {
+fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<Vec<Line>> {
     let reference = engines::reference();
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
-        return Ok(vec![("a value: no engine is asked".to_string(), true)]);
+        return Ok(vec![Line { text: "a value: no engine is asked".to_string(), found: None }]);
     };
     only_table(&plan)?;
     let expected = session.run(plan.clone(), Choice::only(reference), context)?.table;
@@ -69,35 +78,39 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
         let name = engine.name();
         lines.push(match session.run(plan.clone(), Choice::only(*engine), context) {
             Ok(ran) => {
-                let (said, same) = verdict(&expected.same(&ran.table));
-                (format!("{} and {name}: {said}", reference.name()), same)
+                let line = verdict(session.same([&expected, &ran.table], &[&plan], context)?);
+                Line { text: format!("{} and {name}: {}", reference.name(), line.text), ..line }
             }
             // What compiles it may not be there.
             Err(error) if error.kind == Kind::System && engine.code().is_some() => {
-                (format!("{name}: not run: {}", error.message), true)
+                Line { text: format!("{name}: not run: {}", error.message), found: None }
             }
-            Err(error) if error.kind == Kind::Objection => (format!("{name}: {}", error.message), true),
+            Err(error) if error.kind == Kind::Objection => {
+                Line { text: format!("{name}: {}", error.message), found: None }
+            }
             Err(error) => return Err(error),
         });
     }
     Ok(lines)
 }
 
-fn table(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<Arc<Table>> {
+/// The table of a pipeline, and its plan.
+fn table(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fallible<(Arc<Table>, Option<Plan>)> {
     let engine = session.engine(pipeline.on.as_ref())?;
     match session.bind(pipeline)? {
         Bound::Table(plan) => {
             only_table(&plan)?;
-            Ok(session.run(plan, engine, context)?.table)
+            Ok((session.run(plan.clone(), engine, context)?.table, Some(plan)))
         }
-        Bound::Value(value, ty) => Ok(Arc::new(value_table(value, ty))),
+        Bound::Value(value, ty) => Ok((Arc::new(value_table(value, ty)), None)),
     }
 }
 
-fn verdict(sameness: &Sameness) -> (String, bool) {
-    match sameness {
-        Sameness::Same => ("✓ the same table".to_string(), true),
-        Sameness::Different(how) => (format!("✗ different: {how}"), false),
-        Sameness::CannotTell(why) => (format!("? cannot tell: {why}"), false),
-    }
+fn verdict(found: Sameness) -> Line {
+    let text = match &found {
+        Sameness::Same => "✓ the same table".to_string(),
+        Sameness::Different(how) => format!("✗ different: {how}"),
+        Sameness::CannotTell(why) => format!("? cannot tell: {why}"),
+    };
+    Line { text, found: Some(found) }
 }

@@ -1,6 +1,8 @@
 use std::io::Write;
+use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes, is_outside};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
@@ -48,16 +50,16 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         }
         diagnostic(format!("\"{}\" cannot be written: {error}", path.text))
     };
-    write(&path.text, &cells, magic.option("--force").is_some()).map_err(failed)?;
+    write(&files::expanded(&path.text), &cells, magic.option("--force").is_some()).map_err(failed)?;
     let plural = if cells.len() == 1 { "cell" } else { "cells" };
     Ok(Answer::text(format!("{} {plural} in \"{}\"", cells.len(), path.text)))
 }
 
 /// Writes a file whole or not at all.
-fn write(path: &str, cells: &[&Entered], force: bool) -> std::io::Result<()> {
-    let folder = match std::path::Path::new(path).parent() {
+fn write(path: &Path, cells: &[&Entered], force: bool) -> std::io::Result<()> {
+    let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
+        _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
     for cell in cells {

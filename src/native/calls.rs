@@ -1,6 +1,6 @@
 //! The scalar functions as calls of the prelude and of std.
 
-use crate::functions::Func;
+use crate::functions::{self, Func, Shown};
 
 use super::code::{Hold, Piece, Strength};
 use super::shape::{Kind, ValueLayout};
@@ -42,7 +42,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::SortedList => Piece::tight(format!("sorted_list({})", arg(0)), args[0].shape.clone()),
         Func::JoinList => text(format!("join({}, {})", present(&args[0]), arg(1))),
         Func::SumInts => int(format!("sum_ints({})?", present(&args[0]))),
-        Func::SumFloats => float(format!("sum_floats({})", present(&args[0]))),
+        Func::SumFloats => float(format!("sum_floats({}.copied())", present(&args[0]))),
         Func::MinList => Piece::tight(format!("least_of({})", present(&args[0])), args[0].shape.item().or_null()),
         Func::MaxList => Piece::tight(format!("largest_of({})", present(&args[0])), args[0].shape.item().or_null()),
         Func::Range => {
@@ -53,6 +53,8 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::PowFloat => float(format!("f64::powf({}, {})", arg(0), arg(1))),
         Func::AbsFloat => method("abs"),
         Func::Round => float(format!("round({})", arg(0))),
+        Func::RoundInt => int(format!("round_int_to({}, {})?", arg(0), arg(1))),
+        Func::RoundFloat => float(format!("round_to({}, {})", arg(0), arg(1))),
         Func::Floor => method("floor"),
         Func::Ceil => method("ceil"),
         Func::Sqrt => method("sqrt"),
@@ -74,7 +76,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         }
         Func::BoolFromText => bool(format!("bool_from_text({})?", arg(0))),
         Func::IsNull | Func::Coalesce => unreachable!("they take nulls and are written apart"),
-        Func::Format => format_call(args),
+        Func::Format => unreachable!("its pattern is needed, and it is written apart"),
     }
 }
 
@@ -156,15 +158,22 @@ fn said(value: &Piece, alone: bool) -> String {
     }
 }
 
-fn format_call(args: &[Piece]) -> Piece {
-    // The pattern is a literal of this text.
-    let pattern = args[0].text.replace('{', "\u{1}").replace('}', "\u{2}");
-    let mut pieces: Vec<&str> = pattern.splitn(args.len(), "\u{1}\u{2}").collect();
-    let last = pieces.pop().unwrap_or_default();
-    let escaped = |piece: &str| piece.replace('\u{1}', "{{").replace('\u{2}', "}}");
-    let mut text: String = pieces.iter().map(|piece| escaped(piece) + "{}").collect();
-    text.push_str(&escaped(last));
-    let values: Vec<String> = args[1..].iter().map(|value| said(value, false)).collect();
-    let comma = if values.is_empty() { "" } else { ", " };
-    Piece::tight(format!("format!({text}{comma}{})", values.join(", ")), ValueLayout::plain(Kind::Text))
+/// `format` of values that are not null.
+pub fn format_call(pattern: &str, values: &[Piece]) -> Piece {
+    let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
+    let (mut rest, mut text, mut shown) = (pattern, String::new(), Vec::new());
+    for value in values {
+        let (before, how, after) = functions::next_place(rest).expect("binding counted the places");
+        text.push_str(&escaped(before));
+        text.push_str("{}");
+        shown.push(match (how, &value.shape.kind) {
+            (Shown::Places(places), Kind::Int) => format!("fixed_int({}, {places})", value.argument()),
+            (Shown::Places(places), Kind::Float) => format!("fixed_float({}, {places})", value.argument()),
+            (_, _) => said(value, false),
+        });
+        rest = after;
+    }
+    text.push_str(&escaped(rest));
+    let comma = if shown.is_empty() { "" } else { ", " };
+    Piece::tight(format!("format!({text:?}{comma}{})", shown.join(", ")), ValueLayout::plain(Kind::Text))
 }

@@ -234,6 +234,10 @@ impl Scope<'_> {
                 Piece::loose(text, ValueLayout::plain(Kind::Int))
             });
         }
+        if let (Func::Format, [Expr { node: Node::Const(Value::Text(pattern)), .. }, values @ ..]) = (func, args) {
+            let values: Vec<Piece> = values.iter().map(|value| self.piece(value)).collect();
+            return lift(&values, |values| calls::format_call(pattern, values));
+        }
         let args: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
         if func == Func::IsNull {
             let shape = ValueLayout::plain(Kind::Bool);

@@ -605,10 +605,6 @@ pub fn sum_ints<'t>(ints: impl Iterator<Item = &'t i64>) -> Result<i64, RowError
     whole(ints.map(|i| i128::from(*i)).sum())
 }
 
-pub fn sum_floats<'t>(floats: impl Iterator<Item = &'t f64>) -> f64 {
-    floats.sum::<f64>() + 0.0
-}
-
 pub fn least_of<'t, T: Clone + Ordered + 't>(items: impl Iterator<Item = &'t T>) -> Option<T> {
     items.min_by(|a, b| a.compare(b)).cloned()
 }

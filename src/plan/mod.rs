@@ -3,6 +3,7 @@
 mod builder;
 mod describe;
 mod expr;
+mod magnitudes;
 mod open;
 mod ops;
 mod prune;
@@ -11,6 +12,7 @@ mod typing;
 pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text};
 pub use expr::{Expr, ExternalFunction, Function, Link, Node};
+pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
     Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Plan, Read, Shared, SortKey,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
-use crate::functions::{self, Func, TypeMismatch};
+use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 
 use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared};
@@ -525,11 +525,7 @@ impl<'a> Typer<'a> {
             }
             Func::Format => {
                 let pattern = self.pattern(&args[0], "format(\"{} of {}\", a, b)")?;
-                let places = pattern.matches("{}").count();
-                if places != args.len() - 1 {
-                    let message = format!("the pattern has {places} {{}}, but {} values follow", args.len() - 1);
-                    return Err(Diagnostic::at(Kind::Type, args[0].span, message).hint("one {} for each value"));
-                }
+                check_places(&pattern, &args)?;
                 args[0] = Expr::new(Node::Const(Value::text(&pattern)), Type::Text, args[0].span);
             }
             _ => {}
@@ -719,6 +715,36 @@ impl<'a> Typer<'a> {
             }
         }
     }
+}
+
+/// Whether a pattern of `format`, the first argument, has a place for each value after it, and each shows its value.
+fn check_places(pattern: &str, args: &[Expr]) -> Fallible<()> {
+    let wrong = |message: String| Diagnostic::at(Kind::Type, args[0].span, message);
+    if let Some(place) = functions::unknown_place(pattern) {
+        return Err(wrong(format!("`{place}` is not a place for a value")).hint(format!(
+            "{{}} shows a value, {{:.2}} a number with two decimal places (at most {})",
+            functions::MOST_PLACES
+        )));
+    }
+    let (mut rest, mut places) = (pattern, Vec::new());
+    while let Some((_, shown, after)) = functions::next_place(rest) {
+        places.push(shown);
+        rest = after;
+    }
+    if places.len() != args.len() - 1 {
+        let message = format!("the pattern has {} {{}}, but {} values follow", places.len(), args.len() - 1);
+        return Err(wrong(message).hint("one {} for each value"));
+    }
+    for (arg, shown) in args[1..].iter().zip(places) {
+        if let Shown::Places(places) = shown
+            && !matches!(arg.ty, Type::Int | Type::Float)
+            && arg.node != Node::Const(Value::Null)
+        {
+            let message = format!("`{{:.{places}}}` shows a number, but this is {}", arg.ty);
+            return Err(Diagnostic::at(Kind::Type, arg.span, message).hint("{} shows any value"));
+        }
+    }
+    Ok(())
 }
 
 /// A call of the function whose body is being typed.

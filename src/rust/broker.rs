@@ -32,11 +32,19 @@ pub struct CompileError {
     pub error: Box<Diagnostic>,
     /// The variable that cannot be kept.
     pub keeps: Option<String>,
+    /// The variable whose type cannot be written as it was.
+    pub takes: Option<String>,
+}
+
+impl From<CompileError> for Box<Diagnostic> {
+    fn from(error: CompileError) -> Box<Diagnostic> {
+        error.error
+    }
 }
 
 impl From<Box<Diagnostic>> for CompileError {
     fn from(error: Box<Diagnostic>) -> CompileError {
-        CompileError { error, keeps: None }
+        CompileError { error, keeps: None, takes: None }
     }
 }
 
@@ -86,6 +94,8 @@ pub struct Known {
     /// Variables that are not there any more, and why.
     pub gone: BTreeMap<String, &'static str>,
     pub items: Vec<String>,
+    /// Which of the spellings of a type can be written, by the type's name.
+    pub spelled: BTreeMap<String, usize>,
     /// Packages that cells may use, and how they were asked for.
     pub packages: BTreeMap<String, String>,
 }

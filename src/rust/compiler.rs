@@ -11,7 +11,7 @@ use super::broker::{Broker, CompileError, Event, Known, Ticket};
 use super::prepared;
 use super::runner::{FOLDER, SHELL};
 use super::text::Text;
-use super::writing::kept_at;
+use super::writing::{kept_at, taken_at};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 /// What cells are linked with; what generated code is written over stands behind it.
@@ -179,7 +179,8 @@ fn compile(
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => {
-            Err(CompileError { error: told(&errors, text, broker), keeps: keeps(&errors, text) })
+            let (keeps, takes) = (keeps(&errors, text), takes(&errors, text));
+            Err(CompileError { error: told(&errors, text, broker), keeps, takes })
         }
         Err(Error::SubprocessTerminated(_)) => Err(super::pending::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
@@ -193,6 +194,14 @@ fn keeps(errors: &[CompilationError], text: &Text) -> Option<String> {
     let error = errors.iter().find(|error| error.level() == "error")?;
     let spans = error.spanned_messages().iter().filter_map(|message| message.span);
     let mut names = spans.filter_map(|span| kept_at(text, text.byte(span.start_line, span.start_column)));
+    names.next()
+}
+
+/// The variable of an earlier cell whose type cannot be written as it is, where errors are about that.
+fn takes(errors: &[CompilationError], text: &Text) -> Option<String> {
+    let errors = errors.iter().filter(|error| error.level() == "error");
+    let spans = errors.flat_map(|error| error.spanned_messages().iter().filter_map(|message| message.span));
+    let mut names = spans.filter_map(|span| taken_at(text, text.byte(span.start_line, span.start_column)));
     names.next()
 }
 
@@ -234,6 +243,11 @@ fn told(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagno
         .collect();
     let inside = places.iter().find(|(place, _)| place.is_some()).or(places.first());
     let (place, label) = inside.cloned().unwrap_or_default();
+    if error.message().starts_with("attributes on expressions") {
+        let mut diagnostic = Diagnostic::new(Kind::Syntax, "an attribute stands before an item, and none follows");
+        diagnostic.span = place;
+        return diagnostic.hint("put the struct, enum or function into the same cell");
+    }
     let mut message = error.message();
     let said = label.trim_start_matches("error: ").trim_start_matches("not found ");
     if !said.is_empty() && !message.contains(said) {

@@ -33,7 +33,7 @@ use crate::run_context::RunContext;
 use broker::{Broker, CompileError, Event};
 use compiler::{Question, Request};
 use pending::{LOOK, PendingRun, gone};
-use writing::{cell_text, parts, subjects_text};
+use writing::{cell_text, parts, subjects_text, unparsed};
 
 pub use cost::Cost;
 pub use prepared::{THIS_PROGRAM, without_ours};
@@ -157,11 +157,35 @@ impl Rust {
         self.works.get().map_or_else(Vec::new, |works| works.broker.known().packages.clone().into_iter().collect())
     }
 
-    /// Variables with their whole types.
+    /// Variables with their whole types, as these can be written.
     fn variables(&self) -> Vec<(String, String)> {
         self.works.get().map_or_else(Vec::new, |works| {
-            works.broker.known().variables.iter().map(|(name, ty)| (name.clone(), ty.clone())).collect()
+            let known = works.broker.known();
+            let spelled = |ty: &String| match known.spelled.get(ty) {
+                Some(place) => names::spellings(ty)[*place].clone(),
+                None => ty.clone(),
+            };
+            known.variables.iter().map(|(name, ty)| (name.clone(), spelled(ty))).collect()
         })
+    }
+
+    /// Has the type of a variable written in another way from now on.
+    ///
+    /// # Errors
+    /// None is left.
+    fn respell(&self, name: &str, text: &Text) -> Fallible<()> {
+        let mut known = self.works().broker.known();
+        let ty = known.variables.get(name).cloned().unwrap_or_default();
+        let next = known.spelled.get(&ty).map_or(1, |place| place + 1);
+        if next < names::spellings(&ty).len() {
+            known.spelled.insert(ty, next);
+            return Ok(());
+        }
+        known.spelled.remove(&ty);
+        let message = format!("`{name}` cannot be used in another cell: its type {} is private", names::short(&ty));
+        let error = Diagnostic::new(Kind::Name, message);
+        let place = text.mention(name);
+        Err(Box::new(Diagnostic { span: place, ..*error }).hint("make it and use it in one cell, or in a function"))
     }
 
     /// Writes down what a cell kept of what it defined, and what it took away.
@@ -206,15 +230,15 @@ impl Rust {
     pub fn cell(&self, body: &str, span: Span, context: &RunContext) -> Fallible<(BlockValue, Cost)> {
         fetches_nothing(body, span)?;
         let parts = parts(body, span);
-        let variables = self.variables();
         let mut lost: Vec<String> = Vec::new();
         let mut ticket = loop {
-            let text = cell_text(&parts, &variables, &lost);
+            let text = cell_text(&parts, &self.variables(), &lost);
             match self.compile(&text, true, context) {
                 Ok(ticket) => break ticket,
+                Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &text)?,
                 // A variable that was moved, or that borrows from another, does not stay.
                 Err(CompileError { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
-                Err(refusal) => return Err(refusal.error),
+                Err(refusal) => return Err(placed(refusal.error, &Text::default().theirs(body, span))),
             }
         };
         let mut cost = Cost { start: ticket.start, compile: ticket.compile, ..Cost::default() };
@@ -249,8 +273,17 @@ impl Rust {
 
     /// Compiles expressions into one library and finds out what each gives. None of them is called.
     pub fn library(&self, subjects: &[BlockSource], context: &RunContext) -> Fallible<Library> {
-        let text = subjects_text(subjects, &self.variables());
-        let mut library = self.library_of(text, subjects.len(), context)?;
+        let bodies = || subjects.iter().fold(Text::default(), |all, subject| all.all(&subject.body));
+        let mut library = loop {
+            let variables = self.variables();
+            let lending: Vec<BlockSource> = subjects.iter().map(|subject| subject.lending(&variables)).collect();
+            let text = subjects_text(&lending, &variables);
+            match self.library_of(text, subjects.len(), context) {
+                Ok(library) => break library,
+                Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &bodies())?,
+                Err(refusal) => return Err(subjects.iter().fold(refusal.error, |error, one| placed(error, &one.body))),
+            }
+        };
         for subject in subjects {
             library.first_inputs.push(library.inputs);
             library.inputs += subject.inputs.len();
@@ -268,14 +301,14 @@ impl Rust {
         library.age == self.age()
     }
 
-    fn library_of(&self, text: Text, count: usize, context: &RunContext) -> Fallible<Library> {
+    fn library_of(&self, text: Text, count: usize, context: &RunContext) -> Result<Library, CompileError> {
         let (library, wall) = leave_out(|| self.compiled_library(text, count, context));
         // To ask what each subject gives is a part of compiling.
         library.inspect(|library| self.add_built(library.start, wall.saturating_sub(library.start)))
     }
 
-    fn compiled_library(&self, text: Text, count: usize, context: &RunContext) -> Fallible<Library> {
-        let mut ticket = self.compile(&text, false, context).map_err(|refusal| refusal.error)?;
+    fn compiled_library(&self, text: Text, count: usize, context: &RunContext) -> Result<Library, CompileError> {
+        let mut ticket = self.compile(&text, false, context)?;
         let (library, function) = (ticket.library.clone(), ticket.function.clone());
         let (start, compile) = (ticket.start, ticket.compile);
         let mut shapes = Vec::new();
@@ -427,6 +460,14 @@ impl Rust {
                 Event::Worker(_) | Event::Done(_) | Event::Lost => {}
             }
         }
+    }
+}
+
+/// An error of the compiler where it knows no place in the cell, at the place where the cell is not Rust.
+fn placed(error: Box<Diagnostic>, body: &Text) -> Box<Diagnostic> {
+    match error.span {
+        None => Box::new(Diagnostic { span: unparsed(body), ..*error }),
+        Some(_) => error,
     }
 }
 

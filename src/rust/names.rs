@@ -22,13 +22,42 @@ pub fn nameable(name: &str) -> String {
     each_path(name, path)
 }
 
+/// A type's name, and others that may be public where it is not: a crate often shows at its root what stands in modules of
+/// its own.
+pub fn spellings(name: &str) -> Vec<String> {
+    const MOST: usize = 32;
+    let mut private: Vec<String> = Vec::new();
+    each_path(name, |path| {
+        let parts: Vec<&str> = path.split("::").collect();
+        if parts.len() > 2 && !matches!(parts[0], "std" | "core" | "alloc") && !private.contains(&path.to_string()) {
+            private.push(path.to_string());
+        }
+        path.to_string()
+    });
+    let mut all = vec![name.to_string()];
+    for path in private {
+        let parts: Vec<&str> = path.split("::").collect();
+        let last = parts[parts.len() - 1];
+        let others: Vec<String> = (1..parts.len() - 1).map(|n| format!("{}::{last}", parts[..n].join("::"))).collect();
+        let replaced = |spelling: &String| {
+            let with =
+                |other: &String| each_path(spelling, |found| if found == path { other } else { found }.to_string());
+            others.iter().map(with).collect::<Vec<String>>()
+        };
+        let more: Vec<String> = all.iter().flat_map(replaced).collect();
+        all.extend(more);
+        all.truncate(MOST);
+    }
+    all
+}
+
 /// A type's name as people read it: the last part of each path.
 pub fn short(name: &str) -> String {
     each_path(&name.replace("{{closure}}::", ""), |path| path.rsplit("::").next().unwrap_or_default().to_string())
 }
 
 /// A name with each of its paths changed.
-fn each_path(name: &str, change: impl Fn(&str) -> String) -> String {
+fn each_path(name: &str, mut change: impl FnMut(&str) -> String) -> String {
     let in_path = |c: char| c == '_' || c == ':' || c.is_alphanumeric();
     let mut out = String::new();
     let mut rest = name;

@@ -35,6 +35,23 @@ impl Text {
         self
     }
 
+    /// The same with a piece of ours at a byte.
+    pub fn inserted(mut self, at: usize, piece: &str) -> Text {
+        self.text.insert_str(at, piece);
+        let split = |(start, span): (usize, Span)| {
+            let length = (span.end - span.start) as usize;
+            let first = at.clamp(start, start + length) - start;
+            let moved = |start: usize| if start >= at { start + piece.len() } else { start };
+            let middle = span.start as usize + first;
+            let before = Span::new(span.cell, span.start as usize, middle);
+            let after = Span::new(span.cell, middle, span.end as usize);
+            let parts = [(start, before), (moved(start + first), after)];
+            parts.into_iter().filter(|(_, span)| span.start < span.end)
+        };
+        self.pieces = self.pieces.into_iter().flat_map(split).collect();
+        self
+    }
+
     /// The place in a cell of the bytes from `start` to `end`, where they begin in a piece of a cell.
     pub fn span(&self, start: usize, end: usize) -> Option<Span> {
         self.pieces.iter().find_map(|(at, span)| {
@@ -43,6 +60,16 @@ impl Text {
             let from = span.start as usize;
             inside.then(|| Span::new(span.cell, from + start - at, from + (end.max(start) - at).min(length)))
         })
+    }
+
+    /// Where a piece of a cell has this word.
+    pub fn mention(&self, word: &str) -> Option<Span> {
+        let in_name = |c: char| c == '_' || c.is_alphanumeric();
+        let found = self.text.match_indices(word).filter(|(at, _)| {
+            let (before, after) = (&self.text[..*at], &self.text[at + word.len()..]);
+            !before.ends_with(in_name) && !after.starts_with(in_name)
+        });
+        found.map(|(at, _)| self.span(at, at + word.len())).find_map(|span| span)
     }
 
     /// The byte of a line and a column, both from 1; columns count characters.

@@ -1,7 +1,7 @@
 //! The texts that are compiled around what cells say.
 
 use ra_ap_syntax::ast::{self, HasGenericParams, HasModuleItem, HasName};
-use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind};
+use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxToken, TextRange};
 
 use super::names::nameable;
 use super::text::Text;
@@ -92,20 +92,91 @@ pub fn parts(body: &str, span: Span) -> Parts {
 /// Refuses what would have a package fetched that nobody asked for.
 ///
 /// # Errors
-/// `extern crate` of another crate than those of the standard library.
+/// `extern crate` of another crate than those of the standard library, and `.await` outside of asynchronous code, for which
+/// the compiler's library would have a runtime compiled.
 pub fn fetches_nothing(body: &str, span: Span) -> Fallible<()> {
-    let crates = statements(body).into_iter().flat_map(|list| list.syntax().descendants());
-    for found in crates.filter_map(ast::ExternCrate::cast) {
+    let place = |range: TextRange| {
+        let at = |place| span.start as usize + offset(place, body);
+        Span::new(span.cell, at(range.start()), at(range.end()))
+    };
+    let Some(list) = statements(body) else { return Ok(()) };
+    for found in list.syntax().descendants().filter_map(ast::ExternCrate::cast) {
         let name = found.name_ref().map(|name| name.text().to_string()).unwrap_or_default();
         if !matches!(name.as_str(), "std" | "core" | "alloc" | "self") {
-            let range = found.syntax().text_range();
-            let at = |place| span.start as usize + offset(place, body);
-            let place = Span::new(span.cell, at(range.start()), at(range.end()));
+            let place = place(found.syntax().text_range());
             return Err(Diagnostic::at(Kind::Name, place, format!("`extern crate {name}` is not needed in a cell"))
                 .hint(format!("%rust dep {name} lets cells use a package")));
         }
     }
-    Ok(())
+    let words = list.syntax().descendants_with_tokens().filter_map(|element| element.into_token());
+    let mut waits = words.filter(|token| token.text() == "await" && !is_asynchronous(token));
+    match waits.next() {
+        None => Ok(()),
+        Some(wait) => {
+            let message = "`.await` stands only in `async` blocks and functions";
+            Err(Diagnostic::at(Kind::Syntax, place(wait.text_range()), message)
+                .hint("futures::executor::block_on(async { … }) waits for one; `%rust dep futures` lets cells use it"))
+        }
+    }
+}
+
+/// Whether a word stands in asynchronous code, or is none of the language.
+fn is_asynchronous(word: &SyntaxToken) -> bool {
+    let mut before = std::iter::successors(word.prev_token(), SyntaxToken::prev_token);
+    let sign = before.find(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT));
+    if sign.is_none_or(|sign| sign.text() != ".") {
+        return true;
+    }
+    // The tokens of a macro's arguments are not parsed: an `async` before the word is taken for that of its block.
+    let mut around = word.parent_ancestors();
+    let arguments =
+        around.find_map(ast::MacroCall::cast).into_iter().flat_map(|call| call.syntax().descendants_with_tokens());
+    let mut arguments = arguments.filter_map(|element| element.into_token());
+    if arguments.any(|token| token.text() == "async" && token.text_range().end() <= word.text_range().start()) {
+        return true;
+    }
+    let nearest = word.parent_ancestors().find_map(|node| match node.kind() {
+        SyntaxKind::FN => ast::Fn::cast(node).map(|it| it.async_token().is_some()),
+        SyntaxKind::CLOSURE_EXPR => ast::ClosureExpr::cast(node).map(|it| it.async_token().is_some()),
+        SyntaxKind::BLOCK_EXPR => ast::BlockExpr::cast(node).and_then(|it| it.async_token()).map(|_| true),
+        _ => None,
+    });
+    nearest.unwrap_or(false)
+}
+
+/// Where a text gives a variable of an earlier cell, or a part of one, as its last expression: a run that is repeated cannot
+/// move it away, but it can lend it.
+fn lent_variable(text: &Text, variables: &[(String, String)]) -> Option<usize> {
+    let list = statements(text.as_str())?;
+    let tail = list.tail_expr()?;
+    let mut base = tail.clone();
+    loop {
+        base = match &base {
+            ast::Expr::FieldExpr(field) => field.expr()?,
+            ast::Expr::IndexExpr(index) => index.base()?,
+            ast::Expr::PathExpr(_) => break,
+            _ => return None,
+        };
+    }
+    let name = base.syntax().text().to_string();
+    let is_own = |pattern: ast::IdentPat| pattern.name().is_some_and(|own| own.text() == name);
+    let hidden = list.syntax().descendants().filter_map(ast::IdentPat::cast).any(is_own);
+    let at = offset(tail.syntax().text_range().start(), text.as_str());
+    (!hidden && variables.iter().any(|(variable, _)| *variable == name) && text.span(at, at).is_some()).then_some(at)
+}
+
+impl BlockSource {
+    /// The same, but it lends a variable that it would move away.
+    pub fn lending(&self, variables: &[(String, String)]) -> BlockSource {
+        let is_input = |name: &String| self.inputs.iter().any(|input| input.name == *name);
+        let others: Vec<_> = variables.iter().filter(|(name, _)| !is_input(name)).cloned().collect();
+        match lent_variable(&self.body, &others) {
+            Some(at) if self.function.is_none() => {
+                BlockSource { body: self.body.clone().inserted(at, "&"), ..self.clone() }
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 /// A Rust expression, with how the structs in it become rows.
@@ -171,13 +242,31 @@ pub fn kept_at(text: &Text, byte: usize) -> Option<String> {
     rest.split_once('"').map(|(name, _)| name.to_string()).filter(|_| text.span(line, line).is_none())
 }
 
-/// Takes variables into the locals of a cell.
+/// What a line begins with that takes a variable.
+const TAKE: &str = "#[allow(unused_mut, unused_variables)] let mut ";
+
+/// Takes variables into the locals of a cell, each in a line of its own.
 fn takes(variables: &[&(String, String)]) -> String {
     let take = |(name, ty): &&(String, String)| {
         let ty = nameable(ty);
-        format!("#[allow(unused_mut, unused_variables)] let mut {name}: {ty} = timelab_cell::take::<{ty}>({name:?});\n")
+        format!("{TAKE}{name}: {ty} = timelab_cell::take::<{ty}>({name:?});\n")
     };
     variables.iter().map(take).collect()
+}
+
+/// The variable that a place of ours takes.
+pub fn taken_at(text: &Text, byte: usize) -> Option<String> {
+    let line = text.as_str()[..byte].rfind('\n').map_or(0, |end| end + 1);
+    let rest = text.as_str()[line..].strip_prefix(TAKE)?;
+    rest.split_once(':').map(|(name, _)| name.to_string()).filter(|_| text.span(line, line).is_none())
+}
+
+/// Where pieces of cells are not Rust, as far as their signs and words tell.
+pub fn unparsed(text: &Text) -> Option<Span> {
+    let parsed = SourceFile::parse(&format!("{OPEN}{}\n}}", text.as_str()), Edition::CURRENT);
+    let error = parsed.errors().into_iter().next()?;
+    let at = |place| offset(place, text.as_str());
+    text.span(at(error.range().start()), at(error.range().end()))
 }
 
 /// Those of the variables whose names stand in one of the texts.

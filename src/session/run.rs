@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::files;
@@ -121,6 +121,43 @@ impl Session {
             Some((write, span)) => Ok((name, written(ran, &write, span, context)?)),
         });
         finished.collect()
+    }
+
+    /// Whether the tables that some plans gave are the same. Where floats differ that are sums, the reference engine finds in
+    /// another run how large what was summed is, and that decides.
+    ///
+    /// # Errors
+    /// [`Kind::Stopped`].
+    pub fn same(&self, tables: [&Table; 2], plans: &[&Plan], context: &RunContext) -> Fallible<Sameness> {
+        self.judged(tables[0].same(tables[1]), tables, plans, context)
+    }
+
+    /// The same, where it is known how they compare without that.
+    ///
+    /// # Errors
+    /// [`Kind::Stopped`].
+    pub fn judged(
+        &self,
+        plain: Sameness,
+        [here, there]: [&Table; 2],
+        plans: &[&Plan],
+        context: &RunContext,
+    ) -> Fallible<Sameness> {
+        let comparable = here.schema().columns == there.schema().columns && here.height() == there.height();
+        if !comparable || !matches!(plain, Sameness::Different(_)) {
+            return Ok(plain);
+        }
+        let mut found = Vec::new();
+        for magnitudes in plans.iter().filter_map(|plan| plan::magnitudes(plan)) {
+            match self.run(magnitudes.plan, Choice::only(engines::reference()), context) {
+                Ok(ran) => found.push((ran.table, magnitudes.places)),
+                Err(error) if error.kind == Kind::Stopped => return Err(error),
+                // Without them they differ.
+                Err(_) => {}
+            }
+        }
+        let summed: Vec<Summed> = found.iter().map(|(table, places)| Summed { table, places }).collect();
+        Ok(if summed.is_empty() { plain } else { here.same_sums(there, &summed) })
     }
 
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it

@@ -194,6 +194,15 @@ impl Subject {
     }
 
     /// The engine that runs it; none for an expression alone.
+    /// The plan, where it is one.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.work {
+            Work::Plan(plan, ..) => Some(plan),
+            Work::Rust(timed, _) => timed.plan.as_ref(),
+            Work::Expr(..) => None,
+        }
+    }
+
     pub fn engine(&self) -> Option<&'static dyn Engine> {
         match &self.work {
             Work::Plan(_, engine, _) => Some(*engine),

@@ -17,7 +17,7 @@ use crate::baselines::Baselines;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::history::History;
 use crate::lang::{Splitter, split};
-use crate::magics::{Evaluation, Next, evaluate, file_cells};
+use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::report::Block;
 use crate::run_context::Stop;
@@ -33,7 +33,9 @@ const DEEPEST_RUN: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Good,
-    /// A cell failed.
+    /// Results that were compared differ.
+    Different,
+    /// A cell or a variant failed.
     Failed,
     /// Ctrl-C.
     Stopped,
@@ -47,6 +49,7 @@ impl Ending {
         match self {
             Ending::Good | Ending::Closed => 0,
             Ending::Failed => 1,
+            Ending::Different => 3,
             Ending::Stopped => 130,
         }
     }
@@ -150,12 +153,12 @@ impl Shell {
             ending => ending,
         };
         match ending {
-            Ending::Good => {}
+            Ending::Good | Ending::Different => {}
             Ending::Failed => self.ending = Ending::Failed,
             Ending::Stopped | Ending::Closed => self.ending = ending,
         }
         match ending {
-            Ending::Good => true,
+            Ending::Good | Ending::Different => true,
             Ending::Failed => self.keep_going,
             Ending::Stopped | Ending::Closed => false,
         }
@@ -249,7 +252,7 @@ impl Shell {
             }
             let ending = self.cell(cell);
             match ending {
-                Ending::Good => {}
+                Ending::Good | Ending::Different => {}
                 Ending::Failed => self.forget_as_hint(cell),
                 Ending::Stopped | Ending::Closed => return ending,
             }
@@ -296,6 +299,13 @@ impl Shell {
         let progress = progress::Watch::start(&context.progress);
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
         progress.end();
+        // Neither stops the cells that follow.
+        match evaluation.status {
+            CellStatus::Good => {}
+            CellStatus::Different if self.ending == Ending::Good => self.ending = Ending::Different,
+            CellStatus::Different => {}
+            CellStatus::VariantFailed => self.ending = Ending::Failed,
+        }
         match self.print(&evaluation) {
             Ending::Good => self.further(&evaluation.next),
             ending => ending,

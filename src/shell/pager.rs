@@ -1,7 +1,7 @@
 //! Long tables through the person's pager.
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::data::Table;
 use crate::show::{self, Style};
@@ -9,11 +9,19 @@ use crate::show::{self, Style};
 /// Shows a table whole: in the pager on a terminal, else as it is.
 pub fn page(table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> io::Result<()> {
     let plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb") || !io::stdout().is_terminal();
-    let Some(mut pager) = (if plain { None } else { start() }) else {
-        let mut out = BufWriter::new(io::stdout().lock());
-        show::whole(table, style, stopped, &mut out)?;
-        return out.flush();
-    };
+    for command in if plain { Vec::new() } else { pagers() } {
+        if let Some(paged) = page_by(command, table, style, stopped) {
+            return paged;
+        }
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    show::whole(table, style, stopped, &mut out)?;
+    out.flush()
+}
+
+/// Shows a table in a pager; none where the pager is not there.
+fn page_by(mut command: Command, table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> Option<io::Result<()>> {
+    let mut pager = command.stdin(Stdio::piped()).spawn().ok()?;
     let written = match pager.stdin.take() {
         Some(input) => {
             let mut out = BufWriter::new(input);
@@ -21,27 +29,29 @@ pub fn page(table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> io::Res
         }
         None => Ok(()),
     };
-    pager.wait()?;
-    match written {
+    match pager.wait() {
+        // So the shell says that it does not find the command, or cannot run it.
+        Ok(status) if matches!(status.code(), Some(126 | 127)) => return None,
+        Ok(_) => {}
+        Err(error) => return Some(Err(error)),
+    }
+    Some(match written {
         // Who leaves the pager has seen enough; Ctrl-C belongs to the pager.
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => Ok(()),
         written => written,
-    }
+    })
 }
 
-/// `$PAGER`, or `less` that leaves a short text on the screen and does not fold long lines.
-fn start() -> Option<Child> {
-    let mut command = match std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()) {
-        Some(pager) => {
-            let mut command = Command::new("sh");
-            command.arg("-c").arg(pager);
-            command
-        }
-        None => Command::new("less"),
-    };
+/// `$PAGER`, then `less` that leaves a short text on the screen and does not fold long lines.
+fn pagers() -> Vec<Command> {
+    let own = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).map(|pager| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(pager);
+        command
+    });
+    let mut commands: Vec<Command> = own.into_iter().chain([Command::new("less")]).collect();
     if std::env::var_os("LESS").is_none() {
-        command.env("LESS", "-FRSX");
+        commands.iter_mut().for_each(|command| _ = command.env("LESS", "-FRSX"));
     }
-    // A pager that is not there leaves the table to the screen.
-    command.stdin(Stdio::piped()).spawn().ok()
+    commands
 }

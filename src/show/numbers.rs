@@ -5,49 +5,53 @@ use crate::data::scalar;
 /// `16.2 ms`, `1.23 s`: three digits. What is measured may lie below zero, where it costs less than the instrument can
 /// tell: that is no time.
 pub fn duration_text(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        s if s < 5e-12 => return "0 ns".to_string(),
-        s if s >= 120.0 => (s / 60.0, "min"),
-        s if s >= 1.0 => (s, "s"),
-        s if s >= 1e-3 => (s * 1e3, "ms"),
-        s if s >= 1e-6 => (s * 1e6, "µs"),
-        s => (s * 1e9, "ns"),
-    };
-    format!("{} {unit}", three_digits(value))
+    if seconds < 5e-12 {
+        return "0 ns".to_string();
+    }
+    if !seconds.is_finite() {
+        return format!("{seconds} s");
+    }
+    in_units(seconds * 1e9, &[("ns", 1000.0), ("µs", 1000.0), ("ms", 1000.0), ("s", 120.0), ("min", f64::INFINITY)])
+}
+
+/// A value in the first of some units, each with the number from which on the next one is used. What would be rounded up to
+/// that number is in the next one too.
+fn in_units(mut value: f64, units: &[(&str, f64)]) -> String {
+    for (unit, end) in units {
+        let text = three_digits(value);
+        if text.parse::<f64>().is_ok_and(|shown| shown < *end) {
+            return if unit.is_empty() { text } else { format!("{text} {unit}") };
+        }
+        // Minutes are shown from two on.
+        value /= if *end == 120.0 { 60.0 } else { *end };
+    }
+    three_digits(value)
 }
 
 /// `4.20 MiB`
 pub fn bytes_text(bytes: f64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
+    if bytes.round() < 1024.0 {
+        return format!("{bytes:.0} B");
     }
-    if unit == 0 { format!("{bytes:.0} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+    in_units(bytes / 1024.0, &[("KiB", 1024.0), ("MiB", 1024.0), ("GiB", 1024.0), ("TiB", f64::INFINITY)])
 }
 
 /// `4.33 G`
 pub fn metric(number: f64) -> String {
-    match number {
-        x if x >= 1e9 => format!("{} G", three_digits(x / 1e9)),
-        x if x >= 1e6 => format!("{} M", three_digits(x / 1e6)),
-        x if x >= 1e3 => format!("{} k", three_digits(x / 1e3)),
-        x => three_digits(x),
-    }
+    in_units(number, &[("", 1000.0), ("k", 1000.0), ("M", 1000.0), ("G", f64::INFINITY)])
 }
 
 /// `134`, `1.020`, `0.00176`: enough digits for small differences.
 pub fn ratio(number: f64) -> String {
     match number {
-        x if x > 0.0 && x < 0.1 => {
+        x if x > 0.0 && x < 0.0995 => {
             let decimals = 2 - x.log10().floor().max(-15.0) as i32;
             format!("{x:.*}", decimals as usize)
         }
-        x if x >= 1000.0 => grouped(x.round() as u64),
-        x if x >= 100.0 => format!("{x:.0}"),
-        x if x >= 10.0 => format!("{x:.1}"),
+        // What is rounded up to a border is written as what lies beyond it.
+        x if x >= 999.5 => grouped(x.round() as u64),
+        x if x >= 99.95 => format!("{x:.0}"),
+        x if x >= 9.9995 => format!("{x:.1}"),
         x => format!("{x:.3}"),
     }
 }
@@ -75,8 +79,9 @@ pub fn bar(share: f64) -> String {
 
 fn three_digits(value: f64) -> String {
     match value {
-        v if v >= 100.0 => format!("{v:.0}"),
-        v if v >= 10.0 => format!("{v:.1}"),
+        // 99.96 would be 100.0, and 9.996 would be 10.00.
+        v if v >= 99.95 => format!("{v:.0}"),
+        v if v >= 9.995 => format!("{v:.1}"),
         v => format!("{v:.2}"),
     }
 }

@@ -78,5 +78,5 @@ fn write(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<(
             .hint("results go to standard output by themselves: --format csv"));
     }
     files::fits(&format, builder.schema()).map_err(|what| Diagnostic::at(Kind::Type, stage.span, what))?;
-    builder.push(Op::Write(Write { path: PathBuf::from(shown), shown: shown.clone(), format }), stage.span)
+    builder.push(Op::Write(Write { path: files::expanded(shown), shown: shown.clone(), format }), stage.span)
 }

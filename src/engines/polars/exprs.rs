@@ -242,7 +242,7 @@ impl Lowering<'_> {
                 IntOperator::Multiply => a * b,
                 IntOperator::FloorDivide => a.floor_div(b),
                 IntOperator::Remainder => a % b,
-                IntOperator::Power => unreachable!("no operator of a chain"),
+                IntOperator::Power | IntOperator::Round => unreachable!("no operator of a chain"),
             };
             return Lowered { bounds, ..joined(left, right, plain) };
         }
@@ -450,6 +450,16 @@ impl Lowering<'_> {
             }
             Func::AbsFloat => unary!(|x: Expr| x.abs()),
             Func::Round => unary!(|x: Expr| x.round(0, RoundMode::HalfAwayFromZero)),
+            Func::RoundInt => {
+                let (number, digits) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
+                let number = self.masked(number, &Type::Int, mask);
+                let round = |a, b| kernels::int_operator(IntOperator::Round, a, b, expr.span);
+                Lowered { fallible: true, ..joined(number, digits, round) }
+            }
+            Func::RoundFloat => {
+                let (number, digits) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
+                joined(number, digits, kernels::round_to)
+            }
             Func::Floor => unary!(|x: Expr| x.floor()),
             Func::Ceil => unary!(|x: Expr| x.ceil()),
             Func::Sqrt => unary!(|x: Expr| x.sqrt()),
@@ -630,7 +640,7 @@ fn float_link(left: Lowered, operator: Operator, right: Lowered, operand: &plan:
         Operator::Add if either => joined(left, right, |a, b| kernels::float_operator("add", |a, b| a + b, a, b)),
         Operator::Subtract if either => joined(left, right, |a, b| kernels::float_operator("sub", |a, b| a - b, a, b)),
         Operator::Divide if constant => joined(left, right, |a, b| kernels::float_operator("div", |a, b| a / b, a, b)),
-        Operator::FloorDivide if constant => {
+        Operator::FloorDivide => {
             joined(left, right, |a, b| kernels::float_operator("floor_div", scalar::floor_divide_floats, a, b))
         }
         Operator::Remainder => {
@@ -640,7 +650,6 @@ fn float_link(left: Lowered, operator: Operator, right: Lowered, operand: &plan:
         Operator::Subtract => joined(left, right, |a, b| a - b),
         Operator::Multiply => joined(left, right, |a, b| a * b),
         Operator::Divide => joined(left, right, |a, b| a / b),
-        Operator::FloorDivide => joined(left, right, |a, b| a.floor_div(b)),
     }
 }
 

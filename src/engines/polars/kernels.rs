@@ -115,6 +115,8 @@ pub enum IntOperator {
     FloorDivide,
     Remainder,
     Power,
+    /// To so many digits.
+    Round,
 }
 
 impl IntOperator {
@@ -126,6 +128,7 @@ impl IntOperator {
             IntOperator::FloorDivide => "checked_floor_div",
             IntOperator::Remainder => "checked_rem",
             IntOperator::Power => "checked_pow",
+            IntOperator::Round => "checked_round",
         }
     }
 }
@@ -142,6 +145,7 @@ pub fn int_operator(operator: IntOperator, a: Expr, b: Expr, span: Span) -> Expr
             IntOperator::FloorDivide => each(&a, &b, height, scalar::floor_divide),
             IntOperator::Remainder => each(&a, &b, height, scalar::remainder),
             IntOperator::Power => each(&a, &b, height, scalar::power),
+            IntOperator::Round => each(&a, &b, height, scalar::round_int_to),
         };
         result.map(IntoSeries::into_series).map_err(|why| wrong(why, span))
     })
@@ -198,6 +202,16 @@ pub fn float_operator(name: &'static str, function: fn(f64, f64) -> f64, a: Expr
         let height = height(series);
         let (a, b) = (floats(&series[0])?, floats(&series[1])?);
         let value = |row: usize| Some(function(a.at(row)?, b.at(row)?));
+        Ok(Float64Chunked::from_iter_options(PlSmallStr::EMPTY, (0..height).map(value)).into_series())
+    })
+}
+
+/// Floats to so many decimal places.
+pub fn round_to(a: Expr, digits: Expr) -> Expr {
+    elementwise("round", &[a, digits], DataType::Float64, |series| {
+        let height = height(series);
+        let (a, digits) = (floats(&series[0])?, ints(&series[1])?);
+        let value = |row: usize| Some(scalar::round_to(a.at(row)?, digits.at(row)?));
         Ok(Float64Chunked::from_iter_options(PlSmallStr::EMPTY, (0..height).map(value)).into_series())
     })
 }

@@ -14,11 +14,11 @@ use std::sync::Once;
 use polars::prelude::{Engine as Way, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
 use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
 
-use crate::data::Table;
+use crate::data::{Table, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
 use crate::panics;
-use crate::plan::{AggFunc, Op, Plan, Source, Step};
+use crate::plan::{Agg, AggFunc, Op, Plan, Source, Step};
 use crate::run_context::RunContext;
 
 use super::{Engine, EngineOutput, Objection};
@@ -31,7 +31,7 @@ impl Engine for Polars {
     }
 
     fn about(&self) -> &'static str {
-        "the plan as a lazy query of the polars library"
+        "the plan as a lazy query of the polars library; it rounds sums of floats"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
@@ -93,10 +93,28 @@ impl Engine for Polars {
             let query = tuned(lowered.flow.frame, &lowered.notes);
             let text = guarded(|| query.describe_optimized_plan())?;
             let slow = lowered.notes.slow.into_iter().map(|expr| format!("row by row: {expr}"));
-            Ok(text.lines().map(str::to_string).chain(slow).collect())
+            let rounds = sums_floats(plan).then(|| ROUNDS.to_string());
+            Ok(text.lines().map(str::to_string).chain(slow).chain(rounds).collect())
         });
         described.unwrap_or_else(|error| vec![error.message])
     }
+}
+
+/// What is told of sums of floats. With our accumulator, over the values of each group as a list, they took 1.1 to 2.9 times
+/// as long.
+const ROUNDS: &str =
+    "sums and means of floats are rounded as polars adds them; the other engines keep what rounding loses";
+
+/// Whether floats are summed somewhere in a plan.
+fn sums_floats(plan: &Plan) -> bool {
+    let sums = |agg: &Agg| {
+        let is_float = agg.arg.as_ref().is_some_and(|arg| arg.ty == Type::Float);
+        is_float && matches!(agg.func, AggFunc::Sum | AggFunc::Mean)
+    };
+    plan.steps.iter().any(|step| match &step.op {
+        Op::Aggregate { aggs, .. } => aggs.iter().any(sums),
+        op => inside(op).into_iter().any(sums_floats),
+    })
 }
 
 /// Why polars cannot keep the meaning of a step.

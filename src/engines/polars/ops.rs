@@ -38,6 +38,9 @@ fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallibl
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
     let mut flow =
         bounded(source, rest).and_then(|source| source::flow(&source, &types, taken(rest), context)).map_err(placed)?;
+    if source::scanned(source) && !uses_columns(rest, types.len()) {
+        flow.frame = source::checked(flow.frame);
+    }
     for (i, step) in rest.iter().enumerate() {
         let input = &plan.steps[i].schema;
         let mut lowerer = Lowerer { plan, input, shared: &shared, context, notes };
@@ -54,6 +57,38 @@ fn bounded(source: &Source, steps: &[Step]) -> Fallible<Source> {
     let end =
         end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))?;
     Ok(Source::Range { start: *start, end: Some(end) })
+}
+
+/// Whether steps look at the columns of the source, of which there are so many, and not only at how many rows it has.
+fn uses_columns(steps: &[Step], width: usize) -> bool {
+    for step in steps {
+        // Columns that are added stand behind these.
+        let uses = |expr: &&plan::Expr| expr.columns().iter().any(|column| *column < width);
+        if step.op.exprs().iter().any(uses) {
+            return true;
+        }
+        match &step.op {
+            // What flows on has other columns.
+            Op::Project(_) | Op::Explode(_) | Op::Aggregate { .. } | Op::Fold { .. } => return false,
+            Op::Source(_)
+            | Op::Filter(_)
+            | Op::Slice { .. }
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Peek { .. }
+            | Op::Persist(_)
+            | Op::Write(_)
+            | Op::Tee(_) => {}
+        }
+    }
+    true
 }
 
 /// How many rows of the source steps take at most, if they say so before they need all.

@@ -129,6 +129,17 @@ fn scans(read: &Read) -> bool {
     read.format == (Format::Text { lossy: false }) && is_plain(read) && !read.files.iter().any(is_refused)
 }
 
+/// The same for a source.
+pub fn scanned(source: &Source) -> bool {
+    matches!(source, Source::Read(read) if scans(read))
+}
+
+/// Lines that are read though nothing uses them: polars would only count them, also those that are not UTF-8.
+pub fn checked(lines: LazyFrame) -> LazyFrame {
+    let all = |series: &[Series]| Ok(BooleanChunked::full(PlSmallStr::EMPTY, true, series[0].len()).into_series());
+    lines.filter(kernels::elementwise("is_text", &[column(0)], DataType::Boolean, all))
+}
+
 fn lines(read: &Read) -> Fallible<LazyFrame> {
     let opened = read.files.iter().map(|file| {
         File::open(&file.path)

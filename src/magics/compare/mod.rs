@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::baselines::{Baseline, Point, Variant};
-use crate::data::Value;
+use crate::data::{Sameness, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Sweep, Takes, Variants};
 use crate::measure::{Spread, Turns};
@@ -21,11 +21,11 @@ use crate::show::duration_text;
 
 use super::privileges::of_engines;
 use super::timing::{self, Telling};
-use super::{Answer, Magic, Offers, against, baseline};
+use super::{Answer, CellStatus, Magic, Offers, against, baseline};
 
 use family::{Asker, family};
 use figures::{claimed, sweep_figures};
-use rounds::{Asked, Entry, Input, Round, round, table_of};
+use rounds::{Asked, Entry, Input, Outcome, Round, round, table_of};
 use ways::{Way, What, ways};
 use words::{so_far, sweep_notes};
 
@@ -196,7 +196,20 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     }
     blocks.push(Block::Notes(notes));
     let report = Report { blocks, status_line: vec![duration_text(start.elapsed().as_secs_f64())] };
-    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() })
+    let status = status(&rounds);
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
+}
+
+/// What a script is told: a variant that failed counts more than results that differ.
+fn status(rounds: &[Round]) -> CellStatus {
+    let outcomes = || rounds.iter().flat_map(|round| &round.entries).map(|entry| &entry.outcome);
+    if outcomes().any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        CellStatus::VariantFailed
+    } else if outcomes().any(|outcome| matches!(outcome, Outcome::RunResult(Sameness::Different(_), _))) {
+        CellStatus::Different
+    } else {
+        CellStatus::Good
+    }
 }
 
 /// What was measured, as it can be kept.

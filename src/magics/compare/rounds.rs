@@ -102,7 +102,7 @@ pub fn round(
     };
     let mut entries = Vec::new();
     let mut ready: Vec<Ready> = Vec::new();
-    let mut first: Option<Table> = None;
+    let mut first: Option<(Table, Option<Plan>)> = None;
     for way in ways {
         if let What::Algorithm(Claims { most, .. }) = way.what
             && size > most as i64
@@ -117,7 +117,10 @@ pub fn round(
         });
         match ran {
             Ok((one, table, cost)) => {
-                let same = same(session, first.get_or_insert_with(|| table.clone()), table, context)?;
+                let plan = one.work.repeated().and_then(Subject::plan).cloned();
+                let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
+                let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
+                let same = same(session, [&*first, &table], &plans, context)?;
                 if let Some(repeated) = one.work.repeated() {
                     rows = rows.or(repeated.rows_read);
                     files.extend(repeated.files.iter().cloned());
@@ -152,14 +155,15 @@ pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
-fn same(session: &Session, first: &Table, table: Table, context: &RunContext) -> Fallible<Sameness> {
-    match session.detached().filter(|_| table.height() > 100_000) {
+fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context: &RunContext) -> Fallible<Sameness> {
+    let plain = match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {
-            let first = first.clone();
-            detached.run("the comparison of results", context, move |_| Ok(first.same(&table)))
+            let (first, table) = (first.clone(), table.clone());
+            detached.run("the comparison of results", context, move |_| Ok(first.same(&table)))?
         }
-        None => Ok(first.same(&table)),
-    }
+        None => first.same(table),
+    };
+    session.judged(plain, [first, table], plans, context)
 }
 
 /// The result of a way, and what a run costs.
