@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -99,22 +99,57 @@ impl Progress {
     }
 }
 
-/// The texts of csv files that were taken for null in a run, by column: each by its place in the list of such texts.
+/// How a run read its files, where nobody said it.
 #[derive(Debug, Clone, Default)]
-pub struct NullTexts(Arc<Mutex<BTreeSet<(usize, String)>>>);
+pub struct ReadNotes(Arc<Mutex<Found>>);
 
-impl NullTexts {
-    pub fn add(&self, column: &str, text: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((text, column.to_string()));
+#[derive(Debug, Default)]
+struct Found {
+    /// The texts that were taken for null, each by its place in the list of such texts, with their columns.
+    null_texts: BTreeSet<(usize, String)>,
+    /// For the status line, and for lines under the table.
+    status: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl ReadNotes {
+    pub fn add_null_text(&self, column: &str, text: usize) {
+        self.found().null_texts.insert((text, column.to_string()));
     }
 
-    /// Each text with its columns.
-    pub fn by_text(&self) -> BTreeMap<usize, Vec<String>> {
-        let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for (text, column) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            found.entry(*text).or_default().push(column.clone());
+    pub fn add_status(&self, said: String) {
+        let status = &mut self.found().status;
+        if !status.contains(&said) {
+            status.push(said);
         }
-        found
+    }
+
+    pub fn add_note(&self, note: String) {
+        let notes = &mut self.found().notes;
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// Each null text with its columns.
+    pub fn null_texts(&self) -> BTreeMap<usize, Vec<String>> {
+        let mut by_text: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (text, column) in &self.found().null_texts {
+            by_text.entry(*text).or_default().push(column.clone());
+        }
+        by_text
+    }
+
+    pub fn status(&self) -> Vec<String> {
+        self.found().status.clone()
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        self.found().notes.clone()
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,7 +181,7 @@ pub struct RunContext {
     pub memory: u64,
     pub stop: Stop,
     pub progress: Progress,
-    pub null_texts: NullTexts,
+    pub read_notes: ReadNotes,
     pub log: LogSink,
 }
 

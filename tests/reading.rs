@@ -9,7 +9,7 @@ use timelab::diagnostic::{Diagnostic, Kind};
 use timelab::lang::{self, Cell};
 use timelab::magics::Tables;
 use timelab::run_context::{ChunkSizes, RunContext};
-use timelab::session::{CellValue, RunResult, Session};
+use timelab::session::{Bound, CellValue, RunResult, Session};
 
 use crate::lab::{Lab, csv, engine_names, ways};
 use crate::random::{self, Random};
@@ -449,6 +449,14 @@ fn separators_are_detected() {
     check("a;b\n1;2\n", "sep \",\"", "a;b", "");
     // More than ten records do not tell.
     check(&format!("a;b\n{}1\n", "1;2\n".repeat(9)), "ragged true", "a b", "separator `;`");
+    // The first file with a record tells.
+    folder.write("g-1.csv", "");
+    folder.write("g-2.csv", "\n\n");
+    folder.write("g-3.csv", "a;b\n1;2\n");
+    for engine in engine_names() {
+        let cell = format!("read {:?}", folder.0.join("g-*.csv"));
+        assert_eq!(csv(engine, &[&cell]), "a,b\n1,2\n", "{engine}");
+    }
     let path = folder.write("t.tsv", "a,b\tc\n1\t2\n");
     for engine in engine_names() {
         let mut lab = Lab::new(engine);
@@ -479,6 +487,28 @@ fn the_status_line_names_null_texts() {
     }
 }
 
+/// A column that is text because of ints beyond 64 bits is named, but only where it is used.
+#[test]
+fn notes_name_columns_with_large_ints() {
+    let folder = Folder::new("large");
+    let large = "123456789012345678901234567890";
+    let csv = folder.write("t.csv", format!("n,an id\n1,1\n2,{large}\n"));
+    let json = folder.write("t.json", format!("[{{\"n\": 1, \"an id\": 0.5}}, {{\"n\": 2, \"an id\": {large}}}]"));
+    for path in [csv, json] {
+        for engine in engine_names() {
+            let mut lab = Lab::new(engine);
+            let note = format!("`an id` is text: {large} does not fit into 64 bits (`types `an id`: float`");
+            assert!(lab.notes(&format!("read {path}")).contains(&note), "{engine} {path}");
+            assert_eq!(lab.notes(&format!("read {path} | sum n")), "", "{engine}");
+            assert_eq!(lab.notes(&format!("read {path} types `an id`: text")), "", "{engine}");
+            assert_eq!(lab.notes(&format!("let kept = read {path} | persist")), "", "{engine}");
+            assert!(lab.notes("kept | count").contains(&note), "{engine}");
+            let tee = lab.notes(&format!("read {path} | tee a: (count), b: (map `an id`)"));
+            assert_eq!(tee.matches(&note).count(), 1, "{engine}: {tee}");
+        }
+    }
+}
+
 /// Looking at types stops when the user says so, and looks no further than it must.
 #[test]
 fn the_sample_goes_on_through_the_files_until_each_column_has_a_value() {
@@ -505,7 +535,14 @@ fn the_sample_goes_on_through_the_files_until_each_column_has_a_value() {
     session.stop.raise();
     assert_eq!(session.bind(pipeline).expect_err("it was stopped").kind, Kind::Stopped);
     session.stop.clear();
-    assert!(session.bind(pipeline).is_ok());
+    let mut types = |only_looks: bool| -> Vec<Type> {
+        let bound = if only_looks { session.looking(|session| session.bind(pipeline)) } else { session.bind(pipeline) };
+        let Bound::Table(plan) = bound.expect("it can be read") else { panic!("{text}: no table") };
+        plan.schema().columns.iter().map(|column| column.ty.clone()).collect()
+    };
+    assert_eq!(types(false), [Type::Float, Type::Text, Type::Bool]);
+    // Completion must not wait: it looks at the first file.
+    assert_eq!(types(true), [Type::Open, Type::Open, Type::Open]);
 }
 
 /// What is wrong with an array of objects is told with the number of the object.
@@ -533,6 +570,19 @@ fn arrays_of_objects_have_clear_mistakes() {
     for engine in engine_names() {
         assert_eq!(csv(engine, &[&format!("read {path} as json")]), "a\n1\n", "{engine}");
     }
+}
+
+#[test]
+fn the_status_line_is_on_standard_error() {
+    let folder = Folder::new("status");
+    let path = folder.write("w.csv", "temp;x\n39.02;1\nNA;2\n");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["--format", "csv", "-c", &format!("read {path} | mean temp")])
+        .output()
+        .expect("it runs");
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("it is text"));
+    assert_eq!(out, "mean\n39.02\n");
+    assert!(err.contains("separator `;`") && err.contains("NA is null in temp"), "{err}");
 }
 
 /// A file that was printed as json is read again.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::data::{Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::{Basis, CsvOptions, Field, Read};
-use crate::run_context::{NullTexts, RunContext, Stop};
+use crate::run_context::{ReadNotes, RunContext, Stop};
 
 use super::field::{self, Fitting, Meaning, Rule};
 use super::lines::{Lines, without_break};
@@ -244,9 +244,10 @@ pub const SEPARATOR_RECORDS: usize = 10;
 /// How much of a file is looked at for it: a quote that opens nothing would go on to its end.
 const SEPARATOR_BYTES: u64 = 1 << 20;
 
-/// The separator of a file: the first of `,` `;` tab and `|` that splits the first records into the same number of fields,
+/// The separator of a file that has a record: the first of `,` `;` tab and `|` that splits the first records into the same number of fields,
 /// two or more; `,` where none does. Of a ragged file only the first record tells. `open` gives the first bytes of the file.
-pub fn separator(open: &dyn Fn(u64) -> Fallible<Lines>, options: &CsvOptions) -> Fallible<u8> {
+pub fn separator(open: &dyn Fn(u64) -> Fallible<Lines>, options: &CsvOptions) -> Fallible<Option<u8>> {
+    let mut has_record = false;
     for separator in [b',', b';', b'\t', b'|'] {
         let options = CsvOptions { separator, ..options.clone() };
         let most = if options.ragged { 1 } else { SEPARATOR_RECORDS };
@@ -273,10 +274,11 @@ pub fn separator(open: &dyn Fn(u64) -> Fallible<Lines>, options: &CsvOptions) ->
             }
         };
         if splits && width.is_some_and(|width| width >= 2) {
-            return Ok(separator);
+            return Ok(Some(separator));
         }
+        has_record |= width.is_some();
     }
-    Ok(b',')
+    Ok(has_record.then_some(b','))
 }
 
 /// Whether a record is the header of a file with these columns.
@@ -318,7 +320,7 @@ pub struct Csv<'a> {
     header_read: bool,
     /// The texts that were taken for null, a bit each, by column.
     null_texts: Vec<u8>,
-    found: NullTexts,
+    notes: ReadNotes,
 }
 
 impl<'a> Csv<'a> {
@@ -328,7 +330,7 @@ impl<'a> Csv<'a> {
             read,
             header_read: !options.header,
             null_texts: vec![0; read.fields.len()],
-            found: context.null_texts.clone(),
+            notes: context.read_notes.clone(),
         }
     }
 
@@ -366,7 +368,7 @@ impl<'a> Csv<'a> {
             Meaning::NullText(place) => {
                 if self.null_texts[index] & 1 << place == 0 {
                     self.null_texts[index] |= 1 << place;
-                    self.found.add(&column.name, place);
+                    self.notes.add_null_text(&column.name, place);
                 }
                 Ok(Value::Null)
             }

@@ -232,12 +232,7 @@ impl Look<'_> {
             }
             Format::Csv(options) => {
                 if options.is_detected {
-                    let start = |length| -> Fallible<Lines> {
-                        let bytes = open::unpacked_bytes(&files[first])?.take(length);
-                        let bytes = open::buffered(Box::new(bytes));
-                        Ok(Lines::new(bytes, &files[first].shown, self.stop.clone()))
-                    };
-                    options.separator = csv::separator(&start, options)?;
+                    options.separator = self.separator(&files[first..], options)?;
                 }
                 let mut sample = csv::Sample::new(options);
                 self.each(&files[first..], &Format::Text { lossy: false }, |lines| {
@@ -272,6 +267,21 @@ impl Look<'_> {
         }
         let wanted = (0..fields.len()).collect();
         Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
+    }
+
+    /// The separator that the first file with a record tells.
+    fn separator(&self, files: &[File], options: &CsvOptions) -> Fallible<u8> {
+        let most = if self.first_file_only { 1 } else { files.len() };
+        for file in &files[..most] {
+            let start = |length| -> Fallible<Lines> {
+                let bytes = open::buffered(Box::new(open::unpacked_bytes(file)?.take(length)));
+                Ok(Lines::new(bytes, &file.shown, self.stop.clone()))
+            };
+            if let Some(separator) = csv::separator(&start, options)? {
+                return Ok(separator);
+            }
+        }
+        Ok(b',')
     }
 
     /// Hands out the lines of one file after the other until that is enough. What is wrong with a later file is told when it

@@ -201,7 +201,7 @@ impl<'a> ReadAgain<'a> {
             Ok(Lines::new(bytes, shown, Stop::default()))
         };
         let is_found_anew = self.options.is_detected && self.schema.columns.len() == 1;
-        if let Some(found) = is_found_anew.then(|| csv::separator(&open, self.options).ok()).flatten()
+        if let Some(found) = is_found_anew.then(|| csv::separator(&open, self.options).ok().flatten()).flatten()
             && found != self.options.separator
         {
             let name = name_as_written(&self.schema.columns[0].name);

@@ -197,7 +197,7 @@ impl<'a> Csv<'a> {
             let field = &self.read.fields[*index];
             let (column, null_texts) = fields.column(*index, Rule::new(self.options, field), &buffers)?;
             for place in (0..u8::BITS).filter(|place| null_texts >> place & 1 == 1) {
-                self.context.null_texts.add(&field.name, place as usize);
+                self.context.read_notes.add_null_text(&field.name, place as usize);
             }
             Some(column)
         };

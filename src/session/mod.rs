@@ -26,7 +26,7 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
-use crate::run_context::{ChunkSizes, NullTexts, Progress, RunContext, Stop};
+use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
 
@@ -276,7 +276,7 @@ impl Session {
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
-            null_texts: NullTexts::default(),
+            read_notes: ReadNotes::default(),
             log: Arc::new(move |line| err.write_line(line)),
         }
     }

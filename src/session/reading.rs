@@ -1,15 +1,14 @@
 //! What is to be said about how files were read.
 
+use crate::lang::bare_name;
 use crate::plan::{Basis, CsvOptions, Field, Format, Op, Plan, Read, Source};
 use crate::run_context::RunContext;
 
 /// The most columns that are named.
 const MOST_NAMES: usize = 4;
 
-/// What the status line says, and notes. `plan` is as it was run.
-pub fn notes(plan: &Plan, context: &RunContext) -> (Vec<String>, Vec<String>) {
-    let mut status = Vec::new();
-    let mut notes = Vec::new();
+/// Adds what is to be said about the files of a plan that was run.
+pub fn add(plan: &Plan, context: &RunContext) {
     let mut reads = Vec::new();
     add_reads(plan, &mut reads);
     for read in reads {
@@ -17,24 +16,19 @@ pub fn notes(plan: &Plan, context: &RunContext) -> (Vec<String>, Vec<String>) {
             && separator != b','
         {
             let shown = if separator == b'\t' { "tab".to_string() } else { format!("`{}`", char::from(separator)) };
-            add(&mut status, format!("separator {shown}"));
+            context.read_notes.add_status(format!("separator {shown}"));
         }
-        for field in read.wanted.iter().map(|index| &read.fields[*index]) {
-            if let Some(note) = large_int(field) {
-                add(&mut notes, note);
-            }
-        }
+        let fields = read.wanted.iter().map(|index| &read.fields[*index]);
+        fields.filter_map(large_int).for_each(|note| context.read_notes.add_note(note));
     }
-    for (text, columns) in context.null_texts.by_text() {
-        status.push(format!("{} is null in {}", CsvOptions::NULL_TEXTS[text], listed(&columns)));
-    }
-    (status, notes)
 }
 
-fn add(all: &mut Vec<String>, one: String) {
-    if !all.contains(&one) {
-        all.push(one);
-    }
+/// What the status line says.
+pub fn status(context: &RunContext) -> Vec<String> {
+    let said = |(text, columns): (usize, Vec<String>)| {
+        format!("{} is null in {}", CsvOptions::NULL_TEXTS[text], listed(&columns))
+    };
+    context.read_notes.status().into_iter().chain(context.read_notes.null_texts().into_iter().map(said)).collect()
 }
 
 fn add_reads<'a>(plan: &'a Plan, reads: &mut Vec<&'a Read>) {
@@ -48,7 +42,7 @@ fn add_reads<'a>(plan: &'a Plan, reads: &mut Vec<&'a Read>) {
 
 fn large_int(field: &Field) -> Option<String> {
     let Basis::LargeInt(int) = &field.basis else { return None };
-    let name = &field.name;
+    let name = if bare_name(&field.name) { field.name.clone() } else { format!("`{}`", field.name) };
     Some(format!("{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"))
 }
 

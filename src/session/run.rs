@@ -57,7 +57,6 @@ impl Session {
         let (rows_read, bytes_read) = self.reads(&plan);
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
-        let (reading, notes) = reading::notes(&plan, context);
         Ok(RunResult {
             table: Arc::new(run.table),
             engine: engine.name(),
@@ -69,8 +68,8 @@ impl Session {
             cost: run.cost,
             rows_read,
             bytes_read,
-            reading,
-            notes,
+            reading: reading::status(context),
+            notes: context.read_notes.notes(),
         })
     }
 
@@ -113,7 +112,11 @@ impl Session {
                 branch.steps.pop();
             }
             branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
-            let ran = self.run(branch, choice, context)?;
+            let mut ran = self.run(branch, choice, context)?;
+            if !results.is_empty() {
+                // Said once.
+                ran.notes.clear();
+            }
             results.push((name, RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
         }
         let finished = results.into_iter().map(|(name, ran, write)| match write {
@@ -246,6 +249,7 @@ impl Session {
             None => self.run_stoppably(plan, engine, context)?,
         };
         self.add_spent(&run.cost);
+        reading::add(plan, context);
         Ok((run, engine, instead))
     }
 
