@@ -31,7 +31,7 @@ struct Arguments {
     /// Some rows, each with few comparisons, in five minutes
     #[arg(long)]
     short: bool,
-    /// Only rows of these: rows, batch, polars, native, rust
+    /// Only rows of these: engines, rust
     #[arg(long, value_delimiter = ',', value_name = "SUBJECTS")]
     subject: Vec<Subject>,
     /// Only rows of these: A/A, 2%, 5%, 50%, 150x

@@ -4,26 +4,26 @@ pub struct Pipeline {
     pub name: &'static str,
     /// With `{n}` in the place of the number of rows.
     text: &'static str,
-    /// Engines that object to it.
-    pub not_on: &'static [&'static str],
+    /// Whether it needs all rows in order, so that parallel engines object to it.
+    pub in_order: bool,
 }
 
 pub static ALL: &[Pipeline] = &[
-    Pipeline { name: "arithmetic", text: "1..{n} | map it * it % 7 | max", not_on: &[] },
-    Pipeline { name: "filter", text: "1..{n} | filter it % 3 == 1 | min", not_on: &[] },
-    Pipeline { name: "columns", text: "1..{n} | map x = it % 100, y = it % 10 | map x * y + x | max", not_on: &[] },
-    Pipeline { name: "floats", text: "random {n} seed 3 | map sqrt(it) * 0.0 | max", not_on: &[] },
-    Pipeline { name: "text", text: "letters {n} seed 7 | map lower(it) | max", not_on: &[] },
-    Pipeline { name: "join-text", text: "letters {n} seed 7 | map it + upper(it) | max", not_on: &[] },
-    Pipeline { name: "groups", text: "1..{n} | count by it % 97 | count", not_on: &[] },
-    Pipeline { name: "distinct", text: "1..{n} | map it % 1000 | distinct | count", not_on: &[] },
-    Pipeline { name: "sort", text: "letters {n} seed 7 | sort by it desc | take 1", not_on: &[] },
+    Pipeline { name: "arithmetic", text: "1..{n} | map it * it % 7 | max", in_order: false },
+    Pipeline { name: "filter", text: "1..{n} | filter it % 3 == 1 | min", in_order: false },
+    Pipeline { name: "columns", text: "1..{n} | map x = it % 100, y = it % 10 | map x * y + x | max", in_order: false },
+    Pipeline { name: "floats", text: "random {n} seed 3 | map sqrt(it) * 0.0 | max", in_order: false },
+    Pipeline { name: "text", text: "letters {n} seed 7 | map lower(it) | max", in_order: false },
+    Pipeline { name: "join-text", text: "letters {n} seed 7 | map it + upper(it) | max", in_order: false },
+    Pipeline { name: "groups", text: "1..{n} | count by it % 97 | count", in_order: false },
+    Pipeline { name: "distinct", text: "1..{n} | map it % 1000 | distinct | count", in_order: false },
+    Pipeline { name: "sort", text: "letters {n} seed 7 | sort by it desc | take 1", in_order: false },
     Pipeline {
         name: "join",
         text: "1..{n} | map k = it % 50 | join (0..50 | map k = it, v = it * 2) on k | map v | max",
-        not_on: &[],
+        in_order: false,
     },
-    Pipeline { name: "fold", text: "1..{n} | fold 0 (acc + it) % 1", not_on: &["polars"] },
+    Pipeline { name: "fold", text: "1..{n} | fold 0 (acc + it) % 1", in_order: true },
 ];
 
 impl Pipeline {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use timelab::engines;
+
 use super::kernels::{self, Kernel};
 use super::pipelines::{self, Pipeline};
 
@@ -13,7 +15,19 @@ pub enum Subject {
     Rust,
 }
 
-pub const ENGINES: [&str; 4] = ["rows", "batch", "polars", "native"];
+impl Subject {
+    fn all() -> impl Iterator<Item = Subject> {
+        engines::ALL.iter().map(|engine| Subject::Engine(engine.name())).chain([Subject::Rust])
+    }
+
+    /// Whether each variant is compiled first.
+    fn compiles(self) -> bool {
+        match self {
+            Subject::Engine(name) => engines::find(name).is_some_and(|engine| engine.code().is_some()),
+            Subject::Rust => true,
+        }
+    }
+}
 
 /// How the second variant differs from the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,8 +55,7 @@ pub fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for busy in [0, 2, 4] {
         for test in [Test::Same, Test::More(2), Test::More(5), Test::More(50)] {
-            let engines = ENGINES.map(Subject::Engine).into_iter();
-            rows.extend(engines.chain([Subject::Rust]).map(|subject| Row { subject, test, busy }));
+            rows.extend(Subject::all().map(|subject| Row { subject, test, busy }));
         }
         rows.push(Row { subject: Subject::Rust, test: FAR, busy });
     }
@@ -68,18 +81,13 @@ impl Row {
 
     /// The seconds that a comparison takes, roughly, before it is known.
     pub fn guess(&self) -> f64 {
-        let seconds = match self.subject {
-            Subject::Engine("native") => 3.0,
-            Subject::Engine(_) => 1.5,
-            Subject::Rust => 2.5,
-        };
+        let seconds = if self.subject.compiles() { 3.0 } else { 1.5 };
         seconds * if self.busy > 0 { 1.5 } else { 1.0 }
     }
 
     /// Its share of the short form's time. A new process that compiles takes seconds before it compares.
     pub fn weight(&self) -> f64 {
-        let compiles = matches!(self.subject, Subject::Rust | Subject::Engine("native"));
-        (if compiles { 2.0 } else { 1.0 }) * if self.test == Test::Same { 1.5 } else { 1.0 }
+        (if self.subject.compiles() { 2.0 } else { 1.0 }) * if self.test == Test::Same { 1.5 } else { 1.0 }
     }
 
     /// Rows of one seed differ in what they choose.
@@ -104,9 +112,8 @@ impl FromStr for Subject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Subject, String> {
-        let mut all = ENGINES.map(Subject::Engine).into_iter().chain([Subject::Rust]);
-        all.find(|subject| subject.to_string() == text)
-            .ok_or_else(|| format!("expected {} or rust", ENGINES.join(", ")))
+        let names = || Subject::all().map(|subject| subject.to_string()).collect::<Vec<_>>().join(", ");
+        Subject::all().find(|subject| subject.to_string() == text).ok_or_else(|| format!("expected one of {}", names()))
     }
 }
 
@@ -163,7 +170,8 @@ impl Comparison {
                 (what, if far { 1 } else { 100 })
             }
             Subject::Engine(engine) => {
-                let fits = |pipeline: &&Pipeline| is_chosen(pipeline.name) && !pipeline.not_on.contains(&engine);
+                let is_parallel = engines::find(engine).is_some_and(|engine| engine.is_parallel());
+                let fits = |pipeline: &&Pipeline| is_chosen(pipeline.name) && !(pipeline.in_order && is_parallel);
                 let all: Vec<&Pipeline> = pipelines::ALL.iter().filter(fits).collect();
                 let pipeline = random.choice(all).expect("a pipeline of these names");
                 (What::Pipeline(pipeline, engine), pipelines::rows(engine, row.test == Test::Same, random))

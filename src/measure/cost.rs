@@ -1,6 +1,5 @@
 //! What a piece of work cost this process: time, processors, memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -350,30 +349,45 @@ fn usage(of_whom: libc::c_int) -> libc::rusage {
     }
 }
 
-/// Times of threads that have ended, in nanoseconds.
-static ENDED_ON_PROCESSOR: AtomicU64 = AtomicU64::new(0);
-static ENDED_QUEUED: AtomicU64 = AtomicU64::new(0);
+/// Threads that have said that they end.
+#[derive(Default)]
+struct Ended {
+    times: Threads,
+    /// Those that the system may still list.
+    threads: Vec<String>,
+}
+
+static ENDED: Mutex<Option<Ended>> = Mutex::new(None);
 
 /// Adds what this thread has counted, and the times that the system tells of it, to those of the process: for a thread
 /// that ends.
 pub fn flush() {
     alloc::flush_thread();
+    // SAFETY: a system call without arguments.
+    let number = unsafe { libc::syscall(libc::SYS_gettid) };
     if let Some(times) = times("/proc/thread-self/schedstat") {
-        ENDED_ON_PROCESSOR.fetch_add(times.on_processor, Ordering::Relaxed);
-        ENDED_QUEUED.fetch_add(times.queued, Ordering::Relaxed);
+        let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = ended.get_or_insert_default();
+        ended.times.on_processor += times.on_processor;
+        ended.times.queued += times.queued;
+        ended.threads.push(number.to_string());
     }
 }
 
 /// The times of all threads of this process; none where the system does not tell them.
 fn threads() -> Option<Threads> {
-    let mut all = Threads {
-        on_processor: ENDED_ON_PROCESSOR.load(Ordering::Relaxed),
-        queued: ENDED_QUEUED.load(Ordering::Relaxed),
-        count: 0,
-    };
-    for entry in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
-        // A thread may have ended since.
-        let Some(found) = times(&format!("{}/schedstat", entry.path().display())) else { continue };
+    let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = ended.get_or_insert_default();
+    let mut all = ended.times;
+    let listed: Vec<String> = std::fs::read_dir("/proc/self/task")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    ended.threads.retain(|thread| listed.contains(thread));
+    for thread in listed.iter().filter(|thread| !ended.threads.contains(thread)) {
+        // It may have ended since.
+        let Some(found) = times(&format!("/proc/self/task/{thread}/schedstat")) else { continue };
         all.on_processor += found.on_processor;
         all.queued += found.queued;
         all.count += 1;
