@@ -37,7 +37,7 @@ fn results_are_values_and_tables() {
         "rust { u64::MAX }",
         "rust { \"x\".parse::<i64>() }",
     ]);
-    let expected = "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nx\n0\n1\n0\nit\n2\n9\nx,y\n1,\"1\"\n2,\"2\"\nA(\n    7,\n)\n";
+    let expected = "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nx\n0\n1\n0\nit\n2\n9\nx,y\n1,1\n2,2\nA(\n    7,\n)\n";
     assert_eq!(out, expected, "{err}");
     assert_eq!(
         errors(&err),
