@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::history;
-use crate::measure::Spread;
+use crate::measure::{MOST_SAVES, Spread};
 
 /// What one cell measured, and of what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,8 +50,6 @@ pub struct Seen {
 pub struct Point {
     /// The number of a sweep.
     pub n: Option<i64>,
-    /// The clock of all variants.
-    pub clock: String,
     /// Rows that come out of sources, where that is known.
     pub rows: Option<u64>,
     pub variants: Vec<Variant>,
@@ -68,6 +66,12 @@ pub struct Variant {
     /// Whether no work was left that could be timed, so that the times tell nothing.
     #[serde(default)]
     pub removed: bool,
+    /// The clock that timed it; empty in files of a time when all variants had one.
+    #[serde(default)]
+    pub clock: String,
+    /// The medians of the last times that it was kept, oldest first, this one too.
+    #[serde(default)]
+    pub medians: Vec<f64>,
 }
 
 impl Machine {
@@ -94,6 +98,26 @@ impl Point {
 impl Baseline {
     pub fn point(&self, n: Option<i64>) -> Option<&Point> {
         self.points.iter().find(|point| point.n == n)
+    }
+
+    /// Takes over the medians of what was kept before under the same name, where it is the same: machine, version, seed and
+    /// texts, and for each variant its engine and clock.
+    pub fn go_on_from(&mut self, before: &Baseline) {
+        let told = |of: &Baseline| {
+            (of.machine.clone(), of.timelab.clone(), of.seed, of.input.clone(), of.setup.clone(), of.files.clone())
+        };
+        let is_same = told(self) == told(before);
+        for point in &mut self.points {
+            for variant in &mut point.variants {
+                let then = before.point(point.n).and_then(|point| point.variant(&variant.name)).filter(|then| {
+                    let told = |of: &Variant| (of.text.clone(), of.engine.clone(), of.clock.clone(), of.removed);
+                    is_same && told(then) == told(variant)
+                });
+                let earlier = then.map_or(&[][..], |then| &then.medians);
+                let most = earlier.len().min(MOST_SAVES - 1);
+                variant.medians = [&earlier[earlier.len() - most..], &[variant.times.median]].concat();
+            }
+        }
     }
 
     /// The names of all variants, each once.

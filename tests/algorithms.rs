@@ -302,3 +302,15 @@ fn the_shell_lists_the_families_and_shows_their_sources() {
     lab.cell("%algorithms sorting");
     assert_eq!(lab.cell("_ | filter variant == \"heap\" | map claimed_time").out, "claimed_time\nO(n log n)\n");
 }
+
+#[test]
+fn completion_offers_the_variants_behind_only() {
+    let mut session = Session::new("rows", Console::default());
+    let mut offered = |text: &str| {
+        let (_, candidates) = complete(&mut session, text, text.len());
+        candidates.into_iter().map(|candidate| candidate.text).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(offered("%compare sorting only me"), "merge");
+    assert_eq!(offered("%compare n in [10]: sorting only quick, ra"), "radix");
+    assert!(!offered("%compare sorting only quick m").contains("merge"), "a comma is missing");
+}

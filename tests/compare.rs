@@ -286,7 +286,7 @@ fn what_is_not_as_it_was_warns() {
         "input: `letters 20 seed 7` then, `letters 30 seed 7` now",
         "seed: 0 then, 5 now",
         "number of rows: 20 then, 30 now",
-        "clock: wall then, cpu now",
+        "clock for fold: wall then, cpu now",
     ] {
         assert!(err.contains(&format!("warning: `letters` was measured with another {what}")), "{what}: {err}");
     }
@@ -372,10 +372,120 @@ fn claims_are_those_of_the_shape() {
 
 /// The thread that samples would be timed alone, and the others would work for nothing.
 #[test]
-fn cpu_time_is_refused_where_several_threads_work() {
-    for cell in ["%compare --clock cpu --on batch,polars 1..10 | sum", "%timeit --clock cpu 1..10 | sum | on polars"] {
-        let printed = Lab::new("rows").cell(cell);
-        assert!(printed.err.contains("several threads work here"), "{cell}: {}", printed.err);
-    }
+fn no_verdict_rests_on_cpu_time_where_several_threads_work() {
+    let cell = "%compare --for 30ms --clock cpu --on batch,polars 1..10 | sum";
+    assert_eq!(columns(&[cell], &["variant", "verdict"]), ["batch ·", "polars no verdict"]);
+    assert_eq!(printed(&["%timeit --clock cpu -n 2 -r 1 1..10 | sum | on polars", "_.calls"]), "2\n");
     assert_eq!(printed(&["%timeit --clock cpu -n 2 -r 1 1..10 | sum", "_.calls"]), "2\n");
+}
+
+/// The columns of these names of the last cell, by clocks that are set by hand.
+#[track_caller]
+fn by_hand(cell: &str, then: &str) -> String {
+    let mut lab = Lab::by_hand();
+    let first = lab.cell(cell);
+    assert_eq!(first.err, "", "{cell}");
+    lab.cell(then).out
+}
+
+#[test]
+fn timeit_by_a_clock_set_by_hand_is_exact() {
+    let cell = "%timeit -r 5 -n 10 [1] | peek 1 \"700: \"";
+    assert_eq!(by_hand(cell, "int(round(_.median * 1e9))"), "700\n");
+    assert_eq!(by_hand(cell, "_.iqr < 1e-15 and _.best == _.median and _.calls == 10 and _.outliers == 0"), "true\n");
+    // A sample of 50 µs are seven calls.
+    let cell = "%timeit --for 10ms [1] | peek 1 \"7000: \"";
+    assert_eq!(by_hand(cell, "int(round(_.median * 1e9))"), "7000\n");
+    assert_eq!(by_hand(cell, "_.calls"), "7\n");
+    // A call that waits is timed by the wall, however long it is.
+    let waits = by_hand("%timeit -r 3 [1] | peek 1 \"16000000/1000000: \"", "int(round(_.median * 1e9))");
+    assert_eq!(waits, "16000000\n");
+    let works = by_hand("%timeit -r 3 [1] | peek 1 \"1000000/990000: \"", "int(round(_.median * 1e9))");
+    assert_eq!(works, "990000\n", "the clocks agree, so it is CPU time");
+}
+
+const BY_HAND: &str = "variant, ns = int(round(median * 1e9)), times = int(round(speedup * 1000)), verdict";
+
+#[test]
+fn a_comparison_by_clocks_set_by_hand_is_exact() {
+    let block = "%compare --for 60ms:\n  a: [1] | peek 1 \"300000: \"\n  b: [1] | peek 1 \"200000: \"";
+    let shown = format!("_ | map {BY_HAND}");
+    assert_eq!(by_hand(block, &shown), "variant,ns,times,verdict\na,300000,1000,·\nb,200000,1500,faster\n");
+    let base = block.replace("%compare", "%compare --base b");
+    assert_eq!(by_hand(&base, &shown), "variant,ns,times,verdict\na,300000,667,slower\nb,200000,1000,·\n");
+    // Each has calls of its own.
+    let block = "%compare --for 30ms:\n  a: [1] | peek 1 \"7000: \"\n  b: [1] | peek 1 \"700: \"";
+    assert_eq!(
+        by_hand(block, "_ | map variant, ns = int(round(median * 1e9)), verdict"),
+        "variant,ns,verdict\na,7000,·\nb,700,faster\n"
+    );
+}
+
+/// What sleeps 15 ms and works for 1 ms takes longer than what works for 2 ms.
+#[test]
+fn waiting_counts_where_a_variant_waits() {
+    let block =
+        "%compare --for 1s:\n  works: [1] | peek 1 \"2000000: \"\n  sleeps: [1] | peek 1 \"16000000/1000000: \"";
+    let shown = format!("_ | map {BY_HAND}");
+    assert_eq!(by_hand(block, &shown), "variant,ns,times,verdict\nworks,2000000,1000,·\nsleeps,16000000,125,slower\n");
+    // By a clock that was asked for there are figures, and no verdict.
+    let cpu = block.replace("%compare", "%compare --clock cpu");
+    let text = by_hand(&cpu, "_ | map variant, ns = int(round(median * 1e9)), verdict");
+    assert_eq!(text, "variant,ns,verdict\nworks,2000000,·\nsleeps,1000000,no verdict\n");
+}
+
+#[test]
+fn a_clock_for_each_where_all_agree() {
+    let block =
+        "%compare --for 500ms:\n  long: [1] | peek 1 \"1000000/990000: \"\n  short: [1] | peek 1 \"10000/9900: \"";
+    let text = by_hand(block, "_ | map variant, ns = int(round(median * 1e9)), verdict");
+    assert_eq!(text, "variant,ns,verdict\nlong,990000,·\nshort,10000,faster\n");
+}
+
+#[test]
+fn three_variants_by_clocks_set_by_hand() {
+    let block = "%compare --for 60ms:\n  a: [1] | peek 1 \"300000: \"\n  b: [1] | peek 1 \"300000: \"\n  c: [1] | peek 1 \"310000: \"";
+    assert_eq!(by_hand(block, "_ | map variant, verdict"), "variant,verdict\na,·\nb,same\nc,slower\n");
+}
+
+#[test]
+fn only_chooses_variants_of_a_family() {
+    let names = |cell: &str| columns(&[cell, "_.variants"], &["variant"]).join(" ");
+    assert_eq!(names("%compare --for 20ms n in [50]: sorting only quick, merge"), "quick merge");
+    assert_eq!(names("%compare --for 20ms n in [50]: sorting only merge:\n  mine: sort by it"), "merge mine");
+    let speedups = "_ | map base = is_null(`merge speedup`), other = is_null(`quick speedup`)";
+    let cell = "%compare --for 20ms --base merge n in [50]: sorting only quick, merge";
+    assert!(Lab::new("rows").cell(cell).out.starts_with("n,quick,merge,quick speedup,"));
+    let mut lab = Lab::new("rows");
+    lab.cell(cell);
+    assert!(lab.cell(speedups).err.contains("merge speedup"), "the baseline has no speed-up of its own");
+    let err = |cell: &str| Lab::new("rows").cell(cell).err;
+    let unknown = err("%compare sorting only quik, merge");
+    assert!(unknown.contains("`sorting` has no variant `quik`; variants are `bubble`, `insertion`"), "{unknown}");
+    assert!(unknown.contains("did you mean `quick`?"), "{unknown}");
+    assert!(err("%compare sorting only quick, quick").contains("the variant `quick` is given twice"));
+    assert!(err("%compare sorting only quick").contains("only one variant"));
+    assert!(err("%compare sorting only quick merge").contains("with commas between them"));
+    assert!(err("%compare things only a:\n  b: count\n  c: count").contains("variants of a family"));
+    assert!(err("%compare --base slow sorting only quick, merge").contains("there is no variant `slow` here"));
+    assert!(err("%compare --base polar --on rows,polars 1..3 | sum").contains("did you mean `polars`?"));
+    // It is a name like any other.
+    let cell = "%compare --for 20ms letters only seed 7:\n  a: count\n  b: count";
+    assert_eq!(columns(&["let only = 5", cell], &["variant"]), ["a", "b"]);
+    let cell = "%compare --for 20ms letters only:\n  a: count\n  b: count";
+    assert_eq!(columns(&["let only = 5", cell], &["variant"]), ["a", "b"]);
+}
+
+/// A baseline that is left out at one size is not replaced by another there.
+#[test]
+fn a_sweep_has_one_baseline() {
+    let cell = "%compare --for 20ms n in [10, 60]: fibonacci";
+    let text = printed(&[cell, "_ | map n, none = is_null(`memo speedup`), verdict"]);
+    let mut lines = text.lines().skip(1);
+    assert!(lines.next().expect("two sizes").starts_with("10,false,"), "{text}");
+    let second = lines.next().expect("two sizes");
+    assert!(second.starts_with("60,true,") && second.contains("no baseline: memo, steps, matrix"), "{text}");
+    let base = "%compare --for 20ms --base steps n in [10, 60]: fibonacci";
+    let text = printed(&[base, "_ | map n, memo = is_null(`memo speedup`), naive = is_null(`naive speedup`)"]);
+    assert_eq!(text, "n,memo,naive\n10,false,false\n60,false,true\n");
 }

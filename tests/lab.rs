@@ -1,13 +1,16 @@
 //! A session for tests: cells in, text out.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use timelab::baselines::Baselines;
-use timelab::console::Console;
+use timelab::console::{Console, Sink};
 use timelab::diagnostic::Fallible;
 use timelab::engines;
 use timelab::lang::{Cell, Statement, parse};
 use timelab::magics::{Tables, evaluate};
+use timelab::measure::{Clock, Clocks, Noise, System};
 use timelab::plan::Plan;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::rust::Rust;
@@ -72,6 +75,28 @@ pub fn plan(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
     }))
 }
 
+/// A clock that moves when it is told, and by a nanosecond each time it is asked.
+#[derive(Clone, Default)]
+struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    fn pass(&self, nanoseconds: u64) {
+        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// A system on which a thread waits again and again, and nothing works beside it.
+fn waiting() -> System {
+    static WAITS: AtomicU64 = AtomicU64::new(0);
+    System { waits: WAITS.fetch_add(1, Ordering::Relaxed), queued: Some(0), ..System::default() }
+}
+
 pub struct Lab {
     session: Session,
     chunk_sizes: ChunkSizes,
@@ -95,6 +120,25 @@ impl Lab {
         // This program is no runner.
         session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), session.console.clone());
         Lab { session, chunk_sizes }
+    }
+
+    /// A session whose clocks are set by hand: `peek 1 "700: "` lets 700 ns pass, and `peek 1 "700/300: "` 300 ns of them on a
+    /// processor, while the thread waits for the rest.
+    pub fn by_hand() -> Lab {
+        let (wall, cpu) = (Hand::default(), Hand::default());
+        let clocks = Clocks { wall: Arc::new(wall.clone()), cpu: Arc::new(cpu.clone()), system: waiting };
+        let told = Sink::new(move |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let label = text.split(|c: char| !(c == '/' || c.is_ascii_digit())).next().unwrap_or_default();
+            let (all, busy) = label.split_once('/').unwrap_or((label, label));
+            wall.pass(all.parse().unwrap_or(0));
+            cpu.pass(busy.parse().unwrap_or(0));
+        });
+        let console = Console::new(Sink::new(|_| {}), told, Console::cannot_ask());
+        let mut session = Session::new("rows", console);
+        session.clocks = clocks;
+        session.noise = Some(Noise { spread: 0.0, disturbed: 0.0 });
+        Lab { session, chunk_sizes: ChunkSizes::default() }
     }
 
     /// The same with a folder for baselines.

@@ -235,6 +235,47 @@ fn rust_is_compared_with_pipelines() {
     assert!(out.contains("\ntrue\n") && out.ends_with("\n0\n"), "{out}{err}");
 }
 
+/// They are taken in turns in the same process, which the number of the process shows.
+#[test]
+fn all_rust_of_a_comparison_runs_in_one_process() {
+    let process = "rust { std::process::id() as i64 }";
+    let (out, err) = run(&[
+        &format!("%compare --for 50ms:\n  a: {process}\n  b: {process}\n  c: {process}"),
+        "_.agree",
+        // Inputs that are the same go in once.
+        "let t = 1..10 | map a = it, b = \"x\"",
+        "%compare --for 50ms:\n  a: rust with t { t.len() }\n  b: rust with t { t.iter().count() }",
+        "_ | map lines",
+        // A variable that is changed cannot be there in copies.
+        "%%rust\nlet mut seen = vec![1];",
+        "%compare --for 50ms:\n  a: rust { seen.push(1); 1 }\n  b: rust { std::hint::black_box(1) }",
+        "_ | map same = lines",
+    ]);
+    assert!(
+        out.contains("\ntrue\n") && out.contains("\nlines\n1\n1\n") && out.contains("\nsame\n1\n1\n"),
+        "{out}{err}"
+    );
+    assert!(!err.contains("error"), "{err}");
+}
+
+/// One that aborts is reported; the others are compared, also where it only does so after a while.
+#[test]
+fn a_variant_that_crashes_leaves_the_others() {
+    let good = "rust { (0..1000u64).map(std::hint::black_box).sum::<u64>() }";
+    let bad = "rust { std::process::abort(); }";
+    let late = "rust { static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0); \
+                if CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2_000 { std::process::abort() } 499500u64 }";
+    for crashes in [bad, late] {
+        let (out, err) = run(&[
+            &format!("%compare --for 300ms:\n  one: {good}\n  bad: {crashes}\n  two: {good}"),
+            "_ | map variant, verdict = if verdict == \"failed\" or verdict == \"·\" then verdict else \"compared\"",
+            "_1 | filter variant == \"two\" | map found = not is_null(speedup)",
+        ]);
+        assert!(out.contains("variant,verdict\none,·\nbad,failed\ntwo,compared\n"), "{out}{err}");
+        assert!(out.contains("found\ntrue\n") && err.contains("✗ bad failed: abort"), "{out}{err}");
+    }
+}
+
 /// Sums that the compiler works out while it compiles.
 const SUM: &str = "rust { (0..1000u64).sum::<u64>() }";
 const PRODUCT: &str = "rust { (0..1000u64).map(|x| x).sum::<u64>() }";
@@ -264,7 +305,7 @@ fn work_that_the_compiler_removed_gets_no_verdict() {
     assert!(err.contains("error: `_1` has no field `speedup`"), "{err}");
     for note in [
         "product: time under the overhead of a call (",
-        "sum is the measure of the others",
+        "the baseline sum has nothing left to time",
         "std::hint::black_box(1000) hides a number",
         "sum at 1, 2: time under the overhead of a call (",
     ] {

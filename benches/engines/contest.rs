@@ -136,8 +136,8 @@ fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, context
         return Ok(None);
     }
     if engine.code().is_some() {
-        let repeated = session.repeated_plan(plan, Choice::only(engine), &context)?;
-        return Ok(Some(Box::new(move || match repeated.table(&context) {
+        let subject = session.subject_of_plan(plan, Choice::only(engine), &context)?;
+        return Ok(Some(Box::new(move || match subject.table(&context) {
             Ok((table, cost)) => Ok((table.frame().clone(), cost.cpu().as_secs_f64())),
             Err(error) => Err(error.message),
         })));

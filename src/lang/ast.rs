@@ -62,12 +62,14 @@ pub struct Body {
     pub text: Word,
 }
 
-/// `[SWEEP:] [PIPELINE] [: block]`: at least a pipeline or a block is there.
+/// `[SWEEP:] [PIPELINE [only NAME, NAME]] [: block]`: at least a pipeline or a block is there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variants {
     pub sweep: Option<Sweep>,
     /// What stands on the first line.
     pub shared: Option<Pipeline>,
+    /// The variants of it that are chosen; empty where all are.
+    pub only: Vec<Word>,
     /// Empty without a block.
     pub block: Vec<Variant>,
 }

@@ -7,8 +7,9 @@
 //! body       = LINES [ a line "%%" ]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
 //! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic says which)
-//! variants   = [ sweep ":" ] pipeline
-//!            | [ sweep ":" | pipeline ":" | sweep ":" pipeline ":" | ":" ] block     (the ":" ends the first line)
+//! variants   = [ sweep ":" ] chosen
+//!            | [ sweep ":" | chosen ":" | sweep ":" chosen ":" | ":" ] block     (the ":" ends the first line)
+//! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
 //! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
 //! block      = variant { variant }               (each at the start of a line, all indented as the first is)
 //! variant    = NAME ":" ( pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)

@@ -23,7 +23,14 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
             return Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put it into a cell before"));
         }
         let pipeline = parser.pipeline(Place::Statement)?;
-        if *parser.peek() == Token::End { Ok(pipeline) } else { Err(parser.leftover()) }
+        match parser.peek() {
+            Token::End => Ok(pipeline),
+            Token::Word(word) if word == "only" => {
+                let message = "`only` is followed by names of variants, with commas between them";
+                Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("%compare sorting only quick, merge"))
+            }
+            _ => Err(parser.leftover()),
+        }
     };
     let Some(colon) = opens else {
         if let Some(name) = closed_variant(&all, line_end) {
@@ -33,19 +40,42 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         if all.at(":") || text[after..].trim().is_empty() {
             return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
         }
-        return Ok(Variants { sweep, shared: Some(one(after, text.len())?), block: Vec::new() });
+        let (end, only) = chosen(&all, after, text.len());
+        return Ok(Variants { sweep, shared: Some(one(after, end)?), only, block: Vec::new() });
     };
+    let (end, only) = chosen(&all, after, colon.start as usize);
     let shared = if (colon.start as usize) < after || text[after..colon.start as usize].trim().is_empty() {
         None
     } else {
-        Some(one(after, colon.start as usize)?)
+        Some(one(after, end)?)
     };
     if let Some(on) = shared.as_ref().and_then(|shared| shared.on.as_ref()) {
         let message = "`on` stands at the end of a variant, not before a block";
         return Err(Diagnostic::at(Kind::Syntax, on.engine.span, message));
     }
     let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
-    Ok(Variants { sweep, shared, block })
+    Ok(Variants { sweep, shared, only, block })
+}
+
+/// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The word
+/// is not reserved: it means this between two names alone, where nothing else follows.
+fn chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>) {
+    let inside = |span: &Span| (after..end).contains(&(span.start as usize));
+    let tokens: Vec<&(Token, Span)> =
+        all.tokens.tokens.iter().filter(|(token, span)| *token != Token::End && inside(span)).collect();
+    let [(Token::Word(_) | Token::Quoted(_), _), (Token::Word(only), only_at), names @ ..] = &tokens[..] else {
+        return (end, Vec::new());
+    };
+    let mut chosen = Vec::new();
+    for (place, (token, span)) in names.iter().enumerate() {
+        match (token, place % 2) {
+            (Token::Word(text) | Token::Quoted(text), 0) => chosen.push(Word { text: text.clone(), span: *span }),
+            (Token::Sign(","), 1) => {}
+            _ => return (end, Vec::new()),
+        }
+    }
+    // A comma at the end is a mistake of the list, which is told with the pipeline's.
+    if only == "only" && names.len() % 2 == 1 { (only_at.start as usize, chosen) } else { (end, Vec::new()) }
 }
 
 /// The name of a variant at the start of the line below, where no bracket is open.

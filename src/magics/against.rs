@@ -3,7 +3,7 @@
 use crate::baselines::{Baseline, Point};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang;
-use crate::measure::{Spread, Verdict};
+use crate::measure::{Beside, ENOUGH_SAVES, Spread, Verdict};
 use crate::session::Session;
 use crate::show::{duration_text, ratio};
 
@@ -15,15 +15,6 @@ pub struct Against {
     name: String,
     pub span: Span,
     kept: Baseline,
-}
-
-/// One variant now and then.
-pub struct Beside {
-    /// The median then, in seconds.
-    pub then: f64,
-    /// How many times as fast it is now.
-    pub speedup: f64,
-    verdict: Verdict,
 }
 
 /// What the option asks for.
@@ -54,15 +45,15 @@ impl Against {
         Ok(())
     }
 
-    /// The clock of then.
-    pub fn clock(&self, n: Option<i64>) -> Option<Time> {
-        Time::named(&self.kept.point(n)?.clock)
+    /// The clock that a variant had then.
+    pub fn clock(&self, n: Option<i64>, name: &str) -> Option<Time> {
+        Time::named(&self.kept.point(n)?.variant(name)?.clock)
     }
 
     /// None where it was not measured then, or no work was left then.
     pub fn beside(&self, n: Option<i64>, name: &str, now: &Spread) -> Option<Beside> {
-        let then = &self.kept.point(n)?.variant(name).filter(|variant| !variant.removed)?.times;
-        Some(Beside { then: then.median / 1e9, speedup: now.speedup(then), verdict: now.beside(then) })
+        let then = self.kept.point(n)?.variant(name).filter(|variant| !variant.removed)?;
+        Some(now.beside(&then.times, &then.medians))
     }
 
     /// What is to be known before the ratios are believed: what was not then as it is now.
@@ -83,12 +74,14 @@ impl Against {
         for point in &now.points {
             let Some(then) = then.point(point.n) else { continue };
             let at = point.n.map_or(String::new(), |n| format!(" at {n}"));
-            differs(&format!("clock{at}"), then.clock.clone(), point.clock.clone());
             if let (Some(then), Some(now)) = (then.rows, point.rows) {
                 differs(&format!("number of rows{at}"), then.to_string(), now.to_string());
             }
             for (variant, then) in both(then, point) {
                 differs(&format!("engine for {}", variant.name), quoted(&then.engine), quoted(&variant.engine));
+                if !then.clock.is_empty() {
+                    differs(&format!("clock{at} for {}", variant.name), then.clock.clone(), variant.clock.clone());
+                }
             }
         }
         found.extend(self.files(now));
@@ -151,17 +144,24 @@ impl Against {
             }
             [] => format!("{variant} is not in `{name}`"),
             [(now, beside)] => {
-                let (speedup, then, now) = (ratio(beside.speedup), beside.then, now.median / 1e9);
-                let times = format!("{speedup}× ({} then, {} now)", duration_text(then), duration_text(now));
-                match beside.verdict {
-                    Verdict::Faster | Verdict::Slower => {
-                        format!("{variant} is {} than in `{name}`: {times}, weakly: the times are apart", beside.said())
+                let (then, now) = (duration_text(beside.then / 1e9), duration_text(now.median / 1e9));
+                let interval =
+                    beside.interval.map(|(low, high)| format!(" [{} {}]", ratio(low), ratio(high))).unwrap_or_default();
+                let times = format!("{}×{interval} ({then} then, {now} now)", ratio(beside.speedup));
+                match (beside.verdict, beside.interval) {
+                    (Verdict::Faster | Verdict::Slower, Some(_)) => {
+                        format!("{variant} is {} than in `{name}`: {times}", said(beside))
                     }
-                    Verdict::Same | Verdict::NotResolved => {
-                        format!(
-                            "{variant} beside `{name}`: {times}, no verdict: the times overlap, or the medians are within 10 %"
-                        )
+                    (Verdict::Faster | Verdict::Slower, None) => {
+                        format!("{variant} is {} than in `{name}`: {times}, weakly: the times are apart", said(beside))
                     }
+                    (_, Some(_)) => {
+                        format!("{variant} beside `{name}`: {times}, no verdict: earlier saves differ by as much")
+                    }
+                    (_, None) => format!(
+                        "{variant} beside `{name}`: {times}, no verdict: the times overlap, or the medians are within \
+                         10 %; with {ENOUGH_SAVES} saves of the same, %baseline save {name} --force, they tell themselves"
+                    ),
                 }
             }
             all => {
@@ -173,19 +173,17 @@ impl Against {
     }
 }
 
-impl Beside {
-    /// Whether there is a verdict.
-    pub fn is_apart(&self) -> bool {
-        matches!(self.verdict, Verdict::Faster | Verdict::Slower)
-    }
+/// Whether there is a verdict.
+pub fn is_apart(beside: &Beside) -> bool {
+    matches!(beside.verdict, Verdict::Faster | Verdict::Slower)
+}
 
-    /// The verdict in a word; none is a dot.
-    pub fn said(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Faster => "faster",
-            Verdict::Slower => "slower",
-            Verdict::Same | Verdict::NotResolved => "·",
-        }
+/// The verdict in words, with its direction; none is a dot.
+pub fn said(beside: &Beside) -> String {
+    match beside.verdict {
+        Verdict::Faster => format!("{}× faster", ratio(beside.speedup)),
+        Verdict::Slower => format!("{}× slower", ratio(1.0 / beside.speedup)),
+        Verdict::Same | Verdict::NotResolved | Verdict::BelowResolution => "·".to_string(),
     }
 }
 

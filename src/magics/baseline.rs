@@ -23,7 +23,7 @@ pub static BASELINE: Magic = Magic {
     },
     about: "keeps what the last %compare or %timeit, or that of cell 3, has measured, in a file of its own beside the history; \
             %compare --against NAME holds later ones against it. Alone it lists what is kept; drop forgets one; --force \
-            replaces one. Kept are where the times lie, the clock, the texts, the seed, the processor, and length and time of \
+            replaces one, but keeps its last 20 medians where machine, version and texts are the same. Kept are where the times lie, the clock, the texts, the seed, the processor, and length and time of \
             the files that were read",
     examples: &["%baseline"],
     offers: Offers::Baselines,
@@ -59,7 +59,11 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
         return Err(Diagnostic::at(Kind::Name, name.span, message).hint("letters, digits, `_`, `-` and `.`"));
     }
     let (number, measured) = measured(session, magic, cell)?;
-    let written = session.baselines.write(&name.text, measured, magic.option("--force").is_some());
+    let mut measured = measured.clone();
+    // One that cannot be read has nothing that could be taken over.
+    let before = session.baselines.read(&name.text).ok().flatten();
+    measured.go_on_from(before.as_ref().unwrap_or(&measured.clone()));
+    let written = session.baselines.write(&name.text, &measured, magic.option("--force").is_some());
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             Diagnostic::at(Kind::File, name.span, format!("there is a baseline `{}` already", name.text))

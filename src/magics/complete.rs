@@ -57,6 +57,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         return options(before);
     } else if let Some(offers) = words_of(before) {
         return words(session, before, offers);
+    } else if let Some(family) = choosing(&before[..start]) {
+        found.extend(family.variants().iter().map(|claims| candidate(claims.name, claims.about)));
     } else {
         match flowing(session, before) {
             Some(schema) => {
@@ -217,6 +219,15 @@ fn takes_family(before: &str) -> bool {
     magic.is_some_and(|magic| magic.offers == Offers::Families) && !before.contains('\n')
 }
 
+/// The family whose variants are chosen where `before` ends: behind `NAME only`, and between the names that follow.
+fn choosing(before: &str) -> Option<&'static dyn algorithms::Family> {
+    let (first, chosen) = before.rsplit_once(" only ").filter(|_| takes_family(before))?;
+    let mut names = chosen.split(',');
+    let is_open = names.next_back()?.trim().is_empty();
+    let whole = |name: &str| !name.trim().is_empty() && bare_name(name.trim());
+    algorithms::find(last_word(first.trim_end())).filter(|_| is_open && names.all(whole))
+}
+
 /// The option whose value stands at the end.
 fn open_option(before: &str) -> Option<&str> {
     let mut words = before.strip_prefix('%')?.trim_start_matches('%').split(char::is_whitespace);
@@ -233,7 +244,7 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
         "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
         "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
         "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],
-        "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
+        "--base" | "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
         "--shape" => {
             let shapes = algorithms::ALL.iter().flat_map(|family| {
                 family

@@ -5,12 +5,13 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{
-    Calibration, Clock, Cost, Overhead, Samples, Spread, Wall, Workload as Measured, calibrate, process_cpu, sample,
+    Calibration, Clock, Clocks, Cost, INTERRUPTED, Missed, Overhead, Readings, Samples, Spread, Workload, process_cpu,
+    sample,
 };
 use crate::plan::Binding;
 use crate::report::{Block, Field, Report, Timing, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{RUST, Session, Subject};
+use crate::session::{Draft, RUST, Replicas, Session, Subject};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
@@ -76,7 +77,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 
 /// Pipelines and expressions that are timed together.
 struct Body {
-    all: Vec<Subject>,
+    all: Vec<Subject<'static>>,
     /// What it is called in a baseline, where nobody has named it.
     name: String,
     /// As written.
@@ -86,14 +87,14 @@ struct Body {
 impl Body {
     /// Binds statements in their order: names are given, the rest is made ready to be run again and again.
     fn new(session: &mut Session, statements: &[Statement], context: &RunContext) -> Fallible<Body> {
-        let (mut all, mut name, mut texts) = (Vec::new(), String::new(), Vec::new());
+        let (mut drafts, mut name, mut texts): (Vec<Draft>, _, _) = (Vec::new(), String::new(), Vec::new());
         for statement in statements {
             match statement {
                 Statement::Pipeline(pipeline) => {
                     let choice = session.engine(pipeline.on.as_ref())?;
                     name = timing::variant_name(pipeline, choice).to_string();
                     texts.push(session.words(pipeline.span).to_string());
-                    all.push(session.repeated(pipeline, choice, context)?);
+                    drafts.push(session.draft(pipeline, choice)?);
                 }
                 Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => {
                     session.statement(statement, context).map(drop)?
@@ -105,16 +106,18 @@ impl Body {
                 }
             }
         }
+        let subjects = session.subjects(drafts, Replicas::NONE, false, context)?;
+        let all = subjects.into_iter().collect::<Fallible<Vec<Subject>>>()?;
         Ok(Body { all, name, text: texts.join("\n") })
     }
 
     /// As what is timed: one alone as itself, several one after the other.
-    fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn Measured<Box<Diagnostic>> + 'a> {
+    fn workload<'a>(&'a self, context: &'a RunContext) -> Box<dyn Workload<Box<Diagnostic>> + 'a> {
         match &self.all[..] {
-            [only] => only.subject(context),
+            [only] => only.workload(context),
             // What times itself in another process is not asked for call after call: that takes longer than most calls.
-            all if all.iter().any(Subject::is_elsewhere) => {
-                Box::new(Several(all.iter().map(|subject| subject.subject(context)).collect()))
+            all if all.iter().any(|subject| subject.workers().is_some()) => {
+                Box::new(Several(all.iter().map(|subject| subject.workload(context)).collect()))
             }
             all => Box::new(|| all.iter().try_for_each(|subject| subject.run(context))),
         }
@@ -127,7 +130,7 @@ impl Body {
     }
 
     fn is_parallel(&self) -> bool {
-        self.all.iter().any(|subject| subject.engine().is_some_and(|engine| engine.is_parallel()))
+        self.all.iter().any(Subject::is_parallel)
     }
 
     /// Rows that come out of all sources, where that is known of each.
@@ -148,11 +151,15 @@ impl Body {
 }
 
 /// Subjects of which each takes all calls of a sample before the next one does.
-struct Several<'a>(Vec<Box<dyn Measured<Box<Diagnostic>> + 'a>>);
+struct Several<'a>(Vec<Box<dyn Workload<Box<Diagnostic>> + 'a>>);
 
-impl Measured<Box<Diagnostic>> for Several<'_> {
+impl Workload<Box<Diagnostic>> for Several<'_> {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
         self.0.iter_mut().map(|subject| subject.time(clock, calls)).sum()
+    }
+
+    fn readings(&mut self, clocks: &Clocks, calls: u64) -> Fallible<Readings> {
+        self.0.iter_mut().try_fold(Readings::default(), |all, subject| Ok(all.and(subject.readings(clocks, calls)?)))
     }
 
     fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
@@ -187,11 +194,12 @@ fn timed(
     first.iter().try_for_each(|statement| session.statement(statement, context).map(drop))?;
     let subject = Body::new(session, body, context)?;
     let noise = timing::new_noise(session);
+    let clocks = session.clocks.clone();
     let start = Instant::now();
     let telling = Telling::new(&context.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
-    let found = measured(&subject, &limits, asked, context, &telling)?;
+    let found = measured(&subject, &limits, asked, &clocks, context, &telling)?;
     hold(session, magic, &subject, &found);
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
@@ -221,6 +229,8 @@ struct Measurement {
     overhead: Overhead,
     /// Of one run.
     cost: Cost,
+    /// What its clock leaves out.
+    missed: Option<Missed>,
     /// Seconds of a call on all processors together, where the engine uses several threads.
     cpu: Option<f64>,
     /// Whether no work is left that could be timed.
@@ -232,27 +242,32 @@ fn measured(
     subject: &Body,
     limits: &Limits,
     asked: Option<Time>,
+    clocks: &Clocks,
     context: &RunContext,
     telling: &Telling,
 ) -> Fallible<Measurement> {
     let parallel = subject.is_parallel();
-    let mut work = subject.subject(context);
+    let mut work = subject.workload(context);
     let first = subject.cost(context)?;
     let patience = limits.time.unwrap_or(USUAL) / 10;
-    let slow = first.wall >= patience;
-    let cost = if slow { first } else { subject.cost(context)? };
-    let call = cost.wall.as_nanos() as f64;
+    let cost = if first.wall >= patience { first } else { subject.cost(context)? };
     let calibration = match limits.calls {
-        Some(calls) => Calibration { calls, call },
-        None if slow => Calibration { calls: 1, call },
-        None => calibrate(&Wall, &mut *work, patience.as_nanos() as u64)?,
+        Some(calls) => Calibration { calls, call: cost.wall.as_nanos() as f64, interrupted: false },
+        None => timing::calibrated(clocks, &mut *work, cost.wall, patience)?,
     };
-    let time = Time::chosen(asked, calibration.call, parallel)?;
-    let overhead = work.overhead(time.clock()).unwrap_or_else(|| Overhead::measure(time.clock()));
-    let (start, cpu) = (Instant::now(), process_cpu());
-    let (samples, failed) = sample(time.clock(), &overhead, &mut *work, calibration.calls, |taken| {
+    let missed = match asked {
+        _ if parallel => Some(Missed::Others),
+        Some(Time::Cpu) => timing::missed(clocks, &mut *work, calibration.call)?,
+        None if calibration.call > INTERRUPTED => timing::missed(clocks, &mut *work, calibration.call)?,
+        Some(Time::Wall) | None => None,
+    };
+    let time = Time::chosen(asked, calibration.call, missed.is_some());
+    let clock = time.clock(clocks);
+    let overhead = work.overhead(clock).unwrap_or_else(|| Overhead::measure(clock));
+    let (start, cpu) = (clocks.wall.now(), process_cpu());
+    let (samples, failed) = sample(clock, &overhead, &mut *work, calibration.calls, |taken| {
         telling.tell(|| format!("{} samples", grouped(taken as u64)));
-        !context.stop.is_raised() && limits.go_on(taken, start.elapsed())
+        !context.stop.is_raised() && limits.go_on(taken, Duration::from_nanos(clocks.wall.now() - start))
     });
     let calls = samples.calls as f64 * samples.each().len() as f64;
     let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
@@ -261,7 +276,8 @@ fn measured(
         Some(error) if !stopped || samples.each().is_empty() => Err(error),
         _ => {
             let removed = overhead.hides(samples.median());
-            Ok(Measurement { samples, time, overhead, cost, cpu, removed, stopped })
+            let missed = missed.filter(|_| time == Time::Cpu);
+            Ok(Measurement { samples, time, overhead, cost, missed, cpu, removed, stopped })
         }
     }
 }
@@ -270,16 +286,17 @@ fn measured(
 fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Measurement) {
     let Some(times) = Spread::of(&found.samples) else { return };
     let engine = subject.engines();
-    let variant = Variant { name: subject.name.clone(), text: String::new(), engine, times, removed: found.removed };
-    let point =
-        Point { n: None, clock: found.time.name().to_string(), rows: subject.rows_read(), variants: vec![variant] };
+    let (name, clock) = (subject.name.clone(), found.time.name().to_string());
+    let variant =
+        Variant { name, text: String::new(), engine, times, removed: found.removed, clock, medians: Vec::new() };
+    let point = Point { n: None, rows: subject.rows_read(), variants: vec![variant] };
     let files = subject.all.iter().flat_map(|subject| subject.files.clone()).collect();
     let baseline = baseline::taken(session, magic, subject.text.clone(), files, vec![point]);
     session.hold_measured(baseline);
 }
 
 fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<String>, passed: Duration) -> Answer {
-    let Measurement { samples, time, overhead, cost, cpu, removed, stopped } = found;
+    let Measurement { samples, time, overhead, cost, missed, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
     let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
@@ -314,7 +331,7 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Str
             notes.push(timing::KEPT_WORK.to_string());
         }
     }
-    notes.extend(timing::waits(time, &cost));
+    notes.extend(missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed))));
     if samples.each().len() == 1 {
         notes.push("one sample has no error bar: --for TIME or -r SAMPLES takes more".to_string());
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::Choice;
 use crate::lang::{self, Cell, Pipeline, Statement, Word, parse, seconds, whole_number};
-use crate::measure::{Clock, Cost, INTERRUPTED, Overhead, ThreadCpu, Wall, noise};
+use crate::measure::{Calibration, Clock, Clocks, INTERRUPTED, Missed, Overhead, Workload, calibrate, noise};
 use crate::run_context::{Progress, RunContext};
 use crate::session::{RUST, Session, lone_block};
 use crate::show::{duration_text, percent};
@@ -21,10 +21,10 @@ pub enum Time {
 }
 
 impl Time {
-    pub fn clock(self) -> &'static dyn Clock {
+    pub fn clock(self, clocks: &Clocks) -> &dyn Clock {
         match self {
-            Time::Wall => &Wall,
-            Time::Cpu => &ThreadCpu,
+            Time::Wall => &*clocks.wall,
+            Time::Cpu => &*clocks.cpu,
         }
     }
 
@@ -48,22 +48,71 @@ impl Time {
         }
     }
 
-    /// The clock that was asked for with `--clock`; else wall for short calls and for several threads, CPU time for
-    /// calls on one thread that will be interrupted.
-    ///
-    /// # Errors
-    /// CPU time was asked for where several threads work: that of one tells nothing about the others.
-    pub fn chosen(asked: Option<Time>, call: f64, parallel: bool) -> Fallible<Time> {
+    /// The clock that was asked for with `--clock`; else wall for short calls and where CPU time would miss work, CPU time
+    /// for calls on one thread that will be interrupted.
+    pub fn chosen(asked: Option<Time>, call: f64, misses: bool) -> Time {
         match asked {
-            Some(Time::Cpu) if parallel => {
-                let message = "several threads work here, and CPU time is that of one: it leaves out the others";
-                Err(Diagnostic::new(Kind::Type, message).hint("leave `--clock cpu` out: then it is wall time"))
-            }
-            Some(asked) => Ok(asked),
-            None if call > INTERRUPTED && !parallel => Ok(Time::Cpu),
-            None => Ok(Time::Wall),
+            Some(asked) => asked,
+            None if call > INTERRUPTED && !misses => Time::Cpu,
+            None => Time::Wall,
         }
     }
+}
+
+/// A first run that takes so long was not slowed down by another process alone: it needs no check.
+const CERTAIN: Duration = Duration::from_secs(1);
+/// Clocks are compared over work of this many nanoseconds at least, so many times, or where they do not agree more often.
+const PROBE: f64 = 1e6;
+const PROBES: usize = 3;
+const MORE_PROBES: usize = 5;
+/// Calls of so many nanoseconds are probed once.
+const SLOW_PROBE: f64 = 50e6;
+
+/// How many calls a sample of some work has, where the first run took so long. What takes longer than `patience` has one
+/// call, if a second one takes as long: the first may have been interrupted.
+///
+/// # Errors
+/// Those of the work.
+pub fn calibrated(
+    clocks: &Clocks,
+    work: &mut dyn Workload<Box<Diagnostic>>,
+    first: Duration,
+    patience: Duration,
+) -> Fallible<Calibration> {
+    let wall = &*clocks.wall;
+    if first >= patience {
+        let first = first.as_nanos() as f64;
+        let second = if first < CERTAIN.as_nanos() as f64 { work.time(wall, 1)? as f64 } else { first };
+        if second >= first / 2.0 {
+            return Ok(Calibration { calls: 1, call: first.min(second), interrupted: false });
+        }
+    }
+    calibrate(wall, work, patience.as_nanos() as u64)
+}
+
+/// What CPU time of one thread would leave out of some work, one call of which takes so many nanoseconds.
+///
+/// # Errors
+/// Those of the work.
+pub fn missed(clocks: &Clocks, work: &mut dyn Workload<Box<Diagnostic>>, call: f64) -> Fallible<Option<Missed>> {
+    let calls = (PROBE / call.max(1.0)).ceil().max(1.0) as u64;
+    let probes = if call >= SLOW_PROBE { 1 } else { PROBES };
+    let mut found = Vec::new();
+    while found.len() < probes {
+        found.push(work.readings(clocks, calls)?.missed());
+    }
+    let several = |found: &[Option<Missed>]| found.iter().any(|one| *one != found[0]);
+    // Something of the shell itself may have worked meanwhile: most of the readings count.
+    while several(&found) && found.len() < MORE_PROBES {
+        found.push(work.readings(clocks, calls)?.missed());
+    }
+    let misses = found.iter().flatten();
+    Ok(if misses.clone().count() * 2 > found.len() { misses.last().copied() } else { None })
+}
+
+/// Why figures have no verdict, where their clock was asked for and misses work.
+pub fn missing(name: &str, missed: Missed) -> String {
+    format!("{name} {}, which CPU time of the thread leaves out", missed.said())
 }
 
 /// The value of `--clock`.
@@ -105,16 +154,6 @@ pub fn no_work(overhead: f64) -> String {
 pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust already: std::hint::black_box(1000) hides a \
                              number from it, as does a name of the session: let n = 1000, then \
                              rust with n { (0..n).sum::<i64>() }";
-
-/// What CPU time leaves out of a subject that waits, one run of which costs so much.
-pub fn waits(time: Time, cost: &Cost) -> Option<String> {
-    // What only waits for its turn on a busy machine has a larger share.
-    let waits = cost.wall.as_micros() >= 1000 && cost.busy() < 0.05;
-    (time == Time::Cpu && waits).then(|| {
-        let share = percent(cost.busy());
-        format!("on a processor for {share} of a run; CPU time leaves the waiting out: --clock wall counts it")
-    })
-}
 
 /// The name of a variant that nobody has named: its engine, or the language that it is written in.
 pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &'static str {
@@ -169,7 +208,8 @@ pub fn new_noise(session: &mut Session) -> Option<String> {
     if session.noise.is_some() {
         return None;
     }
-    let found = noise(&Wall, &Overhead::measure(&Wall));
+    let wall = session.clocks.wall.clone();
+    let found = noise(&*wall, &Overhead::measure(&*wall));
     session.noise = Some(found);
     Some(format!(
         "machine noise: a loop that always does the same spreads by {} (IQR), and {} of its samples take half as long again",

@@ -1,7 +1,10 @@
 //! Clocks: what time is asked of, so that all sampling can be tested with one that is set by hand.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::System;
 
 /// Something that tells time.
 pub trait Clock {
@@ -14,6 +17,22 @@ pub trait Clock {
     }
 }
 
+/// The clocks of a session: those of the system, or in tests others.
+#[derive(Clone)]
+pub struct Clocks {
+    pub wall: Arc<dyn Clock>,
+    /// That of the thread.
+    pub cpu: Arc<dyn Clock>,
+    /// What else the system knows.
+    pub system: fn() -> System,
+}
+
+impl Default for Clocks {
+    fn default() -> Clocks {
+        Clocks { wall: Arc::new(Wall), cpu: Arc::new(ThreadCpu), system: System::read }
+    }
+}
+
 /// The time that passes.
 pub struct Wall;
 
@@ -21,13 +40,24 @@ pub struct Wall;
 pub struct ThreadCpu;
 
 thread_local! {
-    /// Nanoseconds of other threads.
+    /// Nanoseconds of other threads, on a processor and waiting for one.
     static ADDED: Cell<u64> = const { Cell::new(0) };
+    static ADDED_QUEUED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts nanoseconds of another thread, which did this one's work, as this one's.
 pub fn add_thread_cpu(nanoseconds: u64) {
     ADDED.set(ADDED.get() + nanoseconds);
+}
+
+/// The same of the time that it waited for a processor.
+pub fn add_thread_queued(nanoseconds: u64) {
+    ADDED_QUEUED.set(ADDED_QUEUED.get() + nanoseconds);
+}
+
+/// What was counted so of this thread.
+pub fn added_queued() -> u64 {
+    ADDED_QUEUED.get()
 }
 
 impl Clock for Wall {

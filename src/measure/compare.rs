@@ -3,25 +3,34 @@
 //! Each turn takes one sample of every subject. The turns are the rows of random cyclic Latin squares: with two subjects
 //! they are ABBA or BAAB, so that a machine that gets slower or faster meanwhile harms both alike. The ratio of two
 //! samples of one turn is free of what lasts longer than a turn. The median of the ratios has an interval from the
-//! binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100, 200, 400
-//! and 800 turns and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
+//! binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100 … 6400 turns
+//! and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
+//!
+//! Turns are not independent of each other where something lasts longer than a turn and favours one subject: a phase of
+//! the machine, where code lies in memory, which process runs it. So the sign test is also made on the medians of longer
+//! stretches, and of each copy of the code and each process that took part ([`Design::units`]). The interval holds all of
+//! these intervals. What the clock and the loop around the calls may hide is added to it.
 
 use super::sampling::Workload;
 use super::{Clock, Overhead, Samples};
 
 /// After so many turns a verdict may end the comparison.
-pub const LOOKS: [usize; 6] = [25, 50, 100, 200, 400, 800];
+pub const LOOKS: [usize; 9] = [25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
+/// Turns that take less time than this together, in nanoseconds, say nothing: they all may lie in one moment of the machine.
+pub const LEAST_TIME: u64 = 20_000_000;
 /// The chance that any verdict of one comparison is false.
 const MISS: f64 = 0.05;
 /// Ratios this near to 1 are the same.
 const SAME: f64 = 0.01;
 /// Ratios this near to 1 are not yet different.
 const NEAR: f64 = 0.005;
+/// The turns are cut into so many stretches, of at least four turns each.
+const STRETCHES: usize = 24;
 
-/// What was found out about a subject beside the first.
+/// What was found out about a subject beside the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
-    /// How many times as fast as the first it is.
+    /// How many times as fast as the baseline it is; NaN below the resolution.
     pub speedup: f64,
     /// Where the speed-up lies.
     pub low: f64,
@@ -30,6 +39,12 @@ pub struct Finding {
     pub coverage: f64,
     pub verdict: Verdict,
     pub pairs: usize,
+    /// Whether the first looks gave a verdict that all samples together do not support.
+    pub withdrawn: bool,
+    /// Whether the turns took too little time together for a verdict.
+    pub is_brief: bool,
+    /// How far the medians of the processes that took part lie apart, as a share, where that is in the interval.
+    pub processes: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +54,8 @@ pub enum Verdict {
     /// Within 1 %.
     Same,
     NotResolved,
+    /// A sample of one of the two is shorter than the least time that its clock can tell.
+    BelowResolution,
 }
 
 impl Finding {
@@ -48,51 +65,128 @@ impl Finding {
     }
 }
 
+/// A subject, and how samples of it are taken.
+pub struct Sampled<'a, E> {
+    pub workload: &'a mut dyn Workload<E>,
+    pub clock: &'a dyn Clock,
+    /// What measuring costs by this clock.
+    pub overhead: Overhead,
+    pub calls: u64,
+}
+
+/// How the turns are made up, and what is held against what.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Design {
+    /// The subject that all others are held against.
+    pub base: usize,
+    /// What takes part in turns besides the subjects, innermost first.
+    pub units: Vec<Units>,
+}
+
+/// Copies of the code, or processes: each turn has one of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Units {
+    pub count: usize,
+    /// Turns that follow each other with the same one.
+    pub each: usize,
+    pub kind: UnitKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitKind {
+    /// Each side has the fastest of many copies of its own: as far as these lie apart, the fastest of others would lie from
+    /// them.
+    Fastest,
+    /// All sides have the same one.
+    Shared,
+    /// Only one side changes with them, while the other side has a single one: its own part in the ratio cannot be seen,
+    /// and may be as large as what is seen.
+    OneSided,
+}
+
 /// The times of all subjects, turn by turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turns {
-    pub calls: u64,
     /// For each subject the nanoseconds of a call in each turn, without what measuring costs.
     pub times: Vec<Vec<f64>>,
-    /// The least time that can be told in a sample of so many calls.
-    least: f64,
-    /// How many of them the verdicts stand on, where more were taken later.
-    judged: Option<usize>,
+    /// For each subject the calls of a sample.
+    pub calls: Vec<u64>,
+    overheads: Vec<Overhead>,
+    design: Design,
+    /// For each of the design's units, which one each turn had.
+    units: Vec<Vec<usize>>,
+    /// The nanoseconds of the wall from the first turn to the last.
+    passed: u64,
+    /// The turns that the verdicts stand on, and their time, where more were taken later.
+    judged: Option<(usize, u64)>,
 }
 
 impl Turns {
     pub fn samples(&self, subject: usize) -> Samples {
-        Samples::new(self.calls, self.times[subject].clone())
+        Samples::new(self.calls[subject], self.times[subject].clone())
+    }
+
+    /// The subject that the others are held against.
+    pub fn base(&self) -> usize {
+        self.design.base
     }
 
     pub fn pairs(&self) -> usize {
         self.times.first().map_or(0, Vec::len)
     }
 
-    /// What is known about a subject beside the first by now.
+    /// What is known about a subject beside the baseline by now: of all samples, and a verdict only where those on which
+    /// it was looked for support it too.
     pub fn finding(&self, subject: usize) -> Finding {
-        let judged = self.judged.unwrap_or(self.pairs());
-        judge(&self.times[0][..judged], &self.times[subject][..judged], self.times.len() - 1, self.least)
+        let all = self.judge(subject, self.pairs(), self.passed);
+        let Some((pairs, passed)) = self.judged else { return all };
+        let judged = self.judge(subject, pairs, passed);
+        match judged.verdict {
+            verdict if verdict == all.verdict => all,
+            Verdict::NotResolved | Verdict::BelowResolution => Finding { verdict: Verdict::NotResolved, ..all },
+            Verdict::Faster | Verdict::Slower | Verdict::Same => {
+                Finding { verdict: Verdict::NotResolved, withdrawn: true, ..all }
+            }
+        }
+    }
+
+    fn judge(&self, subject: usize, pairs: usize, passed: u64) -> Finding {
+        let side = |subject: usize| Side {
+            times: &self.times[subject][..pairs],
+            calls: self.calls[subject],
+            overhead: self.overheads[subject],
+        };
+        let units = self.design.units.iter().zip(&self.units);
+        let levels: Vec<Level> = units.map(|(units, each)| Level { each: &each[..pairs], kind: units.kind }).collect();
+        judge(side(self.design.base), side(subject), self.times.len() - 1, passed, &levels)
     }
 
     fn is_settled(&self) -> bool {
-        (1..self.times.len()).all(|subject| self.finding(subject).verdict != Verdict::NotResolved)
+        let others = (0..self.times.len()).filter(|subject| *subject != self.design.base);
+        let mut verdicts = others.map(|subject| self.finding(subject).verdict);
+        verdicts.all(|verdict| verdict != Verdict::NotResolved)
     }
 }
 
 /// Takes turns until all is settled at a look, all looks are used up, or `go_on`, which sees what there is, says no.
-/// Where a subject fails, the whole turns before stay.
+/// Where a subject fails, the whole turns before stay; its number comes with its error.
 pub fn compare<E>(
-    clock: &dyn Clock,
-    overhead: &Overhead,
-    subjects: &mut [&mut dyn Workload<E>],
-    calls: u64,
+    wall: &dyn Clock,
+    subjects: &mut [Sampled<E>],
+    design: Design,
     chance: &mut fastrand::Rng,
     mut go_on: impl FnMut(&Turns) -> bool,
-) -> (Turns, Option<E>) {
-    let least = overhead.precision / calls as f64;
-    let mut turns = Turns { calls, times: vec![Vec::new(); subjects.len()], least, judged: None };
-    let failed = take(clock, overhead, subjects, chance, &mut turns, |turns| {
+) -> (Turns, Option<(usize, E)>) {
+    let mut turns = Turns {
+        times: vec![Vec::new(); subjects.len()],
+        calls: subjects.iter().map(|subject| subject.calls).collect(),
+        overheads: subjects.iter().map(|subject| subject.overhead).collect(),
+        units: vec![Vec::new(); design.units.len()],
+        design,
+        passed: 0,
+        judged: None,
+    };
+    let failed = take(wall, subjects, chance, &mut turns, |turns| {
         let pairs = turns.pairs();
         let last = pairs >= LOOKS[LOOKS.len() - 1];
         !(last || LOOKS.contains(&pairs) && turns.is_settled()) && go_on(turns)
@@ -100,46 +194,62 @@ pub fn compare<E>(
     (turns, failed)
 }
 
-/// Takes more turns as long as `go_on` says so, for figures that rest on more than a moment; at least one. The verdicts
-/// are those of before: they must not be looked at until they please.
+/// Takes more turns as long as `go_on` says so, for figures that rest on more than a moment; at least one. No verdict is
+/// found in them, since they must not be looked at until they please; one that they contradict is withdrawn.
 pub fn linger<E>(
-    clock: &dyn Clock,
-    overhead: &Overhead,
-    subjects: &mut [&mut dyn Workload<E>],
+    wall: &dyn Clock,
+    subjects: &mut [Sampled<E>],
     chance: &mut fastrand::Rng,
     turns: &mut Turns,
     go_on: impl FnMut(&Turns) -> bool,
-) -> Option<E> {
-    turns.judged.get_or_insert(turns.times.first().map_or(0, Vec::len));
-    take(clock, overhead, subjects, chance, turns, go_on)
+) -> Option<(usize, E)> {
+    turns.judged.get_or_insert((turns.times.first().map_or(0, Vec::len), turns.passed));
+    take(wall, subjects, chance, turns, go_on)
 }
 
 /// Whole turns, as long as `go_on` says so.
 fn take<E>(
-    clock: &dyn Clock,
-    overhead: &Overhead,
-    subjects: &mut [&mut dyn Workload<E>],
+    wall: &dyn Clock,
+    subjects: &mut [Sampled<E>],
     chance: &mut fastrand::Rng,
     turns: &mut Turns,
     mut go_on: impl FnMut(&Turns) -> bool,
-) -> Option<E> {
-    let overheads: Vec<Overhead> =
-        subjects.iter().map(|subject| subject.overhead(clock).unwrap_or(*overhead)).collect();
+) -> Option<(usize, E)> {
+    let (start, before) = (wall.now(), turns.passed);
+    let mut orders: Vec<Vec<usize>> = turns.design.units.iter().map(|units| (0..units.count).collect()).collect();
     loop {
         for row in square(subjects.len(), chance) {
+            let units = next_units(turns, &mut orders, chance);
             let mut times = vec![0.0; subjects.len()];
-            for subject in row {
-                match subjects[subject].time(clock, turns.calls) {
-                    Ok(elapsed) => times[subject] = overheads[subject].of_call(elapsed, turns.calls),
-                    Err(error) => return Some(error),
+            for number in row {
+                let Sampled { workload, clock, overhead, calls } = &mut subjects[number];
+                workload.replicate(&units);
+                match workload.time(*clock, *calls) {
+                    Ok(elapsed) => times[number] = overhead.of_call(elapsed, *calls),
+                    Err(error) => return Some((number, error)),
                 }
             }
             turns.times.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
+            turns.units.iter_mut().zip(units).for_each(|(all, unit)| all.push(unit));
+            turns.passed = before + (wall.now() - start);
             if !go_on(turns) {
                 return None;
             }
         }
     }
+}
+
+/// Which units the next turn has: all in a random order, then all in another one.
+fn next_units(turns: &Turns, orders: &mut [Vec<usize>], chance: &mut fastrand::Rng) -> Vec<usize> {
+    let pairs = turns.pairs();
+    let next = |(units, order): (&Units, &mut Vec<usize>)| {
+        let place = pairs / units.each.max(1) % units.count.max(1);
+        if place == 0 && pairs.is_multiple_of(units.each.max(1)) {
+            chance.shuffle(order);
+        }
+        order[place]
+    };
+    turns.design.units.iter().zip(orders).map(next).collect()
 }
 
 /// A random cyclic Latin square: each row is the row before moved by one, in random order, so that each subject stands
@@ -153,25 +263,70 @@ pub fn square(subjects: usize, chance: &mut fastrand::Rng) -> Vec<Vec<usize>> {
     shifts.into_iter().map(row).collect()
 }
 
-/// What two subjects' times in the same turns say, where the first is held against `others`. No time counts as less than
-/// `least`.
-pub fn judge(first: &[f64], second: &[f64], others: usize, least: f64) -> Finding {
-    let pairs = first.len().min(second.len());
-    let least = least.max(f64::MIN_POSITIVE);
-    let ratio = |(a, b): (&f64, &f64)| (a.max(least) / b.max(least)).ln();
-    let ratios = Samples::new(1, first.iter().zip(second).map(ratio).collect());
-    let speedup = ratios.median().exp();
-    let unknown =
-        Finding { speedup, low: f64::NAN, high: f64::NAN, coverage: 0.0, verdict: Verdict::NotResolved, pairs };
+/// One of two subjects: its times in the turns, and how they were taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    pub times: &'a [f64],
+    pub calls: u64,
+    pub overhead: Overhead,
+}
+
+/// Which unit each turn had.
+#[derive(Debug, Clone, Copy)]
+pub struct Level<'a> {
+    pub each: &'a [usize],
+    pub kind: UnitKind,
+}
+
+/// What two subjects' times in the same turns say, which took so much time of the wall together; the first is the
+/// baseline of `others`.
+pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Level]) -> Finding {
+    let pairs = first.times.len().min(second.times.len());
+    let is_brief = passed < LEAST_TIME;
+    let unknown = Finding {
+        speedup: f64::NAN,
+        low: f64::NAN,
+        high: f64::NAN,
+        coverage: 0.0,
+        verdict: Verdict::NotResolved,
+        pairs,
+        withdrawn: false,
+        is_brief,
+        processes: None,
+    };
+    if pairs == 0 {
+        return unknown;
+    }
+    let medians = [first, second].map(|side| Samples::new(1, side.times.to_vec()).median());
+    let least = [first, second].map(|side| side.overhead.precision / side.calls as f64);
+    if medians[0] < least[0].max(f64::MIN_POSITIVE) || medians[1] < least[1].max(f64::MIN_POSITIVE) {
+        return Finding { verdict: Verdict::BelowResolution, ..unknown };
+    }
+    // A single sample may be disturbed by more than it lasts: no time counts as less than the clock can tell.
+    let ratio =
+        |(a, b): (&f64, &f64)| (a.max(least[0]).max(f64::MIN_POSITIVE) / b.max(least[1]).max(f64::MIN_POSITIVE)).ln();
+    let ratios: Vec<f64> = first.times.iter().zip(second.times).map(ratio).collect();
+    let samples = Samples::new(1, ratios.clone());
+    let speedup = samples.median().exp();
+    let unknown = Finding { speedup, ..unknown };
     if pairs < 2 {
         return unknown;
     }
-    let found = |low: f64, high: f64, coverage| Finding { low: low.exp(), high: high.exp(), coverage, ..unknown };
-    if pairs < LOOKS[0] {
+    // The clock may be off by a step in each sample. What the loop costs was found with a subject that does nothing; where
+    // it is another beside work, it is so on both sides.
+    let call = first.overhead.call.max(second.overhead.call);
+    let doubt = least[0] / medians[0] + least[1] / medians[1] + call * (1.0 / medians[0] - 1.0 / medians[1]).abs();
+    let found = |(low, high): (f64, f64), coverage| Finding {
+        low: (low - doubt).exp(),
+        high: (high + doubt).exp(),
+        coverage,
+        ..unknown
+    };
+    if is_few(pairs) {
         // The median lies between the least and the greatest unless all lie on one side of it.
         let coverage = 1.0 - 0.5f64.powi(pairs as i32 - 1);
-        let finding = found(ratios.quantile(0.0), ratios.quantile(1.0), coverage);
-        let verdict = match apart(first, second) {
+        let finding = found((samples.quantile(0.0), samples.quantile(1.0)), coverage);
+        let verdict = match apart(first.times, second.times) && !is_brief {
             true if speedup > 1.0 => Verdict::Faster,
             true => Verdict::Slower,
             false => Verdict::NotResolved,
@@ -179,11 +334,70 @@ pub fn judge(first: &[f64], second: &[f64], others: usize, least: f64) -> Findin
         return Finding { verdict, ..finding };
     }
     let miss = MISS / (others.max(1) * LOOKS.len()) as f64;
-    let Some(rank) = median_rank(pairs, miss) else { return unknown };
-    let mut sorted = ratios.each().to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let finding = found(sorted[rank - 1], sorted[pairs - rank], 1.0 - miss);
-    Finding { verdict: verdict(finding.low, finding.high), ..finding }
+    let Some(mut interval) = median_interval(ratios.clone(), miss) else { return unknown };
+    let mut hold = |(low, high): (f64, f64)| interval = (interval.0.min(low), interval.1.max(high));
+    if pairs >= 4 * STRETCHES {
+        let stretch: Vec<usize> = (0..pairs).map(|turn| turn * STRETCHES / pairs).collect();
+        hold(spread(unit_medians(&ratios, &stretch), miss));
+    }
+    let mut processes = None;
+    for level in levels {
+        let medians = unit_medians(&ratios, level.each);
+        if medians.len() < 2 {
+            continue;
+        }
+        match level.kind {
+            UnitKind::Shared => hold(spread(medians, miss)),
+            UnitKind::OneSided => {
+                let (least, greatest) = range(&medians);
+                let reach = greatest - least;
+                let middle = Samples::new(1, medians).median();
+                processes = Some(reach.exp() - 1.0);
+                hold((middle - reach, middle + reach));
+            }
+            UnitKind::Fastest => {
+                let reach = [first, second].map(|side| {
+                    let (least, greatest) = range(&unit_medians(side.times, level.each));
+                    (greatest / least.max(f64::MIN_POSITIVE)).ln()
+                });
+                let reach = reach[0].max(reach[1]);
+                let middle = Samples::new(1, medians).median();
+                hold((middle - reach, middle + reach));
+            }
+        }
+    }
+    let finding = Finding { processes, ..found(interval, 1.0 - miss) };
+    let verdict = if is_brief { Verdict::NotResolved } else { verdict(finding.low, finding.high) };
+    Finding { verdict, ..finding }
+}
+
+fn is_few(pairs: usize) -> bool {
+    pairs < LOOKS[0]
+}
+
+/// Where the median of values lies, by the sign test.
+fn median_interval(mut values: Vec<f64>, miss: f64) -> Option<(f64, f64)> {
+    let rank = median_rank(values.len(), miss)?;
+    values.sort_by(f64::total_cmp);
+    Some((values[rank - 1], values[values.len() - rank]))
+}
+
+/// The same, or where there are too few values the range of them.
+fn spread(values: Vec<f64>, miss: f64) -> (f64, f64) {
+    let whole = range(&values);
+    median_interval(values, miss).unwrap_or(whole)
+}
+
+fn range(values: &[f64]) -> (f64, f64) {
+    let bound = |(low, high): (f64, f64), value: &f64| (low.min(*value), high.max(*value));
+    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), bound)
+}
+
+/// The median of the ratios of each unit's turns.
+fn unit_medians(ratios: &[f64], units: &[usize]) -> Vec<f64> {
+    let mut each: Vec<Vec<f64>> = vec![Vec::new(); units.iter().max().map_or(0, |last| last + 1)];
+    ratios.iter().zip(units).for_each(|(ratio, unit)| each[*unit].push(*ratio));
+    each.into_iter().filter(|ratios| !ratios.is_empty()).map(|ratios| Samples::new(1, ratios).median()).collect()
 }
 
 fn verdict(low: f64, high: f64) -> Verdict {

@@ -5,6 +5,7 @@ mod clock;
 mod compare;
 mod cost;
 mod noise;
+mod readings;
 mod samples;
 mod sampling;
 mod spread;
@@ -12,13 +13,17 @@ mod spread;
 use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, live, note as note_heap};
-pub use clock::{Clock, ThreadCpu, Wall, add_thread_cpu, process_cpu};
-pub use compare::{Finding, LOOKS, Turns, Verdict, compare, judge, linger, median_rank, square};
+pub use clock::{Clock, Clocks, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
+pub use compare::{
+    Design, Finding, LEAST_TIME, LOOKS, Level, Sampled, Side, Turns, UnitKind, Units, Verdict, compare, judge, linger,
+    median_rank, square,
+};
 pub use cost::{Cost, Limit, Meter, Stopwatch, flush, leave_out, of_children};
 pub use noise::{Noise, noise};
+pub use readings::{Missed, Readings, System, thread_queued};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
-pub use spread::Spread;
+pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
 pub fn timer_precision() -> Duration {

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::{Clock, Samples};
+use super::{Clock, Clocks, Readings, Samples};
 
 /// What is timed: anything that can be called, whose result must be used up inside, or the compiler removes the work;
 /// or something that times itself, in another process.
@@ -17,6 +17,19 @@ pub trait Workload<E> {
     fn overhead(&self, _: &dyn Clock) -> Option<Overhead> {
         None
     }
+
+    /// What all clocks say of so many calls.
+    ///
+    /// # Errors
+    /// Those of the subject.
+    fn readings(&mut self, clocks: &Clocks, calls: u64) -> Result<Readings, E> {
+        let start = Readings::now(clocks);
+        self.time(&*clocks.wall, calls)?;
+        Ok(Readings::since(clocks, &start))
+    }
+
+    /// Which of its copies, in which of its processes, the next samples are of; for a subject that has such.
+    fn replicate(&mut self, _: &[usize]) {}
 }
 
 impl<E, F: FnMut() -> Result<(), E>> Workload<E> for F {
@@ -130,14 +143,57 @@ pub struct Calibration {
     pub calls: u64,
     /// The nanoseconds of one call, roughly.
     pub call: f64,
+    /// Whether it was interrupted each time, so that samples may be too short to tell anything.
+    pub interrupted: bool,
 }
 
-/// Finds how many calls a sample has. A subject that uses up the `patience` (in nanoseconds) is not tried nine times.
+/// How often a calibration starts again.
+const RESTARTS: usize = 5;
+/// Samples that check a calibration.
+const CHECKS: usize = 3;
+
+/// Finds how many calls a sample has. A subject that uses up the `patience` (in nanoseconds) is not tried nine times. What
+/// was found is checked: where a sample then takes less than half the time, something else ran meanwhile, and it starts again.
 ///
 /// # Errors
 /// Those of the subject.
 pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Workload<E>, patience: u64) -> Result<Calibration, E> {
+    let mut found = calibrate_once(clock, subject, patience)?;
+    for restart in 0..=RESTARTS {
+        let expected = found.call * found.calls as f64;
+        if !is_shorter(clock, subject, found.calls, expected / 2.0, patience)? {
+            return Ok(found);
+        }
+        if restart < RESTARTS {
+            found = calibrate_once(clock, subject, patience)?;
+        }
+    }
+    Ok(Calibration { interrupted: true, ..found })
+}
+
+/// Whether a sample of so many calls takes less than `expected` nanoseconds.
+fn is_shorter<E>(
+    clock: &dyn Clock,
+    subject: &mut dyn Workload<E>,
+    calls: u64,
+    expected: f64,
+    patience: u64,
+) -> Result<bool, E> {
     let start = clock.now();
+    for _ in 0..CHECKS {
+        if (subject.time(clock, calls)? as f64) < expected {
+            return Ok(true);
+        }
+        if clock.now() - start > patience {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+fn calibrate_once<E>(clock: &dyn Clock, subject: &mut dyn Workload<E>, patience: u64) -> Result<Calibration, E> {
+    let start = clock.now();
+    let found = |calls, call| Calibration { calls, call, interrupted: false };
     let mut calls = 1;
     loop {
         let mut least = u64::MAX;
@@ -149,10 +205,10 @@ pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Workload<E>, patience: 
         }
         let call = least as f64 / calls as f64;
         if calls == 1 && least >= SAMPLE {
-            return Ok(Calibration { calls, call });
+            return Ok(found(calls, call));
         }
         if least >= SAMPLE / 2 || calls >= MOST_CALLS {
-            return Ok(Calibration { calls: calls_for(call), call });
+            return Ok(found(calls_for(call), call));
         }
         // A first guess from a very short time may be far off: it is tried, and at most a hundredfold.
         calls = calls_for(call).clamp(calls * 2, calls * 100);

@@ -546,13 +546,15 @@ pub fn function<'a, T: Item>(mut function: impl FnMut(&mut Input) -> T + 'a) -> 
     Box::new(Function { ty: T::ty(), function: move |input: &mut Input, out: &mut Out| function(input).put(out) })
 }
 
-struct ValueFunction<T, F> {
+struct ValueFunction<const COPY: usize, T, F> {
     function: F,
     form: Form<T>,
 }
 
-impl<T, F: FnMut() -> T> Run for ValueFunction<T, F> {
+impl<const COPY: usize, T, F: FnMut() -> T> Run for ValueFunction<COPY, T, F> {
+    #[inline(never)]
     fn run(&mut self, calls: u64) {
+        shift::<COPY>();
         for _ in 0..calls {
             black_box((self.function)());
         }
@@ -571,14 +573,38 @@ impl<T, F: FnMut() -> T> Run for ValueFunction<T, F> {
     }
 }
 
+/// Moves what follows by some bytes, another number for each copy, which are jumped over.
+#[inline(always)]
+fn shift<const COPY: usize>() {
+    // SAFETY: an instruction that jumps over others changes nothing.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("jmp 2f", ".skip {bytes}, 0x90", "2:", bytes = const COPY * 16 % 256, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("b 2f", ".skip {bytes}", "2:", bytes = const COPY * 16 % 256, options(nomem, nostack, preserves_flags));
+    }
+}
+
+/// Makes a copy of some code differ from the others, or the compiler would merge all of them into one. No instruction comes
+/// of it.
+#[inline(always)]
+pub fn mark<const NUMBER: usize>() {
+    // SAFETY: there is no instruction.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    unsafe {
+        std::arch::asm!("/* copy {number} */", number = const NUMBER, options(nostack, preserves_flags));
+    }
+}
+
 /// A subject of a closure and of how its result is told.
-pub fn subject<'a, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Run + 'a> {
-    Box::new(ValueFunction { function, form })
+pub fn subject<'a, const COPY: usize, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Run + 'a> {
+    Box::new(ValueFunction::<COPY, T, _> { function, form })
 }
 
 /// A subject that does nothing.
 pub fn nothing() -> Box<dyn Run> {
-    subject(|| (), Form { shape: <() as Output>::shape, put: <() as Output>::put })
+    subject::<0, ()>(|| (), Form { shape: <() as Output>::shape, put: <() as Output>::put })
 }
 
 type Subjects<'a> = Vec<Box<dyn Run + 'a>>;

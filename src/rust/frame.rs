@@ -30,6 +30,8 @@ pub const SHAPE: u8 = b's';
 pub const SPENT: u8 = b'p';
 pub const CALL: u8 = b'c';
 pub const SAMPLE: u8 = b't';
+/// So many calls, as [`SAMPLE`] has them; the answer is what all clocks say of them.
+pub const READINGS: u8 = b'r';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
 pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';

@@ -85,14 +85,50 @@ pub struct Library {
     library: String,
     function: String,
     pub shapes: Vec<ResultKind>,
-    /// How many inputs there are, and where those of each subject begin.
-    pub inputs: usize,
-    pub first_inputs: Vec<usize>,
+    /// Which of the library's inputs those of each subject are.
+    pub places: Vec<Vec<usize>>,
+    /// How often each subject is there.
+    pub copies: usize,
     pub start: Duration,
     pub compile: Duration,
     text: Text,
     /// [`Rust::age`] when it was compiled.
     age: u64,
+}
+
+/// Opens forks of the variables, each of which runs the subjects of a library.
+pub struct Opener {
+    broker: Arc<Broker>,
+    library: String,
+    function: String,
+    text: Text,
+    shapes: Vec<ResultKind>,
+}
+
+impl Opener {
+    pub fn open(&self, inputs: &[Vec<u8>], context: &RunContext) -> Fallible<Worker> {
+        let (ticket, receiver) = self.broker.ticket(false, false);
+        let mut ticket = PendingRun::new(ticket, receiver, self.broker.clone(), self.text.clone(), context);
+        let mut files = Files::default();
+        let folder = self.broker.folder().ok_or_else(gone)?;
+        for (number, bytes) in inputs.iter().enumerate() {
+            let path = folder.join(format!("input-{}-{number}", ticket.ticket.number));
+            files.0.push(path.display().to_string());
+            std::fs::write(&path, bytes)
+                .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+        }
+        self.broker.run(&ticket.ticket, &self.library, &self.function, files.0.clone());
+        ticket.running = true;
+        ticket.library = self.library.clone();
+        match ticket.next()? {
+            Event::Worker(stream) => Ok(Worker::new(ticket, stream, self.shapes.clone(), files)),
+            Event::Done(ending) => {
+                ticket.ended(&ending, &mut Cost::default())?;
+                Err(gone())
+            }
+            _ => Err(gone()),
+        }
+    }
 }
 
 /// A Rust expression of a cell, and what of the session goes into it.
@@ -271,24 +307,29 @@ impl Rust {
         }
     }
 
-    /// Compiles expressions into one library and finds out what each gives. None of them is called.
-    pub fn library(&self, subjects: &[BlockSource], context: &RunContext) -> Fallible<Library> {
+    /// Compiles expressions into one library, with so many copies of each, and finds out what each gives. None of them is
+    /// called. `places` says which of the library's inputs those of each expression are.
+    pub fn library(
+        &self,
+        subjects: &[BlockSource],
+        places: Vec<Vec<usize>>,
+        copies: usize,
+        context: &RunContext,
+    ) -> Fallible<Library> {
         let bodies = || subjects.iter().fold(Text::default(), |all, subject| all.all(&subject.body));
-        let mut library = loop {
+        let mut copies = copies;
+        loop {
             let variables = self.variables();
             let lending: Vec<BlockSource> = subjects.iter().map(|subject| subject.lending(&variables)).collect();
-            let text = subjects_text(&lending, &variables);
-            match self.library_of(text, subjects.len(), context) {
-                Ok(library) => break library,
+            let text = subjects_text(&lending, &places, copies, &variables);
+            match self.library_of(text, subjects.len(), copies, context) {
+                Ok(library) => return Ok(Library { places, ..library }),
                 Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &bodies())?,
+                // What stands once in a cell may not be there twice: a variable is changed, a name is exported.
+                Err(refusal) if copies > 1 && refusal.error.kind != Kind::Stopped => copies = 1,
                 Err(refusal) => return Err(subjects.iter().fold(refusal.error, |error, one| placed(error, &one.body))),
             }
-        };
-        for subject in subjects {
-            library.first_inputs.push(library.inputs);
-            library.inputs += subject.inputs.len();
         }
-        Ok(library)
     }
 
     /// Grows with each cell that stays and each runner that is lost.
@@ -301,13 +342,25 @@ impl Rust {
         library.age == self.age()
     }
 
-    fn library_of(&self, text: Text, count: usize, context: &RunContext) -> Result<Library, CompileError> {
-        let (library, wall) = leave_out(|| self.compiled_library(text, count, context));
+    fn library_of(
+        &self,
+        text: Text,
+        count: usize,
+        copies: usize,
+        context: &RunContext,
+    ) -> Result<Library, CompileError> {
+        let (library, wall) = leave_out(|| self.compiled_library(text, count, copies, context));
         // To ask what each subject gives is a part of compiling.
         library.inspect(|library| self.add_built(library.start, wall.saturating_sub(library.start)))
     }
 
-    fn compiled_library(&self, text: Text, count: usize, context: &RunContext) -> Result<Library, CompileError> {
+    fn compiled_library(
+        &self,
+        text: Text,
+        count: usize,
+        copies: usize,
+        context: &RunContext,
+    ) -> Result<Library, CompileError> {
         let mut ticket = self.compile(&text, false, context)?;
         let (library, function) = (ticket.library.clone(), ticket.function.clone());
         let (start, compile) = (ticket.start, ticket.compile);
@@ -317,15 +370,15 @@ impl Rust {
                 Event::Worker(stream) => {
                     let mut worker = Worker::new(ticket.again(), stream, Vec::new(), Files::default());
                     for subject in 0..count {
-                        shapes.push(worker.shape(subject)?);
+                        shapes.push(worker.shape(subject * copies)?);
                     }
                     worker.end()?;
                 }
                 Event::Done(ending) => {
                     ticket.ended(&ending, &mut Cost::default())?;
                     ticket.compiled()?;
-                    let (inputs, first_inputs, age) = (0, Vec::new(), self.age());
-                    return Ok(Library { library, function, shapes, inputs, first_inputs, start, compile, text, age });
+                    let (places, age) = (Vec::new(), self.age());
+                    return Ok(Library { library, function, shapes, places, copies, start, compile, text, age });
                 }
                 Event::Compiled(result) => ticket.result = Some(result),
                 Event::Begins(_) | Event::Loaded(..) | Event::Lost => {}
@@ -335,48 +388,41 @@ impl Rust {
 
     /// A fork of the variables that runs the subjects of a library on these inputs, until it is dropped.
     pub fn open(&self, library: &mut Library, inputs: &[Vec<u8>], context: &RunContext) -> Fallible<Worker> {
+        let opener = self.opener(library, context)?;
+        // It is told with the first run alone.
+        let (start, compile) = (std::mem::take(&mut library.start), std::mem::take(&mut library.compile));
+        // What goes in is read by then; without that it is nothing but a process that starts.
+        let worker = match inputs.is_empty() {
+            true => {
+                let (worker, wall) = leave_out(|| opener.open(inputs, context));
+                self.add_built(wall, Duration::ZERO);
+                worker
+            }
+            false => opener.open(inputs, context),
+        };
+        let mut worker = worker?;
+        worker.began(start, compile);
+        Ok(worker)
+    }
+
+    /// What opens such forks, for as long as no cell changes anything.
+    pub fn opener(&self, library: &mut Library, context: &RunContext) -> Fallible<Opener> {
         if !self.is_fresh(library) {
-            let new = self.library_of(library.text.clone(), library.shapes.len(), context)?;
+            let new = self.library_of(library.text.clone(), library.shapes.len(), library.copies, context);
+            let new = new.map_err(|refusal| refusal.error)?;
             if new.shapes != library.shapes {
                 let message = "what this Rust expression gives has changed since it was entered";
                 return Err(Diagnostic::new(Kind::Type, message).hint("enter it again"));
             }
-            *library = Library { inputs: library.inputs, first_inputs: library.first_inputs.clone(), ..new };
+            *library = Library { places: library.places.clone(), ..new };
         }
-        let broker = self.works().broker.clone();
-        let (ticket, receiver) = broker.ticket(false, false);
-        let mut ticket = PendingRun::new(ticket, receiver, broker.clone(), library.text.clone(), context);
-        let mut files = Files::default();
-        let folder = broker.folder().ok_or_else(gone)?;
-        for (number, bytes) in inputs.iter().enumerate() {
-            let path = folder.join(format!("input-{}-{number}", ticket.ticket.number));
-            files.0.push(path.display().to_string());
-            std::fs::write(&path, bytes)
-                .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
-        }
-        broker.run(&ticket.ticket, &library.library, &library.function, files.0.clone());
-        ticket.running = true;
-        // It is told with the first run alone.
-        ticket.start = std::mem::take(&mut library.start);
-        ticket.compile = std::mem::take(&mut library.compile);
-        ticket.library = library.library.clone();
-        // What goes in is read by then; without that it is nothing but a process that starts.
-        let event = match inputs.is_empty() {
-            true => {
-                let (event, wall) = leave_out(|| ticket.next());
-                self.add_built(wall, Duration::ZERO);
-                event?
-            }
-            false => ticket.next()?,
-        };
-        match event {
-            Event::Worker(stream) => Ok(Worker::new(ticket, stream, library.shapes.clone(), files)),
-            Event::Done(ending) => {
-                ticket.ended(&ending, &mut Cost::default())?;
-                Err(gone())
-            }
-            _ => Err(gone()),
-        }
+        Ok(Opener {
+            broker: self.works().broker.clone(),
+            library: library.library.clone(),
+            function: library.function.clone(),
+            text: library.text.clone(),
+            shapes: library.shapes.iter().flat_map(|shape| vec![shape.clone(); library.copies]).collect(),
+        })
     }
 
     /// Adds a package that cells may use: its name and version, or a table as in Cargo.toml.

@@ -12,7 +12,7 @@ use super::shared_channel::{ROOM, SharedChannel};
 use super::wire::{self, ResultKind};
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::measure;
+use crate::measure::{self, Readings};
 
 /// A value or a table that came out of a cell.
 #[derive(Debug, Clone)]
@@ -52,6 +52,11 @@ pub struct Worker {
 impl Worker {
     pub fn new(ticket: PendingRun, stream: UnixStream, shapes: Vec<ResultKind>, files: Files) -> Worker {
         Worker { ticket, stream, shapes, _files: files, channel: None, over: None }
+    }
+
+    /// What its first run is told to have waited for: the compiler, and compiling.
+    pub fn began(&mut self, start: Duration, compile: Duration) {
+        (self.ticket.start, self.ticket.compile) = (start, compile);
     }
 
     pub fn shape(&mut self, subject: usize) -> Fallible<ResultKind> {
@@ -166,6 +171,13 @@ impl Worker {
         let sample = Sample { subject: subject as u32, calls, cpu };
         let bytes = self.ask(frame::SAMPLE, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
         bytes.try_into().map(u64::from_le_bytes).map_err(|_| gone())
+    }
+
+    /// What all clocks there say of so many calls.
+    pub fn readings(&mut self, subject: usize, calls: u64) -> Fallible<Readings> {
+        let sample = Sample { subject: subject as u32, calls, cpu: false };
+        let bytes = self.ask(frame::READINGS, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
+        serde_json::from_slice(&bytes).map_err(|_| gone())
     }
 
     fn ask(&mut self, kind: u8, bytes: &[u8]) -> Fallible<Vec<u8>> {

@@ -308,30 +308,48 @@ fn row_of(name: &str, fields: &[(String, String)]) -> String {
     )
 }
 
-/// Expressions that can be run again and again, with what of the session goes into them.
-pub fn subjects_text(subjects: &[BlockSource], variables: &[(String, String)]) -> Text {
+/// Expressions that can be run again and again, with what of the session goes into them: `places` says which input each of
+/// a subject's own is, since subjects may share some. Of each there are `copies`, which lie one after the other: copy c of
+/// subject s is number s × copies + c. In the text each copy of all subjects comes before the next copy of any, so that the
+/// copies of one lie apart.
+pub fn subjects_text(
+    subjects: &[BlockSource],
+    places: &[Vec<usize>],
+    copies: usize,
+    variables: &[(String, String)],
+) -> Text {
     let bodies: Vec<&Text> = subjects.iter().map(|subject| &subject.body).collect();
     let taken = mentioned(variables, &bodies);
     let mut text = Text::default().ours("();\n{\n").ours(FORMS).ours("\n").ours(&takes(&taken));
-    let mut number = 0;
-    let mut closures = Vec::new();
-    for (at, subject) in subjects.iter().enumerate() {
-        let mut given = String::new();
-        for input in &subject.inputs {
-            text = text.ours(&read(input, number));
-            given.push_str(&seen(input, number));
-            number += 1;
+    let mut read_already = Vec::new();
+    for (subject, places) in subjects.iter().zip(places) {
+        for (input, place) in subject.inputs.iter().zip(places) {
+            if !read_already.contains(place) {
+                text = text.ours(&read(input, *place));
+                read_already.push(*place);
+            }
         }
-        if let Some(signature) = &subject.function {
-            let gets = vec!["input.get()"; signature.takes.len()].join(", ");
+    }
+    let mut closures = vec![String::new(); subjects.len() * copies];
+    for copy in 0..copies {
+        for (at, (subject, places)) in subjects.iter().zip(places).enumerate() {
+            let number = at * copies + copy;
+            let given: String = subject.inputs.iter().zip(places).map(|(input, place)| seen(input, *place)).collect();
+            if let Some(signature) = &subject.function {
+                let gets = vec!["input.get()"; signature.takes.len()].join(", ");
+                let function = function(signature, &given, &subject.body);
+                text = text.ours(&format!("let timelab_{number} = ")).all(&function).ours(";\n");
+                closures[number] = format!("timelab_cell::function(|input| timelab_{number}({gets}))");
+                continue;
+            }
+            // One alone is written as if there were no copies at all.
+            let mark = if copies > 1 { format!("timelab_cell::mark::<{number}>(); ") } else { String::new() };
             text =
-                text.ours(&format!("let timelab_{at} = ")).all(&function(signature, &given, &subject.body)).ours(";\n");
-            closures.push(format!("timelab_cell::function(|input| timelab_{at}({gets}))"));
-            continue;
+                text.ours(&format!("let timelab_{number} = || {{ {mark}{given}\n")).all(&subject.body).ours("\n};\n");
+            let form = format!("(&&&&timelab_cell::given(&timelab_{number})).form()");
+            text = text.ours(&format!("let timelab_form_{number} = {form};\n"));
+            closures[number] = format!("timelab_cell::subject::<{copy}, _>(timelab_{number}, timelab_form_{number})");
         }
-        text = text.ours(&format!("let timelab_{at} = || {{ {given}\n")).all(&subject.body).ours("\n};\n");
-        text = text.ours(&format!("let timelab_form_{at} = (&&&&timelab_cell::given(&timelab_{at})).form();\n"));
-        closures.push(format!("timelab_cell::subject(timelab_{at}, timelab_form_{at})"));
     }
     // The last one shows what measuring costs.
     closures.push("timelab_cell::nothing()".to_string());

@@ -118,7 +118,7 @@ impl Left {
             let result = theirs.stop.check().and(result);
             measure::flush();
             // Nobody may be there any more to take it.
-            let _ = done.send((result, measure::ThreadCpu.now()));
+            let _ = done.send((result, measure::ThreadCpu.now(), measure::thread_queued()));
         };
         let system = |message: String| Diagnostic::new(Kind::System, message);
         let thread = std::thread::Builder::new().name(name.to_string()).spawn(run);
@@ -126,8 +126,9 @@ impl Left {
         let mut stopped: Option<Instant> = None;
         loop {
             match result.recv_timeout(LOOK) {
-                Ok((result, cpu)) => {
+                Ok((result, cpu, queued)) => {
                     measure::add_thread_cpu(cpu);
+                    measure::add_thread_queued(queued.unwrap_or_default());
                     return result;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` broke down"))),

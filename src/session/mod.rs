@@ -10,6 +10,7 @@ pub mod settings;
 mod spent;
 mod subject;
 mod values;
+mod workers;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +25,7 @@ use crate::engines::{self, Choice};
 use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
-use crate::measure::{self, Noise};
+use crate::measure::{self, Clocks, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
@@ -36,7 +37,8 @@ pub use detached::Detached;
 pub use run::RunResult;
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::Settings;
-pub use subject::{RUST, Subject, only_table, value_table};
+pub use subject::{Draft, RUST, Replicas, Subject, only_table, value_table};
+pub use workers::{Screened, Workers};
 
 /// What results may hold in all, in bytes.
 const MOST_RESULT_BYTES: u64 = 256 << 20;
@@ -67,6 +69,8 @@ pub struct Session {
     /// What cells measured, by their numbers.
     measured: BTreeMap<usize, Baseline>,
     left: detached::Left,
+    /// What everything is measured by.
+    pub clocks: Clocks,
     /// How quiet the machine is, once it was measured.
     pub noise: Option<Noise>,
     /// Whether a panic in a cell is an error of that cell; in tests it is loud.
@@ -153,6 +157,7 @@ impl Session {
             baselines: Baselines::default(),
             measured: BTreeMap::new(),
             left: detached::Left::default(),
+            clocks: Clocks::default(),
             noise: None,
             race: None,
             survives: false,

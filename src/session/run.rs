@@ -257,8 +257,8 @@ impl Session {
     fn run_compiled(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
         let block = self.compile_plan(plan, code, context)?;
         let mut worker = self.open_block(&block, Choice::only(engines::default()), context)?;
-        let (table, cost) =
-            Session::call_plan(&mut worker, &block, plan).or_else(|error| found_again(plan, error, context))?;
+        let (table, cost) = Session::call_plan(&mut worker, block.subject, &block, plan)
+            .or_else(|error| found_again(plan, error, context))?;
         let spent = vec![(RUST_PROCESS, worker.spent()?)];
         Ok(EngineOutput { table, steps: None, compile: Some(cost.compile), cost: spent })
     }

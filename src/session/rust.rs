@@ -15,10 +15,9 @@ use crate::measure;
 use crate::native::{self, GeneratedCode};
 use crate::plan::{Binding, Elsewhere, ExternalFunction, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
 use crate::run_context::RunContext;
-use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, ResultKind, Signature, Text, Worker};
+use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, Opener, ResultKind, Signature, Text, Worker};
 
 use super::Session;
-use super::bind::View;
 use super::spent::RUST_PROCESS;
 
 /// What the session knows of blocks that were bound.
@@ -26,6 +25,8 @@ use super::spent::RUST_PROCESS;
 pub struct Blocks {
     /// By what they say and what goes in.
     compiled: RefCell<HashMap<String, Compiled>>,
+    /// Those that are compared with each other, by what all of them say.
+    compared: RefCell<HashMap<String, Rc<RefCell<Library>>>>,
     /// By the number that plans carry.
     bound: RefCell<Vec<Rc<Block>>>,
     functions: RefCell<Vec<(Arc<RustCode>, Block)>>,
@@ -76,12 +77,24 @@ pub struct Block {
     span: Span,
 }
 
-#[derive(Clone)]
-enum Filling {
+#[derive(Clone, PartialEq)]
+pub(super) enum Filling {
     Value(Value),
     Table(Box<Plan>),
     /// With its nulls.
     Rows(Kept),
+}
+
+impl Block {
+    /// How many copies of it there are.
+    pub(super) fn copies(&self) -> usize {
+        self.library.borrow().copies
+    }
+
+    /// Empty ones, as many as its library has.
+    fn no_inputs(&self) -> Vec<Vec<u8>> {
+        vec![Vec::new(); self.library.borrow().places.iter().flatten().max().map_or(0, |last| last + 1)]
+    }
 }
 
 /// The block that a pipeline is, if it is nothing else.
@@ -93,16 +106,6 @@ pub fn lone_block(pipeline: &Pipeline) -> Option<&RustBlock> {
 }
 
 impl Session {
-    /// Compiles the blocks that pipelines are, all into one library.
-    pub fn compile_together<'p>(
-        &self,
-        pipelines: impl Iterator<Item = &'p Pipeline>,
-        context: &RunContext,
-    ) -> Fallible<()> {
-        let blocks: Vec<&RustBlock> = pipelines.filter_map(lone_block).collect();
-        self.compile_blocks(&View { session: self }, &blocks, context).map(drop)
-    }
-
     /// Compiles blocks; where one is new, all of them into one library.
     pub fn compile_blocks(
         &self,
@@ -110,11 +113,8 @@ impl Session {
         blocks: &[&RustBlock],
         context: &RunContext,
     ) -> Fallible<Vec<Rc<Block>>> {
-        let part = |block: &&RustBlock| {
-            let (subject, inputs) = subject(scope, block)?;
-            Ok((subject, inputs, block.body.span))
-        };
-        self.compile(blocks.iter().map(part).collect::<Fallible<Vec<_>>>()?, context)
+        let parts = blocks.iter().map(|block| block_part(scope, block)).collect::<Fallible<Vec<_>>>()?;
+        self.compile(parts, context)
     }
 
     /// Compiles subjects; where one is new, all of them into one library.
@@ -132,7 +132,7 @@ impl Session {
                     new.push(subject.clone());
                 }
             }
-            let library = Rc::new(RefCell::new(self.rust.library(&new, context)?));
+            let library = Rc::new(RefCell::new(self.rust.library(&new, own_places(&new), 1, context)?));
             let mut compiled = self.blocks.compiled.borrow_mut();
             for (at, subject) in new.iter().enumerate() {
                 compiled.insert(key(subject), (library.clone(), at));
@@ -146,6 +146,46 @@ impl Session {
         Ok(found.collect())
     }
 
+    /// Compiles subjects that are compared with each other into one library of their own, with so many copies of each. Two
+    /// that say the same are two all the same.
+    pub(super) fn compile_compared(
+        &self,
+        parts: Vec<Part>,
+        copies: usize,
+        context: &RunContext,
+    ) -> Fallible<Vec<Rc<Block>>> {
+        let mut different: Vec<&(String, Filling)> = Vec::new();
+        let mut places = Vec::new();
+        for (_, fillings, _) in &parts {
+            let mut place = |filling| {
+                different.iter().position(|other| *other == filling).unwrap_or_else(|| {
+                    different.push(filling);
+                    different.len() - 1
+                })
+            };
+            places.push(fillings.iter().map(&mut place).collect::<Vec<usize>>());
+        }
+        let said = |(subject, ..): &Part| format!("{:?} {}", subject.inputs, subject.body.as_str());
+        let key = format!("{copies} {places:?} {:?}", parts.iter().map(said).collect::<Vec<_>>());
+        let known = self.blocks.compared.borrow().get(&key).cloned();
+        let library = match known.filter(|library| self.rust.is_fresh(&library.borrow())) {
+            Some(library) => library,
+            None => {
+                self.must_run()?;
+                let subjects: Vec<BlockSource> = parts.iter().map(|(subject, ..)| subject.clone()).collect();
+                let library = self.rust.library(&subjects, places, copies, context)?;
+                let library = Rc::new(RefCell::new(library));
+                self.blocks.compared.borrow_mut().insert(key, library.clone());
+                library
+            }
+        };
+        let block = |(subject, (_, inputs, span)): (usize, Part)| {
+            let shape = library.borrow().shapes[subject].clone();
+            Rc::new(Block { library: library.clone(), subject, inputs, shape, span })
+        };
+        Ok(parts.into_iter().enumerate().map(block).collect())
+    }
+
     /// A worker in which a block can be called.
     pub fn open_block(&self, block: &Block, choice: Choice, context: &RunContext) -> Fallible<Worker> {
         self.open_blocks(&[block], choice, context)
@@ -153,26 +193,58 @@ impl Session {
 
     /// A worker in which blocks of one library can be called.
     pub fn open_blocks(&self, blocks: &[&Block], choice: Choice, context: &RunContext) -> Fallible<Worker> {
-        let mut inputs = vec![Vec::new(); blocks[0].library.borrow().inputs];
-        for block in blocks {
-            let first = block.library.borrow().first_inputs[block.subject];
-            for (place, (name, filling)) in inputs[first..].iter_mut().zip(&block.inputs) {
-                *place = match filling {
-                    Filling::Value(value) => {
-                        let mut bytes = Vec::new();
-                        rust::put_value(value, &mut bytes);
-                        bytes
-                    }
-                    Filling::Rows(table) => rust::rows_bytes(&table.0),
-                    Filling::Table(plan) => {
-                        let plan = self.prepared((**plan).clone(), choice, context)?;
-                        let table = self.run(plan, choice, context)?.table;
-                        rust::table_bytes(&table, name).map_err(|error| placed(error, block.span))?
-                    }
-                };
+        let mut inputs = blocks[0].no_inputs();
+        blocks.iter().try_for_each(|block| self.fill_inputs(block, &mut inputs, choice, context))?;
+        self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, context)
+    }
+
+    /// What opens workers in which blocks of one library can be called, what goes into them, and for which blocks that
+    /// cannot be found.
+    pub(super) fn opener(
+        &self,
+        blocks: &[Rc<Block>],
+        choice: Choice,
+        context: &RunContext,
+    ) -> Fallible<(Opener, Vec<Vec<u8>>, Vec<Fallible<()>>)> {
+        let mut inputs = blocks[0].no_inputs();
+        let filled = blocks.iter().map(|block| self.fill_inputs(block, &mut inputs, choice, context)).collect();
+        Ok((self.rust.opener(&mut blocks[0].library.borrow_mut(), context)?, inputs, filled))
+    }
+
+    /// Puts what goes into a block among the inputs of its library.
+    fn fill_inputs(&self, block: &Block, inputs: &mut [Vec<u8>], choice: Choice, context: &RunContext) -> Fallible<()> {
+        // The library is not borrowed meanwhile: what goes in may be computed by Rust as well.
+        let places = block.library.borrow().places[block.subject].clone();
+        for (place, (name, filling)) in places.into_iter().zip(&block.inputs) {
+            // Of inputs that are shared one is enough; no bytes at all are those of none.
+            if inputs[place].is_empty() {
+                inputs[place] = self.input(name, filling, block.span, choice, context)?;
             }
         }
-        self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, context)
+        Ok(())
+    }
+
+    fn input(
+        &self,
+        name: &str,
+        filling: &Filling,
+        span: Span,
+        choice: Choice,
+        context: &RunContext,
+    ) -> Fallible<Vec<u8>> {
+        match filling {
+            Filling::Value(value) => {
+                let mut bytes = Vec::new();
+                rust::put_value(value, &mut bytes);
+                Ok(bytes)
+            }
+            Filling::Rows(table) => Ok(rust::rows_bytes(&table.0)),
+            Filling::Table(plan) => {
+                let plan = self.prepared((**plan).clone(), choice, context)?;
+                let table = self.run(plan, choice, context)?.table;
+                rust::table_bytes(&table, name).map_err(|error| placed(error, span))
+            }
+        }
     }
 
     /// Runs a block once.
@@ -208,26 +280,15 @@ impl Session {
 
     /// A plan in Rust, compiled.
     pub(super) fn compile_plan(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<Rc<Block>> {
-        let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
-        let call = format!("native({})", names.join(", "));
-        let call = if code.is_deep { on_deep_stack(&call) } else { call };
-        let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
-        let form =
-            |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::ValueLayout::given).collect());
-        let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
-        let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
-        let fillings = code.inputs.iter().map(filling).collect();
-        let span = plan.steps.first().map(|step| step.span).unwrap_or_default();
-        let part = (BlockSource { body, inputs, function: None }, fillings, span);
-        Ok(self.compile(vec![part], context)?.remove(0))
+        Ok(self.compile(vec![plan_part(plan, code)], context)?.remove(0))
     }
 
     /// The table of a compiled plan.
     ///
     /// # Errors
     /// What the plan runs into; its row is not known.
-    pub(super) fn call_plan(worker: &mut Worker, block: &Block, plan: &Plan) -> Fallible<(Table, Cost)> {
-        let (given, cost) = worker.call(block.subject).map_err(|error| fault(error, plan))?;
+    pub(super) fn call_plan(worker: &mut Worker, number: usize, block: &Block, plan: &Plan) -> Fallible<(Table, Cost)> {
+        let (given, cost) = worker.call(number).map_err(|error| fault(error, plan))?;
         let rust::BlockValue::Table(table) = given else {
             return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan gave no table"));
         };
@@ -248,7 +309,8 @@ impl Session {
         let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         let subject = BlockSource { function: Some(signature), ..subject };
         self.must_run()?;
-        let library = self.rust.library(&[subject], context)?;
+        let places = own_places(std::slice::from_ref(&subject));
+        let library = self.rust.library(&[subject], places, 1, context)?;
         let shape = library.shapes[0].clone();
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
@@ -357,12 +419,40 @@ impl Session {
     /// Forgets what was compiled.
     pub fn reset_rust(&self, context: &RunContext) -> Fallible<()> {
         self.blocks.compiled.borrow_mut().clear();
+        self.blocks.compared.borrow_mut().clear();
         self.rust.reset(context)
     }
 }
 
 /// A subject, what goes into it, and its place.
-type Part = (BlockSource, Vec<(String, Filling)>, Span);
+pub(super) type Part = (BlockSource, Vec<(String, Filling)>, Span);
+
+/// A block as a subject.
+pub(super) fn block_part(scope: &dyn Scope, block: &RustBlock) -> Fallible<Part> {
+    let (subject, inputs) = subject(scope, block)?;
+    Ok((subject, inputs, block.body.span))
+}
+
+/// The places of inputs that are not shared.
+fn own_places(subjects: &[BlockSource]) -> Vec<Vec<usize>> {
+    let mut next = 0..;
+    subjects.iter().map(|subject| next.by_ref().take(subject.inputs.len()).collect()).collect()
+}
+
+/// A plan in Rust as a subject.
+pub(super) fn plan_part(plan: &Plan, code: &GeneratedCode) -> Part {
+    let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
+    let call = format!("native({})", names.join(", "));
+    let call = if code.is_deep { on_deep_stack(&call) } else { call };
+    let body = Text::default().ours(&format!("use timelab_cell::native::*;\n{}\n{call}", code.text));
+    let form =
+        |input: &native::Input| InputForm::Tuples(input.columns.iter().map(native::ValueLayout::given).collect());
+    let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
+    let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
+    let fillings = code.inputs.iter().map(filling).collect();
+    let span = plan.steps.first().map(|step| step.span).unwrap_or_default();
+    (BlockSource { body, inputs, function: None }, fillings, span)
+}
 
 /// A call on a stack on which all calls fit that may be open.
 fn on_deep_stack(call: &str) -> String {

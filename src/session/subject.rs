@@ -1,28 +1,29 @@
-//! What is run again and again: bound and prepared once.
+//! What is run again and again: pipelines, expressions, blocks of Rust, algorithms of a family. It is bound and prepared
+//! once; whoever measures gets something that can be called.
 
-use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::algorithms::{Case, Claims};
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice, Engine, EngineOutput};
-use crate::lang::{Pipeline, RustBlock, Word};
-use crate::measure::{Clock, Cost, Meter, Overhead, ThreadCpu, Wall, Workload};
+use crate::lang::{self, Pipeline, Word};
+use crate::measure::{Clock, Cost, Meter, Workload};
 use crate::plan::{Binding, Evaluator, File, Op, Plan};
 use crate::run_context::RunContext;
-use crate::rust::Worker;
 
 use super::Session;
 use super::bind::{Bound, Ready, View};
 use super::detached::Detached;
 use super::run::{found_again, run_on};
-use super::rust::{Block, lone_block};
+use super::rust::{Block, Part, block_part, lone_block, plan_part};
+use super::workers::Workers;
 
-/// A pipeline or an expression that can be run any number of times.
-pub struct Subject {
-    work: Work,
+/// What can be run any number of times.
+pub struct Subject<'c> {
+    work: Work<'c>,
     /// Why it is not the engine that was meant, where nobody chose one.
     pub instead: Option<&'static str>,
     /// Rows and bytes that come out of its sources, where known.
@@ -35,110 +36,170 @@ pub struct Subject {
 /// What runs a block of Rust, in a word.
 pub const RUST: &str = "rust";
 
-enum Work {
+enum Work<'c> {
     Plan(Arc<Plan>, &'static dyn Engine, Option<Detached>),
     /// An expression alone: no engine is asked.
     Expr(Evaluator, Type),
     /// Rust, of a cell or of the engine that compiles plans.
-    Rust(Box<Timed>, Option<&'static dyn Engine>),
+    Rust {
+        workers: Rc<Workers>,
+        block: Rc<Block>,
+        compiled: Option<(Plan, &'static dyn Engine)>,
+    },
+    Algorithm(Algorithm<'c>),
 }
 
-/// A block of Rust in a process that can run it again and again.
-struct Timed {
-    worker: RefCell<Worker>,
-    block: Rc<Block>,
-    /// The plan that it is.
-    plan: Option<Plan>,
-    /// What measuring costs there, by the clock of the wall and that of the thread.
-    overheads: [Overhead; 2],
+/// A variant of a family on one input.
+struct Algorithm<'c> {
+    call: Box<dyn Fn() + 'c>,
+    case: Arc<dyn Case>,
+    claims: Claims,
+    detached: Option<Detached>,
 }
 
-impl Timed {
-    fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
-        let mut worker = self.worker.borrow_mut();
-        match &self.plan {
-            None => {
-                let (given, cost) = worker.call(self.block.subject)?;
-                Ok((Session::rust_table(given), cost.run()))
-            }
-            Some(plan) => {
-                let called = Session::call_plan(&mut worker, &self.block, plan);
-                called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, context))
-            }
-        }
-    }
+/// What becomes a [`Subject`]: its types are known, but nothing of it is compiled or computed yet.
+pub struct Draft(Drafted);
+
+enum Drafted {
+    Plan(Plan, Choice),
+    Expr(Evaluator, Type),
+    Value(Value, Type),
+    Block(Part),
 }
 
-/// One that is timed in its own process.
-struct Remote<'a> {
-    timed: &'a Timed,
-    subject: usize,
+/// How often the same Rust is there, so that it can be seen how much depends on where it lies and on what runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replicas {
+    /// Copies of the code.
+    pub copies: usize,
+    /// Processes that run it where it is held against something that runs here; otherwise there is one for all.
+    pub processes: usize,
 }
 
-impl Workload<Box<Diagnostic>> for Remote<'_> {
-    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
-        self.timed.worker.borrow_mut().sample(self.subject, calls, clock.is_cpu())
-    }
+/// Where more bytes than these go into Rust, there are at most [`FEW`] processes that hold them.
+const LARGE: usize = 32 << 20;
+const FEW: usize = 3;
 
-    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
-        Some(self.timed.overheads[usize::from(clock.is_cpu())])
-    }
+impl Replicas {
+    /// Everything once.
+    pub const NONE: Replicas = Replicas { copies: 1, processes: 1 };
 }
 
 impl Session {
-    /// A pipeline with what must be known before it can run: types, kept tables, values. What is left is the engine's run.
+    /// What a pipeline means, where it can be run again and again.
     ///
     /// # Errors
-    /// Also where it writes files or names several results, and an objection of the engine.
-    pub fn repeated(&mut self, pipeline: &Pipeline, choice: Choice, context: &RunContext) -> Fallible<Subject> {
+    /// Also where it writes files or names several results.
+    pub fn draft(&mut self, pipeline: &Pipeline, choice: Choice) -> Fallible<Draft> {
         if let Some(block) = lone_block(pipeline) {
-            return self.repeated_block(block, context);
+            return Ok(Draft(Drafted::Block(block_part(&View { session: self }, block)?)));
         }
-        match self.ready(pipeline)? {
-            Ready::Expr(evaluator, ty) => Ok(Subject::value(evaluator, ty)),
-            Ready::Bound(Bound::Value(value, ty)) => Ok(Subject::value(Box::new(move |_, _| Ok(value.clone())), ty)),
+        Ok(Draft(match self.ready(pipeline)? {
+            Ready::Expr(evaluator, ty) => Drafted::Expr(evaluator, ty),
+            Ready::Bound(Bound::Value(value, ty)) => Drafted::Value(value, ty),
             Ready::Bound(Bound::Table(plan)) => {
                 only_table(&plan)?;
-                self.repeated_plan(plan, choice, context)
+                Drafted::Plan(plan, choice)
+            }
+        }))
+    }
+
+    /// The same of stages that go on from a plan.
+    pub fn draft_on(&mut self, input: Plan, stages: &[lang::Stage], choice: Choice) -> Fallible<Draft> {
+        let plan = self.bind_on(input, stages)?;
+        only_table(&plan)?;
+        Ok(Draft(Drafted::Plan(plan, choice)))
+    }
+
+    /// One subject alone.
+    pub fn subject(&mut self, pipeline: &Pipeline, choice: Choice, context: &RunContext) -> Fallible<Subject<'static>> {
+        let draft = self.draft(pipeline, choice)?;
+        self.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)
+    }
+
+    /// The same for a plan that is bound already and writes nothing.
+    pub fn subject_of_plan(&self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Subject<'static>> {
+        self.subjects(vec![Draft(Drafted::Plan(plan, choice))], Replicas::NONE, false, context)?.remove(0)
+    }
+
+    /// Makes drafts ready to be run: each is done or has failed by itself. All Rust is compiled into one library and runs
+    /// in the same processes, so that nothing but the code is different. `others` says whether it is held against something
+    /// beside these drafts.
+    ///
+    /// # Errors
+    /// Those of the compiler.
+    pub fn subjects(
+        &self,
+        drafts: Vec<Draft>,
+        replicas: Replicas,
+        others: bool,
+        context: &RunContext,
+    ) -> Fallible<Vec<Fallible<Subject<'static>>>> {
+        let mut parts = Vec::new();
+        let halves: Vec<Fallible<Half>> =
+            drafts.into_iter().map(|draft| self.half(draft, &mut parts, context)).collect();
+        if parts.is_empty() {
+            return Ok(halves.into_iter().map(|half| half.map(|half| half.of(None))).collect());
+        }
+        let blocks = self.compile_compared(parts, replicas.copies, context)?;
+        let (opener, inputs, filled) = self.opener(&blocks, Choice::only(engines::default()), context)?;
+        let here = others || halves.iter().any(|half| half.as_ref().is_ok_and(|half| !half.is_rust()));
+        let large = inputs.iter().map(Vec::len).sum::<usize>() > LARGE;
+        let processes = match (here, large) {
+            (false, _) => 1,
+            (true, false) => replicas.processes,
+            (true, true) => replicas.processes.min(FEW),
+        };
+        let workers = Rc::new(Workers::new(opener, inputs, blocks[0].copies(), processes, context));
+        let mut blocks = blocks.into_iter().zip(filled);
+        let mut whole = |half: Half| {
+            if !half.is_rust() {
+                return Ok(half.of(None));
+            }
+            let (block, filled) = blocks.next().expect("there is one for each");
+            filled.map(|()| half.of(Some((workers.clone(), block))))
+        };
+        Ok(halves.into_iter().map(|half| half.and_then(&mut whole)).collect())
+    }
+
+    /// A draft, prepared but not compiled; what must be compiled is one of the `parts` then.
+    fn half(&self, draft: Draft, parts: &mut Vec<Part>, context: &RunContext) -> Fallible<Half> {
+        let alone = |work| Half { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() };
+        match draft.0 {
+            Drafted::Value(value, ty) => {
+                Ok(alone(HalfWork::Done(Work::Expr(Box::new(move |_, _| Ok(value.clone())), ty))))
+            }
+            Drafted::Expr(evaluator, ty) => Ok(alone(HalfWork::Done(Work::Expr(evaluator, ty)))),
+            Drafted::Block(part) => {
+                parts.push(part);
+                Ok(alone(HalfWork::Block))
+            }
+            Drafted::Plan(plan, choice) => {
+                let files = plan.files();
+                let (rows_read, bytes_read) = self.reads(&plan);
+                let plan = self.prepared(plan, choice, context)?;
+                let (engine, instead) = self.engine_for(&plan, choice)?;
+                let work = match engine.code() {
+                    Some(write) => {
+                        parts.push(plan_part(&plan, &write(&plan)));
+                        HalfWork::Compiled(Box::new(plan), engine)
+                    }
+                    None => {
+                        let detached = self.detached_for(&plan);
+                        HalfWork::Done(Work::Plan(Arc::new(plan), engine, detached))
+                    }
+                };
+                Ok(Half { work, instead, rows_read, bytes_read, files })
             }
         }
     }
 
-    fn repeated_block(&self, block: &RustBlock, context: &RunContext) -> Fallible<Subject> {
-        let block = self.compile_blocks(&View { session: self }, &[block], context)?.remove(0);
-        Ok(Subject::of(Work::Rust(Box::new(self.timed(&block, None, context)?), None)))
-    }
-
-    /// A process that runs a block, and what measuring costs in it.
-    fn timed(&self, block: &Rc<Block>, plan: Option<Plan>, context: &RunContext) -> Fallible<Timed> {
-        let worker = self.open_block(block, Choice::only(engines::default()), context)?;
-        let subject = worker.nothing();
-        let none = Overhead { read: 0.0, call: 0.0, precision: 0.0 };
-        let mut timed = Timed { worker: RefCell::new(worker), block: block.clone(), plan, overheads: [none; 2] };
-        let overhead = |clock: &dyn Clock| Overhead::of(clock, &mut Remote { timed: &timed, subject });
-        timed.overheads = [overhead(&Wall)?, overhead(&ThreadCpu)?];
-        Ok(timed)
-    }
-
-    /// The same for a plan that is bound already and writes nothing.
-    pub fn repeated_plan(&self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Subject> {
-        let files = plan.files();
-        let (rows_read, bytes_read) = self.reads(&plan);
-        let plan = self.prepared(plan, choice, context)?;
-        let (engine, instead) = self.engine_for(&plan, choice)?;
-        if let Some(write) = engine.code() {
-            let block = self.compile_plan(&plan, &write(&plan), context)?;
-            let timed = self.timed(&block, Some(plan), context)?;
-            return Ok(Subject {
-                work: Work::Rust(Box::new(timed), Some(engine)),
-                instead,
-                rows_read,
-                bytes_read,
-                files,
-            });
-        }
-        let apart = self.detached_for(&plan);
-        Ok(Subject { work: Work::Plan(Arc::new(plan), engine, apart), instead, rows_read, bytes_read, files })
+    /// A variant of a family on an input.
+    pub fn algorithm<'c>(&self, case: &'c Arc<dyn Case>, claims: Claims) -> Fallible<Subject<'c>> {
+        let call = case.call(claims.name)?;
+        let algorithm = Algorithm { call, case: case.clone(), claims, detached: self.detached() };
+        let work = Work::Algorithm(algorithm);
+        Ok(Subject { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() })
     }
 
     /// Gives a name to a point of a sweep, before those that `let` gave.
@@ -147,22 +208,55 @@ impl Session {
     }
 }
 
-impl Subject {
-    fn value(evaluator: Evaluator, ty: Type) -> Subject {
-        Subject::of(Work::Expr(evaluator, ty))
+/// A subject whose Rust is not compiled yet.
+struct Half {
+    work: HalfWork,
+    instead: Option<&'static str>,
+    rows_read: Option<u64>,
+    bytes_read: u64,
+    files: Vec<File>,
+}
+
+enum HalfWork {
+    Done(Work<'static>),
+    Block,
+    Compiled(Box<Plan>, &'static dyn Engine),
+}
+
+impl Half {
+    fn is_rust(&self) -> bool {
+        !matches!(self.work, HalfWork::Done(_))
     }
 
-    fn of(work: Work) -> Subject {
-        Subject { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() }
+    fn of(self, rust: Option<(Rc<Workers>, Rc<Block>)>) -> Subject<'static> {
+        let Half { work, instead, rows_read, bytes_read, files } = self;
+        let work = match (work, rust) {
+            (HalfWork::Done(work), _) => work,
+            (HalfWork::Block, Some((workers, block))) => Work::Rust { workers, block, compiled: None },
+            (HalfWork::Compiled(plan, engine), Some((workers, block))) => {
+                Work::Rust { workers, block, compiled: Some((*plan, engine)) }
+            }
+            (HalfWork::Block | HalfWork::Compiled(..), None) => unreachable!("what is Rust was compiled"),
+        };
+        Subject { work, instead, rows_read, bytes_read, files }
     }
+}
 
+impl Subject<'_> {
     /// Runs it; the table of a value is one row. With what the run cost.
     pub fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
         let meter = Meter::start();
         let table = match &self.work {
-            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, context)?.table,
+            Work::Plan(plan, engine, detached) => run_plan(plan, *engine, detached, context)?.table,
             Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?, ty.clone()),
-            Work::Rust(timed, _) => return timed.table(context),
+            Work::Rust { workers, block, compiled } => return called(workers, block, compiled, context),
+            Work::Algorithm(Algorithm { case, claims, detached, .. }) => {
+                let (case, name) = (case.clone(), claims.name);
+                match detached {
+                    Some(detached) => detached.run(name, context, move |_| case.result(name))?,
+                    None => case.result(name)?,
+                }
+            }
         };
         Ok((table, meter.stop()))
     }
@@ -170,58 +264,126 @@ impl Subject {
     /// Runs it and throws its result away.
     pub fn run(&self, context: &RunContext) -> Fallible<()> {
         match &self.work {
-            Work::Plan(plan, engine, apart) => run_plan(plan, *engine, apart, context).map(|run| drop(black_box(run))),
+            Work::Plan(plan, engine, detached) => {
+                run_plan(plan, *engine, detached, context).map(|run| drop(black_box(run)))
+            }
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
-            Work::Rust(timed, _) => timed.table(context).map(drop),
+            Work::Rust { workers, block, compiled } => called(workers, block, compiled, context).map(drop),
+            Work::Algorithm(algorithm) => {
+                context.stop.check()?;
+                algorithm.run(context)
+            }
         }
     }
 
-    /// The same as what is timed: here, or in its own process.
-    pub fn subject<'a>(&'a self, context: &'a RunContext) -> Box<dyn Workload<Box<Diagnostic>> + 'a> {
+    /// What is timed: the same as [`Subject::run`], here or in another process.
+    pub fn workload<'a>(&'a self, context: &'a RunContext) -> Box<dyn Workload<Box<Diagnostic>> + 'a> {
         match &self.work {
-            Work::Rust(timed, _) => Box::new(Remote { timed, subject: timed.block.subject }),
+            Work::Rust { workers, block, .. } => Box::new(workers.workload(block.subject)),
+            Work::Algorithm(algorithm) => Box::new(Called { algorithm, context }),
             Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(context)),
         }
     }
 
     /// What one run costs.
     pub fn cost(&self, context: &RunContext) -> Fallible<Cost> {
-        if let Work::Rust(timed, _) = &self.work {
-            return timed.table(context).map(|(_, cost)| cost);
+        if let Work::Rust { workers, block, compiled } = &self.work {
+            return called(workers, block, compiled, context).map(|(_, cost)| cost);
         }
         let meter = Meter::start();
         self.run(context).map(|()| meter.stop())
     }
 
-    /// The engine that runs it; none for an expression alone.
     /// The plan, where it is one.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.work {
             Work::Plan(plan, ..) => Some(plan),
-            Work::Rust(timed, _) => timed.plan.as_ref(),
-            Work::Expr(..) => None,
+            Work::Rust { compiled, .. } => compiled.as_ref().map(|(plan, _)| plan),
+            Work::Expr(..) | Work::Algorithm(_) => None,
         }
     }
 
-    pub fn engine(&self) -> Option<&'static dyn Engine> {
+    /// Whether it is known to use several threads.
+    pub fn is_parallel(&self) -> bool {
         match &self.work {
-            Work::Plan(_, engine, _) => Some(*engine),
-            Work::Rust(_, engine) => *engine,
-            Work::Expr(..) => None,
+            Work::Plan(_, engine, _) => engine.is_parallel(),
+            Work::Rust { compiled, .. } => compiled.as_ref().is_some_and(|(_, engine)| engine.is_parallel()),
+            Work::Algorithm(algorithm) => algorithm.claims.threaded,
+            Work::Expr(..) => false,
         }
     }
 
-    /// Whether it runs in another process, which times it.
-    pub fn is_elsewhere(&self) -> bool {
-        matches!(self.work, Work::Rust(..))
+    /// The processes that run it, where it runs in such, which time it; and its number there.
+    pub fn workers(&self) -> Option<(&Rc<Workers>, usize)> {
+        if let Work::Rust { workers, block, .. } = &self.work { Some((workers, block.subject)) } else { None }
     }
 
-    /// What runs it, in a word.
+    /// What runs it, in a word; nothing for an algorithm of a family.
     pub fn runs_on(&self) -> &'static str {
         match &self.work {
             Work::Plan(_, engine, _) => engine.name(),
             Work::Expr(..) => "no engine",
-            Work::Rust(_, engine) => engine.map_or(RUST, |engine| engine.name()),
+            Work::Rust { compiled, .. } => compiled.as_ref().map_or(RUST, |(_, engine)| engine.name()),
+            Work::Algorithm(_) => "",
+        }
+    }
+}
+
+/// Calls a block once in the first of its processes.
+fn called(
+    workers: &Workers,
+    block: &Block,
+    compiled: &Option<(Plan, &'static dyn Engine)>,
+    context: &RunContext,
+) -> Fallible<(Table, Cost)> {
+    let number = block.subject * workers.copies;
+    match compiled {
+        None => {
+            let (given, cost) = workers.ask(0, |worker| worker.call(number))?;
+            Ok((Session::rust_table(given), cost.run()))
+        }
+        Some((plan, _)) => {
+            let called = workers.ask(0, |worker| Session::call_plan(worker, number, block, plan));
+            called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, context))
+        }
+    }
+}
+
+impl Algorithm<'_> {
+    fn run(&self, context: &RunContext) -> Fallible<()> {
+        match &self.detached {
+            Some(detached) if detached.is_long() => {
+                let (case, name) = (self.case.clone(), self.claims.name);
+                detached.run(name, context, move |_| {
+                    case.call(name)?();
+                    Ok(())
+                })
+            }
+            _ => {
+                (self.call)();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An algorithm as it is timed: one asks once a sample whether to stop, since a call may be shorter than the question.
+struct Called<'a> {
+    algorithm: &'a Algorithm<'a>,
+    context: &'a RunContext,
+}
+
+impl Workload<Box<Diagnostic>> for Called<'_> {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.context.stop.check()?;
+        let Algorithm { call, detached, .. } = self.algorithm;
+        match detached {
+            Some(detached) if detached.is_long() => (|| self.algorithm.run(self.context)).time(clock, calls),
+            _ => (|| {
+                call();
+                Ok(())
+            })
+            .time(clock, calls),
         }
     }
 }

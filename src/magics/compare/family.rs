@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::algorithms::{self, Case, Claims, Family};
-use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Pipeline, SourceNode, Variants};
 use crate::plan::Plan;
 use crate::session::{Session, kept_plan};
 
-use super::ways::{Way, What, written};
+use super::variants::{Variant, What, written};
 
 /// A family of algorithms, and for which of its inputs it is asked.
 pub struct Asker {
@@ -24,6 +24,10 @@ pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -
     let shape = magic.option("--shape").flatten();
     let named = variants.shared.as_ref().and_then(|pipeline| Some((lone_name(pipeline)?, pipeline)));
     let found = named.and_then(|(name, pipeline)| Some((algorithms::find(name)?, name, pipeline)));
+    if let (Some(chosen), true) = (variants.only.first(), found.is_none()) {
+        let message = "`only` chooses variants of a family of algorithms";
+        return Err(Diagnostic::at(Kind::Syntax, chosen.span, message).hint("%algorithms lists the families"));
+    }
     let Some((family, name, pipeline)) = found else {
         return match shape {
             Some(shape) => {
@@ -77,16 +81,34 @@ fn lone_name(pipeline: &Pipeline) -> Option<&str> {
 }
 
 impl Asker {
-    /// Its own variants, then those of the block.
-    pub fn ways<'a>(&self, session: &Session, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
+    /// Its own variants, or those of them that are chosen, then those of the block.
+    pub fn variants<'a>(&self, session: &Session, asked: &'a Variants) -> Fallible<Vec<Variant<'a>>> {
+        let claims = self.family.variants();
+        let names: Vec<&str> = claims.iter().map(|claims| claims.name).collect();
+        for (place, word) in asked.only.iter().enumerate() {
+            let (family, text) = (self.family.facts().name, &word.text);
+            if !names.contains(&text.as_str()) {
+                let message = format!("`{family}` has no variant `{text}`; variants are {}", listed(&names));
+                return Err(Diagnostic::at(Kind::Name, word.span, message).near(text, names));
+            }
+            if asked.only[..place].iter().any(|other| other.text == *text) {
+                return Err(Diagnostic::at(Kind::Name, word.span, format!("the variant `{text}` is given twice")));
+            }
+        }
         let own = |claims: Claims| {
             let source = self.family.source(claims.name).unwrap_or_default();
             let lines = source.first().map_or(0, |function| function.lines().count());
-            Way { name: claims.name.to_string(), what: What::Algorithm(claims), lines }
+            Variant { name: claims.name.to_string(), what: What::Algorithm(claims), lines }
         };
-        let mut all: Vec<Way> = self.family.variants().into_iter().map(own).collect();
-        for variant in &variants.block {
-            if all.iter().any(|way| way.name == variant.name.text) {
+        let mut all: Vec<Variant> = if asked.only.is_empty() {
+            claims.into_iter().map(own).collect()
+        } else {
+            // In the order in which they were asked for: the first is the baseline.
+            let found = |word: &lang::Word| claims.iter().find(|claims| claims.name == word.text).copied();
+            asked.only.iter().filter_map(found).map(own).collect()
+        };
+        for variant in &asked.block {
+            if names.contains(&variant.name.text.as_str()) {
                 let message = format!("`{}` has a variant `{}` already", self.family.facts().name, variant.name.text);
                 return Err(Diagnostic::at(Kind::Name, variant.name.span, message).hint("another name will do"));
             }

@@ -1,41 +1,37 @@
 //! Tables of a comparison: a row for each variant, or for each point of a sweep.
 
 use crate::algorithms::Class;
-use crate::data::{Column, Order, Sameness, Schema, Table, Type, Value};
-use crate::magics::against::{Against, Beside};
-use crate::measure::Finding;
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::magics::against::{self, Against};
 use crate::report::{Bounds, Figures, Unit};
 
 use super::family::Asker;
-use super::rounds::{Entry, Outcome, Round};
-use super::ways::{Way, What};
+use super::rounds::{Entry, Ran, Round};
+use super::variants::{Variant, What};
 
-impl Round {
+impl Round<'_> {
     /// A row for each variant.
     pub fn figures(&self, against: Option<&Against>) -> Figures {
         let mut rows = Grid::default();
         let ratio = Unit::Ratio(bounds([self]));
-        for (entry, place) in self.placed() {
-            let finding = self.finding(entry, place);
-            let times = self.median(entry, place);
-            let cost = if let Outcome::RunResult(_, cost) = &entry.outcome { Some(cost) } else { None };
-            let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
+        for entry in &self.entries {
+            let finding = self.finding(entry);
+            let times = entry.ran().and_then(Ran::median);
+            let cost = entry.ran().map(|ran| &ran.cost);
             let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
-            rows.put("variant", Type::Text, Unit::Plain, Value::text(&entry.name));
+            rows.put("variant", Type::Text, Unit::Plain, Value::text(&entry.variant.name));
             rows.put("median", Type::Float, Unit::Seconds, float(times.map(|times| times.0)));
             rows.put("iqr", Type::Float, Unit::Seconds, float(times.map(|times| times.1)));
             let speedup = finding.map(|found| found.speedup);
-            rows.put("speedup", Type::Float, ratio, float(speedup.or(self.own(entry, place))));
+            rows.put("speedup", Type::Float, ratio, float(speedup.or(self.own(entry))));
             rows.put("low", Type::Float, Unit::Low, float(low));
             rows.put("high", Type::Float, Unit::High, float(high));
-            rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry, place)));
+            rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry)));
             if let Some(against) = against {
-                let beside = self.beside(against, entry, place);
-                let (then, speedup) =
-                    (beside.as_ref().map(|beside| beside.then), beside.as_ref().map(|beside| beside.speedup));
-                let said = beside.map_or(Value::Null, |beside| Value::text(beside.said()));
-                rows.put("kept", Type::Float, Unit::Seconds, float(then));
-                rows.put("since", Type::Float, Unit::Times, float(speedup));
+                let beside = self.beside(against, entry);
+                let said = beside.map_or(Value::Null, |beside| Value::text(&against::said(&beside)));
+                rows.put("kept", Type::Float, Unit::Seconds, float(beside.map(|beside| beside.then / 1e9)));
+                rows.put("since", Type::Float, Unit::Times, float(beside.map(|beside| beside.speedup)));
                 rows.put("against", Type::Text, Unit::Plain, said);
             }
             if self.parallel {
@@ -43,38 +39,41 @@ impl Round {
             }
             let allocated = cost.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
             rows.put("alloc", Type::Int, Unit::Bytes, allocated);
-            rows.put("lines", Type::Int, Unit::Plain, Value::Int(entry.lines as i64));
+            rows.put("lines", Type::Int, Unit::Plain, Value::Int(entry.variant.lines as i64));
         }
         rows.figures()
     }
 
-    /// The speed-up of the first is 1.
-    fn own(&self, entry: &Entry, place: Option<usize>) -> Option<f64> {
-        (place == Some(0) && self.agrees() && entry.removed.is_none()).then_some(1.0)
+    /// The speed-up of the baseline is 1.
+    fn own(&self, entry: &Entry) -> Option<f64> {
+        (self.is_baseline(entry) && self.is_held(entry)).then_some(1.0)
     }
+}
+
+fn float(x: Option<f64>) -> Value {
+    x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float)
 }
 
 /// A row for each point, a column for each variant, and the verdicts.
 pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
     let mut rows = Grid::default();
     let ratio = Unit::Ratio(bounds(rounds));
-    let float = |x: Option<f64>| x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float);
     for (point, round) in points.iter().zip(rounds) {
         rows.put(name, Type::Int, Unit::Plain, Value::Int(*point));
-        for (entry, place) in round.placed() {
-            let median = float(round.median(entry, place).map(|times| times.0));
-            rows.put(&entry.name, Type::Float, Unit::Seconds, median);
+        for entry in &round.entries {
+            let median = float(entry.ran().and_then(Ran::median).map(|times| times.0));
+            rows.put(&entry.variant.name, Type::Float, Unit::Seconds, median);
         }
         let mut verdicts = Vec::new();
-        for (i, (entry, place)) in round.placed().enumerate() {
-            let finding = round.finding(entry, place);
-            let first = matches!(entry.outcome, Outcome::RunResult(Sameness::Same, _)) && place == Some(0);
-            if !first || entry.removed.is_some() {
-                verdicts.push((entry.name.as_str(), round.verdict(entry, place)));
+        for entry in &round.entries {
+            let finding = round.finding(entry);
+            let name = &entry.variant.name;
+            if !round.is_baseline(entry) || !round.is_held(entry) {
+                verdicts.push((name.as_str(), round.verdict(entry)));
             }
-            if i > 0 {
+            if *name != round.base {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
-                let column = |what: &str| format!("{} {what}", entry.name);
+                let column = |what: &str| format!("{name} {what}");
                 rows.put(&column("speedup"), Type::Float, ratio, float(finding.map(|found| found.speedup)));
                 rows.put(&column("low"), Type::Float, Unit::Low, float(low));
                 rows.put(&column("high"), Type::Float, Unit::High, float(high));
@@ -83,12 +82,12 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
         rows.put("verdict", Type::Text, Unit::Plain, Value::text(&grouped_by_verdict(verdicts)));
         if let Some(against) = against {
             let mut said = Vec::new();
-            for (entry, place) in round.placed() {
-                let beside = round.beside(against, entry, place);
-                let speedup = beside.as_ref().map(|beside| beside.speedup);
-                rows.put(&format!("{} since", entry.name), Type::Float, Unit::Times, float(speedup));
-                let verdict = beside.filter(Beside::is_apart);
-                said.extend(verdict.map(|beside| (entry.name.as_str(), beside.said().to_string())));
+            for entry in &round.entries {
+                let beside = round.beside(against, entry);
+                let speedup = beside.map(|beside| beside.speedup);
+                rows.put(&format!("{} since", entry.variant.name), Type::Float, Unit::Times, float(speedup));
+                let verdict = beside.filter(against::is_apart);
+                said.extend(verdict.map(|beside| (entry.variant.name.as_str(), against::said(&beside))));
             }
             let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
             rows.put("against", Type::Text, Unit::Plain, said);
@@ -98,10 +97,8 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
 }
 
 /// What the bounds of the speed-ups are: too few pairs give a range.
-fn bounds<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Bounds {
-    let findings = rounds.into_iter().flat_map(|round| {
-        round.placed().filter_map(|(entry, place)| round.finding(entry, place)).collect::<Vec<Finding>>()
-    });
+fn bounds<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Bounds {
+    let findings = rounds.into_iter().flat_map(|round| round.entries.iter().filter_map(|entry| round.finding(entry)));
     Bounds::of(findings.map(|found| found.is_weak()))
 }
 
@@ -119,27 +116,26 @@ fn grouped_by_verdict(verdicts: Vec<(&str, String)>) -> String {
 }
 
 /// What theory claims of each variant, beside what it cost at the largest size that it was run with.
-pub fn claimed(family: &Asker, ways: &[Way], rounds: &[Round]) -> Figures {
+pub fn claimed(family: &Asker, variants: &[Variant], rounds: &[Round]) -> Figures {
     let mut rows = Grid::default();
-    for (i, way) in ways.iter().enumerate() {
-        let claims = if let What::Algorithm(claims) = &way.what { Some(claims) } else { None };
+    for (place, variant) in variants.iter().enumerate() {
+        let claims = if let What::Algorithm(claims) = &variant.what { Some(claims) } else { None };
         let time = claims.map(|claims| {
             let here = claims.except.iter().find(|(shape, _)| *shape == family.shape);
             here.map_or(claims.time, |(_, class)| *class)
         });
         let said = |class: Option<Class>| class.map_or(Value::Null, |class| Value::text(&class.to_string()));
         let last = rounds.iter().rev().find_map(|round| {
-            let (entry, place) = round.placed().nth(i)?;
-            let Outcome::RunResult(_, cost) = &entry.outcome else { return None };
-            Some((round.point?, round.median(entry, place)?.0, cost.allocated))
+            let ran = round.entries[place].ran()?;
+            Some((round.point?, ran.median()?.0, ran.cost.allocated))
         });
-        rows.put("variant", Type::Text, Unit::Plain, Value::text(&way.name));
+        rows.put("variant", Type::Text, Unit::Plain, Value::text(&variant.name));
         rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
         rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
         rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
         rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
         rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
-        rows.put("lines", Type::Int, Unit::Plain, Value::Int(way.lines as i64));
+        rows.put("lines", Type::Int, Unit::Plain, Value::Int(variant.lines as i64));
     }
     rows.figures()
 }

@@ -1,14 +1,13 @@
-mod contenders;
 mod family;
 mod figures;
 mod rounds;
-mod ways;
+mod variants;
 mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::baselines::{Baseline, Point, Variant};
+use crate::baselines::{self, Baseline, Point};
 use crate::data::{Sameness, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Sweep, Takes, Variants};
@@ -26,16 +25,17 @@ use super::{Answer, CellStatus, Magic, Offers, against, baseline};
 use family::{Asker, family};
 use figures::{claimed, sweep_figures};
 use rounds::{Asked, Entry, Input, Outcome, Round, round, table_of};
-use ways::{Way, What, ways};
+use variants::{Variant, What, asked_base, variants};
 use words::{so_far, sweep_notes};
 
 pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
-        usage: "%compare [--on ENGINES] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
+        usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--on", true),
+            ("--base", true),
             ("--for", true),
             ("--clock", true),
             ("--setup", true),
@@ -43,12 +43,12 @@ pub static COMPARE: Magic = Magic {
             ("--against", true),
         ],
     },
-    about: "which of several variants is faster, by interleaved samples: the first is the measure of the others. Variants \
+    about: "which of several variants is faster, by interleaved samples: the first is the baseline, unless --base names another. Variants \
             are the indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is \
             computed once, is not timed, and the variants that begin with a stage go on from it. Or the engines of --on on \
             one pipeline; or a family of algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an \
-            input of --shape, and with the block's variants as more of the family. `n in 100..3200:` (doubling; by 100; \
-            times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ nobody wins. same: the \
+            input of --shape, and with the block's variants as more of the family; `only` chooses some of the family. `n in 100..3200:` (doubling; by 100; \
+            times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ there is no winner. same: the \
             interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. no work left: the \
             time lies under the overhead of a call, as where the compiler knew the result of a Rust block; nothing is held \
             against that. It ends \
@@ -62,6 +62,7 @@ pub static COMPARE: Magic = Magic {
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
         "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
         "%compare n in 100..400: anagrams",
+        "%compare --base merge n in [100, 200]: sorting only quick, merge",
         "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = word",
     ],
     offers: Offers::Families,
@@ -85,61 +86,68 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     answer
 }
 
-fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, context: &RunContext) -> Fallible<Answer> {
+fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, context: &RunContext) -> Fallible<Answer> {
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
     let against = against::asked(session, magic)?;
-    let family = family(session, magic, variants)?;
-    let ways = match &family {
-        Some(family) => family.ways(session, variants)?,
-        None => ways(session, magic, variants)?,
+    let family = family(session, magic, asked)?;
+    let variants = match &family {
+        Some(family) => family.variants(session, asked)?,
+        None => variants(session, magic, asked)?,
     };
+    if variants.len() < 2 && against.is_none() {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
+            .hint("%compare sorting only quick, merge"));
+    }
+    let base = asked_base(magic, &variants)?;
     session.settle(context)?;
     timing::set_up(session, magic, context)?;
-    let points = match (&variants.sweep, &family) {
+    let points = match (&asked.sweep, &family) {
         (Some(sweep), _) => Some(session.points(sweep)?),
         (None, Some(family)) => Some(family.sizes()),
         (None, None) => None,
     };
-    let input = match (&variants.shared, &family) {
+    let input = match (&asked.shared, &family) {
         (_, Some(family)) => Input::Family(family),
-        (Some(shared), None) if !variants.block.is_empty() => Input::Shared(shared),
+        (Some(shared), None) if !asked.block.is_empty() => Input::Shared(shared),
         _ => Input::None,
     };
     if let Some(against) = &against {
-        let names: Vec<&str> = ways.iter().map(|way| way.name.as_str()).collect();
+        let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
         against.check(&names, &each(&points))?;
     }
     // All is typed before the first runs.
     for point in each(&points) {
-        give(session, &variants.sweep, point);
+        give(session, &asked.sweep, point);
         let input = match input {
             Input::Shared(shared) => Some(table_of(session, shared)?),
-            Input::Family(family) if ways.iter().any(Way::continues) => Some(family.input(1)?),
+            Input::Family(family) if variants.iter().any(Variant::continues) => Some(family.input(1)?),
             Input::Family(_) | Input::None => None,
         };
-        // All Rust is compiled into one library: its code then lies in one place.
-        session.compile_together(ways.iter().filter_map(Way::pipeline), context)?;
-        for way in &ways {
-            way.check(session, input.as_ref())?;
-        }
+        variants.iter().try_for_each(|variant| variant.draft(session, input.as_ref()).map(drop))?;
     }
     let telling = Telling::new(&context.progress);
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
     let start = Instant::now();
     let all = each(&points);
-    let asked = Asked { clock, limit: limit / all.len() as u32, against };
+    let mut wanted = Asked { clock, limit: limit / all.len() as u32, against, base };
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
-        give(session, &variants.sweep, point);
-        let place = match (&variants.sweep, point) {
+        give(session, &asked.sweep, point);
+        let place = match (&asked.sweep, point) {
             (Some(sweep), Some(point)) => format!("{} = {point} · ", sweep.name.text),
             (None, Some(point)) => format!("n = {point} · "),
             (_, None) => String::new(),
         };
-        let live = |entries: &[Entry], turns: &Turns| telling.tell(|| format!("{place}{}", so_far(entries, turns)));
-        match round(session, &ways, &input, point, &asked, context, &live) {
-            Ok(round) => rounds.push(round),
+        let live = |entries: &[Entry], turns: &Turns, places: &[usize]| {
+            telling.tell(|| format!("{place}{}", so_far(entries, turns, places)));
+        };
+        match round(session, &variants, &input, point, &wanted, context, &live) {
+            Ok(round) => {
+                // All points have the same baseline, or their speed-ups could not stand in one column.
+                wanted.base = wanted.base.or_else(|| Some(round.base.clone()).filter(|base| !base.is_empty()));
+                rounds.push(round);
+            }
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
         }
@@ -151,8 +159,8 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         (None, [round]) => round.notes(),
         _ => sweep_notes(&points, &rounds),
     };
-    let measured = measured(session, magic, variants, &family, &ways, &rounds);
-    if let Some(against) = &asked.against {
+    let measured = measured(session, magic, asked, &family, &rounds);
+    if let Some(against) = &wanted.against {
         against.differences(&measured).into_iter().for_each(|difference| session.warn(against.span, difference));
         notes.extend(against.notes(&measured));
     }
@@ -161,7 +169,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         notes.push(family.note());
     }
     if let Input::Shared(shared) = input
-        && ways.iter().any(Way::continues)
+        && variants.iter().any(Variant::continues)
     {
         notes.push(format!("{} was computed once and not timed", session.words(shared.span)));
     }
@@ -169,18 +177,18 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         let passed = duration_text(start.elapsed().as_secs_f64());
         notes.push(format!("stopped after {passed}: what was measured until then is kept"));
     }
-    let figures = match (&variants.sweep, &points, &rounds[..]) {
+    let figures = match (&asked.sweep, &points, &rounds[..]) {
         (sweep, Some(points), rounds) => {
             let name = sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
-            sweep_figures(name, points, rounds, asked.against.as_ref())
+            sweep_figures(name, points, rounds, wanted.against.as_ref())
         }
-        (_, None, rounds) => rounds[0].figures(asked.against.as_ref()),
+        (_, None, rounds) => rounds[0].figures(wanted.against.as_ref()),
     };
     let agree = rounds.iter().all(Round::agrees);
     let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
     if let [round] = &rounds[..]
-        && let [_, (second, place)] = round.placed().collect::<Vec<_>>()[..]
-        && let Some(found) = round.finding(second, place)
+        && let [one, other] = &round.entries[..]
+        && let Some(found) = round.finding(one).or(round.finding(other))
     {
         fields.push(("speedup".to_string(), Value::Float(found.speedup)));
         fields.push(("pairs".to_string(), Value::Int(found.pairs as i64)));
@@ -190,7 +198,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let mut blocks = vec![Block::Figures(figures)];
     let mut tables = Vec::new();
     if let Some(family) = &family {
-        let claims = claimed(family, &ways, &rounds);
+        let claims = claimed(family, &variants, &rounds);
         tables.push(("variants".to_string(), plan(&claims)));
         blocks.push(Block::Aside(claims));
     }
@@ -202,10 +210,11 @@ fn compared(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
 
 /// What a script is told: a variant that failed counts more than results that differ.
 fn status(rounds: &[Round]) -> CellStatus {
-    let outcomes = || rounds.iter().flat_map(|round| &round.entries).map(|entry| &entry.outcome);
-    if outcomes().any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+    let entries = || rounds.iter().flat_map(|round| &round.entries);
+    let differs = |entry: &Entry| entry.ran().is_some_and(|ran| matches!(ran.sameness, Sameness::Different(_)));
+    if entries().any(|entry| matches!(entry.outcome, Outcome::Failed(_))) {
         CellStatus::VariantFailed
-    } else if outcomes().any(|outcome| matches!(outcome, Outcome::RunResult(Sameness::Different(_), _))) {
+    } else if entries().any(differs) {
         CellStatus::Different
     } else {
         CellStatus::Good
@@ -216,33 +225,34 @@ fn status(rounds: &[Round]) -> CellStatus {
 fn measured(
     session: &Session,
     magic: &lang::Magic,
-    variants: &Variants,
+    asked: &Variants,
     family: &Option<Asker>,
-    ways: &[Way],
     rounds: &[Round],
 ) -> Baseline {
-    let input = match (family, &variants.shared) {
+    let input = match (family, &asked.shared) {
         (Some(family), _) => format!("{} of shape {}", family.family.facts().name, family.shape),
         (None, Some(shared)) => session.words(shared.span).to_string(),
         (None, None) => String::new(),
     };
-    let text = |way: &Way| match way.what {
-        What::Pipeline { pipeline, .. } if !variants.block.is_empty() => session.words(pipeline.span).to_string(),
+    let text = |variant: &Variant| match variant.what {
+        What::Pipeline { pipeline, .. } if !asked.block.is_empty() => session.words(pipeline.span).to_string(),
         What::Pipeline { .. } | What::Algorithm(_) => String::new(),
     };
     let point = |round: &Round| {
-        let variant = |(way, (entry, place)): (&Way, (&Entry, Option<usize>))| {
-            let times = Spread::of(&round.turns.as_ref()?.samples(place?))?;
-            Some(Variant {
-                name: entry.name.clone(),
-                text: text(way),
+        let variant = |entry: &Entry| {
+            let ran = entry.ran()?;
+            Some(baselines::Variant {
+                name: entry.variant.name.clone(),
+                text: text(entry.variant),
                 engine: entry.engine.clone(),
-                times,
-                removed: entry.removed.is_some(),
+                times: Spread::of(ran.samples.as_ref()?)?,
+                removed: ran.removed.is_some(),
+                clock: ran.time.name().to_string(),
+                medians: Vec::new(),
             })
         };
-        let variants = ways.iter().zip(round.placed()).filter_map(variant).collect();
-        Point { n: round.point, clock: round.time.name().to_string(), rows: round.rows, variants }
+        let variants = round.entries.iter().filter_map(variant).collect();
+        Point { n: round.point, rows: round.rows, variants }
     };
     let files = rounds.iter().flat_map(|round| round.files.clone()).collect();
     baseline::taken(session, magic, input, files, rounds.iter().map(point).collect())

@@ -1,36 +1,38 @@
 //! The comparison at one point: results first, then samples in turns.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::algorithms::Claims;
+use crate::algorithms::{Case, Claims};
 use crate::data::{Sameness, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::Pipeline;
-use crate::magics::against::{Against, Beside};
-use crate::magics::timing::Time;
-use crate::measure::{self, Cost, Finding, Overhead, Spread, Turns, Wall, calibrate, calls_for, compare, linger};
+use crate::magics::against::Against;
+use crate::magics::timing::{self, Time};
+use crate::measure::{
+    Beside, Calibration, Clocks, Cost, Design, Finding, INTERRUPTED, Missed, Overhead, Sampled, Samples, Spread, Turns,
+    UnitKind, Units, Workload, compare, linger,
+};
 use crate::plan::{File, Plan};
 use crate::run_context::RunContext;
-use crate::session::{Bound, Session, Subject, kept_plan, only_table, value_plan};
+use crate::session::{Bound, Draft, Replicas, Screened, Session, Subject, kept_plan, only_table, value_plan};
 
-use super::contenders::Contender;
 use super::family::Asker;
-use super::ways::{Way, What};
+use super::variants::{Variant, What};
 
 /// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of it
 /// alone would differ from run to run.
 const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
-/// A sample of the slowest variant lasts no longer than this, in nanoseconds, where it has several calls.
-const LONG_SAMPLE: f64 = 10e6;
 
 /// What was asked for.
 pub struct Asked {
     pub clock: Option<Time>,
     pub limit: Duration,
     pub against: Option<Against>,
+    /// The variant that all others are held against; not known before the first that runs, where none was named.
+    pub base: Option<String>,
 }
 
 /// What stands on the first line.
@@ -41,28 +43,28 @@ pub enum Input<'a> {
 }
 
 /// A comparison at one point.
-pub struct Round {
+pub struct Round<'a> {
     pub point: Option<i64>,
     /// Rows that come out of sources, where known, and files that are read.
     pub rows: Option<u64>,
     pub files: Vec<File>,
-    pub entries: Vec<Entry>,
-    /// The samples of those that did not fail, in order.
-    pub turns: Option<Turns>,
-    pub time: Time,
+    pub entries: Vec<Entry<'a>>,
+    /// The name of the variant that all others are held against, and its place among the entries where it ran here.
+    pub base: String,
+    pub base_place: Option<usize>,
     pub parallel: bool,
+    /// Why all are timed by the clock of the wall though some calls are long: the variant, and what CPU time leaves out.
+    pub missed: Option<(String, Missed)>,
 }
 
-pub struct Entry {
-    pub name: String,
-    pub lines: usize,
+/// A variant and what became of it.
+pub struct Entry<'a> {
+    pub variant: &'a Variant<'a>,
     /// Empty without one.
     pub engine: String,
     /// Why it does not run on the engine that was meant.
     pub instead: Option<String>,
     pub outcome: Outcome,
-    /// The nanoseconds that a call costs beside its work, where no work is left that could be timed.
-    pub removed: Option<f64>,
 }
 
 pub enum Outcome {
@@ -70,78 +72,182 @@ pub enum Outcome {
     Failed(String),
     /// It is not run at this size: its largest one.
     TooLarge(usize),
-    /// How its result stands to the first one, and what one run cost.
-    RunResult(Sameness, Cost),
+    Ran(Box<Ran>),
 }
 
-pub fn round(
+/// What is known of a variant that ran.
+pub struct Ran {
+    /// How its result stands to that of the first that ran.
+    pub sameness: Sameness,
+    /// What one run cost.
+    pub cost: Cost,
+    /// The nanoseconds that a call costs beside its work, where no work is left that could be timed.
+    pub removed: Option<f64>,
+    /// Whether each of its calibrations was interrupted, so that nothing is told of it.
+    pub interrupted: bool,
+    /// Its samples and their clock; none where nothing was sampled.
+    pub samples: Option<Samples>,
+    pub time: Time,
+    /// What its clock leaves out, where that was asked for: then there is no verdict.
+    pub misses: Option<Missed>,
+    /// How it stands to the baseline by its samples; none for the baseline.
+    pub finding: Option<Finding>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(variant: &'a Variant<'a>, outcome: Outcome) -> Entry<'a> {
+        Entry { variant, engine: String::new(), instead: None, outcome }
+    }
+
+    pub fn ran(&self) -> Option<&Ran> {
+        if let Outcome::Ran(ran) = &self.outcome { Some(ran) } else { None }
+    }
+}
+
+/// What is sampled: a subject that has run, and the place of its entry.
+struct Ready<'c> {
+    place: usize,
+    subject: Subject<'c>,
+    calibration: Calibration,
+    time: Time,
+}
+
+pub fn round<'a>(
     session: &mut Session,
-    ways: &[Way],
+    variants: &'a [Variant<'a>],
     input: &Input,
     point: Option<i64>,
     asked: &Asked,
     context: &RunContext,
-    live: &dyn Fn(&[Entry], &Turns),
-) -> Fallible<Round> {
+    live: &dyn Fn(&[Entry], &Turns, &[usize]),
+) -> Fallible<Round<'a>> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
-    let (mut rows, mut files) = (None, Vec::new());
+    let mut round = Round {
+        point,
+        rows: None,
+        files: Vec::new(),
+        entries: Vec::new(),
+        base: asked.base.clone().unwrap_or_default(),
+        base_place: None,
+        parallel: false,
+        missed: None,
+    };
     let input = match (input, &case) {
         (Input::Shared(shared), _) => {
             let plan = table_of(session, shared)?;
-            files.extend(plan.files());
+            round.files.extend(plan.files());
             let choice = session.engine(None)?;
             let table = session.run(plan, choice, context)?.table;
-            rows = Some(table.height() as u64);
+            round.rows = Some(table.height() as u64);
             Some(kept_plan(table, shared.span))
         }
-        (Input::Family(family), Some(case)) if ways.iter().any(Way::continues) => {
+        (Input::Family(family), Some(case)) if variants.iter().any(Variant::continues) => {
             Some(kept_plan(Arc::new(case.input()), family.span))
         }
         _ => None,
     };
-    let mut entries = Vec::new();
-    let mut ready: Vec<Ready> = Vec::new();
-    let mut first: Option<(Table, Option<Plan>)> = None;
-    for way in ways {
-        if let What::Algorithm(Claims { most, .. }) = way.what
-            && size > most as i64
-        {
-            entries.push(Entry::new(way, None, Outcome::TooLarge(most)));
+    // One that ends its process, as a crash of Rust does, takes nothing of the others with it: these are compared once
+    // more, without it.
+    let mut crashed: Vec<(usize, String)> = Vec::new();
+    loop {
+        let failed = attempt(session, variants, &input, case.as_ref(), &crashed, asked, context, live, &mut round)?;
+        match failed {
+            None => return Ok(round),
+            Some(failure) => crashed.push(failure),
+        }
+    }
+}
+
+/// Runs all variants but those that have crashed, and samples them; gives the place of one that fails while it is sampled.
+#[allow(clippy::too_many_arguments)]
+fn attempt<'a>(
+    session: &mut Session,
+    variants: &'a [Variant<'a>],
+    input: &Option<Plan>,
+    case: Option<&Arc<dyn Case>>,
+    crashed: &[(usize, String)],
+    asked: &Asked,
+    context: &RunContext,
+    live: &dyn Fn(&[Entry], &Turns, &[usize]),
+    round: &mut Round<'a>,
+) -> Fallible<Option<(usize, String)>> {
+    let size = round.point.unwrap_or_default();
+    let clocks = session.clocks.clone();
+    round.entries = variants.iter().map(|variant| Entry::new(variant, Outcome::Failed(String::new()))).collect();
+    let mut subjects = Vec::new();
+    let mut drafts: Vec<(usize, Draft)> = Vec::new();
+    for (place, variant) in variants.iter().enumerate() {
+        if let Some((_, why)) = crashed.iter().find(|(other, _)| *other == place) {
+            round.entries[place].outcome = Outcome::Failed(why.clone());
             continue;
         }
-        let ran = way.ready(session, input.as_ref(), case.as_ref(), context).and_then(|work| {
-            let (table, cost) = first_run(&*work, context)?;
-            let work = Ready::new(work, &cost, context)?;
-            Ok((work, table, cost))
+        match (&variant.what, case) {
+            (What::Algorithm(Claims { most, .. }), _) if size > *most as i64 => {
+                round.entries[place].outcome = Outcome::TooLarge(*most);
+            }
+            (What::Algorithm(claims), Some(case)) => subjects.push((place, session.algorithm(case, *claims))),
+            (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
+            (What::Pipeline { .. }, _) => match variant.draft(session, input.as_ref()) {
+                Ok(draft) => drafts.extend(draft.map(|draft| (place, draft))),
+                Err(error) => subjects.push((place, Err(error))),
+            },
+        }
+    }
+    let (places, drafts): (Vec<usize>, Vec<Draft>) = drafts.into_iter().unzip();
+    let others = subjects.iter().any(|(_, subject)| subject.is_ok());
+    let made = session.subjects(drafts, REPLICAS, others, context)?;
+    subjects.extend(places.into_iter().zip(made));
+    subjects.sort_by_key(|(place, _)| *place);
+    let mut ready: Vec<Ready> = Vec::new();
+    let mut first: Option<(Table, Option<Plan>)> = None;
+    for (place, subject) in subjects {
+        let entry = &mut round.entries[place];
+        let ran = subject.and_then(|subject| {
+            let (table, cost) = first_run(&subject, context)?;
+            let calibration = timing::calibrated(&clocks, &mut *subject.workload(context), cost.wall, SLOW)?;
+            Ok((subject, table, cost, calibration))
         });
         match ran {
-            Ok((one, table, cost)) => {
-                let plan = one.work.repeated().and_then(Subject::plan).cloned();
+            Ok((subject, table, cost, calibration)) => {
+                let plan = subject.plan().cloned();
                 let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
                 let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
-                let same = same(session, [&*first, &table], &plans, context)?;
-                if let Some(repeated) = one.work.repeated() {
-                    rows = rows.or(repeated.rows_read);
-                    files.extend(repeated.files.iter().cloned());
-                }
-                let entry = Entry::new(way, one.work.repeated(), Outcome::RunResult(same, cost));
-                entries.push(Entry { removed: one.removed, ..entry });
-                ready.push(one);
+                let sameness = same(session, [&*first, &table], &plans, context)?;
+                round.rows = round.rows.or(subject.rows_read);
+                round.files.extend(subject.files.iter().cloned());
+                entry.engine = subject.runs_on().to_string();
+                entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
+                let removed = removed(&clocks, &subject, &calibration, context);
+                entry.outcome = Outcome::Ran(Box::new(Ran {
+                    sameness,
+                    cost,
+                    removed,
+                    interrupted: calibration.interrupted,
+                    samples: None,
+                    time: Time::Wall,
+                    misses: None,
+                    finding: None,
+                }));
+                ready.push(Ready { place, subject, calibration, time: Time::Wall });
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
-            Err(error) => entries.push(Entry::new(way, None, Outcome::Failed(error.message.clone()))),
+            Err(error) => entry.outcome = Outcome::Failed(error.message.clone()),
         }
     }
     drop(first);
-    let parallel = ready.iter().any(|one| one.work.is_parallel());
-    let slowest = ready.iter().map(|one| one.call).fold(0.0, f64::max);
-    // The clock that a kept measurement had does not count where it would be wrong.
-    let then = asked.against.as_ref().filter(|_| !parallel).and_then(|against| against.clock(point));
-    let time = Time::chosen(asked.clock.or(then), slowest, parallel)?;
-    let turns = turns(&ready, time, slowest, asked.limit, context, &|turns| live(&entries, turns))?;
-    Ok(Round { point, rows, files, entries, turns, time, parallel })
+    if asked.base.is_none() {
+        round.base = round.first().map_or_else(String::new, |first| first.variant.name.clone());
+    }
+    round.parallel = ready.iter().any(|one| one.subject.is_parallel());
+    choose_clocks(&clocks, variants, &mut ready, round, asked, context)?;
+    sampled(&clocks, &ready, round, asked.limit, context, live)
 }
+
+/// How often the same Rust is there in a comparison: `session::workers` says why.
+const REPLICAS: Replicas = Replicas { copies: 16, processes: 5 };
+/// The part of the time in which the fastest copies of Rust are looked for.
+const CHOOSING: u32 = 10;
 
 /// What the first line's pipeline means, as a table.
 pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
@@ -166,153 +272,212 @@ fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context
     session.judged(plain, [first, table], plans, context)
 }
 
-/// The result of a way, and what a run costs.
-fn first_run(work: &dyn Contender, context: &RunContext) -> Fallible<(Table, Cost)> {
-    let (table, cost) = work.table(context)?;
+/// The result of a subject, and what a run costs.
+fn first_run(subject: &Subject, context: &RunContext) -> Fallible<(Table, Cost)> {
+    let (table, cost) = subject.table(context)?;
     // The first run also pays for what is made only once.
-    let cost = if cost.wall >= SLOW { cost } else { work.cost(context)? };
+    let cost = if cost.wall >= SLOW { cost } else { subject.cost(context)? };
     Ok((table, cost))
 }
 
-/// What has run once and can be sampled.
-struct Ready<'c> {
-    work: Box<dyn Contender + 'c>,
-    /// The nanoseconds of a run, roughly.
-    call: f64,
-    /// As of an entry.
-    removed: Option<f64>,
+/// What a call costs beside its work, where no work is left.
+fn removed(clocks: &Clocks, subject: &Subject, calibration: &Calibration, context: &RunContext) -> Option<f64> {
+    let wall = &*clocks.wall;
+    let overhead = subject.workload(context).overhead(wall).unwrap_or_else(|| Overhead::measure(wall));
+    overhead.hides(calibration.call - overhead.call).then_some(overhead.call)
 }
 
-impl Ready<'_> {
-    fn new<'c>(work: Box<dyn Contender + 'c>, cost: &Cost, context: &RunContext) -> Fallible<Ready<'c>> {
-        if cost.wall >= SLOW {
-            return Ok(Ready { work, call: cost.wall.as_nanos() as f64, removed: None });
+/// The clock of each: CPU time of the thread for long calls, but only where it misses no work of any variant.
+fn choose_clocks(
+    clocks: &Clocks,
+    variants: &[Variant],
+    ready: &mut [Ready],
+    round: &mut Round,
+    asked: &Asked,
+    context: &RunContext,
+) -> Fallible<()> {
+    // The clock that a kept measurement had does not count where it would be wrong.
+    let then = |one: &Ready| asked.against.as_ref()?.clock(round.point, &variants[one.place].name);
+    let then: Vec<Option<Time>> = ready.iter().map(then).collect();
+    let long = ready.iter().any(|one| one.calibration.call > INTERRUPTED);
+    let is_cpu = |time: Option<Time>| time == Some(Time::Cpu);
+    let asks = is_cpu(asked.clock) || asked.clock.is_none() && (then.iter().any(|then| is_cpu(*then)) || long);
+    let mut any = None;
+    for one in ready.iter().filter(|_| asks) {
+        let mut work = one.subject.workload(context);
+        let missed = match one.subject.is_parallel() {
+            true => Some(Missed::Others),
+            false => timing::missed(clocks, &mut *work, one.calibration.call)?,
+        };
+        let entry = &mut round.entries[one.place];
+        if let (Some(missed), Outcome::Ran(ran)) = (missed, &mut entry.outcome) {
+            ran.misses = Some(missed).filter(|_| is_cpu(asked.clock));
+            any.get_or_insert((entry.variant.name.clone(), missed));
         }
-        let mut subject = work.subject(context);
-        // By itself: beside slow ones a sample may have a single call, in which nothing so short is seen.
-        let call = calibrate(&Wall, &mut *subject, SLOW.as_nanos() as u64)?.call;
-        let overhead = subject.overhead(&Wall).unwrap_or_else(|| Overhead::measure(&Wall));
-        drop(subject);
-        let removed = overhead.hides(call - overhead.call).then_some(overhead.call);
-        Ok(Ready { work, call, removed })
     }
+    for (one, then) in ready.iter_mut().zip(then) {
+        let wanted = asked.clock.or(then.filter(|_| any.is_none()));
+        one.time = Time::chosen(wanted, one.calibration.call, any.is_some());
+        if let Outcome::Ran(ran) = &mut round.entries[one.place].outcome {
+            ran.time = one.time;
+        }
+    }
+    round.missed = any.filter(|_| asked.clock.is_none());
+    Ok(())
 }
 
-/// Samples in turns, at most for the time of the `limit`; none where nobody is left.
-fn turns(
+/// Samples in turns, at most for the time of the `limit`; gives the place of one that failed.
+fn sampled(
+    clocks: &Clocks,
     ready: &[Ready],
-    time: Time,
-    slowest: f64,
+    round: &mut Round,
     limit: Duration,
     context: &RunContext,
-    live: &dyn Fn(&Turns),
-) -> Fallible<Option<Turns>> {
+    live: &dyn Fn(&[Entry], &Turns, &[usize]),
+) -> Fallible<Option<(usize, String)>> {
+    let places: Vec<usize> = ready.iter().map(|one| one.place).collect();
+    let named = |place: &usize| round.entries[*place].variant.name == round.base;
+    let base = places.iter().position(named);
+    round.base_place = base.map(|base| places[base]);
     if ready.is_empty() {
         return Ok(None);
     }
-    // Where nothing is left to be timed, no number of calls is enough.
-    let fastest = ready.iter().filter(|one| one.removed.is_none()).map(|one| one.call).fold(slowest, f64::min);
-    let calls = calls_for(fastest).min(((LONG_SAMPLE / slowest) as u64).max(1));
-    let overhead = Overhead::measure(time.clock());
-    let mut works: Vec<_> = ready.iter().map(|one| one.work.subject(context)).collect();
-    let mut subjects: Vec<&mut dyn measure::Workload<Box<Diagnostic>>> =
-        works.iter_mut().map(|work| &mut **work as &mut dyn measure::Workload<Box<Diagnostic>>).collect();
-    let start = Instant::now();
-    let go_on = |turns: &Turns| {
-        live(turns);
-        let passed = start.elapsed();
-        let next = passed / turns.pairs() as u32;
-        !context.stop.is_raised() && passed + next <= limit
-    };
     let chance = &mut fastrand::Rng::new();
-    let (mut turns, mut failed) = compare(time.clock(), &overhead, &mut subjects, calls, chance, go_on);
+    match choose_copies(clocks, ready, limit / CHOOSING, chance) {
+        Ok(()) => {}
+        Err((_, error)) if error.kind == Kind::Stopped => return Err(error),
+        Err((place, error)) => return Ok(Some((place, error.message.clone()))),
+    }
+    let mut works: Vec<_> = ready.iter().map(|one| one.subject.workload(context)).collect();
+    let mut subjects: Vec<Sampled<Box<Diagnostic>>> = Vec::new();
+    for (work, one) in works.iter_mut().zip(ready) {
+        let clock = one.time.clock(clocks);
+        let overhead = work.overhead(clock).unwrap_or_else(|| Overhead::measure(clock));
+        let workload: &mut dyn Workload<Box<Diagnostic>> = &mut **work;
+        subjects.push(Sampled { workload, clock, overhead, calls: one.calibration.calls });
+    }
+    let wall = &*clocks.wall;
+    let start = wall.now();
+    let passed = || Duration::from_nanos(wall.now() - start);
+    let go_on = |turns: &Turns| {
+        live(&round.entries, turns, &places);
+        let next = passed() / turns.pairs() as u32;
+        !context.stop.is_raised() && passed() + next <= limit
+    };
+    let design = Design { base: base.unwrap_or(0), units: units(ready) };
+    let (mut turns, mut failed) = compare(wall, &mut subjects, design, chance, go_on);
     let short = LEAST.min(limit);
-    if failed.is_none() && !context.stop.is_raised() && start.elapsed() < short {
-        failed = linger(time.clock(), &overhead, &mut subjects, chance, &mut turns, |turns| {
-            live(turns);
-            !context.stop.is_raised() && start.elapsed() < short
+    if failed.is_none() && !context.stop.is_raised() && passed() < short {
+        failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
+            live(&round.entries, turns, &places);
+            !context.stop.is_raised() && passed() < short
         });
     }
-    match failed {
-        Some(error) if !context.stop.is_raised() || turns.pairs() == 0 => Err(error),
-        _ => Ok(Some(turns)),
+    if let Some((subject, error)) = failed {
+        if error.kind != Kind::Stopped {
+            return Ok(Some((places[subject], error.message.clone())));
+        }
+        if turns.pairs() == 0 {
+            return Err(error);
+        }
+    }
+    for (subject, place) in places.iter().enumerate() {
+        let Outcome::Ran(ran) = &mut round.entries[*place].outcome else { continue };
+        ran.samples = Some(turns.samples(subject));
+        ran.finding = base.filter(|base| *base != subject).map(|_| turns.finding(subject));
+    }
+    Ok(None)
+}
+
+/// Finds the copies of Rust that lie well; an error comes with the place of the entry.
+fn choose_copies(
+    clocks: &Clocks,
+    ready: &[Ready],
+    budget: Duration,
+    chance: &mut fastrand::Rng,
+) -> Result<(), (usize, Box<Diagnostic>)> {
+    let mut places = Vec::new();
+    let mut screened = Vec::new();
+    for one in ready {
+        let Some((_, subject)) = one.subject.workers() else { continue };
+        let Calibration { calls, call, .. } = one.calibration;
+        screened.push(Screened { subject, clock: one.time.clock(clocks), calls, sample: call * calls as f64 });
+        places.push(one.place);
+    }
+    match ready.iter().find_map(|one| one.subject.workers()) {
+        Some((workers, _)) => workers.choose(&screened, budget, chance).map_err(|(one, error)| (places[one], error)),
+        None => Ok(()),
     }
 }
 
-impl Entry {
-    fn new(way: &Way, repeated: Option<&Subject>, outcome: Outcome) -> Entry {
-        let engine = repeated.map(|repeated| repeated.runs_on().to_string()).unwrap_or_default();
-        let why = repeated.and_then(|repeated| repeated.instead);
-        let instead = why.map(|why| format!("ran on {engine}: {why}"));
-        Entry { name: way.name.clone(), lines: way.lines, engine, instead, outcome, removed: None }
-    }
+/// What takes part in turns beside the subjects: the copies of Rust, and the processes that run it.
+fn units(ready: &[Ready]) -> Vec<Units> {
+    let Some((workers, _)) = ready.iter().find_map(|one| one.subject.workers()) else { return Vec::new() };
+    let one_sided = ready.iter().any(|one| one.subject.workers().is_none());
+    let copies = Units { count: workers.chosen(), each: 1, kind: UnitKind::Fastest };
+    let kind = if one_sided { UnitKind::OneSided } else { UnitKind::Shared };
+    let processes = Units { count: workers.processes(), each: workers.chosen(), kind };
+    vec![copies, processes]
 }
 
-/// Whether all that ran gave the same.
-fn agree(entries: &[Entry]) -> bool {
-    entries.iter().all(|entry| match &entry.outcome {
-        Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::RunResult(Sameness::Same, _) => true,
-        Outcome::RunResult(Sameness::Different(_) | Sameness::CannotTell(_), _) => false,
-    })
-}
-
-/// The first that ran.
-fn first(entries: &[Entry]) -> Option<&Entry> {
-    entries.iter().find(|entry| matches!(entry.outcome, Outcome::RunResult(..)))
-}
-
-/// Whether an entry can be held against the first: the results are the same, and work is left on both sides.
-pub fn is_held(entry: &Entry, entries: &[Entry]) -> bool {
-    agree(entries) && entry.removed.is_none() && first(entries).is_some_and(|first| first.removed.is_none())
-}
-
-impl Round {
+impl Round<'_> {
     /// Whether all that ran gave the same.
     pub fn agrees(&self) -> bool {
         agree(&self.entries)
     }
 
-    /// Each entry with its place among the samples.
-    pub fn placed(&self) -> impl Iterator<Item = (&Entry, Option<usize>)> {
-        let mut next = 0;
-        self.entries.iter().map(move |entry| match entry.outcome {
-            Outcome::Failed(_) | Outcome::TooLarge(_) => (entry, None),
-            Outcome::RunResult(..) => {
-                next += 1;
-                (entry, Some(next - 1))
-            }
-        })
+    /// The first that ran: results are held against its one.
+    pub fn first(&self) -> Option<&Entry<'_>> {
+        self.entries.iter().find(|entry| entry.ran().is_some())
     }
 
-    /// The measure of all others: the first that ran.
-    pub fn first(&self) -> Option<&Entry> {
-        first(&self.entries)
+    /// The variant that the others are held against, where it ran here.
+    pub fn baseline(&self) -> Option<&Entry<'_>> {
+        self.base_place.map(|place| &self.entries[place])
     }
 
-    /// What is known about the entry at a place among the samples; nothing about the first, nothing without the same
-    /// results, and nothing where no work is left.
-    pub fn finding(&self, entry: &Entry, place: Option<usize>) -> Option<Finding> {
-        let place = place.filter(|place| *place > 0 && is_held(entry, &self.entries))?;
-        self.turns.as_ref().map(|turns| turns.finding(place))
+    /// Whether an entry can be held against the baseline: the results are the same, work is left on both sides, and both
+    /// were calibrated.
+    pub fn is_held(&self, entry: &Entry) -> bool {
+        let fits = |entry: &Entry| entry.ran().is_some_and(|ran| ran.removed.is_none() && !ran.interrupted);
+        self.agrees() && fits(entry) && self.baseline().is_some_and(fits)
     }
 
+    /// What is known about an entry beside the baseline; nothing about that itself, nothing without the same results, and
+    /// nothing where no work is left.
+    pub fn finding<'e>(&self, entry: &'e Entry) -> Option<&'e Finding> {
+        entry.ran().filter(|_| self.is_held(entry))?.finding.as_ref()
+    }
+
+    /// What a clock that was asked for leaves out of an entry or of the baseline: then there is no verdict.
+    pub fn misses(&self, entry: &Entry) -> Option<Missed> {
+        let of = |entry: &Entry| entry.ran()?.misses;
+        of(entry).or_else(|| self.baseline().and_then(of))
+    }
+
+    pub fn is_baseline(&self, entry: &Entry) -> bool {
+        entry.ran().is_some() && entry.variant.name == self.base
+    }
+
+    /// How an entry stands beside what was kept of it; nothing where no work is left.
+    pub fn beside(&self, against: &Against, entry: &Entry) -> Option<Beside> {
+        let now = Spread::of(entry.ran().filter(|ran| ran.removed.is_none())?.samples.as_ref()?)?;
+        against.beside(self.point, &entry.variant.name, &now)
+    }
+}
+
+impl Ran {
     /// Median and IQR in seconds; none where no work is left, which beside slow ones would be those of the clock.
-    pub fn median(&self, entry: &Entry, place: Option<usize>) -> Option<(f64, f64)> {
-        if entry.removed.is_some() {
-            return None;
-        }
-        let samples = self.turns.as_ref()?.samples(place?);
+    pub fn median(&self) -> Option<(f64, f64)> {
+        let samples = self.samples.as_ref().filter(|_| self.removed.is_none())?;
         // One run has no error bar.
         let spread = if samples.each().len() > 1 { samples.iqr() / 1e9 } else { f64::NAN };
         Some((samples.median() / 1e9, spread))
     }
+}
 
-    /// How the entry at a place stands beside what was kept of it; nothing where no work is left.
-    pub fn beside(&self, against: &Against, entry: &Entry, place: Option<usize>) -> Option<Beside> {
-        if entry.removed.is_some() {
-            return None;
-        }
-        let now = Spread::of(&self.turns.as_ref()?.samples(place?))?;
-        against.beside(self.point, &entry.name, &now)
-    }
+/// Whether all that ran gave the same.
+pub fn agree(entries: &[Entry]) -> bool {
+    let same = |ran: &Ran| matches!(ran.sameness, Sameness::Same);
+    entries.iter().filter_map(Entry::ran).all(same)
 }

@@ -1,31 +1,39 @@
 //! What a comparison says: verdicts in a word, notes, and the table as it grows.
 
 use crate::data::Sameness;
-use crate::magics::timing;
-use crate::measure::{Finding, LOOKS, Turns, Verdict};
+use crate::magics::timing::{self, Time};
+use crate::measure::{Finding, LEAST_TIME, LOOKS, Turns, Verdict};
 use crate::session::RUST;
 use crate::show::{duration_text, grouped, percent, ratio};
 
-use super::rounds::{Entry, Outcome, Round, is_held};
+use super::rounds::{Entry, Outcome, Ran, Round, agree};
 
 /// The verdict on a variant whose time lies under the overhead of a call.
 const NO_WORK: &str = "no work left";
 /// That on a variant whose result is not that of the first.
 const DIFFERENT: &str = "different result";
+/// That on a variant, or beside a baseline, whose samples the clock cannot tell.
+const BELOW: &str = "below the clock's resolution";
 
-impl Round {
-    pub fn verdict(&self, entry: &Entry, place: Option<usize>) -> String {
-        match &entry.outcome {
-            Outcome::Failed(_) => "failed".to_string(),
-            Outcome::TooLarge(_) => "too large".to_string(),
-            Outcome::RunResult(Sameness::Different(_), _) => DIFFERENT.to_string(),
-            Outcome::RunResult(Sameness::CannotTell(_), _) => "cannot tell".to_string(),
-            Outcome::RunResult(Sameness::Same, _) if entry.removed.is_some() => NO_WORK.to_string(),
-            Outcome::RunResult(Sameness::Same, _) => match self.finding(entry, place) {
-                Some(found) => said(&found),
-                None if !self.agrees() => "no winner".to_string(),
-                None if place == Some(0) => "·".to_string(),
+impl Round<'_> {
+    pub fn verdict(&self, entry: &Entry) -> String {
+        let ran = match &entry.outcome {
+            Outcome::Failed(_) => return "failed".to_string(),
+            Outcome::TooLarge(_) => return "too large".to_string(),
+            Outcome::Ran(ran) => ran,
+        };
+        match ran.sameness {
+            Sameness::Different(_) => DIFFERENT.to_string(),
+            Sameness::CannotTell(_) => "cannot tell".to_string(),
+            Sameness::Same if ran.removed.is_some() => NO_WORK.to_string(),
+            Sameness::Same => match self.finding(entry) {
+                _ if !self.agrees() => "no winner".to_string(),
+                _ if ran.interrupted => "not resolved".to_string(),
+                _ if self.is_baseline(entry) => "·".to_string(),
+                None if self.baseline().is_none() => "no baseline".to_string(),
                 None => "not compared".to_string(),
+                Some(_) if self.misses(entry).is_some() => "no verdict".to_string(),
+                Some(found) => said(found),
             },
         }
     }
@@ -33,30 +41,57 @@ impl Round {
     /// What is to be known about the figures, a line each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.results();
-        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.name));
+        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.variant.name));
         notes.extend(self.entries.iter().filter_map(instead));
-        notes.extend(self.entries.iter().filter_map(|entry| {
-            let Outcome::RunResult(_, cost) = &entry.outcome else { return None };
-            timing::waits(self.time, cost).map(|why| format!("{}: {why}", entry.name))
-        }));
-        let first = self.first().map_or("", |first| first.name.as_str());
-        for (entry, place) in self.placed() {
-            let found = self.finding(entry, place);
-            notes.extend(found.map(|found| told(&entry.name, first, &found)));
-            let removed = entry.removed.map(|overhead| timing::no_work(overhead / 1e9));
-            notes.extend(removed.map(|why| format!("{}: {why}", entry.name)));
+        for entry in &self.entries {
+            let name = &entry.variant.name;
+            let Some(ran) = entry.ran() else { continue };
+            let judged = self.finding(entry).filter(|_| self.misses(entry).is_none());
+            notes.extend(judged.map(|found| told(name, &self.base, found)));
+            let removed = ran.removed.map(|overhead| timing::no_work(overhead / 1e9));
+            notes.extend(removed.map(|why| format!("{name}: {why}")));
+            if ran.interrupted {
+                notes.push(format!("{name} is not resolved: its calibration was interrupted each time"));
+            }
         }
-        let others = self.turns.as_ref().is_some_and(|turns| turns.times.len() > 1);
-        if others && self.agrees() && self.first().is_some_and(|first| first.removed.is_some()) {
-            notes.push(format!("{first} is the measure of the others, so that none of them is compared"));
+        let others = self.entries.iter().filter(|entry| entry.ran().is_some()).count() > 1;
+        if others && self.agrees() && self.baseline().is_some_and(|base| !self.is_held(base)) {
+            let base = &self.base;
+            notes.push(format!("the baseline {base} has nothing left to time, so no variant is compared with it"));
         }
+        notes.extend(baseline_notes(std::slice::from_ref(self)));
         notes.extend(hint([self]));
-        if let Some(turns) = &self.turns {
-            let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-            let (samples, calls) = (counted(turns.pairs() as u64, "sample"), counted(turns.calls, "call"));
-            notes.push(format!("{samples} of each, interleaved, {calls} a sample, {}", self.time.said()));
-        }
+        notes.extend(clock_notes(std::slice::from_ref(self)));
+        notes.extend(self.sampling());
         notes
+    }
+
+    /// How the samples were taken.
+    fn sampling(&self) -> Option<String> {
+        let ran: Vec<(&str, &Ran)> =
+            self.entries.iter().filter_map(|entry| Some((entry.variant.name.as_str(), entry.ran()?))).collect();
+        let sampled: Vec<(&str, u64, Time)> =
+            ran.iter().filter_map(|(name, ran)| Some((*name, ran.samples.as_ref()?.calls, ran.time))).collect();
+        let pairs = ran.iter().find_map(|(_, ran)| ran.samples.as_ref()).map(|samples| samples.each().len())?;
+        let counted =
+            |count: u64, what: &str| format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" });
+        let samples = counted(pairs as u64, "sample");
+        let (_, calls, time) = sampled[0];
+        let clocks = if sampled.iter().all(|(_, _, other)| *other == time) {
+            time.said().to_string()
+        } else {
+            let cpu: Vec<&str> =
+                sampled.iter().filter(|(_, _, time)| *time == Time::Cpu).map(|(name, ..)| *name).collect();
+            format!("{}, but {} for {}", Time::Wall.said(), Time::Cpu.said(), cpu.join(", "))
+        };
+        let each = if sampled.iter().all(|(_, other, _)| *other == calls) {
+            format!("{} a sample", counted(calls, "call"))
+        } else {
+            let each: Vec<String> =
+                sampled.iter().map(|(name, calls, _)| format!("{name} {}", grouped(*calls))).collect();
+            format!("calls a sample: {}", each.join(", "))
+        };
+        Some(format!("{samples} of each, interleaved, {each}; {clocks}"))
     }
 
     /// Whether the results are the same, the first difference, and what failed.
@@ -66,20 +101,21 @@ impl Round {
         let mut failures = Vec::new();
         let mut first = "";
         for entry in &self.entries {
-            let name = &entry.name;
+            let name = &entry.variant.name;
             match &entry.outcome {
                 Outcome::Failed(why) => failures.push(format!("✗ {name} failed: {why}")),
                 Outcome::TooLarge(most) => failures.push(format!("{name} is run up to {} only", grouped(*most as u64))),
-                Outcome::RunResult(same, _) => {
+                Outcome::Ran(found) => {
                     ran += 1;
                     first = if first.is_empty() { name } else { first };
-                    match same {
+                    match &found.sameness {
                         Sameness::Same => {}
                         Sameness::Different(how) => differences.push(format!(
-                            "✗ {first} and {name} differ, so nobody wins: {first} here, {name} there: {how}"
+                            "✗ {first} and {name} give different results, so there is no winner: {first} here, {name} \
+                             there: {how}"
                         )),
                         Sameness::CannotTell(why) => differences.push(format!(
-                            "? cannot tell whether {first} and {name} are the same, so nobody wins: {why}"
+                            "? cannot tell whether {first} and {name} are the same, so there is no winner: {why}"
                         )),
                     }
                 }
@@ -92,23 +128,25 @@ impl Round {
     }
 }
 
-/// The table as it is by now, a line for each that did not fail.
-pub fn so_far(entries: &[Entry], turns: &Turns) -> String {
-    let ran: Vec<&Entry> = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::RunResult(..))).collect();
-    let width = ran.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
+/// The table as it is by now, a line for each that is sampled; `places` are theirs among the entries.
+pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize]) -> String {
+    let width = places.iter().map(|place| entries[*place].variant.name.chars().count()).max().unwrap_or(0);
     let mut lines = vec![format!("{} pairs", turns.pairs())];
-    for (place, entry) in ran.iter().enumerate() {
-        let seconds = turns.samples(place).median() / 1e9;
-        let median = if entry.removed.is_some() { "·".to_string() } else { duration_text(seconds) };
-        let found = turns.finding(place);
-        let speedup = match place {
-            _ if entry.removed.is_some() => NO_WORK.to_string(),
-            _ if matches!(entry.outcome, Outcome::RunResult(Sameness::Different(_), _)) => DIFFERENT.to_string(),
-            _ if place == 0 || !is_held(entry, entries) => String::new(),
+    for (subject, place) in places.iter().enumerate() {
+        let entry = &entries[*place];
+        let Some(ran) = entry.ran() else { continue };
+        let seconds = turns.samples(subject).median() / 1e9;
+        let median = if ran.removed.is_some() { "·".to_string() } else { duration_text(seconds) };
+        let found = turns.finding(subject);
+        let speedup = match ran.sameness {
+            _ if ran.removed.is_some() => NO_WORK.to_string(),
+            Sameness::Different(_) => DIFFERENT.to_string(),
+            _ if subject == turns.base() || !agree(entries) => String::new(),
+            _ if found.speedup.is_nan() => BELOW.to_string(),
             _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
             _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
         };
-        lines.push(format!("  {:width$}  {median:>8}  {speedup}", entry.name));
+        lines.push(format!("  {:width$}  {median:>8}  {speedup}", entry.variant.name));
     }
     lines.join("\n")
 }
@@ -120,29 +158,45 @@ fn said(found: &Finding) -> String {
         Verdict::Slower => format!("slower{weak}"),
         Verdict::Same => "same".to_string(),
         Verdict::NotResolved => "not resolved".to_string(),
+        Verdict::BelowResolution => BELOW.to_string(),
     }
 }
 
 /// One finding as a sentence.
-fn told(name: &str, first: &str, found: &Finding) -> String {
+fn told(name: &str, base: &str, found: &Finding) -> String {
     let pairs = found.pairs;
     let weak = found.is_weak();
     let sentence = match found.verdict {
         Verdict::Faster if weak => {
-            format!("{name} is faster than {first}, weakly: all times of one are below all of the other")
+            format!("{name} is faster than {base}, weakly: all times of one are below all of the other")
         }
         Verdict::Slower if weak => {
-            format!("{name} is slower than {first}, weakly: all times of one are above all of the other")
+            format!("{name} is slower than {base}, weakly: all times of one are above all of the other")
         }
-        Verdict::Faster => format!("✓ {name} is faster than {first}: the interval lies outside ±0.5 %"),
-        Verdict::Slower => format!("✓ {name} is slower than {first}: the interval lies outside ±0.5 %"),
-        Verdict::Same => format!("✓ {name} and {first} are the same within 1 %"),
-        Verdict::NotResolved if pairs < 2 => format!("{name} and {first}: one pair has no error bar"),
+        Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±0.5 %"),
+        Verdict::Slower => format!("✓ {name} is slower than {base}: the interval lies outside ±0.5 %"),
+        Verdict::Same => format!("✓ {name} and {base} are the same within 1 %"),
+        Verdict::BelowResolution => {
+            return format!(
+                "{name} and {base}: a sample takes less time than the clock can tell, so there is no ratio"
+            );
+        }
+        Verdict::NotResolved if pairs < 2 => format!("{name} and {base}: one pair has no error bar"),
+        Verdict::NotResolved if found.withdrawn => {
+            format!("{name} and {base} are not resolved: later samples contradict the verdict of the first ones")
+        }
+        Verdict::NotResolved if found.is_brief => {
+            let least = duration_text(LEAST_TIME as f64 / 1e9);
+            format!("{name} and {base} are not resolved: a verdict needs samples of {least}, --for TIME takes longer")
+        }
         Verdict::NotResolved if pairs < LOOKS[LOOKS.len() - 1] => {
-            format!("{name} and {first} are not resolved in this time: --for TIME takes longer")
+            format!("{name} and {base} are not resolved in this time: --for TIME takes longer")
         }
-        Verdict::NotResolved => format!("{name} and {first} are not resolved: the interval holds too much"),
+        Verdict::NotResolved => format!("{name} and {base} are not resolved: the interval holds too much"),
     };
+    let processes = found
+        .processes
+        .map_or(String::new(), |spread| format!("; processes differ by {}, which is in the interval", percent(spread)));
     match weak {
         true if pairs < 2 => sentence,
         true => {
@@ -150,18 +204,52 @@ fn told(name: &str, first: &str, found: &Finding) -> String {
             let covered = if found.coverage > 0.999 { "over 99.9 %".to_string() } else { percent(found.coverage) };
             format!("{sentence} ({pairs} pairs: least and greatest, which cover {covered})")
         }
-        false => format!("{sentence} ({pairs} pairs)"),
+        false => format!("{sentence} ({} pairs{processes})", grouped(pairs as u64)),
     }
+}
+
+/// Where the baseline is missing, so that nothing is compared with it.
+fn baseline_notes(rounds: &[Round]) -> Vec<String> {
+    let missing: Vec<&Round> =
+        rounds.iter().filter(|round| round.base_place.is_none() && round.first().is_some()).collect();
+    let Some(round) = missing.first() else { return Vec::new() };
+    let points: Vec<String> = missing.iter().filter_map(|round| Some(round.point?.to_string())).collect();
+    let at = if points.is_empty() { String::new() } else { format!(" at {}", points.join(", ")) };
+    vec![format!(
+        "the baseline {} did not run{at}, so there is no speed-up there: --base NAME chooses another",
+        round.base
+    )]
+}
+
+/// Why a clock is not the usual one, or why there is no verdict by it.
+fn clock_notes(rounds: &[Round]) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for round in rounds {
+        let wall = round
+            .missed
+            .as_ref()
+            .map(|(name, missed)| format!("all are timed by wall time: {}", timing::missing(name, *missed)));
+        let cpu = round.entries.iter().filter_map(|entry| {
+            let why = timing::missing(&entry.variant.name, entry.ran()?.misses?);
+            Some(format!("{why}: no verdict rests on it; --clock wall counts all"))
+        });
+        for note in wall.into_iter().chain(cpu) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    notes
 }
 
 /// Where no work was left, a line for each variant.
 fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     let mut found: Vec<(&str, f64, Vec<String>)> = Vec::new();
     for (round, point) in rounds.iter().zip(points.iter().flatten()) {
-        for (entry, overhead) in round.entries.iter().filter_map(|entry| Some((entry, entry.removed?))) {
-            match found.iter_mut().find(|(name, ..)| *name == entry.name) {
+        for (entry, overhead) in round.entries.iter().filter_map(|entry| Some((entry, entry.ran()?.removed?))) {
+            match found.iter_mut().find(|(name, ..)| *name == entry.variant.name) {
                 Some((_, _, points)) => points.push(point.to_string()),
-                None => found.push((&entry.name, overhead, vec![point.to_string()])),
+                None => found.push((&entry.variant.name, overhead, vec![point.to_string()])),
             }
         }
     }
@@ -172,8 +260,8 @@ fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
 }
 
 /// How the work of Rust is kept, where some of it is gone.
-fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> Option<String> {
-    let gone = |entry: &Entry| entry.removed.is_some() && entry.engine == RUST;
+fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Option<String> {
+    let gone = |entry: &Entry| entry.ran().is_some_and(|ran| ran.removed.is_some()) && entry.engine == RUST;
     let any = rounds.into_iter().flat_map(|round| &round.entries).any(gone);
     any.then(|| timing::KEPT_WORK.to_string())
 }
@@ -183,7 +271,7 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     let good = |round: &Round| {
         let failed = round.entries.iter().any(|entry| matches!(entry.outcome, Outcome::Failed(_)));
-        round.agrees() && !failed && round.turns.is_some()
+        round.agrees() && !failed && round.first().is_some()
     };
     let equal = rounds.iter().filter(|round| good(round)).count();
     let all = points.as_ref().map_or(1, Vec::len);
@@ -193,16 +281,19 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     for (round, point) in rounds.iter().zip(points.iter().flatten()).filter(|(round, _)| !good(round)) {
         notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
     }
+    notes.extend(baseline_notes(rounds));
     notes.extend(removed_notes(points, rounds));
     notes.extend(hint(rounds));
-    if let Some(pairs) = rounds.iter().filter_map(|round| round.turns.as_ref()).map(Turns::pairs).min() {
+    notes.extend(clock_notes(rounds));
+    let samples = |round: &Round| {
+        round.entries.iter().filter_map(|entry| Some(entry.ran()?.samples.as_ref()?.each().len())).min()
+    };
+    if let Some(pairs) = rounds.iter().filter_map(samples).min() {
         let bare = if pairs < 2 { ", and one pair has no error bar: --for TIME takes more" } else { "" };
         notes.push(format!("interleaved samples of each at each point: at least {pairs}{bare}"));
     }
-    let findings = rounds.iter().flat_map(|round| {
-        round.placed().filter_map(|(entry, place)| round.finding(entry, place)).collect::<Vec<Finding>>()
-    });
-    if findings.into_iter().any(|found| found.is_weak() && found.pairs > 1) {
+    let mut findings = rounds.iter().flat_map(|round| round.entries.iter().filter_map(|entry| round.finding(entry)));
+    if findings.any(|found| found.is_weak() && found.pairs > 1) {
         notes.push("where there are fewer than 25, least and greatest stand in place of the interval".to_string());
     }
     notes

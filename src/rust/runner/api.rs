@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use crate::measure::{Clock, Cost, Meter, ThreadCpu, Wall};
+use crate::measure::{Clock, Clocks, Cost, Meter, Readings, ThreadCpu, Wall};
 use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
 use crate::rust::heap;
 use crate::rust::printer::MARK;
@@ -158,6 +158,16 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 let sample: Sample = serde_json::from_slice(&bytes)?;
                 let nanos = sampled(&sample, |calls| (answers.run)(subjects, sample.subject, calls));
                 frame::send(&mut shell, frame::GOOD, &nanos.to_le_bytes())?;
+            }
+            frame::READINGS => {
+                let sample: Sample = serde_json::from_slice(&bytes)?;
+                let clocks = Clocks::default();
+                heap::pause(true);
+                let start = Readings::now(&clocks);
+                (answers.run)(subjects, sample.subject, sample.calls);
+                let readings = Readings::since(&clocks, &start);
+                heap::pause(false);
+                frame::send_value(&mut shell, frame::GOOD, &readings)?;
             }
             _ => {
                 (answers.flush)();

@@ -1,20 +1,15 @@
 //! What is compared: variants as written, engines on one pipeline, algorithms of a family.
 
-use std::sync::Arc;
-
-use crate::algorithms::{Case, Claims};
+use crate::algorithms::Claims;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::engines::{self, Choice};
 use crate::lang::{self, Pipeline, Variants};
 use crate::magics::timing;
 use crate::plan::Plan;
-use crate::run_context::RunContext;
-use crate::session::{Bound, Session, lone_block, only_table};
+use crate::session::{Draft, Session, lone_block};
 
-use super::contenders::{Algorithm, Contender};
-
-/// One of the ways that are compared.
-pub struct Way<'a> {
+/// One of those that are compared.
+pub struct Variant<'a> {
     pub name: String,
     pub what: What<'a>,
     /// How much one has to write.
@@ -33,13 +28,13 @@ pub enum What<'a> {
 }
 
 /// The variants of the block, or the engines of `--on`.
-pub fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> Fallible<Vec<Way<'a>>> {
+pub fn variants<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) -> Fallible<Vec<Variant<'a>>> {
     let on = magic.option("--on").flatten();
     let alone = magic.option("--against").is_some();
     match (&variants.block[..], on, &variants.shared) {
         ([], None, Some(pipeline)) if alone => {
             let choice = session.engine(pipeline.on.as_ref())?;
-            Ok(vec![engine_way(session, pipeline, choice)])
+            Ok(vec![of_engine(session, pipeline, choice)])
         }
         ([], None, _) => {
             Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
@@ -54,7 +49,7 @@ pub fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) 
                 return Err(Diagnostic::at(Kind::Syntax, on.span, "a block of Rust runs without an engine")
                     .hint("leave `--on` out; a block of variants has lines such as `rust: rust { … }`"));
             }
-            Ok(asked_engines(on)?.into_iter().map(|choice| engine_way(session, pipeline, choice)).collect())
+            Ok(asked_engines(on)?.into_iter().map(|choice| of_engine(session, pipeline, choice)).collect())
         }
         ([_], None, _) if !alone => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
             .hint("a second line `name: pipeline`, indented like the first")),
@@ -67,10 +62,10 @@ pub fn ways<'a>(session: &Session, magic: &lang::Magic, variants: &'a Variants) 
 }
 
 /// The first line's pipeline on an engine.
-fn engine_way<'a>(session: &Session, pipeline: &'a Pipeline, choice: Choice) -> Way<'a> {
+fn of_engine<'a>(session: &Session, pipeline: &'a Pipeline, choice: Choice) -> Variant<'a> {
     let lines = session.words(pipeline.span).lines().count();
     let name = timing::variant_name(pipeline, choice).to_string();
-    Way { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
+    Variant { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }
 }
 
 fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
@@ -93,61 +88,40 @@ fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
     Ok(choices)
 }
 
-pub fn written<'a>(session: &Session, variant: &'a lang::Variant) -> Fallible<Way<'a>> {
+pub fn written<'a>(session: &Session, variant: &'a lang::Variant) -> Fallible<Variant<'a>> {
     let choice = session.engine(variant.pipeline.on.as_ref())?;
     let lang::Variant { name, pipeline, continues, lines } = variant;
-    Ok(Way { name: name.text.clone(), what: What::Pipeline { pipeline, continues: *continues, choice }, lines: *lines })
+    Ok(Variant {
+        name: name.text.clone(),
+        what: What::Pipeline { pipeline, continues: *continues, choice },
+        lines: *lines,
+    })
 }
 
-impl Way<'_> {
+/// The variant that all others are held against, where `--base` names it.
+pub fn asked_base(magic: &lang::Magic, variants: &[Variant]) -> Fallible<Option<String>> {
+    let Some(word) = magic.option("--base").flatten() else { return Ok(None) };
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    if names.contains(&word.text.as_str()) {
+        return Ok(Some(word.text.clone()));
+    }
+    let message = format!("there is no variant `{}` here; variants are {}", word.text, listed(&names));
+    Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names))
+}
+
+impl Variant<'_> {
     pub fn continues(&self) -> bool {
         matches!(self.what, What::Pipeline { continues: true, .. })
     }
 
-    pub fn pipeline(&self) -> Option<&Pipeline> {
-        if let What::Pipeline { pipeline, .. } = self.what { Some(pipeline) } else { None }
-    }
-
-    /// Binds it, which finds every mistake of types.
-    pub fn check(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<()> {
-        let What::Pipeline { pipeline, continues, .. } = self.what else { return Ok(()) };
-        if lone_block(pipeline).is_some() {
-            return Ok(());
+    /// Binds it, on the first line's input where it goes on from that; nothing is compiled or computed yet. An algorithm has
+    /// nothing to bind.
+    pub fn draft(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<Option<Draft>> {
+        let What::Pipeline { pipeline, continues, choice } = self.what else { return Ok(None) };
+        match input.filter(|_| continues) {
+            Some(input) => session.draft_on(input.clone(), &pipeline.stages, choice),
+            None => session.draft(pipeline, choice),
         }
-        let bound = match input.filter(|_| continues) {
-            Some(input) => Bound::Table(session.bind_on(input.clone(), &pipeline.stages)?),
-            None => session.bind(pipeline)?,
-        };
-        match bound {
-            Bound::Table(plan) => only_table(&plan),
-            Bound::Value(..) => Ok(()),
-        }
-    }
-
-    /// Prepares it to be run again and again.
-    pub fn ready<'c>(
-        &self,
-        session: &mut Session,
-        input: Option<&Plan>,
-        case: Option<&'c Arc<dyn Case>>,
-        context: &RunContext,
-    ) -> Fallible<Box<dyn Contender + 'c>> {
-        match (&self.what, case) {
-            (What::Algorithm(claims), Some(case)) => {
-                let call = case.call(claims.name)?;
-                Ok(Box::new(Algorithm { call, case: case.clone(), claims: *claims, detached: session.detached() }))
-            }
-            (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
-            (What::Pipeline { pipeline, continues, choice }, _) => {
-                let repeated = match input.filter(|_| *continues) {
-                    Some(input) => {
-                        let plan = session.bind_on(input.clone(), &pipeline.stages)?;
-                        session.repeated_plan(plan, *choice, context)?
-                    }
-                    None => session.repeated(pipeline, *choice, context)?,
-                };
-                Ok(Box::new(repeated))
-            }
-        }
+        .map(Some)
     }
 }
