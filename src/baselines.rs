@@ -1,4 +1,5 @@
-//! Measurements that a person keeps to hold later ones against: a file for each, in JSON. It knows no plan and runs nothing.
+//! Measurements that a person keeps to hold later ones against: a file for each, in JSON. It knows no plan and runs
+//! nothing.
 
 use std::fs;
 use std::io::{self, Write};

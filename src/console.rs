@@ -1,5 +1,5 @@
-//! Where a session prints while its cells run, and where it asks. It knows no terminal: the shell hands in a console that
-//! does, and where nobody watches, what cells print is kept for their reports.
+//! Where a session prints while its cells run, and where it asks. It knows no terminal: the shell hands in a console
+//! that does, and where nobody watches, what cells print is kept for their reports.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -23,7 +23,9 @@ static ALLOCATOR: Counting = Counting;
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\nExit status: 0; 1 when a cell or a variant failed; 2 for a bad command line; 3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
+    after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  \
+                  timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\n\
+                  Exit status: 0; 1 when a cell or a variant failed; 2 for a bad command line; 3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
 )]
 struct Arguments {
     /// Run this cell; may be said several times
@@ -32,8 +34,8 @@ struct Arguments {
     /// Run the cells of this file
     #[arg(value_name = "FILE", value_parser = file, conflicts_with = "cells", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Run FILE though its cells hold Rust or commands of the system's shell, which can do anything; without it they are
-    /// shown on a terminal, and refused elsewhere
+    /// Run FILE though its cells hold Rust or commands of the system's shell, which can do anything; without it they
+    /// are shown on a terminal, and refused elsewhere
     #[arg(long, requires = "file", conflicts_with = "cells")]
     trust: bool,
     /// Go on after a cell that failed

@@ -186,7 +186,8 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Whether the run may go on: nobody has stopped it, and there is memory left. Cheap: for every thousand rows or so.
+    /// Whether the run may go on: nobody has stopped it, and there is memory left. Cheap: for every thousand rows or
+    /// so.
     pub fn check(&self) -> Fallible<()> {
         self.stop.check()?;
         if measure::live() <= self.memory {

@@ -69,7 +69,9 @@ fn lists_and_special_floats_are_kept_by_columnar_files() {
     }
     let refused = |cell: &str| Lab::new("rows").cell(cell).err;
     assert!(refused(&format!("{table} | write {}", folder.at("l.csv"))).contains("holds no lists"));
-    assert!(refused(&format!("[0 / 0] | write {}", folder.at("n.json"))).contains("a float that is no number (row 0)"));
+    assert!(
+        refused(&format!("[0 / 0] | write {}", folder.at("n.json"))).contains("a float that is not a number (row 0)")
+    );
     assert!(refused(&format!("1..3 | write {}", folder.at("n.txt"))).contains("holds one text column"));
     assert_eq!(folder.names(), ["l.arrow", "l.parquet"]);
 }

@@ -322,7 +322,7 @@ fn what_is_written_reads_back_or_a_note_says_so() {
             let ran = match ran {
                 Ok(ran) => ran,
                 Err(error) => {
-                    assert!(error.message.contains("a float that is no number"), "{name}: {}", error.message);
+                    assert!(error.message.contains("a float that is not a number"), "{name}: {}", error.message);
                     continue;
                 }
             };

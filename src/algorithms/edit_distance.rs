@@ -19,7 +19,7 @@ pub static EDIT_DISTANCE: Typed<Pair, usize> = Typed {
         text: include_str!("edit_distance.rs"),
     },
     shapes: &[
-        Shape { name: "random", about: "two texts of four letters, by chance", make: random },
+        Shape { name: "random", about: "two random texts of four letters", make: random },
         Shape { name: "near", about: "one in fifty letters is another", make: near },
         Shape { name: "equal", about: "the same text twice", make: equal },
     ],

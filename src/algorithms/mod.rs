@@ -1,6 +1,6 @@
-//! Algorithm families: one question, answered in several ways, with what theory claims of each. A family makes its input
-//! from a size, a seed and a shape, and brings all results to one form, so that they can be proved equal. It knows no
-//! clock: whoever measures gets a closure that does the work and nothing else.
+//! Algorithm families: one question, answered in several ways, with what theory claims of each. A family makes its
+//! input from a size, a seed and a shape, and brings all results to one form, so that they can be proved equal. It
+//! knows no clock: whoever measures gets a closure that does the work and nothing else.
 
 mod anagrams;
 mod class;
@@ -65,11 +65,12 @@ pub trait Family: Sync {
     /// The names of its shapes, each with a line about it; the first is the usual one.
     fn shapes(&self) -> Vec<(&'static str, &'static str)>;
 
-    /// The input of this size: the same for the same seed and shape. An error where no shape has that name, or where the
-    /// size is more than any variant is run with.
+    /// The input of this size: the same for the same seed and shape. An error where no shape has that name, or where
+    /// the size is more than any variant is run with.
     fn case(&'static self, size: usize, seed: i64, shape: &str) -> Fallible<Box<dyn Case>>;
 
-    /// A variant's function as it was written, then each thing of its file that it calls or names; none for an unknown name.
+    /// A variant's function as it was written, then each thing of its file that it calls or names; none for an unknown
+    /// name.
     fn source(&self, variant: &str) -> Option<Vec<&'static str>>;
 }
 

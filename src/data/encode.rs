@@ -29,8 +29,8 @@ pub fn csv_header<'a>(out: &mut String, names: impl Iterator<Item = &'a str>, se
     }
 }
 
-/// A field in quotes where it must be, or where it is empty, which is not null. Quotes do not make text: a text that looks
-/// like a number needs none.
+/// A field in quotes where it must be, or where it is empty, which is not null. Quotes do not make text: a text that
+/// looks like a number needs none.
 fn csv_text(out: &mut String, text: &str, separator: char) {
     if text.is_empty() || text.contains(['"', '\n', '\r', '\u{feff}', separator]) {
         out.push('"');

@@ -15,8 +15,8 @@ pub enum Sameness {
 /// Floats agree within this share of the larger magnitude.
 const TOLERANCE: f64 = 1e-9;
 
-/// A table with the magnitudes of what was summed in some of its columns: `places` tells for each column of the tables that
-/// are compared where its magnitudes are.
+/// A table with the magnitudes of what was summed in some of its columns: `places` tells for each column of the tables
+/// that are compared where its magnitudes are.
 pub struct Summed<'a> {
     pub table: &'a Table,
     pub places: &'a [Option<usize>],
@@ -82,8 +82,8 @@ fn rows(table: &Table) -> Vec<Vec<Value>> {
     (0..table.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect()
 }
 
-/// Sorts by the first `width` columns: exact values first, so that two floats that differ in the last bit do not pair rows
-/// wrongly.
+/// Sorts by the first `width` columns: exact values first, so that two floats that differ in the last bit do not pair
+/// rows wrongly.
 fn sort(rows: &mut [Vec<Value>], width: usize) {
     let exact = |value: &Value| !matches!(value, Value::Float(_));
     rows.sort_by(|a, b| {

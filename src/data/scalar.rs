@@ -99,11 +99,11 @@ pub fn int_from_float(x: f64) -> Result<i64, ScalarError> {
     if (-9223372036854775808.0..9223372036854775808.0).contains(&whole) {
         return Ok(whole as i64);
     }
-    Err(ScalarError::Domain(format!("int({}): no int is that value", float_text(x))))
+    Err(ScalarError::Domain(format!("int({}): that value is not an int", float_text(x))))
 }
 
 pub fn int_from_text(text: &str) -> Result<i64, ScalarError> {
-    text.trim().parse().map_err(|_| ScalarError::Domain(format!("int({:?}): this text is no int", shortened(text))))
+    text.trim().parse().map_err(|_| ScalarError::Domain(format!("int({:?}): this text is not an int", shortened(text))))
 }
 
 pub fn float_from_text(text: &str) -> Result<f64, ScalarError> {
@@ -116,7 +116,7 @@ pub fn float_from_text(text: &str) -> Result<f64, ScalarError> {
     {
         return Ok(x);
     }
-    Err(ScalarError::Domain(format!("float({:?}): this text is no number", shortened(text))))
+    Err(ScalarError::Domain(format!("float({:?}): this text is not a number", shortened(text))))
 }
 
 pub fn bool_from_text(text: &str) -> Result<bool, ScalarError> {

@@ -92,7 +92,7 @@ pub struct EngineOutput {
     pub steps: Option<u64>,
     /// What it took to compile the plan, where it was compiled for this run.
     pub compile: Option<Duration>,
-    /// What other processes than this one cost that did the work, each with its name. What this one costs, its own meter
-    /// sees.
+    /// What other processes than this one cost that did the work, each with its name. What this one costs, its own
+    /// meter sees.
     pub cost: Vec<(&'static str, Cost)>,
 }

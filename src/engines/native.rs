@@ -18,7 +18,8 @@ impl Engine for Native {
     }
 
     fn about(&self) -> &'static str {
-        "the pipeline written as Rust, compiled and run in a process of its own: what a compiler buys, and what it costs"
+        "the pipeline written as Rust, compiled and run in a process of its own: what a compiler buys, and what it \
+         costs"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {

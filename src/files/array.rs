@@ -1,5 +1,5 @@
-//! A json array of objects as json lines: each element becomes a line, so that one reader serves both. What is wrong in the
-//! array becomes a line that is not json.
+//! A json array of objects as json lines: each element becomes a line, so that one reader serves both. What is wrong in
+//! the array becomes a line that is not json.
 
 use std::io::{self, BufRead, Read};
 

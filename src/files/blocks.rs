@@ -9,7 +9,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 
 use super::open::Bytes;
 
-/// Whole lines: `bytes[start..end]` ends with a line feed, unless it was asked for less. After the end stand at least [`Blocks::PADDING`] bytes.
+/// Whole lines: `bytes[start..end]` ends with a line feed, unless it was asked for less. After the end stand at least
+/// [`Blocks::PADDING`] bytes.
 pub struct Block {
     pub bytes: Buffer<u8>,
     pub start: usize,
@@ -51,7 +52,8 @@ impl Blocks {
         }
     }
 
-    /// The same, but a block may end with a carriage return if it has no line feed: it does not grow for the whole file.
+    /// The same, but a block may end with a carriage return if it has no line feed: it does not grow for the whole
+    /// file.
     pub fn ending_at_returns(self) -> Blocks {
         Blocks { ends_at_returns: true, ..self }
     }
@@ -117,7 +119,8 @@ impl Blocks {
         self.at_end && self.rest.is_empty()
     }
 
-    /// Takes back what stands from `start` on in the block that was given out last: it comes again with what follows it.
+    /// Takes back what stands from `start` on in the block that was given out last: it comes again with what follows
+    /// it.
     pub fn give_back(&mut self, start: usize) {
         self.rest.start = start;
     }

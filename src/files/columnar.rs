@@ -190,8 +190,8 @@ fn roots(schema: &ArrowSchema, read: &Read) -> Vec<String> {
     schema.iter_names().map(|name| name.as_str()).filter(is_wanted).map(str::to_string).collect()
 }
 
-/// Whether a column of times in nanoseconds holds the last one that there is: polars' reader makes it of every time of a
-/// column of type INT96 that is out of reach, early or late.
+/// Whether a column of times in nanoseconds holds the last one that there is: polars' reader makes it of every time of
+/// a column of type INT96 that is out of reach, early or late.
 fn holds_last_instant(series: &Values) -> bool {
     match series.dtype() {
         DataType::Datetime(TimeUnit::Nanoseconds, _) => {

@@ -92,8 +92,8 @@ impl Splitter {
         }
     }
 
-    /// Adds the fields of `line` to the record. `open`: where in the text a field began whose quotes are open at the start of
-    /// the line; the result is the same for the end of the line.
+    /// Adds the fields of `line` to the record. `open`: where in the text a field began whose quotes are open at the
+    /// start of the line; the result is the same for the end of the line.
     fn split(&mut self, open: Option<usize>) -> Option<usize> {
         let line = without_break(&self.line);
         let separator = self.options.separator;

@@ -63,7 +63,8 @@ fn null_text(text: &str) -> Option<usize> {
     CsvOptions::NULL_TEXTS.iter().position(|null| *null == text)
 }
 
-/// Whether a number begins with a plus, or with a zero before another digit: a code or a telephone number, not a number.
+/// Whether a number begins with a plus, or with a zero before another digit: a code or a telephone number, not a
+/// number.
 fn is_code(text: &str) -> bool {
     match text.as_bytes() {
         [b'+', rest @ ..] => !matches!(rest.first(), Some(byte) if byte.is_ascii_alphabetic()),

@@ -29,8 +29,8 @@ struct Found {
 }
 
 impl Sample {
-    /// Takes the lines into account that begin in the first `length` bytes of a file. Keys that the files before it do not
-    /// have are told by who reads it.
+    /// Takes the lines into account that begin in the first `length` bytes of a file. Keys that the files before it do
+    /// not have are told by who reads it.
     ///
     /// # Errors
     /// Where the first object cannot be read, or the user stops it. Who reads the file tells of other mistakes.
@@ -95,7 +95,8 @@ impl Sample {
 /// The fields of an object, nested ones by their paths.
 struct Record {
     fields: Vec<(String, Json_)>,
-    /// What texts begin with that stand for ints beyond 64 bits, which the parser would make floats of; empty without any.
+    /// What texts begin with that stand for ints beyond 64 bits, which the parser would make floats of; empty without
+    /// any.
     mark: String,
 }
 
@@ -211,8 +212,8 @@ pub fn has_many_digits(text: &[u8]) -> bool {
     })
 }
 
-/// The line with texts in the place of these ints, and what the texts begin with: as many zero characters as stand nowhere
-/// else in the line.
+/// The line with texts in the place of these ints, and what the texts begin with: as many zero characters as stand
+/// nowhere else in the line.
 fn marked(line: &[u8], ints: &[Range<usize>]) -> (Vec<u8>, String) {
     const ZERO: &str = "\\u0000";
     let mut count = 1;

@@ -219,8 +219,8 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What binding finds out about files: how they are to be read. Types come from the first one, and from the next ones
-    /// as long as a column has no value.
+    /// What binding finds out about files: how they are to be read. Types come from the first one, and from the next
+    /// ones as long as a column has no value.
     pub fn at(&self, files: Vec<File>, shown: &str, format: Format, stated: &[(String, Type)]) -> Fallible<Read> {
         // An empty file of a pattern says nothing of its columns.
         let first = files.iter().position(|file| file.seen.0 > 0).unwrap_or(0);

@@ -45,7 +45,8 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
     Ok(files)
 }
 
-/// Standard input as a file of its own: it can be read only once, and a plan reads it when it is bound and when it runs.
+/// Standard input as a file of its own: it can be read only once, and a plan reads it when it is bound and when it
+/// runs.
 pub fn spooled() -> Fallible<(fs::File, File)> {
     let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("standard input cannot be read: {error}"));
     let mut spool = tempfile::tempfile().map_err(failed)?;
@@ -77,8 +78,11 @@ fn opened(path: &Path, shown: &str) -> Fallible<fs::File> {
         && !metadata.is_file()
         && !metadata.is_dir()
     {
-        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is no regular file, and a file is read twice"))
-            .hint("timelab -c 'read \"-\" | …' < PIPE reads standard input"));
+        return Err(Diagnostic::new(
+            Kind::File,
+            format!("\"{shown}\" is not a regular file, and a file is read twice"),
+        )
+        .hint("timelab -c 'read \"-\" | …' < PIPE reads standard input"));
     }
     let failed = |error: io::Error| {
         let message = match error.kind() {

@@ -1,12 +1,12 @@
-//! Parts of files by their bytes, which tasks read apart. A record belongs to the split in which it starts: who reads one
-//! looks at the byte before it and reads past its end. A line number is not known in the middle of a file: an error is told
-//! by a run of the whole.
+//! Parts of files by their bytes, which tasks read apart. A record belongs to the split in which it starts: who reads
+//! one looks at the byte before it and reads past its end. A line number is not known in the middle of a file: an error
+//! is told by a run of the whole.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
-/// The records of a file that start from `start` up to `end`. Where records are more than lines (csv with line breaks in
-/// quotes), one starts at each of these.
+/// The records of a file that start from `start` up to `end`. Where records are more than lines (csv with line breaks
+/// in quotes), one starts at each of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// The place of the file in its source.

@@ -1,5 +1,5 @@
-//! Tables as files. A file is there whole or not at all: it is written under no name and then takes the place of the old
-//! one; whatever ends the writing before that leaves the old file as it was.
+//! Tables as files. A file is there whole or not at all: it is written under no name and then takes the place of the
+//! old one; whatever ends the writing before that leaves the old file as it was.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -124,7 +124,7 @@ fn content(
             let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
             each_row(table, context, |row_number, row| {
                 if row.iter().any(holds_no_number) {
-                    return Err(no_place(write, row_number, "a float that is no number"));
+                    return Err(no_place(write, row_number, "a float that is not a number"));
                 }
                 line.clear();
                 encode::json_row(&mut line, &names, row);
@@ -192,7 +192,8 @@ impl<'a> ReadAgain<'a> {
             if !matches!(ty, Type::Text | Type::Open) {
                 let name = name_as_written(&column.name);
                 notes.push(format!(
-                    "{name} will read back as {ty}: read it with `types {name}: text`, or write parquet, which keeps types"
+                    "{name} will read back as {ty}: read it with `types {name}: text`, or write parquet, which keeps \
+                     types"
                 ));
             }
         }
@@ -260,7 +261,8 @@ fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(usize, &[Va
     Ok(())
 }
 
-/// A file that is being written. It has no name where the system can do that, so that even a kill leaves nothing behind.
+/// A file that is being written. It has no name where the system can do that, so that even a kill leaves nothing
+/// behind.
 enum Unfinished {
     Nameless(File),
     Named(tempfile::NamedTempFile),

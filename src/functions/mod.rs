@@ -40,7 +40,8 @@ pub enum TypeMismatch {
     Type(usize, &'static str),
 }
 
-/// A function with fixed types: what an engine must know. A null argument gives null, except to `IsNull` and `Coalesce`.
+/// A function with fixed types: what an engine must know. A null argument gives null, except to `IsNull` and
+/// `Coalesce`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Func {
     Lower,

@@ -214,7 +214,7 @@ functions! {
     "split", "split(text, separator) -> list<text>", "the parts between the separators",
         |args| fixed(args, Func::Split, &[TEXT, TEXT], Type::list(Type::Text)),
         [r#"["a,b,", ""] | map split(it, ",")"# => "it\n\"[\"\"a\"\", \"\"b\"\", \"\"\"\"]\"\n\"[\"\"\"\"]\"\n"];
-    "words", "words(text) -> list<text>", "the runs of characters that are no white space",
+    "words", "words(text) -> list<text>", "the runs of characters that are not white space",
         |args| fixed(args, Func::Words, &[TEXT], Type::list(Type::Text)),
         [r#"[" to  be "] | map len(words(it))"# => "it\n2\n"];
     "chars", "chars(text) -> list<text>", "the characters",
@@ -236,7 +236,8 @@ functions! {
     "matches", "matches(text, \"pattern\") -> bool", "whether the regular expression is found in it",
         |args| text_pair(args, Func::Matches),
         [r#"["ab1", "ab"] | filter matches(it, "[0-9]$")"# => "it\nab1\n"];
-    "slice", "slice(text or list, start, count)", "count characters or elements from start; a negative start counts from the end",
+    "slice", "slice(text or list, start, count)", "count characters or elements from start; a negative start counts \
+     from the end",
         |args| text_or_list(args, Func::SliceText, Func::SliceList, &[INT, INT]),
         [r#"["naïve"] | map a = slice(it, 1, 2), b = slice(it, -2, 9)"# => "a,b\naï,ve\n",
          r#"[[1, 2, 3]] | map slice(it, 1, 2)"# => "it\n\"[2, 3]\"\n"];
@@ -245,7 +246,7 @@ functions! {
         [r#"["née"] | map reverse(it)"# => "it\neén\n", r#"[[1, 2]] | map reverse(it)"# => "it\n\"[2, 1]\"\n"];
     "sorted", "sorted(text or list)", "the characters or elements in order",
         |args| text_or_list(args, Func::SortedText, Func::SortedList, &[]),
-        [r#"["banana"] | map sorted(it)"# => "it\naaabnn\n", r#"[[3, 1, 2]] | map sorted(it)"# => "it\n\"[1, 2, 3]\"\n"];
+        [r#"["banana"] | map sorted(it)"# => "it\naaabnn\n", r#"[[3, 1]] | map sorted(it)"# => "it\n\"[1, 3]\"\n"];
     "join", "join(list<text>, separator) -> text", "the texts glued, nulls left out",
         join,
         [r#"["b a"] | map join(sorted(words(it)), "-")"# => "it\na-b\n"];

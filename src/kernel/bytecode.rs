@@ -42,7 +42,8 @@ enum Step {
     /// Jumps unless `a sign b` for ints.
     Unless(Comparison, Register, Register, usize),
     UnlessConst(Comparison, Register, i64, usize),
-    /// Calls the function whose arguments stand from a register on: that is where its window begins. Its result comes there.
+    /// Calls the function whose arguments stand from a register on: that is where its window begins. Its result comes
+    /// there.
     Call(usize, Register),
     Return(Register),
 }

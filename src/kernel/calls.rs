@@ -343,8 +343,8 @@ fn other_case(view: &View, lower: bool) -> Option<View> {
         return None;
     }
     let (first, last) = if lower { (b'A', b'Z') } else { (b'a', b'z') };
-    // The high bit of each byte that is at least the first letter, and of each that is over the last: no sum goes into the
-    // next byte.
+    // The high bit of each byte that is at least the first letter, and of each that is over the last: no sum goes into
+    // the next byte.
     let at_least = bytes + REPEATED * u128::from(0x80 - first);
     let over = bytes + REPEATED * u128::from(0x7f - last);
     let letters = (at_least & !over & (REPEATED << 7)) >> 2;

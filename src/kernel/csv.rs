@@ -1,5 +1,5 @@
-//! Csv files from blocks of lines: masks of 64 bytes tell separators and line breaks that stand outside quotes, and fields
-//! are read where they stand. What is out of the ordinary is read record by record.
+//! Csv files from blocks of lines: masks of 64 bytes tell separators and line breaks that stand outside quotes, and
+//! fields are read where they stand. What is out of the ordinary is read record by record.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -387,8 +387,8 @@ fn begins_with_zero(digits: &[u8]) -> bool {
     digits[0] == b'0' && digits.len() > 1 && digits[1].is_ascii_digit()
 }
 
-/// A field as a float, where it is plainly one. Up to fifteen digits with a point among them are an int over a power of ten,
-/// both exact as floats, so that one division rounds right; all else goes to the standard library.
+/// A field as a float, where it is plainly one. Up to fifteen digits with a point among them are an int over a power of
+/// ten, both exact as floats, so that one division rounds right; all else goes to the standard library.
 fn float(bytes: &[u8]) -> Option<f64> {
     const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let (negative, digits) = match bytes {

@@ -9,8 +9,8 @@ pub enum Quotes {
     Closed,
     /// The last one has none.
     Open,
-    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it. Or a carriage return
-    /// ends a record by itself.
+    /// One stands where the rules for plain cases do not reach: inside a field, or before more of it. Or a carriage
+    /// return ends a record by itself.
     Odd,
 }
 
@@ -51,7 +51,8 @@ simd! {
         if quoting.inside { Quotes::Open } else { Quotes::Closed }
     }
 
-    /// The first place at `from` or after, and after `start`, where a record begins; none where that is not in these lines.
+    /// The first place at `from` or after, and after `start`, where a record begins; none where that is not in these
+    /// lines.
     pub fn next_record(
         lines: &[u8],
         start: usize,

@@ -1,5 +1,5 @@
-//! Keys and their numbers: a hash table of sixteen-byte keys. Short texts and numbers stand in the key itself, longer ones in
-//! a spill area.
+//! Keys and their numbers: a hash table of sixteen-byte keys. Short texts and numbers stand in the key itself, longer
+//! ones in a spill area.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::column::{Column, Data};
 use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, from_bits, view};
 
-/// A key in sixteen bytes, as a text's view: its length in the lowest four, then the text itself up to [`INLINE`] bytes. Of a longer
-/// one there are the first four bytes, and where it stands. [`NULL`] is the key of null.
+/// A key in sixteen bytes, as a text's view: its length in the lowest four, then the text itself up to [`INLINE`]
+/// bytes. Of a longer one there are the first four bytes, and where it stands. [`NULL`] is the key of null.
 type Key = u128;
 
 const INLINE: u32 = 12;

@@ -1,5 +1,5 @@
-//! Json lines from blocks of lines: values go straight into columns. What is out of the ordinary (lists, a value that does
-//! not fit its column, a key twice, a mistake) is read record by record.
+//! Json lines from blocks of lines: values go straight into columns. What is out of the ordinary (lists, a value that
+//! does not fit its column, a key twice, a mistake) is read record by record.
 
 use std::collections::HashMap;
 

@@ -47,13 +47,13 @@ fn each<A: Copy, R: Copy + Default>(a: &Slots<A>, f: impl Fn(A) -> R) -> Slots<R
     }
 }
 
-/// Added to an int below 2^51 it gives the bits of a float that is the int plus [`MAGIC`]: without an instruction of its
-/// own before AVX-512, this is how ints become floats in vectors.
+/// Added to an int below 2^51 it gives the bits of a float that is the int plus [`MAGIC`]: without an instruction of
+/// its own before AVX-512, this is how ints become floats in vectors.
 const MAGIC_BITS: i64 = 0x4338_0000_0000_0000;
 const MAGIC: f64 = 6755399441055744.0;
 
-/// The least remainder that is not negative, and its quotient, for |a| below 2^50 and d above 0: the quotient is guessed
-/// with the inverse as a float, which is at most one too large.
+/// The least remainder that is not negative, and its quotient, for |a| below 2^50 and d above 0: the quotient is
+/// guessed with the inverse as a float, which is at most one too large.
 #[inline(always)]
 fn divide(a: i64, d: i64, inverse: f64, multiply: impl Fn(i64, i64) -> i64) -> (i64, i64) {
     let float = f64::from_bits(a.wrapping_add(MAGIC_BITS) as u64) - MAGIC;
@@ -69,7 +69,8 @@ fn narrow(a: i64, b: i64) -> i64 {
     i64::from(a as i32).wrapping_mul(i64::from(b as i32))
 }
 
-/// A sum and what rounding lost of it, which is no number where the sum is infinite (Knuth's TwoSum, The Art of Computer Programming 2, 4.2.2).
+/// A sum and what rounding lost of it, which is no number where the sum is infinite (Knuth's TwoSum, The Art of
+/// Computer Programming 2, 4.2.2).
 #[inline(always)]
 pub fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;

@@ -1,5 +1,5 @@
-//! The batch kernel: typed columns of about two thousand rows, and loops over them. It reads files as batches, evaluates
-//! expressions, and keeps what a pipeline breaker has seen; what follows on what is for an engine to know.
+//! The batch kernel: typed columns of about two thousand rows, and loops over them. It reads files as batches,
+//! evaluates expressions, and keeps what a pipeline breaker has seen; what follows on what is for an engine to know.
 
 mod aggregate;
 mod arithmetic;

@@ -4,8 +4,8 @@ use crate::diagnostic::Fallible;
 
 use super::scope::Scope;
 
-/// What a breaker has seen of its input. One takes all batches, or each of many takes a part of them and they are merged:
-/// how the input is split changes nothing.
+/// What a breaker has seen of its input. One takes all batches, or each of many takes a part of them and they are
+/// merged: how the input is split changes nothing.
 pub trait Partial: Send + Sized {
     /// What comes of all rows.
     type Whole;

@@ -1,5 +1,5 @@
-//! Files cut into splits. Lines may be cut anywhere. A record of csv may hold line breaks in quotes, which only the quotes
-//! before it tell: one quick scan finds where records start, and cuts are moved there.
+//! Files cut into splits. Lines may be cut anywhere. A record of csv may hold line breaks in quotes, which only the
+//! quotes before it tell: one quick scan finds where records start, and cuts are moved there.
 
 use crate::files::{self, Blocks, Split};
 use crate::plan::{CsvOptions, Format, Read};
@@ -7,9 +7,9 @@ use crate::run_context::RunContext;
 
 use super::delimiters::{Quoting, next_record};
 
-/// All files of a source, in splits of about the size that the context says. What cannot be cut is one split: packed and
-/// columnar files, csv with comments (a quote in one means nothing), json arrays, and what
-/// follows a quote inside a field or a carriage return that ends a record.
+/// All files of a source, in splits of about the size that the context says. What cannot be cut is one split: packed
+/// and columnar files, csv with comments (a quote in one means nothing), json arrays, and what follows a quote inside a
+/// field or a carriage return that ends a record.
 pub fn splits(read: &Read, context: &RunContext) -> Vec<Split> {
     let size = context.chunk_sizes.split.max(1);
     let places = |file: usize| (size as u64..read.files[file].seen.0).step_by(size).collect::<Vec<u64>>();

@@ -18,8 +18,8 @@ pub enum Figure {
     Largest,
 }
 
-/// Summaries of the columns of which several aggregates want a figure; and for each aggregate, where it wants one of these,
-/// the place of the summary and the figure.
+/// Summaries of the columns of which several aggregates want a figure; and for each aggregate, where it wants one of
+/// these, the place of the summary and the figure.
 pub fn shared(aggs: &[Agg]) -> (Vec<Summary>, Vec<Option<(usize, Figure)>>) {
     let wanted: Vec<Option<(usize, Figure)>> = aggs.iter().map(figure).collect();
     let mut summaries: Vec<Summary> = Vec::new();

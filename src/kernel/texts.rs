@@ -1,5 +1,5 @@
-//! Text columns as views: sixteen bytes a text, which hold a short one whole and say of a longer one where it stands. The
-//! layout is arrow's, so that tables come and go without a copy.
+//! Text columns as views: sixteen bytes a text, which hold a short one whole and say of a longer one where it stands.
+//! The layout is arrow's, so that tables come and go without a copy.
 
 use std::sync::Arc;
 
@@ -146,8 +146,8 @@ pub fn from_bits(bits: u128) -> View {
     }
 }
 
-/// Texts that are being made, one after the other. Longer ones stand in buffers of up to a GiB, so that there may be more
-/// than 32 bits can count.
+/// Texts that are being made, one after the other. Longer ones stand in buffers of up to a GiB, so that there may be
+/// more than 32 bits can count.
 #[derive(Default)]
 pub struct GeneratedTexts {
     views: Vec<View>,

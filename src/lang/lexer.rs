@@ -260,7 +260,7 @@ impl Lexer<'_> {
                     self.at += digits.map_or(0, |digits| digits.len() + 2);
                 }
                 _ => {
-                    let message = format!("`\\{c}` is no escape");
+                    let message = format!("`\\{c}` is not an escape");
                     return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message)
                         .hint("there are \\n \\t \\r \\\" \\\\ \\u{…}; in r\"…\" every character stands for itself"));
                 }
@@ -356,7 +356,7 @@ fn finite(value: f64, span: Span) -> Fallible<Token> {
 
 fn unknown_unit(span: Span, unit: &str) -> Box<Diagnostic> {
     const UNITS: [&str; 12] = ["k", "M", "G", "KB", "MB", "GB", "KiB", "MiB", "GiB", "ms", "s", "min"];
-    let error = Diagnostic::at(Kind::Syntax, span, format!("`{unit}` is no unit of a number"));
+    let error = Diagnostic::at(Kind::Syntax, span, format!("`{unit}` is not a number unit"));
     match UNITS.iter().find(|known| known.eq_ignore_ascii_case(unit)) {
         Some(known) => error.hint(format!("did you mean `{known}`?")),
         None => error.hint(format!("units are {}; a name starts with a letter", UNITS.join(" "))),

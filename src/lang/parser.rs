@@ -28,9 +28,9 @@
 //! stage      = NAME parts [ "by" arg { "," arg } ] { WORD atom }
 //! parts      = [ arg { "," arg } ] [ direction ]                      (most stages)
 //!            | name "as" name { "," name "as" name }                  (rename)
-//!            | start expr                    start = ["-"] number | TEXT | true | false | null | "[" … "]" | "(" expr ")"
+//!            | start expr                start = ["-"] number | TEXT | true | false | null | "[" … "]" | "(" expr ")"
 //!            | TEXT | NAME | [left|semi|anti] table "on" key { "," key }    key = expr, or expr "==" expr (join)
-//!            | table { "," table }           table = name | "(" pipeline ")"                              (concat, zip)
+//!            | table { "," table }           table = name | "(" pipeline ")"                             (concat, zip)
 //!            | [ number ] [ TEXT ]                                                                        (peek)
 //!            | TEXT [ "as" NAME ]                                                                         (write)
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
@@ -608,7 +608,7 @@ impl<'a> Parser<'a> {
                 Type::list(of)
             }
             other => {
-                let message = format!("`{other}` is no type; types are int, float, bool, text and list<…>");
+                let message = format!("`{other}` is not a type; types are int, float, bool, text and list<…>");
                 return Err(Diagnostic::at(Kind::Type, word.span, message)
                     .near(other, ["int", "float", "bool", "text", "list"]));
             }
@@ -781,7 +781,8 @@ impl<'a> Parser<'a> {
     /// Whether the bracket that stands here holds `|` or `..` or begins with a source word.
     fn holds_pipeline(&self) -> bool {
         let inside = &self.tokens.tokens[self.at + 1..self.tokens.closing[self.at]];
-        let source_word = |token: &Token| matches!(token, Token::Word(word) if matches!(word.as_str(), "read" | "letters" | "random" | "rust"));
+        let is_source = |word: &str| matches!(word, "read" | "letters" | "random" | "rust");
+        let source_word = |token: &Token| matches!(token, Token::Word(word) if is_source(word));
         inside.first().is_some_and(|(token, _)| source_word(token))
             || inside.iter().any(|(token, _)| matches!(token, Token::Sign("|" | ".." | "..=")))
     }
@@ -854,7 +855,8 @@ impl<'a> Parser<'a> {
                 let error = Diagnostic::at(Kind::Name, name.span, format!("`read` has no option `{}`", name.text));
                 let known = OPTIONS.iter().chain(&["columns", "types", "null", "as"]).copied();
                 let error = error.near(&name.text, known);
-                let all = "there are as, sep, header, columns, types, null, comment, ragged, lossy; a stage follows a bar: | words";
+                let all = "there are as, sep, header, columns, types, null, comment, ragged, lossy; a stage follows a \
+                           bar: | words";
                 return Err(if error.hint.is_some() { error } else { error.hint(all) });
             }
             if options.iter().any(|(other, _): &(Word, Expr)| other.text == name.text) {
@@ -1087,7 +1089,7 @@ impl<'a> Parser<'a> {
                 const KINDS: [&str; 4] = ["inner", "left", "semi", "anti"];
                 let span = self.span();
                 if !KINDS.contains(&word.as_str()) {
-                    let error = Diagnostic::at(Kind::Name, span, format!("`{word}` is no kind of join"));
+                    let error = Diagnostic::at(Kind::Name, span, format!("unknown join kind `{word}`"));
                     let error = error.near(&word, KINDS);
                     return Err(if error.hint.is_some() {
                         error

@@ -1,5 +1,5 @@
-//! What a cell may do that needs trust: run code, write elsewhere than in the current folder, reach the network. Stages,
-//! magics and engines say it of each use; here is the way to all uses in a statement.
+//! What a cell may do that needs trust: run code, write elsewhere than in the current folder, reach the network.
+//! Stages, magics and engines say it of each use; here is the way to all uses in a statement.
 
 use std::ops::BitOr;
 

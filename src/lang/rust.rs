@@ -41,8 +41,8 @@ pub fn block_start(rest: &str) -> Option<usize> {
     names.split(',').all(|name| is_name(name.trim())).then_some(brace)
 }
 
-/// The block of Rust after a word `rust`: where it begins and where it ends, from the end of the word; the end of the text
-/// where it is open.
+/// The block of Rust after a word `rust`: where it begins and where it ends, from the end of the word; the end of the
+/// text where it is open.
 pub fn rust_block(rest: &str) -> Option<(usize, usize)> {
     let start = block_start(rest)?;
     let end = block_end(&rest[start + 1..]).map_or(rest.len(), |length| start + 1 + length + 1);

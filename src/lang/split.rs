@@ -4,8 +4,8 @@ use super::rust;
 
 /// Takes lines and gives cells. A cell starts at an unindented line that does not begin with `|`; lines that begin with
 /// `|` or white space, follow a trailing `|` or stand in brackets belong to it; blank lines and comment lines start no
-/// cell and end none; a `%%` body ends at a line `%%` or at the end, and that line is then part of the cell: so it can stand
-/// before others.
+/// cell and end none; a `%%` body ends at a line `%%` or at the end, and that line is then part of the cell: so it can
+/// stand before others.
 #[derive(Default)]
 pub struct Splitter {
     cell: String,
@@ -99,7 +99,8 @@ impl Splitter {
         self.cell.push_str(line);
     }
 
-    /// Counts the brackets of the rest of a line, past texts and Rust and up to a comment, and sees whether it ends with `|`.
+    /// Counts the brackets of the rest of a line, past texts and Rust and up to a comment, and sees whether it ends
+    /// with `|`.
     fn look(&mut self, from: usize) {
         let line = &self.cell[from..];
         let mut chars = line.chars();

@@ -122,8 +122,8 @@ impl Against {
             notes.push(format!("written otherwise than in `{name}`: {}", rewritten.join(", ")));
         }
         notes.push(format!(
-            "`{name}` is of {}: its samples were not taken in turns with these, so that a machine that has changed since \
-             looks like code that has",
+            "`{name}` is of {}: its samples were not taken in turns with these, so that a machine that has changed \
+             since looks like code that has",
             baseline::ago(self.kept.taken)
         ));
         notes

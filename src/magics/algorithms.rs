@@ -13,7 +13,8 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static ALGORITHMS: Magic = Magic {
     syntax: MagicSyntax { name: "algorithms", usage: "%algorithms [NAME]", takes: Takes::Words, options: &[] },
-    about: "the algorithm families, or one: its variants, what theory claims of them, and its inputs; `NAME??` shows the sources",
+    about: "the algorithm families, or one: its variants, what theory claims of them, and its inputs; `NAME??` shows \
+            the sources",
     examples: &["%algorithms", "%algorithms sorting"],
     offers: Offers::Families,
     privileges: lang::Privileges::none,

@@ -87,7 +87,7 @@ fn measured<'s>(session: &'s Session, magic: &lang::Magic, cell: Option<&Word>) 
     let number = word.text.trim_start_matches('_').parse::<usize>().ok();
     number.and_then(|number| Some((number, all.get(&number)?))).ok_or_else(|| {
         let cells: Vec<String> = all.keys().map(|number| format!("_{number}")).collect();
-        let message = format!("`{}` is no result of %compare or %timeit", word.text);
+        let message = format!("`{}` is not a result of %compare or %timeit", word.text);
         let error = Diagnostic::at(Kind::Name, word.span, message);
         if cells.is_empty() { error } else { error.hint(format!("there are {}", cells.join(", "))) }
     })

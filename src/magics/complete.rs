@@ -1,5 +1,5 @@
-//! What may stand at the cursor: stages after a bar, magics after a percent sign, files in a path, else columns, functions
-//! and names. It knows nothing of editors: text and a place go in, candidates come out.
+//! What may stand at the cursor: stages after a bar, magics after a percent sign, files in a path, else columns,
+//! functions and names. It knows nothing of editors: text and a place go in, candidates come out.
 
 use std::path::PathBuf;
 
@@ -72,8 +72,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
             }
             None => {
                 found.push(candidate("read", "the lines of a text file, or the table of another"));
-                found.push(candidate("letters", "letters by chance"));
-                found.push(candidate("random", "floats by chance"));
+                found.push(candidate("letters", "random letters"));
+                found.push(candidate("random", "random floats"));
                 found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
                 if takes_family(before) {
                     found.extend(families());

@@ -15,7 +15,8 @@ pub fn find(name: &str) -> Option<&'static Term> {
 pub static ALL: &[Term] = &[
     Term {
         name: "amortised",
-        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that adding is cheap on average",
+        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that adding is \
+                  cheap on average",
         cell: "%time 1..1M | group by key = it % 2 | map key, n = len(it)",
     },
     Term {
@@ -25,12 +26,14 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "big O",
-        meaning: "how a cost grows with its input; O(n²): twice the input costs four times as much, as here, where each step copies all",
+        meaning: "how a cost grows with its input; O(n²): twice the input costs four times as much, as here, where \
+                  each step copies all",
         cell: "%time letters 10k seed 7 | fold \"\" acc + it | map len(it)",
     },
     Term {
         name: "combiner",
-        meaning: "adds up the pairs of a key where they arise, before they travel: many words become one pair for each distinct one",
+        meaning: "adds up the pairs of a key where they arise, before they travel: many words become one pair for each \
+                  distinct one",
         cell: "read \"samples/kjv.txt\" | words | agg pairs = count(), combined = n_distinct(word)",
     },
     Term {
@@ -40,7 +43,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "deterministic",
-        meaning: "the same every time; data by chance are so where the seed is said",
+        meaning: "the same every time; random data are so where a seed is given",
         cell: "letters 5 seed 7",
     },
     Term {
@@ -65,7 +68,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "IQR",
-        meaning: "interquartile range: how wide the middle half lies; unlike the standard deviation, outliers do not move it",
+        meaning: "interquartile range: how wide the middle half lies; unlike the standard deviation, outliers do not \
+                  move it",
         cell: "[1, 2, 3, 4, 90] | agg low = quantile(it, 0.25), high = quantile(it, 0.75), std(it)",
     },
     Term {
@@ -100,7 +104,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "race",
-        meaning: "two threads change one thing, and what comes out depends on who was first; engines merge parts of their own instead",
+        meaning: "two threads change one thing, and what comes out depends on who was first; engines merge parts of \
+                  their own instead",
         cell: "%same 1..100k | sum",
     },
     Term {
@@ -125,7 +130,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "speed-up",
-        meaning: "the time of the slow way divided by that of the fast one, for the same table: compare with `| on polars`",
+        meaning: "the time of the slow way divided by that of the fast one, for the same table: compare with `| on \
+                  polars`",
         cell: "%time 1..300k | filter it % 7 == 1 | sum | on rows",
     },
     Term {

@@ -46,35 +46,40 @@ several ways is faster. `let name = …` gives a name,
   %help shell        keys, results, files of the shell
   %help glossary     the field's words, each with a cell to type"#;
 
-const SHELL: &str = r#"typing      Tab completes, → takes the grey rest of an earlier cell; what is red is unknown or not closed
+const SHELL: &str = r#"
+typing      Tab completes, → takes the grey rest of an earlier cell; what is red is unknown or not closed
             a cell goes on after a trailing |, in an open bracket, after %%; two empty lines run it as it is
             a | at its start goes on from the last result; pasted lines are split into cells as a file is
 recall      ↑ ↓ and Ctrl-R find earlier cells of all sessions, %history --find TEXT lists them
             %set keys vi for the keys of vi; %edit opens the last cell in $VISUAL or $EDITOR
-stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer than
-            100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty line leaves
+stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer
+            than 100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty
+            line leaves
 results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, _.wall that of the latest result that has one,
             | sum goes on from the last; they are kept up to 256 MiB in all, oldest dropped first;
-            `let big = … | persist` keeps a table, %whos shows what is there; %baseline save NAME keeps what %compare or %timeit measured in a file, for other sessions
+            `let big = … | persist` keeps a table, %whos shows what is there; %baseline save NAME keeps what %compare or
+            %timeit measured in a file, for other sessions
 cells       %save FILE writes them, %run FILE runs them, `timelab FILE` and `timelab < FILE` too; Rust and commands of a
             FILE are shown before they run, and the answer holds until they change; where nobody can be asked they want
             --trust: %run --trust FILE, timelab --trust FILE
-files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of init.txt
-            beside it run then; timelab completions bash completes the command line"#;
+files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of
+            init.txt beside it run then; timelab completions bash completes the command line"#;
 
-const LANGUAGE: &str = r##"sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
-files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"] [header false]
-            [null "-"] [comment "#"] [ragged true] [lossy true]; the extension says the format; .gz and .zst are read through;
-            "logs/*.csv" reads files in order of their paths, with the columns of the first; "-" is standard input (with -c)
+const LANGUAGE: &str = r##"
+sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
+files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"]
+            [header false] [null "-"] [comment "#"] [ragged true] [lossy true]; the extension says the format; .gz and
+            .zst are read through; "logs/*.csv" reads files in order of their paths, with the columns of the first;
+            "-" is standard input (with -c)
             … | write "out.parquet" writes a file whole or not at all; | tee a: (sum), b: (top 3) gives several results
 values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds),
             "text\n", r"raw", true, false, null, [1, 2, 3]
 operators   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
             // rounds down, % has the divisor's sign, / gives a float; + also joins two texts or two lists
-rust        rust { (0..10u64).sum::<u64>() } is a source, rust with n, words { … } takes names along; %%rust has a body whose
-            functions, types and variables stay; fn f(x: int) -> int = rust { x * x } is a function; `%help rust`
+rust        rust { (0..10u64).sum::<u64>() } is a source, rust with n, words { … } takes names along; %%rust has a body
+            whose functions, types and variables stay; fn f(x: int) -> int = rust { x * x } is a function; `%help rust`
 choice      if x > 0 then 1 else if x == 0 then 0 else -1
-names       let n = 10k; fn double(x) = x * 2; a column that is no name stands in backquotes: `installed kib`
+names       let n = 10k; fn double(x) = x * 2; a column that is not a name stands in backquotes: `installed kib`
             `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3
 ints        never wrap: an overflow is an error with its row; sums are exact
 null        in arithmetic and comparison gives null; a filter and an `if` take it as false; aggregates skip it
@@ -82,34 +87,36 @@ null        in arithmetic and comparison gives null; a filter and an `if` take i
 text        is UTF-8; len, slice and reverse count characters
 order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
 cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
-magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what each
-            takes, `%help magics` tells; a first line that ends with `:` opens a block, where each line indented like the
-            first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the subject sweeps:
-            doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; %%magic takes the lines below it as its body,
-            up to a line %% or the end; !command runs one of the system, let x = !command takes its lines
-csv         types come from the first MiB of the first file, and of the next ones as long as a column has no value; `types`
-            states them; quotes do not make text: "9" is an int; an empty field is null, "" is empty text in a text column
+magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what
+            each takes, `%help magics` tells; a first line that ends with `:` opens a block, where each line indented
+            like the first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the
+            subject sweeps: doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; %%magic takes the
+            lines below it as its body, up to a line %% or the end; !command runs one of the system, let x = !command
+            takes its lines
+csv         types come from the first MiB of the first file, and of the next ones as long as a column has no value;
+            `types` states them; quotes do not make text: "9" is an int; an empty field is null, "" is empty text in
+            a text column
             NA, N/A, n/a, NULL, null and None are null among numbers and bools; null "-", "x" says which texts are null
             0870 and +15550100 stay text; nan and inf are floats; an int beyond 64 bits makes its column text
             without `sep` the first ten records tell the separator (, ; tab |); .tsv and .tab have tabs
             with `header false`, `columns` names all columns; LF, CRLF and CR end records
             an unused column is split and checked for UTF-8, but not converted
             `write` quotes no numbers: a note names text columns that would read back as another type
-json        an object a line, or a .json file that is an array of objects, as --format json prints it (with null for NaN and
-            infinity); nested objects give columns `a.b`; what is no text stands in a text column as json
-parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error; only a column
-            that is used can be of a kind that is not read"##;
+json        an object a line, or a .json file that is an array of objects, as --format json prints it (with null for NaN
+            and infinity); nested objects give columns `a.b`; what is not a text stands in a text column as json
+parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error; only a
+            column that is used can be of a kind that is not read"##;
 
 /// Help about a name or a topic.
 pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
     let name = word.text.trim_start_matches('%');
     let text = match name {
         "" => START.to_string(),
-        "language" => LANGUAGE.to_string(),
+        "language" => LANGUAGE.trim_start().to_string(),
         "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),
         "functions" => list(functions::ALL.iter().map(|function| (function.usage, function.about))),
         "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.about))),
-        "shell" => SHELL.to_string(),
+        "shell" => SHELL.trim_start().to_string(),
         "settings" => {
             let usages: Vec<String> =
                 settings::ALL.iter().map(|setting| format!("%set {} {}", setting.name, setting.values)).collect();
@@ -175,30 +182,36 @@ fn term(term: &glossary::Term) -> String {
 fn source_word(name: &str) -> Option<&'static str> {
     Some(match name {
         "read" => {
-            "read \"path or pattern\" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep \";\"] \
-             [header false]\n     [null \"NA\", \"-\"] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
-             the lines of text files, or the table of csv, json, parquet and arrow files; without `as` the extension \
-             decides;\n  .gz and .zst are read through; `read \"-\"` is standard input where cells do not come from it\n  \
+            "read \"path or pattern\" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text]\n     \
+             [sep \";\"] [header false] [null \"NA\", \"-\"] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
+             the lines of text files, or the table of csv, json, parquet and arrow files; without `as` the\n  \
+             extension decides; .gz and .zst are read through; `read \"-\"` is standard input where cells do not\n  \
+             come from it\n  \
              columns   reads only these columns; with `header false` it names all of them\n  \
              types     sets the types of columns (int, float, bool, text) that are inferred otherwise: csv and json\n  \
-             null      texts that are null, instead of NA, N/A, n/a, NULL, null and None in columns of numbers and bools: csv\n  \
+             null      texts that are null, instead of NA, N/A, n/a, NULL, null and None in columns of\n            \
+             numbers and bools: csv\n  \
              sep       the separator of csv, found by itself among , ; tab and | if it is not given\n  \
-             header, comment, ragged, lossy: `header false` has no names in the first record; lines that begin with \"#\" are\n  \
-             skipped; missing fields are null and surplus ones left out; bytes that are not UTF-8 are replaced\n\n  \
-             › read \"samples/kjv.txt\" | take 2\n  › read \"samples/iso3166.tab\" header false comment \"#\" columns code, country\n  \
+             header, comment, ragged, lossy: `header false` has no names in the first record; lines that begin with\n  \
+             \"#\" are skipped; missing fields are null and surplus ones left out; bytes that are not UTF-8 are\n  \
+             replaced\n\n  \
+             › read \"samples/kjv.txt\" | take 2\n  \
+             › read \"samples/iso3166.tab\" header false comment \"#\" columns code, country\n  \
              › read \"samples/packages.csv\" types size_bytes: float | mean size_bytes by section"
         }
-        "letters" => "letters n [seed s]  (source)\n  n letters a–z A–Z by chance\n\n  › letters 5 seed 7",
-        "random" => "random n [seed s]  (source)\n  n floats in [0, 1) by chance\n\n  › random 3 seed 7",
+        "letters" => "letters n [seed s]  (source)\n  n random letters a–z A–Z\n\n  › letters 5 seed 7",
+        "random" => "random n [seed s]  (source)\n  n random floats in [0, 1)\n\n  › random 3 seed 7",
         "rust" => {
             "rust [with name, …] { … }  (source)\n  \
-             what a block of Rust gives: a value; or rows, from lists, maps, sets, tuples and structs of values. It sees the \
-             functions,\n  types and variables of %%rust cells, and the session's names that `with` takes along: values, \
-             lists and tables\n  (of one column a slice of values, else of structs). It runs in a process of its own that no \
-             crash outlives;\n  what it does to variables does not stay. fn name(x: int, s: text) -> float = rust { … } is a \
-             function for any stage;\n  a call goes to that process, row by row on rows (microseconds each), for thousands of rows at \
-             a time on batch\n  and polars; on native the function is compiled in. Ints wrap, as in a release build; standard input is empty\n\n  \
-             › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
+             what a block of Rust gives: a value; or rows, from lists, maps, sets, tuples and structs of values. It\n  \
+             sees the functions, types and variables of %%rust cells, and the session's names that `with` takes\n  \
+             along: values, lists and tables (of one column a slice of values, else of structs). It runs in a\n  \
+             process of its own that no crash outlives; what it does to variables does not stay.\n  \
+             fn name(x: int, s: text) -> float = rust { … } is a function for any stage; a call goes to that\n  \
+             process, row by row on rows (microseconds each), for thousands of rows at a time on batch and polars;\n  \
+             on native the function is compiled in. Ints wrap, as in a release build; standard input is empty\n\n  \
+             › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  \
+             › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
         }
         _ => return None,
     })

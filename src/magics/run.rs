@@ -17,9 +17,10 @@ pub static RUN: Magic = Magic {
         takes: Takes::Words,
         options: &[("--trust", false)],
     },
-    about: "runs the cells of a file as if they were typed; the first that fails ends it. A file whose cells hold Rust or commands \
-            of the system's shell, or write outside of the current folder, can do anything: on a terminal they are shown first, and again where they have changed; \
-            elsewhere --trust must be said. That counts for this file: one that its cells run is looked at by itself",
+    about: "runs the cells of a file as if they were typed; the first that fails ends it. A file whose cells hold Rust \
+            or commands of the system's shell, or write outside of the current folder, can do anything: on a terminal \
+            they are shown first, and again where they have changed; elsewhere --trust must be said. That counts for \
+            this file: one that its cells run is looked at by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
     // Without the option it asks by itself, when it knows what stands in the file.
@@ -54,7 +55,7 @@ pub fn file_cells(
     let shown = path.display();
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if size > MOST {
-        return Err(failed(format!("\"{shown}\" is no file of cells: it has {size} bytes")));
+        return Err(failed(format!("\"{shown}\" is not a file of cells: it has {size} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => failed(format!("there is no file \"{shown}\"")),
@@ -81,7 +82,8 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &R
     context.progress.hide();
     let all: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
     let question = format!(
-        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{all}run them? [y/N] "
+        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{all}run them? \
+         [y/N] "
     );
     match (session.console.ask)(&question, &|| context.stop.is_raised()) {
         Reply::Line(answer) if matches!(answer.as_str(), "y" | "yes") => Ok(()),

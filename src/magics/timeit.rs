@@ -55,7 +55,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         }
         Argument::Statement(_) => {
             let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
-            return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%time let x = … times the once"));
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("to time it once, use: %time let x = …"));
         }
         Argument::Body(body) => (timing::statements(session, &body.line)?, timing::statements(session, &body.text)?),
         Argument::Nothing | Argument::Pipelines(_) | Argument::Words(_) | Argument::Variants(_) => {

@@ -212,7 +212,8 @@ pub fn new_noise(session: &mut Session) -> Option<String> {
     let found = noise(&*wall, &Overhead::measure(&*wall));
     session.noise = Some(found);
     Some(format!(
-        "machine noise: a loop that always does the same spreads by {} (IQR), and {} of its samples take half as long again",
+        "machine noise: a loop that always does the same spreads by {} (IQR), and {} of its samples take half as long \
+         again",
         percent(found.spread),
         percent(found.disturbed)
     ))

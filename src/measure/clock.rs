@@ -76,8 +76,8 @@ impl Clock for ThreadCpu {
     }
 }
 
-/// CPU time of all threads of this process so far, to the nanosecond. That of `getrusage` is spread over user and system
-/// by samples: it is too coarse for a short run.
+/// CPU time of all threads of this process so far, to the nanosecond. That of `getrusage` is spread over user and
+/// system by samples: it is too coarse for a short run.
 pub fn process_cpu() -> Duration {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }

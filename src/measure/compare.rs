@@ -425,9 +425,9 @@ fn apart(first: &[f64], second: &[f64]) -> bool {
     gap > if first.len() < 4 { width } else { 0.0 }
 }
 
-/// The rank r, from 1, for which the r-th least and the r-th greatest of `count` values hold the median between them but
-/// for a chance of at most `miss`: the order statistics of the sign test (Conover, Practical Nonparametric Statistics,
-/// 3.2). None where there are too few values.
+/// The rank r, from 1, for which the r-th least and the r-th greatest of `count` values hold the median between them
+/// but for a chance of at most `miss`: the order statistics of the sign test (Conover, Practical Nonparametric
+/// Statistics, 3.2). None where there are too few values.
 pub fn median_rank(count: usize, miss: f64) -> Option<usize> {
     let mut term = count as f64 * 0.5f64.ln();
     let mut below = 0.0;

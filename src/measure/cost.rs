@@ -177,8 +177,8 @@ fn left_out() -> Reading {
     LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
 }
 
-/// Runs other programs and waits for them; with what they cost. Of their memory, and of what they waited for, nothing is
-/// known.
+/// Runs other programs and waits for them; with what they cost. Of their memory, and of what they waited for, nothing
+/// is known.
 pub fn of_children<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let times = || {
         let usage = usage(libc::RUSAGE_CHILDREN);

@@ -95,14 +95,14 @@ impl Overhead {
         Ok(Overhead { read, call: ((least - read) / CALLS as f64).max(0.0), precision })
     }
 
-    /// The nanoseconds of one call in a sample of `calls` that lasted `elapsed`. Below zero where the subject costs less
-    /// than the instrument can tell.
+    /// The nanoseconds of one call in a sample of `calls` that lasted `elapsed`. Below zero where the subject costs
+    /// less than the instrument can tell.
     pub fn of_call(&self, elapsed: u64, calls: u64) -> f64 {
         (elapsed as f64 - self.read) / calls as f64 - self.call
     }
 
-    /// Whether so many nanoseconds of a call, as `of_call` gives them, are no more than the instrument costs itself: then
-    /// no work is left that could be timed.
+    /// Whether so many nanoseconds of a call, as `of_call` gives them, are no more than the instrument costs itself:
+    /// then no work is left that could be timed.
     pub fn hides(&self, call: f64) -> bool {
         call <= self.call
     }
@@ -119,10 +119,10 @@ fn step(clock: &dyn Clock) -> u64 {
     }
 }
 
-/// One sample: the nanoseconds of so many calls together, or until one fails. There is one such loop in the program, and
-/// the call goes through a pointer that the compiler cannot see through: it is the same for a subject as for nothing at
-/// all. It lies apart, so that it is as far from one subject as from another: a copy for each type, or one near to some,
-/// was seen to differ by over a nanosecond a call.
+/// One sample: the nanoseconds of so many calls together, or until one fails. There is one such loop in the program,
+/// and the call goes through a pointer that the compiler cannot see through: it is the same for a subject as for
+/// nothing at all. It lies apart, so that it is as far from one subject as from another: a copy for each type, or one
+/// near to some, was seen to differ by over a nanosecond a call.
 #[cfg_attr(target_os = "linux", unsafe(link_section = "timelab_loop"))]
 #[inline(never)]
 fn time_calls(clock: &dyn Clock, subject: &mut dyn FnMut() -> bool, calls: u64) -> u64 {

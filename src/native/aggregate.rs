@@ -8,8 +8,8 @@ use super::keys;
 use super::segment::Segment;
 use super::shape::{Kind, ValueLayout};
 
-/// One aggregate in Rust. In `lines` and `result` stands [`PLACE`] where it is read or written, [`RECEIVER`] where a method
-/// is called on it.
+/// One aggregate in Rust. In `lines` and `result` stands [`PLACE`] where it is read or written, [`RECEIVER`] where a
+/// method is called on it.
 pub struct Slot {
     /// Its type, which has a default, and the default as it is written.
     pub ty: String,

@@ -19,8 +19,8 @@ pub struct Signature {
     pub result: ValueLayout,
 }
 
-/// The functions of a plan. Calls tell what may be null in them, and they what may be null in calls: the code is written
-/// again until nothing grows.
+/// The functions of a plan. Calls tell what may be null in them, and they what may be null in calls: the code is
+/// written again until nothing grows.
 #[derive(Debug)]
 pub struct Signatures {
     pub all: RefCell<Vec<Signature>>,

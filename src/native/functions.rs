@@ -1,4 +1,5 @@
-//! The whole function: the person's functions in it, and what may be null in them, which is known only when all is written.
+//! The whole function: the person's functions in it, and what may be null in them, which is known only when all is
+//! written.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

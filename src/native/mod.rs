@@ -1,5 +1,5 @@
-//! Plans as Rust: one function that a person might have written for the pipeline, over a prelude that is the same for all.
-//! Nothing is compiled or run here.
+//! Plans as Rust: one function that a person might have written for the pipeline, over a prelude that is the same for
+//! all. Nothing is compiled or run here.
 
 mod aggregate;
 mod calls;
@@ -22,8 +22,8 @@ pub use shape::{Kind, ValueLayout};
 /// A plan as Rust.
 #[derive(Debug)]
 pub struct GeneratedCode {
-    /// `pub fn native(inputs…) -> Result<Vec<row>, RowError>`, over what [`prelude`] has. An input is a slice of rows, a row a
-    /// tuple; the result may borrow from it.
+    /// `pub fn native(inputs…) -> Result<Vec<row>, RowError>`, over what [`prelude`] has. An input is a slice of rows,
+    /// a row a tuple; the result may borrow from it.
     pub text: String,
     /// The tables that go in as arguments, in order.
     pub inputs: Vec<Input>,
@@ -70,7 +70,8 @@ pub fn prelude() -> String {
         |part: &str| part.replace("#[inline]\npub fn ", "pub fn ").replace("\npub fn ", "\n#[inline]\npub fn ");
     let [scalar, generate, prelude] = PARTS.map(inlined);
     format!(
-        "pub mod scalar {{\n{scalar}}}\n\npub mod generate {{\n{generate}}}\n\npub mod native {{\n{IMPORTS}\n{prelude}}}\n"
+        "pub mod scalar {{\n{scalar}}}\n\npub mod generate {{\n{generate}}}\n\n\
+         pub mod native {{\n{IMPORTS}\n{prelude}}}\n"
     )
 }
 

@@ -126,7 +126,10 @@ fn of_expr(expr: &Expr) -> Option<&'static str> {
                 reason = Some("`matches` needs the regex crate, and compiled code has none")
             }
             Node::ExternalFunction(code, _) if code.0.source().is_none() => {
-                reason = Some("a function in Rust that sees variables, names of the session, or functions that are called as ours are is compiled apart")
+                reason = Some(
+                    "a function in Rust that sees variables, names of the session, or functions that are called as \
+                     ours are is compiled apart",
+                )
             }
             Node::Const(value) => size += constants(value) / 10,
             _ => {}

@@ -221,7 +221,10 @@ impl Hasher for Mixer {
                 self.add(ends);
             }
             4..9 => self.add(half(0) | half(length - 4) << 32),
-            9..17 => self.0 = Mixer::fold(self.0 ^ word(0) ^ 0xa076_1d64_78bd_642f, word(length - 8) ^ 0xe703_7ed1_a0b4_28db),
+            9..17 => {
+                let (first, last) = (word(0) ^ 0xa076_1d64_78bd_642f, word(length - 8) ^ 0xe703_7ed1_a0b4_28db);
+                self.0 = Mixer::fold(self.0 ^ first, last);
+            }
             _ => {
                 bytes.chunks_exact(8).for_each(|chunk| self.add(u64::from_le_bytes(chunk.try_into().unwrap())));
                 self.add(word(length - 8));

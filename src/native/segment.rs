@@ -105,8 +105,8 @@ impl Segment {
         name
     }
 
-    /// The pieces as they are put into a table, and what they are there. Owned ones move where nothing needs them after;
-    /// `others` are looked at after that. With `lasting` borrowed ones stay borrowed where they last.
+    /// The pieces as they are put into a table, and what they are there. Owned ones move where nothing needs them
+    /// after; `others` are looked at after that. With `lasting` borrowed ones stay borrowed where they last.
     pub fn stored(&self, pieces: &[Piece], others: &[Piece], lasting: bool) -> (Vec<String>, Vec<Stored>) {
         let moves = |i: usize, name: &str, loops: usize| {
             let rest = pieces.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, piece)| piece).chain(others);

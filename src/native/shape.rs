@@ -1,5 +1,5 @@
-//! What a value is in Rust: its type, and where it may be null. A type that is never null is plain, so that loops over it
-//! ask nothing.
+//! What a value is in Rust: its type, and where it may be null. A type that is never null is plain, so that loops over
+//! it ask nothing.
 
 use crate::data::{Type, Value};
 

@@ -13,9 +13,9 @@ pub struct Magnitudes {
     pub places: Vec<Option<usize>>,
 }
 
-/// For each float column of the result that is an unchanged `sum` or `mean`, the same aggregate of the magnitudes of its
-/// values, in columns after those of the plan; none where there is no such column, or it cannot be followed. Rows are not
-/// shown by a `peek`, and not kept by a `persist`.
+/// For each float column of the result that is an unchanged `sum` or `mean`, the same aggregate of the magnitudes of
+/// its values, in columns after those of the plan; none where there is no such column, or it cannot be followed. Rows
+/// are not shown by a `peek`, and not kept by a `persist`.
 pub fn magnitudes(plan: &Plan) -> Option<Magnitudes> {
     let mut steps: Vec<Step> = Vec::new();
     let mut flow = Flow { width: 0, places: Vec::new() };

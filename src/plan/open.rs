@@ -1,5 +1,5 @@
-//! Columns of files that have no value in the sample. Where an expression takes one for a number or a bool, it stays open and
-//! holds nothing but nulls; else it is text, which holds everything.
+//! Columns of files that have no value in the sample. Where an expression takes one for a number or a bool, it stays
+//! open and holds nothing but nulls; else it is text, which holds everything.
 
 use crate::data::Type;
 

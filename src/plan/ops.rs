@@ -120,7 +120,8 @@ pub enum Op {
     Persist(u64),
     /// The last step: the session writes the table to a file and gives path, rows and bytes.
     Write(Write),
-    /// The last step: the session computes the input once and runs each plan on it; their sources are [`Source::Passed`].
+    /// The last step: the session computes the input once and runs each plan on it; their sources are
+    /// [`Source::Passed`].
     Tee(Vec<(String, Plan)>),
 }
 
@@ -146,8 +147,8 @@ pub enum Source {
     Kept(Kept),
     /// What flows into the `tee` whose branch this is.
     Passed,
-    /// A block of Rust of this number, compiled while it was bound: the session runs it and puts [`Source::Kept`] in its
-    /// place.
+    /// A block of Rust of this number, compiled while it was bound: the session runs it and puts [`Source::Kept`] in
+    /// its place.
     Rust(u64),
 }
 
@@ -212,7 +213,8 @@ pub enum Basis {
     Found,
     /// The user states it.
     Stated,
-    /// The sample has no value of it, and an expression takes it for another type than text: it is open, and has only nulls.
+    /// The sample has no value of it, and an expression takes it for another type than text: it is open, and has only
+    /// nulls.
     Nothing,
     /// It is text because this int beyond 64 bits stands among its numbers.
     LargeInt(String),

@@ -1,5 +1,5 @@
-//! Takes out of a plan what nothing uses, so that no engine computes or reads it: columns, and the rows of a sort that a
-//! `take` does not want.
+//! Takes out of a plan what nothing uses, so that no engine computes or reads it: columns, and the rows of a sort that
+//! a `take` does not want.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         }
         after = needed_before(&mut step.op, &after, widths[i - 1]);
     }
-    // From the start: take them out and tell the expressions where their columns went. The columns of a table that flows
-    // through stay in it even if only this step needs them.
+    // From the start: take them out and tell the expressions where their columns went. The columns of a table that
+    // flows through stay in it even if only this step needs them.
     let mut flow: Vec<bool> = needs[0].clone();
     for (i, step) in plan.steps.iter_mut().enumerate() {
         let places = places(&flow);

@@ -84,8 +84,8 @@ pub trait Scope {
     /// An expression without columns, ready to be evaluated.
     fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator>;
 
-    /// What a name means before `.field`: `_` is the latest result that has the field, so that a value of it does not hide
-    /// the others.
+    /// What a name means before `.field`: `_` is the latest result that has the field, so that a value of it does not
+    /// hide the others.
     fn with_field(&self, name: &str, field: &str) -> Option<Binding> {
         let latest = (name == "_").then(|| self.latest_with(field)).flatten();
         latest.or_else(|| self.name(name))

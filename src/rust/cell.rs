@@ -54,7 +54,7 @@ unsafe extern "C" {
 /// Takes over what a panic tells; once for the process.
 pub fn install() {
     std::panic::set_hook(Box::new(|info| {
-        let message = info.payload_as_str().unwrap_or("a value that is no text");
+        let message = info.payload_as_str().unwrap_or("a value that is not a text");
         if message == "panic in a function that cannot unwind" {
             let _ = std::io::stdout().flush();
             (api().fatal)();
@@ -712,7 +712,8 @@ impl Input {
         Input { rest, texts: Vec::new() }
     }
 
-    /// A short text, or the same one where it was read before: rows of few texts then find them in the processor's cache.
+    /// A short text, or the same one where it was read before: rows of few texts then find them in the processor's
+    /// cache.
     fn shared(&mut self, text: &'static str) -> &'static str {
         if text.len() > LONGEST {
             return text;

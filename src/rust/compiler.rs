@@ -1,4 +1,5 @@
-//! The compiler's thread: it owns evcxr's context, which turns texts into loaded libraries and knows items and variables.
+//! The compiler's thread: it owns evcxr's context, which turns texts into loaded libraries and knows items and
+//! variables.
 
 use std::path::Path;
 use std::process::Command;
@@ -111,7 +112,8 @@ fn start(broker: &Arc<Broker>, program: &Path) -> Fallible<CommandContext> {
         .and_then(|()| std::fs::write(cell.join("Cargo.toml"), CELL_MANIFEST))
         .and_then(|()| std::fs::write(cell.join("src/lib.rs"), format!("{CELL}\n{}", crate::native::prelude())))
         .map_err(|error| system(error.to_string()))?;
-    // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder instead.
+    // rust-analyzer would install the sources of the standard library where they are not: it gets an empty folder
+    // instead.
     if !super::toolchain::has_sources() {
         std::fs::create_dir_all(prepared::no_sources().join("core")).map_err(|error| system(error.to_string()))?;
     }

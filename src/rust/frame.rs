@@ -24,8 +24,8 @@ pub const RUN: u8 = b'R';
 pub const REFUSE: u8 = b'N';
 pub const KILL: u8 = b'K';
 
-/// To a worker that serves: the shape of a subject, one call, so many calls, what it has cost since its run began or this
-/// was last asked, or the end. It answers with one frame.
+/// To a worker that serves: the shape of a subject, one call, so many calls, what it has cost since its run began or
+/// this was last asked, or the end. It answers with one frame.
 pub const SHAPE: u8 = b's';
 pub const SPENT: u8 = b'p';
 pub const CALL: u8 = b'c';
@@ -35,8 +35,8 @@ pub const READINGS: u8 = b'r';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
 pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
-/// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side, that there is something
-/// on it.
+/// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side,
+/// that there is something on it.
 pub const LANE: u8 = b'l';
 pub const WAKE: u8 = b'w';
 /// An answer, and an answer that says what is wrong. Before that of a call, with an [`Ending`], what it cost.

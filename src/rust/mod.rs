@@ -440,8 +440,8 @@ impl Rust {
         self.ask(Request::Reset, context)?
     }
 
-    /// What may stand at a byte of a Rust text: names with their kinds. Empty where the compiler is busy for longer than
-    /// `patience`.
+    /// What may stand at a byte of a Rust text: names with their kinds. Empty where the compiler is busy for longer
+    /// than `patience`.
     pub fn complete(&self, text: &str, at: usize, patience: Duration) -> Vec<(String, &'static str)> {
         let Some(works) = self.works.get() else { return Vec::new() };
         let (done, found) = channel();

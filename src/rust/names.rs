@@ -22,8 +22,8 @@ pub fn nameable(name: &str) -> String {
     each_path(name, path)
 }
 
-/// A type's name, and others that may be public where it is not: a crate often shows at its root what stands in modules of
-/// its own.
+/// A type's name, and others that may be public where it is not: a crate often shows at its root what stands in modules
+/// of its own.
 pub fn spellings(name: &str) -> Vec<String> {
     const MOST: usize = 32;
     let mut private: Vec<String> = Vec::new();

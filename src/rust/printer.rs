@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::console::{Console, Sink};
 
-/// What the runner writes after a run, to standard output and to standard error. The line end before it closes a line that
-/// is still open.
+/// What the runner writes after a run, to standard output and to standard error. The line end before it closes a line
+/// that is still open.
 pub const MARK: &str = "\n\u{1}end\n";
 
 /// Both standard streams of the runner.

@@ -1,5 +1,6 @@
-//! Memory that the shell and a worker share. A function in Rust is called over it once for each row, which a message over
-//! a socket would make slow: the one who waits looks at the memory for a moment, and sleeps at the socket only then.
+//! Memory that the shell and a worker share. A function in Rust is called over it once for each row, which a message
+//! over a socket would make slow: the one who waits looks at the memory for a moment, and sleeps at the socket only
+//! then.
 
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The most bytes of a call, and of its answer.
 pub const ROOM: usize = 64 << 10;
-/// How long one looks before one sleeps: longer than it takes to wake the other, or each would find the other asleep for
-/// ever.
+/// How long one looks before one sleeps: longer than it takes to wake the other, or each would find the other asleep
+/// for ever.
 const LOOKING: Duration = Duration::from_micros(100);
 
 pub struct SharedChannel {

@@ -1,5 +1,5 @@
-//! Tables and values as bytes, as the crate that cells are linked with writes and reads them: a count of rows, then row by
-//! row the columns' values, each after a byte that tells whether it is there.
+//! Tables and values as bytes, as the crate that cells are linked with writes and reads them: a count of rows, then row
+//! by row the columns' values, each after a byte that tells whether it is there.
 
 use std::sync::Arc;
 

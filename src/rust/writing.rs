@@ -92,8 +92,8 @@ pub fn parts(body: &str, span: Span) -> Parts {
 /// Refuses what would have a package fetched that nobody asked for.
 ///
 /// # Errors
-/// `extern crate` of another crate than those of the standard library, and `.await` outside of asynchronous code, for which
-/// the compiler's library would have a runtime compiled.
+/// `extern crate` of another crate than those of the standard library, and `.await` outside of asynchronous code, for
+/// which the compiler's library would have a runtime compiled.
 pub fn fetches_nothing(body: &str, span: Span) -> Fallible<()> {
     let place = |range: TextRange| {
         let at = |place| span.start as usize + offset(place, body);
@@ -144,8 +144,8 @@ fn is_asynchronous(word: &SyntaxToken) -> bool {
     nearest.unwrap_or(false)
 }
 
-/// Where a text gives a variable of an earlier cell, or a part of one, as its last expression: a run that is repeated cannot
-/// move it away, but it can lend it.
+/// Where a text gives a variable of an earlier cell, or a part of one, as its last expression: a run that is repeated
+/// cannot move it away, but it can lend it.
 fn lent_variable(text: &Text, variables: &[(String, String)]) -> Option<usize> {
     let list = statements(text.as_str())?;
     let tail = list.tail_expr()?;
@@ -300,7 +300,8 @@ fn row_of(name: &str, fields: &[(String, String)]) -> String {
     let using = "#[allow(unused_imports)] use timelab_cell::{DebugPart as _, ItemPart as _, NoPart as _};";
     format!(
         "impl timelab_cell::Row for {name} {{ \
-         fn columns(names: &mut ::std::vec::Vec<(::std::string::String, ::std::string::String)>) {{ {using} {columns}}} \
+         fn columns(names: &mut ::std::vec::Vec<(::std::string::String, ::std::string::String)>) \
+         {{ {using} {columns}}} \
          fn put(&self, out: &mut timelab_cell::Out) {{ {using} {puts}}} }} \
          impl timelab_cell::Output for {name} {{ \
          fn shape() -> ::std::string::String {{ timelab_cell::one_row::<Self>() }} \
@@ -446,9 +447,10 @@ fn row_name(name: &str) -> String {
 
 /// Names of fields that Rust takes, each once.
 fn field_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    const WORDS: &str = " as async await box break const continue crate do dyn else enum extern final fn for if impl in let loop \
-                         macro match mod move mut pub ref return self static struct super trait true false try type typeof \
-                         unsafe use where while yield gen abstract become override priv unsized virtual ";
+    const WORDS: &str = " as async await box break const continue crate do dyn else enum extern final fn for if impl \
+                         in let loop macro match mod move mut pub ref return self static struct super trait true false \
+                         try type typeof unsafe use where while yield gen abstract become override priv unsized \
+                         virtual ";
     let mut taken: Vec<String> = Vec::new();
     for name in names {
         let mut field: String = name.chars().map(|c| if c == '_' || c.is_alphanumeric() { c } else { '_' }).collect();

@@ -13,7 +13,8 @@ use crate::lang::Word;
 use crate::run_context::RunContext;
 use crate::rust::without_ours;
 
-/// How often the stop flag is looked at, and how long a command then has to end by itself. Both together are under 100 ms.
+/// How often the stop flag is looked at, and how long a command then has to end by itself. Both together are under 100
+/// ms.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -80,8 +81,8 @@ pub fn run(
     forward(child.stderr.take(), Stream::Err, &sender);
     drop(sender);
     let mut output = Vec::new();
-    // Without pipes this ends at once. Where the command has the terminal to itself, Ctrl-C is its own to handle, as in an
-    // editor or a pager.
+    // Without pipes this ends at once. Where the command has the terminal to itself, Ctrl-C is its own to handle, as in
+    // an editor or a pager.
     loop {
         let checked = match printed.recv_timeout(LOOK) {
             Ok((Stream::Out, bytes)) if takes_output => {

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(70);
 /// Work that is repeated and takes longer may be left behind; to start a thread for it takes no thousandth of its time.
 const LONG: Duration = Duration::from_millis(50);
 
-/// The work that was stopped and has not ended yet: the other end is dropped when it does. The session shares it with what
-/// is run again and again.
+/// The work that was stopped and has not ended yet: the other end is dropped when it does. The session shares it with
+/// what is run again and again.
 #[derive(Clone, Default)]
 pub struct Left(Rc<RefCell<Option<Receiver<()>>>>);
 

@@ -229,8 +229,8 @@ impl Session {
         self.settings = snapshot.settings;
     }
 
-    /// Ends a cell: its result becomes `_` and `_n`. Kept tables that nothing can reach are dropped, and results that do
-    /// not fit any more, oldest first.
+    /// Ends a cell: its result becomes `_` and `_n`. Kept tables that nothing can reach are dropped, and results that
+    /// do not fit any more, oldest first.
     pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>) {
         let outcome = result.map_or(Outcome::Nothing, |binding| {
             let bytes = held(&binding);

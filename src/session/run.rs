@@ -126,8 +126,8 @@ impl Session {
         finished.collect()
     }
 
-    /// Whether the tables that some plans gave are the same. Where floats differ that are sums, the reference engine finds in
-    /// another run how large what was summed is, and that decides.
+    /// Whether the tables that some plans gave are the same. Where floats differ that are sums, the reference engine
+    /// finds in another run how large what was summed is, and that decides.
     ///
     /// # Errors
     /// [`Kind::Stopped`].

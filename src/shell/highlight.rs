@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::show::Role;
 use crate::stages::{self, agg};
 
-/// The text with colours; unknown stages, magics, functions and names that a pipeline starts with, and brackets that close
-/// nothing or are not closed, stand out.
+/// The text with colours; unknown stages, magics, functions and names that a pipeline starts with, and brackets that
+/// close nothing or are not closed, stand out.
 pub fn highlight(text: &str, session: &Session) -> String {
     let mut out = String::new();
     let unmatched = unmatched_brackets(text);

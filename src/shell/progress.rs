@@ -83,8 +83,8 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
     progress.set_drawn(false);
 }
 
-/// While there is a bar the terminal does not show the keys that are pressed: they would go on where the bar ends, and it
-/// could not be cleared. They are not lost.
+/// While there is a bar the terminal does not show the keys that are pressed: they would go on where the bar ends, and
+/// it could not be cleared. They are not lost.
 struct Silence;
 
 /// The terminal as it was before, while it is silent.

@@ -47,7 +47,8 @@ fn line_of(text: &str, span: Span) -> Option<(&str, usize)> {
     Some((&text[from..to], from))
 }
 
-/// The part of a line around `length` bytes at `start` that fits into `width`; how far the carets stand in, and how many.
+/// The part of a line around `length` bytes at `start` that fits into `width`; how far the carets stand in, and how
+/// many.
 fn window(line: &str, start: usize, length: usize, width: usize) -> (String, usize, usize) {
     let width = width.max(40) - 4;
     let line = line.replace('\t', " ");

@@ -14,8 +14,8 @@ pub fn duration_text(seconds: f64) -> String {
     in_units(seconds * 1e9, &[("ns", 1000.0), ("µs", 1000.0), ("ms", 1000.0), ("s", 120.0), ("min", f64::INFINITY)])
 }
 
-/// A value in the first of some units, each with the number from which on the next one is used. What would be rounded up to
-/// that number is in the next one too.
+/// A value in the first of some units, each with the number from which on the next one is used. What would be rounded
+/// up to that number is in the next one too.
 fn in_units(mut value: f64, units: &[(&str, f64)]) -> String {
     for (unit, end) in units {
         let text = three_digits(value);

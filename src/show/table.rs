@@ -104,7 +104,8 @@ pub fn fitted(
     out
 }
 
-/// Writes all rows and columns, however wide; a long table is never drawn as a whole. Ends early once `stopped` says so.
+/// Writes all rows and columns, however wide; a long table is never drawn as a whole. Ends early once `stopped` says
+/// so.
 pub fn whole(table: &Table, style: &Style, stopped: &dyn Fn() -> bool, out: &mut dyn Write) -> io::Result<()> {
     if style.format != Format::Table {
         return out.write_all(written(table, style).as_bytes());

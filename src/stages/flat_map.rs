@@ -48,7 +48,7 @@ const NONE: ArgumentSyntax = ArgumentSyntax::Args { least: 0, most: 0, named: fa
 
 pub static WORDS: Stage = Stage {
     syntax: StageSyntax { name: "words", usage: "words", shape: NONE, options: &[] },
-    about: "one row for each word of the only text column: runs of characters that are no white space",
+    about: "one row for each word of the only text column: runs of characters that are not white space",
     examples: &[(r#"["to be  or", ""] | words"#, "word\nto\nbe\nor\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| parts(builder, stage.span, "words", Func::Words, "word"),

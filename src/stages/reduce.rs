@@ -68,8 +68,8 @@ fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallibl
                 let (Some(left), Some(right)) = (left, right) else { continue };
                 if !nearly(&left, &right) {
                     let message = format!(
-                        "`reduce` needs an associative expression, but with {a}, {b}, {c} the order of the steps matters: \
-                         {left} or {right}"
+                        "`reduce` needs an associative expression, but with {a}, {b}, {c} the order of the steps \
+                         matters: {left} or {right}"
                     );
                     return Err(Diagnostic::at(Kind::Type, span, message)
                         .hint("`fold` goes through the rows in order, whatever the expression"));

@@ -34,7 +34,7 @@ pub static SKIP: Stage = Stage {
 
 pub static SAMPLE: Stage = Stage {
     syntax: StageSyntax { name: "sample", usage: "sample n [seed s]", shape: COUNT, options: &["seed"] },
-    about: "n rows by chance, the same ones on every engine",
+    about: "a random sample of n rows, the same on every engine",
     examples: &[("1..1000 | sample 3 seed 7 | count", "count\n3\n"), ("1..3 | sample 5", "it\n1\n2\n")],
     privileges: lang::Privileges::none,
     bind: sample,

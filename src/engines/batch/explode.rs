@@ -1,5 +1,5 @@
-//! One row for each element of a list: words, characters and parts of texts as places in the old bytes, ints of a range,
-//! and all other lists as values.
+//! One row for each element of a list: words, characters and parts of texts as places in the old bytes, ints of a
+//! range, and all other lists as values.
 
 use polars_arrow::array::View;
 

@@ -347,8 +347,8 @@ impl Operator for Zip<'_> {
     }
 }
 
-/// An op that needs all rows before it can give one, and is no [`kernel::Partial`](crate::kernel::Partial): its result is not made of
-/// those of the parts.
+/// An op that needs all rows before it can give one, and is no [`kernel::Partial`](crate::kernel::Partial): its result
+/// is not made of those of the parts.
 struct Whole<'a> {
     rows: Rows,
     what: All,

@@ -100,8 +100,8 @@ impl Engine for Polars {
     }
 }
 
-/// What is told of sums of floats. With our accumulator, over the values of each group as a list, they took 1.1 to 2.9 times
-/// as long.
+/// What is told of sums of floats. With our accumulator, over the values of each group as a list, they took 1.1 to 2.9
+/// times as long.
 const ROUNDS: &str =
     "sums and means of floats are rounded as polars adds them; the other engines keep what rounding loses";
 

@@ -499,7 +499,8 @@ fn any_order(after: &[Step]) -> bool {
 }
 
 /// Each row with each row after it, in any order: pairs are passed on, not kept. (In order it does not stream: the
-/// pieces of a cross join have no numbers of their own, so what is distributed after it comes together in another order.)
+/// pieces of a cross join have no numbers of their own, so what is distributed after it comes together in another
+/// order.)
 fn crossed(flow: Flow) -> Flow {
     let numbered =
         |letter: &str, number: &str| flow.frame.clone().select([column(0).alias(letter)]).with_row_index(number, None);

@@ -20,8 +20,8 @@ use super::kernels;
 const MANY_ROWS: u64 = 200_000;
 const MANY_BYTES: u64 = 8 << 20;
 
-/// The flow of a source of columns `types`, of which at most the first `taken` rows are needed. Without a context no file is
-/// read: the flow is only to be looked at.
+/// The flow of a source of columns `types`, of which at most the first `taken` rows are needed. Without a context no
+/// file is read: the flow is only to be looked at.
 pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option<&RunContext>) -> Fallible<Flow> {
     let anything = |frame: LazyFrame, rows: Option<u64>, large: bool| Flow {
         frame,
@@ -152,8 +152,8 @@ fn lines(read: &Read) -> Fallible<LazyFrame> {
     Ok(LazyFrame::from(scan.build()))
 }
 
-/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is. Where polars
-/// wants only the last lines, it looks at four bytes without asking whether there are so many.
+/// Whether polars would take the file for a compressed one by its first bytes; our reader takes it as it is. Where
+/// polars wants only the last lines, it looks at four bytes without asking whether there are so many.
 fn is_refused(file: &plan::File) -> bool {
     let mut start = [0; 4];
     let length = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);

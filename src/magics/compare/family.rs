@@ -55,8 +55,8 @@ pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -
     }))
 }
 
-/// Refuses a name that stands alone and that nobody has given; one of the setup is not given yet, and an engine's subject
-/// is looked at when it is bound.
+/// Refuses a name that stands alone and that nobody has given; one of the setup is not given yet, and an engine's
+/// subject is looked at when it is bound.
 fn known(session: &Session, magic: &lang::Magic, variants: &Variants, name: &str) -> Fallible<()> {
     let swept = variants.sweep.as_ref().is_some_and(|sweep| sweep.name.text == name);
     let later = magic.option("--setup").is_some() || magic.option("--on").is_some();
@@ -137,8 +137,8 @@ impl Asker {
     pub fn note(&self) -> String {
         let counts = self.family.facts().counts;
         format!(
-            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: no \
-             measurement went into them",
+            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: \
+             no measurement went into them",
             self.shape, self.seed
         )
     }

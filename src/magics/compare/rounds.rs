@@ -20,8 +20,8 @@ use crate::session::{Bound, Draft, Replicas, Screened, Session, Subject, kept_pl
 use super::family::Asker;
 use super::variants::{Variant, What};
 
-/// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of it
-/// alone would differ from run to run.
+/// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of
+/// it alone would differ from run to run.
 const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);

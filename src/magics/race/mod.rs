@@ -18,8 +18,8 @@ pub static RACE: Magic = Magic {
         options: &[("--model", true), ("--rounds", true), ("--states", true), ("--live", true), ("--moves", true)],
     },
     about: "`%%race` explores every schedule of a small program for threads that share variables, under three memory \
-            models, then runs it on real threads: a table of what is possible and what was seen, and the smallest failing \
-            schedule. `%race play` lets you choose which thread moves next. `%help race` shows the language",
+            models, then runs it on real threads: a table of what is possible and what was seen, and the smallest \
+            failing schedule. `%race play` lets you choose which thread moves next. `%help race` shows the language",
     examples: &[
         "%%race x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
         "%%race --live off x = 0, y = 0\n  a: x = 1; let r = y\n  b: y = 1; let s = x\n  check a.r == 1 or b.s == 1",

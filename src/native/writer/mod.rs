@@ -1,5 +1,5 @@
-//! A plan as loops: steps that look at one row stand inside the loop of their source; a step that needs all rows ends it and
-//! begins the next.
+//! A plan as loops: steps that look at one row stand inside the loop of their source; a step that needs all rows ends
+//! it and begins the next.
 
 mod groups;
 mod joins;

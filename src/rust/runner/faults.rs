@@ -37,7 +37,8 @@ pub fn send(kind: u8, rest: &[u8]) {
 /// Has the signals that end a worker tell their reason first.
 pub fn catch_signals() {
     static mut STACK: [u8; 64 << 10] = [0; 64 << 10];
-    // SAFETY: the stack is used by the handler alone, the structures are whole, and the handler makes system calls only.
+    // SAFETY: the stack is used by the handler alone, the structures are whole, and the handler makes system calls
+    // only.
     unsafe {
         let stack = libc::stack_t { ss_sp: (&raw mut STACK).cast(), ss_flags: 0, ss_size: 64 << 10 };
         libc::sigaltstack(&raw const stack, std::ptr::null_mut());

@@ -1,8 +1,8 @@
-//! The process that runs Rust: the child of the compiler's host. Three processes share the work, so that no cell can take
-//! the variables with it. The *supervisor* is the child that the host started: it hears from the host's library which
-//! shared library to load, asks the shell whether it may, and tells how it ended. The *fork server* keeps the variables. A
-//! *worker* is a fork of the fork server that runs one cell: where the cell ends well and commits, the worker is the next
-//! fork server; else it is gone, and the fork server is as it was before.
+//! The process that runs Rust: the child of the compiler's host. Three processes share the work, so that no cell can
+//! take the variables with it. The *supervisor* is the child that the host started: it hears from the host's library
+//! which shared library to load, asks the shell whether it may, and tells how it ended. The *fork server* keeps the
+//! variables. A *worker* is a fork of the fork server that runs one cell: where the cell ends well and commits, the
+//! worker is the next fork server; else it is gone, and the fork server is as it was before.
 
 mod api;
 mod faults;

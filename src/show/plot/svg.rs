@@ -52,8 +52,9 @@ pub fn svg(plot: &Plot) -> String {
     let height = page.top + MARGIN;
     let (title, told) = (escaped(&plot.title), escaped(&in_words(plot, &found)));
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         role=\"img\" aria-label=\"{title}: {told}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+         height=\"{height}\" role=\"img\" aria-label=\"{title}: {told}\" font-family=\"sans-serif\" font-size=\"12\" \
+         fill=\"currentColor\" \
          style=\"max-width:100%;height:auto\">\n<title>{title}</title>\n<desc>{told}</desc>\n{}</svg>\n",
         page.body
     )
