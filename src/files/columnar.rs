@@ -98,7 +98,7 @@ fn columns_of(name: &str, dtype: &DataType, fields: &mut Vec<Field>) {
         return;
     }
     fields.push(match ours(dtype) {
-        Ok(ty) => Field { name: name.to_string(), ty, basis: Basis::Found },
+        Ok(ty) => Field { name: name.to_string(), ty, basis: Basis::Inferred },
         Err(why) => unreadable(name, why),
     });
 }

@@ -232,7 +232,7 @@ impl<'a> Sample<'a> {
         let field = |(name, column): (String, Fitting)| {
             let ty = column.ty();
             let large = column.large_int().filter(|_| ty == Type::Text);
-            Field { name, ty, basis: large.map_or(Basis::Found, Basis::LargeInt) }
+            Field { name, ty, basis: large.map_or(Basis::Inferred, Basis::LargeInt) }
         };
         self.names.into_iter().zip(self.columns).map(field).collect()
     }
@@ -372,7 +372,7 @@ impl<'a> Csv<'a> {
                 }
                 Ok(Value::Null)
             }
-            Meaning::Misfit => Err(self.misfit(column, &text)),
+            Meaning::Mismatch => Err(self.misfit(column, &text)),
         }
     }
 

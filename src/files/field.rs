@@ -11,7 +11,7 @@ pub enum Meaning {
     /// A null by its text, of that place in [`CsvOptions::NULL_TEXTS`].
     NullText(usize),
     /// It does not fit the column.
-    Misfit,
+    Mismatch,
 }
 
 /// How the fields of one column are read.
@@ -43,7 +43,7 @@ impl<'a> Rule<'a> {
         };
         match value {
             Some(value) => Meaning::Value(value),
-            None => self.null_text(text).map_or(Meaning::Misfit, Meaning::NullText),
+            None => self.null_text(text).map_or(Meaning::Mismatch, Meaning::NullText),
         }
     }
 

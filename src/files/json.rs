@@ -16,11 +16,11 @@ use super::{Records, name_as_written};
 #[derive(Default)]
 pub struct Sample {
     /// In order of their first appearance.
-    fields: Vec<Found>,
+    fields: Vec<SampledField>,
     places: HashMap<String, usize>,
 }
 
-struct Found {
+struct SampledField {
     name: String,
     ty: Type,
     /// The type that it would have if ints could have any length, and one that is too long.
@@ -58,7 +58,7 @@ impl Sample {
                     None if !is_first_file => return Ok(()),
                     None => {
                         let (ty, without_limit) = (Type::Open, Type::Open);
-                        self.fields.push(Found { name: name.clone(), ty, without_limit, large: None });
+                        self.fields.push(SampledField { name: name.clone(), ty, without_limit, large: None });
                         self.places.insert(name.clone(), self.fields.len() - 1);
                         self.fields.len() - 1
                     }
@@ -77,16 +77,17 @@ impl Sample {
 
     /// Whether each column has a value, or a type that the user states.
     pub fn is_complete(&self, stated: &[(String, Type)]) -> bool {
-        let has_value = |field: &Found| field.ty != Type::Open || stated.iter().any(|(name, _)| *name == field.name);
+        let has_value =
+            |field: &SampledField| field.ty != Type::Open || stated.iter().any(|(name, _)| *name == field.name);
         !self.fields.is_empty() && self.fields.iter().all(has_value)
     }
 
     /// The columns; none where no file has an object.
     pub fn fields(self) -> Vec<Field> {
-        let field = |found: Found| {
+        let field = |found: SampledField| {
             let large = found.large.filter(|_| found.ty == Type::Text && found.without_limit.is_number());
             let ty = if found.ty == Type::Open { Type::Open } else { found.ty.closed() };
-            Field { name: found.name, ty, basis: large.map_or(Basis::Found, Basis::LargeInt) }
+            Field { name: found.name, ty, basis: large.map_or(Basis::Inferred, Basis::LargeInt) }
         };
         self.fields.into_iter().map(field).collect()
     }

@@ -228,7 +228,7 @@ impl Look<'_> {
         let mut fields = match &mut format {
             Format::Text { .. } => {
                 open::plain(&files[first])?;
-                vec![Field { name: "line".to_string(), ty: Type::Text, basis: Basis::Found }]
+                vec![Field { name: "line".to_string(), ty: Type::Text, basis: Basis::Inferred }]
             }
             Format::Csv(options) => {
                 if options.is_detected {

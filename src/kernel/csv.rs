@@ -267,7 +267,7 @@ impl Fields<'_> {
                         }
                         Meaning::NullText(place) => null_texts |= 1 << place,
                         Meaning::Null => {}
-                        Meaning::Value(_) | Meaning::Misfit => return None,
+                        Meaning::Value(_) | Meaning::Mismatch => return None,
                     }
                     nulls[row] = true;
                     any_null = true;
@@ -285,7 +285,7 @@ impl Fields<'_> {
                     match meaning(rule, &self.bytes[start..end])? {
                         Meaning::NullText(place) => null_texts |= 1 << place,
                         Meaning::Null => {}
-                        Meaning::Value(_) | Meaning::Misfit => return None,
+                        Meaning::Value(_) | Meaning::Mismatch => return None,
                     }
                     nulls[row] = true;
                     any_null = true;

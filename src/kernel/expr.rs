@@ -65,7 +65,7 @@ enum Node {
 
 /// How an expression is evaluated that has no loop over slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Apart {
+pub enum Fallback {
     RowByRow,
     /// A function that calls itself, over unboxed registers.
     RegisterCode,
@@ -79,7 +79,7 @@ pub struct Compiler<'a> {
     /// Of functions that call themselves; none where it cannot be.
     bytecode: RefCell<HashMap<usize, Option<Arc<Bytecode>>>>,
     /// What has no loop over slots.
-    apart: RefCell<Vec<(Apart, Expr)>>,
+    fallbacks: RefCell<Vec<(Fallback, Expr)>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -91,7 +91,7 @@ impl<'a> Compiler<'a> {
             recursive,
             bodies: RefCell::default(),
             bytecode: RefCell::default(),
-            apart: RefCell::default(),
+            fallbacks: RefCell::default(),
         }
     }
 
@@ -100,8 +100,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// The expressions so far that have no loop over slots.
-    pub fn apart(&self) -> Vec<(Apart, Expr)> {
-        self.apart.borrow().clone()
+    pub fn fallbacks(&self) -> Vec<(Fallback, Expr)> {
+        self.fallbacks.borrow().clone()
     }
 
     fn all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Compiled> {
@@ -158,7 +158,7 @@ impl<'a> Compiler<'a> {
             }
             Meant::Apply(function, args) => match self.bytecode(*function) {
                 Some(code) => {
-                    self.apart.borrow_mut().push((Apart::RegisterCode, expr.clone()));
+                    self.fallbacks.borrow_mut().push((Fallback::RegisterCode, expr.clone()));
                     let mut over_args = expr.clone();
                     over_args.parts_mut().into_iter().enumerate().for_each(|(i, arg)| arg.node = Meant::Column(i));
                     Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Compiled::new(&over_args) }
@@ -223,7 +223,7 @@ impl<'a> Compiler<'a> {
         let mut over_parts = expr.clone();
         let inner = over_parts.parts_mut();
         inner.into_iter().for_each(|part| self.cut(part, &mut parts));
-        self.apart.borrow_mut().push((Apart::RowByRow, expr.clone()));
+        self.fallbacks.borrow_mut().push((Fallback::RowByRow, expr.clone()));
         Compiled { node: Node::RowWise { code: rowwise::Compiled::new(&over_parts), parts, ty: expr.ty.clone() } }
     }
 

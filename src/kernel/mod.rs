@@ -32,7 +32,7 @@ mod words;
 pub use aggregate::Aggregates;
 pub use column::{Batch, Column, Data, Ints};
 pub use distinct::Distinct;
-pub use expr::{Apart, Compiled, Compiler};
+pub use expr::{Compiled, Compiler, Fallback};
 pub use join::{Matches, RightSide};
 pub use partial::Partial;
 pub use reading::Reading;

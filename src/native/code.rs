@@ -45,7 +45,7 @@ pub enum Hold {
     /// Borrowed from what is there until the function returns.
     Lasting,
     /// Borrowed from a table that goes in, or written in the code: there after the function has returned.
-    Given,
+    Program,
 }
 
 impl Hold {

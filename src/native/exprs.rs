@@ -273,7 +273,7 @@ pub fn constant(value: &Value, ty: &Type) -> Piece {
     let shape = ValueLayout::of_value(value, ty);
     match (value, ty) {
         (Value::Null, _) => {
-            Piece::tight(format!("None::<{}>", shape.never_null().borrowed()), shape).holding(Hold::Given)
+            Piece::tight(format!("None::<{}>", shape.never_null().borrowed()), shape).holding(Hold::Program)
         }
         (Value::Int(i), Type::Float) => float(*i as f64),
         (Value::Int(i64::MIN), _) => Piece::tight("i64::MIN", shape),
@@ -282,7 +282,7 @@ pub fn constant(value: &Value, ty: &Type) -> Piece {
         (Value::Int(i), _) => signed(i.to_string(), shape),
         (Value::Float(x), _) => float(*x),
         (Value::Bool(b), _) => Piece::tight(b.to_string(), shape),
-        (Value::Text(text), _) => Piece::tight(format!("{text:?}"), shape).holding(Hold::Given),
+        (Value::Text(text), _) => Piece::tight(format!("{text:?}"), shape).holding(Hold::Program),
         (Value::List(items), Type::List(of)) => {
             let item = shape.item();
             let items: Vec<String> = items.iter().map(|value| constant(value, of).owned_fit(&item).text).collect();

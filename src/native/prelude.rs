@@ -494,13 +494,13 @@ pub fn sort<T>(rows: Vec<T>, rank: impl Fn(&T) -> u64, order: impl Fn(&T, &T) ->
 
 /// The right rows of a join: the first one of a key stands beside it, the others are a chain, in their order.
 pub struct Matches<K, T> {
-    firsts: Map<K, Found<T>>,
+    firsts: Map<K, FirstRow<T>>,
     /// Each with the number of the next one.
     others: Vec<(T, usize)>,
 }
 
 /// The first row of a key, and the numbers of its second and last ones. Numbers begin with 1; 0 is none.
-struct Found<T> {
+struct FirstRow<T> {
     row: T,
     second: usize,
     last: usize,
@@ -514,7 +514,7 @@ impl<K: Hash + Eq, T> Matches<K, T> {
     pub fn add(&mut self, key: K, row: T) {
         match self.firsts.entry(key) {
             Entry::Vacant(free) => {
-                free.insert(Found { row, second: 0, last: 0 });
+                free.insert(FirstRow { row, second: 0, last: 0 });
             }
             Entry::Occupied(found) => {
                 let found = found.into_mut();

@@ -210,7 +210,7 @@ pub struct Field {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Basis {
     /// It is the first that fits all values of the sample, or that of the file's own schema.
-    Found,
+    Inferred,
     /// The user states it.
     Stated,
     /// The sample has no value of it, and an expression takes it for another type than text: it is open, and has only

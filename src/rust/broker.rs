@@ -79,10 +79,10 @@ impl Ticket {
         self.loaded.load(Ordering::SeqCst)
     }
 
-    fn order(&self, library: &str, function: &str, inputs: Vec<String>, apart: bool) -> Order {
+    fn order(&self, library: &str, function: &str, inputs: Vec<String>, detached: bool) -> Order {
         let (library, function) = (library.to_string(), function.to_string());
         let Ticket { number, commits, silent, .. } = *self;
-        Order { number, library, function, commits, inputs, apart, silent }
+        Order { number, library, function, commits, inputs, detached, silent }
     }
 }
 

@@ -363,14 +363,14 @@ impl Output for () {
 }
 
 /// The type of what never ends.
-pub type Never = <fn() -> ! as Gives>::Given;
+pub type Never = <fn() -> ! as HasReturn>::Return;
 
-pub trait Gives {
-    type Given;
+pub trait HasReturn {
+    type Return;
 }
 
-impl<T> Gives for fn() -> T {
-    type Given = T;
+impl<T> HasReturn for fn() -> T {
+    type Return = T;
 }
 
 impl<'a, T: Output> Output for &'a T {
@@ -505,7 +505,7 @@ pub fn put_row<R: Row>(row: &R, out: &mut Out) {
 // ---- subjects -------------------------------------------------------------------------------------------------------
 
 /// Something that can be run any number of times.
-pub trait Run {
+pub trait Callable {
     fn run(&mut self, calls: u64);
     fn call(&mut self) -> Out;
     fn shape(&self) -> String;
@@ -521,7 +521,7 @@ struct Function<F> {
     function: F,
 }
 
-impl<F: FnMut(&mut Input, &mut Out)> Run for Function<F> {
+impl<F: FnMut(&mut Input, &mut Out)> Callable for Function<F> {
     fn run(&mut self, _: u64) {}
 
     fn call(&mut self) -> Out {
@@ -542,7 +542,7 @@ impl<F: FnMut(&mut Input, &mut Out)> Run for Function<F> {
 }
 
 /// A function that takes its arguments from an input.
-pub fn function<'a, T: Item>(mut function: impl FnMut(&mut Input) -> T + 'a) -> Box<dyn Run + 'a> {
+pub fn function<'a, T: Item>(mut function: impl FnMut(&mut Input) -> T + 'a) -> Box<dyn Callable + 'a> {
     Box::new(Function { ty: T::ty(), function: move |input: &mut Input, out: &mut Out| function(input).put(out) })
 }
 
@@ -607,7 +607,7 @@ pub fn nothing() -> Box<dyn Run> {
     subject::<0, ()>(|| (), Form { shape: <() as Output>::shape, put: <() as Output>::put })
 }
 
-type Subjects<'a> = Vec<Box<dyn Run + 'a>>;
+type Subjects<'a> = Vec<Box<dyn Callable + 'a>>;
 
 extern "C" fn run(subjects: *mut c_void, subject: u32, calls: u64) {
     // SAFETY: `serve` passes a pointer to its own subjects, and these functions are called while it waits.
@@ -655,7 +655,7 @@ fn reply(first: u8, bytes: &[u8]) {
 }
 
 /// Answers for these subjects until the one who asked has enough.
-pub fn serve(mut subjects: Vec<Box<dyn Run + '_>>) {
+pub fn serve(mut subjects: Vec<Box<dyn Callable + '_>>) {
     api();
     let answers = Answers { run, call, shape, apply, flush };
     (api().serve)((&raw mut subjects).cast(), &raw const answers);
@@ -667,7 +667,7 @@ struct Shown<'a, T> {
     form: Form<T>,
 }
 
-impl<T> Run for Shown<'_, T> {
+impl<T> Callable for Shown<'_, T> {
     fn run(&mut self, _: u64) {}
 
     fn call(&mut self) -> Out {

@@ -37,7 +37,7 @@ pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
 /// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side,
 /// that there is something on it.
-pub const LANE: u8 = b'l';
+pub const CHANNEL: u8 = b'l';
 pub const WAKE: u8 = b'w';
 /// An answer, and an answer that says what is wrong. Before that of a call, with an [`Ending`], what it cost.
 pub const COST: u8 = b'$';
@@ -55,7 +55,7 @@ pub struct Order {
     /// Files that hold the inputs; none where only shapes are asked for.
     pub inputs: Vec<String>,
     /// Whether the host's library does not listen to what it prints, so that it goes over a connection of its own.
-    pub apart: bool,
+    pub detached: bool,
     /// Whether nobody listens to what it prints: then the end of it is not marked.
     pub silent: bool,
 }

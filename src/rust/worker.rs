@@ -130,7 +130,7 @@ impl Worker {
         }
         let mut channel = match self.channel.take() {
             Some(channel) => channel,
-            None => self.make_lane()?,
+            None => self.make_channel()?,
         };
         if channel.ask(bytes) {
             self.tell(frame::WAKE, b"")?;
@@ -147,11 +147,11 @@ impl Worker {
         good(answer)
     }
 
-    fn make_lane(&mut self) -> Fallible<SharedChannel> {
+    fn make_channel(&mut self) -> Fallible<SharedChannel> {
         let path = self.ticket.broker.folder().ok_or_else(gone)?.join(format!("channel-{}", self.ticket.ticket.number));
         let channel = SharedChannel::make(&path)
             .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
-        let answer = self.ask(frame::LANE, path.display().to_string().as_bytes());
+        let answer = self.ask(frame::CHANNEL, path.display().to_string().as_bytes());
         let _ = std::fs::remove_file(&path);
         answer.map(|_| channel)
     }

@@ -38,7 +38,7 @@ pub fn highlight(text: &str, session: &Session) -> String {
         let piece = &rest[..length];
         let role = match c {
             '#' => Role::Quiet,
-            '"' if piece.len() < 2 || !piece.ends_with('"') => Role::Wrong,
+            '"' if piece.len() < 2 || !piece.ends_with('"') => Role::Invalid,
             '"' => Role::Text,
             '%' if length > 1 => magic_role(piece),
             c if c.is_ascii_digit() => Role::Number,
@@ -94,7 +94,7 @@ fn text_length(text: &str) -> usize {
 
 fn magic_role(piece: &str) -> Role {
     let known = magics::find(piece.trim_start_matches('%')).is_some();
-    if known { Role::Magic } else { Role::Wrong }
+    if known { Role::Magic } else { Role::Invalid }
 }
 
 /// What a word is, between the last piece before it and the text after it.
@@ -103,7 +103,7 @@ fn word_role(word: &str, last: &str, after: &str, session: &Session) -> Role {
         // While it is typed at the end it may become one.
         let begun = after.is_empty() && stages::ALL.iter().any(|stage| stage.syntax.name.starts_with(word));
         let known = stages::find(word).is_some() || word == "on" || begun;
-        return if known { Role::Stage } else { Role::Wrong };
+        return if known { Role::Stage } else { Role::Invalid };
     }
     if last == "on" && engines::find(word).is_some() {
         return Role::Engine;
@@ -114,7 +114,7 @@ fn word_role(word: &str, last: &str, after: &str, session: &Session) -> Role {
     let own = || session.newest_function().is_some_and(|newest| newest.find(word).is_some());
     if after.starts_with('(') && last != "fn" {
         let known = functions::find(word).is_some() || agg::NAMES.contains(&word) || own();
-        return if known { Role::Function } else { Role::Wrong };
+        return if known { Role::Function } else { Role::Invalid };
     }
     if matches!(last, "" | ";") && !after.trim_start().starts_with('?') {
         // While it is typed at the end it may become one.
@@ -123,7 +123,7 @@ fn word_role(word: &str, last: &str, after: &str, session: &Session) -> Role {
             after.is_empty()
                 && known.chain(functions::ALL.iter().map(|known| known.name)).any(|name| name.starts_with(word))
         };
-        return if session.lookup(word).is_some() || own() || begun() { Role::Plain } else { Role::Wrong };
+        return if session.lookup(word).is_some() || own() || begun() { Role::Plain } else { Role::Invalid };
     }
     Role::Plain
 }

@@ -18,7 +18,7 @@ pub enum Role {
     Quiet,
     Heading,
     /// Not (yet) in the language.
-    Wrong,
+    Invalid,
     UnmatchedBracket,
     Text,
     Number,
@@ -58,7 +58,7 @@ impl Theme {
             Role::Warning => yellow.bold(),
             Role::Quiet => Style::new().dimmed(),
             Role::Heading | Role::Bar => Style::new().bold(),
-            Role::Wrong => red.normal(),
+            Role::Invalid => red.normal(),
             Role::Text => pick(Color::Green, Color::Fixed(28)).normal(),
             Role::Number => pick(Color::Cyan, Color::Fixed(30)).normal(),
             Role::Stage => blue.bold(),

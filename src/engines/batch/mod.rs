@@ -7,7 +7,7 @@ mod ops;
 mod source;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::{self, Apart, Compiler, Rows};
+use crate::kernel::{self, Compiler, Fallback, Rows};
 use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Op, Plan, expr_text, op_text};
 use crate::rowwise::Programs;
@@ -63,20 +63,20 @@ impl Engine for Kernel {
             for expr in step.op.exprs() {
                 compiler.compile(explode::of_text(&step.op).unwrap_or(expr));
             }
-            let found = compiler.apart();
-            let apart: Vec<String> = found[known..]
+            let found = compiler.fallbacks();
+            let fallbacks: Vec<String> = found[known..]
                 .iter()
                 .map(|(how, expr)| match how {
-                    Apart::RowByRow => format!("row by row {}", expr_text(expr, input, plan)),
-                    Apart::RegisterCode => format!("as register code {}", expr_text(expr, input, plan)),
+                    Fallback::RowByRow => format!("row by row {}", expr_text(expr, input, plan)),
+                    Fallback::RegisterCode => format!("as register code {}", expr_text(expr, input, plan)),
                 })
                 .collect();
             known = found.len();
             let how = match &step.op {
                 Op::Source(_) => "batches of".to_string(),
                 Op::Fold { .. } => "row by row:".to_string(),
-                _ if apart.is_empty() => "vectorised:".to_string(),
-                _ => format!("vectorised, but {}:", apart.join(", ")),
+                _ if fallbacks.is_empty() => "vectorised:".to_string(),
+                _ => format!("vectorised, but {}:", fallbacks.join(", ")),
             };
             lines.push(format!("{how} {what}"));
         }

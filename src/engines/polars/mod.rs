@@ -11,7 +11,7 @@ mod source;
 use std::panic::AssertUnwindSafe;
 use std::sync::Once;
 
-use polars::prelude::{Engine as Way, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
+use polars::prelude::{Engine as PolarsEngine, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
 use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
 
 use crate::data::{Table, Type};
@@ -59,7 +59,7 @@ impl Engine for Polars {
         let streamed = lowered.flow.large && !lowered.notes.ordered;
         let query = tuned(lowered.flow.frame, &lowered.notes);
         let result = guarded(|| {
-            let way = if streamed { Way::Streaming } else { Way::InMemory };
+            let way = if streamed { PolarsEngine::Streaming } else { PolarsEngine::InMemory };
             query.collect_with_engine(way).map(|result| result.unwrap_single())
         });
         context.stop.check()?;

@@ -132,7 +132,7 @@ impl Writer<'_> {
             input
         });
         let columns = schema.names().zip(&columns).map(|(name, shape)| (name, given(shape)));
-        self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), Hold::Given);
+        self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), Hold::Program);
     }
 }
 
@@ -154,6 +154,6 @@ fn table_shapes(table: &Table) -> Vec<ValueLayout> {
 
 /// A column of a table that goes in: as [`ValueLayout::given`] says.
 fn given(shape: &ValueLayout) -> Stored {
-    let hold = if matches!(shape.kind, Kind::List(_)) { Hold::Own } else { Hold::Given };
+    let hold = if matches!(shape.kind, Kind::List(_)) { Hold::Own } else { Hold::Program };
     (shape.clone(), hold)
 }

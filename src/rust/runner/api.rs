@@ -144,7 +144,7 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
                 send_reply(&mut shell)?;
             }
-            frame::LANE => {
+            frame::CHANNEL => {
                 channel = Some(SharedChannel::open(Path::new(&*String::from_utf8_lossy(&bytes)))?);
                 frame::send(&mut shell, frame::GOOD, b"")?;
             }

@@ -108,7 +108,7 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
     NUMBER.store(order.number, Relaxed);
     SUPERVISOR.store(supervisor.as_raw_fd(), Relaxed);
     send(b'W', std::process::id().to_string().as_bytes());
-    if order.apart {
+    if order.detached {
         for (kind, stream) in [(frame::OUTPUT, libc::STDOUT_FILENO), (frame::ERRORS, libc::STDERR_FILENO)] {
             if let Ok(mut connection) = UnixStream::connect(folder.join(SOCKET))
                 && frame::send(&mut connection, kind, b"").is_ok()
@@ -126,7 +126,7 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
             *store = function(*store);
             let ending = api::ending();
             // The end of a connection of its own is mark enough.
-            if !order.silent && !order.apart {
+            if !order.silent && !order.detached {
                 api::mark();
             }
             send(b'K', &serde_json::to_vec(&ending).unwrap_or_default());

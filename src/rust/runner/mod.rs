@@ -141,7 +141,7 @@ impl Supervisor {
         match kind {
             frame::RUN => {
                 let order: Order = serde_json::from_slice(bytes).ok()?;
-                if let (Some(Loading::Asked), false) = (&self.loading, order.apart) {
+                if let (Some(Loading::Asked), false) = (&self.loading, order.detached) {
                     let Order { number, commits, silent, .. } = order;
                     self.loading = Some(Loading::Runs { number, commits, silent });
                 }
