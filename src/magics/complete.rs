@@ -45,7 +45,7 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     if matches!(lead.trim_start(), "%" | "%%") {
         let with_body = lead.ends_with("%%");
         let fits = |magic: &&&Magic| !with_body || magic.syntax.takes.has_body();
-        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.about)));
+        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary())));
     } else if lead.ends_with('|') {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
         found.push(candidate("on", "the engine that runs the cell"));

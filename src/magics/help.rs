@@ -115,7 +115,7 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
         "language" => LANGUAGE.trim_start().to_string(),
         "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),
         "functions" => list(functions::ALL.iter().map(|function| (function.usage, function.about))),
-        "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.about))),
+        "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.summary()))),
         "shell" => SHELL.trim_start().to_string(),
         "settings" => {
             let usages: Vec<String> =
@@ -140,8 +140,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.push(entry("function", function.usage, function.about, function.examples));
     }
     if let Some(magic) = super::find(name) {
-        let examples: Vec<(&str, &str)> = magic.examples.iter().map(|cell| (*cell, "")).collect();
-        parts.push(entry("magic", magic.syntax.usage, magic.about, &examples));
+        parts.push(magic_entry(magic));
         parts.extend((name == race::RACE.syntax.name).then(|| race::LANGUAGE.to_string()));
     }
     if let Some(engine) = engines::find(name) {
@@ -225,6 +224,22 @@ fn entry(kind: &str, usage: &str, about: &str, examples: &[(&str, &str)]) -> Str
         lines.extend(prints.lines().map(|line| format!("    {line}")));
     }
     lines.join("\n")
+}
+
+/// What there is to say about a magic: one line, then parts with headings where it has some.
+fn magic_entry(magic: &Magic) -> String {
+    let MagicSyntax { name, usage, .. } = magic.syntax;
+    match magic.details() {
+        None => {
+            let examples: Vec<(&str, &str)> = magic.examples.iter().map(|cell| (*cell, "")).collect();
+            entry("magic", usage, magic.about, &examples)
+        }
+        Some(details) => {
+            let examples: Vec<String> = magic.examples.iter().map(|cell| format!("  › {cell}")).collect();
+            let (summary, examples) = (magic.summary(), examples.join("\n\n"));
+            format!("%{name}: {summary}\n\nUsage\n  {usage}\n\n{details}\n\nExamples\n{examples}")
+        }
+    }
 }
 
 fn list<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> String {

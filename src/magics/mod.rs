@@ -48,7 +48,7 @@ pub use signature::signature;
 
 pub struct Magic {
     pub syntax: MagicSyntax,
-    /// One line for help and completion.
+    /// One line for help and completion. After an empty line, what `%help NAME` shows besides: parts with headings.
     pub about: &'static str,
     /// Cells to try.
     pub examples: &'static [&'static str],
@@ -107,6 +107,18 @@ pub struct Next {
 impl Answer {
     fn text(text: String) -> Answer {
         Answer { report: Report { blocks: vec![Block::Text(text)], status_line: Vec::new() }, ..Answer::default() }
+    }
+}
+
+impl Magic {
+    /// The first line of what is said about it.
+    pub fn summary(&self) -> &'static str {
+        self.about.split_once("\n\n").map_or(self.about, |(summary, _)| summary)
+    }
+
+    /// The parts with headings, where it has some.
+    pub fn details(&self) -> Option<&'static str> {
+        self.about.split_once("\n\n").map(|(_, details)| details)
     }
 }
 
