@@ -25,7 +25,8 @@ static ALLOCATOR: Counting = Counting;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  timelab\n  timelab -c '1..10 | sum'\n  timelab scripts/first-steps.txt\n  \
                   timelab --format csv -c 'read \"samples/kjv.txt\" | words | count by lower(word) | top 3'\n\n\
-                  Exit status: 0; 1 when a cell or a variant failed; 2 for a bad command line; 3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
+                  Exit status: 0; 1 when a cell or a variant failed; 2 for a bad command line; \
+                  3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
 )]
 struct Arguments {
     /// Run this cell; may be said several times

@@ -316,7 +316,8 @@ functions! {
     "coalesce", "coalesce(a, b, …)", "the first that is not null",
         coalesce,
         [r#"[1, null] | map coalesce(it, 0)"# => "it\n1\n0\n"];
-    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}; {:.2} shows a number with two decimal places",
+    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}; {:.2} shows a \
+     number with two decimal places",
         format,
         [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n",
          r#"[2.5, 10] | map format("{:.2} s", it)"# => "it\n2.50 s\n10.00 s\n"];
