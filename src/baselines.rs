@@ -101,8 +101,8 @@ impl Baseline {
         self.points.iter().find(|point| point.n == n)
     }
 
-    /// Takes over the medians of what was kept before under the same name, where it is the same: machine, version, seed and
-    /// texts, and for each variant its engine and clock.
+    /// Takes over the medians of what was kept before under the same name, where it is the same: machine, version, seed
+    /// and texts, and for each variant its engine and clock.
     pub fn go_on_from(&mut self, before: &Baseline) {
         let told = |of: &Baseline| {
             (of.machine.clone(), of.timelab.clone(), of.seed, of.input.clone(), of.setup.clone(), of.files.clone())

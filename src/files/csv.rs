@@ -244,8 +244,9 @@ pub const SEPARATOR_RECORDS: usize = 10;
 /// How much of a file is looked at for it: a quote that opens nothing would go on to its end.
 const SEPARATOR_BYTES: u64 = 1 << 20;
 
-/// The separator of a file that has a record: the first of `,` `;` tab and `|` that splits the first records into the same number of fields,
-/// two or more; `,` where none does. Of a ragged file only the first record tells. `open` gives the first bytes of the file.
+/// The separator of a file that has a record: the first of `,` `;` tab and `|` that splits the first records into the
+/// same number of fields, two or more; `,` where none does. Of a ragged file only the first record tells. `open` gives
+/// the first bytes of the file.
 pub fn separator(open: &dyn Fn(u64) -> Fallible<Lines>, options: &CsvOptions) -> Fallible<Option<u8>> {
     let mut has_record = false;
     for separator in [b',', b';', b'\t', b'|'] {

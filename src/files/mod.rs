@@ -284,8 +284,8 @@ impl Look<'_> {
         Ok(b',')
     }
 
-    /// Hands out the lines of one file after the other until that is enough. What is wrong with a later file is told when it
-    /// is read.
+    /// Hands out the lines of one file after the other until that is enough. What is wrong with a later file is told
+    /// when it is read.
     fn each(&self, files: &[File], format: &Format, mut add: impl FnMut(Lines) -> Fallible<bool>) -> Fallible<()> {
         let most = if self.first_file_only { 1 } else { files.len() };
         for (i, file) in files[..most].iter().enumerate() {

@@ -57,8 +57,8 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     Ok(Variants { sweep, shared, only, block })
 }
 
-/// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The word
-/// is not reserved: it means this between two names alone, where nothing else follows.
+/// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The
+/// word is not reserved: it means this between two names alone, where nothing else follows.
 fn chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>) {
     let inside = |span: &Span| (after..end).contains(&(span.start as usize));
     let tokens: Vec<&(Token, Span)> =

@@ -48,8 +48,8 @@ impl Time {
         }
     }
 
-    /// The clock that was asked for with `--clock`; else wall for short calls and where CPU time would miss work, CPU time
-    /// for calls on one thread that will be interrupted.
+    /// The clock that was asked for with `--clock`; else wall for short calls and where CPU time would miss work, CPU
+    /// time for calls on one thread that will be interrupted.
     pub fn chosen(asked: Option<Time>, call: f64, misses: bool) -> Time {
         match asked {
             Some(asked) => asked,
@@ -61,15 +61,16 @@ impl Time {
 
 /// A first run that takes so long was not slowed down by another process alone: it needs no check.
 const CERTAIN: Duration = Duration::from_secs(1);
-/// Clocks are compared over work of this many nanoseconds at least, so many times, or where they do not agree more often.
+/// Clocks are compared over work of this many nanoseconds at least, so many times, or where they do not agree more
+/// often.
 const PROBE: f64 = 1e6;
 const PROBES: usize = 3;
 const MORE_PROBES: usize = 5;
 /// Calls of so many nanoseconds are probed once.
 const SLOW_PROBE: f64 = 50e6;
 
-/// How many calls a sample of some work has, where the first run took so long. What takes longer than `patience` has one
-/// call, if a second one takes as long: the first may have been interrupted.
+/// How many calls a sample of some work has, where the first run took so long. What takes longer than `patience` has
+/// one call, if a second one takes as long: the first may have been interrupted.
 ///
 /// # Errors
 /// Those of the work.

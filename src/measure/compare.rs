@@ -1,22 +1,23 @@
 //! Which of several subjects is faster: samples taken in turns, ratios within a turn, and the sign test on them.
 //!
-//! Each turn takes one sample of every subject. The turns are the rows of random cyclic Latin squares: with two subjects
-//! they are ABBA or BAAB, so that a machine that gets slower or faster meanwhile harms both alike. The ratio of two
-//! samples of one turn is free of what lasts longer than a turn. The median of the ratios has an interval from the
-//! binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100 … 6400 turns
-//! and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
+//! Each turn takes one sample of every subject. The turns are the rows of random cyclic Latin squares: with two
+//! subjects they are ABBA or BAAB, so that a machine that gets slower or faster meanwhile harms both alike. The ratio
+//! of two samples of one turn is free of what lasts longer than a turn. The median of the ratios has an interval from
+//! the binomial distribution alone (the sign test), whatever the distribution of times is. One looks at 25, 50, 100 …
+//! 6400 turns and may stop at each: the chance of a false verdict is shared out over these looks and over the subjects.
 //!
 //! Turns are not independent of each other where something lasts longer than a turn and favours one subject: a phase of
-//! the machine, where code lies in memory, which process runs it. So the sign test is also made on the medians of longer
-//! stretches, and of each copy of the code and each process that took part ([`Design::units`]). The interval holds all of
-//! these intervals. What the clock and the loop around the calls may hide is added to it.
+//! the machine, where code lies in memory, which process runs it. So the sign test is also made on the medians of
+//! longer stretches, and of each copy of the code and each process that took part ([`Design::units`]). The interval
+//! holds all of these intervals. What the clock and the loop around the calls may hide is added to it.
 
 use super::sampling::Workload;
 use super::{Clock, Overhead, Samples};
 
 /// After so many turns a verdict may end the comparison.
 pub const LOOKS: [usize; 9] = [25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
-/// Turns that take less time than this together, in nanoseconds, say nothing: they all may lie in one moment of the machine.
+/// Turns that take less time than this together, in nanoseconds, say nothing: they all may lie in one moment of the
+/// machine.
 pub const LEAST_TIME: u64 = 20_000_000;
 /// The chance that any verdict of one comparison is false.
 const MISS: f64 = 0.05;
@@ -94,13 +95,13 @@ pub struct Units {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitKind {
-    /// Each side has the fastest of many copies of its own: as far as these lie apart, the fastest of others would lie from
-    /// them.
+    /// Each side has the fastest of many copies of its own: as far as these lie apart, the fastest of others would lie
+    /// from them.
     Fastest,
     /// All sides have the same one.
     Shared,
-    /// Only one side changes with them, while the other side has a single one: its own part in the ratio cannot be seen,
-    /// and may be as large as what is seen.
+    /// Only one side changes with them, while the other side has a single one: its own part in the ratio cannot be
+    /// seen, and may be as large as what is seen.
     OneSided,
 }
 
@@ -135,8 +136,8 @@ impl Turns {
         self.times.first().map_or(0, Vec::len)
     }
 
-    /// What is known about a subject beside the baseline by now: of all samples, and a verdict only where those on which
-    /// it was looked for support it too.
+    /// What is known about a subject beside the baseline by now: of all samples, and a verdict only where those on
+    /// which it was looked for support it too.
     pub fn finding(&self, subject: usize) -> Finding {
         let all = self.judge(subject, self.pairs(), self.passed);
         let Some((pairs, passed)) = self.judged else { return all };
@@ -194,8 +195,8 @@ pub fn compare<E>(
     (turns, failed)
 }
 
-/// Takes more turns as long as `go_on` says so, for figures that rest on more than a moment; at least one. No verdict is
-/// found in them, since they must not be looked at until they please; one that they contradict is withdrawn.
+/// Takes more turns as long as `go_on` says so, for figures that rest on more than a moment; at least one. No verdict
+/// is found in them, since they must not be looked at until they please; one that they contradict is withdrawn.
 pub fn linger<E>(
     wall: &dyn Clock,
     subjects: &mut [Sampled<E>],
@@ -312,8 +313,8 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
     if pairs < 2 {
         return unknown;
     }
-    // The clock may be off by a step in each sample. What the loop costs was found with a subject that does nothing; where
-    // it is another beside work, it is so on both sides.
+    // The clock may be off by a step in each sample. What the loop costs was found with a subject that does nothing;
+    // where it is another beside work, it is so on both sides.
     let call = first.overhead.call.max(second.overhead.call);
     let doubt = least[0] / medians[0] + least[1] / medians[1] + call * (1.0 / medians[0] - 1.0 / medians[1]).abs();
     let found = |(low, high): (f64, f64), coverage| Finding {

@@ -152,8 +152,9 @@ const RESTARTS: usize = 5;
 /// Samples that check a calibration.
 const CHECKS: usize = 3;
 
-/// Finds how many calls a sample has. A subject that uses up the `patience` (in nanoseconds) is not tried nine times. What
-/// was found is checked: where a sample then takes less than half the time, something else ran meanwhile, and it starts again.
+/// Finds how many calls a sample has. A subject that uses up the `patience` (in nanoseconds) is not tried nine times.
+/// What was found is checked: where a sample then takes less than half the time, something else ran meanwhile, and it
+/// starts again.
 ///
 /// # Errors
 /// Those of the subject.

@@ -42,12 +42,12 @@ impl Spread {
     }
 
     /// What it says beside what was kept: samples of another time, which were not taken in turns with these. What the
-    /// machine did meanwhile is in the ratio and in no interval of samples. So the interval is that of processes: `medians`
-    /// are those of earlier ones that ran the same, and a new one lies where a prediction interval of them says (Student's
-    /// t, of the logarithms, but for a chance of 0.1 %), or where one of them did lie. With fewer than five there is a
-    /// weaker rule: the times must lie apart, the middle 90 % of both, with fewer than 25 samples the whole ranges, with
-    /// fewer than four by more than both are wide; and the medians must differ by over 10 %, as those of the same code in two
-    /// processes may. `benches/false_baselines.sh` counts how often that is wrong.
+    /// machine did meanwhile is in the ratio and in no interval of samples. So the interval is that of processes:
+    /// `medians` are those of earlier ones that ran the same, and a new one lies where a prediction interval of them
+    /// says (Student's t, of the logarithms, but for a chance of 0.1 %), or where one of them did lie. With fewer than
+    /// five there is a weaker rule: the times must lie apart, the middle 90 % of both, with fewer than 25 samples the
+    /// whole ranges, with fewer than four by more than both are wide; and the medians must differ by over 10 %, as
+    /// those of the same code in two processes may. `benches/false_baselines.sh` counts how often that is wrong.
     pub fn beside(&self, kept: &Spread, medians: &[f64]) -> Beside {
         let medians: Vec<f64> = medians.iter().copied().filter(|median| *median > 0.0).collect();
         if medians.len() < ENOUGH || self.median <= 0.0 {

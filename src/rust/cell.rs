@@ -586,8 +586,8 @@ fn shift<const COPY: usize>() {
     }
 }
 
-/// Makes a copy of some code differ from the others, or the compiler would merge all of them into one. No instruction comes
-/// of it.
+/// Makes a copy of some code differ from the others, or the compiler would merge all of them into one. No instruction
+/// comes of it.
 #[inline(always)]
 pub fn mark<const NUMBER: usize>() {
     // SAFETY: there is no instruction.

@@ -32,7 +32,8 @@ pub const CALL: u8 = b'c';
 pub const SAMPLE: u8 = b't';
 /// So many calls, as [`SAMPLE`] has them; the answer is what all clocks say of them.
 pub const READINGS: u8 = b'r';
-/// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the values.
+/// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the
+/// values.
 pub const APPLY: u8 = b'a';
 pub const END: u8 = b'e';
 /// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side,

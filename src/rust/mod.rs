@@ -307,8 +307,8 @@ impl Rust {
         }
     }
 
-    /// Compiles expressions into one library, with so many copies of each, and finds out what each gives. None of them is
-    /// called. `places` says which of the library's inputs those of each expression are.
+    /// Compiles expressions into one library, with so many copies of each, and finds out what each gives. None of them
+    /// is called. `places` says which of the library's inputs those of each expression are.
     pub fn library(
         &self,
         subjects: &[BlockSource],

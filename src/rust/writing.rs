@@ -309,10 +309,10 @@ fn row_of(name: &str, fields: &[(String, String)]) -> String {
     )
 }
 
-/// Expressions that can be run again and again, with what of the session goes into them: `places` says which input each of
-/// a subject's own is, since subjects may share some. Of each there are `copies`, which lie one after the other: copy c of
-/// subject s is number s × copies + c. In the text each copy of all subjects comes before the next copy of any, so that the
-/// copies of one lie apart.
+/// Expressions that can be run again and again, with what of the session goes into them: `places` says which input each
+/// of a subject's own is, since subjects may share some. Of each there are `copies`, which lie one after the other:
+/// copy c of subject s is number s × copies + c. In the text each copy of all subjects comes before the next copy of
+/// any, so that the copies of one lie apart.
 pub fn subjects_text(
     subjects: &[BlockSource],
     places: &[Vec<usize>],

@@ -146,8 +146,8 @@ impl Session {
         Ok(found.collect())
     }
 
-    /// Compiles subjects that are compared with each other into one library of their own, with so many copies of each. Two
-    /// that say the same are two all the same.
+    /// Compiles subjects that are compared with each other into one library of their own, with so many copies of each.
+    /// Two that say the same are two all the same.
     pub(super) fn compile_compared(
         &self,
         parts: Vec<Part>,

@@ -1,5 +1,5 @@
-//! What is run again and again: pipelines, expressions, blocks of Rust, algorithms of a family. It is bound and prepared
-//! once; whoever measures gets something that can be called.
+//! What is run again and again: pipelines, expressions, blocks of Rust, algorithms of a family. It is bound and
+//! prepared once; whoever measures gets something that can be called.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -122,9 +122,9 @@ impl Session {
         self.subjects(vec![Draft(Drafted::Plan(plan, choice))], Replicas::NONE, false, context)?.remove(0)
     }
 
-    /// Makes drafts ready to be run: each is done or has failed by itself. All Rust is compiled into one library and runs
-    /// in the same processes, so that nothing but the code is different. `others` says whether it is held against something
-    /// beside these drafts.
+    /// Makes drafts ready to be run: each is done or has failed by itself. All Rust is compiled into one library and
+    /// runs in the same processes, so that nothing but the code is different. `others` says whether it is held against
+    /// something beside these drafts.
     ///
     /// # Errors
     /// Those of the compiler.

@@ -1,12 +1,15 @@
 //! The processes that run Rust again and again: all blocks and compiled plans of a comparison in the same ones.
 //!
-//! What was tried on a shared machine with two processors, whose load was 8 to 16, with thirteen kernels (arithmetic, calls,
-//! sorting, hashing, copies, boxes, chased pointers …):
-//! - A fork for each variant: forks of the same code differ by up to 7 %, where the interval inside one says 0.2 %. 38 of 120
+//! What was tried on a shared machine with two processors, whose load was 8 to 16, with thirteen kernels (arithmetic,
+//! calls, sorting, hashing, copies, boxes, chased pointers …):
+//! - A fork for each variant: forks of the same code differ by up to 7 %, where the interval inside one says 0.2 %. 38
+//!   of 120
 //!   verdicts on identical code were false.
-//! - One process for all variants, and one copy of each one's code: where code lies makes as much of a difference. The copies
+//! - One process for all variants, and one copy of each one's code: where code lies makes as much of a difference. The
+//!   copies
 //!   of a loop that appends to a text took either 2.44 µs or 3.93 µs, half of them each, and nothing in between.
-//! - One process and sixteen copies, each turn with another one of both: no false verdict, but wide intervals; that loop had
+//! - One process and sixteen copies, each turn with another one of both: no false verdict, but wide intervals; that
+//!   loop had
 //!   [0.62 1.61], and nothing about it could ever be found.
 //! - One process and the four fastest of sixteen copies, which are found before: where code lies only adds time, so the
 //!   fastest are those that lie well. They agree within 0.2 to 0.5 %, and the turns are between variants that lie equally
@@ -52,8 +55,8 @@ impl Workers {
         self.copies.min(CHOSEN)
     }
 
-    /// Finds the fastest copies of some subjects, in a time of about `budget`; they all take turns meanwhile. Where that is
-    /// too short for two looks at each, fewer are looked at.
+    /// Finds the fastest copies of some subjects, in a time of about `budget`; they all take turns meanwhile. Where
+    /// that is too short for two looks at each, fewer are looked at.
     ///
     /// # Errors
     /// Those of the subjects, with the place of the one that failed.

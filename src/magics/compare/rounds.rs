@@ -53,7 +53,8 @@ pub struct Round<'a> {
     pub base: String,
     pub base_place: Option<usize>,
     pub parallel: bool,
-    /// Why all are timed by the clock of the wall though some calls are long: the variant, and what CPU time leaves out.
+    /// Why all are timed by the clock of the wall though some calls are long: the variant, and what CPU time leaves
+    /// out.
     pub missed: Option<(String, Missed)>,
 }
 
@@ -159,7 +160,8 @@ pub fn round<'a>(
     }
 }
 
-/// Runs all variants but those that have crashed, and samples them; gives the place of one that fails while it is sampled.
+/// Runs all variants but those that have crashed, and samples them; gives the place of one that fails while it is
+/// sampled.
 #[allow(clippy::too_many_arguments)]
 fn attempt<'a>(
     session: &mut Session,
@@ -436,15 +438,15 @@ impl Round<'_> {
         self.base_place.map(|place| &self.entries[place])
     }
 
-    /// Whether an entry can be held against the baseline: the results are the same, work is left on both sides, and both
-    /// were calibrated.
+    /// Whether an entry can be held against the baseline: the results are the same, work is left on both sides, and
+    /// both were calibrated.
     pub fn is_held(&self, entry: &Entry) -> bool {
         let fits = |entry: &Entry| entry.ran().is_some_and(|ran| ran.removed.is_none() && !ran.interrupted);
         self.agrees() && fits(entry) && self.baseline().is_some_and(fits)
     }
 
-    /// What is known about an entry beside the baseline; nothing about that itself, nothing without the same results, and
-    /// nothing where no work is left.
+    /// What is known about an entry beside the baseline; nothing about that itself, nothing without the same results,
+    /// and nothing where no work is left.
     pub fn finding<'e>(&self, entry: &'e Entry) -> Option<&'e Finding> {
         entry.ran().filter(|_| self.is_held(entry))?.finding.as_ref()
     }

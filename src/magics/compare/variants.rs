@@ -114,8 +114,8 @@ impl Variant<'_> {
         matches!(self.what, What::Pipeline { continues: true, .. })
     }
 
-    /// Binds it, on the first line's input where it goes on from that; nothing is compiled or computed yet. An algorithm has
-    /// nothing to bind.
+    /// Binds it, on the first line's input where it goes on from that; nothing is compiled or computed yet. An
+    /// algorithm has nothing to bind.
     pub fn draft(&self, session: &mut Session, input: Option<&Plan>) -> Fallible<Option<Draft>> {
         let What::Pipeline { pipeline, continues, choice } = self.what else { return Ok(None) };
         match input.filter(|_| continues) {
