@@ -471,3 +471,18 @@ fn a_plan_that_writes_is_explained_and_writes_nothing() {
     }
     assert!(!path.exists());
 }
+
+#[test]
+fn help_about_compare_begins_with_one_line_and_has_headings() {
+    let output = out(&timelab(&["-c", "%help compare"], ""));
+    let lines: Vec<&str> = output.lines().collect();
+    assert!(
+        lines[0].starts_with("%compare: shows which of several variants is faster") && lines[1].is_empty(),
+        "{output}"
+    );
+    for heading in ["Usage", "Variants", "Verdicts", "Baselines", "Examples"] {
+        assert!(lines.contains(&heading), "{heading}: {output}");
+    }
+    let magics = out(&timelab(&["-c", "%help magics"], ""));
+    assert!(magics.contains("shows which of several variants is faster") && !magics.contains("Verdicts"), "{magics}");
+}

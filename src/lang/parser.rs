@@ -6,7 +6,7 @@
 //!            | "%%" NAME { option } [ "--" ] REST OF LINE body           (each magic says which it has)
 //! body       = LINES [ a line "%%" ]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
-//! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic says which)
+//! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic: which)
 //! variants   = [ sweep ":" ] chosen
 //!            | [ sweep ":" | chosen ":" | sweep ":" chosen ":" | ":" ] block     (the ":" ends the first line)
 //! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)

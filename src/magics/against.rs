@@ -160,7 +160,8 @@ impl Against {
                     }
                     (_, None) => format!(
                         "{variant} beside `{name}`: {times}, no verdict: the times overlap, or the medians are within \
-                         10 %; with {ENOUGH_SAVES} saves of the same, %baseline save {name} --force, they tell themselves"
+                         10 %; with {ENOUGH_SAVES} saves of the same, %baseline save {name} --force, they tell \
+                         themselves"
                     ),
                 }
             }

@@ -580,9 +580,17 @@ fn shift<const COPY: usize>() {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        std::arch::asm!("jmp 2f", ".skip {bytes}, 0x90", "2:", bytes = const COPY * 16 % 256, options(nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "jmp 2f", ".skip {bytes}, 0x90", "2:",
+            bytes = const COPY * 16 % 256,
+            options(nomem, nostack, preserves_flags)
+        );
         #[cfg(target_arch = "aarch64")]
-        std::arch::asm!("b 2f", ".skip {bytes}", "2:", bytes = const COPY * 16 % 256, options(nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "b 2f", ".skip {bytes}", "2:",
+            bytes = const COPY * 16 % 256,
+            options(nomem, nostack, preserves_flags)
+        );
     }
 }
 

@@ -9,11 +9,10 @@
 //!   copies
 //!   of a loop that appends to a text took either 2.44 µs or 3.93 µs, half of them each, and nothing in between.
 //! - One process and sixteen copies, each turn with another one of both: no false verdict, but wide intervals; that
-//!   loop had
-//!   [0.62 1.61], and nothing about it could ever be found.
+//!   loop had [0.62 1.61], and nothing about it could ever be found.
 //! - One process and the four fastest of sixteen copies, which are found before: where code lies only adds time, so the
-//!   fastest are those that lie well. They agree within 0.2 to 0.5 %, and the turns are between variants that lie equally
-//!   well. This is how it is done.
+//!   fastest are those that lie well. They agree within 0.2 to 0.5 %, and the turns are between variants that lie
+//!   equally well. This is how it is done.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -31,7 +31,8 @@ use words::{so_far, sweep_notes};
 pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
-        usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
+        usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] \
+                [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--on", true),
@@ -43,27 +44,45 @@ pub static COMPARE: Magic = Magic {
             ("--against", true),
         ],
     },
-    about: "which of several variants is faster, by interleaved samples: the first is the baseline, unless --base names another. Variants \
-            are the indented lines `name: pipeline` below a first line that ends with `:`; a pipeline on that line is \
-            computed once, is not timed, and the variants that begin with a stage go on from it. Or the engines of --on on \
-            one pipeline; or a family of algorithms (`%algorithms`) at each size of the sweep or at its own sizes, with an \
-            input of --shape, and with the block's variants as more of the family; `only` chooses some of the family. `n in 100..3200:` (doubling; by 100; \
-            times 4; or n in [1, 5]:) compares at each n. Results are compared too: where they differ there is no winner. same: the \
-            interval of the speed-up lies within ±1 %; faster, slower: it lies outside ±0.5 %; else not resolved. no work left: the \
-            time lies under the overhead of a call, as where the compiler knew the result of a Rust block; nothing is held \
-            against that. It ends \
-            when all is settled, but not before 300ms, or after --for, at most 10s. --against NAME also holds each variant \
-            against the one of its name, and of its n, that %baseline kept, by the same clock; one variant is then enough. \
-            Those samples were not taken in turns with these, so that no interval is right: faster and slower are told only \
-            where the medians differ by over 10 %, as those of the same code in two processes may, and the middle 90 % of \
-            both times are apart (with fewer than 25 samples all)",
+    about: "shows which of several variants is faster, by samples that are taken in turns\n\n\
+            Variants\n  \
+            A first line that ends with `:` opens a block. Each indented line below it is a variant, `name: \
+            pipeline`.\n  \
+            The first variant is the baseline, unless --base names another.\n  \
+            A pipeline on the first line is computed once and is not timed. Variants that begin with a stage continue \
+            from it.\n  \
+            --on rows,batch compares engines on one pipeline.\n  \
+            The name of an algorithm family (`%algorithms`) compares its variants, and those of a block with them, on \
+            inputs of --shape. `only quick, merge` behind the name chooses some of them.\n\n\
+            Sizes\n  \
+            `n in 100..3200:` compares at 100, 200, 400 and so on; `by 100`, `times 4` and `n in [1, 5]:` choose other \
+            sizes.\n  \
+            A family has sizes of its own.\n\n\
+            Verdicts\n  \
+            same            the interval of the speed-up lies within ±1 %\n  \
+            faster, slower  the interval lies outside ±0.5 %\n  \
+            not resolved    anything else\n  \
+            no work left    the time lies below the overhead of a call, as where the compiler knew the result of a \
+            Rust block; nothing is compared with it\n  \
+            Results are compared too. Where they differ, there is no winner.\n\n\
+            Time\n  \
+            It ends when all is settled, but not before 300 ms; or after --for, which is at most 10 s unless \
+            specified.\n  \
+            --clock wall|cpu chooses the clock. --setup CELL runs once, untimed, and the variants see its names.\n\n\
+            Baselines\n  \
+            --against NAME also compares each variant with the one of its name, and of its n, that `%baseline save` \
+            kept, by the same clock. One variant is then enough.\n  \
+            Those samples were not taken in turns with these, so no interval is right. Faster and slower need medians \
+            that differ by over 10 %, as those of the same code in two processes may, and separate middle 90 % of both \
+            times (with fewer than 25 samples, all of them).",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
         "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
         "%compare n in 100..400: anagrams",
         "%compare --base merge n in [100, 200]: sorting only quick, merge",
-        "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 | map group = word",
+        "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 \
+         | map group = word",
     ],
     offers: Offers::Families,
     privileges: |magic| {
