@@ -31,8 +31,8 @@ use words::{so_far, sweep_notes};
 pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
-        usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] [--against NAME] \
-                [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
+        usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] \
+                [--against NAME] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--on", true),
