@@ -57,10 +57,12 @@ impl Console {
     }
 }
 
+type Write = dyn Fn(&[u8]) + Send + Sync;
+
 /// Takes what is printed. Threads may print at the same time: a call's bytes stay together.
 #[derive(Clone)]
 pub struct Sink {
-    write: Arc<dyn Fn(&[u8]) + Send + Sync>,
+    write: Arc<Write>,
     is_inherited: bool,
 }
 

@@ -89,9 +89,17 @@ pub fn run(
                 output.extend_from_slice(&bytes);
                 context.check()
             }
-            Ok((Stream::Out, bytes)) => Ok(console.out.write(&bytes)),
-            Ok((Stream::Err, bytes)) => Ok(console.err.write(&bytes)),
+            Ok((Stream::Out, bytes)) => {
+                console.out.write(&bytes);
+                Ok(())
+            }
+            Ok((Stream::Err, bytes)) => {
+                console.err.write(&bytes);
+                Ok(())
+            }
             Err(RecvTimeoutError::Disconnected) => break,
+            // What it left running in the background may hold the pipes for as long as it lives.
+            Err(RecvTimeoutError::Timeout) if !takes_output && matches!(child.try_wait(), Ok(Some(_))) => break,
             Err(RecvTimeoutError::Timeout) => Ok(()),
         };
         if let Err(error) = checked.and(context.stop.check()) {
