@@ -387,6 +387,22 @@ fn types_that_change_after_the_sample_are_errors_with_a_hint() {
     }
 }
 
+/// A line break of two bytes may lie over the edge of what is read at a time.
+#[test]
+fn line_breaks_lie_over_the_edges_of_buffers() {
+    let folder = Folder::new("edges");
+    for end in ["\r\n", "\r", "\n"] {
+        for shift in 0..6 {
+            let long = "x".repeat((128 << 10) - 12 + shift);
+            let path = folder.write("t.csv", format!("a,b{end}{long},1{end}y,2{end}"));
+            for engine in engine_names() {
+                let cell = format!("read {path} | agg count(), sum(b), last(a)");
+                assert_eq!(csv(engine, &[&cell]), "count,sum,last\n2,3,y\n", "{engine} {end:?} {shift}");
+            }
+        }
+    }
+}
+
 /// A column without a value is what its context says, else text.
 #[test]
 fn a_column_without_a_value_is_open() {

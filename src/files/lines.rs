@@ -92,10 +92,15 @@ fn read_line(bytes: &mut Bytes, line: &mut Vec<u8>) -> io::Result<usize> {
             bytes.consume(length);
             continue;
         };
-        let is_return = available[at] == b'\r';
-        line.extend_from_slice(&available[..=at]);
-        bytes.consume(at + 1);
-        if is_return && filled(bytes)?.first() == Some(&b'\n') {
+        let end = match (available[at], available.get(at + 1)) {
+            (b'\r', Some(b'\n')) => at + 2,
+            _ => at + 1,
+        };
+        let is_cut = available[at] == b'\r' && at + 1 == available.len();
+        line.extend_from_slice(&available[..end]);
+        bytes.consume(end);
+        // The other half of the line break may come with the next bytes.
+        if is_cut && filled(bytes)?.first() == Some(&b'\n') {
             line.push(b'\n');
             bytes.consume(1);
         }
