@@ -214,8 +214,10 @@ impl Plan<'_> {
     /// The seconds of a row.
     fn expected(&self, row: &Row) -> f64 {
         if self.short && self.trials.is_none() {
-            let all: f64 = self.rows.iter().map(Row::weight).sum();
-            return SHORT.as_secs_f64() * row.weight() / all;
+            // What rows before this one left over, or took too long, is shared out to the others.
+            let left = SHORT.saturating_sub(self.row_start - self.start).as_secs_f64();
+            let all: f64 = self.rows[self.at..].iter().map(Row::weight).sum();
+            return left * row.weight() / all;
         }
         let each = match self.taken.get(&(row.subject, row.test)) {
             Some((seconds, comparisons)) => seconds / *comparisons as f64,
@@ -228,7 +230,6 @@ impl Plan<'_> {
     fn is_over(&self, row: &Row, tally: &Tally) -> bool {
         let gives_up = tally.failed.len() >= 10 && tally.failed.len() == tally.all();
         if self.short && self.trials.is_none() {
-            // What earlier rows left over or took too long is not shared out again: each row has its time.
             return gives_up || tally.all() > 0 && self.row_start.elapsed().as_secs_f64() >= self.expected(row);
         }
         gives_up || tally.all() >= self.trials(row)
