@@ -16,12 +16,18 @@ use super::{Answer, Magic, Offers, given_answer, status_line, table_result};
 
 pub static TIME: Magic = Magic {
     syntax: MagicSyntax { name: "time", usage: "%time STATEMENT", takes: Takes::Statement, options: &[] },
-    about: "runs a statement once and shows what it cost: wall and CPU time, memory, allocations, throughput. CPU time \
-            and allocations are those of the shell and of the processes that run Rust for it; _.peak is the sum of \
-            their peaks. Compiling and starting are shown apart (_.compile, _.start): they are not part of _.wall. \
-            What it waits for is said where the system tells how long each thread waited for a processor (_.queued, \
-            _.preempted); user and system time where there is enough of them to tell apart (else _.user and _.system \
-            are null)",
+    about: "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
+            Processes\n  \
+            CPU time and allocations are those of the shell and of the processes that run Rust or a command for it.\n  \
+            If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the peaks.\n\n\
+            Compiling\n  \
+            Compiling and starting are shown apart (_.compile, _.start). They are not part of _.wall or of a \
+            throughput.\n\n\
+            Waiting\n  \
+            What it waits for is shown where the system tells how long every thread waited for a processor (_.queued; \
+            _.preempted counts involuntary switches).\n\n\
+            User and system time\n  \
+            They are shown where the CPU time is long enough to tell them apart; else _.user and _.system are null.",
     examples: &[
         "%time read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
         "%time let big = read \"samples/kjv.txt\" | words | persist",
