@@ -20,6 +20,7 @@ mod native;
 mod partials;
 mod plots;
 mod polars;
+mod races;
 mod random;
 mod reading;
 mod rust;

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::nearest;
 
+use super::parser::{MORE_STACK, RED_ZONE};
 use super::program::{Check, Location, Named, Op, Operand, Program, Register, Shared, Thread, Ty};
 use super::syntax::{
     Binary, Block, Expr, ExprNode, Order, Place, Problem, ProblemKind, Source, Span, Stmt, StmtNode, Word,
@@ -482,6 +483,10 @@ impl<'a> Writer<'a> {
 
     /// Writes what computes an expression, left to right.
     fn expr(&mut self, expr: &Expr) -> Typed {
+        stacker::maybe_grow(RED_ZONE, MORE_STACK, || self.any_expr(expr))
+    }
+
+    fn any_expr(&mut self, expr: &Expr) -> Typed {
         let mark = self.free;
         let span = expr.span;
         let changes = match &expr.node {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::barrier::{Padded, SpinBarrier, cores, pin};
+use super::barrier::{Padded, SpinBarrier, cores, pause, pin};
 use super::machine::{local, operand_value};
 use super::program::{Blocked, Ending, Fault, FaultKind, Location, Op, Operand, Program, resolve};
 use super::syntax::Order;
@@ -30,8 +30,8 @@ pub struct Seen {
 }
 
 /// Steps of one thread in one round. A loop that waits for another thread gives its core away now and then.
-pub const MOST_STEPS: u64 = 200_000;
-const STEPS_BETWEEN_YIELDS: u64 = 1_000;
+pub const MOST_STEPS: u64 = 100_000;
+const STEPS_BETWEEN_PAUSES: u64 = 2_000;
 /// Rounds without a pause; between them the outcomes are collected.
 const BATCH: usize = 64;
 /// Below this share the threads hardly met, so rounds go on as long as there is time.
@@ -124,7 +124,7 @@ impl Gate {
     fn wait(&self) -> bool {
         loop {
             match self.0.load(Ordering::Acquire) {
-                0 => std::thread::yield_now(),
+                0 => pause(),
                 word => return word == 1,
             }
         }
@@ -285,7 +285,8 @@ impl Stage<'_> {
         let mut random = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(thread as u64 + 1);
         loop {
             for (number, round) in self.rounds.iter().enumerate() {
-                if thread == 0 && (self.is_late)() {
+                // At least one round is played, however little time there is.
+                if thread == 0 && number > 0 && (self.is_late)() {
                     self.cut.store(number, Ordering::Relaxed);
                 }
                 self.barrier.wait();
@@ -347,8 +348,9 @@ impl Player<'_> {
                     self.set_status(status::DONE, 0);
                     return Ok(());
                 }
+                // Giving the core away would keep the threads apart on a busy machine; `tick` does it now and then.
                 Op::Yield => {
-                    std::thread::yield_now();
+                    std::hint::spin_loop();
                     at + 1
                 }
                 Op::Atomic { end } => self.atomic(at + 1, *end)?,
@@ -410,8 +412,8 @@ impl Player<'_> {
         if self.steps % 64 == 0 && self.round.is_over.0.load(Ordering::Acquire) {
             return Err(Over);
         }
-        if self.steps % STEPS_BETWEEN_YIELDS == 0 {
-            std::thread::yield_now();
+        if self.steps % STEPS_BETWEEN_PAUSES == 0 {
+            pause();
         }
         if self.steps > MOST_STEPS {
             self.round.breaks(Broken::GivenUp);
@@ -498,7 +500,7 @@ impl Player<'_> {
                 self.round.breaks(Broken::Ending(deadlock));
                 return Err(Over);
             }
-            std::thread::yield_now();
+            pause();
         }
     }
 
@@ -568,7 +570,7 @@ fn spin_lock(flag: &AtomicBool) -> SpinGuard<'_> {
     let mut spins = 0;
     while flag.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         spins += 1;
-        if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        if spins < SPINS { std::hint::spin_loop() } else { pause() }
     }
     SpinGuard(flag)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::program::{Blocked, Ending, Fault, FaultKind, Location, Op, Operand, Program, binary, resolve};
+use super::program::{Blocked, Ending, Fault, FaultKind, Location, MOST_LOCAL, Op, Operand, Program, binary, resolve};
 use super::syntax::Order;
 
 /// In which order the stores of a thread reach memory.
@@ -66,10 +66,7 @@ impl Choice {
 
 /// Stores that a thread can have on their way. Real processors have 40 to 100; a program that fills even this few is
 /// explored only in part, and that is said.
-const BUFFER: usize = 12;
-
-/// Local work between two steps, in ops: more is a loop without an end.
-const MOST_LOCAL: u32 = 100_000;
+const BUFFER: usize = 32;
 
 /// Is told what a step does.
 pub trait Observer {

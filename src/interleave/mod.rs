@@ -14,9 +14,9 @@ mod syntax;
 pub use explore::{Count, DataRace, Exploration, Failing, Limit, Livelock, Outcome, Told, Verdict, explore, replay};
 pub use live::{MOST_STEPS, Seen, run};
 pub use machine::{Choice, Machine, Model, Silent, Story};
-pub use parser::{MOST_THREADS, WORDS};
+pub use parser::WORDS;
 pub use program::{Ending, Fault, FaultKind, Program};
-pub use syntax::{Problem, ProblemKind, Span};
+pub use syntax::{Order, Problem, ProblemKind, Span};
 
 /// A program from its text: the declarations on the first line, threads and checks below.
 pub fn read(text: &str) -> Result<Program, Problem> {

@@ -36,9 +36,12 @@ pub const MOST_SHARED: usize = 1_000;
 /// Blocks and brackets inside each other, and operators in one expression: the parser and the compiler recurse.
 const MOST_NESTED: usize = 100;
 const MOST_OPERATORS: usize = 1_000;
+/// Where less stack is left, more is taken.
+pub const RED_ZONE: usize = 128 << 10;
+pub const MORE_STACK: usize = 1 << 20;
 
 /// Words of the language, which no variable, register, thread or lock can have as its name.
-pub const WORDS: [&str; 32] = [
+pub const WORDS: [&str; 28] = [
     "check",
     "let",
     "if",
@@ -67,10 +70,6 @@ pub const WORDS: [&str; 32] = [
     "fetch_add",
     "fetch_sub",
     "try_lock",
-    "in",
-    "fn",
-    "null",
-    "return",
 ];
 
 const STATEMENTS: [&str; 14] = [
@@ -488,7 +487,13 @@ impl<'a> Parser<'a> {
     /// An expression inside another.
     fn part(&mut self) -> Parsed<Expr> {
         self.enter(self.peek().span)?;
-        let expr = if self.is("if") {
+        let expr = stacker::maybe_grow(RED_ZONE, MORE_STACK, || self.if_or_binary())?;
+        self.nested -= 1;
+        Ok(expr)
+    }
+
+    fn if_or_binary(&mut self) -> Parsed<Expr> {
+        if self.is("if") {
             let start = self.next().span;
             let condition = Box::new(self.part()?);
             self.expect("then", "and a value")?;
@@ -496,12 +501,10 @@ impl<'a> Parser<'a> {
             self.expect("else", "and the other value")?;
             let other = Box::new(self.part()?);
             let span = start.to(other.span);
-            Expr { node: ExprNode::If(condition, then, other), span }
+            Ok(Expr { node: ExprNode::If(condition, then, other), span })
         } else {
-            self.binary(0)?
-        };
-        self.nested -= 1;
-        Ok(expr)
+            self.binary(0)
+        }
     }
 
     /// Operators of this precedence and above, left to right.

@@ -203,6 +203,9 @@ pub fn value_text(value: i64, ty: Ty) -> String {
     }
 }
 
+/// Local work between two steps, in operations: more is taken for a loop without an end.
+pub const MOST_LOCAL: u32 = 100_000;
+
 /// What goes wrong inside one thread; the schedule ends there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultKind {
@@ -258,7 +261,7 @@ impl Program {
                 format!("unlock of {}, which {holder}, {place}", self.locks[lock])
             }
             FaultKind::WaitsWithout(lock) => format!("`wait {0}` without holding {0} {place}", self.locks[lock]),
-            FaultKind::Endless => format!("a loop without an end {place}"),
+            FaultKind::Endless => format!("no step in {MOST_LOCAL} operations, as in a loop without an end, {place}"),
         }
     }
 }

@@ -5,7 +5,8 @@ use super::rust;
 /// Takes lines and gives cells. A cell starts at an unindented line that does not begin with `|`; lines that begin with
 /// `|` or white space, follow a trailing `|` or stand in brackets belong to it; blank lines and comment lines start no
 /// cell and end none; a `%%` body ends at a line `%%` or at the end, and that line is then part of the cell: so it can
-/// stand before others.
+/// stand before others. The lines behind `%race play` are its moves, up to a line `q`, unless it has
+/// `--moves`.
 #[derive(Default)]
 pub struct Splitter {
     cell: String,
@@ -16,6 +17,8 @@ pub struct Splitter {
     rust: Option<usize>,
     /// In the body of a `%%` magic.
     body: bool,
+    /// Behind a magic that takes the next lines as answers.
+    answers: bool,
     /// In a block of variants that no empty line has ended yet.
     block: bool,
 }
@@ -29,6 +32,10 @@ impl Splitter {
             }
             self.add(line);
             return None;
+        }
+        if self.answers {
+            self.add(line);
+            return if line.trim() == "q" { self.finish() } else { None };
         }
         if let Some(start) = self.rust {
             self.add(line);
@@ -60,6 +67,7 @@ impl Splitter {
             let name = |c: char| c == '_' || c.is_alphanumeric();
             let rest = self.cell.strip_prefix("%%").map(|rest| rest.trim_start_matches(name));
             self.body = rest.is_some_and(|rest| !rest.starts_with('?'));
+            self.answers = asks(&self.cell);
         }
         ended
     }
@@ -134,6 +142,12 @@ impl Splitter {
         }
         self.trailing_bar = last == '|';
     }
+}
+
+/// Whether a cell is a game whose moves are not on its line.
+fn asks(cell: &str) -> bool {
+    let mut words = cell.split_whitespace();
+    (words.next(), words.next()) == (Some("%race"), Some("play")) && words.all(|word| word != "--moves")
 }
 
 /// What follows a text whose opening quote stands just before `rest`; nothing where it is open. In a raw one, every

@@ -10,9 +10,10 @@ use crate::data::Schema;
 use crate::engines;
 use crate::files;
 use crate::functions;
-use crate::interleave::Model;
+use crate::interleave::{Model, Order, WORDS};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
+use crate::races;
 use crate::session::{Bound, Session, settings};
 use crate::show::cut;
 use crate::stages;
@@ -32,6 +33,9 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     let before = &text[..at];
     if let Some(start) = open_rust(before) {
         return rust(session, before, start);
+    }
+    if before.starts_with("%%race") && before.contains('\n') {
+        return race(before);
     }
     if let Some(start) = open_text(before) {
         return files(before, start, "\"");
@@ -123,6 +127,22 @@ fn rust(session: &Session, before: &str, from: usize) -> (usize, Vec<Candidate>)
     (from + start, found)
 }
 
+/// What may stand in a race program: the words of its language, and the names that are there.
+fn race(before: &str) -> (usize, Vec<Candidate>) {
+    let is_inside = |c: char| c == '_' || c.is_alphanumeric();
+    let word = before.rsplit(|c| !is_inside(c)).next().unwrap_or_default();
+    let start = before.len() - word.len();
+    let orders = Order::WORDS.map(|(order, _)| candidate(order, "memory order"));
+    let mut found: Vec<Candidate> = WORDS.iter().map(|word| candidate(word, "race language")).chain(orders).collect();
+    let mut names: Vec<&str> = before[..start].split(|c| !is_inside(c)).skip(1).collect();
+    names.retain(|name| name.starts_with(|c: char| c == '_' || c.is_alphabetic()) && !WORDS.contains(name));
+    names.sort_unstable();
+    names.dedup();
+    found.extend(names.iter().filter(|name| **name != "race").map(|name| candidate(name, "name")));
+    found.retain(|candidate| candidate.text.starts_with(word));
+    (start, found)
+}
+
 fn candidate(text: &str, about: &str) -> Candidate {
     Candidate { text: text.to_string(), about: about.to_string() }
 }
@@ -178,7 +198,8 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
         }
         Offers::Families => families().collect(),
         Offers::Races => match earlier[..] {
-            [] => vec![candidate("play", "lets you choose which thread of the last %%race moves next")],
+            [] => demos().chain([candidate("play", "lets you choose which thread moves next")]).collect(),
+            ["play"] => demos().collect(),
             _ => Vec::new(),
         },
         Offers::Baselines => match earlier[..] {
@@ -201,6 +222,10 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
     };
     found.retain(|candidate| candidate.text.starts_with(&before[start..]));
     (start, found)
+}
+
+fn demos() -> impl Iterator<Item = Candidate> {
+    races::ALL.iter().map(|demo| candidate(demo.name, demo.wrong))
 }
 
 fn families() -> impl Iterator<Item = Candidate> {
@@ -241,6 +266,15 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
     let start = before.rfind([' ', '\t', '\n', ',']).map_or(0, |i| i + 1);
     let mut found: Vec<Candidate> = match option {
         "--against" => baselines(session),
+        "--gil" => vec![
+            candidate("bytecode", "it changes hands between any two bytecodes"),
+            candidate("calls", "it changes hands at calls and the edge of the loop"),
+        ],
+        "--only" => {
+            let demo = before.split_whitespace().find_map(races::find);
+            let described = demo.map(|demo| demo.described()).unwrap_or_default();
+            described.iter().map(|(name, about, _)| candidate(&name.replace(' ', ""), about)).collect()
+        }
         "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
         "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
         "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],

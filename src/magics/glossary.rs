@@ -15,7 +15,8 @@ pub fn find(name: &str) -> Option<&'static Term> {
 pub static ALL: &[Term] = &[
     Term {
         name: "amortised",
-        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that adding is \
+        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that \
+                  adding is \
                   cheap on average",
         cell: "%time 1..1M | group by key = it % 2 | map key, n = len(it)",
     },
@@ -25,6 +26,11 @@ pub static ALL: &[Term] = &[
         cell: "1..10 | reduce acc + it",
     },
     Term {
+        name: "atomic",
+        meaning: "one step for all other threads: nobody sees it half done",
+        cell: "%race counter --each 10k --only atomic",
+    },
+    Term {
         name: "big O",
         meaning: "how a cost grows with its input; O(n²): twice the input costs four times as much, as here, where \
                   each step copies all",
@@ -32,7 +38,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "combiner",
-        meaning: "adds up the pairs of a key where they arise, before they travel: many words become one pair for each \
+        meaning: "adds up the pairs of a key where they arise, before they travel: many words become one pair \
+                  for each \
                   distinct one",
         cell: "read \"samples/kjv.txt\" | words | agg pairs = count(), combined = n_distinct(word)",
     },
@@ -42,6 +49,13 @@ pub static ALL: &[Term] = &[
         cell: "%time 1..3M | map sqrt(it) | sum",
     },
     Term {
+        name: "data race",
+        meaning: "two threads access one variable at the same time, one of them writes, and nothing orders \
+                  them; in Rust the compiler refuses it",
+        cell: "%%race --live off x = 0\n  a: x = 1\n  b: let r = x",
+    },
+    Term { name: "deadlock", meaning: "threads that wait for each other for ever", cell: "%race deadlock --live off" },
+    Term {
         name: "deterministic",
         meaning: "the same every time; random data are so where a seed is given",
         cell: "letters 5 seed 7",
@@ -50,6 +64,11 @@ pub static ALL: &[Term] = &[
         name: "engine",
         meaning: "how and where a pipeline runs; every engine gives the same table, only the cost differs",
         cell: "%same 1..10k | map it * it | sum",
+    },
+    Term {
+        name: "false sharing",
+        meaning: "threads use different variables in one cache line, and slow each other down as if they shared one",
+        cell: "%race counter --each 10k --only sharded,sharded,padded",
     },
     Term {
         name: "hot key",
@@ -77,6 +96,7 @@ pub static ALL: &[Term] = &[
         meaning: "a name is a plan, computed when a result is asked for, and again when it is asked for again",
         cell: "let squares = 1..1M | map it * it",
     },
+    Term { name: "livelock", meaning: "threads that all move, and none gets on", cell: "%race livelock --live off" },
     Term {
         name: "map",
         meaning: "looks at each row alone, so that the rows can be split among workers in any way",
@@ -86,6 +106,11 @@ pub static ALL: &[Term] = &[
         name: "median",
         meaning: "the middle value: one slow outlier moves the mean, not the median",
         cell: "[1, 2, 3, 4, 90] | agg median(it), mean(it)",
+    },
+    Term {
+        name: "memory model",
+        meaning: "which reads may see which writes: a processor may delay a write behind later reads",
+        cell: "%race buffer --live off",
     },
     Term {
         name: "overhead",
@@ -103,10 +128,9 @@ pub static ALL: &[Term] = &[
         cell: "%explain 1..1M | filter it % 3 == 0 | sort by it desc | take 3",
     },
     Term {
-        name: "race",
-        meaning: "two threads change one thing, and what comes out depends on who was first; engines merge parts of \
-                  their own instead",
-        cell: "%same 1..100k | sum",
+        name: "race condition",
+        meaning: "what comes out depends on who was first; engines merge parts of their own instead",
+        cell: "%race ticket --live off",
     },
     Term {
         name: "reduce",
@@ -146,7 +170,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "wall time",
-        meaning: "the time that a person waits, by the clock on the wall; CPU time is what the processor's cores spent",
+        meaning: "the time that a person waits, by the clock on the wall; CPU time is what the processor's \
+                  cores spent",
         cell: "%time read \"samples/kjv.txt\" | count by len(line) | top 3",
     },
 ];

@@ -4,12 +4,14 @@ use crate::engines;
 use crate::functions;
 use crate::lang::{self, Argument, MagicSyntax, Takes, Word};
 use crate::plan::Binding;
+use crate::races;
 use crate::report::Block;
 use crate::run_context::RunContext;
 use crate::session::{Session, settings};
 use crate::stages;
 
 use super::algorithms as families;
+use super::races as catalogue;
 use super::{Answer, Magic, Offers, glossary, race};
 
 pub static HELP: Magic = Magic {
@@ -110,6 +112,7 @@ parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned
 /// Help about a name or a topic.
 pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
     let name = word.text.trim_start_matches('%');
+    let name = name.strip_prefix("race ").filter(|demo| races::find(demo).is_some()).unwrap_or(name);
     let text = match name {
         "" => START.to_string(),
         "language" => LANGUAGE.trim_start().to_string(),
@@ -148,6 +151,9 @@ fn one(session: &Session, name: &str) -> Option<String> {
     }
     if let Some(family) = algorithms::find(name) {
         parts.push(families::describe(family));
+    }
+    if let Some(demo) = races::find(name) {
+        parts.push(catalogue::describe(demo));
     }
     if let Some(known) = glossary::find(name) {
         parts.push(term(known));
@@ -287,6 +293,7 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))
         .chain(engines::ALL.iter().map(|engine| engine.name()))
         .chain(algorithms::ALL.iter().map(|family| family.facts().name))
+        .chain(races::ALL.iter().map(|demo| demo.name))
         .chain(glossary::ALL.iter().map(|term| term.name))
 }
 
@@ -296,8 +303,11 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
         if let Some(family) = algorithms::find(&word.text) {
             return Ok(Answer::text(families::sources(family)));
         }
+        if let Some(demo) = races::find(&word.text) {
+            return Ok(Answer::text(demo.source()));
+        }
         let mut answer = about(session, word)?;
-        let note = "`??` shows the text of your own functions and of algorithm families";
+        let note = "`??` shows the text of your own functions, of algorithm families and of races";
         answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };

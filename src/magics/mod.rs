@@ -14,6 +14,7 @@ mod history;
 mod last;
 mod privileges;
 mod race;
+mod races;
 mod ranges;
 mod run;
 mod rust;
@@ -133,6 +134,7 @@ pub static ALL: &[&Magic] = &[
     &rust::RUST,
     &algorithms::ALGORITHMS,
     &race::RACE,
+    &races::RACES,
     &who::WHO,
     &who::WHOS,
     &who::DEL,

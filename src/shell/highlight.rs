@@ -2,6 +2,7 @@
 
 use crate::engines;
 use crate::functions;
+use crate::interleave;
 use crate::lang::{RESERVED, rust_block};
 use crate::magics;
 use crate::session::Session;
@@ -13,6 +14,7 @@ use crate::stages::{self, agg};
 pub fn highlight(text: &str, session: &Session) -> String {
     let mut out = String::new();
     let unmatched = unmatched_brackets(text);
+    let is_race = text.trim_start().starts_with("%%race");
     // The last thing before a word that is no white space: a bar makes it a stage.
     let mut last = String::new();
     let mut at = 0;
@@ -42,6 +44,13 @@ pub fn highlight(text: &str, session: &Session) -> String {
             '"' => Role::Text,
             '%' if length > 1 => magic_role(piece),
             c if c.is_ascii_digit() => Role::Number,
+            c if is_race && (c == '_' || c.is_alphabetic()) => {
+                if interleave::WORDS.contains(&piece) {
+                    Role::Word
+                } else {
+                    Role::Plain
+                }
+            }
             c if c == '_' || c.is_alphabetic() => word_role(piece, &last, &rest[length..], session),
             '(' | '[' | '{' | ')' | ']' | '}' if unmatched.contains(&at) => Role::UnmatchedBracket,
             '|' => Role::Bar,

@@ -66,9 +66,9 @@ pub fn share(share: f64) -> String {
     if share > 0.0 && share < 0.0005 { format!("{:.1e} %", share * 100.0) } else { percent(share) }
 }
 
-/// A share as a bar of ten characters: `███▌      `
+/// A share as a bar of five characters: `███▌ `
 pub fn bar(share: f64) -> String {
-    const WIDTH: usize = 10;
+    const WIDTH: usize = 5;
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (share.clamp(0.0, 1.0) * (WIDTH * 8) as f64).round() as usize;
     // What was seen at all is seen here.

@@ -1,30 +1,48 @@
 //! `%%race`: what threads that share variables can do, what they did, and the shortest way to go wrong.
 
+mod demo;
 mod play;
 mod program;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Takes, Word};
+use crate::races;
 use crate::run_context::RunContext;
 use crate::session::Session;
 
-use super::{Answer, Magic, Offers};
+use super::{Answer, Magic, Offers, help};
 
 pub static RACE: Magic = Magic {
     syntax: MagicSyntax {
         name: "race",
-        usage: "%%race [OPTIONS] x = 0, … and threads below · %race play",
+        usage: "%%race [OPTIONS] x = 0, … and threads below · %race NAME [--each N] [--threads N] [--only \
+                VERSIONS] · %race play [NAME]",
         takes: Takes::WordsOrBody,
-        options: &[("--model", true), ("--rounds", true), ("--states", true), ("--live", true), ("--moves", true)],
+        options: &[
+            ("--model", true),
+            ("--rounds", true),
+            ("--states", true),
+            ("--live", true),
+            ("--each", true),
+            ("--threads", true),
+            ("--only", true),
+            ("--checkpoint", true),
+            ("--gil", true),
+            ("--moves", true),
+        ],
     },
     about: "`%%race` explores every schedule of a small program for threads that share variables, under three memory \
             models, then runs it on real threads: a table of what is possible and what was seen, and the smallest \
-            failing schedule. `%race play` lets you choose which thread moves next. `%help race` shows the language",
+            failing schedule. `%race counter` runs a demo of the catalogue, racy versions beside safe ones; `%races` \
+            lists them. `%race play` lets you choose which thread moves next. `%help race` shows the language",
     examples: &[
         "%%race x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
         "%%race --live off x = 0, y = 0\n  a: x = 1; let r = y\n  b: y = 1; let s = x\n  check a.r == 1 or b.s == 1",
         "%%race left = 1, sold = 0\n  ann: if left > 0 { left -= 1; lock m { sold += 1 } }\n  \
          bob: if left > 0 { left -= 1; lock m { sold += 1 } }\n  check sold == 1",
+        "%race counter --each 100k",
+        "%race ticket",
+        "%race play ticket --moves ann,bob,ann,bob",
         "%%race --live off\n  a: lock m { lock n { } }\n  b: lock n { lock m { } }",
     ],
     offers: Offers::Races,
@@ -65,9 +83,36 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     match words {
         [play, rest @ ..] if play.text == "play" => play::run(session, magic, rest, context),
-        [] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%race` needs a program or `play`")
-            .hint("a program begins with %%race and its shared variables: %%race x = 0")),
-        [word, ..] => Err(Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text))
-            .hint("a program begins with %%race")),
+        // `%race counter?` asks as `counter?` does.
+        [name] if name.text.ends_with('?') => {
+            let text = name.text.trim_end_matches('?').to_string();
+            let of = Word { text, span: name.span };
+            demo(&of)?;
+            if name.text.ends_with("??") { help::source(session, &of) } else { help::about(session, &of) }
+        }
+        [name] => demo::run(magic, name, context),
+        [] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%race` needs the name of a race, or `play`")
+            .hint("%races lists them; a program begins with %%race")),
+        [_, second, ..] => Err(Diagnostic::at(Kind::Syntax, second.span, format!("unexpected `{}`", second.text))
+            .hint("%race counter --each 1M")),
+    }
+}
+
+/// The demo of that name.
+pub fn demo(word: &Word) -> Fallible<&'static races::Demo> {
+    races::find(&word.text).ok_or_else(|| {
+        let error = Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text));
+        let error = error.near(&word.text, races::ALL.iter().map(|demo| demo.name));
+        if error.hint.is_some() { error } else { error.hint("%races lists them") }
+    })
+}
+
+/// The first of these options that was given is a mistake.
+pub fn refuse(magic: &lang::Magic, options: &[&str], belongs: &str) -> Fallible<()> {
+    match magic.options.iter().find(|(option, _)| options.contains(&option.text.as_str())) {
+        Some((option, _)) => {
+            Err(Diagnostic::at(Kind::Syntax, option.span, format!("`{}` belongs to {belongs}", option.text)))
+        }
+        None => Ok(()),
     }
 }

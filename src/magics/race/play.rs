@@ -1,6 +1,7 @@
 //! `%race play`: you are the scheduler. The game is a list of states; a move adds one, going back drops one.
 
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::console::Reply;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, Story};
 use crate::lang::{self, Word};
 use crate::run_context::RunContext;
@@ -8,41 +9,76 @@ use crate::session::Session;
 
 use super::super::Answer;
 use super::program::asked_models;
+use super::{demo, refuse};
 
-const KEYS: &str = "a number or a name moves · b goes back · ? shows this · q leaves";
+const KEYS: &str = "a number or a name moves · b (back) goes back · ? shows this · q (quit) leaves";
 
-pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], _: &RunContext) -> Fallible<Answer> {
-    if let Some(word) = words.first() {
-        return Err(Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text)));
-    }
-    let Some(source) = session.race.clone() else {
-        return Err(Diagnostic::at(Kind::Name, magic.span, "there is no race program yet")
-            .hint("%%race x = 0, then threads below"));
+pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: &RunContext) -> Fallible<Answer> {
+    refuse(magic, &["--rounds", "--states", "--live"], "`%%race`")?;
+    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos: `%race counter`")?;
+    // The lines below are moves; they came from a file or a pipe.
+    let below = |word: &&Word| session.words(Span { end: word.span.start, ..magic.span }).contains('\n');
+    let (moves, names): (Vec<&Word>, Vec<&Word>) = words.iter().partition(below);
+    let source = match names[..] {
+        [] => session.race.clone().ok_or_else(|| {
+            Diagnostic::at(Kind::Name, magic.span, "there is no race program yet").hint("%race play counter")
+        })?,
+        [name] => demo(name)?.program.to_string(),
+        [_, second, ..] => {
+            return Err(Diagnostic::at(Kind::Syntax, second.span, format!("unexpected `{}`", second.text)));
+        }
     };
     let program = interleave::read(&source).expect("only programs without mistakes are kept");
     let model = if magic.option("--model").is_some() { asked_models(magic)?[0] } else { Model::Sc };
     let mut game = Game::new(&program, &source, model);
-    let Some(moves) = magic.option("--moves").flatten() else {
-        return Err(Diagnostic::at(Kind::System, magic.span, "nobody can be asked here").hint("--moves up,down,b"));
+    let moves: Vec<(&str, Span)> = match magic.option("--moves").flatten() {
+        Some(word) => word.text.split(',').map(|one| (one, word.span)).collect(),
+        None => moves.iter().map(|word| (word.text.as_str(), word.span)).collect(),
     };
+    if moves.is_empty() {
+        return ask(session, magic, game, context);
+    }
     let mut told = vec![game.view()];
-    for word in moves.text.split(',') {
-        match game.answer(word) {
-            Reply::Moved(text) => {
+    for (text, span) in moves {
+        match game.answer(text) {
+            Effect::Moved(text) => {
                 told.push(text);
                 told.push(game.view());
             }
-            Reply::Told(text) => told.push(text),
-            Reply::Unknown(text) => return Err(Diagnostic::at(Kind::Name, moves.span, text).hint(KEYS)),
-            Reply::Leaves => break,
+            Effect::Told(text) => told.push(text),
+            Effect::Unknown(text) => return Err(Diagnostic::at(Kind::Name, span, text).hint(KEYS)),
+            Effect::Leaves => break,
         }
     }
     Ok(Answer::text(told.join("\n")))
 }
 
+/// Asks for one move after the other.
+fn ask(session: &Session, magic: &lang::Magic, mut game: Game, context: &RunContext) -> Fallible<Answer> {
+    context.progress.hide();
+    let mut told = format!("{KEYS}\n");
+    loop {
+        let question = format!("{told}{}\nmove › ", game.view());
+        let line = match (session.console.ask)(&question, &|| context.stop.is_raised()) {
+            Reply::Line(line) => line,
+            Reply::End => break,
+            Reply::Stopped => return Err(Diagnostic::new(Kind::Stopped, "stopped")),
+            Reply::CannotAsk => {
+                return Err(Diagnostic::at(Kind::System, magic.span, "nobody can be asked here")
+                    .hint("--moves up,down,b, or a move on each line below, up to a line q"));
+            }
+        };
+        told = match game.answer(&line) {
+            Effect::Moved(text) | Effect::Told(text) | Effect::Unknown(text) => format!("{text}\n"),
+            Effect::Leaves => break,
+        };
+    }
+    Ok(Answer::default())
+}
+
 /// What an answer of the user did.
 #[derive(Debug, PartialEq)]
-pub enum Reply {
+pub enum Effect {
     /// The game stands elsewhere now: what happened.
     Moved(String),
     /// The game stands where it did.
@@ -93,18 +129,25 @@ impl<'a> Game<'a> {
     }
 
     /// Does what the user said.
-    pub fn answer(&mut self, text: &str) -> Reply {
+    pub fn answer(&mut self, text: &str) -> Effect {
         let text = text.trim();
         let choices = self.choices();
-        match text {
-            "q" => return Reply::Leaves,
-            "?" => return Reply::Told(KEYS.to_string()),
-            "b" if self.fault.take().is_some() => return Reply::Moved("back".to_string()),
+        // A thread may have the name of a key: then it is the thread, and the long word is the key.
+        let key = match text {
+            "b" | "q" if self.machine.program.threads.iter().any(|thread| thread.name == text) => "",
+            "back" => "b",
+            "quit" => "q",
+            key => key,
+        };
+        match key {
+            "q" => return Effect::Leaves,
+            "?" => return Effect::Told(KEYS.to_string()),
+            "b" if self.fault.take().is_some() => return Effect::Moved("back".to_string()),
             "b" if self.states.len() > 1 => {
                 self.states.pop();
-                return Reply::Moved("back".to_string());
+                return Effect::Moved("back".to_string());
             }
-            "b" => return Reply::Told("this is the beginning".to_string()),
+            "b" => return Effect::Told("this is the beginning".to_string()),
             _ => {}
         }
         let by_number = text.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?)).copied();
@@ -112,7 +155,7 @@ impl<'a> Game<'a> {
         let Some(choice) = named.or(by_number) else {
             let names: Vec<String> = choices.iter().map(|choice| self.name(*choice)).collect();
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
-            return Reply::Unknown(match (choices.is_empty(), thread) {
+            return Effect::Unknown(match (choices.is_empty(), thread) {
                 (true, _) => format!("`{text}`: nothing can move any more"),
                 (false, true) => format!("`{text}` cannot move now, only {}", names.join(", ")),
                 (false, false) => format!("`{text}` is not a move: {}", names.join(", ")),
@@ -126,7 +169,7 @@ impl<'a> Game<'a> {
         }
         let who = choice.thread().map_or("memory", |thread| self.machine.program.threads[thread].name.as_str());
         let fault = self.fault.map(|fault| self.machine.program.fault_text(&fault, self.source));
-        Reply::Moved(format!("{who}: {}", story.0.into_iter().chain(fault).collect::<Vec<_>>().join(" · ")))
+        Effect::Moved(format!("{who}: {}", story.0.into_iter().chain(fault).collect::<Vec<_>>().join(" · ")))
     }
 
     /// Everything that can be seen now, and the moves.
@@ -185,7 +228,7 @@ impl<'a> Game<'a> {
         let span = self.machine.program.threads[thread].spans[op];
         let text = self.source[span.start..span.end].split_whitespace().collect::<Vec<_>>().join(" ");
         let verb = self.machine.next_words(state, thread);
-        if verb == text || text.is_empty() { format!("next: {verb}") } else { format!("next: {verb}  [{text}]") }
+        if verb.ends_with(&text) { format!("next: {verb}") } else { format!("next: {verb}  [{text}]") }
     }
 
     fn ending(&self, state: &[i64]) -> String {

@@ -19,9 +19,10 @@ use crate::show::{duration_text, grouped, percent};
 
 use super::super::Answer;
 use super::super::timing::asked_count;
+use super::refuse;
 
 const STATES: usize = 300_000;
-const MOST_STATES: u64 = 20_000_000;
+const MOST_STATES: u64 = 5_000_000;
 const ROUNDS: u64 = 20_000;
 /// For rounds that nobody asked for, and for those that somebody did.
 const BUDGET: Duration = Duration::from_millis(700);
@@ -29,9 +30,8 @@ const ASKED_BUDGET: Duration = Duration::from_secs(20);
 
 pub fn run(session: &mut Session, magic: &lang::Magic, body: &Body, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
-    if let Some((option, _)) = magic.options.iter().find(|(option, _)| option.text == "--moves") {
-        return Err(Diagnostic::at(Kind::Syntax, option.span, "`--moves` belongs to `%race play`"));
-    }
+    refuse(magic, &["--moves"], "`%race play`")?;
+    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos: `%race counter`")?;
     let models = asked_models(magic)?;
     let most = asked_count(magic, "--states")?.unwrap_or(STATES as u64);
     if most > MOST_STATES {
@@ -121,7 +121,7 @@ pub fn asked_models(magic: &lang::Magic) -> Fallible<Vec<Model>> {
 }
 
 /// The value of `--live`.
-fn asked_live(magic: &lang::Magic) -> Fallible<bool> {
+pub fn asked_live(magic: &lang::Magic) -> Fallible<bool> {
     let Some(word) = magic.option("--live").flatten() else { return Ok(true) };
     match word.text.as_str() {
         "on" => Ok(true),
@@ -321,7 +321,8 @@ fn model_line(program: &Program, found: &Exploration) -> String {
         Some(count) => parts.push(format!("{} schedules", count_text(count))),
         None => parts.push("explored in part".to_string()),
     }
-    parts.push(format!("{} states", grouped(found.states as u64)));
+    let states = if found.states == 1 { "state" } else { "states" };
+    parts.push(format!("{} {states}", grouped(found.states as u64)));
     parts.extend(found.limit.map(|limit| match limit {
         Limit::States(_) => "--states raises the limit".to_string(),
         Limit::Memory => "the states need too much memory".to_string(),
@@ -347,7 +348,7 @@ fn model_line(program: &Program, found: &Exploration) -> String {
     format!("{}: {}", found.model.name().to_uppercase(), parts.join(" · "))
 }
 
-/// `data race on x: up and down, both plain accesses`
+/// `data race on x: up and down`
 fn data_races(program: &Program, explored: &[Exploration]) -> Vec<String> {
     let Some(sc) = explored.iter().find(|found| found.model == Model::Sc) else { return Vec::new() };
     let mut lines: Vec<String> = Vec::new();
@@ -416,8 +417,7 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
     for ending in seen.endings.keys() {
         if sc.is_some_and(|sc| find(sc, ending).is_none()) {
             let text = program.ending_text(ending, source);
-            notes
-                .push(format!("{text} is impossible under SC, and this processor did it: its stores wait in a buffer"));
+            notes.push(format!("{text} is impossible under SC, and this processor did it"));
             break;
         }
     }
@@ -427,13 +427,15 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
         && explored.iter().all(|found| find(found, ending).is_none())
     {
         let text = program.ending_text(ending, source);
-        notes.push(format!("{text} was seen and is in none of these models: this processor reorders more than stores"));
+        notes.push(format!(
+            "{text} was seen and is in none of these models: this processor reorders more than these models say"
+        ));
     }
     notes
 }
 
 /// The smallest failing schedule under the strongest model that has one, and its title.
-fn failing_schedule(program: &Program, source: &str, explored: &[Exploration]) -> Option<(String, Figures)> {
+pub fn failing_schedule(program: &Program, source: &str, explored: &[Exploration]) -> Option<(String, Figures)> {
     let found = explored.iter().find(|found| found.failing.is_some());
     let (found, choices, title) = match found {
         Some(found) => {

@@ -1,0 +1,506 @@
+//! The counter: half of the threads increment it, half decrement it, so that it should end where it began.
+
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::interleave::barrier::Padded;
+use crate::report::{Across, Axis, Drawn, Figures, Plot, Scale, Series, Unit};
+use crate::run_context::RunContext;
+
+use super::fork::{Pipe, Shared};
+use super::gil::{BYTECODES, Gil};
+use super::rounds::{self, LONGEST_DEMO, Measured, Played, ROUND, Rounds, direction, expected, load_and_store};
+use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
+
+pub static COUNTER: Demo = Demo {
+    name: "counter",
+    wrong: "updates are lost: a read and a write are two steps",
+    lesson: "`x = x + 1` reads, adds and writes. Another thread's write between the two is overwritten and \
+             lost. A lock or an atomic operation makes them one step and costs a multiple; threads that count for \
+             themselves and merge at the end are right and faster than one thread alone",
+    program: "x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
+    versions: Versions::Native(&Native {
+        versions: VERSIONS,
+        left_out: &[],
+        each: 10_000_000,
+        most_each: rounds::MOST_EACH,
+        is_pair: false,
+        run,
+        text: include_str!("counter.rs"),
+    }),
+};
+
+type Run = fn(&Rounds) -> io::Result<(Played, i64)>;
+
+const VERSIONS: &[Described] = &[
+    Described { name: "racy", about: "a load and a store", safety: Safety::Unsafe },
+    Described {
+        name: "racy, functional",
+        about: "for_each over a range with a closure that updates the shared counter: no loop, the same race",
+        safety: Safety::Unsafe,
+    },
+    Described { name: "mutex", about: "a lock around each update", safety: Safety::Safe },
+    Described { name: "mutex, batched", about: "a lock around 1,000 updates", safety: Safety::Safe },
+    Described { name: "atomic", about: "fetch_add, one instruction", safety: Safety::Safe },
+    Described { name: "compare-and-swap", about: "tries again where another thread was faster", safety: Safety::Safe },
+    Described {
+        name: "sharded",
+        about: "a counter for each thread, side by side in one cache line: false sharing",
+        safety: Safety::Safe,
+    },
+    Described { name: "sharded, padded", about: "a counter and a cache line for each thread", safety: Safety::Safe },
+    Described {
+        name: "thread-local",
+        about: "each thread counts for itself and merges at the end of a round",
+        safety: Safety::Safe,
+    },
+    Described {
+        name: "channel",
+        about: "a message for each update to the thread that owns the counter",
+        safety: Safety::Safe,
+    },
+    Described { name: "channel, batched", about: "a message for 1,000 updates", safety: Safety::Safe },
+    Described { name: "actor", about: "a message to the owner, and the answer is waited for", safety: Safety::Safe },
+    Described {
+        name: "gil, bytecode",
+        about: "one thread at a time, which can change between any two bytecodes",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: "gil, calls",
+        about: "it changes only at calls and at the edge of the loop, as in CPython since 3.10: x += 1 is kept whole",
+        safety: Safety::Safe,
+    },
+    Described {
+        name: "gil, calls, one()",
+        about: "the same with x += one(): the call is between read and write",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: "processes",
+        about: "each process has its own memory: the counter of the parent stays 0",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: "processes, shared memory",
+        about: "a load and a store in memory that they share",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: "processes, pipe",
+        about: "each counts for itself and sends its sum to the parent",
+        safety: Safety::Safe,
+    },
+];
+
+const RUNS: [Run; 18] = [
+    racy,
+    racy_functional,
+    mutex,
+    mutex_batched,
+    atomic,
+    compare_and_swap,
+    sharded,
+    sharded_padded,
+    thread_local,
+    channel,
+    channel_batched,
+    actor,
+    gil_bytecode,
+    gil_calls,
+    gil_calls_one,
+    processes,
+    processes_shared_memory,
+    processes_pipe,
+];
+
+fn racy(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| {
+        let by = direction(thread);
+        for _ in 0..n {
+            load_and_store(&x.0, by);
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn racy_functional(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| (0..n).for_each(|_| load_and_store(&x.0, direction(thread)));
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn mutex(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(Mutex::new(0));
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            *x.0.lock().unwrap_or_else(PoisonError::into_inner) += direction(thread);
+        }
+    };
+    let played = rounds.play(&work, &|| vec![*x.0.lock().unwrap_or_else(PoisonError::into_inner)])?;
+    let found = *x.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((played, found))
+}
+
+fn mutex_batched(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(Mutex::new(0));
+    let work = |thread: usize, n: u64| {
+        in_batches(n, |batch| {
+            let mut x = x.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for _ in 0..batch {
+                // Hidden from the compiler, which would add it all up at once.
+                *x += std::hint::black_box(direction(thread));
+            }
+        });
+    };
+    let played = rounds.play(&work, &|| vec![*x.0.lock().unwrap_or_else(PoisonError::into_inner)])?;
+    let found = *x.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((played, found))
+}
+
+fn atomic(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            x.0.fetch_add(direction(thread), Ordering::Relaxed);
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn compare_and_swap(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            let mut old = x.0.load(Ordering::Relaxed);
+            let by = direction(thread);
+            while let Err(newer) = x.0.compare_exchange_weak(old, old + by, Ordering::Relaxed, Ordering::Relaxed) {
+                old = newer;
+            }
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn sharded(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let own: Vec<AtomicI64> = (0..rounds.threads).map(|_| AtomicI64::new(0)).collect();
+    let sum = || own.iter().map(|own| own.load(Ordering::Relaxed)).sum();
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            own[thread].fetch_add(direction(thread), Ordering::Relaxed);
+        }
+    };
+    let played = rounds.play(&work, &|| vec![sum()])?;
+    Ok((played, sum()))
+}
+
+fn sharded_padded(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let own: Vec<Padded<AtomicI64>> = (0..rounds.threads).map(|_| Padded::default()).collect();
+    let sum = || own.iter().map(|own| own.0.load(Ordering::Relaxed)).sum();
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            own[thread].0.fetch_add(direction(thread), Ordering::Relaxed);
+        }
+    };
+    let played = rounds.play(&work, &|| vec![sum()])?;
+    Ok((played, sum()))
+}
+
+fn thread_local(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| {
+        let mut own = 0;
+        for _ in 0..n {
+            own += std::hint::black_box(direction(thread));
+        }
+        x.0.fetch_add(own, Ordering::Relaxed);
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn channel(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    owned(rounds, |sender, thread, n| {
+        for _ in 0..n {
+            // The owner is there as long as there are senders.
+            let _ = sender.send(direction(thread));
+        }
+    })
+}
+
+fn channel_batched(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    owned(rounds, |sender, thread, n| {
+        in_batches(n, |batch| {
+            let mut own = 0;
+            for _ in 0..batch {
+                own += std::hint::black_box(direction(thread));
+            }
+            let _ = sender.send(own);
+        });
+    })
+}
+
+/// A counter that one thread owns; the others send it what to add.
+fn owned(rounds: &Rounds, work: impl Fn(&SyncSender<i64>, usize, u64) + Sync) -> io::Result<(Played, i64)> {
+    // A bound, so that a slow owner does not fill the memory.
+    let (sender, receiver): (SyncSender<i64>, Receiver<i64>) = mpsc::sync_channel(1_000);
+    let seen = AtomicI64::new(0);
+    std::thread::scope(|scope| {
+        let seen = &seen;
+        let owner = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let mut x = 0;
+            for by in receiver {
+                x += by;
+                seen.store(x, Ordering::Relaxed);
+            }
+            x
+        })?;
+        let played = rounds.play(&|thread, n| work(&sender, thread, n), &|| vec![seen.load(Ordering::Relaxed)]);
+        drop(sender);
+        let found = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((played?, found))
+    })
+}
+
+fn actor(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let (sender, receiver): (Sender<(i64, Sender<i64>)>, _) = mpsc::channel();
+    let seen = AtomicI64::new(0);
+    std::thread::scope(|scope| {
+        let seen = &seen;
+        let owner = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let mut x = 0;
+            for (by, answer) in receiver {
+                x += by;
+                seen.store(x, Ordering::Relaxed);
+                let _ = answer.send(x);
+            }
+            x
+        })?;
+        let work = |thread: usize, n: u64| {
+            let (answer, answers) = mpsc::channel();
+            for _ in 0..n {
+                let _ = sender.send((direction(thread), answer.clone()));
+                let _ = answers.recv();
+            }
+        };
+        let played = rounds.play(&work, &|| vec![seen.load(Ordering::Relaxed)]);
+        drop(sender);
+        let found = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((played?, found))
+    })
+}
+
+fn gil_bytecode(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let (x, gil) = (Padded(AtomicI64::new(0)), Gil::new(rounds.threads));
+    let work = |thread: usize, n: u64| {
+        let held = gil.hold(thread);
+        for _ in 0..n {
+            let read = x.0.load(Ordering::Relaxed);
+            held.between();
+            let sum = read + direction(thread);
+            held.between();
+            x.0.store(sum, Ordering::Relaxed);
+            held.between();
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn gil_calls(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let (x, gil) = (Padded(AtomicI64::new(0)), Gil::new(rounds.threads));
+    let work = |thread: usize, n: u64| {
+        let held = gil.hold(thread);
+        for _ in 0..n {
+            load_and_store(&x.0, direction(thread));
+            held.between();
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn gil_calls_one(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let (x, gil) = (Padded(AtomicI64::new(0)), Gil::new(rounds.threads));
+    let work = |thread: usize, n: u64| {
+        let held = gil.hold(thread);
+        let one = || {
+            held.between();
+            direction(thread)
+        };
+        for _ in 0..n {
+            let read = x.0.load(Ordering::Relaxed);
+            x.0.store(read + one(), Ordering::Relaxed);
+            held.between();
+        }
+    };
+    let played = rounds.play(&work, &|| vec![x.0.load(Ordering::Relaxed)])?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn processes(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Padded(AtomicI64::new(0));
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            load_and_store(&x.0, direction(thread));
+        }
+    };
+    let played = rounds.play_forked(&work, &|_| {})?;
+    Ok((played, x.0.load(Ordering::Relaxed)))
+}
+
+fn processes_shared_memory(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let x = Shared::new(Padded(AtomicI64::new(0)))?;
+    let work = |thread: usize, n: u64| {
+        let x = &x.get().0;
+        for _ in 0..n {
+            load_and_store(x, direction(thread));
+        }
+    };
+    let played = rounds.play_forked(&work, &|_| {})?;
+    Ok((played, x.get().0.load(Ordering::Relaxed)))
+}
+
+fn processes_pipe(rounds: &Rounds) -> io::Result<(Played, i64)> {
+    let (own, pipe) = (Padded(AtomicI64::new(0)), Pipe::new()?);
+    let work = |thread: usize, n: u64| {
+        for _ in 0..n {
+            load_and_store(&own.0, direction(thread));
+        }
+    };
+    let played = rounds.play_forked(&work, &|_| pipe.send(&own.0))?;
+    // Where the run was stopped, nothing was sent.
+    let found = if rounds.is_stopped() { 0 } else { pipe.sum(rounds.threads) };
+    Ok((played, found))
+}
+
+fn in_batches(n: u64, mut work: impl FnMut(u64)) {
+    const BATCH: u64 = 1_000;
+    let mut left = n;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        work(batch);
+        left -= batch;
+    }
+}
+
+fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
+    let stopped = || context.stop.is_raised();
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 8];
+    let mut series = Vec::new();
+    let mut unseen = Vec::new();
+    let mut fewer = false;
+    let mut skipped = Vec::new();
+    let start = Instant::now();
+    for (described, run) in VERSIONS.iter().zip(RUNS) {
+        let name = described.name;
+        if !asked.only.is_empty() && !asked.only.iter().any(|only| only == name) {
+            continue;
+        }
+        if stopped() {
+            break;
+        }
+        if start.elapsed() > LONGEST_DEMO {
+            skipped.push(name);
+            continue;
+        }
+        context.progress.tell(format!("counter: {name}"));
+        let points = Mutex::new(Vec::new());
+        let watch = |done: u64, now: &[i64]| {
+            let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
+            points.push((done as f64, now[0] as f64));
+            context.progress.tell(format!("counter: {name}: {} after {done} operations", now[0]));
+        };
+        let measured = rounds::measure(asked.threads, asked.each, asked.checkpoint, &watch, &stopped, &run);
+        let Measured { played, result: got, speed_up } =
+            measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
+        if stopped() && played.each < asked.each {
+            break;
+        }
+        let expected = expected(asked.threads, played.each);
+        let lost = (got - expected).unsigned_abs() as i64;
+        if described.safety == Safety::Safe && lost > 0 {
+            return Err(Diagnostic::new(Kind::System, format!("{name} is safe and yet lost {lost} updates"))
+                .hint("that is a defect of timelab"));
+        }
+        if described.safety == Safety::Unsafe && lost == 0 && expected == 0 && name != "processes" {
+            unseen.push(name);
+        }
+        fewer |= played.each < asked.each;
+        let row = [
+            Value::text(name),
+            Value::Int(played.each as i64),
+            Value::Int(expected),
+            Value::Int(got),
+            Value::Int(lost),
+            Value::Float(played.wall.as_secs_f64()),
+            speed_up.map_or(Value::Null, Value::Float),
+            Value::text(described.safety.said()),
+        ];
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        let points = points.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !points.is_empty() {
+            series.push(Series { label: name.to_string(), drawn: Drawn::Line, points });
+        }
+    }
+    let mut notes = Vec::new();
+    if !unseen.is_empty() {
+        notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
+    }
+    if fewer {
+        notes.push("a version that takes over 1 s does fewer operations: see `each`".to_string());
+    }
+    if !skipped.is_empty() {
+        notes.push(format!("no time was left for: {} · --only {}", skipped.join("; "), skipped[0].replace(' ', "")));
+    }
+    if columns[0].contains(&Value::text("processes")) {
+        notes.push(
+            "processes: each changed a copy of its own, so the counter of the parent is 0 whatever they \
+             do"
+            .to_string(),
+        );
+    }
+    notes.push(format!(
+        "{} threads in rounds of up to {ROUND} operations that start together; `lost` is the least number of \
+         updates that were lost",
+        asked.threads
+    ));
+    if columns[0].iter().any(|name| name.to_string().starts_with("gil")) {
+        notes.push(format!("gil: the lock changes hands every {BYTECODES} bytecodes on average"));
+    }
+    let axis = |label: &str| Axis { label: label.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: true };
+    let plot = (!series.is_empty()).then(|| Plot {
+        title: "the counter while it is pulled to and fro".to_string(),
+        x: Across::Numbers(axis("operations of each thread")),
+        y: axis("counter"),
+        series,
+        in_table: false,
+    });
+    Ok(Ran { figures: figures(&columns), notes, plot })
+}
+
+fn figures(columns: &[Vec<Value>]) -> Figures {
+    let heads = [
+        ("version", Type::Text, Unit::Plain),
+        ("each", Type::Int, Unit::Plain),
+        ("expected", Type::Int, Unit::Plain),
+        ("got", Type::Int, Unit::Plain),
+        ("lost", Type::Int, Unit::Plain),
+        ("time", Type::Float, Unit::Seconds),
+        ("speed_up", Type::Float, Unit::Times),
+        ("safe", Type::Text, Unit::Plain),
+    ];
+    let units = heads.iter().map(|(_, _, unit)| *unit).collect();
+    let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), units }
+}

@@ -1,0 +1,212 @@
+//! Threads, or processes, that do the same number of operations in rounds that start together: otherwise the threads of
+//! a busy machine hardly overlap. It knows nothing of what is counted.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::interleave::barrier::{SpinBarrier, cores, pin};
+
+pub const MOST_THREADS: usize = 64;
+pub const MOST_EACH: u64 = 10_000_000_000;
+/// Operations of a thread between two starts.
+pub const ROUND: u64 = 100_000;
+/// The first round is short, the next ones longer as long as they take less than this, so that Ctrl-C ends any version
+/// within 100 ms.
+const FIRST_ROUND: u64 = 100;
+const LONGEST_ROUND: Duration = Duration::from_millis(20);
+/// A version that takes longer does fewer operations.
+const BUDGET: Duration = Duration::from_secs(1);
+const SINGLE_BUDGET: Duration = Duration::from_millis(200);
+/// No version begins later than this.
+pub const LONGEST_DEMO: Duration = Duration::from_secs(17);
+
+pub struct Rounds<'a> {
+    pub threads: usize,
+    pub each: u64,
+    budget: Duration,
+    checkpoint: Option<u64>,
+    /// A run that is not the real one is not looked at.
+    watch: &'a (dyn Fn(u64, &[i64]) + Sync),
+    stopped: &'a (dyn Fn() -> bool + Sync),
+    pub cores: Vec<usize>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy)]
+pub struct Played {
+    /// Operations of each thread.
+    pub each: u64,
+    pub wall: Duration,
+}
+
+/// A run of a version: how long it took, and what it left.
+pub struct Measured<T> {
+    pub played: Played,
+    pub result: T,
+    /// How many times as many operations in a second as one thread alone.
+    pub speed_up: Option<f64>,
+}
+
+/// One run of a version: it makes its state, plays, and says what is left.
+pub type Run<'r, T> = dyn Fn(&Rounds) -> io::Result<(Played, T)> + 'r;
+
+/// Runs a version: one thread alone, then all threads, each as long as there is time.
+pub fn measure<T>(
+    threads: usize,
+    each: u64,
+    checkpoint: Option<u64>,
+    watch: &(dyn Fn(u64, &[i64]) + Sync),
+    stopped: &(dyn Fn() -> bool + Sync),
+    run: &Run<T>,
+) -> io::Result<Measured<T>> {
+    let rounds = |threads: usize, budget: Duration| Rounds {
+        threads,
+        each,
+        budget,
+        checkpoint: None,
+        watch: &|_, _| {},
+        stopped,
+        cores: cores(),
+    };
+    let mut single = None;
+    if threads > 1 {
+        let (alone, _) = run(&rounds(1, SINGLE_BUDGET))?;
+        single = (alone.each > 0).then(|| alone.wall.as_secs_f64() / alone.each as f64);
+    }
+    let (played, result) = run(&Rounds { checkpoint, watch, ..rounds(threads, BUDGET) })?;
+    let all = played.wall.as_secs_f64() / (played.each.max(1) * threads as u64) as f64;
+    Ok(Measured { played, result, speed_up: single.filter(|_| played.each > 0).map(|single| single / all) })
+}
+
+impl Rounds<'_> {
+    /// Each thread calls `work(thread, operations)` until it has done its share; `look` is what is shared, for those
+    /// who watch.
+    pub fn play(&self, work: &(dyn Fn(usize, u64) + Sync), look: &(dyn Fn() -> Vec<i64> + Sync)) -> io::Result<Played> {
+        let track = Track::new(self.threads, self.cores.len());
+        let gate = Mutex::new(true);
+        std::thread::scope(|scope| {
+            // A thread that cannot be started must not leave the others at the barrier: they wait for this word first.
+            let mut all_start = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            for thread in 0..self.threads {
+                let (track, gate) = (&track, &gate);
+                let spawned = std::thread::Builder::new().spawn_scoped(scope, move || {
+                    if *gate.lock().unwrap_or_else(PoisonError::into_inner) {
+                        self.run(track, thread, work, look);
+                    }
+                });
+                if let Err(error) = spawned {
+                    *all_start = false;
+                    return Err(error);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(track.played())
+    }
+
+    pub fn unwatched(&self) -> Rounds<'_> {
+        let Rounds { threads, each, budget, stopped, .. } = *self;
+        Rounds { threads, each, budget, checkpoint: None, watch: &|_, _| {}, stopped, cores: self.cores.clone() }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        (self.stopped)()
+    }
+
+    /// What one thread, or one process, does.
+    pub fn run(
+        &self,
+        track: &Track,
+        thread: usize,
+        work: &(dyn Fn(usize, u64) + Sync),
+        look: &(dyn Fn() -> Vec<i64> + Sync),
+    ) {
+        pin(self.cores[thread % self.cores.len()]);
+        let mut done = 0;
+        let mut begin = None;
+        loop {
+            if thread == 0 {
+                let late = begin.is_some_and(|begin: Instant| begin.elapsed() >= self.budget);
+                let is_over = done >= self.each || late || (self.stopped)();
+                track.is_over.store(is_over, Ordering::Relaxed);
+            }
+            track.barrier.wait();
+            if track.is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            let begin = *begin.get_or_insert_with(Instant::now);
+            let start = Instant::now();
+            let round = track.round.load(Ordering::Relaxed);
+            let end = (done + round).min(self.each);
+            while done < end {
+                let next = self.checkpoint.map_or(end, |every| ((done / every + 1) * every).min(end));
+                work(thread, next - done);
+                done = next;
+                if thread == 0 && self.checkpoint.is_some_and(|every| done % every == 0) {
+                    (self.watch)(done, &look());
+                }
+            }
+            // All have read the length of this round; none reads that of the next before thread 0 is at the barrier.
+            track.barrier.wait();
+            if thread == 0 {
+                track.each.store(done, Ordering::Relaxed);
+                track.nanos.store(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                let took = start.elapsed();
+                let next = if took > LONGEST_ROUND {
+                    round / 2
+                } else if took < LONGEST_ROUND / 4 {
+                    4 * round
+                } else {
+                    round
+                };
+                track.round.store(next.clamp(1, ROUND), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// What threads or processes share about a run. It may lie in memory that processes share: nothing points anywhere.
+pub struct Track {
+    barrier: SpinBarrier,
+    is_over: AtomicBool,
+    /// Operations of the next round.
+    round: AtomicU64,
+    each: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Track {
+    pub fn new(threads: usize, cores: usize) -> Track {
+        Track {
+            barrier: SpinBarrier::new(threads, cores),
+            is_over: AtomicBool::new(false),
+            round: AtomicU64::new(FIRST_ROUND),
+            each: AtomicU64::new(0),
+            nanos: AtomicU64::new(0),
+        }
+    }
+
+    pub fn played(&self) -> Played {
+        Played {
+            each: self.each.load(Ordering::Relaxed),
+            wall: Duration::from_nanos(self.nanos.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// +1 for the threads that increment, -1 for those that decrement.
+pub fn direction(thread: usize) -> i64 {
+    if thread.is_multiple_of(2) { 1 } else { -1 }
+}
+
+/// What all threads together do to a counter.
+pub fn expected(threads: usize, each: u64) -> i64 {
+    (0..threads).map(direction).sum::<i64>() * each as i64
+}
+
+/// What a load and a store of a counter do apart; relaxed, so that it is a race but never undefined.
+pub fn load_and_store(x: &AtomicI64, by: i64) {
+    x.store(x.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+}
