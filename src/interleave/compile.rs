@@ -489,12 +489,9 @@ impl<'a> Writer<'a> {
     fn any_expr(&mut self, expr: &Expr) -> Typed {
         let mark = self.free;
         let span = expr.span;
-        let changes = match &expr.node {
-            ExprNode::Swap(..) | ExprNode::Cas(..) | ExprNode::FetchAdd(..) | ExprNode::FetchSub(..) => true,
-            ExprNode::TryLock(_) => true,
-            _ => false,
-        };
-        if changes && self.thread.is_none() {
+        let is_update = matches!(expr.node, ExprNode::Swap(..) | ExprNode::Cas(..) | ExprNode::TryLock(_));
+        let is_sum = matches!(expr.node, ExprNode::FetchAdd(..) | ExprNode::FetchSub(..));
+        if (is_update || is_sum) && self.thread.is_none() {
             return Err(Problem::new(
                 ProblemKind::Type,
                 span,

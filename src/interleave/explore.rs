@@ -394,7 +394,7 @@ impl Search<'_> {
         let mut node = 0;
         while node < graph.len() {
             // The caller may be stopped within a tenth of a second.
-            if node % 256 == 0 && stopped() {
+            if node.is_multiple_of(256) && stopped() {
                 return Some(Limit::Stopped);
             }
             graph.first_edges.push(graph.edges.len());

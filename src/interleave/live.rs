@@ -409,10 +409,10 @@ impl Player<'_> {
     /// Counts steps, and sees whether the round is over for another reason.
     fn tick(&mut self) -> Result<(), Over> {
         self.steps += 1;
-        if self.steps % 64 == 0 && self.round.is_over.0.load(Ordering::Acquire) {
+        if self.steps.is_multiple_of(64) && self.round.is_over.0.load(Ordering::Acquire) {
             return Err(Over);
         }
-        if self.steps % STEPS_BETWEEN_PAUSES == 0 {
+        if self.steps.is_multiple_of(STEPS_BETWEEN_PAUSES) {
             pause();
         }
         if self.steps > MOST_STEPS {

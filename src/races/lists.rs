@@ -326,9 +326,9 @@ fn find(lists: &Lists) -> Found {
             found.in_place += usize::from(at < n && value as usize == number * n + at);
         }
     }
-    for value in 0..2 * n {
-        let own = value / n.max(1);
-        let (here, there) = (counts[own][value], counts[1 - own][value]);
+    let [first, second] = &counts;
+    for (value, (one, two)) in first.iter().zip(second).enumerate() {
+        let (here, there) = if value < n { (*one, *two) } else { (*two, *one) };
         found.missing += usize::from(here == 0);
         found.in_other += usize::from(here == 0 && there > 0);
         found.lost += usize::from(here == 0 && there == 0);

@@ -181,7 +181,7 @@ fn answer(program: &Program, source: &str, explored: &[Exploration], seen: Optio
     let outcomes = outcome_table(program, source, explored, seen);
     let mut lines: Vec<String> = explored.iter().map(|found| model_line(program, found)).collect();
     lines.extend(data_races(program, explored));
-    lines.extend(seen.map(|seen| seen_line(seen)));
+    lines.extend(seen.map(seen_line));
     let notes = notes(program, source, explored, seen);
     report.blocks.push(Block::Figures(outcomes.clone()));
     report.blocks.push(Block::Text(lines.join("\n")));
@@ -421,7 +421,7 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
             break;
         }
     }
-    let weaker = explored.iter().filter(|found| found.model != Model::Sc && found.limit.is_none()).last();
+    let weaker = explored.iter().rfind(|found| found.model != Model::Sc && found.limit.is_none());
     if let Some(weaker) = weaker
         && let Some(ending) = seen.endings.keys().find(|ending| find(weaker, ending).is_none())
         && explored.iter().all(|found| find(found, ending).is_none())
