@@ -232,6 +232,8 @@ struct Measurement {
     cost: Cost,
     /// What its clock leaves out.
     missed: Option<Missed>,
+    /// Whether each of its calibrations was interrupted.
+    interrupted: bool,
     /// Seconds of a call on all processors together, where the engine uses several threads.
     cpu: Option<f64>,
     /// Whether no work is left that could be timed.
@@ -278,7 +280,8 @@ fn measured(
         _ => {
             let removed = overhead.hides(samples.median());
             let missed = missed.filter(|_| time == Time::Cpu);
-            Ok(Measurement { samples, time, overhead, cost, missed, cpu, removed, stopped })
+            let interrupted = calibration.interrupted;
+            Ok(Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped })
         }
     }
 }
@@ -297,7 +300,7 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Meas
 }
 
 fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<String>, passed: Duration) -> Answer {
-    let Measurement { samples, time, overhead, cost, missed, cpu, removed, stopped } = found;
+    let Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
     let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
@@ -333,6 +336,10 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Str
         }
     }
     notes.extend(missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed))));
+    if interrupted {
+        notes
+            .push("each calibration was interrupted, so samples may be too short: -n CALLS sets the calls".to_string());
+    }
     if samples.each().len() == 1 {
         notes.push("one sample has no error bar: --for TIME or -r SAMPLES takes more".to_string());
     }

@@ -76,6 +76,10 @@ pub struct Replicas {
     pub processes: usize,
 }
 
+/// All copies of Rust are compiled, which takes time: of long texts there are fewer, so that they have so many bytes
+/// together. Sixteen copies of a compiled pipeline of 2 KB took 4 s more than one.
+const TEXT: usize = 16 << 10;
+const FEWEST_COPIES: usize = 4;
 /// Where more bytes than these go into Rust, there are at most [`FEW`] processes that hold them.
 const LARGE: usize = 32 << 20;
 const FEW: usize = 3;
@@ -141,7 +145,9 @@ impl Session {
         if parts.is_empty() {
             return Ok(halves.into_iter().map(|half| half.map(|half| half.of(None))).collect());
         }
-        let blocks = self.compile_compared(parts, replicas.copies, context)?;
+        let length: usize = parts.iter().map(|(subject, ..)| subject.body.as_str().len()).sum();
+        let copies = replicas.copies.min((TEXT / length.max(1)).max(FEWEST_COPIES));
+        let blocks = self.compile_compared(parts, copies, context)?;
         let (opener, inputs, filled) = self.opener(&blocks, Choice::only(engines::default()), context)?;
         let here = others || halves.iter().any(|half| half.as_ref().is_ok_and(|half| !half.is_rust()));
         let large = inputs.iter().map(Vec::len).sum::<usize>() > LARGE;

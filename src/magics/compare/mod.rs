@@ -61,7 +61,8 @@ pub static COMPARE: Magic = Magic {
             Verdicts\n  \
             same            the interval of the speed-up lies within ±1 %\n  \
             faster, slower  the interval lies outside ±0.5 %\n  \
-            not resolved    anything else\n  \
+            not resolved    anything else; samples of under 20 ms; or later samples contradict the first ones\n  \
+            no verdict      --clock cpu was asked for, and misses work\n  \
             no work left    the time lies below the overhead of a call, as where the compiler knew the result of a \
             Rust block; nothing is compared with it\n  \
             Results are compared too. Where they differ, there is no winner.\n\n\
@@ -72,9 +73,10 @@ pub static COMPARE: Magic = Magic {
             Baselines\n  \
             --against NAME also compares each variant with the one of its name, and of its n, that `%baseline save` \
             kept, by the same clock. One variant is then enough.\n  \
-            Those samples were not taken in turns with these, so no interval is right. Faster and slower need medians \
-            that differ by over 10 %, as those of the same code in two processes may, and separate middle 90 % of both \
-            times (with fewer than 25 samples, all of them).",
+            Those samples were not taken in turns with these. With five saves of the same code or more, faster and \
+            slower lie outside of what these differ. With fewer, they need medians that differ by over 10 %, as those of \
+            the same code in two processes may, and separate middle 90 % of both times (with fewer than 25 samples, all \
+            of them).",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",

@@ -148,102 +148,111 @@ pub fn round<'a>(
         }
         _ => None,
     };
+    let at = At { variants, input, case, asked, context, live };
     // One that ends its process, as a crash of Rust does, takes nothing of the others with it: these are compared once
     // more, without it.
     let mut crashed: Vec<(usize, String)> = Vec::new();
-    loop {
-        let failed = attempt(session, variants, &input, case.as_ref(), &crashed, asked, context, live, &mut round)?;
-        match failed {
-            None => return Ok(round),
-            Some(failure) => crashed.push(failure),
-        }
+    while let Some(failure) = at.attempt(session, &crashed, &mut round)? {
+        crashed.push(failure);
     }
+    Ok(round)
 }
 
-/// Runs all variants but those that have crashed, and samples them; gives the place of one that fails while it is
-/// sampled.
-#[allow(clippy::too_many_arguments)]
-fn attempt<'a>(
-    session: &mut Session,
+/// What is compared at a point.
+struct At<'a, 'r> {
     variants: &'a [Variant<'a>],
-    input: &Option<Plan>,
-    case: Option<&Arc<dyn Case>>,
-    crashed: &[(usize, String)],
-    asked: &Asked,
-    context: &RunContext,
-    live: &dyn Fn(&[Entry], &Turns, &[usize]),
-    round: &mut Round<'a>,
-) -> Fallible<Option<(usize, String)>> {
-    let size = round.point.unwrap_or_default();
-    let clocks = session.clocks.clone();
-    round.entries = variants.iter().map(|variant| Entry::new(variant, Outcome::Failed(String::new()))).collect();
-    let mut subjects = Vec::new();
-    let mut drafts: Vec<(usize, Draft)> = Vec::new();
-    for (place, variant) in variants.iter().enumerate() {
-        if let Some((_, why)) = crashed.iter().find(|(other, _)| *other == place) {
-            round.entries[place].outcome = Outcome::Failed(why.clone());
-            continue;
-        }
-        match (&variant.what, case) {
-            (What::Algorithm(Claims { most, .. }), _) if size > *most as i64 => {
-                round.entries[place].outcome = Outcome::TooLarge(*most);
+    /// The table of the first line, computed.
+    input: Option<Plan>,
+    case: Option<Arc<dyn Case>>,
+    asked: &'r Asked,
+    context: &'r RunContext,
+    live: &'r dyn Fn(&[Entry], &Turns, &[usize]),
+}
+
+impl<'a> At<'a, '_> {
+    /// Runs all variants but those that have crashed, and samples them; gives the place of one that fails while it is
+    /// sampled, and why.
+    fn attempt(
+        &self,
+        session: &mut Session,
+        crashed: &[(usize, String)],
+        round: &mut Round<'a>,
+    ) -> Fallible<Option<(usize, String)>> {
+        let At { variants, input, case, asked, context, live } = self;
+        let size = round.point.unwrap_or_default();
+        let clocks = session.clocks.clone();
+        round.entries = variants.iter().map(|variant| Entry::new(variant, Outcome::Failed(String::new()))).collect();
+        let mut subjects = Vec::new();
+        let mut drafts: Vec<(usize, Draft)> = Vec::new();
+        for (place, variant) in variants.iter().enumerate() {
+            if let Some((_, why)) = crashed.iter().find(|(other, _)| *other == place) {
+                round.entries[place].outcome = Outcome::Failed(why.clone());
+                continue;
             }
-            (What::Algorithm(claims), Some(case)) => subjects.push((place, session.algorithm(case, *claims))),
-            (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
-            (What::Pipeline { .. }, _) => match variant.draft(session, input.as_ref()) {
-                Ok(draft) => drafts.extend(draft.map(|draft| (place, draft))),
-                Err(error) => subjects.push((place, Err(error))),
-            },
-        }
-    }
-    let (places, drafts): (Vec<usize>, Vec<Draft>) = drafts.into_iter().unzip();
-    let others = subjects.iter().any(|(_, subject)| subject.is_ok());
-    let made = session.subjects(drafts, REPLICAS, others, context)?;
-    subjects.extend(places.into_iter().zip(made));
-    subjects.sort_by_key(|(place, _)| *place);
-    let mut ready: Vec<Ready> = Vec::new();
-    let mut first: Option<(Table, Option<Plan>)> = None;
-    for (place, subject) in subjects {
-        let entry = &mut round.entries[place];
-        let ran = subject.and_then(|subject| {
-            let (table, cost) = first_run(&subject, context)?;
-            let calibration = timing::calibrated(&clocks, &mut *subject.workload(context), cost.wall, SLOW)?;
-            Ok((subject, table, cost, calibration))
-        });
-        match ran {
-            Ok((subject, table, cost, calibration)) => {
-                let plan = subject.plan().cloned();
-                let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
-                let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
-                let sameness = same(session, [&*first, &table], &plans, context)?;
-                round.rows = round.rows.or(subject.rows_read);
-                round.files.extend(subject.files.iter().cloned());
-                entry.engine = subject.runs_on().to_string();
-                entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
-                let removed = removed(&clocks, &subject, &calibration, context);
-                entry.outcome = Outcome::Ran(Box::new(Ran {
-                    sameness,
-                    cost,
-                    removed,
-                    interrupted: calibration.interrupted,
-                    samples: None,
-                    time: Time::Wall,
-                    misses: None,
-                    finding: None,
-                }));
-                ready.push(Ready { place, subject, calibration, time: Time::Wall });
+            match (&variant.what, case.as_ref()) {
+                (What::Algorithm(Claims { most, .. }), _) if size > *most as i64 => {
+                    round.entries[place].outcome = Outcome::TooLarge(*most);
+                }
+                (What::Algorithm(claims), Some(case)) => subjects.push((place, session.algorithm(case, *claims))),
+                (What::Algorithm(_), None) => unreachable!("a family has a case at each point"),
+                (What::Pipeline { .. }, _) => match variant.draft(session, input.as_ref()) {
+                    Ok(draft) => drafts.extend(draft.map(|draft| (place, draft))),
+                    Err(error) => subjects.push((place, Err(error))),
+                },
             }
-            Err(error) if error.kind == Kind::Stopped => return Err(error),
-            Err(error) => entry.outcome = Outcome::Failed(error.message.clone()),
         }
+        let (places, drafts): (Vec<usize>, Vec<Draft>) = drafts.into_iter().unzip();
+        let others = subjects.iter().any(|(_, subject)| subject.is_ok());
+        let made = session.subjects(drafts, REPLICAS, others, context)?;
+        subjects.extend(places.into_iter().zip(made));
+        subjects.sort_by_key(|(place, _)| *place);
+        let mut ready: Vec<Ready> = Vec::new();
+        let mut first: Option<(Table, Option<Plan>)> = None;
+        for (place, subject) in subjects {
+            let entry = &mut round.entries[place];
+            let ran = subject.and_then(|subject| {
+                let (table, cost) = first_run(&subject, context)?;
+                let calibration = timing::calibrated(&clocks, &mut *subject.workload(context), cost.wall, SLOW)?;
+                Ok((subject, table, cost, calibration))
+            });
+            match ran {
+                Ok((subject, table, cost, calibration)) => {
+                    let plan = subject.plan().cloned();
+                    let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
+                    let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
+                    let sameness = same(session, [&*first, &table], &plans, context)?;
+                    round.rows = round.rows.or(subject.rows_read);
+                    // Those of an attempt before are there already.
+                    let new = |file: &&File| !round.files.contains(file);
+                    let new: Vec<File> = subject.files.iter().filter(new).cloned().collect();
+                    round.files.extend(new);
+                    entry.engine = subject.runs_on().to_string();
+                    entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
+                    let removed = removed(&clocks, &subject, &calibration, context);
+                    entry.outcome = Outcome::Ran(Box::new(Ran {
+                        sameness,
+                        cost,
+                        removed,
+                        interrupted: calibration.interrupted,
+                        samples: None,
+                        time: Time::Wall,
+                        misses: None,
+                        finding: None,
+                    }));
+                    ready.push(Ready { place, subject, calibration, time: Time::Wall });
+                }
+                Err(error) if error.kind == Kind::Stopped => return Err(error),
+                Err(error) => entry.outcome = Outcome::Failed(error.message.clone()),
+            }
+        }
+        drop(first);
+        if asked.base.is_none() {
+            round.base = round.first().map_or_else(String::new, |first| first.variant.name.clone());
+        }
+        round.parallel = ready.iter().any(|one| one.subject.is_parallel());
+        choose_clocks(&clocks, &mut ready, round, asked, context)?;
+        sampled(&clocks, &ready, round, asked.limit, context, *live)
     }
-    drop(first);
-    if asked.base.is_none() {
-        round.base = round.first().map_or_else(String::new, |first| first.variant.name.clone());
-    }
-    round.parallel = ready.iter().any(|one| one.subject.is_parallel());
-    choose_clocks(&clocks, variants, &mut ready, round, asked, context)?;
-    sampled(&clocks, &ready, round, asked.limit, context, live)
 }
 
 /// How often the same Rust is there in a comparison: `session::workers` says why.
@@ -292,14 +301,13 @@ fn removed(clocks: &Clocks, subject: &Subject, calibration: &Calibration, contex
 /// The clock of each: CPU time of the thread for long calls, but only where it misses no work of any variant.
 fn choose_clocks(
     clocks: &Clocks,
-    variants: &[Variant],
     ready: &mut [Ready],
     round: &mut Round,
     asked: &Asked,
     context: &RunContext,
 ) -> Fallible<()> {
     // The clock that a kept measurement had does not count where it would be wrong.
-    let then = |one: &Ready| asked.against.as_ref()?.clock(round.point, &variants[one.place].name);
+    let then = |one: &Ready| asked.against.as_ref()?.clock(round.point, &round.entries[one.place].variant.name);
     let then: Vec<Option<Time>> = ready.iter().map(then).collect();
     let long = ready.iter().any(|one| one.calibration.call > INTERRUPTED);
     let is_cpu = |time: Option<Time>| time == Some(Time::Cpu);
