@@ -20,6 +20,15 @@ use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, Opener, Re
 use super::Session;
 use super::spent::RUST_PROCESS;
 
+/// What opens workers in which blocks of one library can be called.
+pub(super) struct Opened {
+    pub opener: Opener,
+    /// What goes into the library.
+    pub inputs: Vec<Vec<u8>>,
+    /// For each block, whether what goes into it could be found.
+    pub filled: Vec<Fallible<()>>,
+}
+
 /// What the session knows of blocks that were bound.
 #[derive(Default)]
 pub struct Blocks {
@@ -198,17 +207,12 @@ impl Session {
         self.rust.open(&mut blocks[0].library.borrow_mut(), &inputs, context)
     }
 
-    /// What opens workers in which blocks of one library can be called, what goes into them, and for which blocks that
-    /// cannot be found.
-    pub(super) fn opener(
-        &self,
-        blocks: &[Rc<Block>],
-        choice: Choice,
-        context: &RunContext,
-    ) -> Fallible<(Opener, Vec<Vec<u8>>, Vec<Fallible<()>>)> {
+    /// What opens workers in which blocks of one library can be called.
+    pub(super) fn opener(&self, blocks: &[Rc<Block>], choice: Choice, context: &RunContext) -> Fallible<Opened> {
         let mut inputs = blocks[0].no_inputs();
         let filled = blocks.iter().map(|block| self.fill_inputs(block, &mut inputs, choice, context)).collect();
-        Ok((self.rust.opener(&mut blocks[0].library.borrow_mut(), context)?, inputs, filled))
+        let opener = self.rust.opener(&mut blocks[0].library.borrow_mut(), context)?;
+        Ok(Opened { opener, inputs, filled })
     }
 
     /// Puts what goes into a block among the inputs of its library.

@@ -18,7 +18,7 @@ use super::Session;
 use super::bind::{Bound, Ready, View};
 use super::detached::Detached;
 use super::run::{found_again, run_on};
-use super::rust::{Block, Part, block_part, lone_block, plan_part};
+use super::rust::{Block, Opened, Part, block_part, lone_block, plan_part};
 use super::workers::Workers;
 
 /// What can be run any number of times.
@@ -148,7 +148,7 @@ impl Session {
         let length: usize = parts.iter().map(|(subject, ..)| subject.body.as_str().len()).sum();
         let copies = replicas.copies.min((TEXT / length.max(1)).max(FEWEST_COPIES));
         let blocks = self.compile_compared(parts, copies, context)?;
-        let (opener, inputs, filled) = self.opener(&blocks, Choice::only(engines::default()), context)?;
+        let Opened { opener, inputs, filled } = self.opener(&blocks, Choice::only(engines::default()), context)?;
         let here = others || halves.iter().any(|half| half.as_ref().is_ok_and(|half| !half.is_rust()));
         let large = inputs.iter().map(Vec::len).sum::<usize>() > LARGE;
         let processes = match (here, large) {

@@ -26,6 +26,9 @@ const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
 
+/// Shows what is known while samples are taken; the places of those that are sampled are among the entries.
+pub type Live<'l> = dyn Fn(&[Entry], &Turns, &[usize]) + 'l;
+
 /// What was asked for.
 pub struct Asked {
     pub clock: Option<Time>,
@@ -120,7 +123,7 @@ pub fn round<'a>(
     point: Option<i64>,
     asked: &Asked,
     context: &RunContext,
-    live: &dyn Fn(&[Entry], &Turns, &[usize]),
+    live: &Live,
 ) -> Fallible<Round<'a>> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
@@ -166,7 +169,7 @@ struct At<'a, 'r> {
     case: Option<Arc<dyn Case>>,
     asked: &'r Asked,
     context: &'r RunContext,
-    live: &'r dyn Fn(&[Entry], &Turns, &[usize]),
+    live: &'r Live<'r>,
 }
 
 impl<'a> At<'a, '_> {
@@ -343,7 +346,7 @@ fn sampled(
     round: &mut Round,
     limit: Duration,
     context: &RunContext,
-    live: &dyn Fn(&[Entry], &Turns, &[usize]),
+    live: &Live,
 ) -> Fallible<Option<(usize, String)>> {
     let places: Vec<usize> = ready.iter().map(|one| one.place).collect();
     let named = |place: &usize| round.entries[*place].variant.name == round.base;
