@@ -4,7 +4,6 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -14,7 +13,7 @@ use crate::run_context::RunContext;
 
 use super::fork::{Pipe, Shared};
 use super::gil::{BYTECODES, Gil};
-use super::rounds::{self, LONGEST_DEMO, Measured, Played, ROUND, Rounds, direction, expected, load_and_store};
+use super::rounds::{self, Measured, Played, ROUND, Rounds, direction, expected, load_and_store};
 use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
 
 pub static COUNTER: Demo = Demo {
@@ -400,8 +399,8 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
     let mut series = Vec::new();
     let mut unseen = Vec::new();
     let mut fewer = false;
-    let mut skipped = Vec::new();
-    let start = Instant::now();
+    let wanted = if asked.only.is_empty() { VERSIONS.len() } else { asked.only.len() };
+    let share = rounds::share(wanted);
     for (described, run) in VERSIONS.iter().zip(RUNS) {
         let name = described.name;
         if !asked.only.is_empty() && !asked.only.iter().any(|only| only == name) {
@@ -410,10 +409,6 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         if stopped() {
             break;
         }
-        if start.elapsed() > LONGEST_DEMO {
-            skipped.push(name);
-            continue;
-        }
         context.progress.tell(format!("counter: {name}"));
         let points = Mutex::new(Vec::new());
         let watch = |done: u64, now: &[i64]| {
@@ -421,7 +416,7 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
             points.push((done as f64, now[0] as f64));
             context.progress.tell(format!("counter: {name}: {} after {done} operations", now[0]));
         };
-        let measured = rounds::measure(asked.threads, asked.each, asked.checkpoint, &watch, &stopped, &run);
+        let measured = rounds::measure(asked.threads, asked.each, share, asked.checkpoint, &watch, &stopped, &run);
         let Measured { played, result: got, speed_up } =
             measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
         if stopped() && played.each < asked.each {
@@ -458,10 +453,8 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
     }
     if fewer {
-        notes.push("a version that takes over 1 s does fewer operations: see `each`".to_string());
-    }
-    if !skipped.is_empty() {
-        notes.push(format!("no time was left for: {} · --only {}", skipped.join("; "), skipped[0].replace(' ', "")));
+        notes
+            .push(format!("a version has {:.1} s and does as many operations as fit: see `each`", share.as_secs_f64()));
     }
     if columns[0].contains(&Value::text("processes")) {
         notes.push(

@@ -7,7 +7,6 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -16,7 +15,7 @@ use crate::report::{Across, Axis, Drawn, Figures, Plot, Scale, Series, Unit};
 use crate::run_context::RunContext;
 
 use super::gil::{BYTECODES, Gil};
-use super::rounds::{self, LONGEST_DEMO, Measured, Played, ROUND, Rounds};
+use super::rounds::{self, Measured, Played, ROUND, Rounds};
 use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
 
 pub static LISTS: Demo = Demo {
@@ -345,9 +344,10 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
     let lists = Lists::new(asked.each as usize);
     let n = lists.each;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 12];
-    let (mut series, mut notes, mut skipped, mut unseen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut series, mut notes, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
     let mut fewer = false;
-    let start = Instant::now();
+    let wanted = if asked.only.is_empty() { VERSIONS.len() } else { asked.only.len() };
+    let share = rounds::share(wanted);
     for (described, run) in VERSIONS.iter().zip(RUNS) {
         let name = described.name;
         if !asked.only.is_empty() && !asked.only.iter().any(|only| only == name) {
@@ -355,10 +355,6 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         }
         if stopped() {
             break;
-        }
-        if start.elapsed() > LONGEST_DEMO {
-            skipped.push(name);
-            continue;
         }
         context.progress.tell(format!("lists: {name}"));
         let points = Mutex::new(Vec::new());
@@ -371,7 +367,7 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
             lists.fill();
             run(rounds, &lists).map(|played| (played, ()))
         };
-        let measured = rounds::measure(asked.threads, asked.each, Some(checkpoint), &watch, &stopped, &whole);
+        let measured = rounds::measure(asked.threads, asked.each, share, Some(checkpoint), &watch, &stopped, &whole);
         let Measured { played, .. } =
             measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
         if stopped() && played.each < asked.each {
@@ -424,10 +420,7 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
     }
     if fewer {
-        notes.push("a version that takes over 1 s makes fewer moves: see `each`".to_string());
-    }
-    if !skipped.is_empty() {
-        notes.push(format!("no time was left for: {} · --only {}", skipped.join("; "), skipped[0].replace(' ', "")));
+        notes.push(format!("a version has {:.1} s and does as many moves as fit: see `each`", share.as_secs_f64()));
     }
     notes.push(format!(
         "{} elements in each list; {} threads make as many moves there as back, in rounds of up to {ROUND} \

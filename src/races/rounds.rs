@@ -12,15 +12,22 @@ pub const MOST_THREADS: usize = 64;
 pub const MOST_EACH: u64 = 10_000_000_000;
 /// Operations of a thread between two starts.
 pub const ROUND: u64 = 100_000;
-/// The first round is short, the next ones longer as long as they take less than this, so that Ctrl-C ends any version
-/// within 100 ms.
+/// The first round is short; the next ones are longer as long as they end soon, so that Ctrl-C ends any version within
+/// 100 ms. On a busy machine even a short round takes a while, because the threads wait for their cores.
 const FIRST_ROUND: u64 = 100;
-const LONGEST_ROUND: Duration = Duration::from_millis(20);
-/// A version that takes longer does fewer operations.
-const BUDGET: Duration = Duration::from_secs(1);
-const SINGLE_BUDGET: Duration = Duration::from_millis(200);
-/// No version begins later than this.
-pub const LONGEST_DEMO: Duration = Duration::from_secs(17);
+const SHORT: Duration = Duration::from_millis(10);
+const MEDIUM: Duration = Duration::from_millis(40);
+const LONG: Duration = Duration::from_millis(80);
+/// For all versions of a demo together, and the most for one of them; a version that takes longer does fewer operations.
+const DEMO: Duration = Duration::from_secs(16);
+const MOST_SHARE: Duration = Duration::from_millis(1_200);
+/// The part of its share in which a version runs on one thread, for the speed-up.
+const SINGLE_PART: u32 = 6;
+
+/// The time of each version, where so many are to run.
+pub fn share(versions: usize) -> Duration {
+    (DEMO / versions.max(1) as u32).min(MOST_SHARE)
+}
 
 pub struct Rounds<'a> {
     pub threads: usize,
@@ -56,6 +63,7 @@ pub type Run<'r, T> = dyn Fn(&Rounds) -> io::Result<(Played, T)> + 'r;
 pub fn measure<T>(
     threads: usize,
     each: u64,
+    share: Duration,
     checkpoint: Option<u64>,
     watch: &(dyn Fn(u64, &[i64]) + Sync),
     stopped: &(dyn Fn() -> bool + Sync),
@@ -72,10 +80,10 @@ pub fn measure<T>(
     };
     let mut single = None;
     if threads > 1 {
-        let (alone, _) = run(&rounds(1, SINGLE_BUDGET))?;
+        let (alone, _) = run(&rounds(1, share / SINGLE_PART))?;
         single = (alone.each > 0).then(|| alone.wall.as_secs_f64() / alone.each as f64);
     }
-    let (played, result) = run(&Rounds { checkpoint, watch, ..rounds(threads, BUDGET) })?;
+    let (played, result) = run(&Rounds { checkpoint, watch, ..rounds(threads, share - share / SINGLE_PART) })?;
     let all = played.wall.as_secs_f64() / (played.each.max(1) * threads as u64) as f64;
     Ok(Measured { played, result, speed_up: single.filter(|_| played.each > 0).map(|single| single / all) })
 }
@@ -154,12 +162,11 @@ impl Rounds<'_> {
                 track.each.store(done, Ordering::Relaxed);
                 track.nanos.store(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
                 let took = start.elapsed();
-                let next = if took > LONGEST_ROUND {
-                    round / 2
-                } else if took < LONGEST_ROUND / 4 {
-                    4 * round
-                } else {
-                    round
+                let next = match took {
+                    took if took < SHORT => 4 * round,
+                    took if took < MEDIUM => 2 * round,
+                    took if took > LONG => round / 2,
+                    _ => round,
                 };
                 track.round.store(next.clamp(1, ROUND), Ordering::Relaxed);
             }

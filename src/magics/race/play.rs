@@ -6,6 +6,7 @@ use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, St
 use crate::lang::{self, Word};
 use crate::run_context::RunContext;
 use crate::session::Session;
+use crate::show::is_unsafe;
 
 use super::super::Answer;
 use super::program::asked_models;
@@ -154,6 +155,8 @@ impl<'a> Game<'a> {
         let named = choices.iter().copied().find(|choice| self.name(*choice) == text);
         let Some(choice) = named.or(by_number) else {
             let names: Vec<String> = choices.iter().map(|choice| self.name(*choice)).collect();
+            // A key that the terminal does not edit with arrives as control characters.
+            let text = text.replace(is_unsafe, "\u{fffd}");
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
             return Effect::Unknown(match (choices.is_empty(), thread) {
                 (true, _) => format!("`{text}`: nothing can move any more"),
