@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use timelab::algorithms::{self, Case, Class, Family};
+use timelab::algorithms::{self, Case, Family};
 use timelab::console::Console;
 use timelab::data::{Sameness, Table, Value};
 use timelab::magics::{complete, evaluate};
+use timelab::measure::growth::Class;
 use timelab::plan::Binding;
 use timelab::report::Block;
 use timelab::session::{Session, kept_plan};

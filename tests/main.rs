@@ -2,6 +2,7 @@
 
 mod agreement;
 mod algorithms;
+mod bigo;
 mod command;
 mod compare;
 mod console;
@@ -10,6 +11,7 @@ mod examples;
 mod files;
 mod floor_plan;
 mod fuzz;
+mod growth;
 mod history;
 mod interleave;
 mod kept;

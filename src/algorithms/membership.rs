@@ -32,7 +32,9 @@ pub static MEMBERSHIP: Typed<Shelf, Vec<bool>> = Typed {
         Shape { name: "half", about: "every second one is there", make: |n, chance| shelf(n, chance, |i| i % 2 == 0) },
     ],
     variants: &[
-        variant("list", "looks at one after the other", Linear, Constant, 1_000_000, list),
+        variant("list", "looks at one after the other", Linear, Constant, 1_000_000, list)
+            .best("present")
+            .worst("absent"),
         variant("sorted_list", "halves a sorted list again and again", Log, Constant, 1_000_000, sorted_list),
         variant("hash_set", "goes where the hash says", Constant, Constant, 1_000_000, hash_set),
         variant("tree", "goes down a B-tree", Log, Constant, 1_000_000, tree),

@@ -3,7 +3,7 @@
 //! knows no clock: whoever measures gets a closure that does the work and nothing else.
 
 mod anagrams;
-mod class;
+mod counted;
 mod duplicates;
 mod edit_distance;
 mod fibonacci;
@@ -26,10 +26,9 @@ use std::hint::black_box;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::measure::growth::Class;
 
 use random::Random;
-
-pub use class::Class;
 
 /// All families, in the order of the help.
 pub static ALL: &[&dyn Family] = &[
@@ -72,6 +71,10 @@ pub trait Family: Sync {
     /// A variant's function as it was written, then each thing of its file that it calls or names; none for an unknown
     /// name.
     fn source(&self, variant: &str) -> Option<Vec<&'static str>>;
+
+    /// The text of a program that counts what variants do: lines `variant shape size seed` are its work. None where the
+    /// file is not written as those of families are.
+    fn counted(&self) -> Option<String>;
 }
 
 /// What a family is.
@@ -101,10 +104,31 @@ pub struct Claims {
     pub space: Class,
     /// Shapes for which the time is another.
     pub except: &'static [(&'static str, Class)],
+    /// Its best and its worst shape, where no claim for a shape says so.
+    pub cases: (Option<&'static str>, Option<&'static str>),
     /// The largest size that it is run with: one call takes a few seconds at most.
     pub most: usize,
     /// Whether it works on several threads: CPU time of one then tells little.
     pub threaded: bool,
+}
+
+impl Claims {
+    /// The time that is claimed for a shape.
+    pub fn time_for(&self, shape: &str) -> Class {
+        self.except.iter().find(|(except, _)| *except == shape).map_or(self.time, |(_, class)| *class)
+    }
+
+    /// The shape for which it is fastest, where `usual` is the first shape of the family.
+    pub fn best<'s>(&self, usual: &'s str) -> &'s str {
+        let least = self.except.iter().min_by_key(|(_, class)| *class).filter(|(_, class)| *class < self.time);
+        self.cases.0.or(least.map(|(shape, _)| *shape)).unwrap_or(usual)
+    }
+
+    /// The shape for which it is slowest.
+    pub fn worst<'s>(&self, usual: &'s str) -> &'s str {
+        let most = self.except.iter().max_by_key(|(_, class)| *class).filter(|(_, class)| *class > self.time);
+        self.cases.1.or(most.map(|(shape, _)| *shape)).unwrap_or(usual)
+    }
 }
 
 /// An input that was made, and the variants that can be run on it.
@@ -148,12 +172,25 @@ const fn variant<I: ?Sized, O>(
     most: usize,
     run: fn(&I) -> O,
 ) -> Variant<I, O> {
-    Variant { claims: Claims { name, about, time, space, except: &[], most, threaded: false }, run }
+    Variant {
+        claims: Claims { name, about, time, space, except: &[], cases: (None, None), most, threaded: false },
+        run,
+    }
 }
 
 impl<I: ?Sized, O> Variant<I, O> {
     const fn except(mut self, shapes: &'static [(&'static str, Class)]) -> Variant<I, O> {
         self.claims.except = shapes;
+        self
+    }
+
+    const fn best(mut self, shape: &'static str) -> Variant<I, O> {
+        self.claims.cases.0 = Some(shape);
+        self
+    }
+
+    const fn worst(mut self, shape: &'static str) -> Variant<I, O> {
+        self.claims.cases.1 = Some(shape);
         self
     }
 
@@ -192,6 +229,10 @@ impl<I: ?Sized + Send + Sync, O> Family for Typed<I, O> {
     fn source(&self, variant: &str) -> Option<Vec<&'static str>> {
         self.variants.iter().find(|known| known.claims.name == variant)?;
         source::cut(self.facts.text, variant)
+    }
+
+    fn counted(&self) -> Option<String> {
+        counted::program(self.facts.text)
     }
 }
 

@@ -4,10 +4,12 @@
 mod apply;
 mod pattern;
 mod table;
+mod work;
 
 pub use apply::{apply, float_function};
 pub use pattern::{MOST_PLACES, Shown, next_place, unknown_place};
 pub use table::ALL;
+pub use work::{Work, comparisons, size, work};
 
 use crate::data::Type;
 

@@ -278,6 +278,11 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
         "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
         "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
         "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],
+        "--case" => vec![
+            candidate("best", "the shape for which a variant is fastest"),
+            candidate("average", "the usual shape"),
+            candidate("worst", "the shape for which a variant is slowest"),
+        ],
         "--base" | "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
         "--shape" => {
             let shapes = algorithms::ALL.iter().flat_map(|family| {

@@ -50,8 +50,14 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             None => lines.extend(engine.explain(&plan).into_iter().map(|line| format!("  {line}"))),
         }
     }
+    lines.push(String::new());
+    lines.push(STEPS.to_string());
     Ok(Answer::text(lines.join("\n")))
 }
+
+/// What `rows` counts, for `%time` and `%bigo`.
+const STEPS: &str = "steps, as `rows` counts them: 1 for a row that passes a stage, an operator, a call, an aggregate of a row, \
+                     a comparison of a sort, a probe of a hash table, a row that is moved; 1/8 for a byte that is copied or read";
 
 /// Each step with the columns that flow out of it.
 fn steps(plan: &Plan) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod against;
 mod algorithms;
 mod baseline;
+mod bigo;
 mod cd;
 mod compare;
 mod complete;
@@ -128,6 +129,7 @@ pub static ALL: &[&Magic] = &[
     &time::TIME,
     &timeit::TIMEIT,
     &compare::COMPARE,
+    &bigo::BIGO,
     &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,

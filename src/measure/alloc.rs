@@ -21,9 +21,11 @@ struct Local {
     count: u64,
     bytes: u64,
     live: i64,
+    /// The most that `live` was: the peak of one thread is exact, however little it allocates.
+    peak: i64,
 }
 
-const NOTHING: Local = Local { count: 0, bytes: 0, live: 0 };
+const NOTHING: Local = Local { count: 0, bytes: 0, live: 0, peak: 0 };
 
 thread_local! {
     static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
@@ -37,6 +39,7 @@ pub fn note(allocated: usize, freed: usize) {
         local.count += u64::from(allocated > 0);
         local.bytes += allocated as u64;
         local.live += allocated as i64 - freed as i64;
+        local.peak = local.peak.max(local.live);
         if local.bytes >= FLUSH || local.live.unsigned_abs() >= FLUSH {
             flush(local);
             local = NOTHING;
@@ -48,8 +51,8 @@ pub fn note(allocated: usize, freed: usize) {
 fn flush(local: Local) {
     COUNT.fetch_add(local.count, Ordering::Relaxed);
     BYTES.fetch_add(local.bytes, Ordering::Relaxed);
-    let live = LIVE.fetch_add(local.live, Ordering::Relaxed) + local.live;
-    PEAK.fetch_max(live, Ordering::Relaxed);
+    let before = LIVE.fetch_add(local.live, Ordering::Relaxed);
+    PEAK.fetch_max(before + local.peak, Ordering::Relaxed);
 }
 
 /// Adds what this thread has counted to the totals: for a thread that ends.

@@ -1,9 +1,11 @@
 //! Clocks, sampling, comparison, memory, and what a piece of work cost. It knows no plan.
 
 mod alloc;
+mod cache;
 mod clock;
 mod compare;
 mod cost;
+pub mod growth;
 mod noise;
 mod readings;
 mod samples;
@@ -13,6 +15,7 @@ mod spread;
 use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, live, note as note_heap};
+pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
 pub use compare::{
     Design, Finding, LEAST_TIME, LOOKS, Level, Sampled, Side, Turns, UnitKind, Units, Verdict, compare, judge, linger,

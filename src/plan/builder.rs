@@ -188,7 +188,7 @@ fn steps(plan: &Plan) -> usize {
 /// The value and type of an expression that has no row.
 pub fn constant(scope: &dyn Scope, expr: &lang::Expr) -> Fallible<(Value, Type)> {
     let (evaluator, ty) = ready(scope, expr)?;
-    Ok((evaluator(None, None)?, ty))
+    Ok((evaluator(None, None)?.0, ty))
 }
 
 /// An expression that has no row, typed and ready to be evaluated any number of times.

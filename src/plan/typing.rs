@@ -68,8 +68,9 @@ impl Definition {
     }
 }
 
-/// Gives the value for one `acc` and one value of the only column, where the expression has them.
-pub type Evaluator = Box<dyn Fn(Option<&Value>, Option<&Value>) -> Fallible<Value>>;
+/// Gives the value for one `acc` and one value of the only column, where the expression has them, and how many steps it
+/// took.
+pub type Evaluator = Box<dyn Fn(Option<&Value>, Option<&Value>) -> Fallible<(Value, u64)>>;
 
 /// What the session knows and the typer asks.
 pub trait Scope {
@@ -93,7 +94,7 @@ pub trait Scope {
 
     /// The value of an expression without columns and without `acc`.
     fn evaluate(&self, functions: &[Function], expr: &Expr) -> Fallible<Value> {
-        self.evaluator(functions, expr)?(None, None)
+        self.evaluator(functions, expr)?(None, None).map(|(value, _)| value)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::{Kind, Span};
-use crate::functions::{self, Func};
+use crate::functions::{self, Func, Work};
 use crate::lang::{Comparison, Operator};
 use crate::plan::{Expr, ExternalFunction, Link, Node, Shared};
 
@@ -170,7 +170,9 @@ fn list(items: &[Expr]) -> Body {
     let items: Vec<Body> = items.iter().map(compile).collect();
     Body::Other(Box::new(move |frame| {
         let values: Result<Vec<Value>, _> = items.iter().map(|item| item.value(frame)).collect();
-        Ok(Value::List(values?.into()))
+        let list = Value::List(values?.into());
+        frame.bytes += functions::size(&list);
+        Ok(list)
     }))
 }
 
@@ -342,7 +344,9 @@ fn glue(first: &Expr, links: &[Link]) -> Body {
     let parts: Vec<Body> = std::iter::once(first).chain(links.iter().map(|link| &link.operand)).map(compile).collect();
     Body::Other(Box::new(move |frame| {
         let values: Result<Vec<Value>, _> = parts.iter().map(|part| part.value(frame)).collect();
-        Ok(glued(&values?))
+        let glued = glued(&values?);
+        frame.bytes += functions::size(&glued);
+        Ok(glued)
     }))
 }
 
@@ -452,7 +456,11 @@ fn contained(item: Body, list: Body) -> Body {
     Body::Bool(Box::new(move |frame| {
         let (item, list) = (item.value(frame)?, list.value(frame)?);
         match list {
-            Value::List(items) if !item.is_null() => Ok(items.contains(&item)),
+            Value::List(items) if !item.is_null() => {
+                let found = items.iter().position(|other| *other == item);
+                frame.steps += found.map_or(items.len(), |at| at + 1) as u64;
+                Ok(found.is_some())
+            }
             _ => Err(None),
         }
     }))
@@ -562,6 +570,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
             let text = compile(&args[0]);
             Body::Bool(Box::new(move |frame| {
                 let Value::Text(text) = text.value(frame)? else { return Err(None) };
+                frame.bytes += text.len() as u64;
                 Ok(regex.is_match(&text))
             }))
         }
@@ -582,10 +591,14 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
                 if values.iter().any(Value::is_null) {
                     return Ok(Value::Null);
                 }
-                functions::apply(func, values).map_err(|why| {
+                let result = functions::apply(func, values).map_err(|why| {
                     let said: Vec<String> = values.iter().map(|value| value.to_string()).collect();
                     wrong(why, span, || format!("{}({})", func.name(), said.join(", ")))
-                })
+                })?;
+                let Work { elements, bytes } = functions::work(func, values, &result);
+                frame.steps += elements;
+                frame.bytes += bytes;
+                Ok(result)
             });
             typed(eval, ty)
         }

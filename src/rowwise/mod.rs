@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::functions;
 use crate::plan::{Expr, Function, Op, Plan};
 use crate::run_context::{RunContext, Stop};
 
@@ -190,6 +191,8 @@ pub struct Frame<'a> {
     pub acc: Value,
     /// Evaluation steps so far: one for each operator, function and call.
     pub steps: u64,
+    /// Bytes that were read in texts, or copied into texts and lists.
+    pub bytes: u64,
     calls: u64,
     /// The parameters of all open calls; those of the innermost start at `base`.
     locals: Vec<Value>,
@@ -205,11 +208,22 @@ impl<'a> Frame<'a> {
             row: Vec::new(),
             acc: Value::Null,
             steps: 0,
+            bytes: 0,
             calls: 0,
             locals: Vec::new(),
             base: 0,
             depth: 0,
         }
+    }
+
+    /// All steps so far: a byte is an eighth of one, since a processor moves eight at a time.
+    pub fn all_steps(&self) -> u64 {
+        self.steps + self.bytes / 8
+    }
+
+    /// Counts the texts of the row as copied.
+    pub fn count_texts(&mut self) {
+        self.bytes += self.row.iter().map(functions::size).sum::<u64>();
     }
 
     /// Long recursions look at this flag.

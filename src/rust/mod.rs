@@ -4,6 +4,7 @@
 mod broker;
 mod compiler;
 mod cost;
+mod counted;
 mod frame;
 mod heap;
 mod names;
@@ -36,6 +37,7 @@ use pending::{LOOK, PendingRun, gone};
 use writing::{cell_text, parts, subjects_text, unparsed};
 
 pub use cost::Cost;
+pub use counted::{Counted, Counts, Uncounted, block_program};
 pub use prepared::{THIS_PROGRAM, without_ours};
 pub use text::Text;
 pub use wire::{ResultKind, put as put_value, rows_bytes, rust_type, table_bytes};

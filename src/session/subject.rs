@@ -173,7 +173,7 @@ impl Session {
         let alone = |work| Half { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() };
         match draft.0 {
             Drafted::Value(value, ty) => {
-                Ok(alone(HalfWork::Done(Work::Expr(Box::new(move |_, _| Ok(value.clone())), ty))))
+                Ok(alone(HalfWork::Done(Work::Expr(Box::new(move |_, _| Ok((value.clone(), 0))), ty))))
             }
             Drafted::Expr(evaluator, ty) => Ok(alone(HalfWork::Done(Work::Expr(evaluator, ty)))),
             Drafted::Block(part) => {
@@ -254,7 +254,7 @@ impl Subject<'_> {
         let meter = Meter::start();
         let table = match &self.work {
             Work::Plan(plan, engine, detached) => run_plan(plan, *engine, detached, context)?.table,
-            Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?, ty.clone()),
+            Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?.0, ty.clone()),
             Work::Rust { workers, block, compiled } => return called(workers, block, compiled, context),
             Work::Algorithm(Algorithm { case, claims, detached, .. }) => {
                 let (case, name) = (case.clone(), claims.name);
@@ -288,6 +288,15 @@ impl Subject<'_> {
             Work::Rust { workers, block, .. } => Box::new(workers.workload(block.subject)),
             Work::Algorithm(algorithm) => Box::new(Called { algorithm, context }),
             Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(context)),
+        }
+    }
+
+    /// The steps of one run; 0 where nobody counts them.
+    pub fn steps(&self, context: &RunContext) -> Fallible<u64> {
+        match &self.work {
+            Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, context)?.steps.unwrap_or_default()),
+            Work::Expr(evaluator, _) => evaluator(None, None).map(|(_, steps)| steps),
+            Work::Rust { .. } | Work::Algorithm(_) => Ok(0),
         }
     }
 

@@ -83,7 +83,8 @@ impl Session {
             let mut frame = Frame::new(&program).stopping_at(&stop);
             frame.acc = acc.cloned().unwrap_or_default();
             frame.row.extend(it.cloned());
-            code.value(&mut frame).map_err(|fault| fault.diagnostic(None))
+            let value = code.value(&mut frame).map_err(|fault| fault.diagnostic(None))?;
+            Ok((value, frame.all_steps()))
         }))
     }
 }

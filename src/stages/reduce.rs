@@ -58,7 +58,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
 /// Tries `(a ∘ b) ∘ c == a ∘ (b ∘ c)` on fixed values; where one of them has no value, that triple says nothing.
 fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallible<()> {
     let evaluator = builder.scope.evaluator(&builder.plan.functions, step)?;
-    let apply = |a: &Value, b: &Value| evaluator(Some(a), Some(b)).ok();
+    let apply = |a: &Value, b: &Value| evaluator(Some(a), Some(b)).ok().map(|(value, _)| value);
     let values = tried(ty);
     for a in &values {
         for b in &values {

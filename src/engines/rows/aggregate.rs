@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::data::{Key, Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::functions;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{Compiled, Frame, RowError};
 use crate::run_context::RunContext;
@@ -87,7 +88,10 @@ impl<'a> Groups<'a> {
                         }
                     };
                 }
-                (state, _) => state.take(&column.value),
+                (state, _) => {
+                    frame.bytes += state.copies(&column.value);
+                    state.take(&column.value);
+                }
             }
         }
         Ok(())
@@ -102,6 +106,8 @@ impl Whole for Groups<'_> {
             if rows % 1024 == 0 {
                 context.check()?;
             }
+            // The row, a probe of the hash table, and each aggregate.
+            frame.steps += 1 + u64::from(!self.keys.is_empty()) + self.columns.len() as u64;
             self.take(frame).map_err(|fault| fault.diagnostic(Some(rows - 1)))?;
         }
         context.stop.check()?;
@@ -112,6 +118,7 @@ impl Whole for Groups<'_> {
         for (key, states) in self.order.drain(..).zip(self.states.drain(..)) {
             let mut row = key.into_vec();
             for (state, column) in states.into_iter().zip(&self.columns) {
+                frame.steps += state.comparisons();
                 row.push(state.finish(column)?);
             }
             result.push_back(row);
@@ -238,6 +245,20 @@ impl State {
             }
             State::Reduce(_) => unreachable!("the group runs the expression"),
         }
+    }
+
+    /// The bytes that are copied into a text, a list or a table for a value.
+    fn copies(&self, value: &Value) -> u64 {
+        match (self, value) {
+            (State::JoinText { between, .. }, Value::Text(part)) => (between.len() + part.len()) as u64,
+            (State::Collect(_) | State::Numbers(..) | State::Distinct(_), _) => size_of::<Value>() as u64,
+            _ => 0,
+        }
+    }
+
+    /// The comparisons of the sort at the end.
+    fn comparisons(&self) -> u64 {
+        if let State::Numbers(numbers, _) = self { functions::comparisons(numbers.len() as u64) } else { 0 }
     }
 
     fn finish(self, column: &Column) -> Fallible<Value> {

@@ -24,6 +24,8 @@ impl RightSide {
         let mut rows = 0;
         while more(flow.next(frame))? {
             rows += 1;
+            // The row, and its place in the hash table.
+            frame.steps += 2;
             let key = key(&codes, frame).map_err(at_row(rows))?;
             if key.iter().any(Value::is_null) {
                 continue;
@@ -40,6 +42,8 @@ pub struct Join<'a> {
     pub kind: JoinKind,
     pub keys: Vec<Compiled>,
     pub right: RightSide,
+    /// Steps and bytes of the right side that the frame has not counted yet.
+    pub spent: (u64, u64),
     /// The left row whose matches are given out.
     pub left: Vec<Value>,
     pub matches: VecDeque<usize>,
@@ -50,13 +54,19 @@ impl Flow for Join<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         loop {
             if let Some(index) = self.matches.pop_front() {
+                frame.steps += 1;
                 frame.row.clear();
                 frame.row.extend_from_slice(&self.left);
                 frame.row.extend_from_slice(&self.right.rows[index]);
                 return Ok(());
             }
+            let (steps, bytes) = std::mem::take(&mut self.spent);
+            frame.steps += steps;
+            frame.bytes += bytes;
             self.input.next(frame)?;
             self.rows += 1;
+            // The row, and a probe of the hash table.
+            frame.steps += 2;
             let key = key(&self.keys, frame).map_err(at_row(self.rows))?;
             let found = if key.iter().any(Value::is_null) { None } else { self.right.by_key.get(&key) };
             match (self.kind, found) {

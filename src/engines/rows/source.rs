@@ -87,6 +87,7 @@ impl Flow for Generated<'_> {
         let Some(value) = (self.make)(self.at) else { return Err(None) };
         frame.row.clear();
         frame.row.push(value);
+        frame.count_texts();
         self.at += 1;
         passed(self.at, self.context)?;
         Ok(())
@@ -105,7 +106,11 @@ impl Flow for File<'_> {
         self.rows += 1;
         passed(self.rows, self.context)?;
         let more = self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))?;
-        if more { Ok(()) } else { Err(None) }
+        if !more {
+            return Err(None);
+        }
+        frame.count_texts();
+        Ok(())
     }
 }
 
@@ -132,6 +137,7 @@ impl Flow for Kept<'_> {
         passed(self.at as u64, self.context)?;
         frame.row.clear();
         frame.row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
+        frame.count_texts();
         Ok(())
     }
 }

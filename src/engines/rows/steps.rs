@@ -27,11 +27,12 @@ pub fn collect(plan: &Plan, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, 
             column.push(std::mem::take(value));
         }
         height += 1;
+        frame.steps += 1;
         if height.is_multiple_of(1024) {
             context.check()?;
         }
     }
-    Ok((columns, height, frame.steps))
+    Ok((columns, height, frame.all_steps()))
 }
 
 /// The flow of a whole plan.
@@ -119,7 +120,17 @@ fn op_flow<'a>(
             let keys = on.iter().map(|(left, _)| Compiled::new(left)).collect();
             let mut frame = Frame::new(programs.of(right)).stopping_at(&context.stop);
             let right = RightSide::new(build(right, programs, context)?, &mut frame, on, right_columns)?;
-            Box::new(Join { input, kind: *kind, keys, right, left: Vec::new(), matches: VecDeque::new(), rows: 0 })
+            let spent = (frame.steps, frame.bytes);
+            Box::new(Join {
+                input,
+                kind: *kind,
+                keys,
+                right,
+                spent,
+                left: Vec::new(),
+                matches: VecDeque::new(),
+                rows: 0,
+            })
         }
         Op::Concat(plans) => {
             let rest: Fallible<VecDeque<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
@@ -173,6 +184,7 @@ impl RowStep {
     #[inline]
     fn pass(&mut self, frame: &mut Frame) -> Fallible<bool> {
         self.rows += 1;
+        frame.steps += 1;
         match &mut self.what {
             RowOp::Project(codes, scratch) => {
                 for (code, slot) in codes.iter().zip(scratch.iter_mut()) {
@@ -217,6 +229,7 @@ impl Flow for Explode<'_> {
         while self.at == self.items.len() {
             self.input.next(frame)?;
             self.rows += 1;
+            frame.steps += 1;
             self.at = 0;
             self.items = match self.list.value(frame).map_err(at_row(self.rows))? {
                 Value::List(items) => items,
@@ -246,9 +259,11 @@ impl Flow for Slice<'_> {
         }
         while self.skip > 0 {
             self.input.next(frame)?;
+            frame.steps += 1;
             self.skip -= 1;
         }
         self.left -= 1;
+        frame.steps += 1;
         self.input.next(frame)
     }
 }
@@ -261,6 +276,7 @@ struct Number<'a> {
 impl Flow for Number<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.input.next(frame)?;
+        frame.steps += 1;
         frame.row.push(Value::Int(self.row));
         self.row += 1;
         Ok(())
@@ -278,6 +294,8 @@ impl Flow for Distinct<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         while more(self.input.next(frame))? {
             self.rows += 1;
+            // The row, and a probe of the hash table.
+            frame.steps += 2;
             let key = match &self.by {
                 None => frame.row.clone().into(),
                 Some(codes) => key(codes, frame).map_err(at_row(self.rows))?,
@@ -307,6 +325,7 @@ impl Fold<'_> {
             return Ok(false);
         }
         self.rows += 1;
+        frame.steps += 1;
         check_state(self.rows, &self.acc, self.context)?;
         frame.acc = std::mem::take(&mut self.acc);
         self.acc = self.step.value(frame).map_err(at_row(self.rows))?;
@@ -347,9 +366,9 @@ impl<'a> Part<'a> {
 
     /// Adds the next row's values to the row of `outer`.
     fn next(&mut self, outer: &mut Frame) -> Next {
-        let before = self.frame.steps;
         let next = self.flow.next(&mut self.frame);
-        outer.steps += self.frame.steps - before;
+        outer.steps += std::mem::take(&mut self.frame.steps);
+        outer.bytes += std::mem::take(&mut self.frame.bytes);
         next?;
         outer.row.extend(self.frame.row.iter_mut().map(std::mem::take));
         Ok(())
@@ -365,6 +384,7 @@ impl Flow for Concat<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         if let Some(input) = &mut self.input {
             if more(input.next(frame))? {
+                frame.steps += 1;
                 return Ok(());
             }
             self.input = None;
@@ -372,6 +392,7 @@ impl Flow for Concat<'_> {
         while let Some(part) = self.rest.front_mut() {
             frame.row.clear();
             if more(part.next(frame))? {
+                frame.steps += 1;
                 return Ok(());
             }
             self.rest.pop_front();
@@ -391,6 +412,7 @@ impl Flow for Zip<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         let here = more(self.input.next(frame))?;
         self.rows += usize::from(here);
+        frame.steps += 1 + self.parts.len() as u64;
         for part in &mut self.parts {
             let there = more(part.next(frame))?;
             if here != there {
@@ -421,6 +443,7 @@ struct Peek<'a> {
 impl Flow for Peek<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.input.next(frame)?;
+        frame.steps += 1;
         if self.left > 0 {
             self.left -= 1;
             let values: Vec<String> = frame.row.iter().map(|value| value.to_string()).collect();

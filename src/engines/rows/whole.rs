@@ -13,6 +13,7 @@ fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>
     let mut rows = Vec::new();
     while more(input.next(frame))? {
         rows.push(std::mem::take(&mut frame.row));
+        frame.steps += 1;
     }
     Ok(rows)
 }
@@ -30,30 +31,32 @@ impl Whole for Sort {
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         while more(input.next(frame))? {
             seen += 1;
+            frame.steps += 1;
             let key: Result<Vec<Value>, _> = self.keys.iter().map(|(code, _)| code.value(frame)).collect();
             rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
             // With a limit no more than twice its rows are kept.
             if rows.len() >= limit.saturating_mul(2).max(1024) {
-                self.cut(&mut rows, limit);
+                frame.steps += self.cut(&mut rows, limit);
             }
         }
         context.stop.check()?;
-        self.cut(&mut rows, limit);
+        frame.steps += self.cut(&mut rows, limit);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 }
 
 impl Sort {
-    fn cut(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) {
-        if limit == usize::MAX && rows.len() < 2 {
-            return;
-        }
+    /// Sorts and keeps the first; how many comparisons that took, and rows that were moved.
+    fn cut(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) -> u64 {
+        let mut steps = rows.len() as u64;
         rows.sort_by(|(a, _), (b, _)| {
+            steps += 1;
             let pairs = a.iter().zip(b).zip(&self.keys);
             let orders = pairs.map(|((a, b), (_, descending))| a.compare_directed(b, *descending));
             orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
         rows.truncate(limit);
+        steps
     }
 }
 
@@ -61,7 +64,10 @@ pub struct Reverse;
 
 impl Whole for Reverse {
     fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
-        Ok(all_rows(input, frame)?.into_iter().rev().collect())
+        let rows = all_rows(input, frame)?;
+        // Each is moved.
+        frame.steps += rows.len() as u64;
+        Ok(rows.into_iter().rev().collect())
     }
 }
 
@@ -73,6 +79,7 @@ impl Whole for Pairs {
         let mut pairs = VecDeque::new();
         for (i, a) in rows.iter().enumerate() {
             context.check()?;
+            frame.steps += (rows.len() - i - 1) as u64;
             pairs.extend(rows[i + 1..].iter().map(|b| vec![a[0].clone(), b[0].clone()]));
         }
         Ok(pairs)
@@ -88,7 +95,11 @@ impl Whole for Sample {
     fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let rows = all_rows(input, frame)?;
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|row| (generate::mix(self.seed, *row as u64), *row));
+        let place = |row: &usize| (generate::mix(self.seed, *row as u64), *row);
+        order.sort_by(|a, b| {
+            frame.steps += 1;
+            place(a).cmp(&place(b))
+        });
         let mut chosen = vec![false; rows.len()];
         for row in order.into_iter().take(usize::try_from(self.count).unwrap_or(usize::MAX)) {
             chosen[row] = true;

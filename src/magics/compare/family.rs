@@ -122,10 +122,14 @@ impl Asker {
     }
 
     pub fn case(&self, size: i64) -> Fallible<Arc<dyn Case>> {
+        self.case_of(size, &self.shape)
+    }
+
+    pub fn case_of(&self, size: i64, shape: &str) -> Fallible<Arc<dyn Case>> {
         let size = usize::try_from(size).map_err(|_| {
             Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
         })?;
-        let case = self.family.case(size, self.seed, &self.shape);
+        let case = self.family.case(size, self.seed, shape);
         case.map(Arc::from).map_err(|error| placed(error, self.shape_span))
     }
 

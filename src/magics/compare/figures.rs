@@ -1,8 +1,8 @@
 //! Tables of a comparison: a row for each variant, or for each point of a sweep.
 
-use crate::algorithms::Class;
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::magics::against::{self, Against};
+use crate::measure::growth::Class;
 use crate::report::{Bounds, Figures, Unit};
 
 use super::family::Asker;

@@ -22,10 +22,14 @@ use super::privileges::of_engines;
 use super::timing::{self, Telling};
 use super::{Answer, CellStatus, Magic, Offers, against, baseline};
 
-use family::{Asker, family};
+pub use family::{Asker, family};
+pub use figures::Grid;
+pub use rounds::table_of;
+pub use variants::{Variant, What, written};
+
 use figures::{claimed, sweep_figures};
-use rounds::{Asked, Entry, Input, Outcome, Round, round, table_of};
-use variants::{Variant, What, asked_base, variants};
+use rounds::{Asked, Entry, Input, Outcome, Round, round};
+use variants::{asked_base, variants};
 use words::{so_far, sweep_notes};
 
 pub static COMPARE: Magic = Magic {

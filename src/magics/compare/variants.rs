@@ -109,6 +109,13 @@ pub fn asked_base(magic: &lang::Magic, variants: &[Variant]) -> Fallible<Option<
     Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names))
 }
 
+impl<'a> Variant<'a> {
+    /// As it was written; none of an algorithm.
+    pub fn pipeline(&self) -> Option<&'a Pipeline> {
+        if let What::Pipeline { pipeline, .. } = self.what { Some(pipeline) } else { None }
+    }
+}
+
 impl Variant<'_> {
     pub fn continues(&self) -> bool {
         matches!(self.what, What::Pipeline { continues: true, .. })

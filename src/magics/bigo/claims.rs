@@ -1,0 +1,161 @@
+//! What theory claims of a family's variants, beside what was measured.
+
+use crate::algorithms::Claims;
+use crate::data::{Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang;
+use crate::magics::compare::{Asker, Grid, Variant, What};
+use crate::measure::growth::{Answer, Class, Question, Verdict};
+use crate::report::{Figures, Unit};
+
+use super::Found;
+use super::subjects::Measured;
+
+/// Which input of a family is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    Best,
+    /// The usual shape, or that of `--shape`.
+    Average,
+    Worst,
+}
+
+impl Case {
+    const ALL: [(&'static str, Case); 3] = [("best", Case::Best), ("average", Case::Average), ("worst", Case::Worst)];
+
+    /// The value of `--case`.
+    pub fn asked(magic: &lang::Magic, family: &Option<Asker>) -> Fallible<Case> {
+        let Some(word) = magic.option("--case").flatten() else { return Ok(Case::Average) };
+        if family.is_none() {
+            let message = "`--case` is for the input of a family of algorithms";
+            return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("%algorithms lists them"));
+        }
+        if let Some(shape) = magic.option("--shape").flatten() {
+            let message = "`--shape` and `--case` both choose the input";
+            return Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("leave one of them out"));
+        }
+        let known = Case::ALL.iter().find(|(name, _)| *name == word.text).map(|(_, case)| *case);
+        known.ok_or_else(|| {
+            let message = format!("expected `--case` best, average or worst, got `{}`", word.text);
+            Diagnostic::at(Kind::Type, word.span, message).near(&word.text, Case::ALL.map(|(name, _)| name))
+        })
+    }
+
+    /// The shape that a variant is run with.
+    pub fn shape<'s>(self, asker: &'s Asker, claims: &Claims) -> &'s str {
+        match self {
+            Case::Average => &asker.shape,
+            Case::Best => claims.best(&asker.shape),
+            Case::Worst => claims.worst(&asker.shape),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        Case::ALL.iter().find(|(_, case)| *case == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A row for each variant, and lines about those that cannot be told apart from their claims.
+pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<String>) {
+    let mut rows = Grid::default();
+    let mut lines = Vec::new();
+    for ((way, measured), found) in ways.iter().zip(all).zip(found) {
+        let What::Algorithm(claims) = &way.what else { continue };
+        let shape = case.shape(asker, claims);
+        let claimed = claims.time_for(shape);
+        // Time is claimed as the work that is done: counts of it say more than a clock.
+        let answer = [Question::Steps, Question::Time].into_iter().find_map(|question| found.answer(question));
+        let answer = answer.filter(|_| !measured.is_cut());
+        let agrees = answer.map_or(Agrees::NoClaim, |answer| agrees(claimed, answer));
+        rows.put("variant", Type::Text, Unit::Plain, Value::text(claims.name));
+        rows.put("shape", Type::Text, Unit::Plain, Value::text(shape));
+        rows.put("claimed", Type::Text, Unit::Plain, Value::text(&claimed.to_string()));
+        rows.put("measured", Type::Text, Unit::Plain, Value::text(&answer.map_or("no claim".to_string(), classes)));
+        rows.put("agrees", Type::Text, Unit::Plain, Value::text(agrees.said()));
+        if agrees == Agrees::CannotTell
+            && let Some(answer) = answer
+        {
+            let found = classes(answer);
+            let name = claims.name;
+            lines.push(format!("{name}: claimed {claimed}, measured {found}: cannot be told apart at these sizes"));
+        }
+    }
+    (rows.figures(), lines)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agrees {
+    Yes,
+    No,
+    /// It grows slower: O says how fast a cost grows at most.
+    Below,
+    CannotTell,
+    NoClaim,
+}
+
+impl Agrees {
+    fn said(self) -> &'static str {
+        match self {
+            Agrees::Yes => "yes",
+            Agrees::No => "no",
+            Agrees::Below => "yes, it grows slower",
+            Agrees::CannotTell => "cannot be told apart",
+            Agrees::NoClaim => "no claim",
+        }
+    }
+}
+
+/// Whether what was measured confirms a claim. No sizes that can be measured tell log log n from a constant.
+fn agrees(claimed: Class, answer: &Answer) -> Agrees {
+    let exponent = answer.exponent.map(|exponent| exponent.middle());
+    if claimed == Class::RootTimesLinear {
+        // No candidate lies between n log n and n²: its exponent is all that can be said of it.
+        return match (answer.verdict, exponent) {
+            (_, Some(exponent)) if (1.2..=1.6).contains(&exponent) => Agrees::Yes,
+            (Verdict::NoClaim(_), _) => Agrees::NoClaim,
+            _ => Agrees::No,
+        };
+    }
+    let is_below = |class: Class| class < claimed;
+    let power = claimed.order().zip(answer.exponent).is_some_and(|((power, _), exponent)| exponent.high < power);
+    let near: &[Class] = match claimed {
+        Class::LogLog => &[Class::Constant, Class::Log],
+        Class::NearLinear => &[Class::Linear, Class::Linearithmic],
+        _ => &[],
+    };
+    match answer.verdict {
+        Verdict::NoClaim(_) => Agrees::NoClaim,
+        Verdict::Power if power => Agrees::Below,
+        Verdict::Power => Agrees::No,
+        Verdict::Class(class) if class == claimed => Agrees::Yes,
+        Verdict::Class(class) if near.contains(&class) || answer.also.contains(&claimed) => Agrees::CannotTell,
+        Verdict::Class(class) if is_below(class) => Agrees::Below,
+        Verdict::Class(_) => Agrees::No,
+    }
+}
+
+/// The class, and those that fit nearly as well: `n log n or n`.
+fn classes(answer: &Answer) -> String {
+    match (answer.verdict, &answer.also[..]) {
+        (Verdict::Class(class), []) => class.to_string(),
+        (Verdict::Class(class), also) => {
+            let all = std::iter::once(&class).chain(also).map(|class| class.inner());
+            all.collect::<Vec<_>>().join(" or ")
+        }
+        (Verdict::Power, _) => "no class of the list".to_string(),
+        (Verdict::NoClaim(_), _) => "no claim".to_string(),
+    }
+}
+
+/// What n counts, and which inputs these were.
+pub fn note(asker: &Asker, case: Case) -> String {
+    let facts = asker.family.facts();
+    let input = match case {
+        Case::Average => format!("average case: shape {}", asker.shape),
+        Case::Best | Case::Worst => format!("{} case: the shape that is so for each variant", case.name()),
+    };
+    format!(
+        "n counts {}; {input}, seed {}; what is claimed is theory: no measurement went into it",
+        facts.counts, asker.seed
+    )
+}

@@ -1,0 +1,290 @@
+mod claims;
+mod deadline;
+mod figures;
+mod subjects;
+mod words;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::data::{Table, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Argument, MagicSyntax, Points, Privileges, Step, Sweep, Takes, Variants, Word};
+use crate::measure::growth::{self, Answer as Growth, Question, Verdict};
+use crate::plan::Binding;
+use crate::report::{Block, Report};
+use crate::run_context::{Progress, RunContext};
+use crate::session::{Replicas, Session, kept_plan, lone_block};
+use crate::show::duration_text;
+
+use super::compare::{Asker, Variant, What, family, table_of, written};
+use super::timing::{self, Telling};
+use super::{Answer, Magic, Offers};
+
+use claims::Case;
+use deadline::Deadline;
+use subjects::{Inputs, Measured};
+
+pub static BIGO: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "bigo",
+        usage: "%bigo [--time] [--steps] [--space] [--allocs] [--for TIME] [--setup CELL] [--shape SHAPE] \
+                [--case best|average|worst] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
+        takes: Takes::Variants,
+        options: &[
+            ("--time", false),
+            ("--steps", false),
+            ("--space", false),
+            ("--allocs", false),
+            ("--for", true),
+            ("--setup", true),
+            ("--shape", true),
+            ("--case", true),
+        ],
+    },
+    about: "measures how the cost of a subject grows with n, and names the class: O(1), O(log n), O(√n), O(n), O(n log n), \
+            O(n²), O(n² log n), O(n³), O(cⁿ), O(n!). The subject is a pipeline, an expression, a block of Rust, a block of \
+            variants or a family of algorithms. Without a sweep n goes from 2 in steps of √2, to 1M or as far as the time \
+            allows; `n in A..B:` sets the sizes, with one more between each two that double. time: the least of up to 15 \
+            samples of each size, in random order. steps: counted, on the engine `rows`: 1 for a row that passes a stage, for \
+            an operator or a call in an expression, for an aggregate of a row, for a comparison of a sort, for a probe of a \
+            hash table, for an element that `in` or a function of a list looks at, and for a row that `sort`, `reverse`, \
+            `pairs` or `join` moves; 1/8 for a byte that is copied into a text or a list, or read in a text. space: the \
+            most live heap above that at the start. allocs: the bytes allocated in all. Each is asked by its option; all \
+            by default. The class of a count is sure as far as it was measured; that of a time is a judgement. Where the \
+            cost fits no class, where a constant hides what grows, or where fewer than five sizes were measured, nothing \
+            is claimed. --for is 5s, for each of several variants 2s. --setup runs once before. --shape or --case choose \
+            the input of a family. _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the \
+            time where no steps were counted",
+    examples: &[
+        "%bigo --steps n in 16..512: 1..n | pairs | filter a + b == 10 | count",
+        "%bigo --steps n in 64..4k:\n  fold: letters n | fold \"\" acc + it\n  join: letters n | join \"\"",
+        "%bigo --allocs --for 200ms n in 16..2k: strings",
+    ],
+    offers: Offers::Families,
+    privileges: |_| Privileges::NONE,
+    run,
+};
+
+/// How long one subject is measured, and each of several, where nothing was said.
+const ONE: Duration = Duration::from_secs(5);
+const EACH: Duration = Duration::from_secs(2);
+
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let Argument::Variants(variants) = &magic.subject else {
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%bigo` needs a subject that depends on `n`")
+            .hint("for example: %bigo letters n | fold \"\" acc + it"));
+    };
+    let before = session.snapshot();
+    let answer = measured(session, magic, variants, context);
+    session.restore(before);
+    answer
+}
+
+/// What was asked for.
+struct Asked {
+    questions: Vec<Question>,
+    /// For each subject.
+    limit: Duration,
+}
+
+fn asked(magic: &lang::Magic, subjects: usize) -> Fallible<Asked> {
+    let named = |question: &Question| magic.option(&format!("--{}", question.name())).is_some();
+    let mut questions: Vec<Question> = Question::ALL.into_iter().filter(named).collect();
+    if questions.is_empty() {
+        questions = Question::ALL.to_vec();
+    }
+    let limit = timing::asked_time(magic)?.unwrap_or(if subjects == 1 { ONE } else { EACH });
+    Ok(Asked { questions, limit })
+}
+
+fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, context: &RunContext) -> Fallible<Answer> {
+    let start = Instant::now();
+    let family = family(session, magic, variants)?;
+    let case = Case::asked(magic, &family)?;
+    let ways = ways(session, variants, &family)?;
+    let asked = asked(magic, ways.len())?;
+    session.settle(context)?;
+    timing::set_up(session, magic, context)?;
+    let sweep = swept(session, magic, variants, &family)?;
+    let sizes = sizes(session, variants, &sweep)?;
+    let compiling = Instant::now();
+    check(session, variants, &family, &ways, &sweep.name, &sizes, context)?;
+    let is_rust = ways.iter().filter_map(Variant::pipeline).any(|pipeline| lone_block(pipeline).is_some());
+    let mut compiled = if is_rust { compiling.elapsed() } else { Duration::ZERO };
+    let telling = Telling::new(&context.progress);
+    let quiet = &RunContext { progress: Progress::default(), ..context.clone() };
+    let inputs = Inputs::new(&family, case, variants, sizes, &ways);
+    let deadline = Deadline::new(&context.stop);
+    let mut all: Vec<Measured> = Vec::new();
+    for way in &ways {
+        let place = if ways.len() > 1 { format!("{} · ", way.name) } else { String::new() };
+        let live = |told: &dyn Fn() -> String| telling.tell(|| format!("{place}{}", told()));
+        let subject = subjects::Subject { way, name: &sweep.name, inputs: &inputs };
+        all.push(subject.measure(session, &asked, &deadline, quiet, &live)?);
+        if context.stop.is_raised() {
+            break;
+        }
+    }
+    let found: Vec<Found> = all.iter().map(|measured| Found::new(measured, &asked.questions)).collect();
+    let mut report = Report { status_line: vec![duration_text(start.elapsed().as_secs_f64())], ..Report::default() };
+    compiled += all.iter().map(|measured| measured.compiled).sum::<Duration>();
+    if !compiled.is_zero() {
+        report.status_line.push(format!("compiled in {}", duration_text(compiled.as_secs_f64())));
+    }
+    let figures = figures::sizes(&sweep.name.text, &all, &asked.questions);
+    let answers = figures::answers(&all, &found);
+    let plan = |table: &Table| Arc::new(kept_plan(Arc::new(table.clone()), magic.span));
+    let mut tables = vec![("growth".to_string(), plan(&answers.table))];
+    let table = Some(plan(&figures.table));
+    report.blocks.push(Block::Figures(figures));
+    report.blocks.extend(figures::plot(&sweep.name.text, &all, &found, &asked.questions));
+    let mut notes = words::answers(&all, &found);
+    notes.extend(words::crossings(&sweep.name.text, &all));
+    notes.extend(words::shown(&sweep.name.text, &all, context.stop.is_raised()));
+    if let Some(family) = &family {
+        let (claimed, told) = claims::table(family, case, &ways, &all, &found);
+        notes.extend(told);
+        notes.push(claims::note(family, case));
+        tables.push(("claims".to_string(), plan(&claimed.table)));
+        report.blocks.push(Block::Notes(notes));
+        report.blocks.push(Block::Aside(claimed));
+    } else {
+        report.blocks.push(Block::Notes(notes));
+    }
+    let fields = match &found[..] {
+        [found] => found.fields(&all[0]),
+        _ => Vec::new(),
+    };
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() })
+}
+
+/// The subjects: those of the family, then those of the block; else what stands on the first line.
+fn ways<'a>(session: &Session, variants: &'a Variants, family: &Option<Asker>) -> Fallible<Vec<Variant<'a>>> {
+    match (family, &variants.block[..], &variants.shared) {
+        (Some(family), ..) => family.variants(session, variants),
+        (None, [], Some(pipeline)) => {
+            let choice = session.engine(pipeline.on.as_ref())?;
+            let lines = session.words(pipeline.span).lines().count();
+            let name = timing::variant_name(pipeline, choice).to_string();
+            Ok(vec![Variant { name, what: What::Pipeline { pipeline, continues: false, choice }, lines }])
+        }
+        (None, block, _) => block.iter().map(|variant| written(session, variant)).collect(),
+    }
+}
+
+/// The sweep, or one of `n` where none was written. What does not depend on its name does not grow with it.
+fn swept(session: &mut Session, magic: &lang::Magic, variants: &Variants, family: &Option<Asker>) -> Fallible<Sweep> {
+    let sweep = variants.sweep.clone().unwrap_or_else(|| Sweep {
+        name: Word { text: "n".to_string(), span: magic.span },
+        points: Points::List(Vec::new()),
+        span: magic.span,
+    });
+    if family.is_some() {
+        return Ok(sweep);
+    }
+    let name = sweep.name.text.as_str();
+    let shared = variants.shared.as_ref().map(|pipeline| pipeline.span);
+    let uses = |span| words::names(session.words(span), name);
+    let own = variants.block.iter().map(|variant| (variant.pipeline.span, variant.continues));
+    let subjects: Vec<_> =
+        if variants.block.is_empty() { shared.map(|span| (span, false)).into_iter().collect() } else { own.collect() };
+    for (span, continues) in subjects {
+        if uses(span) || continues && shared.is_some_and(uses) {
+            continue;
+        }
+        let message = format!("the subject does not use `{name}`: it is the same at every size");
+        return Err(Diagnostic::at(Kind::Name, span, message).hint(words::with_name(session.words(span), name)));
+    }
+    if variants.sweep.is_none() && session.lookup(name).is_some() {
+        session.warn(magic.span, format!("the sweep's `{name}` hides the name of the session"));
+    }
+    Ok(sweep)
+}
+
+/// The sizes that were asked for, in order; none where the subject has its own.
+fn sizes(session: &mut Session, variants: &Variants, sweep: &Sweep) -> Fallible<Option<Vec<i64>>> {
+    if variants.sweep.is_none() {
+        return Ok(None);
+    }
+    let mut points = session.points(sweep)?;
+    if let Points::Range { step, .. } = &sweep.points
+        && matches!(**step, Step::Double)
+    {
+        points = growth::denser(&points);
+    }
+    points.sort_unstable();
+    points.dedup();
+    Ok(Some(points))
+}
+
+/// Types all subjects once, at the least size, and compiles their Rust into one library.
+fn check(
+    session: &mut Session,
+    variants: &Variants,
+    family: &Option<Asker>,
+    ways: &[Variant],
+    name: &Word,
+    sizes: &Option<Vec<i64>>,
+    context: &RunContext,
+) -> Fallible<()> {
+    session.give_point(name, sizes.as_ref().map_or(growth::LEAST, |sizes| sizes[0]));
+    let input = match (family, &variants.shared) {
+        _ if !ways.iter().any(Variant::continues) => None,
+        (Some(family), _) => Some(family.input(1)?),
+        (None, Some(shared)) => Some(table_of(session, shared)?),
+        (None, None) => None,
+    };
+    let mut blocks = Vec::new();
+    for way in ways {
+        let draft = way.draft(session, input.as_ref())?;
+        if way.pipeline().is_some_and(|pipeline| lone_block(pipeline).is_some()) {
+            blocks.extend(draft);
+        }
+    }
+    session.subjects(blocks, Replicas::NONE, false, context)?.into_iter().try_for_each(|subject| subject.map(drop))
+}
+
+/// What was found out about one subject.
+struct Found {
+    answers: Vec<(Question, Growth)>,
+}
+
+impl Found {
+    fn new(measured: &Measured, questions: &[Question]) -> Found {
+        let answers = questions.iter().filter_map(|question| {
+            let points = measured.points(*question)?;
+            Some((*question, growth::answer(*question, &points)))
+        });
+        Found { answers: answers.collect() }
+    }
+
+    fn answer(&self, question: Question) -> Option<&Growth> {
+        self.answers.iter().find(|(asked, _)| *asked == question).map(|(_, answer)| answer)
+    }
+
+    /// The one that says the class of the subject: counts before times.
+    fn main(&self) -> Option<&(Question, Growth)> {
+        let of = |question: Question| self.answers.iter().find(move |(asked, _)| *asked == question);
+        of(Question::Steps).or(of(Question::Time)).or(self.answers.first())
+    }
+
+    fn fields(&self, measured: &Measured) -> Vec<(String, Value)> {
+        let answer = self.main().filter(|_| !measured.is_cut()).map(|(_, answer)| answer);
+        let float = |value: Option<f64>| value.map_or(Value::Null, Value::Float);
+        let class = answer.and_then(|answer| match answer.verdict {
+            Verdict::Class(class) => Some(Value::text(&class.to_string())),
+            Verdict::Power | Verdict::NoClaim(_) => None,
+        });
+        let exponent = answer.and_then(|answer| answer.exponent);
+        let base = answer.and_then(|answer| answer.curve.as_ref()?.base);
+        vec![
+            ("class".to_string(), class.unwrap_or(Value::Null)),
+            ("exponent".to_string(), float(exponent.map(|exponent| exponent.middle()))),
+            ("low".to_string(), float(exponent.map(|exponent| exponent.low))),
+            ("high".to_string(), float(exponent.map(|exponent| exponent.high))),
+            ("c".to_string(), float(base)),
+            ("sizes".to_string(), Value::Int(measured.rows.len() as i64)),
+        ]
+    }
+}

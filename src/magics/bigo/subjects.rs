@@ -1,0 +1,513 @@
+//! One subject at all its sizes: walked up once for its costs, once for its steps, then sampled in rounds.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::algorithms::Case;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines::{self, Choice};
+use crate::lang::{Variants, Word};
+use crate::magics::compare::{Asker, Variant, What, table_of};
+use crate::magics::timing::{self, Time};
+use crate::measure::growth::{self, End, Point, Question, Sampled, Times, Walk, Worked, rounds, timed, usual, walk};
+use crate::measure::{self, Clock, Clocks, Cost, Overhead, ThreadCpu, Wall, second_cache};
+use crate::plan::Plan;
+use crate::run_context::RunContext;
+use crate::rust::{Counted, Uncounted, block_program};
+use crate::session::{self, Replicas, Session, kept_plan, lone_block};
+use crate::show::duration_text;
+
+use super::Asked;
+use super::deadline::Deadline;
+
+/// What goes into the subjects at each size.
+pub struct Inputs<'a> {
+    family: &'a Option<Asker>,
+    variants: &'a Variants,
+    sizes: Option<Vec<i64>>,
+    case: super::Case,
+    /// The inputs of a family that were made, by shape and size, with the bytes that they hold.
+    cases: Vec<((String, i64), OnceCell<Held>)>,
+}
+
+type Held = (Arc<dyn Case>, u64);
+
+impl<'a> Inputs<'a> {
+    pub fn new(
+        family: &'a Option<Asker>,
+        case: super::Case,
+        variants: &'a Variants,
+        sizes: Option<Vec<i64>>,
+        ways: &[Variant],
+    ) -> Inputs<'a> {
+        let inputs = Inputs { family, variants, sizes, case, cases: Vec::new() };
+        let keys =
+            |way| inputs.shape(way).map(|shape| inputs.sizes(way).into_iter().map(move |size| (shape.clone(), size)));
+        let mut all: Vec<(String, i64)> = ways.iter().filter_map(keys).flatten().collect();
+        all.sort_unstable();
+        all.dedup();
+        Inputs { cases: all.into_iter().map(|key| (key, OnceCell::new())).collect(), ..inputs }
+    }
+
+    /// The shape of the family's input for a subject.
+    fn shape(&self, way: &Variant) -> Option<String> {
+        let family = self.family.as_ref()?;
+        Some(match &way.what {
+            What::Algorithm(claims) => self.case.shape(family, claims).to_string(),
+            What::Pipeline { .. } => family.shape.clone(),
+        })
+    }
+
+    /// The sizes of a subject: those asked for, up to its largest.
+    fn sizes(&self, way: &Variant) -> Vec<i64> {
+        let most = if let What::Algorithm(claims) = &way.what { claims.most as i64 } else { i64::MAX };
+        match &self.sizes {
+            Some(sizes) => sizes.iter().copied().filter(|size| *size <= most).collect(),
+            None if self.family.is_some() => usual(most.min(self.largest())),
+            None => usual(growth::LARGEST),
+        }
+    }
+
+    /// The largest size of any variant of the family: its inputs are made up to that.
+    fn largest(&self) -> i64 {
+        let all = self.family.iter().flat_map(|family| family.family.variants());
+        all.map(|claims| claims.most as i64).max().unwrap_or(growth::LARGEST)
+    }
+
+    /// The family's input of a size.
+    fn case(&self, way: &Variant, size: i64) -> Fallible<Option<&Held>> {
+        let (Some(family), Some(shape)) = (self.family, self.shape(way)) else { return Ok(None) };
+        let place = self.cases.iter().find(|((known, of), _)| *known == shape && *of == size);
+        let Some((_, place)) = place else { return Ok(None) };
+        if place.get().is_none() {
+            measure::flush();
+            let before = measure::live();
+            let case = family.case_of(size, &shape)?;
+            measure::flush();
+            // Nobody else can have filled it meanwhile.
+            let _ = place.set((case, measure::live().saturating_sub(before)));
+        }
+        Ok(place.get())
+    }
+
+    /// What a variant that begins with a stage goes on from, where there is one.
+    fn plan(&self, session: &mut Session, way: &Variant, size: i64, context: &RunContext) -> Fallible<Option<Plan>> {
+        if !way.continues() {
+            return Ok(None);
+        }
+        if let Some((case, _)) = self.case(way, size)? {
+            let span = way.pipeline().map(|pipeline| pipeline.span).unwrap_or_default();
+            return Ok(Some(kept_plan(Arc::new(case.input()), span)));
+        }
+        let Some(shared) = &self.variants.shared else { return Ok(None) };
+        let plan = table_of(session, shared)?;
+        let choice = session.engine(None)?;
+        let table = session.run(plan, choice, context)?.table;
+        Ok(Some(kept_plan(table, shared.span)))
+    }
+}
+
+/// One subject.
+pub struct Subject<'a> {
+    pub way: &'a Variant<'a>,
+    pub name: &'a Word,
+    pub inputs: &'a Inputs<'a>,
+}
+
+/// What one size cost.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    pub n: i64,
+    pub times: Times,
+    pub steps: Option<f64>,
+    pub space: Option<f64>,
+    pub allocs: Option<f64>,
+    /// What it works on, where that is known.
+    bytes: Option<f64>,
+    /// Nanoseconds of a run, roughly.
+    wall: f64,
+}
+
+/// All that was measured of one subject.
+pub struct Measured {
+    pub name: String,
+    pub rows: Vec<Row>,
+    /// Sizes that the time did not allow.
+    pub left_out: Vec<i64>,
+    /// Why the walk ended before the sizes did, where that was not the time.
+    pub cut: Option<Cut>,
+    /// What it took to compile it with counters.
+    pub compiled: Duration,
+    /// Why no steps were counted, where they were asked for.
+    pub uncounted: Option<String>,
+    /// The clock of the times.
+    pub time: Time,
+    /// What ran it.
+    pub engine: String,
+}
+
+pub enum Cut {
+    /// The person stopped it.
+    Stopped,
+    /// One size failed.
+    Failed(i64, Box<Diagnostic>),
+    /// One size did not end within the time.
+    Endless(i64, Duration),
+}
+
+impl Measured {
+    /// Whether it ended in a way after which nothing is claimed.
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// The costs that a question is answered from; none where it was not measured.
+    pub fn points(&self, question: Question) -> Option<Vec<Point>> {
+        let of = |cost: fn(&Row) -> Option<f64>| {
+            // Nothing at all is no more than one: a cost of 0 has no logarithm.
+            let point = |row: &Row| Some(Point { n: row.n as f64, cost: cost(row)?.max(1.0) });
+            let points: Vec<Point> = self.rows.iter().filter_map(point).collect();
+            (!points.is_empty()).then_some(points)
+        };
+        match question {
+            Question::Time => {
+                let worked = |row: &Row| {
+                    let point = Point { n: row.n as f64, cost: row.times.least()? };
+                    Some(Worked { point, bytes: row.bytes })
+                };
+                let sizes: Vec<Worked> = self.rows.iter().filter(|row| row.n > 0).filter_map(worked).collect();
+                (!sizes.is_empty()).then(|| timed(&sizes, second_cache()))
+            }
+            Question::Steps => of(|row| row.steps),
+            Question::Space => of(|row| row.space),
+            Question::Allocs => of(|row| row.allocs),
+        }
+    }
+}
+
+/// The shares of the time: to walk up, to count steps; what is left is for samples.
+const WALK: f64 = 0.3;
+const COUNT: f64 = 0.3;
+/// A first run that takes longer is not repeated: what is made only once is then a small part of it.
+const SLOW: Duration = Duration::from_millis(20);
+/// A run that takes so many times the whole time of the subject will not end.
+const ENDLESS: u32 = 2;
+
+impl Subject<'_> {
+    pub fn measure(
+        &self,
+        session: &mut Session,
+        asked: &Asked,
+        deadline: &Deadline,
+        context: &RunContext,
+        live: &dyn Fn(&dyn Fn() -> String),
+    ) -> Fallible<Measured> {
+        let sizes = self.inputs.sizes(self.way);
+        let is = |question| asked.questions.contains(&question);
+        let runs = is(Question::Time) || is(Question::Space) || is(Question::Allocs);
+        let limit = asked.limit.as_nanos() as f64;
+        let mut measured = Measured {
+            name: self.way.name.clone(),
+            rows: Vec::new(),
+            left_out: Vec::new(),
+            cut: None,
+            compiled: Duration::ZERO,
+            uncounted: None,
+            time: Time::Cpu,
+            engine: String::new(),
+        };
+        let patience = asked.limit * ENDLESS;
+        let mut opened: Vec<session::Subject> = Vec::new();
+        if runs {
+            deadline.set(patience);
+            let share = if is(Question::Time) { WALK } else { 1.0 };
+            let walked =
+                self.walk_up(session, &sizes, (limit * share) as u64, &mut measured, context, live, &mut opened);
+            deadline.clear();
+            self.end(walked, &sizes, deadline, patience, &mut measured)?;
+        }
+        if is(Question::Steps) && measured.cut.is_none() {
+            let share = if runs { COUNT } else { 1.0 };
+            self.count(session, &sizes, (limit * share) as u64, deadline, patience, &mut measured, context, live)?;
+        }
+        if is(Question::Time) && !context.stop.is_raised() {
+            deadline.set(patience);
+            let failed = sample(
+                &session.clocks.clone(),
+                &opened,
+                (limit * (1.0 - WALK - COUNT)) as u64,
+                &mut measured,
+                context,
+                live,
+            );
+            deadline.clear();
+            // What was sampled until then is enough.
+            let late = deadline.was_reached();
+            if let Some(error) = failed.filter(|error| error.kind != Kind::Stopped && !late) {
+                return Err(error);
+            }
+        }
+        // It may have been raised after the last run had ended.
+        deadline.was_reached();
+        if context.stop.is_raised() {
+            measured.cut = Some(Cut::Stopped);
+        }
+        Ok(measured)
+    }
+
+    /// Runs each size once or twice, and keeps it ready to be sampled.
+    #[allow(clippy::too_many_arguments)]
+    fn walk_up<'c>(
+        &'c self,
+        session: &mut Session,
+        sizes: &[i64],
+        limit: u64,
+        measured: &mut Measured,
+        context: &RunContext,
+        live: &dyn Fn(&dyn Fn() -> String),
+        opened: &mut Vec<session::Subject<'c>>,
+    ) -> Walk<Box<Diagnostic>> {
+        walk(&Wall, sizes, limit, |at| {
+            let n = sizes[at];
+            live(&|| format!("{} = {n}", self.name.text));
+            let work = self.ready(session, n, context)?;
+            let (cost, spent) = first_cost(&work, context)?;
+            context.stop.check()?;
+            let held = self.inputs.case(self.way, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
+            let (space, allocs) = (cost.peak as f64, cost.allocated as f64);
+            measured.rows.push(Row {
+                n,
+                space: Some(space),
+                allocs: Some(allocs),
+                bytes: Some(held + space),
+                wall: cost.wall.as_nanos() as f64,
+                ..Row::default()
+            });
+            if work.is_parallel() {
+                measured.time = Time::Wall;
+            }
+            measured.engine = work.runs_on().to_string();
+            opened.push(work);
+            Ok(spent)
+        })
+    }
+
+    fn ready(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<session::Subject<'_>> {
+        session.give_point(self.name, n);
+        if let What::Algorithm(claims) = &self.way.what {
+            let case = self.inputs.case(self.way, n)?.map(|(case, _)| case);
+            return session.algorithm(case.expect("a family has an input of each size"), *claims);
+        }
+        let input = self.inputs.plan(session, self.way, n, context)?;
+        let draft = self.way.draft(session, input.as_ref())?.expect("what is no algorithm is a pipeline");
+        session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)
+    }
+
+    /// How a walk ended.
+    ///
+    /// # Errors
+    /// Where already the least size failed.
+    fn end(
+        &self,
+        walked: Walk<Box<Diagnostic>>,
+        sizes: &[i64],
+        deadline: &Deadline,
+        patience: Duration,
+        measured: &mut Measured,
+    ) -> Fallible<()> {
+        let late = deadline.was_reached();
+        match walked.end {
+            None => {}
+            Some(End::Time) => measured.left_out = sizes[walked.done..].to_vec(),
+            Some(End::Failed(error)) if error.kind == Kind::Stopped && late => {
+                if walked.done == 0 {
+                    let message = format!(
+                        "already n = {} did not end within {}",
+                        sizes[0],
+                        duration_text(patience.as_secs_f64())
+                    );
+                    return Err(Diagnostic::new(Kind::Stopped, message).hint("--for 1min waits longer"));
+                }
+                measured.cut = Some(Cut::Endless(sizes[walked.done], patience));
+            }
+            Some(End::Failed(error)) if walked.done == 0 => return Err(error),
+            Some(End::Failed(error)) if error.kind == Kind::Stopped => measured.cut = Some(Cut::Stopped),
+            Some(End::Failed(error)) => measured.cut = Some(Cut::Failed(sizes[walked.done], error)),
+        }
+        Ok(())
+    }
+
+    /// Counts the steps of each size, of a pipeline or an expression on `rows`.
+    #[allow(clippy::too_many_arguments)]
+    fn count(
+        &self,
+        session: &mut Session,
+        sizes: &[i64],
+        limit: u64,
+        deadline: &Deadline,
+        patience: Duration,
+        measured: &mut Measured,
+        context: &RunContext,
+        live: &dyn Fn(&dyn Fn() -> String),
+    ) -> Fallible<()> {
+        let start = Instant::now();
+        live(&|| "compiling with counters".to_string());
+        let program = self.program(context);
+        if program.is_some() {
+            measured.compiled = start.elapsed();
+        }
+        let mut program = match program {
+            None => None,
+            Some(Ok(program)) => Some(program),
+            Some(Err(Uncounted::Because(why))) => {
+                measured.uncounted = Some(why);
+                return Ok(());
+            }
+            Some(Err(Uncounted::Stopped(_))) => {
+                measured.cut = Some(Cut::Stopped);
+                return Ok(());
+            }
+        };
+        let had_runs = !measured.rows.is_empty();
+        if program.is_some() {
+            // Counts of the program are exact, and those of its runs here are another measure.
+            measured.rows.iter_mut().for_each(|row| (row.space, row.allocs) = (None, None));
+        }
+        deadline.set(patience);
+        let walked = walk(&Wall, sizes, limit, |at| {
+            let n = sizes[at];
+            live(&|| format!("{} = {n} · counting steps", self.name.text));
+            let counted = match &mut program {
+                None => {
+                    let before = ThreadCpu.now();
+                    let steps = self.steps(session, n, context)?;
+                    (Row { n, steps: Some(steps), ..Row::default() }, ThreadCpu.now() - before)
+                }
+                Some(program) => {
+                    let counts = program.count(&self.line(n), context)?;
+                    let (space, allocs) = (Some(counts.space()), Some(counts.allocated));
+                    (Row { n, steps: Some(counts.steps()), space, allocs, ..Row::default() }, counts.spent as u64)
+                }
+            };
+            let (row, spent) = counted;
+            match measured.rows.iter_mut().find(|row| row.n == n) {
+                Some(known) if program.is_some() => {
+                    (known.steps, known.space, known.allocs) = (row.steps, row.space, row.allocs);
+                }
+                Some(known) => known.steps = row.steps,
+                None => measured.rows.push(row),
+            }
+            Ok(spent)
+        });
+        deadline.clear();
+        if !had_runs || !matches!(walked.end, Some(End::Time)) {
+            return self.end(walked, sizes, deadline, patience, measured);
+        }
+        measured.left_out.retain(|size| measured.rows.iter().all(|row| row.n != *size));
+        Ok(())
+    }
+}
+
+impl Subject<'_> {
+    /// The program that counts what Rust does; none for a pipeline, which `rows` counts.
+    fn program(&self, context: &RunContext) -> Option<Result<Counted, Uncounted>> {
+        let because = |why: &str| Some(Err(Uncounted::Because(why.to_string())));
+        match (&self.way.what, self.way.pipeline().and_then(lone_block)) {
+            (What::Algorithm(claims), _) if claims.threaded => {
+                because("it works on several threads, which would lose each other's counts")
+            }
+            (What::Algorithm(_), _) => {
+                let text = self.inputs.family.as_ref().and_then(|family| family.family.counted())?;
+                Some(Counted::start(&text, context))
+            }
+            (What::Pipeline { .. }, Some(block)) => {
+                let name = &self.name.text;
+                if block.with.iter().any(|word| word.text != *name) {
+                    return because(&format!("other names than `{name}` go into the Rust, and only that is counted"));
+                }
+                Some(Counted::start(&block_program(name, &block.body.text), context))
+            }
+            (What::Pipeline { .. }, None) => None,
+        }
+    }
+
+    /// The work of a size, as the program takes it.
+    fn line(&self, n: i64) -> String {
+        match (&self.way.what, self.inputs.family) {
+            (What::Algorithm(claims), Some(family)) => {
+                let shape = self.inputs.case.shape(family, claims);
+                format!("{} {shape} {n} {}", claims.name, family.seed)
+            }
+            _ => n.to_string(),
+        }
+    }
+
+    /// The steps of one size on the engine that counts them.
+    fn steps(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<f64> {
+        session.give_point(self.name, n);
+        let input = self.inputs.plan(session, self.way, n, context)?;
+        let choice = Choice::only(engines::reference());
+        let pipeline = self.way.pipeline().expect("only pipelines are counted so");
+        let draft = match input {
+            Some(input) => session.draft_on(input, &pipeline.stages, choice)?,
+            None => session.draft(pipeline, choice)?,
+        };
+        let subject = session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)?;
+        Ok(subject.steps(context)? as f64)
+    }
+}
+
+/// Samples all sizes that were opened.
+fn sample(
+    clocks: &Clocks,
+    opened: &[session::Subject],
+    limit: u64,
+    measured: &mut Measured,
+    context: &RunContext,
+    live: &dyn Fn(&dyn Fn() -> String),
+) -> Option<Box<Diagnostic>> {
+    if let (Some(largest), Time::Cpu) = (opened.last(), measured.time) {
+        // CPU time of this thread says nothing of work that others do.
+        let call = measured.rows.get(opened.len() - 1).map_or(0.0, |row| row.wall);
+        match timing::missed(clocks, &mut *largest.workload(context), call) {
+            Ok(None) => {}
+            Ok(Some(_)) => measured.time = Time::Wall,
+            Err(error) => return Some(error),
+        }
+    }
+    let clock: &dyn Clock = measured.time.clock(clocks);
+    let here = Overhead::measure(clock);
+    let mut sizes: Vec<Sampled<Box<Diagnostic>>> = Vec::new();
+    for work in opened {
+        let subject = work.workload(context);
+        let overhead = subject.overhead(clock).unwrap_or(here);
+        sizes.push(Sampled { subject, overhead });
+    }
+    let mut taken = 0usize;
+    let go_on = || {
+        taken += 1;
+        live(&|| format!("{taken} samples of {} sizes", opened.len()));
+        !context.stop.is_raised()
+    };
+    let (times, failed) = rounds(&*clocks.wall, clock, &mut sizes, limit, &mut fastrand::Rng::new(), go_on);
+    measured.rows.iter_mut().zip(times).for_each(|(row, times)| row.times = times);
+    failed
+}
+
+/// What a run costs, and the nanoseconds that went into finding out. The first run also pays for what is made only once.
+fn first_cost(work: &session::Subject, context: &RunContext) -> Fallible<(Cost, u64)> {
+    let spent = |cost: &Cost| {
+        let wall = cost.wall.as_nanos() as u64;
+        // On a busy machine it may have waited for its turn.
+        if work.is_parallel() { wall } else { wall.min(cost.cpu().as_nanos() as u64) }
+    };
+    let first = work.cost(context)?;
+    if first.wall >= SLOW {
+        let spent = spent(&first);
+        return Ok((first, spent));
+    }
+    let second = work.cost(context)?;
+    let spent = spent(&first) + spent(&second);
+    Ok((second, spent))
+}

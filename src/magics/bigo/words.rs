@@ -1,0 +1,221 @@
+//! What the growth of subjects is called, in lines.
+
+use crate::measure::growth::{Answer, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
+use crate::show::{duration_text, grouped, percent};
+
+use super::Found;
+use super::subjects::{Cut, Measured};
+
+/// Counts and times whose exponents differ by more are told apart.
+const APART: f64 = 0.4;
+
+/// A line for each question and subject.
+pub fn answers(all: &[Measured], found: &[Found]) -> Vec<String> {
+    let names = all.iter().map(|measured| measured.name.chars().count()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (measured, found) in all.iter().zip(found) {
+        let name = if all.len() > 1 { format!("{:names$}  ", measured.name) } else { String::new() };
+        for question in Question::ALL {
+            if let Some(answer) = found.answer(question) {
+                lines.push(format!("{name}{:6}  {}", question.name(), said(question, answer, measured)));
+            } else if let Some(why) = measured.uncounted.as_ref().filter(|_| question == Question::Steps) {
+                lines.push(format!("{name}{:6}  not counted · {why}", question.name()));
+            }
+        }
+        lines.extend(apart(found).map(|line| format!("{name}{line}")));
+    }
+    lines
+}
+
+fn said(question: Question, answer: &Answer, measured: &Measured) -> String {
+    if let Some(cut) = &measured.cut {
+        return match cut {
+            Cut::Stopped => "no claim · stopped".to_string(),
+            Cut::Failed(n, error) => format!("no claim · n = {} failed: {}", grouped(*n as u64), error.message),
+            Cut::Endless(n, after) => format!(
+                "no claim · n = {} did not end within {}",
+                grouped(*n as u64),
+                duration_text(after.as_secs_f64())
+            ),
+        };
+    }
+    let mut parts = vec![match answer.verdict {
+        Verdict::Class(class) => class.to_string(),
+        Verdict::Power => "no class of the list".to_string(),
+        Verdict::NoClaim(_) => "no claim".to_string(),
+    }];
+    match answer.verdict {
+        Verdict::Class(_) => {
+            parts.extend(answer.curve.as_ref().and_then(|curve| curve.base).map(|base| format!("c ≈ {base:.3}")));
+            parts.extend(answer.exponent.map(|exponent| format!("exponent {}", interval(&exponent))));
+            if !answer.also.is_empty() {
+                let also: Vec<&str> = answer.also.iter().map(|class| class.inner()).collect();
+                parts.push(format!("also: {}", also.join(", ")));
+            }
+        }
+        Verdict::Power => {
+            parts.extend(answer.exponent.map(|exponent| format!("polynomial, exponent {}", interval(&exponent))));
+        }
+        Verdict::NoClaim(doubt) => parts.push(why(doubt, answer.curve.as_ref())),
+    }
+    if question == Question::Space && matches!(answer.verdict, Verdict::Class(_)) {
+        parts.push("peak of the live heap".to_string());
+    }
+    parts.join(" · ")
+}
+
+/// `2.00 ±0.01`, with as many places as the interval has.
+fn interval(exponent: &Exponent) -> String {
+    let error = exponent.error();
+    let places = if error < 0.1 { 2 } else { 1 };
+    // Not below what it is.
+    let error = (error * 10f64.powi(places)).ceil() / 10f64.powi(places);
+    let places = places as usize;
+    // -0.00 is 0.00.
+    let middle = exponent.middle() + 0.0;
+    let middle = if middle.abs() < 0.5 * 10f64.powi(-(places as i32)) { 0.0 } else { middle };
+    format!("{middle:.places$} ±{error:.places$}")
+}
+
+fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
+    let nearest = curve.map_or("none", |curve| curve.class.inner());
+    match doubt {
+        Doubt::FewSizes(count) => {
+            let sizes = if count == 1 { "size was" } else { "sizes were" };
+            format!("{count} {sizes} measured, and it takes {FEWEST}")
+        }
+        Doubt::NarrowSizes => format!("the largest size is less than {NARROWEST} times the least"),
+        Doubt::HiddenGrowth(share) => format!(
+            "a constant hides what grows: {} of the cost at the largest size; larger sizes may show it",
+            percent(share)
+        ),
+        Doubt::NoCurve(off) => format!("the nearest class, {nearest}, is off by {} on average", percent(off)),
+        Doubt::Ambiguous => "several classes fit: these sizes do not tell them apart".to_string(),
+        Doubt::Departs => {
+            format!("the largest sizes depart from the nearest class, {nearest}: the class may change on the way")
+        }
+    }
+}
+
+/// Where time grows in another way than the steps.
+fn apart(found: &Found) -> Option<String> {
+    let of = |question| found.answer(question).filter(|answer| matches!(answer.verdict, Verdict::Class(_)));
+    let (time, steps) = (of(Question::Time)?.exponent?.middle(), of(Question::Steps)?.exponent?.middle());
+    if (time - steps).abs() <= APART {
+        return None;
+    }
+    let reason = if time > steps {
+        "the time goes into work that no step counts, or into memory that is farther away"
+    } else {
+        "the engine that was timed does the work in another way than `rows`, where the steps were counted"
+    };
+    Some(format!("time and steps differ (exponents {time:.2} and {steps:.2}): {reason}"))
+}
+
+/// Where the faster of two subjects changes.
+pub fn crossings(name: &str, all: &[Measured]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, first) in all.iter().enumerate() {
+        for second in &all[at + 1..] {
+            lines.extend(crossing(first, second).map(|(faster, n)| format!("`{faster}` is faster below {name} ≈ {n}")));
+        }
+    }
+    lines
+}
+
+/// The name of the subject that is faster at small sizes, and where the other becomes faster: between two sizes at which
+/// both were measured, if each is faster at three sizes at least, on its side.
+fn crossing<'a>(first: &'a Measured, second: &'a Measured) -> Option<(&'a str, String)> {
+    const EACH: usize = 3;
+    let time = |measured: &Measured, n: i64| measured.rows.iter().find(|row| row.n == n)?.times.least();
+    let common = first.rows.iter().filter_map(|row| {
+        let n = row.n;
+        Some((n as f64, (time(first, n)? / time(second, n)?).ln()))
+    });
+    let ratios: Vec<(f64, f64)> = common.filter(|(n, ratio)| *n > 0.0 && ratio.is_finite()).collect();
+    let is_first = ratios.first()?.1 < 0.0;
+    let sign = |ratio: f64| (ratio < 0.0) == is_first;
+    let turn = ratios.iter().position(|(_, ratio)| !sign(*ratio))?;
+    let stays = ratios[turn..].iter().all(|(_, ratio)| !sign(*ratio));
+    if turn < EACH || ratios.len() - turn < EACH || !stays {
+        return None;
+    }
+    let ((n, before), (next, after)) = (ratios[turn - 1], ratios[turn]);
+    let share = before / (before - after);
+    let at = (n.ln() + (next.ln() - n.ln()) * share).exp();
+    Some((if is_first { &first.name } else { &second.name }, grouped(at.round() as u64)))
+}
+
+/// For which sizes all this holds, and which were left out.
+pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for measured in all {
+        let of = if all.len() > 1 { format!("{}: ", measured.name) } else { String::new() };
+        let (Some(first), Some(last)) = (measured.rows.first(), measured.rows.last()) else { continue };
+        let mut line = format!(
+            "{of}measured for {name} = {}..{} only ({} sizes)",
+            short(first.n),
+            short(last.n),
+            measured.rows.len()
+        );
+        if !measured.left_out.is_empty() {
+            line.push_str(&format!("; left out for lack of time: {}; --for takes more", listed(&measured.left_out)));
+        }
+        lines.push(line);
+    }
+    if stopped {
+        lines.push("stopped: the sizes that were measured are kept".to_string());
+    }
+    lines
+}
+
+/// The first few and the last.
+fn listed(sizes: &[i64]) -> String {
+    const FEW: usize = 3;
+    let all: Vec<String> = sizes.iter().map(|size| short(*size)).collect();
+    match &all[..] {
+        [first @ .., last] if all.len() > FEW + 1 => format!("{}, … {last}", first[..FEW].join(", ")),
+        all => all.join(", "),
+    }
+}
+
+/// A size as one would write it: 64k.
+fn short(size: i64) -> String {
+    match size {
+        size if size >= 1_000_000 && size % 1_000_000 == 0 => format!("{}M", size / 1_000_000),
+        size if size >= 1_000 && size % 1_000 == 0 => format!("{}k", size / 1_000),
+        size => grouped(size.max(0) as u64),
+    }
+}
+
+/// Whether a text uses a name.
+pub fn names(text: &str, name: &str) -> bool {
+    words(text).any(|(_, word)| word == name)
+}
+
+/// The line to type where a subject does not use the name: its last large number replaced by it.
+pub fn with_name(text: &str, name: &str) -> String {
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let value =
+        |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>().parse::<f64>().unwrap_or(0.0);
+    let scaled = |word: &str| value(word) * if word.ends_with(['k', 'M', 'G']) { 1000.0 } else { 1.0 };
+    let largest = words(text).filter(|(_, word)| is_number(word)).max_by(|a, b| scaled(a.1).total_cmp(&scaled(b.1)));
+    match largest {
+        Some((at, word)) => format!("%bigo {}{name}{}", &text[..at], &text[at + word.len()..]),
+        None => format!("%bigo {name} in 1k..64k: letters {name} | join \"\""),
+    }
+}
+
+/// The names and numbers of a text, with their places.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find(is_part)?;
+        let word = &rest[start..];
+        let end = word.find(|c: char| !is_part(c)).unwrap_or(word.len());
+        let at = text.len() - rest.len() + start;
+        rest = &word[end..];
+        Some((at, &word[..end]))
+    })
+}

@@ -1,0 +1,277 @@
+//! How a cost grows with the size of its input: from costs at growing sizes to a class, an exponent, or an honest "no
+//! claim". Counts say the class, times the constant. Knows sizes and costs, and no plan.
+//!
+//! The candidates, their fit and their choice are in `fit`. A choice is only an answer where it passes here: where the
+//! cost of the largest sizes still runs away from the fitted curve, where a constant hides what grows, or where there are
+//! too few sizes, nothing is claimed.
+
+mod class;
+mod exponent;
+mod fit;
+mod rounds;
+mod sizes;
+
+pub use class::Class;
+pub use exponent::Exponent;
+pub use fit::Fit;
+pub use rounds::{ROUNDS, SAMPLE, Sampled, Times, Worked, rounds, timed};
+pub use sizes::{End, LARGEST, LEAST, Walk, denser, usual, walk};
+
+use exponent::{Reading, exponent, line};
+use fit::{Rules, fits};
+
+/// What a run of one size cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub n: f64,
+    pub cost: f64,
+}
+
+/// What is asked of a growth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    Time,
+    Steps,
+    Space,
+    Allocs,
+}
+
+/// What the measured sizes say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub verdict: Verdict,
+    /// Of the upper half of the sizes, on log scales; none for a power or a factorial, or with too few sizes.
+    pub exponent: Option<Exponent>,
+    /// The other classes that fit nearly as well, in the order of their growth.
+    pub also: Vec<Class>,
+    /// The curve of the class, then that of the next best.
+    pub curve: Option<Fit>,
+    pub runner_up: Option<Fit>,
+    /// The points that the answer stands on.
+    pub used: Vec<Point>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    Class(Class),
+    /// A power of n that is that of no class.
+    Power,
+    NoClaim(Doubt),
+}
+
+/// Why nothing is claimed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Doubt {
+    /// So many sizes; it takes [`FEWEST`].
+    FewSizes(usize),
+    /// The largest size is less than [`NARROWEST`] times the least.
+    NarrowSizes,
+    /// What grows is this share of the cost at the largest size.
+    HiddenGrowth(f64),
+    /// The best curve is off by this much on average.
+    NoCurve(f64),
+    /// The cost of the largest sizes runs away from the best curve: as where the class changes on the way.
+    Departs,
+    /// Several classes fit: there are too few sizes to tell them apart.
+    Ambiguous,
+}
+
+/// With fewer sizes nothing is claimed.
+pub const FEWEST: usize = 5;
+/// Between the least size and the largest lies at least this factor.
+pub const NARROWEST: f64 = 4.0;
+/// So much of the cost must grow at as many sizes.
+const SEEN: f64 = 0.1;
+/// With so many others that are nearly as good, nothing is known.
+const AMBIGUOUS: usize = 3;
+/// What carries less of the cost is not named.
+const LITTLE: f64 = 0.02;
+/// Classes within so many units of BIC of the best are nearly as good: the odds against them are below e^5.
+const NEARLY: f64 = 10.0;
+
+/// What a fit must pass before its class is an answer. Set from the kind of measurement, for all subjects alike.
+#[derive(Debug, Clone, Copy)]
+struct Trust {
+    /// The relative residuals over all sizes.
+    rms: f64,
+    /// Of the logarithm of cost over curve, in the last third of the sizes: its slope, its mean, its largest.
+    slope: f64,
+    mean: f64,
+    most: f64,
+    /// How far from a line a power of n may be, on log scales.
+    line: f64,
+    /// How far the exponent may be to each side.
+    error: f64,
+    reading: Reading,
+}
+
+impl Question {
+    pub const ALL: [Question; 4] = [Question::Time, Question::Steps, Question::Space, Question::Allocs];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Question::Time => "time",
+            Question::Steps => "steps",
+            Question::Space => "space",
+            Question::Allocs => "allocs",
+        }
+    }
+
+    fn rules(self) -> Rules {
+        // What a program does is counted exactly.
+        let counts = Rules { floor: 0.01, lead: 0.25, margin: 2.0, slope: f64::INFINITY, signed: true, without: &[] };
+        match self {
+            Question::Steps | Question::Allocs => counts,
+            // The heap grows by doubling, the stack by frames.
+            Question::Space => Rules { floor: 0.03, ..counts },
+            Question::Time => Rules {
+                floor: 0.20,
+                lead: 0.5,
+                margin: 5.0,
+                slope: 0.4,
+                signed: false,
+                without: &[Class::QuadraticLog],
+            },
+        }
+    }
+
+    fn trust(self) -> Trust {
+        let exact = |systematic| Reading { systematic, is_exact: true };
+        let counts =
+            Trust { rms: 0.30, slope: 0.06, mean: 0.10, most: 0.25, line: 0.03, error: 0.35, reading: exact(0.0) };
+        match self {
+            Question::Steps | Question::Allocs => counts,
+            Question::Space => {
+                Trust { slope: 0.50, mean: 0.25, most: 0.80, line: 0.10, error: 0.50, reading: exact(0.02), ..counts }
+            }
+            // Caches alone make an access of a larger input cost more, with an exponent of up to 0.15.
+            Question::Time => {
+                let reading = Reading { systematic: 0.15, is_exact: false };
+                Trust { slope: 0.30, mean: 0.40, most: 0.60, line: 0.15, error: 0.50, reading, ..counts }
+            }
+        }
+    }
+}
+
+/// Answers a question from the costs at sizes, the least first, each size once.
+pub fn answer(question: Question, points: &[Point]) -> Answer {
+    let used: Vec<Point> = points.iter().copied().filter(|point| point.n >= 1.0 && point.cost > 0.0).collect();
+    let nothing = |doubt| Answer {
+        verdict: Verdict::NoClaim(doubt),
+        exponent: None,
+        also: Vec::new(),
+        curve: None,
+        runner_up: None,
+        used: used.clone(),
+    };
+    if used.len() < FEWEST {
+        return nothing(Doubt::FewSizes(used.len()));
+    }
+    if used[used.len() - 1].n < NARROWEST * used[0].n {
+        return nothing(Doubt::NarrowSizes);
+    }
+    let rules = question.rules();
+    let mut all = fits(&used, &rules);
+    let (chosen, best) = choose(&all, &rules);
+    let curve = all.remove(chosen);
+    let verdict = verdict(question, &used, &curve, &all);
+    // A curve that is not trusted has no constant that could be subtracted.
+    let constant = if matches!(verdict, Verdict::Class(_)) { curve.constant() } else { 0.0 };
+    let exponent = curve.class.order().map(|_| exponent(&used, constant, question.trust().reading));
+    // A higher class may fit far better, and yet carry too little of the cost to be the answer.
+    let is_hidden = |fit: &Fit| fit.share > LITTLE && fit.class > curve.class && fit.bic < curve.bic - NEARLY;
+    let is_near = |fit: &&Fit| fit.bic <= best + NEARLY && fit.is_admissible(&rules) || is_hidden(fit);
+    let also: Vec<Class> = all.iter().filter(is_near).map(|fit| fit.class).collect();
+    let verdict = match verdict {
+        Verdict::Class(_) if also.len() >= AMBIGUOUS => Verdict::NoClaim(Doubt::Ambiguous),
+        other => other,
+    };
+    let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
+    let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
+    Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
+}
+
+/// Which fit is chosen, and the best BIC: the lowest class within the margin of the best.
+fn choose(all: &[Fit], rules: &Rules) -> (usize, f64) {
+    let lowest = |rules: &Rules| {
+        let admissible = |fit: &&Fit| fit.is_admissible(rules);
+        let best = all.iter().filter(admissible).map(|fit| fit.bic).fold(f64::INFINITY, f64::min);
+        let chosen = all.iter().position(|fit| fit.is_admissible(rules) && fit.bic <= best + rules.margin);
+        (chosen.unwrap_or(0), best)
+    };
+    let (chosen, best) = lowest(rules);
+    // Where no slope agrees and the cost is not constant either, slopes decide nothing.
+    let nothing_agrees = all[chosen].class == Class::Constant && all[chosen].rms > 3.0 * rules.floor;
+    if nothing_agrees { lowest(&Rules { slope: f64::INFINITY, ..*rules }) } else { (chosen, best) }
+}
+
+fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) -> Verdict {
+    let trust = question.trust();
+    if curve.class == Class::Constant
+        && let Some(share) = hidden_growth(curve, others)
+    {
+        return Verdict::NoClaim(Doubt::HiddenGrowth(share));
+    }
+    // A power of c leaves the constant behind within a few sizes.
+    let seen = points.iter().filter(|point| point.cost - curve.constant() >= SEEN * point.cost).count();
+    if curve.class != Class::Constant && curve.class.order().is_some() && seen < FEWEST {
+        return Verdict::NoClaim(Doubt::HiddenGrowth(curve.share));
+    }
+    let tail = &points[points.len() - (points.len() / 3).max(FEWEST)..];
+    let off = |curve: &Fit, point: &Point| (point.cost / curve.at(point.n).max(f64::MIN_POSITIVE)).ln();
+    let mean = tail.iter().map(|point| off(curve, point)).sum::<f64>() / tail.len() as f64;
+    let most = tail.iter().map(|point| off(curve, point).abs()).fold(0.0, f64::max);
+    // A power of c is steep in ln n: a c that is off by a little would already look like a slope.
+    let slope = match curve.class.order() {
+        Some(_) => line(&tail.iter().map(|point| (point.n.ln(), off(curve, point))).collect::<Vec<_>>()).slope,
+        None => 0.0,
+    };
+    let departs =
+        curve.class.order().is_some() && (slope.abs() > trust.slope || mean.abs() > trust.mean || most > trust.most);
+    let is_vague = curve.class.order().is_some()
+        && curve.rms > question.rules().floor
+        && exponent(points, curve.constant(), trust.reading).error() > trust.error;
+    if curve.rms <= trust.rms && !departs && !is_vague && !changes(question, tail, curve) {
+        return Verdict::Class(curve.class);
+    }
+    if is_power(points, &trust) {
+        return Verdict::Power;
+    }
+    Verdict::NoClaim(if curve.rms > trust.rms { Doubt::NoCurve(curve.rms) } else { Doubt::Departs })
+}
+
+/// Whether the largest sizes alone are of another class, and fit it far better than the curve through all sizes.
+fn changes(question: Question, tail: &[Point], curve: &Fit) -> bool {
+    const BETTER: f64 = 0.25;
+    let rules = question.rules();
+    let all = fits(tail, &rules);
+    let alone = &all[choose(&all, &rules).0];
+    let off = |point: &Point| (curve.at(point.n) / point.cost - 1.0).powi(2);
+    let rms = (tail.iter().map(off).sum::<f64>() / tail.len() as f64).sqrt();
+    curve.class.order().is_some() && alone.class != curve.class && rms > 3.0 * rules.floor && alone.rms < BETTER * rms
+}
+
+/// Whether a growing curve explains nearly all that a constant leaves open: then something does grow, but too little of
+/// the cost to say how. What grows, as a share of the cost at the largest size.
+fn hidden_growth(constant: &Fit, others: &[Fit]) -> Option<f64> {
+    const EXPLAINED: f64 = 0.2;
+    // Below, it is rounding.
+    const LEAST: f64 = 1e-9;
+    let growing = others.iter().filter(|fit| fit.share > 0.0 && fit.rms <= EXPLAINED * constant.rms);
+    growing.filter(|fit| fit.share > LEAST).map(|fit| fit.share).reduce(f64::max)
+}
+
+/// Whether the upper half of the points lies on a line on log scales, whose slope is that of no class.
+fn is_power(points: &[Point], trust: &Trust) -> bool {
+    const STRAIGHT: f64 = 0.1;
+    let logs = exponent::upper(points, 0.0);
+    let (before, last) = logs.split_at(logs.len() / 2);
+    let bend = if before.len() > 1 { line(last).slope - line(before).slope } else { 0.0 };
+    let interval = exponent(points, 0.0, trust.reading);
+    let of_class = |class: Class| {
+        let cost = |point: &Point| class.at(point.n).map(|cost| Point { n: point.n, cost });
+        let costs: Option<Vec<Point>> = points.iter().map(cost).collect();
+        costs.is_some_and(|costs| interval.holds(line(&exponent::upper(&costs, 0.0)).slope))
+    };
+    line(&logs).spread <= trust.line && bend.abs() <= STRAIGHT && !Class::CANDIDATES.into_iter().any(of_class)
+}

@@ -1,0 +1,234 @@
+//! Rust that counts what it does: a text is compiled as a program of its own with `-C profile-generate`, whose counters are
+//! read around each call, with its allocations, the bytes that it moved, and its stack.
+
+use std::fs::{self, DirBuilder};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::run_context::RunContext;
+
+use super::without_ours;
+
+/// What stands beside the text, compiled without counters.
+const SUPPORT: &str = include_str!("support.rs");
+/// Begins each line that is an answer of the program; as in the support.
+const MARK: &str = "\u{1}timelab ";
+/// How often the stop flag is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// An allocation costs as much as so many counters.
+const ALLOCATION: f64 = 20.0;
+/// Room for the program and its threads beside what it works on.
+const ROOM: u64 = 2 << 30;
+
+/// What one call did.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Counts {
+    /// How often the pieces of the code were run.
+    pub counters: f64,
+    pub moved: f64,
+    pub allocations: f64,
+    pub allocated: f64,
+    /// The most live heap above that at the start, and the depth of the stack.
+    pub peak: f64,
+    pub stack: f64,
+    /// Nanoseconds of CPU time; to say what the next size will take, and nothing else: counting is slow.
+    pub spent: f64,
+}
+
+impl Counts {
+    /// All of it as steps: eight bytes are moved in one.
+    pub fn steps(&self) -> f64 {
+        self.counters + self.moved / 8.0 + ALLOCATION * self.allocations
+    }
+
+    pub fn space(&self) -> f64 {
+        self.peak + self.stack
+    }
+}
+
+/// The text of a program that calls a block of Rust with an int of this name: each line is one.
+pub fn block_program(name: &str, body: &str) -> String {
+    format!(
+        "#![allow(warnings)]\nfn main() {{\n    support::serve(|line| {{\n        let {name}: i64 = line.trim().parse().expect(\"an int\");\n        \
+         Box::new(move || {{\n            let mut subject = |{name}: i64| {{\n{body}\n            }};\n            \
+         std::hint::black_box(subject(std::hint::black_box({name})));\n        }})\n    }})\n}}\n"
+    )
+}
+
+/// A program that counts, waiting for work.
+pub struct Counted {
+    child: Child,
+    work: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+/// Why there are no counts.
+pub enum Uncounted {
+    /// In words that complete "not counted: …".
+    Because(String),
+    Stopped(Box<Diagnostic>),
+}
+
+impl Counted {
+    /// Compiles a text and starts it. It calls `support::serve` with what makes the work of a line. The program is kept in
+    /// the cache of the user, by the hash of its text.
+    ///
+    /// # Errors
+    /// Where the toolchain cannot, or the text does not stand alone.
+    pub fn start(text: &str, context: &RunContext) -> Result<Counted, Uncounted> {
+        let program = program(text, context)?;
+        let memory = context.memory.saturating_add(ROOM);
+        let mut command = Command::new(program);
+        without_ours(&mut command).env("LLVM_PROFILE_FILE", "/dev/null");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // SAFETY: between fork and exec only system calls are made.
+        unsafe {
+            command.pre_exec(move || {
+                let limit = libc::rlimit { rlim_cur: memory, rlim_max: memory };
+                libc::setrlimit(libc::RLIMIT_AS, &limit);
+                // The terminal's Ctrl-C is for the shell, which then ends this.
+                libc::setpgid(0, 0);
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().map_err(|error| because(format!("the program does not start: {error}")))?;
+        let out = child.stdout.take().expect("it was piped");
+        let (sender, answers) = channel();
+        let read = move || {
+            // What the text prints is not asked for.
+            let lines = BufReader::new(out).lines().map_while(Result::ok);
+            for line in lines.filter_map(|line| line.strip_prefix(MARK).map(str::to_string)) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        };
+        let reader = std::thread::Builder::new().name("counts".to_string()).spawn(read);
+        reader.map_err(|error| because(format!("no thread can be started: {error}")))?;
+        let work = child.stdin.take();
+        Ok(Counted { child, work, answers })
+    }
+
+    /// What the work of a line does.
+    ///
+    /// # Errors
+    /// Where it panics or ends the program, and [`Kind::Stopped`].
+    pub fn count(&mut self, line: &str, context: &RunContext) -> Fallible<Counts> {
+        let ended =
+            || Diagnostic::new(Kind::System, "the program that counts ended: it panicked or had no memory left");
+        let work = self.work.as_mut().ok_or_else(ended)?;
+        writeln!(work, "{line}").and_then(|()| work.flush()).map_err(|_| ended())?;
+        let answer = loop {
+            match self.answers.recv_timeout(LOOK) {
+                Ok(answer) => break answer,
+                Err(RecvTimeoutError::Disconnected) => return Err(ended()),
+                Err(RecvTimeoutError::Timeout) => context.stop.check()?,
+            }
+        };
+        let numbers: Vec<f64> = answer.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let [counters, moved, allocations, allocated, peak, stack, spent] = numbers[..] else { return Err(ended()) };
+        Ok(Counts { counters, moved, allocations, allocated, peak, stack, spent })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        drop(self.work.take());
+        // It may be in the middle of a call that does not end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn because(why: impl Into<String>) -> Uncounted {
+    Uncounted::Because(why.into())
+}
+
+/// The compiled program of a text, from the cache or new.
+fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
+    let mut hasher = DefaultHasher::new();
+    (SUPPORT, text).hash(&mut hasher);
+    let cache = cache().ok_or_else(|| because("there is no folder for what is compiled: HOME is not set"))?;
+    let folder = cache.join(format!("{:016x}", hasher.finish()));
+    let (source, program) = (folder.join("main.rs"), folder.join("main"));
+    if program.is_file() && fs::read_to_string(&source).is_ok_and(|known| known == text) {
+        return Ok(program);
+    }
+    let failed = |error: std::io::Error| because(format!("{}: {error}", folder.display()));
+    let new = cache.join(format!("new-{}-{:016x}", std::process::id(), hasher.finish()));
+    private(&new).map_err(failed)?;
+    let compiled = compile(&new, text, context);
+    if compiled.is_ok() {
+        let _ = fs::remove_dir_all(&folder);
+        // Another shell may have been quicker: then its program is there.
+        let _ = fs::rename(&new, &folder);
+    }
+    let _ = fs::remove_dir_all(&new);
+    compiled.map(|()| program)
+}
+
+/// `~/.cache/timelab/counted`, or where `XDG_CACHE_HOME` says.
+fn cache() -> Option<PathBuf> {
+    let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    own.or_else(home).map(|folder| folder.join("timelab").join("counted"))
+}
+
+fn private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn compile(folder: &Path, text: &str, context: &RunContext) -> Result<(), Uncounted> {
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).map_err(|error| because(format!("{}: {error}", folder.display())))
+    };
+    write("support.rs", SUPPORT)?;
+    write("main.rs", text)?;
+    let common = ["--edition", "2024", "-C", "opt-level=3", "-C", "codegen-units=1", "--cap-lints", "allow"];
+    rustc(folder, &common, &["--crate-type", "rlib", "support.rs", "-o", "libsupport.rlib"], context)?;
+    let counted = ["-C", "profile-generate=/dev/null", "--extern", "support=libsupport.rlib", "main.rs", "-o", "main"];
+    rustc(folder, &common, &counted, context)
+}
+
+fn rustc(folder: &Path, common: &[&str], more: &[&str], context: &RunContext) -> Result<(), Uncounted> {
+    let mut command = Command::new("rustc");
+    without_ours(&mut command).current_dir(folder).args(common).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| because(format!("rustc does not run: {error}")))?;
+    let mut errors = child.stderr.take().expect("it was piped");
+    let said = std::thread::spawn(move || {
+        let mut said = String::new();
+        let _ = std::io::Read::read_to_string(&mut errors, &mut said);
+        said
+    });
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) => std::thread::sleep(LOOK),
+            Err(error) => return Err(because(format!("rustc: {error}"))),
+        }
+        if let Err(stopped) = context.stop.check() {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Uncounted::Stopped(stopped));
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let said = said.join().unwrap_or_default();
+    Err(because(if said.contains("profiler_builtins") {
+        "this toolchain has no profiler_builtins, which counts".to_string()
+    } else {
+        let first = said.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed").to_string();
+        format!("it does not compile alone ({first})")
+    }))
+}

@@ -1,0 +1,370 @@
+//! Growth: the selector against recorded counts and times, sizes and rounds with a clock that is set by hand.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use timelab::measure::growth::{
+    Answer, Class, Doubt, End, Exponent, Point, Question, ROUNDS, SAMPLE, Sampled, Verdict, Worked, answer, denser,
+    rounds, timed, usual, walk,
+};
+use timelab::measure::{Clock, Overhead};
+
+/// Recorded with a counting build and under load; `tests/growth/README.md` says what each column is.
+const COUNTS: [&str; 2] = [include_str!("growth/counts_1.csv"), include_str!("growth/counts_2.csv")];
+const TIMES: [&str; 3] =
+    [include_str!("growth/time_1.csv"), include_str!("growth/time_2.csv"), include_str!("growth/time2_1.csv")];
+const TRUTHS: [&str; 2] = [include_str!("growth/truth_1.csv"), include_str!("growth/truth_2.csv")];
+
+/// A quarter of the second cache of the machine that was recorded holds 256 KB.
+const CACHE: u64 = 1 << 20;
+
+fn class(name: &str) -> Class {
+    match name {
+        "1" => Class::Constant,
+        "log n" => Class::Log,
+        "sqrt n" => Class::Root,
+        "n" => Class::Linear,
+        "n log n" => Class::Linearithmic,
+        "n^2" => Class::Quadratic,
+        "n^3" => Class::Cubic,
+        "c^n" => Class::Exponential,
+        "n!" => Class::Factorial,
+        other => panic!("there is no class {other}"),
+    }
+}
+
+/// The true classes of cost and space, by name.
+fn truths() -> HashMap<&'static str, (Class, Class)> {
+    let lines = TRUTHS.iter().flat_map(|file| file.lines());
+    lines
+        .map(|line| {
+            let [name, cost, space] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            (name, (class(cost), class(space)))
+        })
+        .collect()
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is not a number"))
+}
+
+/// The sweeps of a file: their names and lines, without the first two fields. A sweep ends where the size falls.
+fn sweeps(file: &'static str) -> Vec<(&'static str, Vec<Vec<&'static str>>)> {
+    let mut all: Vec<(&str, Vec<Vec<&str>>)> = Vec::new();
+    for line in file.lines() {
+        let mut fields = line.split(',');
+        let (_, name) = (fields.next(), fields.next().expect("a name"));
+        let fields: Vec<&str> = fields.collect();
+        match all.last_mut() {
+            Some((known, lines)) if *known == name && number(lines[lines.len() - 1][0]) < number(fields[0]) => {
+                lines.push(fields)
+            }
+            _ => all.push((name, vec![fields])),
+        }
+    }
+    all
+}
+
+/// How many answers are right, and how many exponents hold the truth.
+#[derive(Default)]
+struct Score {
+    right: usize,
+    all: usize,
+    held: usize,
+    exponents: usize,
+    wrong: Vec<String>,
+}
+
+impl Score {
+    fn take(&mut self, name: &str, found: &Answer, truth: Class) {
+        self.all += 1;
+        match found.verdict {
+            Verdict::Class(class) if class == truth => self.right += 1,
+            other => self.wrong.push(format!("{name}: {other:?}, but it is {truth:?}")),
+        }
+        if let Some((low, high)) = true_exponent(truth, &found.used) {
+            self.exponents += 1;
+            let holds = |exponent: Exponent| exponent.low <= high && low <= exponent.high;
+            self.held += usize::from(found.exponent.is_some_and(holds));
+        }
+    }
+
+    fn print(&self, name: &str) {
+        println!("{name}: {}/{} right, {}/{} exponents", self.right, self.all, self.held, self.exponents);
+        self.wrong.iter().for_each(|line| println!("  {line}"));
+    }
+}
+
+/// The exponent of a class at the upper half of these sizes: a range where a logarithm is in it, from its limit to its
+/// slope there.
+fn true_exponent(class: Class, points: &[Point]) -> Option<(f64, f64)> {
+    let (power, _) = class.order()?;
+    let middle = (points[0].n * points[points.len() - 1].n).sqrt();
+    let upper: Vec<f64> = points.iter().map(|point| point.n).filter(|n| *n >= middle).collect();
+    let (first, last) = (upper[0], upper[upper.len() - 1]);
+    let ln = |n: f64| class.at(n).expect("it has an order").ln();
+    Some((power, ((ln(last) - ln(first)) / (last / first).ln()).max(power)))
+}
+
+#[test]
+fn the_scoreboard_of_counts() {
+    let truths = truths();
+    let (mut counts, mut space) = (Score::default(), Score::default());
+    for (name, lines) in COUNTS.iter().flat_map(|file| sweeps(file)) {
+        // n, live bytes, counters, bytes moved, allocations, bytes allocated, peak heap, stack
+        let points = |cost: &dyn Fn(&[f64]) -> f64| -> Vec<Point> {
+            let numbers = lines.iter().map(|line| line.iter().map(|field| number(field)).collect::<Vec<f64>>());
+            numbers.map(|line| Point { n: line[0], cost: cost(&line) }).collect()
+        };
+        let (truth, truth_of_space) = truths[name];
+        let steps = points(&|line| line[2] + line[3] / 8.0 + 20.0 * line[4]);
+        counts.take(name, &answer(Question::Steps, &steps), truth);
+        let held = points(&|line| line[6] + line[7]);
+        space.take(name, &answer(Question::Space, &held), truth_of_space);
+    }
+    counts.print("counts");
+    space.print("space");
+    assert_eq!((counts.right, counts.all), (71, 71));
+    assert_eq!(space.all, 71);
+    assert!(space.right >= 68, "space: {}", space.right);
+    for score in [counts, space] {
+        assert!(10 * score.held >= 9 * score.exponents, "exponents: {} of {}", score.held, score.exponents);
+    }
+}
+
+#[test]
+fn the_scoreboard_of_times() {
+    let truths = truths();
+    let mut score = Score::default();
+    for (name, lines) in TIMES.iter().flat_map(|file| sweeps(file)) {
+        // n, live bytes, calls, then wall:cpu of each round
+        let worked = |line: &Vec<&str>| {
+            let cpu = line[3].split_whitespace().map(|pair| number(pair.split_once(':').expect("two times").1));
+            let least = cpu.reduce(f64::min).expect("there are rounds");
+            Worked { point: Point { n: number(line[0]), cost: least }, bytes: Some(number(line[1])) }
+        };
+        let sizes: Vec<Worked> = lines.iter().map(worked).collect();
+        score.take(name, &answer(Question::Time, &timed(&sizes, CACHE)), truths[name].0);
+    }
+    score.print("time");
+    assert_eq!(score.all, 115);
+    assert!(100 * score.right >= 88 * score.all, "time: {} of {}", score.right, score.all);
+    assert!(10 * score.held >= 9 * score.exponents, "exponents: {} of {}", score.held, score.exponents);
+}
+
+/// A clock that moves only when a subject says so.
+#[derive(Clone, Default)]
+struct Hand(Rc<Cell<f64>>);
+
+impl Clock for Hand {
+    fn now(&self) -> u64 {
+        self.0.get() as u64
+    }
+}
+
+const NOTHING: Overhead = Overhead { read: 0.0, call: 0.0, precision: 1.0 };
+
+/// What was measured of a cost in nanoseconds, as `%bigo` does it: walked up, then sampled.
+fn measured(sizes: &[i64], cost: impl Fn(f64) -> f64 + Copy) -> Vec<Worked> {
+    const SECOND: u64 = 1_000_000_000;
+    let hand = Hand::default();
+    let walked = walk(&hand, sizes, SECOND, |at| {
+        hand.0.set(hand.0.get() + cost(sizes[at] as f64));
+        Ok::<u64, Infallible>(cost(sizes[at] as f64) as u64)
+    });
+    let sampled = |size: &i64| {
+        let (hand, time) = (hand.clone(), cost(*size as f64));
+        let subject = move || {
+            hand.0.set(hand.0.get() + time);
+            Ok::<(), Infallible>(())
+        };
+        Sampled { subject: Box::new(subject), overhead: NOTHING }
+    };
+    let mut subjects: Vec<Sampled<Infallible>> = sizes[..walked.done].iter().map(sampled).collect();
+    let random = &mut fastrand::Rng::with_seed(7);
+    let (times, failed) = rounds(&hand, &hand, &mut subjects, SECOND, random, || true);
+    assert_eq!(failed, None);
+    let worked = |(size, times): (&i64, &timelab::measure::growth::Times)| {
+        let point = Point { n: *size as f64, cost: times.least().expect("each size is sampled") };
+        Worked { point, bytes: None }
+    };
+    sizes.iter().zip(&times).map(worked).collect()
+}
+
+/// The verdicts by time and by counts of the same cost, at the usual sizes up to `most`.
+fn verdicts(most: i64, cost: impl Fn(f64) -> f64 + Copy) -> [Verdict; 2] {
+    let sizes = measured(&usual(most), cost);
+    let points: Vec<Point> = sizes.iter().map(|size| size.point).collect();
+    let counted = points.iter().map(|point| Point { n: point.n, cost: cost(point.n) }).collect::<Vec<_>>();
+    [answer(Question::Time, &timed(&sizes, CACHE)).verdict, answer(Question::Steps, &counted).verdict]
+}
+
+#[track_caller]
+fn claims(most: i64, cost: impl Fn(f64) -> f64 + Copy, class: Class) {
+    assert_eq!(verdicts(most, cost), [Verdict::Class(class); 2]);
+}
+
+#[track_caller]
+fn claims_nothing(most: i64, cost: impl Fn(f64) -> f64 + Copy) {
+    let found = verdicts(most, cost);
+    assert!(found.iter().all(|verdict| matches!(verdict, Verdict::NoClaim(_))), "{found:?}");
+}
+
+#[test]
+fn what_is_of_a_class_is_called_so() {
+    claims(100_000, |_| 300.0, Class::Constant);
+    claims(1_000_000, |n| 40.0 + 30.0 * n.log2(), Class::Log);
+    claims(1_000_000, |n| 20.0 * n.sqrt(), Class::Root);
+    claims(1_000_000, |n| 3.0 * n + 50.0, Class::Linear);
+    claims(1_000_000, |n| 4.0 * n * n.log2() + 3.0 * n, Class::Linearithmic);
+    claims(100_000, |n| n * n + 9.0 * n, Class::Quadratic);
+    claims(64, |n| 4.0 * n * n - 3.0 * n + 2.0, Class::Quadratic);
+    claims(10_000, |n| n * (n - 1.0) * (n + 4.0) + 90.0, Class::Cubic);
+    claims(1_000_000, |n| 9.0 * 1.618f64.powf(n), Class::Exponential);
+    claims(20, |n| 5.0 * (1..=n as u64).map(|i| i as f64).product::<f64>(), Class::Factorial);
+}
+
+#[test]
+fn nothing_is_claimed_where_nothing_is_known() {
+    // The constant hides what grows.
+    claims_nothing(65_536, |n| n + 1e6);
+    claims_nothing(65_536, |n| 1000.0 + n.log2());
+    // The class changes on the way.
+    claims_nothing(16_384, |n| if n < 4096.0 { 9.0 * n } else { 9.0 * n * n / 4096.0 });
+    claims_nothing(65_536, |n| if n < 4096.0 { n } else { n * n });
+    claims_nothing(65_536, |n| if n < 4096.0 { n * n } else { 4096.0 * n });
+    claims_nothing(8_192, |n| if n < 4096.0 { 4096.0 } else { n });
+    // It is periodic.
+    claims_nothing(100_000, |n| n * (1.5 + n.sin()));
+    claims_nothing(100_000, |n| if n % 2.0 == 0.0 { n } else { n * n });
+    claims_nothing(100_000, |n| 1.0 + n % 100.0);
+    claims_nothing(100_000, |n| 1.0 + f64::from((n as u64).count_ones()));
+    // It falls.
+    claims_nothing(100_000, |n| if n < 300.0 { 1e6 / n } else { n });
+}
+
+/// A power of n between or beyond the classes is called one, with its exponent.
+#[test]
+fn a_power_that_is_no_class_is_called_a_power() {
+    for exponent in [1.3, 1.5, 2.5, 4.0, 5.0] {
+        let points: Vec<Point> =
+            usual(500).iter().map(|n| *n as f64).map(|n| Point { n, cost: n.powf(exponent) }).collect();
+        let found = answer(Question::Steps, &points);
+        assert_eq!(found.verdict, Verdict::Power, "{exponent}");
+        assert!((found.exponent.expect("it has one").middle() - exponent).abs() < 0.02);
+    }
+    let fourth = measured(&usual(1_000), |n| n.powi(4));
+    let found = answer(Question::Time, &timed(&fourth, CACHE));
+    assert_eq!(found.verdict, Verdict::Power);
+    assert!(found.exponent.expect("it has one").holds(4.0));
+}
+
+#[test]
+fn few_sizes_and_near_ones_claim_nothing() {
+    let points = |sizes: &[i64]| sizes.iter().map(|n| *n as f64).map(|n| Point { n, cost: n * n }).collect::<Vec<_>>();
+    let verdict = |sizes: &[i64]| answer(Question::Steps, &points(sizes)).verdict;
+    assert_eq!(verdict(&[]), Verdict::NoClaim(Doubt::FewSizes(0)));
+    assert_eq!(verdict(&[1, 2, 4, 8]), Verdict::NoClaim(Doubt::FewSizes(4)));
+    assert_eq!(verdict(&[0, 2, 4, 8, 16]), Verdict::NoClaim(Doubt::FewSizes(4)));
+    assert_eq!(verdict(&[100, 101, 102, 103, 104, 105]), Verdict::NoClaim(Doubt::NarrowSizes));
+    assert_eq!(verdict(&[1, 2, 4, 8, 16]), Verdict::Class(Class::Quadratic));
+}
+
+/// A class that fits nearly as well is named, and a higher one that carries too little of the cost.
+#[test]
+fn the_runners_up_are_named() {
+    let also = |cost: fn(f64) -> f64| {
+        let points: Vec<Point> = usual(60_000).iter().map(|n| *n as f64).map(|n| Point { n, cost: cost(n) }).collect();
+        let found = answer(Question::Steps, &points);
+        (found.verdict, found.also)
+    };
+    let (verdict, runners_up) = also(|n| n * n.log2() + 50.0 * n);
+    assert_eq!(verdict, Verdict::Class(Class::Linear));
+    assert!(runners_up.contains(&Class::Linearithmic), "{runners_up:?}");
+    assert!(also(|n| 3.0 * n * n + n).1.is_empty());
+}
+
+#[test]
+fn sizes_are_steps_of_the_root_of_two() {
+    assert_eq!(usual(20), [2, 3, 4, 6, 8, 11, 16, 20]);
+    assert_eq!(usual(2), [2]);
+    assert_eq!(usual(1), [1]);
+    assert_eq!(usual(0), [1]);
+    assert_eq!(denser(&[500, 1000, 2000]), [500, 707, 1000, 1414, 2000]);
+    assert_eq!(denser(&[1, 2, 4]), [1, 2, 3, 4]);
+    assert_eq!(denser(&[7]), [7]);
+    assert!(denser(&[]).is_empty());
+}
+
+#[test]
+fn a_walk_ends_before_the_time_does() {
+    let sizes = usual(1_000_000);
+    let far = |cost: fn(f64) -> f64, limit: u64| {
+        let hand = Hand::default();
+        let walked = walk(&hand, &sizes, limit, |at| {
+            hand.0.set(hand.0.get() + cost(sizes[at] as f64));
+            Ok::<u64, ()>(cost(sizes[at] as f64) as u64)
+        });
+        // nⁿ grows by more from step to step.
+        assert!(hand.now() <= limit.saturating_mul(2), "{} of {limit}", hand.now());
+        (walked.done, walked.end)
+    };
+    assert_eq!(far(|n| n, u64::MAX >> 1), (sizes.len(), None));
+    for limit in [100_000, 10_000_000, 1_000_000_000] {
+        for cost in [|n: f64| 9e3 * n, |n: f64| n.powi(4), |n: f64| 2f64.powf(n), |n: f64| n.powf(n)] {
+            let (done, end) = far(cost, limit);
+            assert!(done > 2 && done < sizes.len(), "{done}");
+            assert_eq!(end, Some(End::Time));
+        }
+    }
+}
+
+#[test]
+fn a_failure_ends_a_walk_and_what_was_done_stays() {
+    let walked = walk(&Hand::default(), &[2, 4, 8, 16], 1_000, |at| if at < 2 { Ok(1) } else { Err("no") });
+    assert_eq!((walked.done, walked.end), (2, Some(End::Failed("no"))));
+}
+
+#[test]
+fn each_size_is_sampled_as_often_as_its_share_of_the_time_allows() {
+    let hand = Hand::default();
+    let subject = |time: f64| {
+        let hand = hand.clone();
+        let call = move || {
+            hand.0.set(hand.0.get() + time);
+            Ok::<(), Infallible>(())
+        };
+        Sampled { subject: Box::new(call), overhead: NOTHING }
+    };
+    let mut sizes = vec![subject(10.0), subject(1_000.0), subject(4e6), subject(1e9)];
+    let limit = 1_100_000_000;
+    let (times, failed) = rounds(&hand, &hand, &mut sizes, limit, &mut fastrand::Rng::with_seed(1), || true);
+    assert_eq!(failed, None);
+    let taken: Vec<usize> = times.iter().map(|times| times.each.len()).collect();
+    assert_eq!((taken[0], taken[1], taken[3]), (ROUNDS, ROUNDS, 1));
+    assert!((2..=ROUNDS).contains(&taken[2]), "{taken:?}");
+    assert_eq!(
+        times.iter().map(|times| times.least().expect("sampled")).collect::<Vec<_>>(),
+        [10.0, 1_000.0, 4e6, 1e9]
+    );
+    for times in &times[..2] {
+        let sample = times.calls as f64 * times.each[0];
+        assert!((SAMPLE as f64 / 2.0..=2.0 * SAMPLE as f64).contains(&sample), "{sample}");
+    }
+    assert!(hand.now() <= limit + limit / 10);
+}
+
+/// Large inputs are left out where enough fit into the cache, and no size costs more than a larger one.
+#[test]
+fn times_are_those_of_the_near_memory_and_rise() {
+    let size = |n: f64, cost: f64, bytes: f64| Worked { point: Point { n, cost }, bytes: Some(bytes) };
+    let near: Vec<Worked> = usual(4_096).iter().map(|n| *n as f64).map(|n| size(n, n, 8.0 * n)).collect();
+    let far = [size(1e6, 9e6, 8e6), size(2e6, 3e7, 1.6e7)];
+    let all: Vec<Worked> = near.iter().chain(&far).copied().collect();
+    let points = timed(&all, CACHE);
+    assert_eq!((points[0].n, points[points.len() - 1].n), (4.0, 4_096.0));
+    let disturbed = [size(10.0, 5.0, 1e9), size(20.0, 9.0, 1e9), size(40.0, 7.0, 1e9)];
+    assert_eq!(timed(&disturbed, CACHE).iter().map(|point| point.cost).collect::<Vec<_>>(), [5.0, 7.0, 7.0]);
+}
