@@ -456,6 +456,8 @@ fn only_chooses_variants_of_a_family() {
     let speedups = "_ | map base = is_null(`merge speedup`), other = is_null(`quick speedup`)";
     let cell = "%compare --for 20ms --base merge n in [50]: sorting only quick, merge";
     assert!(Lab::new("rows").cell(cell).out.starts_with("n,quick,merge,quick speedup,"));
+    let behind = "%compare --for 20ms n in [50]: sorting only quick, merge --base merge";
+    assert!(Lab::new("rows").cell(behind).out.starts_with("n,quick,merge,quick speedup,"));
     let mut lab = Lab::new("rows");
     lab.cell(cell);
     assert!(lab.cell(speedups).err.contains("merge speedup"), "the baseline has no speed-up of its own");

@@ -70,6 +70,8 @@ pub struct Variants {
     pub shared: Option<Pipeline>,
     /// The variants of it that are chosen; empty where all are.
     pub only: Vec<Word>,
+    /// The baseline, where `--base NAME` stands behind these.
+    pub base: Option<Word>,
     /// Empty without a block.
     pub block: Vec<Variant>,
 }

@@ -40,10 +40,10 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         if all.at(":") || text[after..].trim().is_empty() {
             return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
         }
-        let (end, only) = chosen(&all, after, text.len());
-        return Ok(Variants { sweep, shared: Some(one(after, end)?), only, block: Vec::new() });
+        let (end, only, base) = chosen(&all, after, text.len());
+        return Ok(Variants { sweep, shared: Some(one(after, end)?), only, base, block: Vec::new() });
     };
-    let (end, only) = chosen(&all, after, colon.start as usize);
+    let (end, only, base) = chosen(&all, after, colon.start as usize);
     let shared = if (colon.start as usize) < after || text[after..colon.start as usize].trim().is_empty() {
         None
     } else {
@@ -54,28 +54,45 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         return Err(Diagnostic::at(Kind::Syntax, on.engine.span, message));
     }
     let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
-    Ok(Variants { sweep, shared, only, block })
+    Ok(Variants { sweep, shared, only, base, block })
 }
 
 /// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The
 /// word is not reserved: it means this between two names alone, where nothing else follows.
-fn chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>) {
+fn chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>, Option<Word>) {
     let inside = |span: &Span| (after..end).contains(&(span.start as usize));
     let tokens: Vec<&(Token, Span)> =
         all.tokens.tokens.iter().filter(|(token, span)| *token != Token::End && inside(span)).collect();
     let [(Token::Word(_) | Token::Quoted(_), _), (Token::Word(only), only_at), names @ ..] = &tokens[..] else {
-        return (end, Vec::new());
+        return (end, Vec::new(), None);
+    };
+    let word = |(token, span): &(Token, Span)| match token {
+        Token::Word(text) | Token::Quoted(text) => Some(Word { text: text.clone(), span: *span }),
+        _ => None,
+    };
+    let minus = Token::Sign("-");
+    let (names, base) = match names {
+        [names @ .., (one, _), (two, _), (Token::Word(option), _), base]
+            if *one == minus && *two == minus && option == "base" =>
+        {
+            (names, word(base))
+        }
+        _ => (names, None),
     };
     let mut chosen = Vec::new();
     for (place, (token, span)) in names.iter().enumerate() {
         match (token, place % 2) {
             (Token::Word(text) | Token::Quoted(text), 0) => chosen.push(Word { text: text.clone(), span: *span }),
             (Token::Sign(","), 1) => {}
-            _ => return (end, Vec::new()),
+            _ => return (end, Vec::new(), None),
         }
     }
     // A comma at the end is a mistake of the list, which is told with the pipeline's.
-    if only == "only" && names.len() % 2 == 1 { (only_at.start as usize, chosen) } else { (end, Vec::new()) }
+    if only == "only" && names.len() % 2 == 1 {
+        (only_at.start as usize, chosen, base)
+    } else {
+        (end, Vec::new(), None)
+    }
 }
 
 /// The name of a variant at the start of the line below, where no bracket is open.

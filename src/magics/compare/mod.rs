@@ -124,7 +124,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
             .hint("%compare sorting only quick, merge"));
     }
-    let base = asked_base(magic, &variants)?;
+    let base = asked_base(magic, asked, &variants)?;
     session.settle(context)?;
     timing::set_up(session, magic, context)?;
     let points = match (&asked.sweep, &family) {

@@ -99,8 +99,8 @@ pub fn written<'a>(session: &Session, variant: &'a lang::Variant) -> Fallible<Va
 }
 
 /// The variant that all others are held against, where `--base` names it.
-pub fn asked_base(magic: &lang::Magic, variants: &[Variant]) -> Fallible<Option<String>> {
-    let Some(word) = magic.option("--base").flatten() else { return Ok(None) };
+pub fn asked_base(magic: &lang::Magic, asked: &Variants, variants: &[Variant]) -> Fallible<Option<String>> {
+    let Some(word) = magic.option("--base").flatten().or(asked.base.as_ref()) else { return Ok(None) };
     let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     if names.contains(&word.text.as_str()) {
         return Ok(Some(word.text.clone()));
