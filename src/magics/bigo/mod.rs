@@ -42,20 +42,39 @@ pub static BIGO: Magic = Magic {
             ("--case", true),
         ],
     },
-    about: "measures how the cost of a subject grows with n, and names the class: O(1), O(log n), O(√n), O(n), O(n log n), \
-            O(n²), O(n² log n), O(n³), O(cⁿ), O(n!). The subject is a pipeline, an expression, a block of Rust, a block of \
-            variants or a family of algorithms. Without a sweep n goes from 2 in steps of √2, to 1M or as far as the time \
-            allows; `n in A..B:` sets the sizes, with one more between each two that double. time: the least of up to 15 \
-            samples of each size, in random order. steps: counted, on the engine `rows`: 1 for a row that passes a stage, for \
-            an operator or a call in an expression, for an aggregate of a row, for a comparison of a sort, for a probe of a \
-            hash table, for an element that `in` or a function of a list looks at, and for a row that `sort`, `reverse`, \
-            `pairs` or `join` moves; 1/8 for a byte that is copied into a text or a list, or read in a text. space: the \
-            most live heap above that at the start. allocs: the bytes allocated in all. Each is asked by its option; all \
-            by default. The class of a count is sure as far as it was measured; that of a time is a judgement. Where the \
-            cost fits no class, where a constant hides what grows, or where fewer than five sizes were measured, nothing \
-            is claimed. --for is 5s, for each of several variants 2s. --setup runs once before. --shape or --case choose \
-            the input of a family. _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the \
-            time where no steps were counted",
+    about: "measures how the cost of a subject grows with n, and names the class\n\n\
+            Subjects\n  \
+            A pipeline, an expression, a block of Rust, a block of variants or an algorithm family (`%algorithms`).\n  \
+            A subject must use `n`, or the name of its sweep.\n\n\
+            Sizes\n  \
+            Without a sweep, n goes from 2 in steps of √2 to 1M; for a family, to the largest size of the variant.\n  \
+            `n in A..B:` doubles, with one more size between each two; `by`, `times` and lists are measured as \
+            written.\n  \
+            The time ends both earlier: --for, 5 s for one subject and 2 s for each of several.\n\n\
+            Questions\n  \
+            --time    the least of up to 15 samples of each size, in random order\n  \
+            --steps   what is done, counted\n  \
+            --space   the most live heap above that at the start; of Rust that is counted, the stack too\n  \
+            --allocs  the bytes allocated in all\n  \
+            All four are asked unless specified. A count says the class; a time is a judgement.\n\n\
+            Steps\n  \
+            Pipelines and expressions are counted on the engine `rows`.\n  \
+            1    for a row that passes a stage or goes into the result; for an operator or a call in an expression; \
+            for an aggregate of a row; for a comparison of a sort; for a probe of a hash table; for an element that \
+            `in` or a function of a list looks at; for a row that `sort`, `reverse`, `pairs` or `join` moves\n  \
+            1/8  for a byte that is copied into a text or a list, or read in a text\n  \
+            Rust is compiled with counters. A byte that is moved is 1/8, an allocation 20.\n\n\
+            Answers\n  \
+            O(1), O(log n), O(√n), O(n), O(n log n), O(n²), O(n² log n), O(n³), O(cⁿ) and O(n!) are told apart; `also` \
+            names those that fit nearly as well.\n  \
+            no class of the list  another power of n, with its exponent\n  \
+            no claim              fewer than five sizes, a constant that hides what grows, a cost that departs from its \
+            curve, a size that fails or does not end\n  \
+            _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the time where no \
+            steps were counted. _.growth is a table of all answers.\n\n\
+            Inputs of a family\n  \
+            --case best|average|worst or --shape SHAPE chooses them.\n  \
+            --setup CELL runs once, untimed, and the subject sees its names.",
     examples: &[
         "%bigo --steps n in 16..512: 1..n | pairs | filter a + b == 10 | count",
         "%bigo --steps n in 64..4k:\n  fold: letters n | fold \"\" acc + it\n  join: letters n | join \"\"",
