@@ -551,7 +551,7 @@ struct ValueFunction<const COPY: usize, T, F> {
     form: Form<T>,
 }
 
-impl<const COPY: usize, T, F: FnMut() -> T> Run for ValueFunction<COPY, T, F> {
+impl<const COPY: usize, T, F: FnMut() -> T> Callable for ValueFunction<COPY, T, F> {
     #[inline(never)]
     fn run(&mut self, calls: u64) {
         shift::<COPY>();
@@ -606,12 +606,12 @@ pub fn mark<const NUMBER: usize>() {
 }
 
 /// A subject of a closure and of how its result is told.
-pub fn subject<'a, const COPY: usize, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Run + 'a> {
+pub fn subject<'a, const COPY: usize, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Callable + 'a> {
     Box::new(ValueFunction::<COPY, T, _> { function, form })
 }
 
 /// A subject that does nothing.
-pub fn nothing() -> Box<dyn Run> {
+pub fn nothing() -> Box<dyn Callable> {
     subject::<0, ()>(|| (), Form { shape: <() as Output>::shape, put: <() as Output>::put })
 }
 
