@@ -452,6 +452,7 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
     if !unseen.is_empty() {
         notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
     }
+    notes.extend(rounds::busy_note());
     if fewer {
         notes
             .push(format!("a version has {:.1} s and does as many operations as fit: see `each`", share.as_secs_f64()));

@@ -203,6 +203,16 @@ impl Track {
     }
 }
 
+/// What is to be known about times where other programs want the cores too.
+pub fn busy_note() -> Option<String> {
+    let (mut load, cores) = ([0f64; 1], cores().len());
+    // SAFETY: there is room for the one number that is asked for.
+    let known = unsafe { libc::getloadavg(load.as_mut_ptr(), 1) } == 1;
+    (known && load[0] > cores as f64).then(|| {
+        format!("the machine is busy (load {:.1}, {cores} cores): times and speed-ups are mostly waiting", load[0])
+    })
+}
+
 /// +1 for the threads that increment, -1 for those that decrement.
 pub fn direction(thread: usize) -> i64 {
     if thread.is_multiple_of(2) { 1 } else { -1 }
