@@ -467,10 +467,11 @@ fn sample(
     context: &RunContext,
     live: &dyn Fn(&dyn Fn() -> String),
 ) -> Option<Box<Diagnostic>> {
-    if let (Some(largest), Time::Cpu) = (opened.last(), measured.time) {
-        // CPU time of this thread says nothing of work that others do.
-        let call = measured.rows.get(opened.len() - 1).map_or(0.0, |row| row.wall);
-        match timing::missed(clocks, &mut *largest.workload(context), call) {
+    // CPU time of this thread says nothing of work that others do. A size that runs for a moment is enough to see it.
+    const MOMENT: f64 = 20e6;
+    let short = measured.rows.iter().zip(opened).rev().find(|(row, _)| row.wall <= MOMENT);
+    if let (Some((row, work)), Time::Cpu) = (short, measured.time) {
+        match timing::missed(clocks, &mut *work.workload(context), row.wall) {
             Ok(None) => {}
             Ok(Some(_)) => measured.time = Time::Wall,
             Err(error) => return Some(error),
