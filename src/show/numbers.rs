@@ -11,6 +11,10 @@ pub fn duration_text(seconds: f64) -> String {
     if !seconds.is_finite() {
         return format!("{seconds} s");
     }
+    // So many seconds are more nanoseconds than a float can hold.
+    if (seconds * 1e9).is_infinite() {
+        return in_units(seconds / 60.0, &[("min", f64::INFINITY)]);
+    }
     in_units(seconds * 1e9, &[("ns", 1000.0), ("µs", 1000.0), ("ms", 1000.0), ("s", 120.0), ("min", f64::INFINITY)])
 }
 
@@ -19,7 +23,7 @@ pub fn duration_text(seconds: f64) -> String {
 fn in_units(mut value: f64, units: &[(&str, f64)]) -> String {
     for (unit, end) in units {
         let text = three_digits(value);
-        if text.parse::<f64>().is_ok_and(|shown| shown < *end) {
+        if end.is_infinite() || text.parse::<f64>().is_ok_and(|shown| shown < *end) {
             return if unit.is_empty() { text } else { format!("{text} {unit}") };
         }
         // Minutes are shown from two on.
@@ -44,7 +48,7 @@ pub fn metric(number: f64) -> String {
 /// `134`, `1.020`, `0.00176`: enough digits for small differences.
 pub fn ratio(number: f64) -> String {
     match number {
-        x if x > 0.0 && x < 0.0995 => {
+        x if x > 0.0 && x < 0.09995 => {
             let decimals = 2 - x.log10().floor().max(-15.0) as i32;
             format!("{x:.*}", decimals as usize)
         }
