@@ -120,7 +120,7 @@ fn errors_of_the_compiler_stand_at_their_place() {
         "1..3 | map it\n| concat (rust { let ö = 1; ö + undefined })",
         "rust { let v = vec![1]; drop(v); v.len() }",
         "%%rust\nlet text = String::new();",
-        "rust { text }",
+        "rust { drop(text) }",
         "%%rust\nlet b = 1;\nextern crate nope;",
         "%%rust\nlet open = vec![1",
     ]);
@@ -137,7 +137,7 @@ fn errors_of_the_compiler_stand_at_their_place() {
         "{err}"
     );
     assert!(err.contains("borrow of moved value: `v`"), "{err}");
-    assert!(err.contains("│ rust { text }\n│        ^^^^\n"), "{err}");
+    assert!(err.contains("│ rust { drop(text) }\n│             ^^^^\n"), "{err}");
     // Nothing is fetched that nobody asked for.
     assert!(err.contains("│ extern crate nope;\n│ ^^^^^^^^^^^^^^^^^^ %rust dep nope"), "{err}");
     assert_eq!(err.matches("error:").count(), 6, "{err}");

@@ -201,7 +201,10 @@ fn keeps(errors: &[CompilationError], text: &Text) -> Option<String> {
 
 /// The variable of an earlier cell whose type cannot be written as it is, where errors are about that.
 fn takes(errors: &[CompilationError], text: &Text) -> Option<String> {
-    let errors = errors.iter().filter(|error| error.level() == "error");
+    // A module that is private, or a path or type that is not there; any other error at that place is the cell's own.
+    const UNWRITABLE: [&str; 3] = ["E0603", "E0433", "E0412"];
+    let unwritable = |error: &CompilationError| error.code().is_some_and(|code| UNWRITABLE.contains(&code));
+    let errors = errors.iter().filter(|error| error.level() == "error" && unwritable(error));
     let spans = errors.flat_map(|error| error.spanned_messages().iter().filter_map(|message| message.span));
     let mut names = spans.filter_map(|span| taken_at(text, text.byte(span.start_line, span.start_column)));
     names.next()
@@ -229,7 +232,7 @@ fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
 fn told(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
-        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not log why");
+        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
     };
     // Each place with what is said about it, the primary one first. Where that is ours, one in the cell tells more.
     let messages = error.primary_spanned_message().into_iter().chain(error.spanned_messages());
