@@ -52,5 +52,8 @@ fn of_magic(text: &str, magic: &lang::Magic) -> Privileges {
 fn of_words(text: &str) -> Privileges {
     let is_command = |line: &str| line.trim_start().starts_with('!') || line.contains("= !");
     let holds_code = text.trim_start().starts_with("%%rust") || holds_rust(text) || text.lines().any(is_command);
-    Privileges::RUNS_CODE.only_if(holds_code)
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let engines = words.windows(2).filter(|pair| pair[0] == "on").map(|pair| of_engines(pair[1]));
+    Privileges::RUNS_CODE.only_if(holds_code) | engines.collect()
 }

@@ -24,6 +24,9 @@ pub fn own() -> Console {
 }
 
 fn ask(question: &str, is_stopped: &dyn Fn() -> bool) -> Reply {
+    // What was typed before the question is not an answer to it; what comes from here on may be.
+    // SAFETY: a system call on a descriptor.
+    unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
     let _ = std::io::stderr().write_all(question.as_bytes());
     let reply = read_line(is_stopped);
     if !matches!(reply, Reply::Line(_)) {
@@ -34,9 +37,6 @@ fn ask(question: &str, is_stopped: &dyn Fn() -> bool) -> Reply {
 }
 
 fn read_line(is_stopped: &dyn Fn() -> bool) -> Reply {
-    // What was typed before the question is not an answer to it.
-    // SAFETY: a system call on a descriptor.
-    unsafe { libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH) };
     let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     // Ctrl-C does not end a read, so that none may begin before there is a line.
     loop {
