@@ -218,7 +218,9 @@ pub fn round(x: f64) -> f64 {
 /// To so many decimal places, or, where `digits` is negative, to tens, hundreds …; half away from zero. The number is
 /// taken as exactly what it is: 1.005 is a little less than that, so that it becomes 1.0 with two places.
 pub fn round_to(x: f64, digits: i64) -> f64 {
-    if !x.is_finite() || x == 0.0 {
+    // From here on floats are whole numbers; below it, halves of whole numbers are floats too.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    if !x.is_finite() || x == 0.0 || (digits >= 0 && x.abs() >= WHOLE) {
         return x;
     }
     let Ok(power) = i32::try_from(digits.unsigned_abs()) else {
@@ -232,9 +234,9 @@ pub fn round_to(x: f64, digits: i64) -> f64 {
     let unit = 10f64.powi(power);
     let (scaled, back): (f64, fn(f64, f64) -> f64) =
         if digits < 0 { (x / unit, |whole, unit| whole * unit) } else { (x * unit, |whole, unit| whole / unit) };
-    // No float this large has such digits.
-    if digits > 0 && scaled.abs() >= (1u64 << 52) as f64 {
-        return x;
+    // The product is no longer near enough to the number.
+    if scaled.abs() >= WHOLE {
+        return round_digits(x, digits);
     }
     let mut whole = scaled.round();
     if (whole - scaled).abs() == 0.5 {
@@ -249,32 +251,31 @@ pub fn round_to(x: f64, digits: i64) -> f64 {
 
 /// The same by all the digits of a number.
 fn round_digits(x: f64, digits: i64) -> f64 {
-    // No float has more digits than these after the point, nor before it.
-    const AFTER: usize = 1074;
-    const BEFORE: usize = 309;
-    if digits >= AFTER as i64 {
+    // A float is a whole number of the power of two that its last bit is: it has as many digits after the point as that
+    // one halves.
+    let exponent = (x.to_bits() >> 52 & 0x7ff).max(1) as i64 - 1075;
+    let after = (-exponent).max(0);
+    if digits >= after {
         return x;
     }
-    if digits < -(BEFORE as i64) {
-        return 0.0f64.copysign(x);
-    }
-    let text = format!("{:0>width$.AFTER$}", x.abs(), width = BEFORE + 1 + AFTER);
-    let mut number: Vec<u8> = text.bytes().filter(|byte| *byte != b'.').collect();
-    let kept = (BEFORE as i64 + digits) as usize;
+    let text = format!("{:.width$}", x.abs(), width = after as usize);
+    let before = text.find('.').unwrap_or(text.len());
+    let Ok(kept) = usize::try_from(before as i64 + digits) else { return 0.0f64.copysign(x) };
+    // A zero before it, for what is carried.
+    let mut number: Vec<u8> = b"0".iter().copied().chain(text.bytes().filter(|byte| *byte != b'.')).collect();
+    let (before, kept) = (before + 1, kept + 1);
     let up = number[kept] >= b'5';
     number[kept..].fill(b'0');
-    number.insert(0, b'0');
     if up {
-        let mut at = kept;
+        let mut at = kept - 1;
         while number[at] == b'9' {
             number[at] = b'0';
             at -= 1;
         }
         number[at] += 1;
     }
-    let point = 1 + BEFORE;
     let number: String = number.into_iter().map(char::from).collect();
-    let rounded: f64 = format!("{}.{}", &number[..point], &number[point..]).parse().unwrap_or(f64::NAN);
+    let rounded: f64 = format!("{}.{}", &number[..before], &number[before..]).parse().unwrap_or(f64::NAN);
     rounded.copysign(x)
 }
 
@@ -289,6 +290,174 @@ pub fn round_int_to(i: i64, digits: i64) -> Result<i64, ScalarError> {
     let unit = 10i128.pow(digits.unsigned_abs() as u32);
     let half = if i < 0 { -unit / 2 } else { unit / 2 };
     i64::try_from((i128::from(i) + half) / unit * unit).map_err(|_| ScalarError::Overflow)
+}
+
+/// The standard deviation of a sample. Its sums are those of the differences from the first value, each in two floats,
+/// of which the second has what rounding takes from the first (Dekker 1971): as near as makes no difference, in whatever
+/// parts the values come. A sum of squares of such differences is at most some `count` times that of those from the
+/// mean, so that taking the mean out cancels few of its 106 bits.
+#[derive(Debug, Clone, Default)]
+pub struct Spread {
+    count: u64,
+    first: Twofold,
+    sum: Twofold,
+    squares: Twofold,
+    /// All of these are of values times [`Spread::SCALE`].
+    is_scaled: bool,
+    /// There was a NaN or an infinity.
+    has_other: bool,
+}
+
+/// A number as the sum of two.
+#[derive(Debug, Clone, Copy, Default)]
+struct Twofold {
+    high: f64,
+    low: f64,
+}
+
+impl Spread {
+    /// The square of a number below this one has room for as many as there may be.
+    const LARGE: f64 = f64::from_bits((1023 + 480) << 52);
+    /// 2^-600: with it no square is too large.
+    const SCALE: f64 = f64::from_bits((1023 - 600) << 52);
+
+    #[inline]
+    pub fn add(&mut self, x: f64) {
+        if self.is_scaled || x.is_nan() || x.abs() >= Spread::LARGE {
+            return self.add_large(x);
+        }
+        self.add_twofold(Twofold { high: x, low: 0.0 });
+    }
+
+    #[inline]
+    pub fn add_int(&mut self, i: i64) {
+        let high = i as f64;
+        let low = if i.unsigned_abs() < 1 << 53 { 0.0 } else { (i as i128 - high as i128) as f64 };
+        self.add_twofold(Twofold { high, low });
+    }
+
+    #[cold]
+    fn add_large(&mut self, x: f64) {
+        if !x.is_finite() {
+            self.count += 1;
+            self.has_other = true;
+            return;
+        }
+        self.scale();
+        self.add_twofold(Twofold { high: x * Spread::SCALE, low: 0.0 });
+    }
+
+    fn scale(&mut self) {
+        if !self.is_scaled {
+            self.is_scaled = true;
+            let scaled = |of: Twofold| Twofold { high: of.high * Spread::SCALE, low: of.low * Spread::SCALE };
+            self.first = scaled(self.first);
+            self.sum = scaled(self.sum);
+            self.squares = scaled(scaled(self.squares));
+        }
+    }
+
+    #[inline]
+    fn add_twofold(&mut self, x: Twofold) {
+        if self.count == 0 {
+            self.first = x;
+        }
+        self.count += 1;
+        let off = x.minus(self.first);
+        self.sum.add(off);
+        self.squares.add(off.times(off));
+    }
+
+    pub fn merge(&mut self, later: &Spread) {
+        if later.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = later.clone();
+            return;
+        }
+        let mut later = later.clone();
+        if self.is_scaled || later.is_scaled {
+            self.scale();
+            later.scale();
+        }
+        // The sums of the later part as differences from the first value of this one.
+        let off = later.first.minus(self.first);
+        let count = Twofold { high: later.count as f64, low: 0.0 };
+        let all_off = off.times(count);
+        self.sum.add(later.sum);
+        self.sum.add(all_off);
+        self.squares.add(later.squares);
+        let once = off.times(later.sum.settled());
+        self.squares.add(once);
+        self.squares.add(once);
+        self.squares.add(off.times(all_off));
+        self.count += later.count;
+        self.has_other |= later.has_other;
+    }
+
+    /// None of fewer than two values.
+    pub fn deviation(&self) -> Option<f64> {
+        if self.count < 2 {
+            return None;
+        }
+        if self.has_other {
+            return Some(f64::NAN);
+        }
+        let (sum, count) = (self.sum.settled(), self.count as f64);
+        // The mean times the sum; the mean to as many bits.
+        let high = sum.high / count;
+        let rest = sum.minus(Twofold { high, low: 0.0 }.times(Twofold { high: count, low: 0.0 }));
+        let mean = Twofold { high, low: rest.high / count }.settled();
+        let squares = self.squares.settled().minus(mean.times(sum)).high.max(0.0);
+        let scaled = (squares / (count - 1.0)).sqrt();
+        Some(if self.is_scaled { scaled / Spread::SCALE } else { scaled })
+    }
+}
+
+impl Twofold {
+    /// `a + b` and what rounding takes from it (Knuth 1969).
+    #[inline]
+    fn sum(a: f64, b: f64) -> Twofold {
+        let high = a + b;
+        let part = high - a;
+        Twofold { high, low: (a - (high - part)) + (b - part) }
+    }
+
+    /// The high part as near as a float can be.
+    #[inline]
+    fn settled(self) -> Twofold {
+        Twofold::sum(self.high, self.low)
+    }
+
+    /// Adds a number to a sum, which stays unsettled.
+    #[inline]
+    fn add(&mut self, x: Twofold) {
+        let Twofold { high, low } = Twofold::sum(self.high, x.high);
+        self.high = high;
+        self.low += low + x.low;
+    }
+
+    #[inline]
+    fn minus(self, other: Twofold) -> Twofold {
+        let Twofold { high, low } = Twofold::sum(self.high, -other.high);
+        Twofold { high, low: low + (self.low - other.low) }.settled()
+    }
+
+    #[inline]
+    fn times(self, other: Twofold) -> Twofold {
+        // 2^27 + 1: the halves of a number have so few bits that their products are exact (Veltkamp 1968).
+        const SPLIT: f64 = 134_217_729.0;
+        let halves = |x: f64| {
+            let wide = SPLIT * x;
+            let upper = wide - (wide - x);
+            (upper, x - upper)
+        };
+        let high = self.high * other.high;
+        let ((a, b), (c, d)) = (halves(self.high), halves(other.high));
+        let low = ((a * c - high) + a * d + b * c) + b * d;
+        Twofold { high, low: low + (self.high * other.low + self.low * other.high) }
+    }
 }
 
 /// A float with so many decimal places, rounded as by [`round_to`].

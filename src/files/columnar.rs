@@ -228,6 +228,11 @@ fn converted(series: &Values, ty: &Type) -> Result<Values, PolarsError> {
         DataType::Datetime(_, None) => text("%Y-%m-%dT%H:%M:%S%.f"),
         DataType::Date => text("%Y-%m-%d"),
         DataType::Time => text("%H:%M:%S%.f"),
+        DataType::Array(of, _) => converted(&series.cast(&DataType::List(of.clone()))?, ty),
+        DataType::List(_) => {
+            let Type::List(of) = ty else { return series.strict_cast(&dtype(ty)) };
+            Ok(series.list()?.apply_to_inner(&|items| converted(&items, of))?.into_series())
+        }
         _ => series.strict_cast(&dtype(ty)),
     }
 }

@@ -1,6 +1,7 @@
 //! Groups and their aggregates, by column: the state of an aggregate is a vector with an entry for each group.
 
-use crate::data::{Type, Value, scalar};
+use crate::data::scalar::{self, Spread};
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
@@ -247,14 +248,6 @@ struct Seen {
     counts: Vec<i64>,
 }
 
-/// Welford 1962, merged as Chan, Golub and LeVeque 1979.
-#[derive(Clone, Default)]
-struct Spread {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
 impl State {
     fn new(func: &AggFunc, ty: &Type) -> State {
         let is_int = matches!(ty, Type::Int | Type::Open);
@@ -393,8 +386,11 @@ impl State {
             (State::Numbers(numbers, _), _) => {
                 (0..rows).filter(present).for_each(|row| numbers[ids.at(row)].push(number(column, row)));
             }
-            (State::Spread(spreads), _) => {
-                (0..rows).filter(present).for_each(|row| spreads[ids.at(row)].add(number(column, row)));
+            (State::Spread(spreads), Data::Int(ints)) => {
+                (0..rows).filter(present).for_each(|row| spreads[ids.at(row)].add_int(*ints.slots.at(row)));
+            }
+            (State::Spread(spreads), Data::Float(slots)) => {
+                (0..rows).filter(present).for_each(|row| spreads[ids.at(row)].add(*slots.at(row)));
             }
             (State::First(values), _) => (0..rows).for_each(|row| {
                 values[ids.at(row)].get_or_insert_with(|| column.value(row));
@@ -504,7 +500,7 @@ impl State {
             State::Numbers(numbers, q) => {
                 optional(numbers.into_iter().map(|numbers| scalar::quantile(numbers, q)).collect(), Column::floats)
             }
-            State::Spread(spreads) => optional(spreads.iter().map(Spread::std).collect(), Column::floats),
+            State::Spread(spreads) => optional(spreads.iter().map(Spread::deviation).collect(), Column::floats),
             State::First(values) | State::Last(values) | State::Reduce(values) => {
                 of_values(values.into_iter().map(Option::unwrap_or_default).collect())
             }
@@ -636,29 +632,5 @@ fn number(column: &Column, row: usize) -> f64 {
         Data::Int(ints) => *ints.slots.at(row) as f64,
         Data::Float(slots) => *slots.at(row),
         Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("the stage checked the type"),
-    }
-}
-
-impl Spread {
-    fn add(&mut self, x: f64) {
-        self.count += 1.0;
-        let off = x - self.mean;
-        self.mean += off / self.count;
-        self.squares += off * (x - self.mean);
-    }
-
-    fn merge(&mut self, later: &Spread) {
-        if later.count == 0.0 {
-            return;
-        }
-        let count = self.count + later.count;
-        let off = later.mean - self.mean;
-        self.mean += off * later.count / count;
-        self.squares += later.squares + off * off * self.count * later.count / count;
-        self.count = count;
-    }
-
-    fn std(&self) -> Option<f64> {
-        (self.count >= 2.0).then(|| (self.squares / (self.count - 1.0)).sqrt())
     }
 }

@@ -68,7 +68,8 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
         AggFunc::Quantile(q) => quantile(arg, *q),
         AggFunc::Std => {
             let lines = match of.kind {
-                Kind::Int | Kind::Float => each(arg, |x| format!("\u{2}.add({});", x.fit(&float()).text)),
+                Kind::Int => each(arg, |x| format!("\u{2}.add_int({});", x.text)),
+                Kind::Float => each(arg, |x| format!("\u{2}.add({});", x.text)),
                 _ => vec![format!("let _ = {};", arg.text)],
             };
             let result = Piece::tight("\u{2}.deviation()", ValueLayout::new(Kind::Float, true));

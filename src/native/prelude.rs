@@ -325,28 +325,6 @@ impl IntMean {
     }
 }
 
-/// The standard deviation of a sample (Welford 1962: stable where the mean is large beside the spread).
-#[derive(Debug, Default, Clone)]
-pub struct Spread {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Spread {
-    #[inline]
-    pub fn add(&mut self, x: f64) {
-        self.count += 1.0;
-        let off = x - self.mean;
-        self.mean += off / self.count;
-        self.squares += off * (x - self.mean);
-    }
-
-    pub fn deviation(&self) -> Option<f64> {
-        (self.count >= 2.0).then(|| (self.squares / (self.count - 1.0)).sqrt())
-    }
-}
-
 #[inline]
 pub fn keep_least<T: Ordered>(least: &mut Option<T>, value: T) {
     if least.as_ref().is_none_or(|least| value.compare(least).is_lt()) {

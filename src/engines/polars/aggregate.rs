@@ -128,7 +128,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Max => one(expr.max(), out),
         AggFunc::Median => quantile(expr, ty, &agg.ty, name, 0.5),
         AggFunc::Quantile(q) => quantile(expr, ty, &agg.ty, name, *q),
-        AggFunc::Std => spread(expr.cast(DataType::Float64), name),
+        AggFunc::Std => spread(expr, &ty, name),
         AggFunc::First => one(expr.first(), out),
         AggFunc::Last => one(expr.last(), out),
         AggFunc::Distinct => {
@@ -153,25 +153,36 @@ fn unsigned(sum: Expr) -> Expr {
     kernels::float_operator("add", |a, b| a + b, sum, lit(Scalar::from(0.0f64)))
 }
 
-/// The standard deviation. Equal values have none, where rounding would leave some; and where a sum is infinite though
-/// the values differ little, smaller ones tell.
-fn spread(expr: Expr, name: &PlSmallStr) -> Reduced {
-    const SCALE: f64 = (1u64 << 40) as f64;
+/// The standard deviation, of the differences from the least value: of these, what rounding takes is small beside the
+/// spread. Equal values have none; where the squares of floats are beyond them, those of smaller ones tell.
+fn spread(expr: Expr, ty: &Type, name: &PlSmallStr) -> Reduced {
+    if *ty == Type::Int {
+        // Two ints may differ by more than an int.
+        let wide = expr.cast(DataType::Int128);
+        let off = (wide.clone() - wide.min()).cast(DataType::Float64);
+        return Reduced { first: vec![off.std(1).alias(name.clone())], last: col(name.clone()), bounds: bounds::ANY };
+    }
+    // 2^480 and 2^-600.
+    const LARGE: f64 = f64::from_bits((1023 + 480) << 52);
+    const SCALE: f64 = f64::from_bits((1023 - 600) << 52);
     let part = |letter: &str| PlSmallStr::from_string(format!("{name}{letter}"));
-    let scaled = (expr.clone() * lit(Scalar::from(1.0 / SCALE))).std(1);
+    let expr = expr.cast(DataType::Float64);
+    let scaled = expr.clone() * lit(Scalar::from(SCALE));
     let first = vec![
-        expr.clone().std(1).alias(name.clone()),
-        scaled.alias(part("s")),
+        (expr.clone() - expr.clone().min()).std(1).alias(name.clone()),
+        (scaled.clone() - scaled.min()).std(1).alias(part("s")),
         expr.clone().min().alias(part("l")),
         expr.clone().max().alias(part("h")),
         expr.is_nan().any(true).alias(part("n")),
     ];
     let std = col(name.clone());
+    let (least, largest) = (col(part("l")), col(part("h")));
     // The least and the largest leave out NaN.
-    let numbers = col(part("l")).is_finite().and(col(part("n")).not());
-    let equal = col(part("l")).eq(col(part("h"))).and(numbers).and(std.clone().is_not_null());
-    let finite = when(std.clone().is_nan()).then(col(part("s")) * lit(Scalar::from(SCALE))).otherwise(std);
-    let last = when(equal).then(lit(Scalar::from(0.0f64))).otherwise(finite);
+    let numbers = least.clone().is_finite().and(largest.clone().is_finite()).and(col(part("n")).not());
+    let equal = least.clone().eq(largest.clone()).and(numbers.clone()).and(std.clone().is_not_null());
+    let is_large = least.lt_eq(lit(Scalar::from(-LARGE))).or(largest.gt_eq(lit(Scalar::from(LARGE)))).and(numbers);
+    let of_large = col(part("s")) / lit(Scalar::from(SCALE));
+    let last = when(equal).then(lit(Scalar::from(0.0f64))).when(is_large).then(of_large).otherwise(std);
     Reduced { first, last, bounds: bounds::ANY }
 }
 

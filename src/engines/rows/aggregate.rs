@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::data::{Key, Type, Value, scalar};
+use crate::data::scalar::{self, Spread};
+use crate::data::{Key, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions;
 use crate::plan::{Agg, AggFunc, Named};
@@ -147,11 +148,7 @@ enum State {
     Largest(Value),
     /// Of numbers, for the quantile.
     Numbers(Vec<f64>, f64),
-    Spread {
-        count: f64,
-        mean: f64,
-        squares: f64,
-    },
+    Spread(Spread),
     First(Option<Value>),
     Last(Value),
     Distinct(HashSet<Value>),
@@ -181,7 +178,7 @@ impl State {
             AggFunc::Max => State::Largest(Value::Null),
             AggFunc::Median => State::Numbers(Vec::new(), 0.5),
             AggFunc::Quantile(q) => State::Numbers(Vec::new(), *q),
-            AggFunc::Std => State::Spread { count: 0.0, mean: 0.0, squares: 0.0 },
+            AggFunc::Std => State::Spread(Spread::default()),
             AggFunc::First => State::First(None),
             AggFunc::Last => State::Last(Value::Null),
             AggFunc::Distinct => State::Distinct(HashSet::new()),
@@ -222,14 +219,10 @@ impl State {
                 }
             }
             State::Numbers(numbers, _) => numbers.push(number(value)),
-            State::Spread { count, mean, squares } => {
-                // Welford 1962: stable where the mean is large beside the spread.
-                let x = number(value);
-                *count += 1.0;
-                let off = x - *mean;
-                *mean += off / *count;
-                *squares += off * (x - *mean);
-            }
+            State::Spread(spread) => match value {
+                Value::Int(i) => spread.add_int(*i),
+                value => spread.add(number(value)),
+            },
             State::Distinct(seen) => {
                 if !seen.contains(value) {
                     seen.insert(value.clone());
@@ -274,8 +267,7 @@ impl State {
             State::Floats { sum, .. } => Value::Float(sum.total()),
             State::Least(value) | State::Largest(value) | State::Last(value) => value,
             State::Numbers(numbers, q) => scalar::quantile(numbers, q).map_or(Value::Null, Value::Float),
-            State::Spread { count, .. } if count < 2.0 => Value::Null,
-            State::Spread { count, squares, .. } => Value::Float((squares / (count - 1.0)).sqrt()),
+            State::Spread(spread) => spread.deviation().map_or(Value::Null, Value::Float),
             State::First(value) => value.unwrap_or_default(),
             State::Distinct(seen) => Value::Int(seen.len() as i64),
             State::Collect(items) => Value::List(items.into()),
