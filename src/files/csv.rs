@@ -231,8 +231,9 @@ impl<'a> Sample<'a> {
     pub fn fields(self) -> Vec<Field> {
         let field = |(name, column): (String, Fitting)| {
             let ty = column.ty();
-            let large = column.large_int().filter(|_| ty == Type::Text);
-            Field { name, ty, basis: large.map_or(Basis::Inferred, Basis::LargeInt) }
+            let null_text = column.only_null_text().map(Basis::NullText);
+            let large = column.large_int().filter(|_| ty == Type::Text).map(Basis::LargeInt);
+            Field { name, ty, basis: null_text.or(large).unwrap_or(Basis::Inferred) }
         };
         self.names.into_iter().zip(self.columns).map(field).collect()
     }

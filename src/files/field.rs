@@ -108,11 +108,14 @@ pub struct Fitting {
     without_limit: u8,
     has_value: bool,
     large: Option<String>,
+    /// The first text that is null in a column of numbers or bools.
+    null_text: Option<&'static str>,
 }
 
 impl Default for Fitting {
     fn default() -> Fitting {
-        Fitting { types: INT | FLOAT | BOOL, without_limit: INT | FLOAT | BOOL, has_value: false, large: None }
+        let all = INT | FLOAT | BOOL;
+        Fitting { types: all, without_limit: all, has_value: false, large: None, null_text: None }
     }
 }
 
@@ -124,8 +127,13 @@ impl Fitting {
         }
         match nulls {
             Some(nulls) if nulls.iter().any(|null| null == text) => return,
-            None if null_text(text).is_some() => return,
-            _ => {}
+            Some(_) => {}
+            None => {
+                if let Some(place) = null_text(text) {
+                    self.null_text = self.null_text.or(Some(CsvOptions::NULL_TEXTS[place]));
+                    return;
+                }
+            }
         }
         self.has_value = true;
         let fits = match text {
@@ -155,6 +163,11 @@ impl Fitting {
             types if types & BOOL != 0 => Type::Bool,
             _ => Type::Text,
         }
+    }
+
+    /// The text that stands for null in it, where it has no value.
+    pub fn only_null_text(&self) -> Option<&'static str> {
+        if self.has_value { None } else { self.null_text }
     }
 
     /// An int beyond 64 bits without which the column would be one of numbers.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json_;
 
-use crate::data::{Type, Value};
+use crate::data::{Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::{Basis, Field, Read};
 
@@ -253,15 +253,21 @@ fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
         Ok(other) => {
             let what = format!("an object is wanted, but here is {}", kind(&other));
             let error = lines.error(lines.number, &what);
-            return Err(if other.is_array() {
-                error.hint("json lines have one object on each line; `as json` reads an array of objects")
-            } else {
-                error
+            return Err(match other.is_array() {
+                true if lines.is_of_lines() => {
+                    error.hint("json lines have one object on each line; `as json` reads an array of objects")
+                }
+                true => error.hint("an array that is read has objects in it, not lists"),
+                false => error,
             });
         }
         Err(error) => {
             let what = format!("not json at character {}: {}", error.column(), cause(&error));
-            return Err(lines.error(lines.number, &what).hint("json lines have one object on each line"));
+            let error = lines.error(lines.number, &what);
+            return Err(error.hint(match lines.is_of_lines() {
+                true => "json lines have one object on each line",
+                false => "an array is read that has objects in it: [{\"a\": 1}, {\"a\": 2}]",
+            }));
         }
     };
     let mut fields: Vec<(String, Json_)> = Vec::new();
@@ -319,7 +325,10 @@ impl<'a> Json<'a> {
         let has = if field.ty == Type::Open { "has no value in the sample".into() } else { format!("is {}", field.ty) };
         let what = match record.large_int(value) {
             Some(large) => format!("the int {large}, which is beyond 64 bits"),
-            None => kind(value).to_string(),
+            None => match value {
+                Json_::Null | Json_::Object(_) => kind(value).to_string(),
+                _ => format!("{} {}", kind(value), scalar::shortened(&record.json_text(value))),
+            },
         };
         let what = format!("column `{}` {has}, but here is {what}", field.name);
         let wider = match (&field.ty, record.types_of(value).0) {

@@ -35,6 +35,11 @@ impl Lines {
         Lines { unit, ..self }
     }
 
+    /// Whether they are the lines of the file itself.
+    pub fn is_of_lines(&self) -> bool {
+        self.unit == "line"
+    }
+
     /// The same lines where they do not begin their file.
     pub fn starting_at(self, offset: u64) -> Lines {
         Lines { offset, ..self }

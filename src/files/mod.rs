@@ -45,6 +45,8 @@ pub trait Records {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool>;
 }
 
+const EMPTY_ARRAY_HINT: &str = "`types a: int, b: text` after the path says what columns it has";
+
 /// How much of a file is looked at to find the types of its columns.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
@@ -97,10 +99,12 @@ fn check_unchanged(read: &Read, file: &File, context: &RunContext) -> Fallible<(
     }
     let files = [&[now], &read.files[1..]].concat();
     let stated: Vec<(String, Type)> = read.stated().map(|field| (field.name.clone(), field.ty.clone())).collect();
-    let look = Look { stop: &context.stop, first_file_only: false };
+    let named: Vec<String> = read.fields.iter().map(|field| field.name.clone()).collect();
+    let look = Look { stop: &context.stop, first_file_only: false, named: &named };
     let found = look.at(files, &read.shown, read.format.clone(), &stated)?;
     // Where there is no value in it, every type is right.
-    let is_same = |(was, is): (&Field, &Field)| was.name == is.name && (was.ty == is.ty || is.ty == Type::Open);
+    let fits = |was: &Field, is: &Field| was.ty == is.ty || is.ty == Type::Open || was.basis == Basis::Unused;
+    let is_same = |(was, is): (&Field, &Field)| was.name == is.name && fits(was, is);
     let same_columns = found.fields.len() == read.fields.len() && read.fields.iter().zip(&found.fields).all(is_same);
     if !same_columns || found.format != read.format {
         let message = format!("the columns of \"{}\" have changed since the pipeline was entered", file.shown);
@@ -113,6 +117,11 @@ fn check_unchanged(read: &Read, file: &File, context: &RunContext) -> Fallible<(
 fn bytes(read: &Read, split: &Split, context: &RunContext) -> Fallible<(Bytes, bool)> {
     let file = &read.files[split.file];
     check_unchanged(read, file, context)?;
+    for field in read.wanted.iter().map(|index| &read.fields[*index]) {
+        if let Basis::Unreadable(why) = &field.basis {
+            return Err(Diagnostic::new(Kind::File, format!("\"{}\": {why}", file.shown)).hint(EMPTY_ARRAY_HINT));
+        }
+    }
     let bytes = open::bytes(file, split, context)?;
     if split.start == 0 { as_lines(bytes, &read.format, file) } else { Ok((bytes, false)) }
 }
@@ -216,6 +225,8 @@ pub struct Look<'a> {
     pub stop: &'a Stop,
     /// For completion, which must not wait.
     pub first_file_only: bool,
+    /// The columns that the user names: an empty array has these.
+    pub named: &'a [String],
 }
 
 impl Look<'_> {
@@ -225,6 +236,7 @@ impl Look<'_> {
         // An empty file of a pattern says nothing of its columns.
         let first = files.iter().position(|file| file.seen.0 > 0).unwrap_or(0);
         let mut format = format;
+        let mut is_array = false;
         let mut fields = match &mut format {
             Format::Text { .. } => {
                 open::plain(&files[first])?;
@@ -244,6 +256,7 @@ impl Look<'_> {
             Format::Json { .. } => {
                 let mut sample = json::Sample::default();
                 self.each(&files[first..], &format, |lines| {
+                    is_array |= !lines.is_of_lines();
                     sample.add(lines, SAMPLE_BYTES)?;
                     Ok(sample.is_complete(stated))
                 })?;
@@ -251,6 +264,9 @@ impl Look<'_> {
             }
             Format::Parquet | Format::Arrow => columnar::fields(&files[first], &format)?,
         };
+        if fields.is_empty() && is_array {
+            fields = self.of_empty_array(stated);
+        }
         if fields.is_empty() {
             let what = match format {
                 Format::Json { .. } => "there is no object: a json file has one on each line",
@@ -267,6 +283,21 @@ impl Look<'_> {
         }
         let wanted = (0..fields.len()).collect();
         Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
+    }
+
+    /// The columns of an array without an object. Where nobody names them there is one that nobody can read: its rows
+    /// can be counted, there are none.
+    fn of_empty_array(&self, stated: &[(String, Type)]) -> Vec<Field> {
+        let is_stated = |name: &&String| stated.iter().any(|(other, _)| other == *name);
+        let stated_names = stated.iter().map(|(name, _)| name);
+        let names = stated_names.chain(self.named.iter().filter(|name| !is_stated(name)));
+        let open = |name: &String| Field { name: name.clone(), ty: Type::Open, basis: Basis::Inferred };
+        let fields: Vec<Field> = names.map(open).collect();
+        if !fields.is_empty() {
+            return fields;
+        }
+        let basis = Basis::Unreadable("the array is empty, so that its columns are not known".to_string());
+        vec![Field { name: "(empty array)".to_string(), ty: Type::Text, basis }]
     }
 
     /// The separator that the first file with a record tells.

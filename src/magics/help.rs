@@ -99,6 +99,7 @@ csv         types come from the first MiB of the first file, and of the next one
             `types` states them; quotes do not make text: "9" is an int; an empty field is null, "" is empty text in
             a text column
             NA, N/A, n/a, NULL, null and None are null among numbers and bools; null "-", "x" says which texts are null
+            a column with nothing but these in the sample is text if no stage takes it for numbers, and a note says so
             0870 and +15550100 stay text; nan and inf are floats; an int beyond 64 bits makes its column text
             without `sep` the first ten records tell the separator (, ; tab |); .tsv and .tab have tabs
             with `header false`, `columns` names all columns; LF, CRLF and CR end records

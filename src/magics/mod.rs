@@ -95,7 +95,8 @@ pub enum CellStatus {
     Good,
     /// Results that were compared differ.
     Different,
-    VariantFailed,
+    /// A variant or an engine did.
+    Failed,
 }
 
 /// Cells that are run after this one, each as a cell of its own.

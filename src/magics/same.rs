@@ -7,6 +7,7 @@ use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
+use crate::rust;
 use crate::session::{Bound, Session, only_table, value_table};
 
 use super::{Answer, CellStatus, Magic, Offers};
@@ -48,13 +49,18 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                     .hint(SAME.syntax.usage));
             }
         };
-    let agree = lines.iter().all(|line| matches!(line.found, None | Some(Sameness::Same)));
+    let failed = lines.iter().any(|line| line.failed);
+    let agree = !failed && lines.iter().all(|line| matches!(line.found, None | Some(Sameness::Same)));
     let differ = lines.iter().any(|line| matches!(line.found, Some(Sameness::Different(_))));
     let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();
     let report = Report { blocks: vec![Block::Text(text.join("\n"))], status_line: Vec::new() };
     let fields = vec![("agree".to_string(), Value::Bool(agree))];
     let result = Binding::Result { table: None, fields, tables: Vec::new() };
-    let status = if differ { CellStatus::Different } else { CellStatus::Good };
+    let status = match (failed, differ) {
+        (true, _) => CellStatus::Failed,
+        (_, true) => CellStatus::Different,
+        _ => CellStatus::Good,
+    };
     Ok(Answer { report, result: Some(result), status, ..Answer::default() })
 }
 
@@ -62,6 +68,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 struct Line {
     text: String,
     found: Option<Sameness>,
+    /// The engine ended with an error that is no objection.
+    failed: bool,
 }
 
 /// Runs one pipeline on every engine and holds each against the reference.
@@ -69,7 +77,7 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
     let reference = engines::reference();
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
-        return Ok(vec![Line { text: "a value: no engine is asked".to_string(), found: None }]);
+        return Ok(vec![Line { text: "a value: no engine is asked".to_string(), found: None, failed: false }]);
     };
     only_table(&plan)?;
     let expected = session.run(plan.clone(), Choice::only(reference), context)?.table;
@@ -81,14 +89,16 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
                 let line = verdict(session.same([&expected, &ran.table], &[&plan], context)?);
                 Line { text: format!("{} and {name}: {}", reference.name(), line.text), ..line }
             }
-            // What compiles it may not be there.
-            Err(error) if error.kind == Kind::System && engine.code().is_some() => {
-                Line { text: format!("{name}: not run: {}", error.message), found: None }
-            }
+            Err(error) if error.kind == Kind::Stopped => return Err(error),
             Err(error) if error.kind == Kind::Objection => {
-                Line { text: format!("{name}: {}", error.message), found: None }
+                Line { text: format!("{name}: {}", error.message), found: None, failed: false }
             }
-            Err(error) => return Err(error),
+            // What compiles it may not be there.
+            Err(error) if engine.code().is_some() && rust::library_folder().is_err() => {
+                Line { text: format!("{name}: not run: {}", error.message), found: None, failed: false }
+            }
+            // The reference could run it.
+            Err(error) => Line { text: format!("✗ {name} failed: {}", error.message), found: None, failed: true },
         });
     }
     Ok(lines)
@@ -112,5 +122,5 @@ fn verdict(found: Sameness) -> Line {
         Sameness::Different(how) => format!("✗ different: {how}"),
         Sameness::CannotTell(why) => format!("? cannot tell: {why}"),
     };
-    Line { text, found: Some(found) }
+    Line { text, found: Some(found), failed: false }
 }

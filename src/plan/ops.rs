@@ -218,6 +218,10 @@ pub enum Basis {
     Nothing,
     /// It is text because this int beyond 64 bits stands among its numbers.
     LargeInt(String),
+    /// The sample has nothing but this text, which is null in a column of numbers or bools, and others like it.
+    NullText(&'static str),
+    /// Only the number of rows is wanted, and a row has at least one column: nothing of it is converted.
+    Unused,
     /// The file has it in a type that is not read; in words. Only who reads the column is told.
     Unreadable(String),
 }

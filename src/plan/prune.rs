@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::data::Value;
+use crate::data::{Type, Value};
 
-use super::{Basis, Expr, Named, Node, Op, Plan, Shared, Source};
+use super::{Basis, Expr, Format, Named, Node, Op, Plan, Read, Shared, Source};
 
 /// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
@@ -39,6 +39,9 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     // From the end: which columns of each step's output are needed.
     let mut needs: Vec<Vec<bool>> = vec![Vec::new(); plan.steps.len()];
     let mut after = wanted.to_vec();
+    // The column of a file that stays though nothing needs it.
+    let mut unused = None;
+    let last = plan.steps.len() - 1;
     let widths: Vec<usize> = plan.steps.iter().map(|step| step.schema.columns.len()).collect();
     for (i, step) in plan.steps.iter_mut().enumerate().rev() {
         after.resize(widths[i], false);
@@ -46,13 +49,21 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             // Only the number of rows matters.
             named[0].expr = Expr::constant(Value::Null, step.schema.columns[0].ty.clone());
         }
-        if let (false, Op::Source(Source::Read(read))) = (after.contains(&true), &step.op) {
+        if let (false, Op::Source(Source::Read(read))) = (after.contains(&true), &mut step.op) {
             // One that can be read, if there is one.
             let can_be_read = |index: &usize| !matches!(read.fields[*index].basis, Basis::Unreadable(_));
             let place = read.wanted.iter().position(can_be_read).unwrap_or(0);
             after[place] = true;
+            unused = not_converted(read, place).then_some(place);
         }
-        at_least_one(&mut after);
+        let passes_on = matches!(
+            step.op,
+            Op::Filter(_) | Op::Slice { .. } | Op::Sort { .. } | Op::Reverse | Op::Sample { .. } | Op::Number
+        );
+        // What only passes rows on needs none of their columns itself.
+        if !passes_on || i == last {
+            at_least_one(&mut after);
+        }
         needs[i] = after.clone();
         if i == 0 {
             break;
@@ -134,6 +145,12 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             | Op::Persist(_) => flow.clone(),
             Op::Write(_) | Op::Tee(_) => needs[i].clone(),
         };
+        let flows =
+            !matches!(step.op, Op::Project(_) | Op::Aggregate { .. } | Op::Explode(_) | Op::Fold { .. } | Op::Pairs);
+        unused = unused.filter(|_| flows);
+        if let Some(column) = unused.and_then(|place: usize| step.schema.columns.get_mut(place)) {
+            column.ty = Type::Text;
+        }
         retain(&mut step.schema.columns, &kept);
         flow = kept;
     }
@@ -154,6 +171,23 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         retain(&mut schema.columns, &inner);
         plan.steps.push(super::Step { op: Op::Project(named), schema, span: last.span });
     }
+}
+
+/// Whether the values of a column that nothing needs stay as they are in the file. Those of json are known only once
+/// they are read; those of the other formats are checked for nothing.
+fn not_converted(read: &mut Read, place: usize) -> bool {
+    let index = read.wanted[place];
+    let field = &mut read.fields[index];
+    let is_left = match read.format {
+        Format::Csv(_) => true,
+        Format::Json { .. } => matches!(field.basis, Basis::Unreadable(_)),
+        Format::Text { .. } | Format::Parquet | Format::Arrow => false,
+    };
+    if is_left {
+        field.ty = Type::Text;
+        field.basis = Basis::Unused;
+    }
+    is_left
 }
 
 /// A table has at least one column: the first one stays where none is needed.

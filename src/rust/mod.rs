@@ -40,6 +40,7 @@ pub use cost::Cost;
 pub use counted::{Counted, Counts, Uncounted, block_program};
 pub use prepared::{THIS_PROGRAM, without_ours};
 pub use text::Text;
+pub use toolchain::library_folder;
 pub use wire::{ResultKind, put as put_value, rows_bytes, rust_type, table_bytes};
 use worker::Files;
 pub use worker::{BlockValue, Worker};

@@ -1,5 +1,6 @@
 //! What is to be said about how files were read.
 
+use crate::data::Type;
 use crate::lang::bare_name;
 use crate::plan::{Basis, CsvOptions, Field, Format, Op, Plan, Read, Source};
 use crate::run_context::RunContext;
@@ -19,7 +20,7 @@ pub fn add(plan: &Plan, context: &RunContext) {
             context.read_notes.add_status(format!("separator {shown}"));
         }
         let fields = read.wanted.iter().map(|index| &read.fields[*index]);
-        fields.filter_map(large_int).for_each(|note| context.read_notes.add_note(note));
+        fields.filter_map(why_text).for_each(|note| context.read_notes.add_note(note));
     }
 }
 
@@ -40,10 +41,19 @@ fn add_reads<'a>(plan: &'a Plan, reads: &mut Vec<&'a Read>) {
     }
 }
 
-fn large_int(field: &Field) -> Option<String> {
-    let Basis::LargeInt(int) = &field.basis else { return None };
+/// Why a column is text that a person may take for another.
+fn why_text(field: &Field) -> Option<String> {
     let name = if bare_name(&field.name) { field.name.clone() } else { format!("`{}`", field.name) };
-    Some(format!("{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"))
+    match &field.basis {
+        Basis::LargeInt(int) => Some(format!(
+            "{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"
+        )),
+        Basis::NullText(text) if field.ty == Type::Text => Some(format!(
+            "{name} is text, and its {text} is no null: the sample has no other value of it (`types {name}: float` reads \
+             numbers and nulls)"
+        )),
+        _ => None,
+    }
 }
 
 fn listed(columns: &[String]) -> String {

@@ -304,7 +304,7 @@ impl Shell {
             CellStatus::Good => {}
             CellStatus::Different if self.ending == Ending::Good => self.ending = Ending::Different,
             CellStatus::Different => {}
-            CellStatus::VariantFailed => self.ending = Ending::Failed,
+            CellStatus::Failed => self.ending = Ending::Failed,
         }
         match self.print(&evaluation) {
             Ending::Good => self.further(&evaluation.next),

@@ -238,7 +238,7 @@ fn status(rounds: &[Round]) -> CellStatus {
     let entries = || rounds.iter().flat_map(|round| &round.entries);
     let differs = |entry: &Entry| entry.ran().is_some_and(|ran| matches!(ran.sameness, Sameness::Different(_)));
     if entries().any(|entry| matches!(entry.outcome, Outcome::Failed(_))) {
-        CellStatus::VariantFailed
+        CellStatus::Failed
     } else if entries().any(differs) {
         CellStatus::Different
     } else {
