@@ -403,6 +403,49 @@ fn line_breaks_lie_over_the_edges_of_buffers() {
     }
 }
 
+/// A field that does not fit its column is no mistake where nothing needs the column.
+#[test]
+fn what_is_only_counted_is_not_converted() {
+    let folder = Folder::new("unused");
+    let path = folder.write("t.csv", format!("a,b\n{}x,2\n", "1,2\n".repeat(300_000)));
+    for engine in engine_names() {
+        for (rest, printed) in [
+            ("count", "count\n300001\n"),
+            ("agg n = count()", "n\n300001\n"),
+            ("map one = 1 | sum one", "sum\n300001\n"),
+            ("skip 1 | reverse | count", "count\n300000\n"),
+            ("enumerate | max index", "max\n300000\n"),
+            ("sum b", "sum\n600002\n"),
+        ] {
+            assert_eq!(csv(engine, &[&format!("read {path} | {rest}")]), printed, "{engine} {rest}");
+        }
+        let error = run(engine, ChunkSizes::default(), &format!("read {path} | max a")).expect_err(engine);
+        assert!(error.message.contains("column `a` is int"), "{engine}: {}", error.message);
+    }
+    let path = folder.write("bad.csv", b"a,b\n1,2\n\xff,2\n");
+    for (engine, chunk_sizes) in ways() {
+        let error = run(engine, chunk_sizes, &format!("read {path} | count")).expect_err(engine);
+        assert_eq!(error.kind, Kind::File, "{engine}");
+    }
+}
+
+/// A column whose sample has only texts that may stand for null.
+#[test]
+fn a_column_of_null_texts_is_told() {
+    let folder = Folder::new("only-nulls");
+    let path = folder.write("t.csv", format!("a,b\n{}1,7\n1,NULL\n", "1,NA\n".repeat(400_000)));
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        let note = "b is text, and its NA is no null";
+        assert!(lab.notes(&format!("read {path} | count b")).contains(note), "{engine}");
+        assert!(lab.notes(&format!("read {path} | max b")).contains(note), "{engine}");
+        assert_eq!(lab.notes(&format!("read {path} | count a")), "", "{engine}");
+        assert_eq!(lab.notes(&format!("read {path} types b: int | count b")), "", "{engine}");
+        assert_eq!(lab.notes(&format!("read {path} null \"NA\", \"NULL\" | count b")), "", "{engine}");
+        assert_eq!(lab.cell(&format!("read {path} types b: int | agg n = count(b), max(b)")).out, "n,max\n1,7\n");
+    }
+}
+
 /// A column without a value is what its context says, else text.
 #[test]
 fn a_column_without_a_value_is_open() {
@@ -496,7 +539,7 @@ fn the_status_line_names_null_texts() {
         let said =
             |rest: &str| run(engine, chunk_sizes, &format!("read {path} {rest}")).expect(rest).reading.join("; ");
         assert_eq!(said("| map a, b, c"), "NA is null in a, b; null is null in b", "{engine}");
-        assert_eq!(said("| count"), "NA is null in a", "{engine}");
+        assert_eq!(said("| count"), "", "{engine}");
         assert_eq!(said("| map c"), "", "{engine}");
         assert_eq!(said("| sum d"), "NA is null in d; n/a is null in d", "{engine}");
         assert_eq!(said("null \"NA\", \"null\" | map a, b"), "", "{engine}");
@@ -572,12 +615,13 @@ fn arrays_of_objects_have_clear_mistakes() {
         ("[{\"a\": 1},, {\"a\": 2}]", "object 2: not json"),
         ("[{\"a\": 1}", "the array is never closed"),
         ("[{\"a\": 1}] x", "object 2: not json"),
-        ("[]", "there is no object"),
+        ("[]", "the array is empty"),
     ] {
         let path = folder.write("t.json", text);
         for (engine, chunk_sizes) in ways() {
             let error = run(engine, chunk_sizes, &format!("read {path}")).expect_err(text);
             assert!(error.message.contains(what), "{engine} {text}: {}", error.message);
+            assert!(!error.hint.unwrap_or_default().contains("json lines"), "{engine} {text}");
         }
     }
     let path = folder.write("t.jsonl", "[{\"a\": 1}]");

@@ -136,7 +136,7 @@ fn typed(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
         "last" => (AggFunc::Last, own),
         _ => (AggFunc::Distinct, Type::Int),
     };
-    let floats = matches!(func, AggFunc::Median | AggFunc::Quantile(_) | AggFunc::Std);
+    let floats = matches!(func, AggFunc::Median | AggFunc::Quantile(_));
     let arg = if floats { value.widened(&Type::Float) } else { value };
     Ok(Agg { name: name.to_string(), func, arg: Some(arg), ty })
 }
