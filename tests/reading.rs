@@ -414,7 +414,7 @@ fn what_is_only_counted_is_not_converted() {
             ("agg n = count()", "n\n300001\n"),
             ("map one = 1 | sum one", "sum\n300001\n"),
             ("skip 1 | reverse | count", "count\n300000\n"),
-            ("enumerate | max index", "max\n300000\n"),
+            ("enumerate | count", "count\n300001\n"),
             ("sum b", "sum\n600002\n"),
         ] {
             assert_eq!(csv(engine, &[&format!("read {path} | {rest}")]), printed, "{engine} {rest}");
