@@ -400,6 +400,11 @@ fn timeit_by_a_clock_set_by_hand_is_exact() {
     // A call that waits is timed by the wall, however long it is.
     let waits = by_hand("%timeit -r 3 [1] | peek 1 \"16000000/1000000: \"", "int(round(_.median * 1e9))");
     assert_eq!(waits, "16000000\n");
+    // Many short calls together are interrupted as a long one is.
+    let many = by_hand("%timeit -r 3 -n 100 [1] | peek 1 \"72000/70000: \"", "int(round(_.median * 1e9))");
+    assert_eq!(many, "70000\n", "it is CPU time");
+    let few = by_hand("%timeit -r 3 -n 2 [1] | peek 1 \"72000/70000: \"", "int(round(_.median * 1e9))");
+    assert_eq!(few, "72000\n", "it is wall time");
     let works = by_hand("%timeit -r 3 [1] | peek 1 \"1000000/990000: \"", "int(round(_.median * 1e9))");
     assert_eq!(works, "990000\n", "the clocks agree, so it is CPU time");
 }
@@ -489,4 +494,45 @@ fn a_sweep_has_one_baseline() {
     let text = printed(&[base, "_ | map n, naive = is_null(`naive speedup`), verdict"]);
     let second = text.lines().nth(2).expect("there are two sizes");
     assert!(second.starts_with("60,true,") && !second.contains("no baseline"), "{text}");
+}
+
+/// One that runs at no size, or fails at the first one, stays the baseline.
+#[test]
+fn a_sweep_keeps_a_baseline_that_does_not_run() {
+    let note = |cell: &str| {
+        let mut session = timelab::session::Session::new("rows", timelab::console::Console::default());
+        let context = session.context();
+        let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
+        let notes = evaluation.report.blocks.iter().filter_map(|block| match block {
+            timelab::report::Block::Notes(notes) => Some(notes.join("\n")),
+            _ => None,
+        });
+        notes.collect::<Vec<_>>().join("\n")
+    };
+    let cell = "%compare --for 40ms n in [60, 80]: fibonacci only naive, memo, steps";
+    let found = printed(&[cell, "_ | map n, none = is_null(`memo speedup`) and is_null(`steps speedup`), verdict"]);
+    let verdict = "\"too large: naive; no baseline: memo, steps\"";
+    assert_eq!(found, format!("n,none,verdict\n60,true,{verdict}\n80,true,{verdict}\n"));
+    assert!(note(cell).contains("the baseline naive did not run at 60, 80, so there is no speed-up there"));
+    let cell =
+        "%compare --for 200ms n in [1, 2]:\n  a: 0..n | map it // (n - 1) | sum\n  b: 0..n | sum\n  c: 0..n | sum";
+    let found = printed(&[cell, "_ | map n, none = is_null(`b speedup`), own = is_null(`c speedup`)"]);
+    assert_eq!(found, "n,none,own\n1,true,true\n2,false,false\n");
+    assert!(note(cell).contains("the baseline a did not run at 1, so"), "{}", note(cell));
+    // Without sizes the first that runs is the baseline, and that is told.
+    let cell = "%compare --for 40ms 1..100:\n  bad: map 1 // (it - 1)\n  good: sum\n  other: sum";
+    assert!(note(cell).contains("bad did not run, so good is the baseline"), "{}", note(cell));
+}
+
+#[test]
+fn many_times_slower_is_told_as_such() {
+    let block = "%compare --for 60ms n in [1, 2]:\n  a: [1] | peek 1 \"10000: \"\n  b: [1] | peek 1 \"80000: \"";
+    assert_eq!(by_hand(block, "_ | map n, verdict"), "n,verdict\n1,slower: b (8.000×)\n2,slower: b (8.000×)\n");
+}
+
+/// 1 % from process to process is nothing that one process can see.
+#[test]
+fn less_than_one_percent_is_no_difference() {
+    let block = "%compare --for 60ms:\n  a: [1] | peek 1 \"300000: \"\n  b: [1] | peek 1 \"302900: \"\n  c: [1] | peek 1 \"303100: \"";
+    assert_eq!(by_hand(block, "_ | map variant, verdict"), "variant,verdict\na,·\nb,same\nc,slower\n");
 }

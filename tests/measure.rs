@@ -425,6 +425,35 @@ fn what_a_call_costs_is_in_the_interval() {
     assert_eq!((same.low, same.high), (1.0, 1.0));
 }
 
+/// 1.97 ns beside a call's 1.66 ns are no time, whatever the ratio is.
+#[test]
+fn what_is_near_to_the_cost_of_a_call_has_no_ratio() {
+    let overhead = Overhead { call: 1.66, precision: 30.0, ..FREE };
+    let judged = |first: f64, second: f64| {
+        let (first, second) = ([first; 30], [second; 30]);
+        let [first, second] = [&first, &second].map(|times| Side { times, calls: 30_000, overhead });
+        judge(first, second, 1, 1_000_000_000, &[])
+    };
+    for (first, second) in [(1.97, 1.97), (1.94, 2.18), (1.9, 300.0), (300.0, 1.9)] {
+        let found = judged(first, second);
+        assert_eq!(found.verdict, Verdict::BelowResolution, "{first} {second}");
+        assert!(found.speedup.is_nan() && found.low.is_nan());
+    }
+    assert_eq!(judged(30.0, 10.0).verdict, Verdict::Faster);
+}
+
+/// *Same* lies within 1 %, a difference beyond it.
+#[test]
+fn an_interval_within_one_percent_is_no_difference() {
+    let base = [1000.0; 100];
+    let other = |time: f64| (0..100).map(|i| time + f64::from(i % 5)).collect::<Vec<f64>>();
+    let verdict = |time: f64| judged(&base, &other(time)).verdict;
+    assert_eq!([1003.0, 1008.0, 1014.0].map(verdict), [Verdict::Same, Verdict::NotResolved, Verdict::Slower]);
+    assert_eq!([993.0, 988.0, 976.0].map(verdict), [Verdict::Same, Verdict::NotResolved, Verdict::Faster]);
+    let weak = |time: f64| judged(&[1000.0; 5], &[time; 5]).verdict;
+    assert_eq!([995.0, 980.0].map(weak), [Verdict::NotResolved, Verdict::Faster]);
+}
+
 /// Ratios of 1.000 but for a stretch, as when something else runs on one of two processors for a while.
 #[test]
 fn phases_of_the_machine_are_in_the_interval() {

@@ -27,7 +27,7 @@ pub static TIMEIT: Magic = Magic {
     about: "runs a pipeline or an expression many times: median, spread and best of one run. It is bound and prepared \
             once, what is timed is the run on its engine; what the instrument costs is measured and subtracted. A \
             sample is 50 µs of calls, or -n calls; half a second of samples, or -r of them, or as many as --for \
-            allows. --setup runs once before. Wall time, or CPU time where one call on one thread takes over 200 µs. \
+            allows. --setup runs once before. Wall time, or CPU time where a sample on one thread takes over 200 µs. \
             _.median, _.samples and the others are values; --format csv or json gives every sample. As %%timeit the \
             rest of the first line is run once before, like --setup, and what is timed are the pipelines of the lines \
             below, one after the other; `let` and `fn` among them are bound once, and a table that `let` names is \
@@ -255,16 +255,20 @@ fn measured(
     let patience = limits.time.unwrap_or(USUAL) / 10;
     let cost = if first.wall >= patience { first } else { subject.cost(context)? };
     let calibration = match limits.calls {
-        Some(calls) => Calibration { calls, call: cost.wall.as_nanos() as f64, interrupted: false },
+        Some(calls) => {
+            let slow = cost.wall >= patience;
+            let call = if slow { cost.wall.as_nanos() as u64 } else { work.time(&*clocks.wall, 1)? };
+            Calibration { calls, call: call as f64, interrupted: false }
+        }
         None => timing::calibrated(clocks, &mut *work, cost.wall, patience)?,
     };
     let missed = match asked {
         _ if parallel => Some(Missed::Others),
         Some(Time::Cpu) => timing::missed(clocks, &mut *work, calibration.call)?,
-        None if calibration.call > INTERRUPTED => timing::missed(clocks, &mut *work, calibration.call)?,
+        None if calibration.sample() > INTERRUPTED => timing::missed(clocks, &mut *work, calibration.call)?,
         Some(Time::Wall) | None => None,
     };
-    let time = Time::chosen(asked, calibration.call, missed.is_some());
+    let time = Time::chosen(asked, calibration.sample(), missed.is_some());
     let clock = time.clock(clocks);
     let overhead = work.overhead(clock).unwrap_or_else(|| Overhead::measure(clock));
     let (start, cpu) = (clocks.wall.now(), process_cpu());

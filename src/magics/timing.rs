@@ -48,12 +48,12 @@ impl Time {
         }
     }
 
-    /// The clock that was asked for with `--clock`; else wall for short calls and where CPU time would miss work, CPU
-    /// time for calls on one thread that will be interrupted.
-    pub fn chosen(asked: Option<Time>, call: f64, misses: bool) -> Time {
+    /// The clock that was asked for with `--clock`; else wall for short samples and where CPU time would miss work, CPU
+    /// time for samples on one thread that will be interrupted: those of so many nanoseconds.
+    pub fn chosen(asked: Option<Time>, sample: f64, misses: bool) -> Time {
         match asked {
             Some(asked) => asked,
-            None if call > INTERRUPTED && !misses => Time::Cpu,
+            None if sample > INTERRUPTED && !misses => Time::Cpu,
             None => Time::Wall,
         }
     }

@@ -76,6 +76,19 @@ impl Clock for ThreadCpu {
     }
 }
 
+/// The time that all threads of this process spend on processors together.
+pub struct ProcessCpu;
+
+impl Clock for ProcessCpu {
+    fn now(&self) -> u64 {
+        process_cpu().as_nanos() as u64
+    }
+
+    fn is_cpu(&self) -> bool {
+        true
+    }
+}
+
 /// CPU time of all threads of this process so far, to the nanosecond. That of `getrusage` is spread over user and
 /// system by samples: it is too coarse for a short run.
 pub fn process_cpu() -> Duration {

@@ -21,10 +21,12 @@ pub const LOOKS: [usize; 9] = [25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
 pub const LEAST_TIME: u64 = 20_000_000;
 /// The chance that any verdict of one comparison is false.
 const MISS: f64 = 0.05;
-/// Ratios this near to 1 are the same.
-const SAME: f64 = 0.01;
-/// Ratios this near to 1 are not yet different.
-const NEAR: f64 = 0.005;
+/// Ratios this near to 1 are the same; an interval that lies wholly beyond is a difference. Less than that is none: the
+/// same two pipelines differ by as much from process to process, and one process cannot see it.
+pub(super) const SAME: f64 = 0.01;
+/// A call that takes no more than so many times what calling costs is below the resolution: that cost is subtracted,
+/// and differs by a good part of itself between subjects.
+const RESOLVED: f64 = 2.0;
 /// The turns are cut into so many stretches, of at least four turns each.
 const STRETCHES: usize = 24;
 
@@ -55,7 +57,8 @@ pub enum Verdict {
     /// Within 1 %.
     Same,
     NotResolved,
-    /// A sample of one of the two is shorter than the least time that its clock can tell.
+    /// A sample of one of the two is shorter than the least time that its clock can tell, or its call is not much longer
+    /// than what calling costs.
     BelowResolution,
 }
 
@@ -143,8 +146,9 @@ impl Turns {
         let Some((pairs, passed)) = self.judged else { return all };
         let judged = self.judge(subject, pairs, passed);
         match judged.verdict {
-            verdict if verdict == all.verdict => all,
-            Verdict::NotResolved | Verdict::BelowResolution => Finding { verdict: Verdict::NotResolved, ..all },
+            verdict if verdict == all.verdict || all.verdict == Verdict::BelowResolution => all,
+            Verdict::BelowResolution => Finding { pairs: all.pairs, ..judged },
+            Verdict::NotResolved => Finding { verdict: Verdict::NotResolved, ..all },
             Verdict::Faster | Verdict::Slower | Verdict::Same => {
                 Finding { verdict: Verdict::NotResolved, withdrawn: true, ..all }
             }
@@ -300,7 +304,10 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
     }
     let medians = [first, second].map(|side| Samples::new(1, side.times.to_vec()).median());
     let least = [first, second].map(|side| side.overhead.precision / side.calls as f64);
-    if medians[0] < least[0].max(f64::MIN_POSITIVE) || medians[1] < least[1].max(f64::MIN_POSITIVE) {
+    let resolved = |number: usize, side: &Side| {
+        medians[number] >= least[number].max(f64::MIN_POSITIVE) && medians[number] > RESOLVED * side.overhead.call
+    };
+    if !resolved(0, &first) || !resolved(1, &second) {
         return Finding { verdict: Verdict::BelowResolution, ..unknown };
     }
     // A single sample may be disturbed by more than it lasts: no time counts as less than the clock can tell.
@@ -327,10 +334,9 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
         // The median lies between the least and the greatest unless all lie on one side of it.
         let coverage = 1.0 - 0.5f64.powi(pairs as i32 - 1);
         let finding = found((samples.quantile(0.0), samples.quantile(1.0)), coverage);
-        let verdict = match apart(first.times, second.times) && !is_brief {
-            true if speedup > 1.0 => Verdict::Faster,
-            true => Verdict::Slower,
-            false => Verdict::NotResolved,
+        let verdict = match verdict(finding.low, finding.high) {
+            found @ (Verdict::Faster | Verdict::Slower) if !is_brief && apart(first.times, second.times) => found,
+            _ => Verdict::NotResolved,
         };
         return Finding { verdict, ..finding };
     }
@@ -405,9 +411,9 @@ fn verdict(low: f64, high: f64) -> Verdict {
     let inside = |x: f64| (1.0 / (1.0 + SAME)..=1.0 + SAME).contains(&x);
     if inside(low) && inside(high) {
         Verdict::Same
-    } else if low > 1.0 + NEAR {
+    } else if low > 1.0 + SAME {
         Verdict::Faster
-    } else if high < 1.0 / (1.0 + NEAR) {
+    } else if high < 1.0 / (1.0 + SAME) {
         Verdict::Slower
     } else {
         Verdict::NotResolved

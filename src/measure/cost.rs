@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::readings::{schedule, usage};
 use super::{alloc, process_cpu};
 
 /// What a piece of work cost a process.
@@ -340,15 +341,6 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
 
-fn usage(of_whom: libc::c_int) -> libc::rusage {
-    // SAFETY: getrusage writes a whole rusage for a valid pointer, and an all-zero rusage is a valid one.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(of_whom, &raw mut usage);
-        usage
-    }
-}
-
 /// Threads that have said that they end.
 #[derive(Default)]
 struct Ended {
@@ -395,9 +387,6 @@ fn threads() -> Option<Threads> {
     (all.count > 0).then_some(all)
 }
 
-/// `on_processor queued slices`, as proc(5) has it.
 fn times(path: &str) -> Option<Threads> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut numbers = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
-    Some(Threads { on_processor: numbers.next()?, queued: numbers.next()?, count: 1 })
+    schedule(path).map(|(on_processor, queued)| Threads { on_processor, queued, count: 1 })
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use alloc::{Counting, live, note as note_heap};
 pub use cache::second_cache;
-pub use clock::{Clock, Clocks, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
+pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
 pub use compare::{
     Design, Finding, LEAST_TIME, LOOKS, Level, Sampled, Side, Turns, UnitKind, Units, Verdict, compare, judge, linger,
     median_rank, square,

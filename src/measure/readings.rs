@@ -139,7 +139,8 @@ pub fn thread_queued() -> Option<u64> {
     schedule("/proc/thread-self/schedstat").map(|(_, queued)| queued)
 }
 
-fn usage(whose: libc::c_int) -> libc::rusage {
+/// What the system has counted of this process, this thread, or children that have ended.
+pub fn usage(whose: libc::c_int) -> libc::rusage {
     // SAFETY: getrusage writes a whole rusage for a valid pointer, and an all-zero rusage is a valid one.
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -148,8 +149,9 @@ fn usage(whose: libc::c_int) -> libc::rusage {
     }
 }
 
-/// Nanoseconds on a processor, and those that a thread waited for one, from its `schedstat`.
-fn schedule(path: &str) -> Option<(u64, u64)> {
+/// Nanoseconds on a processor, and those that a thread waited for one, from its `schedstat`: `on_processor queued
+/// slices`, as proc(5) has it.
+pub fn schedule(path: &str) -> Option<(u64, u64)> {
     let text = std::fs::read_to_string(path).ok()?;
     let mut numbers = text.split_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))

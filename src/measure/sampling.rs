@@ -51,7 +51,7 @@ impl<E, F: FnMut() -> Result<(), E>> Workload<E> for F {
 /// that is longer.
 pub const SAMPLE: u64 = 50_000;
 
-/// Above this many nanoseconds a call, work on one thread is timed by its CPU time: it will be interrupted.
+/// Above this many nanoseconds a sample, work on one thread is timed by its CPU time: it will be interrupted.
 pub const INTERRUPTED: f64 = 200_000.0;
 
 /// Tries in a calibration; the least of them counts, since all else only adds time.
@@ -147,6 +147,13 @@ pub struct Calibration {
     pub interrupted: bool,
 }
 
+impl Calibration {
+    /// The nanoseconds of a sample, roughly.
+    pub fn sample(&self) -> f64 {
+        self.call * self.calls as f64
+    }
+}
+
 /// How often a calibration starts again.
 const RESTARTS: usize = 5;
 /// Samples that check a calibration.
@@ -161,8 +168,7 @@ const CHECKS: usize = 3;
 pub fn calibrate<E>(clock: &dyn Clock, subject: &mut dyn Workload<E>, patience: u64) -> Result<Calibration, E> {
     let mut found = calibrate_once(clock, subject, patience)?;
     for restart in 0..=RESTARTS {
-        let expected = found.call * found.calls as f64;
-        if !is_shorter(clock, subject, found.calls, expected / 2.0, patience)? {
+        if !is_shorter(clock, subject, found.calls, found.sample() / 2.0, patience)? {
             return Ok(found);
         }
         if restart < RESTARTS {

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compare::SAME;
 use super::{LOOKS, Samples, Verdict};
 
 /// Medians of the same code may differ by as much from process to process: code and memory lie elsewhere.
 const PROCESSES: f64 = 0.1;
-/// Ratios this near to 1 are not yet different.
-const NEAR: f64 = 0.005;
 /// So many medians of earlier processes say by themselves how much they differ.
 pub const ENOUGH: usize = 5;
 /// So many are kept.
@@ -63,9 +62,9 @@ impl Spread {
         let (least, greatest) = logs.iter().fold((mean, mean), |(low, high), log| (low.min(*log), high.max(*log)));
         let low = ((mean - reach).min(least) - now).exp();
         let high = ((mean + reach).max(greatest) - now).exp();
-        let verdict = if low > 1.0 + NEAR {
+        let verdict = if low > 1.0 + SAME {
             Verdict::Faster
-        } else if high < 1.0 / (1.0 + NEAR) {
+        } else if high < 1.0 / (1.0 + SAME) {
             Verdict::Slower
         } else {
             Verdict::NotResolved

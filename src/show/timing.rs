@@ -32,7 +32,8 @@ fn summary(found: &Timing, style: &Style) -> String {
         plural(samples.calls, "call", "calls")
     );
     let spread = |name: &str, said: &str| find(name).filter(|_| taken > 1).map(|figure| format!("{said} {figure}"));
-    let total = find("total").map(|total| format!("{total} for {} calls", grouped(samples.calls)));
+    let total = find("total")
+        .map(|total| format!("{total} for {} {}", grouped(samples.calls), plural(samples.calls, "call", "calls")));
     let centre = if taken > 1 { named("median", "median") } else { find("median") };
     let times = [centre, spread("iqr", "IQR"), spread("best", "best"), Some(counts), total];
     let outliers = samples.outliers() as u64;

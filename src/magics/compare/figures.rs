@@ -8,6 +8,7 @@ use crate::report::{Bounds, Figures, Unit};
 use super::family::Asker;
 use super::rounds::{Entry, Ran, Round};
 use super::variants::{Variant, What};
+use super::words::times_slower;
 
 impl Round<'_> {
     /// A row for each variant.
@@ -35,7 +36,7 @@ impl Round<'_> {
                 rows.put("against", Type::Text, Unit::Plain, said);
             }
             if self.parallel {
-                rows.put("cpu", Type::Float, Unit::Seconds, float(cost.map(|cost| cost.cpu().as_secs_f64())));
+                rows.put("cpu", Type::Float, Unit::Seconds, float(entry.ran().and_then(|ran| ran.cpu)));
             }
             let allocated = cost.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
             rows.put("alloc", Type::Int, Unit::Bytes, allocated);
@@ -69,7 +70,9 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
             let finding = round.finding(entry);
             let name = &entry.variant.name;
             if !round.is_baseline(entry) || !round.is_held(entry) {
-                verdicts.push((name.as_str(), round.verdict(entry)));
+                let times = finding.filter(|_| round.misses(entry).is_none()).and_then(times_slower);
+                let name = times.map_or_else(|| name.clone(), |times| format!("{name} ({times}×)"));
+                verdicts.push((name, round.verdict(entry)));
             }
             if *name != round.base {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
@@ -87,7 +90,7 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
                 let speedup = beside.map(|beside| beside.speedup);
                 rows.put(&format!("{} since", entry.variant.name), Type::Float, Unit::Times, float(speedup));
                 let verdict = beside.filter(against::is_apart);
-                said.extend(verdict.map(|beside| (entry.variant.name.as_str(), against::said(&beside))));
+                said.extend(verdict.map(|beside| (entry.variant.name.clone(), against::said(&beside))));
             }
             let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
             rows.put("against", Type::Text, Unit::Plain, said);
@@ -103,8 +106,8 @@ fn bounds<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Bounds {
 }
 
 /// `faster: a, b; same: c`
-fn grouped_by_verdict(verdicts: Vec<(&str, String)>) -> String {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+fn grouped_by_verdict(verdicts: Vec<(String, String)>) -> String {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (name, verdict) in verdicts {
         match groups.iter_mut().find(|(known, _)| *known == verdict) {
             Some((_, names)) => names.push(name),

@@ -52,7 +52,8 @@ pub static COMPARE: Magic = Magic {
             Variants\n  \
             A first line that ends with `:` opens a block. Each indented line below it is a variant, `name: \
             pipeline`.\n  \
-            The first variant is the baseline, unless --base names another.\n  \
+            The first variant is the baseline, unless --base names another. Where it does not run at a size, there is no \
+            speed-up at that size.\n  \
             A pipeline on the first line is computed once and is not timed. Variants that begin with a stage continue \
             from it.\n  \
             --on rows,batch compares engines on one pipeline.\n  \
@@ -64,9 +65,10 @@ pub static COMPARE: Magic = Magic {
             A family has sizes of its own.\n\n\
             Verdicts\n  \
             same            the interval of the speed-up lies within ±1 %\n  \
-            faster, slower  the interval lies outside ±0.5 %\n  \
+            faster, slower  the interval lies outside ±1 %: less than that is not the same in another process\n  \
             not resolved    anything else; samples of under 20 ms; or later samples contradict the first ones\n  \
             no verdict      --clock cpu was asked for, and misses work\n  \
+            below the resolution  a call takes no more than twice what calling costs: no ratio\n  \
             no work left    the time lies below the overhead of a call, as where the compiler knew the result of a \
             Rust block; nothing is compared with it\n  \
             Results are compared too. Where they differ, there is no winner.\n\n\
@@ -155,7 +157,8 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
     let start = Instant::now();
     let all = each(&points);
-    let mut wanted = Asked { clock, limit: limit / all.len() as u32, against, base };
+    let base = base.or_else(|| points.is_some().then(|| variants[0].name.clone()));
+    let wanted = Asked { clock, limit: limit / all.len() as u32, against, base };
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &asked.sweep, point);
@@ -165,14 +168,10 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
             (_, None) => String::new(),
         };
         let live = |entries: &[Entry], turns: &Turns, places: &[usize]| {
-            telling.tell(|| format!("{place}{}", so_far(entries, turns, places)));
+            telling.tell(|| format!("{place}{}", so_far(entries, turns, places, wanted.base.as_deref())));
         };
         match round(session, &variants, &input, point, &wanted, context, &live) {
-            Ok(round) => {
-                // All points have the same baseline, or their speed-ups could not stand in one column.
-                wanted.base = wanted.base.or_else(|| Some(round.base.clone()).filter(|base| !base.is_empty()));
-                rounds.push(round);
-            }
+            Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
         }

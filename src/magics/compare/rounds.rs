@@ -10,8 +10,8 @@ use crate::lang::Pipeline;
 use crate::magics::against::Against;
 use crate::magics::timing::{self, Time};
 use crate::measure::{
-    Beside, Calibration, Clocks, Cost, Design, Finding, INTERRUPTED, Missed, Overhead, Sampled, Samples, Spread, Turns,
-    UnitKind, Units, Workload, compare, linger,
+    Beside, Calibration, Clock, Clocks, Cost, Design, Finding, INTERRUPTED, Missed, Overhead, ProcessCpu, Sampled,
+    Samples, Spread, Turns, UnitKind, Units, Workload, compare, linger, sample,
 };
 use crate::plan::{File, Plan};
 use crate::run_context::RunContext;
@@ -34,7 +34,8 @@ pub struct Asked {
     pub clock: Option<Time>,
     pub limit: Duration,
     pub against: Option<Against>,
-    /// The variant that all others are held against; not known before the first that runs, where none was named.
+    /// The variant that all others are held against; without one it is the first that runs. A sweep always has one, the
+    /// same at all points, or their speed-ups could not stand in one column.
     pub base: Option<String>,
 }
 
@@ -55,7 +56,11 @@ pub struct Round<'a> {
     /// The name of the variant that all others are held against, and its place among the entries where it ran here.
     pub base: String,
     pub base_place: Option<usize>,
+    /// Whether the baseline was known before anything ran.
+    pub named: bool,
     pub parallel: bool,
+    /// Whether it was stopped while samples were taken.
+    pub stopped: bool,
     /// Why all are timed by the clock of the wall though some calls are long: the variant, and what CPU time leaves
     /// out.
     pub missed: Option<(String, Missed)>,
@@ -85,6 +90,8 @@ pub struct Ran {
     pub sameness: Sameness,
     /// What one run cost.
     pub cost: Cost,
+    /// CPU time of a call on all its threads, in seconds, where one of those that are compared has several.
+    pub cpu: Option<f64>,
     /// The nanoseconds that a call costs beside its work, where no work is left that could be timed.
     pub removed: Option<f64>,
     /// Whether each of its calibrations was interrupted, so that nothing is told of it.
@@ -134,7 +141,9 @@ pub fn round<'a>(
         entries: Vec::new(),
         base: asked.base.clone().unwrap_or_default(),
         base_place: None,
+        named: asked.base.is_some(),
         parallel: false,
+        stopped: false,
         missed: None,
     };
     let input = match (input, &case) {
@@ -235,6 +244,7 @@ impl<'a> At<'a, '_> {
                     entry.outcome = Outcome::Ran(Box::new(Ran {
                         sameness,
                         cost,
+                        cpu: None,
                         removed,
                         interrupted: calibration.interrupted,
                         samples: None,
@@ -312,7 +322,7 @@ fn choose_clocks(
     // The clock that a kept measurement had does not count where it would be wrong.
     let then = |one: &Ready| asked.against.as_ref()?.clock(round.point, &round.entries[one.place].variant.name);
     let then: Vec<Option<Time>> = ready.iter().map(then).collect();
-    let long = ready.iter().any(|one| one.calibration.call > INTERRUPTED);
+    let long = ready.iter().any(|one| one.calibration.sample() > INTERRUPTED);
     let is_cpu = |time: Option<Time>| time == Some(Time::Cpu);
     let asks = is_cpu(asked.clock) || asked.clock.is_none() && (then.iter().any(|then| is_cpu(*then)) || long);
     let mut any = None;
@@ -330,7 +340,7 @@ fn choose_clocks(
     }
     for (one, then) in ready.iter_mut().zip(then) {
         let wanted = asked.clock.or(then.filter(|_| any.is_none()));
-        one.time = Time::chosen(wanted, one.calibration.call, any.is_some());
+        one.time = Time::chosen(wanted, one.calibration.sample(), any.is_some());
         if let Outcome::Ran(ran) = &mut round.entries[one.place].outcome {
             ran.time = one.time;
         }
@@ -399,7 +409,33 @@ fn sampled(
         ran.samples = Some(turns.samples(subject));
         ran.finding = base.filter(|base| *base != subject).map(|_| turns.finding(subject));
     }
+    drop(subjects);
+    for (work, one) in works.iter_mut().zip(ready).filter(|_| round.parallel) {
+        let Outcome::Ran(ran) = &mut round.entries[one.place].outcome else { continue };
+        ran.cpu = cpu(clocks, &mut **work, one, context).or(Some(ran.cost.cpu().as_secs_f64()));
+    }
+    round.stopped = context.stop.is_raised();
     Ok(None)
+}
+
+/// CPU time of a call in seconds, of warm runs of this variant alone: in turns with others, their threads may still be on
+/// a processor. None where one run tells as much, or where another process works.
+fn cpu(clocks: &Clocks, work: &mut dyn Workload<Box<Diagnostic>>, one: &Ready, context: &RunContext) -> Option<f64> {
+    const SAMPLES: usize = 25;
+    let Ready { subject, calibration, .. } = one;
+    if calibration.sample() >= SLOW.as_nanos() as f64 || subject.workers().is_some() || context.stop.is_raised() {
+        return None;
+    }
+    let clock: &dyn Clock = if subject.is_parallel() { &ProcessCpu } else { &*clocks.cpu };
+    // The threads of the one before come to rest meanwhile.
+    work.time(clock, calibration.calls).ok()?;
+    let (start, wall) = (clocks.wall.now(), &*clocks.wall);
+    let go_on = |taken| {
+        let passed = Duration::from_nanos(wall.now() - start);
+        taken < SAMPLES && passed < SLOW && !context.stop.is_raised()
+    };
+    let (samples, failed) = sample(clock, &Overhead::measure(clock), work, calibration.calls, go_on);
+    failed.is_none().then(|| samples.median() / 1e9)
 }
 
 /// Finds the copies of Rust that lie well; an error comes with the place of the entry.
@@ -413,8 +449,9 @@ fn choose_copies(
     let mut screened = Vec::new();
     for one in ready {
         let Some((_, subject)) = one.subject.workers() else { continue };
-        let Calibration { calls, call, .. } = one.calibration;
-        screened.push(Screened { subject, clock: one.time.clock(clocks), calls, sample: call * calls as f64 });
+        let Calibration { calls, .. } = one.calibration;
+        let sample = one.calibration.sample();
+        screened.push(Screened { subject, clock: one.time.clock(clocks), calls, sample });
         places.push(one.place);
     }
     match ready.iter().find_map(|one| one.subject.workers()) {

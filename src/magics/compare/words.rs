@@ -13,7 +13,7 @@ const NO_WORK: &str = "no work left";
 /// That on a variant whose result is not that of the first.
 const DIFFERENT: &str = "different result";
 /// That on a variant, or beside a baseline, whose samples the clock cannot tell.
-const BELOW: &str = "below the clock's resolution";
+const BELOW: &str = "below the resolution";
 
 impl Round<'_> {
     pub fn verdict(&self, entry: &Entry) -> String {
@@ -47,7 +47,7 @@ impl Round<'_> {
             let name = &entry.variant.name;
             let Some(ran) = entry.ran() else { continue };
             let judged = self.finding(entry).filter(|_| self.misses(entry).is_none());
-            notes.extend(judged.map(|found| told(name, &self.base, found)));
+            notes.extend(judged.map(|found| told(name, &self.base, found, self.stopped)));
             let removed = ran.removed.map(|overhead| timing::no_work(overhead / 1e9));
             notes.extend(removed.map(|why| format!("{name}: {why}")));
             if ran.interrupted {
@@ -60,6 +60,10 @@ impl Round<'_> {
             notes.push(format!("the baseline {base} has nothing left to time, so no variant is compared with it"));
         }
         notes.extend(baseline_notes(std::slice::from_ref(self)));
+        let failed = self.entries.first().filter(|first| first.ran().is_none() && first.variant.name != self.base);
+        if let (Some(failed), Some(base)) = (failed.filter(|_| !self.named), self.baseline()) {
+            notes.push(format!("{} did not run, so {} is the baseline", failed.variant.name, base.variant.name));
+        }
         notes.extend(hint([self]));
         notes.extend(clock_notes(std::slice::from_ref(self)));
         notes.extend(self.sampling());
@@ -129,7 +133,8 @@ impl Round<'_> {
 }
 
 /// The table as it is by now, a line for each that is sampled; `places` are theirs among the entries.
-pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize]) -> String {
+pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize], base: Option<&str>) -> String {
+    let missing = base.is_some_and(|base| places.iter().all(|place| entries[*place].variant.name != base));
     let width = places.iter().map(|place| entries[*place].variant.name.chars().count()).max().unwrap_or(0);
     let mut lines = vec![format!("{} pairs", turns.pairs())];
     for (subject, place) in places.iter().enumerate() {
@@ -141,7 +146,7 @@ pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize]) -> String {
         let speedup = match ran.sameness {
             _ if ran.removed.is_some() => NO_WORK.to_string(),
             Sameness::Different(_) => DIFFERENT.to_string(),
-            _ if subject == turns.base() || !agree(entries) => String::new(),
+            _ if missing || subject == turns.base() || !agree(entries) => String::new(),
             _ if found.speedup.is_nan() => BELOW.to_string(),
             _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
             _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
@@ -162,29 +167,37 @@ fn said(found: &Finding) -> String {
     }
 }
 
+/// How many times slower one is, where the speed-up is a small fraction that nobody reads well.
+pub fn times_slower(found: &Finding) -> Option<String> {
+    (found.verdict == Verdict::Slower && found.speedup < 0.5).then(|| ratio(1.0 / found.speedup))
+}
+
 /// One finding as a sentence.
-fn told(name: &str, base: &str, found: &Finding) -> String {
+fn told(name: &str, base: &str, found: &Finding, stopped: bool) -> String {
     let pairs = found.pairs;
     let weak = found.is_weak();
+    let slower = times_slower(found).map_or("slower".to_string(), |times| format!("{times}× slower"));
     let sentence = match found.verdict {
         Verdict::Faster if weak => {
             format!("{name} is faster than {base}, weakly: all times of one are below all of the other")
         }
         Verdict::Slower if weak => {
-            format!("{name} is slower than {base}, weakly: all times of one are above all of the other")
+            format!("{name} is {slower} than {base}, weakly: all times of one are above all of the other")
         }
-        Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±0.5 %"),
-        Verdict::Slower => format!("✓ {name} is slower than {base}: the interval lies outside ±0.5 %"),
+        Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±1 %"),
+        Verdict::Slower => format!("✓ {name} is {slower} than {base}: the interval lies outside ±1 %"),
         Verdict::Same => format!("✓ {name} and {base} are the same within 1 %"),
         Verdict::BelowResolution => {
             return format!(
-                "{name} and {base}: a sample takes less time than the clock can tell, so there is no ratio"
+                "{name} and {base}: a call takes no more than twice what calling costs, or a sample less than the clock can \
+                 tell, so there is no ratio"
             );
         }
         Verdict::NotResolved if pairs < 2 => format!("{name} and {base}: one pair has no error bar"),
         Verdict::NotResolved if found.withdrawn => {
             format!("{name} and {base} are not resolved: later samples contradict the verdict of the first ones")
         }
+        Verdict::NotResolved if stopped => format!("{name} and {base} are not resolved: it was stopped before"),
         Verdict::NotResolved if found.is_brief => {
             let least = duration_text(LEAST_TIME as f64 / 1e9);
             format!("{name} and {base} are not resolved: a verdict needs samples of {least}, --for TIME takes longer")
@@ -206,6 +219,23 @@ fn told(name: &str, base: &str, found: &Finding) -> String {
         }
         false => format!("{sentence} ({} pairs{processes})", grouped(pairs as u64)),
     }
+}
+
+/// Where there is no ratio because a time is too near to what calling costs.
+fn resolution_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Option<String> {
+    let below = |entry: &Entry, round: &Round| {
+        round.finding(entry).is_some_and(|found| found.verdict == Verdict::BelowResolution)
+    };
+    let at = rounds.iter().zip(points.iter().flatten());
+    let at = at.filter(|(round, _)| round.entries.iter().any(|entry| below(entry, round)));
+    let at: Vec<String> = at.map(|(_, point)| point.to_string()).collect();
+    (!at.is_empty()).then(|| {
+        format!(
+            "{BELOW} at {}: a call, or one of the baseline, takes no more than twice what calling costs, or a sample less \
+             than the clock can tell",
+            at.join(", ")
+        )
+    })
 }
 
 /// Where the baseline is missing, so that nothing is compared with it.
@@ -276,13 +306,17 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     let equal = rounds.iter().filter(|round| good(round)).count();
     let all = points.as_ref().map_or(1, Vec::len);
     if equal == rounds.len() {
-        notes.push(format!("✓ same results at {equal} of {all} points"));
+        notes.push(match equal == all {
+            true => format!("✓ same results at {equal} of {all} points"),
+            false => format!("✓ same results at all of the {equal} points that ran; {} did not run", all - equal),
+        });
     }
     for (round, point) in rounds.iter().zip(points.iter().flatten()).filter(|(round, _)| !good(round)) {
         notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
     }
     notes.extend(baseline_notes(rounds));
     notes.extend(removed_notes(points, rounds));
+    notes.extend(resolution_notes(points, rounds));
     notes.extend(hint(rounds));
     notes.extend(clock_notes(rounds));
     let samples = |round: &Round| {
