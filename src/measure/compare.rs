@@ -57,8 +57,8 @@ pub enum Verdict {
     /// Within 1 %.
     Same,
     NotResolved,
-    /// A sample of one of the two is shorter than the least time that its clock can tell, or its call is not much longer
-    /// than what calling costs.
+    /// A sample of one of the two is shorter than the least time that its clock can tell, or its call is not much
+    /// longer than what calling costs.
     BelowResolution,
 }
 

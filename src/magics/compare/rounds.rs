@@ -418,8 +418,8 @@ fn sampled(
     Ok(None)
 }
 
-/// CPU time of a call in seconds, of warm runs of this variant alone: in turns with others, their threads may still be on
-/// a processor. None where one run tells as much, or where another process works.
+/// CPU time of a call in seconds, of warm runs of this variant alone: in turns with others, their threads may still be
+/// on a processor. None where one run tells as much, or where another process works.
 fn cpu(clocks: &Clocks, work: &mut dyn Workload<Box<Diagnostic>>, one: &Ready, context: &RunContext) -> Option<f64> {
     const SAMPLES: usize = 25;
     let Ready { subject, calibration, .. } = one;
