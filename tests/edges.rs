@@ -142,8 +142,15 @@ fn units_change_before_their_numbers_are_too_long() {
         (5000.0 * 1024f64.powi(4), "5000 TiB"),
     ];
     sizes.iter().for_each(|(bytes, text)| assert_eq!(bytes_text(*bytes), *text, "{bytes}"));
-    let ratios =
-        [(9.9996, "10.0"), (99.96, "100"), (0.9999, "1.000"), (999.9, "1000"), (0.0996, "0.100"), (0.0994, "0.0994")];
+    let ratios = [
+        (9.9996, "10.0"),
+        (99.96, "100"),
+        (0.9999, "1.000"),
+        (999.9, "1000"),
+        (0.0996, "0.0996"),
+        (0.09996, "0.100"),
+        (0.0994, "0.0994"),
+    ];
     ratios.iter().for_each(|(number, text)| assert_eq!(ratio(*number), *text, "{number}"));
     // Near every border, from both sides.
     for exponent in -9..6 {
