@@ -202,7 +202,7 @@ fn keeps(errors: &[CompilationError], text: &Text) -> Option<String> {
 /// The variable of an earlier cell whose type cannot be written as it is, where errors are about that.
 fn takes(errors: &[CompilationError], text: &Text) -> Option<String> {
     // A module that is private, or a path or type that is not there; any other error at that place is the cell's own.
-    const UNWRITABLE: [&str; 3] = ["E0603", "E0433", "E0412"];
+    const UNWRITABLE: [&str; 4] = ["E0603", "E0433", "E0412", "E0425"];
     let unwritable = |error: &CompilationError| error.code().is_some_and(|code| UNWRITABLE.contains(&code));
     let errors = errors.iter().filter(|error| error.level() == "error" && unwritable(error));
     let spans = errors.flat_map(|error| error.spanned_messages().iter().filter_map(|message| message.span));
