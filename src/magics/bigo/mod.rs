@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::data::{Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Points, Privileges, Step, Sweep, Takes, Variants, Word};
-use crate::measure::growth::{self, Answer as Growth, Question, Verdict};
+use crate::measure::growth::{self, Answer as Growth, Class, Doubt, Question, Verdict};
 use crate::plan::Binding;
 use crate::report::{Block, Report};
 use crate::run_context::{Progress, RunContext};
@@ -275,7 +275,24 @@ impl Found {
             let points = measured.points(*question)?;
             Some((*question, growth::answer(*question, &points)))
         });
-        Found { answers: answers.collect() }
+        let mut found = Found { answers: answers.collect() };
+        found.withdraw_exponential_time();
+        found
+    }
+
+    /// In a short sweep a power with a constant bends like an exponential. Where the steps, which have no noise, are a
+    /// power of n, such a class of the time is not claimed.
+    fn withdraw_exponential_time(&mut self) {
+        let is_exponential = |verdict| matches!(verdict, Verdict::Class(Class::Exponential | Class::Factorial));
+        let steps = self.answer(Question::Steps).map(|answer| answer.verdict);
+        if !steps.is_some_and(|steps| !is_exponential(steps) && !matches!(steps, Verdict::NoClaim(_))) {
+            return;
+        }
+        for (question, answer) in &mut self.answers {
+            if *question == Question::Time && is_exponential(answer.verdict) {
+                answer.verdict = Verdict::NoClaim(Doubt::Ambiguous);
+            }
+        }
     }
 
     fn answer(&self, question: Question) -> Option<&Growth> {
