@@ -1,5 +1,7 @@
 //! What a cell has to tell, as meaning without look: `show` draws it, exports write it, tests read it.
 
+use std::sync::Arc;
+
 use crate::console::Printed;
 use crate::data::{Table, Type, Value};
 use crate::measure::Samples;
@@ -8,16 +10,27 @@ use crate::measure::Samples;
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub blocks: Vec<Block>,
-    /// the status line: what it cost, in a few words.
-    pub status_line: Vec<String>,
+    /// The status line: what it cost, a few words each.
+    pub status_line: Vec<Note>,
 }
 
 #[derive(Debug, Clone)]
 pub enum Block {
-    Table(Table),
+    /// `measured` says whether a measurement went into it.
+    Table {
+        table: Arc<Table>,
+        measured: bool,
+    },
     /// A table with all its rows and columns, however many.
-    Whole(Table),
-    Value(Value, Type),
+    Whole {
+        table: Arc<Table>,
+        measured: bool,
+    },
+    Value {
+        value: Value,
+        ty: Type,
+        measured: bool,
+    },
     /// What the cell printed itself, where nobody watched.
     Printed(Printed),
     /// Lines of prose or code; they are results.
@@ -29,7 +42,7 @@ pub enum Block {
     /// One beside the result, for people; programs find it as a part of the result.
     Aside(Figures),
     /// What is to be known about the figures before it, a line each.
-    Notes(Vec<String>),
+    Notes(Vec<Note>),
     /// The samples of a subject that was run many times.
     Timing(Timing),
     Plot(Plot),
@@ -40,7 +53,15 @@ pub enum Block {
 pub struct Figures {
     pub table: Table,
     /// One for each column.
-    pub units: Vec<Unit>,
+    pub meanings: Vec<Meaning>,
+}
+
+/// What the numbers of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    pub unit: Unit,
+    /// Whether they differ from run to run.
+    pub measured: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -50,16 +71,111 @@ pub struct Timing {
     /// What the clock tells.
     pub clock: &'static str,
     /// What is to be known about the figures, a line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
-/// One measured figure.
+/// One figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
-    /// What a later cell calls it: `_3.wall`.
+    /// What a later cell calls it: `_3.wall`. Within a text it has none.
     pub name: &'static str,
     pub value: Value,
     pub unit: Unit,
+    /// Whether it differs from run to run; else it is counted.
+    pub measured: bool,
+}
+
+impl Field {
+    pub fn measured(name: &'static str, value: Value, unit: Unit) -> Field {
+        Field { name, value, unit, measured: true }
+    }
+
+    pub fn counted(name: &'static str, value: Value, unit: Unit) -> Field {
+        Field { name, value, unit, measured: false }
+    }
+}
+
+/// A line of words and figures.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Note {
+    pub pieces: Vec<Piece>,
+    /// Whether it is there only because of what was measured, so that another run may not say it.
+    pub is_optional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    Text(String),
+    /// Measured or counted, as the field says.
+    Figure(Field),
+}
+
+impl Note {
+    pub fn text(mut self, text: impl Into<String>) -> Note {
+        self.pieces.push(Piece::Text(text.into()));
+        self
+    }
+
+    /// Adds a figure that differs from run to run.
+    pub fn measured(mut self, value: f64, unit: Unit) -> Note {
+        self.pieces.push(Piece::Figure(Field::measured("", Value::Float(value), unit)));
+        self
+    }
+
+    pub fn seconds(self, seconds: f64) -> Note {
+        self.measured(seconds, Unit::Seconds)
+    }
+
+    /// Adds a number of things that differs from run to run.
+    pub fn measured_count(mut self, count: u64, of: &'static str) -> Note {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.pieces.push(Piece::Figure(Field::measured("", Value::Int(count), Unit::Count(of))));
+        self
+    }
+
+    /// Adds words that depend on what was measured, such as a verdict.
+    pub fn found(mut self, words: impl AsRef<str>) -> Note {
+        self.pieces.push(Piece::Figure(Field::measured("", Value::text(words.as_ref()), Unit::Plain)));
+        self
+    }
+
+    /// Adds a number of things that is the same in each run.
+    pub fn count(mut self, count: u64, of: &'static str) -> Note {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.pieces.push(Piece::Figure(Field::counted("", Value::Int(count), Unit::Count(of))));
+        self
+    }
+
+    /// Adds a number of bytes that is the same in each run.
+    pub fn bytes(mut self, bytes: u64) -> Note {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.pieces.push(Piece::Figure(Field::counted("", Value::Int(bytes), Unit::Bytes)));
+        self
+    }
+
+    /// The same, with words before it.
+    pub fn after(mut self, words: &str) -> Note {
+        self.pieces.insert(0, Piece::Text(words.to_string()));
+        self
+    }
+
+    /// The same, which another run may not say.
+    pub fn optional(mut self) -> Note {
+        self.is_optional = true;
+        self
+    }
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Note {
+        Note::default().text(text)
+    }
+}
+
+impl From<&str> for Note {
+    fn from(text: &str) -> Note {
+        Note::default().text(text)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +222,18 @@ impl Bounds {
             (true, false) => Bounds::Range,
             (false, _) => Bounds::Interval,
         }
+    }
+}
+
+impl Unit {
+    /// Of numbers that differ from run to run.
+    pub fn measured(self) -> Meaning {
+        Meaning { unit: self, measured: true }
+    }
+
+    /// Of numbers that are the same in each run.
+    pub fn counted(self) -> Meaning {
+        Meaning { unit: self, measured: false }
     }
 }
 

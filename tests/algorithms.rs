@@ -9,7 +9,7 @@ use timelab::data::{Sameness, Table, Value};
 use timelab::magics::{complete, evaluate};
 use timelab::measure::growth::Class;
 use timelab::plan::Binding;
-use timelab::report::Block;
+use timelab::report::{Block, Report};
 use timelab::session::{Session, kept_plan};
 
 use crate::lab::Lab;
@@ -177,11 +177,16 @@ fn a_sudoku_has_as_many_blanks_as_were_asked_for() {
 fn piped(input: Table, stages: &str) -> Table {
     let mut session = Session::new("rows", Console::default());
     let table = Some(Arc::new(kept_plan(Arc::new(input), Default::default())));
-    session.end_cell("", false, Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }));
+    session.end_cell(
+        "",
+        false,
+        Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
+        Report::default(),
+    );
     let context = session.context();
     let evaluation = evaluate(&mut session, &format!("_ | {stages}"), &context);
     match &evaluation.report.blocks[..] {
-        [Block::Table(table)] => table.clone(),
+        [Block::Table { table, .. }] => (**table).clone(),
         _ => panic!("{stages}: {evaluation:?}"),
     }
 }

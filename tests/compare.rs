@@ -136,7 +136,7 @@ fn a_comparison_that_was_stopped_keeps_its_turns() {
     session.stop.clear();
     let context = session.context();
     let after = timelab::magics::evaluate(&mut session, "len(_.samples) > 10 and len(_.samples) < 201", &context);
-    let timelab::report::Block::Value(value, _) = &after.report.blocks[0] else { panic!("a value was asked for") };
+    let timelab::report::Block::Value { value, .. } = &after.report.blocks[0] else { panic!("a value was asked for") };
     assert_eq!(value.to_string(), "true");
 }
 
@@ -504,10 +504,10 @@ fn a_sweep_keeps_a_baseline_that_does_not_run() {
         let context = session.context();
         let evaluation = timelab::magics::evaluate(&mut session, cell, &context);
         let notes = evaluation.report.blocks.iter().filter_map(|block| match block {
-            timelab::report::Block::Notes(notes) => Some(notes.join("\n")),
+            timelab::report::Block::Notes(notes) => Some(notes.iter().map(timelab::show::note)),
             _ => None,
         });
-        notes.collect::<Vec<_>>().join("\n")
+        notes.flatten().collect::<Vec<_>>().join("\n")
     };
     let cell = "%compare --for 40ms n in [60, 80]: fibonacci only naive, memo, steps";
     let found = printed(&[cell, "_ | map n, none = is_null(`memo speedup`) and is_null(`steps speedup`), verdict"]);

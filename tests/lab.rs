@@ -9,7 +9,7 @@ use timelab::console::{Console, Sink};
 use timelab::diagnostic::Fallible;
 use timelab::engines;
 use timelab::lang::{Cell, Statement, parse};
-use timelab::magics::{Tables, evaluate};
+use timelab::magics::{Evaluation, Tables, evaluate};
 use timelab::measure::{Clock, Clocks, Noise, System};
 use timelab::plan::Plan;
 use timelab::run_context::{ChunkSizes, RunContext};
@@ -149,16 +149,19 @@ impl Lab {
 
     /// What a cell says under its table; it must not fail.
     pub fn notes(&mut self, text: &str) -> String {
-        let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
-        let mut evaluation = evaluate(&mut self.session, text, &context);
+        let mut evaluation = self.evaluate(text);
         assert!(evaluation.error.is_none(), "{text}: {:?}", evaluation.error);
         evaluation.report.status_line.clear();
         show::report(&evaluation.report, &PLAIN).err
     }
 
-    pub fn cell(&mut self, text: &str) -> Printed {
+    pub fn evaluate(&mut self, text: &str) -> Evaluation {
         let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
-        let mut evaluation = evaluate(&mut self.session, text, &context);
+        evaluate(&mut self.session, text, &context)
+    }
+
+    pub fn cell(&mut self, text: &str) -> Printed {
+        let mut evaluation = self.evaluate(text);
         evaluation.report.status_line.clear();
         let drawn = show::report(&evaluation.report, &PLAIN);
         let diagnostics = evaluation.warnings.iter().chain(evaluation.error.as_deref());

@@ -72,7 +72,7 @@ fn however_the_input_is_split() {
 /// The table of a plan whose last op has parts.
 fn in_parts(plan: &Plan, context: &RunContext, chance: &mut Random) -> Table {
     let (last, before) = plan.steps.split_last().expect("there are steps");
-    let before = Plan { steps: before.to_vec(), functions: plan.functions.clone() };
+    let before = Plan { steps: before.to_vec(), ..plan.clone() };
     let input = batches(&before, context, chance);
     let compiler = Compiler::new(&plan.functions);
     let program = Program::new(&plan.functions);

@@ -143,8 +143,8 @@ fn a_range_is_not_called_an_interval() {
     let values = [2.0, 1.5, 2.5].map(|x| vec![Value::Float(x)]);
     let table = Table::from_columns(Schema::new(columns, Order::Kept), 1, &values);
     let head = |bounds| {
-        let units = vec![Unit::Ratio(bounds), Unit::Low, Unit::High];
-        let blocks = vec![Block::Figures(Figures { table: table.clone(), units })];
+        let meanings = [Unit::Ratio(bounds), Unit::Low, Unit::High].map(Unit::measured).to_vec();
+        let blocks = vec![Block::Figures(Figures { table: table.clone(), meanings })];
         let style = Style { format: Format::Table, ..PLAIN };
         show::report(&Report { blocks, status_line: Vec::new() }, &style).out
     };

@@ -4,6 +4,7 @@ use crate::baselines::{Baseline, Point};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang;
 use crate::measure::{Beside, ENOUGH_SAVES, Spread, Verdict};
+use crate::report::Note;
 use crate::session::Session;
 use crate::show::{duration_text, ratio};
 
@@ -106,9 +107,10 @@ impl Against {
     }
 
     /// What the ratios say, a line each, and how little that is.
-    pub fn notes(&self, now: &Baseline) -> Vec<String> {
+    pub fn notes(&self, now: &Baseline) -> Vec<Note> {
         let name = &self.name;
-        let mut notes: Vec<String> = now.variants().into_iter().map(|variant| self.note(variant, now)).collect();
+        let told = |variant| Note::default().found(self.note(variant, now));
+        let mut notes: Vec<Note> = now.variants().into_iter().map(told).collect();
         let rewritten: Vec<&str> = now
             .points
             .first()
@@ -119,12 +121,12 @@ impl Against {
             .map(|(now, _)| now.name.as_str())
             .collect();
         if !rewritten.is_empty() {
-            notes.push(format!("written otherwise than in `{name}`: {}", rewritten.join(", ")));
+            notes.push(format!("written otherwise than in `{name}`: {}", rewritten.join(", ")).into());
         }
-        notes.push(format!(
-            "`{name}` is of {}: its samples were not taken in turns with these, so that a machine that has changed \
-             since looks like code that has",
-            baseline::ago(self.kept.taken)
+        let note = Note::from(format!("`{name}` is of ")).found(baseline::ago(self.kept.taken));
+        notes.push(note.text(
+            ": its samples were not taken in turns with these, so that a machine that has changed since looks like code \
+             that has",
         ));
         notes
     }

@@ -152,8 +152,9 @@ fn list(session: &Session) -> Fallible<Answer> {
     }
     let schema = heads.iter().zip(types).map(|(name, ty)| Column { name: name.to_string(), ty }).collect();
     let table = Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns);
-    let plan = Some(Arc::new(kept_plan(Arc::new(table.clone()), Default::default())));
-    let report = Report { blocks: vec![Block::Table(table)], status_line: Vec::new() };
+    let table = Arc::new(table);
+    let plan = Some(Arc::new(kept_plan(table.clone(), Default::default())));
+    let report = Report { blocks: vec![Block::Table { table, measured: false }], ..Report::default() };
     let result = Some(Binding::Result { table: plan, fields: Vec::new(), tables: Vec::new() });
     Ok(Answer { report, result, ..Answer::default() })
 }

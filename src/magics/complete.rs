@@ -150,7 +150,7 @@ fn candidate(text: &str, about: &str) -> Candidate {
 /// What a name is, in a few words.
 pub fn said(binding: &Binding) -> String {
     match binding {
-        Binding::Value(value, ty) => format!("{ty}: {}", cut(&value.to_string(), 40)),
+        Binding::Value(value, ty, _) => format!("{ty}: {}", cut(&value.to_string(), 40)),
         Binding::Table(plan) => format!("table: {}", plan.schema()),
         Binding::Result { .. } => "result".to_string(),
     }

@@ -164,11 +164,11 @@ fn one(session: &Session, name: &str) -> Option<String> {
     }
     if let Some(binding) = session.lookup(name) {
         parts.push(match binding {
-            Binding::Value(value, ty) => format!("{name}: {ty} = {value}"),
+            Binding::Value(value, ty, _) => format!("{name}: {ty} = {value}"),
             Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
             Binding::Result { table, fields, tables } => {
                 let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
-                let fields = fields.iter().map(|(field, value)| format!("  {name}.{field} = {value}"));
+                let fields = fields.iter().map(|field| format!("  {name}.{} = {}", field.name, field.value));
                 let tables = tables.iter().map(|(table, plan)| format!("  {name}.{table}: {}", plan.schema()));
                 let fields: Vec<String> = fields.chain(tables).collect();
                 format!("{name}  (result){table}\n{}", fields.join("\n"))

@@ -1,20 +1,23 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::history::Entry;
 use crate::lang::{self, MagicSyntax, Takes};
+use crate::report::{Block, Note, Piece, Report};
 use crate::run_context::RunContext;
-use crate::session::Session;
+use crate::session::{Entered, MOST_BYTES, Session};
+use crate::show::bytes_text;
 
 use super::{Answer, Magic, Offers, ranges};
 
 pub static HISTORY: Magic = Magic {
     syntax: MagicSyntax {
         name: "history",
-        usage: "%history [CELLS] [--all] [--find TEXT]",
+        usage: "%history [CELLS] [-o] [--all] [--find TEXT]",
         takes: Takes::Words,
-        options: &[("--all", false), ("--find", true)],
+        options: &[("-o", false), ("--all", false), ("--find", true)],
     },
-    about: "the cells of this session; --all: of all sessions, --find: those that hold a text; ✗ marks what failed",
-    examples: &["%history", "%history -3", "%history --find sum"],
+    about: "the cells of this session; -o: with what they showed, --all: of all sessions, --find: those that hold a text; \
+            ✗ marks what failed",
+    examples: &["%history", "%history -3 -o", "%history --find sum"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
     run,
@@ -44,19 +47,46 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         let found = entries.iter().filter(|entry| found(&entry.cell) && !entry.cell.starts_with("%history"));
         found.map(|entry| line(if entry.failed { "✗" } else { "›" }, &entry.cell)).collect()
     } else {
-        let cells = if ranges.is_empty() {
+        let cells: Vec<(usize, &Entered)> = if ranges.is_empty() {
             session.entered().iter().enumerate().map(|(i, entered)| (i + 1, entered)).collect()
         } else {
             ranges::picked(session, ranges)?
         };
-        let each = cells.into_iter().map(|(number, entered)| {
+        let head = |number: usize, entered: &Entered| {
             let mark = if entered.failed { "✗" } else { "›" };
             line(&format!("[{number}]{mark}"), &entered.text)
-        });
-        each.collect()
+        };
+        if magic.option("-o").is_some() && !cells.is_empty() {
+            let blocks = cells.iter().flat_map(|(number, cell)| with_output(head(*number, cell), cell)).collect();
+            return Ok(Answer { report: Report { blocks, ..Report::default() }, ..Answer::default() });
+        }
+        cells.into_iter().map(|(number, entered)| head(number, entered)).collect()
     };
     let nothing = || "no such cells".to_string();
     Ok(Answer::text(if lines.is_empty() { nothing() } else { lines.join("\n") }))
+}
+
+/// A cell and what it showed.
+fn with_output(head: String, cell: &Entered) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(head)];
+    match &cell.report {
+        // It would hold all that stands above once more.
+        Some(_) if cell.text.starts_with("%history") => {}
+        Some(Report { blocks: shown, status_line }) => {
+            blocks.extend(shown.iter().cloned());
+            let parts = status_line.iter().map(|note| note.pieces.clone());
+            let pieces = parts.collect::<Vec<_>>().join(&Piece::Text(" · ".to_string()));
+            if !pieces.is_empty() {
+                blocks.push(Block::Notes(vec![Note { pieces, is_optional: false }]));
+            }
+        }
+        None => {
+            let (held, most) = (bytes_text(cell.bytes as f64), bytes_text(MOST_BYTES as f64));
+            let told = format!("what it showed was dropped: it held {held}, and results are kept up to {most} in all");
+            blocks.push(Block::Notes(vec![told.into()]));
+        }
+    }
+    blocks
 }
 
 /// A cell behind its mark; its further lines stand under the first.

@@ -25,6 +25,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     }
     let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
     let Op::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
-    let report = Report { blocks: vec![Block::Whole((*kept.0).clone())], status_line: Vec::new() };
+    let report =
+        Report { blocks: vec![Block::Whole { table: kept.0.clone(), measured: plan.measured }], ..Report::default() };
     Ok(Answer { report, ..Answer::default() })
 }

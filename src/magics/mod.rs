@@ -29,18 +29,17 @@ mod timing;
 mod who;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::data::Value;
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
 use crate::panics;
-use crate::plan::Binding;
-use crate::report::{Block, Report};
+use crate::plan::{Binding, Plan};
+use crate::report::{Block, Field, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::{CellValue, RunResult, Session, kept_plan, run_command};
-use crate::show::{bytes_text, duration_text, grouped};
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
@@ -109,7 +108,7 @@ pub struct Next {
 
 impl Answer {
     fn text(text: String) -> Answer {
-        Answer { report: Report { blocks: vec![Block::Text(text)], status_line: Vec::new() }, ..Answer::default() }
+        Answer { report: Report { blocks: vec![Block::Text(text)], ..Report::default() }, ..Answer::default() }
     }
 }
 
@@ -215,10 +214,10 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
     let warnings = session.take_warnings();
     let (mut report, next, status, error) = match answer {
         Ok(Answer { mut report, result, next, status }) => {
-            session.end_cell(text, false, result);
             if !session.settings.timing {
                 report.status_line.clear();
             }
+            session.end_cell(text, false, result, report.clone());
             (report, next, status, None)
         }
         Err(mut error) => {
@@ -228,7 +227,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
                 error.hint = Some(format!("write the number as {number}"));
             }
             session.restore(before);
-            session.end_cell(text, true, None);
+            session.end_cell(text, true, None, Report::default());
             (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }
     };
@@ -259,7 +258,7 @@ fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<
             }
             let mut answer = given_answer(given);
             if !answer.report.blocks.is_empty() {
-                answer.report.status_line.push(duration_text(start.elapsed().as_secs_f64()));
+                answer.report.status_line.push(passed(start.elapsed()));
             }
             Ok(answer)
         }
@@ -290,31 +289,27 @@ fn asks_an_engine(statement: &Statement) -> bool {
 fn given_answer(given: CellValue) -> Answer {
     match given {
         CellValue::Nothing => Answer::default(),
-        CellValue::Value(value, ty) => {
-            let report = Report { blocks: vec![Block::Value(value.clone(), ty.clone())], status_line: Vec::new() };
-            Answer { report, result: Some(Binding::Value(value, ty.closed())), ..Answer::default() }
+        CellValue::Value(value, ty, measured) => {
+            let blocks = vec![Block::Value { value: value.clone(), ty: ty.clone(), measured }];
+            let result = Some(Binding::Value(value, ty.closed(), measured));
+            Answer { report: Report { blocks, ..Report::default() }, result, ..Answer::default() }
         }
         CellValue::Tables(results) => {
             let mut answer = Answer::default();
             let mut tables = Vec::new();
             for (name, ran) in &results {
                 answer.report.blocks.push(Block::Text(name.clone()));
-                answer.report.blocks.push(Block::Table((*ran.table).clone()));
-                if !ran.notes.is_empty() {
-                    answer.report.blocks.push(Block::Notes(ran.notes.clone()));
-                }
-                tables.push((name.clone(), Arc::new(kept_plan(ran.table.clone(), Default::default()))));
+                answer.report.blocks.push(table_block(ran));
+                answer.report.blocks.extend(run_notes(ran));
+                tables.push((name.clone(), result_plan(ran)));
             }
             answer.report.status_line = results.last().map(|(_, ran)| status_line(ran)).unwrap_or_default();
             answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
             answer
         }
-        CellValue::Rust(given, cost) => rust::answer(given, &cost),
+        CellValue::Rust(given, cost, measured) => rust::answer(given, &cost, measured),
         CellValue::Table(ran) => {
-            let mut blocks = vec![Block::Table((*ran.table).clone())];
-            if !ran.notes.is_empty() {
-                blocks.push(Block::Notes(ran.notes.clone()));
-            }
+            let blocks = std::iter::once(table_block(&ran)).chain(run_notes(&ran)).collect();
             let report = Report { blocks, status_line: status_line(&ran) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
@@ -322,35 +317,65 @@ fn given_answer(given: CellValue) -> Answer {
 }
 
 /// A table and figures about it as a result that later cells can use.
-fn table_result(ran: &RunResult, mut fields: Vec<(String, Value)>) -> Binding {
-    fields.push(("rows".to_string(), Value::Int(ran.table.height() as i64)));
+fn table_result(ran: &RunResult, mut fields: Vec<Field>) -> Binding {
+    let rows = Value::Int(ran.table.height() as i64);
+    fields.push(Field { name: "rows", value: rows, unit: Unit::Count("rows"), measured: ran.measured });
     let seconds = [("wall", ran.wall), ("compile", ran.compile.unwrap_or_default()), ("start", ran.start)];
     for (name, time) in seconds {
-        if !fields.iter().any(|(known, _)| known == name) {
-            fields.push((name.to_string(), Value::Float(time.as_secs_f64())));
+        if !fields.iter().any(|known| known.name == name) {
+            fields.push(Field::measured(name, Value::Float(time.as_secs_f64()), Unit::Seconds));
         }
     }
-    let table = kept_plan(ran.table.clone(), Default::default());
-    Binding::Result { table: Some(Arc::new(table)), fields, tables: Vec::new() }
+    Binding::Result { table: Some(result_plan(ran)), fields, tables: Vec::new() }
+}
+
+fn table_block(ran: &RunResult) -> Block {
+    Block::Table { table: ran.table.clone(), measured: ran.measured }
+}
+
+/// What may surprise about a run.
+fn run_notes(ran: &RunResult) -> Option<Block> {
+    let notes: Vec<Note> = ran.notes.iter().map(|note| note.as_str().into()).collect();
+    (!notes.is_empty()).then_some(Block::Notes(notes))
+}
+
+/// The table of a run for later cells.
+fn result_plan(ran: &RunResult) -> Arc<Plan> {
+    Arc::new(Plan { measured: ran.measured, ..kept_plan(ran.table.clone(), Default::default()) })
+}
+
+/// A table of figures for later cells.
+fn figures_plan(figures: &Figures, span: Span) -> Arc<Plan> {
+    let measured = figures.meanings.iter().any(|meaning| meaning.measured);
+    Arc::new(Plan { measured, ..kept_plan(Arc::new(figures.table.clone()), span) })
 }
 
 /// Rows, what was read, and the engine.
-fn status_line(ran: &RunResult) -> Vec<String> {
-    let rows = ran.table.height();
-    let mut parts = vec![format!("{} {}", grouped(rows as u64), if rows == 1 { "row" } else { "rows" })];
-    if let Some(read) = ran.rows_read {
-        parts.push(format!("{} read", grouped(read)));
-    }
+fn status_line(ran: &RunResult) -> Vec<Note> {
+    let rows = ran.table.height() as u64;
+    let unit = if rows == 1 { "row" } else { "rows" };
+    let count = |count, unit| match ran.measured {
+        true => Note::default().measured_count(count, unit),
+        false => Note::default().count(count, unit),
+    };
+    let mut parts = vec![count(rows, unit)];
+    parts.extend(ran.rows_read.map(|read| count(read, "read")));
     if ran.bytes_read > 0 {
-        parts.push(format!("{} read", bytes_text(ran.bytes_read as f64)));
+        parts.push(Note::default().bytes(ran.bytes_read).text(" read"));
     }
-    parts.extend(ran.reading.iter().cloned());
+    parts.extend(ran.reading.iter().map(|words| words.as_str().into()));
     if let Some(compile) = ran.compile.filter(|compile| !compile.is_zero()) {
-        parts.push(format!("compiled in {}", duration_text(compile.as_secs_f64())));
+        // A plan that was compiled before is not compiled again.
+        parts.push(Note::from("compiled in ").seconds(compile.as_secs_f64()).optional());
     }
     parts.push(match ran.instead {
-        None => ran.engine.to_string(),
-        Some(why) => format!("{} ({why})", ran.engine),
+        None => ran.engine.into(),
+        Some(why) => format!("{} ({why})", ran.engine).into(),
     });
     parts
+}
+
+/// How long a cell took, for the status line.
+fn passed(time: Duration) -> Note {
+    Note::default().seconds(time.as_secs_f64())
 }

@@ -38,13 +38,13 @@ pub static RACES: Magic = Magic {
         }
         let heads = [("name", Type::Text), ("goes_wrong", Type::Text), ("versions", Type::Int), ("lesson", Type::Text)];
         let schema = heads.map(|(name, ty)| Column { name: name.to_string(), ty }).to_vec();
-        let table = Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns);
+        let table = Arc::new(Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns));
         let result = Binding::Result {
-            table: Some(Arc::new(kept_plan(Arc::new(table.clone()), Default::default()))),
+            table: Some(Arc::new(kept_plan(table.clone(), Default::default()))),
             fields: Vec::new(),
             tables: Vec::new(),
         };
-        let report = Report { blocks: vec![Block::Table(table)], ..Report::default() };
+        let report = Report { blocks: vec![Block::Table { table, measured: false }], ..Report::default() };
         Ok(Answer { report, result: Some(result), ..Answer::default() })
     },
 };

@@ -3,12 +3,11 @@ use std::time::Duration;
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
-use crate::plan::Binding;
-use crate::report::{Block, Report};
+use crate::plan::{Binding, Plan};
+use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust::{BlockValue, Cost};
 use crate::session::{Session, kept_plan};
-use crate::show::{bytes_text, duration_text, grouped};
 
 use super::{Answer, Magic, Offers};
 
@@ -55,7 +54,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                 return Err(Diagnostic::at(Kind::Syntax, body.line.span, message).hint("the Rust stands below"));
             }
             let (given, cost) = session.rust.cell(&body.text.text, body.text.span, context)?;
-            return Ok(answer(given, &cost));
+            return Ok(answer(given, &cost, false));
         }
         Argument::Words(words) => words.iter().map(|word| word.text.as_str()).collect(),
         _ => Vec::new(),
@@ -112,49 +111,52 @@ fn known(session: &Session) -> Answer {
 }
 
 /// What a cell of Rust gave, and what it cost.
-pub fn answer(given: BlockValue, cost: &Cost) -> Answer {
+pub fn answer(given: BlockValue, cost: &Cost, measured: bool) -> Answer {
     let (block, result) = match given {
         BlockValue::Nothing => (None, None),
         BlockValue::Value(value, ty) => {
-            (Some(Block::Value(value.clone(), ty.clone())), Some(Binding::Value(value, ty)))
+            let block = Block::Value { value: value.clone(), ty: ty.clone(), measured };
+            (Some(block), Some(Binding::Value(value, ty, measured)))
         }
         BlockValue::Text(text) => {
-            (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text)))
+            (Some(Block::Text(text.clone())), Some(Binding::Value(Value::text(&text), Type::Text, measured)))
         }
-        BlockValue::Table(table) => (Some(Block::Table(table.clone())), Some(result(table, cost))),
+        BlockValue::Table(table) => {
+            let table = std::sync::Arc::new(table);
+            (Some(Block::Table { table: table.clone(), measured }), Some(result(table, cost, measured)))
+        }
     };
     let report = Report { blocks: block.into_iter().collect(), status_line: status_line(cost) };
     Answer { report, result, ..Answer::default() }
 }
 
-fn result(table: Table, cost: &Cost) -> Binding {
+fn result(table: std::sync::Arc<Table>, cost: &Cost, measured: bool) -> Binding {
+    let rows = Value::Int(table.height() as i64);
     let fields = vec![
-        ("rows".to_string(), Value::Int(table.height() as i64)),
-        ("wall".to_string(), Value::Float(cost.run.wall.as_secs_f64())),
-        ("compile".to_string(), Value::Float(cost.compile.as_secs_f64())),
-        ("start".to_string(), Value::Float(cost.start.as_secs_f64())),
+        Field { name: "rows", value: rows, unit: Unit::Count("rows"), measured },
+        Field::measured("wall", Value::Float(cost.run.wall.as_secs_f64()), Unit::Seconds),
+        Field::measured("compile", Value::Float(cost.compile.as_secs_f64()), Unit::Seconds),
+        Field::measured("start", Value::Float(cost.start.as_secs_f64()), Unit::Seconds),
     ];
-    let plan = kept_plan(std::sync::Arc::new(table), Default::default());
+    let plan = Plan { measured, ..kept_plan(table, Default::default()) };
     Binding::Result { table: Some(std::sync::Arc::new(plan)), fields, tables: Vec::new() }
 }
 
 /// A start that is told; less is only a moment's wait for the compiler.
 const STARTING: Duration = Duration::from_millis(100);
 
-fn status_line(cost: &Cost) -> Vec<String> {
-    let compiled =
-        (!cost.compile.is_zero()).then(|| format!("compiled in {}", duration_text(cost.compile.as_secs_f64())));
-    let started = (cost.start >= STARTING)
-        .then(|| format!("the compiler started in {}", duration_text(cost.start.as_secs_f64())));
-    let mut parts: Vec<String> = started.into_iter().chain(compiled).collect();
-    parts.extend([
-        format!("ran {}", duration_text(cost.run.wall.as_secs_f64())),
-        format!("CPU {}", duration_text(cost.run.cpu.as_secs_f64())),
-    ]);
+fn status_line(cost: &Cost) -> Vec<Note> {
+    let seconds = |words: &str, seconds: f64| Note::from(words).seconds(seconds);
+    // Neither is there where it was compiled or started before.
+    let compiled = (!cost.compile.is_zero()).then(|| seconds("compiled in ", cost.compile.as_secs_f64()).optional());
+    let started =
+        (cost.start >= STARTING).then(|| seconds("the compiler started in ", cost.start.as_secs_f64()).optional());
+    let mut parts: Vec<Note> = started.into_iter().chain(compiled).collect();
+    parts.extend([seconds("ran ", cost.run.wall.as_secs_f64()), seconds("CPU ", cost.run.cpu.as_secs_f64())]);
     if cost.run.allocations > 0 {
-        parts.push(format!("peak {}", bytes_text(cost.run.peak as f64)));
-        let plural = if cost.run.allocations == 1 { "allocation" } else { "allocations" };
-        parts.push(format!("{} {plural}", grouped(cost.run.allocations)));
+        parts.push(Note::from("peak ").measured(cost.run.peak as f64, Unit::Bytes));
+        let unit = if cost.run.allocations == 1 { "allocation" } else { "allocations" };
+        parts.push(Note::default().measured_count(cost.run.allocations, unit));
     }
     parts
 }

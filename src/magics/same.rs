@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
 use crate::plan::{Binding, Plan};
-use crate::report::{Block, Report};
+use crate::report::{Block, Field, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust;
 use crate::session::{Bound, Session, only_table, value_table};
@@ -53,8 +53,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let agree = !failed && lines.iter().all(|line| matches!(line.found, None | Some(Sameness::Same)));
     let differ = lines.iter().any(|line| matches!(line.found, Some(Sameness::Different(_))));
     let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();
-    let report = Report { blocks: vec![Block::Text(text.join("\n"))], status_line: Vec::new() };
-    let fields = vec![("agree".to_string(), Value::Bool(agree))];
+    let report = Report { blocks: vec![Block::Text(text.join("\n"))], ..Report::default() };
+    let fields = vec![Field::counted("agree", Value::Bool(agree), Unit::Plain)];
     let result = Binding::Result { table: None, fields, tables: Vec::new() };
     let status = match (failed, differ) {
         (true, _) => CellStatus::Failed,

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{Cost, Limit, Meter};
 use crate::plan::Binding;
-use crate::report::{Block, Field, Unit};
+use crate::report::{Block, Field, Note, Unit};
 use crate::run_context::RunContext;
 use crate::rust::Built;
 use crate::session::{CellValue, RunResult, Session};
@@ -65,17 +65,15 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let named = matches!(**statement, Statement::Let(..));
     let ran = if let CellValue::Table(ran) = &given { Some(ran.clone()) } else { None };
     let fields = fields(&cost, &built, ran.as_ref());
-    let values: Vec<(String, Value)> =
-        fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
     let mut answer = if named { Answer::default() } else { given_answer(given) };
-    answer.report.blocks.push(Block::Measured(fields));
-    answer.report.blocks.extend(whose(&shell, &others).map(|note| Block::Notes(vec![note])));
+    answer.report.blocks.push(Block::Measured(fields.clone()));
+    answer.report.blocks.extend(whose(&shell, &others).map(|note| Block::Notes(vec![Note::default().found(note)])));
     if let Some(ran) = &ran {
         answer.report.status_line = status_line(ran);
     }
     answer.result = Some(match &ran {
-        Some(ran) => table_result(ran, values),
-        None => Binding::Result { table: None, fields: values, tables: Vec::new() },
+        Some(ran) => table_result(ran, fields),
+        None => Binding::Result { table: None, fields, tables: Vec::new() },
     });
     Ok(answer)
 }
@@ -84,9 +82,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 fn fields(cost: &Cost, built: &Built, ran: Option<&RunResult>) -> Vec<Field> {
     let seconds = |name, duration: Option<Duration>| {
         let value = duration.map_or(Value::Null, |duration| Value::Float(duration.as_secs_f64()));
-        Field { name, value, unit: Unit::Seconds }
+        Field::measured(name, value, Unit::Seconds)
     };
-    let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
+    let int = |name, value: u64, unit| Field::measured(name, Value::Int(value as i64), unit);
     let mut fields = vec![
         seconds("wall", Some(cost.wall)),
         seconds("cpu", Some(cost.cpu)),
@@ -104,17 +102,17 @@ fn fields(cost: &Cost, built: &Built, ran: Option<&RunResult>) -> Vec<Field> {
     if let Some(ran) = ran {
         if let Some(rows) = ran.rows_read {
             let value = Value::Float(rows as f64 / wall);
-            fields.push(Field { name: "rows_per_second", value, unit: Unit::PerSecond("rows") });
+            fields.push(Field::measured("rows_per_second", value, Unit::PerSecond("rows")));
         }
         if ran.bytes_read > 0 {
             let value = Value::Float(ran.bytes_read as f64 / wall);
-            fields.push(Field { name: "bytes_per_second", value, unit: Unit::BytesPerSecond });
+            fields.push(Field::measured("bytes_per_second", value, Unit::BytesPerSecond));
         }
         if let Some(steps) = ran.steps.filter(|steps| *steps > 0) {
-            fields.push(int("steps", steps, Unit::Count("steps")));
+            fields.push(Field::counted("steps", Value::Int(steps as i64), Unit::Count("steps")));
         }
     }
-    fields.push(Field { name: "bound", value: Value::Text(Arc::from(bound(cost))), unit: Unit::Plain });
+    fields.push(Field::measured("bound", Value::Text(Arc::from(bound(cost))), Unit::Plain));
     fields
 }
 

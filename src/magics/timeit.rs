@@ -9,10 +9,10 @@ use crate::measure::{
     sample,
 };
 use crate::plan::Binding;
-use crate::report::{Block, Field, Report, Timing, Unit};
+use crate::report::{Block, Field, Note, Report, Timing, Unit};
 use crate::run_context::{Progress, RunContext};
 use crate::session::{Draft, RUST, Replicas, Session, Subject};
-use crate::show::{duration_text, grouped};
+use crate::show::grouped;
 
 use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers, baseline};
@@ -303,17 +303,17 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Meas
     session.hold_measured(baseline);
 }
 
-fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<String>, passed: Duration) -> Answer {
+fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Note>, passed: Duration) -> Answer {
     let Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
-    let float = |name, value: f64, unit| Field { name, value: Value::Float(value), unit };
-    let int = |name, value: u64, unit| Field { name, value: Value::Int(value as i64), unit };
+    let float = |name, value: f64, unit| Field::measured(name, Value::Float(value), unit);
+    let int = |name, value: u64, unit| Field::measured(name, Value::Int(value as i64), unit);
     let median = seconds(samples.median());
     let mut fields = vec![
         float("median", median, Unit::Seconds),
         float("iqr", seconds(samples.iqr()), Unit::Seconds),
         float("best", seconds(samples.best()), Unit::Seconds),
-        int("calls", samples.calls, Unit::Count("calls a sample")),
+        Field { measured: limits.calls.is_none(), ..int("calls", samples.calls, Unit::Count("calls a sample")) },
         int("outliers", samples.outliers() as u64, Unit::Count("outliers")),
         int("allocations", cost.allocations, Unit::Count("allocations")),
         int("allocated", cost.allocated, Unit::Bytes),
@@ -328,36 +328,33 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Str
             fields.push(float("bytes_per_second", subject.bytes_read() as f64 / median, Unit::BytesPerSecond));
         }
     }
-    let mut values: Vec<(String, Value)> =
-        fields.iter().map(|field| (field.name.to_string(), field.value.clone())).collect();
+    let mut values = fields.clone();
     let each: Vec<Value> = samples.each().iter().map(|time| Value::Float(seconds(*time))).collect();
-    values.push(("samples".to_string(), Value::List(each.into())));
+    values.push(Field::measured("samples", Value::List(each.into()), Unit::Seconds));
     let mut notes = Vec::new();
     if removed {
         notes.push(timing::no_work(seconds(overhead.call)));
         if subject.all.iter().all(|subject| subject.runs_on() == RUST) {
-            notes.push(timing::KEPT_WORK.to_string());
+            notes.push(Note::from(timing::KEPT_WORK).optional());
         }
     }
-    notes.extend(missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed))));
+    let missing = missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed)));
+    notes.extend(missing.map(|told| Note::default().found(told).optional()));
     if interrupted {
-        notes
-            .push("each calibration was interrupted, so samples may be too short: -n CALLS sets the calls".to_string());
+        let told = "each calibration was interrupted, so samples may be too short: -n CALLS sets the calls";
+        notes.push(Note::from(told).optional());
     }
     if samples.each().len() == 1 {
-        notes.push("one sample has no error bar: --for TIME or -r SAMPLES takes more".to_string());
+        notes.push(Note::from("one sample has no error bar: --for TIME or -r SAMPLES takes more").optional());
     }
     if stopped {
-        notes.push(format!(
-            "stopped after {}: what was measured until then is kept",
-            duration_text(passed.as_secs_f64())
-        ));
+        notes.push(timing::stopped(passed));
     }
     let clock = time.said();
     notes.extend(noise);
     let report = Report {
         blocks: vec![Block::Timing(Timing { samples, fields, clock, notes })],
-        status_line: vec![subject.engines(), duration_text(passed.as_secs_f64())],
+        status_line: vec![subject.engines().into(), super::passed(passed)],
     };
     let result = Binding::Result { table: None, fields: values, tables: Vec::new() };
     Answer { report, result: Some(result), ..Answer::default() }

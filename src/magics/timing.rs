@@ -7,9 +7,9 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::Choice;
 use crate::lang::{self, Cell, Pipeline, Statement, Word, parse, seconds, whole_number};
 use crate::measure::{Calibration, Clock, Clocks, INTERRUPTED, Missed, Overhead, Workload, calibrate, noise};
+use crate::report::{Note, Unit};
 use crate::run_context::{Progress, RunContext};
 use crate::session::{RUST, Session, lone_block};
-use crate::show::{duration_text, percent};
 
 use super::Tables;
 
@@ -147,8 +147,15 @@ pub fn asked_count(magic: &lang::Magic, option: &str) -> Fallible<Option<u64>> {
 }
 
 /// Why there is nothing to be told of a subject that costs no more than a call does, which takes so many seconds.
-pub fn no_work(overhead: f64) -> String {
-    format!("time under the overhead of a call ({}), no work is left that could be timed", duration_text(overhead))
+pub fn no_work(overhead: f64) -> Note {
+    let note = Note::from("time under the overhead of a call (").seconds(overhead);
+    note.text("), no work is left that could be timed").optional()
+}
+
+/// That a magic was stopped, and what is left of it.
+pub fn stopped(passed: Duration) -> Note {
+    let note = Note::from("stopped after ").seconds(passed.as_secs_f64());
+    note.text(": what was measured until then is kept").optional()
 }
 
 /// How work that the compiler removed from a block of Rust is kept.
@@ -205,17 +212,14 @@ impl Telling<'_> {
 }
 
 /// The noise of the machine in words, where it was not measured before.
-pub fn new_noise(session: &mut Session) -> Option<String> {
+pub fn new_noise(session: &mut Session) -> Option<Note> {
     if session.noise.is_some() {
         return None;
     }
     let wall = session.clocks.wall.clone();
     let found = noise(&*wall, &Overhead::measure(&*wall));
     session.noise = Some(found);
-    Some(format!(
-        "machine noise: a loop that always does the same spreads by {} (IQR), and {} of its samples take half as long \
-         again",
-        percent(found.spread),
-        percent(found.disturbed)
-    ))
+    let note = Note::from("machine noise: a loop that always does the same spreads by ");
+    let note = note.measured(found.spread, Unit::Share).text(" (IQR), and ").measured(found.disturbed, Unit::Share);
+    Some(note.text(" of its samples take half as long again"))
 }

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::{Binding, Op, Source};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
-use crate::session::{Outcome, Session};
+use crate::session::{Entered, Outcome, Session};
 
 use super::{Answer, Magic, Offers, said};
 
@@ -27,7 +29,14 @@ pub static WHOS: Magic = Magic {
     examples: &["%whos"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
-    run: |session, _, _| Ok(table(names(session).into_iter().chain(results(session)).collect())),
+    run: |session, _, _| {
+        let results_measured = session.entered().iter().any(|entered| match &entered.outcome {
+            Outcome::Kept(binding) => binding.is_measured(),
+            Outcome::Nothing | Outcome::Dropped(_) => false,
+        });
+        let measured = results_measured || session.names().any(|(_, binding)| binding.is_measured());
+        Ok(table(names(session).into_iter().chain(results(session)).collect(), measured))
+    },
 };
 
 pub static DEL: Magic = Magic {
@@ -91,38 +100,37 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
 
 /// A row for each result that is kept or was dropped.
 fn results(session: &Session) -> Vec<Vec<Value>> {
-    let row = |(i, outcome): (usize, &Outcome)| {
-        let (kind, what, rows, bytes) = match outcome {
+    let row = |(i, entered): (usize, &Entered)| {
+        let (kind, what, rows) = match &entered.outcome {
             Outcome::Nothing => return None,
-            Outcome::Kept(binding, bytes) => {
+            Outcome::Kept(binding) => {
                 let (what, rows) = match binding {
                     Binding::Result { table: Some(plan), fields, .. } => {
-                        let rows = fields.iter().find(|(name, _)| name == "rows");
-                        (plan.schema().to_string(), rows.map_or(Value::Null, |(_, rows)| rows.clone()))
+                        let rows = fields.iter().find(|field| field.name == "rows");
+                        (plan.schema().to_string(), rows.map_or(Value::Null, |rows| rows.value.clone()))
                     }
                     Binding::Result { table: None, fields, tables } => {
                         let tables = tables.iter().map(|(name, _)| name.as_str());
-                        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
+                        let names: Vec<&str> = fields.iter().map(|field| field.name).chain(tables).collect();
                         (names.join(", "), Value::Null)
                     }
                     Binding::Value(..) | Binding::Table(_) => (said(binding), Value::Null),
                 };
-                ("result", what, rows, *bytes)
+                ("result", what, rows)
             }
-            Outcome::Dropped(_, bytes) => ("dropped", "its figures stay".to_string(), Value::Null, *bytes),
+            Outcome::Dropped(_) => ("dropped", "its figures stay".to_string(), Value::Null),
         };
         let name = format!("_{}", i + 1);
-        Some(vec![Value::text(&name), Value::text(kind), Value::text(&what), rows, Value::Int(bytes as i64)])
+        Some(vec![Value::text(&name), Value::text(kind), Value::text(&what), rows, Value::Int(entered.bytes as i64)])
     };
-    let outcomes = session.entered().iter().map(|entered| &entered.outcome);
-    outcomes.enumerate().filter_map(row).collect()
+    session.entered().iter().enumerate().filter_map(row).collect()
 }
 
 fn none() -> Answer {
     Answer::text("no names yet: let name = …, fn name(x) = …".to_string())
 }
 
-fn table(rows: Vec<Vec<Value>>) -> Answer {
+fn table(rows: Vec<Vec<Value>>, measured: bool) -> Answer {
     if rows.is_empty() {
         return none();
     }
@@ -130,8 +138,11 @@ fn table(rows: Vec<Vec<Value>>) -> Answer {
         [("name", Type::Text), ("kind", Type::Text), ("what", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
     let schema = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
     let by_column: Vec<Vec<Value>> = (0..5).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
-    let table = Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column);
-    Answer { report: Report { blocks: vec![Block::Table(table)], status_line: Vec::new() }, ..Answer::default() }
+    let table = Arc::new(Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column));
+    Answer {
+        report: Report { blocks: vec![Block::Table { table, measured }], ..Report::default() },
+        ..Answer::default()
+    }
 }
 
 fn del(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {

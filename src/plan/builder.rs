@@ -22,7 +22,7 @@ const MOST_STEPS: usize = 200_000;
 impl<'a> Builder<'a> {
     pub fn source(scope: &'a dyn Scope, source: Source, schema: Schema, span: Span) -> Builder<'a> {
         let steps = vec![Step { op: Op::Source(source), schema, span }];
-        Builder { plan: Plan { steps, functions: Vec::new() }, scope, warnings: Vec::new() }
+        Builder { plan: Plan::of(steps), scope, warnings: Vec::new() }
     }
 
     /// Goes on from a plan that stands already.

@@ -54,7 +54,7 @@ pub fn magnitudes(plan: &Plan) -> Option<Magnitudes> {
         step.schema.columns.extend(more);
         steps.push(step);
     }
-    let plan = Plan { steps, functions: plan.functions.clone() };
+    let plan = Plan { steps, ..plan.clone() };
     flow.is_wider().then_some(Magnitudes { plan, places: flow.places })
 }
 

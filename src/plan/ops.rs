@@ -16,9 +16,15 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The person's functions that expressions of this plan call, by number.
     pub functions: Vec<Function>,
+    /// Whether a value that was measured goes into it, so that its table differs from run to run.
+    pub measured: bool,
 }
 
 impl Plan {
+    pub fn of(steps: Vec<Step>) -> Plan {
+        Plan { steps, functions: Vec::new(), measured: false }
+    }
+
     /// Whether the plan ends in a `write` or a `tee`, after which nothing may follow.
     pub fn is_final(&self) -> bool {
         self.steps.last().is_some_and(|step| matches!(step.op, Op::Write(_) | Op::Tee(_)))

@@ -6,20 +6,33 @@ use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
 use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
+use crate::report::Field;
 
 use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
 pub enum Binding {
-    Value(Value, Type),
+    /// The last says whether it was measured, or computed from what was.
+    Value(Value, Type, bool),
     Table(Arc<Plan>),
     /// A result: its table, if it has one, its fields, and the tables of a `tee` by their names.
     Result {
         table: Option<Arc<Plan>>,
-        fields: Vec<(String, Value)>,
+        fields: Vec<Field>,
         tables: Vec<(String, Arc<Plan>)>,
     },
+}
+
+impl Binding {
+    /// Whether what it stands for differs from run to run.
+    pub fn is_measured(&self) -> bool {
+        match self {
+            Binding::Value(_, _, measured) => *measured,
+            Binding::Table(plan) | Binding::Result { table: Some(plan), .. } => plan.measured,
+            Binding::Result { table: None, .. } => false,
+        }
+    }
 }
 
 /// A person's function as written, and the functions that it sees.
@@ -78,6 +91,8 @@ pub trait Scope {
     /// The latest result that has a field or a table of this name.
     fn latest_with(&self, field: &str) -> Option<Binding>;
     fn names(&self) -> Vec<String>;
+    /// Notes that what is bound now reads a value that was measured.
+    fn reads_measured(&self);
     /// The seed where none is said.
     fn seed(&self) -> i64;
     /// The newest of the person's functions.
@@ -204,12 +219,17 @@ impl<'a> Typer<'a> {
             }
         }
         match self.scope.name(name) {
-            Some(Binding::Value(value, ty)) => Ok(Expr::new(Node::Const(value), ty, span)),
+            Some(Binding::Value(value, ty, measured)) => {
+                if measured {
+                    self.scope.reads_measured();
+                }
+                Ok(Expr::new(Node::Const(value), ty, span))
+            }
             Some(Binding::Table(plan)) => self.only(name, plan, span),
             Some(Binding::Result { table: Some(plan), .. }) => self.only(name, plan, span),
             Some(Binding::Result { table: None, fields, tables }) => {
                 let tables = tables.iter().map(|(name, _)| name.as_str());
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
+                let names: Vec<&str> = fields.iter().map(|field| field.name).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` is a result, not a value"))
                     .hint(format!("it has the fields {}", listed(&names))))
             }
@@ -223,6 +243,9 @@ impl<'a> Typer<'a> {
 
     /// A table of one column that stands for its only value.
     fn only(&mut self, name: &str, plan: Arc<Plan>, span: Span) -> Fallible<Expr> {
+        if plan.measured {
+            self.scope.reads_measured();
+        }
         let schema = plan.schema();
         match &schema.columns[..] {
             [column] => {
@@ -468,10 +491,13 @@ impl<'a> Typer<'a> {
                 if let Some((_, plan)) = tables.iter().find(|(name, _)| *name == field.text) {
                     return self.only(&format!("{name}.{}", field.text), plan.clone(), span);
                 }
-                if let Some((_, value)) = fields.iter().find(|(name, _)| *name == field.text) {
-                    return Ok(Expr::new(Node::Const(value.clone()), value.ty(), span));
+                if let Some(known) = fields.iter().find(|known| known.name == field.text) {
+                    if known.measured {
+                        self.scope.reads_measured();
+                    }
+                    return Ok(Expr::new(Node::Const(known.value.clone()), known.value.ty(), span));
                 }
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
                 let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }

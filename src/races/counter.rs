@@ -485,16 +485,17 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
 
 fn figures(columns: &[Vec<Value>]) -> Figures {
     let heads = [
-        ("version", Type::Text, Unit::Plain),
-        ("each", Type::Int, Unit::Plain),
-        ("expected", Type::Int, Unit::Plain),
-        ("got", Type::Int, Unit::Plain),
-        ("lost", Type::Int, Unit::Plain),
-        ("time", Type::Float, Unit::Seconds),
-        ("speed_up", Type::Float, Unit::Times),
-        ("safe", Type::Text, Unit::Plain),
+        ("version", Type::Text, Unit::Plain.counted()),
+        // A slow version does as many as fit into its time.
+        ("each", Type::Int, Unit::Plain.measured()),
+        ("expected", Type::Int, Unit::Plain.counted()),
+        ("got", Type::Int, Unit::Plain.measured()),
+        ("lost", Type::Int, Unit::Plain.measured()),
+        ("time", Type::Float, Unit::Seconds.measured()),
+        ("speed_up", Type::Float, Unit::Times.measured()),
+        ("safe", Type::Text, Unit::Plain.counted()),
     ];
-    let units = heads.iter().map(|(_, _, unit)| *unit).collect();
+    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
     let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), units }
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
 }

@@ -447,20 +447,21 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
 
 fn figures(columns: &[Vec<Value>]) -> Figures {
     let heads = [
-        ("version", Type::Text, Unit::Plain),
-        ("each", Type::Int, Unit::Plain),
-        ("length_1", Type::Int, Unit::Plain),
-        ("length_2", Type::Int, Unit::Plain),
-        ("in_place", Type::Int, Unit::Plain),
-        ("missing", Type::Int, Unit::Plain),
-        ("in_other", Type::Int, Unit::Plain),
-        ("lost", Type::Int, Unit::Plain),
-        ("duplicated", Type::Int, Unit::Plain),
-        ("most_common", Type::Text, Unit::Plain),
-        ("time", Type::Float, Unit::Seconds),
-        ("safe", Type::Text, Unit::Plain),
+        ("version", Type::Text, Unit::Plain.counted()),
+        // A slow version does as many as fit into its time.
+        ("each", Type::Int, Unit::Plain.measured()),
+        ("length_1", Type::Int, Unit::Plain.measured()),
+        ("length_2", Type::Int, Unit::Plain.measured()),
+        ("in_place", Type::Int, Unit::Plain.measured()),
+        ("missing", Type::Int, Unit::Plain.measured()),
+        ("in_other", Type::Int, Unit::Plain.measured()),
+        ("lost", Type::Int, Unit::Plain.measured()),
+        ("duplicated", Type::Int, Unit::Plain.measured()),
+        ("most_common", Type::Text, Unit::Plain.measured()),
+        ("time", Type::Float, Unit::Seconds.measured()),
+        ("safe", Type::Text, Unit::Plain.counted()),
     ];
-    let units = heads.iter().map(|(_, _, unit)| *unit).collect();
+    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
     let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), units }
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
 }

@@ -1,5 +1,6 @@
 //! From what a pipeline says to what it means: its source here, its stages by the stage table.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::data::{Column, Order, Schema, Type, Value};
@@ -23,7 +24,19 @@ pub enum Bound {
 
 /// What names mean while a pipeline is bound.
 pub(super) struct View<'a> {
-    pub(super) session: &'a Session,
+    session: &'a Session,
+    /// Whether a value that was measured was read through it.
+    measured: Cell<bool>,
+}
+
+impl View<'_> {
+    pub(super) fn of(session: &Session) -> View<'_> {
+        View { session, measured: Cell::new(false) }
+    }
+
+    pub(super) fn has_read_measured(&self) -> bool {
+        self.measured.get()
+    }
 }
 
 impl Scope for View<'_> {
@@ -37,6 +50,10 @@ impl Scope for View<'_> {
 
     fn names(&self) -> Vec<String> {
         self.session.names.keys().cloned().collect()
+    }
+
+    fn reads_measured(&self) {
+        self.measured.set(true);
     }
 
     fn seed(&self) -> i64 {
@@ -62,21 +79,32 @@ impl Session {
     /// The same as [`Session::bind`], but an expression alone is only typed.
     pub(super) fn ready(&mut self, pipeline: &Pipeline) -> Fallible<Ready> {
         match alone(pipeline) {
-            Some(expr) => plan::ready(&View { session: self }, expr).map(|(evaluator, ty)| Ready::Expr(evaluator, ty)),
+            Some(expr) => plan::ready(&View::of(self), expr).map(|(evaluator, ty)| Ready::Expr(evaluator, ty)),
             None => self.bind(pipeline).map(Ready::Bound),
         }
     }
 
     /// What a pipeline means. Looks at file headers and type samples, and reads no more.
     pub fn bind(&mut self, pipeline: &Pipeline) -> Fallible<Bound> {
+        self.bind_marked(pipeline).map(|(bound, _)| bound)
+    }
+
+    /// The same, and whether it reads a value that was measured.
+    pub(super) fn bind_marked(&mut self, pipeline: &Pipeline) -> Fallible<(Bound, bool)> {
         let mut warnings = Vec::new();
-        let bound = Binder { view: View { session: self }, warnings: &mut warnings }.pipeline(pipeline);
+        let mut binder = Binder { view: View::of(self), warnings: &mut warnings };
+        let bound = binder.pipeline(pipeline).map(|bound| (bound, binder.view.has_read_measured()));
         self.warnings.append(&mut warnings);
-        // A result that was dropped looks like one that has no table: the reason says more.
-        bound.map_err(|error| {
-            let dropped = error.span.and_then(|span| self.dropped(self.words(span), span));
-            dropped.unwrap_or(error)
-        })
+        match bound {
+            // Also where it was read for the number of a stage, of which the plan knows no more.
+            Ok((Bound::Table(plan), measured)) => Ok((Bound::Table(Plan { measured, ..plan }), measured)),
+            Ok(value) => Ok(value),
+            // A result that was dropped looks like one that has no table: the reason says more.
+            Err(error) => {
+                let dropped = error.span.and_then(|span| self.dropped(self.words(span), span));
+                Err(dropped.unwrap_or(error))
+            }
+        }
     }
 }
 
@@ -101,7 +129,7 @@ impl Session {
             let message = format!("the sweep's `{}` hides the name of the session", name.text);
             self.warnings.push(*Diagnostic::at(Kind::Warning, name.span, message));
         }
-        let view = View { session: self };
+        let view = View::of(self);
         let point = |expr: &Expr| plan::int(&view, expr, "a point of a sweep");
         let (start, end, step) = match &sweep.points {
             Points::List(items) => return items.iter().map(point).collect(),
@@ -144,7 +172,7 @@ impl Session {
     /// Binds stages to a plan that flows into them.
     pub fn bind_on(&mut self, input: Plan, stages: &[lang::Stage]) -> Fallible<Plan> {
         let mut warnings = Vec::new();
-        let bound = Binder { view: View { session: self }, warnings: &mut warnings }.stages(input, stages);
+        let bound = Binder { view: View::of(self), warnings: &mut warnings }.stages(input, stages);
         self.warnings.append(&mut warnings);
         bound
     }
@@ -179,7 +207,7 @@ impl Binder<'_> {
             for (_, branch) in &stage.branches {
                 let op = Op::Source(Source::Passed);
                 let passed = Step { op, schema: plan.schema().clone(), span: stage.span };
-                tables.push(self.stages(Plan { steps: vec![passed], functions: Vec::new() }, branch)?);
+                tables.push(self.stages(Plan::of(vec![passed]), branch)?);
             }
             let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
             let mut builder = Builder::from_plan(&self.view, plan);
@@ -206,10 +234,7 @@ impl Binder<'_> {
     fn source(&mut self, node: &SourceNode, span: Span) -> Fallible<Bound> {
         let source = |source: Source, ty: Type| {
             let op = Op::Source(source);
-            Ok(Bound::Table(Plan {
-                steps: vec![Step { op, schema: Schema::one("it", ty), span }],
-                functions: Vec::new(),
-            }))
+            Ok(Bound::Table(Plan::of(vec![Step { op, schema: Schema::one("it", ty), span }])))
         };
         match node {
             SourceNode::Last => {
@@ -252,15 +277,12 @@ impl Binder<'_> {
                 let read = self.read(node)?;
                 let fields = read.wanted.iter().map(|index| read.fields[*index].column()).collect();
                 let schema = Schema::new(fields, Order::Kept);
-                Ok(Bound::Table(Plan {
-                    steps: vec![Step { op: Op::Source(Source::Read(read)), schema, span }],
-                    functions: Vec::new(),
-                }))
+                Ok(Bound::Table(Plan::of(vec![Step { op: Op::Source(Source::Read(read)), schema, span }])))
             }
             SourceNode::Expr(expr) => match &expr.node {
                 Node::Name(name) => self.named(name, span),
                 Node::Field(base, field) => match self.branch(base, field) {
-                    Some(plan) => Ok(Bound::Table((*plan).clone())),
+                    Some(plan) => Ok(self.kept(&plan)),
                     None => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
                 },
                 _ => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
@@ -279,18 +301,30 @@ impl Binder<'_> {
         seed.map_or(Ok(self.view.session.settings.seed), |seed| int(&self.view, seed, "a seed"))
     }
 
+    /// The table of a name.
+    fn kept(&self, plan: &Plan) -> Bound {
+        if plan.measured {
+            self.view.reads_measured();
+        }
+        Bound::Table(plan.clone())
+    }
+
     /// A session name at the start of a pipeline.
     fn named(&mut self, name: &str, span: Span) -> Fallible<Bound> {
         match self.view.name(name) {
-            Some(Binding::Value(value, ty)) => Ok(Bound::Value(value, ty)),
-            Some(Binding::Table(plan)) => Ok(Bound::Table((*plan).clone())),
-            Some(Binding::Result { table: Some(plan), .. }) => Ok(Bound::Table((*plan).clone())),
+            Some(Binding::Value(value, ty, measured)) => {
+                if measured {
+                    self.view.reads_measured();
+                }
+                Ok(Bound::Value(value, ty))
+            }
+            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => Ok(self.kept(&plan)),
             Some(Binding::Result { table: None, fields, tables }) => {
                 if let Some(dropped) = self.view.session.dropped(name, span) {
                     return Err(dropped);
                 }
                 let tables = tables.iter().map(|(name, _)| name.as_str());
-                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).chain(tables).collect();
+                let names: Vec<&str> = fields.iter().map(|field| field.name).chain(tables).collect();
                 Err(Diagnostic::at(Kind::Type, span, format!("`{name}` has no table"))
                     .hint(format!("its fields are {}", listed(&names))))
             }
@@ -482,5 +516,5 @@ pub fn rows_of(value: Value, ty: Type, span: Span) -> Plan {
     };
     let columns = vec![Column { name: "it".to_string(), ty }];
     let step = Step { op: Op::Source(Source::Values(values)), schema: Schema::new(columns, Order::Kept), span };
-    Plan { steps: vec![step], functions: Vec::new() }
+    Plan::of(vec![step])
 }

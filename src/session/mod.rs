@@ -3,6 +3,7 @@
 mod bind;
 mod command;
 mod detached;
+mod kept;
 mod reading;
 mod run;
 mod rust;
@@ -27,6 +28,7 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise};
 use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
+use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
 use crate::show::bytes_text;
@@ -34,14 +36,12 @@ use crate::show::bytes_text;
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
+pub use kept::{Entered, MOST_BYTES, Outcome};
 pub use run::RunResult;
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::Settings;
 pub use subject::{Draft, RUST, Replicas, Subject, only_table, value_table};
 pub use workers::{Screened, Workers};
-
-/// What results may hold in all, in bytes.
-const MOST_RESULT_BYTES: u64 = 256 << 20;
 
 /// One session: what cells share.
 pub struct Session {
@@ -88,48 +88,18 @@ pub struct Session {
     stdin: OnceCell<(std::fs::File, plan::File)>,
 }
 
-/// A cell that was run.
-#[derive(Debug, Clone)]
-pub struct Entered {
-    pub text: String,
-    pub failed: bool,
-    pub outcome: Outcome,
-}
-
-/// What a cell gave.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    Nothing,
-    /// With the bytes that its tables hold.
-    Kept(Binding, u64),
-    /// Tables of so many bytes had to go; figures stay.
-    Dropped(Vec<(String, Value)>, u64),
-}
-
-impl Outcome {
-    /// What `_` stands for after it.
-    fn binding(&self) -> Option<Binding> {
-        match self {
-            Outcome::Nothing => None,
-            Outcome::Kept(binding, _) => Some(binding.clone()),
-            Outcome::Dropped(fields, _) => {
-                Some(Binding::Result { table: None, fields: fields.clone(), tables: Vec::new() })
-            }
-        }
-    }
-}
-
 /// What a statement gave.
 #[derive(Debug, Clone)]
 pub enum CellValue {
     /// A name was given.
     Nothing,
-    Value(Value, Type),
+    /// The last says whether it was measured, or computed from what was.
+    Value(Value, Type, bool),
     Table(RunResult),
     /// The named tables of a `tee`.
     Tables(Vec<(String, RunResult)>),
-    /// What a block of Rust gave, and what compiling and running it cost.
-    Rust(crate::rust::BlockValue, Cost),
+    /// What a block of Rust gave, what compiling and running it cost, and whether it was given what was measured.
+    Rust(crate::rust::BlockValue, Cost, bool),
 }
 
 /// What a failed cell must not change.
@@ -229,25 +199,12 @@ impl Session {
         self.settings = snapshot.settings;
     }
 
-    /// Ends a cell: its result becomes `_` and `_n`. Kept tables that nothing can reach are dropped, and results that
-    /// do not fit any more, oldest first.
-    pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>) {
-        let outcome = result.map_or(Outcome::Nothing, |binding| {
-            let bytes = held(&binding);
-            Outcome::Kept(binding, bytes)
-        });
-        self.entered.push(Entered { text: text.to_string(), failed, outcome });
+    /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables that nothing can reach
+    /// are dropped, and results and reports that do not fit any more, oldest first.
+    pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>, report: Report) {
+        self.entered.push(Entered::new(text, failed, result, report));
         self.spent.get_mut().clear();
-        let mut all = 0;
-        for entered in self.entered.iter_mut().rev() {
-            let Outcome::Kept(binding, bytes) = &mut entered.outcome else { continue };
-            if all + *bytes <= MOST_RESULT_BYTES {
-                all += *bytes;
-                continue;
-            }
-            let fields = if let Binding::Result { fields, .. } = binding { std::mem::take(fields) } else { Vec::new() };
-            entered.outcome = Outcome::Dropped(fields, *bytes);
-        }
+        kept::make_room(&mut self.entered);
         let mut reachable = Vec::new();
         let plans = self.names.values().filter_map(|binding| match binding {
             Binding::Table(plan) => Some(plan),
@@ -307,7 +264,7 @@ impl Session {
     pub fn statement(&mut self, statement: &Statement, context: &RunContext) -> Fallible<CellValue> {
         match statement {
             Statement::Let(name, pipeline) => {
-                let bound = self.bind(pipeline)?;
+                let (bound, measured) = self.bind_marked(pipeline)?;
                 if let Bound::Table(plan) = &bound
                     && plan.is_final()
                 {
@@ -320,7 +277,7 @@ impl Session {
                     .hint("write at the end of a cell"));
                 }
                 let binding = match bound {
-                    Bound::Value(value, ty) => Binding::Value(value, ty.closed()),
+                    Bound::Value(value, ty) => Binding::Value(value, ty.closed(), measured),
                     Bound::Table(plan) => Binding::Table(Arc::new(plan)),
                 };
                 self.give(name, binding);
@@ -344,7 +301,7 @@ impl Session {
                 Ok(CellValue::Nothing)
             }
             Statement::RustFunction(written) => {
-                let elsewhere = Some(self.rust_function(&bind::View { session: self }, written, context)?);
+                let elsewhere = Some(self.rust_function(&bind::View::of(self), written, context)?);
                 let parameters = written.parameters.iter().map(|(word, _)| word.clone()).collect();
                 let body = lang::Expr { node: lang::Node::Null, span: written.body.body.span };
                 let function = lang::Function { name: written.name.clone(), parameters, body };
@@ -354,15 +311,16 @@ impl Session {
             }
             Statement::Pipeline(pipeline) if lone_block(pipeline).is_some() => {
                 let block = lone_block(pipeline).expect("it was just seen");
-                let block = self.compile_blocks(&bind::View { session: self }, &[block], context)?.remove(0);
+                let view = bind::View::of(self);
+                let block = self.compile_blocks(&view, &[block], context)?.remove(0);
                 let (given, cost) = self.run_block(&block, context)?;
-                Ok(CellValue::Rust(given, cost))
+                Ok(CellValue::Rust(given, cost, view.has_read_measured()))
             }
             Statement::Pipeline(pipeline) => {
                 let engine = self.engine(pipeline.on.as_ref())?;
-                match self.bind(pipeline)? {
-                    Bound::Value(value, ty) => Ok(CellValue::Value(value, ty)),
-                    Bound::Table(plan) => self.table(plan, engine, context),
+                match self.bind_marked(pipeline)? {
+                    (Bound::Value(value, ty), measured) => Ok(CellValue::Value(value, ty, measured)),
+                    (Bound::Table(plan), _) => self.table(plan, engine, context),
                 }
             }
         }
@@ -385,7 +343,7 @@ impl Session {
         if let Some(digits) = name.strip_prefix('_')
             && digits.chars().all(|c| c.is_ascii_digit())
         {
-            return self.outcome(digits)?.binding();
+            return self.cell_of(digits)?.outcome.binding();
         }
         self.names.get(name).cloned()
     }
@@ -394,30 +352,30 @@ impl Session {
     pub fn latest_with(&self, field: &str) -> Option<Binding> {
         let has = |binding: &Binding| match binding {
             Binding::Result { fields, tables, table: _ } => {
-                fields.iter().any(|(name, _)| name == field) || tables.iter().any(|(name, _)| name == field)
+                fields.iter().any(|known| known.name == field) || tables.iter().any(|(name, _)| name == field)
             }
             Binding::Value(..) | Binding::Table(_) => false,
         };
         self.entered.iter().rev().filter_map(|entered| entered.outcome.binding()).find(has)
     }
 
-    /// What cell `digits` gave; without digits the last cell that gave anything.
-    fn outcome(&self, digits: &str) -> Option<&Outcome> {
+    /// Cell `digits`; without digits the last cell that gave anything.
+    fn cell_of(&self, digits: &str) -> Option<&Entered> {
         if digits.is_empty() {
-            let mut outcomes = self.entered.iter().rev().map(|entered| &entered.outcome);
-            return outcomes.find(|outcome| !matches!(outcome, Outcome::Nothing));
+            return self.entered.iter().rev().find(|entered| !matches!(entered.outcome, Outcome::Nothing));
         }
         let number: usize = digits.parse().ok()?;
-        self.entered.get(number.checked_sub(1)?).map(|entered| &entered.outcome)
+        self.entered.get(number.checked_sub(1)?)
     }
 
     /// Why the table of `_3` is not there any more, if it was dropped.
     pub fn dropped(&self, name: &str, span: Span) -> Option<Box<Diagnostic>> {
-        let Outcome::Dropped(fields, bytes) = self.outcome(name.strip_prefix('_')?)? else { return None };
-        let (held, most) = (bytes_text(*bytes as f64), bytes_text(MOST_RESULT_BYTES as f64));
+        let cell = self.cell_of(name.strip_prefix('_')?)?;
+        let Outcome::Dropped(fields) = &cell.outcome else { return None };
+        let (held, most) = (bytes_text(cell.bytes as f64), bytes_text(kept::MOST_BYTES as f64));
         let message =
             format!("the result `{name}` was dropped: it held {held}, and results are kept up to {most} in all");
-        let figures: Vec<String> = fields.iter().map(|(field, _)| format!("{name}.{field}")).collect();
+        let figures: Vec<String> = fields.iter().map(|field| format!("{name}.{}", field.name)).collect();
         let hint = "`let name = … | persist` keeps a table".to_string();
         Some(Diagnostic::at(Kind::Name, span, message).hint(match &figures[..] {
             [] => hint,
@@ -468,7 +426,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.names.clear();
         self.functions = None;
-        self.entered.iter_mut().for_each(|entered| entered.outcome = Outcome::Nothing);
+        self.entered.iter_mut().for_each(Entered::forget_result);
         self.kept.get_mut().clear();
         self.measured.clear();
     }
@@ -498,35 +456,11 @@ fn free_memory() -> u64 {
     free.map_or(u64::MAX, |free| free / 10 * 9 + measure::live())
 }
 
-/// The bytes that a result holds.
-fn held(binding: &Binding) -> u64 {
-    let table = |plan: &Arc<Plan>| match &plan.steps[0].op {
-        Op::Source(Source::Kept(kept)) => kept.0.bytes() as u64,
-        _ => 0,
-    };
-    match binding {
-        Binding::Value(value, _) => value_bytes(value),
-        Binding::Table(plan) => table(plan),
-        Binding::Result { table: one, tables, fields: _ } => {
-            one.iter().chain(tables.iter().map(|(_, plan)| plan)).map(table).sum()
-        }
-    }
-}
-
-fn value_bytes(value: &Value) -> u64 {
-    let own = size_of::<Value>() as u64;
-    match value {
-        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => own,
-        Value::Text(text) => own + text.len() as u64,
-        Value::List(items) => own + items.iter().map(value_bytes).sum::<u64>(),
-    }
-}
-
 /// A plan that starts from a table that is there.
 pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
     let schema: Schema = table.schema().clone();
     let op = Op::Source(Source::Kept(Shared(table)));
-    Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }
+    Plan::of(vec![Step { op, schema, span }])
 }
 
 /// The numbers of all `persist`s in a plan.

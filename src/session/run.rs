@@ -40,6 +40,8 @@ pub struct RunResult {
     pub reading: Vec<String>,
     /// What may surprise, for lines under the table.
     pub notes: Vec<String>,
+    /// Whether a value that was measured went into it.
+    pub measured: bool,
 }
 
 impl Session {
@@ -55,6 +57,7 @@ impl Session {
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.rust.built());
         let (rows_read, bytes_read) = self.reads(&plan);
+        let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
         Ok(RunResult {
@@ -70,6 +73,7 @@ impl Session {
             bytes_read,
             reading: reading::status(context),
             notes: context.read_notes.notes(),
+            measured,
         })
     }
 
@@ -117,7 +121,11 @@ impl Session {
                 // Said once.
                 ran.notes.clear();
             }
-            results.push((name, RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
+            results.push((
+                name,
+                RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, measured: input.measured, ..ran },
+                write,
+            ));
         }
         let finished = results.into_iter().map(|(name, ran, write)| match write {
             None => Ok((name, ran)),
@@ -213,7 +221,7 @@ impl Session {
             let table = match known {
                 Some(table) => table,
                 None => {
-                    let before = Plan { steps: plan.steps[..at].to_vec(), functions: plan.functions.clone() };
+                    let before = Plan { steps: plan.steps[..at].to_vec(), ..plan.clone() };
                     let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
                     let objects = choice.engine.objection(&before).is_some();

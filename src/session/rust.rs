@@ -269,7 +269,7 @@ impl Session {
             let mut bound = self.blocks.bound.borrow_mut();
             bound.push(block);
             let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
-            return Ok(super::Bound::Table(Plan { steps: vec![Step { op, schema, span }], functions: Vec::new() }));
+            return Ok(super::Bound::Table(Plan::of(vec![Step { op, schema, span }])));
         }
         self.must_run()?;
         match self.run_block(&block, &context)?.0 {
@@ -494,15 +494,25 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(BlockSource, Vec<(
             (InputForm::Table(schema), Filling::Table(Box::new((*plan).clone())))
         };
         let (form, filling) = match scope.name(&word.text) {
-            Some(Binding::Value(Value::Null, _)) => {
+            Some(Binding::Value(Value::Null, ..)) => {
                 return Err(Diagnostic::at(
                     Kind::Type,
                     word.span,
                     format!("`{}` is null, which has no place in Rust", word.text),
                 ));
             }
-            Some(Binding::Value(value, ty)) => (InputForm::Value(ty.closed()), Filling::Value(value)),
-            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => table(plan),
+            Some(Binding::Value(value, ty, measured)) => {
+                if measured {
+                    scope.reads_measured();
+                }
+                (InputForm::Value(ty.closed()), Filling::Value(value))
+            }
+            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => {
+                if plan.measured {
+                    scope.reads_measured();
+                }
+                table(plan)
+            }
             Some(Binding::Result { table: None, .. }) => {
                 return Err(Diagnostic::at(Kind::Type, word.span, format!("`{}` has no table", word.text)));
             }

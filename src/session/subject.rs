@@ -96,7 +96,7 @@ impl Session {
     /// Also where it writes files or names several results.
     pub fn draft(&mut self, pipeline: &Pipeline, choice: Choice) -> Fallible<Draft> {
         if let Some(block) = lone_block(pipeline) {
-            return Ok(Draft(Drafted::Block(block_part(&View { session: self }, block)?)));
+            return Ok(Draft(Drafted::Block(block_part(&View::of(self), block)?)));
         }
         Ok(Draft(match self.ready(pipeline)? {
             Ready::Expr(evaluator, ty) => Drafted::Expr(evaluator, ty),
@@ -210,7 +210,7 @@ impl Session {
 
     /// Gives a name to a point of a sweep, before those that `let` gave.
     pub fn give_point(&mut self, name: &Word, point: i64) {
-        self.give(name, Binding::Value(Value::Int(point), Type::Int));
+        self.give(name, Binding::Value(Value::Int(point), Type::Int, false));
     }
 }
 

@@ -366,8 +366,10 @@ impl Shell {
         let session = self.session.borrow();
         let stopped = || session.stop.is_raised();
         let (written, err) = match &evaluation.report.blocks[..] {
-            [Block::Whole(table)] if session.interactive => (pager::page(table, &style, &stopped), String::new()),
-            [Block::Whole(table)] => {
+            [Block::Whole { table, .. }] if session.interactive => {
+                (pager::page(table, &style, &stopped), String::new())
+            }
+            [Block::Whole { table, .. }] => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
                 (show::whole(table, &style, &stopped, &mut out).and_then(|()| out.flush()), String::new())
             }

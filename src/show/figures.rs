@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::data::{Value, scalar};
-use crate::report::{Bounds, Field, Figures, Unit};
+use crate::report::{Bounds, Field, Figures, Meaning, Unit};
 
 use super::{Format, Style, figure, table};
 
@@ -21,10 +21,10 @@ pub fn written(figures: &Figures, style: &Style) -> String {
 
 /// A ratio and where it lies are drawn as one column.
 fn drawn(figures: &Figures, style: &Style) -> String {
-    let Figures { table, units } = figures;
+    let Figures { table, meanings } = figures;
     let height = table.height();
     let (mut names, mut right, mut cells): (Vec<String>, Vec<bool>, Vec<Vec<String>>) = Default::default();
-    for (i, (column, unit)) in table.schema().columns.iter().zip(units).enumerate() {
+    for (i, (column, Meaning { unit, .. })) in table.schema().columns.iter().zip(meanings).enumerate() {
         let of = |place: usize| table.values(place, 0, height);
         let (name, texts) = match unit {
             Unit::Low | Unit::High => continue,
@@ -39,11 +39,11 @@ fn drawn(figures: &Figures, style: &Style) -> String {
                 (format!("{} [{said}]", column.name), texts)
             }
             Unit::Plain
-            | Unit::Share
             | Unit::Bar
             | Unit::Times
             | Unit::Seconds
             | Unit::Bytes
+            | Unit::Share
             | Unit::Count(_)
             | Unit::PerSecond(_)
             | Unit::BytesPerSecond => {
@@ -90,7 +90,7 @@ fn text(value: &Value, unit: Unit) -> String {
     match value {
         Value::Null => "·".to_string(),
         Value::Int(i) if unit == Unit::Plain => scalar::grouped(&i.to_string()),
-        value => figure(&Field { name: "", value: value.clone(), unit }),
+        value => figure(&Field::counted("", value.clone(), unit)),
     }
 }
 

@@ -12,7 +12,7 @@ mod wrap;
 
 use crate::console::{MOST_PRINTED, Stream};
 use crate::data::{Table, Value, encode};
-use crate::report::{Block, Field, Plot, Report, Unit};
+use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
@@ -69,13 +69,13 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     let mut blocks = report.blocks.iter().peekable();
     while let Some(block) = blocks.next() {
         match block {
-            Block::Table(table) => drawn.out.push_str(&written(table, style)),
-            Block::Whole(table) => {
+            Block::Table { table, .. } => drawn.out.push_str(&written(table, style)),
+            Block::Whole { table, .. } => {
                 let mut text = Vec::new();
                 whole(table, style, &|| false, &mut text).expect("memory can be written");
                 drawn.out.push_str(&String::from_utf8_lossy(&text));
             }
-            Block::Value(value, _) => match style.format {
+            Block::Value { value, .. } => match style.format {
                 Format::Json => {
                     encode::json_value(&mut drawn.out, value);
                     drawn.out.push('\n');
@@ -123,10 +123,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 // Words about a table do not belong into the table's csv.
                 let people = matches!(style.format, Format::Table | Format::Markdown);
                 let to = if people { &mut drawn.out } else { &mut drawn.err };
-                for note in notes {
-                    let wrapped = if style.wrap { wrap::wrapped(note, style.width) } else { format!("{note}\n") };
-                    to.push_str(&wrapped);
-                }
+                notes.iter().for_each(|note| to.push_str(&note_lines(note, style)));
             }
             Block::Plot(plot) => {
                 if style.format == Format::Table || !plot.in_table {
@@ -148,7 +145,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
         }
     }
     if !report.status_line.is_empty() {
-        let line = report.status_line.join(" · ");
+        let line = report.status_line.iter().map(note).collect::<Vec<_>>().join(" · ");
         drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
         drawn.err.push('\n');
     }
@@ -161,6 +158,21 @@ pub fn terminal_width() -> usize {
     // A terminal that nobody has given a size says 0.
     let grid = comfy_table::Table::new().width().map(usize::from).filter(|width| *width > 0);
     grid.or_else(columns).unwrap_or(100)
+}
+
+/// A note as text.
+pub fn note(note: &Note) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Figure(field) => figure(field),
+    };
+    note.pieces.iter().map(piece).collect()
+}
+
+/// The same as lines that fit.
+fn note_lines(of: &Note, style: &Style) -> String {
+    let text = note(of);
+    if style.wrap { wrap::wrapped(&text, style.width) } else { format!("{text}\n") }
 }
 
 /// A table and the plot of it: side by side where the plot can be read in the room that is left.

@@ -4,7 +4,7 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::measure::Samples;
 use crate::report::Timing;
 
-use super::{Format, Role, Style, duration_text, figure, grouped, wrap, written};
+use super::{Format, Role, Style, duration_text, figure, grouped, note_lines, written};
 
 /// Parts of a histogram.
 const PARTS: usize = 12;
@@ -57,8 +57,7 @@ fn summary(found: &Timing, style: &Style) -> String {
         }
     }
     for note in &found.notes {
-        let note = if style.wrap { wrap::wrapped(note, style.width) } else { format!("{note}\n") };
-        for line in note.lines() {
+        for line in note_lines(note, style).lines() {
             text.push_str(&style.paint_out(line, Role::Quiet));
             text.push('\n');
         }

@@ -46,7 +46,10 @@ fn separator(builder: &Builder, expr: &lang::Expr) -> Fallible<String> {
     match &expr.node {
         lang::Node::Text(text) => return Ok(text.to_string()),
         lang::Node::Name(name) => {
-            if let Some(Binding::Value(Value::Text(text), _)) = builder.scope.name(name) {
+            if let Some(Binding::Value(Value::Text(text), _, measured)) = builder.scope.name(name) {
+                if measured {
+                    builder.scope.reads_measured();
+                }
                 return Ok(text.to_string());
             }
         }

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang;
 use crate::magics::compare::{Asker, Grid, Variant, What};
 use crate::measure::growth::{Answer, Class, Question, Verdict};
-use crate::report::{Figures, Unit};
+use crate::report::{Figures, Note, Unit};
 
 use super::Found;
 use super::subjects::Measured;
@@ -56,7 +56,7 @@ impl Case {
 }
 
 /// A row for each variant, and lines about those that cannot be told apart from their claims.
-pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<String>) {
+pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<Note>) {
     let mut rows = Grid::default();
     let mut lines = Vec::new();
     for ((way, measured), found) in ways.iter().zip(all).zip(found) {
@@ -67,17 +67,19 @@ pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], foun
         let answer = [Question::Steps, Question::Time].into_iter().find_map(|question| found.answer(question));
         let answer = answer.filter(|_| !measured.is_cut());
         let agrees = answer.map_or(Agrees::NoClaim, |answer| agrees(claimed, answer));
-        rows.put("variant", Type::Text, Unit::Plain, Value::text(claims.name));
-        rows.put("shape", Type::Text, Unit::Plain, Value::text(shape));
-        rows.put("claimed", Type::Text, Unit::Plain, Value::text(&claimed.to_string()));
-        rows.put("measured", Type::Text, Unit::Plain, Value::text(&answer.map_or("no claim".to_string(), classes)));
-        rows.put("agrees", Type::Text, Unit::Plain, Value::text(agrees.said()));
+        rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(claims.name));
+        rows.put("shape", Type::Text, Unit::Plain.counted(), Value::text(shape));
+        rows.put("claimed", Type::Text, Unit::Plain.counted(), Value::text(&claimed.to_string()));
+        let told = answer.map_or("no claim".to_string(), classes);
+        rows.put("measured", Type::Text, Unit::Plain.measured(), Value::text(&told));
+        rows.put("agrees", Type::Text, Unit::Plain.measured(), Value::text(agrees.said()));
         if agrees == Agrees::CannotTell
             && let Some(answer) = answer
         {
             let found = classes(answer);
             let name = claims.name;
-            lines.push(format!("{name}: claimed {claimed}, measured {found}: cannot be told apart at these sizes"));
+            let line = Note::from(format!("{name}: claimed {claimed}, measured ")).found(found);
+            lines.push(line.text(": cannot be told apart at these sizes").optional());
         }
     }
     (rows.figures(), lines)

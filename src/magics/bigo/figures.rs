@@ -16,25 +16,25 @@ pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
         let mut before: Option<f64> = None;
         for row in &measured.rows {
             if all.len() > 1 {
-                rows.put("variant", Type::Text, Unit::Plain, Value::text(&measured.name));
+                rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&measured.name));
             }
-            rows.put(name, Type::Int, Unit::Plain, Value::Int(row.n));
+            rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(row.n));
             if asked(Question::Time) {
                 let median = row.median();
                 let ratio = median.zip(before).map(|(median, before)| median / before);
-                rows.put("median", Type::Float, Unit::Seconds, float(median));
-                rows.put("ratio", Type::Float, Unit::Times, float(ratio));
+                rows.put("median", Type::Float, Unit::Seconds.measured(), float(median));
+                rows.put("ratio", Type::Float, Unit::Times.measured(), float(ratio));
                 before = median;
             }
             let int = |value: Option<f64>| value.map_or(Value::Null, |value| Value::Int(value as i64));
             if asked(Question::Steps) {
-                rows.put("steps", Type::Int, Unit::Plain, int(row.steps));
+                rows.put("steps", Type::Int, Unit::Plain.counted(), int(row.steps));
             }
             if asked(Question::Space) {
-                rows.put("space", Type::Int, Unit::Bytes, int(row.space));
+                rows.put("space", Type::Int, Unit::Bytes.measured(), int(row.space));
             }
             if asked(Question::Allocs) {
-                rows.put("allocs", Type::Int, Unit::Bytes, int(row.allocs));
+                rows.put("allocs", Type::Int, Unit::Bytes.measured(), int(row.allocs));
             }
         }
     }
@@ -66,14 +66,19 @@ pub fn answers(all: &[Measured], found: &[Found]) -> Figures {
             };
             let exponent = answer.exponent.filter(|_| !measured.is_cut());
             let base = answer.curve.as_ref().filter(|_| !class.is_null()).and_then(|curve| curve.base);
-            rows.put("variant", Type::Text, Unit::Plain, Value::text(&measured.name));
-            rows.put("question", Type::Text, Unit::Plain, Value::text(question.name()));
-            rows.put("class", Type::Text, Unit::Plain, class);
-            rows.put("exponent", Type::Float, Unit::Plain, float(exponent.map(|exponent| exponent.middle())));
-            rows.put("low", Type::Float, Unit::Plain, float(exponent.map(|exponent| exponent.low)));
-            rows.put("high", Type::Float, Unit::Plain, float(exponent.map(|exponent| exponent.high)));
-            rows.put("c", Type::Float, Unit::Plain, float(base));
-            rows.put("sizes", Type::Int, Unit::Plain, Value::Int(answer.used.len() as i64));
+            rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&measured.name));
+            rows.put("question", Type::Text, Unit::Plain.counted(), Value::text(question.name()));
+            rows.put("class", Type::Text, Unit::Plain.measured(), class);
+            rows.put(
+                "exponent",
+                Type::Float,
+                Unit::Plain.measured(),
+                float(exponent.map(|exponent| exponent.middle())),
+            );
+            rows.put("low", Type::Float, Unit::Plain.measured(), float(exponent.map(|exponent| exponent.low)));
+            rows.put("high", Type::Float, Unit::Plain.measured(), float(exponent.map(|exponent| exponent.high)));
+            rows.put("c", Type::Float, Unit::Plain.measured(), float(base));
+            rows.put("sizes", Type::Int, Unit::Plain.measured(), Value::Int(answer.used.len() as i64));
         }
     }
     rows.figures()
@@ -122,7 +127,7 @@ pub fn plot(name: &str, all: &[Measured], found: &[Found], questions: &[Question
         Question::Allocs => ("allocs", Unit::Bytes),
     };
     let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
-    let y = axis(label, unit, question == Question::Time);
+    let y = axis(label, unit, question != Question::Steps);
     let x = Across::Numbers(axis(name, Unit::Plain, false));
     Some(Block::Plot(Plot { title: format!("{label} by {name}"), x, y, series, in_table: true }))
 }

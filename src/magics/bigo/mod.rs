@@ -4,22 +4,20 @@ mod figures;
 mod subjects;
 mod words;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::data::{Table, Value};
+use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Points, Privileges, Step, Sweep, Takes, Variants, Word};
 use crate::measure::growth::{self, Answer as Growth, Class, Doubt, Question, Verdict};
 use crate::plan::Binding;
-use crate::report::{Block, Report};
+use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{Replicas, Session, kept_plan, lone_block};
-use crate::show::duration_text;
+use crate::session::{Replicas, Session, lone_block};
 
 use super::compare::{Asker, Variant, What, family, table_of, written};
 use super::timing::{self, Telling};
-use super::{Answer, Magic, Offers};
+use super::{Answer, Magic, Offers, figures_plan, passed};
 
 use claims::Case;
 use deadline::Deadline;
@@ -146,16 +144,15 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         }
     }
     let found: Vec<Found> = all.iter().map(|measured| Found::new(measured, &asked.questions)).collect();
-    let mut report = Report { status_line: vec![duration_text(start.elapsed().as_secs_f64())], ..Report::default() };
+    let mut report = Report { status_line: vec![passed(start.elapsed())], ..Report::default() };
     compiled += all.iter().map(|measured| measured.compiled).sum::<Duration>();
     if !compiled.is_zero() {
-        report.status_line.push(format!("compiled in {}", duration_text(compiled.as_secs_f64())));
+        report.status_line.push(Note::from("compiled in ").seconds(compiled.as_secs_f64()).optional());
     }
     let figures = figures::sizes(&sweep.name.text, &all, &asked.questions);
     let answers = figures::answers(&all, &found);
-    let plan = |table: &Table| Arc::new(kept_plan(Arc::new(table.clone()), magic.span));
-    let mut tables = vec![("growth".to_string(), plan(&answers.table))];
-    let table = Some(plan(&figures.table));
+    let mut tables = vec![("growth".to_string(), figures_plan(&answers, magic.span))];
+    let table = Some(figures_plan(&figures, magic.span));
     report.blocks.push(Block::Figures(figures));
     report.blocks.extend(figures::plot(&sweep.name.text, &all, &found, &asked.questions));
     let mut notes = words::answers(&all, &found);
@@ -164,8 +161,8 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     if let Some(family) = &family {
         let (claimed, told) = claims::table(family, case, &ways, &all, &found);
         notes.extend(told);
-        notes.push(claims::note(family, case));
-        tables.push(("claims".to_string(), plan(&claimed.table)));
+        notes.push(claims::note(family, case).into());
+        tables.push(("claims".to_string(), figures_plan(&claimed, magic.span)));
         report.blocks.push(Block::Notes(notes));
         report.blocks.push(Block::Aside(claimed));
     } else {
@@ -305,7 +302,7 @@ impl Found {
         of(Question::Steps).or(of(Question::Time)).or(self.answers.first())
     }
 
-    fn fields(&self, measured: &Measured) -> Vec<(String, Value)> {
+    fn fields(&self, measured: &Measured) -> Vec<Field> {
         let answer = self.main().filter(|_| !measured.is_cut()).map(|(_, answer)| answer);
         let float = |value: Option<f64>| value.map_or(Value::Null, Value::Float);
         let class = answer.and_then(|answer| match answer.verdict {
@@ -314,13 +311,14 @@ impl Found {
         });
         let exponent = answer.and_then(|answer| answer.exponent);
         let base = answer.and_then(|answer| answer.curve.as_ref()?.base);
+        let field = |name, value| Field::measured(name, value, Unit::Plain);
         vec![
-            ("class".to_string(), class.unwrap_or(Value::Null)),
-            ("exponent".to_string(), float(exponent.map(|exponent| exponent.middle()))),
-            ("low".to_string(), float(exponent.map(|exponent| exponent.low))),
-            ("high".to_string(), float(exponent.map(|exponent| exponent.high))),
-            ("c".to_string(), float(base)),
-            ("sizes".to_string(), Value::Int(measured.rows.len() as i64)),
+            field("class", class.unwrap_or(Value::Null)),
+            field("exponent", float(exponent.map(|exponent| exponent.middle()))),
+            field("low", float(exponent.map(|exponent| exponent.low))),
+            field("high", float(exponent.map(|exponent| exponent.high))),
+            field("c", float(base)),
+            field("sizes", Value::Int(measured.rows.len() as i64)),
         ]
     }
 }

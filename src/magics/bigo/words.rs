@@ -1,6 +1,7 @@
 //! What the growth of subjects is called, in lines.
 
 use crate::measure::growth::{Answer, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
+use crate::report::Note;
 use crate::show::{duration_text, grouped, percent};
 
 use super::Found;
@@ -10,19 +11,20 @@ use super::subjects::{Cut, Measured};
 const APART: f64 = 0.4;
 
 /// A line for each question and subject.
-pub fn answers(all: &[Measured], found: &[Found]) -> Vec<String> {
+pub fn answers(all: &[Measured], found: &[Found]) -> Vec<Note> {
     let names = all.iter().map(|measured| measured.name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for (measured, found) in all.iter().zip(found) {
         let name = if all.len() > 1 { format!("{:names$}  ", measured.name) } else { String::new() };
         for question in Question::ALL {
             if let Some(answer) = found.answer(question) {
-                lines.push(format!("{name}{:6}  {}", question.name(), said(question, answer, measured)));
+                let line = Note::from(format!("{name}{:6}  ", question.name()));
+                lines.push(line.found(said(question, answer, measured)));
             } else if let Some(why) = measured.uncounted.as_ref().filter(|_| question == Question::Steps) {
-                lines.push(format!("{name}{:6}  not counted · {why}", question.name()));
+                lines.push(format!("{name}{:6}  not counted · {why}", question.name()).into());
             }
         }
-        lines.extend(apart(found).map(|line| format!("{name}{line}")));
+        lines.extend(apart(found).map(|line| Note::from(name.as_str()).found(line).optional()));
     }
     lines
 }
@@ -113,11 +115,12 @@ fn apart(found: &Found) -> Option<String> {
 }
 
 /// Where the faster of two subjects changes.
-pub fn crossings(name: &str, all: &[Measured]) -> Vec<String> {
+pub fn crossings(name: &str, all: &[Measured]) -> Vec<Note> {
     let mut lines = Vec::new();
     for (at, first) in all.iter().enumerate() {
         for second in &all[at + 1..] {
-            lines.extend(crossing(first, second).map(|(faster, n)| format!("`{faster}` is faster below {name} ≈ {n}")));
+            let told = |(faster, n)| Note::default().found(format!("`{faster}` is faster below {name} ≈ {n}"));
+            lines.extend(crossing(first, second).map(|found| told(found).optional()));
         }
     }
     lines
@@ -147,7 +150,7 @@ fn crossing<'a>(first: &'a Measured, second: &'a Measured) -> Option<(&'a str, S
 }
 
 /// For which sizes all this holds, and which were left out.
-pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<String> {
+pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
     let mut lines = Vec::new();
     for measured in all {
         let of = if all.len() > 1 { format!("{}: ", measured.name) } else { String::new() };
@@ -161,10 +164,11 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<String> {
         if !measured.left_out.is_empty() {
             line.push_str(&format!("; left out for lack of time: {}; --for takes more", listed(&measured.left_out)));
         }
-        lines.push(line);
+        // How many sizes there are is a matter of time.
+        lines.push(Note::default().found(line));
     }
     if stopped {
-        lines.push("stopped: the sizes that were measured are kept".to_string());
+        lines.push(Note::from("stopped: the sizes that were measured are kept").optional());
     }
     lines
 }

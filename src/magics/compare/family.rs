@@ -6,6 +6,7 @@ use crate::algorithms::{self, Case, Claims, Family};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Pipeline, SourceNode, Variants};
 use crate::plan::Plan;
+use crate::report::Note;
 use crate::session::{Session, kept_plan};
 
 use super::variants::{Variant, What, written};
@@ -138,13 +139,13 @@ impl Asker {
         Ok(kept_plan(Arc::new(self.case(size)?.input()), self.span))
     }
 
-    pub fn note(&self) -> String {
+    pub fn note(&self) -> Note {
         let counts = self.family.facts().counts;
-        format!(
+        Note::from(format!(
             "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: \
              no measurement went into them",
             self.shape, self.seed
-        )
+        ))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::magics::against::{self, Against};
 use crate::measure::growth::Class;
-use crate::report::{Bounds, Figures, Unit};
+use crate::report::{Bounds, Figures, Meaning, Unit};
 
 use super::family::Asker;
 use super::rounds::{Entry, Ran, Round};
@@ -20,27 +20,28 @@ impl Round<'_> {
             let times = entry.ran().and_then(Ran::median);
             let cost = entry.ran().map(|ran| &ran.cost);
             let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
-            rows.put("variant", Type::Text, Unit::Plain, Value::text(&entry.variant.name));
-            rows.put("median", Type::Float, Unit::Seconds, float(times.map(|times| times.0)));
-            rows.put("iqr", Type::Float, Unit::Seconds, float(times.map(|times| times.1)));
+            rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&entry.variant.name));
+            rows.put("median", Type::Float, Unit::Seconds.measured(), float(times.map(|times| times.0)));
+            rows.put("iqr", Type::Float, Unit::Seconds.measured(), float(times.map(|times| times.1)));
             let speedup = finding.map(|found| found.speedup);
-            rows.put("speedup", Type::Float, ratio, float(speedup.or(self.own(entry))));
-            rows.put("low", Type::Float, Unit::Low, float(low));
-            rows.put("high", Type::Float, Unit::High, float(high));
-            rows.put("verdict", Type::Text, Unit::Plain, Value::text(&self.verdict(entry)));
+            rows.put("speedup", Type::Float, ratio.measured(), float(speedup.or(self.own(entry))));
+            rows.put("low", Type::Float, Unit::Low.measured(), float(low));
+            rows.put("high", Type::Float, Unit::High.measured(), float(high));
+            rows.put("verdict", Type::Text, Unit::Plain.measured(), Value::text(&self.verdict(entry)));
             if let Some(against) = against {
                 let beside = self.beside(against, entry);
                 let said = beside.map_or(Value::Null, |beside| Value::text(&against::said(&beside)));
-                rows.put("kept", Type::Float, Unit::Seconds, float(beside.map(|beside| beside.then / 1e9)));
-                rows.put("since", Type::Float, Unit::Times, float(beside.map(|beside| beside.speedup)));
-                rows.put("against", Type::Text, Unit::Plain, said);
+                rows.put("kept", Type::Float, Unit::Seconds.measured(), float(beside.map(|beside| beside.then / 1e9)));
+                rows.put("since", Type::Float, Unit::Times.measured(), float(beside.map(|beside| beside.speedup)));
+                rows.put("against", Type::Text, Unit::Plain.measured(), said);
             }
             if self.parallel {
-                rows.put("cpu", Type::Float, Unit::Seconds, float(entry.ran().and_then(|ran| ran.cpu)));
+                let cpu = float(entry.ran().and_then(|ran| ran.cpu));
+                rows.put("cpu", Type::Float, Unit::Seconds.measured(), cpu);
             }
             let allocated = cost.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
-            rows.put("alloc", Type::Int, Unit::Bytes, allocated);
-            rows.put("lines", Type::Int, Unit::Plain, Value::Int(entry.variant.lines as i64));
+            rows.put("alloc", Type::Int, Unit::Bytes.measured(), allocated);
+            rows.put("lines", Type::Int, Unit::Plain.counted(), Value::Int(entry.variant.lines as i64));
         }
         rows.figures()
     }
@@ -60,10 +61,10 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
     let mut rows = Grid::default();
     let ratio = Unit::Ratio(bounds(rounds));
     for (point, round) in points.iter().zip(rounds) {
-        rows.put(name, Type::Int, Unit::Plain, Value::Int(*point));
+        rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(*point));
         for entry in &round.entries {
             let median = float(entry.ran().and_then(Ran::median).map(|times| times.0));
-            rows.put(&entry.variant.name, Type::Float, Unit::Seconds, median);
+            rows.put(&entry.variant.name, Type::Float, Unit::Seconds.measured(), median);
         }
         let mut verdicts = Vec::new();
         for entry in &round.entries {
@@ -77,23 +78,23 @@ pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Opti
             if *name != round.base {
                 let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
                 let column = |what: &str| format!("{name} {what}");
-                rows.put(&column("speedup"), Type::Float, ratio, float(finding.map(|found| found.speedup)));
-                rows.put(&column("low"), Type::Float, Unit::Low, float(low));
-                rows.put(&column("high"), Type::Float, Unit::High, float(high));
+                rows.put(&column("speedup"), Type::Float, ratio.measured(), float(finding.map(|found| found.speedup)));
+                rows.put(&column("low"), Type::Float, Unit::Low.measured(), float(low));
+                rows.put(&column("high"), Type::Float, Unit::High.measured(), float(high));
             }
         }
-        rows.put("verdict", Type::Text, Unit::Plain, Value::text(&grouped_by_verdict(verdicts)));
+        rows.put("verdict", Type::Text, Unit::Plain.measured(), Value::text(&grouped_by_verdict(verdicts)));
         if let Some(against) = against {
             let mut said = Vec::new();
             for entry in &round.entries {
                 let beside = round.beside(against, entry);
                 let speedup = beside.map(|beside| beside.speedup);
-                rows.put(&format!("{} since", entry.variant.name), Type::Float, Unit::Times, float(speedup));
+                rows.put(&format!("{} since", entry.variant.name), Type::Float, Unit::Times.measured(), float(speedup));
                 let verdict = beside.filter(against::is_apart);
                 said.extend(verdict.map(|beside| (entry.variant.name.clone(), against::said(&beside))));
             }
             let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
-            rows.put("against", Type::Text, Unit::Plain, said);
+            rows.put("against", Type::Text, Unit::Plain.measured(), said);
         }
     }
     rows.figures()
@@ -132,13 +133,23 @@ pub fn claimed(family: &Asker, variants: &[Variant], rounds: &[Round]) -> Figure
             let ran = round.entries[place].ran()?;
             Some((round.point?, ran.median()?.0, ran.cost.allocated))
         });
-        rows.put("variant", Type::Text, Unit::Plain, Value::text(&variant.name));
-        rows.put("claimed_time", Type::Text, Unit::Plain, said(time));
-        rows.put("claimed_space", Type::Text, Unit::Plain, said(claims.map(|claims| claims.space)));
-        rows.put("n", Type::Int, Unit::Plain, last.map_or(Value::Null, |last| Value::Int(last.0)));
-        rows.put("median", Type::Float, Unit::Seconds, last.map_or(Value::Null, |last| Value::Float(last.1)));
-        rows.put("alloc", Type::Int, Unit::Bytes, last.map_or(Value::Null, |last| Value::Int(last.2 as i64)));
-        rows.put("lines", Type::Int, Unit::Plain, Value::Int(variant.lines as i64));
+        rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&variant.name));
+        rows.put("claimed_time", Type::Text, Unit::Plain.counted(), said(time));
+        rows.put("claimed_space", Type::Text, Unit::Plain.counted(), said(claims.map(|claims| claims.space)));
+        rows.put("n", Type::Int, Unit::Plain.counted(), last.map_or(Value::Null, |last| Value::Int(last.0)));
+        rows.put(
+            "median",
+            Type::Float,
+            Unit::Seconds.measured(),
+            last.map_or(Value::Null, |last| Value::Float(last.1)),
+        );
+        rows.put(
+            "alloc",
+            Type::Int,
+            Unit::Bytes.measured(),
+            last.map_or(Value::Null, |last| Value::Int(last.2 as i64)),
+        );
+        rows.put("lines", Type::Int, Unit::Plain.counted(), Value::Int(variant.lines as i64));
     }
     rows.figures()
 }
@@ -147,18 +158,18 @@ pub fn claimed(family: &Asker, variants: &[Variant], rounds: &[Round]) -> Figure
 #[derive(Default)]
 pub struct Grid {
     columns: Vec<Column>,
-    units: Vec<Unit>,
+    meanings: Vec<Meaning>,
     values: Vec<Vec<Value>>,
 }
 
 impl Grid {
     /// Puts a cell into the column of this name, which is added where there is none.
-    pub fn put(&mut self, name: &str, ty: Type, unit: Unit, value: Value) {
+    pub fn put(&mut self, name: &str, ty: Type, meaning: Meaning, value: Value) {
         match self.columns.iter().position(|column| column.name == name) {
             Some(at) => self.values[at].push(value),
             None => {
                 self.columns.push(Column { name: name.to_string(), ty });
-                self.units.push(unit);
+                self.meanings.push(meaning);
                 self.values.push(vec![value]);
             }
         }
@@ -167,6 +178,6 @@ impl Grid {
     pub fn figures(self) -> Figures {
         let height = self.values.first().map_or(0, Vec::len);
         let schema = Schema::new(self.columns, Order::Kept);
-        Figures { table: Table::from_columns(schema, height, &self.values), units: self.units }
+        Figures { table: Table::from_columns(schema, height, &self.values), meanings: self.meanings }
     }
 }

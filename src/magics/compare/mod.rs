@@ -4,7 +4,6 @@ mod rounds;
 mod variants;
 mod words;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::baselines::{self, Baseline, Point};
@@ -13,14 +12,13 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Sweep, Takes, Variants};
 use crate::measure::{Spread, Turns};
 use crate::plan::Binding;
-use crate::report::{Block, Figures, Report};
+use crate::report::{Block, Field, Figures, Report, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{Session, kept_plan};
-use crate::show::duration_text;
+use crate::session::Session;
 
 use super::privileges::of_engines;
 use super::timing::{self, Telling};
-use super::{Answer, CellStatus, Magic, Offers, against, baseline};
+use super::{Answer, CellStatus, Magic, Offers, against, baseline, figures_plan, passed};
 
 pub use family::{Asker, family};
 pub use figures::Grid;
@@ -195,11 +193,10 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
     if let Input::Shared(shared) = input
         && variants.iter().any(Variant::continues)
     {
-        notes.push(format!("{} was computed once and not timed", session.words(shared.span)));
+        notes.push(format!("{} was computed once and not timed", session.words(shared.span)).into());
     }
     if context.stop.is_raised() {
-        let passed = duration_text(start.elapsed().as_secs_f64());
-        notes.push(format!("stopped after {passed}: what was measured until then is kept"));
+        notes.push(timing::stopped(start.elapsed()));
     }
     let figures = match (&asked.sweep, &points, &rounds[..]) {
         (sweep, Some(points), rounds) => {
@@ -209,15 +206,15 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
         (_, None, rounds) => rounds[0].figures(wanted.against.as_ref()),
     };
     let agree = rounds.iter().all(Round::agrees);
-    let mut fields = vec![("agree".to_string(), Value::Bool(agree))];
+    let mut fields = vec![Field::counted("agree", Value::Bool(agree), Unit::Plain)];
     if let [round] = &rounds[..]
         && let [one, other] = &round.entries[..]
         && let Some(found) = round.finding(one).or(round.finding(other))
     {
-        fields.push(("speedup".to_string(), Value::Float(found.speedup)));
-        fields.push(("pairs".to_string(), Value::Int(found.pairs as i64)));
+        fields.push(Field::measured("speedup", Value::Float(found.speedup), Unit::Times));
+        fields.push(Field::measured("pairs", Value::Int(found.pairs as i64), Unit::Count("pairs")));
     }
-    let plan = |figures: &Figures| Arc::new(kept_plan(Arc::new(figures.table.clone()), magic.span));
+    let plan = |figures: &Figures| figures_plan(figures, magic.span);
     let table = Some(plan(&figures));
     let mut blocks = vec![Block::Figures(figures)];
     let mut tables = Vec::new();
@@ -227,7 +224,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
         blocks.push(Block::Aside(claims));
     }
     blocks.push(Block::Notes(notes));
-    let report = Report { blocks, status_line: vec![duration_text(start.elapsed().as_secs_f64())] };
+    let report = Report { blocks, status_line: vec![passed(start.elapsed())] };
     let status = status(&rounds);
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
 }

@@ -3,6 +3,7 @@
 use crate::data::Sameness;
 use crate::magics::timing::{self, Time};
 use crate::measure::{Finding, LEAST_TIME, LOOKS, Turns, Verdict};
+use crate::report::Note;
 use crate::session::RUST;
 use crate::show::{duration_text, grouped, percent, ratio};
 
@@ -39,34 +40,39 @@ impl Round<'_> {
     }
 
     /// What is to be known about the figures, a line each.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = self.results();
-        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.variant.name));
+    pub fn notes(&self) -> Vec<Note> {
+        let mut notes: Vec<Note> = self.results().into_iter().map(Note::from).collect();
+        let instead = |entry: &Entry| entry.instead.as_ref().map(|why| format!("{} {why}", entry.variant.name).into());
         notes.extend(self.entries.iter().filter_map(instead));
         for entry in &self.entries {
             let name = &entry.variant.name;
             let Some(ran) = entry.ran() else { continue };
             let judged = self.finding(entry).filter(|_| self.misses(entry).is_none());
-            notes.extend(judged.map(|found| told(name, &self.base, found, self.stopped)));
+            // Whether there is a finding depends on whether work is left.
+            let told = |found| Note::default().found(told(name, &self.base, found, self.stopped)).optional();
+            notes.extend(judged.map(told));
             let removed = ran.removed.map(|overhead| timing::no_work(overhead / 1e9));
-            notes.extend(removed.map(|why| format!("{name}: {why}")));
+            notes.extend(removed.map(|why| why.after(&format!("{name}: "))));
             if ran.interrupted {
-                notes.push(format!("{name} is not resolved: its calibration was interrupted each time"));
+                let told = format!("{name} is not resolved: its calibration was interrupted each time");
+                notes.push(Note::from(told).optional());
             }
         }
         let others = self.entries.iter().filter(|entry| entry.ran().is_some()).count() > 1;
         if others && self.agrees() && self.baseline().is_some_and(|base| !self.is_held(base)) {
             let base = &self.base;
-            notes.push(format!("the baseline {base} has nothing left to time, so no variant is compared with it"));
+            let told = format!("the baseline {base} has nothing left to time, so no variant is compared with it");
+            notes.push(Note::from(told).optional());
         }
-        notes.extend(baseline_notes(std::slice::from_ref(self)));
+        notes.extend(baseline_notes(std::slice::from_ref(self)).into_iter().map(Note::from));
         let failed = self.entries.first().filter(|first| first.ran().is_none() && first.variant.name != self.base);
         if let (Some(failed), Some(base)) = (failed.filter(|_| !self.named), self.baseline()) {
-            notes.push(format!("{} did not run, so {} is the baseline", failed.variant.name, base.variant.name));
+            let told = format!("{} did not run, so {} is the baseline", failed.variant.name, base.variant.name);
+            notes.push(told.into());
         }
         notes.extend(hint([self]));
         notes.extend(clock_notes(std::slice::from_ref(self)));
-        notes.extend(self.sampling());
+        notes.extend(self.sampling().map(|told| Note::default().found(told)));
         notes
     }
 
@@ -222,7 +228,7 @@ fn told(name: &str, base: &str, found: &Finding, stopped: bool) -> String {
 }
 
 /// Where there is no ratio because a time is too near to what calling costs.
-fn resolution_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Option<String> {
+fn resolution_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Option<Note> {
     let below = |entry: &Entry, round: &Round| {
         round.finding(entry).is_some_and(|found| found.verdict == Verdict::BelowResolution)
     };
@@ -230,10 +236,10 @@ fn resolution_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Option<Strin
     let at = at.filter(|(round, _)| round.entries.iter().any(|entry| below(entry, round)));
     let at: Vec<String> = at.map(|(_, point)| point.to_string()).collect();
     (!at.is_empty()).then(|| {
-        format!(
-            "{BELOW} at {}: a call, or one of the baseline, takes no more than twice what calling costs, or a sample less \
-             than the clock can tell",
-            at.join(", ")
+        let note = Note::from(format!("{BELOW} at ")).found(at.join(", ")).optional();
+        note.text(
+            ": a call, or one of the baseline, takes no more than twice what calling costs, or a sample less than the \
+             clock can tell",
         )
     })
 }
@@ -252,7 +258,7 @@ fn baseline_notes(rounds: &[Round]) -> Vec<String> {
 }
 
 /// Why a clock is not the usual one, or why there is no verdict by it.
-fn clock_notes(rounds: &[Round]) -> Vec<String> {
+fn clock_notes(rounds: &[Round]) -> Vec<Note> {
     let mut notes: Vec<String> = Vec::new();
     for round in rounds {
         let wall = round
@@ -269,11 +275,11 @@ fn clock_notes(rounds: &[Round]) -> Vec<String> {
             }
         }
     }
-    notes
+    notes.into_iter().map(|note| Note::default().found(note).optional()).collect()
 }
 
 /// Where no work was left, a line for each variant.
-fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
+fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
     let mut found: Vec<(&str, f64, Vec<String>)> = Vec::new();
     for (round, point) in rounds.iter().zip(points.iter().flatten()) {
         for (entry, overhead) in round.entries.iter().filter_map(|entry| Some((entry, entry.ran()?.removed?))) {
@@ -284,21 +290,22 @@ fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
         }
     }
     let said = |(name, overhead, points): (&str, f64, Vec<String>)| {
-        format!("{name} at {}: {}", points.join(", "), timing::no_work(overhead / 1e9))
+        let at = Note::from(format!("{name} at ")).found(points.join(", ")).text(": ");
+        Note { pieces: [at.pieces, timing::no_work(overhead / 1e9).pieces].concat(), is_optional: true }
     };
     found.into_iter().map(said).collect()
 }
 
 /// How the work of Rust is kept, where some of it is gone.
-fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Option<String> {
+fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Option<Note> {
     let gone = |entry: &Entry| entry.ran().is_some_and(|ran| ran.removed.is_some()) && entry.engine == RUST;
     let any = rounds.into_iter().flat_map(|round| &round.entries).any(gone);
-    any.then(|| timing::KEPT_WORK.to_string())
+    any.then(|| Note::from(timing::KEPT_WORK).optional())
 }
 
 /// Whether the results are the same at all points, and what happened where they are not.
-pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
-    let mut notes: Vec<String> = Vec::new();
+pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
+    let mut notes: Vec<Note> = Vec::new();
     let good = |round: &Round| {
         let failed = round.entries.iter().any(|entry| matches!(entry.outcome, Outcome::Failed(_)));
         round.agrees() && !failed && round.first().is_some()
@@ -306,15 +313,16 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     let equal = rounds.iter().filter(|round| good(round)).count();
     let all = points.as_ref().map_or(1, Vec::len);
     if equal == rounds.len() {
-        notes.push(match equal == all {
+        let told = match equal == all {
             true => format!("✓ same results at {equal} of {all} points"),
             false => format!("✓ same results at all of the {equal} points that ran; {} did not run", all - equal),
-        });
+        };
+        notes.push(told.into());
     }
     for (round, point) in rounds.iter().zip(points.iter().flatten()).filter(|(round, _)| !good(round)) {
-        notes.extend(round.results().into_iter().map(|line| format!("at {point}: {line}")));
+        notes.extend(round.results().into_iter().map(|line| Note::from(format!("at {point}: {line}"))));
     }
-    notes.extend(baseline_notes(rounds));
+    notes.extend(baseline_notes(rounds).into_iter().map(Note::from));
     notes.extend(removed_notes(points, rounds));
     notes.extend(resolution_notes(points, rounds));
     notes.extend(hint(rounds));
@@ -324,11 +332,13 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<String> {
     };
     if let Some(pairs) = rounds.iter().filter_map(samples).min() {
         let bare = if pairs < 2 { ", and one pair has no error bar: --for TIME takes more" } else { "" };
-        notes.push(format!("interleaved samples of each at each point: at least {pairs}{bare}"));
+        let note = Note::from("interleaved samples of each at each point: at least ");
+        notes.push(note.found(format!("{pairs}{bare}")));
     }
     let mut findings = rounds.iter().flat_map(|round| round.entries.iter().filter_map(|entry| round.finding(entry)));
     if findings.any(|found| found.is_weak() && found.pairs > 1) {
-        notes.push("where there are fewer than 25, least and greatest stand in place of the interval".to_string());
+        let told = "where there are fewer than 25, least and greatest stand in place of the interval";
+        notes.push(Note::from(told).optional());
     }
     notes
 }

@@ -1,6 +1,5 @@
 //! A demo of the catalogue: its versions in one table, racy beside safe.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
@@ -9,13 +8,12 @@ use crate::interleave::{self, Count, Exploration, Model, Verdict, explore};
 use crate::lang::{self, Word};
 use crate::plan::Binding;
 use crate::races::{self, Asked, Demo, MOST_THREADS, Native, Ran, Version, Versions};
-use crate::report::{Block, Figures, Report, Unit};
+use crate::report::{Block, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
-use crate::session::kept_plan;
-use crate::show::{duration_text, grouped};
+use crate::show::grouped;
 
-use super::super::Answer;
 use super::super::timing::asked_count;
+use super::super::{Answer, figures_plan, passed};
 use super::program::{asked_live, asked_models, failing_schedule};
 use super::{demo, refuse};
 
@@ -43,7 +41,7 @@ pub fn run(magic: &lang::Magic, name: &Word, context: &RunContext) -> Fallible<A
         }
     };
     context.stop.check().or_else(|stopped| if answer.report.blocks.is_empty() { Err(stopped) } else { Ok(()) })?;
-    answer.report.status_line.push(duration_text(start.elapsed().as_secs_f64()));
+    answer.report.status_line.push(passed(start.elapsed()));
     Ok(answer)
 }
 
@@ -115,12 +113,14 @@ fn asked_versions(magic: &lang::Magic, demo: &Demo) -> Fallible<Vec<String>> {
 
 fn native_answer(demo: &Demo, ran: Ran) -> Answer {
     let mut report = Report::default();
-    let Ran { figures, mut notes, plot } = ran;
-    notes.push(demo.lesson.to_string());
-    let table = Some(Arc::new(kept_plan(Arc::new(figures.table.clone()), Default::default())));
+    let Ran { figures, notes, plot } = ran;
+    // What is to be said of a run depends on what happened in it.
+    let mut told: Vec<Note> = notes.into_iter().map(|note| Note::default().found(note).optional()).collect();
+    told.push(demo.lesson.into());
+    let table = Some(figures_plan(&figures, Default::default()));
     report.blocks.push(Block::Figures(figures));
     report.blocks.extend(plot.map(Block::Plot));
-    report.blocks.push(Block::Notes(notes));
+    report.blocks.push(Block::Notes(told));
     Answer {
         report,
         result: Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
@@ -204,18 +204,19 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
         return Ok(Answer { report, ..Answer::default() });
     }
     let figures = figures(&columns);
-    let table = Some(Arc::new(kept_plan(Arc::new(figures.table.clone()), Default::default())));
+    let table = Some(figures_plan(&figures, Default::default()));
     report.blocks.push(Block::Figures(figures));
-    let mut notes = Vec::new();
+    let mut notes: Vec<Note> = Vec::new();
     if !unseen.is_empty() {
-        notes.push(format!("possible, but not seen this time: {}", unseen.join("; ")));
+        let told = format!("possible, but not seen this time: {}", unseen.join("; "));
+        notes.push(Note::default().found(told).optional());
     }
-    notes.push(demo.lesson.to_string());
+    notes.push(demo.lesson.into());
     let mut tables = Vec::new();
     if let Some((title, figures)) = schedule {
-        notes.push(title);
+        notes.push(title.into());
         report.blocks.push(Block::Notes(notes));
-        tables.push(("schedule".to_string(), Arc::new(kept_plan(Arc::new(figures.table.clone()), Default::default()))));
+        tables.push(("schedule".to_string(), figures_plan(&figures, Default::default())));
         report.blocks.push(Block::Aside(figures));
     } else {
         report.blocks.push(Block::Notes(notes));
@@ -235,18 +236,18 @@ fn verdict(explored: &[Exploration], model: Model) -> &'static str {
 
 fn figures(columns: &[Vec<Value>]) -> Figures {
     let heads = [
-        ("version", Type::Text, Unit::Plain),
-        ("schedules", Type::Int, Unit::Plain),
-        ("failing", Type::Float, Unit::Share),
-        ("sc", Type::Text, Unit::Plain),
-        ("tso", Type::Text, Unit::Plain),
-        ("pso", Type::Text, Unit::Plain),
-        ("rounds", Type::Int, Unit::Plain),
-        ("failed", Type::Int, Unit::Plain),
-        ("failed_share", Type::Float, Unit::Bar),
-        ("safe", Type::Text, Unit::Plain),
+        ("version", Type::Text, Unit::Plain.counted()),
+        ("schedules", Type::Int, Unit::Plain.counted()),
+        ("failing", Type::Float, Unit::Share.counted()),
+        ("sc", Type::Text, Unit::Plain.counted()),
+        ("tso", Type::Text, Unit::Plain.counted()),
+        ("pso", Type::Text, Unit::Plain.counted()),
+        ("rounds", Type::Int, Unit::Plain.measured()),
+        ("failed", Type::Int, Unit::Plain.measured()),
+        ("failed_share", Type::Float, Unit::Bar.measured()),
+        ("safe", Type::Text, Unit::Plain.counted()),
     ];
-    let units = heads.iter().map(|(_, _, unit)| *unit).collect();
+    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
     let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), units }
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
 }

@@ -11,14 +11,14 @@ use crate::interleave::{
     Seen, Verdict, explore, replay,
 };
 use crate::lang::{self, Body};
-use crate::plan::Binding;
-use crate::report::{Block, Figures, Report, Unit};
+use crate::plan::{Binding, Plan};
+use crate::report::{Block, Field, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::{Session, kept_plan};
 use crate::show::{duration_text, grouped, percent};
 
-use super::super::Answer;
 use super::super::timing::asked_count;
+use super::super::{Answer, passed};
 use super::refuse;
 
 const STATES: usize = 300_000;
@@ -181,35 +181,39 @@ fn answer(program: &Program, source: &str, explored: &[Exploration], seen: Optio
     let outcomes = outcome_table(program, source, explored, seen);
     let mut lines: Vec<String> = explored.iter().map(|found| model_line(program, found)).collect();
     lines.extend(data_races(program, explored));
-    lines.extend(seen.map(seen_line));
+    let mut told: Vec<Note> = seen.map(|seen| Note::default().found(seen_line(seen))).into_iter().collect();
+    // What was seen this time, another time may not be.
     let notes = notes(program, source, explored, seen);
+    told.extend(notes.into_iter().map(|note| Note::default().found(note).optional()));
     report.blocks.push(Block::Figures(outcomes.clone()));
     report.blocks.push(Block::Text(lines.join("\n")));
-    if !notes.is_empty() {
-        report.blocks.push(Block::Notes(notes));
+    if !told.is_empty() {
+        report.blocks.push(Block::Notes(told));
     }
     let mut tables = Vec::new();
     if let Some((title, schedule)) = failing_schedule(program, source, explored) {
-        report.blocks.push(Block::Notes(vec![title]));
+        report.blocks.push(Block::Notes(vec![title.into()]));
         tables
             .push(("schedule".to_string(), Arc::new(kept_plan(Arc::new(schedule.table.clone()), Default::default()))));
         report.blocks.push(Block::Aside(schedule));
     }
-    report.status_line.push(duration_text(start.elapsed().as_secs_f64()));
+    report.status_line.push(passed(start.elapsed()));
     let first = &explored[0];
+    let count = |name, count: i64, of| Field::counted(name, Value::Int(count), Unit::Count(of));
     let mut fields = vec![
-        ("fails".to_string(), Value::Bool(explored.iter().any(can_fail))),
-        ("states".to_string(), Value::Int(explored.iter().map(|found| found.states as i64).sum())),
-        ("data_races".to_string(), Value::Int(first.data_races.len() as i64)),
+        Field::counted("fails", Value::Bool(explored.iter().any(can_fail)), Unit::Plain),
+        count("states", explored.iter().map(|found| found.states as i64).sum(), "states"),
+        count("data_races", first.data_races.len() as i64, "data races"),
     ];
     if let Some(Count::Exact(schedules)) = first.schedules {
-        fields.extend(i64::try_from(schedules).ok().map(|count| ("schedules".to_string(), Value::Int(count))));
+        fields.extend(i64::try_from(schedules).ok().map(|schedules| count("schedules", schedules, "schedules")));
     }
     if let Some(seen) = seen {
-        fields.push(("rounds".to_string(), Value::Int(seen.rounds as i64)));
-        fields.push(("overlap".to_string(), Value::Float(seen.overlap)));
+        fields.push(Field::measured("rounds", Value::Int(seen.rounds as i64), Unit::Count("rounds")));
+        fields.push(Field::measured("overlap", Value::Float(seen.overlap), Unit::Share));
     }
-    let table = Some(Arc::new(kept_plan(Arc::new(outcomes.table), Default::default())));
+    let outcomes = kept_plan(Arc::new(outcomes.table), Default::default());
+    let table = Some(Arc::new(Plan { measured: seen.is_some(), ..outcomes }));
     Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() }
 }
 
@@ -257,19 +261,19 @@ fn outcome_table(program: &Program, source: &str, explored: &[Exploration], seen
     }
     let schedules = if all_ints { Type::Int } else { Type::Text };
     let heads = [
-        ("outcome", Type::Text, Unit::Plain),
-        ("check", Type::Text, Unit::Plain),
-        ("schedules", schedules, Unit::Plain),
-        ("share", Type::Float, Unit::Share),
-        ("sc", Type::Text, Unit::Plain),
-        ("tso", Type::Text, Unit::Plain),
-        ("pso", Type::Text, Unit::Plain),
-        ("seen", Type::Int, Unit::Plain),
-        ("seen_share", Type::Float, Unit::Bar),
+        ("outcome", Type::Text, Unit::Plain.counted()),
+        ("check", Type::Text, Unit::Plain.counted()),
+        ("schedules", schedules, Unit::Plain.counted()),
+        ("share", Type::Float, Unit::Share.counted()),
+        ("sc", Type::Text, Unit::Plain.counted()),
+        ("tso", Type::Text, Unit::Plain.counted()),
+        ("pso", Type::Text, Unit::Plain.counted()),
+        ("seen", Type::Int, Unit::Plain.measured()),
+        ("seen_share", Type::Float, Unit::Bar.measured()),
     ];
-    let units = heads.iter().map(|(_, _, unit)| *unit).collect();
+    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
     let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), endings.len(), &columns), units }
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), endings.len(), &columns), meanings }
 }
 
 fn find<'a>(found: &'a Exploration, ending: &Ending) -> Option<&'a interleave::Outcome> {
@@ -503,7 +507,7 @@ fn schedule_table(program: &Program, source: &str, model: Model, choices: &[Choi
     if has_memory {
         heads.push(("memory".to_string(), Type::Text));
     }
-    let units = vec![Unit::Plain; width];
+    let meanings = vec![Unit::Plain.counted(); width];
     let schema = heads.into_iter().map(|(name, ty)| Column { name, ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), told.len(), &columns), units }
+    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), told.len(), &columns), meanings }
 }

@@ -19,7 +19,7 @@ pub fn drawn(drawing: &Drawing, label: &str, names: &[String], along: &Projectio
     let gutter =
         names[..shown].iter().chain([&label.to_string()]).map(|name| pen.text(name).width()).max().unwrap_or(0);
     let gutter = gutter.min(width / 3);
-    let figures = |y: f64| pen.text(&figure(&Field { name: "", value: Value::Float(y), unit: plot.y.unit }));
+    let figures = |y: f64| pen.text(&figure(&Field::counted("", Value::Float(y), plot.y.unit)));
     let bars = || found.series.iter().enumerate().flat_map(|(i, points)| points.iter().flatten().map(move |p| (i, p)));
     let widest = bars().map(|(_, point)| figures(point.1).width()).max().unwrap_or(0).min(width / 4);
     let columns = width - gutter - 2 - widest - 1;

@@ -200,7 +200,7 @@ fn bars_of_names(page: &mut Page, plot: &Plot, found: &Drawable, label: &str, na
                 page.push(marks(series, &[(if is_bar { after + 4.0 } else { end }, middle - 1.0)]));
                 after += if is_bar { 14.0 } else { 4.0 };
             }
-            let value = figure(&Field { name: "", value: Value::Float(*y), unit: plot.y.unit });
+            let value = figure(&Field::counted("", Value::Float(*y), plot.y.unit));
             page.text(after, bottom + THICK - 4.0, "start", &value, "");
             bottom += THICK;
         }
@@ -349,7 +349,7 @@ fn widest(ticks: &[Tick]) -> f64 {
 
 /// The text alternative: axes with their ranges, series with their ends.
 fn in_words(plot: &Plot, found: &Drawable) -> String {
-    let shown = |axis: &Axis, value: f64| figure(&Field { name: "", value: Value::Float(value), unit: axis.unit });
+    let shown = |axis: &Axis, value: f64| figure(&Field::counted("", Value::Float(value), axis.unit));
     let ends = |values: &mut dyn Iterator<Item = f64>| {
         values.fold(None, |ends: Option<(f64, f64)>, value| {
             let (low, high) = ends.unwrap_or((value, value));
