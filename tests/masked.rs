@@ -45,7 +45,7 @@ fn block(block: &Block) -> Block {
                 is_optional: false,
             };
             // Which one it is may hang on how long a call took.
-            let clock = Note::default().found(timing.clock);
+            let clock = Note::from(word(Unit::Plain));
             Block::Notes(timing.fields.iter().map(told).chain([clock]).chain(kept(&timing.notes)).collect())
         }
         Block::Plot(plot) => Block::Text(plot_words(plot)),
