@@ -6,7 +6,7 @@ use std::str::FromStr;
 use timelab::engines;
 
 use super::kernels::{self, Kernel};
-use super::pipelines::{self, Pipeline};
+use super::pipelines::{self, Pipeline, Size};
 
 /// What is compared: pipelines on an engine, or blocks of Rust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,12 +140,16 @@ impl FromStr for Test {
 /// One comparison of two variants.
 pub struct Comparison {
     what: What,
-    /// How much each variant does.
+    /// How much each variant does, in any unit.
     rounds: [u64; 2],
 }
 
 enum What {
-    Pipeline(&'static Pipeline, &'static str),
+    Pipeline {
+        pipeline: &'static Pipeline,
+        engine: &'static str,
+        sizes: [Size; 2],
+    },
     Block {
         kernel: &'static Kernel,
         size: u64,
@@ -158,31 +162,39 @@ impl Comparison {
     /// A comparison for a row; of `only` these kernels, where there are any.
     pub fn random(row: &Row, only: &[String], random: &mut fastrand::Rng) -> Comparison {
         let is_chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-        let (what, rounds) = match row.subject {
+        let far = matches!(row.test, Test::Times(_));
+        let [few, many] = match row.test {
+            Test::Same => [100, 100],
+            Test::More(percent) => [100, 100 + percent],
+            Test::Times(times) => [1, times],
+        };
+        let second_is_more = random.bool();
+        let what = match row.subject {
             Subject::Rust => {
-                let far = matches!(row.test, Test::Times(_));
                 let fits = |kernel: &&Kernel| is_chosen(kernel.name) && (!far || kernel.microsecond.is_some());
                 let all: Vec<&Kernel> = kernels::ALL.iter().filter(fits).collect();
                 let kernel = random.choice(all).expect("a kernel of these names");
                 let size = kernel.microsecond.filter(|_| far);
                 let size = size.unwrap_or_else(|| *random.choice(kernel.sizes).expect("it has sizes"));
-                let what = What::Block { kernel, size, copied: random.bool() };
-                (what, if far { 1 } else { 100 })
+                What::Block { kernel, size, copied: random.bool() }
             }
             Subject::Engine(engine) => {
                 let is_parallel = engines::find(engine).is_some_and(|engine| engine.is_parallel());
-                let fits = |pipeline: &&Pipeline| is_chosen(pipeline.name) && !(pipeline.in_order && is_parallel);
+                let fits = |pipeline: &&Pipeline| {
+                    is_chosen(pipeline.name)
+                        && !(pipeline.in_order && is_parallel)
+                        && (few == many || pipeline.grows_evenly(engine))
+                };
                 let all: Vec<&Pipeline> = pipelines::ALL.iter().filter(fits).collect();
                 let pipeline = random.choice(all).expect("a pipeline of these names");
-                (What::Pipeline(pipeline, engine), pipelines::rows(engine, row.test == Test::Same, random))
+                let mut sizes = pipeline.sizes(engine, many - few, random);
+                if !second_is_more {
+                    sizes.reverse();
+                }
+                What::Pipeline { pipeline, engine, sizes }
             }
         };
-        let more = match row.test {
-            Test::Same => rounds,
-            Test::More(percent) => rounds * (100 + percent) / 100,
-            Test::Times(times) => rounds * times,
-        };
-        let rounds = if random.bool() { [rounds, more] } else { [more, rounds] };
+        let rounds = if second_is_more { [few, many] } else { [many, few] };
         Comparison { what, rounds }
     }
 
@@ -196,8 +208,8 @@ impl Comparison {
         let limit = limit.map_or(String::new(), |limit| format!(" --for {limit}"));
         let compare = |[a, b]: [String; 2]| format!("%compare{limit}:\n  a: {a}\n  b: {b}");
         match &self.what {
-            What::Pipeline(pipeline, engine) => {
-                vec![compare(self.rounds.map(|rows| format!("{} | on {engine}", pipeline.text(rows))))]
+            What::Pipeline { pipeline, engine, sizes } => {
+                vec![compare(sizes.map(|size| format!("{} | on {engine}", pipeline.text(size))))]
             }
             What::Block { kernel, size, copied } => {
                 let mut cells = Vec::new();
@@ -215,7 +227,10 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b] = self.rounds;
         match &self.what {
-            What::Pipeline(pipeline, engine) => write!(f, "{} on {engine}: {a} against {b} rows:", pipeline.name),
+            What::Pipeline { pipeline, engine, sizes } => {
+                let rows = sizes[0].rows;
+                write!(f, "{} on {engine}, {rows} rows: {a} against {b} parts of work:", pipeline.name)
+            }
             What::Block { kernel, size, copied } => {
                 let form = if *copied { "a copy each" } else { "one function" };
                 write!(f, "{} of {size}: {a} against {b} rounds, {form}:", kernel.name)
