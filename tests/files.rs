@@ -165,6 +165,31 @@ fn tee_gives_named_results_of_one_pass() {
     }
 }
 
+/// What a pipeline reads anywhere in it is not written by it.
+#[test]
+fn a_branch_does_not_write_what_the_pipeline_reads() {
+    let folder = Folder::new("branches");
+    let [input, right] = ["in.csv", "b.csv"].map(|name| folder.at(name));
+    for engine in engine_names() {
+        for (name, text) in [("in.csv", "x\n1\n2\n"), ("b.csv", "x\n2\n3\n")] {
+            std::fs::write(folder.0.join(name), text).expect("the folder can be written");
+        }
+        for cell in [
+            format!("read {input} | tee a: (join (read {right}) on x | write {right}), n: (count)"),
+            format!("read {input} | tee a: (count), n: (write {input})"),
+            format!("read {input} | tee a: (write {right}), n: (join (read {right}) on x | count)"),
+            format!(
+                "let only = read {right} | sum; read {input} | tee a: (filter x < only | write {right}), n: (count)"
+            ),
+        ] {
+            let mut lab = Lab::new(engine);
+            let printed = lab.cell(&cell);
+            assert!(printed.err.contains("is read by the same pipeline"), "{engine}: {cell}: {printed:?}");
+            assert_eq!(lab.cell(&format!("read {right}")).out, "x\n2\n3\n", "{engine}: {cell}");
+        }
+    }
+}
+
 /// Each kind of file cut, empty, or not what its name says: an error of the file, never a crash.
 #[test]
 fn broken_files_are_errors() {

@@ -115,3 +115,30 @@ fn a_file_whose_columns_have_changed_is_noticed() {
     }
     std::fs::remove_file(&path).expect("it was written");
 }
+
+/// A kept table is found wherever a name uses it: it is computed once.
+#[test]
+fn what_a_name_keeps_stays_wherever_it_is_used() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path().join("t.csv");
+    for engine in engine_names() {
+        for uses in [
+            "1..3 | map it + s",
+            "1..3 | reduce acc + it + s",
+            "1..3 | join (1..3) on it == it + s | count",
+            "1..3 | join (1..30 | filter it > s) on it",
+            "1..3 | concat (1..3 | sort by it + s)",
+            "1..3 | zip (1..3 | map y = it * s)",
+            "1..9 | fold 0 acc + it + s",
+        ] {
+            let mut lab = Lab::new(engine);
+            std::fs::write(&path, "it\n10\n").expect("the folder can be written");
+            lab.cell(&format!("let s = read {path:?} | sum | persist"));
+            assert_eq!(lab.cell(&format!("let x = {uses}")).err, "", "{uses}");
+            lab.cell("let s = 0");
+            let first = lab.cell("x");
+            std::fs::write(&path, "it\n10\n1\n").expect("the folder can be written");
+            assert_eq!(lab.cell("x"), first, "{engine}: {uses}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::plan::{Function, Node, Op, Plan};
+use crate::plan::{Function, Node, Plan};
 
 use super::code::{Hold, Piece};
 use super::exprs::{Scope, Signature, Signatures};
@@ -21,8 +21,7 @@ pub type All = HashMap<*const Plan, Rc<Signatures>>;
 
 /// Writes until no more may be null than was written.
 pub fn settled(plan: &Plan) -> GeneratedCode {
-    let mut plans = Vec::new();
-    add_plans(plan, &mut plans);
+    let plans = plan.with_inner();
     let all = signatures(&plans);
     let now = || plans.iter().map(|plan| of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
     loop {
@@ -37,18 +36,6 @@ pub fn settled(plan: &Plan) -> GeneratedCode {
 /// The functions of one plan.
 pub fn of<'a>(all: &'a All, plan: &Plan) -> &'a Rc<Signatures> {
     all.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is written")
-}
-
-/// A plan and the plans inside it.
-fn add_plans<'p>(plan: &'p Plan, plans: &mut Vec<&'p Plan>) {
-    plans.push(plan);
-    for step in &plan.steps {
-        match &step.op {
-            Op::Join { right, .. } => add_plans(right, plans),
-            Op::Concat(inner) | Op::Zip(inner) => inner.iter().for_each(|plan| add_plans(plan, plans)),
-            _ => {}
-        }
-    }
 }
 
 /// All functions as if nothing were ever null in them.

@@ -35,11 +35,7 @@ pub fn objection(plan: &Plan) -> Option<(&'static str, Span)> {
         if let Some(reason) = of_op(&step.op).or(inside).or(of_rest(plan, i)) {
             return Some((reason, step.span));
         }
-        let inner = match &step.op {
-            Op::Join { right, .. } => objection(right),
-            Op::Concat(plans) | Op::Zip(plans) => plans.iter().find_map(objection),
-            _ => None,
-        };
+        let inner = step.op.plans().into_iter().find_map(objection);
         if inner.is_some() {
             return inner;
         }
@@ -51,10 +47,6 @@ fn of_op(op: &Op) -> Option<&'static str> {
     match op {
         Op::Source(Source::Read(read)) => of_read(read),
         Op::Aggregate { keys, .. } if keys.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
-        Op::Aggregate { aggs, .. } => aggs.iter().find_map(|agg| match &agg.func {
-            crate::plan::AggFunc::Reduce(step) => of_expr(step),
-            _ => None,
-        }),
         Op::Distinct(Some(by)) if by.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Join { on, .. } if on.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Peek { .. } => Some("compiled code has nowhere to show what passes: leave `peek` out"),
@@ -68,6 +60,7 @@ fn of_op(op: &Op) -> Option<&'static str> {
         | Op::Reverse
         | Op::Number
         | Op::Distinct(_)
+        | Op::Aggregate { .. }
         | Op::Fold { .. }
         | Op::Join { .. }
         | Op::Concat(_)

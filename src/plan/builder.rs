@@ -176,13 +176,7 @@ fn direction_word(direction: lang::Direction) -> &'static str {
 
 /// The steps of a plan and of the plans inside it.
 fn steps(plan: &Plan) -> usize {
-    let inside = |op: &Op| match op {
-        Op::Join { right, .. } => steps(right),
-        Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(steps).sum(),
-        Op::Tee(branches) => branches.iter().map(|(_, plan)| steps(plan)).sum(),
-        _ => 0,
-    };
-    plan.steps.iter().map(|step| 1 + inside(&step.op)).sum()
+    plan.with_inner().into_iter().map(|plan| plan.steps.len()).sum()
 }
 
 /// The value and type of an expression that has no row.

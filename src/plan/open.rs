@@ -37,9 +37,6 @@ fn takes_open(plan: &Plan) -> bool {
     plan.functions.iter().for_each(|function| look(&function.body));
     for step in &plan.steps {
         step.op.exprs().into_iter().for_each(&mut look);
-        if let Op::Join { on, .. } = &step.op {
-            on.iter().for_each(|(_, right)| look(right));
-        }
     }
     takes || plan.steps.iter().flat_map(|step| step.op.plans()).any(takes_open)
 }

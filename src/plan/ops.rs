@@ -1,5 +1,6 @@
 //! The closed set of operations that engines know.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -38,22 +39,44 @@ impl Plan {
     /// The files that it reads, wherever in it.
     pub fn files(&self) -> Vec<File> {
         let mut found = Vec::new();
-        for step in &self.steps {
-            match &step.op {
-                Op::Source(Source::Read(read)) => found.extend(read.files.iter().cloned()),
-                Op::Join { right, .. } => found.extend(right.files()),
-                Op::Concat(plans) | Op::Zip(plans) => found.extend(plans.iter().flat_map(Plan::files)),
-                _ => {}
+        self.walk(&mut |step| {
+            if let Op::Source(Source::Read(read)) = &step.op {
+                found.extend(read.files.iter().cloned());
             }
+        });
+        found
+    }
+
+    /// Calls `visit` for each step of this plan and of all plans inside it: those of its ops, and those whose only
+    /// value an expression takes. One that several expressions share is visited once.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {
+        self.walk_new(&mut HashSet::new(), visit);
+    }
+
+    fn walk_new<'a>(&'a self, shared: &mut HashSet<*const Plan>, visit: &mut dyn FnMut(&'a Step)) {
+        for step in &self.steps {
+            visit(step);
+            step.op.plans().into_iter().for_each(|plan| plan.walk_new(shared, visit));
             for expr in step.op.exprs() {
                 expr.walk(&mut |part| {
-                    if let Node::ScalarSubquery(plan) = &part.node {
-                        found.extend(plan.files());
+                    if let Node::ScalarSubquery(plan) = &part.node
+                        && shared.insert(Arc::as_ptr(plan))
+                    {
+                        plan.walk_new(shared, visit);
                     }
                 });
             }
         }
-        found
+    }
+
+    /// This plan and those inside its ops, each before those inside it.
+    pub fn with_inner(&self) -> Vec<&Plan> {
+        let (mut all, mut left) = (Vec::new(), vec![self]);
+        while let Some(plan) = left.pop() {
+            all.push(plan);
+            left.extend(plan.steps.iter().rev().flat_map(|step| step.op.plans().into_iter().rev()));
+        }
+        all
     }
 }
 
@@ -422,9 +445,40 @@ impl AggFunc {
     }
 }
 
+/// Whose columns an expression of an op sees.
+#[derive(Clone, Copy, PartialEq)]
+enum Over {
+    /// The table that flows in.
+    Input,
+    /// The right side of a join.
+    Right,
+    /// The value that is reduced.
+    Reduced,
+}
+
 impl Op {
-    /// The expressions of this op over the table that flows in; those over a join's right side are not among them.
+    /// All expressions of this op.
     pub fn exprs(&self) -> Vec<&Expr> {
+        self.exprs_over().into_iter().map(|(_, expr)| expr).collect()
+    }
+
+    /// All expressions of this op, to be changed.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        self.exprs_over_mut().into_iter().map(|(_, expr)| expr).collect()
+    }
+
+    /// The expressions over the table that flows in.
+    pub fn input_exprs(&self) -> Vec<&Expr> {
+        self.exprs_over().into_iter().filter(|(over, _)| *over == Over::Input).map(|(_, expr)| expr).collect()
+    }
+
+    /// The expressions over the table that flows in, to be changed.
+    pub fn input_exprs_mut(&mut self) -> Vec<&mut Expr> {
+        self.exprs_over_mut().into_iter().filter(|(over, _)| *over == Over::Input).map(|(_, expr)| expr).collect()
+    }
+
+    fn exprs_over(&self) -> Vec<(Over, &Expr)> {
+        let input = |expr| (Over::Input, expr);
         match self {
             Op::Source(_)
             | Op::Slice { .. }
@@ -439,21 +493,26 @@ impl Op {
             | Op::Write(_)
             | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter().map(|named| &named.expr).collect(),
-            Op::Filter(expr) => vec![expr],
-            Op::Explode(list) => vec![&list.expr],
-            Op::Sort { keys, .. } => keys.iter().map(|key| &key.expr).collect(),
-            Op::Distinct(Some(by)) => by.iter().collect(),
+            Op::Project(named) => named.iter().map(|named| input(&named.expr)).collect(),
+            Op::Filter(expr) => vec![input(expr)],
+            Op::Explode(list) => vec![input(&list.expr)],
+            Op::Sort { keys, .. } => keys.iter().map(|key| input(&key.expr)).collect(),
+            Op::Distinct(Some(by)) => by.iter().map(input).collect(),
             Op::Aggregate { keys, aggs } => {
-                keys.iter().map(|key| &key.expr).chain(aggs.iter().filter_map(|agg| agg.arg.as_ref())).collect()
+                let args = aggs.iter().flat_map(|agg| {
+                    let step =
+                        if let AggFunc::Reduce(step) = &agg.func { Some((Over::Reduced, &**step)) } else { None };
+                    agg.arg.iter().map(input).chain(step)
+                });
+                keys.iter().map(|key| input(&key.expr)).chain(args).collect()
             }
-            Op::Fold { step, .. } => vec![&step.expr],
-            Op::Join { on, .. } => on.iter().map(|(left, _)| left).collect(),
+            Op::Fold { step, .. } => vec![input(&step.expr)],
+            Op::Join { on, .. } => on.iter().flat_map(|(left, right)| [input(left), (Over::Right, right)]).collect(),
         }
     }
 
-    /// The same, to be changed.
-    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+    fn exprs_over_mut(&mut self) -> Vec<(Over, &mut Expr)> {
+        let input = |expr| (Over::Input, expr);
         match self {
             Op::Source(_)
             | Op::Slice { .. }
@@ -468,17 +527,26 @@ impl Op {
             | Op::Write(_)
             | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter_mut().map(|named| &mut named.expr).collect(),
-            Op::Filter(expr) => vec![expr],
-            Op::Explode(list) => vec![&mut list.expr],
-            Op::Sort { keys, .. } => keys.iter_mut().map(|key| &mut key.expr).collect(),
-            Op::Distinct(Some(by)) => by.iter_mut().collect(),
+            Op::Project(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
+            Op::Filter(expr) => vec![input(expr)],
+            Op::Explode(list) => vec![input(&mut list.expr)],
+            Op::Sort { keys, .. } => keys.iter_mut().map(|key| input(&mut key.expr)).collect(),
+            Op::Distinct(Some(by)) => by.iter_mut().map(input).collect(),
             Op::Aggregate { keys, aggs } => {
-                let keys = keys.iter_mut().map(|key| &mut key.expr);
-                keys.chain(aggs.iter_mut().filter_map(|agg| agg.arg.as_mut())).collect()
+                let args = aggs.iter_mut().flat_map(|agg| {
+                    let step = if let AggFunc::Reduce(step) = &mut agg.func {
+                        Some((Over::Reduced, &mut **step))
+                    } else {
+                        None
+                    };
+                    agg.arg.iter_mut().map(input).chain(step)
+                });
+                keys.iter_mut().map(|key| input(&mut key.expr)).chain(args).collect()
             }
-            Op::Fold { step, .. } => vec![&mut step.expr],
-            Op::Join { on, .. } => on.iter_mut().map(|(left, _)| left).collect(),
+            Op::Fold { step, .. } => vec![input(&mut step.expr)],
+            Op::Join { on, .. } => {
+                on.iter_mut().flat_map(|(left, right)| [input(left), (Over::Right, right)]).collect()
+            }
         }
     }
 

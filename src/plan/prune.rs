@@ -75,7 +75,7 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     let mut flow: Vec<bool> = needs[0].clone();
     for (i, step) in plan.steps.iter_mut().enumerate() {
         let places = places(&flow);
-        for expr in step.op.exprs_mut() {
+        for expr in step.op.input_exprs_mut() {
             move_columns(expr, &places);
         }
         let kept = match &mut step.op {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions;
-use crate::plan::{Expr, Function, Op, Plan};
+use crate::plan::{Expr, Function, Plan};
 use crate::run_context::{RunContext, Stop};
 
 pub use compile::wrong;
@@ -158,20 +158,8 @@ pub struct Programs(HashMap<*const Plan, Program>);
 
 impl Programs {
     pub fn new(plan: &Plan) -> Programs {
-        let mut programs = Programs(HashMap::new());
-        programs.add(plan);
-        programs
-    }
-
-    fn add(&mut self, plan: &Plan) {
-        self.0.insert(plan, Program::new(&plan.functions));
-        for step in &plan.steps {
-            match &step.op {
-                Op::Join { right, .. } => self.add(right),
-                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.add(plan)),
-                _ => {}
-            }
-        }
+        let program = |plan: &Plan| (std::ptr::from_ref(plan), Program::new(&plan.functions));
+        Programs(plan.with_inner().into_iter().map(program).collect())
     }
 
     pub fn of(&self, plan: &Plan) -> &Program {

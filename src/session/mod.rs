@@ -27,7 +27,7 @@ use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise};
-use crate::plan::{self, Binding, Definition, Node, Op, Plan, Shared, Source, Step};
+use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
@@ -210,7 +210,13 @@ impl Session {
             Binding::Table(plan) => Some(plan),
             Binding::Value(..) | Binding::Result { .. } => None,
         });
-        plans.for_each(|plan| persisted(plan, &mut reachable));
+        plans.for_each(|plan| {
+            plan.walk(&mut |step| {
+                if let Op::Persist(id) = step.op {
+                    reachable.push(id);
+                }
+            });
+        });
         self.kept.get_mut().retain(|id, _| reachable.contains(id));
     }
 
@@ -461,23 +467,4 @@ pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
     let schema: Schema = table.schema().clone();
     let op = Op::Source(Source::Kept(Shared(table)));
     Plan::of(vec![Step { op, schema, span }])
-}
-
-/// The numbers of all `persist`s in a plan.
-fn persisted(plan: &Plan, found: &mut Vec<u64>) {
-    for step in &plan.steps {
-        for expr in step.op.exprs() {
-            expr.walk(&mut |part| {
-                if let Node::ScalarSubquery(plan) = &part.node {
-                    persisted(plan, found);
-                }
-            });
-        }
-        match &step.op {
-            Op::Persist(id) => found.push(*id),
-            Op::Join { right, .. } => persisted(right, found),
-            Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| persisted(plan, found)),
-            _ => {}
-        }
-    }
 }

@@ -101,8 +101,12 @@ impl Session {
         context: &RunContext,
     ) -> Fallible<Vec<(String, RunResult)>> {
         plan::close_files(&mut plan);
+        for (_, branch) in &branches {
+            if let Some(Step { op: Op::Write(write), span, .. }) = branch.steps.last() {
+                not_a_source(&plan, write, *span)?;
+            }
+        }
         plan.steps.pop();
-        let sources = plan.clone();
         let input = self.run(plan, choice, context)?;
         // All is computed before anything is written: a branch that fails leaves every file as it was.
         let mut results = Vec::new();
@@ -111,8 +115,7 @@ impl Session {
                 Some(Step { op: Op::Write(write), span, .. }) => Some((write.clone(), *span)),
                 _ => None,
             };
-            if let Some((write, span)) = &write {
-                not_a_source(&sources, write, *span)?;
+            if write.is_some() {
                 branch.steps.pop();
             }
             branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
@@ -186,12 +189,10 @@ impl Session {
             if let Some(table) = kept(step) {
                 return (Some(table.height() as u64), bytes);
             }
-            bytes += match &step.op {
-                Op::Source(Source::Read(read)) => read.bytes(),
-                Op::Join { right, .. } => self.reads(right).1,
-                Op::Concat(plans) | Op::Zip(plans) => plans.iter().map(|plan| self.reads(plan).1).sum(),
-                _ => 0,
-            };
+            if let Op::Source(Source::Read(read)) = &step.op {
+                bytes += read.bytes();
+            }
+            bytes += step.op.plans().into_iter().map(|plan| self.reads(plan).1).sum::<u64>();
         }
         (plan.steps.first().and_then(|step| known_rows(&step.op)), bytes)
     }

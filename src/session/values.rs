@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::data::{Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
-use crate::plan::{AggFunc, Evaluator, Expr, Function, Node, Op, Plan};
+use crate::plan::{Evaluator, Expr, Function, Node, Plan};
 use crate::rowwise::{Compiled, Frame, Program};
 use crate::run_context::RunContext;
 
@@ -30,21 +30,6 @@ impl Session {
             }
             for expr in step.op.exprs_mut() {
                 self.fill_expr(expr, known, choice, context)?;
-            }
-            match &mut step.op {
-                Op::Join { on, .. } => {
-                    for (_, right) in on {
-                        self.fill_expr(right, known, choice, context)?;
-                    }
-                }
-                Op::Aggregate { aggs, .. } => {
-                    for agg in aggs {
-                        if let AggFunc::Reduce(step) = &mut agg.func {
-                            self.fill_expr(step, known, choice, context)?;
-                        }
-                    }
-                }
-                _ => {}
             }
         }
         Ok(())

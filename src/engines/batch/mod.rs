@@ -60,7 +60,7 @@ impl Engine for Kernel {
         for (i, step) in plan.steps.iter().enumerate() {
             let input = &plan.steps[i.saturating_sub(1)].schema;
             let what = op_text(&step.op, input, plan);
-            for expr in step.op.exprs() {
+            for expr in step.op.input_exprs() {
                 compiler.compile(explode::of_text(&step.op).unwrap_or(expr));
             }
             let found = compiler.fallbacks();

@@ -46,7 +46,7 @@ impl Engine for Polars {
         plan.steps.iter().enumerate().find_map(|(i, step)| {
             let reason = reason(step, &plan.steps[i + 1..]);
             let here = reason.map(|reason| Objection { reason, span: step.span });
-            here.or_else(|| inside(&step.op).iter().find_map(|plan| self.objection(plan)))
+            here.or_else(|| step.op.plans().into_iter().find_map(|plan| self.objection(plan)))
         })
     }
 
@@ -111,10 +111,8 @@ fn sums_floats(plan: &Plan) -> bool {
         let is_float = agg.arg.as_ref().is_some_and(|arg| arg.ty == Type::Float);
         is_float && matches!(agg.func, AggFunc::Sum | AggFunc::Mean)
     };
-    plan.steps.iter().any(|step| match &step.op {
-        Op::Aggregate { aggs, .. } => aggs.iter().any(sums),
-        op => inside(op).into_iter().any(sums_floats),
-    })
+    let mut steps = plan.with_inner().into_iter().flat_map(|plan| &plan.steps);
+    steps.any(|step| if let Op::Aggregate { aggs, .. } = &step.op { aggs.iter().any(sums) } else { false })
 }
 
 /// Why polars cannot keep the meaning of a step.
@@ -160,14 +158,6 @@ fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
 
 fn too_many(rows: u64) -> bool {
     rows >= u64::from(u32::MAX)
-}
-
-fn inside(op: &Op) -> Vec<&Plan> {
-    match op {
-        Op::Join { right, .. } => vec![right],
-        Op::Concat(plans) | Op::Zip(plans) => plans.iter().collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// The query with those optimisations that keep its errors: polars does not know that our functions may fail, and so

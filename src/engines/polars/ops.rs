@@ -64,7 +64,7 @@ fn uses_columns(steps: &[Step], width: usize) -> bool {
     for step in steps {
         // Columns that are added stand behind these.
         let uses = |expr: &&plan::Expr| expr.columns().iter().any(|column| *column < width);
-        if step.op.exprs().iter().any(uses) {
+        if step.op.input_exprs().iter().any(uses) {
             return true;
         }
         match &step.op {

@@ -20,13 +20,9 @@ impl<'p> Writer<'p> {
     /// Writes what the right sides of all joins are, in the order in which the plan comes to them.
     pub(super) fn right_sides(&mut self, plan: &'p Plan) {
         for step in &plan.steps {
-            match &step.op {
-                Op::Join { kind, right, on, right_columns } => {
-                    self.right_sides(right);
-                    self.right_side(*kind, right, on, right_columns);
-                }
-                Op::Concat(plans) | Op::Zip(plans) => plans.iter().for_each(|plan| self.right_sides(plan)),
-                _ => {}
+            step.op.plans().into_iter().for_each(|plan| self.right_sides(plan));
+            if let Op::Join { kind, right, on, right_columns } = &step.op {
+                self.right_side(*kind, right, on, right_columns);
             }
         }
     }
