@@ -1,6 +1,7 @@
-//! All engines agree on random pipelines. Each case is a cell made of a seed: lets, functions, and a pipeline over tables
-//! that are written as lists or put into files. It runs on `rows` and on every other engine; `Table::same` compares what
-//! comes out, and errors must be of one kind. A case that differs is made smaller and printed as a cell to paste.
+//! All engines agree on random pipelines. Each case is a cell made of a seed: lets, functions, and a pipeline over
+//! tables that are written as lists or put into files. It runs on `rows` and on every other engine; `Table::same`
+//! compares what comes out, and errors must be of one kind. A case that differs is made smaller and printed as a cell
+//! to paste.
 //!
 //! The long run: `TIMELAB_CASES=20000 cargo test --release --locked agreement -- --nocapture`. Case n of a run is found
 //! again with `TIMELAB_CASES=1 TIMELAB_SEED=n`.

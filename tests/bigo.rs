@@ -172,7 +172,8 @@ fn the_steps_of_rust_are_counted() {
         "let mut left = n; let mut count = 0; while left > 0 { left /= 2; count += 1 } count",
         Class::Log,
     );
-    let loops = "let mut sum = 0; for i in 0..n { for j in 0..n { for k in 0..n { sum = std::hint::black_box(sum ^ i ^ j ^ k) } } } sum";
+    let loops = "let mut sum = 0; for i in 0..n { for j in 0..n \
+                 { for k in 0..n { sum = std::hint::black_box(sum ^ i ^ j ^ k) } } } sum";
     rust_claims(128, loops, Class::Cubic);
     rust_claims(
         24,

@@ -67,7 +67,8 @@ fn formats() {
     assert_eq!(written("md"), "| it | t | x |\n|---:|---|---:|\n| 1 | a\\|b | 0.5 |\n| 2 | a\\|b |  |\n");
     let json: serde_json::Value = serde_json::from_str(&written("json")).expect("it is json");
     assert_eq!(json, serde_json::json!([{"it": 1, "t": "a|b", "x": 0.5}, {"it": 2, "t": "a|b", "x": null}]));
-    let table = "┌────┬─────┬─────┐\n│ it │ t   │   x │\n├────┼─────┼─────┤\n│  1 │ a|b │ 0.5 │\n│  2 │ a|b │   · │\n└────┴─────┴─────┘\n";
+    let table = "┌────┬─────┬─────┐\n│ it │ t   │   x │\n├────┼─────┼─────┤\n│  1 │ a|b │ 0.5 │\n│  2 │ a|b │   · │\n\
+                 └────┴─────┴─────┘\n";
     assert_eq!(written("table"), table);
 }
 
@@ -429,13 +430,15 @@ fn shells_get_completions_of_the_command_line() {
 /// Loops of every kind: each is compiled once for each level.
 const LOOPS: &str = r#"
 1..5000 | map it * 3 + 1 | filter it % 7 == 1 or it // 9 > 400 | agg sum(it), min(it), max(it), count()
-random 3000 | map x = it * 2 - 1, y = -it | filter x < y and not x == 0.5 | agg sum(x), mean(y), std(x), min(x), max(y), median(x)
-1..3000 | map a = 3000000000 * it, b = it - 1500 | map q = a * b, r = a % 1000003, d = a // 77, n = abs(-b) | agg sum(q), sum(r), sum(d), sum(n)
+random 3000 | map x = it * 2 - 1, y = -it | filter x < y and not x == 0.5 | agg sum(x), std(x), max(y), median(x)
+random 3000 | map x = it * 2 - 1, y = -it | filter x < y and not x == 0.5 | agg mean(y), min(x)
+1..3000 | map a = 3000000000 * it, b = it - 1500 | map q = a * b, r = a % 1000003 | agg sum(q), sum(r)
+1..3000 | map a = 3000000000 * it, b = it - 1500 | map d = a // 77, n = abs(-b) | agg sum(d), sum(n)
 1..3000 | map if it % 3 == 0 then it else if it % 5 == 0 then null else -it | agg sum(it), count(it)
 read "samples/kjv.txt" | words | count by lower(word) | top 20
 read "samples/words.txt" | map n = len(upper(line)), line | sort by n desc, line | take 20
 read "samples/zone1970.tab" as csv sep "	" header false ragged true | count
-random 4000 seed 3 | map k = int(it * 50), x = sqrt(it) | agg sum(x), max(x), n_distinct(k) by k | sort by k | top 9 by sum
+random 4000 seed 3 | map k = int(it * 50), x = sqrt(it) | agg sum(x), n_distinct(k) by k | sort by k | top 9 by sum
 "#;
 
 #[test]

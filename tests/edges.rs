@@ -44,16 +44,16 @@ fn scripts_can_tell_what_variants_did() {
 fn sums_agree_within_a_share_of_what_was_summed() {
     status(&["%same [0.1, 0.2, -0.3] | sum"], 0, "the same table\n");
     status(
-        &[
-            "%same (1..5 | map k = it % 2, x = if it < 3 then 0.1 * it else -0.1 * (it - 2) | agg s = sum(x), m = mean(x) by k | map k, m, t = s | sort by k) | on polars",
-        ],
+        &["%same (1..5 | map k = it % 2, x = if it < 3 then 0.1 * it else -0.1 * (it - 2) \
+             | agg s = sum(x), m = mean(x) by k | map k, m, t = s | sort by k) | on polars"],
         0,
         "",
     );
     let cells = [
         "%same ([0.1, 0.2, -0.3] | sum), ([0.3, 0.0, -0.3] | sum)",
         "%same ([0.1, 0.2, -0.3, 0.0] | mean | map m = mean), ([0.1, 0.2, -0.3, 0.0] | agg m = mean(it))",
-        "%same ([0.1, 0.2, -0.3] | agg s = sum(it), n = count() | filter n > 1 | take 5), ([0.3, 0.0, -0.3] | agg s = sum(it), n = count())",
+        "%same ([0.1, 0.2, -0.3] | agg s = sum(it), n = count() | filter n > 1 | take 5), \
+         ([0.3, 0.0, -0.3] | agg s = sum(it), n = count())",
     ];
     cells.iter().for_each(|cell| status(&[cell], 0, "the same table\n"));
     // A difference beyond that share, what is not a sum, and what a sum has become.
@@ -61,7 +61,8 @@ fn sums_agree_within_a_share_of_what_was_summed() {
         "%same ([0.1, 0.2, -0.3] | sum), ([0.1, 0.2, -0.2999] | sum)",
         "%same [1e-17], [2e-17]",
         "%same [1.0, 1e-17], [1.0, 2e-17]",
-        "%same ([0.1, 0.2, -0.3] | agg s = sum(it) | map s = s * 1e18), ([0.3, 0.0, -0.3] | agg s = sum(it) | map s = s * 1e18)",
+        "%same ([0.1, 0.2, -0.3] | agg s = sum(it) | map s = s * 1e18), \
+         ([0.3, 0.0, -0.3] | agg s = sum(it) | map s = s * 1e18)",
     ];
     cells.iter().for_each(|cell| status(&[cell], 3, ""));
 }

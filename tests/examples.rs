@@ -52,8 +52,8 @@ fn examples_print_what_they_say_on_every_engine() {
     assert_eq!(objections, accepted, "objections differ from the accepted ones in tests/kept/objections.txt");
 }
 
-/// Magics whose examples are only run: help is prose that changes with each sentence, how many sizes `%bigo` reaches is a
-/// matter of time, `%cd` tells where the project lies, and `%explain` what the processor can do.
+/// Magics whose examples are only run: help is prose that changes with each sentence, how many sizes `%bigo` reaches is
+/// a matter of time, `%cd` tells where the project lies, and `%explain` what the processor can do.
 const ONLY_RUN: [&str; 4] = ["help", "bigo", "cd", "explain"];
 
 /// What each example prints, without what was measured: `tests/kept/magics.txt`, renewed by `TIMELAB_UPDATE=1`. Rust is
@@ -119,12 +119,12 @@ fn the_first_examples_of_the_language_run() {
         assert_eq!(top, "word,count\nthe,63911\nand,51313\nof,34582\n");
         let sections = csv(
             engine,
-            &[
-                r#"read "samples/packages.csv" | agg n = count(), size = mean(size_bytes) by section | sort by size desc | take 1"#,
-            ],
+            &["read \"samples/packages.csv\" | agg n = count(), size = mean(size_bytes) by section \
+                 | sort by size desc | take 1"],
         );
         assert_eq!(sections, "section,n,size\ndebug,187,49319406.90909091\n");
-        let log = r#"read "samples/dpkg.log" | map package = split(split(line, " ")[3], ":")[0] | join (read "samples/packages.csv") on package | count"#;
+        let log = "read \"samples/dpkg.log\" | map package = split(split(line, \" \")[3], \":\")[0] \
+                   | join (read \"samples/packages.csv\") on package | count";
         assert_eq!(csv(engine, &[log]), "count\n1157\n");
         assert_eq!(csv(engine, &["let n = 10k ; 1..n | mean"]), "mean\n5000.0\n");
         let big = r#"let big = read "samples/kjv.txt" | words | persist"#;

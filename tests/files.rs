@@ -33,7 +33,8 @@ impl Drop for Folder {
     }
 }
 
-const TABLE: &str = r#"[1, 2, null, -9223372036854775808] | map i = it, x = if it == 2 then null else it / 3, t = if it == 1 then "a,\"é\"" else if it == 2 then "" else null, b = it == 1"#;
+const TABLE: &str = "[1, 2, null, -9223372036854775808] | map i = it, x = if it == 2 then null else it / 3, \
+                     t = if it == 1 then \"a,\\\"é\\\"\" else if it == 2 then \"\" else null, b = it == 1";
 
 #[test]
 fn what_was_written_is_read_back_on_every_engine() {
@@ -222,7 +223,8 @@ fn json_types_and_nesting() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/nested.jsonl");
     let cell = format!("read {file:?}");
     for engine in engine_names() {
-        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,1\n2,bob,,[],2.5,two\n3,,,,,true\n";
+        let expected = "id,user.name,user.age,tags,x,mixed\n1,ann,30,\"[\"\"a\"\", \"\"b\"\"]\",1.0,1\n\
+                        2,bob,,[],2.5,two\n3,,,,,true\n";
         assert_eq!(csv(engine, &[&cell]), expected, "{engine}");
     }
 }

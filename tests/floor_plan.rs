@@ -61,7 +61,8 @@ fn modules_import_only_from_lower_floors() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The shell's own code prints only in `shell` and `main`; `rust/cell.rs` is linked into the child, whose output is a pipe.
+/// The shell's own code prints only in `shell` and `main`; `rust/cell.rs` is linked into the child, whose output is a
+/// pipe.
 #[test]
 fn only_the_shell_prints() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -78,6 +79,23 @@ fn only_the_shell_prints() {
             if text.contains(word) {
                 wrong.push(format!("{}: {word}", inside.display()));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Columns are characters: a line of Greek is as wide as one of Latin letters.
+#[test]
+fn no_line_is_over_120_columns() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = Vec::new();
+    ["src", "tests", "benches"].iter().for_each(|folder| files(&project.join(folder), &mut all));
+    let mut wrong = Vec::new();
+    for file in all {
+        let text = std::fs::read_to_string(&file).expect("the sources are readable");
+        let inside = file.strip_prefix(project).expect("it was found there").display().to_string();
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120) {
+            wrong.push(format!("{inside}:{}: {} columns", i + 1, line.chars().count()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,7 +1,7 @@
 //! Whatever is typed, and whatever stands in a csv file: no panic, no hang, and errors that point into the cell.
 //!
-//! Texts are random characters, random words of the language, and the examples and kept cells with a few changes. The long
-//! run: `TIMELAB_CASES=200000 cargo test --release --locked fuzz`; `TIMELAB_SEED` begins at another case.
+//! Texts are random characters, random words of the language, and the examples and kept cells with a few changes. The
+//! long run: `TIMELAB_CASES=200000 cargo test --release --locked fuzz`; `TIMELAB_SEED` begins at another case.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Kept cells with what they print, on every engine: `tests/kept/*.txt`. `TIMELAB_UPDATE=1` writes what is printed now
 //! into the files: read the difference before you keep it.
 //!
-//! A block is one session: lines behind `› ` are its cells, those behind `… ` go on with one, the rest is what they print, csv and diagnostics. A blank line
-//! ends it. A line behind `# ` is a comment. Where an engine objects to a cell, the cell is not compared on it, and the
-//! objection stands in the file's `.objections.txt`.
+//! A block is one session: lines behind `› ` are its cells, those behind `… ` go on with one, the rest is what they
+//! print, csv and diagnostics. A blank line ends it. A line behind `# ` is a comment. Where an engine objects to a
+//! cell, the cell is not compared on it, and the objection stands in the file's `.objections.txt`.
 
 use std::path::{Path, PathBuf};
 

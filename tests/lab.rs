@@ -122,8 +122,8 @@ impl Lab {
         Lab { session, chunk_sizes }
     }
 
-    /// A session whose clocks are set by hand: `peek 1 "700: "` lets 700 ns pass, and `peek 1 "700/300: "` 300 ns of them on a
-    /// processor, while the thread waits for the rest.
+    /// A session whose clocks are set by hand: `peek 1 "700: "` lets 700 ns pass, and `peek 1 "700/300: "` 300 ns of
+    /// them on a processor, while the thread waits for the rest.
     pub fn by_hand() -> Lab {
         let (wall, cpu) = (Hand::default(), Hand::default());
         let clocks = Clocks { wall: Arc::new(wall.clone()), cpu: Arc::new(cpu.clone()), system: waiting };

@@ -255,8 +255,8 @@ fn quantiles_are_those_of_r() {
     assert_eq!(samples.each()[0], 11.0, "the order stays");
 }
 
-/// Nanoseconds a call of indexing, as they were recorded on a busy machine, one of them interrupted; the quartiles are what
-/// Python's `statistics.quantiles(…, method="inclusive")` says of them.
+/// Nanoseconds a call of indexing, as they were recorded on a busy machine, one of them interrupted; the quartiles are
+/// what Python's `statistics.quantiles(…, method="inclusive")` says of them.
 #[test]
 fn recorded_samples_have_the_quartiles_of_python() {
     let recorded = vec![

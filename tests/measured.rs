@@ -1,4 +1,5 @@
-//! What was measured is known as such, also after it went through expressions, names and tables; what was counted is not.
+//! What was measured is known as such, also after it went through expressions, names and tables; what was counted is
+//! not.
 
 use timelab::console::Console;
 use timelab::magics::{Evaluation, evaluate};

@@ -1,5 +1,5 @@
-//! Plans written as Rust give what `rows` gives: many of them are put into one program, which is compiled once. It needs
-//! `rustc`, which is part of Rust.
+//! Plans written as Rust give what `rows` gives: many of them are put into one program, which is compiled once. It
+//! needs `rustc`, which is part of Rust.
 //!
 //! The long run: `TIMELAB_CASES=3000 cargo test --release --locked native -- --nocapture`. `TIMELAB_KEEP=1` leaves the
 //! program in its folder.
@@ -297,8 +297,8 @@ Err(fault) => format!(\"err {{fault:?}}\"),
             code.text
         )
         .expect("a text takes all");
-        writeln!(calls, "println!(\"{{}}\", catch_unwind(AssertUnwindSafe(|| p{number}::run(&mut tokens))).unwrap_or(\"panic\".to_string()));")
-            .expect("a text takes all");
+        let run = format!("catch_unwind(AssertUnwindSafe(|| p{number}::run(&mut tokens)))");
+        writeln!(calls, "println!(\"{{}}\", {run}.unwrap_or(\"panic\".to_string()));").expect("a text takes all");
     }
     write!(
         program,
@@ -364,8 +364,10 @@ fn edges_as_rust_agree() {
         "read \"samples/kjv.txt\" | map n = len(words(line)) | agg n = sum(n), most = max(n)",
         "read \"samples/words.txt\" | group by key = sorted(line) | filter len(line) > 4",
         "read \"samples/dpkg.log\" | map package = split(split(line, \" \")[3], \":\")[0] | count by package",
-        "let p = read \"samples/packages.csv\" | persist; p | agg n = count(), size = mean(size_bytes) by section | sort by size desc",
-        "let p = read \"samples/packages.csv\" | persist; read \"samples/dpkg.log\" | map package = split(split(line, \" \")[3], \":\")[0] | join p on package | count by section",
+        "let p = read \"samples/packages.csv\" | persist; p | agg n = count(), size = mean(size_bytes) by section \
+         | sort by size desc",
+        "let p = read \"samples/packages.csv\" | persist; read \"samples/dpkg.log\" \
+         | map package = split(split(line, \" \")[3], \":\")[0] | join p on package | count by section",
         // Ends of ranges, and errors.
         "9223372036854775800.. | take 100",
         "9223372036854775800.. | take 5",
@@ -381,10 +383,14 @@ fn edges_as_rust_agree() {
         "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9998] | map down(it)",
         "fn same(x) = x; fn down(n) = if n < 1 then same(0) else 1 + down(n - 1); [9999] | map down(it)",
         "fn nulls(n) = if n > 3 then null else if n == 0 then 1 else nulls(n - 1); 0..6 | map nulls(it)",
-        "fn deep(n) = if n < 1 then \"x\" else deep(n - 1); let t = [\"a\", null, \"b\"] | map s = it, n = 2 | persist; t | map s, d = deep(n)",
-        "let t = [\"a\", null, \"b\"] | map s = it, xs = [it, \"c\"] | persist; t | sort by s desc | map s, xs, y = trim(coalesce(s, \" z\")), z = xs[1]",
-        "let t = [\"a b\", \"c\"] | map s = it, n = 1 | persist; t | join left (t | map s, m = upper(s), k = 5) on s | concat (t | map s, n, m = \"q\", k = n)",
-        "let t = [\"a\", \"b\", \"a\"] | map s = it, n = len(it) | persist; t | join (t | map s, m = s, n2 = n) on s | map s = m | pairs",
+        "fn deep(n) = if n < 1 then \"x\" else deep(n - 1); let t = [\"a\", null, \"b\"] | map s = it, n = 2 \
+         | persist; t | map s, d = deep(n)",
+        "let t = [\"a\", null, \"b\"] | map s = it, xs = [it, \"c\"] | persist; t | sort by s desc \
+         | map s, xs, y = trim(coalesce(s, \" z\")), z = xs[1]",
+        "let t = [\"a b\", \"c\"] | map s = it, n = 1 | persist; t | join left (t | map s, m = upper(s), k = 5) on s \
+         | concat (t | map s, n, m = \"q\", k = n)",
+        "let t = [\"a\", \"b\", \"a\"] | map s = it, n = len(it) | persist; t | join (t | map s, m = s, n2 = n) on s \
+         | map s = m | pairs",
         // Floats: quotients, rounding, sums, places of texts.
         "[1.0, 0.3, -1.0, 6.0] | map q = it // 0.1, r = it % 0.1, w = 1.0 // it",
         "[2.675, 0.125, null, 1e300] | map a = round(it, 2), b = round(it, -300), c = format(\"{:.3} {}\", it, it)",
@@ -393,12 +399,14 @@ fn edges_as_rust_agree() {
         "[1.7e308, -1.7e308] | agg m = median(it), q = quantile(it, 0.25)",
         "[[0.1, 0.2, -0.3], []] | map sum(it)",
         // Names that are words of Rust, of the prelude or of the code.
-        "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2); 1..9 | map fib = fib(it) | map x = fib(fib), fib | sum x",
+        "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2); 1..9 | map fib = fib(it) | map x = fib(fib), fib \
+         | sum x",
         "fn add(add) = add + 1; 1..9 | map lower = add(it) | filter lower > 3",
         "letters 50 seed 3 | agg number = count(), bytes = max(it)",
         "letters 50 | map number = it | agg number = count() by key = number",
         "random 50 | map number = it | agg path = min(number)",
-        "1..5 | map type = it, match = it * 2, `x y` = 3, `x-y` = 4, `2` = 5, Some = 6, `é` = 7, self = 8 | sort by type desc",
+        "1..5 | map type = it, match = it * 2, `x y` = 3, `x-y` = 4, `2` = 5, Some = 6, `é` = 7, self = 8 \
+         | sort by type desc",
         "1..9 | map left = it, right = it % 3, value = null | map first = left + coalesce(value, right), acc = left",
         "1..9 | map a = it, b = it + 1 | map a = b, b = a | map a = b, b = a, c = a | take 3",
         "1..9 | map passed = it | skip 2 | take 3 | map rows = passed | reverse | sum rows",
@@ -418,14 +426,17 @@ fn edges_as_rust_agree() {
         "[1, null, 2] | join anti ([2, null, 3]) on it",
         "[1, null, 2] | join semi ([2, null, 3, 2]) on it",
         "[\"a\", \"b\", \"a\"] | join (letters 20 | map it = lower(it), n = 1) on it",
-        "[\"a\", \"b\", \"a\"] | map a = it, b = it + \"x\" | join left ([\"a\", \"a\"] | map a = it, b = it + \"x\", c = [it]) on a, b",
+        "[\"a\", \"b\", \"a\"] | map a = it, b = it + \"x\" | \
+         join left ([\"a\", \"a\"] | map a = it, b = it + \"x\", c = [it]) on a, b",
         "[1, 2] | concat ([null]), ([3.5])",
         "1..5 | map xs = range(0, it) | pairs | map n = len(a) + len(b)",
         "1..6 | map t = text(it), xs = [it] | reverse | scan \"\" acc + t",
         "[1, null, 3] | map it > 1 and it < 3 or it == null",
         "[true, null, false] | map a = it and null, b = it or null, c = not it, d = null and it",
-        "1..30 | agg a = std(it), b = median(it), c = quantile(it, 0.3), d = n_distinct(it % 4), e = first(text(it)), f = last([it]) by k = it % 3",
-        "1..30 | filter it > 100 | agg a = std(it), b = median(it), c = sum(it), d = mean(it), e = first(it), f = min(text(it))",
+        "1..30 | agg a = std(it), b = median(it), c = quantile(it, 0.3), d = n_distinct(it % 4), e = first(text(it)), \
+         f = last([it]) by k = it % 3",
+        "1..30 | filter it > 100 | agg a = std(it), b = median(it), c = sum(it), d = mean(it), e = first(it), \
+         f = min(text(it))",
         "1..10 | reduce acc + it",
         "[1, null, 3] | reduce if acc > it then acc else it",
     ];

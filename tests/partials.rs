@@ -15,7 +15,10 @@ use timelab::session::Session;
 use crate::lab;
 use crate::random::Random;
 
-const ROWS: &str = r#"1..60 | map k = it % 7, i = if it % 11 == 0 then null else it * it - 900, x = if it % 5 == 0 then null else (it * 37 % 60) / 7, t = if it % 13 == 0 then null else slice("a longer text than fits", it % 9, it % 23), b = it % 3 == 0"#;
+const ROWS: &str = "1..60 | map k = it % 7, i = if it % 11 == 0 then null else it * it - 900, \
+                    x = if it % 5 == 0 then null else (it * 37 % 60) / 7, \
+                    t = if it % 13 == 0 then null else \
+                    slice(\"a longer text than fits\", it % 9, it % 23), b = it % 3 == 0";
 
 const CASES: &[&str] = &[
     "count",
@@ -26,7 +29,8 @@ const CASES: &[&str] = &[
     "agg count(), sum(i), mean(x), min(x), max(i), median(x), std(i) by k",
     "agg min(t), max(t), first(i), last(x), n_distinct(k) by t, b",
     "agg sum(x), mean(x), min(x), max(x), min(i), max(i) by t, b",
-    "map k, x = if k > 3 and b then x else null, i = if k % 2 == 1 and not b then i else null | agg sum(x), mean(x), min(x), max(x), min(i), max(i) by k",
+    "map k, x = if k > 3 and b then x else null, i = if k % 2 == 1 and not b then i else null \
+     | agg sum(x), mean(x), min(x), max(x), min(i), max(i) by k",
     "filter is_null(x) | agg sum(x), mean(x), min(x), max(x) by k",
     "map k, b, x = (k - 3) / (k % 3) | agg sum(x), mean(x), min(x), max(x) by k",
     "map k, b, x = (k - 3) / (k % 3) | agg sum(x), mean(x), min(x), max(x) by b",

@@ -49,7 +49,8 @@ pub fn seeds(usual: u64) -> std::ops::Range<u64> {
     first..first + setting("TIMELAB_CASES").unwrap_or(usual)
 }
 
-/// The fewest items, in their order, that still fail: halves, quarters, … are left out as long as it fails without them.
+/// The fewest items, in their order, that still fail: halves, quarters, … are left out as long as it fails without
+/// them.
 pub fn shrunk<T: Clone>(items: &[T], fails: impl Fn(&[T]) -> bool) -> Vec<T> {
     let mut items = items.to_vec();
     let mut length = items.len();

@@ -37,7 +37,8 @@ fn results_are_values_and_tables() {
         "rust { u64::MAX }",
         "rust { \"x\".parse::<i64>() }",
     ]);
-    let expected = "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nx\n0\n1\n0\nit\n2\n9\nx,y\n1,1\n2,2\nA(\n    7,\n)\n";
+    let expected = "332833500\na,b,c\n1,a,2.5\n2,b,-0.5\nx,y,name\n1,0.5,é\nkey,value\nk,true\nx\n0\n1\n0\nit\n2\n9\n\
+                    x,y\n1,1\n2,2\nA(\n    7,\n)\n";
     assert_eq!(out, expected, "{err}");
     assert_eq!(
         errors(&err),
@@ -80,7 +81,8 @@ fn a_cell_can_lose_nothing_but_itself() {
         ("rust { std::process::exit(3) }", "error: the cell ended its process with exit code 3"),
         ("rust { std::process::abort() }", "error: abort"),
         (
-            "rust { fn deep(x: u64) -> u64 { if x == 0 { 0 } else { std::hint::black_box(deep(x - 1)) + x } } deep(1 << 40) }",
+            "rust { fn deep(x: u64) -> u64 { if x == 0 { 0 } else { std::hint::black_box(deep(x - 1)) + x } } \
+             deep(1 << 40) }",
             "error: stack overflow",
         ),
         ("rust { unsafe { *std::hint::black_box(8 as *mut u8) = 1 } }", "error: segmentation fault at address 0x8"),
@@ -192,7 +194,8 @@ fn compiled_pipelines_agree() {
         "1..1M | map it * it | sum",
         "read \"samples/kjv.txt\" | words | count by lower(word) | top 3",
         "fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)\n[20, 5] | map fib(it)",
-        "let t = read \"samples/packages.csv\" | persist\nt | agg n = count(), m = max(size_bytes) by section | sort by n desc | take 3",
+        "let t = read \"samples/packages.csv\" | persist\nt | agg n = count(), m = max(size_bytes) by section \
+         | sort by n desc | take 3",
         "[3, 1, null, 2] | sort by it desc | enumerate",
         "letters 100 seed 3 | fold \"\" acc + it",
         "[\"b a\", \"c\"] | words | group by n = len(word)",
@@ -216,7 +219,8 @@ fn compiled_pipelines_agree() {
             "error: division by zero: 10 // 0 (row 4)",
             "│ 1..10 | map 10 // (it - 5) | on native",
             "│             ^^^^^^^^^^^^^^ guard it: if b != 0 then … else null",
-            "error: the engine `native` cannot run this: compiled code reads only lines of text by itself: `persist` it first",
+            "error: the engine `native` cannot run this: compiled code reads only lines of text by itself: `persist` \
+             it first",
         ]
     );
 }
@@ -225,7 +229,8 @@ fn compiled_pipelines_agree() {
 fn rust_is_compared_with_pipelines() {
     let (out, err) = run(&[
         "%%rust\nfn squares(n: i64) -> i64 { (1..n).map(|x| x * x).sum() }",
-        "%compare --for 200ms n in [10k, 20k]:\n  rust: rust with n { squares(n) }\n  batch: 1..n | map it * it | sum | map it = sum\n  wrong: rust with n { n }",
+        "%compare --for 200ms n in [10k, 20k]:\n  rust: rust with n { squares(n) }\n  batch: 1..n | map it * it | sum \
+         | map it = sum\n  wrong: rust with n { n }",
         "%compare --for 100ms:\n  a: rust { squares(1000) }\n  b: [0] | map it + 332833500\n",
         "_.agree",
         "%timeit -n 10 -r 5 rust { squares(100_000) }",
@@ -264,7 +269,8 @@ fn a_variant_that_crashes_leaves_the_others() {
     let good = "rust { (0..1000u64).map(std::hint::black_box).sum::<u64>() }";
     let bad = "rust { std::process::abort(); }";
     let late = "rust { static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0); \
-                if CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2_000 { std::process::abort() } 499500u64 }";
+                if CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2_000 \
+                { std::process::abort() } 499500u64 }";
     for crashes in [bad, late] {
         let (out, err) = run(&[
             &format!("%compare --for 300ms:\n  one: {good}\n  bad: {crashes}\n  two: {good}"),
@@ -612,7 +618,8 @@ fn nothing_is_built_to_wait_for_a_future() {
         "%%rust\nlet x = std::future::ready(1).await;",
         "rust { println!(\"{}\", std::future::ready(1).await) }",
         "rust { let f = async { std::future::ready(1).await }; std::mem::drop(f); 4 }",
-        "%%rust\nasync fn two() -> i32 { std::future::ready(2).await }\nstruct Await { await_: i32 }\nAwait { await_: 3 }.await_",
+        "%%rust\nasync fn two() -> i32 { std::future::ready(2).await }\nstruct Await { await_: i32 }\n\
+         Await { await_: 3 }.await_",
     ]);
     assert_eq!(out, "4\n3\n", "{err}");
     let message = "error: `.await` stands only in `async` blocks and functions";
@@ -647,8 +654,8 @@ fn what_is_not_rust_is_told_at_its_place() {
 #[test]
 fn a_type_is_written_by_a_name_that_is_public() {
     let (out, err) = run(&[
-        "%%rust\nmod outer { mod inner { #[derive(Debug)] pub struct Shown(pub i32); #[derive(Debug)] pub struct Hidden; } \
-         pub use inner::Shown; pub fn hidden() -> impl std::fmt::Debug { inner::Hidden } }\n\
+        "%%rust\nmod outer { mod inner { #[derive(Debug)] pub struct Shown(pub i32); #[derive(Debug)] \
+         pub struct Hidden; } pub use inner::Shown; pub fn hidden() -> impl std::fmt::Debug { inner::Hidden } }\n\
          let shown = vec![outer::Shown(4)]; let hidden = outer::hidden();",
         "rust { shown[0].0 }",
         "%%rust\nshown.len()",

@@ -17,7 +17,8 @@ fn verses() {
 
 #[test]
 fn anagrams() {
-    let classes = r#"read "samples/words.txt" | filter matches(line, "^[a-z]+$") | group by key = sorted(line) | filter len(line) > 1"#;
+    let classes = "read \"samples/words.txt\" | filter matches(line, \"^[a-z]+$\") | group by key = sorted(line) \
+                   | filter len(line) > 1";
     check(&format!("{classes} | count"), "count\n3627\n");
     check(&format!("{classes} | map n = len(line) | max"), "max\n7\n");
 }
@@ -34,8 +35,10 @@ fn packages() {
 
 #[test]
 fn zones_and_countries() {
-    let zones = r##"read "samples/zone1970.tab" as csv sep "\t" header false comment "#" ragged true | flat_map code = split(column_1, ",")"##;
-    let countries = r##"read "samples/iso3166.tab" as csv sep "\t" header false comment "#" | map code = column_1, country = column_2"##;
+    let zones = "read \"samples/zone1970.tab\" as csv sep \"\\t\" header false comment \"#\" ragged true \
+                 | flat_map code = split(column_1, \",\")";
+    let countries = "read \"samples/iso3166.tab\" as csv sep \"\\t\" header false comment \"#\" \
+                     | map code = column_1, country = column_2";
     let joined = format!("{zones} | join ({countries}) on code | count by country | top 1");
     check(&joined, "country,count\nUnited States,29\n");
 }

@@ -1,5 +1,5 @@
-//! Files are read in splits, each for itself, and together they give what the whole gives, wherever they are cut: inside
-//! of characters, in line breaks, in quotes, beyond the end.
+//! Files are read in splits, each for itself, and together they give what the whole gives, wherever they are cut:
+//! inside of characters, in line breaks, in quotes, beyond the end.
 
 use std::path::PathBuf;
 

@@ -394,7 +394,8 @@ fn a_file_on_the_command_line_asks_in_a_terminal() {
 #[test]
 fn ctrl_c_stops_rust_while_it_compiles_and_while_it_runs() {
     // The compiler would compute the constant for years.
-    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; while i < u64::MAX { i += 1 } i }; N }";
+    let compiles = "rust { #[allow(long_running_const_eval)] const N: u64 = { let mut i = 0; \
+                    while i < u64::MAX { i += 1 } i }; N }";
     for (cell, phase) in [("rust { println!(\"ready {}\", 6 * 7); loop {} }", "ready 42"), (compiles, "compiling Rust")]
     {
         let home = home();

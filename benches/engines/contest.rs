@@ -65,8 +65,8 @@ pub fn times(row: &Row, scale: Scale, rounds: u32) -> Outcome<Measurement> {
     Ok(Measurement { cell, costs })
 }
 
-/// The peak of resident memory above that at the start, of one way, which runs once. The loop by hand comes after it, to
-/// prove its table.
+/// The peak of resident memory above that at the start, of one way, which runs once. The loop by hand comes after it,
+/// to prove its table.
 pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Measurement> {
     let contest = (row.contest)(scale).map_err(|error| error.to_string())?;
     let cell = contest.cell.clone();

@@ -1,7 +1,7 @@
 //! What the engines cost beside a loop by hand and plain polars: CPU time on one thread, all in one run.
 //!
-//! `cargo bench --locked -- --scale full --json FILE word sort` runs the rows whose names hold one of the words. Each row
-//! runs in a process of its own (resident memory: each way), in which polars has one thread.
+//! `cargo bench --locked -- --scale full --json FILE word sort` runs the rows whose names hold one of the words. Each
+//! row runs in a process of its own (resident memory: each way), in which polars has one thread.
 
 mod by_hand;
 mod contest;

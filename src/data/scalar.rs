@@ -293,9 +293,9 @@ pub fn round_int_to(i: i64, digits: i64) -> Result<i64, ScalarError> {
 }
 
 /// The standard deviation of a sample. Its sums are those of the differences from the first value, each in two floats,
-/// of which the second has what rounding takes from the first (Dekker 1971): as near as makes no difference, in whatever
-/// parts the values come. A sum of squares of such differences is at most some `count` times that of those from the
-/// mean, so that taking the mean out cancels few of its 106 bits.
+/// of which the second has what rounding takes from the first (Dekker 1971): as near as makes no difference, in
+/// whatever parts the values come. A sum of squares of such differences is at most some `count` times that of those
+/// from the mean, so that taking the mean out cancels few of its 106 bits.
 #[derive(Debug, Clone, Default)]
 pub struct Spread {
     count: u64,

@@ -125,8 +125,8 @@ impl Against {
         }
         let note = Note::from(format!("`{name}` is of ")).found(baseline::ago(self.kept.taken));
         notes.push(note.text(
-            ": its samples were not taken in turns with these, so that a machine that has changed since looks like code \
-             that has",
+            ": its samples were not taken in turns with these, so that a machine that has changed since looks like \
+             code that has",
         ));
         notes
     }

@@ -56,8 +56,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 /// What `rows` counts, for `%time` and `%bigo`.
-const STEPS: &str = "steps, as `rows` counts them: 1 for a row that passes a stage, an operator, a call, an aggregate of a row, \
-                     a comparison of a sort, a probe of a hash table, a row that is moved; 1/8 for a byte that is copied or read";
+const STEPS: &str = "steps, as `rows` counts them: 1 for a row that passes a stage, an operator, a call, an aggregate \
+                     of a row, a comparison of a sort, a probe of a hash table, a row that is moved; \
+                     1/8 for a byte that is copied or read";
 
 /// Each step with the columns that flow out of it.
 fn steps(plan: &Plan) -> Vec<String> {

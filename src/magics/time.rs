@@ -19,7 +19,8 @@ pub static TIME: Magic = Magic {
     about: "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
             Processes\n  \
             CPU time and allocations are those of the shell and of the processes that run Rust or a command for it.\n  \
-            If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the peaks.\n\n\
+            If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the \
+            peaks.\n\n\
             Compiling\n  \
             Compiling and starting are shown apart (_.compile, _.start). They are not part of _.wall or of a \
             throughput.\n\n\

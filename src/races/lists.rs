@@ -22,8 +22,8 @@ pub static LISTS: Demo = Demo {
     name: "lists",
     wrong: "elements are lost, duplicated and out of place",
     lesson: "a move is a pop and an append. Locks around each of them keep every element, yet two moves can cross, so \
-             the order is lost. Only a lock around the whole move keeps both lists. Atomic lengths are no help: the slot \
-             and the length are two steps",
+             the order is lost. Only a lock around the whole move keeps both lists. Atomic lengths are no help: the \
+             slot and the length are two steps",
     program: "a = [1, 0], b = [2, 0], na = 1, nb = 1\n  there: na -= 1; let v = a[na]; b[nb] = v; nb += 1\n  \
               back:  if nb > 0 { nb -= 1; let v = b[nb]; if na < 2 { a[na] = v; na += 1 } }\n  \
               check na == 1 and nb == 1 and a[0] == 1 and b[0] == 2",

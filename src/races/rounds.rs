@@ -18,7 +18,8 @@ const FIRST_ROUND: u64 = 100;
 const SHORT: Duration = Duration::from_millis(10);
 const MEDIUM: Duration = Duration::from_millis(40);
 const LONG: Duration = Duration::from_millis(80);
-/// For all versions of a demo together, and the most for one of them; a version that takes longer does fewer operations.
+/// For all versions of a demo together, and the most for one of them; a version that takes longer does fewer
+/// operations.
 const DEMO: Duration = Duration::from_secs(16);
 const MOST_SHARE: Duration = Duration::from_millis(1_200);
 /// The part of its share in which a version runs on one thread, for the speed-up.

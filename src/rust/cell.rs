@@ -606,7 +606,10 @@ pub fn mark<const NUMBER: usize>() {
 }
 
 /// A subject of a closure and of how its result is told.
-pub fn subject<'a, const COPY: usize, T: 'a>(function: impl FnMut() -> T + 'a, form: Form<T>) -> Box<dyn Callable + 'a> {
+pub fn subject<'a, const COPY: usize, T: 'a>(
+    function: impl FnMut() -> T + 'a,
+    form: Form<T>,
+) -> Box<dyn Callable + 'a> {
     Box::new(ValueFunction::<COPY, T, _> { function, form })
 }
 

@@ -199,8 +199,8 @@ impl Session {
         self.settings = snapshot.settings;
     }
 
-    /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables that nothing can reach
-    /// are dropped, and results and reports that do not fit any more, oldest first.
+    /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables that nothing can
+    /// reach are dropped, and results and reports that do not fit any more, oldest first.
     pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>, report: Report) {
         self.entered.push(Entered::new(text, failed, result, report));
         self.spent.get_mut().clear();

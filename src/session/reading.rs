@@ -49,8 +49,8 @@ fn why_text(field: &Field) -> Option<String> {
             "{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"
         )),
         Basis::NullText(text) if field.ty == Type::Text => Some(format!(
-            "{name} is text, and its {text} is no null: the sample has no other value of it (`types {name}: float` reads \
-             numbers and nulls)"
+            "{name} is text, and its {text} is no null: the sample has no other value of it (`types {name}: float` \
+             reads numbers and nulls)"
         )),
         _ => None,
     }

@@ -10,8 +10,8 @@
 //!   had [0.62 1.61], and nothing about it could ever be found.
 //! - One process and the four fastest of sixteen copies, which are found before: where code lies only adds time, so the
 //!   fastest are those that lie well. 1 of 24 false, and 23 of 24 intervals hold 1.0.
-//! - The same, and how far the four lie apart is in the interval: 0 of 76 false, and all 76 intervals hold 1.0; 2 % more
-//!   work was found in 44 of 56 comparisons of 2 s, 150 times the work as 149.8. This is how it is done.
+//! - The same, and how far the four lie apart is in the interval: 0 of 76 false, and all 76 intervals hold 1.0; 2 %
+//!   more work was found in 44 of 56 comparisons of 2 s, 150 times the work as 149.8. This is how it is done.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

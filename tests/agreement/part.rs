@@ -1,5 +1,5 @@
-//! The text of a cell as parts, so that a cell that fails can be made smaller piece by piece. It knows nothing of what is
-//! true of a cell: a smaller one that makes no sense does not fail in the way that is looked for, and is forgotten.
+//! The text of a cell as parts, so that a cell that fails can be made smaller piece by piece. It knows nothing of what
+//! is true of a cell: a smaller one that makes no sense does not fail in the way that is looked for, and is forgotten.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,5 @@
-//! The little that a family's file needs beside it, where it is compiled as a program that counts: families without what
-//! the shell asks of them. The names in capitals are replaced by texts of the shell's own files.
+//! The little that a family's file needs beside it, where it is compiled as a program that counts: families without
+//! what the shell asks of them. The names in capitals are replaced by texts of the shell's own files.
 
 #![allow(warnings)]
 
@@ -117,7 +117,8 @@ mod algorithms {
             let words: Vec<&str> = line.split(' ').collect();
             let [variant, shape, size, seed] = words[..] else { panic!("four words") };
             let shape = self.shapes.iter().find(|known| known.name == shape).expect("the shell knows the shapes");
-            let variant = self.variants.iter().find(|known| known.name == variant).expect("the shell knows the variants");
+            let variant = self.variants.iter().find(|known| known.name == variant);
+            let variant = variant.expect("the shell knows the variants");
             let (size, seed) = (size.parse().expect("a size"), seed.parse().expect("a seed"));
             let (input, run) = ((shape.make)(size, &mut Random::new(seed)), variant.run);
             Box::new(move || drop(black_box(run(black_box(&*input)))))

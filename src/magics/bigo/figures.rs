@@ -84,8 +84,8 @@ pub fn answers(all: &[Measured], found: &[Found]) -> Figures {
     rows.figures()
 }
 
-/// The first question that was asked, on log scales: of one subject with its curve and the runner-up, of several as they
-/// were measured.
+/// The first question that was asked, on log scales: of one subject with its curve and the runner-up, of several as
+/// they were measured.
 pub fn plot(name: &str, all: &[Measured], found: &[Found], questions: &[Question]) -> Option<Block> {
     const FEWEST: usize = 2;
     let measured = |question: &&Question| all.iter().any(|measured| measured.points(**question).is_some());

@@ -66,8 +66,8 @@ pub static BIGO: Magic = Magic {
             O(1), O(log n), O(√n), O(n), O(n log n), O(n²), O(n² log n), O(n³), O(cⁿ) and O(n!) are told apart; `also` \
             names those that fit nearly as well.\n  \
             no class of the list  another power of n, with its exponent\n  \
-            no claim              fewer than five sizes, a constant that hides what grows, a cost that departs from its \
-            curve, a size that fails or does not end\n  \
+            no claim              fewer than five sizes, a constant that hides what grows, a cost that departs from \
+            its curve, a size that fails or does not end\n  \
             _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the time where no \
             steps were counted. _.growth is a table of all answers.\n\n\
             Inputs of a family\n  \

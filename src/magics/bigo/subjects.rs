@@ -496,7 +496,8 @@ fn sample(
     failed
 }
 
-/// What a run costs, and the nanoseconds that went into finding out. The first run also pays for what is made only once.
+/// What a run costs, and the nanoseconds that went into finding out. The first run also pays for what is made only
+/// once.
 fn first_cost(work: &session::Subject, context: &RunContext) -> Fallible<(Cost, u64)> {
     let spent = |cost: &Cost| {
         let wall = cost.wall.as_nanos() as u64;

@@ -126,8 +126,8 @@ pub fn crossings(name: &str, all: &[Measured]) -> Vec<Note> {
     lines
 }
 
-/// The name of the subject that is faster at small sizes, and where the other becomes faster: between two sizes at which
-/// both were measured, if each is faster at three sizes at least, on its side.
+/// The name of the subject that is faster at small sizes, and where the other becomes faster: between two sizes at
+/// which both were measured, if each is faster at three sizes at least, on its side.
 fn crossing<'a>(first: &'a Measured, second: &'a Measured) -> Option<(&'a str, String)> {
     const EACH: usize = 3;
     let time = |measured: &Measured, n: i64| measured.rows.iter().find(|row| row.n == n)?.times.least();

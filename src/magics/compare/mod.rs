@@ -50,8 +50,8 @@ pub static COMPARE: Magic = Magic {
             Variants\n  \
             A first line that ends with `:` opens a block. Each indented line below it is a variant, `name: \
             pipeline`.\n  \
-            The first variant is the baseline, unless --base names another. Where it does not run at a size, there is no \
-            speed-up at that size.\n  \
+            The first variant is the baseline, unless --base names another. Where it does not run at a size, there is \
+            no speed-up at that size.\n  \
             A pipeline on the first line is computed once and is not timed. Variants that begin with a stage continue \
             from it.\n  \
             --on rows,batch compares engines on one pipeline.\n  \
@@ -78,9 +78,9 @@ pub static COMPARE: Magic = Magic {
             --against NAME also compares each variant with the one of its name, and of its n, that `%baseline save` \
             kept, by the same clock. One variant is then enough.\n  \
             Those samples were not taken in turns with these. With five saves of the same code or more, faster and \
-            slower lie outside of what these differ. With fewer, they need medians that differ by over 10 %, as those of \
-            the same code in two processes may, and separate middle 90 % of both times (with fewer than 25 samples, all \
-            of them).",
+            slower lie outside of what these differ. With fewer, they need medians that differ by over 10 %, as those \
+            of the same code in two processes may, and separate middle 90 % of both times (with fewer than 25 samples, \
+            all of them).",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",

@@ -195,8 +195,8 @@ fn told(name: &str, base: &str, found: &Finding, stopped: bool) -> String {
         Verdict::Same => format!("✓ {name} and {base} are the same within 1 %"),
         Verdict::BelowResolution => {
             return format!(
-                "{name} and {base}: a call takes no more than twice what calling costs, or a sample less than the clock can \
-                 tell, so there is no ratio"
+                "{name} and {base}: a call takes no more than twice what calling costs, or a sample less than the \
+                 clock can tell, so there is no ratio"
             );
         }
         Verdict::NotResolved if pairs < 2 => format!("{name} and {base}: one pair has no error bar"),

@@ -24,8 +24,8 @@ pub enum Class {
 }
 
 impl Class {
-    /// The classes that a measured cost is fitted with: products of powers of n and log n. Those between them cannot be told
-    /// apart at sizes that can be measured.
+    /// The classes that a measured cost is fitted with: products of powers of n and log n. Those between them cannot be
+    /// told apart at sizes that can be measured.
     pub const CANDIDATES: [Class; 8] = [
         Class::Constant,
         Class::Log,

@@ -49,8 +49,8 @@ pub struct Reading {
 }
 
 /// The interval of the exponent in the upper half of the sizes: of the cost as it is, and without the constant of its
-/// curve. Where the cost is exact, also in each half of these sizes: terms of lower order bend the line, and where the last
-/// part is steeper than the one before, the interval goes on by the same.
+/// curve. Where the cost is exact, also in each half of these sizes: terms of lower order bend the line, and where the
+/// last part is steeper than the one before, the interval goes on by the same.
 pub fn exponent(points: &[Point], constant: f64, reading: Reading) -> Exponent {
     let mut slopes: Vec<(f64, f64)> = Vec::new();
     let of = |part: &[(f64, f64)]| {

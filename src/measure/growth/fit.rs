@@ -4,8 +4,8 @@
 use super::exponent::line;
 use super::{Class, Point};
 
-/// What one kind of measurement asks of a fit. These are properties of the measurement, not of anything measured: counts
-/// repeat to a percent, heap grows in powers of two, times on a busy machine scatter.
+/// What one kind of measurement asks of a fit. These are properties of the measurement, not of anything measured:
+/// counts repeat to a percent, heap grows in powers of two, times on a busy machine scatter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
     /// The relative error that no fit is expected to go below.
@@ -16,8 +16,8 @@ pub struct Rules {
     pub margin: f64,
     /// How far the slope of the cost may be from that of the class.
     pub slope: f64,
-    /// Whether a term between the constant and the leading one may be below zero, as in n (n − 1) / 2: where the cost is
-    /// counted exactly.
+    /// Whether a term between the constant and the leading one may be below zero, as in n (n − 1) / 2: where the cost
+    /// is counted exactly.
     pub signed: bool,
     /// Candidates that this kind of measurement cannot tell from their neighbours.
     pub without: &'static [Class],
@@ -176,8 +176,8 @@ fn fit(points: &[Point], class: Class, base: Option<f64>, rules: &Rules) -> Fit 
     Fit { class, coefficients, rms, share, bic, base, steeper, top }
 }
 
-/// Large sizes count more, from 0.3 to 1 along ln n: terms of lower order show at the small ones. Scaled to a mean square
-/// of 1.
+/// Large sizes count more, from 0.3 to 1 along ln n: terms of lower order show at the small ones. Scaled to a mean
+/// square of 1.
 fn weights(points: &[Point]) -> Vec<f64> {
     let ln = |at: usize| points[at].n.ln();
     let (first, last) = (ln(0), ln(points.len() - 1));
@@ -188,8 +188,8 @@ fn weights(points: &[Point]) -> Vec<f64> {
     weights
 }
 
-/// The coefficients, none below zero but where `signed` allows it, with which the weighted rows come nearest to 1. There are three columns at most, so
-/// that every choice of those above zero can be tried.
+/// The coefficients, none below zero but where `signed` allows it, with which the weighted rows come nearest to 1.
+/// There are three columns at most, so that every choice of those above zero can be tried.
 fn non_negative(rows: &[Vec<f64>], weights: &[f64], signed: bool) -> Vec<f64> {
     let columns = rows[0].len();
     let mut best = (f64::INFINITY, vec![0.0; columns]);

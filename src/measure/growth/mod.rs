@@ -2,8 +2,8 @@
 //! claim". Counts say the class, times the constant. Knows sizes and costs, and no plan.
 //!
 //! The candidates, their fit and their choice are in `fit`. A choice is only an answer where it passes here: where the
-//! cost of the largest sizes still runs away from the fitted curve, where a constant hides what grows, or where there are
-//! too few sizes, nothing is claimed.
+//! cost of the largest sizes still runs away from the fitted curve, where a constant hides what grows, or where there
+//! are too few sizes, nothing is claimed.
 
 mod class;
 mod exponent;

@@ -35,9 +35,9 @@ impl Times {
     }
 }
 
-/// Samples all sizes in rounds for so many nanoseconds of `wall`; each size at least once. Sizes that take long are in as
-/// many rounds as their share of the time allows. `go_on` is asked between samples. What was measured before a failure
-/// stays.
+/// Samples all sizes in rounds for so many nanoseconds of `wall`; each size at least once. Sizes that take long are in
+/// as many rounds as their share of the time allows. `go_on` is asked between samples. What was measured before a
+/// failure stays.
 pub fn rounds<E>(
     wall: &dyn Clock,
     clock: &dyn Clock,
@@ -106,9 +106,9 @@ pub struct Worked {
     pub bytes: Option<f64>,
 }
 
-/// The points that a class by time is fitted to. Where enough sizes lie in a quarter of the second cache, only these: in
-/// larger ones the memory grows slower, which looks like a logarithm. And no size costs more than a larger one: what does
-/// was disturbed, unless so many do that the cost is like that.
+/// The points that a class by time is fitted to. Where enough sizes lie in a quarter of the second cache, only these:
+/// in larger ones the memory grows slower, which looks like a logarithm. And no size costs more than a larger one: what
+/// does was disturbed, unless so many do that the cost is like that.
 pub fn timed(sizes: &[Worked], cache: u64) -> Vec<Point> {
     const LEAST: f64 = 4.0;
     const ENOUGH: usize = 8;

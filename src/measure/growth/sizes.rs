@@ -68,8 +68,8 @@ pub fn walk<E>(clock: &dyn Clock, sizes: &[i64], limit: u64, mut run: impl FnMut
 /// Up to this size a cost may be a power of c or a factorial.
 const SMALL: f64 = 64.0;
 
-/// What a size costs if the cost goes on to grow as between the last two: as a power of n, or while sizes are small, as a
-/// power of c. No less than the last.
+/// What a size costs if the cost goes on to grow as between the last two: as a power of n, or while sizes are small, as
+/// a power of c. No less than the last.
 fn predicted(costs: &[(f64, f64)], next: f64) -> f64 {
     let [.., (n, cost), (last, most)] = costs else { return costs.first().map_or(0.0, |(_, cost)| *cost) };
     let ratio = (most / cost.max(1.0)).max(1.0);

@@ -1,5 +1,5 @@
-//! Rust that counts what it does: a text is compiled as a program of its own with `-C profile-generate`, whose counters are
-//! read around each call, with its allocations, the bytes that it moved, and its stack.
+//! Rust that counts what it does: a text is compiled as a program of its own with `-C profile-generate`, whose counters
+//! are read around each call, with its allocations, the bytes that it moved, and its stack.
 
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,7 +56,8 @@ impl Counts {
 /// The text of a program that calls a block of Rust with an int of this name: each line is one.
 pub fn block_program(name: &str, body: &str) -> String {
     format!(
-        "#![allow(warnings)]\nfn main() {{\n    support::serve(|line| {{\n        let {name}: i64 = line.trim().parse().expect(\"an int\");\n        \
+        "#![allow(warnings)]\nfn main() {{\n    support::serve(|line| {{\n        \
+         let {name}: i64 = line.trim().parse().expect(\"an int\");\n        \
          Box::new(move || {{\n            let mut subject = |{name}: i64| {{\n{body}\n            }};\n            \
          std::hint::black_box(subject(std::hint::black_box({name})));\n        }})\n    }})\n}}\n"
     )
@@ -77,8 +78,8 @@ pub enum Uncounted {
 }
 
 impl Counted {
-    /// Compiles a text and starts it. It calls `support::serve` with what makes the work of a line. The program is kept in
-    /// the cache of the user, by the hash of its text.
+    /// Compiles a text and starts it. It calls `support::serve` with what makes the work of a line. The program is kept
+    /// in the cache of the user, by the hash of its text.
     ///
     /// # Errors
     /// Where the toolchain cannot, or the text does not stand alone.

@@ -55,7 +55,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// In the place of the C library's, so that their bytes are counted. The instructions cannot become a call of themselves.
+/// In the place of the C library's, so that their bytes are counted. The instructions cannot become a call of
+/// themselves.
 #[cfg(target_arch = "x86_64")]
 mod moves {
     use std::arch::asm;
@@ -174,7 +175,8 @@ fn nanoseconds() -> i64 {
     time[0] * 1_000_000_000 + time[1]
 }
 
-/// The lowest address of this thread's stack that was written. Its pages are new, and the system says which were touched.
+/// The lowest address of this thread's stack that was written. Its pages are new, and the system says which were
+/// touched.
 fn deepest(top: usize) -> usize {
     const PAGE: usize = 4096;
     const PAGES: usize = 256;
