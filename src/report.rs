@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::console::Printed;
-use crate::data::{Table, Type, Value};
+use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::measure::Samples;
 
 /// What one cell tells.
@@ -227,12 +227,12 @@ impl Bounds {
 
 impl Unit {
     /// Of numbers that differ from run to run.
-    pub fn measured(self) -> Meaning {
+    pub const fn measured(self) -> Meaning {
         Meaning { unit: self, measured: true }
     }
 
     /// Of numbers that are the same in each run.
-    pub fn counted(self) -> Meaning {
+    pub const fn counted(self) -> Meaning {
         Meaning { unit: self, measured: false }
     }
 }
@@ -291,4 +291,15 @@ pub enum Drawn {
     Line,
     /// From 0, or from the end of a log axis.
     Bars,
+}
+
+impl Figures {
+    /// Rows in their order, each with a value for each head.
+    pub fn of_rows(heads: &[(&str, Type, Meaning)], rows: &[Vec<Value>]) -> Figures {
+        let column = |at: usize| rows.iter().map(|row| row[at].clone()).collect();
+        let columns: Vec<Vec<Value>> = (0..heads.len()).map(column).collect();
+        let schema = heads.iter().map(|(name, ty, _)| Column { name: (*name).to_string(), ty: ty.clone() }).collect();
+        let table = Table::from_columns(Schema::new(schema, Order::Kept), rows.len(), &columns);
+        Figures { table, meanings: heads.iter().map(|(_, _, meaning)| *meaning).collect() }
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use timelab::interleave::{self, Count, Exploration, Limit, Model, Program, Verdict, explore, replay};
+use timelab::interleave::{self, Count, Exploration, Limit, Model, Program, Rounds, Verdict, explore, replay};
 
 const MOST_STATES: usize = 300_000;
 
@@ -760,7 +760,8 @@ fn what_real_threads_do_is_possible() {
         let program = program(&text);
         let found = explored(&program, model);
         assert_eq!(found.limit, None, "{text}");
-        let seen = interleave::run(&program, 2_000, Duration::from_millis(200), &|| false).expect("threads start");
+        let seen = interleave::run(&program, Rounds::AtLeast(2_000), Duration::from_millis(200), &|| false)
+            .expect("threads start");
         assert!(seen.rounds > 0);
         for ending in seen.endings.keys() {
             let possible = found.outcomes.iter().any(|outcome| outcome.ending == *ending);
@@ -780,7 +781,8 @@ fn safe_programs_are_exact_on_real_threads() {
          b: repeat 20 { fetch_sub(x, 1) }\n check x == 0",
     ] {
         let program = program(text);
-        let seen = interleave::run(&program, 2_000, Duration::from_millis(300), &|| false).expect("threads start");
+        let seen = interleave::run(&program, Rounds::AtLeast(2_000), Duration::from_millis(300), &|| false)
+            .expect("threads start");
         assert_eq!(seen.endings.len() + usize::from(seen.given_up > 0), 1, "{seen:?}");
         let (ending, _) = seen.endings.first_key_value().expect("rounds were played");
         assert_eq!(program.ending_text(ending, text), "x=0");
@@ -790,8 +792,33 @@ fn safe_programs_are_exact_on_real_threads() {
 #[test]
 fn real_threads_can_be_stopped() {
     let program = program("x = 0\n a: while x == 0 { }\n b: while x == 0 { }");
-    let seen = interleave::run(&program, u64::MAX, Duration::from_secs(3600), &|| true).expect("threads start");
+    let seen = interleave::run(&program, Rounds::AtLeast(u64::MAX), Duration::from_secs(3600), &|| true)
+        .expect("threads start");
     assert!(seen.stopped);
-    let seen = interleave::run(&program, u64::MAX, Duration::from_millis(50), &|| false).expect("threads start");
+    let seen = interleave::run(&program, Rounds::AtLeast(u64::MAX), Duration::from_millis(50), &|| false)
+        .expect("threads start");
     assert!(!seen.stopped && seen.given_up == seen.rounds, "{seen:?}");
+}
+
+/// A number of rounds that was asked for is that number, whether the threads meet or not.
+#[test]
+fn rounds_that_were_asked_for_are_exact() {
+    for text in ["x = 0\n a: x = 1", "x = 0\n a: x = 1\n b: x = 2\n c: x = 3"] {
+        let program = program(text);
+        for rounds in [1, 63, 64, 65, 200] {
+            let asked = Rounds::Exactly(rounds);
+            let seen = interleave::run(&program, asked, Duration::from_secs(3600), &|| false).expect("threads start");
+            assert_eq!((seen.rounds, seen.wanted), (rounds, Some(rounds)), "{text}");
+            assert_eq!(seen.endings.values().sum::<u64>(), rounds, "{text}");
+        }
+    }
+}
+
+/// One thread meets nobody, so nothing is gained by more rounds.
+#[test]
+fn one_thread_plays_no_more_rounds_than_it_must() {
+    let program = program("x = 0\n a: x = 1");
+    let asked = Rounds::AtLeast(100);
+    let seen = interleave::run(&program, asked, Duration::from_secs(3600), &|| false).expect("threads start");
+    assert!(seen.rounds >= 100, "{seen:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use timelab::baselines::Baselines;
 use timelab::console::{Console, Sink};
@@ -152,6 +152,27 @@ impl Lab {
         let mut evaluation = self.evaluate(text);
         assert!(evaluation.error.is_none(), "{text}: {:?}", evaluation.error);
         evaluation.report.status_line.clear();
+        show::report(&evaluation.report, &PLAIN).err
+    }
+
+    /// The notes of a cell that is stopped as soon as its progress says so.
+    pub fn notes_stopped_at(&mut self, text: &str, told: &str) -> String {
+        let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
+        let (progress, stop) = (context.progress.clone(), context.stop.clone());
+        let is_over = AtomicBool::new(false);
+        let evaluation = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) && !progress.told().contains(told) {
+                    std::thread::yield_now();
+                }
+                stop.raise();
+            });
+            let evaluation = evaluate(&mut self.session, text, &context);
+            is_over.store(true, Ordering::Relaxed);
+            evaluation
+        });
+        self.session.stop.clear();
+        assert!(evaluation.error.is_none(), "{text}: {:?}", evaluation.error);
         show::report(&evaluation.report, &PLAIN).err
     }
 

@@ -185,7 +185,9 @@ fn programs_of_the_catalogue_run_as_one_table() {
     assert_eq!(found.len(), 2);
     assert_eq!(found["relaxed"]["tso"], "can fail");
     let found = table("%race livelock --live off --model sc");
-    assert_eq!((found["polite"]["sc"].as_str(), found["polite"]["tso"].as_str()), ("livelock", "not explored"));
+    // Schedules of SC are schedules of every model, so what is not explored can go wrong all the same.
+    assert_eq!((found["polite"]["sc"].as_str(), found["polite"]["tso"].as_str()), ("livelock", "livelock"));
+    assert_eq!((found["priority"]["sc"].as_str(), found["priority"]["tso"].as_str()), ("never fails", "not explored"));
     // Safe versions never fail on real threads either.
     for demo in races::ALL.iter().filter(|demo| matches!(demo.versions, Versions::Programs(_))) {
         for (name, row) in table(&format!("%race {}", demo.name)) {
@@ -236,7 +238,7 @@ up: write x ← 1 · done
 x = 1
 up    done
 down  next: write x ← -1  [x = x - 1]
-moves: 1 down
+moves: 2 down
 down: write x ← -1 · done
 ── step 4 · SC ──
 x = -1
@@ -262,7 +264,84 @@ the end: x=-1 ✗ check x == 0 fails
     assert!(told.out.ends_with("the end: deadlock: taker waits for a notify of m\n"), "{}", told.out);
     let err = lab.cell("%race play deadlock --moves a,a,back,a,b").err;
     assert!(err.contains("`b` cannot move now, only a"), "{err}");
-    assert!(lab.cell("%race play counter --moves upp").err.contains("`upp` is not a move: up, down"));
+    // A bad move loses none of those before it, and the caret is below it alone.
+    let told = lab.cell("%race play counter --moves up,down,upp,up");
+    assert!(told.out.contains("step 2") && !told.out.contains("step 3"), "{}", told.out);
+    let caret = "`upp` is not a move: up, down\n│ %race play counter --moves up,down,upp,up\n│                                    ^^^\n";
+    assert!(told.err.contains(caret), "{}", told.err);
+    let told = lab.cell("%race play counter --moves \"up, upp\"");
+    assert!(
+        told.err.contains("│ %race play counter --moves \"up, upp\"\n│                                 ^^^\n"),
+        "{}",
+        told.err
+    );
+}
+
+/// A thread that notifies moves by its name as long as it can wake only one.
+#[test]
+fn a_notifying_thread_moves_by_its_name() {
+    let mut lab = Lab::new("rows");
+    lab.cell("%%race --live off\n a: lock m { wait m }\n b: lock m { notify m }");
+    for third in ["b", "2", "b→a", "b->a"] {
+        let told = lab.cell(&format!("%race play --moves a,a,b,{third}"));
+        assert_eq!(told.err, "", "{third}");
+        assert!(told.out.contains("moves: 2 b\nb: notify m → wakes a"), "{third}: {}", told.out);
+    }
+    lab.cell("%%race --live off\n a: lock m { wait m }\n b: lock m { notify m }\n c: lock m { wait m }");
+    let told = lab.cell("%race play --moves a,a,c,c,b,b->c,a");
+    assert!(told.out.contains("moves: 4 b→a · 5 b→c\nb: notify m → wakes c"), "{}", told.out);
+    assert!(told.err.contains("`a` cannot move now"), "{}", told.err);
+    let err = lab.cell("%race play --moves a,a,c,c,b,b").err;
+    assert!(err.contains("`b` wakes one of several: b→a or b→c"), "{err}");
+    assert!(lab.cell("%race play --moves a,a,c,c,b,4").out.contains("wakes a"));
+}
+
+/// A number stands for the same move from the beginning to the end.
+#[test]
+fn moves_keep_their_numbers() {
+    let mut lab = Lab::new("rows");
+    lab.cell("%%race --live off x = 0, y = 0\n a: x = 1\n b: y = 1; x = 2\n c: let r = x");
+    let told = lab.cell("%race play --model pso --moves 2,2,1,5,4,3").out;
+    assert!(told.contains("moves: 3 c · 4 a:x · 5 b:x · 6 b:y"), "{told}");
+    assert!(told.contains("memory: b: x ← 2\n") && told.contains("memory: a: x ← 1\n"), "{told}");
+    assert!(told.contains("c: read x → 1"), "{told}");
+}
+
+/// A game begins where something can go wrong.
+#[test]
+fn a_game_begins_under_the_first_model_that_can_fail() {
+    for (demo, model) in [("counter", "SC"), ("ticket", "SC"), ("buffer", "TSO"), ("publish", "PSO")] {
+        let told = Lab::new("rows").cell(&format!("%race play {demo} --moves q")).out;
+        assert!(told.contains(&format!("── step 0 · {model} ──")), "{told}");
+        assert_eq!(told.contains("the first model where something can go wrong"), model != "SC", "{told}");
+    }
+    let told = Lab::new("rows").cell("%race play buffer --model sc --moves q").out;
+    assert!(told.starts_with("── step 0 · SC ──"), "{told}");
+}
+
+/// What was not explored is possible all the same where SC has it.
+#[test]
+fn outcomes_of_sc_are_possible_under_every_model() {
+    let found = table("%%race --live off --model sc x = 0\n a: x = x + 1\n b: x = x + 1");
+    assert_eq!([&found["x=1"]["tso"], &found["x=2"]["pso"]], ["possible", "possible"]);
+    let text = "%%race --live off --states 60 x = 0, y = 0\n a: x = 1; let r = y\n b: y = 1; let s = x";
+    for row in table(text).values().filter(|row| row.contains_key("tso")) {
+        assert!(row["sc"] != "possible" || row["tso"] == "possible", "{row:?}");
+    }
+    let printed = Lab::new("rows").cell("%%race --live off x = 0\n a: repeat 40 { x = 1 }\n b: let r = x").out;
+    assert!(printed.contains("a thread had 32 stores that had not reached memory"), "{printed}");
+}
+
+#[test]
+fn a_demo_that_is_stopped_says_how_much_it_did() {
+    for (cell, last) in [
+        ("%race counter --each 100k --only mutex,actor", "counter: actor"),
+        ("%race lists --each 100k --only lockpermove,actor", "lists: actor"),
+        ("%race buffer --rounds 100k --only relaxed,fence", "buffer: fence"),
+    ] {
+        let notes = Lab::new("rows").notes_stopped_at(cell, last);
+        assert!(notes.contains("stopped: 1 of 2 versions"), "{cell}: {notes}");
+    }
 }
 
 #[test]
@@ -309,6 +388,8 @@ fn mistakes_have_good_messages() {
         ("%race lists --each 1G", "`--each` is at most 50 000 000 for `lists`, got 1 000 000 000"),
         ("%race counter --threads 100", "`--threads` is at most 64, got 100"),
         ("%race counter --only muttex", "`counter` has no version `muttex`"),
+        ("%races foo", "`%races` takes no name, got `foo`\n│ %races foo\n│        ^^^ %races"),
+        ("%races counter", "%race counter runs it, counter? describes it"),
         ("%race counter --gil byte", "`--gil` is bytecode or calls, got `byte`"),
         ("%race counter --rounds 3", "`--rounds` belongs to programs"),
         ("%race ticket --each 3", "`--each` belongs to `%race counter` and `%race lists`"),

@@ -16,6 +16,8 @@ use super::syntax::Order;
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub rounds: u64,
+    /// How many were to be played, where that was said exactly.
+    pub wanted: Option<u64>,
     /// How often each ending came out.
     pub endings: BTreeMap<Ending, u64>,
     /// Rounds that were given up after too many steps.
@@ -37,22 +39,36 @@ const BATCH: usize = 64;
 /// Below this share the threads hardly met, so rounds go on as long as there is time.
 const LITTLE_OVERLAP: f64 = 0.2;
 
+/// How many rounds to play.
+#[derive(Debug, Clone, Copy)]
+pub enum Rounds {
+    Exactly(u64),
+    /// So many, and more as long as there is time where the threads hardly meet.
+    AtLeast(u64),
+}
+
 /// Runs the rounds, but not longer than `budget`.
 pub fn run(
     program: &Program,
-    rounds: u64,
+    rounds: Rounds,
     budget: Duration,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> std::io::Result<Seen> {
     let threads = program.threads.len();
     let cores = cores();
     let epoch = Instant::now();
+    let (most, wanted) = match rounds {
+        Rounds::Exactly(rounds) => (rounds, Some(rounds)),
+        Rounds::AtLeast(_) => (u64::MAX, None),
+    };
+    let can_meet = threads > 1 && cores.len() > 1;
     let stage = Stage {
         program,
         cores: &cores,
         has_atomic: program.threads.iter().any(|thread| thread.code.iter().any(|op| matches!(op, Op::Atomic { .. }))),
         barrier: SpinBarrier::new(threads, cores.len()),
-        cut: AtomicUsize::new(BATCH),
+        cut: AtomicUsize::new(BATCH.min(most as usize)),
+        is_up: AtomicBool::new(false),
         is_late: &|| stopped() || epoch.elapsed() >= budget,
         rounds: (0..BATCH).map(|_| Round::new(program)).collect(),
         is_over: AtomicBool::new(false),
@@ -61,6 +77,7 @@ pub fn run(
     };
     let mut seen = Seen {
         rounds: 0,
+        wanted,
         endings: BTreeMap::new(),
         given_up: 0,
         overlap: 0.0,
@@ -71,7 +88,7 @@ pub fn run(
     };
     let mut overlapping = 0;
     let collect = || {
-        let played = stage.cut.swap(BATCH, Ordering::Relaxed);
+        let played = stage.cut.load(Ordering::Relaxed);
         for round in &stage.rounds[..played] {
             seen.rounds += 1;
             match round.ending(program) {
@@ -83,8 +100,13 @@ pub fn run(
         }
         seen.overlap = if seen.rounds > 0 { overlapping as f64 / seen.rounds as f64 } else { 0.0 };
         seen.stopped = stopped();
-        let enough = seen.rounds >= rounds && seen.overlap >= LITTLE_OVERLAP;
-        enough || played < BATCH
+        let enough = match rounds {
+            Rounds::Exactly(rounds) => seen.rounds >= rounds,
+            Rounds::AtLeast(rounds) => seen.rounds >= rounds && (seen.overlap >= LITTLE_OVERLAP || !can_meet),
+        };
+        let left = usize::try_from(most.saturating_sub(seen.rounds)).unwrap_or(BATCH);
+        stage.cut.store(BATCH.min(left), Ordering::Relaxed);
+        enough || stage.is_up.load(Ordering::Relaxed)
     };
     // Threads wait for a word whether all of them could be started: a barrier for fewer would hold them for ever.
     let gate = Gate::default();
@@ -138,8 +160,9 @@ struct Stage<'a> {
     has_atomic: bool,
     barrier: SpinBarrier,
     rounds: Vec<Round>,
-    /// How many rounds of this batch are played: fewer once time is up.
+    /// How many rounds of this batch are played: fewer at the end, and once time is up.
     cut: AtomicUsize,
+    is_up: AtomicBool,
     is_late: &'a (dyn Fn() -> bool + Sync),
     is_over: AtomicBool,
     all_pinned: AtomicBool,
@@ -286,8 +309,9 @@ impl Stage<'_> {
         loop {
             for (number, round) in self.rounds.iter().enumerate() {
                 // At least one round is played, however little time there is.
-                if thread == 0 && number > 0 && (self.is_late)() {
+                if thread == 0 && number > 0 && number < self.cut.load(Ordering::Relaxed) && (self.is_late)() {
                     self.cut.store(number, Ordering::Relaxed);
+                    self.is_up.store(true, Ordering::Relaxed);
                 }
                 self.barrier.wait();
                 if self.cut.load(Ordering::Relaxed) <= number {

@@ -66,7 +66,7 @@ impl Choice {
 
 /// Stores that a thread can have on their way. Real processors have 40 to 100; a program that fills even this few is
 /// explored only in part, and that is said.
-const BUFFER: usize = 32;
+pub const BUFFER: usize = 32;
 
 /// Is told what a step does.
 pub trait Observer {

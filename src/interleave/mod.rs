@@ -12,8 +12,8 @@ mod program;
 mod syntax;
 
 pub use explore::{Count, DataRace, Exploration, Failing, Limit, Livelock, Outcome, Told, Verdict, explore, replay};
-pub use live::{MOST_STEPS, Seen, run};
-pub use machine::{Choice, Machine, Model, Silent, Story};
+pub use live::{MOST_STEPS, Rounds, Seen, run};
+pub use machine::{BUFFER, Choice, Machine, Model, Silent, Story};
 pub use parser::WORDS;
 pub use program::{Ending, Fault, FaultKind, Program};
 pub use syntax::{Order, Problem, ProblemKind, Span};

@@ -7,11 +7,12 @@
 //! stmts   = [stmt ((";" | newline) stmt)*]
 //! stmt    = "let" NAME "=" e | place ("=" | "+=" | "-=") e | "if" e block ["else" (block | if)]
 //!         | "while" e block | "repeat" INT block | "atomic" block | "lock" NAME [block] | "unlock" NAME
-//!         | "wait" NAME | "notify" NAME | "notify_all" NAME | "fence" [ORDER] | "yield" | "assert" e | call
+//!         | "wait" NAME | "notify" NAME | "notify_all" NAME | "fence" [FENCE] | "yield" | "assert" e | call
 //! block   = "{" stmts "}"         place = NAME | NAME "[" e "]"
-//! call    = load(place[, ORDER]) | store(place, e[, ORDER]) | swap(place, e) | cas(place, old, new)
+//! call    = load(place[, READ]) | store(place, e[, WRITE]) | swap(place, e) | cas(place, old, new)
 //!         | fetch_add(place, e) | fetch_sub(place, e) | try_lock(NAME)
-//! ORDER   = relaxed | acquire | release | acqrel | seqcst (the default)
+//! READ    = "relaxed" | "acquire" | "seqcst"        WRITE = "relaxed" | "release" | "seqcst"
+//! FENCE   = "acquire" | "release" | "acqrel" | "seqcst"                  (seqcst is the default of all three)
 //! e       = "if" e "then" e "else" e | or          or  = and ("or" and)*      and = not ("and" not)*
 //! not     = "not" not | sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
 //! sum     = product (("+" | "-") product)*          product = sign (("*" | "//" | "%") sign)*

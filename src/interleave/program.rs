@@ -1,5 +1,7 @@
 //! A race program as steps: what the explorer, the player and real threads carry out.
 
+use std::collections::BTreeSet;
+
 use super::syntax::{Binary, Order, Span};
 
 /// An index into the registers of all threads.
@@ -177,6 +179,34 @@ impl Program {
         let shared = self.shared.iter().find(|shared| (shared.base..shared.base + shared.len).contains(&at));
         let shared = shared.expect("every location of the memory belongs to a variable");
         if shared.is_array { format!("{}[{}]", shared.name, at - shared.base) } else { shared.name.clone() }
+    }
+
+    /// The locations that a thread may store to.
+    pub fn stored_by(&self, thread: usize) -> BTreeSet<usize> {
+        let places = self.threads[thread].code.iter().filter_map(|op| match op {
+            Op::Store { at, .. } => Some(at),
+            _ => None,
+        });
+        let locations = places.map(|at| match at.index {
+            Some(Operand::Const(index)) => match usize::try_from(index) {
+                Ok(index) if index < at.len => at.base + index..at.base + index + 1,
+                _ => at.base..at.base,
+            },
+            Some(Operand::Register(_)) => at.base..at.base + at.len,
+            None => at.base..at.base + 1,
+        });
+        locations.flatten().collect()
+    }
+
+    /// The locks whose `notify` a thread may call, and those that it may `wait` for.
+    pub fn notified_by(&self, thread: usize) -> BTreeSet<usize> {
+        let code = self.threads[thread].code.iter();
+        code.filter_map(|op| if let Op::Notify(lock) = op { Some(*lock) } else { None }).collect()
+    }
+
+    pub fn waited_for_by(&self, thread: usize) -> BTreeSet<usize> {
+        let code = self.threads[thread].code.iter();
+        code.filter_map(|op| if let Op::Wait(lock) = op { Some(*lock) } else { None }).collect()
     }
 
     /// `x=1 a=[1, 2] up.r=0`: memory, then the registers that are part of an outcome.

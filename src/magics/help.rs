@@ -115,6 +115,7 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
     let name = word.text.trim_start_matches('%');
     let name = name.strip_prefix("race ").filter(|demo| races::find(demo).is_some()).unwrap_or(name);
     let text = match name {
+        "race play" => race::play::HELP.to_string(),
         "" => START.to_string(),
         "language" => LANGUAGE.trim_start().to_string(),
         "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
-use crate::lang::{MagicSyntax, Privileges, Takes};
+use crate::diagnostic::{Diagnostic, Kind};
+use crate::lang::{Argument, MagicSyntax, Privileges, Takes};
 use crate::plan::Binding;
 use crate::races::{self, Demo, Versions};
 use crate::report::{Block, Report};
@@ -17,7 +18,18 @@ pub static RACES: Magic = Magic {
     examples: &["%races", "counter?", "ticket??"],
     offers: Offers::Nothing,
     privileges: Privileges::none,
-    run: |_, _, _| {
+    run: |_, magic, _| {
+        if let Argument::Words(words) = &magic.subject
+            && let Some(word) = words.first()
+        {
+            let name = word.text.trim_end_matches('?');
+            let hint = match races::find(name) {
+                Some(_) => format!("%race {name} runs it, {name}? describes it"),
+                None => "%races".to_string(),
+            };
+            let message = format!("`%races` takes no name, got `{}`", word.text);
+            return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(hint));
+        }
         let rows = races::ALL.iter().map(|demo| {
             [
                 demo.name.to_string(),

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 
-use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::interleave::barrier::Padded;
-use crate::report::{Across, Axis, Drawn, Figures, Plot, Scale, Series, Unit};
+use crate::report::Unit;
 use crate::run_context::RunContext;
 
 use super::fork::{Pipe, Shared};
-use super::gil::{BYTECODES, Gil};
-use super::rounds::{self, Measured, Played, ROUND, Rounds, direction, expected, load_and_store};
+use super::gil::Gil;
+use super::rounds::{self, Played, Rounds, direction, expected, load_and_store};
+use super::versions::{self, Judged, Layout};
 use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
 
 pub static COUNTER: Demo = Demo {
@@ -55,7 +56,7 @@ const VERSIONS: &[Described] = &[
     Described { name: "sharded, padded", about: "a counter and a cache line for each thread", safety: Safety::Safe },
     Described {
         name: "thread-local",
-        about: "each thread counts for itself and merges at the end of a round",
+        about: "each thread counts for itself and merges after thousands of operations",
         safety: Safety::Safe,
     },
     Described {
@@ -377,10 +378,8 @@ fn processes_pipe(rounds: &Rounds) -> io::Result<(Played, i64)> {
             load_and_store(&own.0, direction(thread));
         }
     };
-    let played = rounds.play_forked(&work, &|_| pipe.send(&own.0))?;
-    // Where the run was stopped, nothing was sent.
-    let found = if rounds.is_stopped() { 0 } else { pipe.sum(rounds.threads) };
-    Ok((played, found))
+    let played = rounds.play_forked(&work, &|_| pipe.send_number(&own.0))?;
+    Ok((played, pipe.sum()))
 }
 
 fn in_batches(n: u64, mut work: impl FnMut(u64)) {
@@ -394,108 +393,36 @@ fn in_batches(n: u64, mut work: impl FnMut(u64)) {
 }
 
 fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
-    let stopped = || context.stop.is_raised();
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 8];
-    let mut series = Vec::new();
-    let mut unseen = Vec::new();
-    let mut fewer = false;
-    let wanted = if asked.only.is_empty() { VERSIONS.len() } else { asked.only.len() };
-    let share = rounds::share(wanted);
-    for (described, run) in VERSIONS.iter().zip(RUNS) {
-        let name = described.name;
-        if !asked.only.is_empty() && !asked.only.iter().any(|only| only == name) {
-            continue;
-        }
-        if stopped() {
-            break;
-        }
-        context.progress.tell(format!("counter: {name}"));
-        let points = Mutex::new(Vec::new());
-        let watch = |done: u64, now: &[i64]| {
-            let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
-            points.push((done as f64, now[0] as f64));
-            context.progress.tell(format!("counter: {name}: {} after {done} operations", now[0]));
-        };
-        let measured = rounds::measure(asked.threads, asked.each, share, asked.checkpoint, &watch, &stopped, &run);
-        let Measured { played, result: got, speed_up } =
-            measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
-        if stopped() && played.each < asked.each {
-            break;
-        }
+    let judge = |described: &Described, played: &Played, got: i64| {
         let expected = expected(asked.threads, played.each);
         let lost = (got - expected).unsigned_abs() as i64;
         if described.safety == Safety::Safe && lost > 0 {
-            return Err(Diagnostic::new(Kind::System, format!("{name} is safe and yet lost {lost} updates"))
-                .hint("that is a defect of timelab"));
+            let message = format!("{} is safe and yet lost {lost} updates", described.name);
+            return Err(Diagnostic::new(Kind::System, message).hint("that is a defect of timelab"));
         }
-        if described.safety == Safety::Unsafe && lost == 0 && expected == 0 && name != "processes" {
-            unseen.push(name);
-        }
-        fewer |= played.each < asked.each;
-        let row = [
-            Value::text(name),
-            Value::Int(played.each as i64),
-            Value::Int(expected),
-            Value::Int(got),
-            Value::Int(lost),
-            Value::Float(played.wall.as_secs_f64()),
-            speed_up.map_or(Value::Null, Value::Float),
-            Value::text(described.safety.said()),
-        ];
-        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-        let points = points.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if !points.is_empty() {
-            series.push(Series { label: name.to_string(), drawn: Drawn::Line, points });
-        }
+        // Each process changes a counter of its own: nothing can be seen of it.
+        let is_unseen = lost == 0 && expected == 0 && described.name != "processes";
+        Ok(Some(Judged { cells: [expected, got, lost].map(Value::Int).to_vec(), is_unseen }))
+    };
+    let mut ran = versions::run_all(&LAYOUT, asked, context, |number, rounds| RUNS[number](rounds), judge)?;
+    ran.notes.push("`lost` is the least number of updates that were lost".into());
+    if ran.has("processes") {
+        let note = "processes: each changed a copy of its own, so the counter of the parent is 0 whatever they do";
+        ran.notes.push(note.into());
     }
-    let mut notes = Vec::new();
-    if !unseen.is_empty() {
-        notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
-    }
-    notes.extend(rounds::busy_note());
-    if fewer {
-        notes
-            .push(format!("a version has {:.1} s and does as many operations as fit: see `each`", share.as_secs_f64()));
-    }
-    if columns[0].contains(&Value::text("processes")) {
-        notes.push(
-            "processes: each changed a copy of its own, so the counter of the parent is 0 whatever they \
-             do"
-            .to_string(),
-        );
-    }
-    notes.push(format!(
-        "{} threads in rounds of up to {ROUND} operations that start together; `lost` is the least number of \
-         updates that were lost",
-        asked.threads
-    ));
-    if columns[0].iter().any(|name| name.to_string().starts_with("gil")) {
-        notes.push(format!("gil: the lock changes hands every {BYTECODES} bytecodes on average"));
-    }
-    let axis = |label: &str| Axis { label: label.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: true };
-    let plot = (!series.is_empty()).then(|| Plot {
-        title: "the counter while it is pulled to and fro".to_string(),
-        x: Across::Numbers(axis("operations of each thread")),
-        y: axis("counter"),
-        series,
-        in_table: false,
-    });
-    Ok(Ran { figures: figures(&columns), notes, plot })
+    Ok(ran)
 }
 
-fn figures(columns: &[Vec<Value>]) -> Figures {
-    let heads = [
-        ("version", Type::Text, Unit::Plain.counted()),
-        // A slow version does as many as fit into its time.
-        ("each", Type::Int, Unit::Plain.measured()),
-        ("expected", Type::Int, Unit::Plain.counted()),
+static LAYOUT: Layout = Layout {
+    demo: "counter",
+    versions: VERSIONS,
+    operations: "operations",
+    left: &[
+        ("expected", Type::Int, Unit::Plain.measured()),
         ("got", Type::Int, Unit::Plain.measured()),
         ("lost", Type::Int, Unit::Plain.measured()),
-        ("time", Type::Float, Unit::Seconds.measured()),
-        ("speed_up", Type::Float, Unit::Times.measured()),
-        ("safe", Type::Text, Unit::Plain.counted()),
-    ];
-    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
-    let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
-}
+    ],
+    has_speed_up: true,
+    plot: "the counter while it is pulled to and fro",
+    watched: &["counter"],
+};

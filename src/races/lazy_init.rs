@@ -4,8 +4,8 @@ use super::{Demo, Version, Versions};
 
 pub static LAZY_INIT: Demo = Demo {
     name: "lazy",
-    wrong: "it is made twice, or used before it is finished",
-    lesson: "look, make and publish must be one step. Looking a second time under the lock is enough only if \
+    wrong: "an object is made twice, or used before it is finished",
+    lesson: "to check, make and publish must be one step. A second check under the lock is enough only if \
              `ready` is stored with \
              release: otherwise a processor may show `ready` before the data",
     program: r"made = 0, ready = 0

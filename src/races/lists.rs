@@ -4,18 +4,20 @@
 //! one step. A list is an array of atomic slots and an atomic length, so that nothing here is undefined.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::interleave::barrier::Padded;
-use crate::report::{Across, Axis, Drawn, Figures, Plot, Scale, Series, Unit};
+use crate::report::Unit;
 use crate::run_context::RunContext;
 
-use super::gil::{BYTECODES, Gil};
-use super::rounds::{self, Measured, Played, ROUND, Rounds};
+use super::fork::{Pipe, Words};
+use super::gil::Gil;
+use super::rounds::{Played, Rounds};
+use super::versions::{self, Judged, Layout};
 use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
 
 pub static LISTS: Demo = Demo {
@@ -72,19 +74,50 @@ const VERSIONS: &[Described] = &[
         about: "pop and append are one call each; the lock can change hands between them",
         safety: Safety::KeepsElements,
     },
+    Described {
+        name: "processes",
+        about: "each process has its own memory: the lists of the parent never change",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: SHARED,
+        about: "a pop and an append without any lock, in memory that they share",
+        safety: Safety::Unsafe,
+    },
+    Described {
+        name: "processes, pipe",
+        about: "a message for each move through a pipe to the parent, which owns both lists",
+        safety: Safety::Safe,
+    },
 ];
+
+const SHARED: &str = "processes, shared memory";
 
 const LEFT_OUT: &[(&str, &str)] = &[
     ("compare-and-swap", "it changes one word, but a move changes two lengths and two slots"),
     ("sharded", "the end of a list is one place: there is nothing to spread over threads"),
     ("thread-local", "each move begins where the last one of the other thread ended, so no thread can work alone"),
-    ("processes", "a process of its own has its own lists, which the parent never sees; see `%race counter`"),
 ];
 
 type Run = fn(&Rounds, &Lists) -> io::Result<Played>;
 
-const RUNS: [Run; 9] =
-    [racy, racy_functional, atomic_lengths, lock_per_operation, lock_per_move, channel, channel_batched, actor, gil];
+const RUNS: [Run; 12] = [
+    racy,
+    racy_functional,
+    atomic_lengths,
+    lock_per_operation,
+    lock_per_move,
+    channel,
+    channel_batched,
+    actor,
+    gil,
+    processes,
+    processes_shared_memory,
+    processes_pipe,
+];
+
+/// Elements between two looks whether it is stopped.
+const PART: usize = 1 << 16;
 
 /// Two lists with room for what a race may add.
 struct Lists {
@@ -94,24 +127,32 @@ struct Lists {
 }
 
 struct List {
-    slots: Vec<AtomicU32>,
-    len: Padded<AtomicUsize>,
+    slots: Words,
+    /// One word, in a page of its own.
+    len: Words,
 }
 
 impl Lists {
-    fn new(each: usize) -> Lists {
-        let list = || List { slots: (0..2 * each).map(|_| AtomicU32::new(0)).collect(), len: Padded::default() };
-        Lists { each, all: [list(), list()] }
+    fn new(each: usize, is_shared: bool) -> io::Result<Lists> {
+        let list = || -> io::Result<List> {
+            Ok(List { slots: Words::new(2 * each, is_shared)?, len: Words::new(1, is_shared)? })
+        };
+        Ok(Lists { each, all: [list()?, list()?] })
     }
 
-    /// 0, 1, 2, … in the first list, the numbers after them in the second.
-    fn fill(&self) {
+    /// 0, 1, 2, … in the first list, the numbers after them in the second. One that is stopped is left half full.
+    fn fill(&self, stopped: &dyn Fn() -> bool) {
         for (number, list) in self.all.iter().enumerate() {
             let first = number * self.each;
-            for (at, slot) in list.slots.iter().take(self.each).enumerate() {
-                slot.store((first + at) as u32, Ordering::Relaxed);
+            for (part, slots) in list.slots[..self.each].chunks(PART).enumerate() {
+                if stopped() {
+                    return;
+                }
+                for (at, slot) in slots.iter().enumerate() {
+                    slot.store((first + part * PART + at) as u32, Ordering::Relaxed);
+                }
             }
-            list.len.0.store(self.each, Ordering::Relaxed);
+            list.len().store(self.each as u32, Ordering::Relaxed);
         }
     }
 
@@ -120,39 +161,45 @@ impl Lists {
         if thread == 0 { (&self.all[0], &self.all[1]) } else { (&self.all[1], &self.all[0]) }
     }
 
-    fn lengths(&self) -> Vec<i64> {
-        self.all.iter().map(|list| list.len.0.load(Ordering::Relaxed) as i64).collect()
-    }
-}
-
-impl List {
-    fn pop(&self) -> Option<u32> {
-        let last = self.len.0.load(Ordering::Relaxed).checked_sub(1)?;
-        let value = self.slots.get(last)?.load(Ordering::Relaxed);
-        self.len.0.store(last, Ordering::Relaxed);
-        Some(value)
-    }
-
-    fn append(&self, value: u32) {
-        let len = self.len.0.load(Ordering::Relaxed);
-        // A length that a race made too large is no reason to write elsewhere.
-        if let Some(slot) = self.slots.get(len) {
-            slot.store(value, Ordering::Relaxed);
-            self.len.0.store(len + 1, Ordering::Relaxed);
-        }
-    }
-}
-
-fn racy(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
-    let work = |thread: usize, n: u64| {
-        let (from, to) = lists.ends(thread);
+    /// Takes so many elements from one list and puts them into the other, without any lock.
+    fn move_some(&self, thread: usize, n: u64) {
+        let (from, to) = self.ends(thread);
         for _ in 0..n {
             if let Some(value) = from.pop() {
                 to.append(value);
             }
         }
-    };
-    rounds.play(&work, &|| lists.lengths())
+    }
+
+    fn lengths(&self) -> Vec<i64> {
+        self.all.iter().map(|list| list.len().load(Ordering::Relaxed).into()).collect()
+    }
+}
+
+impl List {
+    fn len(&self) -> &AtomicU32 {
+        &self.len[0]
+    }
+
+    fn pop(&self) -> Option<u32> {
+        let last = self.len().load(Ordering::Relaxed).checked_sub(1)?;
+        let value = self.slots.get(last as usize)?.load(Ordering::Relaxed);
+        self.len().store(last, Ordering::Relaxed);
+        Some(value)
+    }
+
+    fn append(&self, value: u32) {
+        let len = self.len().load(Ordering::Relaxed);
+        // A length that a race made too large is no reason to write elsewhere.
+        if let Some(slot) = self.slots.get(len as usize) {
+            slot.store(value, Ordering::Relaxed);
+            self.len().store(len + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn racy(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
+    rounds.play(&|thread, n| lists.move_some(thread, n), &|| lists.lengths())
 }
 
 fn racy_functional(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
@@ -167,14 +214,14 @@ fn atomic_lengths(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
     let work = |thread: usize, n: u64| {
         let (from, to) = lists.ends(thread);
         for _ in 0..n {
-            let last = from.len.0.fetch_sub(1, Ordering::AcqRel).wrapping_sub(1);
-            let Some(slot) = from.slots.get(last) else {
-                from.len.0.fetch_add(1, Ordering::AcqRel);
+            let last = from.len().fetch_sub(1, Ordering::AcqRel).wrapping_sub(1);
+            let Some(slot) = from.slots.get(last as usize) else {
+                from.len().fetch_add(1, Ordering::AcqRel);
                 continue;
             };
             let value = slot.load(Ordering::Acquire);
-            let free = to.len.0.fetch_add(1, Ordering::AcqRel);
-            if let Some(slot) = to.slots.get(free) {
+            let free = to.len().fetch_add(1, Ordering::AcqRel);
+            if let Some(slot) = to.slots.get(free as usize) {
                 slot.store(value, Ordering::Release);
             }
         }
@@ -228,12 +275,7 @@ fn owned(rounds: &Rounds, lists: &Lists, batch: u64) -> io::Result<Played> {
     std::thread::scope(|scope| {
         let owner = std::thread::Builder::new().spawn_scoped(scope, move || {
             for (direction, n) in receiver {
-                let (from, to) = lists.ends(direction);
-                for _ in 0..n {
-                    if let Some(value) = from.pop() {
-                        to.append(value);
-                    }
-                }
+                lists.move_some(direction, n);
             }
         })?;
         let work = |thread: usize, n: u64| {
@@ -292,6 +334,36 @@ fn gil(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
     rounds.play(&work, &|| lists.lengths())
 }
 
+fn processes(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
+    // A fork has a copy of the lists, made page by page when it writes to them.
+    rounds.play_forked(&|thread, n| lists.move_some(thread, n), &|_| {})
+}
+
+fn processes_shared_memory(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
+    // These lists lie in shared memory.
+    rounds.play_forked(&|thread, n| lists.move_some(thread, n), &|_| {})
+}
+
+fn processes_pipe(rounds: &Rounds, lists: &Lists) -> io::Result<Played> {
+    let pipe = Pipe::new()?;
+    std::thread::scope(|scope| {
+        let pipe = &pipe;
+        let owner = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let mut messages = [0; 4_096];
+            while let Some(some) = pipe.receive(&mut messages) {
+                for direction in some {
+                    lists.move_some(usize::from(*direction), 1);
+                }
+            }
+        })?;
+        let work = |thread: usize, n: u64| (0..n).for_each(|_| pipe.send(&[thread as u8]));
+        let played = rounds.play_forked(&work, &|_| {});
+        pipe.close();
+        owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        played
+    })
+}
+
 fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -312,69 +384,63 @@ struct Found {
     most_common: (u32, u32),
 }
 
-fn find(lists: &Lists) -> Found {
+/// Looks through both lists, unless that is stopped: they are long.
+fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<Found>> {
     let n = lists.each;
-    let mut counts = [vec![0u32; 2 * n], vec![0u32; 2 * n]];
+    // How often each element is in each list.
+    let counts: [Words; 2] = [Words::new(2 * n, false)?, Words::new(2 * n, false)?];
     let mut found = Found::default();
     for (number, list) in lists.all.iter().enumerate() {
-        let len = list.len.0.load(Ordering::Relaxed).min(list.slots.len());
+        let len = (list.len().load(Ordering::Relaxed) as usize).min(list.slots.len());
         found.lengths[number] = len;
-        for (at, slot) in list.slots[..len].iter().enumerate() {
-            let value = slot.load(Ordering::Relaxed);
-            counts[number][value as usize] += 1;
-            found.in_place += usize::from(at < n && value as usize == number * n + at);
+        for (part, slots) in list.slots[..len].chunks(PART).enumerate() {
+            if stopped() {
+                return Ok(None);
+            }
+            for (at, slot) in slots.iter().enumerate() {
+                let (at, value) = (part * PART + at, slot.load(Ordering::Relaxed) as usize);
+                let count = &counts[number][value];
+                count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                found.in_place += usize::from(at < n && value == number * n + at);
+            }
         }
     }
-    let [first, second] = &counts;
-    for (value, (one, two)) in first.iter().zip(second).enumerate() {
-        let (here, there) = if value < n { (*one, *two) } else { (*two, *one) };
-        found.missing += usize::from(here == 0);
-        found.in_other += usize::from(here == 0 && there > 0);
-        found.lost += usize::from(here == 0 && there == 0);
-        found.duplicated += usize::from(here + there > 1);
-        if here + there > found.most_common.1 {
-            found.most_common = (value as u32, here + there);
+    for first in (0..2 * n).step_by(PART) {
+        if stopped() {
+            return Ok(None);
+        }
+        for value in first..(first + PART).min(2 * n) {
+            let [one, two] = [0, 1].map(|list: usize| counts[list][value].load(Ordering::Relaxed));
+            let (here, there) = if value < n { (one, two) } else { (two, one) };
+            found.missing += usize::from(here == 0);
+            found.in_other += usize::from(here == 0 && there > 0);
+            found.lost += usize::from(here == 0 && there == 0);
+            found.duplicated += usize::from(here + there > 1);
+            if here + there > found.most_common.1 {
+                found.most_common = (value as u32, here + there);
+            }
         }
     }
-    found
+    Ok(Some(found))
 }
 
 fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
     let stopped = || context.stop.is_raised();
-    let lists = Lists::new(asked.each as usize);
-    let n = lists.each;
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 12];
-    let (mut series, mut notes, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
-    let mut fewer = false;
-    let wanted = if asked.only.is_empty() { VERSIONS.len() } else { asked.only.len() };
-    let share = rounds::share(wanted);
-    for (described, run) in VERSIONS.iter().zip(RUNS) {
-        let name = described.name;
-        if !asked.only.is_empty() && !asked.only.iter().any(|only| only == name) {
-            continue;
-        }
-        if stopped() {
-            break;
-        }
-        context.progress.tell(format!("lists: {name}"));
-        let points = Mutex::new(Vec::new());
-        let checkpoint = asked.checkpoint.unwrap_or_else(|| (asked.each / 10).max(1));
-        let watch = |done: u64, now: &[i64]| {
-            context.progress.tell(format!("lists: {name}: lengths {} and {} after {done} moves", now[0], now[1]));
-            points.lock().unwrap_or_else(PoisonError::into_inner).push((done as f64, now[0] as f64, now[1] as f64));
-        };
-        let whole = |rounds: &Rounds| {
-            lists.fill();
-            run(rounds, &lists).map(|played| (played, ()))
-        };
-        let measured = rounds::measure(asked.threads, asked.each, share, Some(checkpoint), &watch, &stopped, &whole);
-        let Measured { played, .. } =
-            measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
-        if stopped() && played.each < asked.each {
-            break;
-        }
-        let found = find(&lists);
-        let is_whole = found.in_place == 2 * n && found.lengths == [n, n];
+    let each = asked.each as usize;
+    let too_large = |error: io::Error| Diagnostic::new(Kind::System, format!("the lists cannot be made: {error}"));
+    let own = Lists::new(each, false).map_err(too_large)?;
+    let run = |number: usize, rounds: &Rounds| {
+        // Processes share what is made to be shared.
+        let shared = if VERSIONS[number].name == SHARED { Some(Lists::new(each, true)?) } else { None };
+        let lists = shared.as_ref().unwrap_or(&own);
+        lists.fill(&stopped);
+        let played = RUNS[number](rounds, lists)?;
+        Ok((played, shared))
+    };
+    let judge = |described: &Described, _: &Played, shared: Option<Lists>| {
+        let lists = shared.as_ref().unwrap_or(&own);
+        let Some(found) = find(lists, &stopped).map_err(too_large)? else { return Ok(None) };
+        let is_whole = found.in_place == 2 * each && found.lengths == [each, each];
         let kept = found.lost == 0 && found.duplicated == 0;
         let holds = match described.safety {
             Safety::Safe => is_whole,
@@ -382,74 +448,42 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
             Safety::Unsafe => true,
         };
         if !holds {
-            return Err(Diagnostic::new(Kind::System, format!("{name} is safe and yet left {found:?}"))
-                .hint("that is a defect of timelab"));
+            let message = format!("{} is safe and yet left {found:?}", described.name);
+            return Err(Diagnostic::new(Kind::System, message).hint("that is a defect of timelab"));
         }
-        if described.safety != Safety::Safe && is_whole {
-            unseen.push(name);
-        }
-        fewer |= played.each < asked.each;
         let (element, times) = found.most_common;
         let most_common = if times > 1 { format!("{element} × {times}") } else { String::new() };
-        let row = [
-            Value::text(name),
-            Value::Int(played.each as i64),
-            Value::Int(found.lengths[0] as i64),
-            Value::Int(found.lengths[1] as i64),
-            Value::Int(found.in_place as i64),
-            Value::Int(found.missing as i64),
-            Value::Int(found.in_other as i64),
-            Value::Int(found.lost as i64),
-            Value::Int(found.duplicated as i64),
-            Value::text(&most_common),
-            Value::Float(played.wall.as_secs_f64()),
-            Value::text(described.safety.said()),
+        let counts = [
+            found.lengths[0],
+            found.lengths[1],
+            found.in_place,
+            found.missing,
+            found.in_other,
+            found.lost,
+            found.duplicated,
         ];
-        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-        if asked.checkpoint.is_some() {
-            let points = points.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let line = |list: usize| Series {
-                label: format!("{name}: list {list}"),
-                drawn: Drawn::Line,
-                points: points.iter().map(|(x, one, two)| (*x, if list == 1 { *one } else { *two })).collect(),
-            };
-            series.extend([line(1), line(2)]);
-        }
-    }
-    if !unseen.is_empty() {
-        notes.push(format!("not seen this time, though possible: {}", unseen.join("; ")));
-    }
-    notes.extend(rounds::busy_note());
-    if fewer {
-        notes.push(format!("a version has {:.1} s and does as many moves as fit: see `each`", share.as_secs_f64()));
-    }
-    notes.push(format!(
-        "{} elements in each list; {} threads make as many moves there as back, in rounds of up to {ROUND} \
-         operations that start together",
-        lists.each, asked.threads
-    ));
-    if columns[0].contains(&Value::text("gil")) {
-        notes.push(format!("gil: the lock changes hands every {BYTECODES} bytecodes on average"));
+        let mut cells = counts.map(|count| Value::Int(count as i64)).to_vec();
+        cells.push(Value::text(&most_common));
+        // Each process changes lists of its own: nothing can be seen of it.
+        Ok(Some(Judged { cells, is_unseen: is_whole && described.name != "processes" }))
+    };
+    let mut ran = versions::run_all(&LAYOUT, asked, context, run, judge)?;
+    ran.notes.push(format!("{each} elements in each list; as many moves there as back").into());
+    if ran.has("processes") {
+        let note = "processes: each moved elements of copies of its own, so the lists of the parent never change";
+        ran.notes.push(note.into());
     }
     if asked.only.is_empty() {
-        notes.extend(LEFT_OUT.iter().map(|(name, why)| format!("there is no {name} version: {why}")));
+        ran.notes.extend(LEFT_OUT.iter().map(|(name, why)| format!("there is no {name} version: {why}").into()));
     }
-    let axis = |label: &str| Axis { label: label.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: true };
-    let plot = (!series.is_empty()).then(|| Plot {
-        title: "the lengths of the lists while elements move".to_string(),
-        x: Across::Numbers(axis("moves of each thread")),
-        y: axis("length"),
-        series,
-        in_table: false,
-    });
-    Ok(Ran { figures: figures(&columns), notes, plot })
+    Ok(ran)
 }
 
-fn figures(columns: &[Vec<Value>]) -> Figures {
-    let heads = [
-        ("version", Type::Text, Unit::Plain.counted()),
-        // A slow version does as many as fit into its time.
-        ("each", Type::Int, Unit::Plain.measured()),
+static LAYOUT: Layout = Layout {
+    demo: "lists",
+    versions: VERSIONS,
+    operations: "moves",
+    left: &[
         ("length_1", Type::Int, Unit::Plain.measured()),
         ("length_2", Type::Int, Unit::Plain.measured()),
         ("in_place", Type::Int, Unit::Plain.measured()),
@@ -458,10 +492,9 @@ fn figures(columns: &[Vec<Value>]) -> Figures {
         ("lost", Type::Int, Unit::Plain.measured()),
         ("duplicated", Type::Int, Unit::Plain.measured()),
         ("most_common", Type::Text, Unit::Plain.measured()),
-        ("time", Type::Float, Unit::Seconds.measured()),
-        ("safe", Type::Text, Unit::Plain.counted()),
-    ];
-    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
-    let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
-}
+    ],
+    // One thread alone moves all elements into one list, which is another piece of work.
+    has_speed_up: false,
+    plot: "the lengths of the lists while elements move",
+    watched: &["list 1", "list 2"],
+};

@@ -18,13 +18,15 @@ mod store_buffering;
 mod ticket;
 mod torn_print;
 mod torn_total;
+mod versions;
 mod wake_up;
 
 use std::sync::OnceLock;
 
+use crate::data::Value;
 use crate::diagnostic::Fallible;
 use crate::interleave::{Program, read};
-use crate::report::{Figures, Plot};
+use crate::report::{Figures, Note, Plot};
 use crate::run_context::RunContext;
 
 pub use rounds::{MOST_EACH, MOST_THREADS};
@@ -105,8 +107,16 @@ pub struct Asked {
 
 pub struct Ran {
     pub figures: Figures,
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     pub plot: Option<Plot>,
+}
+
+impl Ran {
+    /// Whether a version of this name ran.
+    fn has(&self, version: &str) -> bool {
+        let table = &self.figures.table;
+        table.values(0, 0, table.height()).contains(&Value::text(version))
+    }
 }
 
 /// All demos, in the order of the help.

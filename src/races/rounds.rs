@@ -18,6 +18,8 @@ const FIRST_ROUND: u64 = 100;
 const SHORT: Duration = Duration::from_millis(10);
 const MEDIUM: Duration = Duration::from_millis(40);
 const LONG: Duration = Duration::from_millis(80);
+/// Between these parts of a round a thread looks whether it is stopped.
+const SLICES: u64 = 8;
 /// For all versions of a demo together, and the most for one of them; a version that takes longer does fewer
 /// operations.
 const DEMO: Duration = Duration::from_secs(16);
@@ -47,6 +49,8 @@ pub struct Played {
     /// Operations of each thread.
     pub each: u64,
     pub wall: Duration,
+    /// Whether it was stopped while threads had work to do: they may have done different numbers of operations.
+    pub is_cut: bool,
 }
 
 /// A run of a version: how long it took, and what it left.
@@ -60,16 +64,24 @@ pub struct Measured<T> {
 /// One run of a version: it makes its state, plays, and says what is left.
 pub type Run<'r, T> = dyn Fn(&Rounds) -> io::Result<(Played, T)> + 'r;
 
-/// Runs a version: one thread alone, then all threads, each as long as there is time.
+/// How a version is to be run.
+pub struct Wanted {
+    pub threads: usize,
+    pub each: u64,
+    pub share: Duration,
+    pub checkpoint: u64,
+    /// Whether one thread runs it alone before all do.
+    pub has_speed_up: bool,
+}
+
+/// Runs a version, as long as there is time.
 pub fn measure<T>(
-    threads: usize,
-    each: u64,
-    share: Duration,
-    checkpoint: Option<u64>,
+    wanted: &Wanted,
     watch: &(dyn Fn(u64, &[i64]) + Sync),
     stopped: &(dyn Fn() -> bool + Sync),
     run: &Run<T>,
 ) -> io::Result<Measured<T>> {
+    let Wanted { threads, each, share, checkpoint, has_speed_up } = *wanted;
     let rounds = |threads: usize, budget: Duration| Rounds {
         threads,
         each,
@@ -80,11 +92,13 @@ pub fn measure<T>(
         cores: cores(),
     };
     let mut single = None;
-    if threads > 1 {
-        let (alone, _) = run(&rounds(1, share / SINGLE_PART))?;
+    let single_share = if has_speed_up && threads > 1 { share / SINGLE_PART } else { Duration::ZERO };
+    if !single_share.is_zero() {
+        let (alone, _) = run(&rounds(1, single_share))?;
         single = (alone.each > 0).then(|| alone.wall.as_secs_f64() / alone.each as f64);
     }
-    let (played, result) = run(&Rounds { checkpoint, watch, ..rounds(threads, share - share / SINGLE_PART) })?;
+    let checkpoint = Some(checkpoint);
+    let (played, result) = run(&Rounds { checkpoint, watch, ..rounds(threads, share - single_share) })?;
     let all = played.wall.as_secs_f64() / (played.each.max(1) * threads as u64) as f64;
     Ok(Measured { played, result, speed_up: single.filter(|_| played.each > 0).map(|single| single / all) })
 }
@@ -138,7 +152,11 @@ impl Rounds<'_> {
         loop {
             if thread == 0 {
                 let late = begin.is_some_and(|begin: Instant| begin.elapsed() >= self.budget);
-                let is_over = done >= self.each || late || (self.stopped)();
+                let is_stopped = done < self.each && (self.stopped)();
+                if is_stopped {
+                    track.is_cut.store(true, Ordering::Relaxed);
+                }
+                let is_over = done >= self.each || late || is_stopped;
                 track.is_over.store(is_over, Ordering::Relaxed);
             }
             track.barrier.wait();
@@ -149,8 +167,15 @@ impl Rounds<'_> {
             let start = Instant::now();
             let round = track.round.load(Ordering::Relaxed);
             let end = (done + round).min(self.each);
+            let slice = round.div_ceil(SLICES);
             while done < end {
+                // Processes are not told of a stop: they are killed.
+                if (self.stopped)() {
+                    track.is_cut.store(true, Ordering::Relaxed);
+                    break;
+                }
                 let next = self.checkpoint.map_or(end, |every| ((done / every + 1) * every).min(end));
+                let next = next.min(done + slice);
                 work(thread, next - done);
                 done = next;
                 if thread == 0 && self.checkpoint.is_some_and(|every| done % every == 0) {
@@ -179,6 +204,7 @@ impl Rounds<'_> {
 pub struct Track {
     barrier: SpinBarrier,
     is_over: AtomicBool,
+    is_cut: AtomicBool,
     /// Operations of the next round.
     round: AtomicU64,
     each: AtomicU64,
@@ -190,6 +216,7 @@ impl Track {
         Track {
             barrier: SpinBarrier::new(threads, cores),
             is_over: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             round: AtomicU64::new(FIRST_ROUND),
             each: AtomicU64::new(0),
             nanos: AtomicU64::new(0),
@@ -200,6 +227,7 @@ impl Track {
         Played {
             each: self.each.load(Ordering::Relaxed),
             wall: Duration::from_nanos(self.nanos.load(Ordering::Relaxed)),
+            is_cut: self.is_cut.load(Ordering::Relaxed),
         }
     }
 }

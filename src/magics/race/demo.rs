@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::interleave::{self, Count, Exploration, Model, Verdict, explore};
+use crate::interleave::{self, Count, Exploration, Model, Rounds, Verdict, explore};
 use crate::lang::{self, Word};
 use crate::plan::Binding;
 use crate::races::{self, Asked, Demo, MOST_THREADS, Native, Ran, Version, Versions};
@@ -40,7 +40,6 @@ pub fn run(magic: &lang::Magic, name: &Word, context: &RunContext) -> Fallible<A
             program_answer(demo, &wanted.collect::<Vec<_>>(), magic, context)?
         }
     };
-    context.stop.check().or_else(|stopped| if answer.report.blocks.is_empty() { Err(stopped) } else { Ok(()) })?;
     answer.report.status_line.push(passed(start.elapsed()));
     Ok(answer)
 }
@@ -113,14 +112,12 @@ fn asked_versions(magic: &lang::Magic, demo: &Demo) -> Fallible<Vec<String>> {
 
 fn native_answer(demo: &Demo, ran: Ran) -> Answer {
     let mut report = Report::default();
-    let Ran { figures, notes, plot } = ran;
-    // What is to be said of a run depends on what happened in it.
-    let mut told: Vec<Note> = notes.into_iter().map(|note| Note::default().found(note).optional()).collect();
-    told.push(demo.lesson.into());
+    let Ran { figures, mut notes, plot } = ran;
+    notes.push(demo.lesson.into());
     let table = Some(figures_plan(&figures, Default::default()));
     report.blocks.push(Block::Figures(figures));
     report.blocks.extend(plot.map(Block::Plot));
-    report.blocks.push(Block::Notes(told));
+    report.blocks.push(Block::Notes(notes));
     Answer {
         report,
         result: Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
@@ -136,7 +133,7 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
     let rounds = asked_count(magic, "--rounds")?;
     let is_live = asked_live(magic)?;
     let budget = if rounds.is_some() { Duration::from_secs(20) } else { LIVE } / versions.len().max(1) as u32;
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 10];
+    let mut rows: Vec<Vec<Value>> = Vec::new();
     let mut schedule = None;
     let mut unseen = Vec::new();
     for version in versions {
@@ -148,12 +145,16 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
         }
         let seen = match is_live {
             true => {
-                Some(interleave::run(program, rounds.unwrap_or(ROUNDS), budget, &stopped).map_err(|error| {
+                let rounds = rounds.map_or(Rounds::AtLeast(ROUNDS), Rounds::Exactly);
+                Some(interleave::run(program, rounds, budget, &stopped).map_err(|error| {
                     Diagnostic::new(Kind::System, format!("the threads cannot be started: {error}"))
                 })?)
             }
             false => None,
         };
+        if stopped() {
+            break;
+        }
         let sc = found.iter().find(|found| found.model == Model::Sc && found.limit.is_none());
         let (schedules, share) = match sc {
             Some(sc) => {
@@ -193,20 +194,23 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
             of_all.map_or(Value::Null, Value::Float),
             Value::text(if version.is_safe { "yes" } else { "no" }),
         ]);
-        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        rows.push(row);
         if schedule.is_none() {
             schedule = failing_schedule(program, version.program, &found)
                 .map(|(title, figures)| (format!("{}: {title}", version.name), figures));
         }
     }
     let mut report = Report::default();
-    if columns[0].is_empty() {
-        return Ok(Answer { report, ..Answer::default() });
+    if rows.is_empty() {
+        context.stop.check()?;
     }
-    let figures = figures(&columns);
+    let figures = figures(&rows);
     let table = Some(figures_plan(&figures, Default::default()));
     report.blocks.push(Block::Figures(figures));
     let mut notes: Vec<Note> = Vec::new();
+    if rows.len() < versions.len() {
+        notes.push(Note::default().found(format!("stopped: {} of {} versions", rows.len(), versions.len())).optional());
+    }
     if !unseen.is_empty() {
         let told = format!("possible, but not seen this time: {}", unseen.join("; "));
         notes.push(Note::default().found(told).optional());
@@ -225,16 +229,21 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
 }
 
 fn verdict(explored: &[Exploration], model: Model) -> &'static str {
-    match explored.iter().find(|found| found.model == model) {
+    let failure = |found: &Exploration| {
+        let fails = found.outcomes.iter().any(|outcome| outcome.verdict != Verdict::Passes);
+        if fails { Some("can fail") } else { found.livelock.as_ref().map(|_| "livelock") }
+    };
+    let found = explored.iter().find(|found| found.model == model);
+    // Each schedule of SC is one of every model.
+    let sc = explored.iter().find(|found| found.model == Model::Sc);
+    match found.and_then(failure).or_else(|| sc.and_then(failure)) {
+        Some(failure) => failure,
+        None if found.is_some_and(|found| found.limit.is_none()) => "never fails",
         None => "not explored",
-        Some(found) if found.outcomes.iter().any(|outcome| outcome.verdict != Verdict::Passes) => "can fail",
-        Some(found) if found.livelock.is_some() => "livelock",
-        Some(found) if found.limit.is_some() => "not explored",
-        Some(_) => "never fails",
     }
 }
 
-fn figures(columns: &[Vec<Value>]) -> Figures {
+fn figures(rows: &[Vec<Value>]) -> Figures {
     let heads = [
         ("version", Type::Text, Unit::Plain.counted()),
         ("schedules", Type::Int, Unit::Plain.counted()),
@@ -247,7 +256,5 @@ fn figures(columns: &[Vec<Value>]) -> Figures {
         ("failed_share", Type::Float, Unit::Bar.measured()),
         ("safe", Type::Text, Unit::Plain.counted()),
     ];
-    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
-    let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), columns), meanings }
+    Figures::of_rows(&heads, rows)
 }

@@ -1,7 +1,7 @@
 //! `%%race`: what threads that share variables can do, what they did, and the shortest way to go wrong.
 
 mod demo;
-mod play;
+pub mod play;
 mod program;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -57,10 +57,11 @@ deeper-indented lines continue a thread; `;` or a line break separates statement
 
   stmt     let r = e · x = e · x += e · x -= e · a[e] = e · if e { … } else { … } · while e { … } · repeat 3 { … }
            atomic { … } · lock m { … } · lock m · unlock m · wait m · notify m · notify_all m
-           fence [ORDER] · yield · assert e · a call
-  call     load(x[, ORDER]) · store(x, e[, ORDER]) · swap(x, e) · cas(x, old, new) · fetch_add(x, e)
+           fence [FENCE] · yield · assert e · a call
+  call     load(x[, READ]) · store(x, e[, WRITE]) · swap(x, e) · cas(x, old, new) · fetch_add(x, e)
            fetch_sub(x, e) · try_lock(m)
-  ORDER    relaxed · acquire · release · acqrel · seqcst (the default)
+  READ     relaxed · acquire · seqcst      WRITE  relaxed · release · seqcst
+  FENCE    acquire · release · acqrel · seqcst (the default of all three)
   e        ints and bools: or, and, not, == != < <= > >=, + -, * // %, -e, if e then e else e; left to right
 
 steps      each read or write of a shared variable is one, so `x = x + 1` is two; each lock, unlock, wait, notify, fence
@@ -72,8 +73,10 @@ models     sc: every write is in memory at once. tso (as on x86): writes wait in
            `swap`, `fetch_…`, `atomic` and locks empty the buffer first; under pso a release store or fence does too.
            Reads are never reordered: what ARM and POWER do with them is not explored
 data race  two threads can access one variable at the same time, one of them writes, and one access is plain
-limits     8 threads, `repeat` up to 1000, 64 KiB of text, 300k states (--states); what is not explored is said
-options    --model sc,tso,pso · --rounds 20k on real threads · --states 300k · --live off"#;
+limits     8 threads, `repeat` up to 1000, 64 KiB of text, 300k states (--states), 32 stores of a thread that have not
+           reached memory yet; the output says what was not explored
+options    --model sc,tso,pso · --rounds 20k: so many on real threads, 20 s at most · --states 300k · --live off
+see also   %help race play · %races"#;
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let words: &[Word] = match &magic.subject {
@@ -83,6 +86,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     match words {
         [play, rest @ ..] if play.text == "play" => play::run(session, magic, rest, context),
+        [play] if play.text.trim_end_matches('?') == "play" => Ok(Answer::text(play::HELP.to_string())),
         // `%race counter?` asks as `counter?` does.
         [name] if name.text.ends_with('?') => {
             let text = name.text.trim_end_matches('?').to_string();

@@ -2,7 +2,7 @@
 
 use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, Story};
+use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, Story, Verdict, explore};
 use crate::lang::{self, Word};
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -13,6 +13,25 @@ use super::program::asked_models;
 use super::{demo, refuse};
 
 const KEYS: &str = "a number or a name moves · b (back) goes back · ? shows this · q (quit) leaves";
+
+/// What `%help race play` says.
+pub const HELP: &str = "\
+%race play [NAME] [--model sc|tso|pso] [--moves up,down,b]
+  lets you choose which thread moves next, in a race of the catalogue or, without a name, in the last %%race program.
+  It shows all variables, locks, registers and store buffers, and what each thread does next
+
+moves      the name or the number of a thread: it takes one step. A thread keeps its number
+           `a:x`: memory takes the oldest store to x from the buffer of a, under tso and pso
+           `b→c` or `b->c`: b notifies, and c wakes, where several threads sleep
+keys       b (back) goes back, ? shows the keys, q (quit) leaves
+model      unless --model says it, the first of sc, tso and pso under which something can go wrong
+without a terminal, --moves takes the moves, or each line below is one, up to a line q
+
+  › %race play counter --moves up,down,up,down
+  › %race play buffer --moves a,b,a,b";
+
+/// States to look for something that goes wrong before the game begins.
+const STATES: usize = 50_000;
 
 pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: &RunContext) -> Fallible<Answer> {
     refuse(magic, &["--rounds", "--states", "--live"], "`%%race`")?;
@@ -30,16 +49,19 @@ pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: 
         }
     };
     let program = interleave::read(&source).expect("only programs without mistakes are kept");
-    let model = if magic.option("--model").is_some() { asked_models(magic)?[0] } else { Model::Sc };
+    let (model, why) = match magic.option("--model") {
+        Some(_) => (asked_models(magic)?[0], None),
+        None => first_to_fail(&program, context),
+    };
     let mut game = Game::new(&program, &source, model);
     let moves: Vec<(&str, Span)> = match magic.option("--moves").flatten() {
-        Some(word) => word.text.split(',').map(|one| (one, word.span)).collect(),
+        Some(word) => parts(word),
         None => moves.iter().map(|word| (word.text.as_str(), word.span)).collect(),
     };
     if moves.is_empty() {
-        return ask(session, magic, game, context);
+        return ask(session, magic, game, why, context);
     }
-    let mut told = vec![game.view()];
+    let mut told: Vec<String> = why.into_iter().chain([game.view()]).collect();
     for (text, span) in moves {
         match game.answer(text) {
             Effect::Moved(text) => {
@@ -47,17 +69,66 @@ pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: 
                 told.push(game.view());
             }
             Effect::Told(text) => told.push(text),
-            Effect::Unknown(text) => return Err(Diagnostic::at(Kind::Name, span, text).hint(KEYS)),
+            Effect::Unknown(text) => {
+                // The moves before it were good: they are shown.
+                session.console.out.write_line(&told.join("\n"));
+                return Err(Diagnostic::at(Kind::Name, span, text).hint(KEYS));
+            }
             Effect::Leaves => break,
         }
     }
     Ok(Answer::text(told.join("\n")))
 }
 
+/// The first model under which something can go wrong, and a line about it where that is not SC.
+fn first_to_fail(program: &Program, context: &RunContext) -> (Model, Option<String>) {
+    let stopped = || context.stop.is_raised();
+    let fails = |model: &Model| {
+        let found = explore(program, *model, STATES, &stopped);
+        found.livelock.is_some() || found.outcomes.iter().any(|outcome| outcome.verdict != Verdict::Passes)
+    };
+    match Model::ALL.into_iter().find(fails) {
+        None | Some(Model::Sc) => (Model::Sc, None),
+        Some(model) => {
+            let name = model.name().to_uppercase();
+            (model, Some(format!("under {name}, the first model where something can go wrong (--model sc changes it)")))
+        }
+    }
+}
+
+/// The parts of an option's value between commas, each with its place.
+fn parts(word: &Word) -> Vec<(&str, Span)> {
+    let written = (word.span.end - word.span.start) as usize;
+    // A text in quotes has one more character at either end; where escapes make it longer still, no part has a place.
+    let lead = match written.checked_sub(word.text.len()) {
+        Some(0) => Some(0),
+        Some(2) => Some(1),
+        Some(_) | None => None,
+    };
+    let (mut at, mut parts) = (0, Vec::new());
+    for part in word.text.split(',') {
+        let text = part.trim();
+        let start = at + part.len() - part.trim_start().len();
+        at += part.len() + 1;
+        let span = lead.map(|lead| {
+            let start = word.span.start as usize + lead + start;
+            Span::new(word.span.cell, start, start + text.len().max(1))
+        });
+        parts.push((text, span.unwrap_or(word.span)));
+    }
+    parts
+}
+
 /// Asks for one move after the other.
-fn ask(session: &Session, magic: &lang::Magic, mut game: Game, context: &RunContext) -> Fallible<Answer> {
+fn ask(
+    session: &Session,
+    magic: &lang::Magic,
+    mut game: Game,
+    why: Option<String>,
+    context: &RunContext,
+) -> Fallible<Answer> {
     context.progress.hide();
-    let mut told = format!("{KEYS}\n");
+    let mut told = format!("{KEYS}\n{}", why.map(|why| format!("{why}\n")).unwrap_or_default());
     loop {
         let question = format!("{told}{}\nmove › ", game.view());
         let line = match (session.console.ask)(&question, &|| context.stop.is_raised()) {
@@ -65,7 +136,7 @@ fn ask(session: &Session, magic: &lang::Magic, mut game: Game, context: &RunCont
             Reply::End => break,
             Reply::Stopped => return Err(Diagnostic::new(Kind::Stopped, "stopped")),
             Reply::CannotAsk => {
-                return Err(Diagnostic::at(Kind::System, magic.span, "nobody can be asked here")
+                return Err(Diagnostic::at(Kind::System, magic.span, "cannot ask for moves: this is not a terminal")
                     .hint("--moves up,down,b, or a move on each line below, up to a line q"));
             }
         };
@@ -96,6 +167,8 @@ pub struct Game<'a> {
     states: Vec<Vec<i64>>,
     /// What went wrong in the last step.
     fault: Option<Fault>,
+    /// Everything that can be a move at some time: its place is its number, so a move keeps it.
+    moves: Vec<Choice>,
 }
 
 impl<'a> Game<'a> {
@@ -105,7 +178,7 @@ impl<'a> Game<'a> {
             Ok(start) => (vec![start], None),
             Err(fault) => (Vec::new(), Some(fault)),
         };
-        Game { machine, source, states, fault }
+        Game { machine, source, states, fault, moves: all_moves(program, model) }
     }
 
     fn choices(&self) -> Vec<Choice> {
@@ -116,7 +189,21 @@ impl<'a> Game<'a> {
         all
     }
 
-    /// The text that chooses a move, beside its number.
+    /// The other moves of a thread that notifies: it wakes one of several.
+    fn has_rivals(choice: Choice, all: &[Choice]) -> bool {
+        all.iter().any(|other| *other != choice && other.thread().is_some() && other.thread() == choice.thread())
+    }
+
+    /// The number of a move, and the text that chooses it. A thread that can wake only one moves as any other.
+    fn named(&self, choice: Choice, all: &[Choice]) -> (usize, String) {
+        let step = match choice {
+            Choice::Wake(thread, _) if !Game::has_rivals(choice, all) => Choice::Step(thread),
+            choice => choice,
+        };
+        let number = self.moves.iter().position(|known| *known == step).map_or(0, |place| place + 1);
+        (number, self.name(step))
+    }
+
     fn name(&self, choice: Choice) -> String {
         let program = self.machine.program;
         let name = |thread: u8| program.threads[usize::from(thread)].name.as_str();
@@ -151,15 +238,26 @@ impl<'a> Game<'a> {
             "b" => return Effect::Told("this is the beginning".to_string()),
             _ => {}
         }
-        let by_number = text.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?)).copied();
-        let named = choices.iter().copied().find(|choice| self.name(*choice) == text);
-        let Some(choice) = named.or(by_number) else {
-            let names: Vec<String> = choices.iter().map(|choice| self.name(*choice)).collect();
+        let typed = text.replace("->", "→");
+        let number = text.parse::<usize>().ok();
+        let all: Vec<(usize, String)> = choices.iter().map(|choice| self.named(*choice, &choices)).collect();
+        let find = |fits: &dyn Fn(&(usize, String)) -> bool| all.iter().position(fits).map(|place| choices[place]);
+        let by_name = find(&|(_, name)| *name == typed).or_else(|| {
+            // `b→a` in full, where `b` would do.
+            choices.iter().copied().find(|choice| self.name(*choice) == typed)
+        });
+        let Some(choice) = by_name.or_else(|| find(&|(known, _)| Some(*known) == number)) else {
+            let names: Vec<String> = all.into_iter().map(|(_, name)| name).collect();
+            let of_thread: Vec<&String> = names.iter().filter(|name| name.starts_with(&format!("{text}→"))).collect();
+            if !of_thread.is_empty() {
+                let which = of_thread.into_iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+                return Effect::Unknown(format!("`{text}` wakes one of several: {which}"));
+            }
             // A key that the terminal does not edit with arrives as control characters.
             let text = text.replace(is_unsafe, "\u{fffd}");
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
             return Effect::Unknown(match (choices.is_empty(), thread) {
-                (true, _) => format!("`{text}`: nothing can move any more"),
+                (true, _) => format!("`{text}`: no thread can move any more"),
                 (false, true) => format!("`{text}` cannot move now, only {}", names.join(", ")),
                 (false, false) => format!("`{text}` is not a move: {}", names.join(", ")),
             });
@@ -212,8 +310,10 @@ impl<'a> Game<'a> {
         let choices = self.choices();
         lines.push(match (choices.is_empty(), self.fault) {
             (false, _) => {
-                let moves =
-                    choices.iter().enumerate().map(|(number, choice)| format!("{} {}", number + 1, self.name(*choice)));
+                let moves = choices.iter().map(|choice| {
+                    let (number, name) = self.named(*choice, &choices);
+                    format!("{number} {name}")
+                });
                 format!("moves: {}", moves.collect::<Vec<_>>().join(" · "))
             }
             (true, Some(fault)) => format!("the end: {}", program.fault_text(&fault, self.source)),
@@ -247,4 +347,22 @@ impl<'a> Game<'a> {
         };
         format!("the end: {text}{verdict}")
     }
+}
+
+/// All that can be a move at some time: threads, then stores that drain, then threads that others wake.
+fn all_moves(program: &Program, model: Model) -> Vec<Choice> {
+    let threads = 0..program.threads.len();
+    let mut all: Vec<Choice> = threads.clone().map(|thread| Choice::Step(thread as u8)).collect();
+    if model != Model::Sc {
+        for thread in threads.clone() {
+            let stored = program.stored_by(thread).into_iter();
+            all.extend(stored.map(|location| Choice::Drain(thread as u8, location as u16)));
+        }
+    }
+    for thread in threads.clone() {
+        let notified = program.notified_by(thread);
+        let sleeps = |other: &usize| !program.waited_for_by(*other).is_disjoint(&notified);
+        all.extend(threads.clone().filter(sleeps).map(|other| Choice::Wake(thread as u8, other as u8)));
+    }
+    all
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::interleave::{
-    self, Choice, Count, Ending, Exploration, Fault, FaultKind, Limit, Machine, Model, Problem, ProblemKind, Program,
-    Seen, Verdict, explore, replay,
+    self, BUFFER, Choice, Count, Ending, Exploration, Fault, FaultKind, Limit, Machine, Model, Problem, ProblemKind,
+    Program, Rounds, Seen, Verdict, explore, replay,
 };
 use crate::lang::{self, Body};
 use crate::plan::{Binding, Plan};
@@ -62,7 +62,8 @@ pub fn run(session: &mut Session, magic: &lang::Magic, body: &Body, context: &Ru
         true => {
             context.progress.tell("running on real threads".to_string());
             let budget = if rounds.is_some() { ASKED_BUDGET } else { BUDGET };
-            let seen = interleave::run(&program, rounds.unwrap_or(ROUNDS), budget, &stopped);
+            let rounds = rounds.map_or(Rounds::AtLeast(ROUNDS), Rounds::Exactly);
+            let seen = interleave::run(&program, rounds, budget, &stopped);
             Some(seen.map_err(|error| {
                 Diagnostic::at(Kind::System, magic.span, format!("the threads cannot be started: {error}"))
                     .hint("--live off explores without them")
@@ -235,7 +236,7 @@ fn outcome_table(program: &Program, source: &str, explored: &[Exploration], seen
         })
         .collect();
     let all_ints = counts.iter().flatten().all(|count| as_int(count).is_some());
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); 9];
+    let mut rows: Vec<Vec<Value>> = Vec::new();
     for (ending, count) in endings.iter().zip(&counts) {
         let verdict = explored.iter().find_map(|found| find(found, ending)).map(|outcome| outcome.verdict);
         let share = sc.filter(|sc| sc.limit.is_none()).and_then(|sc| match find(sc, ending) {
@@ -257,7 +258,7 @@ fn outcome_table(program: &Program, source: &str, explored: &[Exploration], seen
         row.extend(Model::ALL.map(|model| Value::text(possibility(explored, model, ending))));
         row.push(times.map_or(Value::Null, |times| Value::Int(times as i64)));
         row.push(of_all.map_or(Value::Null, Value::Float));
-        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        rows.push(row);
     }
     let schedules = if all_ints { Type::Int } else { Type::Text };
     let heads = [
@@ -271,9 +272,7 @@ fn outcome_table(program: &Program, source: &str, explored: &[Exploration], seen
         ("seen", Type::Int, Unit::Plain.measured()),
         ("seen_share", Type::Float, Unit::Bar.measured()),
     ];
-    let meanings = heads.iter().map(|(_, _, meaning)| *meaning).collect();
-    let schema = heads.into_iter().map(|(name, ty, _)| Column { name: name.to_string(), ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), endings.len(), &columns), meanings }
+    Figures::of_rows(&heads, &rows)
 }
 
 fn find<'a>(found: &'a Exploration, ending: &Ending) -> Option<&'a interleave::Outcome> {
@@ -281,11 +280,13 @@ fn find<'a>(found: &'a Exploration, ending: &Ending) -> Option<&'a interleave::O
 }
 
 fn possibility(explored: &[Exploration], model: Model, ending: &Ending) -> &'static str {
+    let has = |found: &Exploration| find(found, ending).is_some();
     match explored.iter().find(|found| found.model == model) {
-        None => "not explored",
-        Some(found) if find(found, ending).is_some() => "possible",
-        Some(found) if found.limit.is_some() => "not explored",
-        Some(_) => "impossible",
+        Some(found) if has(found) => "possible",
+        // Stores may reach memory at once under every model, so each schedule of SC is one of it.
+        _ if explored.iter().any(|found| found.model == Model::Sc && has(found)) => "possible",
+        Some(found) if found.limit.is_none() => "impossible",
+        Some(_) | None => "not explored",
     }
 }
 
@@ -330,7 +331,9 @@ fn model_line(program: &Program, found: &Exploration) -> String {
     parts.extend(found.limit.map(|limit| match limit {
         Limit::States(_) => "--states raises the limit".to_string(),
         Limit::Memory => "the states need too much memory".to_string(),
-        Limit::Buffer => "a store buffer was full".to_string(),
+        Limit::Buffer => {
+            format!("a thread had {BUFFER} stores that had not reached memory: what more of them do is not explored")
+        }
         Limit::Stopped => "stopped".to_string(),
     }));
     let fails = found.outcomes.iter().any(|outcome| outcome.verdict != Verdict::Passes);
@@ -373,8 +376,12 @@ fn data_races(program: &Program, explored: &[Exploration]) -> Vec<String> {
 
 fn seen_line(seen: &Seen) -> String {
     let cores = if seen.cores == 1 { "1 core".to_string() } else { format!("{} cores", seen.cores) };
+    let of_wanted = match seen.wanted {
+        Some(wanted) if wanted > seen.rounds => format!(" of {}", grouped(wanted)),
+        Some(_) | None => String::new(),
+    };
     format!(
-        "seen: {} rounds in {} on {cores}, {} · the threads overlapped in {} of the rounds{}",
+        "seen: {}{of_wanted} rounds in {} on {cores}, {} · the threads overlapped in {} of the rounds{}",
         grouped(seen.rounds),
         duration_text(seen.wall.as_secs_f64()),
         if seen.pinned { "pinned" } else { "not pinned" },
@@ -388,19 +395,18 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
     let mut notes = Vec::new();
     let Some(seen) = seen else { return notes };
     if seen.given_up > 0 {
-        let rounds = if seen.given_up == 1 {
-            "1 round was".to_string()
-        } else {
-            format!("{} rounds were", grouped(seen.given_up))
-        };
-        notes.push(format!("{rounds} given up after {} operations of a thread", grouped(interleave::MOST_STEPS)));
+        let rounds = if seen.given_up == 1 { "round" } else { "rounds" };
+        let (given_up, most) = (grouped(seen.given_up), grouped(interleave::MOST_STEPS));
+        notes.push(format!("{given_up} {rounds} ended early, because a thread had done {most} operations"));
     }
     if seen.cores == 1 {
         notes.push("on one core the threads take turns: most races need two".to_string());
     } else if seen.overlap < 0.2 && seen.rounds > 0 {
-        notes.push(
-            "the threads hardly overlapped: the machine is busy, or there are more threads than cores".to_string(),
-        );
+        let why = match program.threads.len() {
+            1 => "there is one thread, so nothing can overlap",
+            _ => "the threads hardly overlapped, so little could go wrong: the machine is busy, or has too few cores",
+        };
+        notes.push(why.to_string());
     }
     let not_seen = |model: Model| {
         let found = explored.iter().find(|found| found.model == model)?;
