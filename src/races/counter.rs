@@ -418,7 +418,7 @@ static LAYOUT: Layout = Layout {
     versions: VERSIONS,
     operations: "operations",
     left: &[
-        ("expected", Type::Int, Unit::Plain.measured()),
+        ("expected", Type::Int, Unit::Plain.counted()),
         ("got", Type::Int, Unit::Plain.measured()),
         ("lost", Type::Int, Unit::Plain.measured()),
     ],
