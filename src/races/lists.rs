@@ -405,12 +405,14 @@ fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<Found>> 
             }
         }
     }
-    for first in (0..2 * n).step_by(PART) {
+    let [first, second] = &counts;
+    for (part, (first, second)) in first.chunks(PART).zip(second.chunks(PART)).enumerate() {
         if stopped() {
             return Ok(None);
         }
-        for value in first..(first + PART).min(2 * n) {
-            let [one, two] = [0, 1].map(|list: usize| counts[list][value].load(Ordering::Relaxed));
+        for (at, (one, two)) in first.iter().zip(second).enumerate() {
+            let value = part * PART + at;
+            let [one, two] = [one, two].map(|count| count.load(Ordering::Relaxed));
             let (here, there) = if value < n { (one, two) } else { (two, one) };
             found.missing += usize::from(here == 0);
             found.in_other += usize::from(here == 0 && there > 0);
