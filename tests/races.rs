@@ -267,7 +267,9 @@ the end: x=-1 ✗ check x == 0 fails
     // A bad move loses none of those before it, and the caret is below it alone.
     let told = lab.cell("%race play counter --moves up,down,upp,up");
     assert!(told.out.contains("step 2") && !told.out.contains("step 3"), "{}", told.out);
-    let caret = "`upp` is not a move: up, down\n│ %race play counter --moves up,down,upp,up\n│                                    ^^^\n";
+    let caret = "`upp` is not a move: up, down\n\
+                 │ %race play counter --moves up,down,upp,up\n\
+                 │                                    ^^^\n";
     assert!(told.err.contains(caret), "{}", told.err);
     let told = lab.cell("%race play counter --moves \"up, upp\"");
     assert!(
