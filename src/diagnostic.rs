@@ -103,7 +103,7 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .filter(|name| *name != word)
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + word.chars().count().min(name.chars().count()) / 4)
+        .filter(|(distance, name)| *distance <= 1 + word.chars().count().min(name.chars().count()) / 6)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

@@ -39,6 +39,8 @@ pub enum Block {
     Measured(Vec<Field>),
     /// A table of measurements.
     Figures(Figures),
+    /// The same for programs only: people see it drawn in another way.
+    Data(Figures),
     /// One beside the result, for people; programs find it as a part of the result.
     Aside(Figures),
     /// What is to be known about the figures before it, a line each.

@@ -83,7 +83,9 @@ fn one_that_fails_everywhere_is_told_too() {
 fn a_sweep_has_both_its_ends() {
     let points = |sweep: &str| {
         let cell = format!("%compare --for 20ms --on rows,batch {sweep}: 1..n | sum");
-        columns(&[&cell], &["n"]).join(" ")
+        let mut points = columns(&[&cell], &["n"]);
+        points.dedup();
+        points.join(" ")
     };
     assert_eq!(points("n in 1..9"), "1 2 4 8 9");
     assert_eq!(points("n in 10..30 by 8"), "10 18 26 30");
@@ -145,7 +147,7 @@ fn a_comparison_that_was_stopped_keeps_its_turns() {
 fn a_pipeline_joins_a_family() {
     let block = "%compare --for 10ms n in [0, 1, 20]: anagrams:\n  stages: group by key = sorted(word) \
                  | filter len(word) > 1 | map group = word";
-    assert_eq!(columns(&[block], &["n"]), ["0", "1", "20"]);
+    assert_eq!(columns(&[block], &["n", "variant"]).iter().filter(|row| row.ends_with("stages")).count(), 3);
     assert_eq!(printed(&[block, "_.agree"]), "true\n");
     let wrong = "%compare --for 10ms n in [20]: anagrams:\n  none: map group = [word] | filter false";
     assert_eq!(printed(&[wrong, "_.agree"]), "false\n");
@@ -153,8 +155,8 @@ fn a_pipeline_joins_a_family() {
 
 #[test]
 fn a_variant_is_not_run_at_sizes_that_take_it_too_long() {
-    let verdicts = columns(&["%compare --for 10ms n in [50]: fibonacci"], &["naive"]);
-    assert_eq!(verdicts, [""]);
+    let verdicts = columns(&["%compare --for 10ms n in [50]: fibonacci"], &["variant", "verdict"]);
+    assert_eq!(verdicts[0], "naive too large");
 }
 
 #[test]
@@ -252,7 +254,8 @@ fn sizes_are_found_again() {
     runs(&mut lab, "%compare --for 20ms n in [10, 20]: anagrams");
     runs(&mut lab, "%baseline save small");
     runs(&mut lab, "%compare --for 20ms --against small n in [20, 40]: anagrams");
-    assert_eq!(runs(&mut lab, "_ | map n, there = not is_null(`pairs since`)"), "n,there\n20,true\n40,false\n");
+    let there = "_ | filter variant == \"pairs\" | map n, there = not is_null(since)";
+    assert_eq!(runs(&mut lab, there), "n,there\n20,true\n40,false\n");
     assert_eq!(
         runs(&mut lab, "_3.variants | take 1 | map variant, claimed_time"),
         "variant,claimed_time\npairs,O(n²)\n"
@@ -355,9 +358,11 @@ fn mistakes_with_baselines() {
 
 #[test]
 fn a_sweep_names_the_variants_of_each_verdict() {
-    let cell = "%compare --for 20ms n in [5, 6]:\n  a: 1..n | sum\n  b: 1..n | map 1 // (it - 1) | sum\n  \
-                c: 1..n | map 1 // (it - 2) | sum";
-    assert_eq!(printed(&[cell, "_ | map n, verdict"]), "n,verdict\n5,\"failed: b, c\"\n6,\"failed: b, c\"\n");
+    let cell = "%compare --for 20ms n in [5, 6]:\n  a: 1..n | sum\n  b: 1..n | map 1 // (it - 1) | sum\n  c: \
+                1..n | map 1 // (it - 2) | sum";
+    let shown = "_ | filter variant != \"a\" | map n, variant, verdict";
+    let failed = "n,variant,verdict\n5,b,failed\n5,c,failed\n6,b,failed\n6,c,failed\n";
+    assert_eq!(printed(&[cell, shown]), failed);
 }
 
 /// What theory claims is for the shape: `sorting` has exceptions for one.
@@ -458,18 +463,24 @@ fn three_variants_by_clocks_set_by_hand() {
 }
 
 #[test]
+fn pipelines_on_one_line_are_variants() {
+    let cell = "%compare --for 60ms [1] | peek 1 \"300000: \", [1] | peek 1 \"200000: \"";
+    assert_eq!(by_hand(cell, "_ | map variant, verdict"), "variant,verdict\na,·\nb,faster\n");
+    let cell = "%compare --for 20ms n in [3]: 1..n | sum, (1..n | concat (n..n + 1)) | count, 5";
+    assert_eq!(columns(&[cell], &["variant"]), ["a", "b", "c"]);
+    assert!(Lab::new("rows").cell("%compare 1..3 | sum, 1..3 |").err.contains("a stage is missing"));
+    assert!(Lab::new("rows").cell("%compare 1..3 | sum,").err.starts_with("error"));
+}
+
+#[test]
 fn only_chooses_variants_of_a_family() {
     let names = |cell: &str| columns(&[cell, "_.variants"], &["variant"]).join(" ");
     assert_eq!(names("%compare --for 20ms n in [50]: sorting only quick, merge"), "quick merge");
     assert_eq!(names("%compare --for 20ms n in [50]: sorting only merge:\n  mine: sort by it"), "merge mine");
-    let speedups = "_ | map base = is_null(`merge speedup`), other = is_null(`quick speedup`)";
-    let cell = "%compare --for 20ms --base merge n in [50]: sorting only quick, merge";
-    assert!(Lab::new("rows").cell(cell).out.starts_with("n,quick,merge,quick speedup,"));
-    let behind = "%compare --for 20ms n in [50]: sorting only quick, merge --base merge";
-    assert!(Lab::new("rows").cell(behind).out.starts_with("n,quick,merge,quick speedup,"));
-    let mut lab = Lab::new("rows");
-    lab.cell(cell);
-    assert!(lab.cell(speedups).err.contains("merge speedup"), "the baseline has no speed-up of its own");
+    let bases = |cell: &str| printed(&[cell, "_ | map variant, base = ratio == 1.0 and is_null(low)"]);
+    let bases_of_merge = "variant,base\nquick,false\nmerge,true\n";
+    assert_eq!(bases("%compare --for 20ms --base merge n in [50]: sorting only quick, merge"), bases_of_merge);
+    assert_eq!(bases("%compare --for 20ms n in [50]: sorting only quick, merge --base merge"), bases_of_merge);
     let err = |cell: &str| Lab::new("rows").cell(cell).err;
     let unknown = err("%compare sorting only quik, merge");
     assert!(unknown.contains("`sorting` has no variant `quik`; variants are `bubble`, `insertion`"), "{unknown}");
@@ -491,15 +502,13 @@ fn only_chooses_variants_of_a_family() {
 #[test]
 fn a_sweep_has_one_baseline() {
     let cell = "%compare --for 200ms n in [10, 60]: fibonacci";
-    let text = printed(&[cell, "_ | map n, none = is_null(`memo speedup`), verdict"]);
-    let second = text.lines().nth(2).expect("there are two sizes");
-    // A step costs little more than a call, so that on a busy machine no work may be left of them.
-    assert!(second.starts_with("60,true,") && second.contains("no baseline: memo"), "{text}");
-    assert!(!["faster", "slower", "same"].iter().any(|verdict| second.contains(verdict)), "{text}");
+    let at_60 = "_ | filter n == 60 | map variant, none = is_null(ratio), verdict";
+    let text = printed(&[cell, at_60]);
+    let left_out = "naive,true,too large\nmemo,true,no baseline\nsteps,true,no baseline\nmatrix,true,no baseline\n";
+    assert_eq!(text, format!("variant,none,verdict\n{left_out}"));
     let base = "%compare --for 200ms --base memo n in [10, 60]: fibonacci";
-    let text = printed(&[base, "_ | map n, naive = is_null(`naive speedup`), verdict"]);
-    let second = text.lines().nth(2).expect("there are two sizes");
-    assert!(second.starts_with("60,true,") && !second.contains("no baseline"), "{text}");
+    let text = printed(&[base, at_60]);
+    assert!(text.contains("naive,true,too large\nmemo,false,·\n") && !text.contains("no baseline"), "{text}");
 }
 
 /// One that runs at no size, or fails at the first one, stays the baseline.
@@ -515,15 +524,15 @@ fn a_sweep_keeps_a_baseline_that_does_not_run() {
         });
         notes.flatten().collect::<Vec<_>>().join("\n")
     };
-    let cell = "%compare --for 40ms n in [60, 80]: fibonacci only naive, memo";
-    let found = printed(&[cell, "_ | map n, none = is_null(`memo speedup`), verdict"]);
-    let verdict = "too large: naive; no baseline: memo";
-    assert_eq!(found, format!("n,none,verdict\n60,true,{verdict}\n80,true,{verdict}\n"));
+    let cell = "%compare --for 40ms n in [60, 80]: fibonacci only naive, memo, steps";
+    let found = printed(&[cell, "_ | map n, variant, none = is_null(ratio), verdict"]);
+    let each = |n: u64| format!("{n},naive,true,too large\n{n},memo,true,no baseline\n{n},steps,true,no baseline\n");
+    assert_eq!(found, format!("n,variant,none,verdict\n{}{}", each(60), each(80)));
     assert!(note(cell).contains("the baseline naive did not run at 60, 80, so there is no speed-up there"));
     let cell =
         "%compare --for 200ms n in [1, 2]:\n  a: 0..n | map it // (n - 1) | sum\n  b: 0..n | sum\n  c: 0..n | sum";
-    let found = printed(&[cell, "_ | map n, none = is_null(`b speedup`), own = is_null(`c speedup`)"]);
-    assert_eq!(found, "n,none,own\n1,true,true\n2,false,false\n");
+    let found = printed(&[cell, "_ | map n, variant, none = is_null(ratio) | filter variant != \"a\""]);
+    assert_eq!(found, "n,variant,none\n1,b,true\n1,c,true\n2,b,false\n2,c,false\n");
     assert!(note(cell).contains("the baseline a did not run at 1, so"), "{}", note(cell));
     // Without sizes the first that runs is the baseline, and that is told.
     let cell = "%compare --for 40ms 1..100:\n  bad: map 1 // (it - 1)\n  good: sum\n  other: sum";
@@ -531,9 +540,11 @@ fn a_sweep_keeps_a_baseline_that_does_not_run() {
 }
 
 #[test]
-fn many_times_slower_is_told_as_such() {
+fn a_sweep_has_a_row_for_each_size_and_variant() {
     let block = "%compare --for 60ms n in [1, 2]:\n  a: [1] | peek 1 \"10000: \"\n  b: [1] | peek 1 \"80000: \"";
-    assert_eq!(by_hand(block, "_ | map n, verdict"), "n,verdict\n1,slower: b (8.000×)\n2,slower: b (8.000×)\n");
+    let shown = "_ | map n, variant, times = int(round(ratio * 1000)), verdict";
+    let each = |n: u64| format!("{n},a,1000,·\n{n},b,125,slower\n");
+    assert_eq!(by_hand(block, shown), format!("n,variant,times,verdict\n{}{}", each(1), each(2)));
 }
 
 /// 1 % from process to process is nothing that one process can see.

@@ -108,6 +108,11 @@ fn check(name: &str) {
 }
 
 #[test]
+fn first_steps_of_users_of_other_tools() {
+    check("first_use.txt");
+}
+
+#[test]
 fn mistakes_have_good_messages() {
     check("mistakes.txt");
 }

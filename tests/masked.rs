@@ -36,6 +36,7 @@ fn block(block: &Block) -> Block {
         }
         Block::Measured(fields) => Block::Measured(fields.iter().map(field).collect()),
         Block::Figures(found) => Block::Figures(figures(found)),
+        Block::Data(found) => Block::Data(figures(found)),
         Block::Aside(found) => Block::Aside(figures(found)),
         Block::Notes(notes) => Block::Notes(kept(notes)),
         // Its histogram is drawn from samples: its figures are told by their names.

@@ -475,7 +475,7 @@ fn a_column_without_a_value_is_open() {
     let path = folder.write("late.csv", late);
     for engine in engine_names() {
         let failed = Lab::new(engine).cell(&format!("read {path} | sum b")).err;
-        assert!(failed.contains("column `b` has no value in the sample, but here is \"5\""), "{engine}: {failed}");
+        assert!(failed.contains("column `b` has no value in the sample, got \"5\""), "{engine}: {failed}");
         assert!(failed.contains("types b: int"), "{engine}: {failed}");
         assert_eq!(csv(engine, &[&format!("read {path} types b: int | sum b")]), "sum\n5\n");
         assert_eq!(csv(engine, &[&format!("read {path} | filter a == 9 | map b")]), "b\n5\n", "{engine}: a text");
@@ -584,7 +584,7 @@ fn the_sample_goes_on_through_the_files_until_each_column_has_a_value() {
         assert_eq!(csv(engine, &[&cell]), "sum,last_b,last_c\n6.5,y,true\n", "{engine}");
         let all = format!("read {:?} | sum a", folder.0.join("g-*.csv"));
         let failed = Lab::new(engine).cell(&all).err;
-        assert!(failed.contains("g-5.csv\", line 2: column `a` is float, but here is \"z\""), "{engine}: {failed}");
+        assert!(failed.contains("g-5.csv\", line 2: column `a` is float, got \"z\""), "{engine}: {failed}");
     }
     let mut session = Session::new("rows", Console::default());
     let text = format!("read {pattern}");
@@ -609,7 +609,7 @@ fn the_sample_goes_on_through_the_files_until_each_column_has_a_value() {
 fn arrays_of_objects_have_clear_mistakes() {
     let folder = Folder::new("arrays");
     for (text, what) in [
-        ("[{\"a\": 1}, 2]", "object 2: an object is wanted, but here is a number"),
+        ("[{\"a\": 1}, 2]", "object 2: expected an object, got a number"),
         ("[{\"a\": 1} {\"a\": 2}]", "object 1: not json"),
         ("[{\"a\": 1},\n]", "object 2: not json"),
         ("[{\"a\": 1},, {\"a\": 2}]", "object 2: not json"),

@@ -138,7 +138,7 @@ fn what_may_come_next_stands_behind_the_cursor() {
     let home = home();
     let mut terminal = start(home.path());
     terminal.types("1..10 | sort ");
-    terminal.sees("by e [asc|desc], …");
+    terminal.sees("[by] e [asc|desc], …");
     terminal.types("by slice(text(it), ");
     terminal.sees("start, count)");
     // It is no part of the cell.
@@ -224,7 +224,7 @@ fn what_ends_a_block_stands_behind_its_lines() {
     terminal.sees("an empty line ends the block");
     // A stage's usage comes first.
     terminal.types(" | sort ");
-    terminal.sees("by e [asc|desc], …");
+    terminal.sees("[by] e [asc|desc], …");
     terminal.presses(ControlCode::EndOfText);
     terminal.sees("[1]› ");
     terminal.types(&pasted("%compare --for 20ms 1..10:\n  a: sum\n  b: map it\n    | sum"));

@@ -488,8 +488,13 @@ pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, ScalarError> {
 
 /// Digits in groups of three, with narrow no-break spaces between; numbers of up to four digits stay as they are.
 pub fn grouped(digits: &str) -> String {
+    grouped_from(digits, 4)
+}
+
+/// The same from one digit more than `plain` on.
+pub fn grouped_from(digits: &str, plain: usize) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    if digits.len() <= 4 {
+    if digits.len() <= plain {
         return format!("{sign}{digits}");
     }
     let mut out = sign.to_string();

@@ -18,8 +18,7 @@ impl Engine for Native {
     }
 
     fn about(&self) -> &'static str {
-        "the pipeline written as Rust, compiled and run in a process of its own: what a compiler buys, and what it \
-         costs"
+        "translates the pipeline to Rust, compiles it and runs it in its own process: what a compiler gains and costs"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {

@@ -5,9 +5,9 @@ use std::io::{Cursor, Read as _};
 use either::Either;
 use polars_buffer::Buffer;
 
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::Fallible;
 
-use super::open::Bytes;
+use super::open::{Bytes, unreadable_at};
 
 /// Whole lines: `bytes[start..end]` ends with a line feed, unless it was asked for less. After the end stand at least
 /// [`Blocks::PADDING`] bytes.
@@ -33,6 +33,8 @@ pub struct Blocks {
     at_end: bool,
     /// The least that is read at a time.
     chunk_sizes: usize,
+    /// Whether the lines that are there are given out before more are waited for.
+    as_they_come: bool,
     /// Whether a carriage return ends a line where no line feed does.
     ends_at_returns: bool,
 }
@@ -48,6 +50,7 @@ impl Blocks {
             rest: 0..0,
             at_end: false,
             chunk_sizes,
+            as_they_come: false,
             ends_at_returns: false,
         }
     }
@@ -56,6 +59,11 @@ impl Blocks {
     /// file.
     pub fn ending_at_returns(self) -> Blocks {
         Blocks { ends_at_returns: true, ..self }
+    }
+
+    /// The same for bytes that somebody may still be making.
+    pub fn as_they_come(self) -> Blocks {
+        Blocks { as_they_come: true, ..self }
     }
 
     /// The next lines; none at the end. A line of any length is whole: the buffer grows for it.
@@ -71,12 +79,14 @@ impl Blocks {
             while filled < room && !self.at_end {
                 match self.bytes.read(&mut buffer[filled..room]) {
                     Ok(0) => self.at_end = true,
-                    Ok(length) => filled += length,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        let message = format!("\"{}\" cannot be read: {error}", self.shown);
-                        return Err(Diagnostic::new(Kind::File, message));
+                    Ok(length) => {
+                        filled += length;
+                        if self.as_they_come {
+                            break;
+                        }
                     }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(unreadable_at(&self.shown, "", &error)),
                 }
             }
             if self.at_end && filled > 0 && buffer[filled - 1] != b'\n' {

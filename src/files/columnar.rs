@@ -12,7 +12,7 @@ use crate::panics;
 use crate::plan::{Basis, Field, File, Format, Read};
 use crate::run_context::RunContext;
 
-use super::{Records, extension, name_as_written, open};
+use super::{Records, extension, name_as_written, open, stdin};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
@@ -55,7 +55,7 @@ fn unreadable(name: &str, why: String) -> Field {
 
 /// Their bytes cannot be read from a packed stream: the directory of both formats stands at the end.
 fn unpacked(file: &File) -> Fallible<()> {
-    if file.shown != "-" && extension(&file.path).1.is_some() {
+    if !stdin::is(file) && extension(&file.path).1.is_some() {
         let message = format!("\"{}\" is packed, and such a file is packed inside already", file.shown);
         return Err(Diagnostic::new(Kind::File, message).hint("unpack it first"));
     }

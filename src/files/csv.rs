@@ -381,7 +381,7 @@ impl<'a> Csv<'a> {
     fn misfit(&self, column: &Field, text: &str) -> Box<Diagnostic> {
         let has =
             if column.ty == Type::Open { "has no value in the sample".into() } else { format!("is {}", column.ty) };
-        let what = format!("column `{}` {has}, but here is {:?}", column.name, scalar::shortened(text));
+        let what = format!("column `{}` {has}, got {:?}", column.name, scalar::shortened(text));
         let hint = format!("types {}: {}", name_as_written(&column.name), field::wider(&column.ty, text));
         self.splitter.lines.error(self.splitter.number, &what).hint(hint)
     }

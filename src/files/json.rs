@@ -251,7 +251,7 @@ fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
     let object = match parsed {
         Ok(Json_::Object(object)) => object,
         Ok(other) => {
-            let what = format!("an object is wanted, but here is {}", kind(&other));
+            let what = format!("expected an object, got {}", kind(&other));
             let error = lines.error(lines.number, &what);
             return Err(match other.is_array() {
                 true if lines.is_of_lines() => {
@@ -330,7 +330,7 @@ impl<'a> Json<'a> {
                 _ => format!("{} {}", kind(value), scalar::shortened(&record.json_text(value))),
             },
         };
-        let what = format!("column `{}` {has}, but here is {what}", field.name);
+        let what = format!("column `{}` {has}, got {what}", field.name);
         let wider = match (&field.ty, record.types_of(value).0) {
             (Type::Open, ty @ (Type::Int | Type::Float | Type::Bool)) => ty,
             (Type::Int, Type::Float) => Type::Float,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::run_context::Stop;
 
-use super::open::Bytes;
+use super::open::{Bytes, unreadable_at};
 
 pub struct Lines {
     bytes: Bytes,
@@ -52,10 +52,8 @@ impl Lines {
             true => read_line(&mut self.bytes, line),
             false => self.bytes.read_until(b'\n', line),
         };
-        let length = read.map_err(|error| {
-            let message = format!("\"{}\" cannot be read after {} {}: {error}", self.shown, self.unit, self.number);
-            Diagnostic::new(Kind::File, message)
-        })?;
+        let length =
+            read.map_err(|error| unreadable_at(&self.shown, &format!(" after {} {}", self.unit, self.number), &error))?;
         if length == 0 {
             return Ok(None);
         }

@@ -11,6 +11,7 @@ mod json;
 mod lines;
 mod open;
 mod split;
+mod stdin;
 mod text;
 mod write;
 
@@ -30,8 +31,9 @@ pub use csv::{has_header, one_byte};
 pub use field::{Meaning, Rule};
 pub use home::expanded;
 pub use json::{has_many_digits, large_ints};
-pub use open::{Bytes, found, packing, spooled};
+pub use open::{Bytes, found, packing};
 pub use split::Split;
+pub use stdin::{file as standard_input, is as is_standard_input};
 pub use write::{fits, write};
 
 use lines::Lines;
@@ -131,8 +133,7 @@ fn as_lines(bytes: Bytes, format: &Format, file: &File) -> Fallible<(Bytes, bool
     if !matches!(format, Format::Json { only_lines: false }) {
         return Ok((bytes, false));
     }
-    array::as_lines(bytes)
-        .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown)))
+    array::as_lines(bytes).map_err(|error| open::unreadable(file, &error))
 }
 
 /// Whether a file is an array of objects, which is read as a whole.
@@ -144,7 +145,9 @@ pub fn is_array(read: &Read, file: &File) -> bool {
 /// The lines of one split, a block at a time.
 pub fn blocks(read: &Read, split: &Split, context: &RunContext) -> Fallible<Blocks> {
     let (bytes, _) = bytes(read, split, context)?;
-    let blocks = Blocks::new(bytes, &read.files[split.file].shown, context.chunk_sizes.bytes);
+    let file = &read.files[split.file];
+    let blocks = Blocks::new(bytes, &file.shown, context.chunk_sizes.bytes);
+    let blocks = if stdin::is(file) { blocks.as_they_come() } else { blocks };
     Ok(if matches!(read.format, Format::Csv(_)) { blocks.ending_at_returns() } else { blocks })
 }
 
@@ -239,7 +242,9 @@ impl Look<'_> {
         let mut is_array = false;
         let mut fields = match &mut format {
             Format::Text { .. } => {
-                open::plain(&files[first])?;
+                if !stdin::is(&files[first]) {
+                    open::plain(&files[first])?;
+                }
                 vec![Field { name: "line".to_string(), ty: Type::Text, basis: Basis::Inferred }]
             }
             Format::Csv(options) => {

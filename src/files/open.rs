@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
@@ -11,7 +11,7 @@ use crate::run_context::{Progress, RunContext};
 
 use super::home::expanded;
 use super::split::{self, Split};
-use super::{Packing, extension};
+use super::{Packing, extension, stdin};
 
 /// The bytes of a file, unpacked.
 pub type Bytes = BufReader<Box<dyn Read>>;
@@ -43,18 +43,6 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
         return Err(Diagnostic::new(Kind::File, format!("no file is like \"{shown}\" (looked in {folder})")));
     }
     Ok(files)
-}
-
-/// Standard input as a file of its own: it can be read only once, and a plan reads it when it is bound and when it
-/// runs.
-pub fn spooled() -> Fallible<(fs::File, File)> {
-    let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("standard input cannot be read: {error}"));
-    let mut spool = tempfile::tempfile().map_err(failed)?;
-    io::copy(&mut io::stdin().lock(), &mut spool).map_err(failed)?;
-    use std::os::fd::AsRawFd;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", spool.as_raw_fd()));
-    let seen = stamp(&spool);
-    Ok((spool, File { path, shown: "-".to_string(), seen }))
 }
 
 fn seen(path: &Path, shown: &str) -> Fallible<File> {
@@ -116,26 +104,52 @@ fn near_file(path: &Path) -> Option<String> {
 
 /// The file as it is, to be looked at.
 pub fn plain(file: &File) -> Fallible<fs::File> {
+    if stdin::is(file) {
+        return stdin::whole().map_err(|error| unreadable(file, &error));
+    }
     opened(&file.path, &file.shown)
 }
 
 /// The file as it is now, where it has changed since a plan was made for it.
 pub fn changed(file: &File) -> Fallible<Option<File>> {
+    if stdin::is(file) {
+        return Ok(None);
+    }
     let now = stamp(&plain(file)?);
     Ok(if now == file.seen { None } else { Some(File { seen: now, ..file.clone() }) })
 }
 
 /// All bytes of a file, unpacked, for a look at its start: they count as no progress.
 pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
+    if stdin::is(file) {
+        return Ok(buffered(Box::new(stdin::Bytes::default())));
+    }
     Ok(buffered(unpacked(Box::new(plain(file)?), file)?))
 }
 
 /// The bytes of a split of a file, unpacked; a packed one has only one split.
 pub fn bytes(file: &File, split: &Split, context: &RunContext) -> Fallible<Bytes> {
+    if stdin::is(file) {
+        let counted = Counted { bytes: stdin::Bytes::default(), progress: context.progress.clone() };
+        return Ok(buffered(Box::new(counted)));
+    }
     let failed = |error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown));
     let lines = split::Lines::new(plain(file)?, split).map_err(failed)?;
-    let counted = Counted { lines, progress: context.progress.clone() };
+    let counted = Counted { bytes: lines, progress: context.progress.clone() };
     Ok(buffered(unpacked(Box::new(counted), file)?))
+}
+
+/// What is told where a file cannot be read; that of the user, where the user stopped it.
+pub fn unreadable(file: &File, error: &io::Error) -> Box<Diagnostic> {
+    unreadable_at(&file.shown, "", error)
+}
+
+/// The same with a place, such as ` after line 3`.
+pub fn unreadable_at(shown: &str, place: &str, error: &io::Error) -> Box<Diagnostic> {
+    if stdin::was_stopped(error) {
+        return Diagnostic::new(Kind::Stopped, "stopped");
+    }
+    Diagnostic::new(Kind::File, format!("\"{shown}\" cannot be read{place}: {error}"))
 }
 
 /// Bytes that are read in large pieces.
@@ -145,7 +159,7 @@ pub fn buffered(bytes: Box<dyn Read>) -> Bytes {
 
 /// How a file is packed; standard input is not, whatever its path.
 pub fn packing(file: &File) -> Option<Packing> {
-    if file.shown == "-" { None } else { extension(&file.path).1 }
+    if stdin::is(file) { None } else { extension(&file.path).1 }
 }
 
 fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
@@ -161,14 +175,14 @@ fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
 }
 
 /// A file that tells how far it has been read.
-struct Counted {
-    lines: split::Lines,
+struct Counted<R> {
+    bytes: R,
     progress: Progress,
 }
 
-impl Read for Counted {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.lines.read(buffer)?;
+        let length = self.bytes.read(buffer)?;
         self.progress.add_bytes(length as u64);
         Ok(length)
     }

@@ -237,7 +237,7 @@ pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> 
     match (format, list) {
         (Format::Text { .. }, _) => match &table.columns[..] {
             [column] if matches!(column.ty, Type::Text | Type::Open) => Ok(()),
-            _ => Err(format!("a text file holds one text column, but here flows: {table}")),
+            _ => Err(format!("a text file holds one text column, but the input has: {table}")),
         },
         (Format::Csv(_), Some(column)) => {
             Err(format!("a csv file holds no lists, but `{}` is {}", column.name, column.ty))

@@ -199,125 +199,126 @@ macro_rules! functions {
 }
 
 functions! {
-    "lower", "lower(text) -> text", "in small letters",
+    "lower", "lower(text) -> text", "converts to lower case",
         |args| text_to_text(args, Func::Lower),
         [r#"["Ab", "ÉCOLE", null] | map lower(it)"# => "it\nab\nécole\n\n"];
-    "upper", "upper(text) -> text", "in capital letters",
+    "upper", "upper(text) -> text", "converts to upper case",
         |args| text_to_text(args, Func::Upper),
         [r#"["Ab", "straße"] | map upper(it)"# => "it\nAB\nSTRASSE\n"];
-    "len", "len(text or list) -> int", "characters of a text, elements of a list",
+    "len", "len(text or list) -> int", "returns the number of characters or elements",
         len,
         [r#"["née", ""] | map len(it)"# => "it\n3\n0\n", r#"[[1, 2], []] | map len(it)"# => "it\n2\n0\n"];
-    "trim", "trim(text) -> text", "without the white space at both ends",
+    "trim", "trim(text) -> text", "removes white space at both ends",
         |args| text_to_text(args, Func::Trim),
         [r#"["  a b "] | map trim(it)"# => "it\na b\n"];
-    "split", "split(text, separator) -> list<text>", "the parts between the separators",
+    "split", "split(text, separator) -> list<text>", "splits at the separators",
         |args| fixed(args, Func::Split, &[TEXT, TEXT], Type::list(Type::Text)),
         [r#"["a,b,", ""] | map split(it, ",")"# => "it\n\"[\"\"a\"\", \"\"b\"\", \"\"\"\"]\"\n\"[\"\"\"\"]\"\n"];
-    "words", "words(text) -> list<text>", "the runs of characters that are not white space",
+    "words", "words(text) -> list<text>", "splits at white space",
         |args| fixed(args, Func::Words, &[TEXT], Type::list(Type::Text)),
         [r#"[" to  be "] | map len(words(it))"# => "it\n2\n"];
-    "chars", "chars(text) -> list<text>", "the characters",
+    "chars", "chars(text) -> list<text>", "returns the characters",
         |args| fixed(args, Func::Chars, &[TEXT], Type::list(Type::Text)),
         [r#"["né"] | map chars(it)[1]"# => "it\né\n"];
-    "contains", "contains(text, part) or contains(list, element) -> bool", "whether a part or an element is in it",
+    "contains", "contains(text, part) or contains(list, element) -> bool",
+        "checks whether it contains a part or an element",
         contains,
         [r#"["abc", "xyz"] | map contains(it, "bc")"# => "it\ntrue\nfalse\n",
          r#"[[1, 2], []] | map contains(it, 2)"# => "it\ntrue\nfalse\n"];
-    "starts_with", "starts_with(text, part) -> bool", "whether it begins with the part",
+    "starts_with", "starts_with(text, part) -> bool", "checks whether it begins with the part",
         |args| text_pair(args, Func::StartsWith),
         [r#"["abc", "bca"] | filter starts_with(it, "a")"# => "it\nabc\n"];
-    "ends_with", "ends_with(text, part) -> bool", "whether it ends with the part",
+    "ends_with", "ends_with(text, part) -> bool", "checks whether it ends with the part",
         |args| text_pair(args, Func::EndsWith),
         [r#"["abc", "bca"] | filter ends_with(it, "a")"# => "it\nbca\n"];
-    "replace", "replace(text, part, by) -> text", "every part replaced",
+    "replace", "replace(text, part, by) -> text", "replaces every occurrence of the part",
         |args| fixed(args, Func::Replace, &[TEXT, TEXT, TEXT], Type::Text),
         [r#"["a.b.c"] | map replace(it, ".", "")"# => "it\nabc\n"];
-    "matches", "matches(text, \"pattern\") -> bool", "whether the regular expression is found in it",
+    "matches", "matches(text, \"pattern\") -> bool", "checks whether the regular expression matches somewhere",
         |args| text_pair(args, Func::Matches),
         [r#"["ab1", "ab"] | filter matches(it, "[0-9]$")"# => "it\nab1\n"];
-    "slice", "slice(text or list, start, count)", "count characters or elements from start; a negative start counts \
-     from the end",
+    "slice", "slice(text or list, start, count)",
+        "returns count characters or elements from start; a negative start counts from the end",
         |args| text_or_list(args, Func::SliceText, Func::SliceList, &[INT, INT]),
         [r#"["naïve"] | map a = slice(it, 1, 2), b = slice(it, -2, 9)"# => "a,b\naï,ve\n",
          r#"[[1, 2, 3]] | map slice(it, 1, 2)"# => "it\n\"[2, 3]\"\n"];
-    "reverse", "reverse(text or list)", "from the end to the start",
+    "reverse", "reverse(text or list)", "reverses the characters or elements",
         |args| text_or_list(args, Func::ReverseText, Func::ReverseList, &[]),
         [r#"["née"] | map reverse(it)"# => "it\neén\n", r#"[[1, 2]] | map reverse(it)"# => "it\n\"[2, 1]\"\n"];
-    "sorted", "sorted(text or list)", "the characters or elements in order",
+    "sorted", "sorted(text or list)", "sorts the characters or elements",
         |args| text_or_list(args, Func::SortedText, Func::SortedList, &[]),
         [r#"["banana"] | map sorted(it)"# => "it\naaabnn\n", r#"[[3, 1]] | map sorted(it)"# => "it\n\"[1, 3]\"\n"];
-    "join", "join(list<text>, separator) -> text", "the texts glued, nulls left out",
+    "join", "join(list<text>, separator) -> text", "joins the texts and skips nulls",
         join,
         [r#"["b a"] | map join(sorted(words(it)), "-")"# => "it\na-b\n"];
-    "sum", "sum(list) -> number", "of a list of numbers",
+    "sum", "sum(list) -> number", "adds up a list of numbers",
         sum,
         [r#"[[1, 2], []] | map sum(it)"# => "it\n3\n0\n"];
-    "min", "min(list) -> element", "the least element; null where there is none",
+    "min", "min(list) -> element", "returns the smallest element, null for an empty list",
         |args| list_to_element(args, Func::MinList),
         [r#"[[3, 1], []] | map min(it)"# => "it\n1\n\n"];
-    "max", "max(list) -> element", "the largest element; null where there is none",
+    "max", "max(list) -> element", "returns the largest element, null for an empty list",
         |args| list_to_element(args, Func::MaxList),
         [r#"[[3, 1], []] | map max(it)"# => "it\n3\n\n"];
-    "range", "range(a, b) -> list<int>", "the ints from a up to, but without, b",
+    "range", "range(a, b) -> list<int>", "returns the ints from a to b - 1",
         |args| fixed(args, Func::Range, &[INT, INT], Type::list(Type::Int)),
         [r#"[0, 3] | map range(1, it)"# => "it\n[]\n\"[1, 2]\"\n"];
-    "abs", "abs(number)", "without its sign",
+    "abs", "abs(number)", "returns the absolute value",
         |args| keeping(args, Func::AbsInt, Func::AbsFloat),
         [r#"[-3, 2] | map abs(it)"# => "it\n3\n2\n"];
     "round", "round(number) or round(number, digits)",
-        "to the nearest whole number, or to so many decimal places; halves away from zero",
+        "rounds to a whole number or to a number of decimal places; halves away from zero",
         round,
         [r#"[2.5, -0.5, 1.4] | map round(it)"# => "it\n3.0\n-1.0\n1.0\n",
          r#"[3.14159, 0.125] | map round(it, 2)"# => "it\n3.14\n0.13\n",
          r#"[1250] | map round(it, -2)"# => "it\n1300\n"];
-    "floor", "floor(number)", "down to a whole number",
+    "floor", "floor(number)", "rounds down to a whole number",
         |args| keeping(args, Func::Same, Func::Floor),
         [r#"[2.5, -0.5] | map floor(it)"# => "it\n2.0\n-1.0\n"];
-    "ceil", "ceil(number)", "up to a whole number",
+    "ceil", "ceil(number)", "rounds up to a whole number",
         |args| keeping(args, Func::Same, Func::Ceil),
         [r#"[2.5, 1.0] | map ceil(it)"# => "it\n3.0\n1.0\n"];
-    "sqrt", "sqrt(number) -> float", "square root",
+    "sqrt", "sqrt(number) -> float", "returns the square root",
         |args| float_to_float(args, Func::Sqrt),
         [r#"[9, 2.25] | map sqrt(it)"# => "it\n3.0\n1.5\n"];
-    "pow", "pow(base, exponent)", "a power; of ints an int",
+    "pow", "pow(base, exponent)", "raises to a power; ints give an int",
         pow,
         [r#"[2, 10] | map pow(it, 3)"# => "it\n8\n1000\n", r#"[4] | map pow(it, 0.5)"# => "it\n2.0\n"];
-    "exp", "exp(number) -> float", "e to the power",
+    "exp", "exp(number) -> float", "returns e to the power of the number",
         |args| float_to_float(args, Func::Exp),
         [r#"[0] | map exp(it)"# => "it\n1.0\n"];
-    "ln", "ln(number) -> float", "natural logarithm",
+    "ln", "ln(number) -> float", "returns the natural logarithm",
         |args| float_to_float(args, Func::Ln),
         [r#"[1, 0] | map ln(it)"# => "it\n0.0\n-inf\n"];
-    "log2", "log2(number) -> float", "logarithm to the base 2",
+    "log2", "log2(number) -> float", "returns the logarithm to base 2",
         |args| float_to_float(args, Func::Log2),
         [r#"[8] | map log2(it)"# => "it\n3.0\n"];
-    "sin", "sin(radians) -> float", "sine",
+    "sin", "sin(radians) -> float", "returns the sine",
         |args| float_to_float(args, Func::Sin),
         [r#"[0] | map sin(it)"# => "it\n0.0\n"];
-    "cos", "cos(radians) -> float", "cosine",
+    "cos", "cos(radians) -> float", "returns the cosine",
         |args| float_to_float(args, Func::Cos),
         [r#"[0] | map cos(it)"# => "it\n1.0\n"];
-    "int", "int(number, text or bool) -> int", "as an int: floats lose what is after the point, a text must be one",
+    "int", "int(number, text or bool) -> int", "converts to an int: cuts decimals off; a text must be an int",
         int,
         [r#"["12", " -3 "] | map int(it)"# => "it\n12\n-3\n", r#"[2.9, -2.9] | map int(it)"# => "it\n2\n-2\n"];
-    "float", "float(number or text) -> float", "as a float",
+    "float", "float(number or text) -> float", "converts to a float",
         float,
         [r#"["1.5", "2e3"] | map float(it)"# => "it\n1.5\n2000.0\n"];
-    "text", "text(value) -> text", "as a text",
+    "text", "text(value) -> text", "converts to a text",
         text,
         [r#"[1, 20] | map text(it) + "!""# => "it\n1!\n20!\n"];
-    "bool", "bool(text, int or bool) -> bool", "as a bool: 0 is false, any other int true",
+    "bool", "bool(text, int or bool) -> bool", "converts to a bool: 0 is false, any other int true",
         bool,
         [r#"["true", "false"] | map bool(it)"# => "it\ntrue\nfalse\n"];
-    "is_null", "is_null(value) -> bool", "whether it is null",
+    "is_null", "is_null(value) -> bool", "checks whether the value is null",
         is_null,
         [r#"[1, null] | map is_null(it)"# => "it\nfalse\ntrue\n"];
-    "coalesce", "coalesce(a, b, …)", "the first that is not null",
+    "coalesce", "coalesce(a, b, …)", "returns the first value that is not null",
         coalesce,
         [r#"[1, null] | map coalesce(it, 0)"# => "it\n1\n0\n"];
-    "format", "format(\"{} and {}\", a, b) -> text", "the values put into the text, one for each {}; {:.2} shows a \
-     number with two decimal places",
+    "format", "format(\"{} and {}\", a, b) -> text",
+        "puts the values into the text, one for each {}; {:.2} shows a number with two decimal places",
         format,
         [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n",
          r#"[2.5, 10] | map format("{:.2} s", it)"# => "it\n2.50 s\n10.00 s\n"];

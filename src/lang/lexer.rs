@@ -133,8 +133,8 @@ impl Lexer<'_> {
         if c.is_ascii_digit() {
             return self.number();
         }
-        if self.rest().starts_with("r\"") {
-            return self.raw_text();
+        if let Some(quote @ ('"' | '\'')) = self.rest().strip_prefix('r').and_then(|rest| rest.chars().next()) {
+            return self.raw_text(quote);
         }
         if starts_name(c) {
             self.take_while(continues_name);
@@ -149,7 +149,7 @@ impl Lexer<'_> {
             return self.code();
         }
         match c {
-            '"' => return self.quoted_text(),
+            '"' | '\'' => return self.quoted_text(c),
             '`' => return self.quoted_name(),
             _ => {}
         }
@@ -161,7 +161,7 @@ impl Lexer<'_> {
         self.at += c.len_utf8();
         let error = Diagnostic::at(Kind::Syntax, self.span(start), format!("`{c}` is not part of the language"));
         Err(match c {
-            '\'' | '“' | '”' | '‘' | '’' => error.hint("texts stand in double quotes: \"like this\""),
+            '“' | '”' | '‘' | '’' => error.hint("texts stand in straight quotes: \"like this\""),
             '&' => error.hint("write `and`"),
             '$' | '@' => error.hint("names are written bare: x"),
             '≤' => error.hint("write `<=`"),
@@ -202,47 +202,47 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    fn raw_text(&mut self) -> Fallible<()> {
+    fn raw_text(&mut self, quote: char) -> Fallible<()> {
         let start = self.at;
         self.at += 2;
-        match self.rest().find(['"', '\n']).filter(|i| self.rest()[*i..].starts_with('"')) {
+        match self.rest().find([quote, '\n']).filter(|i| self.rest()[*i..].starts_with(quote)) {
             Some(length) => {
                 let text = self.rest()[..length].to_string();
                 self.at += length + 1;
                 self.push(Token::Text(text), start);
                 Ok(())
             }
-            None => Err(self.unclosed(start, 2)),
+            None => Err(self.unclosed(start, 2, quote)),
         }
     }
 
-    fn unclosed(&mut self, start: usize, quote: usize) -> Box<Diagnostic> {
-        self.at = start + quote;
+    fn unclosed(&mut self, start: usize, length: usize, quote: char) -> Box<Diagnostic> {
+        self.at = start + length;
         Diagnostic::at(Kind::Syntax, self.span(start), "this text is not closed")
-            .hint("end it with `\"`; a quote inside a text is `\\\"`")
+            .hint(format!("end it with `{quote}`; a quote inside a text is `\\{quote}`"))
     }
 
-    fn quoted_text(&mut self) -> Fallible<()> {
+    fn quoted_text(&mut self, quote: char) -> Fallible<()> {
         let start = self.at;
         self.at += 1;
         let mut text = String::new();
         loop {
-            let plain = self.take_while(|c| c != '"' && c != '\\' && c != '\n');
+            let plain = self.take_while(|c| c != quote && c != '\\' && c != '\n');
             text.push_str(&self.text[plain..self.at]);
             let escape = self.at;
             let mut rest = self.rest().chars();
             match rest.next() {
-                None | Some('\n') => return Err(self.unclosed(start, 1)),
-                Some('"') => break,
+                None | Some('\n') => return Err(self.unclosed(start, 1, quote)),
+                Some(c) if c == quote => break,
                 Some(_) => {}
             }
-            let Some(c) = rest.next() else { return Err(self.unclosed(start, 1)) };
+            let Some(c) = rest.next() else { return Err(self.unclosed(start, 1, quote)) };
             self.at += 1 + c.len_utf8();
             match c {
                 'n' => text.push('\n'),
                 't' => text.push('\t'),
                 'r' => text.push('\r'),
-                '"' => text.push('"'),
+                '"' | '\'' => text.push(c),
                 '\\' => text.push('\\'),
                 'u' => {
                     let code = self.rest().strip_prefix('{').and_then(|rest| rest.split_once('}'));
@@ -252,7 +252,7 @@ impl Lexer<'_> {
                         return Err(Diagnostic::at(
                             Kind::Syntax,
                             self.span(escape),
-                            "`\\u` wants a character's number",
+                            "`\\u` needs the number of a character",
                         )
                         .hint("in hexadecimal, between braces: \\u{e9} is é"));
                     };
@@ -261,8 +261,9 @@ impl Lexer<'_> {
                 }
                 _ => {
                     let message = format!("`\\{c}` is not an escape");
-                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message)
-                        .hint("there are \\n \\t \\r \\\" \\\\ \\u{…}; in r\"…\" every character stands for itself"));
+                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message).hint(
+                        "there are \\n \\t \\r \\\" \\' \\\\ \\u{…}; in r\"…\" every character stands for itself",
+                    ));
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! It knows the shapes of stages and magics only through [`Syntax`], and nothing of types.
 
 mod ast;
+pub mod foreign;
 mod lexer;
 mod parser;
 mod pasted;

@@ -1,13 +1,14 @@
 //! Tokens to a [`Cell`].
 //!
 //! ```text
-//! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE | NAME "?" [topic] | NAME "??"
+//! cell       = [ statement { ";" statement } [";"] ] | magic | "!" REST OF LINE
+//!            | NAME "?" [topic] | WORDS "?" | NAME "??"
 //! magic      = "%" NAME { option } [ "--" ] subject                     option = "-x" [value] | "--xyz" [value]
 //!            | "%%" NAME { option } [ "--" ] REST OF LINE body           (each magic says which it has)
 //! body       = LINES [ a line "%%" ]
 //! value      = WORD WITHOUT SPACES | TEXT | BRACKETS
 //! subject    = [ statement | pipeline { "," pipeline } | { WORD | TEXT | option } | variants ]   (each magic: which)
-//! variants   = [ sweep ":" ] chosen
+//! variants   = [ sweep ":" ] ( chosen | pipeline "," pipeline { "," pipeline } )
 //!            | [ sweep ":" | chosen ":" | sweep ":" chosen ":" | ":" ] block     (the ":" ends the first line)
 //! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
 //! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
@@ -55,6 +56,7 @@ use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
+use super::foreign;
 use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, MagicSyntax, StageSyntax, Syntax, Takes};
@@ -108,16 +110,25 @@ fn first_byte(text: &str) -> usize {
     }
 }
 
-/// `name?`, `%name?`, `name? topic` and `name??`, which stand alone on one line.
+/// `name?`, `%name?`, `name? topic`, `several words?` and `name??`, which stand alone on one line.
 fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
     let line = text[start..].trim_end();
     let percents = line.len() - line.trim_start_matches('%').len();
-    let name = line[percents..].find(|c: char| c != '_' && !c.is_alphanumeric())? + percents;
-    let after = line[name..].strip_prefix('?')?;
+    let is_of_name = |c: char| c == '_' || c.is_alphanumeric();
+    let name = line[percents..].find(|c: char| !is_of_name(c))? + percents;
     if line.contains('\n') || percents > 2 {
         return None;
     }
     let word = |text: String, end: usize| Word { text, span: Span::new(cell, start, start + end) };
+    // Terms may have spaces and signs in them: `big O?`, `I/O-bound?`, `exit()?`.
+    let is_of_term = |c: char| is_of_name(c) || matches!(c, ' ' | '-' | '/' | '(' | ')');
+    if let Some(term) = line.strip_suffix('?')
+        && term.starts_with(is_of_name)
+        && term.chars().all(is_of_term)
+    {
+        return Some(Cell::Help(word(term.trim().to_string(), term.len())));
+    }
+    let after = line[name..].strip_prefix('?')?;
     match after.strip_prefix('?') {
         Some("") => Some(Cell::Source(word(line[..name].to_string(), name))),
         Some(_) => None,
@@ -162,7 +173,11 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
     let Some(known) = syntax.magic(&name.text).filter(|_| percents < 3) else {
         let error = Diagnostic::at(Kind::Name, name.span, format!("unknown magic `{}`", &text[start..at]));
         let names: Vec<String> = syntax.magic_names().iter().map(|name| format!("%{name}")).collect();
-        let error = error.near(&text[start..at], names.iter().map(String::as_str));
+        // The percent signs keep what is not a magic from being like one.
+        let error = match foreign::find(&name.text) {
+            Some(foreign) => error.hint(foreign.hint()),
+            None => error.near(&text[start..at], names.iter().map(String::as_str)),
+        };
         return Err(if error.hint.is_some() { error } else { error.hint("`%help` lists them") });
     };
     let mut options = Vec::new();
@@ -260,11 +275,9 @@ fn word_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
             *at = rest.find('\n').map_or(text.len(), |length| start + length);
             continue;
         }
-        if let Some(inside) = rest.strip_prefix('"') {
-            let Some(length) = inside.find('"') else {
-                let span = Span::new(cell, start, start + 1);
-                return Err(Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint("end it with `\"`"));
-            };
+        if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
+            let inside = &rest[1..];
+            let Some(length) = inside.find(quote) else { return Err(unclosed(cell, start, quote)) };
             *at = start + length + 2;
             return Ok(Some(Word { text: inside[..length].to_string(), span: Span::new(cell, start, *at) }));
         }
@@ -272,6 +285,11 @@ fn word_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
         return Ok(Some(Word { text: text[start..*at].to_string(), span: Span::new(cell, start, *at) }));
     }
     Ok(None)
+}
+
+fn unclosed(cell: u32, start: usize, quote: char) -> Box<Diagnostic> {
+    let span = Span::new(cell, start, start + 1);
+    Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint(format!("end it with `{quote}`"))
 }
 
 /// The option that stands at `at`, if one does: a dash and then a letter or a dash.
@@ -298,11 +316,8 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
             };
             (rest[1..end].to_string(), end + 1)
         }
-        Some('"') => {
-            let Some(end) = rest[1..].find('"') else {
-                let span = Span::new(cell, start, start + 1);
-                return Err(Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint("end it with `\"`"));
-            };
+        Some(quote @ ('"' | '\'')) => {
+            let Some(end) = rest[1..].find(quote) else { return Err(unclosed(cell, start, quote)) };
             (rest[1..1 + end].to_string(), end + 2)
         }
         Some(_) => {
@@ -322,7 +337,7 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
             (rest[..end].to_string(), end)
         }
         None => {
-            let message = format!("`{}` wants a value", option.text);
+            let message = format!("`{}` needs a value", option.text);
             return Err(Diagnostic::at(Kind::Syntax, option.span, message).hint(format!("{} VALUE", option.text)));
         }
     };
@@ -482,8 +497,13 @@ impl<'a> Parser<'a> {
 
     /// The error where a statement should have ended.
     pub(super) fn leftover(&self) -> Box<Diagnostic> {
-        let message = format!("the statement could end before {}, but it goes on", self.found());
+        let message = format!("unexpected {} after a complete statement", self.found());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
+        if let (1, Some((Token::Word(first), _))) = (self.at, self.tokens.tokens.first())
+            && let Some(foreign) = foreign::find(first)
+        {
+            return error.hint(foreign.hint());
+        }
         match self.peek() {
             Token::Sign("=") => error.hint("`==` compares; `let name = …` names"),
             Token::Sign("..") | Token::Sign("..=") => {
@@ -806,7 +826,7 @@ impl<'a> Parser<'a> {
         loop {
             if self.eat_word("as") {
                 if format.is_some() {
-                    return Err(Diagnostic::at(Kind::Syntax, self.behind(), "`as` is said twice"));
+                    return Err(Diagnostic::at(Kind::Syntax, self.behind(), "`as` is given twice"));
                 }
                 format = Some(self.name("a format")?);
                 continue;
@@ -860,7 +880,7 @@ impl<'a> Parser<'a> {
                 return Err(if error.hint.is_some() { error } else { error.hint(all) });
             }
             if options.iter().any(|(other, _): &(Word, Expr)| other.text == name.text) {
-                return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` is said twice", name.text)));
+                return Err(Diagnostic::at(Kind::Syntax, name.span, format!("option `{}` is given twice", name.text)));
             }
             options.push((name, self.unary()?));
         }
@@ -885,12 +905,12 @@ impl<'a> Parser<'a> {
             let error = Diagnostic::at(Kind::Name, span, format!("unknown stage `{}`", name.text));
             let called = self.peek_after(1) == &Token::Sign("(");
             let names = self.syntax.stage_names();
-            let error = match crate::diagnostic::nearest(&name.text, names.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
+            let error = foreign::suggest(error, &name.text, names.iter().copied());
+            return Err(match error.hint {
+                Some(_) => error,
                 None if called => error.hint(format!("a function stands in a stage: | map {}(…)", name.text)),
                 None => error.hint("`%help stages` lists them"),
-            };
-            return Err(error);
+            });
         };
         self.at += 1;
         self.usage = Some(known.usage);
@@ -983,7 +1003,7 @@ impl<'a> Parser<'a> {
         if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ",")) {
             return Ok(());
         }
-        let message = format!("`{}` could end before {}, but it goes on", known.name, self.found());
+        let message = format!("`{}`: unexpected {}", known.name, self.found());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         Err(match self.peek() {
             Token::Sign("=") => error.hint("`==` compares"),
@@ -1033,9 +1053,8 @@ impl<'a> Parser<'a> {
         let name = if has_name {
             let name = self.name("a name")?;
             if !named {
-                return Err(
-                    Diagnostic::at(Kind::Syntax, self.span(), "a name cannot be given here").hint("`==` compares")
-                );
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), "`=` assigns a name and cannot be used here")
+                    .hint("`==` compares"));
             }
             self.at += 1;
             Some(name)
@@ -1415,6 +1434,9 @@ impl<'a> Parser<'a> {
                 });
             }
             Token::Word(word) if *self.peek_after(1) == Token::Sign("(") => {
+                if let Some(error) = self.range_as_argument(&word) {
+                    return Err(error);
+                }
                 self.at += 2;
                 let arguments = self.nested(|parser| parser.list(")"))?;
                 Node::Call(Word { text: word, span }, arguments)
@@ -1447,6 +1469,22 @@ impl<'a> Parser<'a> {
 
     fn behind_token(&self) -> &Token {
         &self.tokens.tokens[self.at.saturating_sub(1)].0
+    }
+
+    /// Where the only argument of a call is a range, as in `sum(1..1000)`: the error with the pipeline to type.
+    fn range_as_argument(&self, name: &str) -> Option<Box<Diagnostic>> {
+        let (first, end) = (self.at + 2, self.tokens.closing[self.at + 1]);
+        let inside = &self.tokens.tokens[first..end];
+        let mut signs = inside.iter().filter(|(token, _)| matches!(token, Token::Sign(".." | "..=" | "," | "(" | "[")));
+        let (range, place) = signs.next()?;
+        if !matches!(range, Token::Sign(".." | "..=")) || signs.next().is_some() {
+            return None;
+        }
+        self.syntax.stage(name)?;
+        let (start, end) = (inside.first()?.1.start, inside.last()?.1.end);
+        let range = &self.text[start as usize..end as usize];
+        let message = "a range is a source, not part of an expression";
+        Some(Diagnostic::at(Kind::Syntax, *place, message).hint(format!("{range} | {name}")))
     }
 
     /// Expressions with commas between, up to `close`, which is taken too.

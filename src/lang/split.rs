@@ -128,7 +128,9 @@ impl Splitter {
                     }
                 }
                 '#' => break,
-                '"' => chars = after_text(chars.as_str(), before == 'r' && !in_name).chars(),
+                '"' | '\'' if opens(before, in_name) => {
+                    chars = after_text(chars.as_str(), c, before == 'r').chars();
+                }
                 '`' => drop(chars.by_ref().find(|c| *c == '`')),
                 '(' | '[' | '{' => self.open += 1,
                 ')' | ']' | '}' => self.open = self.open.saturating_sub(1),
@@ -152,16 +154,22 @@ fn asks(cell: &str) -> bool {
 
 /// What follows a text whose opening quote stands just before `rest`; nothing where it is open. In a raw one, every
 /// character stands for itself.
-fn after_text(rest: &str, raw: bool) -> &str {
+fn after_text(rest: &str, quote: char, raw: bool) -> &str {
     let mut chars = rest.chars();
     while let Some(c) = chars.next() {
         match c {
-            '"' => break,
+            c if c == quote => break,
             '\\' if !raw => drop(chars.next()),
             _ => {}
         }
     }
     chars.as_str()
+}
+
+/// Whether a quote begins a text after this character, which may be the last of a name: an apostrophe in a word does
+/// not.
+fn opens(before: char, in_name: bool) -> bool {
+    !continues_name(before) || before == 'r' && !in_name
 }
 
 fn continues_name(c: char) -> bool {
@@ -176,8 +184,8 @@ pub(super) fn outside_texts(text: &str) -> impl Iterator<Item = (usize, char)> {
         let at = text.len() - rest.len();
         let c = rest.chars().next()?;
         rest = &rest[c.len_utf8()..];
-        if c == '"' {
-            rest = after_text(rest, before == 'r' && !in_name);
+        if matches!(c, '"' | '\'') && opens(before, in_name) {
+            rest = after_text(rest, c, before == 'r');
         }
         in_name = continues_name(before);
         before = c;

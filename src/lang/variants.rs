@@ -41,6 +41,11 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
             return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
         }
         let (end, only, base) = chosen(&all, after, text.len());
+        if only.is_empty()
+            && let Some(block) = on_one_line(cell, text, after, syntax)?
+        {
+            return Ok(Variants { sweep, shared: None, only, base, block });
+        }
         return Ok(Variants { sweep, shared: Some(one(after, end)?), only, base, block: Vec::new() });
     };
     let (end, only, base) = chosen(&all, after, colon.start as usize);
@@ -55,6 +60,32 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     }
     let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
     Ok(Variants { sweep, shared, only, base, block })
+}
+
+/// `A, B, …`: variants that are called a, b and so on. None where there is no comma behind the first pipeline; what is
+/// wrong with that is told where it is read alone.
+fn on_one_line(cell: u32, text: &str, from: usize, syntax: &dyn Syntax) -> Fallible<Option<Vec<Variant>>> {
+    let mut parser = Parser::new(cell, text, from, text.len(), syntax)?;
+    let Ok(first) = parser.pipeline(Place::Statement) else { return Ok(None) };
+    let mut pipelines = vec![first];
+    while parser.eat(",") {
+        pipelines.push(parser.pipeline(Place::Statement)?);
+    }
+    if pipelines.len() < 2 {
+        return Ok(None);
+    }
+    if *parser.peek() != Token::End {
+        return Err(parser.leftover());
+    }
+    if let Some(surplus) = pipelines.get(26) {
+        let message = "at most 26 variants stand on one line";
+        return Err(Diagnostic::at(Kind::Syntax, surplus.span, message).hint("a block of variants has names"));
+    }
+    let variant = |(letter, pipeline): (char, Pipeline)| {
+        let name = Word { text: letter.to_string(), span: pipeline.span };
+        Variant { name, continues: false, pipeline, lines: 1 }
+    };
+    Ok(Some(('a'..='z').zip(pipelines).map(variant).collect()))
 }
 
 /// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The

@@ -13,7 +13,7 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static ALGORITHMS: Magic = Magic {
     syntax: MagicSyntax { name: "algorithms", usage: "%algorithms [NAME]", takes: Takes::Words, options: &[] },
-    about: "the algorithm families, or one: its variants, what theory claims of them, and its inputs; `NAME??` shows \
+    about: "lists the algorithm families, or shows one: its variants, their claimed complexity and its inputs; `NAME??` shows \
             the sources",
     examples: &["%algorithms", "%algorithms sorting"],
     offers: Offers::Families,

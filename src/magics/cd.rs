@@ -8,7 +8,7 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static CD: Magic = Magic {
     syntax: MagicSyntax { name: "cd", usage: "%cd [FOLDER]", takes: Takes::Words, options: &[] },
-    about: "the folder where paths begin; another for the cells that follow",
+    about: "shows the folder in which paths begin, or changes it for the cells that follow",
     examples: &["%cd", "%cd ."],
     offers: Offers::Files,
     // What later cells write then goes elsewhere.

@@ -11,6 +11,7 @@ use crate::engines;
 use crate::files;
 use crate::functions;
 use crate::interleave::{Model, Order, WORDS};
+use crate::lang::foreign::{self, Foreign};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::plan::Binding;
 use crate::races;
@@ -37,8 +38,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     if before.starts_with("%%race") && before.contains('\n') {
         return race(before);
     }
-    if let Some(start) = open_text(before) {
-        return files(before, start, "\"");
+    if let Some((start, quote)) = open_text(before) {
+        return files(before, start, &quote.to_string());
     }
     let start = before
         .rfind(|c: char| !(c == '_' || c.is_alphanumeric()))
@@ -52,6 +53,7 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary())));
     } else if lead.ends_with('|') {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
+        found.extend(stages::ALIASES.iter().map(|(alias, stage)| candidate(alias, &format!("the same as {stage}"))));
         found.push(candidate("on", "the engine that runs the cell"));
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
@@ -91,7 +93,23 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.retain(|candidate| !functions::ALL.iter().any(|function| function.about == candidate.about));
     }
     found.retain(|candidate| candidate.text.trim_start_matches('`').starts_with(word));
+    if lead.ends_with('|') {
+        found.extend(stages_for(word));
+    }
     (start, found)
+}
+
+/// The stages to which the words of other tools lead that begin like this.
+fn stages_for(word: &str) -> impl Iterator<Item = Candidate> {
+    const LEAST: usize = 3;
+    let begins = move |foreign: &&Foreign| {
+        word.len() >= LEAST && foreign.words.iter().any(|other| other.starts_with(&word.to_lowercase()))
+    };
+    foreign::ALL.iter().filter(begins).filter_map(|foreign| {
+        let quoted = foreign.leads.split('`').nth(1)?;
+        let stage = stages::find(quoted.split(' ').next()?)?;
+        Some(candidate(stage.syntax.name, foreign.leads))
+    })
 }
 
 /// Where the Rust begins that is open at the end of a text.
@@ -165,15 +183,16 @@ fn after_bar(text: &str) -> bool {
     text[..text.len() - last_word(text).len()].trim_end().ends_with('|')
 }
 
-/// Where the text in quotes starts that is open at the end.
-fn open_text(before: &str) -> Option<usize> {
-    let mut open = None;
+/// Where the text in quotes starts that is open at the end, and its quote.
+fn open_text(before: &str) -> Option<(usize, char)> {
+    let mut open: Option<(usize, char)> = None;
     let mut chars = before.char_indices();
     while let Some((i, c)) = chars.next() {
-        match c {
-            '"' => open = if open.is_some() { None } else { Some(i + 1) },
-            '\\' if open.is_some() => drop(chars.next()),
-            '#' if open.is_none() => return None,
+        match (c, open) {
+            ('"' | '\'', None) => open = Some((i + 1, c)),
+            (c, Some((_, quote))) if c == quote => open = None,
+            ('\\', Some(_)) => drop(chars.next()),
+            ('#', None) => return None,
             _ => {}
         }
     }
@@ -419,13 +438,14 @@ fn of_magic(session: &mut Session, magic: &lang::Magic) -> Option<Bound> {
 /// The innermost open pipeline that has a bar: where it starts, and its last bar.
 fn last_bar(before: &str) -> Option<(usize, usize)> {
     let mut bars: Vec<(usize, Option<usize>)> = vec![(0, None)];
-    let mut in_text = false;
+    let mut quote = None;
     let mut chars = before.char_indices();
     while let Some((i, c)) = chars.next() {
         match c {
-            '"' => in_text = !in_text,
-            '\\' if in_text => drop(chars.next()),
-            _ if in_text => {}
+            '"' | '\'' if quote.is_none() => quote = Some(c),
+            c if quote == Some(c) => quote = None,
+            '\\' if quote.is_some() => drop(chars.next()),
+            _ if quote.is_some() => {}
             '(' => bars.push((i + 1, None)),
             ')' => drop(bars.pop()),
             '|' => {

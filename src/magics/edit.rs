@@ -9,7 +9,7 @@ use super::{Answer, Magic, Next, Offers, ranges};
 
 pub static EDIT: Magic = Magic {
     syntax: MagicSyntax { name: "edit", usage: "%edit [CELLS]", takes: Takes::Words, options: &[] },
-    about: "opens cells (the last one, unless told) in $VISUAL or $EDITOR, then runs what was written, if it changed",
+    about: "opens cells (the last one unless specified) in $VISUAL or $EDITOR, then runs the text if it changed",
     examples: &[],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -32,7 +32,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     if after.trim() == before.trim() {
         return Ok(Answer::text("nothing was changed, nothing is run".to_string()));
     }
-    let next = Next { cells: split(&after), typed: true };
+    let next = Next { cells: split(&after), typed: true, ..Next::default() };
     Ok(Answer { next, ..Answer::default() })
 }
 

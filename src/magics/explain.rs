@@ -9,7 +9,7 @@ use super::{Answer, Magic, Offers};
 
 pub static EXPLAIN: Magic = Magic {
     syntax: MagicSyntax { name: "explain", usage: "%explain PIPELINE", takes: Takes::Statement, options: &[] },
-    about: "shows the plan with its types, and what each engine makes of it; runs nothing but what the plan needs to \
+    about: "shows the plan with its types, and how each engine runs it; runs nothing but what the plan needs to \
             know",
     examples: &["%explain 1..1M | map it * 3 | filter it % 2 == 0 | sum"],
     offers: Offers::Nothing,

@@ -6,9 +6,36 @@ pub struct Term {
     pub cell: &'static str,
 }
 
-/// The term of this name, in any case.
+/// Other words for terms.
+pub static ALSO: &[(&str, &str)] = &[
+    ("wall", "wall time"),
+    ("cpu", "wall time"),
+    ("cpu time", "wall time"),
+    ("complexity", "big O"),
+    ("big-o", "big O"),
+    ("o(n)", "big O"),
+    ("growth", "big O"),
+    ("outliers", "outlier"),
+    ("jitter", "noise"),
+    ("variance", "noise"),
+    ("ci", "confidence interval"),
+    ("error bar", "confidence interval"),
+    ("significance", "confidence interval"),
+    ("speedup", "speed-up"),
+    ("vectorized", "vectorised"),
+    ("vectorization", "vectorised"),
+    ("simd", "vectorised"),
+    ("amortized", "amortised"),
+    ("io-bound", "I/O-bound"),
+    ("race conditions", "race condition"),
+    ("dead lock", "deadlock"),
+];
+
+/// The term of this name or of another word for it, in any case.
 pub fn find(name: &str) -> Option<&'static Term> {
-    ALL.iter().find(|term| term.name.to_lowercase() == name.to_lowercase())
+    let name = name.to_lowercase();
+    let name = ALSO.iter().find(|(also, _)| *also == name).map_or(name, |(_, term)| term.to_lowercase());
+    ALL.iter().find(|term| term.name.to_lowercase() == name)
 }
 
 /// All terms, by name.
@@ -27,7 +54,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "atomic",
-        meaning: "one step for all other threads: nobody sees it half done",
+        meaning: "done in one step: no other thread sees it half done",
         cell: "%race counter --each 10k --only atomic",
     },
     Term {
@@ -44,8 +71,14 @@ pub static ALL: &[Term] = &[
         cell: "read \"samples/kjv.txt\" | words | agg pairs = count(), combined = n_distinct(word)",
     },
     Term {
+        name: "confidence interval",
+        meaning: "the range in which the true value lies with a stated probability; a verdict needs all of it on one \
+                  side",
+        cell: "%compare --for 1s 1..20k | sum, 1..20k | map it + 0 | sum",
+    },
+    Term {
         name: "CPU-bound",
-        meaning: "limited by the processor: CPU time is about wall time, and more input/output speed would not help",
+        meaning: "limited by the processor: CPU time is about wall time, and faster input or output would not help",
         cell: "%time 1..3M | map sqrt(it) | sum",
     },
     Term {
@@ -54,15 +87,15 @@ pub static ALL: &[Term] = &[
                   them; in Rust the compiler refuses it",
         cell: "%%race --live off x = 0\n  a: x = 1\n  b: let r = x",
     },
-    Term { name: "deadlock", meaning: "threads that wait for each other for ever", cell: "%race deadlock --live off" },
+    Term { name: "deadlock", meaning: "threads wait for each other forever", cell: "%race deadlock --live off" },
     Term {
         name: "deterministic",
-        meaning: "the same every time; random data are so where a seed is given",
+        meaning: "the same every time; random data is reproducible: pass a seed",
         cell: "letters 5 seed 7",
     },
     Term {
         name: "engine",
-        meaning: "how and where a pipeline runs; every engine gives the same table, only the cost differs",
+        meaning: "how and where a pipeline runs; every engine returns the same table at different cost",
         cell: "%same 1..10k | map it * it | sum",
     },
     Term {
@@ -72,84 +105,98 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "hot key",
-        meaning: "a key that has a large share of all rows: whoever gets it works while the others wait",
+        meaning: "a key with a large share of all rows: the worker that gets it works while the others wait",
         cell: "read \"samples/depends.csv\" | count by depends | top 3",
     },
     Term {
         name: "I/O-bound",
-        meaning: "limited by what it waits for (a disk, a network): wall time passes, CPU time does not",
+        meaning: "limited by waiting (for a disk, a network): wall time passes, CPU time does not",
         cell: "%time let nap = !sleep 0.1",
     },
     Term {
         name: "interpreter",
-        meaning: "looks at the program again for every value, as a `for` of Python does; here the engine `rows`",
+        meaning: "reads the program again for every value, as a `for` loop of Python does; here the engine `rows`",
         cell: "%time 1..300k | map it * 3 + 1 | sum | on rows",
     },
     Term {
         name: "IQR",
-        meaning: "interquartile range: how wide the middle half lies; unlike the standard deviation, outliers do not \
-                  move it",
+        meaning: "interquartile range: the width of the middle half of the values; unlike the standard deviation, \
+                  outliers hardly change it",
         cell: "[1, 2, 3, 4, 90] | agg low = quantile(it, 0.25), high = quantile(it, 0.75), std(it)",
     },
     Term {
         name: "lazy",
-        meaning: "a name is a plan, computed when a result is asked for, and again when it is asked for again",
+        meaning: "computed when a result is needed, and again each time: a name is a plan, not a table",
         cell: "let squares = 1..1M | map it * it",
     },
-    Term { name: "livelock", meaning: "threads that all move, and none gets on", cell: "%race livelock --live off" },
+    Term {
+        name: "livelock",
+        meaning: "threads keep reacting to each other, and none makes progress",
+        cell: "%race livelock --live off",
+    },
     Term {
         name: "map",
-        meaning: "looks at each row alone, so that the rows can be split among workers in any way",
+        meaning: "works on each row alone, so the rows can be split among workers in any way",
         cell: "1..5 | map it * it",
     },
     Term {
         name: "median",
-        meaning: "the middle value: one slow outlier moves the mean, not the median",
+        meaning: "the middle value: one slow outlier changes the mean, not the median",
         cell: "[1, 2, 3, 4, 90] | agg median(it), mean(it)",
     },
     Term {
         name: "memory model",
-        meaning: "which reads may see which writes: a processor may delay a write behind later reads",
+        meaning: "rules for which reads see which writes: a processor may delay a write behind later reads",
         cell: "%race buffer --live off",
     },
     Term {
+        name: "noise",
+        meaning: "variation of times although the work is the same: other programs, clock speed, caches",
+        cell: "%timeit --for 200ms 1..10k | sum",
+    },
+    Term {
+        name: "outlier",
+        meaning: "a sample far from the others, such as one that was interrupted; it moves a mean, hardly a median",
+        cell: "[1, 2, 3, 4, 90] | agg median(it), mean(it)",
+    },
+    Term {
         name: "overhead",
-        meaning: "what it costs beside the work itself; on tiny input it is nearly all",
+        meaning: "the cost besides the work itself; on tiny input it is nearly all of the cost",
         cell: "%time 1..2 | sum",
     },
     Term {
         name: "peak heap",
-        meaning: "the most memory that was in use at one time, beside what was there before",
+        meaning: "the most memory in use at one time, above what was in use before",
         cell: "%time 1..1M | sort by it desc | take 1",
     },
     Term {
         name: "pipeline breaker",
-        meaning: "a stage that must see all rows before it gives one: sort, count, distinct",
+        meaning: "a stage that needs all rows before it returns one: sort, count, distinct",
         cell: "%explain 1..1M | filter it % 3 == 0 | sort by it desc | take 3",
     },
     Term {
         name: "race condition",
-        meaning: "what comes out depends on who was first; engines merge parts of their own instead",
+        meaning: "the result depends on which thread was first; engines avoid it: each thread merges its own part",
         cell: "%race ticket --live off",
     },
     Term {
         name: "reduce",
-        meaning: "merges two values into one, again and again, until one is left",
+        meaning: "merges two values into one until one is left",
         cell: "[3, 1, 2] | reduce if acc > it then acc else it",
     },
     Term {
         name: "sequential",
-        meaning: "each step needs the one before, so that nothing can be done at the same time",
+        meaning: "each step needs the one before, so nothing can run at the same time",
         cell: "1..6 | scan 0 acc + it",
     },
     Term {
         name: "shuffle",
-        meaning: "brings the rows of one key together, wherever they were; on many machines it is most of the cost",
+        meaning: "brings the rows of one key together; on many machines it is often most of the cost",
         cell: "read \"samples/packages.csv\" | count by section | top 3",
     },
     Term {
         name: "skew",
-        meaning: "parts of unequal size: the largest one ends last, and decides",
+        meaning: "parts of unequal size: the largest one finishes last and decides the total time",
         cell: "read \"samples/packages.csv\" | count by section | agg largest = max(count), middle = median(count)",
     },
     Term {
@@ -160,18 +207,17 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "throughput",
-        meaning: "how much goes through in a second: rows or bytes",
+        meaning: "rows or bytes per second",
         cell: "%time read \"samples/kjv.txt\" | words | count",
     },
     Term {
         name: "vectorised",
-        meaning: "one instruction works on a column of values, not on one value; here the engine `polars`",
+        meaning: "one instruction works on several values (SIMD); here the engines `batch` and `polars`",
         cell: "%time 1..300k | map it * 3 + 1 | sum | on polars",
     },
     Term {
         name: "wall time",
-        meaning: "the time that a person waits, by the clock on the wall; CPU time is what the processor's \
-                  cores spent",
+        meaning: "the time that passes on the clock; CPU time is the time that the processor's cores worked",
         cell: "%time read \"samples/kjv.txt\" | count by len(line) | top 3",
     },
 ];

@@ -1,8 +1,9 @@
 use crate::algorithms;
+use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::functions;
-use crate::lang::{self, Argument, MagicSyntax, Takes, Word};
+use crate::lang::{self, Argument, MagicSyntax, StageSyntax, Takes, Word, foreign};
 use crate::plan::Binding;
 use crate::races;
 use crate::report::Block;
@@ -12,15 +13,27 @@ use crate::stages;
 
 use super::algorithms as families;
 use super::races as catalogue;
-use super::{Answer, Magic, Offers, glossary, race};
+use super::{Answer, Magic, Offers, glossary, race, topics};
 
 pub static HELP: Magic = Magic {
-    syntax: MagicSyntax { name: "help", usage: "%help [TOPIC | NAME]", takes: Takes::Words, options: &[] },
-    about: "help by topic, or about one name; `name?` is the same",
-    examples: &["%help", "%help stages", "%help glossary", "%help hot key", "%help count", "count?"],
+    syntax: MagicSyntax {
+        name: "help",
+        usage: "%help [TOPIC | NAME | --find TEXT]",
+        takes: Takes::Words,
+        options: &[("--find", true)],
+    },
+    about: "shows help by topic, or about one name; `name?` is the same\n\n\
+            Options\n  \
+            --find TEXT   lists the lines of all help texts that hold TEXT\n\n\
+            Words of other tools\n  \
+            `groupby?`, `%help dict` and others lead to what stands in their place here.",
+    examples: &["%help", "%help stages", "%help hot key", "%help --find null", "count?", "groupby?"],
     offers: Offers::Topics,
     privileges: lang::Privileges::none,
     run: |session, magic, _: &RunContext| {
+        if let Some(Some(text)) = magic.option("--find") {
+            return lines_with(session, text);
+        }
         let words = match &magic.subject {
             Argument::Words(words) => words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
             _ => String::new(),
@@ -29,99 +42,20 @@ pub static HELP: Magic = Magic {
     },
 };
 
-const START: &str = r#"A pipeline is a source and stages with bars between:
-
-  read "samples/kjv.txt" | words | count by lower(word) | top 10
-  1..1M | map it * it | sum
-
-%time before it tells what it cost, %timeit what one of many runs costs, %explain what becomes of it, %compare which of
-several ways is faster. `let name = …` gives a name,
-`fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)` defines a function.
-
-  %help language     how cells, values and names are written
-  %help stages       what can follow a bar          count?   about one of them, with examples
-  %help functions    what can stand in an expression
-  %help magics       what can be asked about a pipeline
-  %help algorithms   families of algorithms        sorting?   its variants, sorting?? their sources
-  %help engines      how it can be run              | on rows    at the end of a cell chooses one
-  %help settings     what %set changes
-  %help shell        keys, results, files of the shell
-  %help glossary     the field's words, each with a cell to type"#;
-
-const SHELL: &str = r#"
-typing      Tab completes, → takes the grey rest of an earlier cell; what is red is unknown or not closed
-            a cell goes on after a trailing |, in an open bracket, after %%; two empty lines run it as it is
-            a | at its start goes on from the last result; pasted lines are split into cells as a file is
-recall      ↑ ↓ and Ctrl-R find earlier cells of all sessions, %history --find TEXT lists them
-            %set keys vi for the keys of vi; %edit opens the last cell in $VISUAL or $EDITOR
-stopping    Ctrl-C drops the line, or stops the cell that runs: names and results stay; where an engine needs longer
-            than 100 ms to stop, the prompt is back all the same, and the next run waits for it. Ctrl-D on an empty
-            line leaves
-results     _ is the last one, _3 that of cell 3, _3.wall a figure of it, _.wall that of the latest result that has one,
-            | sum goes on from the last; they are kept up to 256 MiB in all, oldest dropped first;
-            `let big = … | persist` keeps a table, %whos shows what is there; %baseline save NAME keeps what %compare or
-            %timeit measured in a file, for other sessions
-cells       %save FILE writes them, %run FILE runs them, `timelab FILE` and `timelab < FILE` too; Rust and commands of a
-            FILE are shown before they run, and the answer holds until they change; where nobody can be asked they want
-            --trust: %run --trust FILE, timelab --trust FILE
-files       timelab config --write makes a file of settings with comments, read when a shell starts; the cells of
-            init.txt beside it run then; timelab completions bash completes the command line"#;
-
-const LANGUAGE: &str = r##"
-sources     1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
-files       read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"]
-            [header false] [null "-"] [comment "#"] [ragged true] [lossy true]; the extension says the format; .gz and
-            .zst are read through; "logs/*.csv" reads files in order of their paths, with the columns of the first;
-            "-" is standard input (with -c)
-            … | write "out.parquet" writes a file whole or not at all; | tee a: (sum), b: (top 3) gives several results
-values      42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds),
-            "text\n", r"raw", true, false, null, [1, 2, 3]
-operators   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
-            // rounds down, % has the divisor's sign, / gives a float; + also joins two texts or two lists
-rust        rust { (0..10u64).sum::<u64>() } is a source, rust with n, words { … } takes names along; %%rust has a body
-            whose functions, types and variables stay; fn f(x: int) -> int = rust { x * x } is a function; `%help rust`
-choice      if x > 0 then 1 else if x == 0 then 0 else -1
-names       let n = 10k; fn double(x) = x * 2; a column that is not a name stands in backquotes: `installed kib`
-            `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3
-ints        never wrap: an overflow is an error with its row; sums are exact
-null        in arithmetic and comparison gives null; a filter and an `if` take it as false; aggregates skip it
-            a null argument makes a function null, but for is_null and coalesce; x in xs looks past nulls in xs
-text        is UTF-8; len, slice and reverse count characters
-order       files and ranges have one; `by` stages, distinct and join lose it, sort and top make one
-cells       statements with `;` between; a line that begins with `|` or white space goes on; # begins a comment
-magics      %magic [--option [value]] …: a value with spaces stands in quotes or (brackets), `--` ends the options; what
-            each takes, `%help magics` tells; a first line that ends with `:` opens a block, where each line indented
-            like the first is a variant `name: pipeline` and deeper ones go on with it; `n in 1k..16k:` before the
-            subject sweeps: doubling, or `by 1k`, `times 4`, or n in [1, 5], both ends included; %%magic takes the
-            lines below it as its body, up to a line %% or the end; !command runs one of the system, let x = !command
-            takes its lines
-csv         types come from the first MiB of the first file, and of the next ones as long as a column has no value;
-            `types` states them; quotes do not make text: "9" is an int; an empty field is null, "" is empty text in
-            a text column
-            NA, N/A, n/a, NULL, null and None are null among numbers and bools; null "-", "x" says which texts are null
-            a column with nothing but these in the sample is text if no stage takes it for numbers, and a note says so
-            0870 and +15550100 stay text; nan and inf are floats; an int beyond 64 bits makes its column text
-            without `sep` the first ten records tell the separator (, ; tab |); .tsv and .tab have tabs
-            with `header false`, `columns` names all columns; LF, CRLF and CR end records
-            an unused column is split and checked for UTF-8, but not converted
-            `write` quotes no numbers: a note names text columns that would read back as another type
-json        an object a line, or a .json file that is an array of objects, as --format json prints it (with null for NaN
-            and infinity); nested objects give columns `a.b`; what is not a text stands in a text column as json
-parquet     and arrow: dates become ISO text, structs columns `a.b`, an unsigned int beyond int is an error; only a
-            column that is used can be of a kind that is not read"##;
-
 /// Help about a name or a topic.
 pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
+    text_about(session, word).map(Answer::text)
+}
+
+fn text_about(session: &Session, word: &Word) -> Fallible<String> {
     let name = word.text.trim_start_matches('%');
     let name = name.strip_prefix("race ").filter(|demo| races::find(demo).is_some()).unwrap_or(name);
     let text = match name {
         "race play" => race::play::HELP.to_string(),
-        "" => START.to_string(),
-        "language" => LANGUAGE.trim_start().to_string(),
+        "" => topics::START.to_string(),
         "stages" => list(stages::ALL.iter().map(|stage| (stage.syntax.usage, stage.about))),
         "functions" => list(functions::ALL.iter().map(|function| (function.usage, function.about))),
         "magics" => list(super::ALL.iter().map(|magic| (magic.syntax.usage, magic.summary()))),
-        "shell" => SHELL.trim_start().to_string(),
         "settings" => {
             let usages: Vec<String> =
                 settings::ALL.iter().map(|setting| format!("%set {} {}", setting.name, setting.values)).collect();
@@ -130,16 +64,21 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
         "glossary" => glossary::ALL.iter().map(term).collect::<Vec<_>>().join("\n\n"),
         "algorithms" if !word.text.starts_with('%') => families::list(),
         "engines" => list(engines::ALL.iter().map(|engine| (engine.name(), engine.about()))),
-        _ => one(session, name).ok_or_else(|| unknown(session, word, name))?,
+        _ => match topics::find(name) {
+            Some(topic) => topic.to_string(),
+            None => one(session, name).ok_or_else(|| unknown(session, word, name))?,
+        },
     };
-    Ok(Answer::text(text))
+    Ok(text)
 }
 
 /// Everything that has this name: it may be a stage and a function.
 fn one(session: &Session, name: &str) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(stage) = stages::find(name) {
-        parts.push(entry("stage", stage.syntax.usage, stage.about, stage.examples));
+        let StageSyntax { name: own, usage, .. } = stage.syntax;
+        let kind = if own == name { "stage".to_string() } else { format!("stage; `{name}` is the same as `{own}`") };
+        parts.push(entry(&kind, usage, stage.about, stage.examples));
     }
     if let Some(function) = functions::find(name) {
         parts.push(entry("function", function.usage, function.about, function.examples));
@@ -160,6 +99,10 @@ fn one(session: &Session, name: &str) -> Option<String> {
     if let Some(known) = glossary::find(name) {
         parts.push(term(known));
     }
+    if let Some(foreign) = foreign::find(name) {
+        let cell = foreign.cell.replace('\n', "\n    ");
+        parts.push(format!("{name}  (in other tools)\n  {}\n\n  › {cell}", foreign.leads));
+    }
     if let Some(text) = source_word(name) {
         parts.push(text.to_string());
     }
@@ -169,7 +112,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
             Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
             Binding::Result { table, fields, tables } => {
                 let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
-                let fields = fields.iter().map(|field| format!("  {name}.{} = {}", field.name, field.value));
+                let fields = fields.iter().map(|field| format!("  {name}.{} = {}", field.name, in_short(&field.value)));
                 let tables = tables.iter().map(|(table, plan)| format!("  {name}.{table}: {}", plan.schema()));
                 let fields: Vec<String> = fields.chain(tables).collect();
                 format!("{name}  (result){table}\n{}", fields.join("\n"))
@@ -180,6 +123,29 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.push(format!("{}  (your function; `{name}??` shows it)", definition.signature()));
     }
     if parts.is_empty() { None } else { Some(parts.join("\n\n")) }
+}
+
+/// A value in one line; of a long list its length and range.
+fn in_short(value: &Value) -> String {
+    const SHORT: usize = 8;
+    let Value::List(items) = value else { return value.to_string() };
+    let numbers: Option<Vec<f64>> = items
+        .iter()
+        .map(|item| match item {
+            Value::Int(i) => Some(*i as f64),
+            Value::Float(x) => Some(*x),
+            _ => None,
+        })
+        .collect();
+    match numbers {
+        Some(numbers) if numbers.len() > SHORT => {
+            let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+            let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            format!("{} numbers from {} to {}", numbers.len(), Value::Float(least), Value::Float(greatest))
+        }
+        None if items.len() > SHORT => format!("{} values", items.len()),
+        _ => value.to_string(),
+    }
 }
 
 fn term(term: &glossary::Term) -> String {
@@ -268,28 +234,52 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
     let mut known: Vec<&str> = topics().collect();
     known.extend(names.iter().map(String::as_str));
     let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help about `{name}`")).near(name, known);
-    if error.hint.is_some() { error } else { error.hint("%help lists the topics") }
+    if error.hint.is_some() { error } else { error.hint("%help lists the topics, %help --find TEXT searches them") }
 }
+
+/// The lines of all help texts that hold a text, in any case, each with the name that shows it.
+fn lines_with(session: &mut Session, text: &Word) -> Fallible<Answer> {
+    let wanted = text.text.to_lowercase();
+    let lists = topics::ALL.iter().map(|(name, _)| *name);
+    let mut names: Vec<&str> = std::iter::once("").chain(lists).collect();
+    names.extend(topics().filter(|name| !names.contains(name) && !IN_PARTS.contains(name)).collect::<Vec<_>>());
+    let mut found = Vec::new();
+    for name in names {
+        let word = Word { text: name.to_string(), span: text.span };
+        let Ok(shown) = text_about(session, &word) else { continue };
+        let lines = shown.lines().filter(|line| line.to_lowercase().contains(&wanted));
+        let command = format!("%help {name}").trim_end().to_string();
+        found.extend(lines.map(|line| (command.clone(), line.trim().to_string())));
+    }
+    found.dedup_by(|next, first| next.1 == first.1);
+    if found.is_empty() {
+        let message = format!("no help text contains `{}`", text.text);
+        return Err(Diagnostic::at(Kind::Name, text.span, message).hint("%help lists the topics"));
+    }
+    Ok(Answer::text(list(found.iter().map(|(command, line)| (command.as_str(), line.as_str())))))
+}
+
+/// Topics that show entries which have names of their own.
+const IN_PARTS: [&str; 7] = ["stages", "functions", "magics", "algorithms", "engines", "settings", "glossary"];
 
 /// All that there is help about, but for a session's names.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    const TOPICS: [&str; 13] = [
-        "language",
+    const LISTS: [&str; 11] = [
         "stages",
         "functions",
         "magics",
         "algorithms",
         "engines",
         "settings",
-        "shell",
         "glossary",
         "read",
         "letters",
         "random",
         "rust",
     ];
-    TOPICS
+    LISTS
         .into_iter()
+        .chain(topics::ALL.iter().map(|(name, _)| *name))
         .chain(stages::ALL.iter().map(|stage| stage.syntax.name))
         .chain(functions::ALL.iter().map(|function| function.name))
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))

@@ -15,8 +15,8 @@ pub static HISTORY: Magic = Magic {
         takes: Takes::Words,
         options: &[("-o", false), ("--all", false), ("--find", true)],
     },
-    about: "the cells of this session; -o: with what they showed, --all: of all sessions, --find: those that hold a \
-            text; ✗ marks what failed",
+    about: "lists the cells of this session; -o: with their output, --all: of all sessions, --find: those that contain \
+            a text; ✗ marks what failed",
     examples: &["%history", "%history -3 -o", "%history --find sum"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,

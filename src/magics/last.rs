@@ -9,7 +9,7 @@ use super::{Answer, Magic, Offers};
 
 pub static LAST: Magic = Magic {
     syntax: MagicSyntax { name: "last", usage: "%last", takes: Takes::Words, options: &[] },
-    about: "the last table again, all rows and columns of it, in $PAGER (less) where it is longer than the window",
+    about: "shows all rows and columns of the last table, in $PAGER (less) if it is longer than the window",
     examples: &[],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,

@@ -26,6 +26,7 @@ mod signature;
 mod time;
 mod timeit;
 mod timing;
+mod topics;
 mod who;
 
 use std::sync::Arc;
@@ -104,6 +105,8 @@ pub struct Next {
     pub cells: Vec<String>,
     /// The person wrote them just now: they can be recalled.
     pub typed: bool,
+    /// Whether the shell, or the script, ends here.
+    pub leaves: bool,
 }
 
 impl Answer {
@@ -191,7 +194,7 @@ impl Syntax for Tables {
 }
 
 /// One cell's outcome.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Evaluation {
     /// The number of the cell in the session.
     pub number: usize,
@@ -206,6 +209,10 @@ pub struct Evaluation {
 pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Evaluation {
     let number = session.next_cell();
     let id = session.remember(text);
+    if leaves(session, text) {
+        let next = Next { leaves: true, ..Next::default() };
+        return Evaluation { number, next, ..Evaluation::default() };
+    }
     let before = session.snapshot();
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
@@ -237,6 +244,14 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         report.blocks.insert(0, Block::Printed(printed));
     }
     Evaluation { number, report, warnings, error, next, status }
+}
+
+/// Whether a cell asks to leave: other shells leave at these words too. A name of the session goes before.
+fn leaves(session: &Session, text: &str) -> bool {
+    let word = text.trim();
+    let name = word.strip_suffix("()").unwrap_or(word);
+    let is_own = || session.newest_function().is_some_and(|newest| newest.find(name).is_some());
+    matches!(name, "exit" | "quit") && session.lookup(name).is_none() && !is_own()
 }
 
 fn defect(panic: &str) -> Box<Diagnostic> {

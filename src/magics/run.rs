@@ -17,7 +17,7 @@ pub static RUN: Magic = Magic {
         takes: Takes::Words,
         options: &[("--trust", false)],
     },
-    about: "runs the cells of a file as if they were typed; the first that fails ends it. A file whose cells hold Rust \
+    about: "runs the cells of a file as if they were typed; the first error ends it. A file whose cells hold Rust \
             or commands of the system's shell, or write outside of the current folder, can do anything: on a terminal \
             they are shown first, and again where they have changed; elsewhere --trust must be said. That counts for \
             this file: one that its cells run is looked at by itself",
@@ -40,7 +40,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         error.span.get_or_insert(path.span);
         error
     })?;
-    Ok(Answer { next: Next { cells, typed: false }, ..Answer::default() })
+    Ok(Answer { next: Next { cells, ..Next::default() }, ..Answer::default() })
 }
 
 /// The cells of a file, if they may run. `said` is what runs it, for the hint.

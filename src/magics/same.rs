@@ -19,7 +19,7 @@ pub static SAME: Magic = Magic {
         takes: Takes::Pipelines,
         options: &[],
     },
-    about: "whether two pipelines give the same table, or one pipeline the same on all engines",
+    about: "checks whether two pipelines return the same table, or one pipeline the same on all engines",
     examples: &[
         "%same (1..10 | reverse | reverse), (1..10)",
         "%same read \"samples/kjv.txt\" | words | count by word | top 5",

@@ -16,7 +16,7 @@ pub static SAVE: Magic = Magic {
         takes: Takes::Words,
         options: &[("--force", false)],
     },
-    about: "writes cells into a file that %run takes; without numbers all that did not fail; --force replaces a file",
+    about: "writes cells into a file for %run; without numbers all that did not fail; --force replaces a file",
     examples: &["%save /tmp/cells.txt --force"],
     offers: Offers::Files,
     privileges: |magic| {

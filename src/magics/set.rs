@@ -23,7 +23,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         [] => Ok(Answer::text(table(session))),
         [name] => {
             let setting = settings::find(name)?;
-            Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` wants a value", setting.name))
+            Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` needs a value", setting.name))
                 .hint(format!("%set {} {}", setting.name, setting.values)))
         }
         [name, value] => {

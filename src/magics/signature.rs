@@ -47,17 +47,17 @@ fn last_word(text: &str) -> &str {
 /// The innermost call that is open at the end: its name, and its arguments without brackets and texts.
 fn open_call(text: &str) -> Option<(&str, String)> {
     let mut open: Vec<(&str, String)> = Vec::new();
-    let mut in_text = false;
+    let mut quote = None;
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         let argument = open.last_mut().map(|(_, arguments)| arguments);
         match c {
-            '\\' if in_text => drop(chars.next()),
-            '"' => {
-                in_text = !in_text;
+            '\\' if quote.is_some() => drop(chars.next()),
+            '"' | '\'' if quote.is_none_or(|open| open == c) => {
+                quote = if quote.is_some() { None } else { Some(c) };
                 argument.into_iter().for_each(|argument| argument.push('"'));
             }
-            _ if in_text => {}
+            _ if quote.is_some() => {}
             '(' | '[' | '{' => {
                 argument.into_iter().for_each(|argument| argument.push(c));
                 let name = if c == '(' { last_word(&text[..at]) } else { "" };
@@ -67,5 +67,5 @@ fn open_call(text: &str) -> Option<(&str, String)> {
             c => argument.into_iter().for_each(|argument| argument.push(c)),
         }
     }
-    if in_text { None } else { open.pop().filter(|(name, _)| !name.is_empty()) }
+    if quote.is_some() { None } else { open.pop().filter(|(name, _)| !name.is_empty()) }
 }

@@ -12,7 +12,7 @@ use super::{Answer, Magic, Offers, said};
 
 pub static WHO: Magic = Magic {
     syntax: MagicSyntax { name: "who", usage: "%who", takes: Takes::Words, options: &[] },
-    about: "the names that this session has",
+    about: "lists the names of this session",
     examples: &["%who"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -25,7 +25,7 @@ pub static WHO: Magic = Magic {
 
 pub static WHOS: Magic = Magic {
     syntax: MagicSyntax { name: "whos", usage: "%whos", takes: Takes::Words, options: &[] },
-    about: "names and results with what they are: type, rows, bytes in memory, lazy or kept",
+    about: "lists names and results with type, rows, bytes in memory, lazy or kept",
     examples: &["%whos"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -41,7 +41,7 @@ pub static WHOS: Magic = Magic {
 
 pub static DEL: Magic = Magic {
     syntax: MagicSyntax { name: "del", usage: "%del NAME …", takes: Takes::Words, options: &[] },
-    about: "forgets names; what was built with them before stays",
+    about: "removes names; what was built with them stays",
     examples: &[],
     offers: Offers::Names,
     privileges: lang::Privileges::none,
@@ -50,7 +50,7 @@ pub static DEL: Magic = Magic {
 
 pub static RESET: Magic = Magic {
     syntax: MagicSyntax { name: "reset", usage: "%reset", takes: Takes::Words, options: &[] },
-    about: "forgets all names, functions, results and kept tables, and those of Rust cells; settings stay",
+    about: "removes all names, functions, results and kept tables, and those of Rust cells; settings stay",
     examples: &["%reset"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,

@@ -80,7 +80,7 @@ fn of_read(read: &Read) -> Option<&'static str> {
     }
     let cannot = |file: &crate::plan::File| {
         let is_packed = files::extension(&file.path).1.is_some();
-        file.shown == "-" || is_packed || file.path.to_str().is_none()
+        files::is_standard_input(file) || is_packed || file.path.to_str().is_none()
     };
     read.files.iter().any(cannot).then_some("compiled code reads only plain files by itself: `persist` it first")
 }

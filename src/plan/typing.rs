@@ -265,7 +265,7 @@ impl<'a> Typer<'a> {
         let session = self.scope.names();
         let Some(schema) = self.columns else {
             let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
-            let error = error.near(name, session.iter().map(String::as_str));
+            let error = lang::foreign::suggest(error, name, session.iter().map(String::as_str));
             return match (error.hint.is_some(), name) {
                 (true, _) => error,
                 (false, "it" | "acc") => error.hint("there is no row here"),
@@ -273,13 +273,13 @@ impl<'a> Typer<'a> {
             };
         };
         if name == "it" {
-            let message = format!("`it` needs a table of one column, but here flows: {schema}");
+            let message = format!("`it` needs a table of one column, but the input has: {schema}");
             return Diagnostic::at(Kind::Name, span, message).hint("say which column");
         }
         let names: Vec<&str> = schema.names().collect();
         let message = format!("unknown name `{name}`; the columns are {}", listed(&names));
         let error = Diagnostic::at(Kind::Name, span, message);
-        let error = error.near(name, names.into_iter().chain(session.iter().map(String::as_str)));
+        let error = lang::foreign::suggest(error, name, names.into_iter().chain(session.iter().map(String::as_str)));
         match (error.hint.is_some(), functions::find(name)) {
             (false, Some(function)) => error.hint(format!("`{name}` is a function: {}", function.usage)),
             (false, None) if name == "acc" => error.hint("`acc` is known in `fold`, `scan` and `reduce`"),
@@ -289,7 +289,7 @@ impl<'a> Typer<'a> {
 
     fn list(&mut self, items: &[lang::Expr], span: Span) -> Fallible<Expr> {
         let items: Vec<Expr> = items.iter().map(|item| self.expr(item)).collect::<Fallible<_>>()?;
-        let of = self.met(&items, "the elements of a list have one type")?;
+        let of = self.met(&items, "the elements of a list need one type")?;
         if of == Type::Never {
             return Ok(never(span));
         }
@@ -310,7 +310,7 @@ impl<'a> Typer<'a> {
             met = match met.meet(&item.ty) {
                 Some(met) => met,
                 None => {
-                    let message = format!("{rule}, but here are {met} and {}", item.ty);
+                    let message = format!("{rule}, got {met} and {}", item.ty);
                     let error = Diagnostic::at(Kind::Type, item.span, message);
                     return Err(if met == Type::Text { error.hint("text(x) makes a text") } else { error });
                 }
@@ -354,7 +354,7 @@ impl<'a> Typer<'a> {
             results.push(self.expr(then)?);
         }
         results.push(self.expr(otherwise)?);
-        let ty = self.met(&results, "all branches of an `if` have one type")?;
+        let ty = self.met(&results, "all branches of an `if` need one type")?;
         if tests.iter().any(|test| test.ty == Type::Never) || ty == Type::Never {
             return Ok(Expr { ty, ..never(span) });
         }
@@ -424,13 +424,17 @@ impl<'a> Typer<'a> {
         right: &lang::Expr,
         span: Span,
     ) -> Fallible<Expr> {
+        if let Some(other) = beside_null(left, right) {
+            let name = if let lang::Node::Name(name) = &other.node { name } else { "x" };
+            let negation = if sign == Comparison::NotEqual { "not " } else { "" };
+            self.warn(span, format!("a comparison with null is null, never true: write {negation}is_null({name})"));
+        }
         let (left, right) = (self.expr(left)?, self.expr(right)?);
         if left.ty == Type::Never || right.ty == Type::Never {
             return Ok(never(span));
         }
         let Some(ty) = left.ty.meet(&right.ty) else {
-            let message =
-                format!("`{}` compares values of one type, but here are {} and {}", sign.sign(), left.ty, right.ty);
+            let message = format!("`{}` compares values of one type, got {} and {}", sign.sign(), left.ty, right.ty);
             return Err(Diagnostic::at(Kind::Type, place, message).hint(conversion(&left.ty, &right.ty)));
         };
         let node = Node::Compare(Box::new(left.widened(&ty)), sign, Box::new(right.widened(&ty)));
@@ -525,7 +529,7 @@ impl<'a> Typer<'a> {
         let types: Vec<Type> = args.iter().map(|arg| arg.ty.clone()).collect();
         let resolved = (function.resolve)(&types).map_err(|misfit| match misfit {
             TypeMismatch::Count(wanted) => {
-                let message = format!("`{}` takes {wanted}, but here are {}", word.text, args.len());
+                let message = format!("`{}`: expected {wanted}, got {}", word.text, args.len());
                 Diagnostic::at(Kind::Type, span, message).hint(format!("usage: {}", function.usage))
             }
             TypeMismatch::Type(i, wanted) => {
@@ -585,7 +589,7 @@ impl<'a> Typer<'a> {
                 error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
             }
             _ => {
-                let error = error.near(&word.text, names.iter().map(String::as_str));
+                let error = lang::foreign::suggest(error, &word.text, names.iter().map(String::as_str));
                 if error.hint.is_some() { error } else { error.hint("`%help functions` lists them") }
             }
         }
@@ -603,7 +607,7 @@ impl<'a> Typer<'a> {
             let names: Vec<&str> = parameters.iter().map(|parameter| parameter.text.as_str()).collect();
             let plural = if parameters.len() == 1 { "" } else { "s" };
             let message =
-                format!("`{}` takes {} argument{plural}, but here are {}", word.text, parameters.len(), args.len());
+                format!("`{}`: expected {} argument{plural}, got {}", word.text, parameters.len(), args.len());
             return Err(Diagnostic::at(Kind::Type, span, message).hint(format!("{}({})", word.text, names.join(", "))));
         }
         if args.iter().any(|arg| arg.ty == Type::Never) {
@@ -825,5 +829,15 @@ fn mismatch(left: &Expr, operator: Operator, place: Span, right: &Expr) -> Box<D
         Operator::Add if lists => error.hint("`+` joins two lists: xs + [x]"),
         _ if texts => error.hint("int(text) or float(text) reads a number"),
         _ => error.hint("numbers only"),
+    }
+}
+
+/// The other side of a comparison that has the literal null on one side.
+fn beside_null<'a>(left: &'a lang::Expr, right: &'a lang::Expr) -> Option<&'a lang::Expr> {
+    match (&left.node, &right.node) {
+        (lang::Node::Null, lang::Node::Null) => None,
+        (lang::Node::Null, _) => Some(right),
+        (_, lang::Node::Null) => Some(left),
+        _ => None,
     }
 }

@@ -237,8 +237,10 @@ pub fn check_state(rows: u64, acc: &Value, context: &RunContext) -> Fallible<()>
         Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
     };
     if bytes > context.memory / 4 {
-        let message =
-            format!("the state has grown to {} MiB after {rows} rows: there is no memory for more", bytes >> 20);
+        let message = format!(
+            "the state has grown to {} MiB after {rows} rows: there is not enough memory for more",
+            bytes >> 20
+        );
         return Err(Diagnostic::new(Kind::System, message));
     }
     Ok(())

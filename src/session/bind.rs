@@ -239,7 +239,7 @@ impl Binder<'_> {
         match node {
             SourceNode::Last => {
                 if self.view.name("_").is_none() {
-                    let message = "there is no result yet that `|` could go on from";
+                    let message = "there is no result yet to continue from";
                     let error = Diagnostic::at(Kind::Name, span, message);
                     return Err(error.hint("a pipeline begins with a source: 1..10 | …"));
                 }
@@ -332,7 +332,7 @@ impl Binder<'_> {
                 let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
                 let names = self.view.names();
                 let words = ["read", "letters", "random"];
-                let error = error.near(name, names.iter().map(String::as_str).chain(words));
+                let error = lang::foreign::suggest(error, name, names.iter().map(String::as_str).chain(words));
                 let stage = stages::find(name).map(|stage| stage.syntax.usage);
                 Err(match (error.hint.is_some(), stage) {
                     (true, _) => error,
@@ -501,7 +501,7 @@ fn no_option(format: &Format, word: &Word, hint: &str) -> Box<Diagnostic> {
 }
 
 fn wrong_option(word: &Word, value: &Expr, wanted: &str, found: &Value) -> Box<Diagnostic> {
-    Diagnostic::at(Kind::Type, value.span, format!("`{}` wants {wanted}, but this is {found}", word.text))
+    Diagnostic::at(Kind::Type, value.span, format!("`{}` expects {wanted}, got {found}", word.text))
 }
 
 fn beyond(span: Span) -> Box<Diagnostic> {

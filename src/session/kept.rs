@@ -128,7 +128,9 @@ impl Held {
             }
             Block::Text(text) => self.rest += text.len() as u64,
             Block::Measured(fields) => self.rest += fields.iter().map(|field| value_bytes(&field.value)).sum::<u64>(),
-            Block::Figures(Figures { table, .. }) | Block::Aside(Figures { table, .. }) => {
+            Block::Figures(Figures { table, .. })
+            | Block::Data(Figures { table, .. })
+            | Block::Aside(Figures { table, .. }) => {
                 self.rest += table.bytes() as u64;
             }
             Block::Notes(notes) => notes.iter().for_each(|note| self.note(note)),

@@ -13,7 +13,7 @@ mod subject;
 mod values;
 mod workers;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,8 +84,6 @@ pub struct Session {
     blocks: rust::Blocks,
     /// What other processes cost that worked for the cell that runs, each with its name.
     spent: RefCell<Vec<(&'static str, measure::Cost)>>,
-    /// Standard input, once it was read.
-    stdin: OnceCell<(std::fs::File, plan::File)>,
 }
 
 /// What a statement gave.
@@ -135,7 +133,6 @@ impl Session {
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
             spent: RefCell::default(),
-            stdin: OnceCell::new(),
             console,
         }
     }
@@ -146,11 +143,7 @@ impl Session {
             return Err(Diagnostic::new(Kind::File, "cells come from standard input: `read \"-\"` cannot read it")
                 .hint("timelab -c 'read \"-\" | …' < FILE"));
         }
-        if let Some((_, file)) = self.stdin.get() {
-            return Ok(file.clone());
-        }
-        let spooled = files::spooled()?;
-        Ok(self.stdin.get_or_init(|| spooled).1.clone())
+        files::standard_input(&self.stop)
     }
 
     /// Keeps the text of a cell; its number for spans.

@@ -53,7 +53,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "engine",
         values: "NAME",
-        about: "the engine of cells that choose none with `on`",
+        about: "chooses the engine for cells without `on`",
         example: "rows",
         value: |settings| {
             settings.engine.map_or(format!("{} (the default)", engines::default().name()), str::to_string)
@@ -71,7 +71,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "seed",
         values: "N",
-        about: "the seed of letters, random and sample where none is said",
+        about: "sets the seed of letters, random and sample, where a cell has none",
         example: "7",
         value: |settings| settings.seed.to_string(),
         set: |settings, word| {
@@ -82,7 +82,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "memory",
         values: "BYTES|auto",
-        about: "the most heap that a run may need; auto: nine tenths of what is free",
+        about: "limits the heap of a run; auto: nine tenths of the free memory",
         example: "2GiB",
         value: |settings| settings.memory.map_or("auto".to_string(), |bytes| bytes_text(bytes as f64)),
         set: |settings, word| {
@@ -94,7 +94,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "width",
         values: "N|auto",
-        about: "the characters of a line; auto: those of the window",
+        about: "sets the width of the output in characters; auto: that of the window",
         example: "100",
         value: |settings| settings.width.map_or("auto".to_string(), |width| width.to_string()),
         set: |settings, word| {
@@ -106,7 +106,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "theme",
         values: "dark|light",
-        about: "colours for a dark or a light window",
+        about: "chooses colours for a dark or a light window",
         example: "light",
         value: |settings| word_of(settings.theme, &THEMES),
         set: |settings, word| one_of(word, "a theme", &THEMES).map(|theme| settings.theme = theme),
@@ -114,7 +114,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "timing",
         values: "on|off",
-        about: "whether a cell ends with its status line: rows, engine, time",
+        about: "turns the status line on or off: rows, engine, time",
         example: "off",
         value: |settings| word_of(settings.timing, &SWITCHES),
         set: |settings, word| one_of(word, "timing", &SWITCHES).map(|timing| settings.timing = timing),
@@ -122,7 +122,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "keys",
         values: "emacs|vi",
-        about: "whose keys edit a line",
+        about: "chooses the keys of emacs or vi",
         example: "vi",
         value: |settings| word_of(settings.keys, &KEYS),
         set: |settings, word| one_of(word, "keys", &KEYS).map(|keys| settings.keys = keys),

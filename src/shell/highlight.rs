@@ -28,7 +28,7 @@ pub fn highlight(text: &str, session: &Session) -> String {
         }
         let length = match c {
             '#' => rest.find('\n').unwrap_or(rest.len()),
-            '"' => text_length(rest),
+            '"' | '\'' => text_length(rest),
             '%' if text[..at].trim().is_empty() => {
                 let percents = rest.len() - rest.trim_start_matches('%').len();
                 percents + word_length(&rest[percents..])
@@ -40,8 +40,8 @@ pub fn highlight(text: &str, session: &Session) -> String {
         let piece = &rest[..length];
         let role = match c {
             '#' => Role::Quiet,
-            '"' if piece.len() < 2 || !piece.ends_with('"') => Role::Invalid,
-            '"' => Role::Text,
+            '"' | '\'' if piece.len() < 2 || !piece.ends_with(c) => Role::Invalid,
+            '"' | '\'' => Role::Text,
             '%' if length > 1 => magic_role(piece),
             c if c.is_ascii_digit() => Role::Number,
             c if is_race && (c == '_' || c.is_alphabetic()) => {
@@ -89,10 +89,11 @@ fn word_length(text: &str) -> usize {
 
 /// The length of a text literal from its first quote; to the end of the line where it is not closed.
 fn text_length(text: &str) -> usize {
-    let mut chars = text.char_indices().skip(1);
+    let mut chars = text.char_indices();
+    let quote = chars.next().map_or('"', |(_, quote)| quote);
     while let Some((i, c)) = chars.next() {
         match c {
-            '"' => return i + 1,
+            c if c == quote => return i + 1,
             '\\' => drop(chars.next()),
             '\n' => return i,
             _ => {}
@@ -149,7 +150,7 @@ fn unmatched_brackets(text: &str) -> Vec<usize> {
         }
         let mut length = c.len_utf8();
         match c {
-            '"' => length = text_length(&text[at..]),
+            '"' | '\'' => length = text_length(&text[at..]),
             '#' => length = text[at..].find('\n').unwrap_or(text.len() - at),
             '(' | '[' | '{' => open.push((at, c)),
             ')' | ']' | '}' => match open.pop() {

@@ -41,13 +41,15 @@ pub enum Ending {
     Stopped,
     /// Nobody reads the output any more.
     Closed,
+    /// The cell `exit`.
+    Left,
 }
 
 impl Ending {
     /// The exit status of the process.
     pub fn status(self) -> u8 {
         match self {
-            Ending::Good | Ending::Closed => 0,
+            Ending::Good | Ending::Closed | Ending::Left => 0,
             Ending::Failed => 1,
             Ending::Different => 3,
             Ending::Stopped => 130,
@@ -153,14 +155,14 @@ impl Shell {
             ending => ending,
         };
         match ending {
-            Ending::Good | Ending::Different => {}
+            Ending::Good | Ending::Different | Ending::Left => {}
             Ending::Failed => self.ending = Ending::Failed,
             Ending::Stopped | Ending::Closed => self.ending = ending,
         }
         match ending {
             Ending::Good | Ending::Different => true,
             Ending::Failed => self.keep_going,
-            Ending::Stopped | Ending::Closed => false,
+            Ending::Stopped | Ending::Closed | Ending::Left => false,
         }
     }
 
@@ -190,7 +192,7 @@ impl Shell {
             match editor.read(&format!("[{number}]› "), keys) {
                 Input::Cells(text) => {
                     self.session.borrow().stop.clear();
-                    if self.typed(&split(&text)) == Ending::Closed {
+                    if matches!(self.typed(&split(&text)), Ending::Closed | Ending::Left) {
                         return Ending::Good;
                     }
                 }
@@ -254,7 +256,7 @@ impl Shell {
             match ending {
                 Ending::Good | Ending::Different => {}
                 Ending::Failed => self.forget_as_hint(cell),
-                Ending::Stopped | Ending::Closed => return ending,
+                Ending::Stopped | Ending::Closed | Ending::Left => return ending,
             }
         }
         Ending::Good
@@ -307,6 +309,7 @@ impl Shell {
             CellStatus::Failed => self.ending = Ending::Failed,
         }
         match self.print(&evaluation) {
+            Ending::Good if evaluation.next.leaves => Ending::Left,
             Ending::Good => self.further(&evaluation.next),
             ending => ending,
         }
@@ -333,6 +336,11 @@ impl Shell {
             ending = self.cell(cell);
             if next.typed && ending == Ending::Failed {
                 self.forget_as_hint(cell);
+            }
+            if ending == Ending::Left {
+                // It ends the file that is run, not who runs it.
+                ending = Ending::Good;
+                break;
             }
             if ending != Ending::Good {
                 let left = next.cells.len() - i - 1;

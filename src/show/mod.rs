@@ -66,9 +66,15 @@ pub struct Drawn {
 
 pub fn report(report: &Report, style: &Style) -> Drawn {
     let mut drawn = Drawn::default();
+    let mut rounded = false;
     let mut blocks = report.blocks.iter().peekable();
     while let Some(block) = blocks.next() {
         match block {
+            Block::Table { table, .. } if style.format == Format::Table => {
+                let (text, is_rounded) = table::drawn(table, style);
+                drawn.out.push_str(&text);
+                rounded |= is_rounded;
+            }
             Block::Table { table, .. } => drawn.out.push_str(&written(table, style)),
             Block::Whole { table, .. } => {
                 let mut text = Vec::new();
@@ -114,6 +120,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     _ => drawn.out.push_str(&table),
                 }
             }
+            Block::Data(figures) => {
+                if matches!(style.format, Format::Csv | Format::Json) {
+                    drawn.out.push_str(&figures::written(figures, style));
+                }
+            }
             Block::Aside(figures) => {
                 if matches!(style.format, Format::Table | Format::Markdown) {
                     drawn.out.push_str(&figures::written(figures, style));
@@ -144,8 +155,9 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             }
         }
     }
-    if !report.status_line.is_empty() {
-        let line = report.status_line.iter().map(note).collect::<Vec<_>>().join(" · ");
+    if rounded || !report.status_line.is_empty() {
+        let rounded = rounded.then(|| "floats rounded".to_string());
+        let line = report.status_line.iter().map(note).chain(rounded).collect::<Vec<_>>().join(" · ");
         drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
         drawn.err.push('\n');
     }
@@ -195,7 +207,7 @@ pub fn in_ascii_only(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 fn written(table: &Table, style: &Style) -> String {
     match style.format {
-        Format::Table => table::drawn(table, style),
+        Format::Table => table::drawn(table, style).0,
         Format::Csv => table::csv(table),
         Format::Json => table::json(table),
         Format::Markdown => table::markdown(table),

@@ -95,19 +95,55 @@ pub fn grouped(number: u64) -> String {
     scalar::grouped(&number.to_string())
 }
 
-/// A float in a drawn table: at most six significant digits, so that columns can be read.
-pub fn float(x: f64) -> String {
-    let exact = scalar::float_text(x);
-    if !x.is_finite() || exact.len() <= 8 {
-        return exact;
-    }
-    let magnitude = x.abs().log10().floor();
-    if !(-5.0..15.0).contains(&magnitude) {
-        return format!("{x:.5e}");
-    }
-    let decimals = (5.0 - magnitude).max(1.0) as usize;
-    let rounded = format!("{x:.decimals$}");
-    let (whole, fraction) = rounded.split_once('.').unwrap_or((&rounded, "0"));
-    let fraction = fraction.trim_end_matches('0');
-    format!("{}.{}", scalar::grouped(whole), if fraction.is_empty() { "0" } else { fraction })
+/// The most decimal places of a column of floats.
+const MOST_DECIMALS: usize = 6;
+/// Significant digits that a rounded float keeps.
+const DIGITS: i32 = 6;
+/// Floats from this magnitude on are written with an exponent.
+const LARGE: f64 = 1e15;
+
+/// The floats of a column as they are shown, and whether any is shown rounded. All have the same number of decimal
+/// places, the least that shows each exactly; with more than six, each keeps six significant digits.
+pub fn floats(column: &[f64]) -> (Vec<String>, bool) {
+    let plain = |x: &&f64| x.is_finite() && x.abs() < LARGE;
+    let wanted = |x: &f64| exact_decimals(*x).min(needed_decimals(*x));
+    let exact = column.iter().filter(plain).map(|x| exact_decimals(*x)).max().unwrap_or(1);
+    let decimals = match exact {
+        ..=MOST_DECIMALS => exact,
+        _ => column.iter().filter(plain).map(wanted).filter(|wanted| *wanted <= MOST_DECIMALS).max().unwrap_or(1),
+    };
+    let groups = column.iter().filter(plain).any(|x| x.abs() >= 1e4);
+    let mut rounded = false;
+    let texts = column.iter().map(|x| {
+        if !x.is_finite() {
+            return scalar::float_text(*x);
+        }
+        let (text, shown) = match x.abs() < LARGE && wanted(x) <= decimals {
+            true => {
+                let digits = format!("{x:.decimals$}");
+                let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, "0"));
+                let whole = if groups { scalar::grouped_from(whole, 3) } else { whole.to_string() };
+                (format!("{whole}.{fraction}"), digits)
+            }
+            false => {
+                let short = format!("{x:e}");
+                let digits = short.split('e').next().unwrap_or_default().chars().filter(char::is_ascii_digit).count();
+                let text = if digits as i32 <= DIGITS { short } else { format!("{x:.*e}", DIGITS as usize - 1) };
+                (text.clone(), text)
+            }
+        };
+        rounded |= shown.parse() != Ok(*x);
+        text
+    });
+    (texts.collect(), rounded)
+}
+
+/// The decimal places that show a float exactly; at least one.
+fn exact_decimals(x: f64) -> usize {
+    format!("{x}").split_once('.').map_or(1, |(_, fraction)| fraction.len())
+}
+
+/// The decimal places that show six significant digits of a float; at least one.
+fn needed_decimals(x: f64) -> usize {
+    if x == 0.0 { 1 } else { (DIGITS - 1 - x.abs().log10().floor() as i32).max(1) as usize }
 }

@@ -23,17 +23,28 @@ const LINES: TableStyle = TableStyle::new()
     .content_lines(ContentLineStyle::new('│', '│', '│'))
     .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
 
-/// A table fitted to the width: what does not fit is counted below.
-pub fn drawn(table: &Table, style: &Style) -> String {
+/// A table fitted to the width, where what does not fit is counted below; and whether it shows rounded floats.
+pub fn drawn(table: &Table, style: &Style) -> (String, bool) {
     let columns = &table.schema().columns;
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let right: Vec<bool> = columns.iter().map(|column| column.ty.is_number()).collect();
     let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
+    let rounded = std::cell::Cell::new(false);
     let cells = |i: usize, shown: usize| {
         let values = table.values(i, 0, shown);
-        values.iter().map(|value| cut(&cell(value, widest), widest)).collect()
+        let floats: Vec<f64> =
+            values.iter().filter_map(|value| if let Value::Float(x) = value { Some(*x) } else { None }).collect();
+        let (floats, is_rounded) = numbers::floats(&floats);
+        rounded.set(rounded.get() || is_rounded);
+        let mut floats = floats.into_iter();
+        let text = |value: &Value| match value {
+            Value::Float(_) => floats.next().expect("it is one of those above"),
+            other => cut(&cell(other, widest), widest),
+        };
+        values.iter().map(text).collect()
     };
-    fitted(&names, &right, widest, table.height(), &cells, style)
+    let drawn = fitted(&names, &right, widest, table.height(), &cells, style);
+    (drawn, rounded.get())
 }
 
 /// Draws columns by their names, alignment and first cells; what does not fit is counted below.
@@ -139,12 +150,23 @@ pub fn whole(table: &Table, style: &Style, stopped: &dyn Fn() -> bool, out: &mut
     out.write_all(rule("└", "┴", "┘").as_bytes())
 }
 
+/// A float with all its digits.
+fn float(x: f64) -> String {
+    let exact = crate::data::scalar::float_text(x);
+    match exact.split_once('.') {
+        Some((whole, fraction)) if whole.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{}.{fraction}", crate::data::scalar::grouped(whole))
+        }
+        _ => exact,
+    }
+}
+
 /// A value in at most some `widest` characters.
 fn cell(value: &Value, widest: usize) -> String {
     match value {
         Value::Null => "·".to_string(),
         Value::Int(i) => crate::data::scalar::grouped(&i.to_string()),
-        Value::Float(x) => numbers::float(*x),
+        Value::Float(x) => float(*x),
         Value::Text(text) => visible(text, widest),
         Value::Bool(_) => value.to_string(),
         Value::List(items) => {

@@ -18,7 +18,8 @@ pub static AGG: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::Optional },
         options: &[],
     },
-    about: "aggregates of all rows, or of each group: count sum mean min max median quantile std first last n_distinct",
+    about: "computes aggregates of all rows, or of each group: count sum mean min max median quantile std first last \
+            n_distinct",
     examples: &[
         ("1..6 | agg n = count(), mean(it), top = max(it)", "n,mean,top\n5,3.0,5\n"),
         ("1..6 | agg sum(it) by odd = it % 2 == 1 | sort by odd", "odd,sum\nfalse,6\ntrue,9\n"),
@@ -84,7 +85,7 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
     };
     if !takes.contains(&args.len()) {
         let wanted = ["", "at most one argument", "two arguments"][*takes.end()];
-        let message = format!("`{}` takes {wanted}, but here are {}", word.text, args.len());
+        let message = format!("`{}`: expected {wanted}, got {}", word.text, args.len());
         let hint = if word.text == "quantile" { "quantile(x, 0.9)" } else { "for example: mean(x)" };
         return Err(Diagnostic::at(Kind::Type, span, message).hint(hint));
     }

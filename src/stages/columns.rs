@@ -11,7 +11,7 @@ const ARGS: ArgumentSyntax =
 
 pub static DERIVE: Stage = Stage {
     syntax: StageSyntax { name: "derive", usage: "derive name = e, …", shape: ARGS, options: &[] },
-    about: "adds columns at the end, or replaces those of that name",
+    about: "adds columns at the end, or replaces those with the same name",
     examples: &[
         ("1..3 | derive square = it * it", "it,square\n1,1\n2,4\n"),
         ("1..3 | derive it = it * 10, twice = it + it", "it,twice\n10,2\n20,4\n"),
@@ -55,7 +55,7 @@ pub static DROP: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: usize::MAX, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "all columns but these",
+    about: "removes these columns",
     examples: &[("1..3 | derive b = it * 2, c = 0 | drop it, c", "b\n2\n4\n")],
     privileges: lang::Privileges::none,
     bind: drop_columns,
@@ -82,7 +82,7 @@ fn drop_columns(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fal
 
 pub static RENAME: Stage = Stage {
     syntax: StageSyntax { name: "rename", usage: "rename a as b, …", shape: ArgumentSyntax::Renames, options: &[] },
-    about: "gives columns other names",
+    about: "renames columns",
     examples: &[("1..3 | rename it as n", "n\n1\n2\n")],
     privileges: lang::Privileges::none,
     bind: rename,

@@ -1,4 +1,4 @@
-use crate::diagnostic::Fallible;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, ArgumentSyntax, By, StageSyntax};
 use crate::plan::{Builder, Op, Plan};
 
@@ -8,10 +8,10 @@ pub static DISTINCT: Stage = Stage {
     syntax: StageSyntax {
         name: "distinct",
         usage: "distinct [by e, …]",
-        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Optional },
+        shape: ArgumentSyntax::Args { least: 0, most: usize::MAX, named: false, directed: false, by: By::Optional },
         options: &[],
     },
-    about: "each row once; with `by` the first row of each key",
+    about: "keeps each row once; with `by` the first row of each key",
     examples: &[
         ("[2, 1, 2, null, null] | distinct | sort by it", "it\n1\n2\n\n"),
         (r#"["ab", "cd", "e"] | distinct by len(it) | sort by it"#, "it\nab\ne\n"),
@@ -21,6 +21,11 @@ pub static DISTINCT: Stage = Stage {
 };
 
 fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    if let Some(arg) = stage.args.first() {
+        let key = if let lang::Node::Name(name) = &arg.expr.node { name } else { "e" };
+        return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, "`distinct` takes keys only after `by`")
+            .hint(format!("map {key} | distinct: its different values; distinct by {key}: the first row of each")));
+    }
     let keys = builder.keys(&stage.by)?;
     if keys.is_empty() {
         return builder.push(Op::Distinct(None), stage.span);

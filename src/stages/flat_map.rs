@@ -15,7 +15,7 @@ pub static FLAT_MAP: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: 1, named: true, directed: false, by: By::No },
         options: &[],
     },
-    about: "one row for each element of a list, and no other columns",
+    about: "makes one row per element of a list, and drops the other columns",
     examples: &[
         ("[[1, 2], [], null, [3]] | flat_map it", "it\n1\n2\n3\n"),
         (r#"["a-b", "c"] | flat_map part = split(it, "-")"#, "part\na\nb\nc\n"),
@@ -48,7 +48,7 @@ const NONE: ArgumentSyntax = ArgumentSyntax::Args { least: 0, most: 0, named: fa
 
 pub static WORDS: Stage = Stage {
     syntax: StageSyntax { name: "words", usage: "words", shape: NONE, options: &[] },
-    about: "one row for each word of the only text column: runs of characters that are not white space",
+    about: "makes one row per word of the only text column; words are separated by white space",
     examples: &[(r#"["to be  or", ""] | words"#, "word\nto\nbe\nor\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| parts(builder, stage.span, "words", Func::Words, "word"),
@@ -56,7 +56,7 @@ pub static WORDS: Stage = Stage {
 
 pub static CHARS: Stage = Stage {
     syntax: StageSyntax { name: "chars", usage: "chars", shape: NONE, options: &[] },
-    about: "one row for each character of the only text column",
+    about: "makes one row per character of the only text column",
     examples: &[(r#"["née"] | chars"#, "char\nn\né\ne\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| parts(builder, stage.span, "chars", Func::Chars, "char"),
@@ -76,14 +76,16 @@ pub fn only_text(builder: &Builder, span: Span, stage: &str) -> Fallible<usize> 
         columns.filter(|(_, column)| matches!(column.ty, Type::Text | Type::Open)).map(|(i, _)| i).collect();
     match texts[..] {
         [only] => Ok(only),
-        [] => {
-            Err(Diagnostic::at(Kind::Type, span, format!("`{stage}` needs text, but here flows: {}", builder.schema()))
-                .hint("text(x) makes a text"))
-        }
+        [] => Err(Diagnostic::at(
+            Kind::Type,
+            span,
+            format!("`{stage}` needs a text column, but the input has: {}", builder.schema()),
+        )
+        .hint("text(x) makes a text")),
         _ => Err(Diagnostic::at(
             Kind::Type,
             span,
-            format!("`{stage}` needs one text column, but here flows: {}", builder.schema()),
+            format!("`{stage}` needs one text column, but the input has: {}", builder.schema()),
         )
         .hint("`map` chooses one")),
     }

@@ -8,7 +8,7 @@ use super::Stage;
 
 pub static FOLD: Stage = Stage {
     syntax: StageSyntax { name: "fold", usage: "fold start e", shape: ArgumentSyntax::Fold, options: &[] },
-    about: "goes through the rows in order: `acc` begins as start and becomes e after each row",
+    about: "goes through the rows in order: `acc` begins as start and is set to e after each row",
     examples: &[
         ("1..5 | fold 0 acc * 10 + it", "it\n1234\n"),
         (r#"["a", "b"] | fold "" acc + it"#, "it\nab\n"),
@@ -20,7 +20,7 @@ pub static FOLD: Stage = Stage {
 
 pub static SCAN: Stage = Stage {
     syntax: StageSyntax { name: "scan", usage: "scan start e", shape: ArgumentSyntax::Fold, options: &[] },
-    about: "like fold, but shows `acc` after every row",
+    about: "works like fold, but returns `acc` after every row",
     examples: &[("1..5 | scan 0 acc + it", "it\n1\n3\n6\n10\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| bind(builder, stage, true),

@@ -12,7 +12,7 @@ pub static GROUP: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
         options: &[],
     },
-    about: "one row for each key; the other columns become lists, in input order",
+    about: "makes one row per key; the other columns become lists, in input order",
     examples: &[
         (
             r#"["tea", "ate", "ten"] | group by key = sorted(it) | sort by key"#,

@@ -13,7 +13,7 @@ pub static JOIN: Stage = Stage {
         shape: ArgumentSyntax::Join,
         options: &[],
     },
-    about: "rows of two tables whose keys are equal; with a text: glues the texts of all rows",
+    about: "combines the rows of two tables whose keys are equal; with a text: joins the texts of all rows",
     examples: &[
         ("1..4 | join (2..6 | map it, square = it * it) on it | sort by it", "it,square\n2,4\n3,9\n"),
         ("1..3 | join left (2..6 | map n = it, square = it * it) on it == n | sort by it", "it,square\n1,\n2,4\n"),
@@ -79,7 +79,7 @@ fn join(builder: &mut Builder, stage: &lang::Stage, right: Plan) -> Fallible<()>
         let ty = match met {
             Some(ty) if !mixed => ty,
             _ => {
-                let message = format!("keys are of one type, but here are {} and {}", left.ty, right.ty);
+                let message = format!("keys need one type, got {} and {}", left.ty, right.ty);
                 let span = left_key.span.to(right_key.span);
                 return Err(Diagnostic::at(Kind::Type, span, message).hint("int(x), float(x) and text(x) convert"));
             }

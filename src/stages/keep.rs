@@ -15,7 +15,7 @@ pub static PERSIST: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "computes what stands before it once, at first need, and keeps the table",
+    about: "computes the pipeline up to here once, on first use, and keeps the table",
     examples: &[("1..4 | persist | sum", "sum\n6\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
@@ -26,7 +26,7 @@ pub static PERSIST: Stage = Stage {
 
 pub static PEEK: Stage = Stage {
     syntax: StageSyntax { name: "peek", usage: "peek [n] [\"label\"]", shape: ArgumentSyntax::Peek, options: &[] },
-    about: "shows the first n rows that pass (10 unless told), on standard error",
+    about: "shows the first n rows that pass (10 unless specified), on standard error",
     examples: &[(r#"1..4 | peek 2 "in: " | sum"#, "sum\n6\n")],
     privileges: lang::Privileges::none,
     bind: peek,

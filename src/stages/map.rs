@@ -9,7 +9,7 @@ const SHAPE: ArgumentSyntax =
 
 pub static MAP: Stage = Stage {
     syntax: StageSyntax { name: "map", usage: "map [name =] e, …", shape: SHAPE, options: &[] },
-    about: "only these columns, computed for each row",
+    about: "computes these columns for each row, and drops the others",
     examples: &[
         ("1..4 | map it * it", "it\n1\n4\n9\n"),
         ("1..3 | map n = it, half = it / 2", "n,half\n1,0.5\n2,1.0\n"),

@@ -72,6 +72,11 @@ pub static ALL: &[&Stage] = &[
     &output::WRITE,
 ];
 
+/// Other names of stages, of tools where they mean exactly the same.
+pub const ALIASES: [(&str, &str); 3] = [("where", "filter"), ("head", "take"), ("limit", "take")];
+
+/// The stage of this name, or of which it is another name.
 pub fn find(name: &str) -> Option<&'static Stage> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, stage)| stage);
     ALL.iter().copied().find(|stage| stage.syntax.name == name)
 }

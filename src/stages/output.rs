@@ -16,7 +16,7 @@ pub static TEE: Stage = Stage {
         shape: ArgumentSyntax::Tee,
         options: &[],
     },
-    about: "several named results of one pass; each may end with its own `write`; later `_3.name` is one of them",
+    about: "computes several named results in one pass; each may end with `write`; later cells call them `_3.name`",
     examples: &[("1..6 | tee total: (sum), big: (filter it > 3)", "total\nsum\n15\nbig\nit\n4\n5\n")],
     privileges: Privileges::none,
     bind: tee,

@@ -12,7 +12,7 @@ pub static REDUCE: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "all rows to one by an associative expression over `acc` and `it`",
+    about: "merges all rows into one with an associative expression over `acc` and `it`",
     examples: &[
         ("1..6 | reduce acc * it", "it\n120\n"),
         ("[3, 9, 4] | reduce if acc > it then acc else it", "it\n9\n"),
@@ -26,7 +26,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
         Some(index) => index,
         None if builder.schema().columns.len() == 1 => 0,
         None => {
-            let message = format!("`reduce` needs one column, but here flows: {}", builder.schema());
+            let message = format!("`reduce` needs one column, but the input has: {}", builder.schema());
             return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("`map` chooses one"));
         }
     };

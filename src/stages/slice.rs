@@ -10,7 +10,7 @@ const COUNT: ArgumentSyntax = ArgumentSyntax::Args { least: 1, most: 1, named: f
 
 pub static TAKE: Stage = Stage {
     syntax: StageSyntax { name: "take", usage: "take n", shape: COUNT, options: &[] },
-    about: "the first n rows",
+    about: "keeps the first n rows",
     examples: &[("5.. | take 2", "it\n5\n6\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
@@ -22,7 +22,7 @@ pub static TAKE: Stage = Stage {
 
 pub static SKIP: Stage = Stage {
     syntax: StageSyntax { name: "skip", usage: "skip n", shape: COUNT, options: &[] },
-    about: "all but the first n rows",
+    about: "drops the first n rows",
     examples: &[("1..5 | skip 2", "it\n3\n4\n"), ("1..5 | skip 1 | take 2", "it\n2\n3\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
@@ -34,7 +34,7 @@ pub static SKIP: Stage = Stage {
 
 pub static SAMPLE: Stage = Stage {
     syntax: StageSyntax { name: "sample", usage: "sample n [seed s]", shape: COUNT, options: &["seed"] },
-    about: "a random sample of n rows, the same on every engine",
+    about: "takes a random sample of n rows, the same on every engine",
     examples: &[("1..1000 | sample 3 seed 7 | count", "count\n3\n"), ("1..3 | sample 5", "it\n1\n2\n")],
     privileges: lang::Privileges::none,
     bind: sample,
@@ -46,7 +46,7 @@ fn sample(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<
     let seed = match &stage.options[..] {
         [] => builder.scope.seed(),
         [(_, seed)] => int(builder.scope, seed, "a seed")?,
-        [.., (word, _)] => return Err(Diagnostic::at(Kind::Syntax, word.span, "`seed` is said twice")),
+        [.., (word, _)] => return Err(Diagnostic::at(Kind::Syntax, word.span, "option `seed` is given twice")),
     };
     builder.push(Op::Sample { count, seed }, stage.span)
 }

@@ -10,22 +10,37 @@ use super::Stage;
 pub static SORT: Stage = Stage {
     syntax: StageSyntax {
         name: "sort",
-        usage: "sort by e [asc|desc], …",
-        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::Required },
+        usage: "sort [by] e [asc|desc], …",
+        shape: ArgumentSyntax::Args { least: 0, most: usize::MAX, named: false, directed: false, by: By::Optional },
         options: &[],
     },
-    about: "rows in order; ties are broken by the other columns, nulls come last",
+    about: "sorts the rows; ties are broken by the other columns, nulls come last",
     examples: &[
         ("[3, null, 1, 2] | sort by it", "it\n1\n2\n3\n\n"),
         ("[3, null, 1, 2] | sort by it desc", "it\n3\n2\n1\n\n"),
+        ("[3, 1, 2] | sort it", "it\n1\n2\n3\n"),
         (r#"["pear", "fig", "apple"] | sort by len(it), it desc"#, "it\nfig\npear\napple\n"),
     ],
     privileges: lang::Privileges::none,
-    bind: |builder, stage, _| {
-        let keys = keys(builder, &stage.by, false)?;
-        builder.push(Op::Sort { keys, limit: None }, stage.span)
-    },
+    bind: sort,
 };
+
+fn sort(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let by = match (&stage.args[..], &stage.by[..]) {
+        ([], []) => {
+            let error = Diagnostic::at(Kind::Syntax, stage.span.after(), "a key to sort by is missing");
+            return Err(error.hint(format!("for example: sort by {}", builder.schema().columns[0].name)));
+        }
+        ([arg, ..], [_, ..]) => {
+            let message = "`sort` takes its keys either after `by` or without it";
+            return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, message).hint("put a comma between keys"));
+        }
+        ([], by) => by,
+        (args, []) => args,
+    };
+    let keys = keys(builder, by, false)?;
+    builder.push(Op::Sort { keys, limit: None }, stage.span)
+}
 
 pub static TOP: Stage = Stage {
     syntax: StageSyntax {
@@ -34,7 +49,7 @@ pub static TOP: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: true, by: By::Optional },
         options: &[],
     },
-    about: "the n rows with the largest values of the last column, or of what `by` says; `asc`: the least",
+    about: "keeps the n rows with the largest values of the last column, or of the `by` keys; `asc`: the smallest",
     examples: &[
         ("[3, 1, 2] | top 2", "it\n3\n2\n"),
         ("[3, 1, 2] | top 2 asc", "it\n1\n2\n"),
@@ -89,7 +104,7 @@ pub static REVERSE: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "the last row first",
+    about: "reverses the order of the rows",
     examples: &[("1..4 | reverse", "it\n3\n2\n1\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {

@@ -14,7 +14,7 @@ pub static CONCAT: Stage = Stage {
         shape: ArgumentSyntax::Tables,
         options: &[],
     },
-    about: "the rows, then those of the other tables, which have the same columns",
+    about: "appends the rows of other tables, which need the same columns",
     examples: &[("1..3 | concat (7..9)", "it\n1\n2\n7\n8\n"), ("[1, 2] | concat ([0.5] | map it) | sum", "sum\n3.5\n")],
     privileges: lang::Privileges::none,
     bind: concat,
@@ -28,8 +28,7 @@ fn concat(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fall
         let fits = columns.len() == met.len()
             && met.iter().zip(columns).all(|(a, b)| a.name == b.name && a.ty.meet(&b.ty).is_some());
         if !fits {
-            let message =
-                format!("`concat` wants the same columns, but here are {} and {}", builder.schema(), table.schema());
+            let message = format!("`concat` needs the same columns, got {} and {}", builder.schema(), table.schema());
             return Err(
                 Diagnostic::at(Kind::Type, written.span, message).hint("`map` chooses, names and converts columns")
             );
@@ -65,7 +64,7 @@ pub static ZIP: Stage = Stage {
         shape: ArgumentSyntax::Tables,
         options: &[],
     },
-    about: "the columns, then those of the other tables, row by row; all have one length",
+    about: "puts the columns of other tables beside these, row by row; all need the same number of rows",
     examples: &[(r#"1..3 | zip (["a", "b"] | map letter = it)"#, "it,letter\n1,a\n2,b\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, tables| {
@@ -84,7 +83,7 @@ pub static PAIRS: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "all pairs of different rows of the only column, as `a` and `b`",
+    about: "makes all pairs of different rows of the only column, as `a` and `b`",
     examples: &[("1..4 | pairs", "a,b\n1,2\n1,3\n2,3\n")],
     privileges: lang::Privileges::none,
     bind: pairs,
@@ -93,7 +92,7 @@ pub static PAIRS: Stage = Stage {
 fn pairs(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     builder.needs_order("pairs", stage.span);
     if builder.schema().columns.len() != 1 {
-        let message = format!("`pairs` needs one column, but here flows: {}", builder.schema());
+        let message = format!("`pairs` needs one column, but the input has: {}", builder.schema());
         return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("`map` chooses one"));
     }
     builder.push(Op::Pairs, stage.span)

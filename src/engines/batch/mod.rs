@@ -25,7 +25,7 @@ impl Engine for Kernel {
     }
 
     fn about(&self) -> &'static str {
-        "columns of two thousand rows through vectorised loops, on one thread"
+        "runs vectorised loops over columns of two thousand rows, on one thread"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {

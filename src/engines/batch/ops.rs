@@ -304,7 +304,7 @@ impl Part<'_> {
 
 impl Zip<'_> {
     fn unequal(&self) -> Box<Diagnostic> {
-        Diagnostic::at(Kind::Shape, self.span, "`zip` wants tables of one length").hint("`take` cuts the longer one")
+        Diagnostic::at(Kind::Shape, self.span, "`zip` needs tables of one length").hint("`take` cuts the longer one")
     }
 }
 

@@ -31,7 +31,7 @@ impl Engine for Polars {
     }
 
     fn about(&self) -> &'static str {
-        "the plan as a lazy query of the polars library; it rounds sums of floats"
+        "runs the plan as a lazy query of the polars library; it rounds sums of floats"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
@@ -65,7 +65,7 @@ impl Engine for Polars {
         context.stop.check()?;
         let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
             (Kind::Shape, Some(span)) => {
-                Diagnostic::at(Kind::Shape, span, "`zip` wants tables of one length").hint("`take` cuts the longer one")
+                Diagnostic::at(Kind::Shape, span, "`zip` needs tables of one length").hint("`take` cuts the longer one")
             }
             _ => error,
         })?;
@@ -130,7 +130,7 @@ fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
         Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) if too_many(*count) => {
             Some("polars counts rows in 32 bits: these are too many")
         }
-        Op::Fold { .. } => Some("polars has no fold: no expression of it sees what came of the row before"),
+        Op::Fold { .. } => Some("polars has no fold: its expressions do not see the result of the row before"),
         Op::Aggregate { aggs, .. } if aggs.iter().any(|agg| matches!(agg.func, AggFunc::Reduce(_))) => {
             Some("polars has no reduce: it aggregates with its own functions only")
         }

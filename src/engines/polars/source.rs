@@ -118,10 +118,10 @@ fn file(read: &Read, taken: Option<u64>, context: &RunContext) -> Fallible<LazyF
     Ok(frame.lazy())
 }
 
-/// Text or csv that is not packed.
+/// Text or csv that is not packed, and not standard input.
 fn is_plain(read: &Read) -> bool {
-    let packed = |file: &plan::File| files::extension(&file.path).1.is_some();
-    matches!(read.format, Format::Text { .. } | Format::Csv(_)) && !read.files.iter().any(packed)
+    let is_other = |file: &plan::File| files::is_standard_input(file) || files::extension(&file.path).1.is_some();
+    matches!(read.format, Format::Text { .. } | Format::Csv(_)) && !read.files.iter().any(is_other)
 }
 
 /// Whether polars reads the lines by itself, with the same errors.

@@ -24,7 +24,7 @@ impl Engine for Rows {
     }
 
     fn about(&self) -> &'static str {
-        "one row at a time, like an interpreter's loop: the reference"
+        "processes one row at a time, like the loop of an interpreter: the reference"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {

@@ -425,7 +425,7 @@ impl Flow for Zip<'_> {
                     rows.1 += 1;
                     frame.row.clear();
                 }
-                let message = format!("`zip` wants tables of one length: {} rows and {} rows", rows.0, rows.1);
+                let message = format!("`zip` needs tables of one length: {} rows and {} rows", rows.0, rows.1);
                 return Err(Some(Diagnostic::at(Kind::Shape, self.span, message).hint("`take` cuts the longer one")));
             }
         }

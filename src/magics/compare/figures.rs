@@ -3,12 +3,12 @@
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::magics::against::{self, Against};
 use crate::measure::growth::Class;
-use crate::report::{Bounds, Figures, Meaning, Unit};
+use crate::report::{Across, Axis, Bounds, Drawn, Figures, Meaning, Plot, Scale, Series, Unit};
+use crate::show::{duration_text, ratio as ratio_text};
 
 use super::family::Asker;
 use super::rounds::{Entry, Ran, Round};
 use super::variants::{Variant, What};
-use super::words::times_slower;
 
 impl Round<'_> {
     /// A row for each variant.
@@ -29,11 +29,7 @@ impl Round<'_> {
             rows.put("high", Type::Float, Unit::High.measured(), float(high));
             rows.put("verdict", Type::Text, Unit::Plain.measured(), Value::text(&self.verdict(entry)));
             if let Some(against) = against {
-                let beside = self.beside(against, entry);
-                let said = beside.map_or(Value::Null, |beside| Value::text(&against::said(&beside)));
-                rows.put("kept", Type::Float, Unit::Seconds.measured(), float(beside.map(|beside| beside.then / 1e9)));
-                rows.put("since", Type::Float, Unit::Times.measured(), float(beside.map(|beside| beside.speedup)));
-                rows.put("against", Type::Text, Unit::Plain.measured(), said);
+                self.put_kept(&mut rows, against, entry);
             }
             if self.parallel {
                 let cpu = float(entry.ran().and_then(|ran| ran.cpu));
@@ -46,6 +42,15 @@ impl Round<'_> {
         rows.figures()
     }
 
+    /// What a baseline keeps of a variant, and how it stands to that now.
+    fn put_kept(&self, rows: &mut Grid, against: &Against, entry: &Entry) {
+        let beside = self.beside(against, entry);
+        let said = beside.map_or(Value::Null, |beside| Value::text(&against::said(&beside)));
+        rows.put("kept", Type::Float, Unit::Seconds.measured(), float(beside.map(|beside| beside.then / 1e9)));
+        rows.put("since", Type::Float, Unit::Times.measured(), float(beside.map(|beside| beside.speedup)));
+        rows.put("against", Type::Text, Unit::Plain.measured(), said);
+    }
+
     /// The speed-up of the baseline is 1.
     fn own(&self, entry: &Entry) -> Option<f64> {
         (self.is_baseline(entry) && self.is_held(entry)).then_some(1.0)
@@ -56,48 +61,81 @@ fn float(x: Option<f64>) -> Value {
     x.filter(|x| !x.is_nan()).map_or(Value::Null, Value::Float)
 }
 
-/// A row for each point, a column for each variant, and the verdicts.
-pub fn sweep_figures(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
+/// A row for each point and variant, for programs and later cells.
+pub fn sweep_rows(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
     let mut rows = Grid::default();
-    let ratio = Unit::Ratio(bounds(rounds));
     for (point, round) in points.iter().zip(rounds) {
-        rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(*point));
-        for entry in &round.entries {
-            let median = float(entry.ran().and_then(Ran::median).map(|times| times.0));
-            rows.put(&entry.variant.name, Type::Float, Unit::Seconds.measured(), median);
-        }
-        let mut verdicts = Vec::new();
         for entry in &round.entries {
             let finding = round.finding(entry);
-            let name = &entry.variant.name;
-            if !round.is_baseline(entry) || !round.is_held(entry) {
-                let times = finding.filter(|_| round.misses(entry).is_none()).and_then(times_slower);
-                let name = times.map_or_else(|| name.clone(), |times| format!("{name} ({times}×)"));
-                verdicts.push((name, round.verdict(entry)));
+            let median = entry.ran().and_then(Ran::median).map(|times| times.0);
+            rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(*point));
+            rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&entry.variant.name));
+            rows.put("median", Type::Float, Unit::Seconds.measured(), float(median));
+            rows.put("low", Type::Float, Unit::Times.measured(), float(finding.map(|found| found.low)));
+            rows.put("high", Type::Float, Unit::Times.measured(), float(finding.map(|found| found.high)));
+            let ratio = finding.map(|found| found.speedup).or(round.own(entry));
+            rows.put("ratio", Type::Float, Unit::Times.measured(), float(ratio));
+            rows.put("verdict", Type::Text, Unit::Plain.measured(), Value::text(&round.verdict(entry)));
+            if let Some(against) = against {
+                round.put_kept(&mut rows, against, entry);
             }
-            if *name != round.base {
-                let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
-                let column = |what: &str| format!("{name} {what}");
-                rows.put(&column("speedup"), Type::Float, ratio.measured(), float(finding.map(|found| found.speedup)));
-                rows.put(&column("low"), Type::Float, Unit::Low.measured(), float(low));
-                rows.put(&column("high"), Type::Float, Unit::High.measured(), float(high));
-            }
-        }
-        rows.put("verdict", Type::Text, Unit::Plain.measured(), Value::text(&grouped_by_verdict(verdicts)));
-        if let Some(against) = against {
-            let mut said = Vec::new();
-            for entry in &round.entries {
-                let beside = round.beside(against, entry);
-                let speedup = beside.map(|beside| beside.speedup);
-                rows.put(&format!("{} since", entry.variant.name), Type::Float, Unit::Times.measured(), float(speedup));
-                let verdict = beside.filter(against::is_apart);
-                said.extend(verdict.map(|beside| (entry.variant.name.clone(), against::said(&beside))));
-            }
-            let said = if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) };
-            rows.put("against", Type::Text, Unit::Plain.measured(), said);
         }
     }
     rows.figures()
+}
+
+/// A row for each point, a column for each variant with its time and speed-up, and what is no difference. For people.
+pub fn sweep_drawn(name: &str, points: &[i64], rounds: &[Round], against: Option<&Against>) -> Figures {
+    let mut rows = Grid::default();
+    for (point, round) in points.iter().zip(rounds) {
+        rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(*point));
+        let (mut open, mut since) = (Vec::new(), Vec::new());
+        for entry in &round.entries {
+            let name = &entry.variant.name;
+            let ratio = round.finding(entry).map(|found| found.speedup).filter(|speedup| !speedup.is_nan());
+            let time = entry.ran().and_then(Ran::median).map(|times| duration_text(times.0));
+            let cell = match (time, ratio) {
+                (Some(time), Some(speedup)) => Value::text(&format!("{time} {}×", ratio_text(speedup))),
+                (Some(time), None) => Value::text(&time),
+                (None, _) => Value::Null,
+            };
+            rows.put(name, Type::Text, Unit::Plain.measured(), cell);
+            let verdict = round.verdict(entry);
+            if !matches!(verdict.as_str(), "faster" | "slower" | "·") {
+                open.push((name.clone(), verdict));
+            }
+            let beside = against.and_then(|against| round.beside(against, entry)).filter(against::is_apart);
+            since.extend(beside.map(|beside| (name.clone(), against::said(&beside))));
+        }
+        rows.put("verdict", Type::Text, Unit::Plain.measured(), words(open));
+        if against.is_some() {
+            rows.put("against", Type::Text, Unit::Plain.measured(), words(since));
+        }
+    }
+    rows.figures()
+}
+
+/// The medians of each variant, on log axes. None where there is one point.
+pub fn sweep_plot(name: &str, points: &[i64], rounds: &[Round]) -> Option<Plot> {
+    let (first, _) = rounds.first().zip(rounds.get(1))?;
+    let series = (0..first.entries.len()).map(|place| {
+        let median = |round: &Round| round.entries[place].ran().and_then(Ran::median).map_or(f64::NAN, |times| times.0);
+        let points = points.iter().zip(rounds).map(|(point, round)| (*point as f64, median(round))).collect();
+        Series { label: first.entries[place].variant.name.clone(), drawn: Drawn::Line, points }
+    });
+    let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
+    Some(Plot {
+        title: format!("time by {name}"),
+        x: Across::Numbers(axis(name, Unit::Plain, false)),
+        y: axis("time", Unit::Seconds, true),
+        series: series.collect(),
+        in_table: true,
+    })
+}
+
+/// Names by what is said of them; null where nothing is.
+fn words(said: Vec<(String, String)>) -> Value {
+    if said.is_empty() { Value::Null } else { Value::text(&grouped_by_verdict(said)) }
 }
 
 /// What the bounds of the speed-ups are: too few pairs give a range.

@@ -25,7 +25,7 @@ pub use figures::Grid;
 pub use rounds::table_of;
 pub use variants::{Variant, What, written};
 
-use figures::{claimed, sweep_figures};
+use figures::{claimed, sweep_drawn, sweep_plot, sweep_rows};
 use rounds::{Asked, Entry, Input, Outcome, Round, round};
 use variants::{asked_base, variants};
 use words::{so_far, sweep_notes};
@@ -198,12 +198,11 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
     if context.stop.is_raised() {
         notes.push(timing::stopped(start.elapsed()));
     }
-    let figures = match (&asked.sweep, &points, &rounds[..]) {
-        (sweep, Some(points), rounds) => {
-            let name = sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
-            sweep_figures(name, points, rounds, wanted.against.as_ref())
-        }
-        (_, None, rounds) => rounds[0].figures(wanted.against.as_ref()),
+    let name = asked.sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
+    let against = wanted.against.as_ref();
+    let figures = match &points {
+        Some(points) => sweep_rows(name, points, &rounds, against),
+        None => rounds[0].figures(against),
     };
     let agree = rounds.iter().all(Round::agrees);
     let mut fields = vec![Field::counted("agree", Value::Bool(agree), Unit::Plain)];
@@ -216,7 +215,14 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
     }
     let plan = |figures: &Figures| figures_plan(figures, magic.span);
     let table = Some(plan(&figures));
-    let mut blocks = vec![Block::Figures(figures)];
+    let mut blocks = match &points {
+        Some(points) => {
+            let drawn = Block::Aside(sweep_drawn(name, points, &rounds, against));
+            let plot = sweep_plot(name, points, &rounds).map(Block::Plot);
+            [Some(Block::Data(figures)), Some(drawn), plot].into_iter().flatten().collect()
+        }
+        None => vec![Block::Figures(figures)],
+    };
     let mut tables = Vec::new();
     if let Some(family) = &family {
         let claims = claimed(family, &variants, &rounds);

@@ -174,7 +174,7 @@ fn said(found: &Finding) -> String {
 }
 
 /// How many times slower one is, where the speed-up is a small fraction that nobody reads well.
-pub fn times_slower(found: &Finding) -> Option<String> {
+fn times_slower(found: &Finding) -> Option<String> {
     (found.verdict == Verdict::Slower && found.speedup < 0.5).then(|| ratio(1.0 / found.speedup))
 }
 

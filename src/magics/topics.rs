@@ -1,0 +1,238 @@
+//! The help topics: texts with headings, whose examples can be typed as they stand.
+
+/// Topics by name, in the order in which `%help` lists them.
+pub static ALL: &[(&str, &str)] = &[
+    ("language", LANGUAGE),
+    ("files", FILES),
+    ("timing", TIMING),
+    ("comparing", COMPARING),
+    ("shell", SHELL),
+    ("sql", SQL),
+];
+
+pub fn find(name: &str) -> Option<&'static str> {
+    let name = if name == "pandas" { "sql" } else { name };
+    ALL.iter().find(|(topic, _)| *topic == name).map(|(_, text)| text.trim_start_matches('\n'))
+}
+
+/// What `%help` alone shows.
+pub const START: &str = r#"A pipeline is a source and stages, separated by bars:
+
+  read "samples/kjv.txt" | words | count by lower(word) | top 10
+  1..1M | map it * it | sum
+
+Ask what it costs:
+
+  %time 1..1M | map it * it | sum       runs it once: time, memory, throughput
+  %timeit 1..1M | map it * it | sum     takes many samples of one run
+  %compare 1..1M | sum, 1..1M | map it + 0 | sum
+                                        shows which one is faster
+  %bigo letters n | join ""             shows how the cost grows with n
+  %race counter                         shows what threads do to a shared counter
+
+Topics
+  %help language     cells, values, operators, names
+  %help files        what `read` and `write` understand
+  %help timing       how times are measured        %help comparing    when a difference counts
+  %help stages       what can follow a bar          count?   one stage, with examples
+  %help functions    what can stand in an expression
+  %help magics       the commands that begin with %
+  %help algorithms   families of algorithms         sorting?   its variants, sorting?? their sources
+  %help engines      how a pipeline can be run      | on rows at the end of a cell chooses one
+  %help settings     what %set changes
+  %help shell        keys, results and files of the shell
+  %help sql          the stage for each SQL clause and pandas method
+  %help glossary     terms of the field, each with a cell to type
+  %help --find TEXT  searches all help texts"#;
+
+const SHELL: &str = r#"
+Typing
+  Tab completes. → takes the grey rest of an earlier cell. Red text is unknown or not closed.
+  A cell continues after a trailing |, in an open bracket and after %%. Two empty lines run it as it is.
+  Alt-Enter makes a new line. A | at the start of a cell continues from the last result.
+  Pasted lines are split into cells like a file.
+
+Recalling
+  ↑ ↓ and Ctrl-R find earlier cells of all sessions. %history --find TEXT lists them.
+  %set keys vi turns on the keys of vi. %edit opens the last cell in $VISUAL or $EDITOR.
+
+Stopping
+  Ctrl-C drops the line, or stops the cell that runs; names and results stay. Where an engine needs longer than
+  100 ms to stop, the prompt is back all the same, and the next run waits for it.
+  exit, quit, or Ctrl-D on an empty line leave.
+
+Results
+  _ is the last result, _3 that of cell 3, _3.wall one of its figures, _.wall that of the latest result that has
+  one. `_?` lists the figures. `| sum` continues from the last result.
+  Results are kept up to 256 MiB in all; the oldest are dropped first, their figures stay.
+  `let big = … | persist` keeps a table, %whos shows what there is. %baseline save NAME keeps what %compare or
+  %timeit measured in a file, for other sessions.
+
+Cells in files
+  %save FILE writes cells, %run FILE runs them; so do `timelab FILE` and `timelab < FILE`.
+  Rust and commands of a file are shown before they run. The answer holds until they change. Where nobody can be
+  asked they need --trust: %run --trust FILE, timelab --trust FILE.
+
+Settings
+  `timelab config --write` makes a file of settings with comments; a shell reads it when it starts. The cells of
+  init.txt beside it run then. `timelab completions bash` completes the command line."#;
+
+const LANGUAGE: &str = r##"
+Sources
+  1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
+  rust { (0..10u64).sum::<u64>() }; rust with n, words { … } takes names of the session along
+
+Values
+  42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds)
+  "text\n", 'text', r"raw", true, false, null, [1, 2, 3]
+  Ints never wrap: an overflow is an error with its row. Sums are exact.
+  Text is UTF-8; len, slice and reverse count characters.
+
+Operators
+  or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
+  // rounds down, % has the sign of the divisor, / gives a float. + also joins two texts or two lists.
+  if x > 0 then 1 else if x == 0 then 0 else -1
+
+Null
+  Arithmetic and comparison with null give null. A filter and an `if` take null as false. Aggregates skip it.
+  A function with a null argument gives null, except is_null and coalesce. x in xs skips nulls in xs.
+
+Names
+  let n = 10k
+  fn double(x) = x * 2
+  fn square(x: int) -> int = rust { x * x }
+  A column whose name has spaces or signs stands in backquotes: `installed kib`
+  `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3.
+
+Order
+  Files and ranges have one. Stages with `by`, distinct and join lose it, sort and top make one.
+
+Cells
+  A cell has statements with `;` between. A line that begins with `|` or white space continues the cell.
+  # begins a comment. !command runs a command of the system, let x = !command takes its lines.
+
+Magics
+  %magic [--option [value]] …   a value with spaces stands in quotes or (brackets), `--` ends the options
+  A first line that ends with `:` opens a block: each line indented like the first is a variant
+  `name: pipeline`, deeper lines continue it. `n in 1k..16k:` before the subject is a sweep: it doubles, or
+  `by 1k`, `times 4`, or n in [1, 5]; both ends are included.
+  %%magic takes the lines below it as its body, up to a line %% or the end."##;
+
+const FILES: &str = r##"
+Reading
+  read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"]
+      [header false] [null "-"] [comment "#"] [ragged true] [lossy true]
+  The extension decides the format. .gz and .zst are decompressed. "logs/*.csv" reads files in the order of their
+  paths, with the columns of the first. "-" is standard input (with -c).
+
+Writing
+  … | write "out.parquet" writes a file whole or not at all.
+  … | tee a: (sum), b: (top 3) gives several results of one pass.
+  `write` quotes no numbers: a note names text columns that would read back as another type.
+
+csv
+  Types come from the first MiB of the first file, and of the next files as long as a column has no value. `types`
+  states them instead. Quotes do not make text: "9" is an int.
+  An empty field is null, "" is empty text in a text column. NA, N/A, n/a, NULL, null and None are null among
+  numbers and bools; null "-", "x" says which texts are null instead. A column that has only these in the sample
+  is text if no stage takes it for numbers, and a note says so.
+  0870 and +15550100 stay text. nan and inf are floats. An int beyond 64 bits makes its column text.
+  Without `sep` the first ten records decide the separator (, ; tab |). .tsv and .tab have tabs.
+  With `header false`, `columns` names all columns. LF, CRLF and CR end records.
+  An unused column is split and checked for UTF-8, but not converted.
+
+json
+  One object per line, or a .json file that is an array of objects, as --format json prints it (with null for NaN
+  and infinity). Nested objects give columns `a.b`. What is not a text stands in a text column as json.
+
+parquet and arrow
+  Dates become ISO text, structs columns `a.b`. An unsigned int beyond int is an error. Only a column that is
+  used must be of a known type."##;
+
+const TIMING: &str = r#"
+What is timed
+  %time runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput, and whether
+  the processor or waiting limits it. %timeit takes many samples of one pipeline. The pipeline is bound and
+  prepared once; only its run on the engine is timed. `--setup` runs first and is not timed.
+
+Samples
+  A sample is a batch of calls that takes 50 µs, or one call where that is longer: short samples fit between the
+  interruptions of a busy machine. -n sets the calls per sample, -r the samples, --for the time. What the loop and
+  the clock cost is measured first and subtracted. A calibration that was interrupted starts again.
+
+Clocks
+  Short samples are timed by wall time, samples over 200 µs by CPU time of the thread, unless that misses work:
+  wall time, CPU time of the thread and of the process, and the time that the thread waited for a processor are
+  compared first. Where several threads or processes work, or the thread waits, it is wall time.
+  --clock wall|cpu decides otherwise; a note says what is missed.
+
+Figures
+  median, then the interquartile range (IQR: the width of the middle half), best, and the number of samples times
+  calls. Outliers are kept and counted. `_.median`, `_.samples` and others are values for later cells.
+  CPU time and allocations of %time are sums over the shell and the processes that run Rust for it. Compiling and
+  starting are shown apart (`_.compile`, `_.start`). User and system time are shown from 100 ms of CPU time on.
+
+Limits
+  Where nothing is left to time, or one sample has no error bar, the output says so. The first %timeit of a session
+  shows how noisy the machine is. Ctrl-C keeps what was measured.
+
+See also: %help comparing, %timeit?, %time?"#;
+
+const COMPARING: &str = r#"
+Samples in turns
+  %compare takes one sample of each variant in turns of random order (ABBA or BAAB for two), so that a machine that
+  gets slower slows all variants alike. The speed-up is the median of the ratios within turns.
+  The results must be the same, or there is no winner and the first difference is shown.
+
+Verdicts
+  same               the interval of the speed-up lies within ±1 %
+  faster, slower     the interval lies outside ±1 %
+  not resolved       neither, or the turns took less than 20 ms, or later samples contradict the first verdict
+  faster (ranges)    fewer than 25 turns in the time, and all times are apart: a weaker verdict
+  no work left       the time lies below the overhead of a call, as where the compiler worked out the result
+  below the resolution   a call takes no more than twice what calling costs, or a sample less than the clock shows
+  no verdict         --clock cpu was asked for, and it misses work
+
+The interval
+  It is that of the sign test: 95 % over all variants and over the looks at 25, 50, 100 … 6400 turns after which a
+  comparison may end. It also covers 24 stretches of time, because a machine has phases, the processes that took
+  part, and what the clock and the loop may hide. `--for` limits the time (10 s unless specified).
+
+Baselines
+  The first variant is the baseline; --base NAME chooses another one. A sweep keeps one baseline for all sizes.
+  %baseline save NAME keeps a measurement, %compare --against NAME compares with it later.
+
+Asking for less
+  %compare sorting only quick, merge      some variants of a family
+  %compare --on rows,batch 1..1M | sum    one pipeline on several engines
+  std::hint::black_box hides an input from the compiler of Rust blocks, as does a name of the session
+  (rust with n { … }).
+
+See also: %help timing, %compare?"#;
+
+const SQL: &str = r#"
+SQL                             pandas                     here
+  SELECT a, b                   df[["a", "b"]]             | select a, b
+  SELECT a * 2 AS c             df.assign(c=df.a * 2)      | derive c = a * 2
+  FROM 't.csv'                  read_csv("t.csv")          read "t.csv"
+  WHERE a > 1                   df[df.a > 1]               | filter a > 1    (or where)
+  WHERE a IS NULL               df[df.a.isna()]            | filter is_null(a)
+  GROUP BY g                    df.groupby("g")            | agg n = count(), s = sum(a) by g
+  HAVING n > 2                                             a filter after the agg
+  COUNT(*) … GROUP BY g         df.g.value_counts()        | count by g
+  COUNT(DISTINCT a)             df.a.nunique()             | agg n = n_distinct(a)
+  ORDER BY a DESC               sort_values("a")           | sort by a desc
+  LIMIT 3                       df.head(3)                 | take 3    (or limit, head)
+  OFFSET 3                      df.iloc[3:]                | skip 3
+  ORDER BY a DESC LIMIT 3       df.nlargest(3, "a")        | top 3 by a
+  SELECT DISTINCT               drop_duplicates()          | distinct
+  JOIN u ON t.k = u.k           df.merge(u, on="k")        | join u on k
+  LEFT JOIN                     how="left"                 | join left u on k
+  UNION ALL                     pd.concat([t, u])          | concat u
+  CASE WHEN … THEN … END        np.where(…)                if … then … else …
+  COALESCE(a, 0)                df.a.fillna(0)             coalesce(a, 0)
+  CAST(a AS int)                df.a.astype(int)           int(a)
+  a LIKE '%x%'                  df.a.str.contains("x")     contains(a, "x")
+  CREATE TABLE … AS                                        let t = … | persist
+  COPY … TO 't.parquet'         df.to_parquet("t.parquet") | write "t.parquet"
+  EXPLAIN                                                  %explain …"#;

@@ -1,0 +1,78 @@
+//! Tables as they are drawn for people.
+
+use std::process::{Command, Stdio};
+
+use timelab::report::{Block, Report};
+use timelab::show::{self, Format, Style};
+
+use crate::command::timelab;
+use crate::lab::{Lab, PLAIN};
+
+/// The cells of the only column of what a cell draws, and its status line.
+fn column(cell: &str) -> (Vec<String>, String) {
+    let evaluation = Lab::new("rows").evaluate(cell);
+    assert!(evaluation.error.is_none(), "{cell}: {:?}", evaluation.error);
+    let report = Report { status_line: Vec::new(), ..evaluation.report };
+    assert!(matches!(report.blocks[0], Block::Table { .. }), "{cell}");
+    let drawn = show::report(&report, &Style { format: Format::Table, ..PLAIN });
+    let cells = drawn.out.lines().filter(|line| line.starts_with('│')).skip(1);
+    let cells = cells.map(|line| line.trim_matches(['│', ' ']).replace('\u{202f}', "'"));
+    (cells.collect(), drawn.err.trim().to_string())
+}
+
+fn exactly(cell: &str, shown: &[&str]) {
+    assert_eq!(column(cell), (shown.iter().map(ToString::to_string).collect(), String::new()), "{cell}");
+}
+
+fn rounded(cell: &str, shown: &[&str]) {
+    let shown = shown.iter().map(ToString::to_string).collect();
+    assert_eq!(column(cell), (shown, "floats rounded".to_string()), "{cell}");
+}
+
+#[test]
+fn floats_of_a_column_share_the_decimals_that_show_each_exactly() {
+    exactly("[468792.02] | mean", &["468'792.02"]);
+    exactly("[1.0, 2.5, 0.125] | map it", &["1.000", "2.500", "0.125"]);
+    exactly("[1234.5, 12345.0] | map it", &["1'234.5", "12'345.0"]);
+    exactly("[1234.5] | map it", &["1234.5"]);
+    exactly("[0.0, -0.0, -1.5] | map it", &["0.0", "-0.0", "-1.5"]);
+    exactly("[1.5, null] | map it", &["1.5", "·"]);
+    exactly("[\"NaN\", \"inf\", \"2\"] | map float(it)", &["NaN", "inf", "2.0"]);
+}
+
+#[test]
+fn floats_that_need_more_than_six_decimals_are_said_to_be_rounded() {
+    rounded("[0.1, 0.2] | map it + 0.1", &["0.200000", "0.300000"]);
+    rounded("[1.0, 3.0] | map 1 / it", &["1.000000", "0.333333"]);
+    rounded("[468792.02, 3.0] | map 1 / 3 + it", &["468'792.35333", "3.33333"]);
+    rounded("[3.0] | map 1e-7 / it", &["3.33333e-8"]);
+}
+
+#[test]
+fn an_exponent_shows_what_decimals_cannot() {
+    exactly("[1e-9, 1e9] | map it", &["1e-9", "1'000'000'000.0"]);
+    exactly("[1e300, 1.5] | map it", &["1e300", "1.5"]);
+}
+
+#[test]
+fn a_prefix_of_standard_input_needs_no_end_of_it() {
+    for engine in ["rows", "batch"] {
+        let mut endless = Command::new("yes").stdout(Stdio::piped()).spawn().expect("yes runs");
+        let cell = format!("read \"-\" | map upper(line) | take 2 | on {engine}");
+        let run = Command::new(env!("CARGO_BIN_EXE_timelab"))
+            .args(["--format", "csv", "-c", &cell])
+            .stdin(endless.stdout.take().expect("it is piped"))
+            .output()
+            .expect("timelab runs");
+        assert_eq!(String::from_utf8_lossy(&run.stdout), "line\nY\nY\n", "{engine}");
+        endless.wait().expect("it ends with its reader");
+    }
+}
+
+#[test]
+fn standard_input_is_read_again_by_later_cells() {
+    let cells = ["read \"-\" | take 1", "read \"-\" | count", "read \"-\" header false as csv | sum"];
+    let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
+    let run = timelab(&[&["--format", "csv"], &arguments[..]].concat(), "1\n2\n3\n");
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "line\n1\ncount\n3\nsum\n6\n");
+}
