@@ -13,8 +13,8 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static ALGORITHMS: Magic = Magic {
     syntax: MagicSyntax { name: "algorithms", usage: "%algorithms [NAME]", takes: Takes::Words, options: &[] },
-    about: "lists the algorithm families, or shows one: its variants, their claimed complexity and its inputs; `NAME??` shows \
-            the sources",
+    about: "lists the algorithm families, or shows one: its variants, their claimed complexity and its inputs; \
+            `NAME??` shows the sources",
     examples: &["%algorithms", "%algorithms sorting"],
     offers: Offers::Families,
     privileges: lang::Privileges::none,
