@@ -293,6 +293,27 @@ pub enum Drawn {
     Line,
     /// From 0, or from the end of a log axis.
     Bars,
+    /// A line whose colour judges, with the area below it where areas can be drawn; the first of several lies before the
+    /// others.
+    Zone(Tone),
+}
+
+impl Drawn {
+    /// Whether its points are joined.
+    pub fn is_line(self) -> bool {
+        matches!(self, Drawn::Line | Drawn::Zone(_))
+    }
+}
+
+/// A judgement, from green to red.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Best,
+    Good,
+    StillGood,
+    Fair,
+    Bad,
+    Horrible,
 }
 
 impl Figures {

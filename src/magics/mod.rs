@@ -13,6 +13,7 @@ pub mod glossary;
 mod help;
 mod history;
 mod last;
+mod magnitudes;
 mod privileges;
 mod race;
 mod races;
@@ -133,6 +134,7 @@ pub static ALL: &[&Magic] = &[
     &timeit::TIMEIT,
     &compare::COMPARE,
     &bigo::BIGO,
+    &magnitudes::MAGNITUDES,
     &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,

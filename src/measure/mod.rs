@@ -11,6 +11,7 @@ mod readings;
 mod samples;
 mod sampling;
 mod spread;
+mod steps;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
+pub use steps::step_time;
 pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.

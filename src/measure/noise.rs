@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use super::sampling::{calibrate, sample};
+use super::steps::simple_loop;
 use super::{Clock, Overhead};
 
 /// How a loop that always does the same work was disturbed, as shares.
@@ -20,8 +21,7 @@ const SAMPLES: usize = 400;
 /// Measures the noise of the machine.
 pub fn noise(clock: &dyn Clock, overhead: &Overhead) -> Noise {
     let mut work = || {
-        let step = |x: u64, i: u64| (x ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
-        black_box((0..black_box(1000u64)).fold(1, step));
+        black_box(simple_loop(black_box(1000)));
         Ok::<(), std::convert::Infallible>(())
     };
     let Ok(calibration) = calibrate(clock, &mut work, u64::MAX);

@@ -2,6 +2,8 @@
 
 use nu_ansi_term::{Color, Style};
 
+use crate::report::Tone;
+
 /// What the window's ground is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
@@ -31,6 +33,7 @@ pub enum Role {
     Word,
     /// A series of a plot, by its place.
     Series(usize),
+    Tone(Tone),
     Plain,
 }
 
@@ -67,6 +70,12 @@ impl Theme {
             Role::Function => yellow.normal(),
             Role::Word => blue.normal(),
             Role::Series(place) => series[place % series.len()].normal(),
+            Role::Tone(Tone::Best) => pick(Color::LightGreen, Color::Fixed(28)).normal(),
+            Role::Tone(Tone::Good) => pick(Color::Fixed(112), Color::Fixed(64)).normal(),
+            Role::Tone(Tone::StillGood) => pick(Color::Fixed(154), Color::Fixed(100)).normal(),
+            Role::Tone(Tone::Fair) => pick(Color::Fixed(220), Color::Fixed(136)).normal(),
+            Role::Tone(Tone::Bad) => pick(Color::Fixed(208), Color::Fixed(166)).normal(),
+            Role::Tone(Tone::Horrible) => red.normal(),
             Role::Plain => Style::new(),
         }
     }

@@ -94,8 +94,8 @@ impl Canvas {
         }
     }
 
-    /// The rows from the top, coloured by series.
-    pub fn lines(&self, pen: &Pen, style: &Style) -> Vec<String> {
+    /// The rows from the top, each series in the colour of its role.
+    pub fn lines(&self, pen: &Pen, style: &Style, role: impl Fn(usize) -> Role) -> Vec<String> {
         let is_blank = |cell: &Cell| cell.mark.is_none() && cell.dots == 0;
         let line = |cells: &[Cell]| {
             let end = cells.iter().rposition(|cell| !is_blank(cell)).map_or(0, |last| last + 1);
@@ -103,7 +103,7 @@ impl Canvas {
                 cells[..end].chunk_by(|a, b| is_blank(a) == is_blank(b) && (is_blank(a) || a.series == b.series));
             let painted = runs.map(|run| {
                 let text: String = run.iter().map(|cell| cell.mark.unwrap_or_else(|| pen.dots(cell.dots))).collect();
-                if is_blank(&run[0]) { text } else { style.paint_out(&text, Role::Series(run[0].series)) }
+                if is_blank(&run[0]) { text } else { style.paint_out(&text, role(run[0].series)) }
             });
             painted.collect()
         };

@@ -38,7 +38,7 @@ pub fn drawn(drawing: &Drawing, label: &str, names: &[String], along: &Projectio
             out.push_str(&format!("{room}{name} {}", style.paint_out(&pen.side.to_string(), Role::Quiet)));
             let bar = match plot.series[series].drawn {
                 Drawn::Bars => bar(drawing, series, along, point.1, columns),
-                Drawn::Points | Drawn::Line => {
+                Drawn::Points | Drawn::Line | Drawn::Zone(_) => {
                     let at = column(along.place(point.1), columns);
                     format!("{}{}", " ".repeat(at), pen.mark(series))
                 }

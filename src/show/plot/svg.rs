@@ -7,7 +7,7 @@ use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
 use crate::data::Value;
-use crate::report::{Across, Axis, Drawn, Field, Plot, Unit};
+use crate::report::{Across, Axis, Drawn, Field, Plot, Tone, Unit};
 
 use super::super::{cut, figure};
 use super::axis::{Projection, Tick};
@@ -133,33 +133,45 @@ fn grid(page: &mut Page, plot: &Plot, found: &Drawable, axis: &Axis, up: &Projec
             let x = x + wide * (at as f64 - beside as f64 / 2.0);
             (x, y.min(ground), wide, (y - ground).abs().max(0.5))
         };
-        page.push(bars(series, &points.iter().flatten().map(bar).collect::<Vec<_>>()));
+        page.push(bars(plot, series, &points.iter().flatten().map(bar).collect::<Vec<_>>()));
         if beside > 1 {
             let tops = points.iter().flatten().map(|point| {
                 let (x, y) = place(point);
                 let beyond = if y > ground { 6.0 } else { -6.0 };
                 (x + wide * (at as f64 - beside as f64 / 2.0 + 0.5), y + beyond)
             });
-            page.push(marks(series, &tops.collect::<Vec<_>>()));
+            page.push(marks(plot, series, &tops.collect::<Vec<_>>()));
         }
     }
-    let lines = of(Drawn::Line).count();
-    for (series, (_, points)) in of(Drawn::Line) {
+    let mut below = String::new();
+    for (series, points) in zones(plot, found) {
+        let places: Vec<(f64, f64)> = points.iter().flatten().map(place).collect();
+        let under = under(&places, right, bottom);
+        // Only what no zone before it has: where two areas overlap, even-odd leaves a hole.
+        page.push(format!(
+            "<path d=\"{under}{below}\" fill=\"{}\" fill-opacity=\"0.25\" fill-rule=\"evenodd\"/>",
+            colour(plot, series)
+        ));
+        below = under;
+    }
+    let all = || plot.series.iter().zip(&found.series).enumerate().filter(|(_, (series, _))| series.drawn.is_line());
+    let lines = all().count();
+    for (series, (_, points)) in all() {
         let places: Vec<Option<(f64, f64)>> = points.iter().map(|point| point.as_ref().map(place)).collect();
-        page.push(line(series, &places));
+        page.push(line(plot, series, &places));
         if lines > 1 {
             // A few of its points, others than those of the lines beside it.
             let drawn: Vec<(f64, f64)> = places.into_iter().flatten().collect();
             let every = (drawn.len() / 5).max(1);
             let marked: Vec<(f64, f64)> =
                 drawn.iter().copied().skip(series * every / plot.series.len()).step_by(every).collect();
-            page.push(marks(series, &marked));
+            page.push(marks(plot, series, &marked));
         }
     }
     let clouds = of(Drawn::Points).count();
     for (series, (_, points)) in of(Drawn::Points) {
         let places: Vec<(f64, f64)> = points.iter().flatten().map(place).collect();
-        page.push(if clouds == 1 && places.len() > MANY { dots(series, &places) } else { marks(series, &places) });
+        page.push(if clouds == 1 && places.len() > MANY { dots(plot, series, &places) } else { marks(plot, series, &places) });
     }
 }
 
@@ -190,14 +202,14 @@ fn bars_of_names(page: &mut Page, plot: &Plot, found: &Drawable, label: &str, na
             let middle = bottom + THICK / 2.0;
             if plot.series[series].drawn == Drawn::Bars {
                 let bar = (end.min(ground), bottom, (end - ground).abs().max(0.5), THICK - 2.0);
-                page.push(bars(series, &[bar]));
+                page.push(bars(plot, series, &[bar]));
             }
             let is_marked = plot.series[series].drawn != Drawn::Bars || plot.series.len() > 1;
             let mut after = end.max(ground) + 6.0;
             if is_marked {
                 // Behind a bar, so that it is seen; without a bar the place of the mark is the value.
                 let is_bar = plot.series[series].drawn == Drawn::Bars;
-                page.push(marks(series, &[(if is_bar { after + 4.0 } else { end }, middle - 1.0)]));
+                page.push(marks(plot, series, &[(if is_bar { after + 4.0 } else { end }, middle - 1.0)]));
                 after += if is_bar { 14.0 } else { 4.0 };
             }
             let value = figure(&Field::counted("", Value::Float(*y), plot.y.unit));
@@ -228,7 +240,7 @@ fn legend(page: &mut Page, plot: &Plot) {
     if one || plot.series.is_empty() {
         return;
     }
-    let lines = plot.series.iter().filter(|series| series.drawn == Drawn::Line).count();
+    let lines = plot.series.iter().filter(|series| series.drawn.is_line()).count();
     page.top += LINE;
     let mut x = MARGIN;
     for (i, series) in plot.series.iter().enumerate() {
@@ -239,17 +251,17 @@ fn legend(page: &mut Page, plot: &Plot) {
         }
         let y = page.top - 4.0;
         match series.drawn {
-            Drawn::Line => {
-                page.push(line(i, &[Some((x, y)), Some((x + 24.0, y))]));
+            Drawn::Line | Drawn::Zone(_) => {
+                page.push(line(plot, i, &[Some((x, y)), Some((x + 24.0, y))]));
                 if lines > 1 {
-                    page.push(marks(i, &[(x + 12.0, y)]));
+                    page.push(marks(plot, i, &[(x + 12.0, y)]));
                 }
             }
-            Drawn::Points => page.push(marks(i, &[(x + 12.0, y)])),
+            Drawn::Points => page.push(marks(plot, i, &[(x + 12.0, y)])),
             Drawn::Bars => {
-                page.push(bars(i, &[(x, y - 5.0, 14.0, 10.0)]));
+                page.push(bars(plot, i, &[(x, y - 5.0, 14.0, 10.0)]));
                 if plot.series.len() > 1 {
-                    page.push(marks(i, &[(x + 22.0, y)]));
+                    page.push(marks(plot, i, &[(x + 22.0, y)]));
                 }
             }
         }
@@ -259,7 +271,7 @@ fn legend(page: &mut Page, plot: &Plot) {
 }
 
 /// The path of a line, in dashes of its own.
-fn line(series: usize, places: &[Option<(f64, f64)>]) -> String {
+fn line(plot: &Plot, series: usize, places: &[Option<(f64, f64)>]) -> String {
     const DASHES: [&str; 4] =
         ["", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\"", " stroke-dasharray=\"9 3 2 3\""];
     let many = places.len() > MANY;
@@ -279,18 +291,18 @@ fn line(series: usize, places: &[Option<(f64, f64)>]) -> String {
         }
         last = here;
     }
-    let (colour, dashes) = (colour(series), DASHES[series % DASHES.len()]);
+    let (colour, dashes) = (colour(plot, series), DASHES[series % DASHES.len()]);
     format!(
         "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-linecap=\"round\"{dashes}/>"
     )
 }
 
 /// The marks of a series, each around its place.
-fn marks(series: usize, places: &[(f64, f64)]) -> String {
+fn marks(plot: &Plot, series: usize, places: &[(f64, f64)]) -> String {
     const SHAPES: [&str; 4] =
         ["m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "m-4.5 3.5h9l-4.5-8z", "m-4-4h8v8h-8z", "m0-5l5 5l-5 5l-5-5z"];
     let places = distinct(places);
-    let colour = colour(series);
+    let colour = colour(plot, series);
     // Shapes first, full and hollow; then letters, the same as in a terminal.
     if series >= 2 * SHAPES.len() {
         let letter = char::from(b'A' + ((series - 2 * SHAPES.len()) % 26) as u8);
@@ -305,9 +317,9 @@ fn marks(series: usize, places: &[(f64, f64)]) -> String {
 }
 
 /// Many points without marks of their own.
-fn dots(series: usize, places: &[(f64, f64)]) -> String {
+fn dots(plot: &Plot, series: usize, places: &[(f64, f64)]) -> String {
     let path: String = distinct(places).iter().map(|(x, y)| format!("M{x} {y}h0")).collect();
-    format!("<path d=\"{path}\" stroke=\"{}\" stroke-width=\"3\" stroke-linecap=\"round\"/>", colour(series))
+    format!("<path d=\"{path}\" stroke=\"{}\" stroke-width=\"3\" stroke-linecap=\"round\"/>", colour(plot, series))
 }
 
 /// Places as they are written, each once; of many, one in a pixel.
@@ -319,16 +331,40 @@ fn distinct(places: &[(f64, f64)]) -> Vec<(String, String)> {
 }
 
 /// Bars: left, top, width, height.
-fn bars(series: usize, places: &[(f64, f64, f64, f64)]) -> String {
+fn bars(plot: &Plot, series: usize, places: &[(f64, f64, f64, f64)]) -> String {
     let bar = |(x, y, wide, high): &(f64, f64, f64, f64)| {
         format!("M{} {}h{}v{}h{}z", px(*x), px(*y), px(*wide), px(*high), px(-*wide))
     };
     let path: String = places.iter().map(bar).collect();
-    format!("<path d=\"{path}\" fill=\"{}\"/>", colour(series))
+    format!("<path d=\"{path}\" fill=\"{}\"/>", colour(plot, series))
 }
 
-fn colour(series: usize) -> &'static str {
-    COLOURS[series % COLOURS.len()]
+fn colour(plot: &Plot, series: usize) -> &'static str {
+    match plot.series.get(series).map(|series| series.drawn) {
+        Some(Drawn::Zone(tone)) => match tone {
+            Tone::Best => "#2f9e5b",
+            Tone::Good => "#6f9e1a",
+            Tone::StillGood => "#a39a10",
+            Tone::Fair => "#c98a0a",
+            Tone::Bad => "#d9661a",
+            Tone::Horrible => "#d9354f",
+        },
+        Some(Drawn::Points | Drawn::Line | Drawn::Bars) | None => COLOURS[series % COLOURS.len()],
+    }
+}
+
+/// The zones with what can be drawn of them.
+fn zones<'a>(plot: &'a Plot, found: &'a Drawable) -> impl Iterator<Item = (usize, &'a Vec<Option<(f64, f64)>>)> {
+    let all = plot.series.iter().zip(&found.series).enumerate();
+    all.filter(|(_, (series, _))| matches!(series.drawn, Drawn::Zone(_))).map(|(at, (_, points))| (at, points))
+}
+
+/// The path around what lies below a line; to its right, what lies below its end.
+fn under(places: &[(f64, f64)], right: f64, bottom: f64) -> String {
+    let (Some(first), Some(last)) = (places.first(), places.last()) else { return String::new() };
+    let line: String = places.iter().map(|(x, y)| format!("L{} {}", px(*x), px(*y))).collect();
+    let (left, right, bottom) = (px(first.0), px(right), px(bottom));
+    format!("M{left} {bottom}{line}L{right} {}L{right} {bottom}z", px(last.1))
 }
 
 /// The ticks of an x axis that is so wide, as many as have room.
@@ -373,6 +409,7 @@ fn in_words(plot: &Plot, found: &Drawable) -> String {
             Drawn::Points => "points",
             Drawn::Line => "a line",
             Drawn::Bars => "bars",
+            Drawn::Zone(_) => "a line over a zone",
         };
         let place = |(x, y): (f64, f64)| {
             let x = match &plot.x {

@@ -63,7 +63,8 @@ impl<'a> Drawing<'a> {
         let points = plot.series.iter().filter(|series| series.drawn == Drawn::Points);
         // One cloud of many points needs no marks, and more of it is seen as dots.
         let is_cloud = count(Drawn::Points) == 1 && points.map(|series| series.points.len()).sum::<usize>() > 2 * width;
-        let marks_lines = count(Drawn::Line) + usize::from(is_cloud) > 1;
+        let lines = plot.series.iter().filter(|series| series.drawn.is_line()).count();
+        let marks_lines = lines + usize::from(is_cloud) > 1;
         Drawing { plot, found: Drawable::of(plot), pen: Pen::new(style.ascii), style, width, is_cloud, marks_lines }
     }
 
@@ -86,7 +87,7 @@ impl<'a> Drawing<'a> {
             out.push_str(&style.paint_out(&pen.cut(&words, self.width), Role::Quiet));
             out.push('\n');
         }
-        for (i, line) in canvas.lines(pen, style).iter().enumerate() {
+        for (i, line) in canvas.lines(pen, style, |series| role(self.plot, series)).iter().enumerate() {
             let tick = heights.iter().find(|tick| row(tick) == i);
             let text = tick.map_or(String::new(), |tick| pen.cut(&tick.text, gutter));
             let room = " ".repeat(gutter - text.width());
@@ -154,8 +155,9 @@ impl<'a> Drawing<'a> {
                 places.for_each(|place| canvas.point(series, pen.mark(series), pen.several, place));
             }
         }
-        let lines = of(Drawn::Line).count();
-        for (at, (series, (_, points))) in of(Drawn::Line).enumerate() {
+        let all = plot.series.iter().zip(&found.series).enumerate().filter(|(_, (series, _))| series.drawn.is_line());
+        let lines = all.clone().count();
+        for (at, (series, (_, points))) in all.enumerate() {
             let marked = self.marks_lines.then(|| Marked { mark: pen.mark(series), place: at, of: lines });
             canvas.line(series, points.iter().map(|point| point.as_ref().map(place)), marked);
         }
@@ -169,8 +171,8 @@ impl<'a> Drawing<'a> {
             let sign = match series.drawn {
                 Drawn::Points if self.is_cloud => dots.to_string(),
                 Drawn::Points => pen.mark(i).to_string(),
-                Drawn::Line if self.marks_lines => format!("{dots}{}{dots}", pen.mark(i)),
-                Drawn::Line => format!("{dots}{dots}"),
+                Drawn::Line | Drawn::Zone(_) if self.marks_lines => format!("{dots}{}{dots}", pen.mark(i)),
+                Drawn::Line | Drawn::Zone(_) => format!("{dots}{dots}"),
                 Drawn::Bars => pen.fill(i).to_string(),
             };
             (i, sign, pen.cut(&series.label, width - 4))
@@ -192,13 +194,21 @@ impl<'a> Drawing<'a> {
                 out.push_str(gap);
             }
             used += wide;
-            out.push_str(&style.paint_out(&sign, Role::Series(series)));
+            out.push_str(&style.paint_out(&sign, role(plot, series)));
             out.push_str(&format!(" {label}"));
         }
         if !out.is_empty() {
             out.push('\n');
         }
         out
+    }
+}
+
+/// The colour of a series.
+fn role(plot: &Plot, series: usize) -> Role {
+    match plot.series.get(series).map(|series| series.drawn) {
+        Some(Drawn::Zone(tone)) => Role::Tone(tone),
+        Some(Drawn::Points | Drawn::Line | Drawn::Bars) | None => Role::Series(series),
     }
 }
 
