@@ -32,6 +32,7 @@ pub mod algorithms;
 pub mod engines;
 pub mod races;
 pub mod stages;
+pub mod structures;
 
 pub mod session;
 

@@ -18,6 +18,7 @@ use crate::races;
 use crate::session::{Bound, Session, settings};
 use crate::show::cut;
 use crate::stages;
+use crate::structures;
 
 use super::{ALL, Magic, Offers, Tables, help, timing};
 
@@ -226,6 +227,12 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             ["save" | "drop"] => baselines(session),
             _ => Vec::new(),
         },
+        Offers::Structures => match earlier[..] {
+            [] => vec![candidate("growth", "shows the cost of each single operation while a structure grows")],
+            ["growth"] => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
+            ["growth", _] => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
+            _ => Vec::new(),
+        },
         Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
         Offers::Settings => match earlier[..] {
             [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about)).collect(),
@@ -294,6 +301,8 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
             let described = demo.map(|demo| demo.described()).unwrap_or_default();
             described.iter().map(|(name, about, _)| candidate(&name.replace(' ', ""), about)).collect()
         }
+        "--kinds" => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
+        "--ops" | "--mix" => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
         "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
         "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
         "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],

@@ -10,6 +10,7 @@ use crate::report::Block;
 use crate::run_context::RunContext;
 use crate::session::{Session, settings};
 use crate::stages;
+use crate::structures;
 
 use super::algorithms as families;
 use super::races as catalogue;
@@ -96,6 +97,9 @@ fn one(session: &Session, name: &str) -> Option<String> {
     if let Some(demo) = races::find(name) {
         parts.push(catalogue::describe(demo));
     }
+    if let Some(kind) = structures::find(name) {
+        parts.push(described(kind));
+    }
     if let Some(known) = glossary::find(name) {
         parts.push(term(known));
     }
@@ -146,6 +150,22 @@ fn in_short(value: &Value) -> String {
         None if items.len() > SHORT => format!("{} values", items.len()),
         _ => value.to_string(),
     }
+}
+
+/// A data structure with what its operations claim.
+fn described(kind: &structures::Kind) -> String {
+    let mut lines = vec![format!("{}  (data structure)", kind.name), format!("  {}", kind.about)];
+    lines.push(format!("  pick it for: {}", kind.pick));
+    lines.push(String::new());
+    for part in kind.parts {
+        let facts = part.operations().into_iter().filter(|facts| !facts.is_absent);
+        lines.extend(facts.map(|facts| {
+            format!("  {:17} {:10} {}", facts.name, facts.claimed.to_string(), facts.why).trim_end().to_string()
+        }));
+    }
+    lines.push(String::new());
+    lines.push(format!("  › %structures --kinds {}", kind.name));
+    lines.join("\n")
 }
 
 fn term(term: &glossary::Term) -> String {
@@ -283,6 +303,7 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         .chain(stages::ALL.iter().map(|stage| stage.syntax.name))
         .chain(functions::ALL.iter().map(|function| function.name))
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))
+        .chain(structures::ALL.iter().map(|kind| kind.name))
         .chain(engines::ALL.iter().map(|engine| engine.name()))
         .chain(algorithms::ALL.iter().map(|family| family.facts().name))
         .chain(races::ALL.iter().map(|demo| demo.name))
@@ -298,8 +319,11 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
         if let Some(demo) = races::find(&word.text) {
             return Ok(Answer::text(demo.source()));
         }
+        if let Some(kind) = structures::find(&word.text) {
+            return Ok(Answer::text(kind.text.trim_end().to_string()));
+        }
         let mut answer = about(session, word)?;
-        let note = "`??` shows the text of your own functions, of algorithm families and of races";
+        let note = "`??` shows the text of your own functions, of algorithm families, of races and of data structures";
         answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };

@@ -108,7 +108,8 @@ fn chart() -> Plot {
     const ELEMENTS: f64 = 100.0;
     const OPERATIONS: f64 = 1000.0;
     const PARTS: u32 = 400;
-    let axis = |label: &str| Axis { label: label.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: false };
+    let axis =
+        |label: &str| Axis { label: label.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: false };
     let series = CLASSES.map(|(class, word, tone)| {
         let at = |part: u32| 1.0 + (ELEMENTS - 1.0) * f64::from(part) / f64::from(PARTS);
         // A factorial between two ints lies on the line between theirs.

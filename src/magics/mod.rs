@@ -24,6 +24,7 @@ mod same;
 mod save;
 mod set;
 mod signature;
+mod structures;
 mod time;
 mod timeit;
 mod timing;
@@ -78,6 +79,8 @@ pub enum Offers {
     Races,
     /// What there is help about.
     Topics,
+    /// What structures and operations there are.
+    Structures,
 }
 
 /// What a cell tells, and what later cells may use of it.
@@ -134,6 +137,7 @@ pub static ALL: &[&Magic] = &[
     &timeit::TIMEIT,
     &compare::COMPARE,
     &bigo::BIGO,
+    &structures::STRUCTURES,
     &magnitudes::MAGNITUDES,
     &baseline::BASELINE,
     &explain::EXPLAIN,

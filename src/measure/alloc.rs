@@ -29,6 +29,8 @@ const NOTHING: Local = Local { count: 0, bytes: 0, live: 0, peak: 0 };
 
 thread_local! {
     static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
+    /// The bytes that this thread has added to the totals.
+    static FLUSHED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts bytes that were allocated, and bytes that were freed.
@@ -49,6 +51,7 @@ pub fn note(allocated: usize, freed: usize) {
 }
 
 fn flush(local: Local) {
+    let _ = FLUSHED.try_with(|flushed| flushed.set(flushed.get() + local.bytes));
     COUNT.fetch_add(local.count, Ordering::Relaxed);
     BYTES.fetch_add(local.bytes, Ordering::Relaxed);
     let before = LIVE.fetch_add(local.live, Ordering::Relaxed);
@@ -70,6 +73,11 @@ pub struct Reading {
     pub count: u64,
     pub bytes: u64,
     pub live: i64,
+}
+
+/// The bytes that this thread has allocated since it began.
+pub fn allocated() -> u64 {
+    FLUSHED.get() + LOCAL.get().bytes
 }
 
 /// Reads the totals.

@@ -15,7 +15,7 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, live, note as note_heap};
+pub use alloc::{Counting, allocated, live, note as note_heap};
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
 pub use compare::{
@@ -27,8 +27,8 @@ pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
-pub use steps::step_time;
 pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};
+pub use steps::step_time;
 
 /// The shortest time that the clock can tell: the least step that it made while it was asked again and again.
 pub fn timer_precision() -> Duration {

@@ -86,7 +86,7 @@ pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], foun
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Agrees {
+pub enum Agrees {
     Yes,
     No,
     /// It grows slower: O says how fast a cost grows at most.
@@ -96,7 +96,7 @@ enum Agrees {
 }
 
 impl Agrees {
-    fn said(self) -> &'static str {
+    pub fn said(self) -> &'static str {
         match self {
             Agrees::Yes => "yes",
             Agrees::No => "no",
@@ -108,7 +108,7 @@ impl Agrees {
 }
 
 /// Whether what was measured confirms a claim. No sizes that can be measured tell log log n from a constant.
-fn agrees(claimed: Class, answer: &Answer) -> Agrees {
+pub fn agrees(claimed: Class, answer: &Answer) -> Agrees {
     let exponent = answer.exponent.map(|exponent| exponent.middle());
     if claimed == Class::RootTimesLinear {
         // No candidate lies between n log n and n²: its exponent is all that can be said of it.
@@ -137,7 +137,7 @@ fn agrees(claimed: Class, answer: &Answer) -> Agrees {
 }
 
 /// The class, and those that fit nearly as well: `n log n or n`.
-fn classes(answer: &Answer) -> String {
+pub fn classes(answer: &Answer) -> String {
     match (answer.verdict, &answer.also[..]) {
         (Verdict::Class(class), []) => class.to_string(),
         (Verdict::Class(class), also) => {

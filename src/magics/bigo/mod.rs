@@ -19,6 +19,8 @@ use super::compare::{Asker, Variant, What, family, table_of, written};
 use super::timing::{self, Telling};
 use super::{Answer, Magic, Offers, figures_plan, passed};
 
+pub use claims::{Agrees, agrees, classes};
+
 use claims::Case;
 use deadline::Deadline;
 use subjects::{Inputs, Measured};

@@ -58,6 +58,21 @@ impl Class {
         }
     }
 
+    /// That of each of n things which are of this class together.
+    pub fn of_each(self) -> Option<Class> {
+        match self {
+            Class::Linear => Some(Class::Constant),
+            Class::NearLinear => Some(Class::LogLog),
+            Class::Linearithmic => Some(Class::Log),
+            Class::RootTimesLinear => Some(Class::Root),
+            Class::Quadratic => Some(Class::Linear),
+            Class::QuadraticLog => Some(Class::Linearithmic),
+            Class::Cubic => Some(Class::Quadratic),
+            Class::Constant | Class::LogLog | Class::Log | Class::Root => None,
+            Class::Exponential | Class::Factorial => None,
+        }
+    }
+
     /// Without the O, as a runner-up is written.
     pub fn inner(self) -> &'static str {
         match self {

@@ -51,6 +51,19 @@ pub struct Answer {
     pub used: Vec<Point>,
 }
 
+impl Answer {
+    /// What it says of each of n things which cost this together; the curves are still those of all.
+    pub fn of_each(self) -> Answer {
+        let verdict = match self.verdict {
+            Verdict::Class(class) => class.of_each().map_or(Verdict::NoClaim(Doubt::Ambiguous), Verdict::Class),
+            other => other,
+        };
+        let less = |exponent: Exponent| Exponent { low: exponent.low - 1.0, high: exponent.high - 1.0 };
+        let also = self.also.iter().filter_map(|class| class.of_each()).collect();
+        Answer { verdict, exponent: self.exponent.map(less), also, ..self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     Class(Class),

@@ -171,7 +171,11 @@ fn grid(page: &mut Page, plot: &Plot, found: &Drawable, axis: &Axis, up: &Projec
     let clouds = of(Drawn::Points).count();
     for (series, (_, points)) in of(Drawn::Points) {
         let places: Vec<(f64, f64)> = points.iter().flatten().map(place).collect();
-        page.push(if clouds == 1 && places.len() > MANY { dots(plot, series, &places) } else { marks(plot, series, &places) });
+        page.push(if clouds == 1 && places.len() > MANY {
+            dots(plot, series, &places)
+        } else {
+            marks(plot, series, &places)
+        });
     }
 }
 

@@ -1,0 +1,168 @@
+//! The cost of each single addition while a structure grows from nothing.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::data::{Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Word};
+use crate::magics::compare::Grid;
+use crate::magics::timing::Telling;
+use crate::magics::{Answer, figures_plan, passed};
+use crate::measure::{self, Overhead};
+use crate::plan::Binding;
+use crate::report::{Across, Axis, Block, Drawn, Field, Note, Plot, Report, Scale, Series, Unit};
+use crate::run_context::RunContext;
+use crate::session::Session;
+use crate::show::grouped;
+use crate::structures::{self, Cell, Keys};
+
+use super::filled::SEED;
+use super::{kind_names, named, operation_names};
+
+/// The least of so many passes is free of what the machine did meanwhile.
+const PASSES: usize = 7;
+/// A plot has so many points: of the additions between two, the dearest.
+const POINTS: usize = 600;
+/// The rows of the table.
+const ROWS: usize = 40;
+
+pub fn run(
+    session: &mut Session,
+    magic: &lang::Magic,
+    kind: &Word,
+    operation: &Word,
+    size: usize,
+    context: &RunContext,
+) -> Fallible<Answer> {
+    let start = Instant::now();
+    let known = structures::find(named(kind, &kind.text, &kind_names())?).expect("it is a known kind");
+    let cell = addition(known, operation)?;
+    let telling = Telling::new(&context.progress);
+    let keys = if cell.facts.keys == Keys::New { cell.facts.keys } else { Keys::Mixed }.drawn(size, SEED + 1);
+    let clock = &*session.clocks.wall.clone();
+    let overhead = Overhead::measure(clock);
+    let mut least = vec![f64::INFINITY; size];
+    for pass in 0..PASSES {
+        let mut held = known.parts[cell.part].empty();
+        for (at, key) in keys.iter().enumerate() {
+            if at % 64 == 0 {
+                context.check()?;
+                telling.tell(|| format!("pass {} of {PASSES} · {} elements", pass + 1, grouped(at as u64)));
+            }
+            let before = clock.now();
+            black_box(held.run(cell.operation, black_box(std::slice::from_ref(key))));
+            let time = ((clock.now() - before) as f64 - overhead.read).max(0.0);
+            least[at] = least[at].min(time);
+        }
+    }
+    let allocated = allocations(&cell, &keys, context)?;
+    let mut sorted = least.clone();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2].max(overhead.precision);
+    let mean = least.iter().sum::<f64>() / size as f64;
+    let mut spikes: Vec<usize> = (0..size).filter(|at| allocated[*at] > 0).collect();
+    let all = spikes.len();
+    spikes.sort_by(|a, b| least[*b].total_cmp(&least[*a]));
+    spikes.truncate(ROWS);
+    spikes.sort_unstable();
+    let mut rows = Grid::default();
+    for at in &spikes {
+        rows.put("n", Type::Int, Unit::Plain.counted(), Value::Int(*at as i64 + 1));
+        rows.put("time", Type::Float, Unit::Seconds.measured(), Value::Float(least[*at] / 1e9));
+        rows.put("ratio", Type::Float, Unit::Times.measured(), Value::Float(least[*at] / median));
+        rows.put("allocated", Type::Int, Unit::Bytes.counted(), Value::Int(allocated[*at] as i64));
+    }
+    let figures = rows.figures();
+    let subject = format!("{} {}", known.name, cell.name());
+    let mut notes = vec![
+        Note::from(format!("{subject}: "))
+            .seconds(mean / 1e9)
+            .text(" for each on average, ")
+            .seconds(median / 1e9)
+            .text(" for the median, ")
+            .seconds(sorted[sorted.len() - 1] / 1e9)
+            .text(" for the dearest"),
+        Note::from(format!(
+            "the least of {PASSES} passes for each of {} additions to an empty {}",
+            grouped(size as u64),
+            known.name
+        )),
+    ];
+    if all > spikes.len() {
+        let shown =
+            format!("{} additions allocated memory; the {ROWS} that took longest are shown", grouped(all as u64));
+        notes.push(Note::from(shown));
+    } else {
+        notes.push("the table has the additions that allocated memory".into());
+    }
+    let plot = plot(&subject, &least);
+    let field = |name, nanoseconds: f64| Field::measured(name, Value::Float(nanoseconds / 1e9), Unit::Seconds);
+    let fields = vec![field("mean", mean), field("median", median), field("most", sorted[sorted.len() - 1])];
+    let table = Some(figures_plan(&figures, magic.span));
+    let blocks = vec![Block::Figures(figures), Block::Plot(plot), Block::Notes(notes)];
+    let report = Report { blocks, status_line: vec![passed(start.elapsed())] };
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() })
+}
+
+/// The operation, which adds an element; `push` is the usual one of its kind.
+fn addition(kind: &'static structures::Kind, word: &Word) -> Fallible<Cell> {
+    const ADDITIONS: [&str; 6] = ["push_back", "insert", "push_front", "insert_middle", "insert_or_append", "count"];
+    let cells = kind.cells();
+    let find = |name: &str| cells.iter().find(|cell| cell.facts.name == name).copied();
+    if word.text == "push" {
+        return Ok(ADDITIONS.into_iter().find_map(find).expect("each kind has an addition"));
+    }
+    let name = named(word, &word.text, &operation_names())?;
+    let own: Vec<&str> = ADDITIONS.into_iter().filter(|name| find(name).is_some()).collect();
+    if !ADDITIONS.contains(&name) {
+        let message = format!("`growth` shows operations that add an element, and `{name}` is none");
+        return Err(Diagnostic::at(Kind::Domain, word.span, message).hint(own.join(", ")));
+    }
+    find(name).ok_or_else(|| {
+        let message = format!("`{}` has no `{name}`", kind.name);
+        Diagnostic::at(Kind::Domain, word.span, message).hint(own.join(", "))
+    })
+}
+
+/// The bytes that each addition allocated.
+fn allocations(cell: &Cell, keys: &[i64], context: &RunContext) -> Fallible<Vec<u64>> {
+    let mut held = cell.kind.parts[cell.part].empty();
+    let mut all = Vec::with_capacity(keys.len());
+    for (at, key) in keys.iter().enumerate() {
+        if at % 1024 == 0 {
+            context.check()?;
+        }
+        let before = measure::allocated();
+        black_box(held.run(cell.operation, black_box(std::slice::from_ref(key))));
+        all.push(measure::allocated() - before);
+    }
+    Ok(all)
+}
+
+/// Each addition, and the mean of all until then: it stays low where the spikes are rare enough.
+fn plot(subject: &str, least: &[f64]) -> Plot {
+    let wide = least.len().div_ceil(POINTS).max(1);
+    let (mut dearest, mut means) = (Vec::new(), Vec::new());
+    let mut sum = 0.0;
+    for (at, times) in least.chunks(wide).enumerate() {
+        let (place, most) =
+            times.iter().enumerate().fold((0, 0.0), |best, (i, time)| if *time > best.1 { (i, *time) } else { best });
+        sum += times.iter().sum::<f64>();
+        dearest.push(((at * wide + place + 1) as f64, most / 1e9));
+        let done = (at * wide + times.len()) as f64;
+        means.push((done, sum / done / 1e9));
+    }
+    let axis = |label: &str, unit, scale, measured| Axis { label: label.to_string(), unit, scale, measured };
+    let label = if wide > 1 { format!("the dearest of {wide} additions") } else { "one addition".to_string() };
+    Plot {
+        title: format!("{subject}: time of each addition"),
+        x: Across::Numbers(axis("n", Unit::Count("n"), Scale::Linear, false)),
+        y: axis("time", Unit::Seconds, Scale::Log, true),
+        series: vec![
+            Series { label, drawn: Drawn::Points, points: dearest },
+            Series { label: "mean of all so far".to_string(), drawn: Drawn::Line, points: means },
+        ],
+        in_table: false,
+    }
+}
