@@ -30,6 +30,7 @@ pub mod rust;
 
 pub mod algorithms;
 pub mod engines;
+pub mod latency;
 pub mod races;
 pub mod stages;
 pub mod structures;

@@ -13,6 +13,7 @@ use crate::functions;
 use crate::interleave::{Model, Order, WORDS};
 use crate::lang::foreign::{self, Foreign};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
+use crate::latency;
 use crate::plan::Binding;
 use crate::races;
 use crate::session::{Bound, Session, settings};
@@ -296,6 +297,7 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
             candidate("bytecode", "it changes hands between any two bytecodes"),
             candidate("calls", "it changes hands at calls and the edge of the loop"),
         ],
+        "--only" if before.starts_with("%latency") => latency_rows(),
         "--only" => {
             let demo = before.split_whitespace().find_map(races::find);
             let described = demo.map(|demo| demo.described()).unwrap_or_default();
@@ -325,6 +327,13 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
     };
     found.retain(|candidate| candidate.text.starts_with(&before[start..]));
     (start, found)
+}
+
+/// The groups of `%latency` and their rows.
+fn latency_rows() -> Vec<Candidate> {
+    let groups = latency::ALL.iter().map(|group| candidate(group.name, group.about));
+    let rows = latency::ALL.iter().flat_map(|group| group.probes);
+    groups.chain(rows.map(|probe| candidate(&probe.key(), probe.about))).collect()
 }
 
 /// The files and folders whose paths begin with what was typed from `start` on; `end` follows a file.

@@ -58,14 +58,14 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         rows.put("class", Type::Text, Unit::Plain.counted(), Value::text(&class_name(class)));
         rows.put("word", Type::Text, Unit::Plain.counted(), Value::text(word));
         for (name, seconds) in TIMES {
-            let most = largest(class, seconds / step).map_or(Value::Null, Value::Int);
-            rows.put(name, Type::Int, Unit::Plain.measured(), most);
+            let most = largest(class, seconds / step).map(three_digits);
+            rows.put(name, Type::Int, Unit::Plain.measured(), most.map_or(Value::Null, Value::Int));
         }
     }
     let figures = rows.figures();
     let note = Note::from("n is the largest whose steps fit into the time, at ").seconds(step);
     let notes = vec![
-        note.text(" for a step of a simple loop, measured here"),
+        note.text(" for a step of a simple loop, measured here; three digits of it are shown"),
         Note::from("an empty cell: every n below 2^63 does; whether it fits into memory is another question"),
     ];
     let table = Some(figures_plan(&figures, magic.span));
@@ -101,6 +101,12 @@ fn largest(class: Class, most: f64) -> Option<i64> {
         *(if steps(class, middle as f64) <= most { &mut fits } else { &mut exceeds }) = middle;
     }
     Some(fits)
+}
+
+/// Rounded down: the time of a step is known no better.
+fn three_digits(n: i64) -> i64 {
+    let unit = 10i64.pow(n.checked_ilog10().unwrap_or(0).saturating_sub(2));
+    n / unit * unit
 }
 
 /// The classes as zones.

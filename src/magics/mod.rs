@@ -13,6 +13,7 @@ pub mod glossary;
 mod help;
 mod history;
 mod last;
+mod latency;
 mod magnitudes;
 mod privileges;
 mod race;
@@ -139,6 +140,7 @@ pub static ALL: &[&Magic] = &[
     &bigo::BIGO,
     &structures::STRUCTURES,
     &magnitudes::MAGNITUDES,
+    &latency::LATENCY,
     &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,

@@ -71,18 +71,18 @@ pub enum Keys {
     Absent,
     /// The same, each once.
     New,
-    /// Half of them elements.
+    /// In turn an element and a number that is none, each once.
     Mixed,
 }
 
 impl Keys {
-    /// As many keys as there are elements.
+    /// As many keys as there are elements, or twice as many where half of them are new: then each size grows as often.
     pub fn drawn(self, size: usize, seed: i64) -> Vec<i64> {
         let any = |below: usize| (0..size as u64).map(move |i| below_of(mix(seed, i), below)).collect::<Vec<i64>>();
         let odd = |keys: Vec<i64>| keys.into_iter().map(|key| key + 1).collect();
         match self {
             Keys::Places => any(size),
-            Keys::Mixed => any(2 * size),
+            Keys::Mixed => elements(size, seed).into_iter().flat_map(|key| [key, key + 1]).collect(),
             Keys::Present => any(size).into_iter().map(|key| 2 * key).collect(),
             Keys::Absent => any(size).into_iter().map(|key| 2 * key + 1).collect(),
             Keys::Once => elements(size, seed),

@@ -264,6 +264,13 @@ fn summary(measured: &cells::Measured, size: usize) -> Vec<Note> {
             notes.push(line.found(said).text(", which is theory"));
         }
     }
+    let others = found.iter().filter(|found| found.agrees().is_some_and(|agrees| agrees != Agrees::Yes));
+    notes.extend(others.map(|found| {
+        let name =
+            format!("{} {}: claimed {}, measured ", found.cell.kind.name, found.cell.name(), found.cell.facts.claimed);
+        let measured = found.measured().unwrap_or_default();
+        Note::default().found(format!("{name}{measured}: {}", found.why())).optional()
+    }));
     notes.push("bytes: of heap for each element, with the room for more".into());
     notes
 }

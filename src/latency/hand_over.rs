@@ -1,0 +1,219 @@
+//! Handing bytes over to another thread, in several ways: half of the time until they are back.
+
+use std::cell::UnsafeCell;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use super::{Group, Means, Outcome, Probe, failed};
+
+pub static HAND_OVER: Group = Group {
+    name: "hand_over",
+    about: "8 bytes and 1 MiB to another thread by pipe, Unix socket, shared memory and TCP",
+    probes: &[
+        Probe {
+            name: "shared memory, 8 B",
+            about: "both threads watch one word",
+            published: None,
+            in_chart: true,
+            run: Some(|means| shared(means, WORD)),
+        },
+        Probe {
+            name: "shared memory, 1 MiB",
+            about: "copied in and out",
+            published: None,
+            in_chart: true,
+            run: Some(|means| shared(means, MIB)),
+        },
+        Probe {
+            name: "pipe, 8 B",
+            about: "through the system",
+            published: None,
+            in_chart: true,
+            run: Some(|means| pipe(means, WORD)),
+        },
+        Probe {
+            name: "pipe, 1 MiB",
+            about: "through the system",
+            published: None,
+            in_chart: true,
+            run: Some(|means| pipe(means, MIB)),
+        },
+        Probe {
+            name: "Unix socket, 8 B",
+            about: "through the system",
+            published: None,
+            in_chart: true,
+            run: Some(|means| socket(means, WORD)),
+        },
+        Probe {
+            name: "Unix socket, 1 MiB",
+            about: "through the system",
+            published: None,
+            in_chart: true,
+            run: Some(|means| socket(means, MIB)),
+        },
+        Probe {
+            name: "TCP, 8 B",
+            about: "over the loopback device",
+            published: None,
+            in_chart: true,
+            run: Some(|means| tcp(means, WORD)),
+        },
+        Probe {
+            name: "TCP, 1 MiB",
+            about: "over the loopback device",
+            published: None,
+            in_chart: true,
+            run: Some(|means| tcp(means, MIB)),
+        },
+        Probe {
+            name: "loopback round trip",
+            about: "8 bytes there and back by TCP, within this machine",
+            published: None,
+            in_chart: true,
+            run: Some(|means| Ok(2.0 * tcp(means, WORD)?)),
+        },
+    ],
+};
+
+const WORD: usize = 8;
+const MIB: usize = 1 << 20;
+
+fn pipe(means: &Means, bytes: usize) -> Outcome {
+    let (their, out) = io::pipe().map_err(failed)?;
+    let (back, theirs) = io::pipe().map_err(failed)?;
+    trips(means, bytes, (back, out), (their, theirs))
+}
+
+fn socket(means: &Means, bytes: usize) -> Outcome {
+    let (here, there) = UnixStream::pair().map_err(failed)?;
+    let (back, theirs) = (here.try_clone().map_err(failed)?, there.try_clone().map_err(failed)?);
+    trips(means, bytes, (back, here), (there, theirs))
+}
+
+fn tcp(means: &Means, bytes: usize) -> Outcome {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+    let here = TcpStream::connect(listener.local_addr().map_err(failed)?).map_err(failed)?;
+    let (there, _) = listener.accept().map_err(failed)?;
+    for end in [&here, &there] {
+        end.set_nodelay(true).map_err(failed)?;
+    }
+    let (back, theirs) = (here.try_clone().map_err(failed)?, there.try_clone().map_err(failed)?);
+    trips(means, bytes, (back, here), (there, theirs))
+}
+
+/// Sends bytes to a thread that sends them back.
+fn trips<R: Read, W: Write, R2: Read + Send + 'static, W2: Write + Send + 'static>(
+    means: &Means,
+    bytes: usize,
+    (mut back, mut out): (R, W),
+    (mut their, mut theirs): (R2, W2),
+) -> Outcome {
+    let echo = move || {
+        let mut block = vec![0u8; bytes];
+        while their.read_exact(&mut block).and_then(|()| theirs.write_all(&block)).is_ok() {}
+    };
+    let partner = std::thread::Builder::new().name("echo".to_string()).spawn(echo).map_err(failed)?;
+    let mut block = vec![1u8; bytes];
+    let times = repeats(bytes);
+    let found = means.median(|| {
+        let (time, done) = means
+            .once(|| (0..times).try_for_each(|_| out.write_all(&block).and_then(|()| back.read_exact(&mut block))));
+        done.map_err(failed).map(|()| time / 2.0 / times as f64)
+    });
+    // Both ends are closed, and the other thread sees it.
+    drop((back, out));
+    let _ = partner.join();
+    found
+}
+
+/// The trips of a sample: a short one is repeated.
+fn repeats(bytes: usize) -> usize {
+    if bytes == WORD { 50 } else { 1 }
+}
+
+/// Bytes that two threads have in turn.
+struct Shared {
+    /// Odd where the other thread has them.
+    turn: AtomicU64,
+    bytes: UnsafeCell<Vec<u8>>,
+}
+
+// SAFETY: only the thread whose turn it is touches the bytes.
+unsafe impl Sync for Shared {}
+
+const END: u64 = u64::MAX;
+
+impl Shared {
+    /// Copies bytes in, hands them over, waits until they are back, and copies them out.
+    fn trip(&self, block: &mut [u8], turn: u64) {
+        // SAFETY: it is this thread's turn.
+        unsafe { (&mut *self.bytes.get()).copy_from_slice(block) };
+        self.turn.store(turn + 1, Ordering::Release);
+        self.wait(|now| now == turn + 2);
+        // SAFETY: it is this thread's turn again.
+        unsafe { block.copy_from_slice(&*self.bytes.get()) };
+    }
+
+    /// The other side.
+    fn serve(&self, bytes: usize) {
+        let mut block = vec![0u8; bytes];
+        loop {
+            let turn = self.wait(|now| now % 2 == 1);
+            if turn == END {
+                return;
+            }
+            // SAFETY: an odd turn is this thread's.
+            unsafe {
+                block.copy_from_slice(&*self.bytes.get());
+                (&mut *self.bytes.get()).copy_from_slice(&block);
+            }
+            self.turn.store(turn + 1, Ordering::Release);
+        }
+    }
+
+    fn wait(&self, is_there: impl Fn(u64) -> bool) -> u64 {
+        // With one processor, or on a busy machine, the other thread needs this one's.
+        const SPINS: u32 = 2000;
+        let mut spins = 0;
+        loop {
+            let now = self.turn.load(Ordering::Acquire);
+            if is_there(now) {
+                return now;
+            }
+            spins += 1;
+            if spins % SPINS == 0 {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn shared(means: &Means, bytes: usize) -> Outcome {
+    let both = Arc::new(Shared { turn: AtomicU64::new(0), bytes: UnsafeCell::new(vec![0u8; bytes]) });
+    let serve = {
+        let both = both.clone();
+        move || both.serve(bytes)
+    };
+    let partner: JoinHandle<()> = std::thread::Builder::new().name("echo".to_string()).spawn(serve).map_err(failed)?;
+    let mut block = vec![1u8; bytes];
+    let mut turn = 0;
+    let times = repeats(bytes);
+    let found = means.median(|| {
+        let (time, ()) = means.once(|| {
+            for _ in 0..times {
+                both.trip(&mut block, turn);
+                turn += 2;
+            }
+        });
+        Ok(time / 2.0 / times as f64)
+    });
+    both.turn.store(END, Ordering::Release);
+    let _ = partner.join();
+    found
+}

@@ -1,0 +1,267 @@
+//! `%latency`: what the parts of this machine take, beside the numbers that every programmer should know.
+
+use std::time::{Duration, Instant};
+
+use crate::data::{Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
+use crate::latency::{self, LARGEST, Means, Missing, Probe, access, level};
+use crate::plan::Binding;
+use crate::report::{Across, Axis, Block, Drawn, Note, Plot, Report, Scale, Series, Unit};
+use crate::run_context::RunContext;
+use crate::session::Session;
+use crate::show::bytes_text;
+
+use super::compare::Grid;
+use super::timing::{Telling, asked_time};
+use super::{Answer, Magic, Offers, figures_plan, passed};
+
+pub static LATENCY: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "latency",
+        usage: "%latency [--only LIST] [--for TIME] [--working-set]",
+        takes: Takes::Words,
+        options: &[("--only", true), ("--for", true), ("--working-set", false)],
+    },
+    about: "measures what the parts of this machine take, beside the numbers every programmer should know\n\n\
+            Groups\n  \
+            caches      an access to each cache and to memory, along a chain of pointers in random order; reading 1 MiB\n  \
+            arithmetic  int and float: latency, throughput, in registers of 128, 256 and 512 bit; a mispredicted branch\n  \
+            threads     a mutex, a system call, the start of a thread and of a process\n  \
+            disk        reads of an own file that is not in memory and of one that is, fsync\n  \
+            hand_over   8 B and 1 MiB to another thread by shared memory, pipe, Unix socket and TCP (loopback only)\n  \
+            elsewhere   what cannot be measured here: published only\n\n\
+            Columns\n  \
+            measured   here, now; of hardware the least, of the system the median\n  \
+            published  numbers every programmer should know, with their year and source; ratio is measured by published\n  \
+            A row without a time says below the table why.\n\n\
+            Options\n  \
+            --only LIST    groups and rows with commas between: --only caches,mutex,pipe_8_b\n  \
+            --for TIME     for all together: 10s unless specified\n  \
+            --working-set  plots the time of an access by the size of the working set, from 1 KiB to 1 GiB, at most a \
+            quarter of the memory limit: the steps of the caches are seen",
+    examples: &["%latency --only L1,mutex,int_add --for 300ms", "%latency --only elsewhere"],
+    offers: Offers::Nothing,
+    privileges: |_| Privileges::NONE,
+    run,
+};
+
+const USUAL: Duration = Duration::from_secs(10);
+
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    if let Argument::Words(words) = &magic.subject
+        && let Some(word) = words.first()
+    {
+        let message = format!("`%latency` takes options only, got `{}`", word.text);
+        return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(format!("%latency --only {}", word.text)));
+    }
+    let time = asked_time(magic)?.unwrap_or(USUAL);
+    let clock = session.clocks.wall.clone();
+    if magic.option("--working-set").is_some() {
+        if let Some((word, _)) = magic.options.iter().find(|(word, _)| word.text == "--only") {
+            let message = "`--only` chooses rows of the table, and `--working-set` has a table of its own";
+            return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("leave one of them out"));
+        }
+        let means = |limit| Means { limit, clock: &*clock, context };
+        return working_sets(magic, &means, time, context);
+    }
+    let probes = asked(magic)?;
+    let start = Instant::now();
+    let telling = Telling::new(&context.progress);
+    let runs = probes.iter().filter(|probe| probe.run.is_some()).count();
+    let mut found: Vec<(&Probe, Option<f64>)> = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
+    let mut done = 0;
+    for probe in probes {
+        let Some(run) = probe.run else {
+            found.push((probe, None));
+            continue;
+        };
+        done += 1;
+        telling.tell(|| format!("{} · {done} of {runs}", probe.name));
+        // What one does not use is for those that follow.
+        let left = time.saturating_sub(start.elapsed()) / (runs - done + 1) as u32;
+        match run(&Means { limit: left, clock: &*clock, context }) {
+            Ok(seconds) => found.push((probe, Some(seconds))),
+            Err(Missing::Because(why)) => {
+                missing.push(format!("{}: {why}", probe.name));
+                found.push((probe, None));
+            }
+            Err(Missing::Stopped) => break,
+        }
+    }
+    if found.is_empty() {
+        context.stop.check()?;
+    }
+    let mut rows = Grid::default();
+    for (probe, measured) in &found {
+        let published = probe.published;
+        let float = |value: Option<f64>| value.map_or(Value::Null, Value::Float);
+        rows.put("what", Type::Text, Unit::Plain.counted(), Value::text(probe.name));
+        rows.put("measured", Type::Float, Unit::Seconds.measured(), float(*measured));
+        rows.put("published", Type::Float, Unit::Seconds.counted(), float(published.map(|known| known.seconds)));
+        rows.put(
+            "year",
+            Type::Int,
+            Unit::Plain.counted(),
+            published.map_or(Value::Null, |known| Value::Int(known.year)),
+        );
+        let source = published.map_or(Value::Null, |known| Value::text(known.source));
+        rows.put("source", Type::Text, Unit::Plain.counted(), source);
+        let ratio = measured.zip(published).map(|(measured, known)| measured / known.seconds);
+        rows.put("ratio", Type::Float, Unit::Times.measured(), float(ratio));
+    }
+    let figures = rows.figures();
+    let mut notes: Vec<Note> = vec![
+        "published: numbers every programmer should know, of their time and its machines; ratio: measured by published"
+            .into(),
+    ];
+    if found.iter().any(|(probe, _)| probe.run.is_none()) {
+        notes.push("without a measured time and without a reason below: it cannot be measured on one machine".into());
+    }
+    notes.extend(missing.into_iter().map(|why| Note::from("not measured: ").found(why).optional()));
+    if context.stop.is_raised() {
+        notes.push(Note::from("stopped: what was measured until then is kept").optional());
+    }
+    let table = Some(figures_plan(&figures, magic.span));
+    let plot = chart(&found);
+    let mut blocks = vec![Block::Figures(figures)];
+    blocks.extend(plot.map(Block::Plot));
+    blocks.push(Block::Notes(notes));
+    let report = Report { blocks, status_line: vec![passed(start.elapsed())] };
+    Ok(Answer {
+        report,
+        result: Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
+        ..Answer::default()
+    })
+}
+
+/// The rows that were asked for, by their names or those of their groups.
+fn asked(magic: &lang::Magic) -> Fallible<Vec<&'static Probe>> {
+    let all = || latency::ALL.iter().flat_map(|group| group.probes.iter().map(move |probe| (group.name, probe)));
+    let Some(word) = magic.option("--only").flatten() else { return Ok(all().map(|(_, probe)| probe).collect()) };
+    let mut wanted: Vec<String> = Vec::new();
+    for name in word.text.split(',').map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()) {
+        if !all().any(|(group, probe)| group == name || probe.key() == name) {
+            let keys: Vec<String> = all().map(|(_, probe)| probe.key()).collect();
+            let known = latency::ALL.iter().map(|group| group.name).chain(keys.iter().map(String::as_str));
+            let error = Diagnostic::at(Kind::Name, word.span, format!("unknown row or group `{name}`"));
+            let error = error.near(&name, known);
+            let groups: Vec<&str> = latency::ALL.iter().map(|group| group.name).collect();
+            return Err(if error.hint.is_some() {
+                error
+            } else {
+                error.hint(format!("groups: {}", groups.join(", ")))
+            });
+        }
+        wanted.push(name);
+    }
+    if wanted.is_empty() {
+        return Err(Diagnostic::at(Kind::Syntax, word.span, "`--only` names nothing").hint("--only caches,mutex"));
+    }
+    let is_asked = |(group, probe): &(&str, &Probe)| wanted.iter().any(|name| name == group || *name == probe.key());
+    Ok(all().filter(is_asked).map(|(_, probe)| probe).collect())
+}
+
+/// A bar for each time, and one for what is published.
+fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
+    let shown: Vec<_> = found
+        .iter()
+        .filter(|(probe, measured)| probe.in_chart && (measured.is_some() || probe.published.is_some()))
+        .collect();
+    let bars = |label: &str, of: &dyn Fn(&(&Probe, Option<f64>)) -> Option<f64>| {
+        let points = shown.iter().enumerate().filter_map(|(at, one)| Some((at as f64, of(one)?)));
+        let points = points.filter(|(_, seconds)| *seconds > 0.0).collect();
+        Series { label: label.to_string(), drawn: Drawn::Bars, points }
+    };
+    if shown.is_empty() {
+        return None;
+    }
+    let measured = bars("measured", &|(_, measured)| *measured);
+    let published = bars("published", &|(probe, _)| Some(probe.published?.seconds));
+    let series = [measured, published].into_iter().filter(|series| !series.points.is_empty());
+    Some(Plot {
+        title: "latency".to_string(),
+        x: Across::Names {
+            label: "what".to_string(),
+            names: shown.iter().map(|(probe, _)| probe.name.to_string()).collect(),
+        },
+        y: Axis { label: "time".to_string(), unit: Unit::Seconds, scale: Scale::Log, measured: true },
+        series: series.collect(),
+        in_table: true,
+    })
+}
+
+/// The time of an access by the size of the working set.
+fn working_sets<'a>(
+    magic: &lang::Magic,
+    means: &dyn Fn(Duration) -> Means<'a>,
+    time: Duration,
+    context: &RunContext,
+) -> Fallible<Answer> {
+    const LEAST: usize = 1 << 10;
+    let start = Instant::now();
+    let most = usize::try_from(context.memory / 4).unwrap_or(usize::MAX).min(LARGEST);
+    // Each power of two, and one between each two.
+    let sizes = (0..).map(|step| LEAST << (step / 2) | (LEAST << (step / 2) >> 1) * (step % 2));
+    let sizes: Vec<usize> = sizes.take_while(|size| *size <= most).collect();
+    let telling = Telling::new(&context.progress);
+    let mut points: Vec<(usize, f64)> = Vec::new();
+    let mut why = None;
+    for (at, size) in sizes.iter().enumerate() {
+        telling.tell(|| format!("{} · {} of {}", bytes_text(*size as f64), at + 1, sizes.len()));
+        let left = time.saturating_sub(start.elapsed()) / (sizes.len() - at) as u32;
+        match access(&means(left), *size) {
+            Ok(seconds) => points.push((*size, seconds)),
+            Err(Missing::Because(reason)) => {
+                why = Some(format!("{}: {reason}", bytes_text(*size as f64)));
+                break;
+            }
+            Err(Missing::Stopped) => break,
+        }
+    }
+    if points.is_empty() {
+        context.stop.check()?;
+        let message = format!("the memory limit leaves no room: a quarter of it is {}", bytes_text(most as f64));
+        return Err(Diagnostic::at(Kind::Domain, magic.span, message));
+    }
+    let mut rows = Grid::default();
+    for (size, seconds) in &points {
+        rows.put("working_set", Type::Int, Unit::Bytes.counted(), Value::Int(*size as i64));
+        rows.put("access", Type::Float, Unit::Seconds.measured(), Value::Float(*seconds));
+    }
+    let figures = rows.figures();
+    let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
+    let series = points.iter().map(|(size, seconds)| (*size as f64, *seconds)).collect();
+    let plot = Plot {
+        title: "time of an access by working set".to_string(),
+        x: Across::Numbers(axis("working set", Unit::Bytes, false)),
+        y: axis("access", Unit::Seconds, true),
+        series: vec![Series { label: String::new(), drawn: Drawn::Line, points: series }],
+        in_table: true,
+    };
+    let levels: Vec<String> =
+        (1..=3).filter_map(|of| Some(format!("L{of} {}", bytes_text(level(of)? as f64)))).collect();
+    let mut notes: Vec<Note> = Vec::new();
+    if !levels.is_empty() {
+        notes.push(Note::from("the system names these caches: ").found(levels.join(", ")));
+    }
+    notes.push("each access needs the address that the one before it has read, in random order".into());
+    if sizes.last().is_some_and(|last| *last < LARGEST) {
+        let said =
+            format!("larger working sets are left out: a quarter of the memory limit is {}", bytes_text(most as f64));
+        notes.push(Note::default().found(said).optional());
+    }
+    notes.extend(why.map(|why| Note::from("not measured: ").found(why).optional()));
+    if context.stop.is_raised() {
+        notes.push(Note::from("stopped: what was measured until then is kept").optional());
+    }
+    let table = Some(figures_plan(&figures, magic.span));
+    let blocks = vec![Block::Figures(figures), Block::Plot(plot), Block::Notes(notes)];
+    let report = Report { blocks, status_line: vec![passed(start.elapsed())] };
+    Ok(Answer {
+        report,
+        result: Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
+        ..Answer::default()
+    })
+}
