@@ -368,3 +368,24 @@ fn times_are_those_of_the_near_memory_and_rise() {
     let disturbed = [size(10.0, 5.0, 1e9), size(20.0, 9.0, 1e9), size(40.0, 7.0, 1e9)];
     assert_eq!(timed(&disturbed, CACHE).iter().map(|point| point.cost).collect::<Vec<_>>(), [5.0, 7.0, 7.0]);
 }
+
+/// Costs of lists of sizes, as they were seen, and what is said of them.
+#[track_caller]
+fn says(question: Question, sizes: &[i64], cost: impl Fn(f64) -> f64) -> Answer {
+    let points: Vec<Point> = sizes.iter().map(|n| Point { n: *n as f64, cost: cost(*n as f64) }).collect();
+    answer(question, &points)
+}
+
+#[test]
+fn a_line_may_begin_below_zero() {
+    let powers = [1, 2, 4, 8, 16, 32];
+    for (slope, constant) in [(2.0, -1.0), (5.0, -4.0), (3.0, -2.5), (1.0, 7.0)] {
+        for sizes in [&powers[..], &denser(&[2, 4, 8, 16, 32, 64]), &usual(4_096)] {
+            let found = says(Question::Steps, sizes, |n| slope * n + constant);
+            assert_eq!(found.verdict, Verdict::Class(Class::Linear), "{slope} n + {constant}, {sizes:?}");
+            assert!(found.exponent.expect("a line has one").holds(1.0), "{slope} n + {constant}: {:?}", found.exponent);
+        }
+    }
+    let found = says(Question::Steps, &denser(&[2, 4, 8, 16, 32, 64]), |n| 5.0 * (n - 1.0));
+    assert_eq!((found.verdict, &found.also[..]), (Verdict::Class(Class::Linear), &[][..]));
+}

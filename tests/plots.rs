@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use timelab::data::{Column, Order, Schema, Table, Type, Value};
-use timelab::report::{Across, Axis, Block, Bounds, Drawn, Figures, Plot, Report, Scale, Series, Unit};
+use timelab::report::{Across, Axis, Block, Bounds, Drawn, Figures, Plot, Report, Scale, Series, Tone, Unit};
 use timelab::show::{self, Format, Style, in_ascii_only};
 use unicode_width::UnicodeWidthStr;
 
@@ -43,6 +43,17 @@ fn cloud() -> Plot {
     };
     let linear = |label| axis(label, Unit::Plain, Scale::Linear);
     plot("10,000 points", linear("x"), linear("y"), vec![series("", Drawn::Points, (0..10_000).map(point).collect())])
+}
+
+/// Lines that judge, the first before the others; the last leaves the plot at its top.
+fn zones() -> Plot {
+    let line = |f: fn(f64) -> f64, last: i32| (0..=last).map(f64::from).map(|x| (x, f(x))).collect();
+    let series = vec![
+        series("low", Drawn::Zone(Tone::Best), line(|_| 2.0, 40)),
+        series("middle", Drawn::Zone(Tone::Fair), line(|x| x, 40)),
+        series("high", Drawn::Zone(Tone::Horrible), line(|x| x * x / 5.0, 14)),
+    ];
+    plot("Zones", axis("x", Unit::Plain, Scale::Linear), axis("y", Unit::Plain, Scale::Linear), series)
 }
 
 fn named(names: &[&str], scale: Scale, series: Vec<Series>) -> Plot {
@@ -95,6 +106,7 @@ fn all() -> Vec<(&'static str, Plot)> {
             ),
         ),
         ("cloud", cloud()),
+        ("zones", zones()),
         (
             "long",
             plot(

@@ -55,16 +55,20 @@ const LOOK: usize = 1 << 16;
 /// No working set is larger.
 pub const LARGEST: usize = 1 << 30;
 
-/// The bytes of a cache, where the system names it.
+/// The bytes of a cache, where the system names it. Its files come first: within a virtual machine the C library may count
+/// the third cache of the whole host.
 pub fn level(level: u32) -> Option<usize> {
+    from_files(level).or_else(|| from_library(level))
+}
+
+fn from_library(level: u32) -> Option<usize> {
     // Of glibc; the libc crate has no names for them.
     const SIZES: [libc::c_int; 3] = [188, 191, 194];
     // SAFETY: sysconf answers -1 or 0 for a question that it does not know.
     let size = unsafe { libc::sysconf(*SIZES.get(level as usize - 1)?) };
-    usize::try_from(size).ok().filter(|size| *size > 0).or_else(|| from_files(level))
+    usize::try_from(size).ok().filter(|size| *size > 0)
 }
 
-/// The same where the C library does not know it.
 fn from_files(level: u32) -> Option<usize> {
     (0..8).find_map(|index| {
         let read = |name: &str| {
@@ -80,13 +84,21 @@ fn from_files(level: u32) -> Option<usize> {
     })
 }
 
-/// An access to a working set that fits into this level and not into the one before.
-fn cache(means: &Means, of: u32) -> Outcome {
-    let Some(size) = level(of) else { return because(format!("the system does not name a cache of level {of}")) };
+/// The working set that shows a level: it fits into it and not into the one before. None where the system does not name
+/// it.
+pub fn working_set(of: u32) -> Option<usize> {
+    let size = level(of)?;
     let before = if of > 1 { level(of - 1).unwrap_or(0) } else { 0 };
-    // Twice the one before keeps little in it; half of it leaves room for what else is there.
-    let wanted = (size / 2).max((4 * before).min(size / 4 * 3));
-    access(means, wanted.min(if of == 3 { (8 * before).max(1 << 20) } else { usize::MAX }))
+    // Four times the one before keeps little in that. More of a cache that several processors share is seldom ours.
+    let (half, most) = (size / 2, size / 4 * 3);
+    Some(if before == 0 { half } else { half.min(4 * before).max((2 * before).min(most)) })
+}
+
+fn cache(means: &Means, of: u32) -> Outcome {
+    match working_set(of) {
+        Some(bytes) => access(means, bytes),
+        None => because(format!("the system does not name a cache of level {of}")),
+    }
 }
 
 fn memory(means: &Means) -> Outcome {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::measure::Clock;
 use crate::run_context::RunContext;
 
-pub use caches::{LARGEST, access, level};
+pub use caches::{LARGEST, access, level, working_set};
 
 /// One thing that takes time.
 pub struct Probe {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
-use crate::latency::{self, LARGEST, Means, Missing, Probe, access, level};
+use crate::latency::{self, LARGEST, Means, Missing, Probe, access, level, working_set};
 use crate::plan::Binding;
 use crate::report::{Across, Axis, Block, Drawn, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
@@ -116,6 +116,13 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         "published: numbers every programmer should know, of their time and its machines; ratio: measured by published"
             .into(),
     ];
+    let named = (1..=3).filter(|of| found.iter().any(|(probe, _)| probe.name == format!("L{of}")));
+    let sets: Vec<String> =
+        named.filter_map(|of| Some(format!("L{of} {}", bytes_text(working_set(of)? as f64)))).collect();
+    if !sets.is_empty() {
+        let line = Note::from("working sets of the caches: ").found(sets.join(", "));
+        notes.push(line.text("; --working-set shows all sizes").optional());
+    }
     if found.iter().any(|(probe, _)| probe.run.is_none()) {
         notes.push("without a measured time and without a reason below: it cannot be measured on one machine".into());
     }

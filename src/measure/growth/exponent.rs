@@ -44,6 +44,8 @@ const ERRORS: f64 = 2.5;
 pub struct Reading {
     /// What this kind of measurement may be off by, whatever the scatter.
     pub systematic: f64,
+    /// What the cost at one end of the sizes may be off by, as a share of it.
+    pub ends: f64,
     /// Whether the cost scatters so little that each half of the points has a slope of its own.
     pub is_exact: bool,
 }
@@ -70,9 +72,11 @@ pub fn exponent(points: &[Point], constant: f64, reading: Reading) -> Exponent {
             }
         }
     }
+    let span = (points[points.len() - 1].n / points[0].n).sqrt().ln();
+    let systematic = reading.systematic + reading.ends / span.max(f64::MIN_POSITIVE);
     let interval = Exponent { low: f64::INFINITY, high: f64::NEG_INFINITY };
     slopes.into_iter().fold(interval, |interval, (slope, error)| {
-        let error = error.max(LEAST) + reading.systematic;
+        let error = error.max(LEAST) + systematic;
         Exponent { low: interval.low.min(slope - error), high: interval.high.max(slope + error) }
     })
 }

@@ -147,30 +147,57 @@ fn terms(class: Class, base: Option<f64>, top: f64) -> Vec<Term> {
     }
 }
 
-fn fit(points: &[Point], class: Class, base: Option<f64>, rules: &Rules) -> Fit {
-    let top = points.last().map_or(1.0, |point| point.n);
-    let terms = terms(class, base, top);
+/// The BIC of the power of n that fits best, whatever its exponent, with a constant.
+pub fn power_bic(points: &[Point], rules: &Rules) -> f64 {
+    const STEP: f64 = 0.05;
+    const STEPS: i32 = 160;
+    let of = |step: i32| {
+        let terms = [Term::Power(0.0, 0), Term::Power(STEP * f64::from(step), 0)];
+        solved(points, &terms, 0..0).rms
+    };
+    let rms = (1..=STEPS).map(of).fold(f64::INFINITY, f64::min);
+    bic(points, rms, 3, rules)
+}
+
+fn bic(points: &[Point], rms: f64, used: usize, rules: &Rules) -> f64 {
+    let count = points.len() as f64;
+    count * (rms * rms + rules.floor * rules.floor).ln() + used as f64 * count.ln()
+}
+
+/// Terms with the coefficients that fit best.
+struct Solved {
+    coefficients: Vec<f64>,
+    rms: f64,
+    /// What the last term carries at the largest size.
+    share: f64,
+}
+
+fn solved(points: &[Point], terms: &[Term], signed: std::ops::Range<usize>) -> Solved {
     let row = |point: &Point| terms.iter().map(|term| term.at(point.n) / point.cost).collect();
     let rows: Vec<Vec<f64>> = points.iter().map(row).collect();
     let weights = weights(points);
-    let signed = rules.signed && matches!(class, Class::Quadratic | Class::Cubic);
     let coefficients = non_negative(&rows, &weights, signed);
     let fitted: Vec<f64> = rows.iter().map(|row| product(row, &coefficients)).collect();
     let squares: f64 = weights.iter().zip(&fitted).map(|(w, value)| (w * (value - 1.0)).powi(2)).sum();
     let rms = (squares / weights.iter().map(|w| w * w).sum::<f64>()).sqrt();
-    let lead = terms.len() - 1;
-    let last = points.len() - 1;
+    let (lead, last) = (terms.len() - 1, points.len() - 1);
     let share = coefficients[lead] * rows[last][lead] / fitted[last].max(f64::MIN_POSITIVE);
+    Solved { coefficients, rms, share }
+}
+
+fn fit(points: &[Point], class: Class, base: Option<f64>, rules: &Rules) -> Fit {
+    let top = points.last().map_or(1.0, |point| point.n);
+    let terms = terms(class, base, top);
+    let Solved { coefficients, rms, share } = solved(points, &terms, signed(class, rules));
     let used = match class {
         // The c that was searched for is a parameter of its own.
         Class::Exponential => 3,
         Class::Factorial => 2,
         _ => coefficients.iter().filter(|factor| **factor != 0.0).count().max(1),
     };
-    let count = points.len() as f64;
-    let bic = count * (rms * rms + rules.floor * rules.floor).ln() + used as f64 * count.ln();
+    let bic = bic(points, rms, used, rules);
     let steeper = match class.order() {
-        Some(_) => steeper(points, coefficients[0], terms[lead]),
+        Some(_) => steeper(points, coefficients[0], terms[terms.len() - 1]),
         None => 0.0,
     };
     Fit { class, coefficients, rms, share, bic, base, steeper, top }
@@ -188,15 +215,26 @@ fn weights(points: &[Point]) -> Vec<f64> {
     weights
 }
 
-/// The coefficients, none below zero but where `signed` allows it, with which the weighted rows come nearest to 1.
-/// There are three columns at most, so that every choice of those above zero can be tried.
-fn non_negative(rows: &[Vec<f64>], weights: &[f64], signed: bool) -> Vec<f64> {
+/// The terms of a candidate that may be below zero, by their places: those between in n (n − 1) / 2, the constant in
+/// 5 (n − 1).
+fn signed(class: Class, rules: &Rules) -> std::ops::Range<usize> {
+    match class {
+        _ if !rules.signed => 0..0,
+        Class::Linear => 0..1,
+        Class::Quadratic | Class::Cubic => 0..2,
+        _ => 0..0,
+    }
+}
+
+/// The coefficients, none below zero but those at `signed` places, with which the weighted rows come nearest to 1.
+/// There are three columns at most, so that every choice of those that are not zero can be tried.
+fn non_negative(rows: &[Vec<f64>], weights: &[f64], signed: std::ops::Range<usize>) -> Vec<f64> {
     let columns = rows[0].len();
     let mut best = (f64::INFINITY, vec![0.0; columns]);
     for choice in 1u32..1 << columns {
         let chosen: Vec<usize> = (0..columns).filter(|column| choice >> column & 1 == 1).collect();
         let Some(solution) = least_squares(rows, weights, &chosen) else { continue };
-        let may_be = |column: usize, factor: f64| factor >= 0.0 || signed && (1..columns - 1).contains(&column);
+        let may_be = |column: usize, factor: f64| factor >= 0.0 || signed.contains(&column);
         if chosen.iter().zip(&solution).any(|(column, factor)| !may_be(*column, *factor) || !factor.is_finite()) {
             continue;
         }

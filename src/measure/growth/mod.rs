@@ -18,7 +18,7 @@ pub use rounds::{ROUNDS, SAMPLE, Sampled, Times, Worked, rounds, timed};
 pub use sizes::{End, LARGEST, LEAST, Walk, denser, usual, walk};
 
 use exponent::{Reading, exponent, line};
-use fit::{Rules, fits};
+use fit::{Rules, fits, power_bic};
 
 /// What a run of one size cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,9 +134,9 @@ impl Question {
         // What a program does is counted exactly.
         let counts = Rules { floor: 0.01, lead: 0.25, margin: 2.0, slope: f64::INFINITY, signed: true, without: &[] };
         match self {
-            Question::Steps | Question::Allocs => counts,
+            Question::Steps => counts,
             // The heap grows by doubling, the stack by frames.
-            Question::Space => Rules { floor: 0.03, ..counts },
+            Question::Space | Question::Allocs => Rules { floor: 0.03, ..counts },
             Question::Time => Rules {
                 floor: 0.20,
                 lead: 0.5,
@@ -149,17 +149,18 @@ impl Question {
     }
 
     fn trust(self) -> Trust {
-        let exact = |systematic| Reading { systematic, is_exact: true };
+        let exact = |systematic, ends| Reading { systematic, ends, is_exact: true };
         let counts =
-            Trust { rms: 0.30, slope: 0.06, mean: 0.10, most: 0.25, line: 0.03, error: 0.35, reading: exact(0.0) };
+            Trust { rms: 0.30, slope: 0.06, mean: 0.10, most: 0.25, line: 0.03, error: 0.35, reading: exact(0.0, 0.0) };
+        let stepped = Trust { slope: 0.50, mean: 0.25, most: 0.80, line: 0.10, error: 0.50, ..counts };
         match self {
-            Question::Steps | Question::Allocs => counts,
-            Question::Space => {
-                Trust { slope: 0.50, mean: 0.25, most: 0.80, line: 0.10, error: 0.50, reading: exact(0.02), ..counts }
-            }
+            Question::Steps => counts,
+            Question::Space => Trust { reading: exact(0.02, 0.0), ..stepped },
+            // What smoothing leaves of the steps of doubling.
+            Question::Allocs => Trust { error: 0.25, reading: exact(0.0, 0.15), ..stepped },
             // Caches alone make an access of a larger input cost more, with an exponent of up to 0.15.
             Question::Time => {
-                let reading = Reading { systematic: 0.15, is_exact: false };
+                let reading = Reading { systematic: 0.15, ends: 0.0, is_exact: false };
                 Trust { slope: 0.30, mean: 0.40, most: 0.60, line: 0.15, error: 0.50, reading, ..counts }
             }
         }
@@ -183,14 +184,26 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     if used[used.len() - 1].n < NARROWEST * used[0].n {
         return nothing(Doubt::NarrowSizes);
     }
+    let used = if question == Question::Allocs { without_steps(&used) } else { used };
     let rules = question.rules();
     let mut all = fits(&used, &rules);
     let (chosen, best) = choose(&all, &rules);
     let curve = all.remove(chosen);
-    let verdict = verdict(question, &used, &curve, &all);
+    let top = used[used.len() - 1].n;
+    // What fits far better, but for a constant that carries nearly all of it, leaves nothing to the others.
+    let hides = |fit: &&Fit| {
+        let is_better = fit.class > curve.class && fit.bic < curve.bic - NEARLY && fit.share > LITTLE;
+        is_better && fit.constant() >= (1.0 - rules.lead) * fit.at(top)
+    };
+    let hidden = all.iter().find(hides).map(|fit| fit.share);
+    let verdict = match hidden {
+        Some(share) => Verdict::NoClaim(Doubt::HiddenGrowth(share)),
+        None => verdict(question, &used, &curve, &all),
+    };
     // A curve that is not trusted has no constant that could be subtracted.
     let constant = if matches!(verdict, Verdict::Class(_)) { curve.constant() } else { 0.0 };
-    let exponent = curve.class.order().map(|_| exponent(&used, constant, question.trust().reading));
+    let has_exponent = curve.class.order().is_some() || verdict == Verdict::Power;
+    let exponent = has_exponent.then(|| exponent(&used, constant, question.trust().reading));
     // A higher class may fit far better, and yet carry too little of the cost to be the answer.
     let is_hidden = |fit: &Fit| fit.share > LITTLE && fit.class > curve.class && fit.bic < curve.bic - NEARLY;
     let is_near = |fit: &&Fit| fit.bic <= best + NEARLY && fit.is_admissible(&rules) || is_hidden(fit);
@@ -202,6 +215,20 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
+}
+
+/// Costs without the steps of what grows by doubling: each size with half of its neighbours, on log scales. Sizes that lie
+/// a factor of √2 apart meet such steps in turn, and a power of n stays as it is.
+fn without_steps(points: &[Point]) -> Vec<Point> {
+    let mean = |around: &[Point]| {
+        let [before, here, after] = around else { unreachable!("windows of three") };
+        // Neighbours lie where the one in the middle would be, were the sizes evenly spread.
+        let at = (here.n / before.n).ln() / (after.n / before.n).ln();
+        let beside = before.cost.ln() + (after.cost / before.cost).ln() * at;
+        Point { n: here.n, cost: ((here.cost.ln() + beside) / 2.0).exp() }
+    };
+    let inner: Vec<Point> = points.windows(3).map(mean).collect();
+    if inner.len() < FEWEST { points.to_vec() } else { inner }
 }
 
 /// Which fit is chosen, and the best BIC: the lowest class within the margin of the best.
@@ -225,6 +252,17 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     {
         return Verdict::NoClaim(Doubt::HiddenGrowth(share));
     }
+    // In a short sweep a power of n bends on log scales as a power of c does, where a constant lies below it.
+    let is_exponential = curve.class.order().is_none();
+    if is_exponential && power_bic(points, &question.rules()) <= curve.bic + question.rules().margin {
+        let is_line = is_power(points, &trust);
+        return if is_line { Verdict::Power } else { Verdict::NoClaim(Doubt::Ambiguous) };
+    }
+    // What has hardly grown between the ends says nothing of how it grows.
+    let grown = 1.0 - points[0].cost / points[points.len() - 1].cost;
+    if curve.class != Class::Constant && grown < question.rules().lead {
+        return Verdict::NoClaim(Doubt::HiddenGrowth(grown.max(0.0)));
+    }
     // A power of c leaves the constant behind within a few sizes.
     let seen = points.iter().filter(|point| point.cost - curve.constant() >= SEEN * point.cost).count();
     if curve.class != Class::Constant && curve.class.order().is_some() && seen < FEWEST {
@@ -241,9 +279,8 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     };
     let departs =
         curve.class.order().is_some() && (slope.abs() > trust.slope || mean.abs() > trust.mean || most > trust.most);
-    let is_vague = curve.class.order().is_some()
-        && curve.rms > question.rules().floor
-        && exponent(points, curve.constant(), trust.reading).error() > trust.error;
+    let is_vague =
+        curve.class.order().is_some() && exponent(points, curve.constant(), trust.reading).error() > trust.error;
     if curve.rms <= trust.rms && !departs && !is_vague && !changes(question, tail, curve) {
         return Verdict::Class(curve.class);
     }
