@@ -293,8 +293,8 @@ pub enum Drawn {
     Line,
     /// From 0, or from the end of a log axis.
     Bars,
-    /// A line whose colour judges, with the area below it where areas can be drawn; the first of several lies before the
-    /// others.
+    /// A line whose colour judges, with the area below it where areas can be drawn; the first of several lies before
+    /// the others.
     Zone(Tone),
 }
 

@@ -1,4 +1,5 @@
-//! `%latency`: which rows there are, what is published of them, and that each is measured or says why not. Never by times.
+//! `%latency`: which rows there are, what is published of them, and that each is measured or says why not. Never by
+//! times.
 
 use std::time::Duration;
 

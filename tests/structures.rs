@@ -1,4 +1,5 @@
-//! `%structures`: that all structures do the same, what is counted of them, and what is said of mistakes. Never by times.
+//! `%structures`: that all structures do the same, what is counted of them, and what is said of mistakes. Never by
+//! times.
 
 use timelab::console::Console;
 use timelab::magics::complete;

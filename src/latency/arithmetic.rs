@@ -1,6 +1,6 @@
-//! Arithmetic: the latency of an operation whose operand is the result of the one before, and the throughput of operations
-//! that do not need each other, one at a time and several in a register. Written as instructions: a compiler would compute
-//! the result, or choose others.
+//! Arithmetic: the latency of an operation whose operand is the result of the one before, and the throughput of
+//! operations that do not need each other, one at a time and several in a register. Written as instructions: a compiler
+//! would compute the result, or choose others.
 
 use super::{Group, Probe, Published};
 
@@ -258,7 +258,13 @@ mod here {
     }
 
     missing!(
-        int_add int_add_throughput int_add_128 int_add_256 int_add_512 int_multiply int_multiply_throughput int_multiply_128 int_multiply_256 int_multiply_512 int_divide int_divide_throughput float_add float_add_throughput float_add_128 float_add_256 float_add_512 float_multiply float_multiply_throughput float_multiply_128 float_multiply_256 float_multiply_512 float_divide float_divide_throughput float_divide_128 float_divide_256 float_divide_512 float_square_root float_square_root_throughput float_square_root_128 float_square_root_256 float_square_root_512 branch_miss
+        int_add int_add_throughput int_add_128 int_add_256 int_add_512 int_multiply int_multiply_throughput
+        int_multiply_128 int_multiply_256 int_multiply_512 int_divide int_divide_throughput float_add
+        float_add_throughput float_add_128 float_add_256 float_add_512 float_multiply
+        float_multiply_throughput float_multiply_128 float_multiply_256 float_multiply_512 float_divide
+        float_divide_throughput float_divide_128 float_divide_256 float_divide_512 float_square_root
+        float_square_root_throughput float_square_root_128 float_square_root_256 float_square_root_512
+        branch_miss
     );
 }
 
@@ -282,7 +288,8 @@ mod here {
         ($($name:ident $count:literal $text:expr;)*) => {
             $(pub fn $name(means: &Means) -> Outcome {
                 fn code(passes: u64) {
-                    // SAFETY: only the registers that are named are changed; no divisor is 0, and no quotient too large.
+                    // SAFETY: only the registers that are named are changed; no divisor is 0, and no quotient too
+                    // large.
                     unsafe {
                         asm!("2:", concat!(".rept ", $count), $text, ".endr", "dec {passes}", "jnz 2b",
                             passes = inout(reg) passes => _, inout("rax") 0x7fff_ffff_ffff_fff1u64 => _,
@@ -332,13 +339,16 @@ mod here {
 
     /// Instructions on the registers of this size: each gets the same number first.
     macro_rules! wide {
-        ($($name:ident $feature:tt $lanes:literal $count:literal $spread:expr, $copy:tt $register:tt, $text:expr;)*) => {
+        ($(
+            $name:ident $feature:tt $lanes:literal $count:literal $spread:expr, $copy:tt $register:tt, $text:expr;
+        )*) => {
             $(pub fn $name(means: &Means) -> Outcome {
                 fn code(passes: u64) {
-                    // SAFETY: whether the processor has these registers was asked before; they are all named as changed.
+                    // SAFETY: whether the processor has these registers was asked before; they are all named as
+                    // changed.
                     unsafe {
-                        asm!("movq xmm15, {one}", $spread, set!($copy, $register), "2:", concat!(".rept ", $count), $text,
-                            ".endr", "dec {passes}", "jnz 2b", end!($register),
+                        asm!("movq xmm15, {one}", $spread, set!($copy, $register), "2:",
+                            concat!(".rept ", $count), $text, ".endr", "dec {passes}", "jnz 2b", end!($register),
                             one = in(reg) 1.000_000_000_1f64.to_bits(), passes = inout(reg) passes => _,
                             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
                             out("xmm6") _, out("xmm7") _, out("xmm15") _, options(nomem, nostack));

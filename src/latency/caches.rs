@@ -1,5 +1,5 @@
-//! Caches and memory: a chain of pointers through a working set, in random order, so that no access can begin before the
-//! one before it has ended and nothing can be fetched ahead.
+//! Caches and memory: a chain of pointers through a working set, in random order, so that no access can begin before
+//! the one before it has ended and nothing can be fetched ahead.
 
 use std::hint::black_box;
 use std::ptr::null_mut;
@@ -55,8 +55,8 @@ const LOOK: usize = 1 << 16;
 /// No working set is larger.
 pub const LARGEST: usize = 1 << 30;
 
-/// The bytes of a cache, where the system names it. Its files come first: within a virtual machine the C library may count
-/// the third cache of the whole host.
+/// The bytes of a cache, where the system names it. Its files come first: within a virtual machine the C library may
+/// count the third cache of the whole host.
 pub fn level(level: u32) -> Option<usize> {
     from_files(level).or_else(|| from_library(level))
 }

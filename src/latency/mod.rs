@@ -1,5 +1,5 @@
-//! What the parts of this machine take: one file for each group of probes. It knows no reports: each probe gives seconds,
-//! or why there are none.
+//! What the parts of this machine take: one file for each group of probes. It knows no reports: each probe gives
+//! seconds, or why there are none.
 
 mod arithmetic;
 mod caches;
@@ -86,8 +86,8 @@ impl Means<'_> {
         if self.context.stop.is_raised() { Err(Missing::Stopped) } else { Ok(()) }
     }
 
-    /// Seconds of what is sampled, as `time` gives them: sorted, the least first. Each sample lasts a few milliseconds at
-    /// most, or cannot be shorter.
+    /// Seconds of what is sampled, as `time` gives them: sorted, the least first. Each sample lasts a few milliseconds
+    /// at most, or cannot be shorter.
     pub fn samples(&self, mut time: impl FnMut() -> Result<f64, Missing>) -> Result<Vec<f64>, Missing> {
         let start = Instant::now();
         let mut times = Vec::new();

@@ -25,15 +25,15 @@ pub static LATENCY: Magic = Magic {
     },
     about: "measures what the parts of this machine take, beside the numbers every programmer should know\n\n\
             Groups\n  \
-            caches      an access to each cache and to memory, along a chain of pointers in random order; reading 1 MiB\n  \
-            arithmetic  int and float: latency, throughput, in registers of 128, 256 and 512 bit; a mispredicted branch\n  \
+            caches      an access to each cache and to memory, along a chain of pointers; reading 1 MiB\n  \
+            arithmetic  int and float: latency, throughput, in wide registers; a mispredicted branch\n  \
             threads     a mutex, a system call, the start of a thread and of a process\n  \
             disk        reads of an own file that is not in memory and of one that is, fsync\n  \
             hand_over   8 B and 1 MiB to another thread by shared memory, pipe, Unix socket and TCP (loopback only)\n  \
             elsewhere   what cannot be measured here: published only\n\n\
             Columns\n  \
             measured   here, now; of hardware the least, of the system the median\n  \
-            published  numbers every programmer should know, with their year and source; ratio is measured by published\n  \
+            published  numbers every programmer should know; ratio is measured by published\n  \
             A row without a time says below the table why.\n\n\
             Options\n  \
             --only LIST    groups and rows with commas between: --only caches,mutex,pipe_8_b\n  \

@@ -15,14 +15,13 @@ use super::{Answer, Magic, Offers, figures_plan};
 
 pub static MAGNITUDES: Magic = Magic {
     syntax: MagicSyntax { name: "magnitudes", usage: "%magnitudes", takes: Takes::Words, options: &[] },
-    about: "shows the classes from O(1) to O(n!) in one chart, and the largest n of each in a second, a minute and a day \
-            here\n\n\
+    about: "shows the classes from O(1) to O(n!) in one chart, and the largest n of each in a second, a minute, a day\n\n\
             Chart\n  \
             Operations by the number of elements, from green (best) to red (horrible), without any factor.\n\n\
             Table\n  \
             The speed of this machine is measured: the time of a step of a simple loop, which needs the result of the \
-            step before. A cell holds the largest n whose steps fit into the time; it is empty where every n below 2^63 \
-            does.\n  \
+            step before. A cell holds the largest n whose steps fit into the time; it is empty where every n below \
+            2^63 does.\n  \
             _.step is the time of a step.",
     examples: &["%magnitudes"],
     offers: Offers::Nothing,

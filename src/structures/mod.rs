@@ -1,5 +1,5 @@
-//! Data structures and what can be done with them, with what textbooks claim of each operation. It knows no clock: whoever
-//! measures fills a structure and does an operation with many keys.
+//! Data structures and what can be done with them, with what textbooks claim of each operation. It knows no clock:
+//! whoever measures fills a structure and does an operation with many keys.
 
 mod chunked;
 mod deque;

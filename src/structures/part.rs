@@ -1,5 +1,5 @@
-//! What a structure is and what it can do. This file and those of the structures are also compiled as text, as a program
-//! that counts: they know nothing of the shell but what the imports name.
+//! What a structure is and what it can do. This file and those of the structures are also compiled as text, as a
+//! program that counts: they know nothing of the shell but what the imports name.
 
 use super::{Class, mix};
 

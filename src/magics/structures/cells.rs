@@ -119,8 +119,8 @@ const FEWEST: usize = 3;
 /// Copies and samples of one operation take no longer.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// The nanoseconds of one operation: the median of samples with many keys each. What changes the structure gets a new copy
-/// for each sample, outside the time.
+/// The nanoseconds of one operation: the median of samples with many keys each. What changes the structure gets a new
+/// copy for each sample, outside the time.
 fn time(clocks: &Clocks, cell: &Cell, filled: &mut Filled, size: usize, context: &RunContext) -> Option<f64> {
     let keys = cell.facts.keys.drawn(size, SEED + 1);
     let start = Instant::now();

@@ -28,7 +28,8 @@ use cells::Found;
 pub static STRUCTURES: Magic = Magic {
     syntax: MagicSyntax {
         name: "structures",
-        usage: "%structures [--n N] [--kinds LIST] [--ops LIST] [--mix OP=SHARE,…] · %structures growth KIND OP [--n N]",
+        usage: "%structures [--n N] [--kinds LIST] [--ops LIST] [--mix OP=SHARE,…] · \
+                %structures growth KIND OP [--n N]",
         takes: Takes::Words,
         options: &[("--n", true), ("--kinds", true), ("--ops", true), ("--mix", true)],
     },

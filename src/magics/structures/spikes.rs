@@ -94,7 +94,8 @@ pub fn run(
     let mut notes = vec![
         said.seconds(most / 1e9).text(" for the dearest; ratio: times the average"),
         Note::from(format!(
-            "the median of {PASSES} passes for each of {} additions to an empty {}; the clock tells no single one below ",
+            "the median of {PASSES} passes for each of {} additions to an empty {}; the clock tells no single one \
+             below ",
             grouped(size as u64),
             known.name
         ))

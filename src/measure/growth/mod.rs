@@ -217,8 +217,8 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
 }
 
-/// Costs without the steps of what grows by doubling: each size with half of its neighbours, on log scales. Sizes that lie
-/// a factor of √2 apart meet such steps in turn, and a power of n stays as it is.
+/// Costs without the steps of what grows by doubling: each size with half of its neighbours, on log scales. Sizes that
+/// lie a factor of √2 apart meet such steps in turn, and a power of n stays as it is.
 fn without_steps(points: &[Point]) -> Vec<Point> {
     let mean = |around: &[Point]| {
         let [before, here, after] = around else { unreachable!("windows of three") };
