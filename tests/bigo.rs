@@ -268,3 +268,37 @@ fn a_family_has_its_claims_beside_it() {
     ]);
     assert_eq!(found, "variant,shape,claimed\ninsertion,sorted,O(n)");
 }
+
+/// What a cell of `%bigo` says below its table.
+fn notes(cell: &str) -> String {
+    Lab::new("batch").cell(cell).out
+}
+
+/// Lines may begin below zero, and what is allocated grows in steps.
+#[test]
+fn short_sweeps_are_called_by_their_class() {
+    claims("n in 2..64: 1..n | sort by it | count", "O(n)");
+    claims("n in [0, 1, 2, 4, 8, 16, 32]: 1..n | sum", "O(n)");
+    claims("n in 2..64: 1..n | reverse | count", "O(n)");
+    let allocs = |subject: &str| printed(&[&format!("%bigo --allocs {subject}"), "_.class"]);
+    assert_eq!(allocs("n in 4..64: 1..n | sum"), "null");
+    assert!(["O(n)", "null"].contains(&allocs("n in 64..8k: 1..n | sort by it").as_str()));
+    assert_eq!(allocs("n in 64..8k: letters n | join \"\""), "O(n)");
+}
+
+#[test]
+fn few_sizes_are_told_in_words() {
+    let said = notes("%bigo --steps n in [8]: 1..n | sum");
+    assert!(said.contains("1 size was measured, at least 5 are needed"), "{said}");
+    assert!(said.contains("only, at 1 size"), "{said}");
+}
+
+/// Where a size fails, every question that was asked has its line.
+#[test]
+fn a_failure_leaves_no_question_without_a_line() {
+    let said = notes("%bigo --for 200ms n in 1..4k: 1..n | map 1 // (100 - it) | sum");
+    for question in ["time", "steps", "space", "allocs"] {
+        let line = said.lines().find(|line| line.starts_with(question)).unwrap_or_else(|| panic!("{question}: {said}"));
+        assert!(line.contains("no claim · n = 128 failed"), "{line}");
+    }
+}

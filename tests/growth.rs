@@ -389,3 +389,108 @@ fn a_line_may_begin_below_zero() {
     let found = says(Question::Steps, &denser(&[2, 4, 8, 16, 32, 64]), |n| 5.0 * (n - 1.0));
     assert_eq!((found.verdict, &found.also[..]), (Verdict::Class(Class::Linear), &[][..]));
 }
+
+/// Times of a cost on a machine that makes each longer by up to so much.
+fn disturbed(sizes: &[i64], cost: impl Fn(f64) -> f64, noise: f64, seed: u64) -> Answer {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut time = |n: f64| cost(n) * (1.0 + noise * random.f64() * random.f64());
+    let worked = |n: &i64| Worked { point: Point { n: *n as f64, cost: time(*n as f64) }, bytes: None };
+    let sizes: Vec<Worked> = sizes.iter().map(worked).collect();
+    answer(Question::Time, &timed(&sizes, CACHE))
+}
+
+/// Doubling points from 1 to `most`, with one more between each two.
+fn from_one(most: i64) -> Vec<i64> {
+    denser(&(0..).map(|power| 1 << power).take_while(|n| *n <= most).collect::<Vec<i64>>())
+}
+
+/// In a short sweep a power of n over a constant bends as a power of c does.
+#[test]
+fn a_power_of_n_is_not_called_exponential() {
+    for (exponent, constant, most) in (2..=6)
+        .flat_map(|exponent| [0.0, 5.0, 50.0, 1e3, 1e5].map(|constant| (exponent, constant)))
+        .flat_map(|(exponent, constant)| [8, 16, 32, 64].map(|most| (exponent, constant, most)))
+    {
+        for sizes in [from_one(most), (1..=most.min(24)).collect()] {
+            for seed in 0..5 {
+                let found = disturbed(&sizes, |n| n.powi(exponent) + constant, 0.15, seed);
+                let is_wrong = match found.verdict {
+                    Verdict::Class(Class::Quadratic) => exponent != 2,
+                    Verdict::Class(Class::Cubic) => exponent != 3,
+                    // So little of it can be seen that it may as well be noise.
+                    Verdict::Class(Class::Constant) => constant < 2.0 * (sizes[sizes.len() - 1] as f64).powi(exponent),
+                    Verdict::Class(_) => true,
+                    Verdict::Power => !found.exponent.expect("it has one").holds(f64::from(exponent)),
+                    Verdict::NoClaim(_) => false,
+                };
+                assert!(!is_wrong, "n^{exponent} + {constant} up to {most}: {:?}", found.verdict);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exponential_is_called_so_where_its_range_is_wide_enough() {
+    for (base, most) in [(1.618f64, 32), (2.0, 32), (3.0, 16)] {
+        for constant in [0.0, 50.0, 1e3] {
+            let found = disturbed(&from_one(most), |n| 10.0 * base.powf(n) + constant, 0.15, 7);
+            assert_eq!(found.verdict, Verdict::Class(Class::Exponential), "{base}^n + {constant}");
+        }
+    }
+}
+
+/// A constant that carries nearly all of the cost leaves nothing to the other classes.
+#[test]
+fn what_a_constant_hides_is_not_called_by_another_class() {
+    for question in [Question::Steps, Question::Allocs, Question::Space] {
+        let found = says(question, &denser(&[4, 8, 16, 32, 64]), |n| 2247.0 + 8.0 * n);
+        assert!(matches!(found.verdict, Verdict::NoClaim(Doubt::HiddenGrowth(_))), "{question:?} {:?}", found.verdict);
+    }
+    for (most, constant) in [(256, 2e3), (4_096, 1e4), (4_096, 2e4), (65_536, 3e5)] {
+        for seed in 0..5 {
+            let found = disturbed(&usual(most), |n| n + constant, 0.1, seed);
+            assert!(
+                matches!(found.verdict, Verdict::NoClaim(_) | Verdict::Class(Class::Constant)),
+                "n + {constant} up to {most}: {:?}",
+                found.verdict
+            );
+        }
+    }
+    // A third more at the largest sizes is no noise.
+    let found = disturbed(&usual(4_096), |n| n + 8e3, 0.1, 3);
+    assert!(matches!(found.verdict, Verdict::NoClaim(_)), "{:?}", found.verdict);
+}
+
+/// A list that grows by doubling allocates in steps: in all, less than four times what it holds in the end.
+#[test]
+fn steps_of_doubling_are_linear() {
+    let doubling = |n: f64| {
+        let (mut room, mut sum) = (4.0, 32.0);
+        while room < n {
+            room *= 2.0;
+            sum += 8.0 * room;
+        }
+        sum
+    };
+    for sizes in [usual(64), usual(2_048), usual(131_072), denser(&[64, 128, 256, 512, 1024, 2048, 4096, 8192])] {
+        for beside in [0.0, 8.0, 24.0] {
+            let found = says(Question::Allocs, &sizes, |n| doubling(n) + beside * n);
+            assert_eq!(found.verdict, Verdict::Class(Class::Linear), "{beside} n beside, {sizes:?}");
+        }
+    }
+    let found = says(Question::Allocs, &usual(8_192), |n| 8.0 * n * n.log2() + 48.0);
+    assert_eq!(found.verdict, Verdict::Class(Class::Linearithmic));
+}
+
+/// An exponent that may be nearly anything is no claim.
+#[test]
+fn a_wide_interval_claims_nothing() {
+    for seed in 0..40 {
+        let found = disturbed(&from_one(32), |n| n.powi(3) + 300.0, 1.5, seed);
+        if let Verdict::Class(class) = found.verdict
+            && let Some(exponent) = found.exponent
+        {
+            assert!(exponent.error() <= 0.5, "{class:?} with {exponent:?}");
+        }
+    }
+}

@@ -73,7 +73,7 @@ fn what_is_published_stands_beside_it() {
          round trip in a data centre,,0.0005,2009,\"Dean, LADIS\",\n\
          disk seek,,0.01,2009,\"Dean, LADIS\",\n\
          round trip California – Netherlands,,0.15,2009,\"Dean, LADIS\",\n\
-         memory of a GPU,,2e-07,2021,Dive into Deep Learning,\n"
+         memory of a GPU,,2e-7,2021,Dive into Deep Learning,\n"
     );
     let mut lab = Lab::new("batch");
     assert_eq!(lab.cell("%latency --for 20ms --only L1,mutex,pipe_8_b").err, "");

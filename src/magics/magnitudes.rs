@@ -15,7 +15,7 @@ use super::{Answer, Magic, Offers, figures_plan};
 
 pub static MAGNITUDES: Magic = Magic {
     syntax: MagicSyntax { name: "magnitudes", usage: "%magnitudes", takes: Takes::Words, options: &[] },
-    about: "shows the classes from O(1) to O(n!) in one chart, and the largest n of each in a second, a minute, a day\n\n\
+    about: "shows the classes from O(1) to O(n!) in one chart, and how far each gets in a second, a minute, a day\n\n\
             Chart\n  \
             Operations by the number of elements, from green (best) to red (horrible), without any factor.\n\n\
             Table\n  \

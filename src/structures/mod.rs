@@ -106,7 +106,7 @@ pub fn counted() -> String {
     let all: Vec<String> = ALL.iter().map(|kind| format!("&{}::{}", kind.name, kind.name.to_uppercase())).collect();
     format!(
         "#![allow(warnings)]\nmod class {{\n{}\n}}\nmod generate {{\n{}\n}}\nmod structures {{\n    pub use \
-         crate::class::Class;\n    pub use crate::generate::mix;\n    pub use part::*;\n    mod part {{\n{}\n    \
+         super::class::Class;\n    pub use super::generate::mix;\n    pub use part::*;\n    mod part {{\n{}\n    \
          }}\n{modules}    pub static ALL: &[&Kind] = &[{}];\n}}\n{MAIN}",
         inner(CLASS),
         inner(GENERATE),

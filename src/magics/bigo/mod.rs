@@ -157,7 +157,7 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let table = Some(figures_plan(&figures, magic.span));
     report.blocks.push(Block::Figures(figures));
     report.blocks.extend(figures::plot(&sweep.name.text, &all, &found, &asked.questions));
-    let mut notes = words::answers(&all, &found);
+    let mut notes = words::answers(&all, &found, &asked.questions);
     notes.extend(words::crossings(&sweep.name.text, &all));
     notes.extend(words::shown(&sweep.name.text, &all, context.stop.is_raised()));
     if let Some(family) = &family {
@@ -236,7 +236,7 @@ fn sizes(session: &mut Session, variants: &Variants, sweep: &Sweep) -> Fallible<
     Ok(Some(points))
 }
 
-/// Types all subjects once, at the least size, and compiles their Rust into one library.
+/// Types all subjects once, at the least size, and compiles their Rust.
 fn check(
     session: &mut Session,
     variants: &Variants,
@@ -260,7 +260,11 @@ fn check(
             blocks.extend(draft);
         }
     }
-    session.subjects(blocks, Replicas::NONE, false, context)?.into_iter().try_for_each(|subject| subject.map(drop))
+    // One library each, which is found again at each size.
+    for block in blocks {
+        session.subjects(vec![block], Replicas::NONE, false, context)?.remove(0)?;
+    }
+    Ok(())
 }
 
 /// What was found out about one subject.

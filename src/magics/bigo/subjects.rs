@@ -1,6 +1,7 @@
 //! One subject at all its sizes: walked up once for its costs, once for its steps, then sampled in rounds.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -219,11 +220,31 @@ impl Subject<'_> {
         };
         let patience = asked.limit * ENDLESS;
         let mut opened: Vec<session::Subject> = Vec::new();
+        let compiling = Instant::now();
+        let ahead = if runs { self.compiled(session, &sizes, context, live) } else { Ok(HashMap::new()) };
+        let ahead = match ahead {
+            Err(error) if error.kind == Kind::Stopped => {
+                measured.cut = Some(Cut::Stopped);
+                return Ok(measured);
+            }
+            ahead => RefCell::new(ahead?),
+        };
+        if !ahead.borrow().is_empty() {
+            measured.compiled = compiling.elapsed();
+        }
         if runs {
             deadline.set(patience);
             let share = if is(Question::Time) { WALK } else { 1.0 };
-            let walked =
-                self.walk_up(session, &sizes, (limit * share) as u64, &mut measured, context, live, &mut opened);
+            let walked = self.walk_up(
+                session,
+                &sizes,
+                (limit * share) as u64,
+                &mut measured,
+                context,
+                live,
+                &ahead,
+                &mut opened,
+            );
             deadline.clear();
             self.end(walked, &sizes, deadline, patience, &mut measured)?;
         }
@@ -266,12 +287,16 @@ impl Subject<'_> {
         measured: &mut Measured,
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
+        ahead: &RefCell<HashMap<i64, session::Subject<'static>>>,
         opened: &mut Vec<session::Subject<'c>>,
     ) -> Walk<Box<Diagnostic>> {
         walk(&Wall, sizes, limit, |at| {
             let n = sizes[at];
             live(&|| format!("{} = {n}", self.name.text));
-            let work = self.ready(session, n, context)?;
+            let work = match ahead.borrow_mut().remove(&n) {
+                Some(work) => work,
+                None => self.ready(session, n, context)?,
+            };
             let (cost, spent) = first_cost(&work, context)?;
             context.stop.check()?;
             let held = self.inputs.case(self.way, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
@@ -291,6 +316,29 @@ impl Subject<'_> {
             opened.push(work);
             Ok(spent)
         })
+    }
+
+    /// The subject at all sizes, where an engine compiles each: in one library, before the time begins.
+    fn compiled(
+        &self,
+        session: &mut Session,
+        sizes: &[i64],
+        context: &RunContext,
+        live: &dyn Fn(&dyn Fn() -> String),
+    ) -> Fallible<HashMap<i64, session::Subject<'static>>> {
+        let What::Pipeline { pipeline, choice, .. } = &self.way.what else { return Ok(HashMap::new()) };
+        if choice.engine.code().is_none() || lone_block(pipeline).is_some() {
+            return Ok(HashMap::new());
+        }
+        live(&|| format!("compiling {} sizes", sizes.len()));
+        let mut drafts = Vec::new();
+        for n in sizes {
+            session.give_point(self.name, *n);
+            let input = self.inputs.plan(session, self.way, *n, context)?;
+            drafts.extend(self.way.draft(session, input.as_ref())?);
+        }
+        let subjects = session.subjects(drafts, Replicas::NONE, false, context)?;
+        sizes.iter().zip(subjects).map(|(n, subject)| Ok((*n, subject?))).collect()
     }
 
     fn ready(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<session::Subject<'_>> {
@@ -355,7 +403,7 @@ impl Subject<'_> {
         live(&|| "compiling with counters".to_string());
         let program = self.program(context);
         if program.is_some() {
-            measured.compiled = start.elapsed();
+            measured.compiled += start.elapsed();
         }
         let mut program = match program {
             None => None,
@@ -510,6 +558,7 @@ fn first_cost(work: &session::Subject, context: &RunContext) -> Fallible<(Cost, 
         return Ok((first, spent));
     }
     let second = work.cost(context)?;
-    let spent = spent(&first) + spent(&second);
+    // Twice the shorter one: what disturbs a short run is no sign of what the next size takes.
+    let spent = 2 * spent(&first).min(spent(&second));
     Ok((second, spent))
 }

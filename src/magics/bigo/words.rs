@@ -1,6 +1,6 @@
 //! What the growth of subjects is called, in lines.
 
-use crate::measure::growth::{Answer, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
+use crate::measure::growth::{Answer, Class, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
 use crate::report::Note;
 use crate::show::{duration_text, grouped, percent};
 
@@ -11,17 +11,20 @@ use super::subjects::{Cut, Measured};
 const APART: f64 = 0.4;
 
 /// A line for each question and subject.
-pub fn answers(all: &[Measured], found: &[Found]) -> Vec<Note> {
+pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec<Note> {
     let names = all.iter().map(|measured| measured.name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for (measured, found) in all.iter().zip(found) {
         let name = if all.len() > 1 { format!("{:names$}  ", measured.name) } else { String::new() };
-        for question in Question::ALL {
-            if let Some(answer) = found.answer(question) {
-                let line = Note::from(format!("{name}{:6}  ", question.name()));
-                lines.push(line.found(said(question, answer, measured)));
-            } else if let Some(why) = measured.uncounted.as_ref().filter(|_| question == Question::Steps) {
-                lines.push(format!("{name}{:6}  not counted · {why}", question.name()).into());
+        for question in questions {
+            let line = Note::from(format!("{name}{:6}  ", question.name()));
+            if let Some(answer) = found.answer(*question) {
+                lines.push(line.found(said(*question, answer, measured)));
+            } else if let Some(why) = measured.uncounted.as_ref().filter(|_| *question == Question::Steps) {
+                lines.push(line.text(format!("not counted · {why}")));
+            } else {
+                let why = measured.cut.as_ref().map_or("no claim · nothing was measured".to_string(), ended);
+                lines.push(line.found(why));
             }
         }
         lines.extend(apart(found).map(|line| Note::from(name.as_str()).found(line).optional()));
@@ -31,15 +34,7 @@ pub fn answers(all: &[Measured], found: &[Found]) -> Vec<Note> {
 
 fn said(question: Question, answer: &Answer, measured: &Measured) -> String {
     if let Some(cut) = &measured.cut {
-        return match cut {
-            Cut::Stopped => "no claim · stopped".to_string(),
-            Cut::Failed(n, error) => format!("no claim · n = {} failed: {}", grouped(*n as u64), error.message),
-            Cut::Endless(n, after) => format!(
-                "no claim · n = {} did not end within {}",
-                grouped(*n as u64),
-                duration_text(after.as_secs_f64())
-            ),
-        };
+        return ended(cut);
     }
     let mut parts = vec![match answer.verdict {
         Verdict::Class(class) => class.to_string(),
@@ -51,7 +46,7 @@ fn said(question: Question, answer: &Answer, measured: &Measured) -> String {
             parts.extend(answer.curve.as_ref().and_then(|curve| curve.base).map(|base| format!("c ≈ {base:.3}")));
             parts.extend(answer.exponent.map(|exponent| format!("exponent {}", interval(&exponent))));
             if !answer.also.is_empty() {
-                let also: Vec<&str> = answer.also.iter().map(|class| class.inner()).collect();
+                let also: Vec<&str> = answer.also.iter().map(|class| inner(*class)).collect();
                 parts.push(format!("also: {}", also.join(", ")));
             }
         }
@@ -64,6 +59,23 @@ fn said(question: Question, answer: &Answer, measured: &Measured) -> String {
         parts.push("peak of the live heap".to_string());
     }
     parts.join(" · ")
+}
+
+/// Why nothing is claimed of sizes that did not all end well.
+fn ended(cut: &Cut) -> String {
+    match cut {
+        Cut::Stopped => "no claim · stopped".to_string(),
+        Cut::Failed(n, error) => format!("no claim · n = {} failed: {}", grouped(*n as u64), error.message),
+        Cut::Endless(n, after) => {
+            let after = duration_text(after.as_secs_f64());
+            format!("no claim · n = {} did not end within {after}", grouped(*n as u64))
+        }
+    }
+}
+
+/// A class among words: a bare 1 would be taken for a number.
+fn inner(class: Class) -> &'static str {
+    if class == Class::Constant { "constant" } else { class.inner() }
 }
 
 /// `2.00 ±0.01`, with as many places as the interval has.
@@ -80,16 +92,20 @@ fn interval(exponent: &Exponent) -> String {
 }
 
 fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
-    let nearest = curve.map_or("none", |curve| curve.class.inner());
+    let nearest = curve.map_or("none", |curve| inner(curve.class));
     match doubt {
         Doubt::FewSizes(count) => {
             let sizes = if count == 1 { "size was" } else { "sizes were" };
-            format!("{count} {sizes} measured, and it takes {FEWEST}")
+            format!("{count} {sizes} measured, at least {FEWEST} are needed")
         }
         Doubt::NarrowSizes => format!("the largest size is less than {NARROWEST} times the least"),
         Doubt::HiddenGrowth(share) => format!(
             "a constant hides what grows: {} of the cost at the largest size; larger sizes may show it",
             percent(share)
+        ),
+        Doubt::LateGrowth(sizes) => format!(
+            "a constant hides what grows at all but {sizes} sizes, at least {FEWEST} are needed; larger sizes may \
+             show it"
         ),
         Doubt::NoCurve(off) => format!("the nearest class, {nearest}, is off by {} on average", percent(off)),
         Doubt::Ambiguous => "several classes fit: these sizes do not tell them apart".to_string(),
@@ -119,7 +135,10 @@ pub fn crossings(name: &str, all: &[Measured]) -> Vec<Note> {
     let mut lines = Vec::new();
     for (at, first) in all.iter().enumerate() {
         for second in &all[at + 1..] {
-            let told = |(faster, n)| Note::default().found(format!("`{faster}` is faster below {name} ≈ {n}"));
+            let told = |(faster, n): (&str, String)| {
+                let other = if faster == first.name { &second.name } else { &first.name };
+                Note::default().found(format!("`{faster}` is faster than `{other}` below {name} ≈ {n}, slower above"))
+            };
             lines.extend(crossing(first, second).map(|found| told(found).optional()));
         }
     }
@@ -156,13 +175,19 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
         let of = if all.len() > 1 { format!("{}: ", measured.name) } else { String::new() };
         let (Some(first), Some(last)) = (measured.rows.first(), measured.rows.last()) else { continue };
         let mut line = format!(
-            "{of}measured for {name} = {}..{} only ({} sizes)",
+            "{of}measured for {name} = {}..{} only, at {} {}",
             short(first.n),
             short(last.n),
-            measured.rows.len()
+            measured.rows.len(),
+            if measured.rows.len() == 1 { "size" } else { "sizes" }
         );
-        if !measured.left_out.is_empty() {
-            line.push_str(&format!("; left out for lack of time: {}; --for takes more", listed(&measured.left_out)));
+        let left_out = listed(&measured.left_out);
+        match &measured.cut {
+            _ if measured.left_out.is_empty() => {}
+            Some(Cut::Stopped) => line.push_str(&format!("; not measured: {left_out}")),
+            Some(Cut::Failed(..) | Cut::Endless(..)) | None => {
+                line.push_str(&format!("; left out for lack of time: {left_out}; --for takes more"));
+            }
         }
         // How many sizes there are is a matter of time.
         lines.push(Note::default().found(line));

@@ -3,15 +3,14 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::data::{Type, Value};
+use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Word};
-use crate::magics::compare::Grid;
 use crate::magics::timing::Telling;
 use crate::magics::{Answer, figures_plan, passed};
 use crate::measure::{self, Overhead};
 use crate::plan::Binding;
-use crate::report::{Across, Axis, Block, Drawn, Field, Note, Plot, Report, Scale, Series, Unit};
+use crate::report::{Across, Axis, Block, Drawn, Field, Figures, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::grouped;
@@ -81,14 +80,18 @@ pub fn run(
     spikes.sort_by(|a, b| times[*b].total_cmp(&times[*a]));
     spikes.truncate(ROWS);
     spikes.sort_unstable();
-    let mut rows = Grid::default();
-    for at in &spikes {
-        rows.put("n", Type::Int, Unit::Plain.counted(), Value::Int(*at as i64 + 1));
-        rows.put("time", Type::Float, Unit::Seconds.measured(), Value::Float(times[*at] / 1e9));
-        rows.put("ratio", Type::Float, Unit::Times.measured(), Value::Float(times[*at] / mean));
-        rows.put("allocated", Type::Int, Unit::Bytes.counted(), Value::Int(allocated[*at] as i64));
-    }
-    let figures = rows.figures();
+    let column = |of: &dyn Fn(usize) -> Value| spikes.iter().map(|at| of(*at)).collect::<Vec<Value>>();
+    let columns = [
+        column(&|at| Value::Int(at as i64 + 1)),
+        column(&|at| Value::Float(times[at] / 1e9)),
+        column(&|at| Value::Float(times[at] / mean)),
+        column(&|at| Value::Int(allocated[at] as i64)),
+    ];
+    let heads = [("n", Type::Int), ("time", Type::Float), ("ratio", Type::Float), ("allocated", Type::Int)];
+    let heads = heads.map(|(name, ty)| Column { name: name.to_string(), ty }).to_vec();
+    let meanings = vec![Unit::Plain.counted(), Unit::Seconds.measured(), Unit::Times.measured(), Unit::Bytes.counted()];
+    let table = Table::from_columns(Schema::new(heads, Order::Kept), spikes.len(), &columns);
+    let figures = Figures { table, meanings };
     let subject = format!("{} {}", known.name, cell.name());
     let said = Note::from(format!("{subject}: ")).seconds(mean / 1e9).text(" for an addition on average, ");
     let mut notes = vec![

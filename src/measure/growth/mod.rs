@@ -81,6 +81,8 @@ pub enum Doubt {
     NarrowSizes,
     /// What grows is this share of the cost at the largest size.
     HiddenGrowth(f64),
+    /// So many sizes have left the constant behind; it takes [`FEWEST`].
+    LateGrowth(usize),
     /// The best curve is off by this much on average.
     NoCurve(f64),
     /// The cost of the largest sizes runs away from the best curve: as where the class changes on the way.
@@ -97,6 +99,8 @@ pub const NARROWEST: f64 = 4.0;
 const SEEN: f64 = 0.1;
 /// With so many others that are nearly as good, nothing is known.
 const AMBIGUOUS: usize = 3;
+/// What grows by less from the small sizes to the large ones may be called constant: a hash table is fuller or emptier.
+const HARDLY: f64 = 0.1;
 /// What carries less of the cost is not named.
 const LITTLE: f64 = 0.02;
 /// Classes within so many units of BIC of the best are nearly as good: the odds against them are below e^5.
@@ -210,11 +214,20 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let also: Vec<Class> = all.iter().filter(is_near).map(|fit| fit.class).collect();
     let verdict = match verdict {
         Verdict::Class(_) if also.len() >= AMBIGUOUS => Verdict::NoClaim(Doubt::Ambiguous),
+        // Counts have no noise that could hide a factor of n.
+        Verdict::Class(class) if question == Question::Time && also.iter().any(|other| is_far(class, *other)) => {
+            Verdict::NoClaim(Doubt::Ambiguous)
+        }
         other => other,
     };
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
+}
+
+/// Whether a factor of n or more lies between two classes.
+fn is_far(one: Class, other: Class) -> bool {
+    one.order().zip(other.order()).is_some_and(|(one, other)| (one.0 - other.0).abs() >= 1.0)
 }
 
 /// Costs without the steps of what grows by doubling: each size with half of its neighbours, on log scales. Sizes that
@@ -236,7 +249,11 @@ fn choose(all: &[Fit], rules: &Rules) -> (usize, f64) {
     let lowest = |rules: &Rules| {
         let admissible = |fit: &&Fit| fit.is_admissible(rules);
         let best = all.iter().filter(admissible).map(|fit| fit.bic).fold(f64::INFINITY, f64::min);
-        let chosen = all.iter().position(|fit| fit.is_admissible(rules) && fit.bic <= best + rules.margin);
+        // Only logarithms are hard to tell apart: a lower power of n is not preferred to one that fits better.
+        let power = |fit: &Fit| fit.class.order().map(|(power, _)| power);
+        let of_best = all.iter().filter(admissible).find(|fit| fit.bic <= best).and_then(power);
+        let is_near = |fit: &Fit| fit.bic <= best + rules.margin && power(fit) == of_best;
+        let chosen = all.iter().position(|fit| fit.is_admissible(rules) && is_near(fit));
         (chosen.unwrap_or(0), best)
     };
     let (chosen, best) = lowest(rules);
@@ -252,6 +269,13 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     {
         return Verdict::NoClaim(Doubt::HiddenGrowth(share));
     }
+    // Noise and caches move a cost by as much as a fit is expected to miss; what moves it by more is growth.
+    let third = (points.len() / 3).max(1);
+    let level = |part: &[Point]| part.iter().map(|point| point.cost.ln()).sum::<f64>() / part.len() as f64;
+    let growth = 1.0 - (level(&points[..third]) - level(&points[points.len() - third..])).exp();
+    if curve.class == Class::Constant && growth > question.rules().floor.max(HARDLY) {
+        return Verdict::NoClaim(Doubt::HiddenGrowth(growth));
+    }
     // In a short sweep a power of n bends on log scales as a power of c does, where a constant lies below it.
     let is_exponential = curve.class.order().is_none();
     if is_exponential && power_bic(points, &question.rules()) <= curve.bic + question.rules().margin {
@@ -266,7 +290,7 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     // A power of c leaves the constant behind within a few sizes.
     let seen = points.iter().filter(|point| point.cost - curve.constant() >= SEEN * point.cost).count();
     if curve.class != Class::Constant && curve.class.order().is_some() && seen < FEWEST {
-        return Verdict::NoClaim(Doubt::HiddenGrowth(curve.share));
+        return Verdict::NoClaim(Doubt::LateGrowth(seen));
     }
     let tail = &points[points.len() - (points.len() / 3).max(FEWEST)..];
     let off = |curve: &Fit, point: &Point| (point.cost / curve.at(point.n).max(f64::MIN_POSITIVE)).ln();
@@ -279,8 +303,11 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     };
     let departs =
         curve.class.order().is_some() && (slope.abs() > trust.slope || mean.abs() > trust.mean || most > trust.most);
-    let is_vague =
-        curve.class.order().is_some() && exponent(points, curve.constant(), trust.reading).error() > trust.error;
+    // The terms of an exact fit explain why the slope changes; with noise a wide interval explains nothing.
+    let is_exact = trust.reading.is_exact && curve.rms <= question.rules().floor;
+    let is_vague = curve.class.order().is_some()
+        && !is_exact
+        && exponent(points, curve.constant(), trust.reading).error() > trust.error;
     if curve.rms <= trust.rms && !departs && !is_vague && !changes(question, tail, curve) {
         return Verdict::Class(curve.class);
     }

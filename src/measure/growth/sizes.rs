@@ -68,10 +68,11 @@ pub fn walk<E>(clock: &dyn Clock, sizes: &[i64], limit: u64, mut run: impl FnMut
 /// Up to this size a cost may be a power of c or a factorial.
 const SMALL: f64 = 64.0;
 
-/// What a size costs if the cost goes on to grow as between the last two: as a power of n, or while sizes are small, as
-/// a power of c. No less than the last.
+/// What a size costs if the cost goes on to grow as over the last three: as a power of n, or while sizes are small, as
+/// a power of c. No less than the last. Over two sizes that lie near each other, noise would look like a steep power.
 fn predicted(costs: &[(f64, f64)], next: f64) -> f64 {
-    let [.., (n, cost), (last, most)] = costs else { return costs.first().map_or(0.0, |(_, cost)| *cost) };
+    let Some(((last, most), before)) = costs.split_last() else { return 0.0 };
+    let Some((n, cost)) = before.iter().rev().take(2).last() else { return *most };
     let ratio = (most / cost.max(1.0)).max(1.0);
     let power = if last <= &SMALL { (next - last) / (last - n) } else { (next / last).ln() / (last / n.max(0.5)).ln() };
     most * ratio.powf(power.max(0.0))
