@@ -2,10 +2,12 @@
 
 use timelab::algorithms;
 use timelab::console::Console;
+use timelab::magics::CellStatus;
 use timelab::measure::growth::{Class, Point, Question, Verdict, answer, usual};
 use timelab::rust::{Counted, Uncounted, block_program};
 use timelab::session::Session;
 
+use crate::command::{out, timelab};
 use crate::lab::{Lab, Printed};
 
 /// What the last of these cells prints.
@@ -271,7 +273,7 @@ fn a_family_has_its_claims_beside_it() {
 
 /// What a cell of `%bigo` says below its table.
 fn notes(cell: &str) -> String {
-    Lab::new("batch").cell(cell).out
+    Lab::new("batch").notes(cell)
 }
 
 /// Lines may begin below zero, and what is allocated grows in steps.
@@ -280,10 +282,14 @@ fn short_sweeps_are_called_by_their_class() {
     claims("n in 2..64: 1..n | sort by it | count", "O(n)");
     claims("n in [0, 1, 2, 4, 8, 16, 32]: 1..n | sum", "O(n)");
     claims("n in 2..64: 1..n | reverse | count", "O(n)");
-    let allocs = |subject: &str| printed(&[&format!("%bigo --allocs {subject}"), "_.class"]);
+    // Through the program, whose allocator counts.
+    let allocs = |subject: &str| {
+        let output = timelab(&["--format", "csv", "-c", &format!("%bigo --allocs {subject}"), "-c", "_.class"], "");
+        out(&output).lines().last().expect("it prints the class").to_string()
+    };
     assert_eq!(allocs("n in 4..64: 1..n | sum"), "null");
-    assert!(["O(n)", "null"].contains(&allocs("n in 64..8k: 1..n | sort by it").as_str()));
     assert_eq!(allocs("n in 64..8k: letters n | join \"\""), "O(n)");
+    assert_eq!(allocs("n in 64..8k: 1..n | map it * it"), "O(n)");
 }
 
 #[test]
@@ -301,4 +307,34 @@ fn a_failure_leaves_no_question_without_a_line() {
         let line = said.lines().find(|line| line.starts_with(question)).unwrap_or_else(|| panic!("{question}: {said}"));
         assert!(line.contains("no claim · n = 128 failed"), "{line}");
     }
+}
+
+/// One size of Rust never returns: nothing is claimed, and the others are kept.
+#[test]
+fn what_does_not_end_claims_nothing() {
+    let mut lab = Lab::new("batch");
+    let subject = "rust with n { let mut n = std::hint::black_box(n); while n > 20 { n = std::hint::black_box(n) } n }";
+    let said = lab.notes(&format!("%bigo --time --for 150ms n in 1..64: {subject}"));
+    assert!(said.contains("time    no claim · n = 23 did not end within 300 ms"), "{said}");
+    assert_eq!(lab.cell("_1 | count").out, "count\n8\n");
+    assert_eq!(lab.cell("_1.class").out.trim(), "null");
+}
+
+/// One variant that fails at once takes nothing from the others.
+#[test]
+fn a_variant_that_fails_leaves_the_others() {
+    let mut lab = Lab::new("batch");
+    let evaluation = lab.evaluate("%bigo --steps n in 1..64:\n  bad: 0..n | map 1 // it | sum\n  good: 1..n | sum");
+    assert!(evaluation.error.is_none(), "{evaluation:?}");
+    assert_eq!(evaluation.status, CellStatus::Failed);
+    assert_eq!(lab.cell("_1.growth | filter variant == \"good\" | map class").out, "class\nO(n)\n");
+}
+
+#[test]
+fn a_stop_is_no_lack_of_time() {
+    let mut lab = Lab::new("batch");
+    let said = lab.notes_stopped_at("%bigo --time --for 20s n in 1..1M: 1..n | map it * it | sum", "samples");
+    assert!(said.contains("time    no claim · stopped"), "{said}");
+    assert!(!said.contains("lack of time"), "{said}");
+    assert!(said.contains("stopped: the sizes that were measured are kept"), "{said}");
 }

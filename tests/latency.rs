@@ -98,3 +98,11 @@ fn mistakes_say_what_would_be_right() {
         assert!(printed.out.is_empty() && printed.err.contains(said), "{text}: {}", printed.err);
     }
 }
+
+#[test]
+fn a_stop_keeps_the_rows_that_are_there() {
+    let mut lab = Lab::new("batch");
+    let said = lab.notes_stopped_at("%latency --for 2s --only arithmetic,threads", "mutex");
+    assert!(said.contains("stopped: what was measured until then is kept"), "{said}");
+    assert!(lab.cell("_1 | filter what == \"int add\" | count").out.ends_with("1\n"));
+}

@@ -45,7 +45,7 @@ pub static ALL: &[Term] = &[
         meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that \
                   adding is \
                   cheap on average",
-        cell: "%time 1..1M | group by key = it % 2 | map key, n = len(it)",
+        cell: "%structures growth vec push_back --n 1k",
     },
     Term {
         name: "associative",

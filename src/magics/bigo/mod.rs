@@ -17,7 +17,7 @@ use crate::session::{Replicas, Session, lone_block};
 
 use super::compare::{Asker, Variant, What, family, table_of, written};
 use super::timing::{self, Telling};
-use super::{Answer, Magic, Offers, figures_plan, passed};
+use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
 pub use claims::{Agrees, agrees, classes};
 
@@ -140,7 +140,12 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         let place = if ways.len() > 1 { format!("{} · ", way.name) } else { String::new() };
         let live = |told: &dyn Fn() -> String| telling.tell(|| format!("{place}{}", told()));
         let subject = subjects::Subject { way, name: &sweep.name, inputs: &inputs };
-        all.push(subject.measure(session, &asked, &deadline, quiet, &live)?);
+        let least = subject.least();
+        all.push(match subject.measure(session, &asked, &deadline, quiet, &live) {
+            // The others go on.
+            Err(error) if ways.len() > 1 && error.kind != Kind::Stopped => Measured::failed(&way.name, least, error),
+            measured => measured?,
+        });
         if context.stop.is_raised() {
             break;
         }
@@ -174,7 +179,9 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         [found] => found.fields(&all[0]),
         _ => Vec::new(),
     };
-    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() })
+    let is_lost = |measured: &Measured| measured.rows.is_empty() && measured.is_cut() && !context.stop.is_raised();
+    let status = if all.iter().any(is_lost) { CellStatus::Failed } else { CellStatus::Good };
+    Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
 }
 
 /// The subjects: those of the family, then those of the block; else what stands on the first line.

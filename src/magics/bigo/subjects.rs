@@ -158,6 +158,24 @@ pub enum Cut {
 }
 
 impl Measured {
+    /// A subject of which already the least size failed.
+    pub fn failed(name: &str, size: i64, error: Box<Diagnostic>) -> Measured {
+        Measured { cut: Some(Cut::Failed(size, error)), ..Measured::new(name) }
+    }
+
+    fn new(name: &str) -> Measured {
+        Measured {
+            name: name.to_string(),
+            rows: Vec::new(),
+            left_out: Vec::new(),
+            cut: None,
+            compiled: Duration::ZERO,
+            uncounted: None,
+            time: Time::Cpu,
+            engine: String::new(),
+        }
+    }
+
     /// Whether it ended in a way after which nothing is claimed.
     pub fn is_cut(&self) -> bool {
         self.cut.is_some()
@@ -196,6 +214,11 @@ const SLOW: Duration = Duration::from_millis(20);
 const ENDLESS: u32 = 2;
 
 impl Subject<'_> {
+    /// The least size that was asked for.
+    pub fn least(&self) -> i64 {
+        self.inputs.sizes(self.way).first().copied().unwrap_or_default()
+    }
+
     pub fn measure(
         &self,
         session: &mut Session,
@@ -208,16 +231,7 @@ impl Subject<'_> {
         let is = |question| asked.questions.contains(&question);
         let runs = is(Question::Time) || is(Question::Space) || is(Question::Allocs);
         let limit = asked.limit.as_nanos() as f64;
-        let mut measured = Measured {
-            name: self.way.name.clone(),
-            rows: Vec::new(),
-            left_out: Vec::new(),
-            cut: None,
-            compiled: Duration::ZERO,
-            uncounted: None,
-            time: Time::Cpu,
-            engine: String::new(),
-        };
+        let mut measured = Measured::new(&self.way.name);
         let patience = asked.limit * ENDLESS;
         let mut opened: Vec<session::Subject> = Vec::new();
         let compiling = Instant::now();
@@ -375,7 +389,7 @@ impl Subject<'_> {
                         sizes[0],
                         duration_text(patience.as_secs_f64())
                     );
-                    return Err(Diagnostic::new(Kind::Stopped, message).hint("--for 1min waits longer"));
+                    return Err(Diagnostic::new(Kind::Domain, message).hint("--for 1min waits longer"));
                 }
                 measured.cut = Some(Cut::Endless(sizes[walked.done], patience));
             }

@@ -116,6 +116,9 @@ pub fn run(session: &mut Session, magic: &lang::Magic, size: usize, context: &Ru
 }
 
 fn bars(ranked: &[Ranked]) -> Plot {
+    // In the order of the help: the ranks change from run to run.
+    let mut ranked: Vec<&Ranked> = ranked.iter().collect();
+    ranked.sort_by_key(|one| kind_names().iter().position(|name| *name == one.name));
     let names = ranked.iter().map(|one| one.name.to_string()).collect();
     let points = ranked.iter().enumerate().map(|(at, one)| (at as f64, one.median() / 1e9)).collect();
     let y = Axis { label: "time of one operation".to_string(), unit: Unit::Seconds, scale: Scale::Log, measured: true };

@@ -265,7 +265,7 @@ fn choose(all: &[Fit], rules: &Rules) -> (usize, f64) {
 fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) -> Verdict {
     let trust = question.trust();
     if curve.class == Class::Constant
-        && let Some(share) = hidden_growth(curve, others)
+        && let Some(share) = hidden_growth(points, curve, others)
     {
         return Verdict::NoClaim(Doubt::HiddenGrowth(share));
     }
@@ -330,12 +330,14 @@ fn changes(question: Question, tail: &[Point], curve: &Fit) -> bool {
 
 /// Whether a growing curve explains nearly all that a constant leaves open: then something does grow, but too little of
 /// the cost to say how. What grows, as a share of the cost at the largest size.
-fn hidden_growth(constant: &Fit, others: &[Fit]) -> Option<f64> {
+fn hidden_growth(points: &[Point], constant: &Fit, others: &[Fit]) -> Option<f64> {
     const EXPLAINED: f64 = 0.2;
     // Below, it is rounding.
     const LEAST: f64 = 1e-9;
     let growing = others.iter().filter(|fit| fit.share > 0.0 && fit.rms <= EXPLAINED * constant.rms);
-    growing.filter(|fit| fit.share > LEAST).map(|fit| fit.share).reduce(f64::max)
+    let (first, last) = (points[0].n, points[points.len() - 1].n);
+    let grown = growing.map(|fit| 1.0 - fit.at(first) / fit.at(last));
+    grown.filter(|share| *share > LEAST).reduce(f64::max)
 }
 
 /// Whether the upper half of the points lies on a line on log scales, whose slope is that of no class.

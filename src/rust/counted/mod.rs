@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -164,7 +165,10 @@ fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
         return Ok(program);
     }
     let failed = |error: std::io::Error| because(format!("{}: {error}", folder.display()));
-    let new = cache.join(format!("new-{}-{:016x}", std::process::id(), hasher.finish()));
+    // Two threads may compile the same text.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let new = cache.join(format!("new-{}-{next}-{:016x}", std::process::id(), hasher.finish()));
     private(&new).map_err(failed)?;
     let compiled = compile(&new, text, context);
     if compiled.is_ok() {
@@ -226,7 +230,7 @@ fn rustc(folder: &Path, common: &[&str], more: &[&str], context: &RunContext) ->
         return Ok(());
     }
     let said = said.join().unwrap_or_default();
-    Err(because(if said.contains("profiler_builtins") {
+    Err(because(if said.contains("can't find crate for `profiler_builtins`") {
         "this toolchain has no profiler_builtins, which counts".to_string()
     } else {
         let first = said.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed").to_string();
