@@ -494,3 +494,10 @@ fn a_wide_interval_claims_nothing() {
         }
     }
 }
+
+/// A cost that rises at the first few sizes and then no more is constant.
+#[test]
+fn what_has_stopped_to_grow_is_constant() {
+    let found = says(Question::Steps, &usual(1_000_000), |n| 400.0 + 350.0 * (1.0 - 1.0 / n) + (n * 1.7).sin() * 60.0);
+    assert_eq!(found.verdict, Verdict::Class(Class::Constant));
+}

@@ -214,6 +214,10 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let also: Vec<Class> = all.iter().filter(is_near).map(|fit| fit.class).collect();
     let verdict = match verdict {
         Verdict::Class(_) if also.len() >= AMBIGUOUS => Verdict::NoClaim(Doubt::Ambiguous),
+        // The slope of the largest sizes contradicts the class.
+        Verdict::Class(class) if exponent.is_some_and(|exponent| !agrees(exponent, class, &used)) => {
+            Verdict::NoClaim(Doubt::Departs)
+        }
         // Counts have no noise that could hide a factor of n.
         Verdict::Class(class) if question == Question::Time && also.iter().any(|other| is_far(class, *other)) => {
             Verdict::NoClaim(Doubt::Ambiguous)
@@ -223,6 +227,20 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
+}
+
+/// Whether an exponent may be that of a class at these sizes.
+fn agrees(exponent: Exponent, class: Class, points: &[Point]) -> bool {
+    // As far as a logarithm bends.
+    const NEAR: f64 = 0.1;
+    slope_of(class, points).is_none_or(|slope| exponent.low - NEAR <= slope && slope <= exponent.high + NEAR)
+}
+
+/// The slope of a class on log scales, in the upper half of these sizes.
+fn slope_of(class: Class, points: &[Point]) -> Option<f64> {
+    let cost = |point: &Point| class.at(point.n).map(|cost| Point { n: point.n, cost });
+    let costs: Vec<Point> = points.iter().map(cost).collect::<Option<_>>()?;
+    Some(line(&exponent::upper(&costs, 0.0)).slope)
 }
 
 /// Whether a factor of n or more lies between two classes.
@@ -269,11 +287,15 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     {
         return Verdict::NoClaim(Doubt::HiddenGrowth(share));
     }
-    // Noise and caches move a cost by as much as a fit is expected to miss; what moves it by more is growth.
+    // Noise and caches move a cost by as much as a fit is expected to miss; what moves it by more is growth, unless it
+    // has risen at the small sizes alone.
     let third = (points.len() / 3).max(1);
     let level = |part: &[Point]| part.iter().map(|point| point.cost.ln()).sum::<f64>() / part.len() as f64;
-    let growth = 1.0 - (level(&points[..third]) - level(&points[points.len() - third..])).exp();
-    if curve.class == Class::Constant && growth > question.rules().floor.max(HARDLY) {
+    let end = level(&points[points.len() - third..]);
+    let rise = |from: usize| 1.0 - (level(&points[from..from + third]) - end).exp();
+    let (growth, late) = (rise(0), rise(third));
+    let most = question.rules().floor.max(HARDLY);
+    if curve.class == Class::Constant && growth > most && late > most / 2.0 {
         return Verdict::NoClaim(Doubt::HiddenGrowth(growth));
     }
     // In a short sweep a power of n bends on log scales as a power of c does, where a constant lies below it.
@@ -347,10 +369,6 @@ fn is_power(points: &[Point], trust: &Trust) -> bool {
     let (before, last) = logs.split_at(logs.len() / 2);
     let bend = if before.len() > 1 { line(last).slope - line(before).slope } else { 0.0 };
     let interval = exponent(points, 0.0, trust.reading);
-    let of_class = |class: Class| {
-        let cost = |point: &Point| class.at(point.n).map(|cost| Point { n: point.n, cost });
-        let costs: Option<Vec<Point>> = points.iter().map(cost).collect();
-        costs.is_some_and(|costs| interval.holds(line(&exponent::upper(&costs, 0.0)).slope))
-    };
+    let of_class = |class: Class| slope_of(class, points).is_some_and(|slope| interval.holds(slope));
     line(&logs).spread <= trust.line && bend.abs() <= STRAIGHT && !Class::CANDIDATES.into_iter().any(of_class)
 }
