@@ -214,8 +214,10 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let also: Vec<Class> = all.iter().filter(is_near).map(|fit| fit.class).collect();
     let verdict = match verdict {
         Verdict::Class(_) if also.len() >= AMBIGUOUS => Verdict::NoClaim(Doubt::Ambiguous),
-        // The slope of the largest sizes contradicts the class.
-        Verdict::Class(class) if exponent.is_some_and(|exponent| !agrees(exponent, class, &used)) => {
+        // The slope of the largest sizes contradicts the class. That of times is bent by caches.
+        Verdict::Class(class)
+            if question != Question::Time && exponent.is_some_and(|exponent| !agrees(exponent, class, &used)) =>
+        {
             Verdict::NoClaim(Doubt::Departs)
         }
         // Counts have no noise that could hide a factor of n.
