@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure;
 
@@ -150,6 +151,17 @@ impl ReadNotes {
 
     fn found(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What takes the rows of a result while a run goes on.
+pub trait TableSink {
+    /// Takes the next rows, which have the columns of the result; false when it wants no more.
+    fn take(&mut self, rows: &Table) -> Fallible<bool>;
+
+    /// Whether the run should keep the rows as well, to give them all in the end. Asked after each table.
+    fn keeps(&self) -> bool {
+        false
     }
 }
 

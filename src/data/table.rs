@@ -1,4 +1,5 @@
-use polars::prelude::{Column as Series, DataFrame};
+use polars::prelude::{Column as Series, DataFrame, IntoSeries, StringChunked};
+use polars_arrow::array::{Utf8ViewArray, View};
 
 use crate::data::columns;
 use crate::data::{Schema, Value};
@@ -56,6 +57,41 @@ impl Table {
         Table { frame, schema: schema.clone() }
     }
 
+    /// All rows of tables with the columns of `schema`, in one chunk; without any, no rows.
+    pub fn stacked(schema: &Schema, tables: impl IntoIterator<Item = Table>) -> Table {
+        let mut all: Option<DataFrame> = None;
+        for table in tables {
+            match &mut all {
+                None => all = Some(table.frame),
+                Some(all) => {
+                    all.vstack_mut_owned(table.frame).expect("the tables have the same columns");
+                }
+            }
+        }
+        let none = || Table::from_columns(schema.clone(), 0, &vec![Vec::new(); schema.columns.len()]).frame;
+        let mut frame = all.unwrap_or_else(none);
+        frame.rechunk_mut();
+        Table { frame, schema: schema.clone() }
+    }
+
+    /// At most `count` rows from row `start`; nothing is copied.
+    pub fn part(&self, start: usize, count: usize) -> Table {
+        Table { frame: self.frame.slice(start as i64, count), schema: self.schema.clone() }
+    }
+
+    /// The same rows without bytes that none of their texts has: a few rows may hold all of a large file in memory.
+    pub fn compact(&self) -> Table {
+        let columns = self.frame.columns().iter().map(|column| match column.as_materialized_series().str() {
+            Ok(texts) if texts.downcast_iter().any(is_wasteful) => {
+                let chunks = texts.downcast_iter().map(|chunk| chunk.clone().gc());
+                Series::from(StringChunked::from_chunk_iter(texts.name().clone(), chunks).into_series())
+            }
+            _ => column.clone(),
+        });
+        let frame = DataFrame::new(self.height(), columns.collect()).expect("they are the columns of a frame");
+        Table { frame, schema: self.schema.clone() }
+    }
+
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -78,4 +114,28 @@ impl Table {
     pub fn bytes(&self) -> usize {
         self.frame.estimated_size()
     }
+
+    /// What the rows need, in bytes, where nothing else is kept beside them.
+    pub fn data_bytes(&self) -> usize {
+        let bytes = |column: &Series| {
+            let series = column.as_materialized_series();
+            match series.str() {
+                Ok(texts) => texts.downcast_iter().map(|chunk| text_bytes(chunk).0).sum(),
+                Err(_) => series.estimated_size(),
+            }
+        };
+        self.frame.columns().iter().map(bytes).sum()
+    }
+}
+
+/// The bytes that the texts of a chunk need, and those that it holds.
+fn text_bytes(chunk: &Utf8ViewArray) -> (usize, usize) {
+    let views = chunk.len() * size_of::<View>();
+    (views + chunk.total_bytes_len(), views + chunk.total_buffer_len())
+}
+
+fn is_wasteful(chunk: &Utf8ViewArray) -> bool {
+    const LITTLE: usize = 64 << 10;
+    let (needed, held) = text_bytes(chunk);
+    held > LITTLE && held / 2 > needed
 }

@@ -13,7 +13,7 @@ use crate::lang::{Expr, Privileges, Word};
 use crate::measure::Cost;
 use crate::native::GeneratedCode;
 use crate::plan::Plan;
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, TableSink};
 
 /// All engines, the reference first.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel];
@@ -73,6 +73,16 @@ pub trait Engine: Sync {
     /// What the plan runs into; where the row is not known to this engine, it is left out.
     fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput>;
 
+    /// The same, where the rows also go to `sink`: as they come where the engine can do that, else all in the end.
+    ///
+    /// # Errors
+    /// Also those of the sink.
+    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+        let run = self.run(plan, context)?;
+        sink.take(&run.table)?;
+        Ok(StreamOutput { table: Some(run.table), steps: run.steps, compile: run.compile, cost: run.cost })
+    }
+
     /// What this engine makes of the plan, in its own terms, a line each.
     fn explain(&self, plan: &Plan) -> Vec<String>;
 }
@@ -82,6 +92,17 @@ pub struct Objection {
     pub reason: &'static str,
     /// The step that it cannot run.
     pub span: Span,
+}
+
+/// What is left of a run whose rows went to a sink.
+#[derive(Debug)]
+pub struct StreamOutput {
+    /// The whole table, where the sink wanted it to be kept to the end, or where it had to be.
+    pub table: Option<Table>,
+    /// The rest is as in [`EngineOutput`].
+    pub steps: Option<u64>,
+    pub compile: Option<Duration>,
+    pub cost: Vec<(&'static str, Cost)>,
 }
 
 /// A table and what the engine saw on the way.

@@ -1,10 +1,14 @@
 //! Parquet and arrow (ipc) files, through polars' readers. Their types become ours: dates ISO text, decimals floats,
 //! structs columns `a.b`; an unsigned int beyond int is an error.
 
+use std::fs;
+
 use polars::prelude::{
-    ArrowDataType, ArrowSchema, ChunkAgg, Column as Series, DataFrame, DataType, ExplodeOptions, IntoSeries, IpcReader,
-    ParquetReader, PolarsError, SerReader, Series as Values, TimeUnit,
+    ArrowDataType, ArrowSchema, ChunkAgg, Column as Series, DataFrame, DataType, ExplodeOptions, FileMetadataRef,
+    IntoSeries, IpcReader, ParquetReader, PolarsError, SerReader, Series as Values, TimeUnit,
 };
+
+use polars_arrow::io::ipc::read::{FileReader, read_file_metadata};
 
 use crate::data::{Type, Value, dtype, values};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -120,31 +124,134 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
 
 /// The wanted columns of one file.
 pub fn frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFrame> {
-    guarded(file, || whole_frame(read, file, context))
+    guarded(file, || {
+        check_readable(read, file)?;
+        let frame = whole(read, file, open::plain(file)?)?;
+        context.progress.add_bytes(file.seen.0);
+        wanted(&frame, read, file)
+    })
 }
 
-fn whole_frame(read: &Read, file: &File, context: &RunContext) -> Fallible<DataFrame> {
+/// The wanted columns of one file, one row group or record batch after the other.
+pub struct Groups<'a> {
+    read: &'a Read,
+    file: &'a File,
+    rest: Rest,
+}
+
+/// What was not read yet.
+enum Rest {
+    Parquet {
+        opened: fs::File,
+        metadata: FileMetadataRef,
+        roots: Vec<String>,
+        group: usize,
+        row: usize,
+    },
+    Arrow {
+        reader: Box<FileReader<fs::File>>,
+        batches: usize,
+    },
+    /// A file without rows has columns all the same.
+    NoRows(fs::File),
+    Nothing,
+}
+
+impl<'a> Groups<'a> {
+    pub fn new(read: &'a Read, file: &'a File) -> Fallible<Groups<'a>> {
+        let rest = guarded(file, || {
+            check_readable(read, file)?;
+            let failed = |error: PolarsError| wrong(file, &read.format, &error);
+            let mut opened = open::plain(file)?;
+            if read.format == Format::Parquet {
+                let mut reader = ParquetReader::new(opened.try_clone().map_err(|error| failed(error.into()))?);
+                let roots = roots(&*reader.schema().map_err(failed)?, read);
+                let metadata = reader.get_metadata().map_err(failed)?.clone();
+                return Ok(match metadata.row_groups.len() {
+                    0 => Rest::NoRows(opened),
+                    _ => Rest::Parquet { opened, metadata, roots, group: 0, row: 0 },
+                });
+            }
+            let metadata = read_file_metadata(&mut opened).map_err(failed)?;
+            let batches = metadata.blocks.len();
+            if batches == 0 {
+                return Ok(Rest::NoRows(opened));
+            }
+            let roots = roots(&metadata.schema, read);
+            let names = metadata.schema.iter_names().enumerate();
+            let is_root = |name: &str| roots.iter().any(|root| root == name);
+            let columns = names.filter(|(_, name)| is_root(name)).map(|(i, _)| i).collect();
+            Ok(Rest::Arrow { reader: Box::new(FileReader::new(opened, metadata, Some(columns), None)), batches })
+        })?;
+        Ok(Groups { read, file, rest })
+    }
+
+    /// The next rows; none at the end.
+    pub fn next(&mut self, context: &RunContext) -> Fallible<Option<DataFrame>> {
+        context.check()?;
+        let (read, file) = (self.read, self.file);
+        let failed = |error: PolarsError| wrong(file, &read.format, &error);
+        guarded(file, || {
+            let length = file.seen.0;
+            let (frame, bytes) = match std::mem::replace(&mut self.rest, Rest::Nothing) {
+                Rest::Nothing => return Ok(None),
+                Rest::NoRows(opened) => (whole(read, file, opened)?, length),
+                Rest::Parquet { opened, metadata, roots, group, row } => {
+                    let rows = metadata.row_groups[group].num_rows();
+                    let mut reader = ParquetReader::new(opened.try_clone().map_err(|error| failed(error.into()))?);
+                    reader.set_metadata(metadata.clone());
+                    let reader = reader.with_columns(Some(roots.clone())).with_slice(Some((row, rows)));
+                    let frame = reader.finish().map_err(failed)?;
+                    let bytes = length / metadata.row_groups.len() as u64;
+                    if group + 1 < metadata.row_groups.len() {
+                        self.rest = Rest::Parquet { opened, metadata, roots, group: group + 1, row: row + rows };
+                    }
+                    (frame, bytes)
+                }
+                Rest::Arrow { mut reader, batches } => {
+                    let Some(batch) = reader.next() else { return Ok(None) };
+                    let frame = DataFrame::from(batch.map_err(failed)?);
+                    self.rest = Rest::Arrow { reader, batches };
+                    (frame, length / batches as u64)
+                }
+            };
+            context.progress.add_bytes(bytes);
+            wanted(&frame, read, file).map(Some)
+        })
+    }
+}
+
+/// An error where a wanted column cannot be read.
+fn check_readable(read: &Read, file: &File) -> Fallible<()> {
     for field in read.wanted.iter().map(|index| &read.fields[*index]) {
         if let Basis::Unreadable(why) = &field.basis {
             let message = format!("\"{}\": column `{}` {why}", file.shown, field.name);
             return Err(Diagnostic::new(Kind::File, message).hint("`columns a, b` reads only these columns"));
         }
     }
-    let opened = open::plain(file)?;
+    Ok(())
+}
+
+/// All rows of the columns that the wanted ones stand in.
+fn whole(read: &Read, file: &File, opened: fs::File) -> Fallible<DataFrame> {
     let failed = |error: PolarsError| wrong(file, &read.format, &error);
-    let frame = match read.format {
+    match read.format {
         Format::Parquet => {
             let mut reader = ParquetReader::new(opened);
             let roots = roots(&*reader.schema().map_err(failed)?, read);
-            reader.with_columns(Some(roots)).finish().map_err(failed)?
+            reader.with_columns(Some(roots)).finish().map_err(failed)
         }
         _ => {
             let mut reader = IpcReader::new(opened);
             let roots = roots(&*reader.schema().map_err(failed)?, read);
-            reader.with_columns(Some(roots)).finish().map_err(failed)?
+            reader.with_columns(Some(roots)).finish().map_err(failed)
         }
-    };
-    context.progress.add_bytes(file.seen.0);
+    }
+}
+
+/// The wanted columns among those that were read, in our types.
+fn wanted(frame: &DataFrame, read: &Read, file: &File) -> Fallible<DataFrame> {
+    let failed = |error: PolarsError| wrong(file, &read.format, &error);
     let mut flat: Vec<Values> = Vec::new();
     for column in frame.columns() {
         flatten(column.as_materialized_series().clone(), &mut flat).map_err(failed)?;
@@ -252,8 +359,10 @@ impl AsText for Values {
     }
 }
 
-/// A frame row by row.
-pub struct Frame {
+/// A file row by row.
+pub struct Rows<'a> {
+    groups: Groups<'a>,
+    context: RunContext,
     frame: DataFrame,
     types: Vec<Type>,
     at: usize,
@@ -263,17 +372,22 @@ pub struct Frame {
 
 const CHUNK_ROWS: usize = 4096;
 
-impl Frame {
-    pub fn new(frame: DataFrame, read: &Read) -> Frame {
+impl<'a> Rows<'a> {
+    pub fn new(read: &'a Read, file: &'a File, context: &RunContext) -> Fallible<Rows<'a>> {
         let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone()).collect();
-        Frame { frame, types, at: 0, chunk: Vec::new() }
+        let mut groups = Groups::new(read, file)?;
+        // What is wrong with the columns is told before the first row.
+        let frame = groups.next(context)?.unwrap_or_default();
+        Ok(Rows { groups, context: context.clone(), frame, types, at: 0, chunk: Vec::new() })
     }
 }
 
-impl Records for Frame {
+impl Records for Rows<'_> {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool> {
-        if self.at == self.frame.height() {
-            return Ok(false);
+        while self.at == self.frame.height() {
+            let Some(frame) = self.groups.next(&self.context)? else { return Ok(false) };
+            self.frame = frame;
+            self.at = 0;
         }
         if self.at.is_multiple_of(CHUNK_ROWS) {
             let columns = self.frame.columns().iter().zip(&self.types);

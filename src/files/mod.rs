@@ -6,6 +6,7 @@ mod blocks;
 mod columnar;
 mod csv;
 mod field;
+mod groups;
 mod home;
 mod json;
 mod lines;
@@ -27,6 +28,7 @@ use crate::plan::{Basis, CsvOptions, Field, File, Format, Read};
 use crate::run_context::{RunContext, Stop};
 
 pub use blocks::{Block, Blocks};
+pub use columnar::Groups;
 pub use csv::{has_header, one_byte};
 pub use field::{Meaning, Rule};
 pub use home::expanded;
@@ -34,7 +36,7 @@ pub use json::{has_many_digits, large_ints};
 pub use open::{Bytes, found, packing};
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
-pub use write::{fits, write};
+pub use write::{Writer, fits, write};
 
 use lines::Lines;
 
@@ -174,6 +176,13 @@ pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, context: &Run
     Box::new(json::Json::new(lines, read))
 }
 
+/// The row groups of a parquet or arrow file.
+pub fn groups<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Groups<'a>> {
+    let file = &read.files[split.file];
+    check_unchanged(read, file, context)?;
+    Groups::new(read, file)
+}
+
 /// The reader of one split.
 pub fn reader<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Box<dyn Records + 'a>> {
     let file = &read.files[split.file];
@@ -189,7 +198,7 @@ pub fn reader<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallib
         Format::Json { .. } => Box::new(json::Json::new(lines()?, read)),
         Format::Parquet | Format::Arrow => {
             check_unchanged(read, file, context)?;
-            Box::new(columnar::Frame::new(columnar::frame(read, file, context)?, read))
+            Box::new(columnar::Rows::new(read, file, context)?)
         }
     })
 }

@@ -1,6 +1,7 @@
 //! Tables as files. A file is there whole or not at all: it is written under no name and then takes the place of the
 //! old one; whatever ends the writing before that leaves the old file as it was.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -8,16 +9,16 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use polars::prelude::{IpcWriter, ParquetWriter, SerWriter};
+use std::rc::Rc;
 
 use crate::data::{Schema, Table, Type, Value, encode};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::{CsvOptions, Format, Write};
-use crate::run_context::{RunContext, Stop};
+use crate::run_context::{RunContext, Stop, TableSink};
 
 use super::csv::{self, SEPARATOR_RECORDS};
 use super::field::Fitting;
+use super::groups::RowGroups;
 use super::lines::Lines;
 use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
 
@@ -26,48 +27,185 @@ const CHUNK_ROWS: usize = 4096;
 
 /// Writes `table`; the length of the file in bytes, and what does not read back as it is.
 pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<(u64, Vec<String>)> {
-    let failed = |error: io::Error| {
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => "its folder does not exist".to_string(),
-            io::ErrorKind::PermissionDenied => "that is not permitted".to_string(),
-            io::ErrorKind::StorageFull => "the disk is full".to_string(),
-            _ => error.to_string(),
+    let mut writer = Writer::new(write, table.schema(), context)?;
+    writer.take(table)?;
+    writer.finish()
+}
+
+/// A file that is being written; nothing of it is seen before [`Writer::finish`].
+pub struct Writer<'a> {
+    write: &'a Write,
+    context: &'a RunContext,
+    target: PathBuf,
+    unfinished: Unfinished,
+    content: Content,
+    out: Out,
+    rows: u64,
+}
+
+/// What a format needs to know of the rows before.
+enum Content {
+    Text,
+    Csv { separator: char, again: Box<ReadAgain> },
+    Json { names: Vec<String> },
+    Groups(RowGroups),
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(write: &'a Write, schema: &Schema, context: &'a RunContext) -> Fallible<Writer<'a>> {
+        let failed = |error| failed(write, error);
+        let target = target(&write.path, &write.shown)?;
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unfinished = Unfinished::new(folder).map_err(failed)?;
+        let file = unfinished.file().try_clone().map_err(failed)?;
+        let packed = match extension(&write.path).1 {
+            None => Packed::Plain(file),
+            Some(Packing::Gzip) => Packed::Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
+            Some(Packing::Zstd) => Packed::Zstd(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?),
         };
-        Diagnostic::new(Kind::File, format!("\"{}\" cannot be written: {why}", write.shown))
-    };
-    let target = target(&write.path, &write.shown)?;
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unfinished = Unfinished::new(folder).map_err(failed)?;
-    let (length, notes) = {
-        let file = unfinished.file();
-        let notes = match extension(&write.path).1 {
-            None => {
-                let mut out = BufWriter::with_capacity(128 << 10, file);
-                let notes = content(table, write, &mut out, context, &failed)?;
-                out.flush().map_err(failed)?;
-                notes
+        let out = Out(Rc::new(RefCell::new(BufWriter::with_capacity(128 << 10, packed))));
+        let content = match &write.format {
+            Format::Text { .. } => Content::Text,
+            Format::Csv(options) => {
+                let separator = char::from(options.separator);
+                let mut line = String::new();
+                encode::csv_header(&mut line, schema.names(), separator);
+                line.push('\n');
+                out.clone().write_all(line.as_bytes()).map_err(failed)?;
+                let mut again = Box::new(ReadAgain::new(schema, write, options));
+                again.add(&line, &[]);
+                Content::Csv { separator, again }
             }
-            Some(Packing::Gzip) => {
-                let mut out = BufWriter::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()));
-                let notes = content(table, write, &mut out, context, &failed)?;
-                let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
-                inner.finish().map_err(failed)?;
-                notes
-            }
-            Some(Packing::Zstd) => {
-                let mut out = BufWriter::new(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?);
-                let notes = content(table, write, &mut out, context, &failed)?;
-                let inner = out.into_inner().map_err(|error| failed(error.into_error()))?;
-                inner.finish().map_err(failed)?;
-                notes
+            Format::Json { .. } => Content::Json { names: schema.names().map(encode::json_text).collect() },
+            Format::Parquet | Format::Arrow => {
+                let groups = RowGroups::new(schema, &write.format, out.clone());
+                Content::Groups(groups.map_err(|error| failed(io::Error::other(error.to_string())))?)
             }
         };
+        Ok(Writer { write, context, target, unfinished, content, out, rows: 0 })
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Puts the file in its place: its length in bytes, and what does not read back as it is.
+    pub fn finish(self) -> Fallible<(u64, Vec<String>)> {
+        let failed = |error| failed(self.write, error);
+        let notes = match self.content {
+            Content::Text | Content::Json { .. } => Vec::new(),
+            Content::Csv { again, .. } => again.notes(),
+            Content::Groups(groups) => {
+                groups.finish().map_err(|error| failed(io::Error::other(error.to_string())))?;
+                Vec::new()
+            }
+        };
+        let out = Rc::into_inner(self.out.0).expect("the content is done with it").into_inner();
+        match out.into_inner().map_err(|error| failed(error.into_error()))? {
+            Packed::Plain(_) => {}
+            Packed::Gzip(packed) => drop(packed.finish().map_err(failed)?),
+            Packed::Zstd(packed) => drop(packed.finish().map_err(failed)?),
+        }
+        let file = self.unfinished.file();
         file.sync_all().map_err(failed)?;
-        (file.metadata().map_err(failed)?.len(), notes)
+        let length = file.metadata().map_err(failed)?.len();
+        self.context.stop.check()?;
+        self.unfinished.finish(&self.target).map_err(failed)?;
+        Ok((length, notes))
+    }
+}
+
+impl TableSink for Writer<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        let (write, before) = (self.write, self.rows);
+        let failed = |error| failed(write, error);
+        let mut line = String::new();
+        let mut out = self.out.clone();
+        match &mut self.content {
+            Content::Text => each_row(rows, self.context, |row_number, row| {
+                line.clear();
+                match &row[0] {
+                    Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => line.push_str(text),
+                    other => {
+                        let what = if other.is_null() { "null" } else { "a text with a line break" };
+                        return Err(no_place(write, before + row_number, what));
+                    }
+                }
+                line.push('\n');
+                out.write_all(line.as_bytes()).map_err(failed)
+            })?,
+            Content::Csv { separator, again } => each_row(rows, self.context, |_, row| {
+                line.clear();
+                encode::csv_row(&mut line, row, *separator);
+                line.push('\n');
+                again.add(&line, row);
+                out.write_all(line.as_bytes()).map_err(failed)
+            })?,
+            Content::Json { names } => each_row(rows, self.context, |row_number, row| {
+                if row.iter().any(holds_no_number) {
+                    return Err(no_place(write, before + row_number, "a float that is not a number"));
+                }
+                line.clear();
+                encode::json_row(&mut line, names, row);
+                line.push('\n');
+                out.write_all(line.as_bytes()).map_err(failed)
+            })?,
+            Content::Groups(groups) => {
+                groups.add(rows, self.context)?.map_err(|error| failed(io::Error::other(error.to_string())))?;
+            }
+        }
+        self.rows += rows.height() as u64;
+        Ok(true)
+    }
+}
+
+fn failed(write: &Write, error: io::Error) -> Box<Diagnostic> {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_string(),
+        io::ErrorKind::PermissionDenied => "that is not permitted".to_string(),
+        io::ErrorKind::StorageFull => "the disk is full".to_string(),
+        _ => error.to_string(),
     };
-    context.stop.check()?;
-    unfinished.finish(&target).map_err(failed)?;
-    Ok((length, notes))
+    Diagnostic::new(Kind::File, format!("\"{}\" cannot be written: {why}", write.shown))
+}
+
+/// The bytes of a file on their way through what packs them. Shared by the writer and polars'.
+#[derive(Clone)]
+struct Out(Rc<RefCell<BufWriter<Packed>>>);
+
+enum Packed {
+    Plain(File),
+    Gzip(flate2::write::GzEncoder<File>),
+    Zstd(zstd::stream::write::Encoder<'static, File>),
+}
+
+impl io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+impl io::Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Packed::Plain(file) => file.write(bytes),
+            Packed::Gzip(packed) => packed.write(bytes),
+            Packed::Zstd(packed) => packed.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Packed::Plain(file) => file.flush(),
+            Packed::Gzip(packed) => packed.flush(),
+            Packed::Zstd(packed) => packed.flush(),
+        }
+    }
 }
 
 /// The file that is replaced: behind a link, the file that it points to.
@@ -83,74 +221,11 @@ fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
 }
 
-fn content(
-    table: &Table,
-    write: &Write,
-    out: &mut dyn io::Write,
-    context: &RunContext,
-    failed: &dyn Fn(io::Error) -> Box<Diagnostic>,
-) -> Fallible<Vec<String>> {
-    let mut line = String::new();
-    match &write.format {
-        Format::Text { .. } => each_row(table, context, |row_number, row| {
-            line.clear();
-            match &row[0] {
-                Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => line.push_str(text),
-                other => {
-                    let what = if other.is_null() { "null" } else { "a text with a line break" };
-                    return Err(no_place(write, row_number, what));
-                }
-            }
-            line.push('\n');
-            out.write_all(line.as_bytes()).map_err(failed)
-        }),
-        Format::Csv(options) => {
-            let separator = char::from(options.separator);
-            let mut again = ReadAgain::new(table, write, options);
-            encode::csv_header(&mut line, table.schema().names(), separator);
-            line.push('\n');
-            out.write_all(line.as_bytes()).map_err(failed)?;
-            again.add(&line, &[]);
-            each_row(table, context, |_, row| {
-                line.clear();
-                encode::csv_row(&mut line, row, separator);
-                line.push('\n');
-                again.add(&line, row);
-                out.write_all(line.as_bytes()).map_err(failed)
-            })?;
-            return Ok(again.notes());
-        }
-        Format::Json { .. } => {
-            let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
-            each_row(table, context, |row_number, row| {
-                if row.iter().any(holds_no_number) {
-                    return Err(no_place(write, row_number, "a float that is not a number"));
-                }
-                line.clear();
-                encode::json_row(&mut line, &names, row);
-                line.push('\n');
-                out.write_all(line.as_bytes()).map_err(failed)
-            })
-        }
-        Format::Parquet => {
-            let mut frame = table.frame().clone();
-            let written = ParquetWriter::new(out).finish(&mut frame);
-            written.map(drop).map_err(|error| failed(io::Error::other(error.to_string())))
-        }
-        Format::Arrow => {
-            let mut frame = table.frame().clone();
-            let written = IpcWriter::new(out).finish(&mut frame);
-            written.map_err(|error| failed(io::Error::other(error.to_string())))
-        }
-    }?;
-    Ok(Vec::new())
-}
-
 /// What a csv file will be when it is read, as far as its start tells.
-struct ReadAgain<'a> {
-    schema: &'a Schema,
-    write: &'a Write,
-    options: &'a CsvOptions,
+struct ReadAgain {
+    schema: Schema,
+    shown: String,
+    options: CsvOptions,
     /// The types that fit the columns of text.
     fitting: Vec<Option<Fitting>>,
     bytes: u64,
@@ -159,12 +234,12 @@ struct ReadAgain<'a> {
     lines: usize,
 }
 
-impl<'a> ReadAgain<'a> {
-    fn new(table: &'a Table, write: &'a Write, options: &'a CsvOptions) -> ReadAgain<'a> {
-        let schema = table.schema();
+impl ReadAgain {
+    fn new(schema: &Schema, write: &Write, options: &CsvOptions) -> ReadAgain {
         let is_text = |ty: &Type| matches!(ty, Type::Text | Type::Open);
         let fitting = schema.columns.iter().map(|column| is_text(&column.ty).then(Fitting::default)).collect();
-        ReadAgain { schema, write, options, fitting, bytes: 0, start: Vec::new(), lines: 0 }
+        let (schema, shown, options) = (schema.clone(), write.shown.clone(), options.clone());
+        ReadAgain { schema, shown, options, fitting, bytes: 0, start: Vec::new(), lines: 0 }
     }
 
     /// Takes a line into account, and the row that stands on it.
@@ -186,9 +261,9 @@ impl<'a> ReadAgain<'a> {
 
     fn notes(self) -> Vec<String> {
         let mut notes = Vec::new();
-        let shown = &self.write.shown;
-        for (column, fitting) in self.schema.columns.iter().zip(self.fitting) {
-            let ty = fitting.map_or(Type::Text, |fitting| fitting.ty());
+        let shown = &self.shown;
+        for (column, fitting) in self.schema.columns.iter().zip(&self.fitting) {
+            let ty = fitting.as_ref().map_or(Type::Text, Fitting::ty);
             if !matches!(ty, Type::Text | Type::Open) {
                 let name = name_as_written(&column.name);
                 notes.push(format!(
@@ -202,7 +277,7 @@ impl<'a> ReadAgain<'a> {
             Ok(Lines::new(bytes, shown, Stop::default()))
         };
         let is_found_anew = self.options.is_detected && self.schema.columns.len() == 1;
-        if let Some(found) = is_found_anew.then(|| csv::separator(&open, self.options).ok().flatten()).flatten()
+        if let Some(found) = is_found_anew.then(|| csv::separator(&open, &self.options).ok().flatten()).flatten()
             && found != self.options.separator
         {
             let name = name_as_written(&self.schema.columns[0].name);
@@ -216,10 +291,10 @@ impl<'a> ReadAgain<'a> {
     }
 }
 
-fn no_place(write: &Write, row: usize, what: &str) -> Box<Diagnostic> {
+fn no_place(write: &Write, row: u64, what: &str) -> Box<Diagnostic> {
     let message = format!("\"{}\" cannot hold {what}", write.shown);
     let mut error = Diagnostic::new(Kind::File, message).hint("parquet and arrow files hold every value");
-    error.row = Some(row as u64);
+    error.row = Some(row);
     error
 }
 
@@ -246,7 +321,7 @@ pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> 
     }
 }
 
-fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(usize, &[Value]) -> Fallible<()>) -> Fallible<()> {
+fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(u64, &[Value]) -> Fallible<()>) -> Fallible<()> {
     let width = table.schema().columns.len();
     let mut values = Vec::with_capacity(width);
     for start in (0..table.height()).step_by(CHUNK_ROWS) {
@@ -255,7 +330,7 @@ fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(usize, &[Va
         for i in 0..columns.first().map_or(0, Vec::len) {
             values.clear();
             values.extend(columns.iter().map(|column| column[i].clone()));
-            row(start + i, &values)?;
+            row((start + i) as u64, &values)?;
         }
     }
     Ok(())

@@ -34,7 +34,11 @@ enum Reader<'a> {
     Csv(Csv<'a>),
     Json(Json<'a>),
     Rows(OneByOne<'a>),
-    Frame(Cut),
+    /// Row groups, and the one whose rows were not all given out yet.
+    Groups {
+        groups: files::Groups<'a>,
+        cut: Option<Cut>,
+    },
 }
 
 impl<'a> Reading<'a> {
@@ -66,9 +70,7 @@ impl<'a> Reading<'a> {
                 Reader::Rows(OneByOne::new(files::reader(read, &split, context)?, read))
             }
             Format::Parquet | Format::Arrow => {
-                let one = Read { files: vec![read.files[split.file].clone()], ..read.clone() };
-                let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone());
-                Reader::Frame(Cut::new(&files::frame(&one, None, context)?, types))
+                Reader::Groups { groups: files::groups(read, &split, context)?, cut: None }
             }
         })
     }
@@ -81,7 +83,7 @@ impl<'a> Reading<'a> {
                 Reader::Csv(csv) => csv.next(most)?,
                 Reader::Json(json) => json.next(most)?,
                 Reader::Rows(records) => records.next(most)?,
-                Reader::Frame(cut) => cut.next(most),
+                Reader::Groups { groups, cut } => next_of_groups(groups, cut, self.read, most, self.context)?,
             };
             if batch.is_some() {
                 return Ok(batch);
@@ -89,6 +91,24 @@ impl<'a> Reading<'a> {
             self.advance()?;
         }
         Ok(None)
+    }
+}
+
+fn next_of_groups(
+    groups: &mut files::Groups,
+    held: &mut Option<Cut>,
+    read: &Read,
+    most: usize,
+    context: &RunContext,
+) -> Fallible<Option<Batch>> {
+    loop {
+        if let Some(batch) = held.as_mut().and_then(|cut| cut.next(most)) {
+            return Ok(Some(batch));
+        }
+        // It is freed before the next one is read.
+        *held = None;
+        let Some(frame) = groups.next(context)? else { return Ok(None) };
+        *held = Some(Cut::new(&frame, read.wanted.iter().map(|index| read.fields[*index].ty.clone())));
     }
 }
 

@@ -34,11 +34,20 @@ impl Session {
         engine: &'static dyn Engine,
         context: &RunContext,
     ) -> Fallible<EngineOutput> {
-        if !self.interactive || is_short(plan) {
-            return run_on(plan, engine, context);
-        }
-        let plan = plan.clone();
-        self.left.run(engine.name(), context, move |context| run_on(&plan, engine, context))
+        let inner = plan.clone();
+        self.do_stoppably(plan, engine, context, move |context| run_on(&inner, engine, context))
+    }
+
+    /// Does the work of a plan on an engine; where somebody types and it may take long, so that the prompt can come
+    /// back.
+    pub(super) fn do_stoppably<T: Send + 'static>(
+        &self,
+        plan: &Plan,
+        engine: &'static dyn Engine,
+        context: &RunContext,
+        work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
+    ) -> Fallible<T> {
+        if !self.interactive || is_short(plan) { work(context) } else { self.left.run(engine.name(), context, work) }
     }
 
     /// For work that is run again and again where somebody types.

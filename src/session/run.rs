@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{self, Choice, Engine, EngineOutput};
+use crate::engines::{self, Choice, Engine, EngineOutput, StreamOutput};
 use crate::files;
 use crate::measure::{Cost, Stopwatch};
 use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, TableSink};
 
 use super::spent::RUST_PROCESS;
 use super::{Session, reading};
@@ -86,10 +86,42 @@ impl Session {
         choice: Choice,
         context: &RunContext,
     ) -> Fallible<RunResult> {
-        let watch = Stopwatch::start();
         not_a_source(&plan, write, span)?;
-        let ran = self.run(plan, choice, context)?;
-        Ok(RunResult { wall: watch.elapsed(), ..written(ran, write, span, context)? })
+        self.settle(context)?;
+        let (watch, built) = (Stopwatch::start(), self.rust.built());
+        let (rows_read, bytes_read) = self.reads(&plan);
+        let measured = plan.measured;
+        let plan = self.prepared(plan, choice, context)?;
+        let (engine, instead) = self.engine_for(&plan, choice)?;
+        let (run, written) = match engine.code() {
+            Some(code) => {
+                let EngineOutput { table, steps, compile, cost } = self.run_compiled(&plan, &code(&plan), context)?;
+                let written = write_table(&table, write, span, context)?;
+                (StreamOutput { table: None, steps, compile, cost }, written)
+            }
+            None => {
+                let (inner, write) = (plan.clone(), write.clone());
+                let work = move |context: &RunContext| write_rows(&inner, engine, &write, span, context);
+                self.do_stoppably(&plan, engine, context, work)?
+            }
+        };
+        self.add_spent(&run.cost);
+        reading::add(&plan, context);
+        Ok(RunResult {
+            table: Arc::new(written.table(write)),
+            engine: engine.name(),
+            instead,
+            steps: run.steps,
+            wall: watch.elapsed(),
+            compile: run.compile,
+            start: self.rust.built().since(&built).start,
+            cost: run.cost,
+            rows_read,
+            bytes_read,
+            reading: reading::status(context),
+            notes: [context.read_notes.notes(), written.notes].concat(),
+            measured,
+        })
     }
 
     /// Runs a plan that ends with `tee`: its input once, then each branch on that table.
@@ -132,7 +164,11 @@ impl Session {
         }
         let finished = results.into_iter().map(|(name, ran, write)| match write {
             None => Ok((name, ran)),
-            Some((write, span)) => Ok((name, written(ran, &write, span, context)?)),
+            Some((write, span)) => {
+                let written = write_table(&ran.table, &write, span, context)?;
+                let table = Arc::new(written.table(&write));
+                Ok((name, RunResult { table, notes: [ran.notes, written.notes].concat(), ..ran }))
+            }
         });
         finished.collect()
     }
@@ -308,6 +344,45 @@ pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunCont
     }
 }
 
+/// The same, where the rows go to a sink.
+fn stream_on(
+    plan: &Plan,
+    engine: &'static dyn Engine,
+    sink: &mut dyn TableSink,
+    context: &RunContext,
+) -> Fallible<StreamOutput> {
+    let mut sink = Watched { sink, failed: false };
+    match engine.stream(plan, &mut sink, context) {
+        Err(error) if engine.name() != engines::reference().name() && !sink.failed => found_again(plan, error, context),
+        result => result,
+    }
+}
+
+/// A sink that tells whether it was what failed.
+struct Watched<'a> {
+    sink: &'a mut dyn TableSink,
+    failed: bool,
+}
+
+impl TableSink for Watched<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        self.sink.take(rows).inspect_err(|_| self.failed = true)
+    }
+
+    fn keeps(&self) -> bool {
+        self.sink.keeps()
+    }
+}
+
+/// A sink that takes all rows and keeps none.
+struct Nowhere;
+
+impl TableSink for Nowhere {
+    fn take(&mut self, _: &Table) -> Fallible<bool> {
+        Ok(true)
+    }
+}
+
 /// An error with its row: the reference stops at the first failing row and knows its number.
 pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
     let data_error = matches!(
@@ -315,21 +390,66 @@ pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunC
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
     if data_error && error.row.is_none() {
-        engines::reference().run(plan, context)?;
+        engines::reference().stream(plan, &mut Nowhere, context)?;
     }
     Err(error)
 }
 
-/// Writes the table of a run; what becomes of it is path, rows and bytes.
-fn written(ran: RunResult, write: &Write, span: Span, context: &RunContext) -> Fallible<RunResult> {
-    let at_span = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(span)), ..*error });
-    let (bytes, notes) = files::write(&ran.table, write, context).map_err(at_span)?;
-    let rows = ran.table.height() as i64;
-    let values = [Value::text(&write.shown), Value::Int(rows), Value::Int(bytes as i64)].map(|value| vec![value]);
-    let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
-    let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
-    let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values);
-    Ok(RunResult { table: Arc::new(table), notes: [ran.notes, notes].concat(), ..ran })
+/// A file that was written.
+struct Written {
+    rows: u64,
+    bytes: u64,
+    notes: Vec<String>,
+}
+
+impl Written {
+    /// What becomes of the rows: path, rows and bytes.
+    fn table(&self, write: &Write) -> Table {
+        let values = [Value::text(&write.shown), Value::Int(self.rows as i64), Value::Int(self.bytes as i64)];
+        let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+        let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+        Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values.map(|value| vec![value]))
+    }
+}
+
+/// Writes a table; errors are told at `span`.
+fn write_table(table: &Table, write: &Write, span: Span, context: &RunContext) -> Fallible<Written> {
+    let (bytes, notes) = files::write(table, write, context).map_err(|error| placed(error, span))?;
+    Ok(Written { rows: table.height() as u64, bytes, notes })
+}
+
+/// Runs a plan and writes its rows as they come.
+fn write_rows(
+    plan: &Plan,
+    engine: &'static dyn Engine,
+    write: &Write,
+    span: Span,
+    context: &RunContext,
+) -> Fallible<(StreamOutput, Written)> {
+    let at_span = |error| placed(error, span);
+    let mut writer = files::Writer::new(write, plan.schema(), context).map_err(at_span)?;
+    let mut run = stream_on(plan, engine, &mut Placed { sink: &mut writer, span }, context)?;
+    run.table = None;
+    let rows = writer.rows();
+    let (bytes, notes) = writer.finish().map_err(at_span)?;
+    Ok((run, Written { rows, bytes, notes }))
+}
+
+/// A sink whose errors are told at a place.
+struct Placed<'a> {
+    sink: &'a mut dyn TableSink,
+    span: Span,
+}
+
+impl TableSink for Placed<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        self.sink.take(rows).map_err(|error| placed(error, self.span))
+    }
+}
+
+fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
+    error.span.get_or_insert(span);
+    error
 }
 
 /// Refuses to write onto a file that the plan reads.

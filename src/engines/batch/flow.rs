@@ -67,6 +67,12 @@ impl<'a> Stream<'a> {
         Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, context })
     }
 
+    /// The same with a first batch of at most so many rows.
+    pub fn starting_with(mut self, rows: usize) -> Stream<'a> {
+        self.most = self.most.min(rows);
+        self
+    }
+
     /// Each op in turn gives what it kept to those after it.
     fn finish(&mut self) -> Fallible<()> {
         for i in 0..self.operators.len() {

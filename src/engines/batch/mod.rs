@@ -6,18 +6,28 @@ mod operator;
 mod ops;
 mod source;
 
+use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::{self, Compiler, Fallback, Rows};
+use crate::kernel::{self, Batch, Compiler, Fallback, Rows};
 use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Op, Plan, expr_text, op_text};
 use crate::rowwise::Programs;
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, TableSink};
 
-use super::{Engine, EngineOutput, Objection};
+use super::{Engine, EngineOutput, Objection, StreamOutput};
 
 use operator::Batches;
 
 pub struct Kernel;
+
+/// Of the first batch of a result that somebody waits for; the next ones are larger.
+const FIRST_ROWS: usize = 16;
+
+/// Rows of the plan's result.
+fn table(batch: Batch, plan: &Plan) -> Fallible<Table> {
+    kernel::table(batch, plan.schema())
+        .map_err(|what| Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}")))
+}
 
 impl Engine for Kernel {
     fn name(&self) -> &'static str {
@@ -47,10 +57,25 @@ impl Engine for Kernel {
         while let Some(batch) = stream.next()? {
             rows.push(&batch)?;
         }
-        let table = kernel::table(rows.finish(), plan.schema()).map_err(|what| {
-            Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
-        })?;
+        let table = table(rows.finish(), plan)?;
         Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
+    }
+
+    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+        let programs = Programs::new(plan);
+        let mut stream = flow::Stream::new(plan, &programs, context)?.starting_with(FIRST_ROWS);
+        let mut rows = sink.keeps().then(|| Rows::of(plan.schema()));
+        while let Some(batch) = stream.next()? {
+            if let Some(rows) = &mut rows {
+                rows.push(&batch)?;
+            }
+            if !sink.take(&table(batch, plan)?)? {
+                break;
+            }
+            rows = rows.filter(|_| sink.keeps());
+        }
+        let table = rows.map(|rows| table(rows.finish(), plan)).transpose()?;
+        Ok(StreamOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

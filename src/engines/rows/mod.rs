@@ -12,9 +12,9 @@ use crate::data::Table;
 use crate::diagnostic::Fallible;
 use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Plan, op_text};
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, TableSink};
 
-use super::{Engine, EngineOutput, Objection};
+use super::{Engine, EngineOutput, Objection, StreamOutput};
 
 pub struct Rows;
 
@@ -43,6 +43,11 @@ impl Engine for Rows {
         let (columns, height, steps) = steps::collect(plan, context)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
         Ok(EngineOutput { table, steps: Some(steps), compile: None, cost: Vec::new() })
+    }
+
+    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+        let (table, steps) = steps::stream(plan, sink, context)?;
+        Ok(StreamOutput { table, steps: Some(steps), compile: None, cost: Vec::new() })
     }
 
     fn explain(&self, plan: &Plan) -> Vec<String> {

@@ -2,12 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::data::{Key, Value};
+use crate::data::{Key, Schema, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Op, Plan};
 use crate::rowwise::{Compiled, Frame, Programs, check_state};
-use crate::run_context::{LogSink, RunContext};
+use crate::run_context::{LogSink, RunContext, TableSink};
 
 use super::aggregate::Groups;
 use super::flow::{Flow, Input, Next, at_row, blocking, key, more};
@@ -17,22 +18,101 @@ use super::whole::{Pairs, Reverse, Sample, Sort};
 
 /// The result of a plan as columns of values, its height, and the evaluation steps.
 pub fn collect(plan: &Plan, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
-    let programs = Programs::new(plan);
-    let mut frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
-    let mut flow = build(plan, &programs, context)?;
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
     let mut height: usize = 0;
-    while more(flow.next(&mut frame))? {
-        for (column, value) in columns.iter_mut().zip(frame.row.iter_mut()) {
+    let steps = each_row(plan, context, |row| {
+        for (column, value) in columns.iter_mut().zip(row) {
             column.push(std::mem::take(value));
         }
         height += 1;
-        frame.steps += 1;
         if height.is_multiple_of(1024) {
             context.check()?;
         }
+        Ok(true)
+    })?;
+    Ok((columns, height, steps))
+}
+
+/// The evaluation steps of a plan whose rows go to a sink, and the whole table if that wants it kept.
+pub fn stream(plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<(Option<Table>, u64)> {
+    let mut gathered = Gathered {
+        schema: plan.schema(),
+        columns: vec![Vec::new(); plan.schema().columns.len()],
+        rows: 0,
+        most: 1,
+        given: Instant::now(),
+        kept: sink.keeps().then(Vec::new),
+        sink,
+    };
+    let steps = each_row(plan, context, |row| {
+        let wanted = gathered.push(row)?;
+        context.check()?;
+        Ok(wanted)
+    });
+    if !context.stop.is_raised() {
+        // Also what came before an error.
+        gathered.give()?;
     }
-    Ok((columns, height, frame.all_steps()))
+    let steps = steps?;
+    Ok((gathered.kept.map(|tables| Table::stacked(plan.schema(), tables)), steps))
+}
+
+/// Hands the rows of a plan to `take` until it wants no more; the evaluation steps.
+fn each_row(plan: &Plan, context: &RunContext, mut take: impl FnMut(&mut [Value]) -> Fallible<bool>) -> Fallible<u64> {
+    let programs = Programs::new(plan);
+    let mut frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
+    let mut flow = build(plan, &programs, context)?;
+    while more(flow.next(&mut frame))? {
+        frame.steps += 1;
+        if !take(&mut frame.row)? {
+            break;
+        }
+    }
+    Ok(frame.all_steps())
+}
+
+/// Rows on their way to a sink: each table is twice as long as the one before, and no row waits for long.
+struct Gathered<'a> {
+    schema: &'a Schema,
+    columns: Vec<Vec<Value>>,
+    rows: usize,
+    most: usize,
+    given: Instant,
+    /// The tables so far, where the sink wants them kept.
+    kept: Option<Vec<Table>>,
+    sink: &'a mut dyn TableSink,
+}
+
+impl Gathered<'_> {
+    fn push(&mut self, row: &mut [Value]) -> Fallible<bool> {
+        const WAIT: Duration = Duration::from_millis(20);
+        for (column, value) in self.columns.iter_mut().zip(row) {
+            column.push(std::mem::take(value));
+        }
+        self.rows += 1;
+        if self.rows < self.most && self.given.elapsed() < WAIT { Ok(true) } else { self.give() }
+    }
+
+    fn give(&mut self) -> Fallible<bool> {
+        const MOST: usize = 4096;
+        if self.rows == 0 {
+            return Ok(true);
+        }
+        let table = Table::from_columns(self.schema.clone(), self.rows, &self.columns);
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.rows = 0;
+        self.most = (2 * self.most).min(MOST);
+        let wanted = self.sink.take(&table)?;
+        if self.sink.keeps()
+            && let Some(kept) = &mut self.kept
+        {
+            kept.push(table);
+        } else {
+            self.kept = None;
+        }
+        self.given = Instant::now();
+        Ok(wanted)
+    }
 }
 
 /// The flow of a whole plan.
