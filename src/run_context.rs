@@ -86,6 +86,11 @@ impl Progress {
         }
     }
 
+    /// The terminal is free again.
+    pub fn show(&self) {
+        self.0.hidden.store(false, Ordering::SeqCst);
+    }
+
     /// Who draws says here whether anything is on the terminal.
     pub fn set_drawn(&self, drawn: bool) {
         self.0.drawn.store(drawn, Ordering::SeqCst);

@@ -194,6 +194,7 @@ fn outcome(engine: &'static str, chunk_sizes: ChunkSizes, text: &str) -> Outcome
         let context = RunContext { chunk_sizes, ..session.context() };
         Ok(match lab::run(&mut session, text, &context)? {
             CellValue::Table(ran) => Some(ran.table),
+            CellValue::Printed(printed) => Some(printed.run.table),
             CellValue::Nothing | CellValue::Value(..) | CellValue::Tables(_) | CellValue::Rust(..) => None,
         })
     };

@@ -181,6 +181,7 @@ fn piped(input: Table, stages: &str) -> Table {
         "",
         false,
         Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
+        None,
         Report::default(),
     );
     let context = session.context();

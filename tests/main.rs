@@ -31,6 +31,7 @@ mod reading;
 mod rust;
 mod samples;
 mod shown;
+mod sinks;
 mod splits;
 mod structures;
 mod terminal;

@@ -43,7 +43,7 @@ use crate::panics;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
-use crate::session::{CellValue, RunResult, Session, kept_plan, run_command};
+use crate::session::{CellValue, RunPrinted, RunResult, Session, kept_plan, run_command};
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
@@ -89,6 +89,8 @@ pub enum Offers {
 pub struct Answer {
     pub report: Report,
     pub result: Option<Binding>,
+    /// The bytes of a result that was too large to be kept.
+    pub dropped: Option<u64>,
     pub next: Next,
     pub status: CellStatus,
 }
@@ -228,11 +230,11 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
     });
     let warnings = session.take_warnings();
     let (mut report, next, status, error) = match answer {
-        Ok(Answer { mut report, result, next, status }) => {
+        Ok(Answer { mut report, result, dropped, next, status }) => {
             if !session.settings.timing {
                 report.status_line.clear();
             }
-            session.end_cell(text, false, result, report.clone());
+            session.end_cell(text, false, result, dropped, report.clone());
             (report, next, status, None)
         }
         Err(mut error) => {
@@ -242,7 +244,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
                 error.hint = Some(format!("write the number as {number}"));
             }
             session.restore(before);
-            session.end_cell(text, true, None, Report::default());
+            session.end_cell(text, true, None, None, Report::default());
             (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }
     };
@@ -268,6 +270,7 @@ fn defect(panic: &str) -> Box<Diagnostic> {
 }
 
 fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<Answer> {
+    let mut printer = session.printer.take();
     match cell {
         Cell::Empty => Ok(Answer::default()),
         Cell::Statements(statements) => {
@@ -276,11 +279,15 @@ fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<
             }
             let start = Instant::now();
             let mut given = CellValue::Nothing;
-            for statement in statements {
+            let last = statements.len().saturating_sub(1);
+            for (i, statement) in statements.iter().enumerate() {
+                // Only what the cell shows is printed.
+                session.printer = printer.take_if(|_| i == last);
                 given = session.statement(statement, context)?;
             }
+            let was_printed = matches!(given, CellValue::Printed(_));
             let mut answer = given_answer(given);
-            if !answer.report.blocks.is_empty() {
+            if was_printed || !answer.report.blocks.is_empty() {
                 answer.report.status_line.push(passed(start.elapsed()));
             }
             Ok(answer)
@@ -326,22 +333,35 @@ fn given_answer(given: CellValue) -> Answer {
                 answer.report.blocks.extend(run_notes(ran));
                 tables.push((name.clone(), result_plan(ran)));
             }
-            answer.report.status_line = results.last().map(|(_, ran)| status_line(ran)).unwrap_or_default();
+            answer.report.status_line =
+                results.last().map(|(_, ran)| status_line(ran, ran.table.height() as u64)).unwrap_or_default();
             answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
             answer
         }
         CellValue::Rust(given, cost, measured) => rust::answer(given, &cost, measured),
+        CellValue::Printed(printed) => {
+            let RunPrinted { run, rows, dropped } = printed;
+            let table = dropped.is_none().then(|| table_block(&run));
+            let blocks = table.into_iter().chain(run_notes(&run)).collect();
+            let report = Report { blocks, status_line: status_line(&run, rows) };
+            Answer { report, result: Some(rows_result(&run, rows, Vec::new())), dropped, ..Answer::default() }
+        }
         CellValue::Table(ran) => {
             let blocks = std::iter::once(table_block(&ran)).chain(run_notes(&ran)).collect();
-            let report = Report { blocks, status_line: status_line(&ran) };
+            let report = Report { blocks, status_line: status_line(&ran, ran.table.height() as u64) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
     }
 }
 
 /// A table and figures about it as a result that later cells can use.
-fn table_result(ran: &RunResult, mut fields: Vec<Field>) -> Binding {
-    let rows = Value::Int(ran.table.height() as i64);
+fn table_result(ran: &RunResult, fields: Vec<Field>) -> Binding {
+    rows_result(ran, ran.table.height() as u64, fields)
+}
+
+/// The same where the table may not have its rows any more.
+fn rows_result(ran: &RunResult, rows: u64, mut fields: Vec<Field>) -> Binding {
+    let rows = Value::Int(rows as i64);
     fields.push(Field { name: "rows", value: rows, unit: Unit::Count("rows"), measured: ran.measured });
     let seconds = [("wall", ran.wall), ("compile", ran.compile.unwrap_or_default()), ("start", ran.start)];
     for (name, time) in seconds {
@@ -374,8 +394,7 @@ fn figures_plan(figures: &Figures, span: Span) -> Arc<Plan> {
 }
 
 /// Rows, what was read, and the engine.
-fn status_line(ran: &RunResult) -> Vec<Note> {
-    let rows = ran.table.height() as u64;
+fn status_line(ran: &RunResult, rows: u64) -> Vec<Note> {
     let unit = if rows == 1 { "row" } else { "rows" };
     let count = |count, unit| match ran.measured {
         true => Note::default().measured_count(count, unit),

@@ -70,7 +70,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     answer.report.blocks.push(Block::Measured(fields.clone()));
     answer.report.blocks.extend(whose(&shell, &others).map(|note| Block::Notes(vec![Note::default().found(note)])));
     if let Some(ran) = &ran {
-        answer.report.status_line = status_line(ran);
+        answer.report.status_line = status_line(ran, ran.table.height() as u64);
     }
     answer.result = Some(match &ran {
         Some(ran) => table_result(ran, fields),

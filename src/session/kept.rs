@@ -73,6 +73,12 @@ impl Entered {
         self.outcome = Outcome::Nothing;
     }
 
+    /// For a table of so many bytes that was never kept.
+    pub fn forget_table(&mut self, bytes: u64) {
+        self.drop_held();
+        self.bytes = bytes;
+    }
+
     fn drop_held(&mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Nothing);
         self.outcome = match outcome {

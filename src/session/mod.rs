@@ -16,6 +16,7 @@ mod workers;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::baselines::{Baseline, Baselines};
@@ -31,13 +32,13 @@ use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
-use crate::show::bytes_text;
+use crate::show::{Printer, bytes_text};
 
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
 pub use kept::{Entered, MOST_BYTES, Outcome};
-pub use run::RunResult;
+pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::Settings;
 pub use subject::{Draft, RUST, Replicas, Subject, only_table, value_table};
@@ -57,6 +58,8 @@ pub struct Session {
     pub stop: Stop,
     /// Where cells print and ask.
     pub console: Console,
+    /// What prints the rows of the next result while they come; without one it is printed by who has it.
+    pub printer: Option<Rc<RefCell<Printer>>>,
     warnings: Vec<Diagnostic>,
     /// Whether `read "-"` may read standard input; not where cells come from it.
     pub reads_stdin: bool,
@@ -94,6 +97,8 @@ pub enum CellValue {
     /// The last says whether it was measured, or computed from what was.
     Value(Value, Type, bool),
     Table(RunResult),
+    /// A table whose rows were printed as they came.
+    Printed(RunPrinted),
     /// The named tables of a `tee`.
     Tables(Vec<(String, RunResult)>),
     /// What a block of Rust gave, what compiling and running it cost, and whether it was given what was measured.
@@ -133,6 +138,7 @@ impl Session {
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
             spent: RefCell::default(),
+            printer: None,
             console,
         }
     }
@@ -194,8 +200,21 @@ impl Session {
 
     /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables that nothing can
     /// reach are dropped, and results and reports that do not fit any more, oldest first.
-    pub fn end_cell(&mut self, text: &str, failed: bool, result: Option<Binding>, report: Report) {
-        self.entered.push(Entered::new(text, failed, result, report));
+    ///
+    /// A table of `dropped` bytes was too large to become one.
+    pub fn end_cell(
+        &mut self,
+        text: &str,
+        failed: bool,
+        result: Option<Binding>,
+        dropped: Option<u64>,
+        report: Report,
+    ) {
+        let mut entered = Entered::new(text, failed, result, report);
+        if let Some(bytes) = dropped {
+            entered.forget_table(bytes);
+        }
+        self.entered.push(entered);
         self.spent.get_mut().clear();
         kept::make_room(&mut self.entered);
         let mut reachable = Vec::new();
@@ -325,11 +344,28 @@ impl Session {
         }
     }
 
+    /// Runs a plan and prints its rows as they come.
+    fn print(
+        &self,
+        plan: Plan,
+        choice: Choice,
+        printer: &RefCell<Printer>,
+        context: &RunContext,
+    ) -> Fallible<CellValue> {
+        let schema = plan.schema().clone();
+        let printed = self.run_into(plan, choice, &mut *printer.borrow_mut(), context)?;
+        printer.borrow_mut().finish(&schema)?;
+        Ok(CellValue::Printed(printed))
+    }
+
     /// The table of a plan, or the tables of its `tee`.
     fn table(&mut self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<CellValue> {
         match plan.steps.last().map(|step| step.op.clone()) {
             Some(Op::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
-            _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),
+            _ => match self.printer.take() {
+                Some(printer) if !plan.is_final() => self.print(plan, choice, &printer, context),
+                _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),
+            },
         }
     }
 

@@ -14,6 +14,7 @@ use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
 
+use super::kept::MOST_BYTES;
 use super::spent::RUST_PROCESS;
 use super::{Session, reading};
 
@@ -42,6 +43,16 @@ pub struct RunResult {
     pub notes: Vec<String>,
     /// Whether a value that was measured went into it.
     pub measured: bool,
+}
+
+/// A run whose rows were handed on as they came.
+#[derive(Debug, Clone)]
+pub struct RunPrinted {
+    /// Its table is empty where the rows are dropped.
+    pub run: RunResult,
+    pub rows: u64,
+    /// The bytes of the rows, where these are more than results may hold in all.
+    pub dropped: Option<u64>,
 }
 
 impl Session {
@@ -75,6 +86,51 @@ impl Session {
             notes: context.read_notes.notes(),
             measured,
         })
+    }
+
+    /// The same, where the rows also go to a sink as they come. They are kept as far as results may be.
+    pub(super) fn run_into(
+        &self,
+        plan: Plan,
+        choice: Choice,
+        sink: &mut dyn TableSink,
+        context: &RunContext,
+    ) -> Fallible<RunPrinted> {
+        self.settle(context)?;
+        let (watch, built) = (Stopwatch::start(), self.rust.built());
+        let (rows_read, bytes_read) = self.reads(&plan);
+        let measured = plan.measured;
+        let plan = self.prepared(plan, choice, context)?;
+        let (engine, instead) = self.engine_for(&plan, choice)?;
+        let mut counted = Counted { sink, rows: 0, bytes: 0, spent: Duration::ZERO };
+        let run = match engine.code() {
+            Some(code) => {
+                let EngineOutput { table, steps, compile, cost } = self.run_compiled(&plan, &code(&plan), context)?;
+                counted.take(&table)?;
+                StreamOutput { table: Some(table), steps, compile, cost }
+            }
+            None => stream_on(&plan, engine, &mut counted, context)?,
+        };
+        self.add_spent(&run.cost);
+        reading::add(&plan, context);
+        let dropped = (!counted.keeps()).then_some(counted.bytes);
+        let table = run.table.filter(|_| dropped.is_none()).unwrap_or_else(|| Table::stacked(plan.schema(), []));
+        let run = RunResult {
+            table: Arc::new(table),
+            engine: engine.name(),
+            instead,
+            steps: run.steps,
+            wall: watch.elapsed().saturating_sub(counted.spent),
+            compile: run.compile,
+            start: self.rust.built().since(&built).start,
+            cost: run.cost,
+            rows_read,
+            bytes_read,
+            reading: reading::status(context),
+            notes: context.read_notes.notes(),
+            measured,
+        };
+        Ok(RunPrinted { run, rows: counted.rows, dropped })
     }
 
     /// Runs a plan and writes its table; gives path, rows and bytes.
@@ -371,6 +427,29 @@ impl TableSink for Watched<'_> {
 
     fn keeps(&self) -> bool {
         self.sink.keeps()
+    }
+}
+
+/// A sink that counts rows, their bytes, and the time that it takes to hand them on.
+struct Counted<'a> {
+    sink: &'a mut dyn TableSink,
+    rows: u64,
+    bytes: u64,
+    spent: Duration,
+}
+
+impl TableSink for Counted<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        let watch = Stopwatch::start();
+        self.rows += rows.height() as u64;
+        self.bytes += rows.data_bytes() as u64;
+        let taken = self.sink.take(rows);
+        self.spent += watch.elapsed();
+        taken
+    }
+
+    fn keeps(&self) -> bool {
+        self.bytes <= MOST_BYTES
     }
 }
 

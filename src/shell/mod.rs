@@ -6,9 +6,11 @@ mod editor;
 mod highlight;
 mod pager;
 mod progress;
+mod reader;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufRead, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +22,9 @@ use crate::lang::{Splitter, split};
 use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::report::Block;
-use crate::run_context::Stop;
+use crate::run_context::{RunContext, Stop};
 use crate::session::Session;
-use crate::show::{self, Drawn, Style, duration_text};
+use crate::show::{self, Drawn, Printed, Printer, Style, duration_text};
 
 use editor::{Editor, Input, Terminal};
 
@@ -298,8 +300,11 @@ impl Shell {
     /// Runs and prints one cell, then those that it brings along.
     fn cell(&mut self, text: &str) -> Ending {
         let context = self.session.borrow().context();
+        let printing = Printing::new(&self.session.borrow(), self.style(), &context);
         let progress = progress::Watch::start(&context.progress);
+        self.session.borrow_mut().printer = printing.as_ref().map(|printing| printing.printer.clone());
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
+        self.session.borrow_mut().printer = None;
         progress.end();
         // Neither stops the cells that follow.
         match evaluation.status {
@@ -308,7 +313,12 @@ impl Shell {
             CellStatus::Different => {}
             CellStatus::Failed => self.ending = Ending::Failed,
         }
-        match self.print(&evaluation) {
+        let printed = printing.as_ref().and_then(|printing| printing.printer.borrow().printed());
+        let ending = match printing.map_or(Ok(()), Printing::end) {
+            Ok(()) => self.print(&evaluation, printed),
+            Err(error) => self.unwritten(&error),
+        };
+        match ending {
             Ending::Good if evaluation.next.leaves => Ending::Left,
             Ending::Good => self.further(&evaluation.next),
             ending => ending,
@@ -364,7 +374,8 @@ impl Shell {
         Style { theme: session.settings.theme, width: session.settings.width.unwrap_or(window), ..self.style }
     }
 
-    fn print(&mut self, evaluation: &Evaluation) -> Ending {
+    /// Prints what a cell gave, but for a table that was printed already.
+    fn print(&mut self, evaluation: &Evaluation, printed: Option<Printed>) -> Ending {
         let warnings: String = evaluation.warnings.iter().map(|warning| self.told(warning)).collect();
         self.complain(&warnings);
         if let Some(error) = &evaluation.error {
@@ -373,7 +384,13 @@ impl Shell {
         let style = self.style();
         let session = self.session.borrow();
         let stopped = || session.stop.is_raised();
-        let (written, err) = match &evaluation.report.blocks[..] {
+        let mut report = Cow::Borrowed(&evaluation.report);
+        if let Some(printed) = printed {
+            let report = report.to_mut();
+            report.blocks.retain(|block| !matches!(block, Block::Table { .. }));
+            report.status_line.extend(printed.rounded.then(|| show::ROUNDED.into()));
+        }
+        let (written, err) = match &report.blocks[..] {
             [Block::Whole { table, .. }] if session.interactive => {
                 (pager::page(table, &style, &stopped), String::new())
             }
@@ -382,23 +399,31 @@ impl Shell {
                 (show::whole(table, &style, &stopped, &mut out).and_then(|()| out.flush()), String::new())
             }
             _ => {
-                let Drawn { out, err } = show::report(&evaluation.report, &style);
+                let Drawn { out, err } = show::report(&report, &style);
                 let mut stdout = std::io::stdout().lock();
                 (stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()), err)
             }
         };
         match written {
-            Ok(()) => {}
+            Ok(()) => {
+                self.complain(&err);
+                Ending::Good
+            }
+            Err(error) => self.unwritten(&error),
+        }
+    }
+
+    /// How a run ends whose output cannot be written.
+    fn unwritten(&self, error: &io::Error) -> Ending {
+        match error.kind() {
             // A reader that has seen enough, such as `head`, is no mistake.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ending::Closed,
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ending::Stopped,
-            Err(error) => {
+            ErrorKind::BrokenPipe => Ending::Closed,
+            ErrorKind::Interrupted => Ending::Stopped,
+            _ => {
                 self.complain(&format!("error: standard output cannot be written: {error}\n"));
-                return Ending::Failed;
+                Ending::Failed
             }
         }
-        self.complain(&err);
-        Ending::Good
     }
 
     /// Tells why a run ends here.
@@ -421,6 +446,40 @@ impl Shell {
     /// Writes to standard error; where that is closed there is nobody to tell.
     fn complain(&self, text: &str) {
         let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Prints the result of one cell while it comes, where nobody types. Once it has begun, the run ends when nobody reads
+/// on.
+struct Printing {
+    printer: Rc<RefCell<Printer>>,
+    reader: Rc<RefCell<Option<reader::Watch>>>,
+}
+
+impl Printing {
+    fn new(session: &Session, style: Style, context: &RunContext) -> Option<Printing> {
+        if session.interactive {
+            return None;
+        }
+        let reader = Rc::new(RefCell::new(None));
+        let (watch, stop) = (reader.clone(), session.stop.clone());
+        // Without the thread the next thing that is printed tells.
+        let on_start = move || *watch.borrow_mut() = reader::Watch::start(stop).ok();
+        let progress = io::stdout().is_terminal().then(|| context.progress.clone());
+        let printer = Printer::new(style, Box::new(io::stdout()), progress, on_start);
+        Some(Printing { printer: Rc::new(RefCell::new(printer)), reader })
+    }
+
+    /// # Errors
+    /// Where it could not be printed.
+    fn end(self) -> io::Result<()> {
+        if self.reader.take().is_some_and(|watch| watch.is_left()) {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        match self.printer.borrow().failure() {
+            Some(error) => Err(error.kind().into()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -48,7 +48,14 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
     loop {
         if progress.is_hidden() {
             bar.finish_and_clear();
-            break;
+            drop(silence.take());
+            progress.set_drawn(false);
+            while progress.is_hidden() {
+                if ended.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+            bar.reset();
         }
         if silence.is_none() {
             silence = Some(Silence::new());

@@ -5,6 +5,7 @@ mod diagnostic;
 mod figures;
 mod numbers;
 mod plot;
+mod printer;
 mod table;
 mod theme;
 mod timing;
@@ -17,6 +18,7 @@ use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
 pub use plot::svg;
+pub use printer::{Printed, Printer};
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
 
@@ -63,6 +65,9 @@ pub struct Drawn {
     pub out: String,
     pub err: String,
 }
+
+/// Of a table that shows floats with fewer digits than they have, for the status line.
+pub const ROUNDED: &str = "floats rounded";
 
 pub fn report(report: &Report, style: &Style) -> Drawn {
     let mut drawn = Drawn::default();
@@ -156,7 +161,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
         }
     }
     if rounded || !report.status_line.is_empty() {
-        let rounded = rounded.then(|| "floats rounded".to_string());
+        let rounded = rounded.then(|| ROUNDED.to_string());
         let line = report.status_line.iter().map(note).chain(rounded).collect::<Vec<_>>().join(" · ");
         drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
         drawn.err.push('\n');

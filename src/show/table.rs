@@ -7,12 +7,13 @@ use comfy_table::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::data::{Table, Type, Value, encode};
+use crate::data::{Schema, Table, Type, Value, encode};
 
 use super::{Format, Role, Style, is_unsafe, numbers, written};
 
 /// Longer tables show this many rows; the rest is counted.
-const MOST_ROWS: usize = 40;
+pub const MOST_ROWS: usize = 40;
+pub const FIRST_ROWS: usize = MOST_ROWS / 2;
 /// Wider cells are cut.
 const WIDEST_CELL: usize = 60;
 
@@ -25,6 +26,21 @@ const LINES: TableStyle = TableStyle::new()
 
 /// A table fitted to the width, where what does not fit is counted below; and whether it shows rounded floats.
 pub fn drawn(table: &Table, style: &Style) -> (String, bool) {
+    let shown = if table.height() > MOST_ROWS { FIRST_ROWS } else { table.height() };
+    let first = first_rows(table, shown, style);
+    (first.text + &below((table.height() - shown) as u64, &first.left_out, style), first.rounded)
+}
+
+/// The first rows of a table, drawn.
+pub struct FirstRows {
+    pub text: String,
+    /// The columns that had no room.
+    pub left_out: Vec<String>,
+    /// Whether they show rounded floats.
+    pub rounded: bool,
+}
+
+pub fn first_rows(table: &Table, shown: usize, style: &Style) -> FirstRows {
     let columns = &table.schema().columns;
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let right: Vec<bool> = columns.iter().map(|column| column.ty.is_number()).collect();
@@ -43,8 +59,9 @@ pub fn drawn(table: &Table, style: &Style) -> (String, bool) {
         };
         values.iter().map(text).collect()
     };
-    let drawn = fitted(&names, &right, widest, table.height(), &cells, style);
-    (drawn, rounded.get())
+    let (text, drawn) = grid(&names, &right, widest, shown, &cells, style);
+    let left_out = names[drawn..].iter().map(|name| name.to_string()).collect();
+    FirstRows { text, left_out, rounded: rounded.get() }
 }
 
 /// Draws columns by their names, alignment and first cells; what does not fit is counted below.
@@ -56,7 +73,21 @@ pub fn fitted(
     first: &dyn Fn(usize, usize) -> Vec<String>,
     style: &Style,
 ) -> String {
-    let shown = if height > MOST_ROWS { MOST_ROWS / 2 } else { height };
+    let shown = if height > MOST_ROWS { FIRST_ROWS } else { height };
+    let (out, drawn) = grid(names, right, widest, shown, first, style);
+    let left_out: Vec<String> = names[drawn..].iter().map(|name| name.to_string()).collect();
+    out + &below((height - shown) as u64, &left_out, style)
+}
+
+/// The first rows, and how many columns had room.
+fn grid(
+    names: &[&str],
+    right: &[bool],
+    widest: usize,
+    shown: usize,
+    first: &dyn Fn(usize, usize) -> Vec<String>,
+    style: &Style,
+) -> (String, usize) {
     let mut drawn: Vec<(Vec<String>, usize)> = Vec::new();
     let mut room = style.width.saturating_sub(1);
     for (i, name) in names.iter().enumerate() {
@@ -90,29 +121,24 @@ pub fn fitted(
     for row in 1..=shown {
         grid.add_row(cells(row).map(aligned));
     }
-    let mut out = format!("{grid}\n");
+    (format!("{grid}\n"), drawn.len())
+}
+
+/// The line below a table that says what had no room; nothing where all had.
+pub fn below(more: u64, columns: &[String], style: &Style) -> String {
     let mut hidden = Vec::new();
-    if shown < height {
-        let more = (height - shown) as u64;
+    if more > 0 {
         hidden.push(format!("{} more {}", numbers::grouped(more), if more == 1 { "row" } else { "rows" }));
     }
-    if drawn.len() < names.len() {
-        let names = &names[drawn.len()..];
-        hidden.push(cut(
-            &format!(
-                "{} more {}: {}",
-                names.len(),
-                if names.len() == 1 { "column" } else { "columns" },
-                names.join(", ")
-            ),
-            style.width.saturating_sub(3),
-        ));
+    if !columns.is_empty() {
+        let noun = if columns.len() == 1 { "column" } else { "columns" };
+        let said = format!("{} more {noun}: {}", columns.len(), columns.join(", "));
+        hidden.push(cut(&said, style.width.saturating_sub(3)));
     }
-    if !hidden.is_empty() {
-        out.push_str(&style.paint_out(&format!("… {}", hidden.join(", ")), Role::Quiet));
-        out.push('\n');
+    if hidden.is_empty() {
+        return String::new();
     }
-    out
+    format!("{}\n", style.paint_out(&format!("… {}", hidden.join(", ")), Role::Quiet))
 }
 
 /// Writes all rows and columns, however wide; a long table is never drawn as a whole. Ends early once `stopped` says
@@ -238,44 +264,96 @@ fn every_row(table: &Table, mut row: impl FnMut(&[Value])) {
 }
 
 pub fn csv(table: &Table) -> String {
-    let mut out = String::new();
-    encode::csv_header(&mut out, table.schema().names(), ',');
-    out.push('\n');
-    every_row(table, |row| {
-        encode::csv_row(&mut out, row, ',');
-        out.push('\n');
-    });
-    out
+    all_text(TextFormat::Csv, table)
 }
 
 pub fn json(table: &Table) -> String {
-    let names: Vec<String> = table.schema().names().map(encode::json_text).collect();
-    let mut out = String::from("[");
-    every_row(table, |row| {
-        out.push_str(if out.len() > 1 { ",\n " } else { "" });
-        encode::json_row(&mut out, &names, row);
-    });
-    out.push_str("]\n");
-    out
+    all_text(TextFormat::Json, table)
 }
 
 pub fn markdown(table: &Table) -> String {
-    let escaped = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ");
+    all_text(TextFormat::Markdown, table)
+}
+
+fn all_text(format: TextFormat, table: &Table) -> String {
     let mut out = String::new();
-    let names: Vec<String> = table.schema().names().map(escaped).collect();
-    out.push_str(&format!("| {} |\n", names.join(" | ")));
-    let rules = table.schema().columns.iter().map(|column| match column.ty {
-        Type::Int | Type::Float => "---:",
-        Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => "---",
-    });
-    out.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
-    every_row(table, |row| {
-        let cells = row.iter().map(|value| match value {
-            Value::Null => String::new(),
-            Value::Text(text) => escaped(text),
-            other => escaped(&other.to_string()),
-        });
-        out.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
-    });
+    let mut text = Text::start(format, table.schema(), &mut out);
+    text.rows(table, &mut out);
+    text.end(&mut out);
     out
+}
+
+/// The formats whose rows do not depend on each other.
+#[derive(Clone, Copy)]
+pub enum TextFormat {
+    Csv,
+    Json,
+    Markdown,
+}
+
+/// A table on its way into such a format.
+pub struct Text {
+    format: TextFormat,
+    /// Of the columns, as json texts.
+    names: Vec<String>,
+    is_empty: bool,
+}
+
+impl Text {
+    /// Adds what stands before the first row to `out`.
+    pub fn start(format: TextFormat, schema: &Schema, out: &mut String) -> Text {
+        match format {
+            TextFormat::Csv => {
+                encode::csv_header(out, schema.names(), ',');
+                out.push('\n');
+            }
+            TextFormat::Json => out.push('['),
+            TextFormat::Markdown => {
+                let names: Vec<String> = schema.names().map(markdown_cell).collect();
+                out.push_str(&format!("| {} |\n", names.join(" | ")));
+                let rules = schema.columns.iter().map(|column| match column.ty {
+                    Type::Int | Type::Float => "---:",
+                    Type::Bool | Type::Text | Type::List(_) | Type::Open | Type::Never => "---",
+                });
+                out.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+            }
+        }
+        Text { format, names: schema.names().map(encode::json_text).collect(), is_empty: true }
+    }
+
+    pub fn rows(&mut self, table: &Table, out: &mut String) {
+        every_row(table, |row| {
+            match self.format {
+                TextFormat::Csv => {
+                    encode::csv_row(out, row, ',');
+                    out.push('\n');
+                }
+                TextFormat::Json => {
+                    out.push_str(if self.is_empty { "" } else { ",\n " });
+                    encode::json_row(out, &self.names, row);
+                }
+                TextFormat::Markdown => {
+                    let cells = row.iter().map(|value| match value {
+                        Value::Null => String::new(),
+                        Value::Text(text) => markdown_cell(text),
+                        other => markdown_cell(&other.to_string()),
+                    });
+                    out.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+                }
+            }
+            self.is_empty = false;
+        });
+    }
+
+    /// Adds what stands after the last row.
+    pub fn end(&self, out: &mut String) {
+        match self.format {
+            TextFormat::Json => out.push_str("]\n"),
+            TextFormat::Csv | TextFormat::Markdown => {}
+        }
+    }
+}
+
+fn markdown_cell(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
 }
