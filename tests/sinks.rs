@@ -26,12 +26,14 @@ fn a_file_is_written_and_read_without_a_whole_table() {
     const MOST: u64 = 150 << 10;
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     for engine in ["batch", "rows"] {
-        for name in ["t.csv", "t.jsonl", "t.parquet", "t.arrow", "t.csv.gz", "t.parquet.zst"] {
+        for name in ["t.csv", "t.jsonl", "t.parquet", "t.arrow", "t.csv.gz"] {
             let path = folder.path().join(name);
-            let write = format!("1..1500K | derive a = text(it), b = text(it * 7) | write {path:?} | on {engine}");
+            let write = format!(
+                "1..1500k | derive a = \"a\" + text(it), b = \"b\" + text(it * 7) | write {path:?} | on {engine}"
+            );
             let kib = peak(&[write]);
             assert!(kib < MOST, "{engine} {name}: {kib} KiB");
-            if engine == "batch" && name != "t.parquet.zst" {
+            if engine == "batch" {
                 let kib = peak(&[format!("read {path:?} | filter len(a) > 0 | sum it")]);
                 assert!(kib < MOST, "reading {name}: {kib} KiB");
             }
@@ -45,13 +47,16 @@ fn many_row_groups_are_read_back_as_they_were() {
     for name in ["t.parquet", "t.arrow"] {
         let path = folder.path().join(name);
         // Texts of 100 bytes fill a group of 32 MiB a few times.
-        let rows = "1..1000K | derive t = \"0123456789012345678901234567890123456789012345678901234567890123456789\" + \
+        let rows = "1..1000k | derive t = \"0123456789012345678901234567890123456789012345678901234567890123456789\" + \
                     text(it), f = if it % 3 == 0 then null else it / 7";
         let same = format!("{rows} | write {path:?}; %same ({rows}), (read {path:?})");
         let (write, same) = same.split_once("; ").expect("there are two cells");
-        let output = timelab(&["-c", write, "-c", same, "-c", &format!("read {path:?} | skip 999990 | map it")], "");
+        let output = timelab(
+            &["--format", "csv", "-c", write, "-c", same, "-c", &format!("read {path:?} | skip 999990 | map it")],
+            "",
+        );
         assert_eq!(output.status.code(), Some(0), "{name}: {}", err(&output));
-        assert!(out(&output).contains("999 999"), "{name}: {}", out(&output));
+        assert!(out(&output).ends_with("\n999998\n999999\n"), "{name}: {}", out(&output));
     }
 }
 
@@ -85,7 +90,7 @@ fn rows_are_printed_while_they_come_and_a_closed_output_ends_the_run() {
 #[test]
 fn rows_before_an_error_stay() {
     for engine in ["batch", "rows"] {
-        let cell = "1..100K | map 1000 // (it - 50K)";
+        let cell = "1..100k | map 1000 // (it - 50k)";
         let output = timelab(&["--engine", engine, "--format", "csv", "-c", cell], "");
         assert_eq!(output.status.code(), Some(1), "{engine}");
         assert!(err(&output).contains("division by zero"), "{engine}: {}", err(&output));
@@ -129,8 +134,9 @@ fn a_printed_result_is_kept_as_far_as_there_is_room() {
         );
         assert!(out(&output).ends_with("\n17997000\n"), "{engine}: {}", err(&output));
     }
-    let output = timelab(&["-c", "1..36M", "-c", "_1.rows", "-c", "| count"], "");
-    assert!(out(&output).contains("… 35 999 979 more rows\n35999999\n"), "figures stay: {}", out(&output));
-    assert!(err(&output).contains("the result `_` was dropped: it held 275 MiB"), "{}", err(&output));
+    let output = timelab(&["-c", "1..36M", "-c", "_1.rows", "-c", "_1 | count"], "");
+    let shown = out(&output).replace(|c: char| c != '\n' && c.is_whitespace(), " ");
+    assert!(shown.contains("… 35 999 979 more rows\n35999999\n"), "figures stay: {shown}");
+    assert!(err(&output).contains("the result `_1` was dropped: it held 275 MiB"), "{}", err(&output));
     assert_eq!(output.status.code(), Some(1));
 }

@@ -1,7 +1,7 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
-use crate::plan::{Plan, op_text};
+use crate::plan::{Plan, Reach, Step, op_text};
 use crate::run_context::RunContext;
 use crate::session::{Bound, Session};
 
@@ -51,6 +51,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         }
     }
     lines.push(String::new());
+    lines.push(REACHES.to_string());
     lines.push(STEPS.to_string());
     Ok(Answer::text(lines.join("\n")))
 }
@@ -60,11 +61,18 @@ const STEPS: &str = "steps, as `rows` counts them: 1 for a row that passes a sta
                      of a row, a comparison of a sort, a probe of a hash table, a row that is moved; \
                      1/8 for a byte that is copied or read";
 
-/// Each step with the columns that flow out of it.
+/// What stands before each step.
+const REACHES: &str = "reach: a `row` step works on any part of its rows by itself; the parts of an `all` step are \
+                       merged; a `seq` step needs its whole input in order";
+
+/// Each step with its reach and the columns that flow out of it.
 fn steps(plan: &Plan) -> Vec<String> {
     let inputs = std::iter::once(plan.schema()).chain(plan.steps.iter().map(|step| &step.schema));
     let said: Vec<String> = plan.steps.iter().zip(inputs).map(|(step, input)| op_text(&step.op, input, plan)).collect();
     let width = said.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(60);
-    let each = said.iter().zip(&plan.steps);
-    each.map(|(line, step)| format!("  {line:width$}  → {}", step.schema)).collect()
+    let each = said.iter().zip(&plan.steps).zip(plan.reaches());
+    let line = |((line, step), reach): ((&String, &Step), Reach)| {
+        format!("  {:6}  {line:width$}  → {}", reach.name(), step.schema)
+    };
+    each.map(line).collect()
 }

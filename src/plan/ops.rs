@@ -36,6 +36,17 @@ impl Plan {
         &self.steps.last().expect("a plan has a source").schema
     }
 
+    /// The reach of each step.
+    pub fn reaches(&self) -> Vec<Reach> {
+        let mut is_numbered = true;
+        let reach = |step: &Step| {
+            let reach = step.op.reach(is_numbered);
+            is_numbered = is_numbered && step.op.keeps_numbers();
+            reach
+        };
+        self.steps.iter().map(reach).collect()
+    }
+
     /// The files that it reads, wherever in it.
     pub fn files(&self) -> Vec<File> {
         let mut found = Vec::new();
@@ -445,6 +456,31 @@ impl AggFunc {
     }
 }
 
+/// Which rows of its input an op must see to give a row: what a parallel engine may split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It has no input.
+    Source,
+    /// One: any split of the rows works. A join sees all of its right side, `concat` the rows of each input.
+    Row,
+    /// All, in any split: what the parts give is merged.
+    All,
+    /// The whole input in its order.
+    Seq,
+}
+
+impl Reach {
+    /// As `%explain` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reach::Source => "source",
+            Reach::Row => "row",
+            Reach::All => "all",
+            Reach::Seq => "seq",
+        }
+    }
+}
+
 /// Whose columns an expression of an op sees.
 #[derive(Clone, Copy, PartialEq)]
 enum Over {
@@ -457,6 +493,44 @@ enum Over {
 }
 
 impl Op {
+    /// Which rows this op must see. `is_numbered` says whether a part of its input knows the number of its first row.
+    fn reach(&self, is_numbered: bool) -> Reach {
+        match self {
+            Op::Source(_) => Reach::Source,
+            Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) => Reach::Row,
+            Op::Sample { .. } | Op::Peek { .. } if is_numbered => Reach::Row,
+            Op::Sample { .. } | Op::Peek { .. } => Reach::Seq,
+            Op::Sort { .. } | Op::Distinct(_) | Op::Aggregate { .. } | Op::Pairs => Reach::All,
+            Op::Slice { .. } | Op::Reverse | Op::Number | Op::Fold { .. } | Op::Zip(_) => Reach::Seq,
+            // The session keeps, writes or hands on all rows, in their order.
+            Op::Persist(_) | Op::Write(_) | Op::Tee(_) => Reach::Seq,
+        }
+    }
+
+    /// Whether a part of what this op gives knows the number of its first row, if a part of its input does.
+    fn keeps_numbers(&self) -> bool {
+        match self {
+            // Where a row of a file stands among the others is known only when those before it were read.
+            Op::Source(source) => !matches!(source, Source::Read(_)),
+            Op::Project(_) | Op::Number | Op::Peek { .. } | Op::Persist(_) => true,
+            Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { .. }
+            | Op::Sort { .. }
+            | Op::Reverse
+            | Op::Distinct(_)
+            | Op::Aggregate { .. }
+            | Op::Fold { .. }
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+            | Op::Write(_)
+            | Op::Tee(_) => false,
+        }
+    }
+
     /// All expressions of this op.
     pub fn exprs(&self) -> Vec<&Expr> {
         self.exprs_over().into_iter().map(|(_, expr)| expr).collect()

@@ -744,7 +744,7 @@ impl Maker<'_> {
             }
             7 => call("sum", &float, vec![self.value(&Type::list(float.clone()), depth)]),
             8 | 9 => {
-                let functions = ["abs", "round", "floor", "ceil", "sqrt", "exp", "ln", "log2", "sin", "cos"];
+                let functions = ["abs", "round", "floor", "ceil", "sqrt", "exp", "ln", "log2", "sin", "cos", "tan"];
                 call(self.chance.word(&functions), &float, vec![self.value(&float, depth)])
             }
             _ => call("pow", &float, vec![self.value(&float, depth), number(self)]),
