@@ -59,16 +59,9 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
         Func::PowFloat => Value::Float(float(&args[0]).powf(float(&args[1]))),
         Func::RoundInt => Value::Int(scalar::round_int_to(int(&args[0]), int(&args[1]))?),
         Func::RoundFloat => Value::Float(scalar::round_to(float(&args[0]), int(&args[1]))),
-        Func::AbsFloat
-        | Func::Round
-        | Func::Floor
-        | Func::Ceil
-        | Func::Sqrt
-        | Func::Exp
-        | Func::Ln
-        | Func::Log2
-        | Func::Sin
-        | Func::Cos => Value::Float(float_function(func)(float(&args[0]))),
+        Func::AbsFloat | Func::Round | Func::Sqrt | Func::FloatToFloat(_) => {
+            Value::Float(float_function(func)(float(&args[0])))
+        }
         Func::Same => args[0].clone(),
         Func::IntFromFloat => Value::Int(scalar::int_from_float(float(&args[0]))?),
         Func::IntFromText => Value::Int(scalar::int_from_text(text(&args[0]))?),
@@ -107,14 +100,8 @@ pub fn float_function(func: Func) -> fn(f64) -> f64 {
     match func {
         Func::AbsFloat => f64::abs,
         Func::Round => scalar::round,
-        Func::Floor => f64::floor,
-        Func::Ceil => f64::ceil,
         Func::Sqrt => f64::sqrt,
-        Func::Exp => f64::exp,
-        Func::Ln => f64::ln,
-        Func::Log2 => f64::log2,
-        Func::Sin => f64::sin,
-        Func::Cos => f64::cos,
+        Func::FloatToFloat(function) => function.apply,
         _ => unreachable!("not a function from a float to a float"),
     }
 }

@@ -11,6 +11,8 @@ pub use pattern::{MOST_PLACES, Shown, next_place, unknown_place};
 pub use table::ALL;
 pub use work::{Work, comparisons, size, work};
 
+use std::hash::{Hash, Hasher};
+
 use crate::data::Type;
 
 /// A function of the language; what it means may differ by the types of its arguments.
@@ -80,16 +82,11 @@ pub enum Func {
     /// To so many decimal places: an int, a float.
     RoundInt,
     RoundFloat,
-    Floor,
-    Ceil,
     Sqrt,
+    /// An ordinary function of a float.
+    FloatToFloat(&'static FloatToFloat),
     PowInt,
     PowFloat,
-    Exp,
-    Ln,
-    Log2,
-    Sin,
-    Cos,
     /// The value itself.
     Same,
     IntFromFloat,
@@ -105,6 +102,31 @@ pub enum Func {
     Coalesce,
     /// The first argument is a constant pattern.
     Format,
+}
+
+/// A function from a float to a float that has a value for each. Engines need to know no more of it: with a line in the
+/// table it is there on all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct FloatToFloat {
+    pub name: &'static str,
+    /// The same as a method of Rust's `f64`.
+    pub method: &'static str,
+    pub apply: fn(f64) -> f64,
+}
+
+/// One name is one function.
+impl PartialEq for FloatToFloat {
+    fn eq(&self, other: &FloatToFloat) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FloatToFloat {}
+
+impl Hash for FloatToFloat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 pub fn find(name: &str) -> Option<&'static Function> {
@@ -137,15 +159,9 @@ impl Func {
             Func::Range => "range",
             Func::AbsInt | Func::AbsFloat => "abs",
             Func::Round | Func::RoundInt | Func::RoundFloat => "round",
-            Func::Floor => "floor",
-            Func::Ceil => "ceil",
             Func::Sqrt => "sqrt",
+            Func::FloatToFloat(function) => function.name,
             Func::PowInt | Func::PowFloat => "pow",
-            Func::Exp => "exp",
-            Func::Ln => "ln",
-            Func::Log2 => "log2",
-            Func::Sin => "sin",
-            Func::Cos => "cos",
             Func::Same => "same",
             Func::IntFromFloat | Func::IntFromText | Func::IntFromBool => "int",
             Func::FloatFromInt | Func::FloatFromText => "float",

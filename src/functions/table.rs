@@ -2,7 +2,7 @@
 
 use crate::data::Type;
 
-use super::{Func, Function, Resolved, TypeMismatch};
+use super::{FloatToFloat, Func, Function, Resolved, TypeMismatch};
 
 type Resolution = Result<Resolved, TypeMismatch>;
 
@@ -46,6 +46,14 @@ fn text_pair(args: &[Type], func: Func) -> Resolution {
 fn float_to_float(args: &[Type], func: Func) -> Resolution {
     fixed(args, func, &[FLOAT], Type::Float)
 }
+
+/// A function that needs nothing but this.
+fn ordinary(args: &[Type], function: &'static FloatToFloat) -> Resolution {
+    float_to_float(args, Func::FloatToFloat(function))
+}
+
+static FLOOR: FloatToFloat = FloatToFloat { name: "floor", method: "floor", apply: f64::floor };
+static CEIL: FloatToFloat = FloatToFloat { name: "ceil", method: "ceil", apply: f64::ceil };
 
 /// A function that keeps int and float apart.
 fn keeping(args: &[Type], int: Func, float: Func) -> Resolution {
@@ -273,10 +281,10 @@ functions! {
          r#"[3.14159, 0.125] | map round(it, 2)"# => "it\n3.14\n0.13\n",
          r#"[1250] | map round(it, -2)"# => "it\n1300\n"];
     "floor", "floor(number)", "rounds down to a whole number",
-        |args| keeping(args, Func::Same, Func::Floor),
+        |args| keeping(args, Func::Same, Func::FloatToFloat(&FLOOR)),
         [r#"[2.5, -0.5] | map floor(it)"# => "it\n2.0\n-1.0\n"];
     "ceil", "ceil(number)", "rounds up to a whole number",
-        |args| keeping(args, Func::Same, Func::Ceil),
+        |args| keeping(args, Func::Same, Func::FloatToFloat(&CEIL)),
         [r#"[2.5, 1.0] | map ceil(it)"# => "it\n3.0\n1.0\n"];
     "sqrt", "sqrt(number) -> float", "returns the square root",
         |args| float_to_float(args, Func::Sqrt),
@@ -285,20 +293,23 @@ functions! {
         pow,
         [r#"[2, 10] | map pow(it, 3)"# => "it\n8\n1000\n", r#"[4] | map pow(it, 0.5)"# => "it\n2.0\n"];
     "exp", "exp(number) -> float", "returns e to the power of the number",
-        |args| float_to_float(args, Func::Exp),
+        |args| ordinary(args, &FloatToFloat { name: "exp", method: "exp", apply: f64::exp }),
         [r#"[0] | map exp(it)"# => "it\n1.0\n"];
     "ln", "ln(number) -> float", "returns the natural logarithm",
-        |args| float_to_float(args, Func::Ln),
+        |args| ordinary(args, &FloatToFloat { name: "ln", method: "ln", apply: f64::ln }),
         [r#"[1, 0] | map ln(it)"# => "it\n0.0\n-inf\n"];
     "log2", "log2(number) -> float", "returns the logarithm to base 2",
-        |args| float_to_float(args, Func::Log2),
+        |args| ordinary(args, &FloatToFloat { name: "log2", method: "log2", apply: f64::log2 }),
         [r#"[8] | map log2(it)"# => "it\n3.0\n"];
     "sin", "sin(radians) -> float", "returns the sine",
-        |args| float_to_float(args, Func::Sin),
+        |args| ordinary(args, &FloatToFloat { name: "sin", method: "sin", apply: f64::sin }),
         [r#"[0] | map sin(it)"# => "it\n0.0\n"];
     "cos", "cos(radians) -> float", "returns the cosine",
-        |args| float_to_float(args, Func::Cos),
+        |args| ordinary(args, &FloatToFloat { name: "cos", method: "cos", apply: f64::cos }),
         [r#"[0] | map cos(it)"# => "it\n1.0\n"];
+    "tan", "tan(radians) -> float", "returns the tangent",
+        |args| ordinary(args, &FloatToFloat { name: "tan", method: "tan", apply: f64::tan }),
+        [r#"[0] | map tan(it)"# => "it\n0.0\n"];
     "int", "int(number, text or bool) -> int", "converts to an int: cuts decimals off; a text must be an int",
         int,
         [r#"["12", " -3 "] | map int(it)"# => "it\n12\n-3\n", r#"[2.9, -2.9] | map int(it)"# => "it\n2\n-2\n"];

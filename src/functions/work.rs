@@ -51,16 +51,10 @@ pub fn work(func: Func, args: &[Value], result: &Value) -> Work {
         | Func::Round
         | Func::RoundInt
         | Func::RoundFloat
-        | Func::Floor
-        | Func::Ceil
+        | Func::FloatToFloat(_)
         | Func::Sqrt
         | Func::PowInt
         | Func::PowFloat
-        | Func::Exp
-        | Func::Ln
-        | Func::Log2
-        | Func::Sin
-        | Func::Cos
         | Func::Same
         | Func::IntFromFloat
         | Func::IntFromBool

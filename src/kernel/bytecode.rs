@@ -448,19 +448,9 @@ impl Body<'_> {
             (Func::IntFromBool, [arg]) => Step::Copy(to, self.value(arg)?),
             (Func::AbsInt, [arg]) => Step::Absolute(to, self.value(arg)?),
             (Func::PowInt, [base, exponent]) => Step::Power(to, self.value(base)?, self.value(exponent)?),
-            (
-                Func::AbsFloat
-                | Func::Round
-                | Func::Floor
-                | Func::Ceil
-                | Func::Sqrt
-                | Func::Exp
-                | Func::Ln
-                | Func::Log2
-                | Func::Sin
-                | Func::Cos,
-                [arg],
-            ) => Step::OfFloat(functions::float_function(func), to, self.value(arg)?),
+            (Func::AbsFloat | Func::Round | Func::Sqrt | Func::FloatToFloat(_), [arg]) => {
+                Step::OfFloat(functions::float_function(func), to, self.value(arg)?)
+            }
             _ => return None,
         };
         self.push(step, span);

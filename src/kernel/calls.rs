@@ -38,16 +38,10 @@ pub fn has_loop(func: Func) -> bool {
         | Func::Round
         | Func::RoundInt
         | Func::RoundFloat
-        | Func::Floor
-        | Func::Ceil
+        | Func::FloatToFloat(_)
         | Func::Sqrt
         | Func::PowInt
         | Func::PowFloat
-        | Func::Exp
-        | Func::Ln
-        | Func::Log2
-        | Func::Sin
-        | Func::Cos
         | Func::IntFromFloat
         | Func::IntFromText
         | Func::IntFromBool
@@ -123,7 +117,7 @@ pub fn call(func: Func, args: &[Column], ty: &Type, scope: Scope, span: Span) ->
         Func::AbsFloat => Data::Float(loops::absolute_floats(call.floats(0))),
         Func::Sqrt => Data::Float(loops::sqrt(call.floats(0))),
         Func::PowFloat => Data::Float(each_pair(call.floats(0), call.floats(1), f64::powf)),
-        Func::Round | Func::Floor | Func::Ceil | Func::Exp | Func::Ln | Func::Log2 | Func::Sin | Func::Cos => {
+        Func::Round | Func::FloatToFloat(_) => {
             let f = functions::float_function(func);
             Data::Float(each_pair(call.floats(0), &Slots::One(()), |x, ()| f(x)))
         }

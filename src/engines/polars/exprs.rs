@@ -460,15 +460,8 @@ impl Lowering<'_> {
                 let (number, digits) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
                 joined(number, digits, kernels::round_to)
             }
-            Func::Floor => unary!(|x: Expr| x.floor()),
-            Func::Ceil => unary!(|x: Expr| x.ceil()),
             Func::Sqrt => unary!(|x: Expr| x.sqrt()),
-            Func::Exp => unary!(|x: Expr| x.exp()),
-            Func::Ln => unary!(|x: Expr| x.log(lit(std::f64::consts::E))),
-            // polars divides two logarithms, which is not exact for powers of two.
-            Func::Log2 => unary!(|x: Expr| kernels::float_operator("log2", |x, _| x.log2(), x.clone(), x)),
-            Func::Sin => unary!(|x: Expr| x.sin()),
-            Func::Cos => unary!(|x: Expr| x.cos()),
+            Func::FloatToFloat(function) => unary!(|x: Expr| kernels::float_function(function, x)),
             Func::Same => self.lower(&args[0], mask),
             Func::IntFromFloat => partial!(kernels::int_from_float),
             Func::IntFromText => partial!(kernels::int_from_text),

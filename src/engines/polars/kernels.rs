@@ -4,6 +4,7 @@ use polars::prelude::*;
 
 use crate::data::scalar::{self, ScalarError};
 use crate::diagnostic::{Diagnostic, Kind, Span};
+use crate::functions::FloatToFloat;
 
 /// An expression that runs `function` over columns of one length; constants among them have length 1. The name is what
 /// `explain` shows.
@@ -204,6 +205,22 @@ pub fn float_operator(name: &'static str, function: fn(f64, f64) -> f64, a: Expr
         let value = |row: usize| Some(function(a.at(row)?, b.at(row)?));
         Ok(Float64Chunked::from_iter_options(PlSmallStr::EMPTY, (0..height).map(value)).into_series())
     })
+}
+
+/// A function of a float: polars' own where it has one that means the same. Its logarithm to the base 2 divides two
+/// logarithms, which is not exact for powers of two.
+pub fn float_function(function: &'static FloatToFloat, x: Expr) -> Expr {
+    match function.name {
+        "floor" => x.floor(),
+        "ceil" => x.ceil(),
+        "exp" => x.exp(),
+        "ln" => x.log(lit(std::f64::consts::E)),
+        "sin" => x.sin(),
+        "cos" => x.cos(),
+        name => elementwise(name, &[x], DataType::Float64, move |series| {
+            Ok(series[0].f64()?.apply_values(function.apply).into_series())
+        }),
+    }
 }
 
 /// Floats to so many decimal places.
