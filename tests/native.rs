@@ -34,7 +34,7 @@ struct Case {
 /// What the last pipeline of a cell is as a plan, ready for an engine.
 fn plan(session: &mut Session, text: &str) -> Option<Plan> {
     let plan = lab::plan(session, text).ok()??;
-    session.prepared(plan, Choice::only(engines::reference()), &session.context()).ok()
+    session.prepared(plan, Choice::only(engines::REFERENCE), &session.context()).ok()
 }
 
 /// What became of the cells.
@@ -64,7 +64,7 @@ fn agree(name: &str, cells: impl IntoIterator<Item = String>) -> Counts {
             continue;
         }
         let code = native::code(&plan);
-        let rows = engines::reference().run(&plan, &session.context()).map(|run| run.table);
+        let rows = engines::REFERENCE.run(&plan, &session.context()).map(|run| run.table);
         cases.push(Case { text, plan, code, rows });
     }
     let outputs = run(name, &cases);

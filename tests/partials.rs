@@ -62,8 +62,8 @@ fn however_the_input_is_split() {
         let mut session = Session::new(None, Console::default());
         let plan = lab::plan(&mut session, &cell).expect(&cell).expect("a pipeline has a plan");
         let context = session.context();
-        let plan = session.prepared(plan, Choice::only(engines::reference()), &context).expect(&cell);
-        let expected = engines::reference().run(&plan, &context).expect(&cell).table;
+        let plan = session.prepared(plan, Choice::only(engines::REFERENCE), &context).expect(&cell);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(&cell).table;
         for _ in 0..8 {
             let found = in_parts(&plan, &context, &mut chance);
             if let Sameness::Different(what) = expected.same(&found) {
@@ -121,7 +121,7 @@ fn in_parts(plan: &Plan, context: &RunContext, chance: &mut Random) -> Table {
 
 /// The rows of a plan in small batches.
 fn batches(plan: &Plan, context: &RunContext, chance: &mut Random) -> Vec<Batch> {
-    let table = engines::reference().run(plan, context).expect("the input has no faults").table;
+    let table = engines::REFERENCE.run(plan, context).expect("the input has no faults").table;
     let mut cut = Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone()));
     std::iter::from_fn(|| cut.next(1 + chance.below(5))).collect()
 }

@@ -48,7 +48,7 @@ impl Drop for Lines {
 }
 
 fn reference() -> Choice {
-    Choice::only(engines::reference())
+    Choice::only(engines::REFERENCE)
 }
 
 fn read(plan: &Plan) -> &Read {
@@ -88,7 +88,7 @@ fn places(length: usize, chance: &mut Random) -> Vec<u64> {
 fn check(lines: &mut Lines, rest: &str, bytes: &[u8], chance: &mut Random, context: &RunContext) -> bool {
     lines.write(bytes);
     let Some(plan) = lines.plan(rest, context) else { return false };
-    let whole = engines::reference().run(&plan, context).map(|run| run.table);
+    let whole = engines::REFERENCE.run(&plan, context).map(|run| run.table);
     for _ in 0..4 {
         let places = places(bytes.len(), chance);
         let shown = || format!("{rest} {places:?}\n{:?}", String::from_utf8_lossy(bytes));
@@ -293,7 +293,7 @@ fn extents_are_aggregated_apart() {
     lines.write(format!("i,k,x\n{rows}").as_bytes());
     let plan =
         lines.plan("| agg n = count(), sum(i), mean(x), max(x), first(i), last(i) by k", &context).expect("it is one");
-    let whole = engines::reference().run(&plan, &context).expect("there are no mistakes").table;
+    let whole = engines::REFERENCE.run(&plan, &context).expect("there are no mistakes").table;
     let [_, aggregate] = &plan.steps[..] else { panic!("{plan:?}") };
     let Op::Aggregate { keys, aggs } = &aggregate.op else { panic!("{plan:?}") };
     let compiler = Compiler::new(&plan.functions);

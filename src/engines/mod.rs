@@ -15,7 +15,13 @@ use crate::native::GeneratedCode;
 use crate::plan::Plan;
 use crate::run_context::{RunContext, TableSink};
 
-/// All engines, the reference first.
+/// The reference: it runs everything.
+pub static REFERENCE: &dyn Engine = &rows::Rows;
+
+/// The engine of cells that choose none.
+pub static DEFAULT: &dyn Engine = &batch::Kernel;
+
+/// All engines, in the order in which they are listed.
 pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
@@ -30,16 +36,6 @@ impl Choice {
     pub fn only(engine: &'static dyn Engine) -> Choice {
         Choice { engine, chosen: true }
     }
-}
-
-/// The reference: it runs everything.
-pub fn reference() -> &'static dyn Engine {
-    ALL[0]
-}
-
-/// The engine of cells that choose none.
-pub fn default() -> &'static dyn Engine {
-    *ALL.last().expect("there are engines")
 }
 
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

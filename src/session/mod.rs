@@ -264,7 +264,7 @@ impl Session {
     /// The engine for a statement that says `on`, or not.
     pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<Choice> {
         let Some(name) = on.map(|on| on.engine.text.as_str()).or(self.settings.engine) else {
-            return Ok(Choice { engine: engines::default(), chosen: false });
+            return Ok(Choice { engine: engines::DEFAULT, chosen: false });
         };
         let engine =
             engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;

@@ -255,7 +255,7 @@ impl Session {
         }
         let mut found = Vec::new();
         for magnitudes in plans.iter().filter_map(|plan| plan::magnitudes(plan)) {
-            match self.run(magnitudes.plan, Choice::only(engines::reference()), context) {
+            match self.run(magnitudes.plan, Choice::only(engines::REFERENCE), context) {
                 Ok(ran) => found.push((ran.table, magnitudes.places)),
                 Err(error) if error.kind == Kind::Stopped => return Err(error),
                 // Without them they differ.
@@ -318,7 +318,7 @@ impl Session {
                     let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
                     let objects = choice.engine.objection(&before).is_some();
-                    let default = Choice { engine: engines::default(), chosen: false };
+                    let default = Choice { engine: engines::DEFAULT, chosen: false };
                     let choice = if objects { default } else { choice };
                     let table = Arc::new(self.run_once(&before, choice, context)?.0.table);
                     self.kept.borrow_mut().insert(id, table.clone());
@@ -357,7 +357,7 @@ impl Session {
     /// Has a plan compiled and run.
     fn run_compiled(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
         let block = self.compile_plan(plan, code, context)?;
-        let mut worker = self.open_block(&block, Choice::only(engines::default()), context)?;
+        let mut worker = self.open_block(&block, Choice::only(engines::DEFAULT), context)?;
         let (table, cost) = Session::call_plan(&mut worker, block.subject, &block, plan)
             .or_else(|error| found_again(plan, error, context))?;
         let spent = vec![(RUST_PROCESS, worker.spent()?)];
@@ -377,7 +377,7 @@ impl Session {
                 let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
                 Err(Diagnostic::at(Kind::Objection, objection.span, message).hint("| on rows runs everything"))
             }
-            Some(objection) => Ok((engines::reference(), Some(objection.reason))),
+            Some(objection) => Ok((engines::REFERENCE, Some(objection.reason))),
         }
     }
 }
@@ -395,7 +395,7 @@ fn close(plan: &mut Plan) {
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
     match engine.run(plan, context) {
-        Err(error) if engine.name() != engines::reference().name() => found_again(plan, error, context),
+        Err(error) if engine.name() != engines::REFERENCE.name() => found_again(plan, error, context),
         result => result,
     }
 }
@@ -409,7 +409,7 @@ fn stream_on(
 ) -> Fallible<StreamOutput> {
     let mut sink = Watched { sink, failed: false };
     match engine.stream(plan, &mut sink, context) {
-        Err(error) if engine.name() != engines::reference().name() && !sink.failed => found_again(plan, error, context),
+        Err(error) if engine.name() != engines::REFERENCE.name() && !sink.failed => found_again(plan, error, context),
         result => result,
     }
 }
@@ -469,7 +469,7 @@ pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunC
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
     if data_error && error.row.is_none() {
-        engines::reference().stream(plan, &mut Nowhere, context)?;
+        engines::REFERENCE.stream(plan, &mut Nowhere, context)?;
     }
     Err(error)
 }

@@ -55,9 +55,7 @@ pub static ALL: &[Setting] = &[
         values: "NAME",
         about: "chooses the engine for cells without `on`",
         example: "rows",
-        value: |settings| {
-            settings.engine.map_or(format!("{} (the default)", engines::default().name()), str::to_string)
-        },
+        value: |settings| settings.engine.map_or(format!("{} (the default)", engines::DEFAULT.name()), str::to_string),
         set: |settings, word| {
             let names: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
             let engine = engines::find(&word.text).ok_or_else(|| {

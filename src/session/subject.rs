@@ -148,7 +148,7 @@ impl Session {
         let length: usize = parts.iter().map(|(subject, ..)| subject.body.as_str().len()).sum();
         let copies = replicas.copies.min((TEXT / length.max(1)).max(FEWEST_COPIES));
         let blocks = self.compile_compared(parts, copies, context)?;
-        let Opened { opener, inputs, filled } = self.opener(&blocks, Choice::only(engines::default()), context)?;
+        let Opened { opener, inputs, filled } = self.opener(&blocks, Choice::only(engines::DEFAULT), context)?;
         let here = others || halves.iter().any(|half| half.as_ref().is_ok_and(|half| !half.is_rust()));
         let large = inputs.iter().map(Vec::len).sum::<usize>() > LARGE;
         let processes = match (here, large) {

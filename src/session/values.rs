@@ -60,7 +60,7 @@ impl Session {
         let mut runs = false;
         expr.walk(&mut |part| runs |= matches!(part.node, Node::ScalarSubquery(_)));
         if runs {
-            self.fill_expr(&mut expr, &mut Known::new(), Choice::only(engines::reference()), &self.context())?;
+            self.fill_expr(&mut expr, &mut Known::new(), Choice::only(engines::REFERENCE), &self.context())?;
         }
         self.open_functions(functions, &self.context())?;
         let (program, code, stop) = (Program::new(functions), Compiled::new(&expr), self.stop.clone());

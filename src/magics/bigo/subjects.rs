@@ -509,7 +509,7 @@ impl Subject<'_> {
     fn steps(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<f64> {
         session.give_point(self.name, n);
         let input = self.inputs.plan(session, self.way, n, context)?;
-        let choice = Choice::only(engines::reference());
+        let choice = Choice::only(engines::REFERENCE);
         let pipeline = self.way.pipeline().expect("only pipelines are counted so");
         let draft = match input {
             Some(input) => session.draft_on(input, &pipeline.stages, choice)?,
