@@ -29,6 +29,7 @@ pub mod native;
 pub mod rust;
 
 pub mod algorithms;
+pub mod concurrency;
 pub mod engines;
 pub mod latency;
 pub mod races;

@@ -5,6 +5,7 @@ mod algorithms;
 mod bigo;
 mod command;
 mod compare;
+mod concurrency;
 mod console;
 mod edges;
 mod examples;

@@ -2,11 +2,14 @@
 
 mod against;
 mod algorithms;
+mod amdahl;
 mod baseline;
 mod bigo;
 mod cd;
 mod compare;
 mod complete;
+mod concurrency;
+mod contention;
 mod edit;
 mod explain;
 pub mod glossary;
@@ -150,6 +153,9 @@ pub static ALL: &[&Magic] = &[
     &algorithms::ALGORITHMS,
     &race::RACE,
     &races::RACES,
+    &concurrency::CONCURRENCY,
+    &amdahl::AMDAHL,
+    &contention::CONTENTION,
     &who::WHO,
     &who::WHOS,
     &who::DEL,

@@ -10,6 +10,7 @@ mod noise;
 mod readings;
 mod samples;
 mod sampling;
+pub mod scaling;
 mod spread;
 mod steps;
 

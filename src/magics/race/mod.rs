@@ -111,6 +111,17 @@ pub fn demo(word: &Word) -> Fallible<&'static races::Demo> {
     })
 }
 
+/// For a magic that takes options only.
+pub fn refuse_words(magic: &lang::Magic, hint: &str) -> Fallible<()> {
+    match &magic.subject {
+        Argument::Words(words) if !words.is_empty() => {
+            let message = format!("unexpected `{}`", words[0].text);
+            Err(Diagnostic::at(Kind::Syntax, words[0].span, message).hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The first of these options that was given is a mistake.
 pub fn refuse(magic: &lang::Magic, options: &[&str], belongs: &str) -> Fallible<()> {
     match magic.options.iter().find(|(option, _)| options.contains(&option.text.as_str())) {

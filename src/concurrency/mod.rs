@@ -1,0 +1,7 @@
+//! Work and waiting on threads, processes and event loops, measured side by side. It knows no cells.
+
+pub mod contention;
+pub mod speed_up;
+mod team;
+pub mod ways;
+mod work;

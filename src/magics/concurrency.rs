@@ -1,0 +1,162 @@
+use std::time::{Duration, Instant};
+
+use crate::concurrency::ways::{Task, Way};
+use crate::data::{Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, MagicSyntax, Privileges, Takes};
+use crate::plan::Binding;
+use crate::races::busy_note;
+use crate::report::{Block, Figures, Note, Report, Unit};
+use crate::run_context::RunContext;
+
+use super::race::refuse_words;
+use super::timing::asked_count;
+use super::{Answer, Magic, Offers, figures_plan, passed};
+
+pub static CONCURRENCY: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "concurrency",
+        usage: "%concurrency [--tasks N] [--each TIME]",
+        takes: Takes::Words,
+        options: &[("--tasks", true), ("--each", true)],
+    },
+    about: "does the same tasks one by one, on threads, in processes and on an event loop: tasks that work, and tasks \
+            that wait\n\n\
+            The tasks\n  \
+            8 tasks of 20 ms each (--tasks, --each), done three times; the shortest time counts. A CPU task computes. An\n  \
+            I/O task waits, as for a disk or a network\n\n\
+            The ways\n  \
+            serial               one task after the other\n  \
+            threads              a thread for each task\n  \
+            threads under a GIL  a global interpreter lock, as in CPython: one thread computes at a time\n  \
+            \x20                    and hands the lock over every 5 ms; who waits releases it\n  \
+            processes            a process for each task, behind the same interface as the threads\n  \
+            async                all tasks on one thread: an event loop goes on with another task while one waits\n  \
+            async that blocks    the same, but the tasks wait without telling the event loop\n\n\
+            Concurrency, parallelism, asynchrony\n  \
+            Concurrent tasks are begun before others have ended: all ways but serial. Parallel ones run at the same\n  \
+            time: threads and processes, on several cores. Asynchronous ones give their thread away while they wait",
+    examples: &["%concurrency", "%concurrency --tasks 4 --each 10ms"],
+    offers: Offers::Nothing,
+    privileges: Privileges::none,
+    run: |_, magic, context| run(magic, context),
+};
+
+const TASKS: u64 = 8;
+const MOST_TASKS: u64 = 64;
+const EACH: f64 = 0.02;
+/// The shortest of so many counts.
+const TRIES: usize = 3;
+/// All tasks of one kind, one after the other.
+const MOST_TIME: f64 = 2.0;
+
+/// Seconds of each way, at work and at waiting.
+struct Row {
+    way: Way,
+    work: f64,
+    wait: f64,
+}
+
+fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    refuse_words(magic, "%concurrency --tasks 4")?;
+    let start = Instant::now();
+    let place = |option: &str| magic.option(option).flatten().map_or(magic.span, |word| word.span);
+    let tasks = asked_count(magic, "--tasks")?.unwrap_or(TASKS);
+    if tasks > MOST_TASKS {
+        let message = format!("`--tasks` is at most {MOST_TASKS}, got {tasks}");
+        return Err(Diagnostic::at(Kind::Type, place("--tasks"), message));
+    }
+    let each = match magic.option("--each").flatten() {
+        None => EACH,
+        Some(word) => lang::seconds(&word.text).filter(|each| *each > 0.0 && each.is_finite()).ok_or_else(|| {
+            let message = format!("`--each` must be a positive time, got `{}`", word.text);
+            Diagnostic::at(Kind::Type, word.span, message).hint("--each 20ms")
+        })?,
+    };
+    if each * tasks as f64 > MOST_TIME {
+        let message = format!(
+            "{tasks} tasks of {each} s take {} s one after the other, more than {MOST_TIME} s",
+            each * tasks as f64
+        );
+        return Err(Diagnostic::at(Kind::Type, place("--each"), message).hint("--each 20ms"));
+    }
+    let (tasks, each) = (tasks as usize, Duration::from_secs_f64(each));
+    let kinds = [Task::work(each), Task::Wait(each)];
+    let mut rows = Vec::new();
+    let mut failed: Vec<Note> = Vec::new();
+    for way in Way::ALL {
+        context.progress.tell(format!("{} tasks: {}", tasks, way.name()));
+        let mut seconds = [0.0; 2];
+        let ran = kinds.iter().zip(&mut seconds).try_for_each(|(task, seconds)| {
+            *seconds = f64::INFINITY;
+            for _ in 0..TRIES {
+                *seconds = seconds.min(way.run(*task, tasks, context)?.as_secs_f64());
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        if context.stop.is_raised() {
+            break;
+        }
+        match ran {
+            Ok(()) => rows.push(Row { way, work: seconds[0], wait: seconds[1] }),
+            Err(error) => {
+                failed.push(Note::default().found(format!("{} cannot be run: {error}", way.name())).optional())
+            }
+        }
+    }
+    if rows.is_empty() {
+        context.stop.check()?;
+    }
+    let mut answer = told(&rows, tasks, failed);
+    if context.stop.is_raised() {
+        let ways = format!("stopped: {} of {} ways", rows.len(), Way::ALL.len());
+        answer.report.blocks.push(Block::Notes(vec![Note::default().found(ways).optional()]));
+    }
+    answer.report.status_line.push(passed(start.elapsed()));
+    Ok(answer)
+}
+
+fn told(rows: &[Row], tasks: usize, mut notes: Vec<Note>) -> Answer {
+    let serial = rows.iter().find(|row| row.way == Way::Serial);
+    let over_serial = |time: fn(&Row) -> f64, row: &Row| {
+        serial.map_or(Value::Null, |serial| Value::Float(time(serial) / time(row).max(1e-9)))
+    };
+    let row = |row: &Row| {
+        let (threads, processes) = row.way.workers(tasks);
+        vec![
+            Value::text(row.way.name()),
+            Value::Float(row.work),
+            over_serial(|row| row.work, row),
+            Value::Float(row.wait),
+            over_serial(|row| row.wait, row),
+            Value::Int(threads as i64),
+            Value::Int(processes as i64),
+        ]
+    };
+    let figures = Figures::of_rows(
+        &[
+            ("way", Type::Text, Unit::Plain.counted()),
+            ("cpu_time", Type::Float, Unit::Seconds.measured()),
+            ("cpu_speed_up", Type::Float, Unit::Times.measured()),
+            ("io_time", Type::Float, Unit::Seconds.measured()),
+            ("io_speed_up", Type::Float, Unit::Times.measured()),
+            ("threads", Type::Int, Unit::Plain.counted()),
+            ("processes", Type::Int, Unit::Plain.counted()),
+        ],
+        &rows.iter().map(row).collect::<Vec<_>>(),
+    );
+    notes.extend(busy_note().map(|text| Note::default().found(text).optional()));
+    notes.push(
+        "work is faster only where several cores do it; waiting is faster wherever all tasks wait at the same time"
+            .into(),
+    );
+    let mut report = Report::default();
+    let table = Some(figures_plan(&figures, Default::default()));
+    report.blocks.push(Block::Figures(figures));
+    report.blocks.push(Block::Notes(notes));
+    Answer {
+        report,
+        result: Some(Binding::Result { table, fields: Vec::new(), tables: Vec::new() }),
+        ..Answer::default()
+    }
+}
