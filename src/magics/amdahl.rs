@@ -28,8 +28,8 @@ pub static AMDAHL: Magic = Magic {
             The job\n  \
             One thread does a tenth of it alone (--serial 0.3: three tenths), then all threads share the rest\n\n\
             Columns\n  \
-            kind          measured: as many threads as cores at most. oversubscribed: more threads than cores.\n                \
-            predicted (model): what Amdahl's law promises with the serial share that was measured\n  \
+            kind          measured: as many threads as cores at most. oversubscribed: more threads than cores.\n  \
+            \x20             predicted (model): what Amdahl's law promises with the measured serial share\n  \
             speed_up      over one thread: the median of paired rounds\n  \
             efficiency    the speed-up of each thread\n  \
             serial_share  the share that cannot be split, as the speed-up tells it (Karp and Flatt)\n\n\

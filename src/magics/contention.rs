@@ -23,13 +23,14 @@ pub static CONTENTION: Magic = Magic {
     },
     about: "shows how much work outside a lock makes several threads worth their while\n\n\
             The job\n  \
-            Each thread takes one lock again and again, works under it for 200 ns, and then outside it for a multiple\n  \
-            of that: 0× to 64×. Two threads unless --threads says more\n\n\
+            Each thread takes one lock again and again, works under it for 200 ns, then outside it for a\n  \
+            multiple of that: 0× to 64×. Two threads unless --threads says more\n\n\
             Columns\n  \
             work_outside  in multiples of the work under the lock\n  \
             speed_up      over one thread that does all of it: the median of paired rounds\n  \
             waiting       the share of their time that threads waited for the lock\n  \
-            bound         the most that the lock allows: 1 + work_outside, and no more than there are threads (model)\n\n\
+            bound         the most that the lock allows: 1 + work_outside, and no more than there are\n  \
+            \x20             threads (model)\n\n\
             Break-even\n  \
             The least work outside from which on all threads together were faster than one in every round",
     examples: &["%contention", "%contention --threads 4"],
