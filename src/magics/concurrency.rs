@@ -23,8 +23,8 @@ pub static CONCURRENCY: Magic = Magic {
     about: "does the same tasks one by one, on threads, in processes and on an event loop: tasks that work, and tasks \
             that wait\n\n\
             The tasks\n  \
-            8 tasks of 20 ms each (--tasks, --each), done three times; the shortest time counts. A CPU task computes. An\n  \
-            I/O task waits, as for a disk or a network\n\n\
+            8 tasks of 20 ms each (--tasks, --each), done three times; the shortest time counts. A CPU task\n  \
+            computes. An I/O task waits, as for a disk or a network\n\n\
             The ways\n  \
             serial               one task after the other\n  \
             threads              a thread for each task\n  \
