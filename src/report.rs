@@ -35,6 +35,11 @@ pub enum Block {
     Printed(Printed),
     /// Lines of prose or code; they are results.
     Text(String),
+    /// The same with what it says as a table, for `--format json`.
+    Told {
+        text: String,
+        table: Table,
+    },
     /// Measurements: what was found out about a subject, not the subject's own result.
     Measured(Vec<Field>),
     /// A table of measurements.

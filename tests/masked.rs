@@ -31,9 +31,12 @@ fn block(block: &Block) -> Block {
             Block::Text(format!("‹table {}›", table.schema()))
         }
         Block::Value { ty, measured: true, .. } => Block::Text(format!("‹{ty}›")),
-        Block::Table { .. } | Block::Whole { .. } | Block::Value { .. } | Block::Text(_) | Block::Printed(_) => {
-            block.clone()
-        }
+        Block::Table { .. }
+        | Block::Whole { .. }
+        | Block::Value { .. }
+        | Block::Text(_)
+        | Block::Told { .. }
+        | Block::Printed(_) => block.clone(),
         Block::Measured(fields) => Block::Measured(fields.iter().map(field).collect()),
         Block::Figures(found) => Block::Figures(figures(found)),
         Block::Data(found) => Block::Data(figures(found)),

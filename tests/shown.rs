@@ -76,3 +76,19 @@ fn standard_input_is_read_again_by_later_cells() {
     let run = timelab(&[&["--format", "csv"], &arguments[..]].concat(), "1\n2\n3\n");
     assert_eq!(String::from_utf8_lossy(&run.stdout), "line\n1\ncount\n3\nsum\n6\n");
 }
+
+#[test]
+fn words_are_tables_in_json() {
+    let json = |cells: &[&str]| -> serde_json::Value {
+        let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
+        let run = timelab(&[&["--format", "json"], &arguments[..]].concat(), "");
+        serde_json::from_slice(&run.stdout).unwrap_or_else(|error| panic!("{cells:?}: {error}"))
+    };
+    let same = json(&["%same 1..4 | sum, [6] | sum"]);
+    assert_eq!((&same[0]["same"], &same[0]["engine"]), (&serde_json::Value::Bool(true), &serde_json::Value::Null));
+    let set = json(&["%set seed 9", "%set"]);
+    let seed = set.as_array().expect("rows").iter().find(|row| row["name"] == "seed").expect("a setting");
+    assert_eq!(seed["value"], "9");
+    let history = json(&["let n = 3", "%history"]);
+    assert_eq!((&history[0]["cell"], &history[0]["number"]), (&"let n = 3".into(), &1.into()));
+}

@@ -128,8 +128,8 @@ impl Splitter {
                     }
                 }
                 '#' => break,
-                '"' | '\'' if opens(before, in_name) => {
-                    chars = after_text(chars.as_str(), c, before == 'r').chars();
+                '"' | '\'' if opens(c, before, in_name) => {
+                    chars = after_text(chars.as_str(), c, before == 'r' && !in_name).chars();
                 }
                 '`' => drop(chars.by_ref().find(|c| *c == '`')),
                 '(' | '[' | '{' => self.open += 1,
@@ -168,8 +168,8 @@ fn after_text(rest: &str, quote: char, raw: bool) -> &str {
 
 /// Whether a quote begins a text after this character, which may be the last of a name: an apostrophe in a word does
 /// not.
-fn opens(before: char, in_name: bool) -> bool {
-    !continues_name(before) || before == 'r' && !in_name
+fn opens(quote: char, before: char, in_name: bool) -> bool {
+    quote == '"' || !continues_name(before) || before == 'r' && !in_name
 }
 
 fn continues_name(c: char) -> bool {
@@ -184,8 +184,8 @@ pub(super) fn outside_texts(text: &str) -> impl Iterator<Item = (usize, char)> {
         let at = text.len() - rest.len();
         let c = rest.chars().next()?;
         rest = &rest[c.len_utf8()..];
-        if matches!(c, '"' | '\'') && opens(before, in_name) {
-            rest = after_text(rest, c, before == 'r');
+        if matches!(c, '"' | '\'') && opens(c, before, in_name) {
+            rest = after_text(rest, c, before == 'r' && !in_name);
         }
         in_name = continues_name(before);
         before = c;

@@ -1,3 +1,4 @@
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::history::Entry;
 use crate::lang::{self, MagicSyntax, Takes};
@@ -29,7 +30,13 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         _ => true,
     };
     let ranges = ranges::words(magic);
-    let lines: Vec<String> = if magic.option("--all").is_some() || magic.option("--find").is_some() {
+    let row = |number: Option<usize>, cell: &str, failed: bool| {
+        let number = number.map_or(Value::Null, |number| Value::Int(number as i64));
+        vec![number, Value::text(cell), Value::Bool(failed)]
+    };
+    let (lines, rows): (Vec<String>, Vec<Vec<Value>>) = if magic.option("--all").is_some()
+        || magic.option("--find").is_some()
+    {
         if let Some(word) = ranges.first() {
             let message = "numbers belong to this session: with `--all` and `--find` there are none";
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("%history --find \"two words\""));
@@ -45,7 +52,10 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         };
         // The search itself is there already.
         let found = entries.iter().filter(|entry| found(&entry.cell) && !entry.cell.starts_with("%history"));
-        found.map(|entry| line(if entry.failed { "✗" } else { "›" }, &entry.cell)).collect()
+        let each = |entry: &Entry| {
+            (line(if entry.failed { "✗" } else { "›" }, &entry.cell), row(None, &entry.cell, entry.failed))
+        };
+        found.map(each).unzip()
     } else {
         let cells: Vec<(usize, &Entered)> = if ranges.is_empty() {
             session.entered().iter().enumerate().map(|(i, entered)| (i + 1, entered)).collect()
@@ -60,10 +70,11 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
             let blocks = cells.iter().flat_map(|(number, cell)| with_output(head(*number, cell), cell)).collect();
             return Ok(Answer { report: Report { blocks, ..Report::default() }, ..Answer::default() });
         }
-        cells.into_iter().map(|(number, entered)| head(number, entered)).collect()
+        let each = |(number, entered)| (head(number, entered), row(Some(number), &entered.text, entered.failed));
+        cells.into_iter().map(each).unzip()
     };
-    let nothing = || "no such cells".to_string();
-    Ok(Answer::text(if lines.is_empty() { nothing() } else { lines.join("\n") }))
+    let text = if lines.is_empty() { "no such cells".to_string() } else { lines.join("\n") };
+    Ok(Answer::told(text, &[("number", Type::Int), ("cell", Type::Text), ("failed", Type::Bool)], &rows))
 }
 
 /// A cell and what it showed.

@@ -38,7 +38,7 @@ mod who;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::data::Value;
+use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
@@ -122,6 +122,12 @@ pub struct Next {
 impl Answer {
     fn text(text: String) -> Answer {
         Answer { report: Report { blocks: vec![Block::Text(text)], ..Report::default() }, ..Answer::default() }
+    }
+
+    /// Words for people, with the rows that say the same to programs.
+    fn told(text: String, columns: &[(&str, Type)], rows: &[Vec<Value>]) -> Answer {
+        let block = told(text, columns, rows);
+        Answer { report: Report { blocks: vec![block], ..Report::default() }, ..Answer::default() }
     }
 }
 
@@ -358,6 +364,14 @@ fn given_answer(given: CellValue) -> Answer {
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
     }
+}
+
+fn told(text: String, columns: &[(&str, Type)], rows: &[Vec<Value>]) -> Block {
+    let named = columns.iter().map(|(name, ty)| Column { name: name.to_string(), ty: ty.clone() });
+    let schema = Schema::new(named.collect(), Order::Kept);
+    let values: Vec<Vec<Value>> =
+        (0..columns.len()).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect();
+    Block::Told { text, table: Table::from_columns(schema, rows.len(), &values) }
 }
 
 /// A table and figures about it as a result that later cells can use.

@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
-use crate::data::{Sameness, Table, Value};
+use crate::data::{Sameness, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
 use crate::plan::{Binding, Plan};
-use crate::report::{Block, Field, Report, Unit};
+use crate::report::{Field, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust;
 use crate::session::{Bound, Session, only_table, value_table};
 
-use super::{Answer, CellStatus, Magic, Offers};
+use super::{Answer, CellStatus, Magic, Offers, told};
 
 pub static SAME: Magic = Magic {
     syntax: MagicSyntax {
@@ -52,8 +52,18 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let failed = lines.iter().any(|line| line.failed);
     let agree = !failed && lines.iter().all(|line| matches!(line.found, None | Some(Sameness::Same)));
     let differ = lines.iter().any(|line| matches!(line.found, Some(Sameness::Different(_))));
-    let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();
-    let report = Report { blocks: vec![Block::Text(text.join("\n"))], ..Report::default() };
+    let row = |line: &Line| {
+        let same = match &line.found {
+            Some(Sameness::Same) => Value::Bool(true),
+            Some(Sameness::Different(_)) => Value::Bool(false),
+            Some(Sameness::CannotTell(_)) | None => Value::Null,
+        };
+        vec![line.engine.map_or(Value::Null, Value::text), same, Value::text(&line.text)]
+    };
+    let rows: Vec<Vec<Value>> = lines.iter().map(row).collect();
+    let columns = [("engine", Type::Text), ("same", Type::Bool), ("said", Type::Text)];
+    let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    let report = Report { blocks: vec![told(text.join("\n"), &columns, &rows)], ..Report::default() };
     let fields = vec![Field::counted("agree", Value::Bool(agree), Unit::Plain)];
     let result = Binding::Result { table: None, fields, tables: Vec::new() };
     let status = match (failed, differ) {
@@ -67,6 +77,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 /// What is told of a comparison, and what it found, where there was one.
 struct Line {
     text: String,
+    /// The engine that is held against the reference.
+    engine: Option<&'static str>,
     found: Option<Sameness>,
     /// The engine ended with an error that is no objection.
     failed: bool,
@@ -77,7 +89,12 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
     let reference = engines::REFERENCE;
     let bound = session.bind(pipeline)?;
     let Bound::Table(plan) = bound else {
-        return Ok(vec![Line { text: "a value: no engine is asked".to_string(), found: None, failed: false }]);
+        return Ok(vec![Line {
+            text: "a value: no engine is asked".to_string(),
+            engine: None,
+            found: None,
+            failed: false,
+        }]);
     };
     only_table(&plan)?;
     let expected = session.run(plan.clone(), Choice::only(reference), context)?.table;
@@ -87,18 +104,26 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
         lines.push(match session.run(plan.clone(), Choice::only(*engine), context) {
             Ok(ran) => {
                 let line = verdict(session.same([&expected, &ran.table], &[&plan], context)?);
-                Line { text: format!("{} and {name}: {}", reference.name(), line.text), ..line }
+                Line { text: format!("{} and {name}: {}", reference.name(), line.text), engine: Some(name), ..line }
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
             Err(error) if error.kind == Kind::Objection => {
-                Line { text: format!("{name}: {}", error.message), found: None, failed: false }
+                Line { text: format!("{name}: {}", error.message), engine: Some(name), found: None, failed: false }
             }
             // What compiles it may not be there.
-            Err(error) if engine.code().is_some() && rust::library_folder().is_err() => {
-                Line { text: format!("{name}: not run: {}", error.message), found: None, failed: false }
-            }
+            Err(error) if engine.code().is_some() && rust::library_folder().is_err() => Line {
+                text: format!("{name}: not run: {}", error.message),
+                engine: Some(name),
+                found: None,
+                failed: false,
+            },
             // The reference could run it.
-            Err(error) => Line { text: format!("✗ {name} failed: {}", error.message), found: None, failed: true },
+            Err(error) => Line {
+                text: format!("✗ {name} failed: {}", error.message),
+                engine: Some(name),
+                found: None,
+                failed: true,
+            },
         });
     }
     Ok(lines)
@@ -122,5 +147,5 @@ fn verdict(found: Sameness) -> Line {
         Sameness::Different(how) => format!("✗ different: {how}"),
         Sameness::CannotTell(why) => format!("? cannot tell: {why}"),
     };
-    Line { text, found: Some(found), failed: false }
+    Line { text, engine: None, found: Some(found), failed: false }
 }

@@ -1,3 +1,4 @@
+use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
@@ -20,7 +21,15 @@ pub static SET: Magic = Magic {
 
 fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     match ranges::words(magic) {
-        [] => Ok(Answer::text(table(session))),
+        [] => {
+            let row = |setting: &settings::Setting| {
+                let value = (setting.value)(&session.settings);
+                vec![Value::text(setting.name), Value::text(&value), Value::text(setting.values)]
+            };
+            let rows: Vec<Vec<Value>> = settings::ALL.iter().map(row).collect();
+            let columns = [("name", Type::Text), ("value", Type::Text), ("values", Type::Text)];
+            Ok(Answer::told(table(session), &columns, &rows))
+        }
         [name] => {
             let setting = settings::find(name)?;
             Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` needs a value", setting.name))

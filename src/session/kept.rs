@@ -133,6 +133,7 @@ impl Held {
                 self.rest += printed.pieces.iter().map(|(_, text)| text.len() as u64).sum::<u64>();
             }
             Block::Text(text) => self.rest += text.len() as u64,
+            Block::Told { text, table } => self.rest += text.len() as u64 + table.bytes() as u64,
             Block::Measured(fields) => self.rest += fields.iter().map(|field| value_bytes(&field.value)).sum::<u64>(),
             Block::Figures(Figures { table, .. })
             | Block::Data(Figures { table, .. })

@@ -4,6 +4,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
+use super::wrap::wrapped;
 use super::{Role, Style, is_unsafe};
 
 /// `text` is the cell that the span points into.
@@ -15,7 +16,9 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
     let row = diagnostic.row.map_or(String::new(), |row| format!(" (row {row})"));
     let head = style.paint_err(&format!("{word}:"), role);
     let safe = |text: &str| text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect::<String>();
-    let mut out = format!("{head} {}{row}\n", safe(&diagnostic.message));
+    let message = format!("{word}: {}{row}", safe(&diagnostic.message));
+    let message = if style.wrap { wrapped(&message, style.width) } else { format!("{message}\n") };
+    let mut out = message.replacen(&format!("{word}:"), &head, 1);
     let hint = &safe(diagnostic.hint.as_deref().unwrap_or_default());
     let place = diagnostic.span.and_then(|span| Some((span, line_of(text?, span)?)));
     let bar = style.paint_err("│", Role::Quiet);
@@ -27,15 +30,26 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
             let fits = before + carets + hint.width() + 3 <= style.width;
             let carets = style.paint_err(&"^".repeat(carets), role);
             let gap = " ".repeat(before);
-            let parts =
-                if fits { format!("{bar} {gap}{carets} {hint}") } else { format!("{bar} {gap}{carets}\n{bar} {hint}") };
-            out.push_str(parts.trim_end());
-            out.push('\n');
+            if fits {
+                out.push_str(format!("{bar} {gap}{carets} {hint}").trim_end());
+                out.push('\n');
+            } else {
+                out.push_str(&format!("{bar} {gap}{carets}\n"));
+                out.push_str(&hint_lines(hint, &bar, style));
+            }
         }
-        None if !hint.is_empty() => out.push_str(&format!("{bar} {hint}\n")),
+        None if !hint.is_empty() => out.push_str(&hint_lines(hint, &bar, style)),
         None => {}
     }
     out
+}
+
+/// A hint on lines of its own.
+fn hint_lines(hint: &str, bar: &str, style: &Style) -> String {
+    if !style.wrap {
+        return format!("{bar} {hint}\n");
+    }
+    wrapped(hint, style.width.saturating_sub(2)).lines().map(|line| format!("{bar} {line}\n")).collect()
 }
 
 /// The line in which the span starts, and where that line starts.

@@ -110,8 +110,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     drawn.err.push_str(&note);
                 }
             }
-            Block::Text(text) if style.wrap => drawn.out.push_str(&wrap::wrapped(text, style.width)),
-            Block::Text(text) => {
+            Block::Told { table, .. } if style.format == Format::Json => drawn.out.push_str(&table::json(table)),
+            Block::Told { text, .. } | Block::Text(text) if style.wrap => {
+                drawn.out.push_str(&wrap::wrapped(text, style.width));
+            }
+            Block::Told { text, .. } | Block::Text(text) => {
                 drawn.out.push_str(text);
                 drawn.out.push('\n');
             }
