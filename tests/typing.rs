@@ -44,3 +44,18 @@ fn the_columns_that_flow_here() {
     assert_eq!(offered(&["1..3 | derive n = it"], "| map "), ["it", "n"]);
     assert_eq!(offered(&[], "1..3 | join (1..3 | derive yy = it | map y"), ["yy"]);
 }
+
+#[test]
+fn fields_of_a_result_stand_behind_its_point() {
+    let cells = ["%timeit -n 1 -r 3 1..10 | sum", "5"];
+    let fields = offered(&cells, "_.");
+    assert!(["median", "iqr", "samples"].iter().all(|name| fields.contains(&name.to_string())), "{fields:?}");
+    assert_eq!(offered(&cells, "1 + _1.med"), ["median"]);
+    assert_eq!(offered(&["1..6 | tee low: (take 2), n: (count)"], "_.lo"), ["low"]);
+}
+
+#[test]
+fn words_of_other_tools_are_completed_to_stages() {
+    assert!(offered(&[], "1..3 | order").contains(&"sort".to_string()));
+    assert!(offered(&[], "1..3 | whe").contains(&"where".to_string()));
+}

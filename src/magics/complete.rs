@@ -48,6 +48,9 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
     let word = &before[start..];
     let lead = before[..start].trim_end();
+    if let Some(fields) = before[..start].strip_suffix('.').and_then(|base| fields(session, last_word(base))) {
+        return (start, fields.into_iter().filter(|field| field.text.starts_with(word)).collect());
+    }
     let mut found = Vec::new();
     if matches!(lead.trim_start(), "%" | "%%") {
         let with_body = lead.ends_with("%%");
@@ -99,6 +102,19 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.extend(stages_for(word));
     }
     (start, found)
+}
+
+/// The figures and tables of a result, with their values; `_` is the latest result that has some.
+fn fields(session: &Session, name: &str) -> Option<Vec<Candidate>> {
+    let has_none = |binding: &Binding| !matches!(binding, Binding::Result { .. });
+    let result = match session.lookup(name) {
+        binding if name == "_" && binding.as_ref().is_none_or(has_none) => session.latest_result(),
+        binding => binding,
+    };
+    let Some(Binding::Result { fields, tables, .. }) = result else { return None };
+    let fields = fields.iter().map(|field| candidate(field.name, &help::in_short(&field.value)));
+    let tables = tables.iter().map(|(name, plan)| candidate(name, &plan.schema().to_string()));
+    Some(fields.chain(tables).collect())
 }
 
 /// The stages to which the words of other tools lead that begin like this.

@@ -130,7 +130,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
 }
 
 /// A value in one line; of a long list its length and range.
-fn in_short(value: &Value) -> String {
+pub fn in_short(value: &Value) -> String {
     const SHORT: usize = 8;
     let Value::List(items) = value else { return value.to_string() };
     let numbers: Option<Vec<f64>> = items

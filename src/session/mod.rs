@@ -383,6 +383,12 @@ impl Session {
         self.names.get(name).cloned()
     }
 
+    /// The latest result that has fields or tables.
+    pub fn latest_result(&self) -> Option<Binding> {
+        let mut bindings = self.entered.iter().rev().filter_map(|entered| entered.outcome.binding());
+        bindings.find(|binding| matches!(binding, Binding::Result { .. }))
+    }
+
     /// The latest result that has a field or a table of this name.
     pub fn latest_with(&self, field: &str) -> Option<Binding> {
         let has = |binding: &Binding| match binding {

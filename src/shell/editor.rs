@@ -12,7 +12,7 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::{History, MemHistory};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Context, EditMode, Editor as Line, Helper};
+use rustyline::{Cmd, CompletionType, Config, Context, EditMode, Editor as Line, Helper, KeyCode, KeyEvent, Modifiers};
 use unicode_width::UnicodeWidthStr;
 
 use crate::history::{Entry, MOST};
@@ -79,6 +79,10 @@ impl Terminal {
         }
         let mut line = Line::with_history(config, history).map_err(failed)?;
         line.set_helper(Some(Cells { session, color, earlier: earlier.into() }));
+        // Terminals send Alt-Enter as escape and a carriage return.
+        for key in [KeyEvent::alt('\r'), KeyEvent(KeyCode::Enter, Modifiers::ALT)] {
+            line.bind_sequence(key, Cmd::Newline);
+        }
         Ok(Terminal { line })
     }
 }
