@@ -501,3 +501,17 @@ fn what_has_stopped_to_grow_is_constant() {
     let found = says(Question::Steps, &usual(1_000_000), |n| 400.0 + 350.0 * (1.0 - 1.0 / n) + (n * 1.7).sin() * 60.0);
     assert_eq!(found.verdict, Verdict::Class(Class::Constant));
 }
+
+/// What counts include of steps of doubling is seen through in a short sweep as well.
+#[test]
+fn steps_of_doubling_do_not_hide_a_line_of_counts() {
+    // As they were counted: a list that is pushed to, its steps and its space.
+    let sizes = [256, 362, 512, 724, 1024, 1448, 2048, 2862, 4000];
+    let steps = [679, 1065, 1215, 1963, 2263, 3735, 4335, 7221, 8359];
+    let space = [3544, 6616, 6616, 12760, 12760, 25048, 25048, 49624, 49624];
+    for (question, costs) in [(Question::Steps, steps), (Question::Space, space)] {
+        let points: Vec<Point> =
+            sizes.iter().zip(costs).map(|(n, cost)| Point { n: f64::from(*n), cost: f64::from(cost) }).collect();
+        assert_eq!(answer(question, &points).verdict, Verdict::Class(Class::Linear), "{question:?}");
+    }
+}

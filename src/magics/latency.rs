@@ -176,16 +176,17 @@ fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
         .iter()
         .filter(|(probe, measured)| probe.in_chart && (measured.is_some() || probe.published.is_some()))
         .collect();
-    let bars = |label: &str, of: &dyn Fn(&(&Probe, Option<f64>)) -> Option<f64>| {
-        let points = shown.iter().enumerate().filter_map(|(at, one)| Some((at as f64, of(one)?)));
+    let bars = |label: &str, times: Vec<Option<f64>>| {
+        let points = times.into_iter().enumerate().filter_map(|(at, time)| Some((at as f64, time?)));
         let points = points.filter(|(_, seconds)| *seconds > 0.0).collect();
         Series { label: label.to_string(), drawn: Drawn::Bars, points }
     };
     if shown.is_empty() {
         return None;
     }
-    let measured = bars("measured", &|(_, measured)| *measured);
-    let published = bars("published", &|(probe, _)| Some(probe.published?.seconds));
+    let measured = bars("measured", shown.iter().map(|(_, measured)| *measured).collect());
+    let known = shown.iter().map(|(probe, _)| Some(probe.published?.seconds));
+    let published = bars("published", known.collect());
     let series = [measured, published].into_iter().filter(|series| !series.points.is_empty());
     Some(Plot {
         title: "latency".to_string(),
@@ -210,7 +211,7 @@ fn working_sets<'a>(
     let start = Instant::now();
     let most = usize::try_from(context.memory / 4).unwrap_or(usize::MAX).min(LARGEST);
     // Each power of two, and one between each two.
-    let sizes = (0..).map(|step| LEAST << (step / 2) | (LEAST << (step / 2) >> 1) * (step % 2));
+    let sizes = (0..).map(|step| (LEAST << (step / 2)) + (LEAST << (step / 2)) / 2 * (step % 2));
     let sizes: Vec<usize> = sizes.take_while(|size| *size <= most).collect();
     let telling = Telling::new(&context.progress);
     let mut points: Vec<(usize, f64)> = Vec::new();

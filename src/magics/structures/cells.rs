@@ -1,6 +1,7 @@
 //! What was measured of each operation: its class by counts, its time by a clock.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -90,11 +91,13 @@ pub fn measure(
         for cell in own {
             done += 1;
             live(format!("{} {} · {done} of {}", kind.name, cell.name(), cells.len()));
-            if !parts.contains_key(&cell.part) {
-                let Ok(filled) = filled(kind, cell.part, size, context) else { break };
-                parts.insert(cell.part, filled);
-            }
-            let filled = parts.get_mut(&cell.part).expect("it was put in");
+            let filled = match parts.entry(cell.part) {
+                Entry::Occupied(filled) => filled.into_mut(),
+                Entry::Vacant(place) => match filled(kind, cell.part, size, context) {
+                    Ok(filled) => place.insert(filled),
+                    Err(_) => break,
+                },
+            };
             let time = time(&clocks, cell, filled, size, context);
             let answer = program.as_mut().and_then(|program| counts::class(program, cell, context));
             if context.stop.is_raised() {

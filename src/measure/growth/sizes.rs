@@ -72,7 +72,7 @@ const SMALL: f64 = 64.0;
 /// a power of c. No less than the last. Over two sizes that lie near each other, noise would look like a steep power.
 fn predicted(costs: &[(f64, f64)], next: f64) -> f64 {
     let Some(((last, most), before)) = costs.split_last() else { return 0.0 };
-    let Some((n, cost)) = before.iter().rev().take(2).last() else { return *most };
+    let Some((n, cost)) = before.get(before.len().saturating_sub(2)) else { return *most };
     let ratio = (most / cost.max(1.0)).max(1.0);
     let power = if last <= &SMALL { (next - last) / (last - n) } else { (next / last).ln() / (last / n.max(0.5)).ln() };
     most * ratio.powf(power.max(0.0))
