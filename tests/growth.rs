@@ -515,3 +515,18 @@ fn steps_of_doubling_do_not_hide_a_line_of_counts() {
         assert_eq!(answer(question, &points).verdict, Verdict::Class(Class::Linear), "{question:?}");
     }
 }
+
+/// Beyond the cache a cost may rise with the memory. What rises by more is not left out.
+#[test]
+fn work_beyond_the_cache_is_seen() {
+    let sizes = |cost: &dyn Fn(f64) -> f64| -> Vec<Worked> {
+        let worked = |n: f64| Worked { point: Point { n, cost: cost(n) }, bytes: Some(24.0 * n) };
+        usual(1_000_000).into_iter().map(|n| worked(n as f64)).collect()
+    };
+    let verdict = |cost: &dyn Fn(f64) -> f64| answer(Question::Time, &timed(&sizes(cost), CACHE)).verdict;
+    // A hash table, whose accesses miss.
+    assert_eq!(verdict(&|n| 3.0 * (n / 1e4).max(1.0).powf(0.6)), Verdict::Class(Class::Constant));
+    // An engine that takes 26 µs to begin.
+    let found = verdict(&|n| 26e3 + 2.3 * n);
+    assert!(!matches!(found, Verdict::Class(Class::Constant)), "{found:?}");
+}

@@ -146,6 +146,8 @@ pub struct Measured {
     pub time: Time,
     /// What ran it.
     pub engine: String,
+    /// Whether its steps are counters of Rust.
+    pub is_rust: bool,
 }
 
 pub enum Cut {
@@ -173,6 +175,7 @@ impl Measured {
             uncounted: None,
             time: Time::Cpu,
             engine: String::new(),
+            is_rust: false,
         }
     }
 
@@ -418,6 +421,7 @@ impl Subject<'_> {
         let program = self.program(context);
         if program.is_some() {
             measured.compiled += start.elapsed();
+            measured.is_rust = true;
         }
         let mut program = match program {
             None => None,

@@ -27,7 +27,7 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
                 lines.push(line.found(why));
             }
         }
-        lines.extend(apart(found).map(|line| Note::from(name.as_str()).found(line).optional()));
+        lines.extend(apart(found, measured.is_rust).map(|line| Note::from(name.as_str()).found(line).optional()));
     }
     lines
 }
@@ -116,7 +116,7 @@ fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
 }
 
 /// Where time grows in another way than the steps.
-fn apart(found: &Found) -> Option<String> {
+fn apart(found: &Found, is_rust: bool) -> Option<String> {
     let of = |question| found.answer(question).filter(|answer| matches!(answer.verdict, Verdict::Class(_)));
     let (time, steps) = (of(Question::Time)?.exponent?.middle(), of(Question::Steps)?.exponent?.middle());
     if (time - steps).abs() <= APART {
@@ -124,6 +124,8 @@ fn apart(found: &Found) -> Option<String> {
     }
     let reason = if time > steps {
         "the time goes into work that no step counts, or into memory that is farther away"
+    } else if is_rust {
+        "what is counted most takes the least time, as bytes that are moved side by side do"
     } else {
         "the engine that was timed does the work in another way than `rows`, where the steps were counted"
     };

@@ -125,8 +125,22 @@ pub fn timed(sizes: &[Worked], cache: u64) -> Vec<Point> {
         points = sizes.iter().map(|size| size.point).collect();
     }
     let near: Vec<Point> = sizes.iter().zip(&points).filter(|(size, _)| fits(size)).map(|(_, point)| *point).collect();
-    match &near[..] {
-        [first, .., last] if near.len() >= ENOUGH && last.n >= RANGE * first.n => near,
+    match (&near[..], points.last()) {
+        ([first, .., last], Some(largest))
+            if near.len() >= ENOUGH && last.n >= RANGE * first.n && is_memory(&near, *last, *largest) =>
+        {
+            near
+        }
         _ => points,
     }
+}
+
+/// Whether the memory alone may be why sizes beyond `last` cost more, where the near ones hardly grow: from a cache to
+/// memory, an access costs some fifty times as much over a thousand times the size. What rises by more does other work,
+/// and must be seen.
+fn is_memory(near: &[Point], last: Point, largest: Point) -> bool {
+    const FLAT: f64 = 0.3;
+    const STEEP: f64 = 0.8;
+    let slope = |from: Point, to: Point| (to.cost / from.cost).ln() / (to.n / from.n).ln();
+    largest.n <= last.n || slope(near[near.len() / 2], last) > FLAT || slope(last, largest) <= STEEP
 }
