@@ -2,6 +2,7 @@
 //! It knows the shapes of stages and magics only through [`Syntax`], and nothing of types.
 
 mod ast;
+mod cell;
 pub mod foreign;
 mod lexer;
 mod parser;
@@ -10,11 +11,12 @@ mod privileges;
 mod rust;
 mod split;
 mod syntax;
+mod uses;
 mod variants;
 
 pub use ast::*;
+pub use cell::{MAX_BYTES, parse, statements};
 pub use lexer::{MAX_DEPTH, RESERVED, bare_name, seconds, whole_number};
-pub use parser::{MAX_BYTES, parse, statements};
 pub use pasted::pasted_number;
 pub use privileges::{Privileges, is_outside};
 pub use rust::{holds_rust, rust_block};

@@ -1,4 +1,13 @@
-//! What is compared: a sweep, a pipeline, a block of variants. The grammar stands over the parser.
+//! What is compared: a sweep, a pipeline, a block of variants.
+//!
+//! ```text
+//! variants   = [ sweep ":" ] ( chosen | pipeline "," pipeline { "," pipeline } )
+//!            | [ sweep ":" | chosen ":" | sweep ":" chosen ":" | ":" ] block     (the ":" ends the first line)
+//! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
+//! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
+//! block      = variant { variant }               (each at the start of a line, all indented as the first is)
+//! variant    = NAME ":" ( pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
+//! ```
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 

@@ -1,29 +1,22 @@
 //! The whole function: the person's functions in it, and what may be null in them, which is known only when all is
 //! written.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
-
-use crate::plan::{Function, Node, Plan};
+use crate::plan::{Function, Plan};
 
 use super::code::{Hold, Piece};
 use super::exprs::{Scope, Signature, Signatures};
-use super::layout;
+use super::layout::{self, indented};
 use super::names::{identifier, unique};
-use super::segment::{self, Stored, indented};
-use super::shape::ValueLayout;
+use super::segment::{self, Stored};
+use super::signatures::{self, All};
 use super::writer::Writer;
 use super::{GeneratedCode, Input, row_type};
-
-/// The functions of each plan, by the plan's place.
-pub type All = HashMap<*const Plan, Rc<Signatures>>;
 
 /// Writes until no more may be null than was written.
 pub fn settled(plan: &Plan) -> GeneratedCode {
     let plans = plan.with_inner();
-    let all = signatures(&plans);
-    let now = || plans.iter().map(|plan| of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
+    let all = signatures::of_plans(&plans);
+    let now = || plans.iter().map(|plan| signatures::of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
     loop {
         let before = now();
         let code = written(plan, &plans, &all);
@@ -33,42 +26,11 @@ pub fn settled(plan: &Plan) -> GeneratedCode {
     }
 }
 
-/// The functions of one plan.
-pub fn of<'a>(all: &'a All, plan: &Plan) -> &'a Rc<Signatures> {
-    all.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is written")
-}
-
-/// All functions as if nothing were ever null in them.
-fn signatures(plans: &[&Plan]) -> All {
-    let mut names: Vec<String> = Vec::new();
-    let mut all = HashMap::new();
-    for plan in plans {
-        let each = plan.functions.iter().map(|function| {
-            let name = unique(&identifier(&function.name), |name| !names.iter().any(|other| other == name));
-            names.push(name.clone());
-            let parameters = function.parameters.iter().map(|(_, ty)| ValueLayout::of_values([], ty)).collect();
-            Signature { name, parameters, result: ValueLayout::of_values([], &function.result) }
-        });
-        let signatures = Signatures { all: RefCell::new(each.collect()), deep: calls_itself(&plan.functions) };
-        all.insert(std::ptr::from_ref(*plan), Rc::new(signatures));
-    }
-    all
-}
-
-/// Whether one of the functions calls itself: nothing else nests without a limit.
-fn calls_itself(functions: &[Function]) -> bool {
-    functions.iter().enumerate().any(|(own, function)| {
-        let mut found = false;
-        function.body.walk(&mut |expr| found |= matches!(expr.node, Node::Apply(index, _) if index == own));
-        found
-    })
-}
-
 fn written(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
     let mut lines: Vec<String> = Vec::new();
     for plan in plans {
         for (index, function) in plan.functions.iter().enumerate() {
-            lines.extend(function_lines(function, index, of(all, plan)));
+            lines.extend(function_lines(function, index, signatures::of(all, plan)));
         }
     }
     let mut writer = Writer::new(all);
@@ -77,7 +39,7 @@ fn written(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
     let inputs: Vec<Input> = writer.inputs;
     let text = format!("{}\n{}\n}}\n", head(&inputs, &columns), lines.join("\n"));
     let columns = columns.into_iter().map(|(shape, _)| shape).collect();
-    let is_deep = plans.iter().any(|plan| of(all, plan).deep);
+    let is_deep = plans.iter().any(|plan| signatures::of(all, plan).deep);
     GeneratedCode { text, inputs, columns, is_deep }
 }
 

@@ -1,13 +1,16 @@
 //! Long lines broken at their blocks, as a person would.
 
-use super::segment::indented;
-
 /// Longer lines are broken.
 const WIDTH: usize = 100;
 
 /// A line at a depth as lines, broken where it is too long and has blocks.
 pub fn lines(depth: usize, text: &str) -> Vec<String> {
     broken(depth, text, false)
+}
+
+/// A line at a depth.
+pub fn indented(depth: usize, text: &str) -> String {
+    format!("{:1$}{text}", "", 4 * depth)
 }
 
 fn broken(depth: usize, text: &str, always: bool) -> Vec<String> {

@@ -12,6 +12,7 @@ mod names;
 mod objection;
 mod segment;
 mod shape;
+mod signatures;
 mod writer;
 
 use crate::plan::{Kept, Plan};

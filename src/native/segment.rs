@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::code::{Hold, Piece};
-use super::layout;
+use super::layout::{self, indented};
 use super::names::{identifier, mentions, unique};
 use super::shape::ValueLayout;
 
@@ -124,10 +124,6 @@ impl Segment {
         });
         each.unzip()
     }
-}
-
-pub fn indented(depth: usize, text: &str) -> String {
-    format!("{:1$}{text}", "", 4 * depth)
 }
 
 /// The type of a stored column.

@@ -17,10 +17,10 @@ use crate::plan::{Op, Plan, Source, Step, op_text};
 use super::Input;
 use super::code::{Hold, Piece};
 use super::exprs::Scope;
-use super::functions::{self, All};
-use super::layout;
-use super::segment::{Segment, Stored, indented, row_type, tuple};
+use super::layout::{self, indented};
+use super::segment::{Segment, Stored, row_type, tuple};
 use super::shape::{Kind, ValueLayout};
+use super::signatures::{self, All};
 
 use joins::Right;
 use sources::is_words_of_lines;
@@ -70,7 +70,7 @@ impl<'p> Writer<'p> {
     }
 
     pub(super) fn scope(&self, plan: &Plan, columns: &[Piece]) -> Scope<'p> {
-        let signatures = functions::of(self.signatures, plan);
+        let signatures = signatures::of(self.signatures, plan);
         Scope { columns: columns.to_vec(), parameters: Vec::new(), acc: None, signatures, depth: "0" }
     }
 

@@ -1,7 +1,8 @@
 //! Rows that are put into a vector, and the loops over them.
 
 use crate::native::code::{Hold, Piece};
-use crate::native::segment::{Segment, Stored, indented, row_type, tuple};
+use crate::native::layout::indented;
+use crate::native::segment::{Segment, Stored, row_type, tuple};
 
 use super::Writer;
 
