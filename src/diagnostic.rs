@@ -82,6 +82,12 @@ impl Diagnostic {
         Box::new(Diagnostic { kind, message: message.into(), span: Some(span), hint: None, row: None })
     }
 
+    /// The same at this place, unless it has one.
+    pub fn or_at(mut self: Box<Self>, span: Span) -> Box<Diagnostic> {
+        self.span.get_or_insert(span);
+        self
+    }
+
     pub fn hint(mut self: Box<Self>, hint: impl Into<String>) -> Box<Diagnostic> {
         self.hint = Some(hint.into());
         self

@@ -436,7 +436,7 @@ fn a_column_of_null_texts_is_told() {
     let path = folder.write("t.csv", format!("a,b\n{}1,7\n1,NULL\n", "1,NA\n".repeat(400_000)));
     for engine in engine_names() {
         let mut lab = Lab::new(engine);
-        let note = "b is text, and its NA is no null";
+        let note = "b is text, and its NA is not null";
         assert!(lab.notes(&format!("read {path} | count b")).contains(note), "{engine}");
         assert!(lab.notes(&format!("read {path} | max b")).contains(note), "{engine}");
         assert_eq!(lab.notes(&format!("read {path} | count a")), "", "{engine}");

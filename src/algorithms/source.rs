@@ -57,7 +57,7 @@ fn items(text: &str) -> Vec<Item<'_>> {
         } else if !bare.is_empty() && !bare.starts_with(' ') && !comment {
             let first = *head.get_or_insert(bare);
             if bare.ends_with(['}', ';']) {
-                if let Some((name, function)) = named(first) {
+                if let Some((name, function)) = name_of(first) {
                     items.push(Item { name, function, text: &text[start..end] });
                 }
                 (start, head) = (end, None);
@@ -69,7 +69,7 @@ fn items(text: &str) -> Vec<Item<'_>> {
 }
 
 /// The name in the first line of an item, and whether it is a function's.
-fn named(line: &str) -> Option<(&str, bool)> {
+fn name_of(line: &str) -> Option<(&str, bool)> {
     let (kind, rest) = line.strip_prefix("pub ").unwrap_or(line).split_once(' ')?;
     let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
     let known = matches!(kind, "fn" | "const" | "struct" | "enum" | "type" | "impl");

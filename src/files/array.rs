@@ -47,7 +47,7 @@ enum State {
 
 impl Elements {
     /// What stands in the lines for a byte of the array.
-    fn shown(&mut self, byte: u8) -> Option<u8> {
+    fn show_byte(&mut self, byte: u8) -> Option<u8> {
         if self.in_text {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
@@ -107,7 +107,7 @@ impl Read for Elements {
             self.bytes.consume(length);
             let mut written = 0;
             for byte in &taken[..length] {
-                if let Some(byte) = self.shown(*byte) {
+                if let Some(byte) = self.show_byte(*byte) {
                     buffer[written] = byte;
                     written += 1;
                 }

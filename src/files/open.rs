@@ -25,7 +25,7 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
     let path = expanded.as_path();
     let pattern = shown.contains(['*', '?', '[']) && !path.exists();
     if !pattern {
-        return Ok(vec![seen(path, shown)?]);
+        return Ok(vec![look_at(path, shown)?]);
     }
     let paths = glob::glob(&path.to_string_lossy()).map_err(|error| {
         Diagnostic::new(Kind::File, format!("\"{shown}\" is not a pattern of files: {}", error.msg))
@@ -35,7 +35,7 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
     for path in paths {
         let path = path.map_err(|error| Diagnostic::new(Kind::File, format!("\"{shown}\": {error}")))?;
         if !path.is_dir() {
-            files.push(seen(&path, &path.to_string_lossy())?);
+            files.push(look_at(&path, &path.to_string_lossy())?);
         }
     }
     if files.is_empty() {
@@ -45,8 +45,8 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
     Ok(files)
 }
 
-fn seen(path: &Path, shown: &str) -> Fallible<File> {
-    let file = opened(path, shown)?;
+fn look_at(path: &Path, shown: &str) -> Fallible<File> {
+    let file = open_file(path, shown)?;
     // The plan means this file, also from another folder.
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     Ok(File { path: whole, shown: shown.to_string(), seen: stamp(&file) })
@@ -60,7 +60,7 @@ fn stamp(file: &fs::File) -> (u64, Option<SystemTime>) {
     }
 }
 
-fn opened(path: &Path, shown: &str) -> Fallible<fs::File> {
+fn open_file(path: &Path, shown: &str) -> Fallible<fs::File> {
     // Not opened first: a pipe without a writer would wait for one.
     if let Ok(metadata) = fs::metadata(path)
         && !metadata.is_file()
@@ -107,7 +107,7 @@ pub fn plain(file: &File) -> Fallible<fs::File> {
     if stdin::is(file) {
         return stdin::whole().map_err(|error| unreadable(file, &error));
     }
-    opened(&file.path, &file.shown)
+    open_file(&file.path, &file.shown)
 }
 
 /// The file as it is now, where it has changed since a plan was made for it.
@@ -124,7 +124,7 @@ pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
     if stdin::is(file) {
         return Ok(buffered(Box::new(stdin::Bytes::default())));
     }
-    Ok(buffered(unpacked(Box::new(plain(file)?), file)?))
+    Ok(buffered(unpack(Box::new(plain(file)?), file)?))
 }
 
 /// The bytes of a split of a file, unpacked; a packed one has only one split.
@@ -136,7 +136,7 @@ pub fn bytes(file: &File, split: &Split, context: &RunContext) -> Fallible<Bytes
     let failed = |error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown));
     let lines = split::Lines::new(plain(file)?, split).map_err(failed)?;
     let counted = Counted { bytes: lines, progress: context.progress.clone() };
-    Ok(buffered(unpacked(Box::new(counted), file)?))
+    Ok(buffered(unpack(Box::new(counted), file)?))
 }
 
 /// What is told where a file cannot be read; that of the user, where the user stopped it.
@@ -162,7 +162,7 @@ pub fn packing(file: &File) -> Option<Packing> {
     if stdin::is(file) { None } else { extension(&file.path).1 }
 }
 
-fn unpacked(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
+fn unpack(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
     Ok(match packing(file) {
         None => bytes,
         Some(Packing::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(bytes)),

@@ -12,7 +12,7 @@ fn fits(ty: &Type, wanted: &Type) -> bool {
 }
 
 /// Checks fixed types, one for each argument.
-fn fixed(args: &[Type], func: Func, takes: &[(Type, &'static str)], gives: Type) -> Resolution {
+fn check_types(args: &[Type], func: Func, takes: &[(Type, &'static str)], gives: Type) -> Resolution {
     if args.len() != takes.len() {
         return Err(TypeMismatch::Count(match takes.len() {
             1 => "one argument",
@@ -36,15 +36,15 @@ fn is_list(ty: Option<&Type>) -> bool {
 }
 
 fn text_to_text(args: &[Type], func: Func) -> Resolution {
-    fixed(args, func, &[TEXT], Type::Text)
+    check_types(args, func, &[TEXT], Type::Text)
 }
 
 fn text_pair(args: &[Type], func: Func) -> Resolution {
-    fixed(args, func, &[TEXT, TEXT], Type::Bool)
+    check_types(args, func, &[TEXT, TEXT], Type::Bool)
 }
 
 fn float_to_float(args: &[Type], func: Func) -> Resolution {
-    fixed(args, func, &[FLOAT], Type::Float)
+    check_types(args, func, &[FLOAT], Type::Float)
 }
 
 /// A function that needs nothing but this.
@@ -58,8 +58,8 @@ static CEIL: FloatToFloat = FloatToFloat { name: "ceil", method: "ceil", apply: 
 /// A function that keeps int and float apart.
 fn keeping(args: &[Type], int: Func, float: Func) -> Resolution {
     match args {
-        [Type::Int] => fixed(args, int, &[INT], Type::Int),
-        _ => fixed(args, float, &[FLOAT], Type::Float),
+        [Type::Int] => check_types(args, int, &[INT], Type::Int),
+        _ => check_types(args, float, &[FLOAT], Type::Float),
     }
 }
 
@@ -69,13 +69,13 @@ fn text_or_list(args: &[Type], text: Func, list: Func, rest: &[(Type, &'static s
     let (func, what) = if is_list(args.first()) { (list, "a list") } else { (text, "text or a list") };
     let ty = if is_list(args.first()) { first } else { Type::Text };
     let takes: Vec<(Type, &str)> = [(ty.clone(), what)].into_iter().chain(rest.iter().cloned()).collect();
-    fixed(args, func, &takes, ty)
+    check_types(args, func, &takes, ty)
 }
 
 fn list_to_element(args: &[Type], func: Func) -> Resolution {
     let Some(Type::List(of)) = args.first() else { return Err(TypeMismatch::Type(0, "a list")) };
     let list = args[0].clone();
-    fixed(args, func, &[(list, "a list")], (**of).clone())
+    check_types(args, func, &[(list, "a list")], (**of).clone())
 }
 
 fn len(args: &[Type]) -> Resolution {
@@ -84,7 +84,7 @@ fn len(args: &[Type]) -> Resolution {
 
 fn contains(args: &[Type]) -> Resolution {
     if !is_list(args.first()) {
-        return fixed(args, Func::ContainsText, &[(Type::Text, "text or a list"), TEXT], Type::Bool);
+        return check_types(args, Func::ContainsText, &[(Type::Text, "text or a list"), TEXT], Type::Bool);
     }
     let [list, item] = args else { return Err(TypeMismatch::Count("two arguments")) };
     let Some(of) = element(list).meet(item) else { return Err(TypeMismatch::Type(1, "an element of the list's type")) };
@@ -93,29 +93,29 @@ fn contains(args: &[Type]) -> Resolution {
 }
 
 fn join(args: &[Type]) -> Resolution {
-    fixed(args, Func::JoinList, &[(Type::list(Type::Text), "a list of texts"), TEXT], Type::Text)
+    check_types(args, Func::JoinList, &[(Type::list(Type::Text), "a list of texts"), TEXT], Type::Text)
 }
 
 fn sum(args: &[Type]) -> Resolution {
     match args {
         [Type::List(of)] if matches!(**of, Type::Int | Type::Open) => {
-            fixed(args, Func::SumInts, &[(Type::list(Type::Int), "a list of numbers")], Type::Int)
+            check_types(args, Func::SumInts, &[(Type::list(Type::Int), "a list of numbers")], Type::Int)
         }
-        _ => fixed(args, Func::SumFloats, &[(Type::list(Type::Float), "a list of numbers")], Type::Float),
+        _ => check_types(args, Func::SumFloats, &[(Type::list(Type::Float), "a list of numbers")], Type::Float),
     }
 }
 
 fn pow(args: &[Type]) -> Resolution {
     match args {
-        [Type::Int, Type::Int] => fixed(args, Func::PowInt, &[INT, INT], Type::Int),
-        _ => fixed(args, Func::PowFloat, &[FLOAT, FLOAT], Type::Float),
+        [Type::Int, Type::Int] => check_types(args, Func::PowInt, &[INT, INT], Type::Int),
+        _ => check_types(args, Func::PowFloat, &[FLOAT, FLOAT], Type::Float),
     }
 }
 
 fn round(args: &[Type]) -> Resolution {
     match args {
-        [Type::Int, _] => fixed(args, Func::RoundInt, &[INT, INT], Type::Int),
-        [_, _] => fixed(args, Func::RoundFloat, &[FLOAT, INT], Type::Float),
+        [Type::Int, _] => check_types(args, Func::RoundInt, &[INT, INT], Type::Int),
+        [_, _] => check_types(args, Func::RoundFloat, &[FLOAT, INT], Type::Float),
         [_] => keeping(args, Func::Same, Func::Round),
         _ => Err(TypeMismatch::Count("one or two arguments")),
     }
@@ -123,26 +123,26 @@ fn round(args: &[Type]) -> Resolution {
 
 fn int(args: &[Type]) -> Resolution {
     match args {
-        [Type::Int] => fixed(args, Func::Same, &[INT], Type::Int),
-        [Type::Float] => fixed(args, Func::IntFromFloat, &[FLOAT], Type::Int),
-        [Type::Bool] => fixed(args, Func::IntFromBool, &[(Type::Bool, "a bool")], Type::Int),
-        _ => fixed(args, Func::IntFromText, &[(Type::Text, "a number, text or a bool")], Type::Int),
+        [Type::Int] => check_types(args, Func::Same, &[INT], Type::Int),
+        [Type::Float] => check_types(args, Func::IntFromFloat, &[FLOAT], Type::Int),
+        [Type::Bool] => check_types(args, Func::IntFromBool, &[(Type::Bool, "a bool")], Type::Int),
+        _ => check_types(args, Func::IntFromText, &[(Type::Text, "a number, text or a bool")], Type::Int),
     }
 }
 
 fn float(args: &[Type]) -> Resolution {
     match args {
-        [Type::Float] => fixed(args, Func::Same, &[FLOAT], Type::Float),
-        [Type::Int] => fixed(args, Func::FloatFromInt, &[INT], Type::Float),
-        _ => fixed(args, Func::FloatFromText, &[(Type::Text, "a number or text")], Type::Float),
+        [Type::Float] => check_types(args, Func::Same, &[FLOAT], Type::Float),
+        [Type::Int] => check_types(args, Func::FloatFromInt, &[INT], Type::Float),
+        _ => check_types(args, Func::FloatFromText, &[(Type::Text, "a number or text")], Type::Float),
     }
 }
 
 fn text(args: &[Type]) -> Resolution {
     match args {
-        [Type::Text | Type::Open] => fixed(args, Func::Same, &[TEXT], Type::Text),
+        [Type::Text | Type::Open] => check_types(args, Func::Same, &[TEXT], Type::Text),
         [ty @ (Type::Int | Type::Float | Type::Bool | Type::List(_))] => {
-            fixed(args, Func::TextFrom, &[(ty.clone(), "one value")], Type::Text)
+            check_types(args, Func::TextFrom, &[(ty.clone(), "one value")], Type::Text)
         }
         _ => Err(TypeMismatch::Count("one argument")),
     }
@@ -150,15 +150,15 @@ fn text(args: &[Type]) -> Resolution {
 
 fn bool(args: &[Type]) -> Resolution {
     match args {
-        [Type::Bool] => fixed(args, Func::Same, &[(Type::Bool, "a bool")], Type::Bool),
-        [Type::Int] => fixed(args, Func::BoolFromInt, &[INT], Type::Bool),
-        _ => fixed(args, Func::BoolFromText, &[(Type::Text, "text, an int or a bool")], Type::Bool),
+        [Type::Bool] => check_types(args, Func::Same, &[(Type::Bool, "a bool")], Type::Bool),
+        [Type::Int] => check_types(args, Func::BoolFromInt, &[INT], Type::Bool),
+        _ => check_types(args, Func::BoolFromText, &[(Type::Text, "text, an int or a bool")], Type::Bool),
     }
 }
 
 fn is_null(args: &[Type]) -> Resolution {
     match args {
-        [ty] => fixed(args, Func::IsNull, &[(ty.clone(), "any value")], Type::Bool),
+        [ty] => check_types(args, Func::IsNull, &[(ty.clone(), "any value")], Type::Bool),
         _ => Err(TypeMismatch::Count("one argument")),
     }
 }
@@ -220,13 +220,13 @@ functions! {
         |args| text_to_text(args, Func::Trim),
         [r#"["  a b "] | map trim(it)"# => "it\na b\n"];
     "split", "split(text, separator) -> list<text>", "splits at the separators",
-        |args| fixed(args, Func::Split, &[TEXT, TEXT], Type::list(Type::Text)),
+        |args| check_types(args, Func::Split, &[TEXT, TEXT], Type::list(Type::Text)),
         [r#"["a,b,", ""] | map split(it, ",")"# => "it\n\"[\"\"a\"\", \"\"b\"\", \"\"\"\"]\"\n\"[\"\"\"\"]\"\n"];
     "words", "words(text) -> list<text>", "splits at white space",
-        |args| fixed(args, Func::Words, &[TEXT], Type::list(Type::Text)),
+        |args| check_types(args, Func::Words, &[TEXT], Type::list(Type::Text)),
         [r#"[" to  be "] | map len(words(it))"# => "it\n2\n"];
     "chars", "chars(text) -> list<text>", "returns the characters",
-        |args| fixed(args, Func::Chars, &[TEXT], Type::list(Type::Text)),
+        |args| check_types(args, Func::Chars, &[TEXT], Type::list(Type::Text)),
         [r#"["né"] | map chars(it)[1]"# => "it\né\n"];
     "contains", "contains(text, part) or contains(list, element) -> bool",
         "checks whether it contains a part or an element",
@@ -240,7 +240,7 @@ functions! {
         |args| text_pair(args, Func::EndsWith),
         [r#"["abc", "bca"] | filter ends_with(it, "a")"# => "it\nbca\n"];
     "replace", "replace(text, part, by) -> text", "replaces every occurrence of the part",
-        |args| fixed(args, Func::Replace, &[TEXT, TEXT, TEXT], Type::Text),
+        |args| check_types(args, Func::Replace, &[TEXT, TEXT, TEXT], Type::Text),
         [r#"["a.b.c"] | map replace(it, ".", "")"# => "it\nabc\n"];
     "matches", "matches(text, \"pattern\") -> bool", "checks whether the regular expression matches somewhere",
         |args| text_pair(args, Func::Matches),
@@ -269,7 +269,7 @@ functions! {
         |args| list_to_element(args, Func::MaxList),
         [r#"[[3, 1], []] | map max(it)"# => "it\n3\n\n"];
     "range", "range(a, b) -> list<int>", "returns the ints from a to b - 1",
-        |args| fixed(args, Func::Range, &[INT, INT], Type::list(Type::Int)),
+        |args| check_types(args, Func::Range, &[INT, INT], Type::list(Type::Int)),
         [r#"[0, 3] | map range(1, it)"# => "it\n[]\n\"[1, 2]\"\n"];
     "abs", "abs(number)", "returns the absolute value",
         |args| keeping(args, Func::AbsInt, Func::AbsFloat),

@@ -52,7 +52,7 @@ pub fn compile(source: &Source, text: &str) -> Result<Program, Problem> {
     let mut named_by_checks = Vec::new();
     for check in &source.checks {
         let mut writer = Writer::new(&mut names, None, program.registers);
-        let result = writer.typed(check, Ty::Bool, "`check`")?;
+        let result = writer.compile_typed(check, Ty::Bool, "`check`")?;
         writer.push(Op::End, check.span);
         program.check_registers = program.check_registers.max(writer.most - program.registers);
         named_by_checks.append(&mut writer.named_here);
@@ -462,14 +462,14 @@ impl<'a> Writer<'a> {
     }
 
     fn condition(&mut self, expr: &Expr, of: &str) -> Result<Operand, Problem> {
-        self.typed(expr, Ty::Bool, of)
+        self.compile_typed(expr, Ty::Bool, of)
     }
 
     fn int(&mut self, expr: &Expr, of: &str) -> Result<Operand, Problem> {
-        self.typed(expr, Ty::Int, of)
+        self.compile_typed(expr, Ty::Int, of)
     }
 
-    fn typed(&mut self, expr: &Expr, wanted: Ty, of: &str) -> Result<Operand, Problem> {
+    fn compile_typed(&mut self, expr: &Expr, wanted: Ty, of: &str) -> Result<Operand, Problem> {
         let (value, ty) = self.expr(expr)?;
         if ty == wanted {
             return Ok(value);

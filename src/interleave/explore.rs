@@ -381,7 +381,7 @@ impl Search<'_> {
         let start = match self.machine.start() {
             Ok(start) => start,
             Err(fault) => {
-                let end = self.broken(fault);
+                let end = self.break_at(fault);
                 graph.push(&[], end);
                 return None;
             }
@@ -423,7 +423,7 @@ impl Search<'_> {
                     Ok(()) => graph.intern(&words, graph.len() < most && graph.words.len() < MOST_WORDS),
                     Err(fault) => Some((
                         *fault_nodes.entry(fault).or_insert_with(|| {
-                            let end = self.broken(fault);
+                            let end = self.break_at(fault);
                             graph.push(&[], end)
                         }),
                         false,
@@ -468,7 +468,7 @@ impl Search<'_> {
                 let choice = choices[(random >> 33) as usize % choices.len()];
                 path.push(choice);
                 if let Err(fault) = self.machine.apply(&mut words, choice, &mut Silent) {
-                    break Some(self.broken(fault));
+                    break Some(self.break_at(fault));
                 }
             };
             work += path.len();
@@ -501,7 +501,7 @@ impl Search<'_> {
         self.outcome(ending, verdict)
     }
 
-    fn broken(&mut self, fault: Fault) -> u32 {
+    fn break_at(&mut self, fault: Fault) -> u32 {
         self.outcome(Ending::Fault(fault), Verdict::Broken)
     }
 

@@ -102,7 +102,7 @@ impl Partial for Aggregates<'_> {
                 (State::Reduce(accs), Some(step)) => {
                     let mut frame = Frame::new(self.program).stopping_at(scope.stop);
                     for row in 0..ids.rows() {
-                        reduced(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
+                        reduce_one(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
                     }
                 }
                 (State::Distinct(seen), _) => seen.take(&value, ids)?,
@@ -129,7 +129,7 @@ impl Partial for Aggregates<'_> {
                 (State::Reduce(accs), State::Reduce(later), Some(step)) => {
                     let mut frame = Frame::new(self.program);
                     for (id, value) in ids.iter().zip(later) {
-                        reduced(&mut accs[*id as usize], value.unwrap_or_default(), step, &mut frame)
+                        reduce_one(&mut accs[*id as usize], value.unwrap_or_default(), step, &mut frame)
                             .map_err(|fault| fault.diagnostic(None))?;
                     }
                 }
@@ -157,7 +157,7 @@ impl Partial for Aggregates<'_> {
 }
 
 /// Takes one more value into what a `reduce` has so far.
-fn reduced(
+fn reduce_one(
     acc: &mut Option<Value>,
     value: Value,
     step: &rowwise::Compiled,

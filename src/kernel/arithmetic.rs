@@ -58,7 +58,7 @@ fn ints(
         return Ok(result);
     }
     let operate = scalar_operator(operator);
-    checked(&a.slots, &b.slots, nulls, scope, operate, |why, a, b| {
+    check_rows(&a.slots, &b.slots, nulls, scope, operate, |why, a, b| {
         wrong(why, span, || format!("{a} {} {b}", operator.sign()))
     })
 }
@@ -116,7 +116,7 @@ fn unchecked(operator: Operator, a: &Ints, b: &Ints) -> Option<Ints> {
 }
 
 /// Each row by itself. Rows that are null or not asked for have no faults.
-fn checked(
+fn check_rows(
     a: &Slots<i64>,
     b: &Slots<i64>,
     nulls: &Nulls,
@@ -195,5 +195,5 @@ fn one_sided(
     if least != i64::MIN {
         return Ok(Ints { slots: whole(&ints.slots), bounds: Some(bounds(least, largest)) });
     }
-    checked(&ints.slots, &Slots::One(0), nulls, scope, |a, _| operate(a), |why, a, _| fault(why, a))
+    check_rows(&ints.slots, &Slots::One(0), nulls, scope, |a, _| operate(a), |why, a, _| fault(why, a))
 }

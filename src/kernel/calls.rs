@@ -107,11 +107,11 @@ pub fn call(func: Func, args: &[Column], ty: &Type, scope: Scope, span: Span) ->
         Func::AbsInt => return arithmetic::absolute(&args[0], scope, span),
         Func::PowInt => {
             let (base, exponent) = (call.ints(0), call.ints(1));
-            call.made(|row| scalar::power(*base.at(row), *exponent.at(row)), ints)?
+            call.make_values(|row| scalar::power(*base.at(row), *exponent.at(row)), ints)?
         }
         Func::RoundInt => {
             let (number, digits) = (call.ints(0), call.ints(1));
-            call.made(|row| scalar::round_int_to(*number.at(row), *digits.at(row)), ints)?
+            call.make_values(|row| scalar::round_int_to(*number.at(row), *digits.at(row)), ints)?
         }
         Func::RoundFloat => Data::Float(each_pair(call.floats(0), call.ints(1), scalar::round_to)),
         Func::AbsFloat => Data::Float(loops::absolute_floats(call.floats(0))),
@@ -123,34 +123,34 @@ pub fn call(func: Func, args: &[Column], ty: &Type, scope: Scope, span: Span) ->
         }
         Func::IntFromFloat => {
             let x = call.floats(0);
-            call.made(|row| scalar::int_from_float(*x.at(row)), ints)?
+            call.make_values(|row| scalar::int_from_float(*x.at(row)), ints)?
         }
         Func::IntFromText => {
             let texts = call.text(0);
-            call.made(|row| scalar::int_from_text(texts.at(row)), ints)?
+            call.make_values(|row| scalar::int_from_text(texts.at(row)), ints)?
         }
         Func::FloatFromText => {
             let texts = call.text(0);
-            call.made(|row| scalar::float_from_text(texts.at(row)), |values| Data::Float(Slots::each(values)))?
+            call.make_values(|row| scalar::float_from_text(texts.at(row)), |values| Data::Float(Slots::each(values)))?
         }
         Func::BoolFromText => {
             let texts = call.text(0);
-            call.made(|row| scalar::bool_from_text(texts.at(row)), |values| Data::Bool(Slots::each(values)))?
+            call.make_values(|row| scalar::bool_from_text(texts.at(row)), |values| Data::Bool(Slots::each(values)))?
         }
         Func::BoolFromInt => Data::Bool(loops::not(&loops::ints_equal(call.ints(0), &Slots::One(0)))),
         Func::IntFromBool => {
             let Data::Bool(slots) = &args[0].data else { unreachable!("the plan's types hold") };
             Data::Int(Ints { slots: each_pair(slots, &Slots::One(()), |b, ()| i64::from(b)), bounds: Some((0, 1)) })
         }
-        Func::TextFrom => call.written("{}", args),
+        Func::TextFrom => call.format_rows("{}", args),
         Func::Format => {
             let Data::Text(pattern) = &args[0].data else { unreachable!("the plan's types hold") };
-            call.written(pattern.at(0), &args[1..])
+            call.format_rows(pattern.at(0), &args[1..])
         }
         _ => unreachable!("`has_loop` leaves these out"),
     };
     // The one value of constants may stand for all rows.
-    let data = if rows == 1 && scope.rows() != 1 { repeated(data) } else { data };
+    let data = if rows == 1 && scope.rows() != 1 { repeat(data) } else { data };
     Ok(Column { data, nulls })
 }
 
@@ -158,7 +158,7 @@ fn ints(values: Vec<i64>) -> Data {
     Data::Int(Ints { slots: Slots::each(values), bounds: None })
 }
 
-fn repeated(data: Data) -> Data {
+fn repeat(data: Data) -> Data {
     fn one<T: Clone>(slots: Slots<T>) -> Slots<T> {
         Slots::One(slots.at(0).clone())
     }
@@ -190,7 +190,7 @@ impl Call<'_> {
     }
 
     /// Values of a function that may have none.
-    fn made<T: Clone + Default>(
+    fn make_values<T: Clone + Default>(
         &self,
         value: impl Fn(usize) -> Result<T, ScalarError>,
         finish: impl Fn(Vec<T>) -> Data,
@@ -280,7 +280,7 @@ impl Call<'_> {
     }
 
     /// The arguments in the places of a pattern.
-    fn written(&self, pattern: &str, args: &[Column]) -> Data {
+    fn format_rows(&self, pattern: &str, args: &[Column]) -> Data {
         let (mut places, mut rest) = (Vec::new(), pattern);
         while let Some((before, shown, after)) = functions::next_place(rest) {
             places.push((before, shown));

@@ -405,14 +405,14 @@ fn logical(items: &[Compiled], decisive: bool, scope: Scope) -> Out {
                 Column::bools(loops::either(values, others))
             }
             (Some(values), Nulls::None, Slots::Each(others)) => Column::bools(loops::both(values, others)),
-            _ => combined(&sofar, &next, decisive, rows),
+            _ => combine(&sofar, &next, decisive, rows),
         };
     }
     Ok(sofar)
 }
 
 /// Decisive where one of the two is, else null where one is.
-fn combined(a: &Column, b: &Column, decisive: bool, rows: usize) -> Column {
+fn combine(a: &Column, b: &Column, decisive: bool, rows: usize) -> Column {
     let decides = |column: &Column, row: usize| *bools(column).at(row) == decisive && !column.nulls.at(row);
     let mut result = vec![!decisive; rows];
     let mut missing = vec![false; rows];
@@ -462,13 +462,13 @@ fn choice(arms: &[(Compiled, Compiled)], otherwise: &Compiled, scope: Scope) -> 
         None => otherwise.value(Scope { active: open.as_deref(), ..scope })?,
     };
     for (mask, column) in taken.into_iter().rev() {
-        result = chosen(&mask, &column, &result);
+        result = choose_column(&mask, &column, &result);
     }
     Ok(result)
 }
 
 /// Where the mask holds, the one, else the other.
-fn chosen(mask: &[bool], a: &Column, b: &Column) -> Column {
+fn choose_column(mask: &[bool], a: &Column, b: &Column) -> Column {
     let rows = mask.len();
     let nulls = match (&a.nulls, &b.nulls) {
         (Nulls::None, Nulls::None) => Nulls::None,
@@ -514,7 +514,7 @@ fn coalesce(args: &[Compiled], scope: Scope) -> Out {
             break;
         }
         let next = arg.value(scope.at(&open))?;
-        result = chosen(&open, &next, &result);
+        result = choose_column(&open, &next, &result);
     }
     Ok(result)
 }

@@ -213,7 +213,7 @@ impl Groups {
         let (table, keys) = (&self.table[..], &self.keys[..]);
         let rows = groups.iter_mut().zip(packed.keys.iter().map(|key| key.as_u128()));
         if table.len() > FAR_SLOTS {
-            rows.zip(self.hashed(packed)).for_each(|((group, key), hash)| *group = self.find(key, hash, packed).1);
+            rows.zip(self.hash_keys(packed)).for_each(|((group, key), hash)| *group = self.find(key, hash, packed).1);
             return;
         }
         for (group, key) in rows {
@@ -242,7 +242,7 @@ impl Groups {
     }
 
     /// The hashes of all keys; what they will be looked for in is on its way to the caches.
-    fn hashed(&self, packed: &Packed) -> Vec<u64> {
+    fn hash_keys(&self, packed: &Packed) -> Vec<u64> {
         let hashes: Vec<u64> = packed.keys.iter().map(|key| hash(key.as_u128(), packed)).collect();
         let mask = self.table.len() - 1;
         hashes.iter().for_each(|hash| prefetch(&self.table[*hash as usize & mask]));

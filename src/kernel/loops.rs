@@ -104,7 +104,7 @@ pub fn float_rank(x: f64) -> u64 {
 }
 
 #[inline(always)]
-fn ranked<T: Copy>(values: &[T], worst: u64, descending: bool, rank: impl Fn(T) -> u64) -> Vec<bool> {
+fn compare_ranks<T: Copy>(values: &[T], worst: u64, descending: bool, rank: impl Fn(T) -> u64) -> Vec<bool> {
     let turn = if descending { u64::MAX } else { 0 };
     let mut out = vec![false; values.len()];
     for (out, value) in out.iter_mut().zip(values) {
@@ -116,10 +116,10 @@ fn ranked<T: Copy>(values: &[T], worst: u64, descending: bool, rank: impl Fn(T) 
 simd! {
     /// Whether the rank is at most `worst`.
     pub fn ints_ranked(values: &[i64], worst: u64, descending: bool) -> Vec<bool> {
-        ranked(values, worst, descending, int_rank)
+        compare_ranks(values, worst, descending, int_rank)
     }
     pub fn floats_ranked(values: &[f64], worst: u64, descending: bool) -> Vec<bool> {
-        ranked(values, worst, descending, float_rank)
+        compare_ranks(values, worst, descending, float_rank)
     }
 
     pub fn add(a: &Slots<i64>, b: &Slots<i64>) -> Slots<i64> { zip(a, b, i64::wrapping_add) }

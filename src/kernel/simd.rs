@@ -31,12 +31,12 @@ pub fn level() -> Level {
             Ok("avx2") => Level::Avx2,
             _ => Level::Avx512,
         };
-        detected().min(most)
+        detect().min(most)
     })
 }
 
 #[cfg(target_arch = "x86_64")]
-fn detected() -> Level {
+fn detect() -> Level {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -50,7 +50,7 @@ fn detected() -> Level {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn detected() -> Level {
+fn detect() -> Level {
     Level::Portable
 }
 

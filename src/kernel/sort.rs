@@ -122,7 +122,7 @@ impl Sort<'_> {
             let scratch = &mut scratch[..ties.len()];
             match &column.data {
                 // Few are compared at once; nulls have the rank of the last value.
-                _ if ties.len() <= 8 || !plain => self.compared(ties, from),
+                _ if ties.len() <= 8 || !plain => self.sort_by_comparing(ties, from),
                 Data::Text(texts) => {
                     let lengths = || ties.iter().map(|(_, row)| texts.at(*row as usize).len());
                     let (shortest, longest) = (lengths().min(), lengths().max());
@@ -132,7 +132,7 @@ impl Sort<'_> {
                         }
                         _ if shortest == longest => self.rows(ties, scratch, from + 1, 0)?,
                         // Zero bytes at the end have the rank of no bytes.
-                        _ => self.compared(ties, from),
+                        _ => self.sort_by_comparing(ties, from),
                     }
                 }
                 _ => self.rows(ties, scratch, from + 1, 0)?,
@@ -141,7 +141,7 @@ impl Sort<'_> {
         Ok(())
     }
 
-    fn compared(&self, rows: &mut [Ranked], from: usize) {
+    fn sort_by_comparing(&self, rows: &mut [Ranked], from: usize) {
         let keys = &self.keys[from..];
         rows.sort_unstable_by(|a, b| compare(keys, self.columns, a.1 as usize, b.1 as usize));
     }
@@ -183,12 +183,12 @@ impl Sort<'_> {
 }
 
 fn compare(keys: &[Key], columns: &[Column], a: usize, b: usize) -> Ordering {
-    let orders = keys.iter().map(|key| directed(&columns[key.column], a, b, key.descending));
+    let orders = keys.iter().map(|key| compare_directed(&columns[key.column], a, b, key.descending));
     orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Nulls last in both directions.
-fn directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
+fn compare_directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
     match (column.nulls.at(a), column.nulls.at(b)) {
         (true, true) => Ordering::Equal,
         (true, false) => Ordering::Greater,

@@ -111,7 +111,7 @@ impl Cut {
 }
 
 /// Slots that stay where they are.
-fn shared<T: Clone>(values: &Buffer<T>, start: usize, rows: usize) -> Slots<T> {
+fn share_slots<T: Clone>(values: &Buffer<T>, start: usize, rows: usize) -> Slots<T> {
     Slots::Each(values.clone().sliced(start..start + rows))
 }
 
@@ -127,13 +127,13 @@ fn column_of(series: &Values, ty: &Type, buffers: &Arc<Buffers>, start: usize, r
         Type::Int => {
             let array = series.i64().expect(WRONG).downcast_as_array();
             Column {
-                data: Data::Int(Ints { slots: shared(array.values(), start, rows), bounds: None }),
+                data: Data::Int(Ints { slots: share_slots(array.values(), start, rows), bounds: None }),
                 nulls: Nulls::None,
             }
         }
         Type::Float => {
             let array = series.f64().expect(WRONG).downcast_as_array();
-            Column { data: Data::Float(shared(array.values(), start, rows)), nulls: Nulls::None }
+            Column { data: Data::Float(share_slots(array.values(), start, rows)), nulls: Nulls::None }
         }
         Type::Bool => {
             let array = series.bool().expect(WRONG).downcast_as_array();
@@ -143,7 +143,7 @@ fn column_of(series: &Values, ty: &Type, buffers: &Arc<Buffers>, start: usize, r
         Type::Text | Type::Open | Type::Never => {
             let array = series.str().expect(WRONG).downcast_as_array();
             // SAFETY: the array's views are UTF-8, in its buffers.
-            Column::texts(unsafe { Texts::new(shared(array.views(), start, rows), buffers.clone()) })
+            Column::texts(unsafe { Texts::new(share_slots(array.views(), start, rows), buffers.clone()) })
         }
         Type::List(_) => Column::from_values(data::values(&series.slice(start as i64, rows), ty), ty),
     };

@@ -236,7 +236,7 @@ impl Kept {
             if !view.is_inline() {
                 match lasting {
                     Some(first) => view.buffer_idx += first,
-                    None => view = kept.copied(texts.buffers.bytes(&view)),
+                    None => view = kept.copy_in(texts.buffers.bytes(&view)),
                 }
             }
             kept.views.push(view);
@@ -264,7 +264,7 @@ impl Kept {
         }
     }
 
-    fn copied(&mut self, text: &[u8]) -> View {
+    fn copy_in(&mut self, text: &[u8]) -> View {
         if self.open.as_ref().is_some_and(|(_, bytes)| bytes.len() > FULL_BYTES) {
             self.close();
         }

@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What stands here, for an error.
-    fn found(&self) -> String {
+    fn what_stands(&self) -> String {
         match self.peek() {
             Token::End => "the end".to_string(),
             _ => {
@@ -145,7 +145,8 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn expected(&self, what: &str) -> Box<Diagnostic> {
-        let error = Diagnostic::at(Kind::Syntax, self.span(), format!("{what} is missing before {}", self.found()));
+        let error =
+            Diagnostic::at(Kind::Syntax, self.span(), format!("{what} is missing before {}", self.what_stands()));
         let error = if *self.peek() == Token::End {
             Diagnostic::at(Kind::Syntax, self.behind().after(), format!("{what} is missing at the end"))
         } else {
@@ -163,7 +164,7 @@ impl<'a> Parser<'a> {
 
     /// The error where a statement should have ended.
     pub(super) fn leftover(&self) -> Box<Diagnostic> {
-        let message = format!("unexpected {} after a complete statement", self.found());
+        let message = format!("unexpected {} after a complete statement", self.what_stands());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         if let (1, Some((Token::Word(first), _))) = (self.at, self.tokens.tokens.first())
             && let Some(foreign) = foreign::find(first)
@@ -562,7 +563,7 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(
                     Kind::Syntax,
                     span,
-                    format!("a stage begins with its name, not {}", self.found()),
+                    format!("a stage begins with its name, not {}", self.what_stands()),
                 )
                 .hint("for example: | map it + 1"));
             }
@@ -669,7 +670,7 @@ impl<'a> Parser<'a> {
         if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ",")) {
             return Ok(());
         }
-        let message = format!("`{}`: unexpected {}", known.name, self.found());
+        let message = format!("`{}`: unexpected {}", known.name, self.what_stands());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
         Err(match self.peek() {
             Token::Sign("=") => error.hint("`==` compares"),

@@ -49,7 +49,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         if all.at(":") || text[after..].trim().is_empty() {
             return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
         }
-        let (end, only, base) = chosen(&all, after, text.len());
+        let (end, only, base) = read_chosen(&all, after, text.len());
         if only.is_empty()
             && let Some(block) = on_one_line(cell, text, after, syntax)?
         {
@@ -57,7 +57,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         }
         return Ok(Variants { sweep, shared: Some(one(after, end)?), only, base, block: Vec::new() });
     };
-    let (end, only, base) = chosen(&all, after, colon.start as usize);
+    let (end, only, base) = read_chosen(&all, after, colon.start as usize);
     let shared = if (colon.start as usize) < after || text[after..colon.start as usize].trim().is_empty() {
         None
     } else {
@@ -99,7 +99,7 @@ fn on_one_line(cell: u32, text: &str, from: usize, syntax: &dyn Syntax) -> Falli
 
 /// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The
 /// word is not reserved: it means this between two names alone, where nothing else follows.
-fn chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>, Option<Word>) {
+fn read_chosen(all: &Parser, after: usize, end: usize) -> (usize, Vec<Word>, Option<Word>) {
     let inside = |span: &Span| (after..end).contains(&(span.start as usize));
     let tokens: Vec<&(Token, Span)> =
         all.tokens.tokens.iter().filter(|(token, span)| *token != Token::End && inside(span)).collect();

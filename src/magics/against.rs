@@ -69,8 +69,8 @@ impl Against {
         differs("processor", then.machine.cpu.clone(), now.machine.cpu.clone());
         differs("number of cores", then.machine.cores.to_string(), now.machine.cores.to_string());
         differs("timelab", then.timelab.clone(), now.timelab.clone());
-        differs("input", quoted(&then.input), quoted(&now.input));
-        differs("setup", quoted(&then.setup), quoted(&now.setup));
+        differs("input", quote(&then.input), quote(&now.input));
+        differs("setup", quote(&then.setup), quote(&now.setup));
         differs("seed", then.seed.to_string(), now.seed.to_string());
         for point in &now.points {
             let Some(then) = then.point(point.n) else { continue };
@@ -79,7 +79,7 @@ impl Against {
                 differs(&format!("number of rows{at}"), then.to_string(), now.to_string());
             }
             for (variant, then) in both(then, point) {
-                differs(&format!("engine for {}", variant.name), quoted(&then.engine), quoted(&variant.engine));
+                differs(&format!("engine for {}", variant.name), quote(&then.engine), quote(&variant.engine));
                 if !then.clock.is_empty() {
                     differs(&format!("clock{at} for {}", variant.name), then.clock.clone(), variant.clock.clone());
                 }
@@ -198,6 +198,6 @@ fn both<'a>(
     now.variants.iter().filter_map(|variant| Some((variant, then.variant(&variant.name)?)))
 }
 
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     if text.is_empty() { "none".to_string() } else { format!("`{text}`") }
 }

@@ -59,7 +59,7 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
         let message = format!("`{}` cannot be the name of a file", name.text);
         return Err(Diagnostic::at(Kind::Name, name.span, message).hint("letters, digits, `_`, `-` and `.`"));
     }
-    let (number, measured) = measured(session, magic, cell)?;
+    let (number, measured) = find_measured(session, magic, cell)?;
     let mut measured = measured.clone();
     // One that cannot be read has nothing that could be taken over.
     let before = session.baselines.read(&name.text).ok().flatten();
@@ -77,7 +77,11 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
 }
 
 /// What the cell measured, or the last that did.
-fn measured<'s>(session: &'s Session, magic: &lang::Magic, cell: Option<&Word>) -> Fallible<(usize, &'s Baseline)> {
+fn find_measured<'s>(
+    session: &'s Session,
+    magic: &lang::Magic,
+    cell: Option<&Word>,
+) -> Fallible<(usize, &'s Baseline)> {
     let all = session.measured();
     let Some(word) = cell.filter(|word| word.text != "_") else {
         return all.last_key_value().map(|(number, measured)| (*number, measured)).ok_or_else(|| {

@@ -28,7 +28,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         ranges::picked(session, ranges)?.into_iter().map(|(_, entered)| entered.text.as_str()).collect()
     };
     let before = cells.join("\n");
-    let after = edited(&before, session, context).map_err(failed)?;
+    let after = edit(&before, session, context).map_err(failed)?;
     if after.trim() == before.trim() {
         return Ok(Answer::text("nothing was changed, nothing is run".to_string()));
     }
@@ -37,7 +37,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 /// The text as the person's editor leaves it.
-fn edited(text: &str, session: &Session, context: &RunContext) -> Result<String, String> {
+fn edit(text: &str, session: &Session, context: &RunContext) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_string());
     let failed = |error: std::io::Error| format!("the cell cannot be edited: {error}");

@@ -80,7 +80,7 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &R
     let refused = |message: String| Diagnostic::new(Kind::System, message);
     let path = path.display();
     context.progress.hide();
-    let all: String = cells.iter().map(|cell| shown(cell) + "\n").collect();
+    let all: String = cells.iter().map(|cell| escape(cell) + "\n").collect();
     let question = format!(
         "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{all}run them? \
          [y/N] "
@@ -90,7 +90,7 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &R
         Reply::Line(_) | Reply::End => Err(refused(format!("\"{path}\" was not run"))),
         Reply::Stopped => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
         Reply::CannotAsk => {
-            let first = shown(cells[0].lines().next().unwrap_or_default());
+            let first = escape(cells[0].lines().next().unwrap_or_default());
             let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
             Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")))
         }
@@ -98,6 +98,6 @@ fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &R
 }
 
 /// A text that looks like what it is.
-fn shown(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace(|c| is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}")
 }

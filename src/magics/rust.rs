@@ -60,7 +60,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         _ => Vec::new(),
     };
     match &words[..] {
-        [] => Ok(known(session)),
+        [] => Ok(list_known(session)),
         ["reset"] => {
             session.reset_rust(context)?;
             Ok(Answer::text("all Rust functions, types, variables and packages are forgotten".to_string()))
@@ -74,7 +74,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                     format!("{version:?}")
                 }
                 // As it is written: words have lost their quotes.
-                _ => written(session, magic, first),
+                _ => written_words(session, magic, first),
             };
             session.rust.depend(name, &spec, context)?;
             Ok(Answer::text(format!("cells may use {name} = {spec}")))
@@ -91,14 +91,14 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 /// The text of the magic from a word on, in one line.
-fn written(session: &Session, magic: &lang::Magic, first: usize) -> String {
+fn written_words(session: &Session, magic: &lang::Magic, first: usize) -> String {
     let Argument::Words(words) = &magic.subject else { return String::new() };
     let span = words[first..].iter().map(|word| word.span).reduce(|all, word| all.to(word));
     session.words(span.unwrap_or_default()).split('\n').collect::<Vec<_>>().join(" ")
 }
 
 /// The variables and items of earlier cells.
-fn known(session: &Session) -> Answer {
+fn list_known(session: &Session) -> Answer {
     let (variables, items) = session.rust.known();
     let packages = session.rust.packages();
     if variables.is_empty() && items.is_empty() && packages.is_empty() {

@@ -71,7 +71,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time").hint(example));
     }
     let before = session.snapshot();
-    let answer = timed(session, magic, &first, &body, context);
+    let answer = time_subject(session, magic, &first, &body, context);
     session.restore(before);
     answer
 }
@@ -177,7 +177,7 @@ fn engine(subject: &Subject) -> String {
     }
 }
 
-fn timed(
+fn time_subject(
     session: &mut Session,
     magic: &lang::Magic,
     first: &[Statement],
@@ -200,7 +200,7 @@ fn timed(
     let telling = Telling::new(&context.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
-    let found = measured(&subject, &limits, asked, &clocks, context, &telling)?;
+    let found = measure(&subject, &limits, asked, &clocks, context, &telling)?;
     hold(session, magic, &subject, &found);
     Ok(answer(&subject, &limits, found, noise, start.elapsed()))
 }
@@ -241,7 +241,7 @@ struct Measurement {
     stopped: bool,
 }
 
-fn measured(
+fn measure(
     subject: &Body,
     limits: &Limits,
     asked: Option<Time>,

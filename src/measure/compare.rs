@@ -335,7 +335,7 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
         let coverage = 1.0 - 0.5f64.powi(pairs as i32 - 1);
         let finding = found((samples.quantile(0.0), samples.quantile(1.0)), coverage);
         let verdict = match verdict(finding.low, finding.high) {
-            found @ (Verdict::Faster | Verdict::Slower) if !is_brief && apart(first.times, second.times) => found,
+            found @ (Verdict::Faster | Verdict::Slower) if !is_brief && are_apart(first.times, second.times) => found,
             _ => Verdict::NotResolved,
         };
         return Finding { verdict, ..finding };
@@ -421,7 +421,7 @@ fn verdict(low: f64, high: f64) -> Verdict {
 }
 
 /// Whether the ranges of two subjects' times are apart; with fewer than four each, by more than both are wide.
-fn apart(first: &[f64], second: &[f64]) -> bool {
+fn are_apart(first: &[f64], second: &[f64]) -> bool {
     let range = |times: &[f64]| {
         let samples = Samples::new(1, times.to_vec());
         (samples.quantile(0.0), samples.quantile(1.0))

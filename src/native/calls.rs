@@ -63,7 +63,7 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
         Func::IntFromBool => int(format!("i64::from({})", arg(0))),
         Func::FloatFromInt => args[0].fit(&ValueLayout::plain(Kind::Float)),
         Func::FloatFromText => float(format!("float_from_text({})?", arg(0))),
-        Func::TextFrom => text(said(&args[0], true)),
+        Func::TextFrom => text(write_text(&args[0], true)),
         Func::BoolFromInt => {
             let text = format!("{} != 0", args[0].at(Strength::Sum));
             Piece { strength: Strength::Comparison, ..bool(text) }
@@ -141,7 +141,7 @@ fn present(list: &Piece) -> String {
 }
 
 /// A value as text: in an expression, or as what `format!` shows.
-fn said(value: &Piece, alone: bool) -> String {
+fn write_text(value: &Piece, alone: bool) -> String {
     match value.shape.kind {
         Kind::Float => format!("float_text({})", value.text),
         Kind::List(_) => format!("shown({})", value.argument()),
@@ -163,7 +163,7 @@ pub fn format_call(pattern: &str, values: &[Piece]) -> Piece {
         shown.push(match (how, &value.shape.kind) {
             (Shown::Places(places), Kind::Int) => format!("fixed_int({}, {places})", value.argument()),
             (Shown::Places(places), Kind::Float) => format!("fixed_float({}, {places})", value.argument()),
-            (_, _) => said(value, false),
+            (_, _) => write_text(value, false),
         });
         rest = after;
     }

@@ -102,7 +102,7 @@ impl Piece {
             (true, Kind::Float) => Piece { text: format!("{}_f64", self.text), ..self.clone() },
             (true, Kind::Int) => Piece { text: format!("{}_i64", self.text), ..self.clone() },
             // What owns a text or a list has their methods.
-            _ if !self.shape.nulls => Piece { text: self.seen().to_string(), ..self.clone() },
+            _ if !self.shape.nulls => Piece { text: self.without_borrow().to_string(), ..self.clone() },
             _ => self.clone(),
         };
         typed.at(Strength::Tight)
@@ -135,9 +135,9 @@ impl Piece {
 
     /// As an argument of a function that borrows texts and lists.
     pub fn argument(&self) -> String {
-        if !self.shape.nulls && self.seen() != self.text {
+        if !self.shape.nulls && self.without_borrow() != self.text {
             let and = if self.owner.is_some() { "&" } else { "" };
-            return format!("{and}{}", self.seen());
+            return format!("{and}{}", self.without_borrow());
         }
         if self.hold != Hold::Own || self.shape.is_copy() || self.shape.nulls {
             return self.view();
@@ -149,11 +149,11 @@ impl Piece {
     pub fn is_simple(&self) -> bool {
         let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-:<>&".contains(c));
         let is_text = self.text.starts_with('"') && !self.text.contains(['?', '(']);
-        word(self.seen()) || self.owner.is_some() || is_text
+        word(self.without_borrow()) || self.owner.is_some() || is_text
     }
 
     /// Its text without the borrowing at its end.
-    fn seen(&self) -> &str {
+    fn without_borrow(&self) -> &str {
         let ends = [".as_str()", ".as_slice()", ".as_deref()"];
         ends.iter().find_map(|end| self.text.strip_suffix(end)).unwrap_or(&self.text)
     }
@@ -161,7 +161,7 @@ impl Piece {
     /// The variable that it is or borrows.
     pub fn variable(&self) -> Option<&str> {
         let is_word = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        Some(self.seen()).filter(is_word).filter(|text| !text.starts_with(|c: char| c.is_ascii_digit()))
+        Some(self.without_borrow()).filter(is_word).filter(|text| !text.starts_with(|c: char| c.is_ascii_digit()))
     }
 
     /// The same value as one of `to`, which holds it; of its own unless nothing changes.

@@ -57,14 +57,14 @@ impl Scope<'_> {
                 });
                 lift(&sides, |sides| compare(&sides[0], *sign, &sides[1]))
             }
-            Node::In(item, list) => self.contained(item, list),
+            Node::In(item, list) => self.write_contains(item, list),
             Node::And(items) => self.logical(items, true),
             Node::Or(items) => self.logical(items, false),
             Node::Not(inner) => lift(&[self.piece(inner)], |inner| {
                 let text = format!("!{}", inner[0].at(Strength::Tight));
                 Piece { strength: Strength::Unary, ..Piece::tight(text, ValueLayout::plain(Kind::Bool)) }
             }),
-            Node::Negate(inner) => lift(&[self.piece(inner)], |inner| negated(&inner[0])),
+            Node::Negate(inner) => lift(&[self.piece(inner)], |inner| write_negation(&inner[0])),
             Node::If(arms, otherwise) => self.choice(arms, otherwise),
             Node::Index(list, index) => self.index(list, index),
             Node::Call(Func::Coalesce, args) => self.coalesce(args),
@@ -117,7 +117,7 @@ impl Scope<'_> {
         })
     }
 
-    fn contained(&self, item: &Expr, list: &Expr) -> Piece {
+    fn write_contains(&self, item: &Expr, list: &Expr) -> Piece {
         let item = self.piece(item);
         if let (Node::Const(Value::List(items)), Type::List(of)) = (&list.node, &list.ty) {
             let known = matches!(**of, Type::Int | Type::Bool | Type::Text);
@@ -371,7 +371,7 @@ pub fn lift(args: &[Piece], build: impl FnOnce(&[Piece]) -> Piece) -> Piece {
     Piece::loose(text, shape).holding(result.hold)
 }
 
-fn negated(inner: &Piece) -> Piece {
+fn write_negation(inner: &Piece) -> Piece {
     match inner.shape.kind {
         Kind::Float => {
             let text = format!("-{}", inner.at(Strength::Tight));

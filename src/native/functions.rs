@@ -19,14 +19,14 @@ pub fn settled(plan: &Plan) -> GeneratedCode {
     let now = || plans.iter().map(|plan| signatures::of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
     loop {
         let before = now();
-        let code = written(plan, &plans, &all);
+        let code = write_code(plan, &plans, &all);
         if now() == before {
             return code;
         }
     }
 }
 
-fn written(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
+fn write_code(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
     let mut lines: Vec<String> = Vec::new();
     for plan in plans {
         for (index, function) in plan.functions.iter().enumerate() {

@@ -5,7 +5,7 @@ const WIDTH: usize = 100;
 
 /// A line at a depth as lines, broken where it is too long and has blocks.
 pub fn lines(depth: usize, text: &str) -> Vec<String> {
-    broken(depth, text, false)
+    break_line(depth, text, false)
 }
 
 /// A line at a depth.
@@ -13,7 +13,7 @@ pub fn indented(depth: usize, text: &str) -> String {
     format!("{:1$}{text}", "", 4 * depth)
 }
 
-fn broken(depth: usize, text: &str, always: bool) -> Vec<String> {
+fn break_line(depth: usize, text: &str, always: bool) -> Vec<String> {
     let whole = indented(depth, text);
     if whole.chars().count() <= WIDTH && !always {
         return vec![whole];
@@ -21,9 +21,9 @@ fn broken(depth: usize, text: &str, always: bool) -> Vec<String> {
     if let Some((head, inner, rest)) = block(text) {
         let mut lines = vec![indented(depth, &format!("{head}{{"))];
         for part in parts(inner) {
-            lines.extend(broken(depth + 1, part.trim(), false));
+            lines.extend(break_line(depth + 1, part.trim(), false));
         }
-        lines.extend(broken(depth, &format!("}}{rest}"), rest.starts_with(" else")));
+        lines.extend(break_line(depth, &format!("}}{rest}"), rest.starts_with(" else")));
         return lines;
     }
     let chain: Vec<&str> = text.split(".then_with(").collect();

@@ -15,7 +15,7 @@ use super::{Body, DEEPEST_CALLS, Eval, EvalValue, Frame, Out, RowError, present}
 const LONGEST_NESTED_CHAIN: usize = 32;
 
 pub(super) fn compile(expr: &Expr) -> Body {
-    stacker::maybe_grow(128 << 10, 4 << 20, || compiled(expr))
+    stacker::maybe_grow(128 << 10, 4 << 20, || compile_expr(expr))
 }
 
 /// The steps that evaluating `expr` always takes: one for each operator and function that is not in a branch. Counting
@@ -47,7 +47,7 @@ fn lazy<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> impl Iterator<Item = (
     exprs.into_iter().enumerate().map(|(i, expr)| (if i == 0 { 0 } else { 1 + certain_steps(expr) }, expr))
 }
 
-fn compiled(expr: &Expr) -> Body {
+fn compile_expr(expr: &Expr) -> Body {
     let span = expr.span;
     match &expr.node {
         Node::Const(value) => constant(value.clone()),
@@ -64,7 +64,7 @@ fn compiled(expr: &Expr) -> Body {
         Node::List(items) => list(items),
         Node::Chain(first, links) => chain(first, links, &expr.ty),
         Node::Compare(a, sign, b) => compare(a, *sign, b),
-        Node::In(item, list) => contained(compile(item), compile(list)),
+        Node::In(item, list) => compile_contains(compile(item), compile(list)),
         Node::And(items) => Body::Bool(logical(items, false)),
         Node::Or(items) => Body::Bool(logical(items, true)),
         Node::Not(inner) => {
@@ -73,10 +73,10 @@ fn compiled(expr: &Expr) -> Body {
         }
         Node::Negate(inner) => negate(compile(inner), span),
         Node::If(arms, otherwise) => choice(arms, otherwise),
-        Node::Index(list, index) => typed(index_eval(compile(list), int_eval(compile(index))), &expr.ty),
+        Node::Index(list, index) => give_type(index_eval(compile(list), int_eval(compile(index))), &expr.ty),
         Node::Call(func, args) => call(*func, args, &expr.ty, span),
         Node::Apply(index, args) => apply(*index, args, &expr.ty, span),
-        Node::ExternalFunction(code, args) => typed(foreign(code, args, span), &expr.ty),
+        Node::ExternalFunction(code, args) => give_type(foreign(code, args, span), &expr.ty),
         Node::Widen(inner) => widen(inner, &expr.ty),
     }
 }
@@ -157,7 +157,7 @@ fn bool_eval(code: Body) -> Eval<bool> {
 }
 
 /// Untyped code as code of `ty`.
-fn typed(eval: EvalValue, ty: &Type) -> Body {
+fn give_type(eval: EvalValue, ty: &Type) -> Body {
     match ty {
         Type::Int => Body::Int(Box::new(move |frame| as_int(&eval(frame)?).ok_or(None))),
         Type::Float => Body::Float(Box::new(move |frame| as_float(&eval(frame)?).ok_or(None))),
@@ -344,13 +344,13 @@ fn glue(first: &Expr, links: &[Link]) -> Body {
     let parts: Vec<Body> = std::iter::once(first).chain(links.iter().map(|link| &link.operand)).map(compile).collect();
     Body::Other(Box::new(move |frame| {
         let values: Result<Vec<Value>, _> = parts.iter().map(|part| part.value(frame)).collect();
-        let glued = glued(&values?);
+        let glued = join_texts(&values?);
         frame.bytes += functions::size(&glued);
         Ok(glued)
     }))
 }
 
-fn glued(values: &[Value]) -> Value {
+fn join_texts(values: &[Value]) -> Value {
     let mut text = String::new();
     let mut items = Vec::new();
     for value in values {
@@ -382,7 +382,7 @@ fn long_chain(first: &Expr, links: &[Link], ty: &Type) -> Body {
         }
         Ok(left)
     });
-    typed(eval, ty)
+    give_type(eval, ty)
 }
 
 fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, ScalarError> {
@@ -452,7 +452,7 @@ fn compare(left: &Expr, sign: Comparison, right: &Expr) -> Body {
     Body::Bool(eval)
 }
 
-fn contained(item: Body, list: Body) -> Body {
+fn compile_contains(item: Body, list: Body) -> Body {
     Body::Bool(Box::new(move |frame| {
         let (item, list) = (item.value(frame)?, list.value(frame)?);
         match list {
@@ -556,7 +556,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
                 }
                 Ok(Value::Null)
             });
-            typed(eval, ty)
+            give_type(eval, ty)
         }
         Func::IsNull => {
             let arg = compile(&args[0]);
@@ -600,7 +600,7 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
                 frame.bytes += bytes;
                 Ok(result)
             });
-            typed(eval, ty)
+            give_type(eval, ty)
         }
     }
 }
@@ -659,7 +659,7 @@ fn widen(inner: &Expr, ty: &Type) -> Body {
         }
         _ => {
             let (inner, to) = (compile(inner), ty.clone());
-            typed(Box::new(move |frame| Ok(inner.value(frame)?.widen(&to))), ty)
+            give_type(Box::new(move |frame| Ok(inner.value(frame)?.widen(&to))), ty)
         }
     }
 }

@@ -201,7 +201,7 @@ impl Broker {
     fn listen(&self, mut supervisor: UnixStream, number: u64) {
         while let Ok((kind, bytes)) = frame::receive(&mut supervisor) {
             match kind {
-                frame::LOADED => self.loaded(&String::from_utf8_lossy(&bytes)),
+                frame::LOADED => self.note_loaded(&String::from_utf8_lossy(&bytes)),
                 frame::DONE => {
                     if let Ok((number, silent, ending)) = serde_json::from_slice::<(u64, bool, Ending)>(&bytes) {
                         if !silent {
@@ -228,7 +228,7 @@ impl Broker {
     }
 
     /// A library was loaded: who asked for it decides whether it runs.
-    fn loaded(&self, names: &str) {
+    fn note_loaded(&self, names: &str) {
         let (library, function) = names.split_once(' ').unwrap_or((names, ""));
         match lock(&self.loads).take().filter(|ticket| !ticket.is_cancelled()) {
             Some(ticket) => {

@@ -182,7 +182,7 @@ fn compile(
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => {
             let (keeps, takes) = (keeps(&errors, text), takes(&errors, text));
-            Err(CompileError { error: told(&errors, text, broker), keeps, takes })
+            Err(CompileError { error: first_error(&errors, text, broker), keeps, takes })
         }
         Err(Error::SubprocessTerminated(_)) => Err(super::pending::killed().into()),
         // The runner made evcxr take the cell back: why, it has told the shell.
@@ -229,7 +229,7 @@ fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
 }
 
 /// The first of the compiler's errors, at its place in the cell.
-fn told(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
+fn first_error(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
         return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");

@@ -277,7 +277,7 @@ impl Rust {
                 Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &text)?,
                 // A variable that was moved, or that borrows from another, does not stay.
                 Err(CompileError { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
-                Err(refusal) => return Err(placed(refusal.error, &Text::default().theirs(body, span))),
+                Err(refusal) => return Err(place_error(refusal.error, &Text::default().theirs(body, span))),
             }
         };
         let mut cost = Cost { start: ticket.start, compile: ticket.compile, ..Cost::default() };
@@ -330,7 +330,9 @@ impl Rust {
                 Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &bodies())?,
                 // What stands once in a cell may not be there twice: a variable is changed, a name is exported.
                 Err(refusal) if copies > 1 && refusal.error.kind != Kind::Stopped => copies = 1,
-                Err(refusal) => return Err(subjects.iter().fold(refusal.error, |error, one| placed(error, &one.body))),
+                Err(refusal) => {
+                    return Err(subjects.iter().fold(refusal.error, |error, one| place_error(error, &one.body)));
+                }
             }
         }
     }
@@ -513,7 +515,7 @@ impl Rust {
 }
 
 /// An error of the compiler where it knows no place in the cell, at the place where the cell is not Rust.
-fn placed(error: Box<Diagnostic>, body: &Text) -> Box<Diagnostic> {
+fn place_error(error: Box<Diagnostic>, body: &Text) -> Box<Diagnostic> {
     match error.span {
         None => Box::new(Diagnostic { span: unparsed(body), ..*error }),
         Some(_) => error,

@@ -134,11 +134,11 @@ impl PendingRun {
                 cost.run = ending.cost.clone();
                 Ok(())
             }
-            Some(failure) => Err(self.failed(failure)),
+            Some(failure) => Err(self.explain(failure)),
         }
     }
 
-    fn failed(&self, failure: &Failure) -> Box<Diagnostic> {
+    fn explain(&self, failure: &Failure) -> Box<Diagnostic> {
         let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
         diagnostic.span = failure.place.and_then(|place| self.place(place));
         diagnostic

@@ -14,17 +14,17 @@ pub fn library_folder() -> Fallible<PathBuf> {
         return Err(missing("Rust cells run on Linux with glibc only").hint("all the rest of the shell works here"));
     }
     for tool in ["rustc", "cargo"] {
-        if asked(tool, &["--version"]).is_none() {
+        if output_of(tool, &["--version"]).is_none() {
             return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH or does not run"))
                 .hint("https://rustup.rs installs Rust; all the rest of the shell works without it"));
         }
     }
-    if asked("cc", &["--version"]).is_none() {
+    if output_of("cc", &["--version"]).is_none() {
         return Err(
             missing("Rust cells need a linker: `cc` is not on the PATH").hint("apt install gcc, or dnf install gcc")
         );
     }
-    let folder = PathBuf::from(asked("rustc", &["--print", "target-libdir"]).unwrap_or_default());
+    let folder = PathBuf::from(output_of("rustc", &["--print", "target-libdir"]).unwrap_or_default());
     let shared = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -40,7 +40,7 @@ pub fn library_folder() -> Fallible<PathBuf> {
 
 /// Whether the sources of the standard library are there. Only completion of Rust knows more with them.
 pub fn has_sources() -> bool {
-    let root = asked("rustc", &["--print", "sysroot"]);
+    let root = output_of("rustc", &["--print", "sysroot"]);
     root.is_some_and(|root| PathBuf::from(root).join("lib/rustlib/src/rust/library").is_dir())
 }
 
@@ -49,7 +49,7 @@ fn missing(what: &str) -> Box<Diagnostic> {
 }
 
 /// What a program prints, without the last line end.
-fn asked(program: &str, arguments: &[&str]) -> Option<String> {
+fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
 }

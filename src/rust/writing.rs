@@ -335,7 +335,8 @@ pub fn subjects_text(
     for copy in 0..copies {
         for (at, (subject, places)) in subjects.iter().zip(places).enumerate() {
             let number = at * copies + copy;
-            let given: String = subject.inputs.iter().zip(places).map(|(input, place)| seen(input, *place)).collect();
+            let given: String =
+                subject.inputs.iter().zip(places).map(|(input, place)| name_input(input, *place)).collect();
             if let Some(signature) = &subject.function {
                 let gets = vec!["input.get()"; signature.takes.len()].join(", ");
                 let function = function(signature, &given, &subject.body);
@@ -425,7 +426,7 @@ fn read(input: &Input, number: usize) -> String {
 }
 
 /// Gives an input its name inside the expression.
-fn seen(input: &Input, number: usize) -> String {
+fn name_input(input: &Input, number: usize) -> String {
     let name = &input.name;
     match &input.form {
         InputForm::Value(Type::Int | Type::Float | Type::Bool) => format!("let {name} = timelab_input_{number};"),

@@ -27,7 +27,7 @@ pub fn add(plan: &Plan, context: &RunContext) {
 /// What the status line says.
 pub fn status(context: &RunContext) -> Vec<String> {
     let said = |(text, columns): (usize, Vec<String>)| {
-        format!("{} is null in {}", CsvOptions::NULL_TEXTS[text], listed(&columns))
+        format!("{} is null in {}", CsvOptions::NULL_TEXTS[text], list_columns(&columns))
     };
     context.read_notes.status().into_iter().chain(context.read_notes.null_texts().into_iter().map(said)).collect()
 }
@@ -49,14 +49,14 @@ fn why_text(field: &Field) -> Option<String> {
             "{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"
         )),
         Basis::NullText(text) if field.ty == Type::Text => Some(format!(
-            "{name} is text, and its {text} is no null: the sample has no other value of it (`types {name}: float` \
+            "{name} is text, and its {text} is not null: the sample has no other value of it (`types {name}: float` \
              reads numbers and nulls)"
         )),
         _ => None,
     }
 }
 
-fn listed(columns: &[String]) -> String {
+fn list_columns(columns: &[String]) -> String {
     let named = columns.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
     match columns.len().saturating_sub(MOST_NAMES) {
         0 => named,

@@ -65,7 +65,7 @@ impl ExternalFunction for RustCode {
             return Err(Diagnostic::at(Kind::System, self.span, "the process of this function is not open"));
         };
         self.was_called.store(true, Ordering::Relaxed);
-        worker.apply(0, arguments, rows).map_err(|error| placed(error, self.span))
+        worker.apply(0, arguments, rows).map_err(|error| error.or_at(self.span))
     }
 
     fn source(&self) -> Option<&str> {
@@ -246,7 +246,7 @@ impl Session {
             Filling::Table(plan) => {
                 let plan = self.prepared((**plan).clone(), choice, context)?;
                 let table = self.run(plan, choice, context)?.table;
-                rust::table_bytes(&table, name).map_err(|error| placed(error, span))
+                rust::table_bytes(&table, name).map_err(|error| error.or_at(span))
             }
         }
     }
@@ -255,7 +255,7 @@ impl Session {
     pub fn run_block(&self, block: &Block, context: &RunContext) -> Fallible<(rust::BlockValue, Cost)> {
         let choice = self.engine(None)?;
         let mut worker = self.open_block(block, choice, context)?;
-        let given = worker.call(block.subject).map_err(|error| placed(error, block.span))?;
+        let given = worker.call(block.subject).map_err(|error| error.or_at(block.span))?;
         self.add_spent(&[(RUST_PROCESS, worker.spent()?)]);
         Ok(given)
     }
@@ -526,11 +526,6 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(BlockSource, Vec<(
         fillings.push((word.text.clone(), filling));
     }
     Ok((BlockSource { body, inputs, function: None }, fillings))
-}
-
-fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
-    error.span.get_or_insert(span);
-    error
 }
 
 impl Session {

@@ -73,7 +73,7 @@ pub static ALL: &[Setting] = &[
         example: "7",
         value: |settings| settings.seed.to_string(),
         set: |settings, word| {
-            settings.seed = word.text.parse().map_err(|_| wrong(word, "a seed is an int"))?;
+            settings.seed = word.text.parse().map_err(|_| refuse(word, "a seed is an int"))?;
             Ok(())
         },
     },
@@ -85,7 +85,7 @@ pub static ALL: &[Setting] = &[
         value: |settings| settings.memory.map_or("auto".to_string(), |bytes| bytes_text(bytes as f64)),
         set: |settings, word| {
             let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes > 0));
-            settings.memory = bytes.ok_or_else(|| wrong(word, "memory is an int of bytes, such as 2GiB, or auto"))?;
+            settings.memory = bytes.ok_or_else(|| refuse(word, "memory is an int of bytes, such as 2GiB, or auto"))?;
             Ok(())
         },
     },
@@ -97,7 +97,7 @@ pub static ALL: &[Setting] = &[
         value: |settings| settings.width.map_or("auto".to_string(), |width| width.to_string()),
         set: |settings, word| {
             let width = usize::from_str(&word.text).ok().filter(|width| (20..=10_000).contains(width));
-            settings.width = auto(word, width).ok_or_else(|| wrong(word, "a width is 20 to 10000, or auto"))?;
+            settings.width = auto(word, width).ok_or_else(|| refuse(word, "a width is 20 to 10000, or auto"))?;
             Ok(())
         },
     },
@@ -145,7 +145,7 @@ fn auto<T>(word: &Word, read: Option<T>) -> Option<Option<T>> {
     if word.text == "auto" { Some(None) } else { read.map(Some) }
 }
 
-fn wrong(word: &Word, wanted: &str) -> Box<Diagnostic> {
+fn refuse(word: &Word, wanted: &str) -> Box<Diagnostic> {
     Diagnostic::at(Kind::Type, word.span, format!("{wanted}, but this is `{}`", word.text))
 }
 
@@ -153,7 +153,7 @@ fn one_of<T: Copy>(word: &Word, what: &str, values: &[(&str, T)]) -> Fallible<T>
     let found = values.iter().find(|(name, _)| *name == word.text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-        wrong(word, &format!("{what} is {}", names.join(" or "))).near(&word.text, names)
+        refuse(word, &format!("{what} is {}", names.join(" or "))).near(&word.text, names)
     })
 }
 

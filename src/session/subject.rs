@@ -255,7 +255,7 @@ impl Subject<'_> {
         let table = match &self.work {
             Work::Plan(plan, engine, detached) => run_plan(plan, *engine, detached, context)?.table,
             Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?.0, ty.clone()),
-            Work::Rust { workers, block, compiled } => return called(workers, block, compiled, context),
+            Work::Rust { workers, block, compiled } => return call_once(workers, block, compiled, context),
             Work::Algorithm(Algorithm { case, claims, detached, .. }) => {
                 let (case, name) = (case.clone(), claims.name);
                 match detached {
@@ -274,7 +274,7 @@ impl Subject<'_> {
                 run_plan(plan, *engine, detached, context).map(|run| drop(black_box(run)))
             }
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
-            Work::Rust { workers, block, compiled } => called(workers, block, compiled, context).map(drop),
+            Work::Rust { workers, block, compiled } => call_once(workers, block, compiled, context).map(drop),
             Work::Algorithm(algorithm) => {
                 context.stop.check()?;
                 algorithm.run(context)
@@ -303,7 +303,7 @@ impl Subject<'_> {
     /// What one run costs.
     pub fn cost(&self, context: &RunContext) -> Fallible<Cost> {
         if let Work::Rust { workers, block, compiled } = &self.work {
-            return called(workers, block, compiled, context).map(|(_, cost)| cost);
+            return call_once(workers, block, compiled, context).map(|(_, cost)| cost);
         }
         let meter = Meter::start();
         self.run(context).map(|()| meter.stop())
@@ -345,7 +345,7 @@ impl Subject<'_> {
 }
 
 /// Calls a block once in the first of its processes.
-fn called(
+fn call_once(
     workers: &Workers,
     block: &Block,
     compiled: &Option<(Plan, &'static dyn Engine)>,

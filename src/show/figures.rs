@@ -12,7 +12,7 @@ const WIDEST: usize = 80;
 
 pub fn written(figures: &Figures, style: &Style) -> String {
     match style.format {
-        Format::Table => drawn(figures, style),
+        Format::Table => draw(figures, style),
         Format::Csv => table::csv(&figures.table),
         Format::Json => table::json(&figures.table),
         Format::Markdown => table::markdown(&figures.table),
@@ -20,7 +20,7 @@ pub fn written(figures: &Figures, style: &Style) -> String {
 }
 
 /// A ratio and where it lies are drawn as one column.
-fn drawn(figures: &Figures, style: &Style) -> String {
+fn draw(figures: &Figures, style: &Style) -> String {
     let Figures { table, meanings } = figures;
     let height = table.height();
     let (mut names, mut right, mut cells): (Vec<String>, Vec<bool>, Vec<Vec<String>>) = Default::default();

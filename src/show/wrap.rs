@@ -2,6 +2,9 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// The units of figures, as `figure` writes them.
+const UNITS: [&str; 10] = ["%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB", "TiB"];
+
 /// The text in lines of at most `width` columns, where words let it be. What goes on stands under the column where the
 /// line's text begins: after its first gap of two spaces or more, if that is not too far to the right.
 pub fn wrapped(text: &str, width: usize) -> String {
@@ -24,7 +27,7 @@ fn wrap(line: &str, width: usize, out: &mut String) {
     while !rest.is_empty() {
         let gap = rest.len() - rest.trim_start_matches(' ').len();
         let word = &rest[gap..];
-        let word = &word[..word.find(' ').unwrap_or(word.len())];
+        let word = &word[..word_end(word)];
         rest = &rest[gap + word.len()..];
         let too_far = gap >= 2 && used + gap > width / 2;
         if used > indent && (too_far || used + gap + word.width() > width) {
@@ -38,6 +41,19 @@ fn wrap(line: &str, width: usize, out: &mut String) {
         out.push_str(word);
         used += word.width();
     }
+}
+
+/// Where the first word of a text ends. A number keeps its unit: "2.0" alone at the end of a line is read as a count.
+fn word_end(text: &str) -> usize {
+    let end = |text: &str| text.find(' ').unwrap_or(text.len());
+    let number = end(text);
+    if !text[..number].ends_with(|c: char| c.is_ascii_digit()) {
+        return number;
+    }
+    let Some(next) = text[number..].strip_prefix(' ') else { return number };
+    let unit = &next[..end(next)];
+    let bare = unit.trim_end_matches([',', ';', '.', ':', ')']);
+    if UNITS.contains(&bare) { number + 1 + unit.len() } else { number }
 }
 
 /// How far further lines stand in; at most `most`.

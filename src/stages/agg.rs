@@ -104,7 +104,7 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
         },
     };
     let value = args.first().map(|value| builder.expr(value)).transpose()?;
-    let mut agg = typed(&word.text, value, q, span)?;
+    let mut agg = resolve(&word.text, value, q, span)?;
     if let Some(name) = &arg.name {
         agg.name = name.text.clone();
     }
@@ -112,7 +112,7 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
 }
 
 /// The aggregate of that name over `value`, called by its own name.
-fn typed(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
+fn resolve(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg> {
     let Some(value) = value else {
         return Ok(Agg { name: name.to_string(), func: AggFunc::Rows, arg: None, ty: Type::Int });
     };
@@ -215,7 +215,7 @@ fn short(builder: &mut Builder, stage: &lang::Stage) -> Fallible<()> {
         None if name == "count" => None,
         None => Some(only_column(builder, name, &keys, stage.span)?),
     };
-    let agg = typed(name, value, 0.5, stage.span)?;
+    let agg = resolve(name, value, 0.5, stage.span)?;
     finish(builder, keys, vec![(agg, false)], stage.span)
 }
 

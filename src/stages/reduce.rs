@@ -59,7 +59,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
 fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallible<()> {
     let evaluator = builder.scope.evaluator(&builder.plan.functions, step)?;
     let apply = |a: &Value, b: &Value| evaluator(Some(a), Some(b)).ok().map(|(value, _)| value);
-    let values = tried(ty);
+    let values = values_to_try(ty);
     for a in &values {
         for b in &values {
             for c in &values {
@@ -80,14 +80,14 @@ fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallibl
     Ok(())
 }
 
-fn tried(ty: &Type) -> Vec<Value> {
+fn values_to_try(ty: &Type) -> Vec<Value> {
     match ty {
         Type::Int => [-7, 0, 1, 2, 5].map(Value::Int).to_vec(),
         Type::Float => [-2.5, 0.0, 1.0, 3.25].map(Value::Float).to_vec(),
         Type::Bool => [false, true].map(Value::Bool).to_vec(),
         Type::Text | Type::Open | Type::Never => ["", "a", "b", "cd"].map(Value::text).to_vec(),
         Type::List(of) => {
-            let items = tried(of);
+            let items = values_to_try(of);
             vec![Value::List(items[..1].into()), Value::List(items[1..].into()), Value::List([].into())]
         }
     }

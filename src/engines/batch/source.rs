@@ -53,7 +53,7 @@ pub fn source<'a>(step: &'a Step, context: &'a RunContext) -> Fallible<Source<'a
         }
         plan::Source::Read(read) => {
             let reading =
-                Reading::new(read, kernel::splits(read, context), context).map_err(|error| placed(error, step.span))?;
+                Reading::new(read, kernel::splits(read, context), context).map_err(|error| error.or_at(step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
         plan::Source::Passed | plan::Source::Rust(_) => {
@@ -63,12 +63,6 @@ pub fn source<'a>(step: &'a Step, context: &'a RunContext) -> Fallible<Source<'a
             Source::Kept(Cut::new(kept.0.frame(), kept.0.schema().columns.iter().map(|column| column.ty.clone())))
         }
     })
-}
-
-/// An error of a file at the words that named it.
-fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
-    error.span.get_or_insert(span);
-    error
 }
 
 impl Source<'_> {
@@ -97,7 +91,7 @@ impl Source<'_> {
                 *at += rows as u64;
                 Ok((rows > 0).then(|| Batch { rows, columns: vec![made] }))
             }
-            Source::Files { reading, span } => reading.next(most).map_err(|error| placed(error, *span)),
+            Source::Files { reading, span } => reading.next(most).map_err(|error| error.or_at(*span)),
             Source::Kept(cut) => Ok(cut.next(most)),
         }
     }

@@ -116,8 +116,8 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             };
             Reduced { bounds, ..one(first, out) }
         }
-        AggFunc::Min if matches!(ty, Type::List(_)) => gathered(expr, ty, &agg.ty, name, least),
-        AggFunc::Max if matches!(ty, Type::List(_)) => gathered(expr, ty, &agg.ty, name, largest),
+        AggFunc::Min if matches!(ty, Type::List(_)) => aggregate_group(expr, ty, &agg.ty, name, least),
+        AggFunc::Max if matches!(ty, Type::List(_)) => aggregate_group(expr, ty, &agg.ty, name, largest),
         AggFunc::Min => one(expr.min(), out),
         AggFunc::Max if ty == Type::Float => {
             // NaN is above all; polars leaves it out.
@@ -138,7 +138,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Collect => one(expr.implode(true), out),
         AggFunc::JoinText(between) => {
             let between = between.clone();
-            gathered(expr, ty, &agg.ty, name, move |items| {
+            aggregate_group(expr, ty, &agg.ty, name, move |items| {
                 let texts =
                     items.iter().filter_map(|item| if let Value::Text(text) = item { Some(&**text) } else { None });
                 Value::text(&texts.collect::<Vec<_>>().join(&between))
@@ -187,7 +187,7 @@ fn spread(expr: Expr, ty: &Type, name: &PlSmallStr) -> Reduced {
 }
 
 /// An aggregate of ours over all values of a group.
-fn gathered<F>(expr: Expr, ty: Type, result: &Type, name: &PlSmallStr, function: F) -> Reduced
+fn aggregate_group<F>(expr: Expr, ty: Type, result: &Type, name: &PlSmallStr, function: F) -> Reduced
 where
     F: Fn(&[Value]) -> Value + Send + Sync + 'static,
 {
@@ -217,7 +217,7 @@ fn quantile(expr: Expr, ty: Type, result: &Type, name: &PlSmallStr, q: f64) -> R
         let first = expr.cast(DataType::Float64).quantile(lit(q), QuantileMethod::Linear);
         return Reduced { first: vec![first.alias(name.clone())], last: col(name.clone()), bounds: bounds::ANY };
     }
-    gathered(expr, ty, result, name, move |items| {
+    aggregate_group(expr, ty, result, name, move |items| {
         let numbers = items.iter().filter_map(|item| if let Value::Float(x) = item { Some(*x) } else { None });
         scalar::quantile(numbers.collect(), q).map_or(Value::Null, Value::Float)
     })

@@ -123,7 +123,7 @@ impl Lowering<'_> {
         match &expr.node {
             Node::Chain(first, links) => self.chain(first, links, expr, mask),
             Node::Compare(a, sign, b) => self.compare(a, *sign, b, expr, mask),
-            Node::In(item, list) => self.contained(item, list, expr, mask),
+            Node::In(item, list) => self.lower_contains(item, list, expr, mask),
             Node::And(items) => self.logical(items, false, mask),
             Node::Or(items) => self.logical(items, true, mask),
             Node::Not(inner) => {
@@ -161,7 +161,7 @@ impl Lowering<'_> {
     }
 
     /// `lowered` where the mask holds, else null: the operand of something that may fail.
-    fn masked(&mut self, lowered: Lowered, ty: &Type, mask: Option<&Mask>) -> Lowered {
+    fn mask_operand(&mut self, lowered: Lowered, ty: &Type, mask: Option<&Mask>) -> Lowered {
         let Some(mask) = mask else { return lowered };
         self.size += mask.size;
         let null = constant(&Value::Null, ty).expr;
@@ -170,7 +170,7 @@ impl Lowering<'_> {
     }
 
     /// A narrower mask: where `test` is true, or where it is anything but that.
-    fn narrowed(&self, mask: Option<&Mask>, test: &Lowered, size: usize, wanted: Wanted) -> Mask {
+    fn narrow_mask(&self, mask: Option<&Mask>, test: &Lowered, size: usize, wanted: Wanted) -> Mask {
         let holds = match wanted {
             Wanted::True => test.expr.clone().fill_null(lit(false)),
             Wanted::NotTrue => test.expr.clone().fill_null(lit(false)).not(),
@@ -187,7 +187,7 @@ impl Lowering<'_> {
     }
 
     /// Lowers a part and says how large it is.
-    fn sized(&mut self, expr: &plan::Expr, mask: Option<&Mask>) -> (Lowered, usize) {
+    fn lower_sized(&mut self, expr: &plan::Expr, mask: Option<&Mask>) -> (Lowered, usize) {
         let before = self.size;
         let lowered = self.lower(expr, mask);
         (lowered, self.size - before)
@@ -200,7 +200,7 @@ impl Lowering<'_> {
                 let mut whole = self.lower(first, mask);
                 for link in links {
                     let right = self.lower(&link.operand, mask);
-                    whole = joined(whole, right, |a, b| a + b);
+                    whole = join_parts(whole, right, |a, b| a + b);
                 }
                 return whole;
             }
@@ -244,10 +244,10 @@ impl Lowering<'_> {
                 IntOperator::Remainder => a % b,
                 IntOperator::Power | IntOperator::Round => unreachable!("no operator of a chain"),
             };
-            return Lowered { bounds, ..joined(left, right, plain) };
+            return Lowered { bounds, ..join_parts(left, right, plain) };
         }
-        let left = self.masked(left, &Type::Int, mask);
-        let checked = joined(left, right, |a, b| kernels::int_operator(operator, a, b, link.span));
+        let left = self.mask_operand(left, &Type::Int, mask);
+        let checked = join_parts(left, right, |a, b| kernels::int_operator(operator, a, b, link.span));
         Lowered { bounds, fallible: true, ..checked }
     }
 
@@ -265,8 +265,8 @@ impl Lowering<'_> {
         }
         let (a, b) = (self.lower(a, mask), self.lower(b, mask));
         // A constant on the left of a column that has one value for all rows gives polars one row.
-        let (a, sign, b) = if a.varies { (a, sign, b) } else { (b, turned(sign), a) };
-        joined(a, b, |a, b| match sign {
+        let (a, sign, b) = if a.varies { (a, sign, b) } else { (b, exchange_sides(sign), a) };
+        join_parts(a, b, |a, b| match sign {
             Comparison::Equal => a.eq(b),
             Comparison::NotEqual => a.neq(b),
             Comparison::Less => a.lt(b),
@@ -276,7 +276,13 @@ impl Lowering<'_> {
         })
     }
 
-    fn contained(&mut self, item: &plan::Expr, list: &plan::Expr, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
+    fn lower_contains(
+        &mut self,
+        item: &plan::Expr,
+        list: &plan::Expr,
+        expr: &plan::Expr,
+        mask: Option<&Mask>,
+    ) -> Lowered {
         match (&list.node, &item.ty) {
             // Whether null is in an empty list is null too; polars says no.
             (Node::Const(Value::List(items)), Type::Int | Type::Float | Type::Text) if !items.is_empty() => {
@@ -284,7 +290,7 @@ impl Lowering<'_> {
                 let items: Vec<Value> = items.iter().filter(|item| !item.is_null()).cloned().collect();
                 let list = constant(&Value::List(items.into()), &Type::list(item.ty.clone()));
                 let item = self.lower(item, mask);
-                joined(item, list, |item, list| item.is_in(list, false))
+                join_parts(item, list, |item, list| item.is_in(list, false))
             }
             _ => self.by_row(expr, mask),
         }
@@ -293,12 +299,12 @@ impl Lowering<'_> {
     /// `and` where `decisive` is false, `or` where it is true. A part is needed where none before it was decisive.
     fn logical(&mut self, items: &[plan::Expr], decisive: bool, mask: Option<&Mask>) -> Lowered {
         let wanted = if decisive { Wanted::NotTrue } else { Wanted::NotFalse };
-        let (mut whole, mut size) = self.sized(&items[0], mask);
+        let (mut whole, mut size) = self.lower_sized(&items[0], mask);
         for item in &items[1..] {
-            let narrow = self.narrowed(mask, &whole, size, wanted);
-            let (right, more) = self.sized(item, Some(&narrow));
+            let narrow = self.narrow_mask(mask, &whole, size, wanted);
+            let (right, more) = self.lower_sized(item, Some(&narrow));
             size += more + 1;
-            whole = joined(whole, right, |a, b| if decisive { a.or(b) } else { a.and(b) });
+            whole = join_parts(whole, right, |a, b| if decisive { a.or(b) } else { a.and(b) });
         }
         whole
     }
@@ -312,7 +318,7 @@ impl Lowering<'_> {
         if bounds.fits() {
             return Lowered { expr: -inner.expr, bounds, ..inner };
         }
-        let inner = self.masked(inner, &Type::Int, mask);
+        let inner = self.mask_operand(inner, &Type::Int, mask);
         let checked = kernels::int_function("checked_neg", scalar::negate, inner.expr, expr.span);
         Lowered { expr: checked, bounds: bounds.clipped(), fallible: true, varies: inner.varies }
     }
@@ -321,10 +327,10 @@ impl Lowering<'_> {
         let mut lowered = Vec::new();
         let mut mask = mask.cloned();
         for (test, then) in arms {
-            let (test, size) = self.sized(test, mask.as_ref());
-            let here = self.narrowed(mask.as_ref(), &test, size, Wanted::True);
+            let (test, size) = self.lower_sized(test, mask.as_ref());
+            let here = self.narrow_mask(mask.as_ref(), &test, size, Wanted::True);
             let then = self.lower(then, Some(&here));
-            mask = Some(self.narrowed(mask.as_ref(), &test, size, Wanted::NotTrue));
+            mask = Some(self.narrow_mask(mask.as_ref(), &test, size, Wanted::NotTrue));
             lowered.push((test, then));
         }
         let otherwise = self.lower(otherwise, mask.as_ref());
@@ -341,7 +347,7 @@ impl Lowering<'_> {
             // Polars counts elements in 32 bits.
             Node::Const(Value::Int(place)) if i32::try_from(place).is_ok() && list.ty != Type::list(Type::Open) => {
                 let (list, index) = (self.lower(list, mask), self.lower(index, mask));
-                let element = joined(list, index, |list, index| list.list().get(index, true));
+                let element = join_parts(list, index, |list, index| list.list().get(index, true));
                 Lowered { bounds: bounds::ANY, ..element }
             }
             _ => self.by_row(expr, mask),
@@ -374,7 +380,7 @@ impl Lowering<'_> {
         macro_rules! partial {
             ($of:expr) => {{
                 let arg = self.lower(&args[0], mask);
-                let arg = self.masked(arg, &args[0].ty, mask);
+                let arg = self.mask_operand(arg, &args[0].ty, mask);
                 Lowered { expr: $of(arg.expr, expr.span), bounds: bounds::ANY, fallible: true, ..arg }
             }};
         }
@@ -434,31 +440,32 @@ impl Lowering<'_> {
                 if bounds.fits() {
                     return Lowered { expr: arg.expr.abs(), bounds, ..arg };
                 }
-                let arg = self.masked(arg, &Type::Int, mask);
+                let arg = self.mask_operand(arg, &Type::Int, mask);
                 let checked = kernels::int_function("checked_abs", scalar::absolute, arg.expr, expr.span);
                 Lowered { expr: checked, bounds: bounds.clipped(), fallible: true, varies: arg.varies }
             }
             Func::PowInt => {
                 let (base, exponent) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
-                let base = self.masked(base, &Type::Int, mask);
-                let power = joined(base, exponent, |a, b| kernels::int_operator(IntOperator::Power, a, b, expr.span));
+                let base = self.mask_operand(base, &Type::Int, mask);
+                let power =
+                    join_parts(base, exponent, |a, b| kernels::int_operator(IntOperator::Power, a, b, expr.span));
                 Lowered { fallible: true, ..power }
             }
             Func::PowFloat => {
                 let (base, exponent) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
-                joined(base, exponent, |a, b| kernels::float_operator("pow", f64::powf, a, b))
+                join_parts(base, exponent, |a, b| kernels::float_operator("pow", f64::powf, a, b))
             }
             Func::AbsFloat => unary!(|x: Expr| x.abs()),
             Func::Round => unary!(|x: Expr| x.round(0, RoundMode::HalfAwayFromZero)),
             Func::RoundInt => {
                 let (number, digits) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
-                let number = self.masked(number, &Type::Int, mask);
+                let number = self.mask_operand(number, &Type::Int, mask);
                 let round = |a, b| kernels::int_operator(IntOperator::Round, a, b, expr.span);
-                Lowered { fallible: true, ..joined(number, digits, round) }
+                Lowered { fallible: true, ..join_parts(number, digits, round) }
             }
             Func::RoundFloat => {
                 let (number, digits) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
-                joined(number, digits, kernels::round_to)
+                join_parts(number, digits, kernels::round_to)
             }
             Func::Sqrt => unary!(|x: Expr| x.sqrt()),
             Func::FloatToFloat(function) => unary!(|x: Expr| kernels::float_function(function, x)),
@@ -495,14 +502,14 @@ impl Lowering<'_> {
 
     /// A later argument is needed where all before it are null.
     fn coalesce(&mut self, args: &[plan::Expr], mask: Option<&Mask>) -> Lowered {
-        let (mut whole, mut size) = self.sized(&args[0], mask);
+        let (mut whole, mut size) = self.lower_sized(&args[0], mask);
         for arg in &args[1..] {
             let missing = Lowered { expr: whole.expr.clone().is_null(), ..whole.clone() };
-            let narrow = self.narrowed(mask, &missing, size, Wanted::True);
-            let (next, more) = self.sized(arg, Some(&narrow));
+            let narrow = self.narrow_mask(mask, &missing, size, Wanted::True);
+            let (next, more) = self.lower_sized(arg, Some(&narrow));
             size += more;
             let bounds = whole.bounds.with(next.bounds);
-            whole = Lowered { bounds, ..joined(whole, next, |a, b| coalesce(&[a, b])) };
+            whole = Lowered { bounds, ..join_parts(whole, next, |a, b| coalesce(&[a, b])) };
         }
         whole
     }
@@ -604,7 +611,7 @@ enum Wanted {
 }
 
 /// The comparison with its sides exchanged.
-fn turned(sign: Comparison) -> Comparison {
+fn exchange_sides(sign: Comparison) -> Comparison {
     match sign {
         Comparison::Equal | Comparison::NotEqual => sign,
         Comparison::Less => Comparison::Greater,
@@ -615,7 +622,7 @@ fn turned(sign: Comparison) -> Comparison {
 }
 
 /// Two parts as one; its bounds are not known.
-fn joined(a: Lowered, b: Lowered, whole: impl FnOnce(Expr, Expr) -> Expr) -> Lowered {
+fn join_parts(a: Lowered, b: Lowered, whole: impl FnOnce(Expr, Expr) -> Expr) -> Lowered {
     Lowered {
         fallible: a.fallible || b.fallible,
         varies: a.varies || b.varies,
@@ -630,19 +637,23 @@ fn float_link(left: Lowered, operator: Operator, right: Lowered, operand: &plan:
     let constant = matches!(operand.node, Node::Const(_)) || zero(&right);
     let either = constant || zero(&left);
     match operator {
-        Operator::Add if either => joined(left, right, |a, b| kernels::float_operator("add", |a, b| a + b, a, b)),
-        Operator::Subtract if either => joined(left, right, |a, b| kernels::float_operator("sub", |a, b| a - b, a, b)),
-        Operator::Divide if constant => joined(left, right, |a, b| kernels::float_operator("div", |a, b| a / b, a, b)),
+        Operator::Add if either => join_parts(left, right, |a, b| kernels::float_operator("add", |a, b| a + b, a, b)),
+        Operator::Subtract if either => {
+            join_parts(left, right, |a, b| kernels::float_operator("sub", |a, b| a - b, a, b))
+        }
+        Operator::Divide if constant => {
+            join_parts(left, right, |a, b| kernels::float_operator("div", |a, b| a / b, a, b))
+        }
         Operator::FloorDivide => {
-            joined(left, right, |a, b| kernels::float_operator("floor_div", scalar::floor_divide_floats, a, b))
+            join_parts(left, right, |a, b| kernels::float_operator("floor_div", scalar::floor_divide_floats, a, b))
         }
         Operator::Remainder => {
-            joined(left, right, |a, b| kernels::float_operator("rem", scalar::remainder_floats, a, b))
+            join_parts(left, right, |a, b| kernels::float_operator("rem", scalar::remainder_floats, a, b))
         }
-        Operator::Add => joined(left, right, |a, b| a + b),
-        Operator::Subtract => joined(left, right, |a, b| a - b),
-        Operator::Multiply => joined(left, right, |a, b| a * b),
-        Operator::Divide => joined(left, right, |a, b| a / b),
+        Operator::Add => join_parts(left, right, |a, b| a + b),
+        Operator::Subtract => join_parts(left, right, |a, b| a - b),
+        Operator::Multiply => join_parts(left, right, |a, b| a * b),
+        Operator::Divide => join_parts(left, right, |a, b| a / b),
     }
 }
 

@@ -140,9 +140,9 @@ pub fn int_operator(operator: IntOperator, a: Expr, b: Expr, span: Span) -> Expr
         let height = height(series);
         let (a, b) = (ints(&series[0])?, ints(&series[1])?);
         let result = match operator {
-            IntOperator::Add => checked(&a, &b, height, i64::overflowing_add, scalar::add),
-            IntOperator::Subtract => checked(&a, &b, height, i64::overflowing_sub, scalar::subtract),
-            IntOperator::Multiply => checked(&a, &b, height, i64::overflowing_mul, scalar::multiply),
+            IntOperator::Add => check_all(&a, &b, height, i64::overflowing_add, scalar::add),
+            IntOperator::Subtract => check_all(&a, &b, height, i64::overflowing_sub, scalar::subtract),
+            IntOperator::Multiply => check_all(&a, &b, height, i64::overflowing_mul, scalar::multiply),
             IntOperator::FloorDivide => each(&a, &b, height, scalar::floor_divide),
             IntOperator::Remainder => each(&a, &b, height, scalar::remainder),
             IntOperator::Power => each(&a, &b, height, scalar::power),
@@ -153,7 +153,7 @@ pub fn int_operator(operator: IntOperator, a: Expr, b: Expr, span: Span) -> Expr
 }
 
 /// The whole column with one flag for all rows, which the compiler vectorises.
-fn checked(
+fn check_all(
     a: &Operand<'_, i64>,
     b: &Operand<'_, i64>,
     height: usize,

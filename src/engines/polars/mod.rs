@@ -57,7 +57,7 @@ impl Engine for Polars {
         context.stop.check()?;
         let lowered = ops::lower(plan, Some(context))?;
         let streamed = lowered.flow.large && !lowered.notes.ordered;
-        let query = tuned(lowered.flow.frame, &lowered.notes);
+        let query = choose_optimisations(lowered.flow.frame, &lowered.notes);
         let result = guarded(|| {
             let way = if streamed { PolarsEngine::Streaming } else { PolarsEngine::InMemory };
             query.collect_with_engine(way).map(|result| result.unwrap_single())
@@ -90,7 +90,7 @@ impl Engine for Polars {
             return vec![reason.to_string()];
         }
         let described = ops::lower(plan, None).and_then(|lowered| {
-            let query = tuned(lowered.flow.frame, &lowered.notes);
+            let query = choose_optimisations(lowered.flow.frame, &lowered.notes);
             let text = guarded(|| query.describe_optimized_plan())?;
             let slow = lowered.notes.slow.into_iter().map(|expr| format!("row by row: {expr}"));
             let rounds = sums_floats(plan).then(|| ROUNDS.to_string());
@@ -162,7 +162,7 @@ fn too_many(rows: u64) -> bool {
 
 /// The query with those optimisations that keep its errors: polars does not know that our functions may fail, and so
 /// it would evaluate them for rows that a filter takes out, or not at all.
-fn tuned(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
+fn choose_optimisations(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
     let query = if notes.concatenates { query.with_projection_pushdown(false) } else { query };
     if !notes.fallible {
         return query;

@@ -36,8 +36,9 @@ fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallibl
     let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
-    let mut flow =
-        bounded(source, rest).and_then(|source| source::flow(&source, &types, taken(rest), context)).map_err(placed)?;
+    let mut flow = bound_range(source, rest)
+        .and_then(|source| source::flow(&source, &types, taken(rest), context))
+        .map_err(placed)?;
     if source::scanned(source) && !uses_columns(rest, types.len()) {
         flow.frame = source::checked(flow.frame);
     }
@@ -50,7 +51,7 @@ fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallibl
 }
 
 /// A range without an end as one that ends where nothing is taken any more, if steps before a `take` keep each row.
-fn bounded(source: &Source, steps: &[Step]) -> Fallible<Source> {
+fn bound_range(source: &Source, steps: &[Step]) -> Fallible<Source> {
     let Source::Range { start, end: None } = source else { return Ok(source.clone()) };
     let rows = taken(steps).expect("a range without an end was objected to where nothing ends it");
     let end = i64::try_from(i128::from(*start) + i128::from(rows));
@@ -195,7 +196,7 @@ impl Lowerer<'_> {
                     flows.push(self::flow(plan, self.context, self.notes)?);
                 }
                 self.notes.concatenates = true;
-                concatenated(flows)
+                concatenate(flows)
             }
             Op::Zip(plans) => {
                 let mut flows = vec![flow];
@@ -204,7 +205,7 @@ impl Lowerer<'_> {
                 }
                 self.notes.zipped = Some(step.span);
                 self.notes.fallible = true;
-                zipped(flows)
+                zip(flows)
             }
             Op::Pairs if any_order(after) => crossed(flow),
             Op::Pairs => {
@@ -255,7 +256,7 @@ impl Lowerer<'_> {
     }
 
     /// The flow with more columns, called by `letter`.
-    fn beside(&mut self, flow: Flow, exprs: &[&plan::Expr], letter: &str, key: bool) -> Flow {
+    fn add_columns(&mut self, flow: Flow, exprs: &[&plan::Expr], letter: &str, key: bool) -> Flow {
         let named = exprs.iter().enumerate().map(|(i, expr)| {
             let lowered = self.lower(expr, &flow.columns).expr;
             let value = if key { key_of(lowered, &expr.ty) } else { lowered };
@@ -280,14 +281,14 @@ impl Lowerer<'_> {
         let exprs: Vec<&plan::Expr> = keys.iter().map(|key| &key.expr).collect();
         let descending: Vec<bool> = keys.iter().map(|key| key.descending).collect();
         let listed = keys.iter().any(|key| matches!(key.expr.ty, Type::List(_)));
-        let flow = self.beside(flow, &exprs, "s", false);
+        let flow = self.add_columns(flow, &exprs, "s", false);
         let frame = if listed {
             let types: Vec<Type> = keys.iter().map(|key| key.expr.ty.clone()).collect();
             let schema: Vec<(PlSmallStr, Type)> = (0..width)
                 .map(|i| (name("c", i), flow.columns[i].0.clone()))
                 .chain(types.iter().enumerate().map(|(i, ty)| (name("s", i), ty.clone())))
                 .collect();
-            opaque(flow.frame, schema, "SORT", move |frame| sorted(frame, width, &types, &descending))
+            opaque(flow.frame, schema, "SORT", move |frame| sort_with_lists(frame, width, &types, &descending))
         } else {
             let by: Vec<Expr> = (0..keys.len()).map(|i| col(name("s", i))).collect();
             let options = SortMultipleOptions::default().with_order_descending_multi(descending).with_nulls_last(true);
@@ -321,7 +322,7 @@ impl Lowerer<'_> {
             Some(by) => {
                 self.notes.ordered = true;
                 let exprs: Vec<&plan::Expr> = by.iter().collect();
-                (self.beside(flow, &exprs, "k", true), by.len(), UniqueKeepStrategy::First)
+                (self.add_columns(flow, &exprs, "k", true), by.len(), UniqueKeepStrategy::First)
             }
         };
         let subset = by_name((0..count).map(|i| name("k", i)), true, false);
@@ -345,7 +346,7 @@ impl Lowerer<'_> {
         let width = left.columns.len();
         let (lefts, rights): (Vec<&plan::Expr>, Vec<&plan::Expr>) =
             on.iter().map(|(left, right)| (left, right)).unzip();
-        let left = self.beside(left, &lefts, "k", true);
+        let left = self.add_columns(left, &lefts, "k", true);
         let other = self::flow(right, self.context, self.notes)?;
         let shared = Shared::new(&right.functions, self.shared.stop.clone());
         let mut lowerer = Lowerer {
@@ -355,7 +356,7 @@ impl Lowerer<'_> {
             context: self.context,
             notes: &mut *self.notes,
         };
-        let other = lowerer.beside(other, &rights, "k", true);
+        let other = lowerer.add_columns(other, &rights, "k", true);
         let wanted = right_columns.iter().enumerate().map(|(i, index)| column(*index).alias(name("c", width + i)));
         let keys = (0..on.len()).map(|i| col(name("k", i)).alias(name("r", i)));
         let matched = other.frame.select(wanted.chain(keys).collect::<Vec<_>>());
@@ -414,7 +415,7 @@ fn values(frame: &DataFrame, types: &[Type]) -> Vec<Vec<Value>> {
     columns.map(|(column, ty)| data::values(column.as_materialized_series(), ty)).collect()
 }
 
-fn concatenated(flows: Vec<Flow>) -> Flow {
+fn concatenate(flows: Vec<Flow>) -> Flow {
     let args = UnionArgs { maintain_order: true, ..UnionArgs::default() };
     let columns = (0..flows[0].columns.len()).map(|i| {
         let bounds = flows.iter().map(|flow| flow.columns[i].1).reduce(Bounds::with);
@@ -436,7 +437,7 @@ fn concatenated(flows: Vec<Flow>) -> Flow {
     Flow { frame, columns, rows, large }
 }
 
-fn zipped(flows: Vec<Flow>) -> Flow {
+fn zip(flows: Vec<Flow>) -> Flow {
     let large = flows.iter().any(|flow| flow.large);
     let rows = flows.iter().filter_map(|flow| flow.rows).min();
     let mut columns = Columns::new();
@@ -471,7 +472,7 @@ where
 }
 
 /// Sorted by columns after the first `width`, where some are lists, which polars does not order.
-fn sorted(frame: DataFrame, width: usize, types: &[Type], descending: &[bool]) -> PolarsResult<DataFrame> {
+fn sort_with_lists(frame: DataFrame, width: usize, types: &[Type], descending: &[bool]) -> PolarsResult<DataFrame> {
     let keys: Vec<Vec<Value>> = frame.columns()[width..]
         .iter()
         .zip(types)

@@ -9,12 +9,6 @@ use crate::run_context::RunContext;
 
 use super::flow::{Flow, Input, Next};
 
-/// An error of a file at the words that named it.
-fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
-    error.span.get_or_insert(span);
-    error
-}
-
 pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) -> Fallible<Input<'a>> {
     let counted = |make: Box<dyn Fn(u64) -> Option<Value> + 'a>| Box::new(Generated { make, at: 0, context });
     Ok(match source {
@@ -30,7 +24,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) 
             counted(Box::new(|row| (row < *count).then(|| Value::Float(generate::unit(*seed, row)))))
         }
         Source::Read(read) => {
-            let records = files::open(read, context).map_err(|error| placed(error, span))?;
+            let records = files::open(read, context).map_err(|error| error.or_at(span))?;
             Box::new(File { records, rows: 0, span, context })
         }
         Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
@@ -40,7 +34,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) 
 
 /// Counts a row, and looks at the stop flag now and then.
 #[inline]
-fn passed(rows: u64, context: &RunContext) -> Fallible<()> {
+fn count_row(rows: u64, context: &RunContext) -> Fallible<()> {
     if rows.is_multiple_of(1024) {
         context.progress.add_rows(1024);
         context.check()?;
@@ -71,7 +65,7 @@ impl Flow for Range<'_> {
             _ => frame.row = vec![Value::Int(self.at)],
         }
         self.at += 1;
-        passed(self.at as u64, self.context)?;
+        count_row(self.at as u64, self.context)?;
         Ok(())
     }
 }
@@ -89,7 +83,7 @@ impl Flow for Generated<'_> {
         frame.row.push(value);
         frame.count_texts();
         self.at += 1;
-        passed(self.at, self.context)?;
+        count_row(self.at, self.context)?;
         Ok(())
     }
 }
@@ -104,8 +98,8 @@ struct File<'a> {
 impl Flow for File<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.rows += 1;
-        passed(self.rows, self.context)?;
-        let more = self.records.next(&mut frame.row).map_err(|error| placed(error, self.span))?;
+        count_row(self.rows, self.context)?;
+        let more = self.records.next(&mut frame.row).map_err(|error| error.or_at(self.span))?;
         if !more {
             return Err(None);
         }
@@ -134,7 +128,7 @@ impl Flow for Kept<'_> {
             self.chunk.iter_mut().for_each(|column| column.reverse());
         }
         self.at += 1;
-        passed(self.at as u64, self.context)?;
+        count_row(self.at as u64, self.context)?;
         frame.row.clear();
         frame.row.extend(self.chunk.iter_mut().map(|column| column.pop().expect("a chunk has all its rows")));
         frame.count_texts();

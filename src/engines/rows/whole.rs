@@ -36,18 +36,18 @@ impl Whole for Sort {
             rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
             // With a limit no more than twice its rows are kept.
             if rows.len() >= limit.saturating_mul(2).max(1024) {
-                frame.steps += self.cut(&mut rows, limit);
+                frame.steps += self.keep_first(&mut rows, limit);
             }
         }
         context.stop.check()?;
-        frame.steps += self.cut(&mut rows, limit);
+        frame.steps += self.keep_first(&mut rows, limit);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 }
 
 impl Sort {
     /// Sorts and keeps the first; how many comparisons that took, and rows that were moved.
-    fn cut(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) -> u64 {
+    fn keep_first(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) -> u64 {
         let mut steps = rows.len() as u64;
         rows.sort_by(|(a, _), (b, _)| {
             steps += 1;

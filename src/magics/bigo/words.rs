@@ -19,7 +19,7 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
         for question in questions {
             let line = Note::from(format!("{name}{:6}  ", question.name()));
             if let Some(answer) = found.answer(*question) {
-                lines.push(line.found(said(*question, answer, measured)));
+                lines.push(line.found(write_answer(*question, answer, measured)));
             } else if let Some(why) = measured.uncounted.as_ref().filter(|_| *question == Question::Steps) {
                 lines.push(line.text(format!("not counted · {why}")));
             } else {
@@ -27,12 +27,14 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
                 lines.push(line.found(why));
             }
         }
-        lines.extend(apart(found, measured.is_rust).map(|line| Note::from(name.as_str()).found(line).optional()));
+        lines.extend(
+            explain_difference(found, measured.is_rust).map(|line| Note::from(name.as_str()).found(line).optional()),
+        );
     }
     lines
 }
 
-fn said(question: Question, answer: &Answer, measured: &Measured) -> String {
+fn write_answer(question: Question, answer: &Answer, measured: &Measured) -> String {
     if let Some(cut) = &measured.cut {
         return ended(cut);
     }
@@ -116,7 +118,7 @@ fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
 }
 
 /// Where time grows in another way than the steps.
-fn apart(found: &Found, is_rust: bool) -> Option<String> {
+fn explain_difference(found: &Found, is_rust: bool) -> Option<String> {
     let of = |question| found.answer(question).filter(|answer| matches!(answer.verdict, Verdict::Class(_)));
     let (time, steps) = (of(Question::Time)?.exponent?.middle(), of(Question::Steps)?.exponent?.middle());
     if (time - steps).abs() <= APART {
@@ -183,7 +185,7 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
             measured.rows.len(),
             if measured.rows.len() == 1 { "size" } else { "sizes" }
         );
-        let left_out = listed(&measured.left_out);
+        let left_out = list_sizes(&measured.left_out);
         match &measured.cut {
             _ if measured.left_out.is_empty() => {}
             Some(Cut::Stopped) => line.push_str(&format!("; not measured: {left_out}")),
@@ -201,7 +203,7 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
 }
 
 /// The first few and the last.
-fn listed(sizes: &[i64]) -> String {
+fn list_sizes(sizes: &[i64]) -> String {
     const FEW: usize = 3;
     let all: Vec<String> = sizes.iter().map(|size| short(*size)).collect();
     match &all[..] {

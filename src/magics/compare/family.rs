@@ -35,7 +35,7 @@ pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -
                 let message = "`--shape` is for the input of a family of algorithms";
                 Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("%algorithms lists them"))
             }
-            None => named.map_or(Ok(None), |(name, _)| known(session, magic, variants, name).map(|()| None)),
+            None => named.map_or(Ok(None), |(name, _)| refuse_unknown(session, magic, variants, name).map(|()| None)),
         };
     };
     if session.lookup(name).is_some() {
@@ -58,7 +58,7 @@ pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -
 
 /// Refuses a name that stands alone and that nobody has given; one of the setup is not given yet, and an engine's
 /// subject is looked at when it is bound.
-fn known(session: &Session, magic: &lang::Magic, variants: &Variants, name: &str) -> Fallible<()> {
+fn refuse_unknown(session: &Session, magic: &lang::Magic, variants: &Variants, name: &str) -> Fallible<()> {
     let swept = variants.sweep.as_ref().is_some_and(|sweep| sweep.name.text == name);
     let later = magic.option("--setup").is_some() || magic.option("--on").is_some();
     let Some(shared) = variants.shared.as_ref().filter(|_| !swept && !later && session.lookup(name).is_none()) else {
@@ -131,7 +131,7 @@ impl Asker {
             Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
         })?;
         let case = self.family.case(size, self.seed, shape);
-        case.map(Arc::from).map_err(|error| placed(error, self.shape_span))
+        case.map(Arc::from).map_err(|error| error.or_at(self.shape_span))
     }
 
     /// An input as a plan.
@@ -147,9 +147,4 @@ impl Asker {
             self.shape, self.seed
         ))
     }
-}
-
-fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
-    error.span.get_or_insert(span);
-    error
 }

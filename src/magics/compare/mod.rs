@@ -106,12 +106,12 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             .hint("%compare --on rows,polars 1..1M | sum, or a block of variants: `%help compare`"));
     };
     let before = session.snapshot();
-    let answer = compared(session, magic, variants, context);
+    let answer = compare(session, magic, variants, context);
     session.restore(before);
     answer
 }
 
-fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, context: &RunContext) -> Fallible<Answer> {
+fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context: &RunContext) -> Fallible<Answer> {
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
     let against = against::asked(session, magic)?;
@@ -181,7 +181,7 @@ fn compared(session: &mut Session, magic: &lang::Magic, asked: &Variants, contex
         (None, [round]) => round.notes(),
         _ => sweep_notes(&points, &rounds),
     };
-    let measured = measured(session, magic, asked, &family, &rounds);
+    let measured = kept_baseline(session, magic, asked, &family, &rounds);
     if let Some(against) = &wanted.against {
         against.differences(&measured).into_iter().for_each(|difference| session.warn(against.span, difference));
         notes.extend(against.notes(&measured));
@@ -249,7 +249,7 @@ fn status(rounds: &[Round]) -> CellStatus {
 }
 
 /// What was measured, as it can be kept.
-fn measured(
+fn kept_baseline(
     session: &Session,
     magic: &lang::Magic,
     asked: &Variants,

@@ -240,7 +240,7 @@ impl<'a> At<'a, '_> {
                     round.files.extend(new);
                     entry.engine = subject.runs_on().to_string();
                     entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
-                    let removed = removed(&clocks, &subject, &calibration, context);
+                    let removed = find_removed(&clocks, &subject, &calibration, context);
                     entry.outcome = Outcome::Ran(Box::new(Ran {
                         sameness,
                         cost,
@@ -264,7 +264,7 @@ impl<'a> At<'a, '_> {
         }
         round.parallel = ready.iter().any(|one| one.subject.is_parallel());
         choose_clocks(&clocks, &mut ready, round, asked, context)?;
-        sampled(&clocks, &ready, round, asked.limit, context, *live)
+        sample_in_turns(&clocks, &ready, round, asked.limit, context, *live)
     }
 }
 
@@ -305,7 +305,7 @@ fn first_run(subject: &Subject, context: &RunContext) -> Fallible<(Table, Cost)>
 }
 
 /// What a call costs beside its work, where no work is left.
-fn removed(clocks: &Clocks, subject: &Subject, calibration: &Calibration, context: &RunContext) -> Option<f64> {
+fn find_removed(clocks: &Clocks, subject: &Subject, calibration: &Calibration, context: &RunContext) -> Option<f64> {
     let wall = &*clocks.wall;
     let overhead = subject.workload(context).overhead(wall).unwrap_or_else(|| Overhead::measure(wall));
     overhead.hides(calibration.call - overhead.call).then_some(overhead.call)
@@ -350,7 +350,7 @@ fn choose_clocks(
 }
 
 /// Samples in turns, at most for the time of the `limit`; gives the place of one that failed.
-fn sampled(
+fn sample_in_turns(
     clocks: &Clocks,
     ready: &[Ready],
     round: &mut Round,

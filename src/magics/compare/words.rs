@@ -34,7 +34,7 @@ impl Round<'_> {
                 None if self.baseline().is_none() => "no baseline".to_string(),
                 None => "not compared".to_string(),
                 Some(_) if self.misses(entry).is_some() => "no verdict".to_string(),
-                Some(found) => said(found),
+                Some(found) => verdict_word(found),
             },
         }
     }
@@ -49,7 +49,7 @@ impl Round<'_> {
             let Some(ran) = entry.ran() else { continue };
             let judged = self.finding(entry).filter(|_| self.misses(entry).is_none());
             // Whether there is a finding depends on whether work is left.
-            let told = |found| Note::default().found(told(name, &self.base, found, self.stopped)).optional();
+            let told = |found| Note::default().found(write_finding(name, &self.base, found, self.stopped)).optional();
             notes.extend(judged.map(told));
             let removed = ran.removed.map(|overhead| timing::no_work(overhead / 1e9));
             notes.extend(removed.map(|why| why.after(&format!("{name}: "))));
@@ -162,7 +162,7 @@ pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize], base: Option<&
     lines.join("\n")
 }
 
-fn said(found: &Finding) -> String {
+fn verdict_word(found: &Finding) -> String {
     let weak = if found.is_weak() { " (ranges)" } else { "" };
     match found.verdict {
         Verdict::Faster => format!("faster{weak}"),
@@ -179,7 +179,7 @@ fn times_slower(found: &Finding) -> Option<String> {
 }
 
 /// One finding as a sentence.
-fn told(name: &str, base: &str, found: &Finding, stopped: bool) -> String {
+fn write_finding(name: &str, base: &str, found: &Finding, stopped: bool) -> String {
     let pairs = found.pairs;
     let weak = found.is_weak();
     let slower = times_slower(found).map_or("slower".to_string(), |times| format!("{times}× slower"));

@@ -45,7 +45,7 @@ impl Writer<'_> {
                 Some(rank) => format!("let mut {rows} = sort({rows}, |row| {rank}, |left, right| {{ {order} }});"),
                 None => format!("{rows}.sort_unstable_by(|left, right| {{ {order} }});"),
             });
-            return self.sorted(&rows, &names, &stored);
+            return self.write_sorted_loop(&rows, &names, &stored);
         };
         let mut segment = segment;
         let rows = self.fresh(&segment, "rows");
@@ -61,11 +61,11 @@ impl Writer<'_> {
         segment.line(format!("{rows}.add({});", tuple(texts)));
         self.lines.extend(segment.close());
         self.line(&format!("let mut {rows} = {rows}.sorted();"));
-        self.sorted(&rows, &names, &stored)
+        self.write_sorted_loop(&rows, &names, &stored)
     }
 
     /// A loop over sorted rows, without the keys that stand behind them.
-    fn sorted(&mut self, rows: &str, names: &[String], stored: &[Stored]) -> Segment {
+    fn write_sorted_loop(&mut self, rows: &str, names: &[String], stored: &[Stored]) -> Segment {
         if stored.len() == names.len() {
             return self.again(rows, names, stored);
         }

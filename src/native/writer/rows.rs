@@ -32,7 +32,7 @@ impl Writer<'_> {
                 continue;
             }
             let kept: Vec<Piece> = columns.iter().chain(&pieces[i + 1..]).cloned().collect();
-            let piece = self.computed(&mut segment, &named.expr, &pieces[i], &named.name, &kept, plan);
+            let piece = self.write_variable(&mut segment, &named.expr, &pieces[i], &named.name, &kept, plan);
             columns.push(piece);
         }
         segment.columns = columns;
@@ -41,7 +41,7 @@ impl Writer<'_> {
     }
 
     /// A value in a variable of its own.
-    fn computed(
+    fn write_variable(
         &mut self,
         segment: &mut Segment,
         expr: &Expr,

@@ -131,7 +131,7 @@ impl Writer<'_> {
             self.inputs.push(input.clone());
             input
         });
-        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, given(shape)));
+        let columns = schema.names().zip(&columns).map(|(name, shape)| (name, stored_input(shape)));
         self.borrowed_loop(segment, columns.collect(), |pattern| format!("for &{pattern} in {name}"), Hold::Program);
     }
 }
@@ -153,7 +153,7 @@ fn table_shapes(table: &Table) -> Vec<ValueLayout> {
 }
 
 /// A column of a table that goes in: as [`ValueLayout::given`] says.
-fn given(shape: &ValueLayout) -> Stored {
+fn stored_input(shape: &ValueLayout) -> Stored {
     let hold = if matches!(shape.kind, Kind::List(_)) { Hold::Own } else { Hold::Program };
     (shape.clone(), hold)
 }

@@ -21,7 +21,7 @@ impl<'p> Writer<'p> {
             }
         }
         self.comment(said.as_ref());
-        let all: Vec<String> = all.iter().map(|(rows, stored, _)| fitted(rows, stored, &met)).collect();
+        let all: Vec<String> = all.iter().map(|(rows, stored, _)| fit_rows(rows, stored, &met)).collect();
         let chained: String = all[1..].iter().map(|rows| format!(".chain({rows})")).collect();
         let rows = format!("{}.into_iter(){chained}", all[0].trim_end_matches(".into_iter()"));
         self.over(names, &met, |pattern| format!("for {pattern} in {rows}"))
@@ -71,7 +71,7 @@ impl<'p> Writer<'p> {
 }
 
 /// The rows of a table with what is fit to `to`.
-fn fitted(rows: &str, from: &[Stored], to: &[Stored]) -> String {
+fn fit_rows(rows: &str, from: &[Stored], to: &[Stored]) -> String {
     let is_same = from.iter().zip(to).all(|(from, to)| stored_type(from) == stored_type(to));
     if is_same {
         return format!("{rows}.into_iter()");
