@@ -53,6 +53,8 @@ fn ints(
     if let Some(result) = unchecked(operator, a, b) {
         return Ok(result);
     }
+    // Derived bounds widen with each operator: a look at the values may still spare the loop that tests every row.
+    // Where no bounds were known, the first try has looked already.
     let known = a.bounds.is_some() || b.bounds.is_some();
     if let Some(result) = known.then(|| unchecked(operator, &a.exact(), &b.exact())).flatten() {
         return Ok(result);
@@ -129,6 +131,7 @@ fn check_rows(
         let (a, b) = (*a.at(row), *b.at(row));
         match operate(a, b) {
             Ok(result) => *value = result,
+            // What lies in the slot of a null, or of a row that `if` left out, is arbitrary.
             Err(why) if scope.is_active(row) && !nulls.at(row) => return Err(fault(why, a, b)),
             Err(_) => {}
         }

@@ -144,6 +144,7 @@ impl<'a> Compiler<'a> {
                 let regex = regex::Regex::new(pattern).expect("the pattern was tried when typed");
                 Node::Matches(self.boxed(&args[0]), regex)
             }
+            // A conversion that changes nothing costs nothing.
             Meant::Call(Func::Same, args) => return self.compile(&args[0]),
             Meant::Call(Func::FloatFromInt, args) => Node::Widen(self.boxed(&args[0])),
             Meant::Call(func, args) => Node::Call(*func, self.all(args), expr.ty.clone(), span),
@@ -159,6 +160,7 @@ impl<'a> Compiler<'a> {
             Meant::Apply(function, args) => match self.bytecode(*function) {
                 Some(code) => {
                     self.fallbacks.borrow_mut().push((Fallback::RegisterCode, expr.clone()));
+                    // Bytecode knows no nulls. Rows that have one go through the closures, over the same arguments.
                     let mut over_args = expr.clone();
                     over_args.parts_mut().into_iter().enumerate().for_each(|(i, arg)| arg.node = Meant::Column(i));
                     Node::Recursive { code, args: self.all(args), with_nulls: rowwise::Compiled::new(&over_args) }
@@ -173,6 +175,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn body(&self, function: usize) -> Arc<Compiled> {
+        // Not `entry`: the body may call other functions, which come here while the map would be borrowed.
         let known = self.bodies.borrow().get(&function).cloned();
         known.unwrap_or_else(|| {
             let body = Arc::new(self.compile(&self.functions[function].body));
@@ -229,6 +232,7 @@ impl<'a> Compiler<'a> {
 
     /// Puts a column in the place of a vectorised part.
     fn cut(&self, expr: &mut Expr, parts: &mut Vec<Compiled>) {
+        // The closures have constants in their code; as a column each row would load it.
         if matches!(expr.node, Meant::Const(_)) {
             return;
         }
@@ -388,6 +392,7 @@ fn logical(items: &[Compiled], decisive: bool, scope: Scope) -> Out {
     for item in &items[1..] {
         let plain =
             if let (Nulls::None, Slots::Each(values)) = (&sofar.nulls, bools(&sofar)) { Some(values) } else { None };
+        // Where the result is still open: the next item must not fail on rows that are decided.
         let mut open = match plain {
             Some(values) if decisive => loops::opposite(values),
             Some(values) => values.as_slice().to_vec(),

@@ -41,6 +41,7 @@ impl Partial for RightSide {
         let mut keys = Batch { rows: scope.rows(), columns: keys.map_err(|fault| fault.diagnostic(None))? };
         let columns = self.wanted.iter().map(|index| scope.batch.columns[*index].clone()).collect();
         let mut kept = Batch { rows: scope.rows(), columns };
+        // What can never match takes no memory.
         if let Some(nulls) = any_null(&keys.columns, keys.rows) {
             let present: Vec<u32> = (0..keys.rows as u32).filter(|row| !nulls[*row as usize]).collect();
             (keys, kept) = (keys.gathered(&present), kept.gathered(&present));
@@ -59,6 +60,7 @@ impl Partial for RightSide {
     }
 
     fn finish(self) -> Fallible<Matches> {
+        // A counting sort by group: the rows of a key lie side by side, in their order, without a list for each key.
         let mut starts = vec![0u32; self.groups.len() + 1];
         self.owners.iter().for_each(|group| starts[*group as usize + 1] += 1);
         for group in 1..starts.len() {
@@ -142,6 +144,7 @@ impl Matches {
                     .map(|column| Column { data: super::column::empty_slot(&column.data), nulls: Nulls::All }),
             );
         } else {
+            // A row that is missing borrows the first one's values and is null; that there is one was seen above.
             let places: Vec<u32> = rights.iter().map(|row| if *row == u32::MAX { 0 } else { *row }).collect();
             columns.extend(self.right.columns.iter().map(|column| {
                 let column = column.gathered(&places);

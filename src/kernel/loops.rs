@@ -59,6 +59,7 @@ fn divide(a: i64, d: i64, inverse: f64, multiply: impl Fn(i64, i64) -> i64) -> (
     let float = f64::from_bits(a.wrapping_add(MAGIC_BITS) as u64) - MAGIC;
     let guess = ((float * inverse + MAGIC).to_bits() as i64).wrapping_sub(MAGIC_BITS);
     let rest = a.wrapping_sub(multiply(guess, d));
+    // All ones where the guess was one too large: a branch would keep the loop out of the vector units.
     let low = rest >> 63;
     (guess.wrapping_add(low), rest.wrapping_add(low & d))
 }
@@ -98,6 +99,7 @@ pub fn int_rank(value: i64) -> u64 {
 /// A number in the order of the float: NaN above all.
 #[inline(always)]
 pub fn float_rank(x: f64) -> u64 {
+    // −0.0 + 0.0 is 0.0: the two zeros are one value. Negative floats have their bits in the opposite order.
     let bits = (x + 0.0).to_bits() as i64;
     let rank = bits as u64 ^ ((bits >> 63) as u64 | 1 << 63);
     if x.is_nan() { u64::MAX } else { rank }
@@ -105,6 +107,7 @@ pub fn float_rank(x: f64) -> u64 {
 
 #[inline(always)]
 fn compare_ranks<T: Copy>(values: &[T], worst: u64, descending: bool, rank: impl Fn(T) -> u64) -> Vec<bool> {
+    // One comparison serves both directions: all bits turned over reverse the order.
     let turn = if descending { u64::MAX } else { 0 };
     let mut out = vec![false; values.len()];
     for (out, value) in out.iter_mut().zip(values) {
@@ -192,6 +195,7 @@ simd! {
 
     /// The sum of up to 2^31 ints of any size.
     pub fn wide_sum(values: &[i64]) -> i128 {
+        // Vector units add 64 bits, not 128: the halves are added apart, and neither overflows before 2^31 of them.
         let (mut low, mut high) = (0u64, 0i64);
         for value in values {
             low = low.wrapping_add(*value as u64 & 0xffff_ffff);
@@ -202,6 +206,7 @@ simd! {
 
     /// Adds to eight sums, and what rounding loses to eight others.
     pub fn compensated(values: &[f64], sums: &mut [f64; 8], lost: &mut [f64; 8]) {
+        // Eight sums do not wait for each other, and lie in registers only as locals.
         let (mut s, mut l) = (*sums, *lost);
         let (chunks, rest) = values.as_chunks::<8>();
         for chunk in chunks {
@@ -221,6 +226,7 @@ simd! {
 
     pub fn count(mask: &[bool]) -> usize {
         let mut count = 0;
+        // A byte counts 255 flags, and a vector has eight times as many bytes as 64-bit counters.
         for chunk in mask.chunks(255) {
             let mut part = 0u8;
             for flag in chunk {
@@ -301,6 +307,7 @@ pub fn selected(mask: &[bool]) -> Vec<u32> {
         let mut bits = 0u64;
         for (i, eight) in chunk.as_chunks::<8>().0.iter().enumerate() {
             let flags = u64::from_le_bytes(eight.map(u8::from));
+            // The factor moves bit 0 of each byte to its own place in the highest byte.
             bits |= (flags.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
         }
         while bits != 0 {

@@ -79,6 +79,7 @@ pub fn lex(cell: u32, text: &str, start: usize, end: usize) -> Fallible<Tokens> 
     while let Some(c) = lexer.skip_space() {
         lexer.token(c)?;
     }
+    // A last token means that the parser may always look at the next one.
     let end = Span::new(cell, end, end);
     lexer.tokens.push((Token::End, end));
     let closing = match_brackets(&lexer.tokens)?;
@@ -112,6 +113,7 @@ impl Lexer<'_> {
     fn skip_space(&mut self) -> Option<char> {
         loop {
             let c = self.rest().chars().next()?;
+            // Editors of Windows begin files with a byte order mark, which is no white space in Unicode.
             if c.is_whitespace() || c == '\u{feff}' {
                 self.at += c.len_utf8();
             } else if c == '#' {
@@ -133,6 +135,7 @@ impl Lexer<'_> {
         if c.is_ascii_digit() {
             return self.number();
         }
+        // Before names: `r` would be one.
         if let Some(quote @ ('"' | '\'')) = self.rest().strip_prefix('r').and_then(|rest| rest.chars().next()) {
             return self.raw_text(quote);
         }
@@ -278,6 +281,7 @@ impl Lexer<'_> {
         self.take_while(digit);
         let mut digits: String = self.text[start..self.at].replace('_', "");
         let mut decimals = 0;
+        // `1..3` is a range and `1.field` no number: a point counts only before a digit.
         let point = self.rest().strip_prefix('.').and_then(|rest| rest.chars().next());
         if point.is_some_and(|c| c.is_ascii_digit()) {
             self.at += 1;
@@ -299,6 +303,7 @@ impl Lexer<'_> {
                 )
                 .hint("write one of them: 1e3 or 1k"));
             }
+            // Parsed from its decimal digits: a product with a power of ten would round twice.
             let value: f64 = format!("{digits}e{}", i64::from(exponent) - decimals as i64).parse().unwrap_or(f64::NAN);
             self.tokens.push((finite(value, span)?, span));
             return Ok(());
@@ -342,6 +347,7 @@ impl Lexer<'_> {
         if length == 0 {
             return None;
         }
+        // Beyond any float, and small enough to be added to.
         let digits: i32 = rest[..length].parse().unwrap_or(9999);
         self.at = self.text.len() - rest.len() + length;
         Some(sign * digits.min(9999))
@@ -377,6 +383,7 @@ fn scaled(digits: &str, decimals: usize, times: u128, plain: bool, span: Span) -
             return as_float();
         }
         let whole = product / divisor;
+        // One more than the largest int: the parser may have a minus for it.
         if whole <= 1 << 63 {
             return Ok(Token::Int(whole as u64));
         }

@@ -122,6 +122,7 @@ impl Scope<'_> {
         if let (Node::Const(Value::List(items)), Type::List(of)) = (&list.node, &list.ty) {
             let known = matches!(**of, Type::Int | Type::Bool | Type::Text);
             let has_nulls = items.iter().any(Value::is_null);
+            // `contains` compares with `==`, which is wrong for NaN and for nulls; such lists go the general way.
             if known && !has_nulls && !items.is_empty() && item.shape.kind != Kind::Open {
                 let items: Vec<String> = items.iter().map(|item| constant(item, of).text).collect();
                 return lift(&[item], |item| {
@@ -206,6 +207,7 @@ impl Scope<'_> {
     /// The first that is not null; the later ones are not computed.
     fn coalesce(&self, args: &[Expr]) -> Piece {
         let mut pieces: Vec<Piece> = args.iter().map(|arg| self.piece(arg)).collect();
+        // A value that is never null is not an `Option` in Rust, and nothing behind it is asked.
         if let Some(last) = pieces.iter().position(|piece| !piece.shape.nulls) {
             pieces.truncate(last + 1);
         }
@@ -255,6 +257,7 @@ impl Scope<'_> {
         let signature = &mut all[index];
         let mut texts = Vec::new();
         for (arg, parameter) in args.iter().zip(&mut signature.parameters) {
+            // Written again from the start where this makes a parameter wider: see `functions::settled`.
             *parameter = parameter.meet(&arg.shape);
             texts.push(arg.fit(parameter).argument());
         }

@@ -88,6 +88,7 @@ fn foreign(code: &Shared<dyn ExternalFunction>, args: &[Expr], span: Span) -> Ev
         let mut passed = Vec::with_capacity(args.len());
         for arg in &args {
             let value = arg.value(frame)?;
+            // Code from outside takes no null; a call with one is null, as of our own functions.
             if value.is_null() {
                 return Ok(Value::Null);
             }

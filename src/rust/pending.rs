@@ -93,6 +93,7 @@ impl PendingRun {
     /// Ends the ticket where the person has stopped it.
     pub fn look(&mut self) -> Fallible<()> {
         let Err(stopped) = self.stop.check() else { return Ok(()) };
+        // Cancelling ends what waits or compiles; a cell that runs looks at nothing, and its process must go.
         self.ticket.cancel();
         if self.running {
             self.broker.kill(&self.ticket);
@@ -128,6 +129,7 @@ impl PendingRun {
     /// What a run cost, or why it failed.
     pub fn ended(&mut self, ending: &Ending, cost: &mut Cost) -> Fallible<()> {
         self.running = false;
+        // What the cell printed comes before its result.
         self.broker.printers.wait();
         match &ending.failure {
             None => {

@@ -151,6 +151,7 @@ impl Session {
         let Opened { opener, inputs, filled } = self.opener(&blocks, Choice::only(engines::DEFAULT), context)?;
         let here = others || halves.iter().any(|half| half.as_ref().is_ok_and(|half| !half.is_rust()));
         let large = inputs.iter().map(Vec::len).sum::<usize>() > LARGE;
+        // Only what runs elsewhere differs from process to process; where all subjects are Rust, they share one.
         let processes = match (here, large) {
             (false, _) => 1,
             (true, false) => replicas.processes,
@@ -183,6 +184,7 @@ impl Session {
             Drafted::Plan(plan, choice) => {
                 let files = plan.files();
                 let (rows_read, bytes_read) = self.reads(&plan);
+                // The engine is chosen for the plan as it runs: preparing may have taken away what an engine refuses.
                 let plan = self.prepared(plan, choice, context)?;
                 let (engine, instead) = self.engine_for(&plan, choice)?;
                 let work = match engine.code() {
@@ -276,6 +278,7 @@ impl Subject<'_> {
             Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
             Work::Rust { workers, block, compiled } => call_once(workers, block, compiled, context).map(drop),
             Work::Algorithm(algorithm) => {
+                // The algorithm itself knows no flag.
                 context.stop.check()?;
                 algorithm.run(context)
             }
@@ -358,6 +361,7 @@ fn call_once(
             Ok((Session::rust_table(given), cost.run()))
         }
         Some((plan, _)) => {
+            // An error of compiled code has no row: it is looked for with the reference engine.
             let called = workers.ask(0, |worker| Session::call_plan(worker, number, block, plan));
             called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, context))
         }

@@ -75,12 +75,14 @@ impl Workers {
         for _ in 0..looks {
             let mut order: Vec<(usize, usize)> =
                 (0..subjects.len()).flat_map(|one| (0..copies).map(move |copy| (one, copy))).collect();
+            // A disturbance that lasts must not always hit the same copies.
             chance.shuffle(&mut order);
             for (one, copy) in order {
                 let Screened { subject, clock, calls, .. } = subjects[one];
                 let number = subject * self.copies + copy;
                 let time = self.ask(0, |worker| worker.sample(number, calls, clock.is_cpu()));
                 let time = time.map_err(|error| (one, error))?;
+                // Interruptions only add time: the least of a few looks is what a copy can do.
                 least[one][copy] = least[one][copy].min(time);
             }
         }
@@ -98,6 +100,7 @@ impl Workers {
         let mut each = self.each.borrow_mut();
         let worker = &mut each[process];
         if worker.as_ref().is_none_or(|worker| !worker.is_alive()) {
+            // The dead one is dropped first, so that two never hold the inputs at once.
             *worker = None;
             *worker = Some(self.opener.open(&self.inputs, &self.context)?);
         }

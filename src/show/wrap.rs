@@ -2,9 +2,6 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The units of figures, as `figure` writes them.
-const UNITS: [&str; 10] = ["%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB", "TiB"];
-
 /// The text in lines of at most `width` columns, where words let it be. What goes on stands under the column where the
 /// line's text begins: after its first gap of two spaces or more, if that is not too far to the right.
 pub fn wrapped(text: &str, width: usize) -> String {
@@ -42,6 +39,9 @@ fn wrap(line: &str, width: usize, out: &mut String) {
         used += word.width();
     }
 }
+
+/// The units of figures, as `figure` writes them.
+const UNITS: [&str; 10] = ["%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB", "TiB"];
 
 /// Where the first word of a text ends. A number keeps its unit: "2.0" alone at the end of a line is read as a count.
 fn word_end(text: &str) -> usize {

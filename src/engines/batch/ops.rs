@@ -141,6 +141,7 @@ impl Operator for Slice {
         self.skip -= skipped;
         let rows = self.left.min(batch.rows as u64 - skipped);
         self.left -= rows;
+        // The answer is no with the last row, not at the next batch: nothing more is read for it.
         let wants = rows == 0 || next(batch.part(skipped as usize, rows as usize))?;
         Ok(wants && self.left > 0)
     }
@@ -152,6 +153,7 @@ struct Number {
 
 impl Operator for Number {
     fn push(&mut self, mut batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        // The bounds are known, so that arithmetic on row numbers needs no test for overflow.
         let end = self.row + batch.rows as i64;
         batch.columns.push(Column::ints((self.row..end).collect(), Some((self.row, end - 1))));
         self.row = end;
@@ -338,6 +340,7 @@ impl Operator for Zip<'_> {
     }
 
     fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
+        // Unequal lengths are an error only where all rows were wanted: a `take` behind it never sees the end.
         for part in &mut self.parts {
             if self.wanted && part.next(1)?.is_some() {
                 return Err(self.unequal());
@@ -373,6 +376,7 @@ impl Operator for Whole<'_> {
         match self.what {
             All::Reverse => in_parts(&all.gathered(&(0..rows).rev().collect::<Vec<u32>>()), self.context, next),
             All::Sample { count, seed } => {
+                // Each row has its random number by its place, so that every engine draws the same ones.
                 let mut order: Vec<u32> = (0..rows).collect();
                 order.sort_by_key(|row| (generate::mix(seed, u64::from(*row)), *row));
                 order.truncate(usize::try_from(count).unwrap_or(usize::MAX));

@@ -36,6 +36,7 @@ const MARK: &str = "\u{1}timelab\u{1}";
 
 /// An error of ours as one of polars.
 pub fn failed(kind: Kind, span: Span, message: &str) -> PolarsError {
+    // An error of polars has room for a text alone.
     let Span { cell, start, end } = span;
     let text = format!("{MARK}{}\u{1}{cell}\u{1}{start}\u{1}{end}\u{1}{message}{MARK}", kind as u8);
     PolarsError::ComputeError(text.into())
@@ -68,6 +69,7 @@ pub fn recognised(text: &str) -> Option<Box<Diagnostic>> {
     let number = |text: &str| text.parse::<u32>().ok();
     let kind = KINDS.into_iter().find(|known| number(kind) == Some(*known as u32))?;
     let span = Span { cell: number(cell)?, start: number(start)?, end: number(end)? };
+    // Ctrl-C is about no place in the cell.
     if kind == Kind::Stopped { Some(Diagnostic::new(kind, message)) } else { Some(Diagnostic::at(kind, span, message)) }
 }
 

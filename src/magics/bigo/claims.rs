@@ -56,11 +56,11 @@ impl Case {
 }
 
 /// A row for each variant, and lines about those that cannot be told apart from their claims.
-pub fn table(asker: &Asker, case: Case, ways: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<Note>) {
+pub fn table(asker: &Asker, case: Case, chosen: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<Note>) {
     let mut rows = Grid::default();
     let mut lines = Vec::new();
-    for ((way, measured), found) in ways.iter().zip(all).zip(found) {
-        let What::Algorithm(claims) = &way.what else { continue };
+    for ((variant, measured), found) in chosen.iter().zip(all).zip(found) {
+        let What::Algorithm(claims) = &variant.what else { continue };
         let shape = case.shape(asker, claims);
         let claimed = claims.time_for(shape);
         // Time is claimed as the work that is done: counts of it say more than a clock.

@@ -121,29 +121,31 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let start = Instant::now();
     let family = family(session, magic, variants)?;
     let case = Case::asked(magic, &family)?;
-    let ways = ways(session, variants, &family)?;
-    let asked = asked(magic, ways.len())?;
+    let chosen = choose_variants(session, variants, &family)?;
+    let asked = asked(magic, chosen.len())?;
     session.settle(context)?;
     timing::set_up(session, magic, context)?;
     let sweep = swept(session, magic, variants, &family)?;
     let sizes = sizes(session, variants, &sweep)?;
     let compiling = Instant::now();
-    check(session, variants, &family, &ways, &sweep.name, &sizes, context)?;
-    let is_rust = ways.iter().filter_map(Variant::pipeline).any(|pipeline| lone_block(pipeline).is_some());
+    check(session, variants, &family, &chosen, &sweep.name, &sizes, context)?;
+    let is_rust = chosen.iter().filter_map(Variant::pipeline).any(|pipeline| lone_block(pipeline).is_some());
     let mut compiled = if is_rust { compiling.elapsed() } else { Duration::ZERO };
     let telling = Telling::new(&context.progress);
     let quiet = &RunContext { progress: Progress::default(), ..context.clone() };
-    let inputs = Inputs::new(&family, case, variants, sizes, &ways);
+    let inputs = Inputs::new(&family, case, variants, sizes, &chosen);
     let deadline = Deadline::new(&context.stop);
     let mut all: Vec<Measured> = Vec::new();
-    for way in &ways {
-        let place = if ways.len() > 1 { format!("{} · ", way.name) } else { String::new() };
+    for variant in &chosen {
+        let place = if chosen.len() > 1 { format!("{} · ", variant.name) } else { String::new() };
         let live = |told: &dyn Fn() -> String| telling.tell(|| format!("{place}{}", told()));
-        let subject = subjects::Subject { way, name: &sweep.name, inputs: &inputs };
-        let least = subject.least();
-        all.push(match subject.measure(session, &asked, &deadline, quiet, &live) {
+        let candidate = subjects::Candidate { variant, name: &sweep.name, inputs: &inputs };
+        let least = candidate.least();
+        all.push(match candidate.measure(session, &asked, &deadline, quiet, &live) {
             // The others go on.
-            Err(error) if ways.len() > 1 && error.kind != Kind::Stopped => Measured::failed(&way.name, least, error),
+            Err(error) if chosen.len() > 1 && error.kind != Kind::Stopped => {
+                Measured::failed(&variant.name, least, error)
+            }
             measured => measured?,
         });
         if context.stop.is_raised() {
@@ -166,7 +168,7 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     notes.extend(words::crossings(&sweep.name.text, &all));
     notes.extend(words::shown(&sweep.name.text, &all, context.stop.is_raised()));
     if let Some(family) = &family {
-        let (claimed, told) = claims::table(family, case, &ways, &all, &found);
+        let (claimed, told) = claims::table(family, case, &chosen, &all, &found);
         notes.extend(told);
         notes.push(claims::note(family, case).into());
         tables.push(("claims".to_string(), figures_plan(&claimed, magic.span)));
@@ -185,7 +187,11 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
 }
 
 /// The subjects: those of the family, then those of the block; else what stands on the first line.
-fn ways<'a>(session: &Session, variants: &'a Variants, family: &Option<Asker>) -> Fallible<Vec<Variant<'a>>> {
+fn choose_variants<'a>(
+    session: &Session,
+    variants: &'a Variants,
+    family: &Option<Asker>,
+) -> Fallible<Vec<Variant<'a>>> {
     match (family, &variants.block[..], &variants.shared) {
         (Some(family), ..) => family.variants(session, variants),
         (None, [], Some(pipeline)) => {
@@ -248,22 +254,22 @@ fn check(
     session: &mut Session,
     variants: &Variants,
     family: &Option<Asker>,
-    ways: &[Variant],
+    chosen: &[Variant],
     name: &Word,
     sizes: &Option<Vec<i64>>,
     context: &RunContext,
 ) -> Fallible<()> {
     session.give_point(name, sizes.as_ref().map_or(growth::LEAST, |sizes| sizes[0]));
     let input = match (family, &variants.shared) {
-        _ if !ways.iter().any(Variant::continues) => None,
+        _ if !chosen.iter().any(Variant::continues) => None,
         (Some(family), _) => Some(family.input(1)?),
         (None, Some(shared)) => Some(table_of(session, shared)?),
         (None, None) => None,
     };
     let mut blocks = Vec::new();
-    for way in ways {
-        let draft = way.draft(session, input.as_ref())?;
-        if way.pipeline().is_some_and(|pipeline| lone_block(pipeline).is_some()) {
+    for variant in chosen {
+        let draft = variant.draft(session, input.as_ref())?;
+        if variant.pipeline().is_some_and(|pipeline| lone_block(pipeline).is_some()) {
             blocks.extend(draft);
         }
     }

@@ -40,29 +40,30 @@ impl<'a> Inputs<'a> {
         case: super::Case,
         variants: &'a Variants,
         sizes: Option<Vec<i64>>,
-        ways: &[Variant],
+        chosen: &[Variant],
     ) -> Inputs<'a> {
         let inputs = Inputs { family, variants, sizes, case, cases: Vec::new() };
-        let keys =
-            |way| inputs.shape(way).map(|shape| inputs.sizes(way).into_iter().map(move |size| (shape.clone(), size)));
-        let mut all: Vec<(String, i64)> = ways.iter().filter_map(keys).flatten().collect();
+        let keys = |variant| {
+            inputs.shape(variant).map(|shape| inputs.sizes(variant).into_iter().map(move |size| (shape.clone(), size)))
+        };
+        let mut all: Vec<(String, i64)> = chosen.iter().filter_map(keys).flatten().collect();
         all.sort_unstable();
         all.dedup();
         Inputs { cases: all.into_iter().map(|key| (key, OnceCell::new())).collect(), ..inputs }
     }
 
     /// The shape of the family's input for a subject.
-    fn shape(&self, way: &Variant) -> Option<String> {
+    fn shape(&self, variant: &Variant) -> Option<String> {
         let family = self.family.as_ref()?;
-        Some(match &way.what {
+        Some(match &variant.what {
             What::Algorithm(claims) => self.case.shape(family, claims).to_string(),
             What::Pipeline { .. } => family.shape.clone(),
         })
     }
 
     /// The sizes of a subject: those asked for, up to its largest.
-    fn sizes(&self, way: &Variant) -> Vec<i64> {
-        let most = if let What::Algorithm(claims) = &way.what { claims.most as i64 } else { i64::MAX };
+    fn sizes(&self, variant: &Variant) -> Vec<i64> {
+        let most = if let What::Algorithm(claims) = &variant.what { claims.most as i64 } else { i64::MAX };
         match &self.sizes {
             Some(sizes) => sizes.iter().copied().filter(|size| *size <= most).collect(),
             None if self.family.is_some() => usual(most.min(self.largest())),
@@ -77,8 +78,8 @@ impl<'a> Inputs<'a> {
     }
 
     /// The family's input of a size.
-    fn case(&self, way: &Variant, size: i64) -> Fallible<Option<&Held>> {
-        let (Some(family), Some(shape)) = (self.family, self.shape(way)) else { return Ok(None) };
+    fn case(&self, variant: &Variant, size: i64) -> Fallible<Option<&Held>> {
+        let (Some(family), Some(shape)) = (self.family, self.shape(variant)) else { return Ok(None) };
         let place = self.cases.iter().find(|((known, of), _)| *known == shape && *of == size);
         let Some((_, place)) = place else { return Ok(None) };
         if place.get().is_none() {
@@ -93,12 +94,18 @@ impl<'a> Inputs<'a> {
     }
 
     /// What a variant that begins with a stage goes on from, where there is one.
-    fn plan(&self, session: &mut Session, way: &Variant, size: i64, context: &RunContext) -> Fallible<Option<Plan>> {
-        if !way.continues() {
+    fn plan(
+        &self,
+        session: &mut Session,
+        variant: &Variant,
+        size: i64,
+        context: &RunContext,
+    ) -> Fallible<Option<Plan>> {
+        if !variant.continues() {
             return Ok(None);
         }
-        if let Some((case, _)) = self.case(way, size)? {
-            let span = way.pipeline().map(|pipeline| pipeline.span).unwrap_or_default();
+        if let Some((case, _)) = self.case(variant, size)? {
+            let span = variant.pipeline().map(|pipeline| pipeline.span).unwrap_or_default();
             return Ok(Some(kept_plan(Arc::new(case.input()), span)));
         }
         let Some(shared) = &self.variants.shared else { return Ok(None) };
@@ -109,9 +116,9 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// One subject.
-pub struct Subject<'a> {
-    pub way: &'a Variant<'a>,
+/// One variant whose growth is asked for.
+pub struct Candidate<'a> {
+    pub variant: &'a Variant<'a>,
     pub name: &'a Word,
     pub inputs: &'a Inputs<'a>,
 }
@@ -216,10 +223,10 @@ const SLOW: Duration = Duration::from_millis(20);
 /// A run that takes so many times the whole time of the subject will not end.
 const ENDLESS: u32 = 2;
 
-impl Subject<'_> {
+impl Candidate<'_> {
     /// The least size that was asked for.
     pub fn least(&self) -> i64 {
-        self.inputs.sizes(self.way).first().copied().unwrap_or_default()
+        self.inputs.sizes(self.variant).first().copied().unwrap_or_default()
     }
 
     pub fn measure(
@@ -230,11 +237,11 @@ impl Subject<'_> {
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Fallible<Measured> {
-        let sizes = self.inputs.sizes(self.way);
+        let sizes = self.inputs.sizes(self.variant);
         let is = |question| asked.questions.contains(&question);
         let runs = is(Question::Time) || is(Question::Space) || is(Question::Allocs);
         let limit = asked.limit.as_nanos() as f64;
-        let mut measured = Measured::new(&self.way.name);
+        let mut measured = Measured::new(&self.variant.name);
         let patience = asked.limit * ENDLESS;
         let mut opened: Vec<session::Subject> = Vec::new();
         let compiling = Instant::now();
@@ -316,7 +323,7 @@ impl Subject<'_> {
             };
             let (cost, spent) = first_cost(&work, context)?;
             context.stop.check()?;
-            let held = self.inputs.case(self.way, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
+            let held = self.inputs.case(self.variant, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
             let (space, allocs) = (cost.peak as f64, cost.allocated as f64);
             measured.rows.push(Row {
                 n,
@@ -343,7 +350,7 @@ impl Subject<'_> {
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Fallible<HashMap<i64, session::Subject<'static>>> {
-        let What::Pipeline { pipeline, choice, .. } = &self.way.what else { return Ok(HashMap::new()) };
+        let What::Pipeline { pipeline, choice, .. } = &self.variant.what else { return Ok(HashMap::new()) };
         if choice.engine.code().is_none() || lone_block(pipeline).is_some() {
             return Ok(HashMap::new());
         }
@@ -351,8 +358,8 @@ impl Subject<'_> {
         let mut drafts = Vec::new();
         for n in sizes {
             session.give_point(self.name, *n);
-            let input = self.inputs.plan(session, self.way, *n, context)?;
-            drafts.extend(self.way.draft(session, input.as_ref())?);
+            let input = self.inputs.plan(session, self.variant, *n, context)?;
+            drafts.extend(self.variant.draft(session, input.as_ref())?);
         }
         let subjects = session.subjects(drafts, Replicas::NONE, false, context)?;
         sizes.iter().zip(subjects).map(|(n, subject)| Ok((*n, subject?))).collect()
@@ -360,12 +367,12 @@ impl Subject<'_> {
 
     fn ready(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<session::Subject<'_>> {
         session.give_point(self.name, n);
-        if let What::Algorithm(claims) = &self.way.what {
-            let case = self.inputs.case(self.way, n)?.map(|(case, _)| case);
+        if let What::Algorithm(claims) = &self.variant.what {
+            let case = self.inputs.case(self.variant, n)?.map(|(case, _)| case);
             return session.algorithm(case.expect("a family has an input of each size"), *claims);
         }
-        let input = self.inputs.plan(session, self.way, n, context)?;
-        let draft = self.way.draft(session, input.as_ref())?.expect("what is no algorithm is a pipeline");
+        let input = self.inputs.plan(session, self.variant, n, context)?;
+        let draft = self.variant.draft(session, input.as_ref())?.expect("what is no algorithm is a pipeline");
         session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)
     }
 
@@ -475,11 +482,11 @@ impl Subject<'_> {
     }
 }
 
-impl Subject<'_> {
+impl Candidate<'_> {
     /// The program that counts what Rust does; none for a pipeline, which `rows` counts.
     fn program(&self, context: &RunContext) -> Option<Result<Counted, Uncounted>> {
         let because = |why: &str| Some(Err(Uncounted::Because(why.to_string())));
-        match (&self.way.what, self.way.pipeline().and_then(lone_block)) {
+        match (&self.variant.what, self.variant.pipeline().and_then(lone_block)) {
             (What::Algorithm(claims), _) if claims.threaded => {
                 because("it works on several threads, which would lose each other's counts")
             }
@@ -500,7 +507,7 @@ impl Subject<'_> {
 
     /// The work of a size, as the program takes it.
     fn line(&self, n: i64) -> String {
-        match (&self.way.what, self.inputs.family) {
+        match (&self.variant.what, self.inputs.family) {
             (What::Algorithm(claims), Some(family)) => {
                 let shape = self.inputs.case.shape(family, claims);
                 format!("{} {shape} {n} {}", claims.name, family.seed)
@@ -512,9 +519,9 @@ impl Subject<'_> {
     /// The steps of one size on the engine that counts them.
     fn steps(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<f64> {
         session.give_point(self.name, n);
-        let input = self.inputs.plan(session, self.way, n, context)?;
+        let input = self.inputs.plan(session, self.variant, n, context)?;
         let choice = Choice::only(engines::REFERENCE);
-        let pipeline = self.way.pipeline().expect("only pipelines are counted so");
+        let pipeline = self.variant.pipeline().expect("only pipelines are counted so");
         let draft = match input {
             Some(input) => session.draft_on(input, &pipeline.stages, choice)?,
             None => session.draft(pipeline, choice)?,
