@@ -161,7 +161,8 @@ fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
     let cache = cache().ok_or_else(|| because("there is no folder for what is compiled: HOME is not set"))?;
     let folder = cache.join(format!("{:016x}", hasher.finish()));
     let (source, program) = (folder.join("main.rs"), folder.join("main"));
-    if program.is_file() && fs::read_to_string(&source).is_ok_and(|known| known == text) {
+    let is_there = || program.is_file() && fs::read_to_string(&source).is_ok_and(|known| known == text);
+    if is_there() {
         return Ok(program);
     }
     let failed = |error: std::io::Error| because(format!("{}: {error}", folder.display()));
@@ -171,9 +172,9 @@ fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
     let new = cache.join(format!("new-{}-{next}-{:016x}", std::process::id(), hasher.finish()));
     private(&new).map_err(failed)?;
     let compiled = compile(&new, text, context);
-    if compiled.is_ok() {
+    // Where another one was quicker, its program is there and may be starting: it must stay. Only what is broken goes.
+    if compiled.is_ok() && fs::rename(&new, &folder).is_err() && !is_there() {
         let _ = fs::remove_dir_all(&folder);
-        // Another shell may have been quicker: then its program is there.
         let _ = fs::rename(&new, &folder);
     }
     let _ = fs::remove_dir_all(&new);
