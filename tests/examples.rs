@@ -53,8 +53,8 @@ fn examples_print_what_they_say_on_every_engine() {
 }
 
 /// Magics whose examples are only run: help is prose that changes with each sentence, how many sizes `%bigo` reaches is
-/// a matter of time, `%cd` tells where the project lies, `%explain` what the processor can do, and the rows of `%amdahl`
-/// depend on its cores.
+/// a matter of time, `%cd` tells where the project lies, `%explain` what the processor can do, and the rows of
+/// `%amdahl` depend on its cores.
 const ONLY_RUN: [&str; 5] = ["help", "bigo", "cd", "explain", "amdahl"];
 
 /// What each example prints, without what was measured: `tests/kept/magics.txt`, renewed by `TIMELAB_UPDATE=1`. Rust is

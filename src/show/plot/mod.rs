@@ -2,6 +2,7 @@
 
 mod axis;
 mod canvas;
+mod drawing;
 mod names;
 mod pen;
 mod svg;

@@ -8,7 +8,7 @@ use crate::report::{Drawn, Field};
 use super::super::{Role, figure, grouped};
 use super::axis::Projection;
 use super::canvas::column;
-use super::terminal::Drawing;
+use super::drawing::Drawing;
 
 /// More names than this are counted, not drawn.
 const MOST: usize = 40;
