@@ -126,3 +126,48 @@ fn mistakes_have_good_messages() {
         assert!(err.contains(message), "{cell}\n{err}");
     }
 }
+
+#[test]
+fn generators_go_on_where_they_stopped() {
+    use timelab::concurrency::generators::Step::{Returns, Yields};
+    let all = timelab::concurrency::generators::all();
+    assert_eq!(all[0].1, [Yields(1), Yields(2), Yields(3), Returns(6)]);
+    // Delegation passes the values on, and gets what the inner one returns.
+    assert_eq!(all[1].1, [Yields(0), Yields(1), Yields(2), Yields(3), Yields(100), Returns(6)]);
+}
+
+#[test]
+fn an_event_loop_calls_what_is_due_first() {
+    let moments = timelab::concurrency::styles::trace();
+    let runs: Vec<&str> = moments.iter().map(|moment| moment.runs.as_str()).collect();
+    let order = ["", "a connected", "c connected", "b connected", "b answered", "c answered", "a answered"];
+    assert_eq!(runs, order);
+    assert_eq!(moments[1].queue, ["2 ms: c connected", "3 ms: b connected", "10 ms: a answered"]);
+    assert!(moments.last().is_some_and(|moment| moment.queue.is_empty()));
+}
+
+/// Every style lets all requests wait at the same time, on one thread.
+#[test]
+fn all_styles_wait_on_one_thread() {
+    for style in &timelab::concurrency::styles::ALL {
+        let requests = timelab::concurrency::styles::Requests::new(50, &|| false);
+        (style.run)(&requests).expect("a runtime can be made");
+        assert_eq!((requests.done(), requests.peak(), requests.threads()), (50, 50, 1), "{}", style.name);
+        assert!(style.source().starts_with("fn ") && style.source().ends_with('}'), "{}", style.source());
+        let requests = timelab::concurrency::styles::Requests::new(50, &|| true);
+        (style.run)(&requests).expect("a runtime can be made");
+        assert!(requests.done() < 50, "{} was stopped", style.name);
+    }
+    let mut lab = Lab::new("rows");
+    let source = lab.cell("async??").out;
+    for name in ["fn callbacks(", "fn futures(", "fn async_await(", "fn poll_loop(", "async fn delegates("] {
+        assert!(source.contains(name), "{name} in {source}");
+    }
+    let told = lab.cell("%async --requests 20");
+    assert_eq!((told.err.as_str(), firsts(&told.out, 0).len()), ("", 4), "{}", told.out);
+    assert_eq!(lab.cell("_2.queue | count").out, "count\n7\n");
+    let err = lab.cell("%async --requests 20k").err;
+    assert!(err.contains("`--requests` is at most 10000, got 20000"), "{err}");
+    let notes = Lab::new("rows").notes_stopped_at("%async", "requests: futures");
+    assert!(notes.contains("stopped: 1 of 4 styles"), "{notes}");
+}

@@ -41,6 +41,12 @@ pub fn find(name: &str) -> Option<&'static Term> {
 /// All terms, by name.
 pub static ALL: &[Term] = &[
     Term {
+        name: "Amdahl's law",
+        meaning: "the part of a job that cannot be split bounds what threads gain: with a tenth of it, a job is never \
+                  ten times as fast",
+        cell: "%amdahl",
+    },
+    Term {
         name: "amortised",
         meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that \
                   adding is \
@@ -77,6 +83,11 @@ pub static ALL: &[Term] = &[
         cell: "%compare --for 1s 1..20k | sum, 1..20k | map it + 0 | sum",
     },
     Term {
+        name: "contention",
+        meaning: "threads wait for each other because they need the same thing at the same time, such as a lock",
+        cell: "%contention",
+    },
+    Term {
         name: "CPU-bound",
         meaning: "limited by the processor: CPU time is about wall time, and faster input or output would not help",
         cell: "%time 1..3M | map sqrt(it) | sum",
@@ -99,9 +110,19 @@ pub static ALL: &[Term] = &[
         cell: "%same 1..10k | map it * it | sum",
     },
     Term {
+        name: "event loop",
+        meaning: "one thread that calls whatever is due next: while one task waits, it goes on with another",
+        cell: "%async --requests 10",
+    },
+    Term {
         name: "false sharing",
         meaning: "threads use different variables in one cache line, and slow each other down as if they shared one",
         cell: "%race counter --each 10k --only sharded,sharded,padded",
+    },
+    Term {
+        name: "global interpreter lock",
+        meaning: "one lock for a whole interpreter: threads take turns at computing, and only wait at the same time",
+        cell: "%concurrency --tasks 2 --each 5ms",
     },
     Term {
         name: "hot key",

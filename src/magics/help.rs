@@ -14,7 +14,7 @@ use crate::structures;
 
 use super::algorithms as families;
 use super::races as catalogue;
-use super::{Answer, Magic, Offers, glossary, race, topics};
+use super::{Answer, Magic, Offers, asynchronous, glossary, race, topics};
 
 pub static HELP: Magic = Magic {
     syntax: MagicSyntax {
@@ -322,8 +322,12 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
         if let Some(kind) = structures::find(&word.text) {
             return Ok(Answer::text(kind.text.trim_end().to_string()));
         }
+        if word.text.trim_start_matches('%') == asynchronous::ASYNC.syntax.name {
+            return Ok(Answer::text(asynchronous::source()));
+        }
         let mut answer = about(session, word)?;
-        let note = "`??` shows the text of your own functions, of algorithm families, of races and of data structures";
+        let note = "`??` shows the text of your own functions, of algorithm families, of races, of data \
+                    structures and of %async";
         answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };

@@ -3,6 +3,7 @@
 mod against;
 mod algorithms;
 mod amdahl;
+mod asynchronous;
 mod baseline;
 mod bigo;
 mod cd;
@@ -160,6 +161,7 @@ pub static ALL: &[&Magic] = &[
     &race::RACE,
     &races::RACES,
     &concurrency::CONCURRENCY,
+    &asynchronous::ASYNC,
     &amdahl::AMDAHL,
     &contention::CONTENTION,
     &who::WHO,
