@@ -689,3 +689,14 @@ fn packages_are_asked_for_as_in_a_manifest() {
         assert_eq!(out, told, "{err}");
     }
 }
+
+/// CPU time of the shell's thread does not hold what the process of Rust does for it.
+#[test]
+fn what_calls_rust_is_timed_by_the_wall() {
+    let function = "fn f(x: int) -> int = rust { (0..20_000i64).fold(x, |s, i| std::hint::black_box(s ^ i)) }";
+    for timed in ["1..200 | map f(it) | sum | on rows", "1..200 | map f(it) | sum | on batch", "f(3) + f(4)"] {
+        let timeit = format!("%timeit -n 20 -r 3 {timed}");
+        let output = timelab(&["-c", function, "-c", &timeit], "");
+        assert!(out(&output).contains("wall time"), "{timed}: {}{}", out(&output), err(&output));
+    }
+}

@@ -40,7 +40,7 @@ pub fn found(shown: &str) -> Fallible<Vec<File>> {
     }
     if files.is_empty() {
         let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
-        return Err(Diagnostic::new(Kind::File, format!("no file is like \"{shown}\" (looked in {folder})")));
+        return Err(Diagnostic::new(Kind::File, format!("no file matches \"{shown}\" (looked in {folder})")));
     }
     Ok(files)
 }

@@ -70,7 +70,7 @@ fn first_byte(text: &str) -> usize {
     }
 }
 
-/// `name?`, `%name?`, `name? topic`, `several words?` and `name??`, which stand alone on one line.
+/// `name?`, `?name`, `%name?`, `name? topic`, `several words?` and `name??`, which stand alone on one line.
 fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
     let line = text[start..].trim_end();
     let percents = line.len() - line.trim_start_matches('%').len();
@@ -87,6 +87,9 @@ fn help(cell: u32, text: &str, start: usize) -> Option<Cell> {
         && term.chars().all(is_of_term)
     {
         return Some(Cell::Help(word(term.trim().to_string(), term.len())));
+    }
+    if let Some(rest) = line.strip_prefix('?').filter(|rest| !rest.is_empty() && rest.chars().all(is_of_name)) {
+        return Some(Cell::Help(word(rest.to_string(), line.len())));
     }
     let after = line[name..].strip_prefix('?')?;
     match after.strip_prefix('?') {

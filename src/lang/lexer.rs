@@ -164,7 +164,7 @@ impl Lexer<'_> {
         self.at += c.len_utf8();
         let error = Diagnostic::at(Kind::Syntax, self.span(start), format!("`{c}` is not part of the language"));
         Err(match c {
-            '“' | '”' | '‘' | '’' => error.hint("texts stand in straight quotes: \"like this\""),
+            '“' | '”' | '‘' | '’' => error.hint("text needs straight quotes: \"like this\""),
             '&' => error.hint("write `and`"),
             '$' | '@' => error.hint("names are written bare: x"),
             '≤' => error.hint("write `<=`"),

@@ -1119,6 +1119,9 @@ impl<'a> Parser<'a> {
             Token::Sign(".") if matches!(self.peek_after(1), Token::Int(_)) => {
                 return Err(Diagnostic::at(Kind::Syntax, span, "a number begins with a digit").hint("write `0.5`"));
             }
+            Token::Sign(">") if matches!(self.behind_token(), Token::Sign("<")) => {
+                return Err(Diagnostic::at(Kind::Syntax, span, "`<>` is not an operator").hint("write `!=`"));
+            }
             Token::Sign("*")
                 if *self.peek_after(1) == Token::Sign("*") || matches!(self.behind_token(), Token::Sign("*")) =>
             {

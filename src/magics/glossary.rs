@@ -136,7 +136,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "interpreter",
-        meaning: "reads the program again for every value, as a `for` loop of Python does; here the engine `rows`",
+        meaning: "re-reads the program for every value, as a `for` loop of Python does; here the engine `rows`",
         cell: "%time 1..300k | map it * 3 + 1 | sum | on rows",
     },
     Term {

@@ -49,7 +49,7 @@ pub fn about(session: &mut Session, word: &Word) -> Fallible<Answer> {
 }
 
 fn text_about(session: &Session, word: &Word) -> Fallible<String> {
-    let name = word.text.trim_start_matches('%');
+    let name = word.text.trim_start_matches('%').trim_end_matches('?').trim_end();
     let name = name.strip_prefix("race ").filter(|demo| races::find(demo).is_some()).unwrap_or(name);
     let text = match name {
         "race play" => race::play::HELP.to_string(),
@@ -103,9 +103,10 @@ fn one(session: &Session, name: &str) -> Option<String> {
     if let Some(known) = glossary::find(name) {
         parts.push(term(known));
     }
-    if let Some(foreign) = foreign::find(name) {
-        let cell = foreign.cell.replace('\n', "\n    ");
-        parts.push(format!("{name}  (in other tools)\n  {}\n\n  › {cell}", foreign.leads));
+    if let Some(known) = foreign::of_language(name) {
+        parts.push(format!("{name}  (word of the language)\n  {}\n\n  › {}", known.leads, known.cell));
+    } else if let Some(foreign) = foreign::find(name) {
+        parts.push(format!("{name}  (in other tools)\n  {}\n\n  › {}", foreign.leads, foreign.cell));
     }
     if let Some(text) = source_word(name) {
         parts.push(text.to_string());
@@ -253,7 +254,7 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
     let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
     let mut known: Vec<&str> = topics().collect();
     known.extend(names.iter().map(String::as_str));
-    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help about `{name}`")).near(name, known);
+    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help for `{name}`")).near(name, known);
     if error.hint.is_some() { error } else { error.hint("%help lists the topics, %help --find TEXT searches them") }
 }
 
@@ -271,7 +272,12 @@ fn lines_with(session: &mut Session, text: &Word) -> Fallible<Answer> {
         let command = format!("%help {name}").trim_end().to_string();
         found.extend(lines.map(|line| (command.clone(), line.trim().to_string())));
     }
-    found.dedup_by(|next, first| next.1 == first.1);
+    let mut seen = Vec::new();
+    found.retain(|entry| {
+        let is_new = !seen.contains(entry);
+        seen.push(entry.clone());
+        is_new
+    });
     if found.is_empty() {
         let message = format!("no help text contains `{}`", text.text);
         return Err(Diagnostic::at(Kind::Name, text.span, message).hint("%help lists the topics"));

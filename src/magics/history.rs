@@ -73,7 +73,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         let each = |(number, entered)| (head(number, entered), row(Some(number), &entered.text, entered.failed));
         cells.into_iter().map(each).unzip()
     };
-    let text = if lines.is_empty() { "no such cells".to_string() } else { lines.join("\n") };
+    let text = if lines.is_empty() { "no matching cells".to_string() } else { lines.join("\n") };
     Ok(Answer::told(text, &[("number", Type::Int), ("cell", Type::Text), ("failed", Type::Bool)], &rows))
 }
 

@@ -272,7 +272,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
 
 /// Whether a cell asks to leave: other shells leave at these words too. A name of the session goes before.
 fn leaves(session: &Session, text: &str) -> bool {
-    let word = text.trim();
+    let word = text.split('#').next().unwrap_or_default().trim().trim_end_matches(';').trim_end();
     let name = word.strip_suffix("()").unwrap_or(word);
     let is_own = || session.newest_function().is_some_and(|newest| newest.find(name).is_some());
     matches!(name, "exit" | "quit") && session.lookup(name).is_none() && !is_own()

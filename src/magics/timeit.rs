@@ -134,6 +134,10 @@ impl Body {
         self.all.iter().any(Subject::is_parallel)
     }
 
+    fn works_elsewhere(&self) -> bool {
+        self.all.iter().any(Subject::works_elsewhere)
+    }
+
     /// Rows that come out of all sources, where that is known of each.
     fn rows_read(&self) -> Option<u64> {
         self.all.iter().map(|subject| subject.rows_read).sum()
@@ -263,7 +267,7 @@ fn measure(
         None => timing::calibrated(clocks, &mut *work, cost.wall, patience)?,
     };
     let missed = match asked {
-        _ if parallel => Some(Missed::Others),
+        _ if subject.works_elsewhere() => Some(Missed::Others),
         Some(Time::Cpu) => timing::missed(clocks, &mut *work, calibration.call)?,
         None if calibration.sample() > INTERRUPTED => timing::missed(clocks, &mut *work, calibration.call)?,
         Some(Time::Wall) | None => None,

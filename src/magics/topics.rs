@@ -41,14 +41,15 @@ Topics
   %help engines      how a pipeline can be run      | on rows at the end of a cell chooses one
   %help settings     what %set changes
   %help shell        keys, results and files of the shell
+  %help race         the language of races          %help rust   blocks, cells and functions in Rust
   %help sql          the stage for each SQL clause and pandas method
   %help glossary     terms of the field, each with a cell to type
   %help --find TEXT  searches all help texts"#;
 
 const SHELL: &str = r#"
 Typing
-  Tab completes. → takes the grey rest of an earlier cell. Red text is unknown or not closed.
-  A cell continues after a trailing |, in an open bracket and after %%. Two empty lines run it as it is.
+  Tab completes. → takes the grey rest of an earlier cell. Red marks unknown words and unclosed quotes and brackets.
+  A cell continues after a trailing |, in an open bracket and after %%. Two empty lines run an incomplete cell.
   Alt-Enter makes a new line. A | at the start of a cell continues from the last result.
   Pasted lines are split into cells like a file.
 
@@ -70,8 +71,8 @@ Results
 
 Cells in files
   %save FILE writes cells, %run FILE runs them; so do `timelab FILE` and `timelab < FILE`.
-  Rust and commands of a file are shown before they run. The answer holds until they change. Where nobody can be
-  asked they need --trust: %run --trust FILE, timelab --trust FILE.
+  Rust and commands of a file are shown before they run. Your answer is remembered until they change. Where nobody
+  can be asked they need --trust: %run --trust FILE, timelab --trust FILE.
 
 Settings
   `timelab config --write` makes a file of settings with comments; a shell reads it when it starts. The cells of
@@ -157,8 +158,8 @@ What is timed
 
 Samples
   A sample is a batch of calls that takes 50 µs, or one call where that is longer: short samples fit between the
-  interruptions of a busy machine. -n sets the calls per sample, -r the samples, --for the time. What the loop and
-  the clock cost is measured first and subtracted. A calibration that was interrupted starts again.
+  interruptions of a busy machine. -n sets the calls per sample, -r the samples, --for the time. The overhead of
+  the loop and the clock is measured first and subtracted. A calibration that was interrupted starts again.
 
 Clocks
   Short samples are timed by wall time, samples over 200 µs by CPU time of the thread, unless that misses work:
@@ -173,14 +174,14 @@ Figures
   starting are shown apart (`_.compile`, `_.start`). User and system time are shown from 100 ms of CPU time on.
 
 Limits
-  Where nothing is left to time, or one sample has no error bar, the output says so. The first %timeit of a session
+  If the time is below the overhead, or one sample has no error bar, the output says so. The first %timeit of a session
   shows how noisy the machine is. Ctrl-C keeps what was measured.
 
 See also: %help comparing, %timeit?, %time?"#;
 
 const COMPARING: &str = r#"
 Samples in turns
-  %compare takes one sample of each variant in turns of random order (ABBA or BAAB for two), so that a machine that
+  %compare takes one sample of each variant in rounds, in random order (ABBA or BAAB for two), so that a machine that
   gets slower slows all variants alike. The speed-up is the median of the ratios within turns.
   The results must be the same, or there is no winner and the first difference is shown.
 
@@ -188,15 +189,15 @@ Verdicts
   same               the interval of the speed-up lies within ±1 %
   faster, slower     the interval lies outside ±1 %
   not resolved       neither, or the turns took less than 20 ms, or later samples contradict the first verdict
-  faster (ranges)    fewer than 25 turns in the time, and all times are apart: a weaker verdict
+  faster (ranges)    fewer than 25 turns in the time, and the ranges do not overlap: a weaker verdict
   no work left       the time lies below the overhead of a call, as where the compiler worked out the result
   below the resolution   a call takes no more than twice what calling costs, or a sample less than the clock shows
   no verdict         --clock cpu was asked for, and it misses work
 
 The interval
-  It is that of the sign test: 95 % over all variants and over the looks at 25, 50, 100 … 6400 turns after which a
-  comparison may end. It also covers 24 stretches of time, because a machine has phases, the processes that took
-  part, and what the clock and the loop may hide. `--for` limits the time (10 s unless specified).
+  It is that of the sign test: 95 % over all variants and over the looks at 25, 50, 100 … 6400 rounds after which a
+  comparison may end. It also covers the variation between 24 blocks of time, and between the processes that took
+  part. The resolution of the clock is added. `--for` limits the time (10 s unless specified).
 
 Baselines
   The first variant is the baseline; --base NAME chooses another one. A sweep keeps one baseline for all sizes.

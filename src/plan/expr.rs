@@ -142,6 +142,13 @@ impl Expr {
         }
     }
 
+    /// Whether it calls a function of its own kind, but for those of functions that it calls.
+    pub fn calls_external(&self) -> bool {
+        let mut calls = false;
+        self.walk(&mut |part| calls |= matches!(part.node, Node::ExternalFunction(..)));
+        calls
+    }
+
     /// Changes all inside this expression and then itself.
     pub fn rewrite<E>(&mut self, change: &mut dyn FnMut(&mut Expr) -> Result<(), E>) -> Result<(), E> {
         for part in self.parts_mut() {

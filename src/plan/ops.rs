@@ -58,6 +58,13 @@ impl Plan {
         found
     }
 
+    /// Whether it calls functions that run in another process, or in another language.
+    pub fn calls_external(&self) -> bool {
+        let mut calls = self.functions.iter().any(|function| function.body.calls_external());
+        self.walk(&mut |step| calls |= step.op.exprs().iter().any(|expr| expr.calls_external()));
+        calls
+    }
+
     /// Calls `visit` for each step of this plan and of all plans inside it: those of its ops, and those whose only
     /// value an expression takes. One that several expressions share is visited once.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {

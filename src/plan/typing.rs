@@ -269,7 +269,7 @@ impl<'a> Typer<'a> {
             return match (error.hint.is_some(), name) {
                 (true, _) => error,
                 (false, "it" | "acc") => error.hint("there is no row here"),
-                (false, _) => error.hint("columns have no value here; `let name = …` makes a name"),
+                (false, _) => error.hint("columns can only be used inside a stage; `let name = …` defines a name"),
             };
         };
         if name == "it" {

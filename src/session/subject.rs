@@ -38,8 +38,8 @@ pub const RUST: &str = "rust";
 
 enum Work<'c> {
     Plan(Arc<Plan>, &'static dyn Engine, Option<Detached>),
-    /// An expression alone: no engine is asked.
-    Expr(Evaluator, Type),
+    /// An expression alone: no engine is asked. It may call functions that run in another process.
+    Expr(Evaluator, Type, bool),
     /// Rust, of a cell or of the engine that compiles plans.
     Rust {
         workers: Rc<Workers>,
@@ -174,9 +174,18 @@ impl Session {
         let alone = |work| Half { work, instead: None, rows_read: None, bytes_read: 0, files: Vec::new() };
         match draft.0 {
             Drafted::Value(value, ty) => {
-                Ok(alone(HalfWork::Done(Work::Expr(Box::new(move |_, _| Ok((value.clone(), 0))), ty))))
+                Ok(alone(HalfWork::Done(Work::Expr(Box::new(move |_, _| Ok((value.clone(), 0))), ty, false))))
             }
-            Drafted::Expr(evaluator, ty) => Ok(alone(HalfWork::Done(Work::Expr(evaluator, ty)))),
+            Drafted::Expr(evaluator, ty) => {
+                let mut here = self.newest_function();
+                let functions = std::iter::from_fn(move || {
+                    let definition = here.take()?;
+                    here = definition.before.clone();
+                    Some(definition)
+                });
+                let has_rust = functions.into_iter().any(|definition| definition.elsewhere.is_some());
+                Ok(alone(HalfWork::Done(Work::Expr(evaluator, ty, has_rust))))
+            }
             Drafted::Block(part) => {
                 parts.push(part);
                 Ok(alone(HalfWork::Block))
@@ -256,7 +265,7 @@ impl Subject<'_> {
         let meter = Meter::start();
         let table = match &self.work {
             Work::Plan(plan, engine, detached) => run_plan(plan, *engine, detached, context)?.table,
-            Work::Expr(evaluator, ty) => value_table(evaluator(None, None)?.0, ty.clone()),
+            Work::Expr(evaluator, ty, _) => value_table(evaluator(None, None)?.0, ty.clone()),
             Work::Rust { workers, block, compiled } => return call_once(workers, block, compiled, context),
             Work::Algorithm(Algorithm { case, claims, detached, .. }) => {
                 let (case, name) = (case.clone(), claims.name);
@@ -275,7 +284,7 @@ impl Subject<'_> {
             Work::Plan(plan, engine, detached) => {
                 run_plan(plan, *engine, detached, context).map(|run| drop(black_box(run)))
             }
-            Work::Expr(evaluator, _) => evaluator(None, None).map(|value| drop(black_box(value))),
+            Work::Expr(evaluator, ..) => evaluator(None, None).map(|value| drop(black_box(value))),
             Work::Rust { workers, block, compiled } => call_once(workers, block, compiled, context).map(drop),
             Work::Algorithm(algorithm) => {
                 // The algorithm itself knows no flag.
@@ -298,7 +307,7 @@ impl Subject<'_> {
     pub fn steps(&self, context: &RunContext) -> Fallible<u64> {
         match &self.work {
             Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, context)?.steps.unwrap_or_default()),
-            Work::Expr(evaluator, _) => evaluator(None, None).map(|(_, steps)| steps),
+            Work::Expr(evaluator, ..) => evaluator(None, None).map(|(_, steps)| steps),
             Work::Rust { .. } | Work::Algorithm(_) => Ok(0),
         }
     }
@@ -329,6 +338,17 @@ impl Subject<'_> {
             Work::Algorithm(algorithm) => algorithm.claims.threaded,
             Work::Expr(..) => false,
         }
+    }
+
+    /// Whether other threads or processes are known to work for it: CPU time of one thread misses that.
+    pub fn works_elsewhere(&self) -> bool {
+        let calls = match &self.work {
+            // One that is compiled is a block of Rust here, which has its functions in it.
+            Work::Plan(plan, ..) => plan.calls_external(),
+            Work::Expr(_, _, calls) => *calls,
+            Work::Rust { .. } | Work::Algorithm(_) => false,
+        };
+        calls || self.is_parallel()
     }
 
     /// The processes that run it, where it runs in such, which time it; and its number there.

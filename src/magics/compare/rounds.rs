@@ -328,7 +328,7 @@ fn choose_clocks(
     let mut any = None;
     for one in ready.iter().filter(|_| asks) {
         let mut work = one.subject.workload(context);
-        let missed = match one.subject.is_parallel() {
+        let missed = match one.subject.works_elsewhere() {
             true => Some(Missed::Others),
             false => timing::missed(clocks, &mut *work, one.calibration.call)?,
         };
