@@ -19,7 +19,7 @@ use crate::run_context::{RunContext, Stop, TableSink};
 use super::csv::{self, SEPARATOR_RECORDS};
 use super::field::Fitting;
 use super::groups::RowGroups;
-use super::lines::Lines;
+use super::lines;
 use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
 
 /// Rows that are written between two looks at the stop flag.
@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
                 line.push('\n');
                 out.clone().write_all(line.as_bytes()).map_err(failed)?;
                 let mut again = Box::new(ReadAgain::new(schema, write, options));
-                again.add(&line, &[]);
+                again.add(line.trim_end_matches('\n'), &[]);
                 Content::Csv { separator, again }
             }
             Format::Json { .. } => Content::Json { names: schema.names().map(encode::json_text).collect() },
@@ -120,43 +120,59 @@ impl TableSink for Writer<'_> {
     fn take(&mut self, rows: &Table) -> Fallible<bool> {
         let (write, before) = (self.write, self.rows);
         let failed = |error| failed(write, error);
-        let mut line = String::new();
-        let mut out = self.out.clone();
+        let mut lines = Lines { text: String::new(), out: self.out.clone(), write };
         match &mut self.content {
             Content::Text => each_row(rows, self.context, |row_number, row| {
-                line.clear();
                 match &row[0] {
-                    Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => line.push_str(text),
+                    Value::Text(text) if !text.contains('\n') && !text.ends_with('\r') => lines.text.push_str(text),
                     other => {
                         let what = if other.is_null() { "null" } else { "a text with a line break" };
                         return Err(no_place(write, before + row_number, what));
                     }
                 }
-                line.push('\n');
-                out.write_all(line.as_bytes()).map_err(failed)
+                lines.end()
             })?,
             Content::Csv { separator, again } => each_row(rows, self.context, |_, row| {
-                line.clear();
-                encode::csv_row(&mut line, row, *separator);
-                line.push('\n');
-                again.add(&line, row);
-                out.write_all(line.as_bytes()).map_err(failed)
+                let start = lines.text.len();
+                encode::csv_row(&mut lines.text, row, *separator);
+                again.add(&lines.text[start..], row);
+                lines.end()
             })?,
             Content::Json { names } => each_row(rows, self.context, |row_number, row| {
                 if row.iter().any(holds_no_number) {
                     return Err(no_place(write, before + row_number, "a float that is not a number"));
                 }
-                line.clear();
-                encode::json_row(&mut line, names, row);
-                line.push('\n');
-                out.write_all(line.as_bytes()).map_err(failed)
+                encode::json_row(&mut lines.text, names, row);
+                lines.end()
             })?,
             Content::Groups(groups) => {
                 groups.add(rows, self.context)?.map_err(|error| failed(io::Error::other(error.to_string())))?;
             }
         }
+        lines.write()?;
         self.rows += rows.height() as u64;
         Ok(true)
+    }
+}
+
+/// Lines that are written some at a time.
+struct Lines<'a> {
+    text: String,
+    out: Out,
+    write: &'a Write,
+}
+
+impl Lines<'_> {
+    fn end(&mut self) -> Fallible<()> {
+        const MANY_BYTES: usize = 64 << 10;
+        self.text.push('\n');
+        if self.text.len() < MANY_BYTES { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Fallible<()> {
+        let written = self.out.write_all(self.text.as_bytes());
+        self.text.clear();
+        written.map_err(|error| failed(self.write, error))
     }
 }
 
@@ -242,12 +258,12 @@ impl ReadAgain {
         ReadAgain { schema, shown, options, fitting, bytes: 0, start: Vec::new(), lines: 0 }
     }
 
-    /// Takes a line into account, and the row that stands on it.
+    /// Takes a line into account, without its end, and the row that stands on it.
     fn add(&mut self, line: &str, row: &[Value]) {
         if self.bytes >= SAMPLE_BYTES {
             return;
         }
-        self.bytes += line.len() as u64;
+        self.bytes += line.len() as u64 + 1;
         for (fitting, value) in self.fitting.iter_mut().zip(row) {
             if let (Some(fitting), Value::Text(text)) = (fitting, value) {
                 fitting.add(text, None);
@@ -256,6 +272,7 @@ impl ReadAgain {
         if self.schema.columns.len() == 1 && self.lines < SEPARATOR_RECORDS {
             self.lines += 1;
             self.start.extend_from_slice(line.as_bytes());
+            self.start.push(b'\n');
         }
     }
 
@@ -272,9 +289,9 @@ impl ReadAgain {
                 ));
             }
         }
-        let open = |_| -> Fallible<Lines> {
+        let open = |_| -> Fallible<lines::Lines> {
             let bytes = open::buffered(Box::new(io::Cursor::new(self.start.clone())));
-            Ok(Lines::new(bytes, shown, Stop::default()))
+            Ok(lines::Lines::new(bytes, shown, Stop::default()))
         };
         let is_found_anew = self.options.is_detected && self.schema.columns.len() == 1;
         if let Some(found) = is_found_anew.then(|| csv::separator(&open, &self.options).ok().flatten()).flatten()
