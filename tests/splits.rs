@@ -328,3 +328,83 @@ fn a_mistake_is_told_with_its_line() {
         assert!(printed.err.contains("line 42: 1 field where the table has 2 columns"), "{split}: {}", printed.err);
     }
 }
+
+/// The rows of the parts of a source, each read as if there were no other.
+fn in_parts(plan: &Plan, most: usize, context: &RunContext) -> Fallible<(Vec<usize>, Table)> {
+    let Op::Source(source) = &plan.steps[0].op else { panic!("{plan:?}") };
+    let (mut heights, mut rows) = (Vec::new(), Rows::of(plan.schema()));
+    for part in kernel::parts(source, most, context) {
+        let before = rows.count();
+        let mut reader = kernel::source(&plan.steps[0], part, context)?;
+        while let Some(batch) = reader.next(context.chunk_sizes.rows)? {
+            rows.push(&batch)?;
+        }
+        heights.push(rows.count() - before);
+    }
+    Ok((heights, kernel::table(rows.finish(), plan.schema()).expect("it has the columns of its plan")))
+}
+
+#[test]
+fn the_parts_of_a_source_are_the_source() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let csv = "n,t\n1,\"a\nb\"\n2,\n3,\"x,\"\"y\"\n4,zz\n5,a longer text than the others have\n6,é\n";
+    let json: String = (0..9).map(|i| format!("{{\"n\": {i}, \"t\": \"{}\"}}\n", "x".repeat(i * i))).collect();
+    let array = format!("[{}]", json.trim_end().replace('\n', ","));
+    for (name, text) in [
+        ("a.txt", "one\n\nthree, which is much longer than the others\nfour\nfive without an end"),
+        ("b.txt", "\n\n\n"),
+        ("c.txt", "x"),
+        ("a.csv", csv),
+        ("b.csv", "n,t\n"),
+        ("c.csv", "n,t\r\n1,a\r\n2,b\r\n"),
+        ("one.csv", "n\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"),
+        ("a.jsonl", &json),
+        ("a.json", &array),
+    ] {
+        std::fs::write(at(name), text).expect("the folder can be written");
+    }
+    let mut session = Session::new(None, Console::default());
+    let context = RunContext { chunk_sizes: ChunkSizes { rows: 3, bytes: 7, split: 5 }, ..session.context() };
+    let mut sources: Vec<String> = [
+        "1..1",
+        "5..1",
+        "3..4",
+        "-7..20",
+        "-9000000000000000000..-8999999999999999990",
+        "letters 0",
+        "letters 20 seed 3",
+        "random 7",
+        "[1, null, 3]",
+        "[] | map it + 0",
+        "[\"a\", \"b\", \"c\", \"d\", \"e\"]",
+        "1..10 | map n = it, t = text(it * 100000000000) | persist",
+        "1..1 | persist",
+    ]
+    .map(str::to_string)
+    .to_vec();
+    for name in ["t.csv.gz", "t.parquet", "t.arrow"] {
+        let cell = format!("1..20 | map n = it, t = text(it) | write {:?}", at(name));
+        lab::run(&mut session, &cell, &context).expect(&cell);
+    }
+    let files =
+        ["a.txt", "b.txt", "c.txt", "?.txt", "a.csv", "b.csv", "c.csv", "?.csv", "one.csv", "a.jsonl", "a.json"];
+    let packed = ["t.csv.gz", "t.parquet", "t.arrow"];
+    sources.extend(files.iter().chain(&packed).map(|name| format!("read {:?}", at(name))));
+    for cell in &sources {
+        let plan = lab::plan(&mut session, &format!("{cell} | take 1000")).expect(cell).expect("it is a table");
+        let mut plan = session.prepared(plan, reference(), &context).expect(cell);
+        plan.steps.truncate(1);
+        let whole = engines::REFERENCE.run(&plan, &context).expect(cell).table;
+        for most in 1..9 {
+            let (heights, found) = in_parts(&plan, most, &context).expect(cell);
+            assert!(heights.len() <= most, "{cell} in {most}: {heights:?}");
+            // A file that was not read may have no rows.
+            assert!(whole.height() == 0 || !heights.contains(&0), "{cell} in {most}: {heights:?}");
+            assert_eq!(whole.same(&found), Sameness::Same, "{cell} in {most}");
+        }
+        let cannot_be_cut = packed.iter().chain(&["a.json\""]).any(|name| cell.contains(name));
+        let parts = in_parts(&plan, 3, &context).expect(cell).0.len();
+        assert!(cannot_be_cut == (parts == 1) || whole.height() < 3, "{cell}: {parts}");
+    }
+}

@@ -176,6 +176,12 @@ pub fn json_records<'a>(read: &'a Read, bytes: Bytes, shown: &str, context: &Run
     Box::new(json::Json::new(lines, read))
 }
 
+/// For each place in a file, which is not its start, the start of the line there or after it.
+pub fn line_starts(file: &File, places: &[u64]) -> Fallible<Vec<u64>> {
+    split::line_starts(&open::plain(file)?, places)
+        .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown)))
+}
+
 /// The row groups of a parquet or arrow file.
 pub fn groups<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Groups<'a>> {
     let file = &read.files[split.file];

@@ -35,6 +35,16 @@ impl Split {
     }
 }
 
+/// For each place the start of the line there or after it.
+pub fn line_starts(file: &File, places: &[u64]) -> io::Result<Vec<u64>> {
+    let start = |place: &u64| {
+        let mut file = file;
+        file.seek(SeekFrom::Start(place - 1))?;
+        Ok(place - 1 + BufReader::new(file).skip_until(b'\n')? as u64)
+    };
+    places.iter().map(start).collect()
+}
+
 /// The bytes of the lines that start in a split.
 pub struct Lines {
     file: File,

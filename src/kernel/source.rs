@@ -2,9 +2,15 @@
 
 use crate::data::generate;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::{self, Batch, Column, Cut, GeneratedTexts, Reading};
 use crate::plan::{self, Op, Step};
 use crate::run_context::RunContext;
+
+use super::column::{Batch, Column};
+use super::parts::Part;
+use super::reading::Reading;
+use super::splits::splits;
+use super::table::Cut;
+use super::texts::GeneratedTexts;
 
 pub enum Source<'a> {
     Range {
@@ -25,16 +31,27 @@ pub enum Source<'a> {
     Kept(Cut),
 }
 
-pub fn source<'a>(step: &'a Step, context: &'a RunContext) -> Fallible<Source<'a>> {
+/// The rows of a part of a source.
+pub fn source<'a>(step: &'a Step, part: Part, context: &'a RunContext) -> Fallible<Source<'a>> {
     let Op::Source(source) = &step.op else { unreachable!("a plan begins with its source") };
     let ty = &step.schema.columns[0].ty;
+    let generated = |column: Box<dyn Fn(u64, usize) -> Column + 'a>, count: u64| {
+        let rows = part.rows(count);
+        Source::Generated { column, at: rows.start, count: rows.end }
+    };
     Ok(match source {
-        plan::Source::Range { start, end } => {
-            Source::Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none() }
-        }
+        plan::Source::Range { start, end } => match part {
+            Part::Rows { start: first, end: last } => {
+                let at = |row: u64| (i128::from(*start) + i128::from(row)) as i64;
+                Source::Range { at: at(first), end: at(last), open: false }
+            }
+            Part::Whole | Part::Files(_) => {
+                Source::Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none() }
+            }
+        },
         plan::Source::Values(values) => {
             let column = move |at, rows| Column::from_values(values[at as usize..][..rows].to_vec(), ty);
-            Source::Generated { column: Box::new(column), at: 0, count: values.len() as u64 }
+            generated(Box::new(column), values.len() as u64)
         }
         plan::Source::Letters { count, seed } => {
             let column = move |at, rows| {
@@ -44,23 +61,28 @@ pub fn source<'a>(step: &'a Step, context: &'a RunContext) -> Fallible<Source<'a
                 }
                 Column::texts(made.finish())
             };
-            Source::Generated { column: Box::new(column), at: 0, count: *count }
+            generated(Box::new(column), *count)
         }
         plan::Source::Random { count, seed } => {
             let column =
                 move |at, rows| Column::floats((at..at + rows as u64).map(|row| generate::unit(*seed, row)).collect());
-            Source::Generated { column: Box::new(column), at: 0, count: *count }
+            generated(Box::new(column), *count)
         }
         plan::Source::Read(read) => {
-            let reading =
-                Reading::new(read, kernel::splits(read, context), context).map_err(|error| error.or_at(step.span))?;
+            let splits = match part {
+                Part::Files(splits) => splits,
+                Part::Whole | Part::Rows { .. } => splits(read, context),
+            };
+            let reading = Reading::new(read, splits, context).map_err(|error| error.or_at(step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
         plan::Source::Passed | plan::Source::Rust(_) => {
             unreachable!("the session puts the table in its place before a run")
         }
         plan::Source::Kept(kept) => {
-            Source::Kept(Cut::new(kept.0.frame(), kept.0.schema().columns.iter().map(|column| column.ty.clone())))
+            let rows = part.rows(kept.0.height() as u64);
+            let table = kept.0.part(rows.start as usize, (rows.end - rows.start) as usize);
+            Source::Kept(Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone())))
         }
     })
 }

@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
-use crate::kernel::{Batch, Compiler};
+use crate::kernel::{self, Batch, Compiler, Part};
 use crate::plan::{Op, Plan, Step};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
 
 use super::operator::{Batches, Operator};
 use super::ops;
-use super::source::{Source, source};
 
 /// The batches of a plan.
 pub struct Stream<'a> {
-    source: Source<'a>,
+    source: kernel::Source<'a>,
     operators: Vec<Box<dyn Operator + 'a>>,
     ready: VecDeque<Batch>,
     /// The source has no more, or nobody wants more.
@@ -53,7 +52,7 @@ impl Batches for Stream<'_> {
 impl<'a> Stream<'a> {
     pub fn new(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
         let (first, steps) = plan.steps.split_first().expect("a plan has a source");
-        let source = source(first, context)?;
+        let source = kernel::source(first, Part::Whole, context)?;
         let compiler = Compiler::new(&plan.functions);
         let inner =
             |plan: &'a Plan| -> Fallible<Box<dyn Batches + 'a>> { Ok(Box::new(Stream::new(plan, programs, context)?)) };

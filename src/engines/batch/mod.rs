@@ -4,7 +4,6 @@ mod explode;
 mod flow;
 mod operator;
 mod ops;
-mod source;
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
