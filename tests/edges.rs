@@ -1,5 +1,6 @@
 //! The edges of the program: what scripts can tell, paths, units, and where a cell ends.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,6 +57,34 @@ fn sums_agree_within_a_share_of_what_was_summed() {
          ([0.3, 0.0, -0.3] | agg s = sum(it), n = count())",
     ];
     cells.iter().for_each(|cell| status(&[cell], 0, "the same table\n"));
+    // Also after stages that bring other tables in.
+    let (here, there) = ("[0.1, 0.2, -0.3]", "[0.3, 0.0, -0.3]");
+    let summed = |list: &str| format!("{list} | enumerate | agg s = sum(it) by k = row // 9");
+    for stages in [
+        "sort by k | enumerate | map s, row",
+        "join (1..3 | map k = it - 1, t = it) on k | map t, k, s",
+        "join left ([[0, 7]] | map k = it[0], v = it[1]) on k",
+        "join semi (0..3 | map k = it) on k",
+        "concat ([5.0] | map k = 1, s = it) | sort by k",
+        "sort by k | zip ([1] | map z = it) | map z, s",
+        "distinct",
+        "map s, k | distinct | sort by k | enumerate | join (0..1 | map k = it) on k | sort by k | zip ([2] | map q = it)",
+    ] {
+        let cell = format!("%same ({} | {stages}), ({} | {stages})", summed(here), summed(there));
+        status(&[&cell], 0, "the same table\n");
+    }
+    // The sum stands on the other side.
+    for stage in [
+        "join (SUM) on k",
+        "concat (SUM | map k, s)",
+        "zip (SUM | sort by k | map z = s)",
+        "join left (SUM) on k | sort by k | enumerate",
+    ] {
+        let of = |list: &str| format!("[[0, 1]] | map k = it[0], s = 0.5 | {}", stage.replace("SUM", &summed(list)));
+        status(&[&format!("%same ({}), ({})", of(here), of(there))], 0, "the same table\n");
+        let off = of("[0.1, 0.2, -0.2999]");
+        status(&[&format!("%same ({}), ({off})", of(here))], 3, "");
+    }
     // A difference beyond that share, what is not a sum, and what a sum has become.
     let cells = [
         "%same ([0.1, 0.2, -0.3] | sum), ([0.1, 0.2, -0.2999] | sum)",
@@ -65,6 +94,24 @@ fn sums_agree_within_a_share_of_what_was_summed() {
          ([0.3, 0.0, -0.3] | agg s = sum(it) | map s = s * 1e18)",
     ];
     cells.iter().for_each(|cell| status(&[cell], 3, ""));
+}
+
+/// An engine that ends with an error where the reference has a table is a failure, not a difference.
+#[test]
+fn an_engine_that_fails_fails_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let linker = folder.path().join("cc");
+    std::fs::write(&linker, "#!/bin/sh\ntest \"$1\" = --version\n").expect("it is written");
+    std::fs::set_permissions(&linker, std::fs::Permissions::from_mode(0o755)).expect("it may be run");
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["-c", "%same 1..3 | map it * 2", "-c", "7"])
+        .env("PATH", path)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("✗ native failed: "), "{}", out(&output));
+    assert!(out(&output).contains("rows and batch: ✓ the same table"), "{}", out(&output));
 }
 
 #[test]

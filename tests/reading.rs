@@ -422,6 +422,33 @@ fn what_is_only_counted_is_not_converted() {
         let error = run(engine, ChunkSizes::default(), &format!("read {path} | max a")).expect_err(engine);
         assert!(error.message.contains("column `a` is int"), "{engine}: {}", error.message);
     }
+    // The last one stands behind the sample.
+    let object = |a: &str, c: &str| format!("{{\"a\":{a},\"b\":2,\"c\":[\"{c}\"]}}\n");
+    let objects = |last: &str| format!("{}{}", object("1", &"x".repeat(40_000)).repeat(30), object(last, ""));
+    for last in ["\"x\"", "[1, {\"k\": null}]", "1.5", "true", "null", "99999999999999999999"] {
+        let path = folder.write("t.jsonl", objects(last));
+        for engine in engine_names() {
+            for rest in ["count", "skip 1 | count", "sum b", "agg n = sum(b)"] {
+                let table = run(engine, ChunkSizes::default(), &format!("read {path} | {rest}")).expect(last).table;
+                let expected = if rest.contains("sum") { 62 } else { 31 - i64::from(rest.contains("skip")) };
+                assert_eq!(table.values(0, 0, 1), [Value::Int(expected)], "{engine} {rest} {last}");
+            }
+        }
+    }
+    // What is no json, a key twice and a key without a column are mistakes also where nothing needs the value.
+    for last in ["1e999", "[1e999]", "[1,]", "1,\"a\":2", "1,\"d\":2", "{\"k\":1}"] {
+        let path = folder.write("t.jsonl", objects(last));
+        let expected =
+            run("rows", ChunkSizes::default(), &format!("read {path} | sum b")).map_err(|error| error.message);
+        for engine in engine_names() {
+            let found =
+                run(engine, ChunkSizes::default(), &format!("read {path} | sum b")).map_err(|error| error.message);
+            assert_eq!(found.is_err(), expected.is_err(), "{engine} {last}: {found:?} {expected:?}");
+            if let (Err(found), Err(expected)) = (found, &expected) {
+                assert_eq!(found, *expected, "{engine} {last}");
+            }
+        }
+    }
     let path = folder.write("bad.csv", b"a,b\n1,2\n\xff,2\n");
     for (engine, chunk_sizes) in ways() {
         let error = run(engine, chunk_sizes, &format!("read {path} | count")).expect_err(engine);
@@ -610,6 +637,7 @@ fn arrays_of_objects_have_clear_mistakes() {
     let folder = Folder::new("arrays");
     for (text, what) in [
         ("[{\"a\": 1}, 2]", "object 2: expected an object, got a number"),
+        ("[1, 2]", "object 1: expected an object, got a number"),
         ("[{\"a\": 1} {\"a\": 2}]", "object 1: not json"),
         ("[{\"a\": 1},\n]", "object 2: not json"),
         ("[{\"a\": 1},, {\"a\": 2}]", "object 2: not json"),
@@ -621,7 +649,11 @@ fn arrays_of_objects_have_clear_mistakes() {
         for (engine, chunk_sizes) in ways() {
             let error = run(engine, chunk_sizes, &format!("read {path}")).expect_err(text);
             assert!(error.message.contains(what), "{engine} {text}: {}", error.message);
-            assert!(!error.hint.unwrap_or_default().contains("json lines"), "{engine} {text}");
+            let hint = error.hint.unwrap_or_default();
+            assert!(!hint.contains("json lines"), "{engine} {text}");
+            if what.contains("expected an object") {
+                assert!(hint.contains("[{\"a\": 1}, {\"a\": 2}]"), "{engine} {text}: {hint}");
+            }
         }
     }
     let path = folder.write("t.jsonl", "[{\"a\": 1}]");
@@ -630,6 +662,37 @@ fn arrays_of_objects_have_clear_mistakes() {
     for engine in engine_names() {
         assert_eq!(csv(engine, &[&format!("read {path} as json")]), "a\n1\n", "{engine}");
     }
+}
+
+/// A file that is UTF-16 says so, whatever its format.
+#[test]
+fn utf16_is_named() {
+    let folder = Folder::new("utf16");
+    for name in ["t.txt", "t.csv", "t.jsonl", "t.json"] {
+        for big in [false, true] {
+            let units = "\u{feff}a,b\n1,2\n".encode_utf16();
+            let bytes: Vec<u8> =
+                units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect();
+            let path = folder.write(name, bytes);
+            for (engine, chunk_sizes) in ways() {
+                let error = run(engine, chunk_sizes, &format!("read {path}")).expect_err(name);
+                assert!(
+                    error.message.ends_with("is UTF-16 text, and only UTF-8 is read"),
+                    "{engine} {}",
+                    error.message
+                );
+                assert!(error.hint.is_some_and(|hint| hint.starts_with("!iconv -f UTF-16 -t UTF-8")), "{engine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn arrow_streams_are_named() {
+    let folder = Folder::new("stream");
+    let path = folder.write("s.arrow", [&[0xff; 4][..], &[16, 0, 0, 0], &[0; 64]].concat());
+    let error = run("rows", ChunkSizes::default(), &format!("read {path}")).expect_err("it is a stream");
+    assert!(error.message.ends_with("is an arrow stream, and only arrow files are read"), "{}", error.message);
 }
 
 #[test]

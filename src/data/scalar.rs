@@ -109,8 +109,9 @@ pub fn int_from_text(text: &str) -> Result<i64, ScalarError> {
 pub fn float_from_text(text: &str) -> Result<f64, ScalarError> {
     let trimmed = text.trim();
     let digits = trimmed.trim_start_matches(['+', '-']);
-    let named = ["nan", "inf", "infinity"].iter().any(|name| digits.eq_ignore_ascii_case(name));
-    if (named || digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+    let plain = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let named = !plain && ["nan", "inf", "infinity"].iter().any(|name| digits.eq_ignore_ascii_case(name));
+    if (named || plain)
         && let Ok(x) = trimmed.parse::<f64>()
         && (named || x.is_finite())
     {

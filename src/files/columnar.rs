@@ -2,6 +2,7 @@
 //! structs columns `a.b`; an unsigned int beyond int is an error.
 
 use std::fs;
+use std::io::Read as _;
 
 use polars::prelude::{
     ArrowDataType, ArrowSchema, ChunkAgg, Column as Series, DataFrame, DataType, ExplodeOptions, FileMetadataRef,
@@ -67,11 +68,22 @@ fn unpacked(file: &File) -> Fallible<()> {
 }
 
 fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
+    if *format == Format::Arrow && is_stream(file) {
+        let message = format!("\"{}\" is an arrow stream, and only arrow files are read", file.shown);
+        return Diagnostic::new(Kind::File, message)
+            .hint("pyarrow writes a file with `pyarrow.ipc.new_file`, or `pyarrow.feather.write_feather`");
+    }
     let what = if matches!(format, Format::Parquet) { "parquet" } else { "arrow" };
     let said = error.to_string();
     let first = said.lines().next().unwrap_or_default();
     Diagnostic::new(Kind::File, format!("\"{}\" cannot be read as {what}: {first}", file.shown))
         .hint("is it whole, and of that format?")
+}
+
+/// Whether it begins like a message of arrow's streaming format, which has no directory at its end.
+fn is_stream(file: &File) -> bool {
+    let mut start = [0; 4];
+    open::plain(file).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == [0xff; 4]
 }
 
 /// The type in it that polars does not know: it makes a panic of one.

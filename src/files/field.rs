@@ -83,16 +83,20 @@ fn int(text: &str, is_stated: bool) -> Option<i64> {
     if !is_stated && is_code(text) { None } else { text.parse().ok() }
 }
 
-/// A float; an int beyond 64 bits must not become one by itself.
+/// A float; an int beyond 64 bits must not become one by itself. White space around it is none.
 fn float(text: &str, is_stated: bool) -> Option<f64> {
-    let is_text = || is_code(text) || (is_int(text) && text.parse::<i64>().is_err());
-    if !is_stated && is_text() { None } else { float_field(text) }
-}
-
-/// A field as a float; white space around it is none.
-fn float_field(text: &str) -> Option<f64> {
-    let spaced = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
-    if spaced { None } else { scalar::float_from_text(text).ok() }
+    // Every int of fewer digits fits 64 bits: most fields are not looked through for this.
+    const DIGITS: usize = 19;
+    let is_large = || text.len() >= DIGITS && is_int(text) && text.parse::<i64>().is_err();
+    if !is_stated && (is_code(text) || is_large()) {
+        return None;
+    }
+    match text.strip_prefix('-').unwrap_or(text).as_bytes() {
+        // The usual case: the parser takes neither white space nor words after a digit.
+        [b'0'..=b'9', ..] => text.parse().ok().filter(|x: &f64| x.is_finite()),
+        _ if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) => None,
+        _ => scalar::float_from_text(text).ok(),
+    }
 }
 
 const INT: u8 = 1;

@@ -235,8 +235,13 @@ fn marked(line: &[u8], ints: &[Range<usize>]) -> (Vec<u8>, String) {
     (text, "\0".repeat(count))
 }
 
+const ARRAY_HINT: &str = "an array that is read has objects in it: [{\"a\": 1}, {\"a\": 2}]";
+
 /// The object on the line at `offset`; none for a blank line.
 fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
+    if let Some(error) = lines.utf16(line, offset) {
+        return Err(error);
+    }
     let line = without_break(line);
     let line = if offset == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
     if line.iter().all(u8::is_ascii_whitespace) {
@@ -253,20 +258,18 @@ fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
         Ok(other) => {
             let what = format!("expected an object, got {}", kind(&other));
             let error = lines.error(lines.number, &what);
-            return Err(match other.is_array() {
-                true if lines.is_of_lines() => {
-                    error.hint("json lines have one object on each line; `as json` reads an array of objects")
-                }
-                true => error.hint("an array that is read has objects in it, not lists"),
-                false => error,
-            });
+            return Err(error.hint(match (lines.is_of_lines(), other.is_array()) {
+                (true, true) => "json lines have one object on each line; `as json` reads an array of objects",
+                (true, false) => "json lines have one object on each line: {\"a\": 1}",
+                (false, _) => ARRAY_HINT,
+            }));
         }
         Err(error) => {
             let what = format!("not json at character {}: {}", error.column(), cause(&error));
             let error = lines.error(lines.number, &what);
             return Err(error.hint(match lines.is_of_lines() {
                 true => "json lines have one object on each line",
-                false => "an array is read that has objects in it: [{\"a\": 1}, {\"a\": 2}]",
+                false => ARRAY_HINT,
             }));
         }
     };
@@ -367,6 +370,7 @@ impl Records for Json<'_> {
         for index in &self.read.wanted {
             let field = &self.read.fields[*index];
             row.push(match values[*index] {
+                Some(_) if field.basis == Basis::Unused => Value::Null,
                 None => Value::Null,
                 Some(value) => record
                     .value_of(value, &field.ty, field.is_stated())

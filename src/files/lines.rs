@@ -70,9 +70,22 @@ impl Lines {
         Diagnostic::new(Kind::File, format!("\"{}\", {} {number}: {what}", self.shown, self.unit))
     }
 
+    /// The error of a file whose first bytes say that it is UTF-16.
+    pub fn utf16(&self, bytes: &[u8], offset: u64) -> Option<Box<Diagnostic>> {
+        let is_marked = offset == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
+        is_marked.then(|| {
+            let message = format!("\"{}\" is UTF-16 text, and only UTF-8 is read", self.shown);
+            let hint = format!("!iconv -f UTF-16 -t UTF-8 \"{0}\" > \"{0}.utf8\"", self.shown);
+            Diagnostic::new(Kind::File, message).hint(hint)
+        })
+    }
+
     /// The bytes at `offset` as text.
     pub fn text<'b>(&self, bytes: &'b [u8], offset: u64) -> Fallible<&'b str> {
         std::str::from_utf8(bytes).map_err(|error| {
+            if let Some(error) = self.utf16(bytes, offset) {
+                return error;
+            }
             let at = error.valid_up_to();
             let place = offset + at as u64;
             self.error(self.number, &format!("not UTF-8 text: byte 0x{:02x} at offset {place}", bytes[at]))

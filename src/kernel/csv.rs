@@ -14,7 +14,7 @@ use crate::plan::{CsvOptions, Read};
 use crate::run_context::RunContext;
 
 use super::column::{Batch, Column, Data, Ints};
-use super::delimiters::{Quotes, has_lone_return, plain_marks, quoted_marks};
+use super::delimiters::{Quotes, plain_marks, quoted_marks};
 use super::records::OneByOne;
 use super::slots::{Nulls, Slots};
 use super::texts::{Buffers, PADDING, Texts, view};
@@ -34,6 +34,8 @@ pub struct Csv<'a> {
     block: Option<Block>,
     /// Where the fields of the block end, row after row.
     ends: Vec<u32>,
+    /// Carriage returns stand in the block that may not be part of `\r\n`.
+    has_returns: bool,
     /// How many of them were given out.
     given: usize,
 }
@@ -57,6 +59,7 @@ impl<'a> Csv<'a> {
             header_read: !options.header || split.start > 0,
             block: None,
             ends: Vec::new(),
+            has_returns: false,
             given: 0,
             split,
         })
@@ -120,7 +123,19 @@ impl<'a> Csv<'a> {
         let is_row = |row: &[u32]| {
             row.iter().enumerate().all(|(i, end)| (block.bytes[*end as usize] == b'\n') == (i + 1 == width))
         };
-        if self.ends.len().is_multiple_of(width) && self.ends.chunks_exact(width).all(is_row) {
+        // Each stands before a line feed that ends a record, or there are more of them.
+        let is_returned = |row: &[u32]| {
+            let end = row[width - 1] as usize;
+            end > block.start && block.bytes[end - 1] == b'\r'
+        };
+        let has_lone_return = || {
+            let returned = self.ends.chunks_exact(width).filter(|row| is_returned(row)).count();
+            memchr::memchr_iter(b'\r', block.lines()).count() != returned
+        };
+        if self.ends.len().is_multiple_of(width)
+            && self.ends.chunks_exact(width).all(is_row)
+            && !(self.has_returns && has_lone_return())
+        {
             self.block = Some(block);
             return Ok(());
         }
@@ -130,12 +145,11 @@ impl<'a> Csv<'a> {
 
     fn marks(&mut self, block: &Block) -> Quotes {
         let separator = self.options.separator;
+        self.has_returns = false;
         // Most files have neither quotes nor carriage returns.
         let odd = memchr::memchr2(b'"', b'\r', block.lines()).map(|at| block.start + at);
         if odd.is_none_or(|at| memchr::memchr(b'"', &block.bytes[at..block.end]).is_none()) {
-            if odd.is_some_and(|at| has_lone_return(&block.bytes, at, block.end)) {
-                return Quotes::Odd;
-            }
+            self.has_returns = odd.is_some();
             plain_marks(&block.bytes, block.start, block.end, separator, &mut self.ends);
             return Quotes::Closed;
         }
@@ -149,7 +163,9 @@ impl<'a> Csv<'a> {
             return block.start == block.end;
         };
         let end = self.ends[last] as usize + 1;
-        if !files::has_header(&block.bytes[block.start..end], self.options, &self.read.fields) {
+        let record = &block.bytes[block.start..end];
+        let is_cut = || record.strip_suffix(b"\r\n").unwrap_or(record).contains(&b'\r');
+        if (self.has_returns && is_cut()) || !files::has_header(record, self.options, &self.read.fields) {
             return false;
         }
         self.header_read = true;

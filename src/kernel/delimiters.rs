@@ -23,21 +23,6 @@ simd! {
         }
     }
 
-    /// Whether a carriage return stands among these bytes that is not part of `\r\n`.
-    pub fn has_lone_return(bytes: &[u8], start: usize, end: usize) -> bool {
-        let mut after_return = false;
-        for at in (start..end).step_by(64) {
-            let (chunk, _) = chunk_at(bytes, at, end);
-            let returns = mask(&chunk, |byte| byte == b'\r');
-            let feeds = mask(&chunk, |byte| byte == b'\n');
-            if (returns << 1 | u64::from(after_return)) & !feeds != 0 {
-                return true;
-            }
-            after_return = returns >> 63 == 1;
-        }
-        after_return
-    }
-
     /// Where separators and line breaks stand outside quotes.
     pub fn quoted_marks(bytes: &[u8], start: usize, end: usize, separator: u8, marks: &mut Vec<u32>) -> Quotes {
         let mut quoting = Quoting::default();

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
 use crate::files::{self, Block, Blocks, Split};
-use crate::plan::{Field, Read};
+use crate::plan::{Basis, Field, Read};
 use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
@@ -33,9 +33,10 @@ pub struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// Whether files with these columns can be read so.
+    /// Whether the wanted columns of such files can be read so.
     pub fn knows(read: &Read) -> bool {
-        !read.fields.iter().any(|field| matches!(field.ty, Type::List(_) | Type::Open))
+        let mut wanted = read.wanted.iter().map(|index| &read.fields[*index].ty);
+        !wanted.any(|ty| matches!(ty, Type::List(_) | Type::Open))
     }
 
     /// # Errors
@@ -49,7 +50,7 @@ impl<'a> Json<'a> {
             is_first: split.start == 0,
             block: None,
             has_many_digits: false,
-            object: Object::new(&read.fields),
+            object: Object::new(read),
             split,
         })
     }
@@ -96,7 +97,7 @@ impl<'a> Json<'a> {
         if block.start < block.end {
             self.block = Some(block);
         }
-        Some(self.object.finish(&self.read.wanted))
+        Some(self.object.finish())
     }
 
     fn one_by_one(&mut self, block: &Block) {
@@ -109,7 +110,7 @@ impl<'a> Json<'a> {
 
 /// The objects of some lines, by column.
 struct Object<'a> {
-    fields: &'a [Field],
+    read: &'a Read,
     places: HashMap<&'a str, usize>,
     kept: Vec<Kept>,
     rows: usize,
@@ -130,6 +131,8 @@ struct Kept {
 }
 
 enum Values {
+    /// Nothing uses them: their rows are only counted.
+    Unused,
     Int(Vec<i64>),
     Float(Vec<f64>),
     Bool(Vec<bool>),
@@ -137,10 +140,10 @@ enum Values {
 }
 
 impl<'a> Object<'a> {
-    fn new(fields: &'a [Field]) -> Object<'a> {
-        let places = fields.iter().enumerate().map(|(i, field)| (field.name.as_str(), i)).collect();
-        let kept = fields.iter().map(|field| Kept::new(&field.ty)).collect();
-        Object { fields, places, kept, rows: 0, next: 0, path: String::new(), opened: Vec::new() }
+    fn new(read: &'a Read) -> Object<'a> {
+        let places = read.fields.iter().enumerate().map(|(i, field)| (field.name.as_str(), i)).collect();
+        let (path, opened) = (String::new(), Vec::new());
+        Object { read, places, kept: Kept::of_all(read), rows: 0, next: 0, path, opened }
     }
 
     /// Adds the object on a line; false where that is not done.
@@ -158,12 +161,12 @@ impl<'a> Object<'a> {
     }
 
     /// The wanted columns of all rows so far, which are forgotten.
-    fn finish(&mut self, wanted: &[usize]) -> Batch {
+    fn finish(&mut self) -> Batch {
         let rows = std::mem::take(&mut self.rows);
-        let fresh = self.fields.iter().map(|field| Kept::new(&field.ty)).collect();
+        let fresh = Kept::of_all(self.read);
         let mut kept: Vec<Option<Kept>> = std::mem::replace(&mut self.kept, fresh).into_iter().map(Some).collect();
         let column = |index: &usize| kept[*index].take().map(Kept::finish);
-        Batch { rows, columns: wanted.iter().filter_map(column).collect() }
+        Batch { rows, columns: self.read.wanted.iter().filter_map(column).collect() }
     }
 
     /// Whether the key that is being read had a value in this row: the last one counts, which is not done here.
@@ -173,7 +176,7 @@ impl<'a> Object<'a> {
 
     /// The column of the value that is being read.
     fn column<E: Error>(&mut self) -> Result<&mut Kept, E> {
-        let place = match self.fields.get(self.next) {
+        let place = match self.read.fields.get(self.next) {
             Some(field) if field.name == self.path => self.next,
             _ => *self.places.get(self.path.as_str()).ok_or_else(|| E::custom("no column"))?,
         };
@@ -187,15 +190,25 @@ impl<'a> Object<'a> {
     }
 }
 
-impl Kept {
-    fn new(ty: &Type) -> Kept {
-        let values = match ty {
+impl Values {
+    fn new(ty: &Type) -> Values {
+        match ty {
             Type::Int => Values::Int(Vec::new()),
             Type::Float => Values::Float(Vec::new()),
             Type::Bool => Values::Bool(Vec::new()),
             Type::Text | Type::List(_) | Type::Open | Type::Never => Values::Text(GeneratedTexts::default()),
+        }
+    }
+}
+
+impl Kept {
+    /// For each column of a file.
+    fn of_all(read: &Read) -> Vec<Kept> {
+        let kept = |(i, field): (usize, &Field)| {
+            let is_used = read.wanted.contains(&i) && field.basis != Basis::Unused;
+            Kept { values: if is_used { Values::new(&field.ty) } else { Values::Unused }, nulls: Vec::new(), rows: 0 }
         };
-        Kept { values, nulls: Vec::new(), rows: 0 }
+        read.fields.iter().enumerate().map(kept).collect()
     }
 
     fn push_null(&mut self) {
@@ -205,9 +218,13 @@ impl Kept {
 
     /// The row was counted before.
     fn add_null(&mut self) {
+        if matches!(self.values, Values::Unused) {
+            return;
+        }
         self.nulls.resize(self.rows - 1, false);
         self.nulls.push(true);
         match &mut self.values {
+            Values::Unused => {}
             Values::Int(ints) => ints.push(0),
             Values::Float(floats) => floats.push(0.0),
             Values::Bool(bools) => bools.push(false),
@@ -223,6 +240,12 @@ impl Kept {
             Nulls::of(self.nulls)
         };
         let column = match self.values {
+            // Its text is nobody's.
+            Values::Unused => {
+                let mut texts = GeneratedTexts::default();
+                (0..self.rows).for_each(|_| texts.push(""));
+                Column::texts(texts.finish())
+            }
             Values::Int(ints) => Column::ints(ints, None),
             Values::Float(floats) => Column::floats(floats),
             Values::Bool(bools) => Column::bools(bools),
@@ -270,6 +293,7 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         match &mut self.column::<E>()?.values {
+            Values::Unused => {}
             Values::Bool(bools) => bools.push(value),
             Values::Int(_) | Values::Float(_) | Values::Text(_) => return Err(E::custom("a bool")),
         }
@@ -278,6 +302,7 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         match &mut self.column::<E>()?.values {
+            Values::Unused => {}
             Values::Int(ints) => ints.push(value),
             Values::Float(floats) => floats.push(value as f64),
             Values::Bool(_) | Values::Text(_) => return Err(E::custom("an int")),
@@ -292,8 +317,20 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
         }
     }
 
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        match self.column::<A::Error>()?.values {
+            // Its mistakes are still mistakes: a number that no float holds is one.
+            Values::Unused => while items.next_element::<serde_json::Value>()?.is_some() {},
+            Values::Int(_) | Values::Float(_) | Values::Bool(_) | Values::Text(_) => {
+                return Err(A::Error::custom("a list"));
+            }
+        }
+        Ok(())
+    }
+
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         match &mut self.column::<E>()?.values {
+            Values::Unused => {}
             Values::Float(floats) => floats.push(value),
             Values::Int(_) | Values::Bool(_) | Values::Text(_) => return Err(E::custom("a float")),
         }
@@ -302,6 +339,7 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
         match &mut self.column::<E>()?.values {
+            Values::Unused => {}
             Values::Text(made) => made.push(value),
             Values::Int(_) | Values::Float(_) | Values::Bool(_) => return Err(E::custom("a text")),
         }

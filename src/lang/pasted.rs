@@ -29,10 +29,11 @@ const UNITS: [(&str, &str); 16] = [
 pub fn pasted_number(text: &str, error: &Diagnostic) -> Option<String> {
     let Span { start, end, .. } = error.span?;
     let (start, end) = (start as usize, end as usize);
-    let mut before = ' ';
+    let (mut before, mut earlier) = (' ', ' ');
     let starts = text.char_indices().filter(|(_, c)| {
-        let inside = before == '_' || before.is_alphanumeric() || matches!(before, '.' | ',');
-        before = *c;
+        // The end of a range begins after two points.
+        let inside = before == '_' || before.is_alphanumeric() || before == ',' || (before == '.' && earlier != '.');
+        (earlier, before) = (before, *c);
         c.is_ascii_digit() && !inside
     });
     starts.map(|(at, _)| (at, shown(&text[at..]))).find_map(|(at, found)| {

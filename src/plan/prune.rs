@@ -173,14 +173,13 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     }
 }
 
-/// Whether the values of a column that nothing needs stay as they are in the file. Those of json are known only once
-/// they are read; those of the other formats are checked for nothing.
+/// Whether the values of a column that nothing needs stay as they are in the file. Those of the other formats are
+/// checked for nothing.
 fn not_converted(read: &mut Read, place: usize) -> bool {
     let index = read.wanted[place];
     let field = &mut read.fields[index];
     let is_left = match read.format {
-        Format::Csv(_) => true,
-        Format::Json { .. } => matches!(field.basis, Basis::Unreadable(_)),
+        Format::Csv(_) | Format::Json { .. } => true,
         Format::Text { .. } | Format::Parquet | Format::Arrow => false,
     };
     if is_left {

@@ -764,7 +764,12 @@ fn check_places(pattern: &str, args: &[Expr]) -> Fallible<()> {
     }
     if places.len() != args.len() - 1 {
         let message = format!("the pattern has {} {{}}, but {} values follow", places.len(), args.len() - 1);
-        return Err(wrong(message).hint("one {} for each value"));
+        return Err(wrong(message).hint(match pattern.contains("{{") || pattern.contains("}}") {
+            true => {
+                "a brace stands for itself, also twice; braces with nothing between are a value: format(\"{}\", \"{}\")"
+            }
+            false => "one {} for each value",
+        }));
     }
     for (arg, shown) in args[1..].iter().zip(places) {
         if let Shown::Places(places) = shown

@@ -496,7 +496,9 @@ impl Binder<'_> {
 }
 
 fn no_option(format: &Format, word: &Word, hint: &str) -> Box<Diagnostic> {
-    let message = format!("a {} file has no option `{}`", format.name(), word.text);
+    let name = format.name();
+    let article = if name.starts_with('a') { "an" } else { "a" };
+    let message = format!("{article} {name} file has no option `{}`", word.text);
     Diagnostic::at(Kind::Name, word.span, message).hint(hint)
 }
 

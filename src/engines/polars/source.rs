@@ -5,9 +5,10 @@ use std::io::Read as _;
 
 use polars::prelude::*;
 
-use crate::data::{self, Type, Value, generate};
+use crate::data::{self, Order, Schema, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::files;
+use crate::files::{self, Split};
+use crate::kernel::{self, Reading, Rows};
 use crate::plan::{self, Format, Read, Source};
 use crate::run_context::RunContext;
 
@@ -112,10 +113,32 @@ fn file(read: &Read, taken: Option<u64>, context: &RunContext) -> Fallible<LazyF
         files::open(read, context)?;
         return lines(read);
     }
-    let mut frame = files::frame(read, taken, context)?;
+    let mut frame = match read.format {
+        Format::Parquet | Format::Arrow => files::frame(read, taken, context)?,
+        Format::Csv(_) | Format::Json { .. } | Format::Text { .. } => columns(read, taken, context)?,
+    };
     let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
     frame.set_column_names(&names).expect("as many names as columns, each another");
     Ok(frame.lazy())
+}
+
+/// The wanted columns as our readers read them; with a limit at least as many rows as it says, if there are.
+fn columns(read: &Read, limit: Option<u64>, context: &RunContext) -> Fallible<DataFrame> {
+    let wanted = read.wanted.iter().map(|index| read.fields[*index].column());
+    let schema = Schema::new(wanted.collect(), Order::Kept);
+    let splits = (0..read.files.len()).map(Split::whole).collect();
+    let mut reading = Reading::new(read, splits, context)?;
+    let mut rows = Rows::of(&schema);
+    while limit.is_none_or(|limit| (rows.count() as u64) < limit)
+        && let Some(batch) = reading.next(context.chunk_sizes.rows)?
+    {
+        rows.push(&batch)?;
+        context.check()?;
+    }
+    let table = kernel::table(rows.finish(), &schema).map_err(|what| {
+        Diagnostic::new(Kind::System, format!("the readers gave another table than was meant: {what}"))
+    })?;
+    Ok(table.frame().clone())
 }
 
 /// Text or csv that is not packed, and not standard input.
