@@ -68,7 +68,7 @@ fn sums_agree_within_a_share_of_what_was_summed() {
         "concat ([5.0] | map k = 1, s = it) | sort by k",
         "sort by k | zip ([1] | map z = it) | map z, s",
         "distinct",
-        "map s, k | distinct | sort by k | enumerate | join (0..1 | map k = it) on k | sort by k | zip ([2] | map q = it)",
+        "map s, k | distinct | sort by k | enumerate | join (0..1 | map k = it) on k | sort by k | zip ([2])",
     ] {
         let cell = format!("%same ({} | {stages}), ({} | {stages})", summed(here), summed(there));
         status(&[&cell], 0, "the same table\n");
