@@ -1,10 +1,12 @@
 //! The cells that a person entered, in a file that several shells may add to at once. A line of it is a cell, or tells
 //! that the cell of this text failed. Lines are only ever added, but for a file that has grown far too long.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,7 @@ impl History {
     /// The cells of all sessions, oldest first, at most [`MOST`].
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let Some(path) = &self.path else { return Ok(Vec::new()) };
+        regular(path)?;
         let text = match fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             // A first start has none.
@@ -79,9 +82,15 @@ impl History {
     fn append(&self, line: &Line) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let _lock = locked(path)?;
+        regular(path)?;
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let mut text = serde_json::to_string(line)? + "\n";
-        if file.metadata()?.len() > 0 {
+        let metadata = file.metadata()?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            // It may be older than this rule: cells are nobody else's.
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        if metadata.len() > 0 {
             // A line that was cut off by a full disk must not swallow this one.
             let mut last = [0];
             file.seek(SeekFrom::End(-1))?;
@@ -111,25 +120,52 @@ impl History {
     }
 }
 
-/// A lock beside the file, since the file itself may be replaced. It ends with the handle.
+/// A lock beside the file, since the file itself may be replaced. It ends with the handle. Nobody holds it for longer
+/// than a moment, unless something is wrong: Enter must not wait for that.
 fn locked(path: &Path) -> io::Result<File> {
+    const MOMENTS: usize = 20;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(path.with_extension("lock"))?;
-    lock.lock()?;
-    Ok(lock)
+    let beside = path.with_extension("lock");
+    regular(&beside)?;
+    let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(&beside)?;
+    for _ in 0..MOMENTS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(4)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("another process holds \"{}\"", beside.display())))
+}
+
+/// An error where something else than a file stands there: to open a pipe would wait for its other end.
+fn regular(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            Err(io::Error::other(format!("\"{}\" is not a regular file", path.display())))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// What the lines tell; a line that tells nothing is passed over.
 fn entries(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    for line in text.lines() {
+    // Where each text was entered last.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    // Those before the last ones are forgotten anyway, but for what is told of a cell after them.
+    let most = text.lines().count().saturating_sub(2 * MOST);
+    for line in text.lines().skip(most) {
         match serde_json::from_str(line) {
-            Ok(Line::Cell(cell)) => entries.push(Entry { cell, failed: false }),
+            Ok(Line::Cell(cell)) => {
+                places.insert(cell.clone(), entries.len());
+                entries.push(Entry { cell, failed: false });
+            }
             Ok(Line::Failed(cell)) => {
-                if let Some(entry) = entries.iter_mut().rev().find(|entry| entry.cell == cell) {
-                    entry.failed = true;
+                if let Some(place) = places.get(&cell) {
+                    entries[*place].failed = true;
                 }
             }
             Err(_) => {}

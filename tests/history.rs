@@ -1,5 +1,7 @@
 //! The file of all sessions' cells, as shells use it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use timelab::history::{Entry, History, MOST};
 
 fn cells(history: &History) -> Vec<String> {
@@ -24,6 +26,43 @@ fn shells_that_write_at_once_lose_nothing() {
     cells.sort();
     cells.dedup();
     assert_eq!(cells.len(), 200);
+}
+
+/// Whatever is wrong with it is an error, and never a wait.
+#[test]
+fn nothing_in_its_place_makes_it_wait() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("history.jsonl");
+    let history = History::at(&path);
+    history.add("1").expect("it is written");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+    history.add("2").expect("it is written");
+    assert_eq!(mode(&path), 0o600);
+    // Another process holds the lock.
+    let lock = std::fs::File::open(path.with_extension("lock")).expect("it is there");
+    lock.lock().expect("nobody holds it");
+    let error = history.add("3").expect_err("it is held").to_string();
+    assert!(error.contains("another process holds"), "{error}");
+    drop(lock);
+    assert_eq!(cells(&history), ["1", "2"]);
+    // A pipe would wait for its other end.
+    std::fs::remove_file(&path).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
+    assert!(made.success());
+    assert!(history.add("4").is_err() && history.entries().is_err());
+}
+
+/// Each failed cell is found among many at once.
+#[test]
+fn many_failed_cells_are_read_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("history.jsonl");
+    let lines = |i: usize| format!("{{\"cell\":\"cell {i}\"}}\n{{\"failed\":\"cell {i}\"}}\n");
+    std::fs::write(&path, (0..9_000).map(lines).collect::<String>()).expect("it is written");
+    let entries = History::at(&path).entries().expect("it can be read");
+    assert_eq!(entries.len(), 9_000);
+    assert!(entries.iter().all(|entry| entry.failed));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod floor_plan;
 mod fuzz;
 mod growth;
 mod history;
+mod hostile;
 mod interleave;
 mod kept;
 mod lab;

@@ -326,7 +326,29 @@ fn a_file_that_can_do_anything_asks_first() {
     terminal.ends();
 }
 
-/// A yes is for the cells that were shown, in this file.
+/// After a signal that ends the shell the terminal is as before, at the prompt and in a run.
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let home = home();
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        for cell in ["", "1..10000000000 | map it * it | max"] {
+            let mut terminal = start(home.path());
+            if !cell.is_empty() {
+                terminal.enters(cell);
+                // Then the terminal is silent.
+                terminal.sees(Regex("rows|working"));
+            }
+            assert!(!terminal.0.get_process().get_echo().expect("it is a terminal"));
+            terminal.0.get_process_mut().signal(signal).expect("the shell is there");
+            let status = terminal.0.get_process_mut().wait().expect("it ends");
+            let ended = matches!(status, expectrl::process::unix::WaitStatus::Signaled(_, by, _) if by == signal);
+            assert!(ended, "{signal:?} {cell}: {status:?}");
+            assert!(terminal.0.get_process().get_echo().expect("it is a terminal"), "{signal:?} {cell}");
+        }
+    }
+}
+
+/// A yes is for the file as it is.
 #[test]
 fn trust_holds_until_the_cells_change() {
     let home = home();
@@ -345,8 +367,11 @@ fn trust_holds_until_the_cells_change() {
     terminal.sees("[4]› ");
     std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 7))\n").expect("the file can be written");
     terminal.enters("%run cells.txt");
+    // Any change asks again.
+    terminal.sees("run them? [y/N] ");
+    terminal.enters("y");
     let shown = terminal.sees("ran 42");
-    assert!(shown.contains("\r\n23\r\n") && !shown.contains("run them?"), "{shown}");
+    assert!(shown.contains("\r\n23\r\n"), "{shown}");
     terminal.sees("[7]› ");
     std::fs::write(one.join("cells.txt"), "20 + 3\n!echo ran $((6 * 8))\n").expect("the file can be written");
     terminal.enters("%run cells.txt");

@@ -33,7 +33,7 @@ pub use csv::{has_header, one_byte};
 pub use field::{Meaning, Rule};
 pub use home::expanded;
 pub use json::{has_many_digits, large_ints};
-pub use open::{Bytes, found, packing};
+pub use open::{Bytes, found, leads_outside, packing};
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
 pub use write::{Writer, fits, write};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
+use crate::lang::is_outside;
 use crate::plan::File;
 use crate::run_context::{Progress, RunContext};
 
@@ -100,6 +101,36 @@ fn near_file(path: &Path) -> Option<String> {
     let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     let near = nearest(name, names.iter().map(String::as_str))?;
     path.with_file_name(near).to_str().map(str::to_string)
+}
+
+/// Whether a path leads out of the current folder, or to a hidden file in it: by its text, or by links on its way.
+pub fn leads_outside(shown: &str) -> bool {
+    if is_outside(shown) {
+        return true;
+    }
+    let (Ok(here), path) = (fs::canonicalize("."), Path::new(shown)) else { return true };
+    // A link at its end is followed, also where what it points to is not there yet.
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) && !path.exists() {
+        return true;
+    }
+    let mut known = path;
+    let found = loop {
+        if known.as_os_str().is_empty() {
+            break Some(here.clone());
+        }
+        match fs::canonicalize(known) {
+            Ok(found) => break Some(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => break None,
+        }
+        match known.parent() {
+            Some(parent) => known = parent,
+            None => break None,
+        }
+    };
+    let Some(found) = found else { return true };
+    let Ok(inside) = found.strip_prefix(&here) else { return true };
+    inside.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
 }
 
 /// The file as it is, to be looked at.

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -233,6 +233,10 @@ fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
         return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table")));
+    }
+    if metadata.permissions().mode() & 0o222 == 0 {
+        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is read-only: it is not replaced"))
+            .hint(format!("!chmod u+w \"{shown}\"")));
     }
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
 }

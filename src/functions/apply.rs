@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data::Value;
 use crate::data::scalar::{self, ScalarError};
+use crate::measure;
 
 use super::Func;
 use super::pattern::{Shown, next_place};
@@ -14,6 +15,7 @@ use super::pattern::{Shown, next_place};
 /// Where the arguments are not of the types that `func` was resolved for, and for `Matches`, whose pattern is compiled
 /// by the engine.
 pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
+    request(bytes_needed(func, args))?;
     Ok(match func {
         Func::Lower => text_value(scalar::lower(text(&args[0]))),
         Func::Upper => text_value(text(&args[0]).to_uppercase()),
@@ -90,6 +92,44 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
             text_value(out)
         }
     })
+}
+
+/// Asks for the memory of a value before it is made.
+pub fn request(bytes: usize) -> Result<(), ScalarError> {
+    if bytes <= SMALL || measure::may_allocate(bytes) {
+        return Ok(());
+    }
+    let mib = bytes as f64 / f64::from(1 << 20);
+    Err(ScalarError::Domain(format!("a value of {mib:.1} MiB needs more memory than the run may have")))
+}
+
+/// What is not asked for: the run looks at its memory between steps.
+const SMALL: usize = 64 << 10;
+
+/// About how much memory the value takes, where it may be much more than its arguments.
+fn bytes_needed(func: Func, args: &[Value]) -> usize {
+    let each = size_of::<Value>();
+    match (func, args) {
+        (Func::Range, [Value::Int(a), Value::Int(b)]) => {
+            usize::try_from(b.saturating_sub(*a)).unwrap_or(0).min(scalar::LONGEST_RANGE as usize).saturating_mul(each)
+        }
+        // A short text has an allocation of its own.
+        (Func::Chars | Func::Words, [Value::Text(text)]) => text.len().saturating_mul(each + 32),
+        (Func::Split, [Value::Text(text), ..]) => text.len().saturating_mul(each + 32) / 2,
+        (Func::Replace, [Value::Text(text), Value::Text(part), Value::Text(with)]) if text.len() >= 256 => {
+            let most = (text.len() + 1) / part.len().max(1) + 1;
+            text.len().saturating_add(match with.len() > part.len() && most.saturating_mul(with.len()) > SMALL {
+                true => text.matches(&**part).count().saturating_mul(with.len()),
+                false => 0,
+            })
+        }
+        (Func::JoinList, [Value::List(items), Value::Text(between)]) => {
+            let texts = items.iter().map(|item| if let Value::Text(text) = item { text.len() } else { 0 });
+            texts.sum::<usize>().saturating_add(items.len().saturating_mul(between.len()))
+        }
+        (Func::SliceList | Func::ReverseList | Func::SortedList, [Value::List(items), ..]) => items.len() * each,
+        _ => 0,
+    }
 }
 
 /// The functions from a float to a float.

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::console::Reply;
@@ -6,7 +8,7 @@ use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
 use crate::run_context::RunContext;
 use crate::session::Session;
-use crate::show::is_unsafe;
+use crate::show::escaped;
 
 use super::{Answer, Magic, Next, Offers, privileges, ranges};
 
@@ -19,7 +21,7 @@ pub static RUN: Magic = Magic {
     },
     about: "runs the cells of a file as if they were typed; the first error ends it. A file whose cells hold Rust \
             or commands of the system's shell, or write outside of the current folder, can do anything: on a terminal \
-            they are shown first, and again where they have changed; elsewhere --trust must be said. That counts for \
+            they are shown first, with the cells that they depend on, and again where anything in the file has changed; elsewhere --trust must be said. That counts for \
             this file: one that its cells run is looked at by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
@@ -52,52 +54,105 @@ pub fn file_cells(
     context: &RunContext,
 ) -> Fallible<Vec<String>> {
     let failed = |message: String| Diagnostic::new(Kind::File, message);
-    let shown = path.display();
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if size > MOST {
-        return Err(failed(format!("\"{shown}\" is not a file of cells: it has {size} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+    let shown = escaped(&path.to_string_lossy());
+    let unread = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => failed(format!("there is no file \"{shown}\"")),
         _ => failed(format!("\"{shown}\" cannot be read: {error}")),
-    })?;
+    };
+    let metadata = std::fs::metadata(path).map_err(unread)?;
+    if metadata.is_dir() {
+        return Err(failed(format!("\"{shown}\" is a directory, not a file of cells")));
+    }
+    if !metadata.is_file() {
+        // A device never ends, and a pipe waits for a writer.
+        return Err(failed(format!("\"{shown}\" is not a regular file")).hint(format!("timelab < \"{shown}\"")));
+    }
+    if metadata.len() > MOST {
+        let (most, size) = (MOST >> 20, metadata.len());
+        return Err(failed(format!("\"{shown}\" has {size} bytes, and a file of cells at most {most} MiB"))
+            .hint(format!("timelab < \"{shown}\"")));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(unread)?;
     let cells = split(&text);
-    let privileged: Vec<String> = cells.iter().filter(|cell| privileges(cell).any()).cloned().collect();
-    if privileged.is_empty() || trusted {
+    let privileged: Vec<bool> = cells.iter().map(|cell| privileges(cell).any()).collect();
+    if trusted || !privileged.contains(&true) {
         return Ok(cells);
     }
-    // The same name may be another file in another folder.
-    let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), privileged);
+    // The same name may be another file in another folder, and any change of the file may be one of what it does.
+    let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), cells.clone());
     if !session.trusts.contains(&seen) {
-        ask(session, path, &seen.1, said, context)?;
+        ask(session, path, &cells, &privileged, said, context)?;
         session.trusts.push(seen);
     }
     Ok(cells)
 }
 
+/// The places of the privileged cells, and of those before them that they depend on: what defines a name that they use,
+/// and what changes the folder or a setting.
+fn that_flow(cells: &[String], privileged: &[bool]) -> Vec<usize> {
+    let words = |cell: &str| -> Vec<String> {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        cell.split(|c| !is_part(c)).filter(|word| !word.is_empty()).map(str::to_string).collect()
+    };
+    let mut used: HashSet<String> = HashSet::new();
+    let mut found = Vec::new();
+    for (i, cell) in cells.iter().enumerate().rev() {
+        let words = words(cell);
+        let defines = |pair: &[String]| matches!(pair[0].as_str(), "let" | "fn") && used.contains(&pair[1]);
+        // `_` is the result of any cell before it.
+        let is_result = used.iter().any(|word| word.starts_with('_'));
+        let changes =
+            !found.is_empty() && ["%cd", "%set", "%run"].iter().any(|magic| cell.trim_start().starts_with(magic));
+        if privileged[i] || changes || is_result || words.windows(2).any(defines) {
+            found.push(i);
+            used.extend(words);
+        }
+    }
+    found.reverse();
+    found
+}
+
 /// Lets the user decide about cells that can do anything.
-fn ask(session: &Session, path: &Path, cells: &[String], said: &str, context: &RunContext) -> Fallible<()> {
+fn ask(
+    session: &Session,
+    path: &Path,
+    cells: &[String],
+    privileged: &[bool],
+    said: &str,
+    context: &RunContext,
+) -> Fallible<()> {
     let refused = |message: String| Diagnostic::new(Kind::System, message);
-    let path = path.display();
+    let path = escaped(&path.to_string_lossy());
     context.progress.hide();
-    let all: String = cells.iter().map(|cell| escape(cell) + "\n").collect();
-    let question = format!(
-        "\"{path}\" holds Rust, commands or writing elsewhere, which can do anything that you can:\n{all}run them? \
-         [y/N] "
+    let shown = that_flow(cells, privileged);
+    let count = privileged.iter().filter(|is| **is).count();
+    let all: String = shown.iter().map(|i| escaped(&cells[*i]) + "\n").collect();
+    let these = format!(
+        "{count} of {} {} in \"{path}\" {}",
+        cells.len(),
+        if cells.len() == 1 { "cell" } else { "cells" },
+        if count == 1 {
+            "holds Rust, commands or writing elsewhere"
+        } else {
+            "hold Rust, commands or writing elsewhere"
+        },
     );
+    let more = match shown.len() - count {
+        0 => String::new(),
+        1 => ", and depend on 1 more".to_string(),
+        more => format!(", and depend on {more} more"),
+    };
+    let question = format!("{these}{more}. They can do anything that you can:\n{all}run them? [y/N] ");
     match (session.console.ask)(&question, &|| context.stop.is_raised()) {
         Reply::Line(answer) if matches!(answer.as_str(), "y" | "yes") => Ok(()),
         Reply::Line(_) | Reply::End => Err(refused(format!("\"{path}\" was not run"))),
         Reply::Stopped => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
         Reply::CannotAsk => {
-            let first = escape(cells[0].lines().next().unwrap_or_default());
+            let first = cells.iter().zip(privileged).find(|(_, is)| **is).map_or("", |(cell, _)| cell);
+            let first = escaped(first.lines().next().unwrap_or_default());
             let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
             Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")))
         }
     }
-}
-
-/// A text that looks like what it is.
-fn escape(text: &str) -> String {
-    text.replace(|c| is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}")
 }

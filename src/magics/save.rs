@@ -3,7 +3,7 @@ use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, MagicSyntax, Privileges, Takes, is_outside};
+use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
 
@@ -21,7 +21,7 @@ pub static SAVE: Magic = Magic {
     offers: Offers::Files,
     privileges: |magic| {
         let path = ranges::words(magic).first();
-        Privileges::WRITES_ELSEWHERE.only_if(path.is_some_and(|path| is_outside(&path.text)))
+        Privileges::WRITES_ELSEWHERE.only_if(path.is_some_and(|path| files::leads_outside(&path.text)))
     },
     run,
 };

@@ -68,6 +68,30 @@ pub fn live() -> u64 {
     LIVE.load(Ordering::Relaxed).max(0) as u64
 }
 
+thread_local! {
+    /// The most live heap that the process may have, as far as this thread's work is concerned.
+    static LIMIT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// Until it is dropped, this thread's work asks for no more than the limit.
+pub struct Limited(u64);
+
+/// Sets the limit of this thread's work.
+pub fn limited(bytes: u64) -> Limited {
+    Limited(LIMIT.replace(bytes))
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        LIMIT.set(self.0);
+    }
+}
+
+/// Whether this thread's work may have so many bytes more.
+pub fn may_allocate(bytes: usize) -> bool {
+    live().saturating_add(bytes as u64) <= LIMIT.get()
+}
+
 /// The totals, this thread's counters included.
 pub struct Reading {
     pub count: u64,

@@ -16,7 +16,7 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, allocated, live, note as note_heap};
+pub use alloc::{Counting, Limited, allocated, limited, live, may_allocate, note as note_heap};
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
 pub use compare::{

@@ -342,10 +342,13 @@ fn float_link(left: Operand<f64>, link: &Link) -> Eval<f64> {
 
 /// Texts and lists with `+`.
 fn glue(first: &Expr, links: &[Link]) -> Body {
+    let span = first.span;
     let parts: Vec<Body> = std::iter::once(first).chain(links.iter().map(|link| &link.operand)).map(compile).collect();
     Body::Other(Box::new(move |frame| {
-        let values: Result<Vec<Value>, _> = parts.iter().map(|part| part.value(frame)).collect();
-        let glued = join_texts(&values?);
+        let values = parts.iter().map(|part| part.value(frame)).collect::<Result<Vec<Value>, _>>()?;
+        let size: usize = values.iter().map(|value| functions::size(value) as usize).sum();
+        functions::request(size).map_err(|why| wrong(why, span, || "+".to_string()))?;
+        let glued = join_texts(&values);
         frame.bytes += functions::size(&glued);
         Ok(glued)
     }))

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::build_folder;
 use super::frame::{self, Ending, Order, SOCKET};
 use super::printer::Printers;
 use crate::console::Console;
@@ -151,7 +152,7 @@ impl Broker {
                 std::fs::create_dir(folder)?;
                 folder.clone()
             }
-            None => tempfile::Builder::new().prefix("timelab-rust-").tempdir()?.keep(),
+            None => build_folder::new()?,
         };
         let listener = UnixListener::bind(folder.join(SOCKET))?;
         let broker = self.clone();

@@ -2,6 +2,7 @@
 //! does; the shell waits for it and can stop it. Nothing starts before the first use, or before [`Rust::warm`].
 
 mod broker;
+mod build_folder;
 mod compiler;
 mod cost;
 mod counted;

@@ -1,6 +1,8 @@
 //! What the process of this program is prepared for, and what of that is outside of it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// This program, as a process may start it again.
@@ -40,12 +42,51 @@ pub fn set_up() {
         // SAFETY: the process has one thread yet.
         unsafe { std::env::set_var(SOURCES, no_sources()) };
     }
+    // A file `rust-toolchain.toml` in the current folder would have rustup run programs of that folder, and so would an
+    // entry of PATH that is not absolute.
+    if std::env::var_os(TOOLCHAIN).is_none()
+        && let Some(toolchain) = default_toolchain()
+    {
+        let _ = OWN_TOOLCHAIN.set(());
+        // SAFETY: as above.
+        unsafe { std::env::set_var(TOOLCHAIN, toolchain) };
+    }
+    let Some(path) = std::env::var_os("PATH") else { return };
+    if std::env::split_paths(&path).any(|entry| !entry.is_absolute()) {
+        let absolute = std::env::split_paths(&path).filter(|entry| entry.is_absolute());
+        if let Ok(absolute) = std::env::join_paths(absolute) {
+            // SAFETY: as above.
+            unsafe { std::env::set_var("PATH", absolute) };
+            let _ = USERS_PATH.set(path);
+        }
+    }
+}
+
+const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
+/// Whether this process has set the toolchain, and the PATH that the user gave, where it was changed.
+static OWN_TOOLCHAIN: OnceLock<()> = OnceLock::new();
+static USERS_PATH: OnceLock<OsString> = OnceLock::new();
+
+/// The toolchain that rustup runs where no folder says otherwise.
+fn default_toolchain() -> Option<String> {
+    let own = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup"));
+    let folder = std::env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(own)?;
+    let settings = std::fs::read_to_string(folder.join("settings.toml")).ok()?;
+    let value = settings.lines().find_map(|line| line.trim().strip_prefix("default_toolchain"))?;
+    let name = value.trim().strip_prefix('=')?.trim().trim_matches('"');
+    (!name.is_empty()).then(|| name.to_string())
 }
 
 /// Gives a command of the person's the environment that the person gave.
 pub fn without_ours(command: &mut std::process::Command) -> &mut std::process::Command {
     if std::env::var_os(SOURCES).is_some_and(|path| path == *no_sources().as_os_str()) {
         command.env_remove(SOURCES);
+    }
+    if OWN_TOOLCHAIN.get().is_some() {
+        command.env_remove(TOOLCHAIN);
+    }
+    if let Some(path) = USERS_PATH.get() {
+        command.env("PATH", path);
     }
     command
 }

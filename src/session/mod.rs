@@ -492,8 +492,19 @@ fn free_memory() -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().to_string();
         line.trim_end_matches(" kB").parse::<u64>().ok()
     };
-    // Where the system does not tell, there is no limit.
-    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(kib).map(|kib| kib * 1024);
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.split_whitespace().next()?.parse::<u64>().ok();
+    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(kib).map(|kib| kib * 1024);
+    // What a container may have, and what this process may map.
+    let group = |file: &str| number(&format!("/sys/fs/cgroup/{file}"));
+    let in_group = group("memory.max").zip(group("memory.current")).map(|(most, used)| most.saturating_sub(used));
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the system fills the structure.
+    let is_known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    let mapped = || number("/proc/self/statm").unwrap_or(0) * 4096;
+    let in_process =
+        (is_known && limit.rlim_cur != libc::RLIM_INFINITY).then(|| limit.rlim_cur.saturating_sub(mapped()));
+    // Where the system does not tell, there is no limit. A tenth stays for what is not counted.
+    let free = [available, in_group, in_process].into_iter().flatten().min();
     free.map_or(u64::MAX, |free| free / 10 * 9 + measure::live())
 }
 

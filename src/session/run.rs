@@ -9,7 +9,7 @@ use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, StreamOutput};
 use crate::files;
-use crate::measure::{Cost, Stopwatch};
+use crate::measure::{self, Cost, Stopwatch};
 use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
@@ -394,6 +394,7 @@ fn close(plan: &mut Plan) {
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+    let _limited = measure::limited(context.memory);
     match engine.run(plan, context) {
         Err(error) if engine.name() != engines::REFERENCE.name() => found_again(plan, error, context),
         result => result,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::data::{Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
+use crate::measure;
 use crate::plan::{Evaluator, Expr, Function, Node, Plan};
 use crate::rowwise::{Compiled, Frame, Program};
 use crate::run_context::RunContext;
@@ -64,7 +65,9 @@ impl Session {
         }
         self.open_functions(functions, &self.context())?;
         let (program, code, stop) = (Program::new(functions), Compiled::new(&expr), self.stop.clone());
+        let memory = self.context().memory;
         Ok(Box::new(move |acc, it| {
+            let _limited = measure::limited(memory);
             let mut frame = Frame::new(&program).stopping_at(&stop);
             frame.acc = acc.cloned().unwrap_or_default();
             frame.row.extend(it.cloned());

@@ -74,6 +74,8 @@ impl Terminal {
         let failed = |error: ReadlineError| error.to_string();
         let config = config().map_err(failed)?;
         let mut history = MemHistory::with_config(&config);
+        // What would move the cursor is not recalled.
+        let earlier: Vec<Entry> = earlier.into_iter().filter(|entry| is_plain(&entry.cell)).collect();
         for entry in &earlier {
             history.add(&entry.cell).map_err(failed)?;
         }
@@ -125,7 +127,8 @@ impl Completer for Cells {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, found) = complete(&mut self.session.borrow_mut(), line, at);
+        let (start, mut found) = complete(&mut self.session.borrow_mut(), line, at);
+        found.retain(|candidate| is_plain(&candidate.text));
         let width = found.iter().map(|candidate| candidate.text.width()).max().unwrap_or(0);
         // Cut to the width, so that each stands on a line of its own.
         let room = show::terminal_width().saturating_sub(2);
@@ -135,6 +138,11 @@ impl Completer for Cells {
         };
         Ok((start, found.into_iter().map(pair).collect()))
     }
+}
+
+/// Whether a text has no control characters but line breaks and tabs: names of files and earlier cells may have some.
+fn is_plain(text: &str) -> bool {
+    !text.contains(|c| show::is_unsafe(c) && !matches!(c, '\n' | '\t'))
 }
 
 /// What stands in grey behind the cursor.

@@ -81,6 +81,7 @@ impl Shell {
 
     /// Runs the cells of each text, one after the other.
     pub fn texts(mut self, texts: &[String]) -> Ending {
+        leave_the_terminal_as_it_was();
         self.session.borrow_mut().reads_stdin = true;
         stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
         self.batch(texts.iter().flat_map(|text| split(text)))
@@ -88,6 +89,7 @@ impl Shell {
 
     /// Runs the cells of a file, also those that can do anything if it is trusted.
     pub fn file(mut self, path: &Path, trusted: bool) -> Ending {
+        leave_the_terminal_as_it_was();
         self.session.borrow_mut().reads_stdin = true;
         stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
         let context = self.session.borrow().context();
@@ -170,6 +172,7 @@ impl Shell {
 
     /// Reads, runs, prints, until Ctrl-D.
     pub fn interactive(mut self) -> Ending {
+        leave_the_terminal_as_it_was();
         stop_on_ctrl_c(self.session.borrow().stop.clone(), false);
         self.session.borrow_mut().interactive = true;
         self.configure();
@@ -509,6 +512,20 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     drop(
         registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),
     );
+}
+
+/// A signal that ends the shell leaves the terminal as it was before it, at the prompt and in a run; then the shell ends
+/// by that signal.
+fn leave_the_terminal_as_it_was() {
+    progress::remember_terminal();
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT] {
+        let handler = move || {
+            progress::restore_first_terminal();
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        };
+        // SAFETY: the handler sets the terminal and ends the process, which a signal handler may do.
+        drop(unsafe { signal_hook::low_level::register(signal, handler) });
+    }
 }
 
 /// Whether somebody types.

@@ -128,6 +128,29 @@ pub fn restore_terminal() {
     }
 }
 
+/// The terminal as it was when the shell began.
+static FIRST: AtomicPtr<libc::termios> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Remembers how the terminal is before anything of the shell changes it.
+pub fn remember_terminal() {
+    // SAFETY: an all-zero structure is a valid one, and the system fills it.
+    unsafe {
+        let mut first: Box<libc::termios> = Box::new(std::mem::zeroed());
+        if libc::tcgetattr(libc::STDIN_FILENO, &raw mut *first) == 0 {
+            FIRST.store(Box::into_raw(first), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Leaves the terminal as it was when the shell began. A signal handler may call it.
+pub fn restore_first_terminal() {
+    let first = FIRST.load(Ordering::SeqCst);
+    if !first.is_null() && is_ours() {
+        // SAFETY: nobody changes or frees the structure.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, first) };
+    }
+}
+
 /// Whether the terminal is ours; in the background it is another program's.
 fn is_ours() -> bool {
     // SAFETY: plain system calls.

@@ -80,7 +80,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.out.push_str(&text);
                 rounded |= is_rounded;
             }
-            Block::Table { table, .. } => drawn.out.push_str(&written(table, style)),
+            Block::Table { table, .. } => drawn.out.push_str(&style.outward(&written(table, style))),
             Block::Whole { table, .. } => {
                 let mut text = Vec::new();
                 whole(table, style, &|| false, &mut text).expect("memory can be written");
@@ -88,12 +88,14 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             }
             Block::Value { value, .. } => match style.format {
                 Format::Json => {
-                    encode::json_value(&mut drawn.out, value);
+                    let mut json = String::new();
+                    encode::json_value(&mut json, value);
+                    drawn.out.push_str(&style.outward(&json));
                     drawn.out.push('\n');
                 }
                 Format::Table | Format::Csv | Format::Markdown => {
                     let said = if let Value::Text(text) = value { text.to_string() } else { value.to_string() };
-                    drawn.out.push_str(&said);
+                    drawn.out.push_str(&style.outward(&said));
                     drawn.out.push('\n');
                 }
             },
@@ -110,9 +112,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                     drawn.err.push_str(&note);
                 }
             }
-            Block::Told { table, .. } if style.format == Format::Json => drawn.out.push_str(&table::json(table)),
+            Block::Told { table, .. } if style.format == Format::Json => {
+                drawn.out.push_str(&style.outward(&table::json(table)));
+            }
             Block::Told { text, .. } | Block::Text(text) if style.wrap => {
-                drawn.out.push_str(&wrap::wrapped(text, style.width));
+                drawn.out.push_str(&wrap::wrapped(&escaped(text), style.width));
             }
             Block::Told { text, .. } | Block::Text(text) => {
                 drawn.out.push_str(text);
@@ -191,7 +195,7 @@ pub fn note(note: &Note) -> String {
 
 /// The same as lines that fit.
 fn note_lines(of: &Note, style: &Style) -> String {
-    let text = note(of);
+    let text = style.outward(&note(of));
     if style.wrap { wrap::wrapped(&text, style.width) } else { format!("{text}\n") }
 }
 
@@ -226,6 +230,26 @@ fn written(table: &Table, style: &Style) -> String {
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text whose control characters are shown with escapes, `\u{1b}`, but for line breaks and tabs.
+pub fn escaped(text: &str) -> String {
+    if !text.contains(|c| is_unsafe(c) && !matches!(c, '\n' | '\t')) {
+        return text.to_string();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) && !matches!(c, '\n' | '\t') { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+impl Style {
+    /// What comes from data or errors, on its way out: a terminal is shown its control characters with escapes; where
+    /// there is none, bytes go as they are.
+    fn outward(&self, text: &str) -> String {
+        if self.wrap { escaped(text) } else { text.to_string() }
+    }
 }
 
 /// Figures in two lines: times, then memory and throughput.

@@ -145,7 +145,7 @@ pub fn below(more: u64, columns: &[String], style: &Style) -> String {
 /// so.
 pub fn whole(table: &Table, style: &Style, stopped: &dyn Fn() -> bool, out: &mut dyn Write) -> io::Result<()> {
     if style.format != Format::Table {
-        return out.write_all(written(table, style).as_bytes());
+        return out.write_all(style.outward(&written(table, style)).as_bytes());
     }
     let columns = &table.schema().columns;
     let names: Vec<String> = columns.iter().map(|column| visible(&column.name, usize::MAX)).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, ArgumentSyntax, Node, Privileges, StageSyntax, is_outside};
+use crate::lang::{self, ArgumentSyntax, Node, Privileges, StageSyntax};
 use crate::plan::{Builder, Format, Op, Plan, Write};
 
 use super::Stage;
@@ -59,7 +59,7 @@ pub static WRITE: Stage = Stage {
     privileges: |stage| {
         let path = stage.args.first().map(|arg| &arg.expr.node);
         // What is not a plain path is not known.
-        let is_known = matches!(path, Some(Node::Text(path)) if !is_outside(path));
+        let is_known = matches!(path, Some(Node::Text(path)) if !files::leads_outside(path));
         Privileges::WRITES_ELSEWHERE.only_if(!is_known)
     },
     bind: write,

@@ -1,14 +1,16 @@
 //! One row for each element of a list: words, characters and parts of texts as places in the old bytes, ints of a
 //! range, and all other lists as values.
 
+use std::ops::Range;
+
 use polars_arrow::array::View;
 
-use crate::data::{Type, Value};
+use crate::data::{Type, Value, scalar};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::functions::Func;
 use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
 use crate::plan::{Expr, Named, Node, Op};
-use crate::rowwise::Program;
+use crate::rowwise::{Program, RowError};
 use crate::run_context::RunContext;
 
 use super::operator::{Operator, Sink};
@@ -24,6 +26,8 @@ pub struct Explode<'a> {
 enum List {
     Words(Compiled),
     Chars(Compiled),
+    /// The start and the end of a `range`, and the whole list: a range is not made, its ints come as rows.
+    Range(Compiled, Compiled, Compiled),
     Values(Compiled),
 }
 
@@ -44,6 +48,9 @@ impl<'a> Explode<'a> {
         let list = match &list.node {
             Node::Call(Func::Words, args) => List::Words(compiler.compile(&args[0])),
             Node::Call(Func::Chars, args) => List::Chars(compiler.compile(&args[0])),
+            Node::Call(Func::Range, args) => {
+                List::Range(compiler.compile(&args[0]), compiler.compile(&args[1]), compiler.compile(list))
+            }
             _ => List::Values(compiler.compile(list)),
         };
         Explode { list, ty, program, context }
@@ -53,7 +60,14 @@ impl<'a> Explode<'a> {
 impl Operator for Explode<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
         let scope = Scope::new(&batch, self.program, &self.context.stop);
-        let (List::Words(code) | List::Chars(code) | List::Values(code)) = &self.list;
+        if let List::Range(start, end, _) = &self.list {
+            let wrong = |fault: Box<RowError>| fault.diagnostic(None);
+            let (starts, ends) = (start.value(scope).map_err(wrong)?, end.value(scope).map_err(wrong)?);
+            if let Some(ranges) = ranges(&starts, &ends, batch.rows) {
+                return self.ints(ranges, next);
+            }
+        }
+        let (List::Words(code) | List::Chars(code) | List::Values(code) | List::Range(_, _, code)) = &self.list;
         let column = code.value(scope).map_err(|fault| fault.diagnostic(None))?;
         if matches!(column.nulls, Nulls::All) {
             return Ok(true);
@@ -63,10 +77,48 @@ impl Operator for Explode<'_> {
         match (&self.list, &column.data) {
             (List::Words(_), Data::Text(texts)) => give.words(texts, &column.nulls),
             (List::Chars(_), Data::Text(texts)) => give.chars(texts, &column.nulls),
-            (List::Values(_), _) => give.values(&column, &self.ty),
+            (List::Values(_) | List::Range(..), _) => give.values(&column, &self.ty),
             _ => Err(Diagnostic::new(Kind::System, "a list of texts comes of a text")),
         }
     }
+}
+
+impl Explode<'_> {
+    /// Gives the ints of ranges.
+    fn ints(&self, ranges: Vec<Range<i64>>, next: &mut Sink) -> Fallible<bool> {
+        let most = self.context.chunk_sizes.rows;
+        let mut ints = Vec::with_capacity(most);
+        for range in ranges {
+            let mut at = range.start;
+            while at < range.end {
+                let length = (range.end - at).min((most - ints.len()) as i64);
+                ints.extend(at..at + length);
+                at += length;
+                if ints.len() == most {
+                    self.context.check()?;
+                    let full = std::mem::replace(&mut ints, Vec::with_capacity(most));
+                    if !next(Batch { rows: most, columns: vec![Column::ints(full, None)] })? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        match ints.len() {
+            0 => Ok(true),
+            rows => next(Batch { rows, columns: vec![Column::ints(ints, None)] }),
+        }
+    }
+}
+
+/// The ranges of all rows that have one; none where one is too long, which its list tells.
+fn ranges(starts: &Column, ends: &Column, rows: usize) -> Option<Vec<Range<i64>>> {
+    let mut found = Vec::with_capacity(rows);
+    for row in 0..rows {
+        if let (Value::Int(start), Value::Int(end)) = (starts.value(row), ends.value(row)) {
+            found.push(scalar::range(start, end).ok()?);
+        }
+    }
+    Some(found)
 }
 
 /// Elements on their way to the next op.
