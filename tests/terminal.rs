@@ -296,7 +296,7 @@ fn a_file_that_can_do_anything_asks_first() {
     let ask = |terminal: &mut Terminal| {
         terminal.enters(&format!("%run {path}"));
         let shown = terminal.sees("run them? [y/N] ");
-        assert!(shown.contains("!echo r\u{fffd}[1mun\u{fffd}ning $((6 * 7))"), "{shown:?}");
+        assert!(shown.contains("!echo r\\u{1b}[1mun\\u{202e}ning $((6 * 7))"), "{shown:?}");
     };
     ask(&mut terminal);
     terminal.presses(ControlCode::EndOfText);
@@ -329,21 +329,29 @@ fn a_file_that_can_do_anything_asks_first() {
 /// After a signal that ends the shell the terminal is as before, at the prompt and in a run.
 #[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
-    let home = home();
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+    const SCRIPT: &str = "stty sane; stty -a > before; sh -c 'echo $$ > pid; exec \"$0\"' \"$0\"; echo ended by $?; \
+                          stty -a > after; echo all is written";
+    for (signal, status) in [("TERM", 143), ("HUP", 129), ("QUIT", 131)] {
         for cell in ["", "1..10000000000 | map it * it | max"] {
-            let mut terminal = start(home.path());
+            let home = home();
+            let mut command = Command::new("sh");
+            command.args(["-c", SCRIPT, env!("CARGO_BIN_EXE_timelab")]).current_dir(home.path());
+            command.env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+            let mut session = Session::spawn(command).expect("a shell starts");
+            session.set_expect_timeout(Some(Duration::from_secs(60)));
+            let mut terminal = Terminal(session);
+            terminal.sees("[1]› ");
             if !cell.is_empty() {
                 terminal.enters(cell);
                 // Then the terminal is silent.
                 terminal.sees(Regex("rows|working"));
             }
-            assert!(!terminal.0.get_process().get_echo().expect("it is a terminal"));
-            terminal.0.get_process_mut().signal(signal).expect("the shell is there");
-            let status = terminal.0.get_process_mut().wait().expect("it ends");
-            let ended = matches!(status, expectrl::process::unix::WaitStatus::Signaled(_, by, _) if by == signal);
-            assert!(ended, "{signal:?} {cell}: {status:?}");
-            assert!(terminal.0.get_process().get_echo().expect("it is a terminal"), "{signal:?} {cell}");
+            let read = |name: &str| std::fs::read_to_string(home.path().join(name)).expect("it is written");
+            let kill = Command::new("kill").args(["-s", signal, read("pid").trim()]).status();
+            assert!(kill.expect("kill runs").success());
+            terminal.sees(format!("ended by {status}"));
+            terminal.sees("all is written");
+            assert_eq!(read("before"), read("after"), "{signal} {cell}");
         }
     }
 }

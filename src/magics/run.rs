@@ -21,8 +21,9 @@ pub static RUN: Magic = Magic {
     },
     about: "runs the cells of a file as if they were typed; the first error ends it. A file whose cells hold Rust \
             or commands of the system's shell, or write outside of the current folder, can do anything: on a terminal \
-            they are shown first, with the cells that they depend on, and again where anything in the file has changed; elsewhere --trust must be said. That counts for \
-            this file: one that its cells run is looked at by itself",
+            they are shown first, with the cells that they depend on, and again where anything in the file has \
+            changed; elsewhere --trust must be said. That counts for this file: one that its cells run is looked at \
+            by itself",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
     // Without the option it asks by itself, when it knows what stands in the file.

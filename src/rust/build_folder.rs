@@ -1,5 +1,5 @@
-//! The folder of all that is compiled. It lies under the user's own cache folder and not under a shared one: cargo looks
-//! for `.cargo/config.toml` in all folders above, and what stands in one names programs that it runs.
+//! The folder of all that is compiled. It lies under the user's own cache folder and not under a shared one: cargo
+//! looks for `.cargo/config.toml` in all folders above, and what stands in one names programs that it runs.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

@@ -514,8 +514,8 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     );
 }
 
-/// A signal that ends the shell leaves the terminal as it was before it, at the prompt and in a run; then the shell ends
-/// by that signal.
+/// A signal that ends the shell leaves the terminal as it was before it, at the prompt and in a run; then the shell
+/// ends by that signal.
 fn leave_the_terminal_as_it_was() {
     progress::remember_terminal();
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT] {
