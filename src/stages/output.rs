@@ -50,8 +50,8 @@ pub static WRITE: Stage = Stage {
         shape: ArgumentSyntax::Write,
         options: &[],
     },
-    about: "writes the table to a file, whole or not at all; `.gz` and `.zst` compress it; returns path, rows and bytes; \
-            a note names text columns that would be read back from csv as another type",
+    about: "writes the table to a file, whole or not at all; `.gz` and `.zst` compress it; returns path, rows and \
+            bytes; a note names text columns that would be read back from csv as another type",
     examples: &[(
         "1..4 | write \"/tmp/timelab-example.csv\" | on rows",
         "path,rows,bytes\n/tmp/timelab-example.csv,3,9\n",
