@@ -105,11 +105,12 @@ impl Diagnostic {
 /// The name most like `word`, if one is near enough to be meant.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    // Hardly anybody errs in the first letter.
+    // Hardly anybody errs in the first letter of a word; a letter alone may be any other.
+    let alone = word.chars().count() == 1;
     let first = |name: &str| name.trim_start_matches(['%', '-']).chars().next().map(|c| c.to_lowercase().to_string());
     names
         .into_iter()
-        .filter(|name| *name != word && first(name) == first(word))
+        .filter(|name| *name != word && (alone || first(name) == first(word)))
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= 1 + word.chars().count().min(name.chars().count()) / 6)
         .min_by_key(|(distance, _)| *distance)

@@ -346,7 +346,7 @@ fn mistakes_with_baselines() {
     assert!(err("%baseline save ../x").starts_with("error: `../x` cannot be the name of a file"));
     assert!(err("%baseline save x _1").contains("there are _2"));
     assert_eq!(err("%baseline save x _2"), "");
-    assert!(err("%baseline save x").contains("%baseline save x --force replaces it"));
+    assert!(err("%baseline save x").contains("%baseline save x --force saves again"));
     assert_eq!(err("%baseline save x --force"), "");
     assert!(err("%baseline svae x").contains("did you mean `save`?"));
     assert!(err("%baseline drop y").contains("did you mean `x`?"));

@@ -479,10 +479,12 @@ impl Player<'_> {
 
     /// Releases the lock and sleeps, in one step; the lock is taken again by the op behind this one.
     fn sleep(&mut self, lock: usize) -> Result<(), Over> {
+        // Whoever takes the lock now cannot notify before this thread sleeps. The other way round it would seem to sleep
+        // with the lock in its hands, a deadlock that is none.
         let guard = spin_lock(&self.round.monitor.0);
-        self.set_status(status::SLEEPS, lock);
-        self.round.asleep[self.thread].0.store(lock as u32 + 1, Ordering::SeqCst);
         self.round.owners[lock].0.store(0, Ordering::SeqCst);
+        self.round.asleep[self.thread].0.store(lock as u32 + 1, Ordering::SeqCst);
+        self.set_status(status::SLEEPS, lock);
         drop(guard);
         self.block(|player| player.round.asleep[player.thread].0.load(Ordering::SeqCst) == 0)?;
         self.set_status(status::RUNS, 0);

@@ -68,7 +68,7 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             Diagnostic::at(Kind::File, name.span, format!("there is a baseline `{}` already", name.text))
-                .hint(format!("%baseline save {} --force replaces it", name.text))
+                .hint(format!("%baseline save {} --force saves again, beside its last saves", name.text))
         }
         _ => Diagnostic::at(Kind::File, name.span, format!("`{}` cannot be kept: {error}", name.text)),
     })?;
