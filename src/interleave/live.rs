@@ -479,8 +479,8 @@ impl Player<'_> {
 
     /// Releases the lock and sleeps, in one step; the lock is taken again by the op behind this one.
     fn sleep(&mut self, lock: usize) -> Result<(), Over> {
-        // Whoever takes the lock now cannot notify before this thread sleeps. The other way round it would seem to sleep
-        // with the lock in its hands, a deadlock that is none.
+        // Whoever takes the lock now cannot notify before this thread sleeps. The other way round it would seem to
+        // sleep with the lock in its hands, a deadlock that is none.
         let guard = spin_lock(&self.round.monitor.0);
         self.round.owners[lock].0.store(0, Ordering::SeqCst);
         self.round.asleep[self.thread].0.store(lock as u32 + 1, Ordering::SeqCst);
