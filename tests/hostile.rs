@@ -200,3 +200,16 @@ const PLAIN: Style = Style {
     wrap: false,
     ascii: false,
 };
+
+/// A result that is printed while it comes has the same limit.
+#[test]
+fn lists_beyond_the_limit_are_refused_where_results_stream() {
+    for engine in ["rows", "batch"] {
+        let cell = format!("1..4 | map it = range(0, 10M) | map len(it) | sum | on {engine}");
+        let output =
+            crate::command::timelab(&["--keep-going", "-c", "%set memory 200MB", "-c", &cell, "-c", "1 + 1"], "");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains("more memory than the run may have"), "{engine}: {err}");
+        assert_eq!((String::from_utf8_lossy(&output.stdout).trim(), output.status.code()), ("2", Some(1)), "{engine}");
+    }
+}

@@ -408,6 +408,7 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
+    let _limited = measure::limited(context.memory);
     let mut sink = Watched { sink, failed: false };
     match engine.stream(plan, &mut sink, context) {
         Err(error) if engine.name() != engines::REFERENCE.name() && !sink.failed => found_again(plan, error, context),
