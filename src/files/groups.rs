@@ -11,7 +11,7 @@ use crate::diagnostic::Fallible;
 use crate::plan::Format;
 use crate::run_context::RunContext;
 
-/// A group ends after so many rows, or so many bytes of data: what writes and what reads it holds that much.
+/// The limits of a row group, in rows and in bytes of data: a writer or a reader holds one group at a time.
 const MOST_ROWS: usize = 1_000_000;
 const MOST_BYTES: usize = 32 << 20;
 

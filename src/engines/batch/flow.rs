@@ -66,7 +66,7 @@ impl<'a> Stream<'a> {
         Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, context })
     }
 
-    /// The same with a first batch of at most so many rows.
+    /// The same, with a limit on the rows of the first batch.
     pub fn starting_with(mut self, rows: usize) -> Stream<'a> {
         self.most = self.most.min(rows);
         self
