@@ -352,7 +352,7 @@ fn mistakes_with_baselines() {
     assert!(err("%baseline drop y").contains("did you mean `x`?"));
     assert!(err("%compare --against z 1 + 1").contains("did you mean `x`?"));
     let block = "%compare --against x 1..3:\n  a: sum\n  b: count";
-    assert!(err(block).starts_with("error: `x` keeps `rows`, but here is compared `a` and `b`"));
+    assert!(err(block).starts_with("error: the baseline `x` has `rows`, this comparison has `a` and `b`"));
     assert!(err("%compare --against x n in 1..2: n + 1").starts_with("error: `x` was no sweep"));
 }
 

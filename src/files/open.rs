@@ -1,7 +1,7 @@
 //! Opening: paths, patterns, what changed, packed bytes.
 
 use std::fs;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -153,21 +153,32 @@ pub fn changed(file: &File) -> Fallible<Option<File>> {
 /// All bytes of a file, unpacked, for a look at its start: they count as no progress.
 pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
     if stdin::is(file) {
-        return Ok(buffered(Box::new(stdin::Bytes::default())));
+        return standard_input(Box::new(stdin::Bytes::default()), file);
     }
-    Ok(buffered(unpack(Box::new(plain(file)?), file)?))
+    Ok(buffered(unpack(Box::new(plain(file)?), packing(file), file)?))
 }
 
 /// The bytes of a split of a file, unpacked; a packed one has only one split.
 pub fn bytes(file: &File, split: &Split, context: &RunContext) -> Fallible<Bytes> {
     if stdin::is(file) {
         let counted = Counted { bytes: stdin::Bytes::default(), progress: context.progress.clone() };
-        return Ok(buffered(Box::new(counted)));
+        return standard_input(Box::new(counted), file);
     }
     let failed = |error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown));
     let lines = split::Lines::new(plain(file)?, split).map_err(failed)?;
     let counted = Counted { bytes: lines, progress: context.progress.clone() };
-    Ok(buffered(unpack(Box::new(counted), file)?))
+    Ok(buffered(unpack(Box::new(counted), packing(file), file)?))
+}
+
+/// Standard input has no name that says how it is packed: its first bytes do.
+fn standard_input(bytes: Box<dyn Read>, file: &File) -> Fallible<Bytes> {
+    let mut bytes = buffered(bytes);
+    let packing = match bytes.fill_buf().map_err(|error| unreadable(file, &error))? {
+        [0x1f, 0x8b, ..] => Packing::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
+        _ => return Ok(bytes),
+    };
+    Ok(buffered(unpack(Box::new(bytes), Some(packing), file)?))
 }
 
 /// What is told where a file cannot be read; that of the user, where the user stopped it.
@@ -188,13 +199,13 @@ pub fn buffered(bytes: Box<dyn Read>) -> Bytes {
     BufReader::with_capacity(BUFFER_BYTES, bytes)
 }
 
-/// How a file is packed; standard input is not, whatever its path.
+/// How a file is packed, by its name; standard input has none.
 pub fn packing(file: &File) -> Option<Packing> {
     if stdin::is(file) { None } else { extension(&file.path).1 }
 }
 
-fn unpack(bytes: Box<dyn Read>, file: &File) -> Fallible<Box<dyn Read>> {
-    Ok(match packing(file) {
+fn unpack(bytes: Box<dyn Read>, packing: Option<Packing>, file: &File) -> Fallible<Box<dyn Read>> {
+    Ok(match packing {
         None => bytes,
         Some(Packing::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
         Some(Packing::Zstd) => {

@@ -43,7 +43,7 @@ use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
-use super::foreign;
+use super::foreign::{self, Foreign};
 use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, StageSyntax, Syntax};
@@ -152,9 +152,27 @@ impl<'a> Parser<'a> {
         } else {
             error
         };
-        match self.usage {
-            Some(usage) => error.hint(format!("usage: {usage}")),
-            None => error,
+        match (self.slip(), self.usage) {
+            (Some(hint), _) => error.hint(hint),
+            (None, Some(usage)) => error.hint(format!("usage: {usage}")),
+            (None, None) => error,
+        }
+    }
+
+    /// What somebody who knows another language meant by what stands here.
+    fn slip(&self) -> Option<String> {
+        let behind = self.at.checked_sub(1).map(|at| &self.tokens.tokens[at].0);
+        match (behind, self.peek()) {
+            (Some(Token::Sign("(")), Token::Sign("*")) => Some("`count()` counts rows: | agg n = count()".to_string()),
+            (_, Token::Word(word)) if word == "as" => {
+                Some("a name stands before: | map total = price * 2; float(x) converts".to_string())
+            }
+            (_, Token::Word(word)) if word == "is" => {
+                let negated = matches!(self.peek_after(1), Token::Word(not) if not == "not");
+                Some(format!("write `{}is_null(x)`", if negated { "not " } else { "" }))
+            }
+            (_, Token::Word(word)) => foreign::find(word).map(Foreign::hint),
+            _ => None,
         }
     }
 
@@ -166,10 +184,32 @@ impl<'a> Parser<'a> {
     pub(super) fn leftover(&self) -> Box<Diagnostic> {
         let message = format!("unexpected {} after a complete statement", self.what_stands());
         let error = Diagnostic::at(Kind::Syntax, self.span(), message);
-        if let (1, Some((Token::Word(first), _))) = (self.at, self.tokens.tokens.first())
-            && let Some(foreign) = foreign::find(first)
-        {
-            return error.hint(foreign.hint());
+        if let Some((Token::Word(first), _)) = self.tokens.tokens.first() {
+            if first.eq_ignore_ascii_case("select") {
+                return error.hint("a query begins with its source; `%help sql` has the stage for each clause");
+            }
+            if let Some(foreign) = foreign::find(first) {
+                return error.hint(foreign.hint());
+            }
+        }
+        let first = self.tokens.tokens.first().map(|(token, _)| token);
+        match (first, self.peek()) {
+            (Some(Token::Word(word)), _) if self.syntax.magic(word).is_some() => {
+                return error.hint(format!("a magic begins with `%`: %{word}"));
+            }
+            (_, Token::Sign("(")) if self.at > 1 && self.tokens.tokens[self.at - 2].0 == Token::Sign(".") => {
+                return error.hint("there are no methods: write xs | mean, or lower(x)");
+            }
+            // A program and its first argument.
+            (Some(Token::Word(_)), Token::Word(_) | Token::Int(_) | Token::Float(_) | Token::Text(_))
+                if self.at == 1 =>
+            {
+                return error.hint("`!` runs a command of the system, `|` adds a stage, `;` ends a statement");
+            }
+            _ => {}
+        }
+        if let Some(hint) = self.slip() {
+            return error.hint(hint);
         }
         match self.peek() {
             Token::Sign("=") => error.hint("`==` compares; `let name = …` names"),
@@ -364,8 +404,12 @@ impl<'a> Parser<'a> {
             let bar = self.behind();
             let end = matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")"));
             if end {
-                return Err(Diagnostic::at(Kind::Syntax, bar, "a stage is missing after this `|`")
-                    .hint("for example: | take 5; `%help stages` lists them"));
+                let error = Diagnostic::at(Kind::Syntax, bar, "a stage is missing after this `|`");
+                return Err(if self.at("|") && self.span().start == bar.end {
+                    error.hint("`+` joins texts, `or` combines conditions")
+                } else {
+                    error.hint("for example: | take 5; `%help stages` lists them")
+                });
             }
             if self.at_word("on") {
                 on = Some(self.on(place)?);
@@ -679,7 +723,7 @@ impl<'a> Parser<'a> {
             }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
             Token::Word(word) if word == "on" => error.hint("an engine is chosen after a bar: | on rows"),
-            _ => error.hint(format!("usage: {}", known.usage)),
+            _ => error.hint(self.slip().unwrap_or_else(|| format!("usage: {}", known.usage))),
         })
     }
 
@@ -1070,6 +1114,10 @@ impl<'a> Parser<'a> {
                     return Err(Diagnostic::at(Kind::Syntax, span.to(self.span()), "these brackets are empty"));
                 }
                 let inner = self.nested(Self::expr)?;
+                if self.at(",") {
+                    let message = "round brackets hold one expression";
+                    return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("a list is written [1, 2]"));
+                }
                 self.expect(")", "after the expression")?;
                 return Ok(Expr { node: inner.node, span: span.to(self.behind()) });
             }

@@ -1,8 +1,9 @@
 //! What is compared: a sweep, a pipeline, a block of variants.
 //!
 //! ```text
-//! variants   = [ sweep ":" ] ( chosen | pipeline "," pipeline { "," pipeline } )
+//! variants   = [ sweep ":" ] ( chosen | listed "," listed { "," listed } )
 //!            | [ sweep ":" | chosen ":" | sweep ":" chosen ":" | ":" ] block     (the ":" ends the first line)
+//! listed     = [ NAME ":" ] pipeline             (without a name it is called a, b, … by its place)
 //! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
 //! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
 //! block      = variant { variant }               (each at the start of a line, all indented as the first is)
@@ -38,6 +39,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
                 let message = "`only` is followed by names of variants, with commas between them";
                 Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("%compare sorting only quick, merge"))
             }
+            Token::Sign(":") => Err(parser.leftover().hint("one variant alone has no rival: a: A, b: B")),
             _ => Err(parser.leftover()),
         }
     };
@@ -55,7 +57,13 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         {
             return Ok(Variants { sweep, shared: None, only, base, block });
         }
-        return Ok(Variants { sweep, shared: Some(one(after, end)?), only, base, block: Vec::new() });
+        let shared = one(after, end).map_err(|error| match comma_before(&all, after, error.span) {
+            true => {
+                error.hint("a pipeline whose last stage takes a list stands in brackets: (1..4 | map it, it * 2), …")
+            }
+            false => error,
+        })?;
+        return Ok(Variants { sweep, shared: Some(shared), only, base, block: Vec::new() });
     };
     let (end, only, base) = read_chosen(&all, after, colon.start as usize);
     let shared = if (colon.start as usize) < after || text[after..colon.start as usize].trim().is_empty() {
@@ -71,30 +79,53 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     Ok(Variants { sweep, shared, only, base, block })
 }
 
-/// `A, B, …`: variants that are called a, b and so on. None where there is no comma behind the first pipeline; what is
-/// wrong with that is told where it is read alone.
+/// Whether a comma outside brackets stands between byte `from` and the place of an error.
+fn comma_before(all: &Parser, from: usize, place: Option<Span>) -> bool {
+    let Some(place) = place else { return false };
+    let mut depth = 0;
+    all.tokens.tokens.iter().any(|(token, span)| {
+        match token {
+            Token::Sign("(" | "[") => depth += 1,
+            Token::Sign(")" | "]") => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && *token == Token::Sign(",") && (from..place.start as usize).contains(&(span.start as usize))
+    })
+}
+
+/// `A, B, …` or `x: A, y: B, …`: variants without a name are called a, b and so on. None where there is no comma behind
+/// the first pipeline; what is wrong with that is told where it is read alone.
 fn on_one_line(cell: u32, text: &str, from: usize, syntax: &dyn Syntax) -> Fallible<Option<Vec<Variant>>> {
     let mut parser = Parser::new(cell, text, from, text.len(), syntax)?;
-    let Ok(first) = parser.pipeline(Place::Statement) else { return Ok(None) };
-    let mut pipelines = vec![first];
-    while parser.eat(",") {
-        pipelines.push(parser.pipeline(Place::Statement)?);
+    let mut variants = Vec::new();
+    for letter in 'a'..='z' {
+        let named = matches!(parser.peek(), Token::Word(_)) && *parser.peek_after(1) == Token::Sign(":");
+        let name = if named { Some(parser.variant_name()?) } else { None };
+        parser.at += usize::from(named);
+        let pipeline = match parser.pipeline(Place::Statement) {
+            Err(_) if variants.is_empty() && name.is_none() => return Ok(None),
+            read => read?,
+        };
+        let name = name.unwrap_or_else(|| Word { text: letter.to_string(), span: pipeline.span });
+        add(&mut variants, Variant { name, continues: false, pipeline, lines: 1 })?;
+        if !parser.eat(",") {
+            break;
+        }
     }
-    if pipelines.len() < 2 {
+    if variants.len() < 2 {
         return Ok(None);
     }
-    if *parser.peek() != Token::End {
-        return Err(parser.leftover());
+    match parser.peek() {
+        Token::End => {}
+        _ if variants.len() == 26 => {
+            let message = "at most 26 variants stand on one line";
+            return Err(
+                Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put each on a line of its own, in a block")
+            );
+        }
+        _ => return Err(parser.leftover()),
     }
-    if let Some(surplus) = pipelines.get(26) {
-        let message = "at most 26 variants stand on one line";
-        return Err(Diagnostic::at(Kind::Syntax, surplus.span, message).hint("a block of variants has names"));
-    }
-    let variant = |(letter, pipeline): (char, Pipeline)| {
-        let name = Word { text: letter.to_string(), span: pipeline.span };
-        Variant { name, continues: false, pipeline, lines: 1 }
-    };
-    Ok(Some(('a'..='z').zip(pipelines).map(variant).collect()))
+    Ok(Some(variants))
 }
 
 /// Where the pipeline ends that stands from byte `after` to `end`, and the names behind it: `NAME only NAME, NAME`. The
@@ -251,13 +282,19 @@ fn block(
     for (i, start) in starts.iter().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(text.len());
         let variant = variant(cell, text, (*start, end), shared, syntax)?;
-        if block.iter().any(|other| other.name.text == variant.name.text) {
-            let message = format!("two variants are called `{}`", variant.name.text);
-            return Err(Diagnostic::at(Kind::Name, variant.name.span, message));
-        }
-        block.push(variant);
+        add(&mut block, variant)?;
     }
     Ok(block)
+}
+
+/// Adds a variant whose name is new.
+fn add(block: &mut Vec<Variant>, variant: Variant) -> Fallible<()> {
+    if block.iter().any(|other| other.name.text == variant.name.text) {
+        let message = format!("two variants are called `{}`", variant.name.text);
+        return Err(Diagnostic::at(Kind::Name, variant.name.span, message));
+    }
+    block.push(variant);
+    Ok(())
 }
 
 fn variant(

@@ -31,8 +31,8 @@ impl Against {
         let known = kept.variants();
         if !names.iter().any(|name| known.contains(name)) {
             let (known, here) = (listed(&known), listed(names));
-            let message = format!("`{name}` keeps {known}, but here is compared {here}: nothing stands on both sides");
-            return Err(Diagnostic::at(Kind::Name, *span, message).hint("variants are found by their names"));
+            let message = format!("the baseline `{name}` has {known}, this comparison has {here}: none is in both");
+            return Err(Diagnostic::at(Kind::Name, *span, message).hint("variants are matched by their names"));
         }
         if !points.iter().any(|n| kept.point(*n).is_some()) {
             let sizes: Vec<String> = kept.points.iter().filter_map(|point| point.n).map(|n| n.to_string()).collect();

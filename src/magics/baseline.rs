@@ -21,11 +21,22 @@ pub static BASELINE: Magic = Magic {
         takes: Takes::Words,
         options: &[("--force", false)],
     },
-    about: "keeps what the last %compare or %timeit, or that of cell 3, has measured, in a file of its own beside the \
-            history; %compare --against NAME holds later ones against it. Alone it lists what is kept; drop forgets \
-            one; --force replaces one, but keeps its last 20 medians where machine, version and texts are the same. \
-            Kept are where the times lie, the clock, the texts, the seed, the processor, and length and time of the \
-            files that were read",
+    about: "keeps what the last %compare or %timeit measured; %compare --against compares with it\n\
+            \n\
+            Use\n  \
+            `%baseline` alone lists the baselines. `save NAME` keeps the last measurement, `save NAME _3` that of \
+            cell 3;\n  \
+            `drop NAME` forgets one. They stay in a file beside the history.\n\
+            \n\
+            Saving again\n  \
+            --force replaces one, but keeps its last 20 medians where machine, version and texts are the same: \
+            they show how\n  \
+            much such a measurement differs from day to day.\n\
+            \n\
+            What is kept\n  \
+            Where the times lie, the clock, the texts, the seed, the processor, and length and time of the files \
+            that were\n  \
+            read.",
     examples: &["%baseline"],
     offers: Offers::Baselines,
     privileges: lang::Privileges::none,

@@ -12,9 +12,10 @@ use super::{Answer, Magic, Offers};
 
 pub static RACES: Magic = Magic {
     syntax: MagicSyntax { name: "races", usage: "%races", takes: Takes::Words, options: &[] },
-    about: "lists the races of the catalogue: what goes wrong in each, its versions, and what it teaches. \
-            `%race NAME` runs \
-            one, `NAME?` describes it, `NAME??` shows the source of every version",
+    about: "lists the races of the catalogue: what goes wrong in each, its versions, and what it teaches\n\
+            \n\
+            Use\n  \
+            `%race NAME` runs one, `NAME?` describes it, `NAME??` shows the source of every version.",
     examples: &["%races", "counter?", "ticket??"],
     offers: Offers::Nothing,
     privileges: Privileges::none,

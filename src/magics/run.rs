@@ -19,11 +19,15 @@ pub static RUN: Magic = Magic {
         takes: Takes::Words,
         options: &[("--trust", false)],
     },
-    about: "runs the cells of a file as if they were typed; the first error ends it. A file whose cells hold Rust \
-            or commands of the system's shell, or write outside of the current folder, can do anything: on a terminal \
-            they are shown first, with the cells that they depend on, and again where anything in the file has \
-            changed; elsewhere --trust must be said. That counts for this file: one that its cells run is looked at \
-            by itself",
+    about: "runs the cells of a file as if they were typed; the first error ends it\n\
+            \n\
+            Trust\n  \
+            A file whose cells hold Rust or system commands, or write outside the current folder, can do \
+            anything. On a\n  \
+            terminal these cells are shown first, with the cells that they depend on, and again when anything in \
+            the file has\n  \
+            changed. Elsewhere it requires --trust.\n  \
+            Trust is for this file alone: a file that its cells run is looked at by itself.",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
     // Without the option it asks by itself, when it knows what stands in the file.

@@ -18,17 +18,31 @@ pub static RUST: Magic = Magic {
         takes: Takes::WordsOrBody,
         options: &[],
     },
-    about: "`%%rust` compiles and runs a cell of Rust: its functions, types and variables stay, its last expression is \
-            the result, and lists, maps, tuples and structs of values come out as tables. `rust { … }` is an \
-            expression that sees them, and `rust with name { … }` takes names of the session along; it runs in a copy \
-            of the process, so that what it does to variables does not stay. A panic, an endless loop, an exit or a \
-            crash loses nothing. `%rust` lists what there is, `%rust dep NAME VERSION` lets cells use a package, with \
-            features as in Cargo.toml: `%rust dep serde { version = \"1\", features = [\"derive\"] }`; `%rust reset` \
-            forgets all. It is built as `cargo build --release` does: ints wrap where they overflow (`checked_add` \
-            does not), and what the compiler can compute beforehand costs nothing when timed (`std::hint::black_box` \
-            hides a value from it). Standard input is empty. Threads that a cell leaves running end with it; a \
-            variable stays where the name of its type can be written, so closures and what borrows from other \
-            variables do not",
+    about: "compiles and runs a cell of Rust\n\
+            \n\
+            Cells\n  \
+            `%%rust` keeps its functions, types and variables. Its last expression is the result: lists, maps, \
+            tuples and\n  \
+            structs of values come out as tables.\n  \
+            `rust { … }` is an expression that sees them; `rust with name { … }` takes names of the session \
+            along. It runs in a\n  \
+            copy of the process: what it does to variables does not stay.\n  \
+            A panic, an endless loop, an exit or a crash loses nothing. Standard input is empty.\n\
+            \n\
+            Packages\n  \
+            `%rust dep NAME VERSION` lets cells use a package, with features as in Cargo.toml:\n  \
+            `%rust dep serde { version = \"1\", features = [\"derive\"] }`. `%rust` lists what there is, `%rust \
+            reset` forgets all.\n\
+            \n\
+            Speed\n  \
+            Cells are built as `cargo build --release` does: ints wrap on overflow (`checked_add` does not). What \
+            the compiler\n  \
+            can compute beforehand costs nothing when timed; `std::hint::black_box` hides a value from it.\n\
+            \n\
+            Limits\n  \
+            Threads that a cell leaves running end with it. A variable stays where the name of its type can be \
+            written: closures\n  \
+            and values that borrow from other variables do not.",
     examples: &[
         "%%rust\nfn squares(n: u64) -> Vec<u64> { (0..n).map(|x| x * x).collect() }\nsquares(5)",
         "rust { (0..1000u64).map(|x| x * x).sum::<u64>() }",

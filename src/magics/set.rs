@@ -39,9 +39,11 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
             (settings::find(name)?.set)(&mut session.settings, value)?;
             Ok(Answer::default())
         }
-        [name, ..] => {
+        [name, value, surplus, ..] => {
             settings::find(name)?;
-            Err(Diagnostic::at(Kind::Syntax, magic.span, "`%set` takes one name and one value").hint(SET.syntax.usage))
+            let error = Diagnostic::at(Kind::Syntax, surplus.span, "`%set` takes one name and one value");
+            let ended = value.text.ends_with(';') || surplus.text.starts_with(';');
+            Err(error.hint(if ended { "what follows a magic stands in a cell of its own" } else { SET.syntax.usage }))
         }
     }
 }

@@ -24,14 +24,26 @@ pub static TIMEIT: Magic = Magic {
         takes: Takes::StatementOrBody,
         options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true)],
     },
-    about: "runs a pipeline or an expression many times: median, spread and best of one run. It is bound and prepared \
-            once, what is timed is the run on its engine; what the instrument costs is measured and subtracted. A \
-            sample is 50 µs of calls, or -n calls; half a second of samples, or -r of them, or as many as --for \
-            allows. --setup runs once before. Wall time, or CPU time where a sample on one thread takes over 200 µs. \
-            _.median, _.samples and the others are values; --format csv or json gives every sample. As %%timeit the \
-            rest of the first line is run once before, like --setup, and what is timed are the pipelines of the lines \
-            below, one after the other; `let` and `fn` among them are bound once, and a table that `let` names is \
-            computed wherever it is used. A line %% ends it",
+    about: "runs a pipeline or an expression many times: median, spread and best of one run\n\
+            \n\
+            Samples\n  \
+            It is bound and prepared once; what is timed is the run on its engine. The cost of the loop and the \
+            clock is\n  \
+            measured and subtracted.\n  \
+            A sample is 50 µs of calls, or -n calls. Half a second of samples are taken, or -r of them, or as \
+            many as --for\n  \
+            allows. --setup runs once before and is not timed.\n  \
+            Wall time counts, or CPU time where a sample on one thread takes over 200 µs; --clock chooses.\n\
+            \n\
+            Values\n  \
+            _.median, _.samples and others: `_.` Tab lists them. --format csv or json prints every sample.\n\
+            \n\
+            As %%timeit\n  \
+            The rest of the first line runs once before, like --setup. The pipelines of the lines below are \
+            timed, one after\n  \
+            the other. `let` and `fn` among them are bound once; a table that `let` names is computed wherever it \
+            is used.\n  \
+            A line %% ends it.",
     examples: &[
         "%timeit 1..1M | map it * it | sum",
         "%timeit -r 20 --setup (let words = [\"a\", \"b\"]) words | join \"-\"",

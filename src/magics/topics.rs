@@ -124,7 +124,9 @@ Reading
   read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"]
       [header false] [null "-"] [comment "#"] [ragged true] [lossy true]
   The extension decides the format. .gz and .zst are decompressed. "logs/*.csv" reads files in the order of their
-  paths, with the columns of the first. "-" is standard input (with -c).
+  paths, with the columns of the first.
+  "-" is standard input (with -c), also compressed. As text it is read line by line, no further than needed; csv
+  and json start after the first MiB or at the end, because types come from there.
 
 Writing
   … | write "out.parquet" writes a file whole or not at all.

@@ -269,6 +269,7 @@ impl<'a> Typer<'a> {
             return match (error.hint.is_some(), name) {
                 (true, _) => error,
                 (false, "it" | "acc") => error.hint("there is no row here"),
+                (false, "_") => error.hint("it is the last result, and there is none yet"),
                 (false, _) => error.hint("columns can only be used inside a stage; `let name = …` defines a name"),
             };
         };
@@ -279,6 +280,10 @@ impl<'a> Typer<'a> {
         let names: Vec<&str> = schema.names().collect();
         let message = format!("unknown name `{name}`; the columns are {}", listed(&names));
         let error = Diagnostic::at(Kind::Name, span, message);
+        let mut longer = names.iter().filter(|column| name.len() >= 3 && column.contains(name));
+        if let (Some(column), None) = (longer.next(), longer.next()) {
+            return error.hint(format!("did you mean `{column}`?"));
+        }
         let error = lang::foreign::suggest(error, name, names.into_iter().chain(session.iter().map(String::as_str)));
         match (error.hint.is_some(), functions::find(name)) {
             (false, Some(function)) => error.hint(format!("`{name}` is a function: {}", function.usage)),
@@ -823,7 +828,7 @@ fn conversion(left: &Type, right: &Type) -> &'static str {
 
 fn mismatch(left: &Expr, operator: Operator, place: Span, right: &Expr) -> Box<Diagnostic> {
     let sign = operator.sign();
-    let message = format!("`{sign}` does not go with {} and {}", left.ty, right.ty);
+    let message = format!("`{sign}` cannot combine {} and {}", left.ty, right.ty);
     let error = Diagnostic::at(Kind::Type, place, message);
     let texts = left.ty == Type::Text || right.ty == Type::Text;
     let lists = matches!(left.ty, Type::List(_)) || matches!(right.ty, Type::List(_));

@@ -370,6 +370,9 @@ impl Session {
     }
 
     fn give(&mut self, name: &Word, binding: Binding) {
+        if matches!(name.text.as_str(), "exit" | "quit") {
+            self.warn(name.span, format!("`{}` now shows this value: Ctrl-D leaves the shell", name.text));
+        }
         self.names.insert(name.text.clone(), binding);
     }
 

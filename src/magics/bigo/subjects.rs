@@ -372,7 +372,8 @@ impl Candidate<'_> {
             return session.algorithm(case.expect("a family has an input of each size"), *claims);
         }
         let input = self.inputs.plan(session, self.variant, n, context)?;
-        let draft = self.variant.draft(session, input.as_ref())?.expect("what is no algorithm is a pipeline");
+        let draft =
+            self.variant.draft(session, input.as_ref())?.expect("a subject that is not an algorithm is a pipeline");
         session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)
     }
 

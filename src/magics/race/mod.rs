@@ -31,10 +31,14 @@ pub static RACE: Magic = Magic {
             ("--moves", true),
         ],
     },
-    about: "`%%race` explores every schedule of a small program for threads that share variables, under three memory \
-            models, then runs it on real threads: a table of what is possible and what was seen, and the smallest \
-            failing schedule. `%race counter` runs a demo of the catalogue, racy versions beside safe ones; `%races` \
-            lists them. `%race play` lets you choose which thread moves next. `%help race` shows the language",
+    about: "explores every schedule of a program for threads that share variables, and runs it on real threads\n\
+            \n\
+            Uses\n  \
+            `%%race` takes a small program. It shows which outcomes are possible under three memory models and \
+            which were seen,\n  \
+            and the smallest failing schedule. `%help race` shows the language.\n  \
+            `%race counter` runs a demo of the catalogue, racy versions beside safe ones; `%races` lists them.\n  \
+            `%race play` lets you choose which thread moves next.",
     examples: &[
         "%%race x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
         "%%race --live off x = 0, y = 0\n  a: x = 1; let r = y\n  b: y = 1; let s = x\n  check a.r == 1 or b.s == 1",
