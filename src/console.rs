@@ -10,6 +10,8 @@ pub struct Console {
     /// The same for standard error, and what `peek` shows.
     pub err: Sink,
     pub ask: Ask,
+    /// Whether standard error is a terminal: what comes from data must not reach it as it is.
+    pub err_is_terminal: bool,
     captured: Option<Capture>,
 }
 
@@ -37,13 +39,19 @@ impl Default for Console {
 impl Console {
     /// Passes output on as it comes.
     pub fn new(out: Sink, err: Sink, ask: Ask) -> Console {
-        Console { out, err, ask, captured: None }
+        Console { out, err, ask, err_is_terminal: false, captured: None }
+    }
+
+    /// The same where standard error is a terminal, or not.
+    pub fn with_terminal(self, err_is_terminal: bool) -> Console {
+        Console { err_is_terminal, ..self }
     }
 
     /// Keeps what is printed until [`Console::take_printed`].
     pub fn capturing(ask: Ask) -> Console {
         let capture = Capture::default();
-        Console { out: capture.sink(Stream::Out), err: capture.sink(Stream::Err), ask, captured: Some(capture) }
+        let (out, err) = (capture.sink(Stream::Out), capture.sink(Stream::Err));
+        Console { out, err, ask, err_is_terminal: false, captured: Some(capture) }
     }
 
     /// For a session that nobody can answer.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,16 +56,16 @@ impl History {
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let Some(path) = &self.path else { return Ok(Vec::new()) };
         regular(path)?;
-        let text = match fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let (text, is_too_long) = match last_lines(path) {
+            Ok(read) => read,
             // A first start has none.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        if text.lines().count() > TOO_LONG {
-            // Where that fails it is long the next time, too.
-            let _ = self.shorten(path);
+        if is_too_long && let Ok(shortened) = shorten(path) {
+            return Ok(shortened);
         }
+        // Where it could not be shortened it is long the next time, too.
         Ok(entries(&text))
     }
 
@@ -101,23 +101,45 @@ impl History {
         }
         file.write_all(text.as_bytes())
     }
+}
 
-    /// Writes the file anew with the cells that are remembered, whole or not at all.
-    fn shorten(&self, path: &Path) -> io::Result<()> {
-        let _lock = locked(path)?;
-        let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut anew = tempfile::NamedTempFile::new_in(folder)?;
-        for Entry { cell, failed } in entries(&text) {
-            let mut lines = serde_json::to_string(&Line::Cell(cell.clone()))? + "\n";
-            if failed {
-                lines.push_str(&(serde_json::to_string(&Line::Failed(cell))? + "\n"));
-            }
-            anew.write_all(lines.as_bytes())?;
+/// Writes the file anew with the cells that are remembered, whole or not at all.
+fn shorten(path: &Path) -> io::Result<Vec<Entry>> {
+    let _lock = locked(path)?;
+    let entries = entries(&last_lines(path)?.0);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut anew = tempfile::NamedTempFile::new_in(folder)?;
+    let mut lines = String::new();
+    for Entry { cell, failed } in &entries {
+        let text = serde_json::to_string(cell)?;
+        lines.push_str(&format!("{{\"cell\":{text}}}\n"));
+        if *failed {
+            lines.push_str(&format!("{{\"failed\":{text}}}\n"));
         }
-        anew.persist(path)?;
-        Ok(())
     }
+    anew.write_all(lines.as_bytes())?;
+    anew.persist(path)?;
+    Ok(entries)
+}
+
+/// The last lines of the file, at least [`TOO_LONG`] if it has so many, and whether it has more: what stands before
+/// them is not read, so that a start costs no more with a long history.
+fn last_lines(path: &Path) -> io::Result<(String, bool)> {
+    const PIECE: u64 = 256 << 10;
+    let file = File::open(path)?;
+    let mut start = file.metadata()?.len();
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut breaks = 0;
+    while start > 0 && breaks <= TOO_LONG {
+        let length = start.min(PIECE);
+        start -= length;
+        let mut piece = vec![0; length as usize];
+        file.read_exact_at(&mut piece, start)?;
+        breaks += memchr::memchr_iter(b'\n', &piece).count();
+        pieces.push(piece);
+    }
+    pieces.reverse();
+    Ok((String::from_utf8_lossy(&pieces.concat()).into_owned(), breaks > TOO_LONG))
 }
 
 /// A lock beside the file, since the file itself may be replaced. It ends with the handle. Nobody holds it for longer

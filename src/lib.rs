@@ -5,9 +5,11 @@
 
 pub mod console;
 pub mod data;
+pub mod descendants;
 pub mod diagnostic;
 pub mod measure;
 pub mod panics;
+pub mod threads;
 
 pub mod functions;
 pub mod history;

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use timelab::engines;
-use timelab::measure::Counting;
+use timelab::measure::{self, Counting};
 use timelab::session::Settings;
 use timelab::shell::{Shell, config, stdin_is_terminal};
 use timelab::show::{self, Style, Theme};
@@ -93,6 +93,7 @@ fn file(path: &str) -> Result<PathBuf, String> {
 
 fn main() -> ExitCode {
     timelab::rust::prepare();
+    measure::keep_stack();
     let arguments = Arguments::parse();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");

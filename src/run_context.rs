@@ -1,6 +1,7 @@
 //! What a run may spend, how it is stopped, and what it tells while it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -200,6 +201,8 @@ pub struct RunContext {
     pub progress: Progress,
     pub read_notes: ReadNotes,
     pub log: LogSink,
+    /// Whether the cell comes from a file that nobody trusts: it writes only in the current folder.
+    pub confined: bool,
 }
 
 impl RunContext {
@@ -210,8 +213,36 @@ impl RunContext {
         if measure::live() <= self.memory {
             return Ok(());
         }
-        let gib = self.memory as f64 / f64::from(1 << 30);
-        let message = format!("the run was stopped: it needs more memory than it may have ({gib:.1} GiB)");
-        Err(Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows"))
+        Err(self.out_of_memory())
+    }
+
+    /// The error of a run that needs more than its limit, or was stopped and got no more memory.
+    pub fn out_of_memory(&self) -> Box<Diagnostic> {
+        if measure::allocations_are_stopped() || self.stop.is_raised() {
+            return Diagnostic::new(Kind::Stopped, "stopped");
+        }
+        let mib = self.memory >> 20;
+        let limit = if mib < 1024 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) };
+        let message = format!("the run was stopped: it needs more memory than it may have ({limit})");
+        Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows")
+    }
+
+    /// Does work whose allocations stay within the limit: one that would not ends it.
+    ///
+    /// # Errors
+    /// Its own, and that of the limit.
+    pub fn within_limit<T>(&self, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+        let _limited = measure::limited(self.memory);
+        let refusals = measure::refusals();
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match panic.downcast_ref::<&str>() {
+            Some(said) if *said == measure::OUT_OF_MEMORY => Err(self.out_of_memory()),
+            _ => resume_unwind(panic),
+        });
+        match result {
+            // A library may make another error of the panic of one of its threads.
+            Ok(value) => Ok(value),
+            Err(error) if error.kind != Kind::Stopped && measure::refusals() > refusals => Err(self.out_of_memory()),
+            Err(error) => Err(error),
+        }
     }
 }

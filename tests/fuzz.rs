@@ -187,7 +187,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-fn text(chance: &mut Random) -> String {
+pub fn text(chance: &mut Random) -> String {
     match chance.below(8) {
         0 => {
             let bytes: Vec<u8> = (0..chance.below(40)).map(|_| chance.below(256) as u8).collect();
@@ -272,7 +272,7 @@ fn tidy(chance: &mut Random) -> Vec<u8> {
 }
 
 /// A csv file as it should not be.
-fn csv(chance: &mut Random) -> Vec<u8> {
+pub fn csv(chance: &mut Random) -> Vec<u8> {
     const PIECES: [&str; 24] = [
         ",",
         ",",

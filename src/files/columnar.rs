@@ -16,11 +16,16 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::panics;
 use crate::plan::{Basis, Field, File, Format, Read};
 use crate::run_context::RunContext;
+use crate::threads;
 
-use super::{Records, extension, name_as_written, open, stdin};
+use super::{Records, extension, guard_maps, name_as_written, open, stdin};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    guard_maps();
+    threads::room_for_pools().map_err(|why| {
+        Diagnostic::new(Kind::System, why).hint("`ulimit -u` shows how many processes and threads there may be")
+    })?;
     panics::caught(read).unwrap_or_else(|_| {
         let message = format!("\"{}\" is damaged: polars gave up reading it", file.shown);
         Err(Diagnostic::new(Kind::File, message))

@@ -11,6 +11,8 @@ mod home;
 mod json;
 mod lines;
 mod open;
+mod pattern;
+mod shorter;
 mod split;
 mod stdin;
 mod text;
@@ -34,9 +36,10 @@ pub use field::{Meaning, Rule};
 pub use home::expanded;
 pub use json::{has_many_digits, large_ints};
 pub use open::{Bytes, found, leads_outside, packing};
+pub use shorter::{Watched, guard_maps};
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
-pub use write::{Writer, fits, write};
+pub use write::{Writer, fits, same_place, target, write};
 
 use lines::Lines;
 

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
 use crate::lang::is_outside;
 use crate::plan::File;
-use crate::run_context::{Progress, RunContext};
+use crate::run_context::{Progress, RunContext, Stop};
 
 use super::home::expanded;
 use super::split::{self, Split};
-use super::{Packing, extension, stdin};
+use super::{Packing, extension, pattern, stdin};
 
 /// The bytes of a file, unpacked.
 pub type Bytes = BufReader<Box<dyn Read>>;
@@ -21,23 +21,15 @@ pub type Bytes = BufReader<Box<dyn Read>>;
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// The files that a path or pattern names, in order of their paths.
-pub fn found(shown: &str) -> Fallible<Vec<File>> {
+pub fn found(shown: &str, stop: &Stop) -> Fallible<Vec<File>> {
     let expanded = expanded(shown);
     let path = expanded.as_path();
-    let pattern = shown.contains(['*', '?', '[']) && !path.exists();
-    if !pattern {
+    if !shown.contains(['*', '?', '[']) || path.exists() {
         return Ok(vec![look_at(path, shown)?]);
     }
-    let paths = glob::glob(&path.to_string_lossy()).map_err(|error| {
-        Diagnostic::new(Kind::File, format!("\"{shown}\" is not a pattern of files: {}", error.msg))
-            .hint("`*` and `?` stand for parts of names, `**` for folders")
-    })?;
     let mut files = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| Diagnostic::new(Kind::File, format!("\"{shown}\": {error}")))?;
-        if !path.is_dir() {
-            files.push(look_at(&path, &path.to_string_lossy())?);
-        }
+    for path in pattern::matching(&path.to_string_lossy(), stop)? {
+        files.push(look_at(&path, &path.to_string_lossy())?);
     }
     if files.is_empty() {
         let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();

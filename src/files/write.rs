@@ -54,7 +54,7 @@ enum Content {
 impl<'a> Writer<'a> {
     pub fn new(write: &'a Write, schema: &Schema, context: &'a RunContext) -> Fallible<Writer<'a>> {
         let failed = |error| failed(write, error);
-        let target = target(&write.path, &write.shown)?;
+        let target = target(&write.path, &write.shown, context.confined)?;
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let unfinished = Unfinished::new(folder).map_err(failed)?;
         let file = unfinished.file().try_clone().map_err(failed)?;
@@ -180,6 +180,7 @@ fn failed(write: &Write, error: io::Error) -> Box<Diagnostic> {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "its folder does not exist".to_string(),
         io::ErrorKind::PermissionDenied => "that is not permitted".to_string(),
+        io::ErrorKind::FileTooLarge => "it would be larger than `ulimit -f` lets a file be".to_string(),
         io::ErrorKind::StorageFull => "the disk is full".to_string(),
         _ => error.to_string(),
     };
@@ -224,8 +225,13 @@ impl io::Write for Packed {
     }
 }
 
-/// The file that is replaced: behind a link, the file that it points to.
-fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
+/// The file that is replaced: behind a link, the file that it points to. Who may write in the current folder alone is
+/// refused where links lead out of it now, whatever they did when the cell was looked at.
+pub fn target(path: &Path, shown: &str, confined: bool) -> Fallible<PathBuf> {
+    if confined && open::leads_outside(shown) {
+        let message = format!("\"{shown}\" leads out of the current folder, or to a hidden file in it");
+        return Err(Diagnostic::new(Kind::File, message).hint("--trust lets a file of cells write there"));
+    }
     let Ok(metadata) = fs::metadata(path) else {
         // What a link without a file points to, a file can be made of.
         return Ok(fs::read_link(path).map_or(path.to_path_buf(), |to| path.with_file_name(to)));
@@ -239,6 +245,19 @@ fn target(path: &Path, shown: &str) -> Fallible<PathBuf> {
             .hint(format!("!chmod u+w \"{shown}\"")));
     }
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
+}
+
+/// A path in one form: two of the same file are equal, also where it is not there yet.
+pub fn same_place(path: &Path) -> PathBuf {
+    let path = fs::read_link(path).map_or(path.to_path_buf(), |to| path.with_file_name(to));
+    if let Ok(found) = fs::canonicalize(&path) {
+        return found;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
 }
 
 /// What a csv file will be when it is read, as far as its start tells.
@@ -366,11 +385,16 @@ enum Unfinished {
 
 impl Unfinished {
     fn new(folder: &Path) -> io::Result<Unfinished> {
-        let nameless = OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(folder);
-        match nameless {
+        let nameless = || OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(folder);
+        let named = || tempfile::Builder::new().prefix(".timelab-").tempfile_in(folder).map(Unfinished::Named);
+        // It gets its name by its entry there.
+        if !Path::new("/proc/self/fd").exists() {
+            return named();
+        }
+        match nameless() {
             Ok(file) => Ok(Unfinished::Nameless(file)),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
-                Ok(Unfinished::Named(tempfile::Builder::new().prefix(".timelab-").tempfile_in(folder)?))
+                named()
             }
             Err(error) => Err(error),
         }

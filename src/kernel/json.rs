@@ -126,7 +126,8 @@ struct Kept {
     values: Values,
     /// As long as there are nulls.
     nulls: Vec<bool>,
-    /// How many rows have a value or a null.
+    /// How many rows have a value or a null: up to the last one with its key. The rows after it get theirs when that is
+    /// known, so that a row costs what its keys cost, however many columns there are.
     rows: usize,
 }
 
@@ -156,7 +157,6 @@ impl<'a> Object<'a> {
             return false;
         }
         self.rows += 1;
-        self.kept.iter_mut().filter(|kept| kept.rows < self.rows).for_each(Kept::push_null);
         true
     }
 
@@ -165,7 +165,7 @@ impl<'a> Object<'a> {
         let rows = std::mem::take(&mut self.rows);
         let fresh = Kept::of_all(self.read);
         let mut kept: Vec<Option<Kept>> = std::mem::replace(&mut self.kept, fresh).into_iter().map(Some).collect();
-        let column = |index: &usize| kept[*index].take().map(Kept::finish);
+        let column = |index: &usize| kept[*index].take().map(|kept| kept.finish(rows));
         Batch { rows, columns: self.read.wanted.iter().filter_map(column).collect() }
     }
 
@@ -185,6 +185,7 @@ impl<'a> Object<'a> {
             return Err(E::custom("a key twice"));
         }
         let kept = &mut self.kept[place];
+        kept.add_nulls_up_to(self.rows);
         kept.rows += 1;
         Ok(kept)
     }
@@ -204,16 +205,31 @@ impl Values {
 impl Kept {
     /// For each column of a file.
     fn of_all(read: &Read) -> Vec<Kept> {
+        let mut is_wanted = vec![false; read.fields.len()];
+        read.wanted.iter().for_each(|index| is_wanted[*index] = true);
         let kept = |(i, field): (usize, &Field)| {
-            let is_used = read.wanted.contains(&i) && field.basis != Basis::Unused;
+            let is_used = is_wanted[i] && field.basis != Basis::Unused;
             Kept { values: if is_used { Values::new(&field.ty) } else { Values::Unused }, nulls: Vec::new(), rows: 0 }
         };
         read.fields.iter().enumerate().map(kept).collect()
     }
 
-    fn push_null(&mut self) {
-        self.rows += 1;
-        self.add_null();
+    /// Nulls for the rows without a value before `row`.
+    fn add_nulls_up_to(&mut self, row: usize) {
+        let (before, missing) = (self.rows, row - self.rows);
+        self.rows = row;
+        if missing == 0 || matches!(self.values, Values::Unused) {
+            return;
+        }
+        self.nulls.resize(before, false);
+        self.nulls.resize(row, true);
+        match &mut self.values {
+            Values::Unused => {}
+            Values::Int(ints) => ints.resize(row, 0),
+            Values::Float(floats) => floats.resize(row, 0.0),
+            Values::Bool(bools) => bools.resize(row, false),
+            Values::Text(made) => (0..missing).for_each(|_| made.push("")),
+        }
     }
 
     /// The row was counted before.
@@ -232,7 +248,9 @@ impl Kept {
         }
     }
 
-    fn finish(mut self) -> Column {
+    /// The column of so many rows.
+    fn finish(mut self, rows: usize) -> Column {
+        self.add_nulls_up_to(rows);
         let nulls = if self.nulls.is_empty() {
             Nulls::None
         } else {

@@ -43,6 +43,7 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
+use crate::measure;
 use crate::panics;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Note, Report, Unit};
@@ -116,6 +117,8 @@ pub struct Next {
     pub cells: Vec<String>,
     /// The person wrote them just now: they can be recalled.
     pub typed: bool,
+    /// Whether they come from a file that nobody trusts.
+    pub confined: bool,
     /// Whether the shell, or the script, ends here.
     pub leaves: bool,
 }
@@ -237,6 +240,10 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         let next = Next { leaves: true, ..Next::default() };
         return Evaluation { number, next, ..Evaluation::default() };
     }
+    measure::keep_reserve();
+    if !context.stop.is_raised() {
+        measure::allow_allocations();
+    }
     let before = session.snapshot();
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
@@ -279,6 +286,10 @@ fn leaves(session: &Session, text: &str) -> bool {
 }
 
 fn defect(panic: &str) -> Box<Diagnostic> {
+    if panic == measure::OUT_OF_MEMORY {
+        return Diagnostic::new(Kind::System, "the cell needs more memory than there is")
+            .hint("`ulimit -v` shows what a process may have");
+    }
     Diagnostic::new(Kind::System, format!("timelab itself fails at this cell: {panic}"))
         .hint("that is a defect of timelab; the session goes on")
 }

@@ -8,7 +8,7 @@ use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
 use crate::run_context::RunContext;
 use crate::session::Session;
-use crate::show::escaped;
+use crate::show::{self, escaped};
 
 use super::{Answer, Magic, Next, Offers, privileges, ranges};
 
@@ -43,21 +43,20 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes one file").hint(RUN.syntax.usage));
     };
     let trusted = magic.option("--trust").is_some();
-    let cells = file_cells(session, &files::expanded(&path.text), trusted, "%run", context).map_err(|mut error| {
-        error.span.get_or_insert(path.span);
-        error
-    })?;
-    Ok(Answer { next: Next { cells, ..Next::default() }, ..Answer::default() })
+    let found = file_cells(session, &files::expanded(&path.text), trusted, "%run", context);
+    let (cells, confined) = found.map_err(|error| error.or_at(path.span))?;
+    Ok(Answer { next: Next { cells, confined, ..Next::default() }, ..Answer::default() })
 }
 
-/// The cells of a file, if they may run. `said` is what runs it, for the hint.
+/// The cells of a file, if they may run, and whether nobody was asked: then they keep to the current folder. `said` is
+/// what runs it, for the hint.
 pub fn file_cells(
     session: &mut Session,
     path: &Path,
     trusted: bool,
     said: &str,
     context: &RunContext,
-) -> Fallible<Vec<String>> {
+) -> Fallible<(Vec<String>, bool)> {
     let failed = |message: String| Diagnostic::new(Kind::File, message);
     let shown = escaped(&path.to_string_lossy());
     let unread = |error: std::io::Error| match error.kind() {
@@ -82,7 +81,7 @@ pub fn file_cells(
     let cells = split(&text);
     let privileged: Vec<bool> = cells.iter().map(|cell| privileges(cell).any()).collect();
     if trusted || !privileged.contains(&true) {
-        return Ok(cells);
+        return Ok((cells, !trusted));
     }
     // The same name may be another file in another folder, and any change of the file may be one of what it does.
     let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), cells.clone());
@@ -90,7 +89,7 @@ pub fn file_cells(
         ask(session, path, &cells, &privileged, said, context)?;
         session.trusts.push(seen);
     }
-    Ok(cells)
+    Ok((cells, false))
 }
 
 /// The places of the privileged cells, and of those before them that they depend on: what defines a name that they use,
@@ -148,7 +147,9 @@ fn ask(
         1 => ", and depend on 1 more".to_string(),
         more => format!(", and depend on {more} more"),
     };
-    let question = format!("{these}{more}. They can do anything that you can:\n{all}run them? [y/N] ");
+    let width = session.settings.width.unwrap_or_else(show::terminal_width);
+    let head = show::wrapped(&format!("{these}{more}. They can do anything that you can:"), width);
+    let question = format!("{head}{all}run them? [y/N] ");
     match (session.console.ask)(&question, &|| context.stop.is_raised()) {
         Reply::Line(answer) if matches!(answer.as_str(), "y" | "yes") => Ok(()),
         Reply::Line(_) | Reply::End => Err(refused(format!("\"{path}\" was not run"))),

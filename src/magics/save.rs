@@ -29,7 +29,7 @@ pub static SAVE: Magic = Magic {
 /// Without numbers, these are left out: what they did stands in other cells.
 const ABOUT_CELLS: [&str; 4] = ["%save", "%run", "%edit", "%history"];
 
-fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let [path, ranges @ ..] = ranges::words(magic) else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%save` needs a file").hint(SAVE.syntax.usage));
     };
@@ -50,7 +50,14 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         }
         diagnostic(format!("\"{}\" cannot be written: {error}", path.text))
     };
-    write(&files::expanded(&path.text), &cells, magic.option("--force").is_some()).map_err(failed)?;
+    let force = magic.option("--force").is_some();
+    let shown = files::expanded(&path.text);
+    let target = match files::target(&shown, &path.text, context.confined) {
+        // Without the option no file is replaced, whatever it is.
+        Err(_) if !force && shown.is_file() => shown,
+        target => target.map_err(|error| error.or_at(path.span))?,
+    };
+    write(&target, &cells, force).map_err(failed)?;
     let plural = if cells.len() == 1 { "cell" } else { "cells" };
     Ok(Answer::text(format!("{} {plural} in \"{}\"", cells.len(), path.text)))
 }

@@ -3,7 +3,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use super::refused;
 
 /// The system's allocator with counters.
 pub struct Counting;
@@ -23,9 +25,14 @@ struct Local {
     live: i64,
     /// The most that `live` was: the peak of one thread is exact, however little it allocates.
     peak: i64,
+    /// From this size on an allocation is looked at before it is made.
+    large: usize,
 }
 
-const NOTHING: Local = Local { count: 0, bytes: 0, live: 0, peak: 0 };
+const NOTHING: Local = Local { count: 0, bytes: 0, live: 0, peak: 0, large: LARGE };
+
+/// Small allocations are looked at only when many of them have led beyond the limit.
+const LARGE: usize = 64 << 10;
 
 thread_local! {
     static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
@@ -44,7 +51,7 @@ pub fn note(allocated: usize, freed: usize) {
         local.peak = local.peak.max(local.live);
         if local.bytes >= FLUSH || local.live.unsigned_abs() >= FLUSH {
             flush(local);
-            local = NOTHING;
+            local = Local { large: if is_beyond(0) { 0 } else { LARGE }, ..NOTHING };
         }
         cell.set(local);
     });
@@ -87,9 +94,83 @@ impl Drop for Limited {
     }
 }
 
+/// The limit of polars' threads, which work for whoever asks.
+static LIMIT_OF_POOL: AtomicU64 = AtomicU64::new(u64::MAX);
+
+thread_local! {
+    /// Whether this thread is one of polars'; not known before it was asked.
+    static OF_POOL: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Until it is dropped, also polars' threads ask for no more than the limit.
+pub struct PoolLimited;
+
+/// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant.
+pub fn pool_limited(bytes: u64) -> PoolLimited {
+    LIMIT_OF_POOL.store(bytes, Ordering::Relaxed);
+    PoolLimited
+}
+
+impl Drop for PoolLimited {
+    fn drop(&mut self) {
+        LIMIT_OF_POOL.store(u64::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Whether the user has stopped what runs.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// From here on work that has a limit gets no more memory: so it ends soon, also in a step that looks at no flag. A
+/// signal handler may call it.
+pub fn stop_allocations() {
+    STOPPED.store(true, Ordering::SeqCst);
+}
+
+/// Work that begins from here on gets memory.
+pub fn allow_allocations() {
+    STOPPED.store(false, Ordering::SeqCst);
+}
+
+pub fn allocations_are_stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
 /// Whether this thread's work may have so many bytes more.
 pub fn may_allocate(bytes: usize) -> bool {
-    live().saturating_add(bytes as u64) <= LIMIT.get()
+    live().saturating_add(bytes as u64) <= limit()
+}
+
+/// The limit of this thread's work.
+fn limit() -> u64 {
+    let of_thread = LIMIT.try_with(Cell::get).unwrap_or(u64::MAX);
+    let of_pool = LIMIT_OF_POOL.load(Ordering::Relaxed);
+    if of_thread == u64::MAX && of_pool < u64::MAX && is_of_pool() { of_pool } else { of_thread }
+}
+
+/// Whether an allocation would lead beyond the limit of this thread's work. What unwinds may have what it needs.
+fn is_beyond(bytes: usize) -> bool {
+    let limit = limit();
+    // Who looks at the limit by itself comes first, with a better message.
+    let with_room = limit.saturating_add(limit / 32);
+    let is_stopped = STOPPED.load(Ordering::Relaxed) && limit < u64::MAX;
+    let is_beyond = is_stopped || live().saturating_add(bytes as u64) > with_room;
+    is_beyond && !std::thread::panicking() && !refused::is_granted()
+}
+
+/// Whether this thread is one of polars', which have no other mark than their names.
+fn is_of_pool() -> bool {
+    let ask = || {
+        let mut name = [0_u8; 16];
+        // SAFETY: the system writes at most 16 bytes, with the zero at the end.
+        unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+        [&b"polars-"[..], b"async-executor", b"tokio-"].iter().any(|start| name.starts_with(start))
+    };
+    let known = OF_POOL.try_with(Cell::get).ok().flatten();
+    known.unwrap_or_else(|| {
+        let is_of_pool = ask();
+        let _ = OF_POOL.try_with(|known| known.set(Some(is_of_pool)));
+        is_of_pool
+    })
 }
 
 /// The totals, this thread's counters included.
@@ -135,16 +216,14 @@ pub fn set_peak(peak: i64) {
     PEAK.store(peak.max(LIVE.load(Ordering::Relaxed)), Ordering::Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator as it came, or refused.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size(), 0);
-        unsafe { System.alloc(layout) }
+        counted(layout.size(), 0, || unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note(layout.size(), 0);
-        unsafe { System.alloc_zeroed(layout) }
+        counted(layout.size(), 0, || unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -153,7 +232,21 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(size, layout.size());
-        unsafe { System.realloc(pointer, layout, size) }
+        counted(size, layout.size(), || unsafe { System.realloc(pointer, layout, size) })
     }
+}
+
+/// Counts an allocation that takes the place of another, unless it is refused.
+#[inline]
+fn counted(size: usize, before: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let large = LOCAL.try_with(|local| local.get().large).unwrap_or(usize::MAX);
+    if size < large || !is_beyond(size.saturating_sub(before)) {
+        let pointer = allocate();
+        if !pointer.is_null() {
+            note(size, before);
+            return pointer;
+        }
+    }
+    refused::note_refusal();
+    std::ptr::null_mut()
 }

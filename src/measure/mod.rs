@@ -8,6 +8,7 @@ mod cost;
 pub mod growth;
 mod noise;
 mod readings;
+mod refused;
 mod samples;
 mod sampling;
 pub mod scaling;
@@ -16,7 +17,10 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::{Counting, Limited, allocated, limited, live, may_allocate, note as note_heap};
+pub use alloc::{
+    Counting, Limited, PoolLimited, allocated, allocations_are_stopped, allow_allocations, limited, live, may_allocate,
+    note as note_heap, pool_limited, stop_allocations,
+};
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
 pub use compare::{
@@ -26,6 +30,7 @@ pub use compare::{
 pub use cost::{Cost, Limit, Meter, Stopwatch, flush, leave_out, of_children};
 pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
+pub use refused::{OUT_OF_MEMORY, keep_reserve, keep_stack, panics as refusals};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
 pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};

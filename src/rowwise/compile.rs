@@ -602,12 +602,19 @@ fn call(func: Func, args: &[Expr], ty: &Type, span: Span) -> Body {
                 let Work { elements, bytes } = functions::work(func, values, &result);
                 frame.steps += elements;
                 frame.bytes += bytes;
+                // A few such values take as long as many rows.
+                if elements.max(bytes) > LARGE && frame.stop.is_some_and(|stop| stop.is_raised()) {
+                    return Err(RowError::stopped(span));
+                }
                 Ok(result)
             });
             give_type(eval, ty)
         }
     }
 }
+
+/// From so many elements or bytes on a value is worth a look at the stop flag.
+const LARGE: u64 = 1 << 14;
 
 /// A call of a person's function. The stack grows in pieces as recursion asks for it.
 fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {

@@ -11,7 +11,10 @@ use super::build_folder;
 use super::frame::{self, Ending, Order, SOCKET};
 use super::printer::Printers;
 use crate::console::Console;
+use crate::descendants;
 use crate::diagnostic::Diagnostic;
+use crate::measure;
+use crate::run_context::RunContext;
 
 /// What happens for a ticket.
 pub enum Event {
@@ -80,10 +83,10 @@ impl Ticket {
         self.loaded.load(Ordering::SeqCst)
     }
 
-    fn order(&self, library: &str, function: &str, inputs: Vec<String>, detached: bool) -> Order {
+    fn order(&self, library: &str, function: &str, inputs: Vec<String>, detached: bool, memory: u64) -> Order {
         let (library, function) = (library.to_string(), function.to_string());
         let Ticket { number, commits, silent, .. } = *self;
-        Order { number, library, function, commits, inputs, detached, silent }
+        Order { number, library, function, commits, inputs, detached, silent, memory }
     }
 }
 
@@ -121,6 +124,8 @@ pub struct Broker {
     losses: AtomicU64,
     lost: AtomicBool,
     known: Mutex<Known>,
+    /// The most memory that what is run from here on may have, in bytes.
+    pub memory: AtomicU64,
 }
 
 impl Broker {
@@ -136,6 +141,7 @@ impl Broker {
             losses: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             known: Mutex::default(),
+            memory: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -175,6 +181,8 @@ impl Broker {
         match kind {
             frame::SUPERVISOR => {
                 let Ok(listens) = connection.try_clone() else { return };
+                // It ends when this process does, and then ends what is below it.
+                bytes.try_into().into_iter().map(u32::from_le_bytes).for_each(|pid| descendants::spare(pid as i32));
                 let number = {
                     let mut supervisor = lock(&self.supervisor);
                     *supervisor = Some(connection);
@@ -236,11 +244,20 @@ impl Broker {
                 ticket.loaded.store(true, Ordering::SeqCst);
                 ticket.tell(Event::Loaded(library.to_string(), function.to_string()));
                 self.send(|supervisor| {
-                    frame::send_value(supervisor, frame::RUN, &ticket.order(library, function, Vec::new(), false))
+                    frame::send_value(
+                        supervisor,
+                        frame::RUN,
+                        &ticket.order(library, function, Vec::new(), false, self.memory.load(Ordering::SeqCst)),
+                    )
                 });
             }
             None => _ = self.send(|supervisor| frame::send(supervisor, frame::REFUSE, b"")),
         }
+    }
+
+    /// What is run from here on has the memory of this run.
+    pub fn limit(&self, context: &RunContext) {
+        self.memory.store(context.memory.saturating_sub(measure::live()), Ordering::SeqCst);
     }
 
     /// A new ticket, which is told what happens in it until it is left.
@@ -271,7 +288,7 @@ impl Broker {
 
     /// Runs a library that was loaded before.
     pub fn run(&self, ticket: &Ticket, library: &str, function: &str, inputs: Vec<String>) {
-        let order = ticket.order(library, function, inputs, true);
+        let order = ticket.order(library, function, inputs, true, self.memory.load(Ordering::SeqCst));
         if !self.send(|supervisor| frame::send_value(supervisor, frame::RUN, &order)) {
             ticket.tell(Event::Lost);
         }

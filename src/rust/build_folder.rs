@@ -1,8 +1,10 @@
 //! The folder of all that is compiled. It lies under the user's own cache folder and not under a shared one: cargo
 //! looks for `.cargo/config.toml` in all folders above, and what stands in one names programs that it runs.
 
+use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,14 @@ const LONGEST: usize = 90;
 /// What is wrong with the place, in words.
 pub fn new() -> io::Result<PathBuf> {
     let place = place()?;
-    remove_leftovers(&place);
+    if runs_nothing(&place) {
+        let place = place.display();
+        let message = format!("\"{place}\" is on a file system that runs no programs (noexec): set XDG_CACHE_HOME");
+        return Err(io::Error::other(message));
+    }
+    // It may take long, and nobody waits for it.
+    let leftovers = place.clone();
+    let _ = std::thread::Builder::new().spawn(move || remove_leftovers(&leftovers));
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place)?.keep();
     if folder.as_os_str().len() > LONGEST {
         let _ = fs::remove_dir(&folder);
@@ -29,6 +38,16 @@ pub fn new() -> io::Result<PathBuf> {
     // It is held until the process ends.
     std::mem::forget(lock);
     Ok(folder)
+}
+
+/// Whether what is built there cannot be loaded.
+fn runs_nothing(place: &Path) -> bool {
+    let Ok(path) = CString::new(place.as_os_str().as_bytes()) else { return false };
+    // SAFETY: an all-zero structure is a valid one, and the system fills it.
+    unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        libc::statvfs(path.as_ptr(), &raw mut found) == 0 && found.f_flag & libc::ST_NOEXEC != 0
+    }
 }
 
 /// `timelab` in the user's cache folder, where nobody else can write.

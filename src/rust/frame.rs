@@ -59,6 +59,8 @@ pub struct Order {
     pub detached: bool,
     /// Whether nobody listens to what it prints: then the end of it is not marked.
     pub silent: bool,
+    /// The most memory that it may have, in bytes.
+    pub memory: u64,
 }
 
 /// What is to be sampled.

@@ -111,6 +111,7 @@ pub struct Opener {
 
 impl Opener {
     pub fn open(&self, inputs: &[Vec<u8>], context: &RunContext) -> Fallible<Worker> {
+        self.broker.limit(context);
         let (ticket, receiver) = self.broker.ticket(false, false);
         let mut ticket = PendingRun::new(ticket, receiver, self.broker.clone(), self.text.clone(), context);
         let mut files = Files::default();
@@ -480,6 +481,7 @@ impl Rust {
     /// Has a text compiled; it was loaded when this returns, and runs.
     fn compile(&self, text: &Text, commits: bool, context: &RunContext) -> Result<PendingRun, CompileError> {
         let works = self.works();
+        works.broker.limit(context);
         let (ticket, receiver) = works.broker.ticket(commits, false);
         let request = Request::Compiler(Question::Compile { text: text.clone(), ticket: ticket.clone() });
         works.requests.send(request).map_err(|_| gone())?;

@@ -1,6 +1,6 @@
 //! What Rust cells need of the machine, looked for before anything starts: nothing is ever installed silently.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -15,6 +15,9 @@ pub fn library_folder() -> Fallible<PathBuf> {
     }
     for tool in ["rustc", "cargo"] {
         if output_of(tool, &["--version"]).is_none() {
+            if let Some(why) = in_its_way() {
+                return Err(missing(&format!("Rust cells cannot start: {why}")));
+            }
             return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH or does not run"))
                 .hint("https://rustup.rs installs Rust; all the rest of the shell works without it"));
         }
@@ -36,6 +39,19 @@ pub fn library_folder() -> Fallible<PathBuf> {
         return Err(missing(&message).hint("rustup's toolchains have it; some distributions' packages do not"));
     }
     Ok(folder)
+}
+
+/// What of this process keeps a tool from running, as far as that is known.
+fn in_its_way() -> Option<String> {
+    const LEAST_STACK: u64 = 1 << 20;
+    if !Path::new("/proc/self").exists() {
+        return Some("`/proc` is not mounted".to_string());
+    }
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the system fills the structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) };
+    let kib = limit.rlim_cur >> 10;
+    (limit.rlim_cur < LEAST_STACK).then(|| format!("rustc needs a larger stack than the {kib} KiB of `ulimit -s`"))
 }
 
 /// Whether the sources of the standard library are there. Only completion of Rust knows more with them.

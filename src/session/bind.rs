@@ -353,8 +353,10 @@ impl Binder<'_> {
             error.span = Some(path.span);
             error
         };
-        let found =
-            if path.text == "-" { session.standard_input().map(|file| vec![file]) } else { files::found(&path.text) };
+        let found = match path.text == "-" {
+            true => session.standard_input().map(|file| vec![file]),
+            false => files::found(&path.text, &session.stop),
+        };
         let found = found.map_err(at_path)?;
         let mut format = files::format(&found[0].shown, format.as_ref())?;
         let mut words = options.iter().map(|(word, _)| word).chain(nulls.iter().map(|(word, _)| word));

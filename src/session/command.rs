@@ -1,6 +1,6 @@
 //! Commands of the system's shell.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::{Console, Stream};
 use crate::data::{Schema, Table, Type, Value};
+use crate::descendants;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::Word;
 use crate::run_context::RunContext;
@@ -69,16 +70,24 @@ pub fn run(
     let stdio = |inherits: bool| if inherits { Stdio::inherit() } else { Stdio::piped() };
     command.stdout(stdio(inherits_out)).stderr(stdio(inherits_err));
     let has_terminal = console.out.is_inherited() && inherits_err;
+    if inherits_out || inherits_err {
+        // Nothing, but the console knows that others print.
+        console.out.write(&[]);
+    }
     if !has_terminal {
         // Nobody types for it, and Ctrl-C reaches only this process: a group is stopped as a whole.
         command.stdin(Stdio::null()).process_group(0);
     }
-    let mut child = command
+    let mut child = descendants::ends_with_us(command)
         .spawn()
         .map_err(|error| Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")))?;
     let (sender, printed) = channel();
-    forward(child.stdout.take(), Stream::Out, &sender);
-    forward(child.stderr.take(), Stream::Err, &sender);
+    let forwarded = forward(child.stdout.take(), Stream::Out, &sender)
+        .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender));
+    if let Err(error) = forwarded {
+        end(&mut child, !has_terminal);
+        return Err(Diagnostic::new(Kind::System, format!("no thread can be started: {error}")).hint("ulimit -u"));
+    }
     drop(sender);
     let mut output = Vec::new();
     // Without pipes this ends at once. Where the command has the terminal to itself, Ctrl-C is its own to handle, as in
@@ -117,16 +126,17 @@ pub fn run(
 }
 
 /// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other.
-fn forward(pipe: Option<impl Read + Send + 'static>, stream: Stream, to: &Sender<(Stream, Vec<u8>)>) {
-    let Some(mut pipe) = pipe else { return };
+fn forward(pipe: Option<impl Read + Send + 'static>, stream: Stream, to: &Sender<(Stream, Vec<u8>)>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
     let to = to.clone();
-    std::thread::spawn(move || {
+    let forward = move || {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(read) = pipe.read(&mut buffer)
             && read > 0
             && to.send((stream, buffer[..read].to_vec())).is_ok()
         {}
-    });
+    };
+    std::thread::Builder::new().spawn(forward).map(drop)
 }
 
 /// Ends a command: by the signal of Ctrl-C, and where that is not enough, by force.

@@ -32,7 +32,7 @@ use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust, THIS_PROGRAM};
-use crate::show::{Printer, bytes_text};
+use crate::show::{Printer, bytes_text, escaped};
 
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
@@ -78,6 +78,8 @@ pub struct Session {
     pub noise: Option<Noise>,
     /// Whether a panic in a cell is an error of that cell; in tests it is loud.
     pub survives: bool,
+    /// Whether the cells that run come from a file that nobody trusts: they write only in the current folder.
+    pub confined: bool,
     /// Files, and those of their cells that can do anything, which the person has seen and lets run.
     pub trusts: Vec<(PathBuf, Vec<String>)>,
     /// The last race program, without mistakes.
@@ -134,6 +136,7 @@ impl Session {
             noise: None,
             race: None,
             survives: false,
+            confined: false,
             trusts: Vec::new(),
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
@@ -250,14 +253,18 @@ impl Session {
     }
 
     pub fn context(&self) -> RunContext {
-        let err = self.console.err.clone();
+        let (err, is_terminal) = (self.console.err.clone(), self.console.err_is_terminal);
         RunContext {
             chunk_sizes: ChunkSizes::default(),
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
             stop: self.stop.clone(),
             progress: Progress::default(),
             read_notes: ReadNotes::default(),
-            log: Arc::new(move |line| err.write_line(line)),
+            log: Arc::new(move |line| match is_terminal {
+                true => err.write_line(&escaped(line)),
+                false => err.write_line(line),
+            }),
+            confined: self.confined,
         }
     }
 

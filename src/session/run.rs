@@ -9,7 +9,7 @@ use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, StreamOutput};
 use crate::files;
-use crate::measure::{self, Cost, Stopwatch};
+use crate::measure::{Cost, Stopwatch};
 use crate::native::GeneratedCode;
 use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
@@ -394,11 +394,11 @@ fn close(plan: &mut Plan) {
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
-    let _limited = measure::limited(context.memory);
-    match engine.run(plan, context) {
+    let watched = files::Watched::new(plan.files());
+    watched.judge(match context.within_limit(|| engine.run(plan, context)) {
         Err(error) if engine.name() != engines::REFERENCE.name() => found_again(plan, error, context),
         result => result,
-    }
+    })
 }
 
 /// The same, where the rows go to a sink.
@@ -408,12 +408,12 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
-    let _limited = measure::limited(context.memory);
     let mut sink = Watched { sink, failed: false };
-    match engine.stream(plan, &mut sink, context) {
+    let watched = files::Watched::new(plan.files());
+    watched.judge(match context.within_limit(|| engine.stream(plan, &mut sink, context)) {
         Err(error) if engine.name() != engines::REFERENCE.name() && !sink.failed => found_again(plan, error, context),
         result => result,
-    }
+    })
 }
 
 /// A sink that tells whether it was what failed.
@@ -471,7 +471,7 @@ pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunC
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
     );
     if data_error && error.row.is_none() {
-        engines::REFERENCE.stream(plan, &mut Nowhere, context)?;
+        context.within_limit(|| engines::REFERENCE.stream(plan, &mut Nowhere, context))?;
     }
     Err(error)
 }

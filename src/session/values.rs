@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::data::{Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
-use crate::measure;
 use crate::plan::{Evaluator, Expr, Function, Node, Plan};
 use crate::rowwise::{Compiled, Frame, Program};
 use crate::run_context::RunContext;
@@ -65,14 +64,15 @@ impl Session {
         }
         self.open_functions(functions, &self.context())?;
         let (program, code, stop) = (Program::new(functions), Compiled::new(&expr), self.stop.clone());
-        let memory = self.context().memory;
+        let context = self.context();
         Ok(Box::new(move |acc, it| {
-            let _limited = measure::limited(memory);
-            let mut frame = Frame::new(&program).stopping_at(&stop);
-            frame.acc = acc.cloned().unwrap_or_default();
-            frame.row.extend(it.cloned());
-            let value = code.value(&mut frame).map_err(|fault| fault.diagnostic(None))?;
-            Ok((value, frame.all_steps()))
+            context.within_limit(|| {
+                let mut frame = Frame::new(&program).stopping_at(&stop);
+                frame.acc = acc.cloned().unwrap_or_default();
+                frame.row.extend(it.cloned());
+                let value = code.value(&mut frame).map_err(|fault| fault.diagnostic(None))?;
+                Ok((value, frame.all_steps()))
+            })
         }))
     }
 }

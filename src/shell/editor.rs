@@ -133,6 +133,7 @@ impl Completer for Cells {
         // Cut to the width, so that each stands on a line of its own.
         let room = show::terminal_width().saturating_sub(2);
         let pair = |Candidate { text, about }: Candidate| {
+            let about = show::escaped(&about).replace('\n', " ");
             let display = show::cut(&format!("{text}{:pad$}  {about}", "", pad = width - text.width()), room);
             Pair { display, replacement: text }
         };
@@ -178,7 +179,7 @@ impl Hinter for Cells {
             return Some(Grey { text: entry.cell[line.len()..].to_string(), earlier: true });
         }
         let text = signature(line).or_else(|| what_ends(line).map(|end| format!("   {end}")))?;
-        Some(Grey { text, earlier: false })
+        Some(Grey { text: show::escaped(&text), earlier: false })
     }
 }
 

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::baselines::Baselines;
+use crate::descendants;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::history::History;
 use crate::lang::{Splitter, split};
@@ -72,6 +73,9 @@ pub struct Shell {
 
 impl Shell {
     pub fn new(engine: Option<&'static str>, style: Style, keep_going: bool) -> Shell {
+        // A file that would be too large is an error of who writes it.
+        // SAFETY: a plain system call.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         let mut session = Session::new(engine, console::own());
         session.baselines = Baselines::own();
         session.survives = true;
@@ -95,13 +99,17 @@ impl Shell {
         let context = self.session.borrow().context();
         let cells = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab", &context);
         match cells {
-            Ok(cells) => self.batch(cells),
+            Ok((cells, confined)) => {
+                self.session.borrow_mut().confined = confined;
+                self.batch(cells)
+            }
             Err(error) => self.failed(&error),
         }
     }
 
     /// Runs the cells of standard input as they come.
     pub fn stdin(mut self) -> Ending {
+        leave_the_terminal_as_it_was();
         stop_on_ctrl_c(self.session.borrow().stop.clone(), true);
         let mut splitter = Splitter::default();
         let mut input = std::io::stdin().lock();
@@ -177,10 +185,14 @@ impl Shell {
         self.session.borrow_mut().interactive = true;
         self.configure();
         let history = History::own();
-        let earlier = history.entries().unwrap_or_else(|error| {
-            self.complain(&format!("warning: earlier cells cannot be read: {error}\n"));
-            Vec::new()
-        });
+        let (history, earlier) = match history.entries() {
+            Ok(earlier) => (history, earlier),
+            Err(error) => {
+                // Said once: then it is not tried again.
+                self.complain(&format!("warning: there is no history: {error}\n"));
+                (History::default(), Vec::new())
+            }
+        };
         self.session.borrow_mut().history = history;
         match Terminal::new(self.session.clone(), self.style.color_out, earlier) {
             Ok(editor) => self.editor = Some(Box::new(editor)),
@@ -296,8 +308,7 @@ impl Shell {
     fn echo(&self, cell: &str) {
         let number = self.session.borrow().next_cell();
         // It may come from a file: nothing in it moves the cursor.
-        let shown = cell.replace(|c| show::is_unsafe(c) && !matches!(c, '\n' | '\t'), "\u{fffd}");
-        self.complain(&format!("[{number}]› {shown}\n"));
+        self.complain(&format!("[{number}]› {}\n", show::escaped(cell)));
     }
 
     /// Runs and prints one cell, then those that it brings along.
@@ -309,6 +320,7 @@ impl Shell {
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
         self.session.borrow_mut().printer = None;
         progress.end();
+        console::reset_colours();
         // Neither stops the cells that follow.
         match evaluation.status {
             CellStatus::Good => {}
@@ -338,6 +350,9 @@ impl Shell {
             return Ending::Failed;
         }
         self.depth += 1;
+        let confined = self.session.borrow().confined;
+        // What is typed is its author's own.
+        self.session.borrow_mut().confined = if next.typed { confined } else { next.confined };
         let mut ending = Ending::Good;
         for (i, cell) in next.cells.iter().enumerate() {
             if self.editor.is_some() {
@@ -367,6 +382,7 @@ impl Shell {
             }
         }
         self.depth -= 1;
+        self.session.borrow_mut().confined = confined;
         ending
     }
 
@@ -502,6 +518,7 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     let twice = AtomicBool::new(false);
     let handler = move || {
         stop.raise();
+        measure::stop_allocations();
         if twice.swap(true, Ordering::SeqCst) && second_ends {
             progress::restore_terminal();
             signal_hook::low_level::exit(130);
@@ -521,9 +538,10 @@ fn leave_the_terminal_as_it_was() {
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT] {
         let handler = move || {
             progress::restore_first_terminal();
+            descendants::end(signal);
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         };
-        // SAFETY: the handler sets the terminal and ends the process, which a signal handler may do.
+        // SAFETY: the handler sets the terminal, sends signals and ends the process, which a signal handler may do.
         drop(unsafe { signal_hook::low_level::register(signal, handler) });
     }
 }

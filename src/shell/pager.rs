@@ -4,13 +4,14 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use crate::data::Table;
+use crate::descendants;
 use crate::show::{self, Style};
 
 /// Shows a table whole: in the pager on a terminal, else as it is.
 pub fn page(table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> io::Result<()> {
-    let plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb") || !io::stdout().is_terminal();
-    for command in if plain { Vec::new() } else { pagers() } {
-        if let Some(paged) = page_by(command, table, style, stopped) {
+    for command in usable_pagers() {
+        let paged = page_by(command, |out| show::whole(table, style, stopped, out));
+        if let Some(paged) = paged {
             return paged;
         }
     }
@@ -19,13 +20,24 @@ pub fn page(table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> io::Res
     out.flush()
 }
 
-/// Shows a table in a pager; none where the pager is not there.
-fn page_by(mut command: Command, table: &Table, style: &Style, stopped: &dyn Fn() -> bool) -> Option<io::Result<()>> {
-    let mut pager = command.stdin(Stdio::piped()).spawn().ok()?;
+/// Shows a text in the pager; false where there is none.
+pub fn page_text(text: &str) -> bool {
+    usable_pagers().into_iter().any(|command| page_by(command, |out| out.write_all(text.as_bytes())).is_some())
+}
+
+/// Those of a terminal that can show one.
+fn usable_pagers() -> Vec<Command> {
+    let plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb") || !io::stdout().is_terminal();
+    if plain { Vec::new() } else { pagers() }
+}
+
+/// Shows something in a pager; none where the pager is not there.
+fn page_by(mut command: Command, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Option<io::Result<()>> {
+    let mut pager = descendants::ends_with_us(command.stdin(Stdio::piped())).spawn().ok()?;
     let written = match pager.stdin.take() {
         Some(input) => {
             let mut out = BufWriter::new(input);
-            show::whole(table, style, stopped, &mut out).and_then(|()| out.flush())
+            write(&mut out).and_then(|()| out.flush())
         }
         None => Ok(()),
     };

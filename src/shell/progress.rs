@@ -23,7 +23,9 @@ impl Watch {
         }
         let progress = progress.clone();
         let (end, ended) = channel();
-        Watch(Some((end, std::thread::spawn(move || draw(&progress, &ended)))))
+        // Where no thread can be started, nothing is drawn.
+        let thread = std::thread::Builder::new().spawn(move || draw(&progress, &ended));
+        Watch(thread.ok().map(|thread| (end, thread)))
     }
 
     /// Takes the bar away.

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::diagnostic::{Diagnostic, Kind, Span};
 
 use super::wrap::wrapped;
-use super::{Role, Style, is_unsafe};
+use super::{Role, Style, escaped};
 
 /// `text` is the cell that the span points into.
 pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) -> String {
@@ -15,18 +15,17 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
     };
     let row = diagnostic.row.map_or(String::new(), |row| format!(" (row {row})"));
     let head = style.paint_err(&format!("{word}:"), role);
-    let safe = |text: &str| text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect::<String>();
-    let message = format!("{word}: {}{row}", safe(&diagnostic.message));
+    let message = format!("{word}: {}{row}", in_one_line(&diagnostic.message));
     let message = if style.wrap { wrapped(&message, style.width) } else { format!("{message}\n") };
     let mut out = message.replacen(&format!("{word}:"), &head, 1);
-    let hint = &safe(diagnostic.hint.as_deref().unwrap_or_default());
+    let hint = &in_one_line(diagnostic.hint.as_deref().unwrap_or_default());
     let place = diagnostic.span.and_then(|span| Some((span, line_of(text?, span)?)));
     let bar = style.paint_err("│", Role::Quiet);
     match place {
         Some((span, (line, from))) => {
             let (line, before, carets) =
                 window(line, span.start as usize - from, (span.end - span.start) as usize, style.width);
-            out.push_str(&format!("{bar} {}\n", safe(&line)));
+            out.push_str(&format!("{bar} {line}\n"));
             let fits = before + carets + hint.width() + 3 <= style.width;
             let carets = style.paint_err(&"^".repeat(carets), role);
             let gap = " ".repeat(before);
@@ -42,6 +41,11 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
         None => {}
     }
     out
+}
+
+/// Text that breaks no line and moves no cursor.
+fn in_one_line(text: &str) -> String {
+    escaped(&text.replace('\t', " ")).replace('\n', "\\n")
 }
 
 /// A hint on lines of its own.
@@ -65,13 +69,15 @@ fn line_of(text: &str, span: Span) -> Option<(&str, usize)> {
 /// many.
 fn window(line: &str, start: usize, length: usize, width: usize) -> (String, usize, usize) {
     let width = width.max(40) - 4;
-    let line = line.replace('\t', " ");
     let start = start.min(line.len());
     let mut end = (start + length).min(line.len());
     while !line.is_char_boundary(end) {
         end -= 1;
     }
-    let shown = |c: char| if is_unsafe(c) { 1 } else { c.width().unwrap_or(0) };
+    // The place is found again in the line as it is shown.
+    let (start, end) = (in_one_line(&line[..start]).len(), in_one_line(&line[..end]).len());
+    let line = in_one_line(line);
+    let shown = |c: char| c.width().unwrap_or(0);
     let caret_width = |from: usize, to: usize| line[from..to].chars().map(shown).sum::<usize>();
     if line.len() <= width || line.width() <= width {
         return (line.clone(), caret_width(0, start), caret_width(start, end).max(1));

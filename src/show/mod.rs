@@ -21,6 +21,7 @@ pub use plot::svg;
 pub use printer::{Printed, Printer};
 pub use table::{cut, whole};
 pub use theme::{Role, Theme};
+pub use wrap::wrapped;
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +124,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.out.push('\n');
             }
             Block::Figures(figures) => {
-                let table = figures::written(figures, style);
+                let table = style.drawn(figures::written(figures, style));
                 let plot = blocks.next_if(|next| matches!(next, Block::Plot(plot) if plot.in_table));
                 match plot {
                     Some(Block::Plot(plot)) if style.format == Format::Table => {
@@ -134,12 +135,12 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             }
             Block::Data(figures) => {
                 if matches!(style.format, Format::Csv | Format::Json) {
-                    drawn.out.push_str(&figures::written(figures, style));
+                    drawn.out.push_str(&style.drawn(figures::written(figures, style)));
                 }
             }
             Block::Aside(figures) => {
                 if matches!(style.format, Format::Table | Format::Markdown) {
-                    drawn.out.push_str(&figures::written(figures, style));
+                    drawn.out.push_str(&style.drawn(figures::written(figures, style)));
                 }
             }
             Block::Notes(notes) => {
@@ -150,7 +151,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
             }
             Block::Plot(plot) => {
                 if style.format == Format::Table || !plot.in_table {
-                    drawn.out.push_str(&plot::written(plot, style));
+                    drawn.out.push_str(&style.drawn(plot::written(plot, style)));
                 }
             }
             Block::Timing(found) => {
@@ -159,7 +160,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
                 drawn.err.push_str(&err);
             }
             Block::Measured(fields) => {
-                let text = measured(fields);
+                let text = style.outward(&measured(fields));
                 // Figures about a table do not belong into the table's csv.
                 let to = if style.format == Format::Table { &mut drawn.out } else { &mut drawn.err };
                 to.push_str(&text);
@@ -170,7 +171,7 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     if rounded || !report.status_line.is_empty() {
         let rounded = rounded.then(|| ROUNDED.to_string());
         let line = report.status_line.iter().map(note).chain(rounded).collect::<Vec<_>>().join(" · ");
-        drawn.err.push_str(&style.paint_err(&line, Role::Quiet));
+        drawn.err.push_str(&style.paint_err(&style.outward(&line), Role::Quiet));
         drawn.err.push('\n');
     }
     drawn
@@ -249,6 +250,11 @@ impl Style {
     /// there is none, bytes go as they are.
     fn outward(&self, text: &str) -> String {
         if self.wrap { escaped(text) } else { text.to_string() }
+    }
+
+    /// The same for what was drawn in this style: what is drawn for people has colours, and is escaped in its parts.
+    fn drawn(&self, text: String) -> String {
+        if self.format == Format::Table { text } else { self.outward(&text) }
     }
 }
 

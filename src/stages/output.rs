@@ -32,7 +32,7 @@ fn tee(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fallibl
             return Err(Diagnostic::at(Kind::Syntax, name.span, "a branch of a `tee` holds no other `tee`"));
         }
         let target = |plan: &Plan| match plan.steps.last().map(|step| &step.op) {
-            Some(Op::Write(write)) => Some(write.path.clone()),
+            Some(Op::Write(write)) => Some(files::same_place(&write.path)),
             _ => None,
         };
         if target(&plan).is_some() && branches.iter().any(|(_, other)| target(other) == target(&plan)) {

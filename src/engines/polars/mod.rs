@@ -17,9 +17,11 @@ use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abor
 use crate::data::{Table, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
+use crate::measure;
 use crate::panics;
 use crate::plan::{Agg, AggFunc, Op, Plan, Source, Step};
 use crate::run_context::RunContext;
+use crate::threads;
 
 use super::{Engine, EngineOutput, Objection};
 
@@ -55,6 +57,7 @@ impl Engine for Polars {
             return Err(Diagnostic::at(Kind::Objection, span, reason));
         }
         context.stop.check()?;
+        let _limited = measure::pool_limited(context.memory);
         let lowered = ops::lower(plan, Some(context))?;
         let streamed = lowered.flow.large && !lowered.notes.ordered;
         let query = choose_optimisations(lowered.flow.frame, &lowered.notes);
@@ -179,8 +182,11 @@ fn choose_optimisations(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
         .with_slice_pushdown(!notes.skips)
 }
 
+const NO_THREADS: &str = "`ulimit -u` shows how many processes and threads there may be; `rows` and `batch` need none";
+
 /// Runs polars so that Ctrl-C stops it and its panics are errors.
 fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
+    threads::room_for_pools().map_err(|why| Diagnostic::new(Kind::System, why).hint(NO_THREADS))?;
     static PREPARED: Once = Once::new();
     PREPARED.call_once(register_polars_abort_mechanism);
     match panics::caught(|| catch_polars_abort(AssertUnwindSafe(run))) {
@@ -188,6 +194,7 @@ fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
         Ok(Ok(Err(error))) => Err(diagnostic(&error)),
         Ok(Err(QueryAborted::KeyboardInterrupt)) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
         Ok(Err(QueryAborted::OocOutOfDisk)) => Err(Diagnostic::new(Kind::System, "polars ran out of disk space")),
+        Err(said) if said == measure::OUT_OF_MEMORY => std::panic::resume_unwind(Box::new(measure::OUT_OF_MEMORY)),
         Err(said) => Err(kernels::recognised(&said).unwrap_or_else(|| {
             Diagnostic::new(Kind::System, format!("polars gave up: {said}")).hint("another engine may run it")
         })),

@@ -6,7 +6,7 @@ use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, St
 use crate::lang::{self, Word};
 use crate::run_context::RunContext;
 use crate::session::Session;
-use crate::show::is_unsafe;
+use crate::show::escaped;
 
 use super::super::Answer;
 use super::program::asked_models;
@@ -254,7 +254,7 @@ impl<'a> Game<'a> {
                 return Effect::Unknown(format!("`{text}` wakes one of several: {which}"));
             }
             // A key that the terminal does not edit with arrives as control characters.
-            let text = text.replace(is_unsafe, "\u{fffd}");
+            let text = escaped(&text);
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
             return Effect::Unknown(match (choices.is_empty(), thread) {
                 (true, _) => format!("`{text}`: no thread can move any more"),

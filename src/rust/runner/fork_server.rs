@@ -103,7 +103,7 @@ fn work(order: &Order, store: &mut *mut c_void, supervisor: &OwnedFd, folder: &P
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::signal(libc::SIGINT, libc::SIG_DFL);
     }
-    limit_memory();
+    limit_memory(order.memory);
     catch_signals();
     NUMBER.store(order.number, Relaxed);
     SUPERVISOR.store(supervisor.as_raw_fd(), Relaxed);
@@ -177,13 +177,21 @@ fn leave_threads() {
     }
 }
 
-/// A cell may have as much memory as the machine has.
-fn limit_memory() {
-    // SAFETY: plain system calls; all-zero structures are valid ones.
+/// Lets this process have so much memory above what it has mapped now, and no more than the machine has.
+fn limit_memory(memory: u64) {
+    /// For stacks and what the allocator keeps in reserve.
+    const ROOM: u64 = 32 << 20;
+    let mapped = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mapped: u64 = mapped.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    // SAFETY: plain system calls on whole structures.
     unsafe {
-        let pages = libc::sysconf(libc::_SC_PHYS_PAGES).max(1) as u64;
-        let bytes = pages.saturating_mul(libc::sysconf(libc::_SC_PAGESIZE).max(1) as u64);
-        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        let page = libc::sysconf(libc::_SC_PAGESIZE).max(1) as u64;
+        let machine = (libc::sysconf(libc::_SC_PHYS_PAGES).max(1) as u64).saturating_mul(page);
+        let bytes = mapped.saturating_mul(page).saturating_add(memory).saturating_add(memory / 8 + ROOM).min(machine);
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        libc::getrlimit(libc::RLIMIT_AS, &raw mut limit);
+        // Only the soft one: this process may be the fork server of the next cells.
+        limit.rlim_cur = bytes.min(limit.rlim_max);
         libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
     }
 }

@@ -16,6 +16,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
+use crate::descendants;
+
 use super::frame::{self, Ending, Failure, Order, SOCKET};
 use super::printer::MARK;
 
@@ -36,6 +38,8 @@ pub fn hook() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let folder = PathBuf::from(folder);
         supervise(&folder);
+        // What cells have started and left running ends with the shell.
+        descendants::end(libc::SIGKILL);
         if shell_is_gone() {
             super::prepared::remove(&folder);
         }

@@ -11,7 +11,7 @@ mod terminal;
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::report::{Across, Axis, Drawn, Plot, Scale, Unit};
 
-use super::{Format, Style, grouped, is_unsafe, table};
+use super::{Format, Style, escaped, grouped, table};
 
 use axis::{Projection, Zero};
 
@@ -168,7 +168,7 @@ fn axis_words(axis: &Axis) -> String {
     words.trim_start_matches([',', ' ']).to_string()
 }
 
-/// Text that moves no cursor.
+/// Text that moves no cursor and breaks no line.
 fn safe(text: &str) -> String {
-    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+    escaped(text).replace('\n', "\\n").replace('\t', " ")
 }

@@ -1,6 +1,7 @@
 //! The characters of a plot: Unicode, or ASCII where a terminal has no more.
 
-use super::super::{cut, is_unsafe};
+use super::super::cut;
+use super::safe;
 
 pub struct Pen {
     ascii: bool,
@@ -85,13 +86,8 @@ impl Pen {
     /// Text that this terminal can show and that moves no cursor.
     pub fn text(&self, text: &str) -> String {
         let mut out = String::new();
-        for c in text.chars() {
-            match (is_unsafe(c), self.ascii) {
-                (true, true) => out.push('?'),
-                (true, false) => out.push('\u{fffd}'),
-                (false, true) if !c.is_ascii() => out.push_str(in_ascii(c)),
-                (false, _) => out.push(c),
-            }
+        for c in safe(text).chars() {
+            if self.ascii && !c.is_ascii() { out.push_str(in_ascii(c)) } else { out.push(c) }
         }
         out
     }

@@ -1,0 +1,145 @@
+//! Allocations that are refused: a panic that unwinds, where the standard library would end the process.
+//!
+//! Rust has no stable way to say what happens then. Its library writes "memory allocation of … bytes failed" to
+//! standard error and calls `abort`. Both are symbols of the C library that this program defines itself: the message is
+//! swallowed, and the call becomes a panic. `handle_alloc_error` may unwind, so all code is compiled for it. What else
+//! was tried: to panic in the allocator itself, which must not unwind, ends the process; a child process for each run
+//! of polars costs a copy of its tables.
+
+use std::cell::Cell;
+use std::panic::resume_unwind;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// The payload of such a panic.
+pub const OUT_OF_MEMORY: &str = "there is no memory left for it";
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Good,
+    /// The allocator has refused something. Who asked may have a way out.
+    Refused,
+    /// The standard library has begun to say so: it ends the process next.
+    Said,
+}
+
+thread_local! {
+    static STATE: Cell<State> = const { Cell::new(State::Good) };
+    /// So many allocations of this thread are not refused: what a panic needs before it counts as one.
+    static GRANTED: Cell<u8> = const { Cell::new(0) };
+}
+
+/// Whether the next allocation of this thread is needed for a panic.
+pub fn is_granted() -> bool {
+    let granted = GRANTED.try_with(|granted| granted.replace(granted.get().saturating_sub(1)));
+    granted.is_ok_and(|granted| granted > 0)
+}
+
+/// How often it came to a panic.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Memory that is given back at the first refusal by the system, so that a panic has some.
+static RESERVE: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+const RESERVE_BYTES: usize = 1 << 20;
+
+/// The allocator of this thread refuses something.
+pub fn note_refusal() {
+    let _ = STATE.try_with(|state| state.set(State::Refused));
+    release_reserve();
+}
+
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Puts memory aside, if there is none. It is not touched, so that it takes no page.
+pub fn keep_reserve() {
+    if RESERVE.load(Ordering::Relaxed).is_null() {
+        // SAFETY: a plain call; what it gives is either null or ours.
+        let reserve = unsafe { libc::malloc(RESERVE_BYTES) }.cast();
+        let before = RESERVE.swap(reserve, Ordering::AcqRel);
+        free(before);
+    }
+}
+
+/// Lets the stack of the main thread grow now, where the memory of the process has a limit: when that is reached there
+/// is none left for it, and a stack that cannot grow ends the process.
+pub fn keep_stack() {
+    const PAGES: usize = 512;
+    const ENOUGH: u64 = 4 << 20;
+    let soft = |resource| {
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the system fills the structure.
+        unsafe { libc::getrlimit(resource, &raw mut limit) };
+        limit.rlim_cur
+    };
+    if soft(libc::RLIMIT_AS) != libc::RLIM_INFINITY && soft(libc::RLIMIT_STACK) >= ENOUGH {
+        touch(PAGES);
+    }
+}
+
+#[inline(never)]
+fn touch(pages: usize) -> u8 {
+    let mut page = [0_u8; 4096];
+    std::hint::black_box(&mut page);
+    let below = if pages > 0 { touch(pages - 1) } else { 0 };
+    std::hint::black_box(&page)[0].wrapping_add(below)
+}
+
+fn release_reserve() {
+    free(RESERVE.swap(null_mut(), Ordering::AcqRel));
+}
+
+fn free(reserve: *mut u8) {
+    if !reserve.is_null() {
+        // SAFETY: it came from `malloc`, and whoever swapped it out is the only one that has it.
+        unsafe { libc::free(reserve.cast()) };
+    }
+}
+
+/// The C library's `abort`, but where an allocation was refused.
+///
+/// # Panics
+/// There.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn abort() -> ! {
+    let said = STATE.try_with(|state| state.replace(State::Good) == State::Said).unwrap_or(false);
+    if said && !std::thread::panicking() {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        let _ = GRANTED.try_with(|granted| granted.set(4));
+        resume_unwind(Box::new(OUT_OF_MEMORY));
+    }
+    // SAFETY: plain system calls, the last of which ends the process.
+    unsafe {
+        libc::signal(libc::SIGABRT, libc::SIG_DFL);
+        libc::raise(libc::SIGABRT);
+        libc::_exit(134)
+    }
+}
+
+/// The C library's `write`, but for what the standard library says where an allocation was refused.
+///
+/// # Safety
+/// As for the C library: `bytes` has so many.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(descriptor: libc::c_int, bytes: *const libc::c_void, length: usize) -> isize {
+    const BEGINS: &[u8] = b"memory allocation of";
+    if descriptor == libc::STDERR_FILENO {
+        let is_swallowed = STATE.try_with(|state| match state.get() {
+            State::Good => false,
+            State::Said => true,
+            State::Refused => {
+                // SAFETY: the caller has so many bytes.
+                let begins = length >= BEGINS.len()
+                    && unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), BEGINS.len()) } == BEGINS;
+                state.set(if begins { State::Said } else { State::Good });
+                begins
+            }
+        });
+        if is_swallowed.unwrap_or(false) {
+            return length as isize;
+        }
+    }
+    // SAFETY: the arguments of the caller, as they came.
+    unsafe { libc::syscall(libc::SYS_write, descriptor, bytes, length) as isize }
+}
