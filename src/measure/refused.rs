@@ -111,6 +111,8 @@ extern "C-unwind" fn abort() -> ! {
     }
     // SAFETY: plain system calls, the last of which ends the process.
     unsafe {
+        // Who handles it comes first.
+        libc::raise(libc::SIGABRT);
         libc::signal(libc::SIGABRT, libc::SIG_DFL);
         libc::raise(libc::SIGABRT);
         libc::_exit(134)

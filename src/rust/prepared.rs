@@ -42,6 +42,12 @@ pub fn set_up() {
         // SAFETY: the process has one thread yet.
         unsafe { std::env::set_var(SOURCES, no_sources()) };
     }
+    // Where no memory is left, a backtrace asks for more.
+    if let Some(wanted) = std::env::var_os(BACKTRACE) {
+        // SAFETY: as above.
+        unsafe { std::env::remove_var(BACKTRACE) };
+        let _ = USERS_BACKTRACE.set(wanted);
+    }
     // A file `rust-toolchain.toml` in the current folder would have rustup run programs of that folder, and so would an
     // entry of PATH that is not absolute.
     if std::env::var_os(TOOLCHAIN).is_none()
@@ -66,6 +72,8 @@ const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 /// Whether this process has set the toolchain, and the PATH that the user gave, where it was changed.
 static OWN_TOOLCHAIN: OnceLock<()> = OnceLock::new();
 static USERS_PATH: OnceLock<OsString> = OnceLock::new();
+const BACKTRACE: &str = "RUST_BACKTRACE";
+static USERS_BACKTRACE: OnceLock<OsString> = OnceLock::new();
 
 /// The toolchain that rustup runs where no folder says otherwise.
 fn default_toolchain() -> Option<String> {
@@ -87,6 +95,9 @@ pub fn without_ours(command: &mut std::process::Command) -> &mut std::process::C
     }
     if let Some(path) = USERS_PATH.get() {
         command.env("PATH", path);
+    }
+    if let Some(wanted) = USERS_BACKTRACE.get() {
+        command.env(BACKTRACE, wanted);
     }
     command
 }

@@ -2,8 +2,10 @@
 //! scripts that try to leave their folder, signals in a pseudo-terminal. The long run:
 //! `TIMELAB_CASES=20000 cargo test --release --locked hostile`; `TIMELAB_SEED` begins at another case.
 
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -30,7 +32,7 @@ pub fn attack(folder: &Path, engine: &str, memory: &str, cells: &[String]) -> En
     const LONG: Duration = Duration::from_secs(10);
     const TOO_LONG: Duration = Duration::from_secs(30);
     let (out, err) = (folder.join("stdout"), folder.join("stderr"));
-    let file = |path: &PathBuf| Stdio::from(std::fs::File::create(path).expect("the folder can be written"));
+    let file = |path: &PathBuf| Stdio::from(File::create(path).expect("the folder can be written"));
     let limit = |resource, bytes: u64| {
         let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
         // SAFETY: a system call on a whole structure.
@@ -357,7 +359,7 @@ fn a_shrinking_file_is_no_smaller_result() {
             err.read_line(&mut said).expect("it is text");
         }
         let cut = length * chance.below(95) as u64 / 100;
-        std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(cut)).expect("it is ours");
+        File::options().write(true).open(&path).and_then(|file| file.set_len(cut)).expect("it is ours");
         err.read_to_string(&mut said).expect("it is text");
         let output = child.wait_with_output().expect("timelab ends");
         let out = String::from_utf8_lossy(&output.stdout);
@@ -367,5 +369,84 @@ fn a_shrinking_file_is_no_smaller_result() {
             Some(0) => assert_eq!(out.trim(), format!("count\n{expected}"), "seed {seed}: {format} on {engine}"),
             code => assert_eq!(code, Some(1), "seed {seed}: {format} on {engine}: {output:?} {said}"),
         }
+    }
+}
+
+/// Whatever runs when a signal comes: the terminal is as before, and the shell ends by that signal.
+#[test]
+fn signals_leave_the_terminal_as_it_was() {
+    const CELLS: [&str; 7] = [
+        "",
+        "1..100G | sum | on rows",
+        "1..100G | sort it % 7 | sum",
+        "1..30M | sort text(it) | count | on polars",
+        "!sleep 1000; true",
+        "%timeit 1..1M | sum",
+        "let x = ",
+    ];
+    let folder = folder();
+    for seed in seeds(8) {
+        let chance = &mut Random::new(seed);
+        let signal = *chance.pick(&[libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT]);
+        let cell = chance.word(&CELLS);
+        let (mut terminal, theirs) = terminal();
+        let before = state(&terminal);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        command.current_dir(folder.path()).env("HOME", folder.path()).env("TERM", "xterm");
+        let stream = || Stdio::from(theirs.try_clone().expect("a descriptor can be doubled"));
+        command.stdin(stream()).stdout(stream()).stderr(stream());
+        // SAFETY: the child makes system calls only.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0);
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().expect("timelab starts");
+        see(&mut terminal, "]› ");
+        if !cell.is_empty() {
+            terminal.write_all(format!("{cell}\r").as_bytes()).expect("the shell reads");
+            // The cell is repeated on its line; then the shell is somewhere in it.
+            see(&mut terminal, "\n");
+        }
+        // SAFETY: the child was not collected yet.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.signal(), Some(signal), "seed {seed}: {cell}");
+        assert_eq!(state(&terminal), before, "seed {seed}: {cell}");
+    }
+}
+
+/// Both ends of a pseudo-terminal.
+fn terminal() -> (File, File) {
+    let (mut ours, mut theirs) = (0, 0);
+    let none = std::ptr::null_mut();
+    // SAFETY: the system fills both numbers, and the descriptors are nobody else's.
+    unsafe {
+        assert_eq!(libc::openpty(&raw mut ours, &raw mut theirs, none, none.cast(), none.cast()), 0);
+        libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(theirs, libc::F_SETFD, libc::FD_CLOEXEC);
+        (File::from_raw_fd(ours), File::from_raw_fd(theirs))
+    }
+}
+
+/// Whether a terminal echoes, edits lines, and so on.
+fn state(terminal: &File) -> [u32; 4] {
+    // SAFETY: an all-zero structure is a valid one, and the system fills it.
+    unsafe {
+        let mut found: libc::termios = std::mem::zeroed();
+        assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), &raw mut found), 0);
+        [found.c_iflag, found.c_oflag, found.c_cflag, found.c_lflag]
+    }
+}
+
+/// Reads until a text was seen.
+fn see(terminal: &mut File, text: &str) {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let read = terminal.read(&mut buffer).expect("the shell writes");
+        seen.extend_from_slice(&buffer[..read]);
     }
 }
