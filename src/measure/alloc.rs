@@ -51,7 +51,7 @@ pub fn note(allocated: usize, freed: usize) {
         local.peak = local.peak.max(local.live);
         if local.bytes >= FLUSH || local.live.unsigned_abs() >= FLUSH {
             flush(local);
-            local = Local { large: if is_beyond(0) { 0 } else { LARGE }, ..NOTHING };
+            local = Local { large: if is_beyond(0) { least_refused() } else { LARGE }, ..NOTHING };
         }
         cell.set(local);
     });
@@ -155,6 +155,12 @@ fn is_beyond(bytes: usize) -> bool {
     let is_stopped = STOPPED.load(Ordering::Relaxed) && limit < u64::MAX;
     let is_beyond = is_stopped || live().saturating_add(bytes as u64) > with_room;
     is_beyond && !std::thread::panicking() && !refused::is_granted()
+}
+
+/// What is refused beyond the limit. Polars' threads do not survive that while they look for work, for which they need
+/// little.
+fn least_refused() -> usize {
+    if LIMIT.try_with(Cell::get).is_ok_and(|limit| limit < u64::MAX) { 0 } else { 1 << 10 }
 }
 
 /// Whether this thread is one of polars', which have no other mark than their names.

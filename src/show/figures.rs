@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::data::{Value, scalar};
 use crate::report::{Bounds, Field, Figures, Meaning, Unit};
 
-use super::{Format, Style, figure, table};
+use super::{Format, Style, escaped, figure, table};
 
 /// A verdict over several variants is long.
 const WIDEST: usize = 80;
@@ -47,8 +47,8 @@ fn draw(figures: &Figures, style: &Style) -> String {
             | Unit::Count(_)
             | Unit::PerSecond(_)
             | Unit::BytesPerSecond => {
-                let texts = of(i).iter().map(|value| text(value, *unit)).collect();
-                (column.name.clone(), texts)
+                let texts = of(i).iter().map(|value| escaped(&text(value, *unit))).collect();
+                (escaped(&column.name), texts)
             }
         };
         names.push(name);

@@ -193,7 +193,7 @@ fn is_kept_out(cell: &str) -> bool {
 
 /// Files of every format, as they should be.
 fn good_files(folder: &Path) {
-    let rows = "1..2000 | map n: it, name: text(it % 7), x: it / 3";
+    let rows = "1..2000 | map n = it, name = text(it % 7), x = it / 3";
     let cells: Vec<String> = ["csv", "jsonl", "parquet", "arrow", "csv.gz", "csv.zst"]
         .iter()
         .map(|format| format!("{rows} | write \"good.{format}\""))
@@ -323,7 +323,7 @@ fn no_script_does_what_needs_trust() {
 fn a_shrinking_file_is_no_smaller_result() {
     let folder = folder();
     let folder = folder.path();
-    let rows = "1..60k | map n: it, name: text(it % 1000), x: it / 3";
+    let rows = "1..60k | map n = it, name = text(it % 1000), x = it / 3";
     let formats = ["csv", "jsonl", "parquet", "arrow", "csv.gz", "csv.zst"];
     let cells: Vec<String> = formats.iter().map(|format| format!("{rows} | write \"good.{format}\"")).collect();
     assert_eq!(attack(folder, "batch", "1GB", &cells).status, 0);

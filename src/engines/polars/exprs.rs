@@ -8,6 +8,7 @@ use crate::data::{self, Type, Value, scalar};
 use crate::diagnostic::{Kind, Span};
 use crate::functions::Func;
 use crate::lang::{Comparison, Operator};
+use crate::measure;
 use crate::plan::{self, ExternalFunction, Function, Link, Node};
 use crate::rowwise::{Compiled, Frame, Program};
 use crate::run_context::Stop;
@@ -583,6 +584,11 @@ impl Lowering<'_> {
             for row in 0..height {
                 if row % 1024 == 0 && stop.is_raised() {
                     return Err(kernels::failed(Kind::Stopped, Span::default(), "stopped"));
+                }
+                // Each value alone may be small.
+                if row % 1024 == 0 && !measure::may_allocate(0) {
+                    let message = "its values need more memory than the run may have";
+                    return Err(kernels::failed(Kind::System, Span::default(), message));
                 }
                 let needed = mask.is_none_or(|mask| mask.get(if mask.len() == 1 { 0 } else { row }) == Some(true));
                 if !needed {

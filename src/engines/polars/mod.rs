@@ -10,14 +10,17 @@ mod source;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
-use polars::prelude::{Engine as PolarsEngine, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
+use polars::prelude::{DataFrame, Engine as PolarsEngine, LazyFrame, OptFlags, PlSmallStr, PolarsError, PolarsResult};
 use polars_error::abort::{QueryAborted, catch_polars_abort, register_polars_abort_mechanism};
 
 use crate::data::{Table, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
-use crate::measure;
+use crate::measure::{self, Clock, PoolLimited};
 use crate::panics;
 use crate::plan::{Agg, AggFunc, Op, Plan, Source, Step};
 use crate::run_context::RunContext;
@@ -57,14 +60,14 @@ impl Engine for Polars {
             return Err(Diagnostic::at(Kind::Objection, span, reason));
         }
         context.stop.check()?;
-        let _limited = measure::pool_limited(context.memory);
+        let limited = measure::pool_limited(context.memory);
         let lowered = ops::lower(plan, Some(context))?;
         let streamed = lowered.flow.large && !lowered.notes.ordered;
         let query = choose_optimisations(lowered.flow.frame, &lowered.notes);
-        let result = guarded(|| {
-            let way = if streamed { PolarsEngine::Streaming } else { PolarsEngine::InMemory };
-            query.collect_with_engine(way).map(|result| result.unwrap_single())
-        });
+        let result = match streamed && !STREAMS_ARE_LOST.load(Ordering::Relaxed) {
+            true => stream(query, limited, context),
+            false => collect(query, PolarsEngine::InMemory),
+        };
         context.stop.check()?;
         let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
             (Kind::Shape, Some(span)) => {
@@ -100,6 +103,53 @@ impl Engine for Polars {
             Ok(text.lines().map(str::to_string).chain(slow).chain(rounds).collect())
         });
         described.unwrap_or_else(|error| vec![error.message])
+    }
+}
+
+fn collect(query: LazyFrame, way: PolarsEngine) -> Fallible<DataFrame> {
+    guarded(|| query.collect_with_engine(way).map(|result| result.unwrap_single()))
+}
+
+/// Whether the threads that stream are no longer all there.
+static STREAMS_ARE_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Streams a query on a thread of its own. Where an allocation was refused to a thread of polars that was between two
+/// tasks, that thread is gone, and who waits for it would wait without end: such a run is left behind.
+fn stream(query: LazyFrame, limited: PoolLimited, context: &RunContext) -> Fallible<DataFrame> {
+    const LOOK: Duration = Duration::from_millis(20);
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let before = measure::refusals();
+    let (done, result) = channel();
+    let work = move || {
+        let result = collect(query, PolarsEngine::Streaming);
+        drop(limited);
+        measure::flush();
+        // Nobody may be there any more to take it.
+        let _ = done.send((result, measure::ThreadCpu.now(), measure::thread_queued()));
+    };
+    let thread = std::thread::Builder::new().name("polars-stream".to_string()).spawn(work);
+    thread.map_err(|error| Diagnostic::new(Kind::System, format!("no thread can be started: {error}")))?;
+    // When the process last did something, and how much CPU time it had then.
+    let mut busy = (Instant::now(), measure::process_cpu());
+    loop {
+        match result.recv_timeout(LOOK) {
+            Ok((result, cpu, queued)) => {
+                measure::add_thread_cpu(cpu);
+                measure::add_thread_queued(queued.unwrap_or_default());
+                return result;
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(Diagnostic::new(Kind::System, "polars broke down")),
+            Err(RecvTimeoutError::Timeout) if measure::refusals() == before => {}
+            Err(RecvTimeoutError::Timeout) => {
+                let cpu = measure::process_cpu();
+                if cpu.saturating_sub(busy.1) > LOOK {
+                    busy = (Instant::now(), cpu);
+                } else if busy.0.elapsed() > PATIENCE {
+                    STREAMS_ARE_LOST.store(true, Ordering::Relaxed);
+                    return Err(context.out_of_memory());
+                }
+            }
+        }
     }
 }
 
@@ -194,7 +244,7 @@ fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
         Ok(Ok(Err(error))) => Err(diagnostic(&error)),
         Ok(Err(QueryAborted::KeyboardInterrupt)) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
         Ok(Err(QueryAborted::OocOutOfDisk)) => Err(Diagnostic::new(Kind::System, "polars ran out of disk space")),
-        Err(said) if said == measure::OUT_OF_MEMORY => std::panic::resume_unwind(Box::new(measure::OUT_OF_MEMORY)),
+        Err(said) if said == measure::OUT_OF_MEMORY => Err(Diagnostic::new(Kind::System, said)),
         Err(said) => Err(kernels::recognised(&said).unwrap_or_else(|| {
             Diagnostic::new(Kind::System, format!("polars gave up: {said}")).hint("another engine may run it")
         })),
