@@ -51,6 +51,7 @@ pub fn attack(folder: &Path, engine: &str, memory: &str, cells: &[String]) -> En
             Ok(())
         });
     }
+    #[expect(clippy::zombie_processes, reason = "`wait4` collects it, and tells what it used")]
     let child = command.spawn().expect("timelab starts");
     let pid = child.id() as i32;
     let (done, watched) = channel::<()>();
@@ -350,9 +351,9 @@ fn a_shrinking_file_is_no_smaller_result() {
         let mut looks = chance.below(100);
         let is_polars = engine == "polars";
         while is_polars && looks > 0 && std::fs::read_link(format!("/proc/{}/exe", child.id())).is_ok() {
-            let entries = std::fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+            let mut entries = std::fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
             let is_open = |entry: std::fs::DirEntry| std::fs::read_link(entry.path()).is_ok_and(|to| to == path);
-            looks -= usize::from(entries.map(is_open).any(|is_open| is_open));
+            looks -= usize::from(entries.any(is_open));
             std::thread::yield_now();
         }
         if !is_polars {

@@ -254,7 +254,7 @@ impl<'a> Game<'a> {
                 return Effect::Unknown(format!("`{text}` wakes one of several: {which}"));
             }
             // A key that the terminal does not edit with arrives as control characters.
-            let text = escaped(&text);
+            let text = escaped(text);
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
             return Effect::Unknown(match (choices.is_empty(), thread) {
                 (true, _) => format!("`{text}`: no thread can move any more"),
