@@ -1,7 +1,7 @@
 //! `%timeit` and `%compare` as cells: what does not depend on how fast the machine is.
 
 use timelab::measure::Noise;
-use timelab::show::{duration_text, ratio};
+use timelab::show::{duration_text, lone_ratio, ratio, ratio_within};
 
 use crate::lab::Lab;
 
@@ -141,6 +141,78 @@ fn a_comparison_that_was_stopped_keeps_its_turns() {
     let after = timelab::magics::evaluate(&mut session, "len(_.samples) > 10 and len(_.samples) < 201", &context);
     let timelab::report::Block::Value { value, .. } = &after.report.blocks[0] else { panic!("a value was asked for") };
     assert_eq!(value.to_string(), "true");
+}
+
+/// Evaluates a cell that is stopped as soon as `peek` shows a row with this label; then another one. What they show.
+fn stopped_at(label: &'static str, cell: &str, then: &str) -> (Result<String, String>, String) {
+    let mut session = timelab::session::Session::new("rows", timelab::console::Console::default());
+    let context = session.context();
+    let stop = context.stop.clone();
+    let log = std::sync::Arc::new(move |line: &str| {
+        if line.starts_with(label) {
+            stop.raise();
+        }
+    });
+    let context = timelab::run_context::RunContext { log, ..context };
+    let first = timelab::magics::evaluate(&mut session, cell, &context);
+    let style = timelab::show::Style { format: timelab::show::Format::Csv, ..crate::lab::PLAIN };
+    let first = match first.error {
+        Some(error) => Err(error.message.clone()),
+        None => Ok(timelab::show::report(&first.report, &style).err),
+    };
+    session.stop.clear();
+    let context = session.context();
+    let after = timelab::magics::evaluate(&mut session, then, &context);
+    assert!(after.error.is_none() || first.is_err(), "{:?}", after.error);
+    (first, timelab::show::report(&after.report, &style).out)
+}
+
+#[test]
+fn a_variant_that_does_not_end_is_named_and_the_others_keep_what_was_measured() {
+    let endless = "1..1M | peek 1 \"endless\" | filter it < 4 | sum";
+    let block = format!("%compare:\n  a: 1..4 | sum\n  b: {endless}\n  c: 1..4 | sum");
+    let shown = "_ | map variant, timed = not is_null(median), ratio = not is_null(speedup), verdict";
+    let (notes, after) = stopped_at("endless", &block, shown);
+    let notes = notes.expect("what is known of the first is kept");
+    assert_eq!(after, "variant,timed,ratio,verdict\na,true,true,·\nb,false,false,did not end\nc,false,false,not run\n");
+    assert!(notes.contains("✗ b did not end: its first run was stopped after "), "{notes}");
+    assert!(notes.contains("c was not run: the comparison was stopped first"), "{notes}");
+    assert!(notes.contains("a time is that of one run"), "{notes}");
+    // Nothing was measured before: the message names it.
+    let block = format!("%compare:\n  b: {endless}\n  c: 1..4 | sum");
+    let (message, _) = stopped_at("endless", &block, "1");
+    let message = message.expect_err("there is nothing to keep");
+    assert!(message.starts_with("stopped: the first run of b had not ended after "), "{message}");
+    // In a sweep, sizes before stay as they are.
+    let cell = "%compare --for 100ms n in [3, 300k]:\n  a: 1..n | count\n  b: 1..n | filter it == 200k | peek 1 \
+                \"endless\" | count";
+    let (notes, after) = stopped_at("endless", cell, "_ | filter n > 3 | map variant, verdict");
+    assert!(after.starts_with("variant,verdict\na,·\nb,did not end\n"), "{after}{notes:?}");
+}
+
+#[test]
+fn timeit_keeps_a_run_where_it_is_stopped() {
+    let (notes, after) = stopped_at("endless", "%timeit 1..1M | peek 1 \"endless\" | sum", "1");
+    assert!(notes.expect_err("not even a run").starts_with("stopped: the first run had not ended after"), "{after}");
+}
+
+#[test]
+fn a_ratio_has_the_digits_that_its_interval_supports() {
+    let plain = |text: String| text.replace('\u{202f}', "'");
+    let within = |ratio, low, high| plain(ratio_within(ratio, low, high).join(" "));
+    assert_eq!(within(56_724_170.0, 3.1e7, 8.4e7), "57'000'000 31'000'000 84'000'000");
+    assert_eq!(within(77.3, 64.2, 85.3), "77 64 85");
+    assert_eq!(within(77.32, 77.24, 77.41), "77.3 77.2 77.4");
+    assert_eq!(within(1.0012, 0.9983, 1.0041), "1.001 0.998 1.004");
+    assert_eq!(within(1.507, 1.1, 1.9), "1.51 1.10 1.90");
+    assert_eq!(within(0.0051, 0.003, 0.0074), "0.0051 0.0030 0.0074");
+    assert_eq!(within(2.0, 2.0, 2.0), "2.000 2.000 2.000");
+    // Ends that are far apart keep their first digit.
+    assert_eq!(within(3.0, 0.02, 900.0), "3 0.02 900");
+    assert_eq!(
+        [1.507, 152.3, 0.00665, 5_672_417.0].map(|x| plain(lone_ratio(x))),
+        ["1.5", "150", "0.0067", "5'700'000"]
+    );
 }
 
 #[test]
@@ -347,6 +419,17 @@ fn mistakes_with_baselines() {
     assert!(err("%baseline save x _1").contains("there are _2"));
     assert_eq!(err("%baseline save x _2"), "");
     assert!(err("%baseline save x").contains("%baseline save x --force saves again"));
+    // What is kept is what the last cell measured, never an older one instead.
+    for failed in ["%timeit 1 // 0", "%compare 1..3 | smu, 1..3", "%%timeit"] {
+        err(failed);
+        let refused = err("%baseline save x --force");
+        assert!(refused.contains("has measured nothing: it failed or was stopped"), "{failed}: {refused}");
+        assert!(refused.contains("%baseline save x _2 keeps the one before"), "{failed}: {refused}");
+    }
+    assert_eq!(err("%baseline save x _2 --force"), "");
+    err("%compare 1..3:\n  a: map it // 0\n  b: map 1 // (it - it)");
+    assert!(err("%baseline save x --force").contains("has measured nothing: no variant ran to its end"));
+    err("%timeit -n 1 -r 2 1 + 1");
     assert_eq!(err("%baseline save x --force"), "");
     assert!(err("%baseline svae x").contains("did you mean `save`?"));
     assert!(err("%baseline drop y").contains("did you mean `x`?"));

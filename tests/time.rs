@@ -64,6 +64,25 @@ fn a_run_says_what_other_processes_cost_it() {
 }
 
 #[test]
+fn programs_that_rust_starts_count() {
+    // What they cost is known to be some time; how much, no test says.
+    let run =
+        "std::process::Command::new(\"sh\").args([\"-c\", \"i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done\"])";
+    let block = format!("rust {{ {run}.status().unwrap().success() }}");
+    let function = format!("fn started(x: int) -> bool = rust {{ x > 0 && {run}.status().unwrap().success() }}");
+    let (time, call) = (format!("%time {block}"), "%time [3] | map started(it)");
+    // The calls give true as well.
+    let err = all_true(
+        6,
+        &[&time, "_.cpu > 0.01 and is_null(_.queued)", &function, call, "_.cpu > 0.01", call, "_.cpu > 0.01"],
+    );
+    let told = err.matches("programs that were started took ").count();
+    assert_eq!(told, 3, "{err}");
+    let without = all_true(0, &["%time rust { 1 + 1 }"]);
+    assert!(!without.contains("programs that were started"), "{without}");
+}
+
+#[test]
 fn nothing_is_claimed_of_what_a_command_waits_for() {
     let mut lab = Lab::new("batch");
     check(&mut lab, &["%time let x = !echo 1", "is_null(_.queued)"]);

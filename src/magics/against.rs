@@ -6,7 +6,7 @@ use crate::lang;
 use crate::measure::{Beside, ENOUGH_SAVES, Spread, Verdict};
 use crate::report::Note;
 use crate::session::Session;
-use crate::show::{duration_text, ratio};
+use crate::show::{duration_text, lone_ratio, ratio_within};
 
 use super::baseline;
 use super::timing::Time;
@@ -147,9 +147,13 @@ impl Against {
             [] => format!("{variant} is not in `{name}`"),
             [(now, beside)] => {
                 let (then, now) = (duration_text(beside.then / 1e9), duration_text(now.median / 1e9));
-                let interval =
-                    beside.interval.map(|(low, high)| format!(" [{} {}]", ratio(low), ratio(high))).unwrap_or_default();
-                let times = format!("{}×{interval} ({then} then, {now} now)", ratio(beside.speedup));
+                let times = match beside.interval {
+                    Some((low, high)) => {
+                        let [times, low, high] = ratio_within(beside.speedup, low, high);
+                        format!("{times}× [{low} {high}] ({then} then, {now} now)")
+                    }
+                    None => format!("{}× ({then} then, {now} now)", lone_ratio(beside.speedup)),
+                };
                 match (beside.verdict, beside.interval) {
                     (Verdict::Faster | Verdict::Slower, Some(_)) => {
                         format!("{variant} is {} than in `{name}`: {times}", said(beside))
@@ -183,9 +187,16 @@ pub fn is_apart(beside: &Beside) -> bool {
 
 /// The verdict in words, with its direction; none is a dot.
 pub fn said(beside: &Beside) -> String {
+    let times = |ratio: f64, ends: Option<(f64, f64)>| match ends {
+        Some((low, high)) => ratio_within(ratio, low, high)[0].clone(),
+        None => lone_ratio(ratio),
+    };
     match beside.verdict {
-        Verdict::Faster => format!("{}× faster", ratio(beside.speedup)),
-        Verdict::Slower => format!("{}× slower", ratio(1.0 / beside.speedup)),
+        Verdict::Faster => format!("{}× faster", times(beside.speedup, beside.interval)),
+        Verdict::Slower => {
+            let ends = beside.interval.map(|(low, high)| (1.0 / high, 1.0 / low));
+            format!("{}× slower", times(1.0 / beside.speedup, ends))
+        }
         Verdict::Same | Verdict::NotResolved | Verdict::BelowResolution => "·".to_string(),
     }
 }

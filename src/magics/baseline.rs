@@ -70,7 +70,11 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
         let message = format!("`{}` cannot be the name of a file", name.text);
         return Err(Diagnostic::at(Kind::Name, name.span, message).hint("letters, digits, `_`, `-` and `.`"));
     }
-    let (number, measured) = find_measured(session, magic, cell)?;
+    let (number, measured) = find_measured(session, magic, &name.text, cell)?;
+    if measured.variants().is_empty() {
+        let message = format!("cell {number} has measured nothing: no variant ran to its end");
+        return Err(Diagnostic::at(Kind::Name, magic.span, message));
+    }
     let mut measured = measured.clone();
     // One that cannot be read has nothing that could be taken over.
     let before = session.baselines.read(&name.text).ok().flatten();
@@ -87,14 +91,30 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
     Ok(Answer::text(format!("{} keeps cell {number}: {variants}", name.text)))
 }
 
+/// Whether the text of a cell asks for a measurement that can be kept, also one that has mistakes in it.
+pub fn measures(cell: &str) -> bool {
+    let name = cell.trim_start().trim_start_matches('%');
+    let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+    cell.trim_start().starts_with('%') && matches!(&name[..end], "compare" | "timeit")
+}
+
 /// What the cell measured, or the last that did.
 fn find_measured<'s>(
     session: &'s Session,
     magic: &lang::Magic,
+    name: &str,
     cell: Option<&Word>,
 ) -> Fallible<(usize, &'s Baseline)> {
     let all = session.measured();
     let Some(word) = cell.filter(|word| word.text != "_") else {
+        if let Some(failed) = session.unmeasured() {
+            let message = format!("cell {failed} has measured nothing: it failed or was stopped");
+            let error = Diagnostic::at(Kind::Name, magic.span, message);
+            return Err(match all.last_key_value() {
+                Some((last, _)) => error.hint(format!("%baseline save {name} _{last} keeps the one before")),
+                None => error,
+            });
+        }
         return all.last_key_value().map(|(number, measured)| (*number, measured)).ok_or_else(|| {
             Diagnostic::at(Kind::Name, magic.span, "nothing was measured yet by %compare or %timeit")
                 .hint("%compare --on rows,batch 1..1M | sum")

@@ -265,6 +265,9 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
                 error.hint = Some(format!("write the number as {number}"));
             }
             session.restore(before);
+            if baseline::measures(text) {
+                session.note_unmeasured();
+            }
             session.end_cell(text, true, None, None, Report::default());
             (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }

@@ -19,14 +19,16 @@ pub static TIME: Magic = Magic {
     about: "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
             Processes\n  \
             CPU time and allocations are those of the shell and of the processes that run Rust or a command for it.\n  \
+            CPU time of programs that these start and wait for is counted; what memory such programs use is not known.\n  \
             If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the \
             peaks.\n\n\
             Compiling\n  \
             Compiling and starting are shown apart (_.compile, _.start). They are not part of _.wall or of a \
             throughput.\n\n\
             Waiting\n  \
-            What it waits for is shown where the system tells how long every thread waited for a processor (_.queued; \
-            _.preempted counts involuntary switches).\n\n\
+            What it waits for is shown where the system tells how long every thread waited for a processor.\n  \
+            _.queued is the sum of that over all threads, so that it may be longer than _.wall. _.preempted counts \
+            involuntary switches.\n\n\
             User and system time\n  \
             They are shown where the CPU time is long enough to tell them apart; else _.user and _.system are null.",
     examples: &[
@@ -145,10 +147,25 @@ fn whose(shell: &Cost, others: &[(&'static str, Cost)]) -> Option<String> {
     }
     let all: Vec<(&str, &Cost)> =
         [("shell", shell)].into_iter().chain(others.iter().map(|(name, cost)| (*name, cost))).collect();
-    let each = |figure: &dyn Fn(&Cost) -> String| {
+    let each = |all: &[(&str, &Cost)], figure: &dyn Fn(&Cost) -> String| {
         all.iter().map(|(name, cost)| format!("{name} {}", figure(cost))).collect::<Vec<_>>().join(", ")
     };
-    let cpu = each(&|cost| duration_text(cost.cpu.as_secs_f64()));
-    let peak = each(&|cost| bytes_text(cost.peak as f64));
-    Some(format!("sums of processes: CPU {cpu}; peak heap {peak}, so that at most the sum was in use at once"))
+    let cpu = each(&all, &|cost| duration_text(cost.cpu.as_secs_f64()));
+    // A command is a program and nothing else: it counts no memory.
+    let counts_memory = |(_, cost): &&(&str, &Cost)| cost.programs.is_zero() || cost.allocations > 0;
+    let counted: Vec<(&str, &Cost)> = all.iter().filter(counts_memory).copied().collect();
+    let peak = each(&counted, &|cost| bytes_text(cost.peak as f64));
+    let peak = match counted.len() {
+        1 => format!("peak heap {peak}"),
+        _ => format!("peak heap {peak}, so that at most the sum was in use at once"),
+    };
+    let programs: Duration = all.iter().map(|(_, cost)| cost.programs).sum();
+    let programs = match programs.is_zero() {
+        true => String::new(),
+        false => {
+            let time = duration_text(programs.as_secs_f64());
+            format!("; programs that were started took {time} of the CPU time, their memory is not known")
+        }
+    };
+    Some(format!("sums of processes: CPU {cpu}; {peak}{programs}"))
 }

@@ -12,7 +12,7 @@ use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Timing, Unit};
 use crate::run_context::{Progress, RunContext};
 use crate::session::{Draft, RUST, Replicas, Session, Subject};
-use crate::show::grouped;
+use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers, baseline};
@@ -265,9 +265,50 @@ fn measure(
     context: &RunContext,
     telling: &Telling,
 ) -> Fallible<Measurement> {
+    let start = clocks.wall.now();
+    telling.tell_now("first run".to_string());
+    let first = subject.cost(context).map_err(|error| match error.kind {
+        Kind::Stopped => {
+            let passed = duration_text((clocks.wall.now() - start) as f64 / 1e9);
+            Diagnostic::new(Kind::Stopped, format!("stopped: the first run had not ended after {passed}"))
+        }
+        _ => error,
+    })?;
+    match measure_on(first.clone(), subject, limits, asked, clocks, context, telling) {
+        Err(error) if error.kind == Kind::Stopped => Ok(Measurement::of_one(first)),
+        measured => measured,
+    }
+}
+
+impl Measurement {
+    /// Of a run that was alone when it was stopped.
+    fn of_one(cost: Cost) -> Measurement {
+        Measurement {
+            samples: Samples::new(1, vec![cost.wall.as_nanos() as f64]),
+            time: Time::Wall,
+            overhead: Overhead { read: 0.0, call: 0.0, precision: 0.0 },
+            cost,
+            missed: None,
+            interrupted: false,
+            cpu: None,
+            removed: false,
+            stopped: true,
+        }
+    }
+}
+
+/// The same after the first run.
+fn measure_on(
+    first: Cost,
+    subject: &Body,
+    limits: &Limits,
+    asked: Option<Time>,
+    clocks: &Clocks,
+    context: &RunContext,
+    telling: &Telling,
+) -> Fallible<Measurement> {
     let parallel = subject.is_parallel();
     let mut work = subject.workload(context);
-    let first = subject.cost(context)?;
     let patience = limits.time.unwrap_or(USUAL) / 10;
     let cost = if first.wall >= patience { first } else { subject.cost(context)? };
     let calibration = match limits.calls {
@@ -350,9 +391,10 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Not
     let mut notes = Vec::new();
     if removed {
         notes.push(timing::no_work(seconds(overhead.call)));
-        if subject.all.iter().all(|subject| subject.runs_on() == RUST) {
-            notes.push(Note::from(timing::KEPT_WORK).optional());
-        }
+    }
+    let is_rust = subject.all.iter().all(|subject| subject.runs_on() == RUST);
+    if is_rust && (removed || median < timing::SHORT) {
+        notes.push(Note::from(timing::KEPT_WORK).optional());
     }
     let missing = missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed)));
     notes.extend(missing.map(|told| Note::default().found(told).optional()));

@@ -158,8 +158,11 @@ pub fn stopped(passed: Duration) -> Note {
     note.text(": what was measured until then is kept").optional()
 }
 
+/// So few seconds are hardly more than a call: there, much work may have been done beforehand.
+pub const SHORT: f64 = 10e-9;
+
 /// How work that the compiler removed from a block of Rust is kept.
-pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust already: std::hint::black_box(1000) hides a \
+pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust beforehand: std::hint::black_box(1000) hides a \
                              number from it, as does a name of the session: let n = 1000, then \
                              rust with n { (0..n).sum::<i64>() }";
 
@@ -201,6 +204,11 @@ impl Telling<'_> {
 
     pub fn new(progress: &Progress) -> Telling<'_> {
         Telling { progress, last: cell::Cell::new(None) }
+    }
+
+    /// What stays for nobody knows how long is told in any case.
+    pub fn tell_now(&self, known: String) {
+        self.progress.tell(known);
     }
 
     pub fn tell(&self, known: impl FnOnce() -> String) {

@@ -135,6 +135,11 @@ impl Turns {
         self.design.base
     }
 
+    /// The nanoseconds of the wall that they took together.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
     pub fn pairs(&self) -> usize {
         self.times.first().map_or(0, Vec::len)
     }

@@ -16,8 +16,11 @@ pub struct Cost {
     pub cpu: Duration,
     /// What of it was spent in the program and in the system; none where the two cannot be told apart.
     pub parts: Option<(Duration, Duration)>,
-    /// How long threads were ready to run and waited for a processor, added up; none where the system does not tell
-    /// that of all threads that ran.
+    /// What of it was spent in programs that it started and waited for. What memory they had, and what they waited for,
+    /// is not known.
+    pub programs: Duration,
+    /// How long threads were ready to run and waited for a processor, added up, so that it may be longer than the wall
+    /// time; none where the system does not tell that of all threads that ran.
     pub queued: Option<Duration>,
     /// How often a thread had to leave its processor to another one.
     pub preempted: u64,
@@ -73,6 +76,7 @@ impl Cost {
             wall: self.wall,
             cpu: self.cpu + other.cpu,
             parts: parts_of_both(self, other),
+            programs: self.programs + other.programs,
             queued: self.queued.zip(other.queued).map(|(one, other)| one + other),
             preempted: self.preempted + other.preempted,
             peak: self.peak + other.peak,
@@ -147,6 +151,7 @@ impl Meter {
             wall: spent.wall,
             cpu: spent.cpu,
             parts: told_apart(spent.cpu).then(|| shared_out(spent.cpu, (spent.user, spent.system))),
+            programs: Duration::ZERO,
             queued: spent.queued(),
             preempted: spent.preempted,
             peak: (peak - (end.live - spent.live)).max(0) as u64,
@@ -178,20 +183,30 @@ fn left_out() -> Reading {
     LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
 }
 
-/// Runs other programs and waits for them; with what they cost. Of their memory, and of what they waited for, nothing
-/// is known.
-pub fn of_children<T>(work: impl FnOnce() -> T) -> (T, Cost) {
-    let times = || {
+/// A measurement of programs that this process starts and waits for.
+pub struct Programs {
+    start: Instant,
+    user: Duration,
+    system: Duration,
+    preempted: u64,
+}
+
+impl Programs {
+    pub fn start() -> Programs {
         let usage = usage(libc::RUSAGE_CHILDREN);
-        (duration(usage.ru_utime), duration(usage.ru_stime), usage.ru_nivcsw as u64)
-    };
-    let (start, before) = (Instant::now(), times());
-    let result = work();
-    let (wall, after) = (start.elapsed(), times());
-    let parts = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
-    let cpu = parts.0 + parts.1;
-    let preempted = after.2.saturating_sub(before.2);
-    (result, Cost { wall, cpu, parts: told_apart(cpu).then_some(parts), preempted, ..Cost::default() })
+        let (user, system) = (duration(usage.ru_utime), duration(usage.ru_stime));
+        Programs { start: Instant::now(), user, system, preempted: usage.ru_nivcsw as u64 }
+    }
+
+    /// What those cost that have ended. Of their memory, and of what they waited for, nothing is known.
+    pub fn stop(self) -> Cost {
+        let (wall, now) = (self.start.elapsed(), Programs::start());
+        let parts = (now.user.saturating_sub(self.user), now.system.saturating_sub(self.system));
+        let cpu = parts.0 + parts.1;
+        let parts = told_apart(cpu).then_some(parts);
+        let preempted = now.preempted.saturating_sub(self.preempted);
+        Cost { wall, cpu, programs: cpu, parts, preempted, ..Cost::default() }
+    }
 }
 
 /// Wall time without what is left out.

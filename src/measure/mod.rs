@@ -27,7 +27,7 @@ pub use compare::{
     Design, Finding, LEAST_TIME, LOOKS, Level, Sampled, Side, Turns, UnitKind, Units, Verdict, compare, judge, linger,
     median_rank, square,
 };
-pub use cost::{Cost, Limit, Meter, Stopwatch, flush, leave_out, of_children};
+pub use cost::{Cost, Limit, Meter, Programs, Stopwatch, flush, leave_out};
 pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
 pub use refused::{OUT_OF_MEMORY, keep_reserve, keep_stack, panics as refusals};

@@ -27,7 +27,7 @@ use crate::engines::{self, Choice};
 use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
-use crate::measure::{self, Clocks, Noise};
+use crate::measure::{self, Clocks, Noise, Programs};
 use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
@@ -71,6 +71,8 @@ pub struct Session {
     pub baselines: Baselines,
     /// What cells measured, by their numbers.
     measured: BTreeMap<usize, Baseline>,
+    /// The last cell that was to measure something and has not.
+    unmeasured: Option<usize>,
     left: detached::Left,
     /// What everything is measured by.
     pub clocks: Clocks,
@@ -131,6 +133,7 @@ impl Session {
             history: History::default(),
             baselines: Baselines::default(),
             measured: BTreeMap::new(),
+            unmeasured: None,
             left: detached::Left::default(),
             clocks: Clocks::default(),
             noise: None,
@@ -174,6 +177,20 @@ impl Session {
     /// Holds what the cell that runs has measured, until the session ends.
     pub fn hold_measured(&mut self, baseline: Baseline) {
         self.measured.insert(self.next_cell(), baseline);
+        self.unmeasured = None;
+    }
+
+    /// Notes that the cell that runs was to measure something and has failed, or was stopped.
+    pub fn note_unmeasured(&mut self) {
+        let cell = self.next_cell();
+        // What it measured before it failed is not what was asked for.
+        self.measured.remove(&cell);
+        self.unmeasured = Some(cell);
+    }
+
+    /// The last cell that was to measure something, where that has nothing to keep.
+    pub fn unmeasured(&self) -> Option<usize> {
+        self.unmeasured
     }
 
     /// What cells measured, by their numbers.
@@ -309,8 +326,9 @@ impl Session {
                 Ok(CellValue::Nothing)
             }
             Statement::LetCommand(name, command) => {
-                let (table, cost) = measure::of_children(|| command::command_lines(command, &self.console, context));
-                self.add_spent(&[("command", cost)]);
+                let programs = Programs::start();
+                let table = command::command_lines(command, &self.console, context);
+                self.add_spent(&[("command", programs.stop())]);
                 let table = table?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
                 Ok(CellValue::Nothing)

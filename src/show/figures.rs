@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::data::{Value, scalar};
 use crate::report::{Bounds, Field, Figures, Meaning, Unit};
 
+use super::numbers::{lone_ratio, ratio_within};
 use super::{Format, Style, escaped, figure, table};
 
 /// A verdict over several variants is long.
@@ -96,6 +97,14 @@ fn text(value: &Value, unit: Unit) -> String {
 
 /// `134× [131 138]`
 fn interval(ratio: &Value, low: &Value, high: &Value) -> String {
-    let (Value::Float(_), Value::Float(_)) = (low, high) else { return text(ratio, Unit::Times) };
-    format!("{} [{} {}]", text(ratio, Unit::Times), text(low, Unit::Low), text(high, Unit::High))
+    match (ratio, low, high) {
+        (Value::Float(ratio), Value::Float(low), Value::Float(high)) => {
+            let [ratio, low, high] = ratio_within(*ratio, *low, *high);
+            format!("{ratio}× [{low} {high}]")
+        }
+        // The baseline's own.
+        (Value::Float(1.0), ..) => text(ratio, Unit::Times),
+        (Value::Float(ratio), ..) => format!("{}×", lone_ratio(*ratio)),
+        _ => text(ratio, Unit::Times),
+    }
 }

@@ -16,7 +16,7 @@ use crate::data::{Table, Value, encode};
 use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
-pub use numbers::{bytes_text, duration_text, grouped, percent, ratio};
+pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
 pub use printer::{Printed, Printer};
 pub use table::{cut, whole};

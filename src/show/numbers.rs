@@ -47,16 +47,45 @@ pub fn metric(number: f64) -> String {
 
 /// `134`, `1.020`, `0.00176`: enough digits for small differences.
 pub fn ratio(number: f64) -> String {
+    with_decimals(number, ratio_decimals(number))
+}
+
+/// A ratio and the ends of its interval, with no more digits than the interval supports: its half width has two.
+pub fn ratio_within(ratio: f64, low: f64, high: f64) -> [String; 3] {
+    let half = (high - low) / 2.0;
+    let supported = if half > 0.0 && half.is_finite() { 1 - half.log10().floor() as i32 } else { i32::MAX };
+    [ratio, low, high].map(|x| {
+        // The first digit of a number is there in any case, or it would be no number.
+        let first = if x > 0.0 && x.is_finite() { -(x.log10().floor() as i32) } else { 0 };
+        with_decimals(x, ratio_decimals(x).min(supported.max(first)))
+    })
+}
+
+/// A ratio that nothing is known about but itself.
+pub fn lone_ratio(number: f64) -> String {
+    let two = if number > 0.0 && number.is_finite() { 1 - number.log10().floor() as i32 } else { 0 };
+    with_decimals(number, ratio_decimals(number).min(two))
+}
+
+fn ratio_decimals(number: f64) -> i32 {
     match number {
-        x if x > 0.0 && x < 0.09995 => {
-            let decimals = 2 - x.log10().floor().max(-15.0) as i32;
-            format!("{x:.*}", decimals as usize)
-        }
+        x if x > 0.0 && x < 0.09995 => 2 - x.log10().floor().max(-15.0) as i32,
         // What is rounded up to a border is written as what lies beyond it.
-        x if x >= 999.5 => grouped(x.round() as u64),
-        x if x >= 99.95 => format!("{x:.0}"),
-        x if x >= 9.9995 => format!("{x:.1}"),
-        x => format!("{x:.3}"),
+        x if x >= 99.95 => 0,
+        x if x >= 9.9995 => 1,
+        _ => 3,
+    }
+}
+
+/// A number with so many decimal places; below zero, with so many zeros in place of digits.
+fn with_decimals(number: f64, decimals: i32) -> String {
+    match decimals {
+        0.. if number < 999.5 || !number.is_finite() => format!("{number:.*}", decimals as usize),
+        0.. => grouped(number.round() as u64),
+        _ => {
+            let unit = 10f64.powi(-decimals);
+            grouped(((number / unit).round() * unit) as u64)
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::magics::against::{self, Against};
 use crate::measure::growth::Class;
 use crate::report::{Across, Axis, Bounds, Drawn, Figures, Meaning, Plot, Scale, Series, Unit};
-use crate::show::{duration_text, ratio as ratio_text};
+use crate::show::duration_text;
 
 use super::family::Asker;
 use super::rounds::{Entry, Ran, Round};
 use super::variants::{Variant, What};
+use super::words::speedup_text;
 
 impl Round<'_> {
     /// A row for each variant.
@@ -92,10 +93,10 @@ pub fn sweep_drawn(name: &str, points: &[i64], rounds: &[Round], against: Option
         let (mut open, mut since) = (Vec::new(), Vec::new());
         for entry in &round.entries {
             let name = &entry.variant.name;
-            let ratio = round.finding(entry).map(|found| found.speedup).filter(|speedup| !speedup.is_nan());
+            let ratio = round.finding(entry).and_then(speedup_text);
             let time = entry.ran().and_then(Ran::median).map(|times| duration_text(times.0));
             let cell = match (time, ratio) {
-                (Some(time), Some(speedup)) => Value::text(&format!("{time} {}×", ratio_text(speedup))),
+                (Some(time), Some(speedup)) => Value::text(&format!("{time} {speedup}×")),
                 (Some(time), None) => Value::text(&time),
                 (None, _) => Value::Null,
             };

@@ -15,6 +15,7 @@ use crate::plan::Binding;
 use crate::report::{Block, Field, Figures, Report, Unit};
 use crate::run_context::{Progress, RunContext};
 use crate::session::Session;
+use crate::show::duration_text;
 
 use super::privileges::of_engines;
 use super::timing::{self, Telling};
@@ -26,7 +27,7 @@ pub use rounds::table_of;
 pub use variants::{Variant, What, written};
 
 use figures::{claimed, sweep_drawn, sweep_plot, sweep_rows};
-use rounds::{Asked, Entry, Input, Outcome, Round, round};
+use rounds::{Asked, Entry, Input, Live, Outcome, Round, round};
 use variants::{asked_base, variants};
 use words::{so_far, sweep_notes};
 
@@ -73,6 +74,8 @@ pub static COMPARE: Magic = Magic {
             Time\n  \
             It ends when all is settled, but not before 300 ms; or after --for, which is at most 10 s unless \
             specified.\n  \
+            Each variant first runs once, however long that takes; Ctrl-C keeps what was measured of the others and \
+            names the one that did not end.\n  \
             --clock wall|cpu chooses the clock. --setup CELL runs once, untimed, and the variants see its names.\n\n\
             Baselines\n  \
             --against NAME also compares each variant with the one of its name, and of its n, that `%baseline save` \
@@ -165,10 +168,11 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
             (None, Some(point)) => format!("n = {point} · "),
             (_, None) => String::new(),
         };
-        let live = |entries: &[Entry], turns: &Turns, places: &[usize]| {
-            telling.tell(|| format!("{place}{}", so_far(entries, turns, places, wanted.base.as_deref())));
-        };
+        let live = Shown { telling: &telling, place: &place, base: wanted.base.as_deref() };
         match round(session, &variants, &input, point, &wanted, context, &live) {
+            Ok(round) if rounds.is_empty() && round.first().is_none() && context.stop.is_raised() => {
+                return Err(stopped_in_first_run(&round));
+            }
             Ok(round) => rounds.push(round),
             Err(error) if error.kind == Kind::Stopped && !rounds.is_empty() => break,
             Err(error) => return Err(error),
@@ -233,6 +237,37 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
     let report = Report { blocks, status_line: vec![passed(start.elapsed())] };
     let status = status(&rounds);
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
+}
+
+/// Where somebody watches.
+struct Shown<'a> {
+    telling: &'a Telling<'a>,
+    /// The point of a sweep, in words.
+    place: &'a str,
+    base: Option<&'a str>,
+}
+
+impl Live for Shown<'_> {
+    fn sampled(&self, entries: &[Entry], turns: &Turns, places: &[usize]) {
+        self.telling.tell(|| format!("{}{}", self.place, so_far(entries, turns, places, self.base)));
+    }
+
+    fn first_run(&self, name: &str) {
+        self.telling.tell_now(format!("{}first run of {name}", self.place));
+    }
+}
+
+/// Nothing was measured: what is known is the variant that ran.
+fn stopped_in_first_run(round: &Round) -> Box<Diagnostic> {
+    let ran = round.entries.iter().find_map(|entry| match entry.outcome {
+        Outcome::Stopped(passed) => Some((&entry.variant.name, passed)),
+        Outcome::Failed(_) | Outcome::TooLarge(_) | Outcome::NotRun | Outcome::Ran(_) => None,
+    });
+    let message = ran.map_or("stopped".to_string(), |(name, passed)| {
+        let passed = duration_text(passed.as_secs_f64());
+        format!("stopped: the first run of {name} had not ended after {passed}, so nothing was measured")
+    });
+    Diagnostic::new(Kind::Stopped, message)
 }
 
 /// What a script is told: a variant that failed counts more than results that differ.

@@ -26,8 +26,14 @@ const LEAST: Duration = Duration::from_millis(300);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// Shows what is known while samples are taken; the places of those that are sampled are among the entries.
-pub type Live<'l> = dyn Fn(&[Entry], &Turns, &[usize]) + 'l;
+/// Shows how far it has come.
+pub trait Live {
+    /// What is known while samples are taken; the places of those that are sampled are among the entries.
+    fn sampled(&self, entries: &[Entry], turns: &Turns, places: &[usize]);
+
+    /// A variant runs for the first time, for nobody knows how long.
+    fn first_run(&self, name: &str);
+}
 
 /// What was asked for.
 pub struct Asked {
@@ -59,8 +65,14 @@ pub struct Round<'a> {
     /// Whether the baseline was known before anything ran.
     pub named: bool,
     pub parallel: bool,
-    /// Whether it was stopped while samples were taken.
+    /// Whether it was stopped while samples were taken, or before.
     pub stopped: bool,
+    /// Whether it was stopped before each variant had a sample: then all that is known of one is a run.
+    pub is_unsampled: bool,
+    /// A variant that was sampled when it was stopped, where that sample had gone on for far longer than others of it.
+    pub hung: Option<(String, Duration)>,
+    /// For how long it was to be sampled.
+    pub limit: Duration,
     /// Why all are timed by the clock of the wall though some calls are long: the variant, and what CPU time leaves
     /// out.
     pub missed: Option<(String, Missed)>,
@@ -81,6 +93,10 @@ pub enum Outcome {
     Failed(String),
     /// It is not run at this size: its largest one.
     TooLarge(usize),
+    /// Its first run had gone on for so long when it was stopped.
+    Stopped(Duration),
+    /// It was stopped before this one ran.
+    NotRun,
     Ran(Box<Ran>),
 }
 
@@ -130,7 +146,7 @@ pub fn round<'a>(
     point: Option<i64>,
     asked: &Asked,
     context: &RunContext,
-    live: &Live,
+    live: &dyn Live,
 ) -> Fallible<Round<'a>> {
     let size = point.unwrap_or_default();
     let case = if let Input::Family(family) = input { Some(family.case(size)?) } else { None };
@@ -144,6 +160,9 @@ pub fn round<'a>(
         named: asked.base.is_some(),
         parallel: false,
         stopped: false,
+        is_unsampled: false,
+        hung: None,
+        limit: asked.limit,
         missed: None,
     };
     let input = match (input, &case) {
@@ -178,7 +197,7 @@ struct At<'a, 'r> {
     case: Option<Arc<dyn Case>>,
     asked: &'r Asked,
     context: &'r RunContext,
-    live: &'r Live<'r>,
+    live: &'r dyn Live,
 }
 
 impl<'a> At<'a, '_> {
@@ -222,17 +241,27 @@ impl<'a> At<'a, '_> {
         let mut first: Option<(Table, Option<Plan>)> = None;
         for (place, subject) in subjects {
             let entry = &mut round.entries[place];
+            if context.stop.is_raised() {
+                entry.outcome = Outcome::NotRun;
+                continue;
+            }
+            live.first_run(&entry.variant.name);
+            let start = clocks.wall.now();
             let ran = subject.and_then(|subject| {
-                let (table, cost) = first_run(&subject, context)?;
-                let calibration = timing::calibrated(&clocks, &mut *subject.workload(context), cost.wall, SLOW)?;
-                Ok((subject, table, cost, calibration))
+                let found = FirstRuns::of(&subject, &clocks, context)?;
+                Ok((subject, found))
             });
             match ran {
-                Ok((subject, table, cost, calibration)) => {
+                Ok((subject, FirstRuns { table, cost, calibration })) => {
                     let plan = subject.plan().cloned();
                     let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
                     let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
-                    let sameness = same(session, [&*first, &table], &plans, context)?;
+                    let sameness = match same(session, [&*first, &table], &plans, context) {
+                        Err(error) if error.kind == Kind::Stopped => {
+                            Sameness::CannotTell("it was stopped before they were compared".to_string())
+                        }
+                        sameness => sameness?,
+                    };
                     round.rows = round.rows.or(subject.rows_read);
                     // Those of an attempt before are there already.
                     let new = |file: &&File| !round.files.contains(file);
@@ -240,7 +269,8 @@ impl<'a> At<'a, '_> {
                     round.files.extend(new);
                     entry.engine = subject.runs_on().to_string();
                     entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
-                    let removed = find_removed(&clocks, &subject, &calibration, context);
+                    let is_whole = !context.stop.is_raised();
+                    let removed = is_whole.then(|| find_removed(&clocks, &subject, &calibration, context)).flatten();
                     entry.outcome = Outcome::Ran(Box::new(Ran {
                         sameness,
                         cost,
@@ -254,7 +284,9 @@ impl<'a> At<'a, '_> {
                     }));
                     ready.push(Ready { place, subject, calibration, time: Time::Wall });
                 }
-                Err(error) if error.kind == Kind::Stopped => return Err(error),
+                Err(error) if error.kind == Kind::Stopped => {
+                    entry.outcome = Outcome::Stopped(Duration::from_nanos(clocks.wall.now() - start));
+                }
                 Err(error) => entry.outcome = Outcome::Failed(error.message.clone()),
             }
         }
@@ -262,14 +294,39 @@ impl<'a> At<'a, '_> {
         if asked.base.is_none() {
             round.base = round.first().map_or_else(String::new, |first| first.variant.name.clone());
         }
+        let base = ready.iter().find(|one| round.entries[one.place].variant.name == round.base);
+        round.base_place = base.map(|base| base.place);
         round.parallel = ready.iter().any(|one| one.subject.is_parallel());
-        choose_clocks(&clocks, &mut ready, round, asked, context)?;
-        sample_in_turns(&clocks, &ready, round, asked.limit, context, *live)
+        let sampled = match context.stop.is_raised() {
+            true => Ok(None),
+            false => choose_clocks(&clocks, &mut ready, round, asked, context)
+                .and_then(|()| sample_in_turns(&clocks, &ready, round, context, *live)),
+        };
+        if sampled.as_ref().map_or_else(|error| error.kind == Kind::Stopped, |_| context.stop.is_raised()) {
+            keep_single_runs(&ready, round);
+            return Ok(None);
+        }
+        sampled
+    }
+}
+
+/// Where it was stopped before a turn was over, what is known of each variant is a run.
+fn keep_single_runs(ready: &[Ready], round: &mut Round) {
+    round.stopped = true;
+    for one in ready {
+        let Outcome::Ran(ran) = &mut round.entries[one.place].outcome else { continue };
+        if ran.samples.is_none() {
+            ran.samples = Some(Samples::new(one.calibration.calls, vec![one.calibration.call]));
+            round.is_unsampled = true;
+        }
     }
 }
 
 /// How often the same Rust is there in a comparison: `session::workers` says why.
 const REPLICAS: Replicas = Replicas { copies: 16, processes: 5 };
+/// A turn that was stopped after so long, and after so many times what turns take, is said to hang.
+const HUNG: Duration = Duration::from_secs(1);
+const UNUSUAL: f64 = 10.0;
 /// The part of the time in which the fastest copies of Rust are looked for.
 const CHOOSING: u32 = 10;
 
@@ -284,6 +341,34 @@ pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
     }
 }
 
+/// What is known of a subject before it is sampled.
+struct FirstRuns {
+    table: Table,
+    /// Of one run.
+    cost: Cost,
+    calibration: Calibration,
+}
+
+impl FirstRuns {
+    fn of(subject: &Subject, clocks: &Clocks, context: &RunContext) -> Fallible<FirstRuns> {
+        let (table, first) = subject.table(context)?;
+        let more = || -> Fallible<(Cost, Calibration)> {
+            // The first run also pays for what is made only once.
+            let cost = if first.wall >= SLOW { first.clone() } else { subject.cost(context)? };
+            let calibration = timing::calibrated(clocks, &mut *subject.workload(context), cost.wall, SLOW)?;
+            Ok((cost, calibration))
+        };
+        let (cost, calibration) = match more() {
+            Ok(known) => known,
+            Err(error) if error.kind == Kind::Stopped => {
+                (first.clone(), Calibration { calls: 1, call: first.wall.as_nanos() as f64, interrupted: false })
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(FirstRuns { table, cost, calibration })
+    }
+}
+
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
 fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context: &RunContext) -> Fallible<Sameness> {
     let plain = match session.detached().filter(|_| table.height() > 100_000) {
@@ -294,14 +379,6 @@ fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context
         None => first.same(table),
     };
     session.judged(plain, [first, table], plans, context)
-}
-
-/// The result of a subject, and what a run costs.
-fn first_run(subject: &Subject, context: &RunContext) -> Fallible<(Table, Cost)> {
-    let (table, cost) = subject.table(context)?;
-    // The first run also pays for what is made only once.
-    let cost = if cost.wall >= SLOW { cost } else { subject.cost(context)? };
-    Ok((table, cost))
 }
 
 /// What a call costs beside its work, where no work is left.
@@ -354,14 +431,12 @@ fn sample_in_turns(
     clocks: &Clocks,
     ready: &[Ready],
     round: &mut Round,
-    limit: Duration,
     context: &RunContext,
-    live: &Live,
+    live: &dyn Live,
 ) -> Fallible<Option<(usize, String)>> {
+    let limit = round.limit;
     let places: Vec<usize> = ready.iter().map(|one| one.place).collect();
-    let named = |place: &usize| round.entries[*place].variant.name == round.base;
-    let base = places.iter().position(named);
-    round.base_place = base.map(|base| places[base]);
+    let base = places.iter().position(|place| Some(*place) == round.base_place);
     if ready.is_empty() {
         return Ok(None);
     }
@@ -383,7 +458,7 @@ fn sample_in_turns(
     let start = wall.now();
     let passed = || Duration::from_nanos(wall.now() - start);
     let go_on = |turns: &Turns| {
-        live(&round.entries, turns, &places);
+        live.sampled(&round.entries, turns, &places);
         let next = passed() / turns.pairs() as u32;
         !context.stop.is_raised() && passed() + next <= limit
     };
@@ -392,13 +467,18 @@ fn sample_in_turns(
     let short = LEAST.min(limit);
     if failed.is_none() && !context.stop.is_raised() && passed() < short {
         failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
-            live(&round.entries, turns, &places);
+            live.sampled(&round.entries, turns, &places);
             !context.stop.is_raised() && passed() < short
         });
     }
     if let Some((subject, error)) = failed {
         if error.kind != Kind::Stopped {
             return Ok(Some((places[subject], error.message.clone())));
+        }
+        let expected: f64 = ready.iter().map(|one| one.calibration.sample()).sum();
+        let turn = passed().saturating_sub(Duration::from_nanos(turns.passed()));
+        if turn >= HUNG && turn.as_nanos() as f64 > UNUSUAL * expected {
+            round.hung = Some((round.entries[places[subject]].variant.name.clone(), turn));
         }
         if turns.pairs() == 0 {
             return Err(error);

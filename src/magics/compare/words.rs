@@ -5,7 +5,7 @@ use crate::magics::timing::{self, Time};
 use crate::measure::{Finding, LEAST_TIME, LOOKS, Turns, Verdict};
 use crate::report::Note;
 use crate::session::RUST;
-use crate::show::{duration_text, grouped, percent, ratio};
+use crate::show::{duration_text, grouped, lone_ratio, percent, ratio_within};
 
 use super::rounds::{Entry, Outcome, Ran, Round, agree};
 
@@ -21,6 +21,8 @@ impl Round<'_> {
         let ran = match &entry.outcome {
             Outcome::Failed(_) => return "failed".to_string(),
             Outcome::TooLarge(_) => return "too large".to_string(),
+            Outcome::Stopped(_) => return "did not end".to_string(),
+            Outcome::NotRun => return "not run".to_string(),
             Outcome::Ran(ran) => ran,
         };
         match ran.sameness {
@@ -72,6 +74,7 @@ impl Round<'_> {
         }
         notes.extend(hint([self]));
         notes.extend(clock_notes(std::slice::from_ref(self)));
+        notes.extend(long_runs(&None, std::slice::from_ref(self)));
         notes.extend(self.sampling().map(|told| Note::default().found(told)));
         notes
     }
@@ -85,6 +88,10 @@ impl Round<'_> {
         let pairs = ran.iter().find_map(|(_, ran)| ran.samples.as_ref()).map(|samples| samples.each().len())?;
         let counted =
             |count: u64, what: &str| format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" });
+        if self.is_unsampled {
+            let told = "stopped before samples were taken: a time is that of one run, and there is no speed-up";
+            return Some(told.to_string());
+        }
         let samples = counted(pairs as u64, "sample");
         let (_, calls, time) = sampled[0];
         let clocks = if sampled.iter().all(|(_, _, other)| *other == time) {
@@ -115,6 +122,11 @@ impl Round<'_> {
             match &entry.outcome {
                 Outcome::Failed(why) => failures.push(format!("✗ {name} failed: {why}")),
                 Outcome::TooLarge(most) => failures.push(format!("{name} is run up to {} only", grouped(*most as u64))),
+                Outcome::Stopped(passed) => {
+                    let passed = duration_text(passed.as_secs_f64());
+                    failures.push(format!("✗ {name} did not end: its first run was stopped after {passed}"));
+                }
+                Outcome::NotRun => failures.push(format!("{name} was not run: the comparison was stopped first")),
                 Outcome::Ran(found) => {
                     ran += 1;
                     first = if first.is_empty() { name } else { first };
@@ -154,8 +166,11 @@ pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize], base: Option<&
             Sameness::Different(_) => DIFFERENT.to_string(),
             _ if missing || subject == turns.base() || !agree(entries) => String::new(),
             _ if found.speedup.is_nan() => BELOW.to_string(),
-            _ if found.low.is_nan() => format!("{}×", ratio(found.speedup)),
-            _ => format!("{}× [{} {}]", ratio(found.speedup), ratio(found.low), ratio(found.high)),
+            _ if found.low.is_nan() => format!("{}×", lone_ratio(found.speedup)),
+            _ => {
+                let [speedup, low, high] = ratio_within(found.speedup, found.low, found.high);
+                format!("{speedup}× [{low} {high}]")
+            }
         };
         lines.push(format!("  {:width$}  {median:>8}  {speedup}", entry.variant.name));
     }
@@ -175,7 +190,17 @@ fn verdict_word(found: &Finding) -> String {
 
 /// How many times slower one is, where the speed-up is a small fraction that nobody reads well.
 fn times_slower(found: &Finding) -> Option<String> {
-    (found.verdict == Verdict::Slower && found.speedup < 0.5).then(|| ratio(1.0 / found.speedup))
+    let small = found.verdict == Verdict::Slower && found.speedup < 0.5;
+    small.then(|| ratio_within(1.0 / found.speedup, 1.0 / found.high, 1.0 / found.low)[0].clone())
+}
+
+/// A speed-up with the digits that its interval supports; nothing below the resolution.
+pub fn speedup_text(found: &Finding) -> Option<String> {
+    match found {
+        Finding { speedup, .. } if speedup.is_nan() => None,
+        Finding { speedup, low, .. } if low.is_nan() => Some(lone_ratio(*speedup)),
+        Finding { speedup, low, high, .. } => Some(ratio_within(*speedup, *low, *high)[0].clone()),
+    }
 }
 
 /// One finding as a sentence.
@@ -278,6 +303,29 @@ fn clock_notes(rounds: &[Round]) -> Vec<Note> {
     notes.into_iter().map(|note| Note::default().found(note).optional()).collect()
 }
 
+/// Where one run took longer than there was time for all samples, or never ended.
+fn long_runs(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (place, round) in rounds.iter().enumerate() {
+        let point = points.as_ref().and_then(|points| points.get(place));
+        let at = point.map_or(String::new(), |point| format!(" at {point}"));
+        let long = |ran: &Ran| ran.cost.wall > round.limit;
+        for entry in round.entries.iter().filter(|entry| entry.ran().is_some_and(long)) {
+            let Some(ran) = entry.ran() else { continue };
+            let (run, limit) = (duration_text(ran.cost.wall.as_secs_f64()), duration_text(round.limit.as_secs_f64()));
+            let told =
+                format!("one run of {}{at} takes {run}, longer than all samples should ({limit})", entry.variant.name);
+            notes.push(Note::default().found(told).optional());
+        }
+        if let Some((name, passed)) = &round.hung {
+            let passed = duration_text(passed.as_secs_f64());
+            let told = format!("✗ {name} did not end{at}: the call that was stopped had taken {passed}");
+            notes.push(Note::default().found(told).optional());
+        }
+    }
+    notes
+}
+
 /// Where no work was left, a line for each variant.
 fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
     let mut found: Vec<(&str, f64, Vec<String>)> = Vec::new();
@@ -298,8 +346,21 @@ fn removed_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
 
 /// How the work of Rust is kept, where some of it is gone.
 fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Option<Note> {
-    let gone = |entry: &Entry| entry.ran().is_some_and(|ran| ran.removed.is_some()) && entry.engine == RUST;
-    let any = rounds.into_iter().flat_map(|round| &round.entries).any(gone);
+    // So little time beside so much is hardly an algorithm's gain.
+    const UNLIKELY: f64 = 1000.0;
+    let any = rounds.into_iter().any(|round| {
+        let longest = round.entries.iter().filter_map(|entry| entry.ran()?.median()).map(|(median, _)| median);
+        let longest = longest.fold(0.0, f64::max);
+        let gone = |entry: &Entry| {
+            let below = round.finding(entry).is_some_and(|found| found.verdict == Verdict::BelowResolution);
+            entry.engine == RUST
+                && entry.ran().is_some_and(|ran| {
+                    let short = ran.median().is_some_and(|(median, _)| median < timing::SHORT);
+                    ran.removed.is_some() || short && (below || longest > UNLIKELY * timing::SHORT)
+                })
+        };
+        round.entries.iter().any(gone)
+    });
     any.then(|| Note::from(timing::KEPT_WORK).optional())
 }
 
@@ -307,7 +368,9 @@ fn hint<'a>(rounds: impl IntoIterator<Item = &'a Round<'a>>) -> Option<Note> {
 pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     let good = |round: &Round| {
-        let failed = round.entries.iter().any(|entry| matches!(entry.outcome, Outcome::Failed(_)));
+        let failed =
+            |entry: &Entry| matches!(entry.outcome, Outcome::Failed(_) | Outcome::Stopped(_) | Outcome::NotRun);
+        let failed = round.entries.iter().any(failed);
         round.agrees() && !failed && round.first().is_some()
     };
     let equal = rounds.iter().filter(|round| good(round)).count();
@@ -327,6 +390,7 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
     notes.extend(resolution_notes(points, rounds));
     notes.extend(hint(rounds));
     notes.extend(clock_notes(rounds));
+    notes.extend(long_runs(points, rounds));
     let samples = |round: &Round| {
         round.entries.iter().filter_map(|entry| Some(entry.ran()?.samples.as_ref()?.each().len())).min()
     };

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use crate::measure::{Clock, Clocks, Cost, Meter, Readings, ThreadCpu, Wall};
+use crate::measure::{Clock, Clocks, Cost, Meter, Programs, Readings, ThreadCpu, Wall};
 use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
 use crate::rust::heap;
 use crate::rust::printer::MARK;
@@ -46,14 +46,32 @@ struct This {
     reply: Vec<u8>,
     kept: Vec<String>,
     /// The run that is going on, and what it cost once it is over.
-    whole: Option<Meter>,
+    whole: Option<Measurement>,
     spent: Option<Ending>,
     /// Goes on from one question about what was spent to the next.
-    since: Option<Meter>,
+    since: Option<Measurement>,
     /// The same of a call in it.
-    meter: Option<Meter>,
+    meter: Option<Measurement>,
     cost: Option<Ending>,
     failure: Option<Failure>,
+}
+
+/// What goes on in this process, and in programs that it starts meanwhile.
+struct Measurement {
+    here: Meter,
+    programs: Programs,
+}
+
+impl Measurement {
+    fn start() -> Measurement {
+        Measurement { programs: Programs::start(), here: Meter::start() }
+    }
+
+    fn stop(self) -> Cost {
+        let (here, programs) = (self.here.stop(), self.programs.stop());
+        // One that started none is not left without what it waited for.
+        if programs.cpu.is_zero() { here } else { here.beside(&programs) }
+    }
 }
 
 thread_local! {
@@ -67,16 +85,16 @@ pub fn prepare(folder: &Path, inputs: &[String]) {
 
 pub fn run_begins() {
     THIS.with_borrow_mut(|this| {
-        this.since = Some(Meter::start());
-        this.whole = Some(Meter::start());
+        this.since = Some(Measurement::start());
+        this.whole = Some(Measurement::start());
     });
 }
 
 /// What this worker cost since its run began, or since this was last asked.
 fn spent() -> Cost {
     THIS.with_borrow_mut(|this| {
-        let cost = this.since.take().map(Meter::stop).unwrap_or_default();
-        this.since = Some(Meter::start());
+        let cost = this.since.take().map(Measurement::stop).unwrap_or_default();
+        this.since = Some(Measurement::start());
         cost
     })
 }
@@ -89,7 +107,7 @@ pub fn ending() -> Ending {
 }
 
 impl Ending {
-    fn of(meter: Meter) -> Ending {
+    fn of(meter: Measurement) -> Ending {
         Ending { cost: meter.stop(), ..Ending::default() }
     }
 }
@@ -132,7 +150,7 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 send_reply(&mut shell)?;
             }
             frame::CALL => {
-                THIS.with_borrow_mut(|this| this.meter = Some(Meter::start()));
+                THIS.with_borrow_mut(|this| this.meter = Some(Measurement::start()));
                 (answers.call)(subjects, subject());
                 let cost = THIS.with_borrow_mut(|this| this.cost.take()).unwrap_or_default();
                 mark();
