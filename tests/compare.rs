@@ -210,7 +210,7 @@ fn a_ratio_has_the_digits_that_its_interval_supports() {
     // Ends that are far apart keep their first digit.
     assert_eq!(within(3.0, 0.02, 900.0), "3 0.02 900");
     assert_eq!(
-        [1.507, 152.3, 0.00665, 5_672_417.0].map(|x| plain(lone_ratio(x))),
+        [1.507, 152.3, 0.00668, 5_672_417.0].map(|x| plain(lone_ratio(x))),
         ["1.5", "150", "0.0067", "5'700'000"]
     );
 }

@@ -53,7 +53,7 @@ fn sampled<'a, E>(
     overhead: Overhead,
     calls: u64,
 ) -> Sampled<'a, E> {
-    Sampled { workload, clock, overhead, calls }
+    Sampled { workload, clock, overhead, calls, warm: false }
 }
 
 /// What times in milliseconds say, taken in turns that lasted as long as they do.
@@ -689,4 +689,30 @@ fn work_of_another_thread_counts_as_this_threads() {
     assert!(ThreadCpu.now() - before >= 5_000_000_000);
     let elsewhere = std::thread::spawn(|| ThreadCpu.now()).join().expect("it ends");
     assert!(elsewhere < 5_000_000_000, "only there");
+}
+
+/// What another subject ran before has taken the caches: a call that is not timed brings them back.
+#[test]
+fn a_warm_sample_does_not_pay_for_what_ran_before_it() {
+    let medians = |warm: bool| {
+        let hand = Hand::new(0);
+        let last = Rc::new(Cell::new(2));
+        let subject = |number: usize| {
+            let (hand, last) = (hand.clone(), last.clone());
+            move || {
+                hand.pass(if last.replace(number) == number { 100_000 } else { 140_000 });
+                Ok::<(), Infallible>(())
+            }
+        };
+        let (mut one, mut other) = (subject(0), subject(1));
+        let mut subjects = [
+            Sampled { warm, ..sampled(&mut one, &hand, FREE, 1) },
+            Sampled { warm, ..sampled(&mut other, &hand, FREE, 1) },
+        ];
+        let chance = &mut fastrand::Rng::with_seed(3);
+        let (turns, _) = compare(&hand, &mut subjects, Design::default(), chance, |turns| turns.pairs() < 9);
+        [0, 1].map(|subject| turns.samples(subject).median())
+    };
+    assert_eq!(medians(true), [100_000.0, 100_000.0]);
+    assert!(medians(false).iter().all(|median| *median > 100_000.0));
 }

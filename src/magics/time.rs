@@ -19,7 +19,8 @@ pub static TIME: Magic = Magic {
     about: "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
             Processes\n  \
             CPU time and allocations are those of the shell and of the processes that run Rust or a command for it.\n  \
-            CPU time of programs that these start and wait for is counted; what memory such programs use is not known.\n  \
+            CPU time of programs that these start and wait for is counted; what memory such programs use is not \
+            known.\n  \
             If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the \
             peaks.\n\n\
             Compiling\n  \

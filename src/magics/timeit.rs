@@ -5,8 +5,8 @@ use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{
-    Calibration, Clock, Clocks, Cost, INTERRUPTED, Missed, Overhead, Readings, Samples, Spread, Workload, process_cpu,
-    sample,
+    Calibration, Clock, Clocks, Cost, INTERRUPTED, Missed, Overhead, Readings, Samples, Spread, Warmed, Workload,
+    process_cpu, sample,
 };
 use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Timing, Unit};
@@ -329,10 +329,16 @@ fn measure_on(
     let clock = time.clock(clocks);
     let overhead = work.overhead(clock).unwrap_or_else(|| Overhead::measure(clock));
     let (start, cpu) = (clocks.wall.now(), process_cpu());
-    let (samples, failed) = sample(clock, &overhead, &mut *work, calibration.calls, |taken| {
+    let go_on = |taken| {
         telling.tell(|| format!("{} samples", grouped(taken as u64)));
         !context.stop.is_raised() && limits.go_on(taken, Duration::from_nanos(clocks.wall.now() - start))
-    });
+    };
+    // Between two samples of another process the shell has worked; one of its own follows the one before.
+    let elsewhere = subject.all.iter().any(|subject| subject.workers().is_some());
+    let (samples, failed) = match elsewhere && calibration.is_warmed() {
+        true => sample(clock, &overhead, &mut Warmed(&mut *work), calibration.calls, go_on),
+        false => sample(clock, &overhead, &mut *work, calibration.calls, go_on),
+    };
     let calls = samples.calls as f64 * samples.each().len() as f64;
     let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
     let stopped = context.stop.is_raised();

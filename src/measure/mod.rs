@@ -32,7 +32,7 @@ pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
 pub use refused::{OUT_OF_MEMORY, keep_reserve, keep_stack, panics as refusals};
 pub use samples::{Histogram, Samples};
-pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Workload, calibrate, calls_for, sample};
+pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Warmed, Workload, calibrate, calls_for, sample};
 pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};
 pub use steps::step_time;
 

@@ -70,6 +70,8 @@ pub struct Sample {
     pub calls: u64,
     /// Whether the CPU time of the thread is wanted, not wall time.
     pub cpu: bool,
+    /// Whether a call that is not timed comes before.
+    pub warm: bool,
 }
 
 /// How a run ended and what it cost.

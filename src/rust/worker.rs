@@ -167,15 +167,15 @@ impl Worker {
     }
 
     /// Nanoseconds that so many calls take.
-    pub fn sample(&mut self, subject: usize, calls: u64, cpu: bool) -> Fallible<u64> {
-        let sample = Sample { subject: subject as u32, calls, cpu };
+    pub fn sample(&mut self, subject: usize, calls: u64, cpu: bool, warm: bool) -> Fallible<u64> {
+        let sample = Sample { subject: subject as u32, calls, cpu, warm };
         let bytes = self.ask(frame::SAMPLE, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
         bytes.try_into().map(u64::from_le_bytes).map_err(|_| gone())
     }
 
     /// What all clocks there say of so many calls.
     pub fn readings(&mut self, subject: usize, calls: u64) -> Fallible<Readings> {
-        let sample = Sample { subject: subject as u32, calls, cpu: false };
+        let sample = Sample { subject: subject as u32, calls, cpu: false, warm: false };
         let bytes = self.ask(frame::READINGS, &serde_json::to_vec(&sample).map_err(|_| gone())?)?;
         serde_json::from_slice(&bytes).map_err(|_| gone())
     }

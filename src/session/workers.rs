@@ -78,9 +78,9 @@ impl Workers {
             // A disturbance that lasts must not always hit the same copies.
             chance.shuffle(&mut order);
             for (one, copy) in order {
-                let Screened { subject, clock, calls, .. } = subjects[one];
+                let Screened { subject, clock, calls, warm, .. } = subjects[one];
                 let number = subject * self.copies + copy;
-                let time = self.ask(0, |worker| worker.sample(number, calls, clock.is_cpu()));
+                let time = self.ask(0, |worker| worker.sample(number, calls, clock.is_cpu(), warm));
                 let time = time.map_err(|error| (one, error))?;
                 // Interruptions only add time: the least of a few looks is what a copy can do.
                 least[one][copy] = least[one][copy].min(time);
@@ -137,6 +137,8 @@ pub struct Screened<'a> {
     pub subject: usize,
     pub clock: &'a dyn Clock,
     pub calls: u64,
+    /// Whether each sample comes behind a call that is not timed.
+    pub warm: bool,
     /// The nanoseconds of a sample, roughly.
     pub sample: f64,
 }
@@ -156,12 +158,21 @@ impl Remote<'_> {
     fn now(&self) -> (usize, usize) {
         (self.number + self.chosen[self.now.0], self.now.1)
     }
+
+    /// The process itself makes the call that is not timed: between two questions another program would run.
+    fn sample(&self, clock: &dyn Clock, calls: u64, warm: bool) -> Fallible<u64> {
+        let (number, process) = self.now();
+        self.workers.ask(process, |worker| worker.sample(number, calls, clock.is_cpu(), warm))
+    }
 }
 
 impl Workload<Box<Diagnostic>> for Remote<'_> {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
-        let (number, process) = self.now();
-        self.workers.ask(process, |worker| worker.sample(number, calls, clock.is_cpu()))
+        self.sample(clock, calls, false)
+    }
+
+    fn time_warm(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.sample(clock, calls, true)
     }
 
     fn readings(&mut self, _: &Clocks, calls: u64) -> Fallible<Readings> {

@@ -21,8 +21,10 @@ use super::family::Asker;
 use super::variants::{Variant, What};
 
 /// Samples are taken for so long, even where all is settled earlier: a moment is not like the next one, and medians of
-/// it alone would differ from run to run.
+/// it alone would differ from run to run. A verdict is also held against as much time again, but not more than that,
+/// and withdrawn where the turns of both together do not support it.
 const LEAST: Duration = Duration::from_millis(300);
+const LONGEST_CHECK: Duration = Duration::from_secs(1);
 /// A first run that takes longer is not calibrated: it is long enough.
 const SLOW: Duration = Duration::from_millis(20);
 
@@ -452,7 +454,8 @@ fn sample_in_turns(
         let clock = one.time.clock(clocks);
         let overhead = work.overhead(clock).unwrap_or_else(|| Overhead::measure(clock));
         let workload: &mut dyn Workload<Box<Diagnostic>> = &mut **work;
-        subjects.push(Sampled { workload, clock, overhead, calls: one.calibration.calls });
+        let Calibration { calls, .. } = one.calibration;
+        subjects.push(Sampled { workload, clock, overhead, calls, warm: one.calibration.is_warmed() });
     }
     let wall = &*clocks.wall;
     let start = wall.now();
@@ -464,7 +467,8 @@ fn sample_in_turns(
     };
     let design = Design { base: base.unwrap_or(0), units: units(ready) };
     let (mut turns, mut failed) = compare(wall, &mut subjects, design, chance, go_on);
-    let short = LEAST.min(limit);
+    let settled = passed();
+    let short = LEAST.max(settled * 2).min(settled + LONGEST_CHECK).min(limit);
     if failed.is_none() && !context.stop.is_raised() && passed() < short {
         failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
             live.sampled(&round.entries, turns, &places);
@@ -530,8 +534,8 @@ fn choose_copies(
     for one in ready {
         let Some((_, subject)) = one.subject.workers() else { continue };
         let Calibration { calls, .. } = one.calibration;
-        let sample = one.calibration.sample();
-        screened.push(Screened { subject, clock: one.time.clock(clocks), calls, sample });
+        let (sample, warm) = (one.calibration.sample(), one.calibration.is_warmed());
+        screened.push(Screened { subject, clock: one.time.clock(clocks), calls, warm, sample });
         places.push(one.place);
     }
     match ready.iter().find_map(|one| one.subject.workers()) {

@@ -221,9 +221,12 @@ fn applied_on(
 }
 
 /// Nanoseconds for so many calls. Allocations are not counted meanwhile: that takes time.
-fn sampled(sample: &Sample, run: impl FnOnce(u64)) -> u64 {
+fn sampled(sample: &Sample, run: impl Fn(u64)) -> u64 {
     let clock: &dyn Clock = if sample.cpu { &ThreadCpu } else { &Wall };
     heap::pause(true);
+    if sample.warm {
+        run(1);
+    }
     let start = clock.now();
     run(sample.calls);
     let nanos = clock.now() - start;
