@@ -162,8 +162,8 @@ pub fn stopped(passed: Duration) -> Note {
 pub const SHORT: f64 = 10e-9;
 
 /// How work that the compiler removed from a block of Rust is kept.
-pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust beforehand: std::hint::black_box(1000) hides \
-                             a number from it, as does a name of the session: let n = 1000, then \
+pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust beforehand: std::hint::black_box(1000) \
+                             hides a number from it, as does a name of the session: let n = 1000, then \
                              rust with n { (0..n).sum::<i64>() }";
 
 /// The name of a variant that nobody has named: its engine, or the language that it is written in.
