@@ -9,6 +9,7 @@ pub mod descendants;
 pub mod diagnostic;
 pub mod measure;
 pub mod panics;
+pub mod service;
 pub mod threads;
 
 pub mod functions;

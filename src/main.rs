@@ -92,6 +92,7 @@ fn file(path: &str) -> Result<PathBuf, String> {
 }
 
 fn main() -> ExitCode {
+    timelab::service::hook(&timelab::concurrency::PROGRAMS);
     timelab::rust::prepare();
     measure::keep_stack();
     let arguments = Arguments::parse();

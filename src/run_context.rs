@@ -23,6 +23,11 @@ impl Stop {
         self.0.store(false, Ordering::SeqCst);
     }
 
+    /// The flag itself, for who must not know of runs.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

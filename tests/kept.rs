@@ -123,6 +123,11 @@ fn values_are_as_the_language_says() {
 }
 
 #[test]
+fn stores_answer_alike_on_every_engine() {
+    check("stores.txt");
+}
+
+#[test]
 fn tables_are_as_the_language_says() {
     check("tables.txt");
 }

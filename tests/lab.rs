@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use timelab::baselines::Baselines;
 use timelab::console::{Console, Sink};
-use timelab::diagnostic::Fallible;
+use timelab::diagnostic::{Diagnostic, Fallible};
 use timelab::engines;
 use timelab::lang::{Cell, Statement, parse};
 use timelab::magics::{Evaluation, Tables, evaluate};
@@ -174,6 +174,18 @@ impl Lab {
         self.session.stop.clear();
         assert!(evaluation.error.is_none(), "{text}: {:?}", evaluation.error);
         show::report(&evaluation.report, &PLAIN).err
+    }
+
+    /// The error of a cell that is stopped while it runs.
+    pub fn stopped(&mut self, text: &str) -> Diagnostic {
+        let context = RunContext { chunk_sizes: self.chunk_sizes, ..self.session.context() };
+        let stop = context.stop.clone();
+        let evaluation = std::thread::scope(|scope| {
+            scope.spawn(|| stop.raise());
+            evaluate(&mut self.session, text, &context)
+        });
+        self.session.stop.clear();
+        *evaluation.error.unwrap_or_else(|| panic!("{text} was not stopped"))
     }
 
     pub fn evaluate(&mut self, text: &str) -> Evaluation {

@@ -35,6 +35,7 @@ mod samples;
 mod shown;
 mod sinks;
 mod splits;
+mod stores;
 mod structures;
 mod terminal;
 mod time;

@@ -189,7 +189,11 @@ fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
     for statement in &statements {
         match statement {
             Statement::Pipeline(pipeline) => last = Some(session.bind(pipeline)?),
-            Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => {
+            Statement::Let(..)
+            | Statement::LetCommand(..)
+            | Statement::LetStore(..)
+            | Statement::Function(_)
+            | Statement::RustFunction(_) => {
                 session.statement(statement, &context)?;
             }
         }

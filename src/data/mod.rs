@@ -5,6 +5,7 @@ pub mod encode;
 pub mod generate;
 mod same;
 pub mod scalar;
+pub mod store;
 mod table;
 mod types;
 mod value;

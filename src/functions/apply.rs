@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data::Value;
 use crate::data::scalar::{self, ScalarError};
+use crate::data::store;
 use crate::measure;
 
 use super::Func;
@@ -57,6 +58,7 @@ pub fn apply(func: Func, args: &[Value]) -> Result<Value, ScalarError> {
         Func::MaxList => present(&args[0]).max_by(|a, b| a.compare(b)).cloned().unwrap_or_default(),
         Func::Range => Value::List(scalar::range(int(&args[0]), int(&args[1]))?.map(Value::Int).collect()),
         Func::AbsInt => Value::Int(scalar::absolute(int(&args[0]))?),
+        Func::Get => store::get_value(text(&args[0]), int(&args[1]))?.map_or(Value::Null, Value::Int),
         Func::PowInt => Value::Int(scalar::power(int(&args[0]), int(&args[1]))?),
         Func::PowFloat => Value::Float(float(&args[0]).powf(float(&args[1]))),
         Func::RoundInt => Value::Int(scalar::round_int_to(int(&args[0]), int(&args[1]))?),

@@ -102,6 +102,8 @@ pub enum Func {
     Coalesce,
     /// The first argument is a constant pattern.
     Format,
+    /// The value of a key, null where there is none. The first argument is the constant address of a store.
+    Get,
 }
 
 /// A function from a float to a float that has a value for each. Engines need to know no more of it: with a line in the
@@ -170,6 +172,7 @@ impl Func {
             Func::IsNull => "is_null",
             Func::Coalesce => "coalesce",
             Func::Format => "format",
+            Func::Get => "get",
         }
     }
 }

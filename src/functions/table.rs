@@ -333,4 +333,8 @@ functions! {
         format,
         [r#"[1, 2] | map format("{} of {}", it, 2)"# => "it\n1 of 2\n2 of 2\n",
          r#"[2.5, 10] | map format("{:.2} s", it)"# => "it\n2.50 s\n10.00 s\n"];
+    "get", "get(store, key) -> int",
+        "asks a store for the value of a key; null where it has no such key. `store?` tells how to start one",
+        |args| check_types(args, Func::Get, &[(Type::Text, "the name of a store"), INT], Type::Int),
+        [r#"let kv = store delay 0ms keys 3 seed 1; [0, 2, 3] | map get(kv, it)"# => "it\n851610\n564448\n\n"];
 }

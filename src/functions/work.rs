@@ -54,6 +54,7 @@ pub fn work(func: Func, args: &[Value], result: &Value) -> Work {
         | Func::FloatToFloat(_)
         | Func::Sqrt
         | Func::PowInt
+        | Func::Get
         | Func::PowFloat
         | Func::Same
         | Func::IntFromFloat

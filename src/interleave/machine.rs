@@ -24,7 +24,7 @@ pub enum Model {
 impl Model {
     pub const ALL: [Model; 3] = [Model::Sc, Model::Tso, Model::Pso];
 
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Model::Sc => "sc",
             Model::Tso => "tso",
@@ -34,7 +34,7 @@ impl Model {
 }
 
 impl Model {
-    pub fn about(self) -> &'static str {
+    pub const fn about(self) -> &'static str {
         match self {
             Model::Sc => "sequential consistency: every write is in memory at once",
             Model::Tso => "total store order, as on x86: writes wait in a buffer of their thread",

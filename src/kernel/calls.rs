@@ -67,7 +67,8 @@ pub fn has_loop(func: Func) -> bool {
         | Func::SumFloats
         | Func::MinList
         | Func::MaxList
-        | Func::Range => false,
+        | Func::Range
+        | Func::Get => false,
     }
 }
 

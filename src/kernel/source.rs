@@ -76,7 +76,7 @@ pub fn source<'a>(step: &'a Step, part: Part, context: &'a RunContext) -> Fallib
             let reading = Reading::new(read, splits, context).map_err(|error| error.or_at(step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
-        plan::Source::Passed | plan::Source::Rust(_) => {
+        plan::Source::Passed | plan::Source::Rust(_) | plan::Source::Store(_) => {
             unreachable!("the session puts the table in its place before a run")
         }
         plan::Source::Kept(kept) => {

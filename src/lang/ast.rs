@@ -121,6 +121,8 @@ pub enum Statement {
     Let(Word, Pipeline),
     /// `let name = !command`
     LetCommand(Word, Word),
+    /// `let name = store delay 5ms keys 10k seed 1`
+    LetStore(Word, Vec<(Word, Expr)>),
     /// `fn name(x, y) = body`
     Function(Function),
     /// `fn name(x: int, y: text) -> int = rust { … }`

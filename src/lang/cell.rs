@@ -123,7 +123,7 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
     };
     let mut options = Vec::new();
     if percents == 2 && known.takes.has_body() {
-        let body = body(cell, text, at, known, &mut options)?;
+        let body = body(cell, text, at, known, syntax, &mut options)?;
         let span = Span::new(cell, start, text.trim_end().len());
         return Ok(Magic { name, options, subject: Argument::Body(Box::new(body)), span });
     }
@@ -132,13 +132,13 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
         return Err(Diagnostic::at(Kind::Syntax, name.span, format!("`%{}` {why}", name.text))
             .hint(format!("{other}{}", name.text)));
     }
-    let ended = read_options(cell, text, &mut at, known, &mut options)?;
+    let ended = read_options(cell, text, &mut at, known, syntax, &mut options)?;
     let subject = if matches!(known.takes, Takes::Words | Takes::WordsOrBody) {
         let mut words = Vec::new();
         let mut ended = ended;
         while let Some(word) = word_at(cell, text, &mut at)? {
             words.push(word);
-            ended = ended || read_options(cell, text, &mut at, known, &mut options)?;
+            ended = ended || read_options(cell, text, &mut at, known, syntax, &mut options)?;
         }
         if words.is_empty() { Argument::Nothing } else { Argument::Words(words) }
     } else {
@@ -154,12 +154,13 @@ fn body(
     text: &str,
     mut at: usize,
     known: MagicSyntax,
+    syntax: &dyn Syntax,
     options: &mut Vec<(Word, Option<Word>)>,
 ) -> Fallible<Body> {
     let word =
         |start: usize, end: usize| Word { text: text[start..end].to_string(), span: Span::new(cell, start, end) };
     let line_end = text[at..].find('\n').map_or(text.len(), |length| at + length);
-    read_options(cell, &text[..line_end], &mut at, known, options)?;
+    read_options(cell, &text[..line_end], &mut at, known, syntax, options)?;
     let line = text[at..line_end].trim();
     let line_start = line_end - text[at..line_end].trim_start().len();
     let body_start = (line_end + 1).min(text.len());
@@ -185,6 +186,7 @@ fn read_options(
     text: &str,
     at: &mut usize,
     known: MagicSyntax,
+    syntax: &dyn Syntax,
     options: &mut Vec<(Word, Option<Word>)>,
 ) -> Fallible<bool> {
     while let Some(option) = option_at(cell, text, at)? {
@@ -201,7 +203,7 @@ fn read_options(
             let message = format!("option `{}` is given twice", option.text);
             return Err(Diagnostic::at(Kind::Syntax, option.span, message));
         }
-        let value = if *takes_value { Some(option_value(cell, text, at, &option, known)?) } else { None };
+        let value = if *takes_value { Some(option_value(cell, text, at, &option, known, syntax)?) } else { None };
         options.push((option, value));
     }
     Ok(false)
@@ -246,7 +248,14 @@ fn option_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
     Ok(Some(Word { text: rest[..length].to_string(), span: Span::new(cell, start, *at) }))
 }
 
-fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: MagicSyntax) -> Fallible<Word> {
+fn option_value(
+    cell: u32,
+    text: &str,
+    at: &mut usize,
+    option: &Word,
+    known: MagicSyntax,
+    syntax: &dyn Syntax,
+) -> Fallible<Word> {
     let rest = text[*at..].trim_start();
     let start = text.len() - rest.len();
     let (value, length) = match rest.chars().next() {
@@ -278,8 +287,14 @@ fn option_value(cell: u32, text: &str, at: &mut usize, option: &Word, known: Mag
             (rest[..end].to_string(), end)
         }
         None => {
-            let message = format!("`{}` needs a value", option.text);
-            return Err(Diagnostic::at(Kind::Syntax, option.span, message).hint(format!("{} VALUE", option.text)));
+            let values = syntax.option_values(known.name, &option.text);
+            let error = Diagnostic::at(Kind::Syntax, option.span, format!("`{}` needs a value", option.text));
+            return Err(match values[..] {
+                [] => error.hint(format!("usage: {}", known.usage)),
+                [..] => error.hint(
+                    values.iter().map(|value| format!("{} {value}", option.text)).collect::<Vec<_>>().join(" · "),
+                ),
+            });
         }
     };
     *at = start + length;

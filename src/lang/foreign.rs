@@ -125,6 +125,9 @@ words! { ALL:
     ["log"] "`ln` is the natural logarithm, `log2` that to base 2", "[8] | map ln(it), two = log2(it)";
     ["power"] "`pow(x, n)` raises to a power", "[3] | map pow(it, 2)";
     ["mod"] "`%` is the remainder, with the sign of the divisor", "[-7] | map it % 3";
+    ["redis", "memcached", "kv", "key_value", "database"]
+        "`store` is a key-value server that answers late, `get` asks it",
+        "let kv = store delay 1ms keys 100; 0..10 | map get(kv, it)";
     ["shuf"] "`sample n` takes rows at random", "1..100 | sample 3 seed 7";
     ["rand", "randint", "runif"] "`random n seed s` makes floats from 0 to 1", "random 3 seed 7";
     ["tac", "rev"] "`reverse` reverses the rows, `reverse(x)` a text or a list", "1..4 | reverse";

@@ -1,7 +1,7 @@
 //! Tokens to statements.
 //!
 //! ```text
-//! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE )
+//! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE | "store" { WORD unary } )
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
 //!            | "fn" NAME "(" [ NAME ":" type { "," NAME ":" type } ] ")" "->" type "=" "rust" "{" RUST "}"
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
@@ -54,6 +54,9 @@ pub(super) enum Place {
     Let,
     Brackets,
 }
+
+/// One of them follows the word `store` where it describes one.
+const STORE_OPTIONS: [&str; 3] = ["delay", "keys", "seed"];
 
 pub(super) struct Parser<'a> {
     cell: u32,
@@ -271,12 +274,46 @@ impl<'a> Parser<'a> {
                 self.at = self.tokens.tokens.len() - 1;
                 return Ok(Statement::LetCommand(name, command(self.cell, self.text, at)?));
             }
+            if self.at_store() {
+                return Ok(Statement::LetStore(name, self.store()?));
+            }
             return Ok(Statement::Let(name, self.pipeline(Place::Let)?));
         }
         if self.eat_word("fn") {
             return self.function();
         }
         Ok(Statement::Pipeline(self.pipeline(Place::Statement)?))
+    }
+
+    /// Whether a store is described here: `store` alone is a name like others.
+    fn at_store(&self) -> bool {
+        let is_option = |token: &Token| matches!(token, Token::Word(word) if STORE_OPTIONS.contains(&word.as_str()));
+        self.at_word("store") && is_option(self.peek_after(1))
+    }
+
+    /// `store { WORD unary }`
+    fn store(&mut self) -> Fallible<Vec<(Word, Expr)>> {
+        self.at += 1;
+        self.usage = Some("store delay 5ms [keys 10k] [seed s]");
+        let mut options: Vec<(Word, Expr)> = Vec::new();
+        while matches!(self.peek(), Token::Word(_)) {
+            let option = self.name("an option")?;
+            if !STORE_OPTIONS.contains(&option.text.as_str()) {
+                let message = format!("a store has no option `{}`", option.text);
+                let error = Diagnostic::at(Kind::Name, option.span, message).near(&option.text, STORE_OPTIONS);
+                return Err(if error.hint.is_some() { error } else { error.hint("delay 5ms keys 10k seed 1") });
+            }
+            if options.iter().any(|(other, _)| other.text == option.text) {
+                let message = format!("option `{}` is given twice", option.text);
+                return Err(Diagnostic::at(Kind::Syntax, option.span, message));
+            }
+            options.push((option, self.unary()?));
+        }
+        if self.at("|") {
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), "a store needs a name of its own before stages")
+                .hint("let kv = store delay 5ms; kv | top 3"));
+        }
+        Ok(options)
     }
 
     fn function(&mut self) -> Fallible<Statement> {
@@ -450,6 +487,10 @@ impl<'a> Parser<'a> {
 
     fn source(&mut self, place: Place) -> Fallible<Source> {
         let start = self.span();
+        if self.at_store() {
+            return Err(Diagnostic::at(Kind::Syntax, start, "a store needs a name, with which it ends")
+                .hint("let kv = store delay 5ms; kv | top 3"));
+        }
         let node = match self.peek().clone() {
             Token::Sign("|") if place == Place::Statement => SourceNode::Last,
             Token::Word(word) if word == "read" => self.read()?,

@@ -89,6 +89,8 @@ pub trait Syntax {
     fn stage_names(&self) -> Vec<&'static str>;
     fn magic(&self, name: &str) -> Option<MagicSyntax>;
     fn magic_names(&self) -> Vec<&'static str>;
+    /// Words that an option of a magic may be given; none where anything may stand.
+    fn option_values(&self, magic: &str, option: &str) -> Vec<&'static str>;
     fn engine_names(&self) -> Vec<&'static str>;
 
     /// What a stage may do that needs trust, apart from the tables and branches that stand in it.

@@ -9,7 +9,8 @@ impl Statement {
         match self {
             Statement::LetCommand(..) | Statement::RustFunction(_) => Privileges::RUNS_CODE,
             Statement::Let(_, pipeline) | Statement::Pipeline(pipeline) => pipeline.privileges(syntax),
-            Statement::Function(_) => Privileges::NONE,
+            // It listens where only this machine reaches it.
+            Statement::LetStore(..) | Statement::Function(_) => Privileges::NONE,
         }
     }
 }

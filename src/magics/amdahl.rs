@@ -131,7 +131,12 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
     let plot = plot(&measured, cores, serial, laws.as_ref(), more.last().copied().filter(|_| serial.is_some()));
     report.blocks.push(Block::Figures(figures));
     report.blocks.push(Block::Plot(plot));
-    report.blocks.push(Block::Notes(notes(cores, probe, is_undisturbed, serial, laws.as_ref())));
+    let mut notes = notes(cores, probe, is_undisturbed, serial, laws.as_ref());
+    if measured.iter().any(|(_, speed_up)| *speed_up > cores as f64) {
+        let why = format!("faster than {cores} cores allow: many threads get more of a busy machine than one");
+        notes.push(Note::default().found(why).optional());
+    }
+    report.blocks.push(Block::Notes(notes));
     let mut fields = vec![Field::counted("cores", Value::Int(cores as i64), Unit::Count("cores"))];
     fields.extend(probe.map(|probe| Field::measured("probe", Value::Float(probe), Unit::Times)));
     fields.extend(serial.map(|serial| Field::measured("serial", Value::Float(serial), Unit::Share)));

@@ -10,18 +10,18 @@ use crate::data::Schema;
 use crate::engines;
 use crate::files;
 use crate::functions;
-use crate::interleave::{Model, Order, WORDS};
+use crate::interleave::{Order, WORDS};
 use crate::lang::foreign::{self, Foreign};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::latency;
-use crate::plan::Binding;
+use crate::plan::{Binding, Op, Source, Step};
 use crate::races;
 use crate::session::{Bound, Session, settings};
-use crate::show::cut;
+use crate::show::{cut, duration_text, grouped};
 use crate::stages;
 use crate::structures;
 
-use super::{ALL, Magic, Offers, Tables, help, timing};
+use super::{ALL, Magic, Offers, Tables, choices, help, timing};
 
 /// A word that may be put in.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.push(candidate("on", "the engine that runs the cell"));
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
+    } else if let Some(options) = of_store(&before[..start]) {
+        found.extend(options.iter().map(|(option, about)| candidate(option, about)));
     } else if let Some(option) = open_option(before) {
         return values(session, before, option);
     } else if lead.starts_with('%') && option_word(text, start) {
@@ -85,6 +87,9 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
                 found.push(candidate("read", "the lines of a text file, or the table of another"));
                 found.push(candidate("letters", "random letters"));
                 found.push(candidate("random", "random floats"));
+                if lead.ends_with('=') && lead.trim_start().starts_with("let ") {
+                    found.push(candidate("store", "a key-value server that answers late"));
+                }
                 found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
                 if takes_family(before) {
                     found.extend(families());
@@ -187,7 +192,13 @@ fn candidate(text: &str, about: &str) -> Candidate {
 pub fn said(binding: &Binding) -> String {
     match binding {
         Binding::Value(value, ty, _) => format!("{ty}: {}", cut(&value.to_string(), 40)),
-        Binding::Table(plan) => format!("table: {}", plan.schema()),
+        Binding::Table(plan) => match &plan.steps[..] {
+            [Step { op: Op::Source(Source::Store(store)), .. }] => {
+                let delay = duration_text(store.delay);
+                format!("store: {} keys, {delay} a request, at {}", grouped(store.keys), store.address)
+            }
+            _ => format!("table: {}", plan.schema()),
+        },
         Binding::Result { .. } => "result".to_string(),
     }
 }
@@ -250,6 +261,11 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             ["growth", _] => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
             _ => Vec::new(),
         },
+        Offers::Stores => match earlier[..] {
+            [] => vec![candidate("store", "reads the keys of a store in each way")],
+            ["store"] => stores(session),
+            _ => Vec::new(),
+        },
         Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
         Offers::Settings => match earlier[..] {
             [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about)).collect(),
@@ -274,6 +290,11 @@ fn demos() -> impl Iterator<Item = Candidate> {
 fn families() -> impl Iterator<Item = Candidate> {
     let facts = algorithms::ALL.iter().map(|family| family.facts());
     facts.map(|facts| candidate(facts.name, facts.about))
+}
+
+fn stores(session: &Session) -> Vec<Candidate> {
+    let all = session.names().map(|(name, binding)| candidate(name, &said(binding)));
+    all.filter(|candidate| candidate.about.starts_with("store:")).collect()
 }
 
 fn baselines(session: &Session) -> Vec<Candidate> {
@@ -304,15 +325,33 @@ fn open_option(before: &str) -> Option<&str> {
     known.iter().any(|(option, takes_value)| *option == last && *takes_value).then_some(last)
 }
 
+/// What may follow where a store is described: its options, or what the last of them may be given.
+fn of_store(before: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    const OPTIONS: &[(&str, &str)] = &[
+        ("delay", "how long each request waits"),
+        ("keys", "how many keys it has; 10k unless specified"),
+        ("seed", "its values follow from it"),
+    ];
+    let statement = before.rsplit(';').next()?.trim_start();
+    let (_, described) = statement.strip_prefix("let ")?.split_once("= store ")?;
+    if described.contains('|') || !before.ends_with(char::is_whitespace) {
+        return None;
+    }
+    Some(match described.split_whitespace().last() {
+        Some("delay") => {
+            &[("1ms", "a database in the same building"), ("5ms", "a disk"), ("50ms", "another continent")]
+        }
+        Some("keys") => &[("10k", "unless specified")],
+        Some("seed") => &[],
+        _ => OPTIONS,
+    })
+}
+
 /// What an option may be given.
 fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidate>) {
     let start = before.rfind([' ', '\t', '\n', ',']).map_or(0, |i| i + 1);
     let mut found: Vec<Candidate> = match option {
         "--against" => baselines(session),
-        "--gil" => vec![
-            candidate("bytecode", "it changes hands between any two bytecodes"),
-            candidate("calls", "it changes hands at calls and the edge of the loop"),
-        ],
         "--only" if before.starts_with("%latency") => latency_rows(),
         "--only" => {
             let demo = before.split_whitespace().find_map(races::find);
@@ -321,14 +360,6 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
         }
         "--kinds" => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
         "--ops" | "--mix" => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
-        "--live" => vec![candidate("on", "runs on real threads too"), candidate("off", "only explores")],
-        "--model" => Model::ALL.into_iter().map(|model| candidate(model.name(), model.about())).collect(),
-        "--clock" => vec![candidate("wall", "the time that passes"), candidate("cpu", "CPU time of the thread")],
-        "--case" => vec![
-            candidate("best", "the shape for which a variant is fastest"),
-            candidate("average", "the usual shape"),
-            candidate("worst", "the shape for which a variant is slowest"),
-        ],
         "--base" | "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
         "--shape" => {
             let shapes = algorithms::ALL.iter().flat_map(|family| {
@@ -339,7 +370,11 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
             });
             shapes.collect()
         }
-        _ => Vec::new(),
+        _ => {
+            let magic = before.trim_start_matches('%').split(char::is_whitespace).next().unwrap_or_default();
+            let choices = choices::of_option(magic, option).iter();
+            choices.map(|choice| candidate(choice.word, choice.about)).collect()
+        }
     };
     found.retain(|candidate| candidate.text.starts_with(&before[start..]));
     (start, found)
@@ -421,7 +456,9 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
     give_names(session, before);
     match last {
         Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) => session.bind(pipeline).ok(),
-        Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => None,
+        Statement::LetCommand(..) | Statement::LetStore(..) | Statement::Function(_) | Statement::RustFunction(_) => {
+            None
+        }
     }
 }
 

@@ -207,6 +207,19 @@ fn source_word(name: &str) -> Option<&'static str> {
              › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  \
              › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
         }
+        "store" => {
+            "let NAME = store delay TIME [keys n] [seed s]  (source)\n  \
+             a key-value server on loopback, in a process of its own, which lets each request wait as a database\n  \
+             does. It has the keys 0 to n - 1 (10k unless specified) with random values; the delay is rounded up to\n  \
+             milliseconds. It ends with its name: when you delete the name or give it to something else, and no\n  \
+             other name needs the store; and with the shell\n  \
+             get(NAME, key)  asks for one key: its value, or null where there is no such key\n  \
+             NAME | …        all pairs as a table, with one request: key, value\n  \
+             %concurrency store NAME reads its keys one by one, on threads and on an event loop\n\n  \
+             › let kv = store delay 2ms keys 100; 0..10 | map get(kv, it)\n  \
+             › let kv = store delay 2ms keys 100; %time 0..50 | map get(kv, it) | sum\n  \
+             › let kv = store delay 2ms keys 100; kv | top 3"
+        }
         _ => return None,
     })
 }
@@ -290,7 +303,7 @@ const IN_PARTS: [&str; 7] = ["stages", "functions", "magics", "algorithms", "eng
 
 /// All that there is help about, but for a session's names.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    const LISTS: [&str; 11] = [
+    const LISTS: [&str; 12] = [
         "stages",
         "functions",
         "magics",
@@ -302,6 +315,7 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         "letters",
         "random",
         "rust",
+        "store",
     ];
     LISTS
         .into_iter()

@@ -6,7 +6,9 @@ mod amdahl;
 mod asynchronous;
 mod baseline;
 mod bigo;
+mod c10k;
 mod cd;
+mod choices;
 mod compare;
 mod complete;
 mod concurrency;
@@ -87,6 +89,8 @@ pub enum Offers {
     Topics,
     /// What structures and operations there are.
     Structures,
+    /// `store`, and the stores of the session.
+    Stores,
 }
 
 /// What a cell tells, and what later cells may use of it.
@@ -165,6 +169,7 @@ pub static ALL: &[&Magic] = &[
     &races::RACES,
     &concurrency::CONCURRENCY,
     &asynchronous::ASYNC,
+    &c10k::C10K,
     &amdahl::AMDAHL,
     &contention::CONTENTION,
     &who::WHO,
@@ -203,6 +208,10 @@ impl Syntax for Tables {
 
     fn magic_names(&self) -> Vec<&'static str> {
         ALL.iter().map(|magic| magic.syntax.name).collect()
+    }
+
+    fn option_values(&self, magic: &str, option: &str) -> Vec<&'static str> {
+        choices::of_option(magic, option).iter().map(|choice| choice.word).collect()
     }
 
     fn engine_names(&self) -> Vec<&'static str> {
@@ -339,7 +348,11 @@ fn asks_an_engine(statement: &Statement) -> bool {
         Statement::Pipeline(pipeline) => {
             !pipeline.stages.is_empty() || !matches!(pipeline.source.node, SourceNode::Expr(_))
         }
-        Statement::Let(..) | Statement::LetCommand(..) | Statement::Function(_) | Statement::RustFunction(_) => false,
+        Statement::Let(..)
+        | Statement::LetCommand(..)
+        | Statement::LetStore(..)
+        | Statement::Function(_)
+        | Statement::RustFunction(_) => false,
     }
 }
 

@@ -112,6 +112,15 @@ impl Body {
                 Statement::Let(..) | Statement::Function(_) | Statement::RustFunction(_) => {
                     session.statement(statement, context).map(drop)?
                 }
+                // As a command, it is done once.
+                Statement::LetStore(name, _) => {
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        name.span,
+                        "a store is not timed, and would start only once",
+                    )
+                    .hint("start it in a cell of its own"));
+                }
                 Statement::LetCommand(_, command) => {
                     let message = "a command is not timed, and would run only once";
                     return Err(Diagnostic::at(Kind::Syntax, command.span, message)

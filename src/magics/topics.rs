@@ -29,6 +29,7 @@ Ask what it costs:
                                         shows which one is faster
   %bigo letters n | join ""             shows how the cost grows with n
   %race counter                         shows what threads do to a shared counter
+  %concurrency                          shows what threads, processes and an event loop are good for
 
 Topics
   %help language     cells, values, operators, names
@@ -82,6 +83,7 @@ const LANGUAGE: &str = r##"
 Sources
   1..10 (without 10), 1..=10, [1, 2], read "path", letters 10 seed 1, random 10, a name, (pipeline)
   rust { (0..10u64).sum::<u64>() }; rust with n, words { … } takes names of the session along
+  let kv = store delay 5ms starts a key-value server that answers late; get(kv, 3) asks it, kv | … reads all pairs
 
 Values
   42, 1_000, 64k 5M 1.5k (powers of 1000), 2KiB (of 1024), 1.5, 2e3, 10ms 2s 3min (floats of seconds)

@@ -72,6 +72,9 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
                 (Op::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
                     ("kept table", Value::Int(kept.0.height() as i64), Value::Int(kept.0.bytes() as i64))
                 }
+                (Op::Source(Source::Store(store)), None) if plan.steps.len() == 1 => {
+                    ("store", Value::Int(store.keys as i64), Value::Null)
+                }
                 _ => ("lazy table", Value::Null, Value::Null),
             },
             Binding::Result { .. } => ("result", Value::Null, Value::Null),

@@ -69,6 +69,10 @@ pub fn call(func: Func, args: &[Piece]) -> Piece {
             Piece { strength: Strength::Comparison, ..bool(text) }
         }
         Func::BoolFromText => bool(format!("bool_from_text({})?", arg(0))),
+        Func::Get => {
+            let value = ValueLayout::plain(Kind::Int).or_null();
+            Piece::tight(format!("get_value({}, {})?", view(0), arg(1)), value)
+        }
         Func::IsNull | Func::Coalesce => unreachable!("they take nulls and are written apart"),
         Func::Format => unreachable!("its pattern is needed, and it is written apart"),
     }

@@ -48,8 +48,12 @@ pub struct Input {
 pub const DEEP_STACK: usize = 1 << 30;
 
 /// The texts of the prelude, and the imports of the last.
-const PARTS: [&str; 3] =
-    [include_str!("../data/scalar.rs"), include_str!("../data/generate.rs"), include_str!("prelude.rs")];
+const PARTS: [&str; 4] = [
+    include_str!("../data/scalar.rs"),
+    include_str!("../data/generate.rs"),
+    include_str!("../data/store.rs"),
+    include_str!("prelude.rs"),
+];
 
 const IMPORTS: &str = "\
 use std::borrow::Borrow;
@@ -62,6 +66,7 @@ use std::io::{ErrorKind, Read};
 
 pub use super::generate::*;
 pub use super::scalar::*;
+pub use super::store::get_value;
 ";
 
 /// What every function is written over, as items; `use native::*;` brings it into sight.
@@ -69,9 +74,10 @@ pub fn prelude() -> String {
     // They stand in another crate than what calls them: without this a call would stay a call.
     let inlined =
         |part: &str| part.replace("#[inline]\npub fn ", "pub fn ").replace("\npub fn ", "\n#[inline]\npub fn ");
-    let [scalar, generate, prelude] = PARTS.map(inlined);
+    let [scalar, generate, store, prelude] = PARTS.map(inlined);
     format!(
         "pub mod scalar {{\n{scalar}}}\n\npub mod generate {{\n{generate}}}\n\n\
+         pub mod store {{\n{store}}}\n\n\
          pub mod native {{\n{IMPORTS}\n{prelude}}}\n"
     )
 }

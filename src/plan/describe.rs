@@ -157,6 +157,7 @@ fn source_text(source: &Source) -> String {
         Source::Random { count, seed } => format!("random {count} seed {seed}"),
         Source::Passed => "what flows here".to_string(),
         Source::Rust(_) => "rust { … }".to_string(),
+        Source::Store(store) => format!("a store of {} keys", store.keys),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.0.height()),
     }
 }

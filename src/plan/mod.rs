@@ -15,8 +15,8 @@ pub use expr::{Expr, ExternalFunction, Function, Link, Node};
 pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
-    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Plan, Reach, Read, Shared,
-    SortKey, Source, Step, Write,
+    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, KeyValueStore, Named, Op, Plan, Reach, Read,
+    Shared, SortKey, Source, Step, Write,
 };
 pub use prune::prune;
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

@@ -197,6 +197,17 @@ pub enum Source {
     /// A block of Rust of this number, compiled while it was bound: the session runs it and puts [`Source::Kept`] in
     /// its place.
     Rust(u64),
+    /// The pairs of a key-value server: the session asks for them and puts [`Source::Kept`] in its place.
+    Store(KeyValueStore),
+}
+
+/// A key-value server that runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyValueStore {
+    pub address: String,
+    pub keys: u64,
+    /// Seconds that it lets each request wait.
+    pub delay: f64,
 }
 
 /// A computed table. Two are equal when they are the same one.

@@ -8,7 +8,7 @@ use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 use crate::report::Field;
 
-use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared};
+use super::{Expr, ExternalFunction, Function, Link, Node, Op, Plan, Shared, Source, Step};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -517,11 +517,15 @@ impl<'a> Typer<'a> {
     }
 
     fn call(&mut self, word: &Word, args: &[lang::Expr], span: Span) -> Fallible<Expr> {
-        let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect::<Fallible<_>>()?;
         let visible = match &self.body {
             Some(body) => Some(body.definition.clone()),
             None => self.scope.functions(),
         };
+        let asks_store =
+            word.text == Func::Get.name() && visible.as_ref().and_then(|newest| newest.find(&word.text)).is_none();
+        let typed =
+            |(i, arg): (usize, &lang::Expr)| if asks_store && i == 0 { self.store(arg) } else { self.expr(arg) };
+        let args: Vec<Expr> = args.iter().enumerate().map(typed).collect::<Fallible<_>>()?;
         if let Some(definition) = visible.as_ref().and_then(|newest| newest.find(&word.text)) {
             return self.person_call(&definition, word, args, span);
         }
@@ -567,6 +571,36 @@ impl<'a> Typer<'a> {
             _ => {}
         }
         Ok(Expr::new(Node::Call(resolved.func, args), resolved.gives, span))
+    }
+
+    /// The address of a store, which only its name can say: no expression has a store as its value.
+    fn store(&mut self, arg: &lang::Expr) -> Fallible<Expr> {
+        let wrong = |what: String| {
+            Diagnostic::at(Kind::Type, arg.span, format!("`get` needs the name of a store, but {what}"))
+                .hint("let kv = store delay 5ms; 0..10 | map get(kv, it)")
+        };
+        let lang::Node::Name(name) = &arg.node else { return Err(wrong("this is an expression".to_string())) };
+        if self.body.is_some() {
+            return Err(wrong("a function sees only its parameters, which are values".to_string()));
+        }
+        if self.columns.is_some_and(|schema| schema.index(name).is_some()) {
+            return Err(wrong(format!("`{name}` is a column here")));
+        }
+        let plan = match self.scope.name(name) {
+            Some(Binding::Table(plan)) => plan,
+            Some(Binding::Value(_, ty, _)) => return Err(wrong(format!("`{name}` is a value: {ty}"))),
+            Some(Binding::Result { .. }) => return Err(wrong(format!("`{name}` is a result"))),
+            None => {
+                let error = self.unknown_name(name, arg.span);
+                return Err(if error.hint.is_some() { error } else { error.hint("let kv = store delay 5ms") });
+            }
+        };
+        match &plan.steps[..] {
+            [Step { op: Op::Source(Source::Store(store)), .. }] => {
+                Ok(Expr::new(Node::Const(Value::text(&store.address)), Type::Text, arg.span))
+            }
+            _ => Err(wrong(format!("`{name}` is a table: {}", plan.schema()))),
+        }
     }
 
     /// The text of an argument that must be the same for every row.

@@ -238,7 +238,8 @@ pub fn busy_note() -> Option<String> {
     // SAFETY: there is room for the one number that is asked for.
     let known = unsafe { libc::getloadavg(load.as_mut_ptr(), 1) } == 1;
     (known && load[0] > cores as f64).then(|| {
-        format!("the machine is busy (load {:.1}, {cores} cores): times and speed-ups are mostly waiting", load[0])
+        let cores = if cores == 1 { "one core".to_string() } else { format!("{cores} cores") };
+        format!("the machine is busy (load {:.1}, {cores}): times and speed-ups are mostly waiting", load[0])
     })
 }
 

@@ -39,7 +39,7 @@ use writing::{cell_text, parts, subjects_text, unparsed};
 
 pub use cost::Cost;
 pub use counted::{Counted, Counts, Uncounted, block_program};
-pub use prepared::{THIS_PROGRAM, without_ours};
+pub use prepared::without_ours;
 pub use text::Text;
 pub use toolchain::library_folder;
 pub use wire::{ResultKind, put as put_value, rows_bytes, rust_type, table_bytes};
@@ -168,6 +168,11 @@ pub enum InputForm {
 }
 
 impl Rust {
+    /// The program whose processes run what is compiled.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// `program` is started as the runner; what cells print goes to the console.
     pub fn new(program: &Path, console: Console) -> Rust {
         Rust {

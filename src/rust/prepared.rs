@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// This program, as a process may start it again.
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
+use crate::service::THIS_PROGRAM;
 
 /// Where rust-analyzer looks for the sources of the standard library. The folder is there only where the toolchain has
 /// none: else rust-analyzer would install them without a word.

@@ -9,6 +9,7 @@ mod run;
 mod rust;
 pub mod settings;
 mod spent;
+mod stores;
 mod subject;
 mod values;
 mod workers;
@@ -31,7 +32,8 @@ use crate::measure::{self, Clocks, Noise, Programs};
 use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
-use crate::rust::{Cost, Rust, THIS_PROGRAM};
+use crate::rust::{Cost, Rust};
+use crate::service::THIS_PROGRAM;
 use crate::show::{Printer, bytes_text, escaped};
 
 pub use bind::{Bound, rows_of as value_plan};
@@ -89,6 +91,7 @@ pub struct Session {
     /// The compiler of Rust and the process that runs it.
     pub rust: Rust,
     blocks: rust::Blocks,
+    stores: stores::Stores,
     /// What other processes cost that worked for the cell that runs, each with its name.
     spent: RefCell<Vec<(&'static str, measure::Cost)>>,
 }
@@ -143,6 +146,7 @@ impl Session {
             trusts: Vec::new(),
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
+            stores: stores::Stores::default(),
             spent: RefCell::default(),
             printer: None,
             console,
@@ -218,8 +222,8 @@ impl Session {
         self.settings = snapshot.settings;
     }
 
-    /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables that nothing can
-    /// reach are dropped, and results and reports that do not fit any more, oldest first.
+    /// Ends a cell: its result becomes `_` and `_n`, and what it showed stays with it. Kept tables and stores
+    /// that nothing can reach are dropped, and results and reports that do not fit any more, oldest first.
     ///
     /// A table of `dropped` bytes was too large to become one.
     pub fn end_cell(
@@ -250,6 +254,7 @@ impl Session {
             });
         });
         self.kept.get_mut().retain(|id, _| reachable.contains(id));
+        self.end_stores();
     }
 
     /// Tells something that is no error.
@@ -331,6 +336,10 @@ impl Session {
                 self.add_spent(&[("command", programs.stop())]);
                 let table = table?;
                 self.give(name, Binding::Table(Arc::new(kept_plan(Arc::new(table), name.span))));
+                Ok(CellValue::Nothing)
+            }
+            Statement::LetStore(name, options) => {
+                self.start_store(name, options, context)?;
                 Ok(CellValue::Nothing)
             }
             Statement::Function(function) => {

@@ -396,7 +396,11 @@ fn close(plan: &mut Plan) {
 pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
     let watched = files::Watched::new(plan.files());
     watched.judge(match context.within_limit(|| engine.run(plan, context)) {
-        Err(error) if engine.name() != engines::REFERENCE.name() => found_again(plan, error, context),
+        Err(error) => {
+            // Who waits for a store ends with an error of its own.
+            context.stop.check()?;
+            if engine.name() == engines::REFERENCE.name() { Err(error) } else { found_again(plan, error, context) }
+        }
         result => result,
     })
 }
@@ -411,7 +415,11 @@ fn stream_on(
     let mut sink = Watched { sink, failed: false };
     let watched = files::Watched::new(plan.files());
     watched.judge(match context.within_limit(|| engine.stream(plan, &mut sink, context)) {
-        Err(error) if engine.name() != engines::REFERENCE.name() && !sink.failed => found_again(plan, error, context),
+        Err(error) => {
+            context.stop.check()?;
+            let is_known = engine.name() == engines::REFERENCE.name() || sink.failed;
+            if is_known { Err(error) } else { found_again(plan, error, context) }
+        }
         result => result,
     })
 }
@@ -558,6 +566,7 @@ pub(super) fn known_rows(op: &Op) -> Option<u64> {
         Op::Source(Source::Values(values)) => Some(values.len() as u64),
         Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) => Some(*count),
         Op::Source(Source::Kept(kept)) => Some(kept.0.height() as u64),
+        Op::Source(Source::Store(store)) => Some(store.keys),
         _ => None,
     }
 }

@@ -364,7 +364,7 @@ impl Session {
         spent.collect()
     }
 
-    /// Puts the tables of blocks in their places, and opens the functions that are called.
+    /// Puts the tables of blocks and stores in their places, and opens the functions that are called.
     pub(super) fn fill_blocks(&self, plan: &mut Plan, context: &RunContext) -> Fallible<()> {
         self.open_functions(&plan.functions, context)?;
         for step in &mut plan.steps {
@@ -376,6 +376,7 @@ impl Session {
                 };
                 step.op = Op::Source(Source::Kept(Shared(Arc::new(table))));
             }
+            Session::fill_store(step)?;
             for inner in step.op.plans_mut() {
                 self.fill_blocks(inner, context)?;
             }

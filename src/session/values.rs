@@ -70,7 +70,12 @@ impl Session {
                 let mut frame = Frame::new(&program).stopping_at(&stop);
                 frame.acc = acc.cloned().unwrap_or_default();
                 frame.row.extend(it.cloned());
-                let value = code.value(&mut frame).map_err(|fault| fault.diagnostic(None))?;
+                let value = code.value(&mut frame);
+                if value.is_err() {
+                    // Who waits for a store ends with an error of its own.
+                    stop.check()?;
+                }
+                let value = value.map_err(|fault| fault.diagnostic(None))?;
                 Ok((value, frame.all_steps()))
             })
         }))

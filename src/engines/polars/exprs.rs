@@ -151,7 +151,7 @@ impl Lowering<'_> {
     /// The same for every row: computed now, if that is quick and goes well.
     fn without_columns(&mut self, expr: &plan::Expr, mask: Option<&Mask>) -> Lowered {
         let mut calls = false;
-        expr.walk(&mut |part| calls |= matches!(part.node, Node::Apply(..)));
+        expr.walk(&mut |part| calls |= matches!(part.node, Node::Apply(..) | Node::Call(Func::Get, _)));
         if !calls {
             let mut frame = Frame::new(&self.shared.program);
             if let Ok(value) = Compiled::new(expr).value(&mut frame) {
@@ -452,6 +452,7 @@ impl Lowering<'_> {
                     join_parts(base, exponent, |a, b| kernels::int_operator(IntOperator::Power, a, b, expr.span));
                 Lowered { fallible: true, ..power }
             }
+            Func::Get => self.by_row(expr, mask),
             Func::PowFloat => {
                 let (base, exponent) = (self.lower(&args[0], mask), self.lower(&args[1], mask));
                 join_parts(base, exponent, |a, b| kernels::float_operator("pow", f64::powf, a, b))

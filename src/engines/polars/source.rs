@@ -79,7 +79,9 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option
                 anything(frame_of(0, empty.collect()), None, false)
             }
         },
-        Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
+        Source::Passed | Source::Rust(_) | Source::Store(_) => {
+            unreachable!("the session puts the table in its place before a run")
+        }
         Source::Kept(kept) => {
             let mut frame = kept.0.frame().clone();
             let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();

@@ -10,7 +10,8 @@ use crate::races;
 use crate::run_context::RunContext;
 use crate::session::Session;
 
-use super::{Answer, Magic, Offers, help};
+use super::races as catalogue;
+use super::{Answer, Magic, Offers};
 
 pub static RACE: Magic = Magic {
     syntax: MagicSyntax {
@@ -94,9 +95,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         // `%race counter?` asks as `counter?` does.
         [name] if name.text.ends_with('?') => {
             let text = name.text.trim_end_matches('?').to_string();
-            let of = Word { text, span: name.span };
-            demo(&of)?;
-            if name.text.ends_with("??") { help::source(session, &of) } else { help::about(session, &of) }
+            let demo = demo(&Word { text, span: name.span })?;
+            let is_source = name.text.ends_with("??");
+            Ok(Answer::text(if is_source { demo.source() } else { catalogue::describe(demo) }))
         }
         [name] => demo::run(magic, name, context),
         [] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%race` needs the name of a race, or `play`")

@@ -87,7 +87,9 @@ impl Writer<'_> {
                 self.lines_of(&mut segment, read, |lines| format!("while let Some({line}) = {lines}.next()?"));
                 segment.columns = vec![Piece::borrowing(&line, shape(Kind::Text), Hold::Row)];
             }
-            Source::Passed | Source::Rust(_) => unreachable!("the session puts the table in its place before a run"),
+            Source::Passed | Source::Rust(_) | Source::Store(_) => {
+                unreachable!("the session puts the table in its place before a run")
+            }
         }
         segment
     }

@@ -1,22 +1,25 @@
+mod store;
+
 use std::time::{Duration, Instant};
 
 use crate::concurrency::ways::{Task, Way};
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, MagicSyntax, Privileges, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
 use crate::plan::Binding;
 use crate::races::busy_note;
 use crate::report::{Block, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
+use crate::session::Session;
 
-use super::race::refuse_words;
+use super::race::{refuse, refuse_words};
 use super::timing::asked_count;
 use super::{Answer, Magic, Offers, figures_plan, passed};
 
 pub static CONCURRENCY: Magic = Magic {
     syntax: MagicSyntax {
         name: "concurrency",
-        usage: "%concurrency [--tasks N] [--each TIME]",
+        usage: "%concurrency [--tasks N] [--each TIME] · %concurrency store NAME [--tasks N]",
         takes: Takes::Words,
         options: &[("--tasks", true), ("--each", true)],
     },
@@ -35,11 +38,15 @@ pub static CONCURRENCY: Magic = Magic {
             async that blocks    the same, but the tasks wait without telling the event loop\n\n\
             Concurrency, parallelism, asynchrony\n  \
             Concurrent tasks are begun before others have ended: all ways but serial. Parallel ones run at the same\n  \
-            time: threads and processes, on several cores. Asynchronous ones give their thread away while they wait",
+            time: threads and processes, on several cores. Asynchronous ones give their thread away while they wait\n\n\
+            A store\n  \
+            `%concurrency store kv` reads 1,000 keys of a store that answers late (`let kv = store delay 5ms`):\n  \
+            one by one with an interpreter and with compiled code, with 32 threads (--tasks), and with 1,000 tasks\n  \
+            on one thread. A faster language does not help who waits",
     examples: &["%concurrency", "%concurrency --tasks 4 --each 10ms"],
-    offers: Offers::Nothing,
+    offers: Offers::Stores,
     privileges: Privileges::none,
-    run: |_, magic, context| run(magic, context),
+    run,
 };
 
 const TASKS: u64 = 8;
@@ -57,15 +64,30 @@ struct Row {
     wait: f64,
 }
 
-fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
-    refuse_words(magic, "%concurrency --tasks 4")?;
+fn is_about_store(magic: &lang::Magic) -> bool {
+    matches!(&magic.subject, Argument::Words(words) if words.first().is_some_and(|word| word.text == STORE))
+}
+
+const STORE: &str = "store";
+const STORE_THREADS: u64 = 32;
+
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    if let (true, Argument::Words(words)) = (is_about_store(magic), &magic.subject) {
+        refuse(magic, &["--each"], "`%concurrency` without a store, which has a delay of its own")?;
+        let asked = asked_tasks(magic)?;
+        let threads = asked.unwrap_or(STORE_THREADS) as usize;
+        return match &words[1..] {
+            [name] => store::run(session, name, threads, asked.is_some(), context),
+            [] => Err(Diagnostic::at(Kind::Syntax, words[0].span, "`%concurrency store` needs the name of a store")
+                .hint("let kv = store delay 5ms, then %concurrency store kv")),
+            [_, second, ..] => Err(Diagnostic::at(Kind::Syntax, second.span, format!("unexpected `{}`", second.text))
+                .hint("%concurrency store kv")),
+        };
+    }
+    refuse_words(magic, "%concurrency --tasks 4 · %concurrency store NAME")?;
     let start = Instant::now();
     let place = |option: &str| magic.option(option).flatten().map_or(magic.span, |word| word.span);
-    let tasks = asked_count(magic, "--tasks")?.unwrap_or(TASKS);
-    if tasks > MOST_TASKS {
-        let message = format!("`--tasks` is at most {MOST_TASKS}, got {tasks}");
-        return Err(Diagnostic::at(Kind::Type, place("--tasks"), message));
-    }
+    let tasks = asked_tasks(magic)?.unwrap_or(TASKS);
     let each = match magic.option("--each").flatten() {
         None => EACH,
         Some(word) => lang::seconds(&word.text).filter(|each| *each > 0.0 && each.is_finite()).ok_or_else(|| {
@@ -114,6 +136,17 @@ fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     }
     answer.report.status_line.push(passed(start.elapsed()));
     Ok(answer)
+}
+
+fn asked_tasks(magic: &lang::Magic) -> Fallible<Option<u64>> {
+    let asked = asked_count(magic, "--tasks")?;
+    match asked {
+        Some(tasks) if tasks > MOST_TASKS => {
+            let span = magic.option("--tasks").flatten().map_or(magic.span, |word| word.span);
+            Err(Diagnostic::at(Kind::Type, span, format!("`--tasks` is at most {MOST_TASKS}, got {tasks}")))
+        }
+        asked => Ok(asked),
+    }
 }
 
 fn told(rows: &[Row], tasks: usize, mut notes: Vec<Note>) -> Answer {
