@@ -21,6 +21,7 @@ edition = "2024"
 libc = "0.2"
 strsim = "0.11"
 fastrand = "2"
+stacker = "0.1"
 END
 cat > "$crate/src/main.rs" <<END
 #![allow(dead_code, unused_imports)]
