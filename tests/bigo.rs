@@ -263,6 +263,35 @@ fn families_are_counted() {
 }
 
 #[test]
+fn threads_do_not_lose_each_others_counts() {
+    family_claims("prefix_sums", "random", 1 << 14, &[("threads", Class::Linear)]);
+    family_claims("matrices", "random", 128, &[("threads", Class::Cubic)]);
+}
+
+#[test]
+fn n_results_for_each_of_n_factorial_are_factorial() {
+    let all = ["inserted", "picked", "swapped", "heap", "next"].map(|name| (name, Class::Factorial));
+    family_claims("permutations", "shuffled", 9, &all);
+}
+
+#[test]
+fn no_class_means_no_exponent() {
+    // From 100 on it does the same.
+    let cell = "%bigo --steps --for 500ms n in 2..64k: 1..(if n < 100 then n else 100) | sum";
+    for field in ["class", "exponent", "low", "high", "c"] {
+        assert_eq!(printed(&[cell, &format!("_.{field}")]), "null", "{field}");
+    }
+    let exponents = printed(&[cell, "_.growth | filter is_null(exponent) | count"]);
+    assert!(exponents.contains('1'), "{exponents}");
+}
+
+#[test]
+fn an_unknown_shape_is_a_mistake_of_the_line() {
+    let error = failed("%bigo --shape foo sorting");
+    assert!(error.starts_with("error: `sorting` has no shape `foo`"), "{error}");
+}
+
+#[test]
 fn a_family_has_its_claims_beside_it() {
     let found = printed(&[
         "%bigo --steps --for 300ms --case best sorting only insertion",

@@ -110,6 +110,8 @@ pub struct Claims {
     pub most: usize,
     /// Whether it works on several threads: CPU time of one then tells little.
     pub threaded: bool,
+    /// Why the time is a bound of the worst case alone, where theory says nothing of these inputs.
+    pub bound: Option<&'static str>,
 }
 
 impl Claims {
@@ -173,7 +175,17 @@ const fn variant<I: ?Sized, O>(
     run: fn(&I) -> O,
 ) -> Variant<I, O> {
     Variant {
-        claims: Claims { name, about, time, space, except: &[], cases: (None, None), most, threaded: false },
+        claims: Claims {
+            name,
+            about,
+            time,
+            space,
+            except: &[],
+            cases: (None, None),
+            most,
+            threaded: false,
+            bound: None,
+        },
         run,
     }
 }
@@ -196,6 +208,11 @@ impl<I: ?Sized, O> Variant<I, O> {
 
     const fn threaded(mut self) -> Variant<I, O> {
         self.claims.threaded = true;
+        self
+    }
+
+    const fn at_most(mut self, why: &'static str) -> Variant<I, O> {
+        self.claims.bound = Some(why);
         self
     }
 }

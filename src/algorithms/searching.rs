@@ -24,7 +24,7 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
     shapes: &[
         Shape { name: "even", about: "the numbers are spread evenly, and all are there", make: even },
         Shape { name: "absent", about: "spread evenly, and none is there", make: absent },
-        Shape { name: "early", about: "those that are looked for stand among the first hundred", make: early },
+        Shape { name: "early", about: "those that are looked for stand among the first ten", make: early },
         Shape {
             name: "outlier",
             about: "spread evenly, but the last one, which nobody looks for, is far off",
@@ -63,7 +63,7 @@ fn absent(n: usize, chance: &mut Random) -> Box<Search> {
 
 fn early(n: usize, chance: &mut Random) -> Box<Search> {
     let sorted = spread(n, chance);
-    let wanted = picked(&sorted, n.min(100), chance);
+    let wanted = picked(&sorted, n.min(10), chance);
     Box::new(Search { sorted, wanted })
 }
 

@@ -96,6 +96,7 @@ pub fn describe(family: &'static dyn Family) -> String {
         if claims.threaded {
             lines.push(format!("  {}: on several threads", claims.name));
         }
+        lines.extend(claims.bound.map(|why| format!("  {}: at most {}: {why}", claims.name, claims.time)));
     }
     lines.push(String::new());
     let mut rows = vec![["shape".to_string(), String::new()]];

@@ -6,6 +6,7 @@ pub static ALL: &[(&str, &str)] = &[
     ("files", FILES),
     ("timing", TIMING),
     ("comparing", COMPARING),
+    ("growth", GROWTH),
     ("shell", SHELL),
     ("sql", SQL),
 ];
@@ -35,6 +36,7 @@ Topics
   %help language     cells, values, operators, names
   %help files        what `read` and `write` understand
   %help timing       how times are measured        %help comparing    when a difference counts
+  %help growth       how a class is found, and when none is claimed
   %help stages       what can follow a bar          count?   one stage, with examples
   %help functions    what can stand in an expression
   %help magics       the commands that begin with %
@@ -46,6 +48,43 @@ Topics
   %help sql          the stage for each SQL clause and pandas method
   %help glossary     terms of the field, each with a cell to type
   %help --find TEXT  searches all help texts"#;
+
+const GROWTH: &str = r#"
+What is measured
+  %bigo runs a subject at growing sizes and fits a curve of each class to its costs. Steps, space and bytes are counted
+  and repeat exactly; a time is disturbed by whatever else runs. So the counts say the class, the time the constant.
+
+    %bigo n in 1k..64k: letters n | join ""
+    %bigo --steps sorting
+
+What the lines say
+  O(n log n)            the class whose curve fits; only the answer is written with an O
+  exponent 1.06 ±0.03   the slope on log scales in the upper half of the sizes, and how far it may be off
+  also: n               a class that fits nearly as well
+  no class of the list  a power of n that is in no class, as n⁴; its exponent stands beside it
+  n!                    n! steps, or n steps for each of n! results
+
+Why nothing is claimed
+  sizes were measured   Five sizes are needed. --for takes more time, a sweep names others.
+  less than 4 times     The largest size is less than four times the least: every class looks alike there.
+  hides what grows      A constant is so large that the rest hardly shows. Larger sizes may show it.
+  hides … but 3 sizes   Only so many sizes have left the constant behind; five are needed.
+  is off by             The curve of the nearest class misses the sizes by more than this kind of cost scatters.
+  depart                The largest sizes leave the curve: the class may change on the way, or a cache ends.
+  several classes fit   These sizes do not tell the classes apart: a wider sweep may.
+  failed, did not end   A size failed, or took twice the time of the subject.
+  stopped               You pressed Ctrl-C. What was measured is kept, and no class is claimed from a part.
+  not counted           The steps could not be counted, and why: Rust that uses more than n, or no toolchain.
+  Where no class is claimed, _.class, _.exponent, _.low, _.high and _.c are null.
+
+Claims of families
+  yes                       the class by steps is the one that theory claims
+  yes, it grows slower      the claim is an upper bound, and this input stays below it
+  cannot be told apart      another class fits as well at these sizes, as n log log n and n
+  only a bound is claimed   theory speaks of the worst input only, as for a sudoku
+  no                        the class by steps is another one
+
+See also: %bigo?, %magnitudes, %structures?, %help timing"#;
 
 const SHELL: &str = r#"
 Typing

@@ -24,6 +24,10 @@ pub fn written(figures: &Figures, style: &Style) -> String {
 fn draw(figures: &Figures, style: &Style) -> String {
     let Figures { table, meanings } = figures;
     let height = table.height();
+    // What nothing was measured of has no columns either.
+    if meanings.is_empty() {
+        return String::new();
+    }
     let (mut names, mut right, mut cells): (Vec<String>, Vec<bool>, Vec<Vec<String>>) = Default::default();
     for (i, (column, Meaning { unit, .. })) in table.schema().columns.iter().zip(meanings).enumerate() {
         let of = |place: usize| table.values(place, 0, height);

@@ -109,6 +109,10 @@ mod algorithms {
         pub const fn threaded(self) -> Variant<I, O> {
             self
         }
+
+        pub const fn at_most(self, _: &'static str) -> Variant<I, O> {
+            self
+        }
     }
 
     impl<I: ?Sized, O> Typed<I, O> {

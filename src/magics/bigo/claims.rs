@@ -8,8 +8,8 @@ use crate::magics::compare::{Asker, Grid, Variant, What};
 use crate::measure::growth::{Answer, Class, Question, Verdict};
 use crate::report::{Figures, Note, Unit};
 
-use super::Found;
 use super::subjects::Measured;
+use super::{Found, words};
 
 /// Which input of a family is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,20 +59,40 @@ impl Case {
 pub fn table(asker: &Asker, case: Case, chosen: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<Note>) {
     let mut rows = Grid::default();
     let mut lines = Vec::new();
+    // Steps repeat exactly; where one variant is judged by its time, the column differs from run to run.
+    let by_steps = found.iter().all(|found| found.answer(Question::Steps).is_some());
+    let kind = if by_steps { Unit::Plain.counted() } else { Unit::Plain.measured() };
     for ((variant, measured), found) in chosen.iter().zip(all).zip(found) {
         let What::Algorithm(claims) = &variant.what else { continue };
         let shape = case.shape(asker, claims);
         let claimed = claims.time_for(shape);
         // Time is claimed as the work that is done: counts of it say more than a clock.
-        let answer = [Question::Steps, Question::Time].into_iter().find_map(|question| found.answer(question));
-        let answer = answer.filter(|_| !measured.is_cut());
-        let agrees = answer.map_or(Agrees::NoClaim, |answer| agrees(claimed, answer));
+        let of = |question| found.answer(question).map(|answer| (question, answer));
+        let answer = of(Question::Steps).or(of(Question::Time)).filter(|_| !measured.is_cut());
+        let agrees = match answer {
+            None => Agrees::NoClaim,
+            Some((question, answer)) => match agrees(claimed, answer) {
+                // What a time costs at every size may be all that is seen of it.
+                Agrees::Below if question == Question::Time => Agrees::CannotTell,
+                // No input of this kind is said to reach the bound.
+                Agrees::NoClaim if claims.bound.is_some() => Agrees::Bound,
+                agrees => agrees,
+            },
+        };
+        let answer = answer.map(|(_, answer)| answer);
         rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(claims.name));
         rows.put("shape", Type::Text, Unit::Plain.counted(), Value::text(shape));
-        rows.put("claimed", Type::Text, Unit::Plain.counted(), Value::text(&claimed.to_string()));
-        let told = answer.map_or("no claim".to_string(), classes);
-        rows.put("measured", Type::Text, Unit::Plain.measured(), Value::text(&told));
-        rows.put("agrees", Type::Text, Unit::Plain.measured(), Value::text(agrees.said()));
+        let most = if claims.bound.is_some() { "at most " } else { "" };
+        rows.put("claimed", Type::Text, Unit::Plain.counted(), Value::text(&format!("{most}{claimed}")));
+        let told = match answer {
+            // Its exponent is what it is judged by.
+            Some(answer) if claimed == Class::RootTimesLinear && agrees == Agrees::Yes => {
+                format!("no class of the list{}", write_exponent(answer))
+            }
+            answer => answer.map_or("no claim".to_string(), classes),
+        };
+        rows.put("measured", Type::Text, kind, Value::text(&told));
+        rows.put("agrees", Type::Text, kind, Value::text(agrees.said()));
         if agrees == Agrees::CannotTell
             && let Some(answer) = answer
         {
@@ -80,6 +100,9 @@ pub fn table(asker: &Asker, case: Case, chosen: &[Variant], all: &[Measured], fo
             let name = claims.name;
             let line = Note::from(format!("{name}: claimed {claimed}, measured ")).found(found);
             lines.push(line.text(": cannot be told apart at these sizes").optional());
+        }
+        if agrees == Agrees::Bound {
+            lines.extend(claims.bound.map(|why| Note::from(format!("{}: {why}", claims.name)).optional()));
         }
     }
     (rows.figures(), lines)
@@ -92,6 +115,8 @@ pub enum Agrees {
     /// It grows slower: O says how fast a cost grows at most.
     Below,
     CannotTell,
+    /// Theory says nothing of these inputs, and nothing was found of them.
+    Bound,
     NoClaim,
 }
 
@@ -102,6 +127,7 @@ impl Agrees {
             Agrees::No => "no",
             Agrees::Below => "yes, it grows slower",
             Agrees::CannotTell => "cannot be told apart",
+            Agrees::Bound => "only a bound is claimed",
             Agrees::NoClaim => "no claim",
         }
     }
@@ -144,9 +170,13 @@ pub fn classes(answer: &Answer) -> String {
             let all = std::iter::once(&class).chain(also).map(|class| class.inner());
             all.collect::<Vec<_>>().join(" or ")
         }
-        (Verdict::Power, _) => "no class of the list".to_string(),
+        (Verdict::Power, _) => format!("no class of the list{}", write_exponent(answer)),
         (Verdict::NoClaim(_), _) => "no claim".to_string(),
     }
+}
+
+fn write_exponent(answer: &Answer) -> String {
+    answer.exponent.map_or(String::new(), |exponent| format!(", exponent {}", words::interval(&exponent)))
 }
 
 /// What n counts, and which inputs these were.

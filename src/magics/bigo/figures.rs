@@ -64,7 +64,7 @@ pub fn answers(all: &[Measured], found: &[Found]) -> Figures {
                 Verdict::Class(class) if !measured.is_cut() => Value::text(&class.to_string()),
                 Verdict::Class(_) | Verdict::Power | Verdict::NoClaim(_) => Value::Null,
             };
-            let exponent = answer.exponent.filter(|_| !measured.is_cut());
+            let exponent = answer.claimed_exponent().filter(|_| !measured.is_cut());
             let base = answer.curve.as_ref().filter(|_| !class.is_null()).and_then(|curve| curve.base);
             rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&measured.name));
             rows.put("question", Type::Text, Unit::Plain.counted(), Value::text(question.name()));

@@ -68,10 +68,9 @@ pub static BIGO: Magic = Magic {
             O(1), O(log n), O(√n), O(n), O(n log n), O(n²), O(n² log n), O(n³), O(cⁿ) and O(n!) are told apart; `also` \
             names those that fit nearly as well.\n  \
             no class of the list  another power of n, with its exponent\n  \
-            no claim              fewer than five sizes, a constant that hides what grows, a cost that departs from \
-            its curve, a size that fails or does not end\n  \
+            no claim              with the reason: %help growth lists all of them\n  \
             _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the time where no \
-            steps were counted. _.growth is a table of all answers.\n\n\
+            steps were counted; null where no class is claimed. _.growth is a table of all answers.\n\n\
             Inputs of a family\n  \
             --case best|average|worst or --shape SHAPE chooses them.\n  \
             --setup CELL runs once, untimed, and the subject sees its names.",
@@ -121,6 +120,10 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let start = Instant::now();
     let family = family(session, magic, variants)?;
     let case = Case::asked(magic, &family)?;
+    if let Some(family) = &family {
+        // An unknown shape is a mistake of the line, not a failure of each variant.
+        family.case_of(1, &family.shape)?;
+    }
     let chosen = choose_variants(session, variants, &family)?;
     let asked = asked(magic, chosen.len())?;
     session.settle(context)?;
@@ -328,8 +331,9 @@ impl Found {
             Verdict::Class(class) => Some(Value::text(&class.to_string())),
             Verdict::Power | Verdict::NoClaim(_) => None,
         });
-        let exponent = answer.and_then(|answer| answer.exponent);
-        let base = answer.and_then(|answer| answer.curve.as_ref()?.base);
+        let exponent = answer.and_then(Growth::claimed_exponent);
+        // Where no class is claimed, the c of the nearest curve is not one either.
+        let base = answer.filter(|_| class.is_some()).and_then(|answer| answer.curve.as_ref()?.base);
         let field = |name, value| Field::measured(name, value, Unit::Plain);
         vec![
             field("class", class.unwrap_or(Value::Null)),

@@ -488,9 +488,6 @@ impl Candidate<'_> {
     fn program(&self, context: &RunContext) -> Option<Result<Counted, Uncounted>> {
         let because = |why: &str| Some(Err(Uncounted::Because(why.to_string())));
         match (&self.variant.what, self.variant.pipeline().and_then(lone_block)) {
-            (What::Algorithm(claims), _) if claims.threaded => {
-                because("it works on several threads, which would lose each other's counts")
-            }
             (What::Algorithm(_), _) => {
                 let text = self.inputs.family.as_ref().and_then(|family| family.family.counted())?;
                 Some(Counted::start(&text, context))

@@ -19,7 +19,14 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
         for question in questions {
             let line = Note::from(format!("{name}{:6}  ", question.name()));
             if let Some(answer) = found.answer(*question) {
-                lines.push(line.found(write_answer(*question, answer, measured)));
+                let told = write_answer(*question, answer, measured);
+                // Steps repeat exactly, so that their class is no measurement; its interval is one of the sizes.
+                let class = told.split(" · ").next().unwrap_or_default();
+                let is_class = class.starts_with("O(");
+                lines.push(match *question {
+                    Question::Steps if is_class => line.text(class).found(&told[class.len()..]),
+                    _ => line.found(told),
+                });
             } else if let Some(why) = measured.uncounted.as_ref().filter(|_| *question == Question::Steps) {
                 lines.push(line.text(format!("not counted · {why}")));
             } else {
@@ -81,7 +88,7 @@ fn inner(class: Class) -> &'static str {
 }
 
 /// `2.00 ±0.01`, with as many places as the interval has.
-fn interval(exponent: &Exponent) -> String {
+pub fn interval(exponent: &Exponent) -> String {
     let error = exponent.error();
     let places = if error < 0.1 { 2 } else { 1 };
     // Not below what it is.

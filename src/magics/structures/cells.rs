@@ -53,7 +53,7 @@ impl Found {
             _ => {}
         }
         match self.agrees() {
-            Some(Agrees::No | Agrees::CannotTell | Agrees::NoClaim) => {
+            Some(Agrees::No | Agrees::CannotTell | Agrees::Bound | Agrees::NoClaim) => {
                 "the sizes that were counted do not show the claimed class".to_string()
             }
             Some(Agrees::Yes | Agrees::Below) | None => facts.why.to_string(),

@@ -38,8 +38,7 @@ pub struct Fit {
     pub base: Option<f64>,
     /// How much steeper the cost is than the class, in the upper half of the sizes.
     steeper: f64,
-    /// The largest size: powers are held against it, so that none overflows.
-    top: f64,
+    terms: Vec<Term>,
 }
 
 /// The largest sizes at which a power and a factorial are tried: above, anything that can be measured is neither.
@@ -53,8 +52,7 @@ const BASE_STEPS: usize = 120;
 impl Fit {
     /// The fitted cost at a size.
     pub fn at(&self, n: f64) -> f64 {
-        let terms = terms(self.class, self.base, self.top);
-        terms.iter().zip(&self.coefficients).map(|(term, factor)| term.at(n) * factor).sum()
+        self.terms.iter().zip(&self.coefficients).map(|(term, factor)| term.at(n) * factor).sum()
     }
 
     /// The part of the fitted cost that does not grow.
@@ -77,9 +75,16 @@ pub fn fits(points: &[Point], rules: &Rules) -> Vec<Fit> {
         all.push(exponential(points, rules));
     }
     if top <= MOST_FACTORIAL {
-        all.push(fit(points, Class::Factorial, None, rules));
+        all.push(factorial(points, top, rules));
     }
     all
+}
+
+/// What takes n! steps, or n for each of n! results: whichever fits better.
+fn factorial(points: &[Point], top: f64, rules: &Rules) -> Fit {
+    let of = |lead: Term| fit_terms(points, Class::Factorial, None, vec![Term::Power(0.0, 0), lead], rules);
+    let (bare, long) = (of(Term::Factorial(top)), of(Term::LongFactorial(top)));
+    if long.rms < bare.rms { long } else { bare }
 }
 
 /// The power of the c that fits best: the best of a grid, then what is better between its neighbours.
@@ -103,13 +108,14 @@ fn exponential(points: &[Point], rules: &Rules) -> Fit {
 }
 
 /// A term of a candidate, as a function of the size.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Term {
     /// n^a (log n)^b
     Power(f64, i32),
-    /// cⁿ and n!, as parts of their values at the largest size.
+    /// cⁿ, n! and n · n!, as parts of their values at the largest size, so that none overflows.
     Exponential(f64, f64),
     Factorial(f64),
+    LongFactorial(f64),
 }
 
 impl Term {
@@ -118,6 +124,7 @@ impl Term {
             Term::Power(power, logs) => n.powf(power) * n.log2().powi(logs),
             Term::Exponential(base, top) => base.powf(n - top),
             Term::Factorial(top) => (ln_factorial(n) - ln_factorial(top)).exp(),
+            Term::LongFactorial(top) => n / top * Term::Factorial(top).at(n),
         }
     }
 }
@@ -187,7 +194,10 @@ fn solved(points: &[Point], terms: &[Term], signed: std::ops::Range<usize>) -> S
 
 fn fit(points: &[Point], class: Class, base: Option<f64>, rules: &Rules) -> Fit {
     let top = points.last().map_or(1.0, |point| point.n);
-    let terms = terms(class, base, top);
+    fit_terms(points, class, base, terms(class, base, top), rules)
+}
+
+fn fit_terms(points: &[Point], class: Class, base: Option<f64>, terms: Vec<Term>, rules: &Rules) -> Fit {
     let Solved { coefficients, rms, share } = solved(points, &terms, signed(class, rules));
     let used = match class {
         // The c that was searched for is a parameter of its own.
@@ -200,7 +210,7 @@ fn fit(points: &[Point], class: Class, base: Option<f64>, rules: &Rules) -> Fit 
         Some(_) => steeper(points, coefficients[0], terms[terms.len() - 1]),
         None => 0.0,
     };
-    Fit { class, coefficients, rms, share, bic, base, steeper, top }
+    Fit { class, coefficients, rms, share, bic, base, steeper, terms }
 }
 
 /// Large sizes count more, from 0.3 to 1 along ln n: terms of lower order show at the small ones. Scaled to a mean

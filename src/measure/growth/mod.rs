@@ -52,6 +52,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The exponent, unless nothing is claimed: then that of the nearest curve says nothing either.
+    pub fn claimed_exponent(&self) -> Option<Exponent> {
+        self.exponent.filter(|_| !matches!(self.verdict, Verdict::NoClaim(_)))
+    }
+
     /// What it says of each of n things which cost this together; the curves are still those of all.
     pub fn of_each(self) -> Answer {
         let verdict = match self.verdict {
@@ -233,6 +238,12 @@ fn fitted(question: Question, used: Vec<Point>) -> Answer {
         // The slope of the largest sizes contradicts the class. That of times is bent by caches.
         Verdict::Class(class)
             if question != Question::Time && exponent.is_some_and(|exponent| !agrees(exponent, class, &used)) =>
+        {
+            Verdict::NoClaim(Doubt::Departs)
+        }
+        // A logarithm that does not rise at the largest sizes has ended on the way.
+        Verdict::Class(Class::Log)
+            if question != Question::Time && exponent.is_some_and(|exponent| exponent.low <= 0.0) =>
         {
             Verdict::NoClaim(Doubt::Departs)
         }
