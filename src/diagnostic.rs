@@ -50,6 +50,8 @@ pub enum Kind {
     Rust,
     /// The person stopped it.
     Stopped,
+    /// What `%check` claims does not hold.
+    Claim,
     /// The engine cannot run this plan and says why.
     Objection,
     /// The machine did not give what was asked: memory, threads, a terminal.

@@ -20,6 +20,7 @@ pub mod run_context;
 
 pub mod plan;
 
+pub mod autosave;
 pub mod baselines;
 pub mod files;
 pub mod rowwise;
@@ -41,6 +42,10 @@ pub mod structures;
 
 pub mod session;
 
+pub mod notebook;
+
 pub mod magics;
+
+pub mod player;
 
 pub mod shell;

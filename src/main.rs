@@ -9,8 +9,9 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use timelab::engines;
 use timelab::measure::{self, Counting};
+use timelab::notebook::Form;
 use timelab::session::Settings;
-use timelab::shell::{Shell, config, stdin_is_terminal};
+use timelab::shell::{Shell, config, exported, saved, stdin_is_terminal, test};
 use timelab::show::{self, Style, Theme};
 
 #[global_allocator]
@@ -57,6 +58,74 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the cells of a script or a notebook; a file with the name of a command is ./test
+    Run {
+        #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Writes a notebook with what the cells print, after each cell
+        #[arg(long, value_name = "OUT.md", value_hint = ValueHint::FilePath)]
+        save: Option<PathBuf>,
+        /// Runs cells that hold Rust or commands, which can do anything
+        #[arg(long)]
+        trust: bool,
+        /// Goes on after a cell that failed
+        #[arg(long)]
+        keep_going: bool,
+    },
+    /// Plays a notebook at a terminal, cell by cell; the session stays at its end
+    Play {
+        #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Runs cells that hold Rust or commands, which can do anything
+        #[arg(long)]
+        trust: bool,
+    },
+    /// Writes a notebook as a page, for Jupyter, or as data; its cells run, so that tables and plots are real ones
+    Export {
+        #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[arg(long, value_parser = PossibleValuesParser::new(Form::ALL.map(|(name, _)| name)))]
+        to: String,
+        /// Writes into this file; else on standard output
+        #[arg(short = 'o', long = "output", value_name = "OUT", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+        /// Takes the outputs of the file and runs nothing
+        #[arg(long)]
+        no_run: bool,
+        /// Runs cells that hold Rust or commands, which can do anything
+        #[arg(long)]
+        trust: bool,
+    },
+    /// Makes a notebook of one of Jupyter (.ipynb)
+    Import {
+        #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Writes into this file; else on standard output
+        #[arg(short = 'o', long = "output", value_name = "OUT.md", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+    },
+    /// Runs notebooks in fresh sessions and compares what they print with what they say; measured figures may differ
+    #[command(after_help = "Exit status: 0 all equal; 1 a difference, a failed claim or a faulty file; \
+                            2 for a bad command line.")]
+    Test {
+        #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+        /// Writes the outputs that differ into the files
+        #[arg(long)]
+        update: bool,
+        /// Runs slow cells too
+        #[arg(long)]
+        slow: bool,
+        /// Files that are tested at once; they disturb each other's times
+        #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+        jobs: u16,
+        /// Writes the results for a server of tests
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        junit: Option<PathBuf>,
+        /// Runs cells that hold Rust or commands, which can do anything
+        #[arg(long)]
+        trust: bool,
+    },
     /// Looks whether the configuration file is good, and tells where it is
     Config {
         /// Writes one where there is none: every setting, with comments
@@ -125,6 +194,26 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "timelab", &mut script);
             let written = std::io::stdout().write_all(&script);
             return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Some(Command::Run { file, save: Some(out), trust, keep_going }) => {
+            return ExitCode::from(saved::run(&file, &out, trust, keep_going, &style).status());
+        }
+        Some(Command::Run { file, save: None, trust, keep_going }) => {
+            return ExitCode::from(Shell::new(None, style, keep_going).file(&file, trust).status());
+        }
+        Some(Command::Play { file, trust }) => {
+            return ExitCode::from(Shell::new(None, style, false).tutorial(&file, trust).status());
+        }
+        Some(Command::Export { file, to, out, no_run, trust }) => {
+            let known = Form::ALL.iter().find(|(name, _)| *name == to).map(|(_, form)| *form);
+            let form = known.expect("clap knows the same forms");
+            let options = exported::Options { form, out, runs: !no_run, trust };
+            return ExitCode::from(exported::export(&file, &options, &style));
+        }
+        Some(Command::Import { file, out }) => return ExitCode::from(exported::import(&file, out.as_deref())),
+        Some(Command::Test { files, update, slow, jobs, junit, trust }) => {
+            let options = test::Options { update, slow, jobs: jobs.into(), junit, trust };
+            return ExitCode::from(test::test(&files, &options, &style));
         }
         None => {}
     }

@@ -24,6 +24,7 @@ mod meaning;
 mod measure;
 mod measured;
 mod native;
+mod notebook;
 mod partials;
 mod plots;
 mod polars;

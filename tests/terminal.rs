@@ -759,3 +759,80 @@ fn tab_runs_no_rust() {
     terminal.sees("true");
     assert!(path.exists());
 }
+
+#[test]
+fn a_tutorial_is_played_step_by_step() {
+    let home = home();
+    let path = home.path().join("t.md");
+    let text = "# One\n\nSome words\nin a paragraph.\n\n```console timelab\n› let a = 20 + 1\n› a * 2\n```\n\n\
+                <!-- timelab: hidden -->\n```console timelab\n› let b = 7\n```\n\n\
+                <!-- timelab: stop ask=\"How many?\" -->\n```console timelab\n› a + b\n› a + b + 1\n```\n";
+    std::fs::write(&path, text).expect("the folder can be written");
+    let mut terminal = start(home.path());
+    // In a shell, the file is only run; a tutorial of its own is a command.
+    terminal.enters("%tour");
+    terminal.sees("The stopwatch");
+    terminal.ends();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.arg("play").arg(&path).env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+    command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
+    let mut session = Session::spawn(command).expect("timelab starts");
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    let mut terminal = Terminal(session);
+    terminal.sees("Some words in a paragraph.");
+    terminal.sees("[1]› let a = 20 + 1");
+    terminal.sees("▸ ");
+    terminal.enters("");
+    terminal.sees("[2]› a * 2");
+    terminal.sees("▸ ");
+    // What is typed at a stop is a cell.
+    terminal.enters("a * 1000");
+    terminal.sees("21000");
+    terminal.sees("▸ ");
+    terminal.enters("");
+    terminal.sees("42");
+    terminal.sees("[5]› a + b");
+    terminal.sees("▸ ");
+    terminal.enters("b");
+    terminal.sees("back: the cells before this one ran again");
+    terminal.sees("[2]› a * 2");
+    terminal.sees("▸ ");
+    terminal.enters("s");
+    terminal.sees("[3]› a + b");
+    terminal.sees("▸ ");
+    terminal.enters("");
+    terminal.sees("How many?");
+    terminal.enters("a million");
+    terminal.sees("28");
+    terminal.sees("▸ ");
+    terminal.enters("q");
+    terminal.sees("the session stays");
+    terminal.sees("]› ");
+    terminal.enters("b + 100");
+    terminal.sees("107");
+    terminal.ends();
+}
+
+#[test]
+fn a_session_that_was_killed_is_restored() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.enters("let precious = 4711");
+    terminal.sees("[2]› ");
+    terminal.enters("1 // 0");
+    terminal.sees("[3]› ");
+    let killed = Command::new("kill").args(["-9", &terminal.0.get_process().pid().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    terminal.sees(Eof);
+    drop(terminal);
+    let mut terminal = start(home.path());
+    terminal.enters("%restore");
+    terminal.sees("[3]› ");
+    terminal.enters("precious + 1");
+    terminal.sees("4712");
+    terminal.ends();
+    // What was brought back is noticed no more.
+    let mut terminal = start(home.path());
+    terminal.enters("%set autosave off");
+    terminal.ends();
+}

@@ -125,6 +125,8 @@ const AVOIDED: [&str; 24] = [
 
 /// All texts of four words and more in the source: what users read is among them.
 fn texts() -> Vec<(String, String)> {
+    let text = Regex::new(r#"(?s)"((?:[^"\\]|\\.)*)""#).unwrap();
+    let joined = Regex::new(r"\\\n\s*").unwrap();
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     while let Some(folder) = folders.pop() {
@@ -135,8 +137,6 @@ fn texts() -> Vec<(String, String)> {
             }
             let source = fs::read_to_string(&entry).unwrap();
             let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-            let text = Regex::new(r#"(?s)"((?:[^"\\]|\\.)*)""#).unwrap();
-            let joined = Regex::new(r"\\\n\s*").unwrap();
             for said in text.captures_iter(&code.join("\n")) {
                 let said = joined.replace_all(&said[1], "").into_owned();
                 if said.split_whitespace().count() >= 4 {

@@ -8,6 +8,7 @@ mod baseline;
 mod bigo;
 mod c10k;
 mod cd;
+mod check;
 mod choices;
 mod compare;
 mod complete;
@@ -25,6 +26,7 @@ mod privileges;
 mod race;
 mod races;
 mod ranges;
+mod restore;
 mod run;
 mod rust;
 mod same;
@@ -36,6 +38,7 @@ mod time;
 mod timeit;
 mod timing;
 mod topics;
+pub mod tour;
 mod who;
 
 use std::sync::Arc;
@@ -46,11 +49,13 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
 use crate::measure;
+use crate::notebook::{self, Notebook};
 use crate::panics;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::{CellValue, RunPrinted, RunResult, Session, kept_plan, run_command};
+use crate::show;
 use crate::stages;
 
 pub use complete::{Candidate, complete, said};
@@ -123,6 +128,8 @@ pub struct Next {
     pub typed: bool,
     /// Whether they come from a file that nobody trusts.
     pub confined: bool,
+    /// A notebook that is played, where a person can be waited for; else its cells are run.
+    pub play: Option<Notebook>,
     /// Whether the shell, or the script, ends here.
     pub leaves: bool,
 }
@@ -163,6 +170,7 @@ pub static ALL: &[&Magic] = &[
     &baseline::BASELINE,
     &explain::EXPLAIN,
     &same::SAME,
+    &check::CHECK,
     &rust::RUST,
     &algorithms::ALGORITHMS,
     &race::RACE,
@@ -179,10 +187,12 @@ pub static ALL: &[&Magic] = &[
     &last::LAST,
     &history::HISTORY,
     &save::SAVE,
+    &restore::RESTORE,
     &run::RUN,
     &edit::EDIT,
     &cd::CD,
     &set::SET,
+    &tour::TOUR,
     &help::HELP,
 ];
 
@@ -277,7 +287,10 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
             if baseline::measures(text) {
                 session.note_unmeasured();
             }
-            session.end_cell(text, true, None, None, Report::default());
+            // For %save and %history; it is shown by who has the error.
+            let told = show::diagnostic(&error, Some(text), &notebook::style(notebook::WIDTH));
+            let kept = Report { blocks: vec![Block::Text(told.trim_end().to_string())], ..Report::default() };
+            session.end_cell(text, true, None, None, kept);
             (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }
     };

@@ -6,6 +6,7 @@ use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
+use crate::notebook::{Notebook, is_notebook};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::{self, escaped};
@@ -19,7 +20,10 @@ pub static RUN: Magic = Magic {
         takes: Takes::Words,
         options: &[("--trust", false)],
     },
-    about: "runs the cells of a file as if they were typed; the first error ends it\n\
+    about: "runs the cells of a script or a notebook (.md) as if they were typed\n\
+            \n\
+            Errors\n  \
+            The first error ends it. Cells of a notebook that need what is not here are skipped.\n\
             \n\
             Trust\n  \
             A file whose cells hold Rust or system commands, or write outside the current folder, can do \
@@ -78,7 +82,7 @@ pub fn file_cells(
     }
     let mut text = String::new();
     std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(unread)?;
-    let cells = split(&text);
+    let cells = if is_notebook(path) { notebook_cells(session, &text, &shown)? } else { split(&text) };
     let privileged: Vec<bool> = cells.iter().map(|cell| privileges(cell).any()).collect();
     if trusted || !privileged.contains(&true) {
         return Ok((cells, !trusted));
@@ -90,6 +94,25 @@ pub fn file_cells(
         session.trusts.push(seen);
     }
     Ok((cells, false))
+}
+
+/// The cells of a notebook that can run here.
+fn notebook_cells(session: &Session, text: &str, path: &str) -> Fallible<Vec<String>> {
+    let notebook = Notebook::parse(text).map_err(|faulty| {
+        Diagnostic::new(Kind::File, format!("\"{path}\", line {}: {}", faulty.line, faulty.message))
+    })?;
+    let mut cells = Vec::new();
+    for fence in &notebook.fences {
+        match fence.directives.unmet() {
+            None => cells.extend(fence.cells.iter().map(|cell| cell.input.clone())),
+            Some(why) => {
+                let count = fence.cells.len();
+                let plural = if count == 1 { "cell" } else { "cells" };
+                session.console.err.write_line(&format!("line {}: {count} {plural} skipped: {why}", fence.line));
+            }
+        }
+    }
+    Ok(cells)
 }
 
 /// The places of the privileged cells, and of those before them that they depend on: what defines a name that they use,

@@ -4,6 +4,7 @@ use std::path::Path;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
+use crate::notebook::{WIDTH, fence_of, is_notebook, printed, style};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
 
@@ -12,12 +13,13 @@ use super::{Answer, Magic, Offers, ranges};
 pub static SAVE: Magic = Magic {
     syntax: MagicSyntax {
         name: "save",
-        usage: "%save FILE [CELLS] [--force]",
+        usage: "%save FILE [CELLS] [--force] [--failed]",
         takes: Takes::Words,
-        options: &[("--force", false)],
+        options: &[("--force", false), ("--failed", false)],
     },
-    about: "writes cells into a file for %run; without numbers all that did not fail; --force replaces a file",
-    examples: &["%save /tmp/cells.txt --force"],
+    about: "writes cells into a file for %run; FILE.md becomes a notebook with the outputs that are kept; without \
+            numbers all that did not fail; --force replaces a file, --failed takes what failed too",
+    examples: &["%save /tmp/cells.txt --force", "%save /tmp/cells.md --force"],
     offers: Offers::Files,
     privileges: |magic| {
         let path = ranges::words(magic).first();
@@ -33,10 +35,11 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let [path, ranges @ ..] = ranges::words(magic) else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%save` needs a file").hint(SAVE.syntax.usage));
     };
+    let with_failed = magic.option("--failed").is_some();
     let cells: Vec<&Entered> = if ranges.is_empty() {
         let lasting = |entered: &&Entered| {
             let first = entered.text.split_whitespace().next().unwrap_or_default();
-            !entered.failed && !ABOUT_CELLS.contains(&first)
+            (!entered.failed || with_failed) && !ABOUT_CELLS.contains(&first)
         };
         session.entered().iter().filter(lasting).collect()
     } else {
@@ -52,26 +55,36 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     let force = magic.option("--force").is_some();
     let shown = files::expanded(&path.text);
+    let text = if is_notebook(&shown) { notebook_of(&cells) } else { script_of(&cells) };
     let target = match files::target(&shown, &path.text, context.confined) {
         // Without the option no file is replaced, whatever it is.
         Err(_) if !force && shown.is_file() => shown,
         target => target.map_err(|error| error.or_at(path.span))?,
     };
-    write(&target, &cells, force).map_err(failed)?;
+    write(&target, &text, force).map_err(failed)?;
     let plural = if cells.len() == 1 { "cell" } else { "cells" };
     Ok(Answer::text(format!("{} {plural} in \"{}\"", cells.len(), path.text)))
 }
 
+fn script_of(cells: &[&Entered]) -> String {
+    cells.iter().map(|cell| alone(&cell.text) + "\n").collect()
+}
+
+/// One fence of cells, each with what it showed, as far as that is kept.
+fn notebook_of(cells: &[&Entered]) -> String {
+    let output = |cell: &Entered| cell.report.as_ref().map(|report| printed(report, &style(WIDTH))).unwrap_or_default();
+    let all: Vec<(String, String)> = cells.iter().map(|cell| (alone(&cell.text), output(cell))).collect();
+    fence_of(WIDTH, &all)
+}
+
 /// Writes a file whole or not at all.
-fn write(path: &Path, cells: &[&Entered], force: bool) -> std::io::Result<()> {
+fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
-    for cell in cells {
-        writeln!(file, "{}", alone(&cell.text))?;
-    }
+    file.write_all(text.as_bytes())?;
     if force {
         file.persist(path)?
     } else {

@@ -53,8 +53,9 @@ fn table(session: &Session) -> String {
     let shown: Vec<(&settings::Setting, String)> =
         settings::ALL.iter().map(|setting| (setting, (setting.value)(&session.settings))).collect();
     let width = shown.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
+    let names = shown.iter().map(|(setting, _)| setting.name.len()).max().unwrap_or(0);
     let line = |(setting, value): &(&settings::Setting, String)| {
-        format!("{:7} {value:width$}  {}  ({})", setting.name, setting.about, setting.values)
+        format!("{:names$} {value:width$}  {}  ({})", setting.name, setting.about, setting.values)
     };
     shown.iter().map(line).collect::<Vec<_>>().join("\n")
 }

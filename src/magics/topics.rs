@@ -7,6 +7,7 @@ pub static ALL: &[(&str, &str)] = &[
     ("timing", TIMING),
     ("comparing", COMPARING),
     ("growth", GROWTH),
+    ("notebooks", NOTEBOOKS),
     ("shell", SHELL),
     ("sql", SQL),
 ];
@@ -37,6 +38,7 @@ Topics
   %help files        what `read` and `write` understand
   %help timing       how times are measured        %help comparing    when a difference counts
   %help growth       how a class is found, and when none is claimed
+  %help notebooks    tutorials and files with cells and outputs: play, test, export
   %help stages       what can follow a bar          count?   one stage, with examples
   %help functions    what can stand in an expression
   %help magics       the commands that begin with %
@@ -85,6 +87,45 @@ Claims of families
   no                        the class by steps is another one
 
 See also: %bigo?, %magnitudes, %structures?, %help timing"#;
+
+const NOTEBOOKS: &str = r#"
+What a notebook is
+  Markdown. A fence that begins with ```console timelab holds cells and what they printed; all else is text.
+  › begins a cell, … continues it. What follows is its output; a line of output that begins with › … or \ has a \
+  before it. ```console timelab width=100 sets the width of the output, 80 unless specified.
+
+Playing and running
+  %tour                        lists the tutorials, %tour 1 plays the first
+  timelab play FILE.md         text, then a cell: Enter runs it, s skips it, b goes back, q leaves you in the session
+  timelab run FILE.md          runs the cells; so do timelab FILE.md and %run FILE.md
+  timelab run FILE --save OUT.md   writes a notebook with the outputs, after each cell
+  %save FILE.md                writes this session as a notebook
+
+Testing
+  timelab test FILE.md …       runs each file in a fresh session and compares the outputs
+  What was measured may differ, what was counted may not. Borders of tables and runs of spaces are not compared, and a
+  status line that the file leaves out is not either. Rows of a table with measured columns are compared as a set.
+  --update writes the outputs that differ. --slow runs slow cells too. --jobs N tests N files at once.
+  --junit FILE writes results for a server of tests. --trust runs cells that hold Rust or commands.
+  %check EXPRESSION claims that it is true. A claim that fails is measured once more before it counts.
+  Exit status: 0 all equal; 1 a difference, a failed claim or a faulty file; 2 a bad command line.
+
+Directives
+  A comment right before a fence: <!-- timelab: slow needs="cores>=4" -->
+  auto              play does not wait
+  stop ask="10×?"   play asks before it shows the output
+  hidden            runs, and is not shown by play and exports
+  slow              runs in test only with --slow
+  skip              is not run
+  needs="…"         else skipped: cores>=N, memory>=4GB, rust, python, spark, dask, beam, ray; a comma means and
+
+Other forms
+  timelab export FILE.md --to html|ipynb|json|md [-o OUT]   runs it first; --no-run takes the texts of the file
+  timelab import FILE.ipynb [-o OUT.md]
+
+After a crash
+  The shell saves the cells that did not fail after each one. The next start says so, %restore runs them again.
+  %set autosave off stops it."#;
 
 const SHELL: &str = r#"
 Typing

@@ -113,6 +113,7 @@ pub enum CellValue {
 }
 
 /// What a failed cell must not change.
+#[derive(Clone)]
 pub struct Snapshot {
     names: BTreeMap<String, Binding>,
     functions: Option<Arc<Definition>>,

@@ -21,6 +21,8 @@ pub struct Settings {
     /// Whether a cell ends with its status line.
     pub timing: bool,
     pub keys: Keys,
+    /// Whether the shell saves its cells while it runs.
+    pub autosave: bool,
 }
 
 /// Whose keys edit a line.
@@ -32,7 +34,16 @@ pub enum Keys {
 
 impl Settings {
     pub fn new(engine: Option<&'static str>) -> Settings {
-        Settings { engine, seed: 0, memory: None, width: None, theme: Theme::Dark, timing: true, keys: Keys::Emacs }
+        Settings {
+            engine,
+            seed: 0,
+            memory: None,
+            width: None,
+            theme: Theme::Dark,
+            timing: true,
+            keys: Keys::Emacs,
+            autosave: true,
+        }
     }
 }
 
@@ -124,6 +135,14 @@ pub static ALL: &[Setting] = &[
         example: "vi",
         value: |settings| word_of(settings.keys, &KEYS),
         set: |settings, word| one_of(word, "keys", &KEYS).map(|keys| settings.keys = keys),
+    },
+    Setting {
+        name: "autosave",
+        values: "on|off",
+        about: "saves the cells after each one, for %restore after a crash",
+        example: "off",
+        value: |settings| word_of(settings.autosave, &SWITCHES),
+        set: |settings, word| one_of(word, "autosave", &SWITCHES).map(|autosave| settings.autosave = autosave),
     },
 ];
 

@@ -3,10 +3,14 @@
 pub mod config;
 mod console;
 mod editor;
+pub mod exported;
 mod highlight;
 mod pager;
+mod play;
 mod progress;
 mod reader;
+pub mod saved;
+pub mod test;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::autosave::Autosave;
 use crate::baselines::Baselines;
 use crate::descendants;
 use crate::diagnostic::{Diagnostic, Kind};
@@ -22,6 +27,7 @@ use crate::history::History;
 use crate::lang::{Splitter, split};
 use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
 use crate::measure;
+use crate::notebook::{INFO, Notebook, cell_text, is_notebook};
 use crate::report::Block;
 use crate::run_context::{RunContext, Stop};
 use crate::session::Session;
@@ -66,6 +72,8 @@ pub struct Shell {
     keep_going: bool,
     /// Where somebody types: Ctrl-C stops a cell, not the run.
     editor: Option<Box<dyn Editor>>,
+    /// Where the cells that were typed are saved, and the text of those so far.
+    autosave: Option<(Autosave, String)>,
     /// How deep the cells of a file are that now run.
     depth: usize,
     ending: Ending,
@@ -80,7 +88,7 @@ impl Shell {
         session.baselines = Baselines::own();
         session.survives = true;
         let session = Rc::new(RefCell::new(session));
-        Shell { session, style, keep_going, editor: None, depth: 0, ending: Ending::Good }
+        Shell { session, style, keep_going, editor: None, autosave: None, depth: 0, ending: Ending::Good }
     }
 
     /// Runs the cells of each text, one after the other.
@@ -180,9 +188,78 @@ impl Shell {
 
     /// Reads, runs, prints, until Ctrl-D.
     pub fn interactive(mut self) -> Ending {
+        if !self.open() {
+            return Ending::Failed;
+        }
+        self.complain(&banner());
+        self.begin();
+        self.notice_lost();
+        self.prompt()
+    }
+
+    /// Tells of a session that died, and how its cells come back.
+    fn notice_lost(&mut self) {
+        let Some((autosave, _)) = &self.autosave else { return };
+        if let Some(path) = autosave.notice() {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let count = Notebook::parse(&text).map_or(0, |notebook| notebook.cells().count());
+            let plural = if count == 1 { "cell" } else { "cells" };
+            self.complain(&format!("an earlier session ended without leaving: %restore runs its {count} {plural}\n"));
+        }
+    }
+
+    /// Saves a cell that did not fail, before the next one is read.
+    fn save_cell(&mut self, cell: &str) {
+        let is_on = self.session.borrow().settings.autosave;
+        let is_restoring = cell.trim_start().starts_with("%restore");
+        let Some((autosave, text)) = self.autosave.as_mut().filter(|_| is_on && !is_restoring) else { return };
+        text.push_str(&cell_text(cell));
+        let written = autosave.write(&format!("```{INFO}\n{text}```\n"));
+        if let Err(error) = written {
+            self.complain(&format!("warning: the session is saved no longer: {error}\n"));
+            self.autosave = None;
+        }
+    }
+
+    /// Plays a notebook, then goes on as the shell.
+    pub fn tutorial(mut self, path: &Path, trusted: bool) -> Ending {
+        if !stdin_is_terminal() {
+            self.complain("error: `play` needs a terminal; `timelab run FILE` runs the cells without one\n");
+            return Ending::Failed;
+        }
+        if !is_notebook(path) {
+            self.complain("error: `play` needs a notebook, a file .md; `timelab run FILE` runs a script\n");
+            return Ending::Failed;
+        }
+        if !self.open() {
+            return Ending::Failed;
+        }
+        let context = self.session.borrow().context();
+        let allowed = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab play", &context);
+        match allowed {
+            Ok((_, confined)) => self.session.borrow_mut().confined = confined,
+            Err(error) => return self.failed(&error),
+        }
+        match test::read(path) {
+            Ok(notebook) => {
+                let ending = self.play(&notebook);
+                // What is typed from here on is the user's own.
+                self.session.borrow_mut().confined = false;
+                if matches!(ending, Ending::Closed | Ending::Left) { Ending::Good } else { self.prompt() }
+            }
+            Err((line, why)) => {
+                self.complain(&format!("error: {}: {why}\n", test::place(path, line)));
+                Ending::Failed
+            }
+        }
+    }
+
+    /// Opens the terminal for a person; false where that fails.
+    fn open(&mut self) -> bool {
         leave_the_terminal_as_it_was();
         stop_on_ctrl_c(self.session.borrow().stop.clone(), false);
         self.session.borrow_mut().interactive = true;
+        self.autosave = Autosave::own().map(|autosave| (autosave, String::new()));
         self.configure();
         let history = History::own();
         let (history, earlier) = match history.entries() {
@@ -198,11 +275,13 @@ impl Shell {
             Ok(editor) => self.editor = Some(Box::new(editor)),
             Err(error) => {
                 self.complain(&format!("error: the line editor does not start: {error}\n"));
-                return Ending::Failed;
+                return false;
             }
         }
-        self.complain(&banner());
-        self.begin();
+        true
+    }
+
+    fn prompt(&mut self) -> Ending {
         loop {
             let (number, keys) = (self.session.borrow().next_cell(), self.session.borrow().settings.keys);
             let Some(editor) = &mut self.editor else { return Ending::Good };
@@ -271,7 +350,7 @@ impl Shell {
             }
             let ending = self.cell(cell);
             match ending {
-                Ending::Good | Ending::Different => {}
+                Ending::Good | Ending::Different => self.save_cell(cell),
                 Ending::Failed => self.forget_as_hint(cell),
                 Ending::Stopped | Ending::Closed | Ending::Left => return ending,
             }
@@ -342,6 +421,14 @@ impl Shell {
 
     /// Runs the cells that a cell brought along; the first that fails ends them.
     fn further(&mut self, next: &Next) -> Ending {
+        if let Some(notebook) = &next.play {
+            if self.editor.is_some() {
+                return self.play(notebook);
+            }
+            let can_run = notebook.cells().filter(|(fence, _)| fence.directives.unmet().is_none());
+            let cells = can_run.map(|(_, cell)| cell.input.clone()).collect();
+            return self.further(&Next { cells, ..Next::default() });
+        }
         if next.cells.is_empty() {
             return Ending::Good;
         }
@@ -364,6 +451,9 @@ impl Shell {
             ending = self.cell(cell);
             if next.typed && ending == Ending::Failed {
                 self.forget_as_hint(cell);
+            }
+            if next.typed && ending == Ending::Good {
+                self.save_cell(cell);
             }
             if ending == Ending::Left {
                 // It ends the file that is run, not who runs it.
@@ -468,6 +558,15 @@ impl Shell {
     }
 }
 
+/// The session ended as it should.
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if let Some((autosave, _)) = &self.autosave {
+            autosave.end();
+        }
+    }
+}
+
 /// Prints the result of one cell while it comes, where nobody types. Once it has begun, the run ends when nobody reads
 /// on.
 struct Printing {
@@ -544,6 +643,20 @@ fn leave_the_terminal_as_it_was() {
         // SAFETY: the handler sets the terminal, sends signals and ends the process, which a signal handler may do.
         drop(unsafe { signal_hook::low_level::register(signal, handler) });
     }
+}
+
+/// Writes a file whole or not at all.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions());
+    let usual = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(mode.unwrap_or(usual)).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Whether somebody types.

@@ -17,6 +17,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const REDRAW: Duration = Duration::from_millis(100);
 
 impl Watch {
+    /// One that draws nothing.
+    pub fn none() -> Watch {
+        Watch(None)
+    }
+
     pub fn start(progress: &Progress) -> Watch {
         if !std::io::stderr().is_terminal() {
             return Watch(None);

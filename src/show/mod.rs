@@ -177,6 +177,11 @@ pub fn report(report: &Report, style: &Style) -> Drawn {
     drawn
 }
 
+/// A line that stands over a part.
+pub fn heading(line: &str, style: &Style) -> String {
+    style.paint_err(line, Role::Heading)
+}
+
 /// The width of the terminal that standard output or standard error is; else that of `COLUMNS`, else 100.
 pub fn terminal_width() -> usize {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();

@@ -12,6 +12,7 @@ use super::subjects::{Measured, Row};
 pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
     let mut rows = Grid::default();
     let asked = |question| questions.contains(&question);
+    let steps = if differs(all) { Unit::Plain.measured() } else { Unit::Plain.counted() };
     for measured in all {
         let mut before: Option<f64> = None;
         for row in &measured.rows {
@@ -28,7 +29,7 @@ pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
             }
             let int = |value: Option<f64>| value.map_or(Value::Null, |value| Value::Int(value as i64));
             if asked(Question::Steps) {
-                rows.put("steps", Type::Int, Unit::Plain.counted(), int(row.steps));
+                rows.put("steps", Type::Int, steps, int(row.steps));
             }
             if asked(Question::Space) {
                 rows.put("space", Type::Int, Unit::Bytes.measured(), int(row.space));
@@ -39,6 +40,12 @@ pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
         }
     }
     rows.figures()
+}
+
+/// Whether steps differ from run to run: Rust draws the seeds of its hash tables anew, and how many sizes there are may
+/// be a matter of time.
+fn differs(all: &[Measured]) -> bool {
+    all.iter().any(|measured| measured.is_rust || !measured.left_out.is_empty())
 }
 
 fn float(value: Option<f64>) -> Value {
@@ -127,7 +134,7 @@ pub fn plot(name: &str, all: &[Measured], found: &[Found], questions: &[Question
         Question::Allocs => ("allocs", Unit::Bytes),
     };
     let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
-    let y = axis(label, unit, question != Question::Steps);
+    let y = axis(label, unit, question != Question::Steps || differs(all));
     let x = Across::Numbers(axis(name, Unit::Plain, false));
     Some(Block::Plot(Plot { title: format!("{label} by {name}"), x, y, series, in_table: true }))
 }

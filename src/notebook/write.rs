@@ -1,0 +1,113 @@
+//! Cells and outputs as they stand in a notebook.
+
+use std::ops::Range;
+
+use crate::report::{Block, Report};
+use crate::show::{self, Format, Style, Theme};
+
+use super::{INFO, Notebook, WIDTH};
+
+/// The lines of a cell.
+pub fn cell_text(input: &str) -> String {
+    let mut text = String::new();
+    for (i, line) in input.trim_end().split('\n').enumerate() {
+        let mark = if i == 0 { '›' } else { '…' };
+        text.push_str(format!("{mark} {line}").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The lines of an output: what would be taken for a cell or the end of the fence has a `\` before it. Empty lines at
+/// the end are left out.
+pub fn output_text(output: &str) -> String {
+    let mut text = String::new();
+    for line in output.trim_end_matches('\n').split('\n').filter(|_| !output.trim_end_matches('\n').is_empty()) {
+        let line = line.trim_end_matches('\r');
+        let is_mark = line.starts_with(['›', '…', '\\']) || line.trim_start().starts_with("```");
+        if is_mark {
+            text.push('\\');
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+/// A fence of cells, each with its output.
+pub fn fence_of(width: usize, cells: &[(String, String)]) -> String {
+    let width = if width == WIDTH { String::new() } else { format!(" width={width}") };
+    let body: String = cells.iter().map(|(input, output)| cell_text(input) + &output_text(output)).collect();
+    format!("```{INFO}{width}\n{body}```\n")
+}
+
+/// The notebook with other outputs: for each cell in its order, a new one or none. All else stays byte for byte.
+pub fn updated(notebook: &Notebook, outputs: &[Option<String>]) -> String {
+    let all = notebook.cells().zip(outputs);
+    let changes = all.filter_map(|((_, cell), output)| Some((cell.output_range.clone(), output.as_ref()?)));
+    let written = changes.map(|(range, output)| {
+        // Empty lines behind an output set the next cell apart.
+        let old = &notebook.text[range.clone()];
+        let blank = old.split_inclusive('\n').rev().take_while(|line| line.trim().is_empty());
+        let blank: usize = blank.map(str::len).sum();
+        let new = output_text(output);
+        let new = if notebook.has_crlf() { new.replace('\n', "\r\n") } else { new };
+        (range.start..range.end - blank, new)
+    });
+    replaced(&notebook.text, written)
+}
+
+/// A text with these places replaced, which come in their order.
+pub fn replaced(text: &str, changes: impl IntoIterator<Item = (Range<usize>, String)>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (range, new) in changes {
+        out.push_str(&text[at..range.start]);
+        out.push_str(&new);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// How a notebook's output looks: as at a terminal without colours, and long lines are not broken.
+pub fn style(width: usize) -> Style {
+    Style {
+        format: Format::Table,
+        color_out: false,
+        color_err: false,
+        theme: Theme::Dark,
+        width,
+        wrap: false,
+        ascii: false,
+    }
+}
+
+/// A report as lines: what goes to standard output, then what goes to standard error. A plot stands below its table.
+pub fn printed(report: &Report, style: &Style) -> String {
+    let mut report = report.clone();
+    for block in &mut report.blocks {
+        if let Block::Plot(plot) = block {
+            plot.in_table = false;
+        }
+    }
+    let drawn = show::report(&report, style);
+    drawn.out + &drawn.err
+}
+
+/// The text before a fence, or behind the last, without what is for timelab alone.
+pub fn prose(notebook: &Notebook, fence: usize) -> String {
+    let start = fence.checked_sub(1).map_or(0, |before| notebook.fences[before].range.end);
+    let end = notebook.fences.get(fence).map_or(notebook.text.len(), |fence| fence.range.start);
+    without_comments(&notebook.text[start..end])
+}
+
+fn without_comments(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<!--") {
+        out.push_str(before);
+        rest = after.split_once("-->").map_or("", |(_, rest)| rest);
+    }
+    out + rest
+}

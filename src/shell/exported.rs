@@ -1,0 +1,117 @@
+//! `timelab export` and `timelab import`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::Kind;
+use crate::magics::file_cells;
+use crate::notebook::{self, Form, Output, is_notebook};
+use crate::player::Player;
+use crate::run_context::Stop;
+use crate::show::{self, Style};
+
+use super::progress::Watch;
+use super::{test, write_whole};
+
+/// What the command line asks for.
+pub struct Options {
+    pub form: Form,
+    pub out: Option<PathBuf>,
+    /// Whether the cells run; else the texts of the file are taken.
+    pub runs: bool,
+    pub trust: bool,
+}
+
+/// Writes a notebook in another form; the exit status.
+pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
+    if !is_notebook(path) {
+        eprintln!(
+            "error: `export` needs a notebook, a file .md; `timelab run FILE --save OUT.md` makes one of a script"
+        );
+        return 1;
+    }
+    let notebook = match test::read(path) {
+        Ok(notebook) => notebook,
+        Err((line, why)) => {
+            eprintln!("error: {}: {why}", test::place(path, line));
+            return 1;
+        }
+    };
+    let stop = Stop::default();
+    super::leave_the_terminal_as_it_was();
+    super::stop_on_ctrl_c(stop.clone(), true);
+    let outputs = if options.runs {
+        match ran(path, &notebook, options.trust, &stop, style) {
+            Ok(outputs) => outputs,
+            Err(status) => return status,
+        }
+    } else {
+        let text = |cell: &notebook::NotebookCell| Output { text: cell.output.clone(), reports: Vec::new() };
+        notebook.cells().map(|(_, cell)| Some(text(cell))).collect()
+    };
+    let written = notebook::export(&notebook, &outputs, options.form);
+    let done = match &options.out {
+        Some(out) => write_whole(out, &written).map_err(|error| format!("\"{}\": {error}", out.display())),
+        None => std::io::stdout().write_all(written.as_bytes()).map_err(|error| error.to_string()),
+    };
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("error: the export cannot be written: {error}");
+            1
+        }
+    }
+}
+
+/// What each cell prints now; a cell that cannot run here has its text of the file.
+fn ran(
+    path: &Path,
+    notebook: &notebook::Notebook,
+    trust: bool,
+    stop: &Stop,
+    style: &Style,
+) -> Result<Vec<Option<Output>>, u8> {
+    let mut player = Player::fresh();
+    player.session.stop = stop.clone();
+    let context = player.session.context();
+    match file_cells(&mut player.session, path, trust, "timelab export", &context) {
+        Ok((_, confined)) => player.session.confined = confined,
+        Err(error) => {
+            eprint!("{}", show::diagnostic(&error, None, style));
+            return Err(1);
+        }
+    }
+    let mut outputs = Vec::new();
+    for (fence, cell) in notebook.cells() {
+        if fence.directives.unmet().is_some() {
+            outputs.push(Some(Output { text: cell.output.clone(), reports: Vec::new() }));
+            continue;
+        }
+        let context = player.session.context();
+        let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
+        let ran = player.cell(&cell.input, fence.width, &context);
+        watch.end();
+        if stop.is_raised() || ran.error == Some(Kind::Stopped) {
+            return Err(130);
+        }
+        outputs.push(Some(Output { text: ran.printed, reports: ran.reports }));
+    }
+    Ok(outputs)
+}
+
+/// Makes a notebook of one of Jupyter; the exit status.
+pub fn import(path: &Path, out: Option<&Path>) -> u8 {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"));
+    let made = text.and_then(|text| notebook::import(&text));
+    let done = made.and_then(|text| match out {
+        Some(out) => write_whole(out, &text).map_err(|error| format!("\"{}\": {error}", out.display())),
+        None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string()),
+    });
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("error: \"{}\": {error}", path.display());
+            1
+        }
+    }
+}

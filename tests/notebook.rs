@@ -1,0 +1,383 @@
+//! Notebooks: the format, what may differ, and the commands.
+
+use std::path::{Path, PathBuf};
+
+use timelab::notebook::{Notebook, compare, style};
+use timelab::player::Player;
+
+use crate::command::{err, out, timelab};
+
+fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    path
+}
+
+fn fence(body: &str) -> String {
+    format!("# A notebook\n\n```console timelab\n{body}```\n")
+}
+
+/// The exit status of `timelab test`, and what it prints.
+fn tested(text: &str, more: &[&str]) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", text);
+    let path = path.to_string_lossy();
+    let mut arguments = vec!["test"];
+    arguments.extend(more);
+    arguments.push(&path);
+    let output = timelab(&arguments, "");
+    (output.status.code().unwrap_or(-1), out(&output) + &err(&output))
+}
+
+#[track_caller]
+fn faulty(text: &str, line: usize, why: &str) {
+    let error = Notebook::parse(text).expect_err(text);
+    assert_eq!(error.line, line, "{error:?}");
+    assert!(error.message.contains(why), "{error:?}");
+}
+
+#[test]
+fn a_file_is_read_as_it_is_written() {
+    let text = "prose\n\n<!-- timelab: slow needs=\"cores>=1, rust\" stop ask=\"10×? 100×?\" -->\n\n\
+                ```console timelab width=100\n› 1..4 | sum\n… | map it\n…\n6\n\\› no cell\n› 1\n```\n\n\
+                ```rust\n› 2\n```\n";
+    let notebook = Notebook::parse(text).expect("it is good");
+    let [fence] = &notebook.fences[..] else { panic!("one fence: {notebook:?}") };
+    assert_eq!((fence.line, fence.width), (5, 100));
+    assert!(fence.directives.slow && fence.directives.stop.as_deref() == Some("10×? 100×?"));
+    assert_eq!(fence.directives.needs.len(), 2);
+    let cells: Vec<_> = fence.cells.iter().map(|cell| (cell.input.as_str(), cell.output.as_str())).collect();
+    assert_eq!(cells, [("1..4 | sum\n| map it\n", "6\n› no cell\n"), ("1", "")]);
+}
+
+#[test]
+fn faults_have_a_line() {
+    faulty("a\n```console timelab\n› 1\n", 2, "not closed");
+    faulty("```\n› 1\n", 1, "not closed");
+    faulty("a\n\n<!-- timelab: slow\n", 3, "comment is not closed");
+    faulty("<!-- timelab: fast -->\n```console timelab\n```\n", 1, "unknown directive `fast`");
+    faulty("<!-- timelab: needs=\"gpu\" -->\n```console timelab\n```\n", 1, "unknown need `gpu`");
+    faulty("<!-- timelab: stop -->\n```console timelab\n```\n", 1, "question");
+    faulty("```timelab\n```\n", 1, "expected a fence `console timelab`");
+    faulty("```console timelab width=7\n```\n", 1, "width=20");
+    faulty("```console timelab\nhello\n› 1\n```\n", 2, "expected a cell");
+    faulty("```console timelab\n› 1\n1\n… | sum\n```\n", 4, "is written with a `\\`");
+    faulty("<!-- timelab: slow -->\nprose\n", 1, "follows these directives");
+}
+
+#[test]
+fn a_wrong_value_is_shown_with_its_place() {
+    let (status, told) = tested(&fence("› 1..=4 | sum\n11\n"), &[]);
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("a.md:4: cell 1 differs"), "{told}");
+    assert!(told.contains("- 11") && told.contains("+ 10"), "{told}");
+    let (status, told) = tested(&fence("› 4 + 6\n10\n"), &[]);
+    assert_eq!((status, told.contains("1 as the file says")), (0, true), "{told}");
+}
+
+#[test]
+fn crlf_and_cells_that_fail_on_purpose_are_good() {
+    let text = fence("› 1 + \"a\"\nerror: some error\n› 2\n2\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &text);
+    let path = path.to_string_lossy();
+    // Whatever the words are today, they are written, and then they are the same.
+    assert_eq!(timelab(&["test", "--update", &path], "").status.code(), Some(0));
+    let written = std::fs::read_to_string(&*path).expect("it is there");
+    assert!(written.contains("error: "), "{written}");
+    assert_eq!(tested(&written, &[]).0, 0);
+    assert_eq!(tested(&written.replace('\n', "\r\n"), &[]).0, 0);
+    assert_eq!(tested(&written.replace("error: ", "error: no "), &[]).0, 1);
+}
+
+#[test]
+fn an_update_changes_what_differs_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = fence("› 4 + 6\n11\n\n› 1\n1\n").replace("# A", "#   A") + "\n  the  end\t\n";
+    let path = file(folder.path(), "a.md", &text.replace('\n', "\r\n"));
+    let path = path.to_string_lossy();
+    let output = timelab(&["test", "--update", &path], "");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let written = std::fs::read_to_string(&*path).expect("it is there").replace("\r\n", "\n");
+    let (before, after) = written.split_once("10\n").expect("the sum is there");
+    assert_eq!(before, text.split_once("11\n").expect("it was there").0);
+    assert!(after.ends_with("› 1\n1\n```\n\n  the  end\t\n"), "{after}");
+}
+
+#[test]
+fn skipped_cells_are_named_with_their_reason() {
+    let directives = "<!-- timelab: slow -->\n```console timelab\n› 1\n2\n```\n\n<!-- timelab: skip -->\n\
+                      ```console timelab\n› 1\n2\n```\n\n<!-- timelab: needs=\"cores>=4096\" -->\n\
+                      ```console timelab\n› 1\n2\n› 3\n```\n";
+    let (status, told) = tested(directives, &[]);
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains("1 skipped (slow) · 1 skipped (skip) · 2 skipped (needs 4096 cores"), "{told}");
+    assert_eq!(tested(directives, &["--slow"]).0, 1);
+}
+
+#[test]
+fn a_claim_that_does_not_hold_fails_with_what_it_read() {
+    let (status, told) = tested(&fence("› let n = 3\n› %check n > 2\n"), &[]);
+    assert_eq!(status, 0, "{told}");
+    let (status, told) = tested(&fence("› let n = 3\n› %check n > 5\n"), &[]);
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("the claim does not hold: n = 3"), "{told}");
+    let (_, told) = tested(&fence("› %check 5\n"), &[]);
+    assert!(told.contains("`%check` needs true or false, got int"), "{told}");
+    assert!(tested(&fence("› %check null == 1\n"), &[]).1.contains("null"));
+}
+
+/// What a cell prints with what was measured in it, in two runs.
+#[track_caller]
+fn twice(cell: &str) -> (String, String) {
+    let mut first = Player::fresh();
+    let context = first.session.context();
+    let before = first.cell(cell, 80, &context).printed;
+    let mut second = Player::fresh();
+    let context = second.session.context();
+    let now = second.cell(cell, 80, &context);
+    let found = compare(&before, &now.printed, &now.masked);
+    assert!(found.is_ok(), "{cell}\n{before}\n{}\n{found:?}", now.masked);
+    (before, now.masked)
+}
+
+/// A file in which something was changed is found out.
+#[track_caller]
+fn caught(cell: &str, from: &str, to: &str) {
+    let (before, masked) = twice(cell);
+    let changed = before.replacen(from, to, 1);
+    assert_ne!(before, changed, "{from} is in it:\n{before}");
+    assert!(compare(&changed, &before, &masked).is_err(), "{from} → {to}\n{changed}");
+}
+
+#[test]
+fn what_was_measured_may_differ_and_nothing_else() {
+    let join = "%compare --for 300ms letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"";
+    caught(join, "2/2 equal", "1/2 equal");
+    caught(join, "fold", "folt");
+    caught("%time 1..10k | sum", " wall", " CPU");
+    caught("%time 1..10k | sum", "peak heap", "peak stack");
+    caught("%time 1..10k | map it * 2 | top 2", "998", "997");
+    caught("%bigo --steps --for 500ms n in 64..4k: letters n | join \"\"", "O(n)", "O(n²)");
+    caught("%timeit -r 20 1..1k | sum", "sample", "simple");
+    caught("1..5 | map it, square = it * it", "16", "17");
+    caught("1..5 | map it, square = it * it", "square", "squere");
+    caught("read \"samples/words.txt\" | count", "1 row", "2 rows");
+}
+
+#[test]
+fn a_removed_output_is_found() {
+    let (_, masked) = twice("%time 1..10k | sum");
+    assert!(compare("", "49995000\n", &masked).is_err());
+    // A status line alone may be left out.
+    let mut player = Player::fresh();
+    let context = player.session.context();
+    let ran = player.cell("1..4 | sum", 80, &context);
+    let value = ran.printed.lines().take(5).map(|line| format!("{line}\n")).collect::<String>();
+    assert!(compare(&value, &ran.printed, &ran.masked).is_ok(), "{}", ran.masked);
+}
+
+#[test]
+fn a_session_is_saved_as_a_notebook_and_runs_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.md");
+    let save = format!("%save {}", path.display());
+    let cells = ["let n = 4", "1..n | map it, twice = 2 * it", "1 // 0", &save];
+    let arguments: Vec<&str> = ["--keep-going"].into_iter().chain(cells.iter().flat_map(|cell| ["-c", cell])).collect();
+    timelab(&arguments, "");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    assert!(text.starts_with("```console timelab\n› let n = 4\n› 1..n | map it, twice = 2 * it\n┌"), "{text}");
+    assert!(!text.contains("1 // 0"), "{text}");
+    assert_eq!(tested(&text, &[]).0, 0);
+    let again = format!("{save} --failed --force");
+    let arguments: Vec<&str> =
+        ["--keep-going"].into_iter().chain(["1 // 0", &again].iter().flat_map(|cell| ["-c", *cell])).collect();
+    timelab(&arguments, "");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    assert!(text.contains("› 1 // 0\nerror: "), "{text}");
+    assert_eq!(tested(&text, &[]).0, 0, "{text}");
+}
+
+#[test]
+fn outputs_are_written_while_a_file_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = file(folder.path(), "s.txt", "1..4 | sum\n2 + 2\n");
+    let saved = folder.path().join("out.md");
+    let (script, saved) = (script.to_string_lossy(), saved.to_string_lossy());
+    let output = timelab(&["run", &script, "--save", &saved], "");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = std::fs::read_to_string(&*saved).expect("it was written");
+    assert_eq!(text.matches('›').count(), 2, "{text}");
+    assert_eq!(tested(&text, &[]).0, 0, "{text}");
+    // A notebook keeps its prose.
+    let notebook = file(folder.path(), "n.md", &fence("› 2 + 3\n"));
+    assert!(timelab(&["run", &notebook.to_string_lossy(), "--save", &saved], "").status.success());
+    let text = std::fs::read_to_string(&*saved).expect("it was written");
+    assert!(text.starts_with("# A notebook\n\n```console timelab\n› 2 + 3\n5\n"), "{text}");
+    assert_eq!(out(&timelab(&["run", &notebook.to_string_lossy()], "")), "5\n");
+}
+
+#[test]
+fn code_of_a_notebook_needs_trust() {
+    let (status, told) = tested(&fence("› !echo hi\nhi\n"), &[]);
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("--trust"), "{told}");
+    assert_eq!(tested(&fence("› !echo hi\nhi\n"), &["--trust"]).0, 0);
+}
+
+#[test]
+fn marks_are_not_taken_from_the_text() {
+    // What looks like a mark in a result is compared as it is.
+    let cell = "\"a\u{e010}b\"";
+    let mut player = Player::fresh();
+    let context = player.session.context();
+    let ran = player.cell(cell, style(80).width, &context);
+    assert!(compare("a1 msb\n", &ran.printed, &ran.masked).is_err());
+}
+
+#[test]
+fn all_tutorials_are_good_notebooks() {
+    for tour in timelab::magics::tour::ALL {
+        let notebook = Notebook::parse(tour.text).unwrap_or_else(|faulty| panic!("{}: {faulty:?}", tour.number));
+        assert!(notebook.cells().count() > 4, "{}", tour.number);
+        let asks = notebook.fences.iter().filter(|fence| fence.directives.stop.is_some());
+        assert!(asks.count() > 0, "{} asks nothing", tour.number);
+    }
+}
+
+/// What the files say is what is printed now, on a machine that is busy with the other tests.
+#[test]
+fn all_tutorials_print_what_they_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::env::set_current_dir(root).expect("the project is there");
+    let mut files: Vec<String> = std::fs::read_dir("scripts")
+        .expect("it is there")
+        .flatten()
+        .map(|entry| entry.path().to_string_lossy().into_owned())
+        .filter(|path| path.ends_with(".md"))
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), timelab::magics::tour::ALL.len());
+    let mut arguments = vec!["test", "--trust"];
+    arguments.extend(files.iter().map(String::as_str));
+    let output = timelab(&arguments, "");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn exports_hold_the_same_cells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "# A & B\n\nText with `code`.\n\n```console timelab\n› 1..4 | map it, twice = 2 * it\n› 1 // 0\n```\n\n\
+                <!-- timelab: hidden -->\n```console timelab\n› let secret = 7\n```\n\n```python\n1 < 2\n```\n";
+    let path = file(folder.path(), "a.md", text);
+    let path = path.to_string_lossy();
+    let export = |to: &str| out(&timelab(&["export", &path, "--to", to], ""));
+    let page = export("html");
+    assert!(page.contains("<title>A &amp; B</title>") && page.contains("<td class=\"number\">3</td>"), "{page}");
+    assert!(page.contains("<th scope=\"col\">twice</th>") && page.contains("error: division by zero"), "{page}");
+    assert!(!page.contains("secret") && !page.contains("http"), "{page}");
+    let jupyter = export("ipynb");
+    let parsed: serde_json::Value = serde_json::from_str(&jupyter).expect("it is json");
+    assert_eq!((parsed["nbformat"].as_i64(), parsed["cells"].as_array().map(Vec::len)), (Some(4), Some(4)));
+    let back = file(folder.path(), "a.ipynb", &jupyter);
+    let back = out(&timelab(&["import", &back.to_string_lossy()], ""));
+    let cells = |text: &str| -> Vec<String> {
+        let notebook = Notebook::parse(text).expect("it is good");
+        notebook.cells().map(|(_, cell)| cell.input.clone()).collect()
+    };
+    assert_eq!(cells(&back), ["1..4 | map it, twice = 2 * it", "1 // 0"]);
+    assert!(back.contains("```python\n1 < 2\n```"), "{back}");
+    let data: serde_json::Value = serde_json::from_str(&export("json")).expect("it is json");
+    assert_eq!(data["parts"][1]["tables"][0][2]["twice"], 6);
+    assert!(export("md").contains("│  3 │     6 │"), "{}", export("md"));
+    // Without a run, what the file says is taken.
+    let kept = out(&timelab(&["export", &path, "--to", "html", "--no-run"], ""));
+    assert!(!kept.contains("<td"), "{kept}");
+}
+
+#[test]
+fn other_code_of_jupyter_stays_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = r##"{"cells": [{"cell_type": "markdown", "source": ["# Hi\n", "there"]},
+        {"cell_type": "code", "source": "print(1)", "outputs": []}],
+        "metadata": {"kernelspec": {"name": "python3", "language": "python"}}, "nbformat": 4, "nbformat_minor": 4}"##;
+    let path = file(folder.path(), "p.ipynb", text);
+    let made = out(&timelab(&["import", &path.to_string_lossy()], ""));
+    assert_eq!(made, "# Hi\nthere\n\n```python\nprint(1)\n```\n");
+    let bad = timelab(&["import", &file(folder.path(), "b.ipynb", "{}").to_string_lossy()], "");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(err(&bad).contains("not a notebook of Jupyter"), "{}", err(&bad));
+}
+
+#[test]
+fn results_of_tests_are_written_for_servers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &fence("› 1 + 1\n2\n› 1 + 1\n3\n"));
+    let report = folder.path().join("junit.xml");
+    let arguments = ["test", "--junit", &report.to_string_lossy(), &path.to_string_lossy()];
+    assert_eq!(timelab(&arguments, "").status.code(), Some(1));
+    let text = std::fs::read_to_string(&report).expect("it was written");
+    assert!(text.contains("tests=\"2\" failures=\"1\" skipped=\"0\""), "{text}");
+    // Several files at once, each in a process.
+    let other = file(folder.path(), "b.md", &fence("› 1 + 1\n2\n"));
+    let arguments = ["test", "--jobs", "2", &path.to_string_lossy(), &other.to_string_lossy()];
+    let output = timelab(&arguments, "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).contains("b.md: 1 cell, 1 as the file says"), "{}", out(&output));
+}
+
+#[test]
+fn a_session_that_died_is_noticed_once() {
+    use timelab::autosave::Autosave;
+    let folder = tempfile::tempdir().expect("a folder");
+    let autosave = Autosave::at(folder.path());
+    autosave.write("```console timelab\n› 1\n```\n").expect("it can be written");
+    // This process lives.
+    assert_eq!(autosave.notice(), None);
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(folder.path()).expect("it is there").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    // No process has such a number.
+    let open = folder.path().join("session-000000000001-999999999.open.md");
+    std::fs::rename(folder.path().join(&names()[0]), &open).expect("it is there");
+    let lost = autosave.notice().expect("it died");
+    assert_eq!((autosave.notice(), autosave.lost()), (None, Some(lost)));
+    for i in 0..20 {
+        file(folder.path(), &format!("session-{i:012}-1.md"), "");
+    }
+    autosave.end();
+    assert_eq!(names().len(), 10);
+}
+
+#[test]
+fn parts_that_come_and_go_do_not_differ() {
+    let masked = "\u{e004}3 rows · batch · \u{e010}\n";
+    let same = |file: &str| compare(file, "", masked).is_ok();
+    assert!(same("3 rows · batch · 5.1 ms\n") && same(""));
+    assert!(same("3 rows · compiled in 30.1 ms · batch · 5.1 ms · floats rounded\n"));
+    assert!(!same("4 rows · batch · 5.1 ms\n") && !same("3 rows · batch · soon\n"));
+    assert!(!same("3 rows · rows · 5.1 ms\n") && !same("3 rows · 7 lines · batch · 5.1 ms\n"));
+    let masked = "\u{e002}\u{e010} wall · \u{e010} CPU · \u{e016}\n\u{e002}\u{e011} peak heap · 12 steps\n";
+    let same = |file: &str| compare(file, "", masked).is_ok();
+    assert!(same("1.2 ms wall · 1.1 ms CPU (0.1 ms user, 1.0 ms system)\n4.00 KiB peak heap · 12 steps\n"));
+    assert!(!same("1.2 ms CPU · 1.1 ms wall · CPU-bound\n4.00 KiB peak heap · 13 steps\n"));
+    assert!(!same("1.2 ms wall · CPU-bound\n4.00 KiB peak heap · 12 steps\n"));
+}
+
+#[test]
+fn what_is_no_notebook_is_a_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = file(folder.path(), "s.txt", "1 + 1\n");
+    let folder_md = folder.path().join("d.md");
+    std::fs::create_dir(&folder_md).expect("it can be made");
+    for (path, why) in [
+        (script, "it is not a notebook"),
+        (folder_md, "it is not a regular file"),
+        (folder.path().join("none.md"), "there is no such file"),
+    ] {
+        let output = timelab(&["test", &path.to_string_lossy()], "");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(out(&output).contains(why), "{}", out(&output));
+    }
+}
