@@ -260,9 +260,6 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         return Evaluation { number, next, ..Evaluation::default() };
     }
     measure::keep_reserve();
-    if !context.stop.is_raised() {
-        measure::allow_allocations();
-    }
     let before = session.snapshot();
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),

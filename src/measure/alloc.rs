@@ -3,7 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::refused;
 
@@ -75,27 +75,36 @@ pub fn live() -> u64 {
     LIVE.load(Ordering::Relaxed).max(0) as u64
 }
 
+#[derive(Clone, Copy)]
+struct Work {
+    /// The most live heap that the process may have.
+    limit: u64,
+    /// How often the user had stopped what ran when this began.
+    stops: u64,
+}
+
 thread_local! {
-    /// The most live heap that the process may have, as far as this thread's work is concerned.
-    static LIMIT: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// What this thread's work may have.
+    static WORK: Cell<Work> = const { Cell::new(Work { limit: u64::MAX, stops: 0 }) };
 }
 
 /// Until it is dropped, this thread's work asks for no more than the limit.
-pub struct Limited(u64);
+pub struct Limited(Work);
 
 /// Sets the limit of this thread's work.
 pub fn limited(bytes: u64) -> Limited {
-    Limited(LIMIT.replace(bytes))
+    Limited(WORK.replace(Work { limit: bytes, stops: STOPS.load(Ordering::SeqCst) }))
 }
 
 impl Drop for Limited {
     fn drop(&mut self) {
-        LIMIT.set(self.0);
+        WORK.set(self.0);
     }
 }
 
 /// The limit of polars' threads, which work for whoever asks.
 static LIMIT_OF_POOL: AtomicU64 = AtomicU64::new(u64::MAX);
+static STOPS_OF_POOL: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// Whether this thread is one of polars'; not known before it was asked.
@@ -107,6 +116,7 @@ pub struct PoolLimited;
 
 /// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant.
 pub fn pool_limited(bytes: u64) -> PoolLimited {
+    STOPS_OF_POOL.store(STOPS.load(Ordering::SeqCst), Ordering::Relaxed);
     LIMIT_OF_POOL.store(bytes, Ordering::Relaxed);
     PoolLimited
 }
@@ -117,42 +127,43 @@ impl Drop for PoolLimited {
     }
 }
 
-/// Whether the user has stopped what runs.
-static STOPPED: AtomicBool = AtomicBool::new(false);
+/// How often the user has stopped what ran.
+static STOPS: AtomicU64 = AtomicU64::new(0);
 
-/// From here on work that has a limit gets no more memory: so it ends soon, also in a step that looks at no flag. A
+/// Work that has a limit and has begun gets no more memory: so it ends soon, also in a step that looks at no flag. A
 /// signal handler may call it.
 pub fn stop_allocations() {
-    STOPPED.store(true, Ordering::SeqCst);
+    STOPS.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Work that begins from here on gets memory.
-pub fn allow_allocations() {
-    STOPPED.store(false, Ordering::SeqCst);
-}
-
+/// Whether this thread's work was stopped since it began.
 pub fn allocations_are_stopped() -> bool {
-    STOPPED.load(Ordering::SeqCst)
+    STOPS.load(Ordering::SeqCst) > work().stops
 }
 
 /// Whether this thread's work may have so many bytes more.
 pub fn may_allocate(bytes: usize) -> bool {
-    live().saturating_add(bytes as u64) <= limit()
+    live().saturating_add(bytes as u64) <= work().limit
 }
 
-/// The limit of this thread's work.
-fn limit() -> u64 {
-    let of_thread = LIMIT.try_with(Cell::get).unwrap_or(u64::MAX);
+fn work() -> Work {
+    let of_thread = WORK.try_with(Cell::get).unwrap_or(Work { limit: u64::MAX, stops: 0 });
     let of_pool = LIMIT_OF_POOL.load(Ordering::Relaxed);
-    if of_thread == u64::MAX && of_pool < u64::MAX && is_of_pool() { of_pool } else { of_thread }
+    if of_thread.limit == u64::MAX && of_pool < u64::MAX && is_of_pool() {
+        return Work { limit: of_pool, stops: STOPS_OF_POOL.load(Ordering::Relaxed) };
+    }
+    of_thread
 }
 
 /// Whether an allocation would lead beyond the limit of this thread's work. What unwinds may have what it needs.
 fn is_beyond(bytes: usize) -> bool {
-    let limit = limit();
+    let Work { limit, stops } = work();
+    if limit == u64::MAX {
+        return false;
+    }
     // Who looks at the limit by itself comes first, with a better message.
     let with_room = limit.saturating_add(limit / 32);
-    let is_stopped = STOPPED.load(Ordering::Relaxed) && limit < u64::MAX;
+    let is_stopped = STOPS.load(Ordering::Relaxed) > stops;
     let is_beyond = is_stopped || live().saturating_add(bytes as u64) > with_room;
     is_beyond && !std::thread::panicking() && !refused::is_granted()
 }
@@ -160,7 +171,7 @@ fn is_beyond(bytes: usize) -> bool {
 /// What is refused beyond the limit. Polars' threads do not survive that while they look for work, for which they need
 /// little.
 fn least_refused() -> usize {
-    if LIMIT.try_with(Cell::get).is_ok_and(|limit| limit < u64::MAX) { 0 } else { 1 << 10 }
+    if WORK.try_with(Cell::get).is_ok_and(|work| work.limit < u64::MAX) { 0 } else { 1 << 10 }
 }
 
 /// Whether this thread is one of polars', which have no other mark than their names.
@@ -222,32 +233,56 @@ pub fn set_peak(peak: i64) {
     PEAK.store(peak.max(LIVE.load(Ordering::Relaxed)), Ordering::Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came, or refused.
+// SAFETY: every call is passed on to the system's allocator as it came, or refused; what came from elsewhere is not given
+// to it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        counted(layout.size(), 0, || unsafe { System.alloc(layout) })
+        counted(layout, 0, || unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        counted(layout.size(), 0, || unsafe { System.alloc_zeroed(layout) })
+        let pointer = counted(layout, 0, || unsafe { System.alloc_zeroed(layout) });
+        if refused::is_emergency(pointer) {
+            unsafe { pointer.write_bytes(0, layout.size()) };
+        }
+        pointer
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         note(0, layout.size());
-        unsafe { System.dealloc(pointer, layout) }
+        if !refused::is_emergency(pointer) {
+            unsafe { System.dealloc(pointer, layout) }
+        }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        counted(size, layout.size(), || unsafe { System.realloc(pointer, layout, size) })
+        // SAFETY: the caller asks for a size that fits its alignment.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        let moved = counted(new, layout.size(), || match refused::is_emergency(pointer) {
+            true => unsafe { System.alloc(new) },
+            false => unsafe { System.realloc(pointer, layout, size) },
+        });
+        let (from, to) = (refused::is_emergency(pointer), refused::is_emergency(moved));
+        if !moved.is_null() && (from || to) {
+            unsafe { moved.copy_from_nonoverlapping(pointer, size.min(layout.size())) };
+            if !from {
+                unsafe { System.dealloc(pointer, layout) };
+            }
+        }
+        moved
     }
 }
 
-/// Counts an allocation that takes the place of another, unless it is refused.
+/// Counts an allocation that takes the place of another of so many bytes, unless it is refused.
 #[inline]
-fn counted(size: usize, before: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
+fn counted(layout: Layout, before: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
+    let size = layout.size();
     let large = LOCAL.try_with(|local| local.get().large).unwrap_or(usize::MAX);
     if size < large || !is_beyond(size.saturating_sub(before)) {
-        let pointer = allocate();
+        let mut pointer = allocate();
+        if pointer.is_null() {
+            pointer = refused::emergency(layout);
+        }
         if !pointer.is_null() {
             note(size, before);
             return pointer;

@@ -6,10 +6,11 @@
 //! was tried: to panic in the allocator itself, which must not unwind, ends the process; a child process for each run
 //! of polars costs a copy of its tables.
 
-use std::cell::Cell;
+use std::alloc::Layout;
+use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// The payload of such a panic.
 pub const OUT_OF_MEMORY: &str = "there is no memory left for it";
@@ -37,6 +38,40 @@ pub fn is_granted() -> bool {
 
 /// How often it came to a panic.
 static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// What a panic needs where the system has nothing left, not even that. It is used again from its start: what was taken
+/// long ago is free by then.
+#[repr(align(64))]
+struct Emergency(UnsafeCell<[u8; EMERGENCY_BYTES]>);
+
+// SAFETY: each part is handed out to one thread.
+unsafe impl Sync for Emergency {}
+
+static EMERGENCY: Emergency = Emergency(UnsafeCell::new([0; EMERGENCY_BYTES]));
+const EMERGENCY_BYTES: usize = 64 << 10;
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory for a thread that panics, or will in a moment; null for others, and for more than a little.
+pub fn emergency(layout: Layout) -> *mut u8 {
+    const MOST: usize = 2048;
+    let is_granted = GRANTED.try_with(Cell::get).is_ok_and(|granted| granted > 0);
+    if layout.size() > MOST || layout.align() > 64 || !(is_granted || std::thread::panicking()) {
+        return null_mut();
+    }
+    let size = layout.size().next_multiple_of(64);
+    let at = TAKEN.fetch_add(size, Ordering::Relaxed) % EMERGENCY_BYTES;
+    if at + size > EMERGENCY_BYTES {
+        return null_mut();
+    }
+    // SAFETY: it lies within.
+    unsafe { EMERGENCY.0.get().cast::<u8>().add(at) }
+}
+
+/// Whether memory came from there: the system's allocator does not know it.
+pub fn is_emergency(pointer: *mut u8) -> bool {
+    let start = EMERGENCY.0.get() as usize;
+    (start..start + EMERGENCY_BYTES).contains(&(pointer as usize))
+}
 
 /// Memory that is given back at the first refusal by the system, so that a panic has some.
 static RESERVE: AtomicPtr<u8> = AtomicPtr::new(null_mut());

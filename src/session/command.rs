@@ -78,9 +78,13 @@ pub fn run(
         // Nobody types for it, and Ctrl-C reaches only this process: a group is stopped as a whole.
         command.stdin(Stdio::null()).process_group(0);
     }
-    let mut child = descendants::ends_with_us(command)
-        .spawn()
-        .map_err(|error| Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")))?;
+    let mut child = descendants::ends_with_us(command).spawn().map_err(|error| match error.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            Diagnostic::new(Kind::System, "the command cannot be run: the system lets timelab start no more processes")
+                .hint("`ulimit -u` shows how many there may be")
+        }
+        _ => Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")),
+    })?;
     let (sender, printed) = channel();
     let forwarded = forward(child.stdout.take(), Stream::Out, &sender)
         .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender));

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -130,8 +131,18 @@ impl Left {
             let _ = done.send((result, measure::ThreadCpu.now(), measure::thread_queued()));
         };
         let system = |message: String| Diagnostic::new(Kind::System, message);
-        let thread = std::thread::Builder::new().name(name.to_string()).spawn(run);
-        thread.map_err(|error| system(format!("no thread can be started: {error}")))?;
+        let run = Arc::new(Mutex::new(Some(run)));
+        let take = |run: &Mutex<Option<_>>| run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let theirs = run.clone();
+        let thread = std::thread::Builder::new().name(name.to_string()).spawn(move || {
+            if let Some(run) = take(&theirs) {
+                run();
+            }
+        });
+        // Where no thread can be started it is done here: then it cannot be left behind.
+        if let Some(run) = thread.err().and_then(|_| take(&run)) {
+            run();
+        }
         let mut stopped: Option<Instant> = None;
         loop {
             match result.recv_timeout(LOOK) {
