@@ -372,3 +372,24 @@ fn children_end_with_the_shell() {
         }
     }
 }
+
+/// What the system refuses is an error of the cell too, whatever limit is set.
+#[test]
+fn what_the_system_refuses_is_an_error() {
+    let folder = folder();
+    for engine in ["batch", "rows", "polars"] {
+        for cell in [
+            "1..1M | map it = range(0, 10M) | map len(it) | sum",
+            "1..30M | persist | reverse | count",
+            "1..3M | map text(it) | distinct | sort it | count",
+            "letters 9M | sort it | persist | count",
+        ] {
+            for memory in ["auto", "8GB"] {
+                let cells = [cell.to_string(), "40 + 2".to_string()];
+                let ended = attack::attack_within(300 << 20, folder.path(), engine, memory, &cells);
+                assert_eq!(attack::wrong(&ended), None, "{engine}, {memory}: {cell}");
+                assert!(ended.out.ends_with("42\n"), "{engine}, {memory}: {cell}: {}{}", ended.out, ended.err);
+            }
+        }
+    }
+}

@@ -29,6 +29,11 @@ pub struct Ended {
 
 /// Runs cells in a process of their own, which is stopped by Ctrl-C when it takes long.
 pub fn attack(folder: &Path, engine: &str, memory: &str, cells: &[String]) -> Ended {
+    attack_within(4 << 30, folder, engine, memory, cells)
+}
+
+/// The same where the process may map so many bytes.
+pub fn attack_within(space: u64, folder: &Path, engine: &str, memory: &str, cells: &[String]) -> Ended {
     const LONG: Duration = Duration::from_secs(10);
     const TOO_LONG: Duration = Duration::from_secs(30);
     let (out, err) = (folder.join("stdout"), folder.join("stderr"));
@@ -45,7 +50,7 @@ pub fn attack(folder: &Path, engine: &str, memory: &str, cells: &[String]) -> En
     // SAFETY: the child makes system calls only.
     unsafe {
         command.pre_exec(move || {
-            limit(libc::RLIMIT_AS, 4 << 30);
+            limit(libc::RLIMIT_AS, space);
             limit(libc::RLIMIT_CORE, 0);
             limit(libc::RLIMIT_FSIZE, 256 << 20);
             Ok(())
