@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Engine, EngineOutput};
+use crate::functions::Func;
 use crate::measure::{self, Clock};
-use crate::plan::{Op, Plan};
+use crate::plan::{Expr, Node, Op, Plan};
 use crate::run_context::{RunContext, Stop};
 
 use super::Session;
@@ -172,5 +173,14 @@ impl Left {
 fn is_short(plan: &Plan) -> bool {
     let multiplies = |op: &Op| matches!(op, Op::Join { .. } | Op::Explode(_) | Op::Pairs | Op::Concat(_) | Op::Zip(_));
     let rows = plan.steps.first().and_then(|step| known_rows(&step.op));
-    rows.is_some_and(|rows| rows <= 10_000) && !plan.steps.iter().any(|step| multiplies(&step.op))
+    rows.is_some_and(|rows| rows <= 10_000)
+        && !plan.steps.iter().any(|step| multiplies(&step.op) || step.op.exprs().into_iter().any(makes_long_values))
+        && !plan.functions.iter().any(|function| makes_long_values(&function.body))
+}
+
+/// Whether few rows may be much work all the same.
+fn makes_long_values(expr: &Expr) -> bool {
+    let mut makes = false;
+    expr.walk(&mut |part| makes |= matches!(part.node, Node::Call(Func::Range | Func::Replace, _)));
+    makes
 }
