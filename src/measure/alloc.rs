@@ -233,8 +233,8 @@ pub fn set_peak(peak: i64) {
     PEAK.store(peak.max(LIVE.load(Ordering::Relaxed)), Ordering::Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came, or refused; what came from elsewhere is not given
-// to it.
+// SAFETY: every call is passed on to the system's allocator as it came, or refused; what came from elsewhere is not
+// given to it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         counted(layout, 0, || unsafe { System.alloc(layout) })
