@@ -14,7 +14,7 @@ use timelab::diagnostic::Diagnostic;
 use timelab::engines::{self, Choice};
 use timelab::functions;
 use timelab::native::{self, GeneratedCode};
-use timelab::plan::Plan;
+use timelab::plan::Prepared;
 use timelab::session::Session;
 use timelab::stages;
 
@@ -26,13 +26,13 @@ use crate::random;
 /// A cell, its plan in Rust, and what `rows` gives.
 struct Case {
     text: String,
-    plan: Plan,
+    plan: Prepared,
     code: GeneratedCode,
     rows: Result<Table, Box<Diagnostic>>,
 }
 
 /// What the last pipeline of a cell is as a plan, ready for an engine.
-fn plan(session: &mut Session, text: &str) -> Option<Plan> {
+fn plan(session: &mut Session, text: &str) -> Option<Prepared> {
     let plan = lab::plan(session, text).ok()??;
     session.prepared(plan, Choice::only(engines::REFERENCE), &session.context()).ok()
 }
@@ -267,13 +267,13 @@ fn program(cases: &[Case]) -> (String, String) {
     for (number, Case { code, .. }) in cases.iter().enumerate() {
         let (mut reads, mut names) = (String::new(), Vec::new());
         for native::Input { name, table, columns } in &code.inputs {
-            let height = table.0.height();
+            let height = table.table().height();
             let next = vec!["next(tokens)"; columns.len()].join(", ");
             let ty = native::row_type(columns);
             let read = format!("let {name}: Vec<{ty}> = (0..{height}).map(|_| ({next},)).collect();\n");
             reads.push_str(&read);
             names.push(format!("&{name}"));
-            let columns: Vec<Vec<Value>> = (0..columns.len()).map(|i| table.0.values(i, 0, height)).collect();
+            let columns: Vec<Vec<Value>> = (0..columns.len()).map(|i| table.table().values(i, 0, height)).collect();
             for row in 0..height {
                 for column in &columns {
                     put(&column[row], &mut data);

@@ -7,7 +7,7 @@ use timelab::engines::{self, Choice};
 use timelab::kernel::{
     Aggregates, Batch, Column, Compiled, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
 };
-use timelab::plan::{JoinKind, Op, Plan};
+use timelab::plan::{JoinKind, Op, Prepared};
 use timelab::rowwise::Program;
 use timelab::run_context::RunContext;
 use timelab::session::Session;
@@ -74,9 +74,9 @@ fn however_the_input_is_split() {
 }
 
 /// The table of a plan whose last op has parts.
-fn in_parts(plan: &Plan, context: &RunContext, chance: &mut Random) -> Table {
+fn in_parts(plan: &Prepared, context: &RunContext, chance: &mut Random) -> Table {
     let (last, before) = plan.steps.split_last().expect("there are steps");
-    let before = Plan { steps: before.to_vec(), ..plan.clone() };
+    let before = Prepared { steps: before.to_vec(), ..plan.clone() };
     let input = batches(&before, context, chance);
     let compiler = Compiler::new(&plan.functions);
     let program = Program::new(&plan.functions);
@@ -120,7 +120,7 @@ fn in_parts(plan: &Plan, context: &RunContext, chance: &mut Random) -> Table {
 }
 
 /// The rows of a plan in small batches.
-fn batches(plan: &Plan, context: &RunContext, chance: &mut Random) -> Vec<Batch> {
+fn batches(plan: &Prepared, context: &RunContext, chance: &mut Random) -> Vec<Batch> {
     let table = engines::REFERENCE.run(plan, context).expect("the input has no faults").table;
     let mut cut = Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone()));
     std::iter::from_fn(|| cut.next(1 + chance.below(5))).collect()

@@ -9,7 +9,7 @@ use timelab::diagnostic::Fallible;
 use timelab::engines::{self, Choice};
 use timelab::files::Split;
 use timelab::kernel::{self, Aggregates, Compiler, Partial, Reading, Rows, Scope};
-use timelab::plan::{Op, Plan, Read, Source};
+use timelab::plan::{Op, Prepared, Read, Source};
 use timelab::rowwise::Program;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::session::Session;
@@ -34,7 +34,7 @@ impl Lines {
     }
 
     /// The plan of `read` with these words after it; none where the file is none of that kind.
-    fn plan(&mut self, rest: &str, context: &RunContext) -> Option<Plan> {
+    fn plan(&mut self, rest: &str, context: &RunContext) -> Option<Prepared> {
         let cell = format!("read {:?} {rest}", self.path);
         let plan = lab::plan(&mut self.session, &cell).ok()?.expect("a file is a table");
         Some(self.session.prepared(plan, reference(), context).expect(&cell))
@@ -51,9 +51,9 @@ fn reference() -> Choice {
     Choice::only(engines::REFERENCE)
 }
 
-fn read(plan: &Plan) -> &Read {
-    match &plan.steps[0].op {
-        Op::Source(Source::Read(read)) => read,
+fn read(plan: &Prepared) -> &Read {
+    match &plan.source.op {
+        Source::Read(read) => read,
         other => panic!("{other:?}"),
     }
 }
@@ -68,7 +68,7 @@ fn rows_of(read: &Read, split: &Split, context: &RunContext, rows: &mut Rows) ->
 }
 
 /// The rows of the splits between these places, one after the other.
-fn in_extents(plan: &Plan, places: &[u64], context: &RunContext) -> Fallible<Table> {
+fn in_extents(plan: &Prepared, places: &[u64], context: &RunContext) -> Fallible<Table> {
     let read = read(plan);
     let mut rows = Rows::of(plan.schema());
     for split in kernel::cut(read, 0, places, context) {
@@ -294,7 +294,7 @@ fn extents_are_aggregated_apart() {
     let plan =
         lines.plan("| agg n = count(), sum(i), mean(x), max(x), first(i), last(i) by k", &context).expect("it is one");
     let whole = engines::REFERENCE.run(&plan, &context).expect("there are no mistakes").table;
-    let [_, aggregate] = &plan.steps[..] else { panic!("{plan:?}") };
+    let [aggregate] = &plan.steps[..] else { panic!("{plan:?}") };
     let Op::Aggregate { keys, aggs } = &aggregate.op else { panic!("{plan:?}") };
     let compiler = Compiler::new(&plan.functions);
     let program = Program::new(&plan.functions);
@@ -330,12 +330,11 @@ fn a_mistake_is_told_with_its_line() {
 }
 
 /// The rows of the parts of a source, each read as if there were no other.
-fn in_parts(plan: &Plan, most: usize, context: &RunContext) -> Fallible<(Vec<usize>, Table)> {
-    let Op::Source(source) = &plan.steps[0].op else { panic!("{plan:?}") };
+fn in_parts(plan: &Prepared, most: usize, context: &RunContext) -> Fallible<(Vec<usize>, Table)> {
     let (mut heights, mut rows) = (Vec::new(), Rows::of(plan.schema()));
-    for part in kernel::parts(source, most, context) {
+    for part in kernel::parts(&plan.source.op, most, context) {
         let before = rows.count();
-        let mut reader = kernel::source(&plan.steps[0], part, context)?;
+        let mut reader = kernel::source(&plan.source, part, context)?;
         while let Some(batch) = reader.next(context.chunk_sizes.rows)? {
             rows.push(&batch)?;
         }
@@ -394,7 +393,7 @@ fn the_parts_of_a_source_are_the_source() {
     for cell in &sources {
         let plan = lab::plan(&mut session, &format!("{cell} | take 1000")).expect(cell).expect("it is a table");
         let mut plan = session.prepared(plan, reference(), &context).expect(cell);
-        plan.steps.truncate(1);
+        plan.steps.clear();
         let whole = engines::REFERENCE.run(&plan, &context).expect(cell).table;
         for most in 1..9 {
             let (heights, found) = in_parts(&plan, most, &context).expect(cell);

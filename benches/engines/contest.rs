@@ -124,15 +124,15 @@ fn prepared(contest: Contest) -> Outcome<(Schema, Vec<Runner>)> {
     let session = Box::leak(Box::new(session));
     for engine in engines::ALL {
         let context = session.context();
-        let plan = session.prepared(plan.clone(), Choice::only(*engine), &context).map_err(said)?;
-        let run = on_engine(session, *engine, plan, context).map_err(said)?;
+        let run = on_engine(session, *engine, plan.clone(), context).map_err(said)?;
         ways.push((engine.name(), run));
     }
     Ok((plan.schema().clone(), ways))
 }
 
 fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, context: RunContext) -> Fallible<Option<Run>> {
-    if engine.objection(&plan).is_some() {
+    let prepared = session.prepared(plan.clone(), Choice::only(engine), &context)?;
+    if engine.objection(&prepared).is_some() {
         return Ok(None);
     }
     if engine.code().is_some() {
@@ -143,7 +143,7 @@ fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, context
         })));
     }
     Ok(Some(Box::new(move || {
-        metered(|| match engine.run(&plan, &context) {
+        metered(|| match engine.run(&prepared, &context) {
             Ok(run) => Ok(run.table.frame().clone()),
             Err(error) => Err(error.message),
         })

@@ -12,7 +12,7 @@ use crate::diagnostic::{Fallible, Span};
 use crate::lang::{Expr, Privileges, Word};
 use crate::measure::Cost;
 use crate::native::GeneratedCode;
-use crate::plan::Plan;
+use crate::plan::Prepared;
 use crate::run_context::{RunContext, TableSink};
 
 /// The reference: it runs everything.
@@ -55,11 +55,11 @@ pub trait Engine: Sync {
     fn is_parallel(&self) -> bool;
 
     /// Why this engine cannot run the plan, if it cannot.
-    fn objection(&self, plan: &Plan) -> Option<Objection>;
+    fn objection(&self, plan: &Prepared) -> Option<Objection>;
 
     /// How this engine writes a plan as Rust, where that is what it does: the session then has it compiled and run, and
     /// [`Engine::run`] is not called.
-    fn code(&self) -> Option<fn(&Plan) -> GeneratedCode> {
+    fn code(&self) -> Option<fn(&Prepared) -> GeneratedCode> {
         None
     }
 
@@ -67,20 +67,20 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// What the plan runs into; where the row is not known to this engine, it is left out.
-    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput>;
+    fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput>;
 
     /// The same, where the rows also go to `sink`: as they come where the engine can do that, else all in the end.
     ///
     /// # Errors
     /// Also those of the sink.
-    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+    fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
         let run = self.run(plan, context)?;
         sink.take(&run.table)?;
         Ok(StreamOutput { table: Some(run.table), steps: run.steps, compile: run.compile, cost: run.cost })
     }
 
     /// What this engine makes of the plan, in its own terms, a line each.
-    fn explain(&self, plan: &Plan) -> Vec<String>;
+    fn explain(&self, plan: &Prepared) -> Vec<String>;
 }
 
 #[derive(Debug, Clone, PartialEq)]

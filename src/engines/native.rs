@@ -1,7 +1,7 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
 use crate::native::{self, GeneratedCode};
-use crate::plan::Plan;
+use crate::plan::Prepared;
 use crate::run_context::RunContext;
 
 use super::{Engine, EngineOutput, Objection};
@@ -30,7 +30,7 @@ impl Engine for Native {
         false
     }
 
-    fn objection(&self, plan: &Plan) -> Option<Objection> {
+    fn objection(&self, plan: &Prepared) -> Option<Objection> {
         if plan.schema().columns.len() > WIDEST {
             let span = plan.steps.last().map(|step| step.span).unwrap_or_default();
             return Some(Objection { reason: "its result has more than 12 columns", span });
@@ -38,15 +38,15 @@ impl Engine for Native {
         native::objection(plan).map(|(reason, span)| Objection { reason, span })
     }
 
-    fn code(&self) -> Option<fn(&Plan) -> GeneratedCode> {
+    fn code(&self) -> Option<fn(&Prepared) -> GeneratedCode> {
         Some(native::code)
     }
 
-    fn run(&self, _: &Plan, _: &RunContext) -> Fallible<EngineOutput> {
+    fn run(&self, _: &Prepared, _: &RunContext) -> Fallible<EngineOutput> {
         Err(Diagnostic::new(Kind::System, "the engine `native` runs only in a session, which compiles its code"))
     }
 
-    fn explain(&self, plan: &Plan) -> Vec<String> {
+    fn explain(&self, plan: &Prepared) -> Vec<String> {
         native::code(plan).text.lines().map(str::to_string).collect()
     }
 }

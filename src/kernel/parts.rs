@@ -34,13 +34,13 @@ impl Part {
 pub fn parts(source: &Source, most: usize, context: &RunContext) -> Vec<Part> {
     let most = most.max(1);
     match source {
-        Source::Range { end: None, .. } | Source::Passed | Source::Rust(_) | Source::Store(_) => vec![Part::Whole],
+        Source::Range { end: None, .. } => vec![Part::Whole],
         Source::Range { start, end: Some(end) } => {
             even((i128::from(*end) - i128::from(*start)).clamp(0, i128::from(u64::MAX)) as u64, most)
         }
         Source::Values(values) => even(values.len() as u64, most),
         Source::Letters { count, .. } | Source::Random { count, .. } => even(*count, most),
-        Source::Kept(kept) => even(kept.0.height() as u64, most),
+        Source::Kept(kept) => even(kept.table().height() as u64, most),
         Source::Read(read) => of_files(read, most, context),
     }
 }

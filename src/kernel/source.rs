@@ -2,7 +2,7 @@
 
 use crate::data::generate;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::plan::{self, Op, Step};
+use crate::plan::{self, Step};
 use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
@@ -32,14 +32,13 @@ pub enum Source<'a> {
 }
 
 /// The rows of a part of a source.
-pub fn source<'a>(step: &'a Step, part: Part, context: &'a RunContext) -> Fallible<Source<'a>> {
-    let Op::Source(source) = &step.op else { unreachable!("a plan begins with its source") };
+pub fn source<'a>(step: &'a Step<plan::Source>, part: Part, context: &'a RunContext) -> Fallible<Source<'a>> {
     let ty = &step.schema.columns[0].ty;
     let generated = |column: Box<dyn Fn(u64, usize) -> Column + 'a>, count: u64| {
         let rows = part.rows(count);
         Source::Generated { column, at: rows.start, count: rows.end }
     };
-    Ok(match source {
+    Ok(match &step.op {
         plan::Source::Range { start, end } => match part {
             Part::Rows { start: first, end: last } => {
                 let at = |row: u64| (i128::from(*start) + i128::from(row)) as i64;
@@ -76,12 +75,9 @@ pub fn source<'a>(step: &'a Step, part: Part, context: &'a RunContext) -> Fallib
             let reading = Reading::new(read, splits, context).map_err(|error| error.or_at(step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
-        plan::Source::Passed | plan::Source::Rust(_) | plan::Source::Store(_) => {
-            unreachable!("the session puts the table in its place before a run")
-        }
         plan::Source::Kept(kept) => {
-            let rows = part.rows(kept.0.height() as u64);
-            let table = kept.0.part(rows.start as usize, (rows.end - rows.start) as usize);
+            let rows = part.rows(kept.table().height() as u64);
+            let table = kept.table().part(rows.start as usize, (rows.end - rows.start) as usize);
             Source::Kept(Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone())))
         }
     })

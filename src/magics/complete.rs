@@ -14,7 +14,7 @@ use crate::interleave::{Order, WORDS};
 use crate::lang::foreign::{self, Foreign};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::latency;
-use crate::plan::{Binding, Op, Source, Step};
+use crate::plan::{Binding, BoundOp, Step};
 use crate::races;
 use crate::session::{Bound, Session, settings};
 use crate::show::{cut, duration_text, grouped};
@@ -193,7 +193,7 @@ pub fn said(binding: &Binding) -> String {
     match binding {
         Binding::Value(value, ty, _) => format!("{ty}: {}", cut(&value.to_string(), 40)),
         Binding::Table(plan) => match &plan.steps[..] {
-            [Step { op: Op::Source(Source::Store(store)), .. }] => {
+            [Step { op: BoundOp::Store(store), .. }] => {
                 let delay = duration_text(store.delay);
                 format!("store: {} keys, {delay} a request, at {}", grouped(store.keys), store.address)
             }

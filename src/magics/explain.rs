@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
+use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
-use crate::plan::{Plan, Reach, Step, op_text};
+use crate::plan::{BoundOp, Kept, Prepared, Reach, Source, Step, Write, op_text, source_text};
 use crate::run_context::RunContext;
 use crate::session::{Bound, Session};
 
@@ -34,13 +37,27 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         }
     };
     let engine = session.engine(pipeline.on.as_ref())?;
+    // The session itself writes, and hands a table to branches.
+    let (plan, end) = plan.split_end();
     let plan = session.prepared(plan, engine, context)?;
     let mut lines = vec!["plan".to_string()];
     lines.extend(steps(&plan));
-    // The session itself writes, and hands a table to branches.
-    let mut plan = plan;
-    if plan.is_final() {
-        plan.steps.pop();
+    match end.map(|end| end.op) {
+        Some(BoundOp::Write(write)) => lines.push(write_line(&write)),
+        Some(BoundOp::Tee(branches)) => {
+            let table = Kept::new(Arc::new(Table::stacked(plan.schema(), [])));
+            for (name, branch) in branches {
+                let (mut branch, end) = branch.without_persist().split_end();
+                branch.steps[0].op = BoundOp::Source(Source::Kept(table.clone()));
+                let branch = session.prepared(branch, engine, context)?;
+                lines.push(format!("tee {name}"));
+                lines.extend(steps(&branch).into_iter().skip(1));
+                if let Some(Step { op: BoundOp::Write(write), .. }) = end {
+                    lines.push(write_line(&write));
+                }
+            }
+        }
+        _ => {}
     }
     for engine in engines::ALL {
         lines.push(String::new());
@@ -66,13 +83,18 @@ const REACHES: &str = "reach: a `row` step works on any part of its rows by itse
                        merged; a `seq` step needs its whole input in order";
 
 /// Each step with its reach and the columns that flow out of it.
-fn steps(plan: &Plan) -> Vec<String> {
-    let inputs = std::iter::once(plan.schema()).chain(plan.steps.iter().map(|step| &step.schema));
-    let said: Vec<String> = plan.steps.iter().zip(inputs).map(|(step, input)| op_text(&step.op, input, plan)).collect();
+fn steps(plan: &Prepared) -> Vec<String> {
+    let said: Vec<String> = std::iter::once(source_text(&plan.source.op))
+        .chain(plan.steps().map(|(step, input)| op_text(&step.op, input, plan)))
+        .collect();
     let width = said.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(60);
-    let each = said.iter().zip(&plan.steps).zip(plan.reaches());
-    let line = |((line, step), reach): ((&String, &Step), Reach)| {
-        format!("  {:6}  {line:width$}  → {}", reach.name(), step.schema)
+    let schemas = std::iter::once(&plan.source.schema).chain(plan.steps.iter().map(|step| &step.schema));
+    let line = |((line, schema), reach): ((&String, &Schema), Reach)| {
+        format!("  {:6}  {line:width$}  → {schema}", reach.name())
     };
-    each.map(line).collect()
+    said.iter().zip(schemas).zip(plan.reaches()).map(line).collect()
+}
+
+fn write_line(write: &Write) -> String {
+    format!("  {:6}  write {:?}", Reach::Seq.name(), write.shown)
 }

@@ -1,6 +1,6 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, MagicSyntax, Takes};
-use crate::plan::{Binding, Op, Source};
+use crate::plan::{Binding, BoundOp, Source};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -24,8 +24,10 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         return Err(dropped);
     }
     let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
-    let Op::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
-    let report =
-        Report { blocks: vec![Block::Whole { table: kept.0.clone(), measured: plan.measured }], ..Report::default() };
+    let BoundOp::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
+    let report = Report {
+        blocks: vec![Block::Whole { table: kept.table().clone(), measured: plan.measured }],
+        ..Report::default()
+    };
     Ok(Answer { report, ..Answer::default() })
 }

@@ -4,7 +4,7 @@ use crate::data::{Sameness, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{self, Argument, MagicSyntax, Pipeline, Takes};
-use crate::plan::{Binding, Plan};
+use crate::plan::{Binding, Plan, Prepared};
 use crate::report::{Field, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust;
@@ -36,8 +36,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                 [one] => engines_agree(session, one, context)?,
                 [a, b] => {
                     let ((here, a), (there, b)) = (table(session, a, context)?, table(session, b, context)?);
-                    let plans: Vec<&Plan> = a.iter().chain(&b).collect();
-                    vec![verdict(session.same([&here, &there], &plans, context)?)]
+                    let plans = a.into_iter().chain(b).map(|plan| anew(session, plan, context));
+                    vec![verdict(session.same([&here, &there], plans, context)?)]
                 }
                 _ => {
                     return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%same` compares two pipelines")
@@ -103,7 +103,8 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
         let name = engine.name();
         lines.push(match session.run(plan.clone(), Choice::only(*engine), context) {
             Ok(ran) => {
-                let line = verdict(session.same([&expected, &ran.table], &[&plan], context)?);
+                let plans = std::iter::once_with(|| anew(session, plan.clone(), context));
+                let line = verdict(session.same([&expected, &ran.table], plans, context)?);
                 Line { text: format!("{} and {name}: {}", reference.name(), line.text), engine: Some(name), ..line }
             }
             Err(error) if error.kind == Kind::Stopped => return Err(error),
@@ -139,6 +140,11 @@ fn table(session: &mut Session, pipeline: &Pipeline, context: &RunContext) -> Fa
         }
         Bound::Value(value, ty) => Ok((Arc::new(value_table(value, ty)), None)),
     }
+}
+
+/// What computes a whole plan once more, also what was kept of it.
+fn anew(session: &Session, plan: Plan, context: &RunContext) -> Fallible<Prepared> {
+    session.prepared(plan.without_persist(), Choice::only(engines::REFERENCE), context)
 }
 
 fn verdict(found: Sameness) -> Line {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Takes};
-use crate::plan::{Binding, Op, Source};
+use crate::plan::{Binding, BoundOp, Source};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Outcome, Session};
@@ -69,10 +69,10 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
             Binding::Value(..) => ("value", Value::Null, Value::Null),
             Binding::Table(plan) => match (&plan.steps[0].op, session.kept_table(plan)) {
                 (_, Some(table)) => ("kept table", Value::Int(table.height() as i64), Value::Int(table.bytes() as i64)),
-                (Op::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
-                    ("kept table", Value::Int(kept.0.height() as i64), Value::Int(kept.0.bytes() as i64))
+                (BoundOp::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
+                    ("kept table", Value::Int(kept.table().height() as i64), Value::Int(kept.table().bytes() as i64))
                 }
-                (Op::Source(Source::Store(store)), None) if plan.steps.len() == 1 => {
+                (BoundOp::Store(store), None) if plan.steps.len() == 1 => {
                     ("store", Value::Int(store.keys as i64), Value::Null)
                 }
                 _ => ("lazy table", Value::Null, Value::Null),

@@ -1,7 +1,7 @@
 //! The whole function: the person's functions in it, and what may be null in them, which is known only when all is
 //! written.
 
-use crate::plan::{Function, Plan};
+use crate::plan::{Function, Prepared};
 
 use super::code::{Hold, Piece};
 use super::exprs::{Scope, Signature, Signatures};
@@ -13,7 +13,7 @@ use super::writer::Writer;
 use super::{GeneratedCode, Input, row_type};
 
 /// Writes until no more may be null than was written.
-pub fn settled(plan: &Plan) -> GeneratedCode {
+pub fn settled(plan: &Prepared) -> GeneratedCode {
     let plans = plan.with_inner();
     let all = signatures::of_plans(&plans);
     let now = || plans.iter().map(|plan| signatures::of(&all, plan).all.borrow().clone()).collect::<Vec<_>>();
@@ -26,7 +26,7 @@ pub fn settled(plan: &Plan) -> GeneratedCode {
     }
 }
 
-fn write_code(plan: &Plan, plans: &[&Plan], all: &All) -> GeneratedCode {
+fn write_code(plan: &Prepared, plans: &[&Prepared], all: &All) -> GeneratedCode {
     let mut lines: Vec<String> = Vec::new();
     for plan in plans {
         for (index, function) in plan.functions.iter().enumerate() {

@@ -15,7 +15,7 @@ mod shape;
 mod signatures;
 mod writer;
 
-use crate::plan::{Kept, Plan};
+use crate::plan::{Kept, Prepared};
 
 pub use objection::objection;
 pub use shape::{Kind, ValueLayout};
@@ -83,7 +83,7 @@ pub fn prelude() -> String {
 }
 
 /// Writes a pruned plan, to which there is no objection.
-pub fn code(plan: &Plan) -> GeneratedCode {
+pub fn code(plan: &Prepared) -> GeneratedCode {
     functions::settled(plan)
 }
 

@@ -4,7 +4,7 @@ use crate::data::Value;
 use crate::diagnostic::Span;
 use crate::files;
 use crate::functions::Func;
-use crate::plan::{Expr, Format, Node, Op, Plan, Read, Source};
+use crate::plan::{Expr, Format, Node, Op, Prepared, Read, Source, Step};
 
 /// A tuple of more has no hash in std.
 const MOST_KEYS: usize = 12;
@@ -17,19 +17,24 @@ const MOST_STEPS: usize = 300;
 const MANY_ROWS: i64 = 10_000_000;
 
 /// Why a pruned plan is not written, if it is not, and at which step.
-pub fn objection(plan: &Plan) -> Option<(&'static str, Span)> {
-    let span = plan.steps[0].span;
-    if plan.steps.len() > MOST_STEPS {
+pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
+    let span = plan.source.span;
+    if plan.steps.len() >= MOST_STEPS {
         return Some(("a pipeline of so many steps takes the compiler too long", span));
     }
     if let Some(reason) = plan.functions.iter().find_map(|function| of_expr(&function.body)) {
+        return Some((reason, span));
+    }
+    if let Source::Read(read) = &plan.source.op
+        && let Some(reason) = of_read(read)
+    {
         return Some((reason, span));
     }
     for (i, step) in plan.steps.iter().enumerate() {
         if let Op::Join { right, on, .. } = &step.op
             && let Some(reason) = on.iter().find_map(|(_, right)| of_expr(right))
         {
-            return Some((reason, right.steps[0].span));
+            return Some((reason, right.source.span));
         }
         let inside = step.op.exprs().into_iter().find_map(of_expr);
         if let Some(reason) = of_op(&step.op).or(inside).or(of_rest(plan, i)) {
@@ -45,14 +50,11 @@ pub fn objection(plan: &Plan) -> Option<(&'static str, Span)> {
 
 fn of_op(op: &Op) -> Option<&'static str> {
     match op {
-        Op::Source(Source::Read(read)) => of_read(read),
         Op::Aggregate { keys, .. } if keys.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Distinct(Some(by)) if by.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Join { on, .. } if on.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Peek { .. } => Some("compiled code has nowhere to show what passes: leave `peek` out"),
-        Op::Persist(_) | Op::Write(_) | Op::Tee(_) => Some("it only gives tables"),
-        Op::Source(_)
-        | Op::Project(_)
+        Op::Project(_)
         | Op::Filter(_)
         | Op::Explode(_)
         | Op::Slice { .. }
@@ -86,7 +88,7 @@ fn of_read(read: &Read) -> Option<&'static str> {
 }
 
 /// What step `at` has to do with those around it.
-fn of_rest(plan: &Plan, at: usize) -> Option<&'static str> {
+fn of_rest(plan: &Prepared, at: usize) -> Option<&'static str> {
     let step = &plan.steps[at];
     if let Op::Distinct(None) = step.op
         && step.schema.columns.len() > MOST_KEYS
@@ -95,15 +97,16 @@ fn of_rest(plan: &Plan, at: usize) -> Option<&'static str> {
     }
     let (Op::Concat(plans) | Op::Zip(plans)) = &step.op else { return None };
     let takes = plan.steps[at..].iter().any(|step| matches!(step.op, Op::Slice { length: Some(_), .. }));
-    let is_large = is_large(&plan.steps[..at]) || plans.iter().any(|plan| is_large(&plan.steps));
+    let is_large =
+        is_large(&plan.source.op, &plan.steps[..at]) || plans.iter().any(|plan| is_large(&plan.source.op, &plan.steps));
     (takes && is_large).then_some("a `take` after `concat` or `zip` of so many rows would compute them all")
 }
 
 /// Whether so many rows come out that only a part of them should ever be computed.
-fn is_large(steps: &[crate::plan::Step]) -> bool {
-    let cut = |step: &crate::plan::Step| matches!(step.op, Op::Slice { length: Some(_), .. });
-    let range = match &steps[0].op {
-        Op::Source(Source::Range { start, end }) => end.unwrap_or(i64::MAX).saturating_sub(*start),
+fn is_large(source: &Source, steps: &[Step]) -> bool {
+    let cut = |step: &Step| matches!(step.op, Op::Slice { length: Some(_), .. });
+    let range = match source {
+        Source::Range { start, end } => end.unwrap_or(i64::MAX).saturating_sub(*start),
         _ => 0,
     };
     range > MANY_ROWS && !steps.iter().any(cut)

@@ -4,22 +4,22 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::plan::{Function, Node, Plan};
+use crate::plan::{Function, Node, Prepared};
 
 use super::exprs::{Signature, Signatures};
 use super::names::{identifier, unique};
 use super::shape::ValueLayout;
 
 /// The functions of each plan, by the plan's place.
-pub type All = HashMap<*const Plan, Rc<Signatures>>;
+pub type All = HashMap<*const Prepared, Rc<Signatures>>;
 
 /// The functions of one plan.
-pub fn of<'a>(all: &'a All, plan: &Plan) -> &'a Rc<Signatures> {
+pub fn of<'a>(all: &'a All, plan: &Prepared) -> &'a Rc<Signatures> {
     all.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is written")
 }
 
 /// All functions as if nothing were ever null in them.
-pub fn of_plans(plans: &[&Plan]) -> All {
+pub fn of_plans(plans: &[&Prepared]) -> All {
     let mut names: Vec<String> = Vec::new();
     let mut all = HashMap::new();
     for plan in plans {

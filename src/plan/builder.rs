@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
 use super::typing::{Evaluator, Scope, Typer};
-use super::{Agg, AggFunc, Expr, Function, Named, Node, Op, Plan, Source, Step};
+use super::{Agg, AggFunc, BoundOp, Expr, Function, Named, Node, Op, Plan, Source, Step, Write};
 
 /// A plan that grows.
 pub struct Builder<'a> {
@@ -21,7 +21,7 @@ const MOST_STEPS: usize = 200_000;
 
 impl<'a> Builder<'a> {
     pub fn source(scope: &'a dyn Scope, source: Source, schema: Schema, span: Span) -> Builder<'a> {
-        let steps = vec![Step { op: Op::Source(source), schema, span }];
+        let steps = vec![Step { op: BoundOp::Source(source), schema, span }];
         Builder { plan: Plan::of(steps), scope, warnings: Vec::new() }
     }
 
@@ -35,13 +35,35 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds an op; its columns follow from it.
-    pub fn push(&mut self, op: Op, span: Span) -> Fallible<()> {
-        if self.plan.is_final() {
-            return Err(Diagnostic::at(Kind::Syntax, span, "nothing but `on ENGINE` may follow `write` and `tee`")
-                .hint("a table is used several times with `let name = … | persist`"));
-        }
+    pub fn push(&mut self, op: Op<Plan>, span: Span) -> Fallible<()> {
+        self.may_go_on(span)?;
         let schema = output(&op, self.schema(), span)?;
-        let brings_steps = matches!(op, Op::Join { .. } | Op::Concat(_) | Op::Zip(_) | Op::Tee(_));
+        self.add(op.into(), schema, span)
+    }
+
+    /// Ends with a file that is written.
+    pub fn write(&mut self, write: Write, span: Span) -> Fallible<()> {
+        let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+        let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+        self.add(BoundOp::Write(write), Schema::new(columns.to_vec(), Order::Kept), span)
+    }
+
+    /// Ends with several results.
+    pub fn tee(&mut self, branches: Vec<(String, Plan)>, span: Span) -> Fallible<()> {
+        self.add(BoundOp::Tee(branches), self.schema().clone(), span)
+    }
+
+    /// Keeps the table so far, under this number.
+    pub fn persist(&mut self, id: u64, span: Span) -> Fallible<()> {
+        // What is kept has its types: later plans use it in their own ways.
+        let mut schema = self.schema().clone();
+        schema.columns.iter_mut().for_each(|column| column.ty = column.ty.closed());
+        self.add(BoundOp::Persist(id), schema, span)
+    }
+
+    fn add(&mut self, op: BoundOp, schema: Schema, span: Span) -> Fallible<()> {
+        self.may_go_on(span)?;
+        let brings_steps = !op.plans().is_empty();
         self.plan.steps.push(Step { op, schema, span });
         let look = brings_steps || self.plan.steps.len().is_multiple_of(1000);
         if look && steps(&self.plan) > MOST_STEPS {
@@ -49,6 +71,14 @@ impl<'a> Builder<'a> {
                 .hint("`persist` keeps what stands before it"));
         }
         Ok(())
+    }
+
+    fn may_go_on(&self, span: Span) -> Fallible<()> {
+        match self.plan.is_final() {
+            true => Err(Diagnostic::at(Kind::Syntax, span, "nothing but `on ENGINE` may follow `write` and `tee`")
+                .hint("a table is used several times with `let name = … | persist`")),
+            false => Ok(()),
+        }
     }
 
     /// Types an expression over the columns that flow here.
@@ -211,13 +241,12 @@ pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> 
 }
 
 /// The table that flows out of `op` when `input` flows in.
-fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
+fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
     let keep = |columns: Vec<Column>| Schema::new(columns, input.order);
     // What had a meaningful order loses it; what depended on chance still does.
     let lost = if input.order == Order::Random { Order::Random } else { Order::Lost };
     let typed = |named: &Named| Column { name: named.name.clone(), ty: named.expr.ty.clone() };
     Ok(match op {
-        Op::Source(_) => input.clone(),
         Op::Project(named) => {
             let columns: Vec<Column> = named.iter().map(typed).collect();
             distinct_names(&columns, span)?;
@@ -228,11 +257,6 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
         }
         Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } => input.clone(),
-        // What is kept has its types: later plans use it in their own ways.
-        Op::Persist(_) => {
-            let closed = |column: &Column| Column { name: column.name.clone(), ty: column.ty.closed() };
-            keep(input.columns.iter().map(closed).collect())
-        }
         Op::Sort { .. } => {
             let order = if input.order == Order::Random { Order::Random } else { Order::Kept };
             Schema::new(input.columns.clone(), order)
@@ -285,14 +309,6 @@ fn output(op: &Op, input: &Schema, span: Span) -> Fallible<Schema> {
             let orders = plans.iter().map(|plan| plan.schema().order);
             Schema::new(columns, orders.fold(input.order, weaker))
         }
-        Op::Write(_) => {
-            let column = |name: &str, ty| Column { name: name.to_string(), ty };
-            Schema::new(
-                vec![column("path", Type::Text), column("rows", Type::Int), column("bytes", Type::Int)],
-                Order::Kept,
-            )
-        }
-        Op::Tee(_) => input.clone(),
         Op::Pairs => {
             let ty = &input.columns[0].ty;
             let column = |name: &str| Column { name: name.to_string(), ty: ty.clone() };

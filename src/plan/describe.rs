@@ -3,15 +3,15 @@
 use crate::data::Schema;
 use crate::lang::Operator;
 
-use super::{Expr, JoinKind, Named, Node, Op, Plan, Source};
+use super::{Expr, JoinKind, Named, Node, Op, Prepared, Source};
 
 /// An expression over columns of `schema`, as it might be typed.
-pub fn expr_text(expr: &Expr, schema: &Schema, plan: &Plan) -> String {
+pub fn expr_text(expr: &Expr, schema: &Schema, plan: &Prepared) -> String {
     text(expr, schema, plan, 0)
 }
 
 /// What binds how strongly: an inner expression that binds weaker stands in brackets.
-fn text(expr: &Expr, schema: &Schema, plan: &Plan, outer: u8) -> String {
+fn text(expr: &Expr, schema: &Schema, plan: &Prepared, outer: u8) -> String {
     let list = |items: &[Expr]| items.iter().map(|item| text(item, schema, plan, 0)).collect::<Vec<_>>().join(", ");
     let joined = |items: &[Expr], word: &str, strength: u8| {
         let items: Vec<String> = items.iter().map(|item| text(item, schema, plan, strength + 1)).collect();
@@ -70,7 +70,7 @@ fn column_name(schema: &Schema, index: usize) -> String {
 }
 
 /// An op in one line; `input` is what flows in.
-pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
+pub fn op_text(op: &Op, input: &Schema, plan: &Prepared) -> String {
     let expr = |expr: &Expr| expr_text(expr, input, plan);
     let named = |named: &[Named]| {
         let each = named.iter().map(|named| {
@@ -80,7 +80,6 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
         each.collect::<Vec<_>>().join(", ")
     };
     match op {
-        Op::Source(source) => source_text(source),
         Op::Project(columns) => format!("project {}", named(columns)),
         Op::Filter(condition) => format!("filter {}", expr(condition)),
         Op::Explode(list) => format!("explode {}", expr(&list.expr)),
@@ -123,27 +122,21 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Plan) -> String {
         Op::Pairs => "pairs".to_string(),
         Op::Sample { count, seed } => format!("sample {count} seed {seed}"),
         Op::Peek { count, .. } => format!("peek {count}"),
-        Op::Persist(_) => "persist (computed once)".to_string(),
-        Op::Write(write) => format!("write {:?}", write.shown),
-        Op::Tee(branches) => {
-            let each = branches.iter().map(|(name, plan)| format!("{name}: ({})", plan_text(plan)));
-            format!("tee {}", each.collect::<Vec<_>>().join(", "))
-        }
     }
 }
 
-fn bracketed(plans: &[Plan]) -> String {
+fn bracketed(plans: &[Prepared]) -> String {
     plans.iter().map(|plan| format!("({})", plan_text(plan))).collect::<Vec<_>>().join(", ")
 }
 
 /// A whole plan in one line.
-fn plan_text(plan: &Plan) -> String {
-    let inputs = std::iter::once(plan.schema()).chain(plan.steps.iter().map(|step| &step.schema));
-    let steps = plan.steps.iter().zip(inputs).map(|(step, input)| op_text(&step.op, input, plan));
-    steps.collect::<Vec<_>>().join(" | ")
+fn plan_text(plan: &Prepared) -> String {
+    let steps = plan.steps().map(|(step, input)| op_text(&step.op, input, plan));
+    std::iter::once(source_text(&plan.source.op)).chain(steps).collect::<Vec<_>>().join(" | ")
 }
 
-fn source_text(source: &Source) -> String {
+/// A source in one line.
+pub fn source_text(source: &Source) -> String {
     match source {
         Source::Range { start, end: Some(end) } => format!("range {start}..{end}"),
         Source::Range { start, end: None } => format!("range {start}.. without an end"),
@@ -155,9 +148,6 @@ fn source_text(source: &Source) -> String {
         }
         Source::Letters { count, seed } => format!("letters {count} seed {seed}"),
         Source::Random { count, seed } => format!("random {count} seed {seed}"),
-        Source::Passed => "what flows here".to_string(),
-        Source::Rust(_) => "rust { … }".to_string(),
-        Source::Store(store) => format!("a store of {} keys", store.keys),
-        Source::Kept(kept) => format!("a kept table of {} rows", kept.0.height()),
+        Source::Kept(kept) => format!("a kept table of {} rows", kept.table().height()),
     }
 }

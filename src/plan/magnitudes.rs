@@ -4,29 +4,28 @@ use crate::data::{Column, Schema, Type, Value};
 use crate::diagnostic::Span;
 use crate::functions::Func;
 
-use super::{Agg, AggFunc, Expr, Named, Node, Op, Plan, Step};
+use super::{Agg, AggFunc, Expr, Named, Node, Op, Prepared, Step};
 
 /// A plan that also gives the magnitudes of some columns.
 pub struct Magnitudes {
     /// The columns of the first plan, then the magnitudes.
-    pub plan: Plan,
+    pub plan: Prepared,
     /// For each column of the first plan, where its magnitude is.
     pub places: Vec<Option<usize>>,
 }
 
 /// For each float column of the result that is an unchanged `sum` or `mean`, the same aggregate of the magnitudes of
 /// its values, in columns after those of the plan; none where there is no such column, or it cannot be followed. Rows
-/// are not shown by a `peek`, and not kept by a `persist`.
-pub fn magnitudes(plan: &Plan) -> Option<Magnitudes> {
+/// are not shown by a `peek`.
+pub fn magnitudes(plan: &Prepared) -> Option<Magnitudes> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut flow = Flow { width: 0, places: Vec::new() };
+    let mut flow = Flow::after(&vec![false; plan.source.schema.columns.len()]);
     for step in &plan.steps {
         let mut step = step.clone();
         // What the step gives, where the magnitudes do not stand at its end.
         let mut given = None;
         match &mut step.op {
             Op::Peek { .. } => continue,
-            Op::Persist(_) if flow.is_wider() => continue,
             Op::Project(named) => flow = flow.projected(named),
             Op::Aggregate { keys, aggs } => flow = Flow::aggregated(keys.len(), aggs),
             // The rows are the same by the columns of the plan alone.
@@ -67,29 +66,24 @@ pub fn magnitudes(plan: &Plan) -> Option<Magnitudes> {
                 given = Some(parts);
             }
             Op::Concat(plans) => {
-                let mut wide: Vec<(Plan, Flow)> = plans.iter().map(widened).collect();
+                let mut wide: Vec<(Prepared, Flow)> = plans.iter().map(widened).collect();
                 let known: Vec<bool> = (0..flow.width)
                     .map(|i| flow.places[i].is_some() || wide.iter().any(|(_, part)| part.places[i].is_some()))
                     .collect();
-                if let Some(last) = steps.last() {
-                    let leveled = flow.leveled(last, &known);
-                    steps.push(leveled);
-                }
+                steps.push(flow.leveled(
+                    steps.last().map_or(&plan.source.schema, |last| &last.schema),
+                    step.span,
+                    &known,
+                ));
                 for (plan, part) in &mut wide {
-                    plan.steps.push(part.leveled(plan.steps.last().expect("a plan has a source"), &known));
+                    plan.steps.push(part.leveled(plan.schema(), plan.span(), &known));
                 }
                 *plans = wide.into_iter().map(|(plan, _)| plan).collect();
                 flow = Flow::after(&known);
             }
-            Op::Source(_)
-            | Op::Explode(_)
-            | Op::Fold { .. }
-            | Op::Pairs
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_) => {
+            Op::Explode(_) | Op::Fold { .. } | Op::Pairs => {
                 if let Some(last) = steps.last().filter(|_| flow.is_wider()) {
-                    steps.push(flow.leveled(last, &vec![false; flow.width]));
+                    steps.push(flow.leveled(&last.schema, last.span, &vec![false; flow.width]));
                 }
                 flow = Flow::after(&vec![false; step.schema.columns.len()]);
             }
@@ -121,12 +115,12 @@ pub fn magnitudes(plan: &Plan) -> Option<Magnitudes> {
             }
         }
     }
-    let plan = Plan { steps, ..plan.clone() };
+    let plan = Prepared { steps, ..plan.clone() };
     flow.is_wider().then_some(Magnitudes { plan, places: flow.places })
 }
 
 /// A plan with its magnitudes, or as it is where there are none.
-fn widened(plan: &Plan) -> (Plan, Flow) {
+fn widened(plan: &Prepared) -> (Prepared, Flow) {
     let width = plan.schema().columns.len();
     match magnitudes(plan) {
         Some(Magnitudes { plan, places }) => (plan, Flow { width, places }),
@@ -197,12 +191,12 @@ impl Flow {
         parts
     }
 
-    /// A step after the last one that leaves the magnitudes of the columns that are `known`, in order: where there is
-    /// none, nothing was summed.
-    fn leveled(&self, last: &Step, known: &[bool]) -> Step {
-        let mut own = last.schema.clone();
+    /// A step after one of the columns `last`. It leaves the magnitudes of the columns that are `known`, in order: where
+    /// there is none, nothing was summed.
+    fn leveled(&self, last: &Schema, span: Span, known: &[bool]) -> Step {
+        let mut own = last.clone();
         own.columns.truncate(self.width);
-        let column = |from: usize, ty: &Type| Expr::new(Node::Column(from), ty.clone(), last.span);
+        let column = |from: usize, ty: &Type| Expr::new(Node::Column(from), ty.clone(), span);
         let mut named: Vec<Named> = Vec::new();
         for (i, own) in own.columns.iter().enumerate() {
             named.push(Named { name: own.name.clone(), expr: column(i, &own.ty) });
@@ -215,7 +209,7 @@ impl Flow {
             named.push(Named { name: name(named.len()), expr });
         }
         let schema = widened_schema(own, &Flow::after(known));
-        Step { op: Op::Project(named), schema, span: last.span }
+        Step { op: Op::Project(named), schema, span }
     }
 
     /// Takes the magnitudes of columns that stay as they are along.

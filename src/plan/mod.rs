@@ -1,22 +1,26 @@
 //! What is meant: a typed pipeline as plain data. Every typing rule is here; no engine, no stage is known.
 
+mod bound;
 mod builder;
 mod describe;
 mod expr;
 mod magnitudes;
 mod open;
 mod ops;
+mod prepared;
 mod prune;
 mod typing;
 
+pub use bound::{BoundOp, KeyValueStore, Plan};
 pub use builder::{Builder, constant, int, ready, whole};
-pub use describe::{expr_text, op_text};
+pub use describe::{expr_text, op_text, source_text};
 pub use expr::{Expr, ExternalFunction, Function, Link, Node};
 pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
-    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, KeyValueStore, Named, Op, Plan, Reach, Read,
-    Shared, SortKey, Source, Step, Write,
+    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared, SortKey,
+    Source, Step, Write,
 };
+pub use prepared::Prepared;
 pub use prune::prune;
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

@@ -3,7 +3,7 @@
 
 use crate::data::Type;
 
-use super::{Basis, Field, Node, Op, Plan, Source};
+use super::{Basis, BoundOp, Field, Node, Plan, Source};
 
 /// Settles what the open columns of files are in this plan.
 pub fn close_files(plan: &mut Plan) {
@@ -15,7 +15,7 @@ pub fn close_files(plan: &mut Plan) {
 
 fn has_open_file(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| match &step.op {
-        Op::Source(Source::Read(read)) => read.wanted.iter().any(|index| is_open(&read.fields[*index])),
+        BoundOp::Source(Source::Read(read)) => read.wanted.iter().any(|index| is_open(&read.fields[*index])),
         op => op.plans().into_iter().any(has_open_file),
     })
 }
@@ -43,7 +43,7 @@ fn takes_open(plan: &Plan) -> bool {
 
 fn settle(plan: &mut Plan, is_text: bool) {
     for step in &mut plan.steps {
-        if let Op::Source(Source::Read(read)) = &mut step.op {
+        if let BoundOp::Source(Source::Read(read)) = &mut step.op {
             for field in read.fields.iter_mut().filter(|field| is_open(field)) {
                 match is_text {
                     true => field.ty = Type::Text,

@@ -1,114 +1,26 @@
 //! The closed set of operations that engines know.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::data::{Column, Schema, Table, Type, Value};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Fallible, Span};
 
-use super::{Expr, Function, Node};
-
-/// A source and the steps after it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// The first step is the only one whose op is a source.
-    pub steps: Vec<Step>,
-    /// The person's functions that expressions of this plan call, by number.
-    pub functions: Vec<Function>,
-    /// Whether a value that was measured goes into it, so that its table differs from run to run.
-    pub measured: bool,
-}
-
-impl Plan {
-    pub fn of(steps: Vec<Step>) -> Plan {
-        Plan { steps, functions: Vec::new(), measured: false }
-    }
-
-    /// Whether the plan ends in a `write` or a `tee`, after which nothing may follow.
-    pub fn is_final(&self) -> bool {
-        self.steps.last().is_some_and(|step| matches!(step.op, Op::Write(_) | Op::Tee(_)))
-    }
-
-    /// The columns of the result.
-    pub fn schema(&self) -> &Schema {
-        &self.steps.last().expect("a plan has a source").schema
-    }
-
-    /// The reach of each step.
-    pub fn reaches(&self) -> Vec<Reach> {
-        let mut is_numbered = true;
-        let reach = |step: &Step| {
-            let reach = step.op.reach(is_numbered);
-            is_numbered = is_numbered && step.op.keeps_numbers();
-            reach
-        };
-        self.steps.iter().map(reach).collect()
-    }
-
-    /// The files that it reads, wherever in it.
-    pub fn files(&self) -> Vec<File> {
-        let mut found = Vec::new();
-        self.walk(&mut |step| {
-            if let Op::Source(Source::Read(read)) = &step.op {
-                found.extend(read.files.iter().cloned());
-            }
-        });
-        found
-    }
-
-    /// Whether it calls functions that run in another process, or in another language.
-    pub fn calls_external(&self) -> bool {
-        let mut calls = self.functions.iter().any(|function| function.body.calls_external());
-        self.walk(&mut |step| calls |= step.op.exprs().iter().any(|expr| expr.calls_external()));
-        calls
-    }
-
-    /// Calls `visit` for each step of this plan and of all plans inside it: those of its ops, and those whose only
-    /// value an expression takes. One that several expressions share is visited once.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {
-        self.walk_new(&mut HashSet::new(), visit);
-    }
-
-    fn walk_new<'a>(&'a self, shared: &mut HashSet<*const Plan>, visit: &mut dyn FnMut(&'a Step)) {
-        for step in &self.steps {
-            visit(step);
-            step.op.plans().into_iter().for_each(|plan| plan.walk_new(shared, visit));
-            for expr in step.op.exprs() {
-                expr.walk(&mut |part| {
-                    if let Node::ScalarSubquery(plan) = &part.node
-                        && shared.insert(Arc::as_ptr(plan))
-                    {
-                        plan.walk_new(shared, visit);
-                    }
-                });
-            }
-        }
-    }
-
-    /// This plan and those inside its ops, each before those inside it.
-    pub fn with_inner(&self) -> Vec<&Plan> {
-        let (mut all, mut left) = (Vec::new(), vec![self]);
-        while let Some(plan) = left.pop() {
-            all.push(plan);
-            left.extend(plan.steps.iter().rev().flat_map(|step| step.op.plans().into_iter().rev()));
-        }
-        all
-    }
-}
+use super::{Expr, Prepared};
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    pub op: Op,
+pub struct Step<O = Op> {
+    pub op: O,
     /// The table that flows out.
     pub schema: Schema,
     pub span: Span,
 }
 
+/// What engines do with the table that flows in. `P` is what the plans inside it are.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    Source(Source),
+pub enum Op<P = Prepared> {
     /// These columns, in this order.
     Project(Vec<Named>),
     Filter(Expr),
@@ -143,14 +55,14 @@ pub enum Op {
     /// Left columns, then those columns of the right plan that `right_columns` names. `Semi` and `Anti` have none.
     Join {
         kind: JoinKind,
-        right: Box<Plan>,
+        right: Box<P>,
         on: Vec<(Expr, Expr)>,
         right_columns: Vec<usize>,
     },
     /// The rows of the input, then those of each plan; all have the same columns.
-    Concat(Vec<Plan>),
+    Concat(Vec<P>),
     /// The columns of the input, then those of each plan, row by row; all have the same number of rows.
-    Zip(Vec<Plan>),
+    Zip(Vec<P>),
     /// For all rows i < j the two values of the only column, in order of i and then j.
     Pairs,
     /// The rows whose numbers have the `count` least hashes, in their order.
@@ -163,13 +75,6 @@ pub enum Op {
         count: u64,
         label: String,
     },
-    /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
-    Persist(u64),
-    /// The last step: the session writes the table to a file and gives path, rows and bytes.
-    Write(Write),
-    /// The last step: the session computes the input once and runs each plan on it; their sources are
-    /// [`Source::Passed`].
-    Tee(Vec<(String, Plan)>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -192,26 +97,36 @@ pub enum Source {
     },
     /// A table that was computed before.
     Kept(Kept),
-    /// What flows into the `tee` whose branch this is.
-    Passed,
-    /// A block of Rust of this number, compiled while it was bound: the session runs it and puts [`Source::Kept`] in
-    /// its place.
-    Rust(u64),
-    /// The pairs of a key-value server: the session asks for them and puts [`Source::Kept`] in its place.
-    Store(KeyValueStore),
 }
 
-/// A key-value server that runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeyValueStore {
-    pub address: String,
-    pub keys: u64,
-    /// Seconds that it lets each request wait.
-    pub delay: f64,
+/// A computed table. Two are equal when they are the same one; in another process its number stands for it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    id: u64,
+    table: Arc<Table>,
 }
 
-/// A computed table. Two are equal when they are the same one.
-pub type Kept = Shared<Table>;
+impl Kept {
+    pub fn new(table: Arc<Table>) -> Kept {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Kept { id: NEXT.fetch_add(1, Ordering::Relaxed), table }
+    }
+
+    /// No other table of this process has this number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.id == other.id
+    }
+}
 
 /// A shared value that is compared by identity.
 #[derive(Debug)]
@@ -510,27 +425,22 @@ enum Over {
     Reduced,
 }
 
-impl Op {
+impl<P> Op<P> {
     /// Which rows this op must see. `is_numbered` says whether a part of its input knows the number of its first row.
-    fn reach(&self, is_numbered: bool) -> Reach {
+    pub(super) fn reach(&self, is_numbered: bool) -> Reach {
         match self {
-            Op::Source(_) => Reach::Source,
             Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) => Reach::Row,
             Op::Sample { .. } | Op::Peek { .. } if is_numbered => Reach::Row,
             Op::Sample { .. } | Op::Peek { .. } => Reach::Seq,
             Op::Sort { .. } | Op::Distinct(_) | Op::Aggregate { .. } | Op::Pairs => Reach::All,
             Op::Slice { .. } | Op::Reverse | Op::Number | Op::Fold { .. } | Op::Zip(_) => Reach::Seq,
-            // The session keeps, writes or hands on all rows, in their order.
-            Op::Persist(_) | Op::Write(_) | Op::Tee(_) => Reach::Seq,
         }
     }
 
     /// Whether a part of what this op gives knows the number of its first row, if a part of its input does.
-    fn keeps_numbers(&self) -> bool {
+    pub(super) fn keeps_numbers(&self) -> bool {
         match self {
-            // Where a row of a file stands among the others is known only when those before it were read.
-            Op::Source(source) => !matches!(source, Source::Read(_)),
-            Op::Project(_) | Op::Number | Op::Peek { .. } | Op::Persist(_) => true,
+            Op::Project(_) | Op::Number | Op::Peek { .. } => true,
             Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { .. }
@@ -543,9 +453,7 @@ impl Op {
             | Op::Concat(_)
             | Op::Zip(_)
             | Op::Pairs
-            | Op::Sample { .. }
-            | Op::Write(_)
-            | Op::Tee(_) => false,
+            | Op::Sample { .. } => false,
         }
     }
 
@@ -572,8 +480,7 @@ impl Op {
     fn exprs_over(&self) -> Vec<(Over, &Expr)> {
         let input = |expr| (Over::Input, expr);
         match self {
-            Op::Source(_)
-            | Op::Slice { .. }
+            Op::Slice { .. }
             | Op::Reverse
             | Op::Number
             | Op::Concat(_)
@@ -581,9 +488,6 @@ impl Op {
             | Op::Pairs
             | Op::Sample { .. }
             | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
@@ -606,8 +510,7 @@ impl Op {
     fn exprs_over_mut(&mut self) -> Vec<(Over, &mut Expr)> {
         let input = |expr| (Over::Input, expr);
         match self {
-            Op::Source(_)
-            | Op::Slice { .. }
+            Op::Slice { .. }
             | Op::Reverse
             | Op::Number
             | Op::Concat(_)
@@ -615,9 +518,6 @@ impl Op {
             | Op::Pairs
             | Op::Sample { .. }
             | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_)
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
@@ -643,13 +543,11 @@ impl Op {
     }
 
     /// The plans inside this op.
-    pub fn plans(&self) -> Vec<&Plan> {
+    pub fn plans(&self) -> Vec<&P> {
         match self {
             Op::Join { right, .. } => vec![right],
             Op::Concat(plans) | Op::Zip(plans) => plans.iter().collect(),
-            Op::Tee(branches) => branches.iter().map(|(_, plan)| plan).collect(),
-            Op::Source(_)
-            | Op::Project(_)
+            Op::Project(_)
             | Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { .. }
@@ -661,20 +559,16 @@ impl Op {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_) => Vec::new(),
+            | Op::Peek { .. } => Vec::new(),
         }
     }
 
     /// The same, to be changed.
-    pub fn plans_mut(&mut self) -> Vec<&mut Plan> {
+    pub fn plans_mut(&mut self) -> Vec<&mut P> {
         match self {
             Op::Join { right, .. } => vec![right],
             Op::Concat(plans) | Op::Zip(plans) => plans.iter_mut().collect(),
-            Op::Tee(branches) => branches.iter_mut().map(|(_, plan)| plan).collect(),
-            Op::Source(_)
-            | Op::Project(_)
+            Op::Project(_)
             | Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { .. }
@@ -686,9 +580,31 @@ impl Op {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_) => Vec::new(),
+            | Op::Peek { .. } => Vec::new(),
         }
+    }
+
+    /// The same op with other plans inside it.
+    pub(super) fn with_plans<Q>(self, mut change: impl FnMut(P) -> Fallible<Q>) -> Fallible<Op<Q>> {
+        Ok(match self {
+            Op::Join { kind, right, on, right_columns } => {
+                Op::Join { kind, right: Box::new(change(*right)?), on, right_columns }
+            }
+            Op::Concat(plans) => Op::Concat(plans.into_iter().map(change).collect::<Fallible<_>>()?),
+            Op::Zip(plans) => Op::Zip(plans.into_iter().map(change).collect::<Fallible<_>>()?),
+            Op::Project(columns) => Op::Project(columns),
+            Op::Filter(condition) => Op::Filter(condition),
+            Op::Explode(list) => Op::Explode(list),
+            Op::Slice { offset, length } => Op::Slice { offset, length },
+            Op::Sort { keys, limit } => Op::Sort { keys, limit },
+            Op::Reverse => Op::Reverse,
+            Op::Number => Op::Number,
+            Op::Distinct(by) => Op::Distinct(by),
+            Op::Aggregate { keys, aggs } => Op::Aggregate { keys, aggs },
+            Op::Fold { start, step, each } => Op::Fold { start, step, each },
+            Op::Pairs => Op::Pairs,
+            Op::Sample { count, seed } => Op::Sample { count, seed },
+            Op::Peek { count, label } => Op::Peek { count, label },
+        })
     }
 }

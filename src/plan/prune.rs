@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::data::{Type, Value};
 
-use super::{Basis, Expr, Format, Named, Node, Op, Plan, Read, Shared, Source};
+use super::{Basis, BoundOp, Expr, Format, Kept, Named, Node, Op, Plan, Read, Source, Step};
 
 /// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
@@ -19,9 +19,9 @@ fn limit_sorts(plan: &mut Plan) {
     let mut wanted = None;
     for step in plan.steps.iter_mut().rev() {
         wanted = match &mut step.op {
-            Op::Slice { offset, length: Some(length) } => Some(offset.saturating_add(*length)),
-            Op::Project(_) => wanted,
-            Op::Sort { limit, .. } => {
+            BoundOp::Op(Op::Slice { offset, length: Some(length) }) => Some(offset.saturating_add(*length)),
+            BoundOp::Op(Op::Project(_)) => wanted,
+            BoundOp::Op(Op::Sort { limit, .. }) => {
                 *limit = match (*limit, wanted) {
                     (Some(limit), Some(wanted)) => Some(limit.min(wanted)),
                     (limit, wanted) => limit.or(wanted),
@@ -45,11 +45,11 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     let widths: Vec<usize> = plan.steps.iter().map(|step| step.schema.columns.len()).collect();
     for (i, step) in plan.steps.iter_mut().enumerate().rev() {
         after.resize(widths[i], false);
-        if let (false, Op::Project(named)) = (after.contains(&true), &mut step.op) {
+        if let (false, BoundOp::Op(Op::Project(named))) = (after.contains(&true), &mut step.op) {
             // Only the number of rows matters.
             named[0].expr = Expr::constant(Value::Null, step.schema.columns[0].ty.clone());
         }
-        if let (false, Op::Source(Source::Read(read))) = (after.contains(&true), &mut step.op) {
+        if let (false, BoundOp::Source(Source::Read(read))) = (after.contains(&true), &mut step.op) {
             // One that can be read, if there is one.
             let can_be_read = |index: &usize| !matches!(read.fields[*index].basis, Basis::Unreadable(_));
             let place = read.wanted.iter().position(can_be_read).unwrap_or(0);
@@ -58,7 +58,9 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         }
         let passes_on = matches!(
             step.op,
-            Op::Filter(_) | Op::Slice { .. } | Op::Sort { .. } | Op::Reverse | Op::Sample { .. } | Op::Number
+            BoundOp::Op(
+                Op::Filter(_) | Op::Slice { .. } | Op::Sort { .. } | Op::Reverse | Op::Sample { .. } | Op::Number
+            )
         );
         // What only passes rows on needs none of their columns itself.
         if !passes_on || i == last {
@@ -68,18 +70,24 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         if i == 0 {
             break;
         }
-        after = needed_before(&mut step.op, &after, widths[i - 1]);
+        after = match &mut step.op {
+            BoundOp::Op(op) => needed_before(op, &after),
+            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => after,
+            // What is kept is used by later plans in their own ways; all of what is written is; a branch of a `tee` is
+            // pruned when it is run.
+            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => vec![true; widths[i - 1]],
+        };
     }
     // From the start: take them out and tell the expressions where their columns went. The columns of a table that
     // flows through stay in it even if only this step needs them.
     let mut flow: Vec<bool> = needs[0].clone();
     for (i, step) in plan.steps.iter_mut().enumerate() {
         let places = places(&flow);
-        for expr in step.op.input_exprs_mut() {
-            move_columns(expr, &places);
+        if let BoundOp::Op(op) = &mut step.op {
+            op.input_exprs_mut().into_iter().for_each(|expr| move_columns(expr, &places));
         }
         let kept = match &mut step.op {
-            Op::Source(Source::Read(read)) => {
+            BoundOp::Source(Source::Read(read)) => {
                 let mut index = 0;
                 read.wanted.retain(|_| {
                     index += 1;
@@ -87,66 +95,21 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
                 });
                 needs[i].clone()
             }
-            Op::Source(Source::Kept(kept)) => {
+            BoundOp::Source(Source::Kept(kept)) => {
                 if needs[i].contains(&false) {
-                    *kept = Shared(Arc::new(kept.0.only(&needs[i])));
+                    *kept = Kept::new(Arc::new(kept.table().only(&needs[i])));
                 }
                 needs[i].clone()
             }
-            Op::Source(_) => vec![true; needs[i].len()],
-            Op::Project(named) => {
-                retain(named, &needs[i]);
-                needs[i].clone()
-            }
-            Op::Aggregate { keys, aggs } => {
-                let mut kept = needs[i].clone();
-                kept[..keys.len()].fill(true);
-                retain(aggs, &kept[keys.len()..]);
-                kept
-            }
-            Op::Join { right_columns, .. } => {
-                let left = step.schema.columns.len() - right_columns.len();
-                let mut kept = flow.clone();
-                kept.extend_from_slice(&needs[i][left..]);
-                retain(right_columns, &needs[i][left..]);
-                kept
-            }
-            Op::Concat(plans) => {
-                for plan in plans {
-                    keep(plan, &flow);
-                }
-                flow.clone()
-            }
-            Op::Zip(plans) => {
-                let mut kept = flow.clone();
-                for plan in plans {
-                    let width = plan.schema().columns.len();
-                    let mut part = needs[i][kept.len()..kept.len() + width].to_vec();
-                    at_least_one(&mut part);
-                    keep(plan, &part);
-                    kept.extend(part);
-                }
-                kept
-            }
-            Op::Number => {
-                let mut kept = flow.clone();
-                kept.push(true);
-                kept
-            }
-            Op::Explode(_) | Op::Fold { .. } => vec![true],
-            Op::Pairs => vec![true, true],
-            Op::Filter(_)
-            | Op::Slice { .. }
-            | Op::Sort { .. }
-            | Op::Reverse
-            | Op::Distinct(_)
-            | Op::Sample { .. }
-            | Op::Peek { .. }
-            | Op::Persist(_) => flow.clone(),
-            Op::Write(_) | Op::Tee(_) => needs[i].clone(),
+            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => vec![true; needs[i].len()],
+            BoundOp::Op(op) => kept_by(op, &needs[i], &flow, step.schema.columns.len()),
+            BoundOp::Persist(_) => flow.clone(),
+            BoundOp::Write(_) | BoundOp::Tee(_) => needs[i].clone(),
         };
-        let flows =
-            !matches!(step.op, Op::Project(_) | Op::Aggregate { .. } | Op::Explode(_) | Op::Fold { .. } | Op::Pairs);
+        let flows = !matches!(
+            step.op,
+            BoundOp::Op(Op::Project(_) | Op::Aggregate { .. } | Op::Explode(_) | Op::Fold { .. } | Op::Pairs)
+        );
         unused = unused.filter(|_| flows);
         if let Some(column) = unused.and_then(|place: usize| step.schema.columns.get_mut(place)) {
             column.ty = Type::Text;
@@ -169,7 +132,58 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             .collect();
         retain(&mut named, &inner);
         retain(&mut schema.columns, &inner);
-        plan.steps.push(super::Step { op: Op::Project(named), schema, span: last.span });
+        plan.steps.push(Step { op: Op::Project(named).into(), schema, span: last.span });
+    }
+}
+
+/// Takes what nothing needs out of an op. Which columns of its output, of which there are so many, are there then, where
+/// `needs` are needed of it and `flow` are there of its input.
+fn kept_by(op: &mut Op<Plan>, needs: &[bool], flow: &[bool], width: usize) -> Vec<bool> {
+    match op {
+        Op::Project(named) => {
+            retain(named, needs);
+            needs.to_vec()
+        }
+        Op::Aggregate { keys, aggs } => {
+            let mut kept = needs.to_vec();
+            kept[..keys.len()].fill(true);
+            retain(aggs, &kept[keys.len()..]);
+            kept
+        }
+        Op::Join { right_columns, .. } => {
+            let left = width - right_columns.len();
+            let mut kept = flow.to_vec();
+            kept.extend_from_slice(&needs[left..]);
+            retain(right_columns, &needs[left..]);
+            kept
+        }
+        Op::Concat(plans) => {
+            for plan in plans {
+                keep(plan, flow);
+            }
+            flow.to_vec()
+        }
+        Op::Zip(plans) => {
+            let mut kept = flow.to_vec();
+            for plan in plans {
+                let width = plan.schema().columns.len();
+                let mut part = needs[kept.len()..kept.len() + width].to_vec();
+                at_least_one(&mut part);
+                keep(plan, &part);
+                kept.extend(part);
+            }
+            kept
+        }
+        Op::Number => [flow, &[true]].concat(),
+        Op::Explode(_) | Op::Fold { .. } => vec![true],
+        Op::Pairs => vec![true, true],
+        Op::Filter(_)
+        | Op::Slice { .. }
+        | Op::Sort { .. }
+        | Op::Reverse
+        | Op::Distinct(_)
+        | Op::Sample { .. }
+        | Op::Peek { .. } => flow.to_vec(),
     }
 }
 
@@ -199,7 +213,7 @@ fn at_least_one(needed: &mut [bool]) {
 }
 
 /// Which columns of its input an op needs when `after` are needed of its output.
-fn needed_before(op: &mut Op, after: &[bool], before: usize) -> Vec<bool> {
+fn needed_before(op: &mut Op<Plan>, after: &[bool]) -> Vec<bool> {
     let width = |exprs: &[&Expr], base: Vec<bool>| {
         let mut needed = base;
         for column in exprs.iter().flat_map(|expr| expr.columns()) {
@@ -211,7 +225,6 @@ fn needed_before(op: &mut Op, after: &[bool], before: usize) -> Vec<bool> {
         needed
     };
     match op {
-        Op::Source(_) => after.to_vec(),
         Op::Project(named) => {
             let exprs: Vec<&Expr> =
                 named.iter().zip(after).filter(|(_, needed)| **needed).map(|(named, _)| &named.expr).collect();
@@ -228,10 +241,8 @@ fn needed_before(op: &mut Op, after: &[bool], before: usize) -> Vec<bool> {
         Op::Filter(expr) => width(&[expr], after.to_vec()),
         Op::Sort { keys, .. } => width(&keys.iter().map(|key| &key.expr).collect::<Vec<_>>(), after.to_vec()),
         Op::Slice { .. } | Op::Reverse | Op::Sample { .. } => after.to_vec(),
-        // `persist` keeps a table that later plans use in their own ways; `peek` shows what a person would see.
-        Op::Peek { .. } | Op::Persist(_) => vec![true; after.len()],
-        // All of it is written; a branch of a `tee` is pruned when it is run.
-        Op::Write(_) | Op::Tee(_) => vec![true; before],
+        // It shows what a person would see.
+        Op::Peek { .. } => vec![true; after.len()],
         Op::Number => after[..after.len() - 1].to_vec(),
         Op::Distinct(None) => vec![true; after.len()],
         Op::Distinct(Some(by)) => width(&by.iter().collect::<Vec<_>>(), after.to_vec()),

@@ -8,7 +8,7 @@ use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 use crate::report::Field;
 
-use super::{Expr, ExternalFunction, Function, Link, Node, Op, Plan, Shared, Source, Step};
+use super::{BoundOp, Expr, ExternalFunction, Function, Link, Node, Plan, Shared, Step};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -596,7 +596,7 @@ impl<'a> Typer<'a> {
             }
         };
         match &plan.steps[..] {
-            [Step { op: Op::Source(Source::Store(store)), .. }] => {
+            [Step { op: BoundOp::Store(store), .. }] => {
                 Ok(Expr::new(Node::Const(Value::text(&store.address)), Type::Text, arg.span))
             }
             _ => Err(wrong(format!("`{name}` is a table: {}", plan.schema()))),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions;
-use crate::plan::{Expr, Function, Plan};
+use crate::plan::{Expr, Function, Prepared};
 use crate::run_context::{RunContext, Stop};
 
 pub use compile::wrong;
@@ -154,15 +154,15 @@ impl Program {
 }
 
 /// The functions of a plan and of the plans inside it, compiled.
-pub struct Programs(HashMap<*const Plan, Program>);
+pub struct Programs(HashMap<*const Prepared, Program>);
 
 impl Programs {
-    pub fn new(plan: &Plan) -> Programs {
-        let program = |plan: &Plan| (std::ptr::from_ref(plan), Program::new(&plan.functions));
+    pub fn new(plan: &Prepared) -> Programs {
+        let program = |plan: &Prepared| (std::ptr::from_ref(plan), Program::new(&plan.functions));
         Programs(plan.with_inner().into_iter().map(program).collect())
     }
 
-    pub fn of(&self, plan: &Plan) -> &Program {
+    pub fn of(&self, plan: &Prepared) -> &Program {
         self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is built")
     }
 }

@@ -8,8 +8,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
 use crate::lang::{self, Expr, Node, Pipeline, Points, SourceNode, Sweep, Word};
 use crate::plan::{
-    self, Binding, Builder, CsvOptions, Definition, Evaluator, Format, Function, Op, Plan, Scope, Source, Step, int,
-    whole,
+    self, Binding, BoundOp, Builder, CsvOptions, Definition, Evaluator, Format, Function, Plan, Scope, Source, Step,
+    int, whole,
 };
 use crate::stages;
 
@@ -205,8 +205,7 @@ impl Binder<'_> {
         for stage in written {
             let mut tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
             for (_, branch) in &stage.branches {
-                let op = Op::Source(Source::Passed);
-                let passed = Step { op, schema: plan.schema().clone(), span: stage.span };
+                let passed = Step { op: BoundOp::Passed, schema: plan.schema().clone(), span: stage.span };
                 tables.push(self.stages(Plan::of(vec![passed]), branch)?);
             }
             let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
@@ -233,7 +232,7 @@ impl Binder<'_> {
 
     fn source(&mut self, node: &SourceNode, span: Span) -> Fallible<Bound> {
         let source = |source: Source, ty: Type| {
-            let op = Op::Source(source);
+            let op = BoundOp::Source(source);
             Ok(Bound::Table(Plan::of(vec![Step { op, schema: Schema::one("it", ty), span }])))
         };
         match node {
@@ -277,7 +276,7 @@ impl Binder<'_> {
                 let read = self.read(node)?;
                 let fields = read.wanted.iter().map(|index| read.fields[*index].column()).collect();
                 let schema = Schema::new(fields, Order::Kept);
-                Ok(Bound::Table(Plan::of(vec![Step { op: Op::Source(Source::Read(read)), schema, span }])))
+                Ok(Bound::Table(Plan::of(vec![Step { op: BoundOp::Source(Source::Read(read)), schema, span }])))
             }
             SourceNode::Expr(expr) => match &expr.node {
                 Node::Name(name) => self.named(name, span),
@@ -519,6 +518,6 @@ pub fn rows_of(value: Value, ty: Type, span: Span) -> Plan {
         (value, ty) => (Arc::from([value]), ty),
     };
     let columns = vec![Column { name: "it".to_string(), ty }];
-    let step = Step { op: Op::Source(Source::Values(values)), schema: Schema::new(columns, Order::Kept), span };
+    let step = Step { op: BoundOp::Source(Source::Values(values)), schema: Schema::new(columns, Order::Kept), span };
     Plan::of(vec![step])
 }

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Engine, EngineOutput};
 use crate::functions::Func;
 use crate::measure::{self, Clock};
-use crate::plan::{Expr, Node, Op, Plan};
+use crate::plan::{Expr, Node, Op, Prepared};
 use crate::run_context::{RunContext, Stop};
 
 use super::Session;
@@ -32,7 +32,7 @@ impl Session {
     /// Runs a plan on an engine; where somebody types and it may take long, so that the prompt can come back.
     pub(super) fn run_stoppably(
         &self,
-        plan: &Plan,
+        plan: &Prepared,
         engine: &'static dyn Engine,
         context: &RunContext,
     ) -> Fallible<EngineOutput> {
@@ -44,7 +44,7 @@ impl Session {
     /// back.
     pub(super) fn do_stoppably<T: Send + 'static>(
         &self,
-        plan: &Plan,
+        plan: &Prepared,
         engine: &'static dyn Engine,
         context: &RunContext,
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// The same for a plan, if it may take long.
-    pub(super) fn detached_for(&self, plan: &Plan) -> Option<Detached> {
+    pub(super) fn detached_for(&self, plan: &Prepared) -> Option<Detached> {
         self.detached().filter(|_| !is_short(plan))
     }
 
@@ -170,9 +170,9 @@ impl Left {
 }
 
 /// Whether a plan has so few rows that a thread would be noticed in its time.
-fn is_short(plan: &Plan) -> bool {
+fn is_short(plan: &Prepared) -> bool {
     let multiplies = |op: &Op| matches!(op, Op::Join { .. } | Op::Explode(_) | Op::Pairs | Op::Concat(_) | Op::Zip(_));
-    let rows = plan.steps.first().and_then(|step| known_rows(&step.op));
+    let rows = known_rows(&plan.source.op);
     rows.is_some_and(|rows| rows <= 10_000)
         && !plan.steps.iter().any(|step| multiplies(&step.op) || step.op.exprs().into_iter().any(makes_long_values))
         && !plan.functions.iter().any(|function| makes_long_values(&function.body))

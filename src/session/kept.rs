@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::data::{Table, Value};
-use crate::plan::{Binding, Op, Plan, Source};
+use crate::plan::{Binding, BoundOp, Plan, Source};
 use crate::report::{Block, Field, Figures, Note, Piece, Report};
 
 /// What results and reports may hold in all, in bytes.
@@ -110,8 +110,8 @@ pub fn make_room(cells: &mut [Entered]) {
 impl Held {
     fn binding(&mut self, binding: &Binding) {
         let mut plan = |plan: &Arc<Plan>| {
-            if let Op::Source(Source::Kept(kept)) = &plan.steps[0].op {
-                self.table(&kept.0);
+            if let BoundOp::Source(Source::Kept(kept)) = &plan.steps[0].op {
+                self.table(kept.table());
             }
         };
         match binding {

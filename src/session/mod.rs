@@ -29,7 +29,7 @@ use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise, Programs};
-use crate::plan::{self, Binding, Definition, Op, Plan, Shared, Source, Step};
+use crate::plan::{self, Binding, BoundOp, Definition, Kept, Plan, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust};
@@ -249,7 +249,7 @@ impl Session {
         });
         plans.for_each(|plan| {
             plan.walk(&mut |step| {
-                if let Op::Persist(id) = step.op {
+                if let BoundOp::Persist(id) = step.op {
                     reachable.push(id);
                 }
             });
@@ -396,7 +396,7 @@ impl Session {
     /// The table of a plan, or the tables of its `tee`.
     fn table(&mut self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<CellValue> {
         match plan.steps.last().map(|step| step.op.clone()) {
-            Some(Op::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
+            Some(BoundOp::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
             _ => match self.printer.take() {
                 Some(printer) if !plan.is_final() => self.print(plan, choice, &printer, context),
                 _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),
@@ -513,7 +513,7 @@ impl Session {
     /// The table of a plan that ends in a `persist` and was computed.
     pub fn kept_table(&self, plan: &Plan) -> Option<Arc<Table>> {
         match plan.steps.last()?.op {
-            Op::Persist(id) => self.kept.borrow().get(&id).cloned(),
+            BoundOp::Persist(id) => self.kept.borrow().get(&id).cloned(),
             _ => None,
         }
     }
@@ -549,6 +549,6 @@ fn free_memory() -> u64 {
 /// A plan that starts from a table that is there.
 pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
     let schema: Schema = table.schema().clone();
-    let op = Op::Source(Source::Kept(Shared(table)));
+    let op = BoundOp::Source(Source::Kept(Kept::new(table)));
     Plan::of(vec![Step { op, schema, span }])
 }

@@ -2,17 +2,15 @@
 
 use crate::data::Type;
 use crate::lang::bare_name;
-use crate::plan::{Basis, CsvOptions, Field, Format, Op, Plan, Read, Source};
+use crate::plan::{Basis, CsvOptions, Field, Format, Prepared};
 use crate::run_context::RunContext;
 
 /// The most columns that are named.
 const MOST_NAMES: usize = 4;
 
 /// Adds what is to be said about the files of a plan that was run.
-pub fn add(plan: &Plan, context: &RunContext) {
-    let mut reads = Vec::new();
-    add_reads(plan, &mut reads);
-    for read in reads {
+pub fn add(plan: &Prepared, context: &RunContext) {
+    for read in plan.reads() {
         if let Format::Csv(CsvOptions { separator, is_detected: true, .. }) = read.format
             && separator != b','
         {
@@ -30,15 +28,6 @@ pub fn status(context: &RunContext) -> Vec<String> {
         format!("{} is null in {}", CsvOptions::NULL_TEXTS[text], list_columns(&columns))
     };
     context.read_notes.status().into_iter().chain(context.read_notes.null_texts().into_iter().map(said)).collect()
-}
-
-fn add_reads<'a>(plan: &'a Plan, reads: &mut Vec<&'a Read>) {
-    for step in &plan.steps {
-        if let Op::Source(Source::Read(read)) = &step.op {
-            reads.push(read);
-        }
-        step.op.plans().into_iter().for_each(|plan| add_reads(plan, reads));
-    }
 }
 
 /// Why a column is text that a person may take for another.

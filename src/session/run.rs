@@ -11,7 +11,7 @@ use crate::engines::{self, Choice, Engine, EngineOutput, StreamOutput};
 use crate::files;
 use crate::measure::{Cost, Stopwatch};
 use crate::native::GeneratedCode;
-use crate::plan::{self, Op, Plan, Shared, Source, Step, Write, prune};
+use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
 
 use super::kept::MOST_BYTES;
@@ -60,10 +60,10 @@ impl Session {
     ///
     /// # Errors
     /// Also an objection of the engine. An error whose row the engine does not know is looked for again on `rows`.
-    pub fn run(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<RunResult> {
-        if let Some(Step { op: Op::Write(write), span, .. }) = plan.steps.last().cloned() {
-            plan.steps.pop();
-            return self.run_and_write(plan, &write, span, choice, context);
+    pub fn run(&self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<RunResult> {
+        let (plan, end) = plan.split_end();
+        if let Some(Step { op: BoundOp::Write(write), span, .. }) = &end {
+            return self.run_and_write(plan, write, *span, choice, context);
         }
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.rust.built());
@@ -190,7 +190,7 @@ impl Session {
     ) -> Fallible<Vec<(String, RunResult)>> {
         plan::close_files(&mut plan);
         for (_, branch) in &branches {
-            if let Some(Step { op: Op::Write(write), span, .. }) = branch.steps.last() {
+            if let Some(Step { op: BoundOp::Write(write), span, .. }) = branch.steps.last() {
                 not_a_source(&plan, write, *span)?;
             }
         }
@@ -198,15 +198,14 @@ impl Session {
         let input = self.run(plan, choice, context)?;
         // All is computed before anything is written: a branch that fails leaves every file as it was.
         let mut results = Vec::new();
-        for (name, mut branch) in branches {
-            let write = match branch.steps.last() {
-                Some(Step { op: Op::Write(write), span, .. }) => Some((write.clone(), *span)),
+        let shared = Kept::new(input.table.clone());
+        for (name, branch) in branches {
+            let (mut branch, end) = branch.split_end();
+            let write = match end {
+                Some(Step { op: BoundOp::Write(write), span, .. }) => Some((write, span)),
                 _ => None,
             };
-            if write.is_some() {
-                branch.steps.pop();
-            }
-            branch.steps[0].op = Op::Source(Source::Kept(Shared(input.table.clone())));
+            branch.steps[0].op = BoundOp::Source(Source::Kept(shared.clone()));
             let mut ran = self.run(branch, choice, context)?;
             if !results.is_empty() {
                 // Said once.
@@ -234,7 +233,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Kind::Stopped`].
-    pub fn same(&self, tables: [&Table; 2], plans: &[&Plan], context: &RunContext) -> Fallible<Sameness> {
+    pub fn same(
+        &self,
+        tables: [&Table; 2],
+        plans: impl IntoIterator<Item = Fallible<Prepared>>,
+        context: &RunContext,
+    ) -> Fallible<Sameness> {
         self.judged(tables[0].same(tables[1]), tables, plans, context)
     }
 
@@ -246,7 +250,7 @@ impl Session {
         &self,
         plain: Sameness,
         [here, there]: [&Table; 2],
-        plans: &[&Plan],
+        plans: impl IntoIterator<Item = Fallible<Prepared>>,
         context: &RunContext,
     ) -> Fallible<Sameness> {
         let comparable = here.schema().columns == there.schema().columns && here.height() == there.height();
@@ -254,9 +258,10 @@ impl Session {
             return Ok(plain);
         }
         let mut found = Vec::new();
-        for magnitudes in plans.iter().filter_map(|plan| plan::magnitudes(plan)) {
-            match self.run(magnitudes.plan, Choice::only(engines::REFERENCE), context) {
-                Ok(ran) => found.push((ran.table, magnitudes.places)),
+        for plan in plans {
+            let Some(magnitudes) = plan::magnitudes(&plan?) else { continue };
+            match self.run_once(&magnitudes.plan, Choice::only(engines::REFERENCE), context) {
+                Ok((run, ..)) => found.push((run.table, magnitudes.places)),
                 Err(error) if error.kind == Kind::Stopped => return Err(error),
                 // Without them they differ.
                 Err(_) => {}
@@ -269,28 +274,34 @@ impl Session {
     /// The rows that the source of a plan has, where that is known without reading, and the bytes of the files that it
     /// will read. What `persist` has kept already is not read again.
     pub(super) fn reads(&self, plan: &Plan) -> (Option<u64>, u64) {
-        let early = |step: &Step| matches!(step.op, Op::Slice { length: Some(_), .. });
+        let early = |step: &Step<BoundOp>| matches!(step.op, BoundOp::Op(Op::Slice { length: Some(_), .. }));
         if plan.steps.iter().any(early) {
             // It may stop before the end.
             return (None, 0);
         }
-        let kept =
-            |step: &Step| if let Op::Persist(id) = step.op { self.kept.borrow().get(&id).cloned() } else { None };
+        let kept = |step: &Step<BoundOp>| {
+            if let BoundOp::Persist(id) = step.op { self.kept.borrow().get(&id).cloned() } else { None }
+        };
         let mut bytes = 0;
         for step in plan.steps.iter().rev() {
             if let Some(table) = kept(step) {
                 return (Some(table.height() as u64), bytes);
             }
-            if let Op::Source(Source::Read(read)) = &step.op {
+            if let BoundOp::Source(Source::Read(read)) = &step.op {
                 bytes += read.bytes();
             }
             bytes += step.op.plans().into_iter().map(|plan| self.reads(plan).1).sum::<u64>();
         }
-        (plan.steps.first().and_then(|step| known_rows(&step.op)), bytes)
+        let rows = match plan.steps.first().map(|step| &step.op) {
+            Some(BoundOp::Source(source)) => known_rows(source),
+            Some(BoundOp::Store(store)) => Some(store.keys),
+            _ => None,
+        };
+        (rows, bytes)
     }
 
-    /// A plan as engines take it: pruned, with kept tables and values in their places.
-    pub fn prepared(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Plan> {
+    /// What an engine gets of a plan: pruned, with kept tables and values in their places.
+    pub fn prepared(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Prepared> {
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
@@ -302,14 +313,14 @@ impl Session {
         // Of the tables that are in their places now, only some columns may be wanted.
         prune(&mut plan);
         self.fill(&mut plan, &mut HashMap::new(), choice, context)?;
-        Ok(plan)
+        Prepared::of(plan)
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
     fn keep_persisted(&self, plan: &mut Plan, choice: Choice, context: &RunContext) -> Fallible<()> {
-        let last = plan.steps.iter().rposition(|step| matches!(step.op, Op::Persist(_)));
-        if let Some(at) = last {
-            let Op::Persist(id) = plan.steps[at].op else { unreachable!("it was just found") };
+        let id = |step: &Step<BoundOp>| if let BoundOp::Persist(id) = step.op { Some(id) } else { None };
+        let last = plan.steps.iter().enumerate().rev().find_map(|(at, step)| Some((at, id(step)?)));
+        if let Some((at, id)) = last {
             let known = self.kept.borrow().get(&id).cloned();
             let table = match known {
                 Some(table) => table,
@@ -327,7 +338,7 @@ impl Session {
             };
             let Step { schema, span, .. } = plan.steps[at].clone();
             plan.steps.drain(..at);
-            plan.steps[0] = Step { op: Op::Source(Source::Kept(Shared(table))), schema, span };
+            plan.steps[0] = Step { op: BoundOp::Source(Source::Kept(Kept::new(table))), schema, span };
         }
         for step in &mut plan.steps {
             for inner in step.op.plans_mut() {
@@ -340,7 +351,7 @@ impl Session {
     /// The run, the engine that ran it, and why it is not the default one.
     fn run_once(
         &self,
-        plan: &Plan,
+        plan: &Prepared,
         choice: Choice,
         context: &RunContext,
     ) -> Fallible<(EngineOutput, &'static dyn Engine, Option<&'static str>)> {
@@ -355,7 +366,7 @@ impl Session {
     }
 
     /// Has a plan compiled and run.
-    fn run_compiled(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
+    fn run_compiled(&self, plan: &Prepared, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
         let block = self.compile_plan(plan, code, context)?;
         let mut worker = self.open_block(&block, Choice::only(engines::DEFAULT), context)?;
         let (table, cost) = Session::call_plan(&mut worker, block.subject, &block, plan)
@@ -367,7 +378,7 @@ impl Session {
     /// The engine that runs a plan, and why it is not the default one.
     pub(super) fn engine_for(
         &self,
-        plan: &Plan,
+        plan: &Prepared,
         choice: Choice,
     ) -> Fallible<(&'static dyn Engine, Option<&'static str>)> {
         let engine = choice.engine;
@@ -393,7 +404,7 @@ fn close(plan: &mut Plan) {
 }
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
-pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
     let watched = files::Watched::new(plan.files());
     watched.judge(match context.within_limit(|| engine.run(plan, context)) {
         Err(error) => {
@@ -407,7 +418,7 @@ pub(super) fn run_on(plan: &Plan, engine: &'static dyn Engine, context: &RunCont
 
 /// The same, where the rows go to a sink.
 fn stream_on(
-    plan: &Plan,
+    plan: &Prepared,
     engine: &'static dyn Engine,
     sink: &mut dyn TableSink,
     context: &RunContext,
@@ -473,7 +484,7 @@ impl TableSink for Nowhere {
 }
 
 /// An error with its row: the reference stops at the first failing row and knows its number.
-pub(super) fn found_again<T>(plan: &Plan, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
+pub(super) fn found_again<T>(plan: &Prepared, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
     let data_error = matches!(
         error.kind,
         Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
@@ -509,7 +520,7 @@ fn write_table(table: &Table, write: &Write, span: Span, context: &RunContext) -
 
 /// Runs a plan and writes its rows as they come.
 fn write_rows(
-    plan: &Plan,
+    plan: &Prepared,
     engine: &'static dyn Engine,
     write: &Write,
     span: Span,
@@ -560,13 +571,12 @@ fn source_at(plan: &Plan, path: &Path) -> Option<plan::File> {
 }
 
 /// How many rows a source has, where that is known without reading.
-pub(super) fn known_rows(op: &Op) -> Option<u64> {
-    match op {
-        Op::Source(Source::Range { start, end: Some(end) }) => Some(end.saturating_sub(*start).max(0) as u64),
-        Op::Source(Source::Values(values)) => Some(values.len() as u64),
-        Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) => Some(*count),
-        Op::Source(Source::Kept(kept)) => Some(kept.0.height() as u64),
-        Op::Source(Source::Store(store)) => Some(store.keys),
-        _ => None,
+pub(super) fn known_rows(source: &Source) -> Option<u64> {
+    match source {
+        Source::Range { start, end } => end.map(|end| end.saturating_sub(*start).max(0) as u64),
+        Source::Values(values) => Some(values.len() as u64),
+        Source::Letters { count, .. } | Source::Random { count, .. } => Some(*count),
+        Source::Kept(kept) => Some(kept.table().height() as u64),
+        Source::Read(_) => None,
     }
 }

@@ -13,7 +13,9 @@ use crate::engines::Choice;
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
 use crate::measure;
 use crate::native::{self, GeneratedCode};
-use crate::plan::{Binding, Elsewhere, ExternalFunction, Function, Kept, Node, Op, Plan, Scope, Shared, Source, Step};
+use crate::plan::{
+    Binding, BoundOp, Elsewhere, ExternalFunction, Function, Kept, Node, Plan, Prepared, Scope, Shared, Source, Step,
+};
 use crate::run_context::RunContext;
 use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, Opener, ResultKind, Signature, Text, Worker};
 
@@ -242,10 +244,9 @@ impl Session {
                 rust::put_value(value, &mut bytes);
                 Ok(bytes)
             }
-            Filling::Rows(table) => Ok(rust::rows_bytes(&table.0)),
+            Filling::Rows(table) => Ok(rust::rows_bytes(table.table())),
             Filling::Table(plan) => {
-                let plan = self.prepared((**plan).clone(), choice, context)?;
-                let table = self.run(plan, choice, context)?.table;
+                let table = self.run((**plan).clone(), choice, context)?.table;
                 rust::table_bytes(&table, name).map_err(|error| error.or_at(span))
             }
         }
@@ -268,7 +269,7 @@ impl Session {
             let schema = schema.clone();
             let mut bound = self.blocks.bound.borrow_mut();
             bound.push(block);
-            let op = Op::Source(Source::Rust(bound.len() as u64 - 1));
+            let op = BoundOp::Rust(bound.len() as u64 - 1);
             return Ok(super::Bound::Table(Plan::of(vec![Step { op, schema, span }])));
         }
         self.must_run()?;
@@ -283,7 +284,12 @@ impl Session {
     }
 
     /// A plan in Rust, compiled.
-    pub(super) fn compile_plan(&self, plan: &Plan, code: &GeneratedCode, context: &RunContext) -> Fallible<Rc<Block>> {
+    pub(super) fn compile_plan(
+        &self,
+        plan: &Prepared,
+        code: &GeneratedCode,
+        context: &RunContext,
+    ) -> Fallible<Rc<Block>> {
         Ok(self.compile(vec![plan_part(plan, code)], context)?.remove(0))
     }
 
@@ -291,7 +297,12 @@ impl Session {
     ///
     /// # Errors
     /// What the plan runs into; its row is not known.
-    pub(super) fn call_plan(worker: &mut Worker, number: usize, block: &Block, plan: &Plan) -> Fallible<(Table, Cost)> {
+    pub(super) fn call_plan(
+        worker: &mut Worker,
+        number: usize,
+        block: &Block,
+        plan: &Prepared,
+    ) -> Fallible<(Table, Cost)> {
         let (given, cost) = worker.call(number).map_err(|error| fault(error, plan))?;
         let rust::BlockValue::Table(table) = given else {
             return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan gave no table"));
@@ -368,13 +379,13 @@ impl Session {
     pub(super) fn fill_blocks(&self, plan: &mut Plan, context: &RunContext) -> Fallible<()> {
         self.open_functions(&plan.functions, context)?;
         for step in &mut plan.steps {
-            if let Op::Source(Source::Rust(number)) = step.op {
+            if let BoundOp::Rust(number) = step.op {
                 let block = self.blocks.bound.borrow()[number as usize].clone();
                 let (given, _) = self.run_block(&block, context)?;
                 let rust::BlockValue::Table(table) = given else {
                     return Err(Diagnostic::at(Kind::Type, block.span, "this Rust does not give a table any more"));
                 };
-                step.op = Op::Source(Source::Kept(Shared(Arc::new(table))));
+                step.op = BoundOp::Source(Source::Kept(Kept::new(Arc::new(table))));
             }
             Session::fill_store(step)?;
             for inner in step.op.plans_mut() {
@@ -445,7 +456,7 @@ fn own_places(subjects: &[BlockSource]) -> Vec<Vec<usize>> {
 }
 
 /// A plan in Rust as a subject.
-pub(super) fn plan_part(plan: &Plan, code: &GeneratedCode) -> Part {
+pub(super) fn plan_part(plan: &Prepared, code: &GeneratedCode) -> Part {
     let names: Vec<&str> = code.inputs.iter().map(|input| input.name.as_str()).collect();
     let call = format!("native({})", names.join(", "));
     let call = if code.is_deep { on_deep_stack(&call) } else { call };
@@ -455,7 +466,7 @@ pub(super) fn plan_part(plan: &Plan, code: &GeneratedCode) -> Part {
     let inputs = code.inputs.iter().map(|input| Input { name: input.name.clone(), form: form(input) }).collect();
     let filling = |input: &native::Input| (input.name.clone(), Filling::Rows(input.table.clone()));
     let fillings = code.inputs.iter().map(filling).collect();
-    let span = plan.steps.first().map(|step| step.span).unwrap_or_default();
+    let span = plan.source.span;
     (BlockSource { body, inputs, function: None }, fillings, span)
 }
 
@@ -469,7 +480,7 @@ fn on_deep_stack(call: &str) -> String {
 }
 
 /// The fault of a compiled plan as the kind of error that it is on every engine.
-fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
+fn fault(error: Box<Diagnostic>, plan: &Prepared) -> Box<Diagnostic> {
     let kind = match error.message.as_str() {
         "Err(Overflow)" => Kind::Overflow,
         "Err(ZeroDivision)" => Kind::ZeroDivision,
@@ -479,8 +490,7 @@ fn fault(error: Box<Diagnostic>, plan: &Plan) -> Box<Diagnostic> {
         "Err(File)" => Kind::File,
         _ => return error,
     };
-    let span = plan.steps.last().map(|step| step.span).unwrap_or_default();
-    Diagnostic::at(kind, span, "the compiled plan ran into an error")
+    Diagnostic::at(kind, plan.span(), "the compiled plan ran into an error")
 }
 
 /// A block as a subject, and what goes into it.

@@ -11,7 +11,7 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions::Func;
 use crate::lang::{Expr, Word};
-use crate::plan::{self, Binding, KeyValueStore, Node, Op, Plan, Shared, Source, Step};
+use crate::plan::{self, Binding, BoundOp, Kept, KeyValueStore, Node, Plan, Source, Step};
 use crate::run_context::RunContext;
 
 use super::Session;
@@ -46,7 +46,7 @@ impl Session {
         self.stores.0.push(started);
         let columns = ["key", "value"].map(|column| Column { name: column.to_string(), ty: Type::Int });
         let schema = Schema::new(columns.to_vec(), Order::Kept);
-        let step = Step { op: Op::Source(Source::Store(source)), schema, span: name.span };
+        let step = Step { op: BoundOp::Store(source), schema, span: name.span };
         self.give(name, Binding::Table(Arc::new(Plan::of(vec![step]))));
         Ok(())
     }
@@ -87,13 +87,13 @@ impl Session {
     }
 
     /// Puts what stores hold in the places where a plan reads them.
-    pub(super) fn fill_store(step: &mut Step) -> Fallible<()> {
-        let Op::Source(Source::Store(source)) = &step.op else { return Ok(()) };
+    pub(super) fn fill_store(step: &mut Step<BoundOp>) -> Fallible<()> {
+        let BoundOp::Store(source) = &step.op else { return Ok(()) };
         let pairs = store::all_pairs(&source.address).map_err(|why| of_store(why, step.span))?;
         let column = |value: fn(&(i64, i64)) -> i64| pairs.iter().map(|pair| Value::Int(value(pair))).collect();
         let columns: [Vec<Value>; 2] = [column(|pair| pair.0), column(|pair| pair.1)];
         let table = Table::from_columns(step.schema.clone(), pairs.len(), &columns);
-        step.op = Op::Source(Source::Kept(Shared(Arc::new(table))));
+        step.op = BoundOp::Source(Source::Kept(Kept::new(Arc::new(table))));
         Ok(())
     }
 
@@ -131,7 +131,7 @@ fn of_store(why: ScalarError, span: Span) -> Box<Diagnostic> {
 /// The stores that a plan reads or asks.
 fn addresses(plan: &Plan, found: &mut HashSet<String>) {
     plan.walk(&mut |step| {
-        if let Op::Source(Source::Store(source)) = &step.op {
+        if let BoundOp::Store(source) = &step.op {
             found.insert(source.address.clone());
         }
         for expr in step.op.exprs() {

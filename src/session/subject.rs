@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::lang::{self, Pipeline, Word};
 use crate::measure::{Clock, Cost, Meter, Workload};
-use crate::plan::{Binding, Evaluator, File, Op, Plan};
+use crate::plan::{Binding, BoundOp, Evaluator, File, Plan, Prepared};
 use crate::run_context::RunContext;
 
 use super::Session;
@@ -37,14 +37,14 @@ pub struct Subject<'c> {
 pub const RUST: &str = "rust";
 
 enum Work<'c> {
-    Plan(Arc<Plan>, &'static dyn Engine, Option<Detached>),
+    Plan(Arc<Prepared>, &'static dyn Engine, Option<Detached>),
     /// An expression alone: no engine is asked. It may call functions that run in another process.
     Expr(Evaluator, Type, bool),
     /// Rust, of a cell or of the engine that compiles plans.
     Rust {
         workers: Rc<Workers>,
         block: Rc<Block>,
-        compiled: Option<(Plan, &'static dyn Engine)>,
+        compiled: Option<(Prepared, &'static dyn Engine)>,
     },
     Algorithm(Algorithm<'c>),
 }
@@ -237,7 +237,7 @@ struct Half {
 enum HalfWork {
     Done(Work<'static>),
     Block,
-    Compiled(Box<Plan>, &'static dyn Engine),
+    Compiled(Box<Prepared>, &'static dyn Engine),
 }
 
 impl Half {
@@ -322,7 +322,7 @@ impl Subject<'_> {
     }
 
     /// The plan, where it is one.
-    pub fn plan(&self) -> Option<&Plan> {
+    pub fn plan(&self) -> Option<&Prepared> {
         match &self.work {
             Work::Plan(plan, ..) => Some(plan),
             Work::Rust { compiled, .. } => compiled.as_ref().map(|(plan, _)| plan),
@@ -371,7 +371,7 @@ impl Subject<'_> {
 fn call_once(
     workers: &Workers,
     block: &Block,
-    compiled: &Option<(Plan, &'static dyn Engine)>,
+    compiled: &Option<(Prepared, &'static dyn Engine)>,
     context: &RunContext,
 ) -> Fallible<(Table, Cost)> {
     let number = block.subject * workers.copies;
@@ -428,7 +428,7 @@ impl Workload<Box<Diagnostic>> for Called<'_> {
 }
 
 fn run_plan(
-    plan: &Arc<Plan>,
+    plan: &Arc<Prepared>,
     engine: &'static dyn Engine,
     apart: &Option<Detached>,
     context: &RunContext,
@@ -451,7 +451,7 @@ pub fn value_table(value: Value, ty: Type) -> Table {
 pub fn only_table(plan: &Plan) -> Fallible<()> {
     match plan.steps.last() {
         Some(step) if plan.is_final() => {
-            let what = if matches!(step.op, Op::Tee(_)) { "`tee`" } else { "`write`" };
+            let what = if matches!(step.op, BoundOp::Tee(_)) { "`tee`" } else { "`write`" };
             let message = format!("this is run more than once: it takes no {what}");
             Err(Diagnostic::at(Kind::Syntax, step.span, message).hint("leave the last stage out"))
         }

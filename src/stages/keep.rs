@@ -20,7 +20,7 @@ pub static PERSIST: Stage = Stage {
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        builder.push(Op::Persist(NEXT.fetch_add(1, Ordering::Relaxed)), stage.span)
+        builder.persist(NEXT.fetch_add(1, Ordering::Relaxed), stage.span)
     },
 };
 

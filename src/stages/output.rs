@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
 use crate::lang::{self, ArgumentSyntax, Node, Privileges, StageSyntax};
-use crate::plan::{Builder, Format, Op, Plan, Write};
+use crate::plan::{BoundOp, Builder, Format, Plan, Write};
 
 use super::Stage;
 
@@ -28,11 +28,11 @@ fn tee(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fallibl
         if branches.iter().any(|(other, _)| *other == name.text) {
             return Err(Diagnostic::at(Kind::Name, name.span, format!("two branches are called `{}`", name.text)));
         }
-        if plan.steps.iter().any(|step| matches!(step.op, Op::Tee(_))) {
+        if plan.steps.iter().any(|step| matches!(step.op, BoundOp::Tee(_))) {
             return Err(Diagnostic::at(Kind::Syntax, name.span, "a branch of a `tee` holds no other `tee`"));
         }
         let target = |plan: &Plan| match plan.steps.last().map(|step| &step.op) {
-            Some(Op::Write(write)) => Some(files::same_place(&write.path)),
+            Some(BoundOp::Write(write)) => Some(files::same_place(&write.path)),
             _ => None,
         };
         if target(&plan).is_some() && branches.iter().any(|(_, other)| target(other) == target(&plan)) {
@@ -40,7 +40,7 @@ fn tee(builder: &mut Builder, stage: &lang::Stage, tables: Vec<Plan>) -> Fallibl
         }
         branches.push((name.text.clone(), plan));
     }
-    builder.push(Op::Tee(branches), stage.span)
+    builder.tee(branches, stage.span)
 }
 
 pub static WRITE: Stage = Stage {
@@ -79,5 +79,5 @@ fn write(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<(
             .hint("results go to standard output by themselves: --format csv"));
     }
     files::fits(&format, builder.schema()).map_err(|what| Diagnostic::at(Kind::Type, stage.span, what))?;
-    builder.push(Op::Write(Write { path: files::expanded(shown), shown: shown.clone(), format }), stage.span)
+    builder.write(Write { path: files::expanded(shown), shown: shown.clone(), format }, stage.span)
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
 use crate::kernel::{self, Batch, Compiler, Part};
-use crate::plan::{Op, Plan, Step};
+use crate::plan::{Op, Prepared, Step};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
 
@@ -50,19 +50,17 @@ impl Batches for Stream<'_> {
 }
 
 impl<'a> Stream<'a> {
-    pub fn new(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
-        let (first, steps) = plan.steps.split_first().expect("a plan has a source");
-        let source = kernel::source(first, Part::Whole, context)?;
+    pub fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
+        let source = kernel::source(&plan.source, Part::Whole, context)?;
         let compiler = Compiler::new(&plan.functions);
-        let inner =
-            |plan: &'a Plan| -> Fallible<Box<dyn Batches + 'a>> { Ok(Box::new(Stream::new(plan, programs, context)?)) };
+        let inner = |plan: &'a Prepared| -> Fallible<Box<dyn Batches + 'a>> {
+            Ok(Box::new(Stream::new(plan, programs, context)?))
+        };
         let mut operators = Vec::new();
-        let mut input = &first.schema;
-        for step in steps {
+        for (step, input) in plan.steps() {
             operators.push(ops::operator(step, input, programs.of(plan), &compiler, context, &inner)?);
-            input = &step.schema;
         }
-        let most = first_rows(steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
+        let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
         Ok(Stream { source, operators, ready: VecDeque::new(), ended: false, most, context })
     }
 
@@ -91,8 +89,7 @@ fn first_rows(steps: &[Step]) -> Option<usize> {
             Op::Slice { offset, length: Some(length) } => return usize::try_from(offset.saturating_add(*length)).ok(),
             Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => return None,
             Op::Fold { each: false, .. } => return None,
-            Op::Source(_)
-            | Op::Project(_)
+            Op::Project(_)
             | Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { length: None, .. }
@@ -102,10 +99,7 @@ fn first_rows(steps: &[Step]) -> Option<usize> {
             | Op::Join { .. }
             | Op::Concat(_)
             | Op::Zip(_)
-            | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_) => {}
+            | Op::Peek { .. } => {}
         }
     }
     None

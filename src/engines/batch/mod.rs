@@ -9,7 +9,7 @@ use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::{self, Batch, Compiler, Fallback, Rows};
 use crate::lang::{Expr, Privileges, Word};
-use crate::plan::{Op, Plan, expr_text, op_text};
+use crate::plan::{Op, Prepared, expr_text, op_text, source_text};
 use crate::rowwise::Programs;
 use crate::run_context::{RunContext, TableSink};
 
@@ -23,7 +23,7 @@ pub struct Kernel;
 const FIRST_ROWS: usize = 16;
 
 /// Rows of the plan's result.
-fn table(batch: Batch, plan: &Plan) -> Fallible<Table> {
+fn table(batch: Batch, plan: &Prepared) -> Fallible<Table> {
     kernel::table(batch, plan.schema())
         .map_err(|what| Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}")))
 }
@@ -45,11 +45,11 @@ impl Engine for Kernel {
         false
     }
 
-    fn objection(&self, _: &Plan) -> Option<Objection> {
+    fn objection(&self, _: &Prepared) -> Option<Objection> {
         None
     }
 
-    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
+    fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let programs = Programs::new(plan);
         let mut stream = flow::Stream::new(plan, &programs, context)?;
         let mut rows = Rows::of(plan.schema());
@@ -60,7 +60,7 @@ impl Engine for Kernel {
         Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
-    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+    fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
         let programs = Programs::new(plan);
         let mut stream = flow::Stream::new(plan, &programs, context)?.starting_with(FIRST_ROWS);
         let mut rows = sink.keeps().then(|| Rows::of(plan.schema()));
@@ -77,12 +77,11 @@ impl Engine for Kernel {
         Ok(StreamOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
-    fn explain(&self, plan: &Plan) -> Vec<String> {
+    fn explain(&self, plan: &Prepared) -> Vec<String> {
         let compiler = Compiler::new(&plan.functions);
-        let mut lines = Vec::new();
+        let mut lines = vec![format!("batches of {}", source_text(&plan.source.op))];
         let mut known = 0;
-        for (i, step) in plan.steps.iter().enumerate() {
-            let input = &plan.steps[i.saturating_sub(1)].schema;
+        for (step, input) in plan.steps() {
             let what = op_text(&step.op, input, plan);
             for expr in step.op.input_exprs() {
                 compiler.compile(explode::of_text(&step.op).unwrap_or(expr));
@@ -97,7 +96,6 @@ impl Engine for Kernel {
                 .collect();
             known = found.len();
             let how = match &step.op {
-                Op::Source(_) => "batches of".to_string(),
                 Op::Fold { .. } => "row by row:".to_string(),
                 _ if fallbacks.is_empty() => "vectorised:".to_string(),
                 _ => format!("vectorised, but {}:", fallbacks.join(", ")),

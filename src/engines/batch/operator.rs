@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Fallible;
 use crate::kernel::{Batch, Partial, Scope};
-use crate::plan::Plan;
+use crate::plan::Prepared;
 use crate::rowwise::Program;
 use crate::run_context::RunContext;
 
@@ -26,7 +26,7 @@ pub trait Batches {
 }
 
 /// Makes the batches of a plan that stands inside an op.
-pub type Inner<'m, 'a> = dyn Fn(&'a Plan) -> Fallible<Box<dyn Batches + 'a>> + 'm;
+pub type Inner<'m, 'a> = dyn Fn(&'a Prepared) -> Fallible<Box<dyn Batches + 'a>> + 'm;
 
 /// A pipeline breaker as an op: it takes all batches, then gives its rows.
 pub struct Breaker<'a, P> {

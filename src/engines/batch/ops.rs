@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::kernel::{
     Aggregates, Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Rows, Scope, Sorted,
 };
-use crate::plan::{JoinKind, Op, Plan, Step};
+use crate::plan::{JoinKind, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
 
@@ -26,7 +26,6 @@ pub fn operator<'a>(
     let compile = |expr| compiler.compile(expr);
     let means = Means { program, context };
     Ok(match &step.op {
-        Op::Source(_) => unreachable!("a plan has one source, at its start"),
         Op::Project(named) => {
             Box::new(Project { codes: named.iter().map(|named| compile(&named.expr)).collect(), means })
         }
@@ -64,7 +63,7 @@ pub fn operator<'a>(
             Box::new(Concat { parts: parts?, wanted: true })
         }
         Op::Zip(plans) => {
-            let part = |plan: &'a Plan| Ok(Part { batches: inner(plan)?, held: None });
+            let part = |plan: &'a Prepared| Ok(Part { batches: inner(plan)?, held: None });
             let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
@@ -73,8 +72,6 @@ pub fn operator<'a>(
             Box::new(Whole { rows: Rows::of(input), what: All::Sample { count: *count, seed: *seed }, context })
         }
         Op::Peek { count, label } => Box::new(Peek { left: *count, label, log: context.log.clone() }),
-        Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
-        Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
     })
 }
 
@@ -218,7 +215,7 @@ impl Operator for Fold<'_> {
 }
 
 fn right_side(
-    plan: &Plan,
+    plan: &Prepared,
     mut batches: Box<dyn Batches + '_>,
     on: &[(crate::plan::Expr, crate::plan::Expr)],
     wanted: &[usize],

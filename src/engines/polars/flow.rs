@@ -6,7 +6,7 @@ use polars::prelude::*;
 
 use crate::data::{self, Type, Value};
 use crate::diagnostic::Span;
-use crate::plan::Plan;
+use crate::plan::Prepared;
 use crate::run_context::RunContext;
 
 use super::exprs::{Columns, Shared};
@@ -78,7 +78,7 @@ fn canonical(value: Value) -> Value {
 
 /// Lowers one step of a plan.
 pub struct Lowerer<'a> {
-    pub plan: &'a Plan,
+    pub plan: &'a Prepared,
     /// The table that flows in, for words about its expressions.
     pub input: &'a data::Schema,
     pub shared: &'a Shared,

@@ -22,7 +22,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
 use crate::measure::{self, Clock, PoolLimited};
 use crate::panics;
-use crate::plan::{Agg, AggFunc, Op, Plan, Source, Step};
+use crate::plan::{Agg, AggFunc, Op, Prepared, Source, Step};
 use crate::run_context::RunContext;
 use crate::threads;
 
@@ -47,15 +47,17 @@ impl Engine for Polars {
         true
     }
 
-    fn objection(&self, plan: &Plan) -> Option<Objection> {
-        plan.steps.iter().enumerate().find_map(|(i, step)| {
-            let reason = reason(step, &plan.steps[i + 1..]);
-            let here = reason.map(|reason| Objection { reason, span: step.span });
-            here.or_else(|| step.op.plans().into_iter().find_map(|plan| self.objection(plan)))
+    fn objection(&self, plan: &Prepared) -> Option<Objection> {
+        let of_source = of_source(&plan.source.op, &plan.steps);
+        of_source.map(|reason| Objection { reason, span: plan.source.span }).or_else(|| {
+            plan.steps.iter().find_map(|step| {
+                let here = of_op(&step.op).map(|reason| Objection { reason, span: step.span });
+                here.or_else(|| step.op.plans().into_iter().find_map(|plan| self.objection(plan)))
+            })
         })
     }
 
-    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
+    fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         if let Some(Objection { reason, span }) = self.objection(plan) {
             return Err(Diagnostic::at(Kind::Objection, span, reason));
         }
@@ -91,7 +93,7 @@ impl Engine for Polars {
         Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
     }
 
-    fn explain(&self, plan: &Plan) -> Vec<String> {
+    fn explain(&self, plan: &Prepared) -> Vec<String> {
         if let Some(Objection { reason, .. }) = self.objection(plan) {
             return vec![reason.to_string()];
         }
@@ -159,7 +161,7 @@ const ROUNDS: &str =
     "sums and means of floats are rounded as polars adds them; the other engines keep what rounding loses";
 
 /// Whether floats are summed somewhere in a plan.
-fn sums_floats(plan: &Plan) -> bool {
+fn sums_floats(plan: &Prepared) -> bool {
     let sums = |agg: &Agg| {
         let is_float = agg.arg.as_ref().is_some_and(|arg| arg.ty == Type::Float);
         is_float && matches!(agg.func, AggFunc::Sum | AggFunc::Mean)
@@ -168,27 +170,38 @@ fn sums_floats(plan: &Plan) -> bool {
     steps.any(|step| if let Op::Aggregate { aggs, .. } = &step.op { aggs.iter().any(sums) } else { false })
 }
 
-/// Why polars cannot keep the meaning of a step.
-fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
-    match &step.op {
-        Op::Source(Source::Range { end: None, .. }) if ops::taken(after).is_none() => {
+/// Why polars cannot read a source, of which steps follow.
+fn of_source(source: &Source, after: &[Step]) -> Option<&'static str> {
+    match source {
+        Source::Range { end: None, .. } if ops::taken(after).is_none() => {
             Some("polars reads a range without an end only up to a `take` that follows it")
         }
-        Op::Source(Source::Range { start, end: Some(end) }) if too_many(end.abs_diff(*start)) && end > start => {
+        Source::Range { start, end: Some(end) } if too_many(end.abs_diff(*start)) && end > start => {
             Some("polars counts rows in 32 bits: this range is too long")
         }
-        Op::Source(Source::Range { .. }) if ops::taken(after).is_some_and(too_many) => {
+        Source::Range { .. } if ops::taken(after).is_some_and(too_many) => {
             Some("polars counts rows in 32 bits: this `take` is too long")
         }
-        Op::Source(Source::Letters { count, .. } | Source::Random { count, .. }) if too_many(*count) => {
+        Source::Letters { count, .. } | Source::Random { count, .. } if too_many(*count) => {
             Some("polars counts rows in 32 bits: these are too many")
         }
+        Source::Range { .. }
+        | Source::Values(_)
+        | Source::Read(_)
+        | Source::Letters { .. }
+        | Source::Random { .. }
+        | Source::Kept(_) => None,
+    }
+}
+
+/// Why polars cannot keep the meaning of an op.
+fn of_op(op: &Op) -> Option<&'static str> {
+    match op {
         Op::Fold { .. } => Some("polars has no fold: its expressions do not see the result of the row before"),
         Op::Aggregate { aggs, .. } if aggs.iter().any(|agg| matches!(agg.func, AggFunc::Reduce(_))) => {
             Some("polars has no reduce: it aggregates with its own functions only")
         }
-        Op::Source(_)
-        | Op::Project(_)
+        Op::Project(_)
         | Op::Filter(_)
         | Op::Explode(_)
         | Op::Slice { .. }
@@ -202,10 +215,7 @@ fn reason(step: &Step, after: &[Step]) -> Option<&'static str> {
         | Op::Zip(_)
         | Op::Pairs
         | Op::Sample { .. }
-        | Op::Peek { .. }
-        | Op::Persist(_)
-        | Op::Write(_)
-        | Op::Tee(_) => None,
+        | Op::Peek { .. } => None,
     }
 }
 

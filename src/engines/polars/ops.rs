@@ -6,7 +6,7 @@ use polars::prelude::*;
 
 use crate::data::{self, Type, Value, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::plan::{self, JoinKind, Op, Plan, SortKey, Source, Step};
+use crate::plan::{self, JoinKind, Op, Prepared, SortKey, Source, Step};
 use crate::run_context::{RunContext, Stop};
 
 use super::aggregate;
@@ -23,17 +23,16 @@ pub struct Lowered {
 }
 
 /// The lazy frame of a plan. Without a context it is only to be looked at.
-pub fn lower(plan: &Plan, context: Option<&RunContext>) -> Fallible<Lowered> {
+pub fn lower(plan: &Prepared, context: Option<&RunContext>) -> Fallible<Lowered> {
     let mut notes = Notes::default();
     let flow = flow(plan, context, &mut notes)?;
     Ok(Lowered { flow, notes })
 }
 
-fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallible<Flow> {
+fn flow(plan: &Prepared, context: Option<&RunContext>, notes: &mut Notes) -> Fallible<Flow> {
     let stop = context.map_or_else(Stop::default, |context| context.stop.clone());
     let shared = Shared::new(&plan.functions, stop);
-    let (first, rest) = plan.steps.split_first().expect("a plan has a source");
-    let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
+    let (first, source, rest) = (&plan.source, &plan.source.op, &plan.steps);
     let types: Vec<Type> = first.schema.columns.iter().map(|column| column.ty.clone()).collect();
     let placed = |error: Box<Diagnostic>| Box::new(Diagnostic { span: error.span.or(Some(first.span)), ..*error });
     let mut flow = bound_range(source, rest)
@@ -42,8 +41,7 @@ fn flow(plan: &Plan, context: Option<&RunContext>, notes: &mut Notes) -> Fallibl
     if source::scanned(source) && !uses_columns(rest, types.len()) {
         flow.frame = source::checked(flow.frame);
     }
-    for (i, step) in rest.iter().enumerate() {
-        let input = &plan.steps[i].schema;
+    for (i, (step, input)) in plan.steps().enumerate() {
         let mut lowerer = Lowerer { plan, input, shared: &shared, context, notes };
         flow = lowerer.step(flow, step, &rest[i + 1..])?;
     }
@@ -71,8 +69,7 @@ fn uses_columns(steps: &[Step], width: usize) -> bool {
         match &step.op {
             // What flows on has other columns.
             Op::Project(_) | Op::Explode(_) | Op::Aggregate { .. } | Op::Fold { .. } => return false,
-            Op::Source(_)
-            | Op::Filter(_)
+            Op::Filter(_)
             | Op::Slice { .. }
             | Op::Sort { .. }
             | Op::Reverse
@@ -83,10 +80,7 @@ fn uses_columns(steps: &[Step], width: usize) -> bool {
             | Op::Zip(_)
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_) => {}
+            | Op::Peek { .. } => {}
         }
     }
     true
@@ -102,8 +96,7 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
             }
             Op::Slice { offset, length: None } => skipped = skipped.saturating_add(*offset),
             Op::Project(_) | Op::Number => {}
-            Op::Source(_)
-            | Op::Filter(_)
+            Op::Filter(_)
             | Op::Explode(_)
             | Op::Sort { .. }
             | Op::Reverse
@@ -115,10 +108,7 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
             | Op::Zip(_)
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. }
-            | Op::Persist(_)
-            | Op::Write(_)
-            | Op::Tee(_) => return None,
+            | Op::Peek { .. } => return None,
         }
     }
     None
@@ -128,7 +118,6 @@ impl Lowerer<'_> {
     /// `after` are the steps that follow.
     fn step(&mut self, flow: Flow, step: &Step, after: &[Step]) -> Fallible<Flow> {
         Ok(match &step.op {
-            Op::Source(_) => unreachable!("a plan has one source, at its start"),
             Op::Project(named) => {
                 let exprs: Vec<&plan::Expr> = named.iter().map(|named| &named.expr).collect();
                 self.project(flow, &exprs)
@@ -223,8 +212,6 @@ impl Lowerer<'_> {
                 Flow { frame, rows: flow.rows.map(|rows| rows.min(count)), ..flow }
             }
             Op::Peek { count, label } => self.peek(flow, *count, label),
-            Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
-            Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
         })
     }
 
@@ -339,7 +326,7 @@ impl Lowerer<'_> {
         &mut self,
         left: Flow,
         kind: JoinKind,
-        right: &Plan,
+        right: &Prepared,
         on: &[(plan::Expr, plan::Expr)],
         right_columns: &[usize],
     ) -> Fallible<Flow> {

@@ -79,11 +79,8 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option
                 anything(frame_of(0, empty.collect()), None, false)
             }
         },
-        Source::Passed | Source::Rust(_) | Source::Store(_) => {
-            unreachable!("the session puts the table in its place before a run")
-        }
         Source::Kept(kept) => {
-            let mut frame = kept.0.frame().clone();
+            let mut frame = kept.table().frame().clone();
             let names: Vec<PlSmallStr> = (0..frame.width()).map(|i| name("c", i)).collect();
             frame.set_column_names(&names).expect("as many names as columns, each another");
             let rows = frame.height() as u64;

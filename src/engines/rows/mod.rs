@@ -8,10 +8,10 @@ mod source;
 mod steps;
 mod whole;
 
-use crate::data::Table;
+use crate::data::{Schema, Table};
 use crate::diagnostic::Fallible;
 use crate::lang::{Expr, Privileges, Word};
-use crate::plan::{Plan, op_text};
+use crate::plan::{Prepared, Step, op_text, source_text};
 use crate::run_context::{RunContext, TableSink};
 
 use super::{Engine, EngineOutput, Objection, StreamOutput};
@@ -35,26 +35,24 @@ impl Engine for Rows {
         false
     }
 
-    fn objection(&self, _: &Plan) -> Option<Objection> {
+    fn objection(&self, _: &Prepared) -> Option<Objection> {
         None
     }
 
-    fn run(&self, plan: &Plan, context: &RunContext) -> Fallible<EngineOutput> {
+    fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let (columns, height, steps) = steps::collect(plan, context)?;
         let table = Table::from_columns(plan.schema().clone(), height, &columns);
         Ok(EngineOutput { table, steps: Some(steps), compile: None, cost: Vec::new() })
     }
 
-    fn stream(&self, plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
+    fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
         let (table, steps) = steps::stream(plan, sink, context)?;
         Ok(StreamOutput { table, steps: Some(steps), compile: None, cost: Vec::new() })
     }
 
-    fn explain(&self, plan: &Plan) -> Vec<String> {
-        let inputs = std::iter::once(plan.schema()).chain(plan.steps.iter().map(|step| &step.schema));
-        let steps = plan.steps.iter().zip(inputs).map(|(step, input)| op_text(&step.op, input, plan));
-        let row = |line: String| format!("for each row: {line}");
-        let source = |line: String| format!("a loop over {line}");
-        steps.enumerate().map(|(i, line)| if i == 0 { source(line) } else { row(line) }).collect()
+    fn explain(&self, plan: &Prepared) -> Vec<String> {
+        let source = format!("a loop over {}", source_text(&plan.source.op));
+        let row = |(step, input): (&Step, &Schema)| format!("for each row: {}", op_text(&step.op, input, plan));
+        std::iter::once(source).chain(plan.steps().map(row)).collect()
     }
 }

@@ -27,10 +27,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) 
             let records = files::open(read, context).map_err(|error| error.or_at(span))?;
             Box::new(File { records, rows: 0, span, context })
         }
-        Source::Passed | Source::Rust(_) | Source::Store(_) => {
-            unreachable!("the session puts the table in its place before a run")
-        }
-        Source::Kept(kept) => Box::new(Kept { table: &kept.0, at: 0, chunk: Vec::new(), context }),
+        Source::Kept(kept) => Box::new(Kept { table: kept.table(), at: 0, chunk: Vec::new(), context }),
     })
 }
 

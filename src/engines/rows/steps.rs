@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Key, Schema, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Prepared};
 use crate::rowwise::{Compiled, Frame, Programs, check_state};
 use crate::run_context::{LogSink, RunContext, TableSink};
 
@@ -17,7 +17,7 @@ use super::source::source_flow;
 use super::whole::{Pairs, Reverse, Sample, Sort};
 
 /// The result of a plan as columns of values, its height, and the evaluation steps.
-pub fn collect(plan: &Plan, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
+pub fn collect(plan: &Prepared, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, usize, u64)> {
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); plan.schema().columns.len()];
     let mut height: usize = 0;
     let steps = each_row(plan, context, |row| {
@@ -34,7 +34,7 @@ pub fn collect(plan: &Plan, context: &RunContext) -> Fallible<(Vec<Vec<Value>>, 
 }
 
 /// The evaluation steps of a plan whose rows go to a sink, and the whole table if that wants it kept.
-pub fn stream(plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<(Option<Table>, u64)> {
+pub fn stream(plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<(Option<Table>, u64)> {
     let mut gathered = Gathered {
         schema: plan.schema(),
         columns: vec![Vec::new(); plan.schema().columns.len()],
@@ -58,7 +58,11 @@ pub fn stream(plan: &Plan, sink: &mut dyn TableSink, context: &RunContext) -> Fa
 }
 
 /// Hands the rows of a plan to `take` until it wants no more; the evaluation steps.
-fn each_row(plan: &Plan, context: &RunContext, mut take: impl FnMut(&mut [Value]) -> Fallible<bool>) -> Fallible<u64> {
+fn each_row(
+    plan: &Prepared,
+    context: &RunContext,
+    mut take: impl FnMut(&mut [Value]) -> Fallible<bool>,
+) -> Fallible<u64> {
     let programs = Programs::new(plan);
     let mut frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
     let mut flow = build(plan, &programs, context)?;
@@ -121,28 +125,113 @@ impl Gathered<'_> {
 }
 
 /// The flow of a whole plan.
-fn build<'a>(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Input<'a>> {
-    let mut steps = plan.steps.iter();
-    let first = steps.next().expect("a plan has a source");
-    let Op::Source(source) = &first.op else { unreachable!("a plan begins with its source") };
-    let mut flow = source_flow(source, first.span, context)?;
-    let mut row_wise = Vec::new();
-    for (i, step) in steps.enumerate() {
-        if let Some(step) = RowStep::new(&step.op) {
-            row_wise.push(step);
-            continue;
-        }
-        flow = op_flow(&step.op, step.span, together(flow, &mut row_wise), programs, context)?;
+fn build<'a>(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Input<'a>> {
+    let mut chain = Chain::from(source_flow(&plan.source.op, plan.source.span, context)?);
+    for (i, step) in plan.steps.iter().enumerate() {
+        chain = chain.then(&step.op, step.span, programs, context)?;
         if i % STEPS_A_STACK == STEPS_A_STACK - 1 {
-            flow = Box::new(NewStack { input: Some(flow) });
+            chain = Chain::from(Box::new(NewStack { input: Some(chain.flow()) }) as Input);
         }
     }
-    Ok(together(flow, &mut row_wise))
+    Ok(chain.flow())
 }
 
-/// The flow with the row-wise steps that wait to follow it.
-fn together<'a>(input: Input<'a>, waiting: &mut Vec<RowStep>) -> Input<'a> {
-    if waiting.is_empty() { input } else { Box::new(RowWise { input, steps: std::mem::take(waiting) }) }
+/// A flow, and the row-wise steps that wait to follow it together.
+struct Chain<'a> {
+    input: Input<'a>,
+    waiting: Vec<RowStep>,
+}
+
+impl<'a> From<Input<'a>> for Chain<'a> {
+    fn from(input: Input<'a>) -> Chain<'a> {
+        Chain { input, waiting: Vec::new() }
+    }
+}
+
+impl<'a> Chain<'a> {
+    fn flow(self) -> Input<'a> {
+        let Chain { input, waiting } = self;
+        if waiting.is_empty() { input } else { Box::new(RowWise { input, steps: waiting }) }
+    }
+
+    fn then_row_wise(mut self, what: RowOp) -> Chain<'a> {
+        self.waiting.push(RowStep { what, rows: 0 });
+        self
+    }
+
+    /// The same, and what follows on it.
+    fn then(self, op: &'a Op, span: Span, programs: &'a Programs, context: &'a RunContext) -> Fallible<Chain<'a>> {
+        let flow: Input = match op {
+            Op::Project(named) => {
+                let codes: Vec<Compiled> = named.iter().map(|named| Compiled::new(&named.expr)).collect();
+                let scratch = vec![Value::Null; codes.len()];
+                return Ok(self.then_row_wise(RowOp::Project(codes, scratch)));
+            }
+            Op::Filter(condition) => return Ok(self.then_row_wise(RowOp::Filter(Compiled::new(condition)))),
+            Op::Explode(list) => Box::new(Explode {
+                input: self.flow(),
+                list: Compiled::new(&list.expr),
+                items: Arc::from([]),
+                at: 0,
+                rows: 0,
+                context,
+            }),
+            Op::Slice { offset, length } => {
+                Box::new(Slice { input: self.flow(), skip: *offset, left: length.unwrap_or(u64::MAX) })
+            }
+            Op::Sort { keys, limit } => {
+                let keys = keys.iter().map(|key| (Compiled::new(&key.expr), key.descending)).collect();
+                blocking(self.flow(), context, Sort { keys, limit: *limit })
+            }
+            Op::Reverse => blocking(self.flow(), context, Reverse),
+            Op::Number => Box::new(Number { input: self.flow(), row: 0 }),
+            Op::Distinct(by) => {
+                let by = by.as_ref().map(|by| by.iter().map(Compiled::new).collect());
+                Box::new(Distinct { input: self.flow(), by, seen: HashSet::new(), rows: 0 })
+            }
+            Op::Aggregate { keys, aggs } => blocking(self.flow(), context, Groups::new(keys, aggs)),
+            Op::Fold { start, step, each } => Box::new(Fold {
+                input: self.flow(),
+                acc: start.clone(),
+                step: Compiled::new(&step.expr),
+                each: *each,
+                done: false,
+                rows: 0,
+                context,
+            }),
+            Op::Join { kind, right, on, right_columns } => {
+                let keys = on.iter().map(|(left, _)| Compiled::new(left)).collect();
+                let mut frame = Frame::new(programs.of(right)).stopping_at(&context.stop);
+                let right = RightSide::new(build(right, programs, context)?, &mut frame, on, right_columns)?;
+                let spent = (frame.steps, frame.bytes);
+                Box::new(Join {
+                    input: self.flow(),
+                    kind: *kind,
+                    keys,
+                    right,
+                    spent,
+                    left: Vec::new(),
+                    matches: VecDeque::new(),
+                    rows: 0,
+                })
+            }
+            Op::Concat(plans) => {
+                let rest: Fallible<VecDeque<Part>> =
+                    plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
+                Box::new(Concat { input: Some(self.flow()), rest: rest? })
+            }
+            Op::Zip(plans) => {
+                let parts: Fallible<Vec<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
+                Box::new(Zip { input: self.flow(), parts: parts?, rows: 0, span })
+            }
+            Op::Pairs => blocking(self.flow(), context, Pairs),
+            Op::Sample { count, seed } => blocking(self.flow(), context, Sample { count: *count, seed: *seed }),
+            Op::Peek { count, label } => {
+                Box::new(Peek { input: self.flow(), left: *count, label, log: context.log.clone() })
+            }
+        };
+        Ok(Chain::from(flow))
+    }
 }
 
 /// Each step asks the one before it on the stack; after so many it may need a new piece.
@@ -167,72 +256,6 @@ impl Drop for NewStack<'_> {
     }
 }
 
-fn op_flow<'a>(
-    op: &'a Op,
-    span: Span,
-    input: Input<'a>,
-    programs: &'a Programs,
-    context: &'a RunContext,
-) -> Fallible<Input<'a>> {
-    Ok(match op {
-        Op::Source(_) => unreachable!("a plan has one source, at its start"),
-        Op::Project(_) | Op::Filter(_) => unreachable!("row-wise steps run together"),
-        Op::Explode(list) => {
-            Box::new(Explode { input, list: Compiled::new(&list.expr), items: Arc::from([]), at: 0, rows: 0, context })
-        }
-        Op::Slice { offset, length } => Box::new(Slice { input, skip: *offset, left: length.unwrap_or(u64::MAX) }),
-        Op::Sort { keys, limit } => {
-            let keys = keys.iter().map(|key| (Compiled::new(&key.expr), key.descending)).collect();
-            blocking(input, context, Sort { keys, limit: *limit })
-        }
-        Op::Reverse => blocking(input, context, Reverse),
-        Op::Number => Box::new(Number { input, row: 0 }),
-        Op::Distinct(by) => {
-            let by = by.as_ref().map(|by| by.iter().map(Compiled::new).collect());
-            Box::new(Distinct { input, by, seen: HashSet::new(), rows: 0 })
-        }
-        Op::Aggregate { keys, aggs } => blocking(input, context, Groups::new(keys, aggs)),
-        Op::Fold { start, step, each } => Box::new(Fold {
-            input,
-            acc: start.clone(),
-            step: Compiled::new(&step.expr),
-            each: *each,
-            done: false,
-            rows: 0,
-            context,
-        }),
-        Op::Join { kind, right, on, right_columns } => {
-            let keys = on.iter().map(|(left, _)| Compiled::new(left)).collect();
-            let mut frame = Frame::new(programs.of(right)).stopping_at(&context.stop);
-            let right = RightSide::new(build(right, programs, context)?, &mut frame, on, right_columns)?;
-            let spent = (frame.steps, frame.bytes);
-            Box::new(Join {
-                input,
-                kind: *kind,
-                keys,
-                right,
-                spent,
-                left: Vec::new(),
-                matches: VecDeque::new(),
-                rows: 0,
-            })
-        }
-        Op::Concat(plans) => {
-            let rest: Fallible<VecDeque<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
-            Box::new(Concat { input: Some(input), rest: rest? })
-        }
-        Op::Zip(plans) => {
-            let parts: Fallible<Vec<Part>> = plans.iter().map(|plan| Part::new(plan, programs, context)).collect();
-            Box::new(Zip { input, parts: parts?, rows: 0, span })
-        }
-        Op::Pairs => blocking(input, context, Pairs),
-        Op::Sample { count, seed } => blocking(input, context, Sample { count: *count, seed: *seed }),
-        Op::Peek { count, label } => Box::new(Peek { input, left: *count, label, log: context.log.clone() }),
-        Op::Persist(_) => unreachable!("the session puts the kept table in its place before a run"),
-        Op::Write(_) | Op::Tee(_) => unreachable!("the session takes them off before a run"),
-    })
-}
-
 /// Steps that take a row and give one or none, together: one call a row for all of them, not one for each.
 struct RowWise<'a> {
     input: Input<'a>,
@@ -251,20 +274,6 @@ enum RowOp {
 }
 
 impl RowStep {
-    /// None where the op is not row-wise.
-    fn new(op: &Op) -> Option<RowStep> {
-        let what = match op {
-            Op::Project(named) => {
-                let codes: Vec<Compiled> = named.iter().map(|named| Compiled::new(&named.expr)).collect();
-                let scratch = vec![Value::Null; codes.len()];
-                RowOp::Project(codes, scratch)
-            }
-            Op::Filter(condition) => RowOp::Filter(Compiled::new(condition)),
-            _ => return None,
-        };
-        Some(RowStep { what, rows: 0 })
-    }
-
     /// Whether the row goes on.
     #[inline]
     fn pass(&mut self, frame: &mut Frame) -> Fallible<bool> {
@@ -444,7 +453,7 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn new(plan: &'a Plan, programs: &'a Programs, context: &'a RunContext) -> Fallible<Part<'a>> {
+    fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Part<'a>> {
         let frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
         Ok(Part { flow: build(plan, programs, context)?, frame })
     }

@@ -13,7 +13,7 @@ use crate::measure::{
     Beside, Calibration, Clock, Clocks, Cost, Design, Finding, INTERRUPTED, Missed, Overhead, ProcessCpu, Sampled,
     Samples, Spread, Turns, UnitKind, Units, Workload, compare, linger, sample,
 };
-use crate::plan::{File, Plan};
+use crate::plan::{File, Plan, Prepared};
 use crate::run_context::RunContext;
 use crate::session::{Bound, Draft, Replicas, Screened, Session, Subject, kept_plan, only_table, value_plan};
 
@@ -240,7 +240,7 @@ impl<'a> At<'a, '_> {
         subjects.extend(places.into_iter().zip(made));
         subjects.sort_by_key(|(place, _)| *place);
         let mut ready: Vec<Ready> = Vec::new();
-        let mut first: Option<(Table, Option<Plan>)> = None;
+        let mut first: Option<(Table, Option<Prepared>)> = None;
         for (place, subject) in subjects {
             let entry = &mut round.entries[place];
             if context.stop.is_raised() {
@@ -257,7 +257,7 @@ impl<'a> At<'a, '_> {
                 Ok((subject, FirstRuns { table, cost, calibration })) => {
                     let plan = subject.plan().cloned();
                     let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
-                    let plans: Vec<&Plan> = first_plan.iter().chain(&plan).collect();
+                    let plans: Vec<&Prepared> = first_plan.iter().chain(&plan).collect();
                     let sameness = match same(session, [&*first, &table], &plans, context) {
                         Err(error) if error.kind == Kind::Stopped => {
                             Sameness::CannotTell("it was stopped before they were compared".to_string())
@@ -372,7 +372,12 @@ impl FirstRuns {
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
-fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context: &RunContext) -> Fallible<Sameness> {
+fn same(
+    session: &Session,
+    [first, table]: [&Table; 2],
+    plans: &[&Prepared],
+    context: &RunContext,
+) -> Fallible<Sameness> {
     let plain = match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {
             let (first, table) = (first.clone(), table.clone());
@@ -380,7 +385,7 @@ fn same(session: &Session, [first, table]: [&Table; 2], plans: &[&Plan], context
         }
         None => first.same(table),
     };
-    session.judged(plain, [first, table], plans, context)
+    session.judged(plain, [first, table], plans.iter().map(|plan| Ok((*plan).clone())), context)
 }
 
 /// What a call costs beside its work, where no work is left.

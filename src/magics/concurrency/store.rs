@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{Cell, Statement, Word, parse};
 use crate::measure::Cost;
-use crate::plan::{Binding, KeyValueStore, Op, Source, Step};
+use crate::plan::{Binding, BoundOp, KeyValueStore, Step};
 use crate::races::busy_note;
 use crate::report::{Block, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
@@ -57,7 +57,7 @@ struct Row {
 fn store_of(session: &Session, name: &Word) -> Fallible<KeyValueStore> {
     match session.lookup(&name.text) {
         Some(Binding::Table(plan)) => match &plan.steps[..] {
-            [Step { op: Op::Source(Source::Store(store)), .. }] => Some(store.clone()),
+            [Step { op: BoundOp::Store(store), .. }] => Some(store.clone()),
             _ => None,
         },
         _ => None,

@@ -8,7 +8,7 @@ use crate::native::keys;
 use crate::native::names;
 use crate::native::segment::{Segment, Stored, tuple};
 use crate::native::shape::{Kind, ValueLayout};
-use crate::plan::{Agg, Named, Plan};
+use crate::plan::{Agg, Named, Prepared};
 
 use super::Writer;
 
@@ -19,7 +19,7 @@ impl Writer<'_> {
         keys: &[Named],
         aggs: &[Agg],
         said: &str,
-        plan: &Plan,
+        plan: &Prepared,
     ) -> Segment {
         segment.whole = None;
         segment.comment(said);
@@ -161,7 +161,7 @@ impl Writer<'_> {
         step: &Named,
         each: bool,
         said: &str,
-        plan: &Plan,
+        plan: &Prepared,
     ) -> Segment {
         let acc = self.fresh(&segment, "acc");
         let first = constant(start, &step.expr.ty);

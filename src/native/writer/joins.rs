@@ -5,7 +5,7 @@ use crate::native::exprs::lift;
 use crate::native::keys;
 use crate::native::segment::{Segment, Stored, bundle, row_type, tuple};
 use crate::native::shape::{Kind, ValueLayout};
-use crate::plan::{Expr, JoinKind, Op, Plan};
+use crate::plan::{Expr, JoinKind, Op, Prepared};
 
 use super::Writer;
 
@@ -18,7 +18,7 @@ pub(super) struct Right {
 
 impl<'p> Writer<'p> {
     /// Writes what the right sides of all joins are, in the order in which the plan comes to them.
-    pub(super) fn right_sides(&mut self, plan: &'p Plan) {
+    pub(super) fn right_sides(&mut self, plan: &'p Prepared) {
         for step in &plan.steps {
             step.op.plans().into_iter().for_each(|plan| self.right_sides(plan));
             if let Op::Join { kind, right, on, right_columns } = &step.op {
@@ -27,7 +27,7 @@ impl<'p> Writer<'p> {
         }
     }
 
-    fn right_side(&mut self, kind: JoinKind, plan: &'p Plan, on: &[(Expr, Expr)], wanted: &[usize]) {
+    fn right_side(&mut self, kind: JoinKind, plan: &'p Prepared, on: &[(Expr, Expr)], wanted: &[usize]) {
         let mut segment = self.rows(plan);
         let scope = self.scope(plan, &segment.columns);
         let mut key: Vec<Piece> = on.iter().map(|(_, right)| scope.piece(right)).collect();
@@ -76,10 +76,10 @@ impl<'p> Writer<'p> {
         &mut self,
         segment: &mut Segment,
         kind: JoinKind,
-        right: &Plan,
+        right: &Prepared,
         on: &[(Expr, Expr)],
         names: &[String],
-        plan: &Plan,
+        plan: &Prepared,
     ) {
         let scope = self.scope(plan, &segment.columns);
         let key: Vec<Piece> = on.iter().map(|(left, _)| scope.piece(left)).collect();

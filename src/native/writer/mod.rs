@@ -12,7 +12,7 @@ mod together;
 use std::collections::{HashMap, HashSet};
 
 use crate::data::Schema;
-use crate::plan::{Op, Plan, Source, Step, op_text};
+use crate::plan::{Op, Prepared, Source, Step, op_text, source_text};
 
 use super::Input;
 use super::code::{Hold, Piece};
@@ -33,7 +33,7 @@ pub struct Writer<'p> {
     names: HashSet<String>,
     pub inputs: Vec<Input>,
     /// The right sides of joins, by the plans that make them.
-    rights: HashMap<*const Plan, Right>,
+    rights: HashMap<*const Prepared, Right>,
     signatures: &'p All,
 }
 
@@ -46,7 +46,7 @@ impl<'p> Writer<'p> {
     }
 
     /// Writes a whole plan and what it gives back; the columns of the result.
-    pub fn whole(&mut self, plan: &'p Plan) -> Vec<Stored> {
+    pub fn whole(&mut self, plan: &'p Prepared) -> Vec<Stored> {
         self.right_sides(plan);
         let mut segment = self.rows(plan);
         // What ends with the function is copied.
@@ -69,7 +69,7 @@ impl<'p> Writer<'p> {
         columns
     }
 
-    pub(super) fn scope(&self, plan: &Plan, columns: &[Piece]) -> Scope<'p> {
+    pub(super) fn scope(&self, plan: &Prepared, columns: &[Piece]) -> Scope<'p> {
         let signatures = signatures::of(self.signatures, plan);
         Scope { columns: columns.to_vec(), parameters: Vec::new(), acc: None, signatures, depth: "0" }
     }
@@ -79,35 +79,27 @@ impl<'p> Writer<'p> {
     }
 
     /// The rows of a plan, in a loop that is open.
-    pub(super) fn rows(&mut self, plan: &'p Plan) -> Segment {
-        let Some((Step { op: Op::Source(source), .. }, rest)) = plan.steps.split_first() else {
-            unreachable!("a plan begins with its source")
-        };
-        let mut input = &plan.steps[0].schema;
-        let (mut segment, rest) = match (source, rest.first()) {
+    pub(super) fn rows(&mut self, plan: &'p Prepared) -> Segment {
+        let (mut segment, written) = match (&plan.source.op, plan.steps.first()) {
             (Source::Read(read), Some(step)) if is_words_of_lines(&step.op) => {
-                input = &step.schema;
-                (self.words_of_lines(read, plan), &rest[1..])
+                (self.words_of_lines(read, step, plan), 1)
             }
-            _ => (self.source(source, plan), rest),
+            (source, _) => (self.source(source, plan), 0),
         };
-        for step in rest {
+        for (step, input) in plan.steps().skip(written) {
             segment = self.step(segment, step, input, plan);
-            input = &step.schema;
         }
         segment
     }
 
-    fn step(&mut self, mut segment: Segment, step: &'p Step, input: &Schema, plan: &'p Plan) -> Segment {
+    fn step(&mut self, mut segment: Segment, step: &'p Step, input: &Schema, plan: &'p Prepared) -> Segment {
         let said = said(&step.op, input, plan);
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
+        segment.whole = segment.whole.filter(|_| keeps_rows(&step.op));
         match &step.op {
             Op::Project(named) => return self.project(segment, named, &said, plan),
             Op::Sort { keys, limit } => return self.sort(segment, keys, *limit, &said, plan),
             Op::Aggregate { keys, aggs } => return self.aggregate(segment, keys, aggs, &said, plan),
-            _ => segment.whole = segment.whole.filter(|_| keeps_rows(&step.op)),
-        }
-        match &step.op {
             Op::Filter(condition) => {
                 segment.comment(&said);
                 let condition = self.scope(plan, &segment.columns).piece(condition).condition();
@@ -157,12 +149,8 @@ impl<'p> Writer<'p> {
                 self.line(&format!("let {rows} = sample({rows}, {count}, {seed});"));
                 return self.again(&rows, &names, &stored);
             }
-            Op::Source(_) | Op::Project(_) | Op::Sort { .. } | Op::Aggregate { .. } => {
-                unreachable!("they are written apart")
-            }
-            Op::Peek { .. } | Op::Persist(_) | Op::Write(_) | Op::Tee(_) => {
-                unreachable!("the engine objects to these, or the session takes them off")
-            }
+            // The engine objects to it: what passes is not shown.
+            Op::Peek { .. } => segment.comment(&said),
         }
         segment
     }
@@ -179,7 +167,7 @@ impl<'p> Writer<'p> {
 }
 
 /// A step in the words of the stage that it mostly comes from.
-pub(super) fn said(op: &Op, input: &Schema, plan: &Plan) -> String {
+pub(super) fn said(op: &Op, input: &Schema, plan: &Prepared) -> String {
     let text = op_text(op, input, plan);
     let words = [("project ", "map "), ("explode ", "flat_map "), ("aggregate ", "agg "), ("inner join ", "join ")];
     let found = words.iter().find_map(|(from, to)| Some(format!("{to}{}", text.strip_prefix(from)?)));
@@ -188,12 +176,26 @@ pub(super) fn said(op: &Op, input: &Schema, plan: &Plan) -> String {
         Op::Slice { offset, length: None } => format!("skip {offset}"),
         Op::Slice { offset, length: Some(length) } => format!("skip {offset}, take {length}"),
         Op::Number => "enumerate".to_string(),
-        Op::Source(Source::Range { .. }) => text.trim_start_matches("range ").to_string(),
         _ => found.unwrap_or(text),
     }
 }
 
-/// Whether all rows at once stay what they are.
+/// A source in the same words.
+pub(super) fn said_source(source: &Source) -> String {
+    source_text(source).trim_start_matches("range ").to_string()
+}
+
+/// Whether a step can go on from all rows at once, where these are there.
 fn keeps_rows(op: &Op) -> bool {
-    matches!(op, Op::Reverse | Op::Concat(_) | Op::Zip(_) | Op::Pairs | Op::Sample { .. })
+    matches!(
+        op,
+        Op::Project(_)
+            | Op::Sort { .. }
+            | Op::Aggregate { .. }
+            | Op::Reverse
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Pairs
+            | Op::Sample { .. }
+    )
 }

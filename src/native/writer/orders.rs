@@ -3,7 +3,7 @@
 use crate::native::code::Piece;
 use crate::native::segment::{Segment, Stored, row_type, tuple};
 use crate::native::shape::{Kind, ValueLayout};
-use crate::plan::{Node, Plan, SortKey};
+use crate::plan::{Node, Prepared, SortKey};
 
 use super::Writer;
 
@@ -14,7 +14,7 @@ impl Writer<'_> {
         keys: &[SortKey],
         limit: Option<u64>,
         said: &str,
-        plan: &Plan,
+        plan: &Prepared,
     ) -> Segment {
         let scope = self.scope(plan, &segment.columns);
         let names = segment.names.clone();

@@ -6,12 +6,12 @@ use crate::native::code::{Hold, Piece};
 use crate::native::keys;
 use crate::native::segment::Segment;
 use crate::native::shape::{Kind, ValueLayout};
-use crate::plan::{Expr, Named, Node, Plan};
+use crate::plan::{Expr, Named, Node, Prepared};
 
 use super::Writer;
 
 impl Writer<'_> {
-    pub(super) fn project(&mut self, mut segment: Segment, named: &[Named], said: &str, plan: &Plan) -> Segment {
+    pub(super) fn project(&mut self, mut segment: Segment, named: &[Named], said: &str, plan: &Prepared) -> Segment {
         let scope = self.scope(plan, &segment.columns);
         let pieces: Vec<Piece> = named.iter().map(|named| scope.piece(&named.expr)).collect();
         let is_column = |named: &Named| matches!(named.expr.node, Node::Column(_));
@@ -48,7 +48,7 @@ impl Writer<'_> {
         piece: &Piece,
         name: &str,
         kept: &[Piece],
-        plan: &Plan,
+        plan: &Prepared,
     ) -> Piece {
         let variable = segment.variable(name, &self.names, kept);
         if let Some(small) = self.small_letters(segment, expr, plan) {
@@ -66,7 +66,7 @@ impl Writer<'_> {
     }
 
     /// `lower(x)` in a place that is used for each row again.
-    pub(super) fn small_letters(&mut self, segment: &mut Segment, expr: &Expr, plan: &Plan) -> Option<String> {
+    pub(super) fn small_letters(&mut self, segment: &mut Segment, expr: &Expr, plan: &Prepared) -> Option<String> {
         let Node::Call(Func::Lower, args) = &expr.node else { return None };
         let text = self.scope(plan, &segment.columns).piece(&args[0]);
         if text.shape.nulls {
@@ -77,7 +77,7 @@ impl Writer<'_> {
         Some(format!("lower_into({}, &mut {place})", text.argument()))
     }
 
-    pub(super) fn explode(&mut self, segment: &mut Segment, list: &Named, plan: &Plan) {
+    pub(super) fn explode(&mut self, segment: &mut Segment, list: &Named, plan: &Prepared) {
         let scope = self.scope(plan, &segment.columns);
         let is_parts = |func: &Func| matches!(func, Func::Words | Func::Chars | Func::Split | Func::Range);
         if let Node::Call(func, args) = &list.expr.node
@@ -167,7 +167,7 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn distinct(&mut self, segment: &mut Segment, by: Option<&[Expr]>, plan: &Plan) {
+    pub(super) fn distinct(&mut self, segment: &mut Segment, by: Option<&[Expr]>, plan: &Prepared) {
         let pieces = match by {
             None => segment.columns.clone(),
             Some(by) => {

@@ -9,19 +9,19 @@ use crate::native::code::{Hold, Piece};
 use crate::native::exprs::{constant, together};
 use crate::native::segment::{Segment, Stored};
 use crate::native::shape::{Kind, ValueLayout};
-use crate::plan::{Expr, File, Kept, Named, Node, Op, Plan, Read, Shared, Source};
+use crate::plan::{Expr, File, Kept, Named, Node, Op, Prepared, Read, Source, Step};
 
-use super::{Writer, said};
+use super::{Writer, said, said_source};
 
 /// Values of a source beyond so many are handed in as a table.
 const MOST_VALUES: usize = 40;
 
 impl Writer<'_> {
-    pub(super) fn source(&mut self, source: &Source, plan: &Plan) -> Segment {
-        let step = &plan.steps[0];
+    pub(super) fn source(&mut self, source: &Source, plan: &Prepared) -> Segment {
+        let step = &plan.source;
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
-        segment.comment(&said(&step.op, &step.schema, plan));
+        segment.comment(&said_source(source));
         let shape = |kind| ValueLayout::plain(kind);
         match source {
             Source::Range { start, end } => {
@@ -64,7 +64,7 @@ impl Writer<'_> {
             }
             Source::Values(values) => {
                 let table = Table::from_columns(step.schema.clone(), values.len(), &[values.to_vec()]);
-                self.table(&mut segment, Shared(Arc::new(table)), &step.schema);
+                self.table(&mut segment, Kept::new(Arc::new(table)), &step.schema);
             }
             Source::Kept(kept) => self.table(&mut segment, kept.clone(), &step.schema),
             Source::Letters { count, seed } => {
@@ -87,22 +87,18 @@ impl Writer<'_> {
                 self.lines_of(&mut segment, read, |lines| format!("while let Some({line}) = {lines}.next()?"));
                 segment.columns = vec![Piece::borrowing(&line, shape(Kind::Text), Hold::Row)];
             }
-            Source::Passed | Source::Rust(_) | Source::Store(_) => {
-                unreachable!("the session puts the table in its place before a run")
-            }
         }
         segment
     }
 
     /// A line break is white space: the words of lines are those of whole blocks of lines.
-    pub(super) fn words_of_lines(&mut self, read: &Read, plan: &Plan) -> Segment {
-        let step = &plan.steps[1];
+    pub(super) fn words_of_lines(&mut self, read: &Read, step: &Step, plan: &Prepared) -> Segment {
         let names: Vec<String> = step.schema.names().map(str::to_string).collect();
         let mut segment = Segment::new(&names);
-        segment.comment(&said(&plan.steps[0].op, &plan.steps[0].schema, plan));
+        segment.comment(&said_source(&plan.source.op));
         let block = segment.variable("block", &self.names, &[]);
         self.lines_of(&mut segment, read, |lines| format!("while let Some({block}) = {lines}.block()?"));
-        segment.comment(&said(&step.op, &plan.steps[0].schema, plan));
+        segment.comment(&said(&step.op, &plan.source.schema, plan));
         let word = segment.variable(&step.schema.columns[0].name, &self.names, &[]);
         segment.open(&format!("for {word} in words({block})"));
         segment.columns = vec![Piece::borrowing(&word, ValueLayout::plain(Kind::Text), Hold::Row)];
@@ -128,7 +124,7 @@ impl Writer<'_> {
     fn table(&mut self, segment: &mut Segment, kept: Kept, schema: &Schema) {
         let known = self.inputs.iter().find(|input| input.table == kept).cloned();
         let Input { name, columns, .. } = known.unwrap_or_else(|| {
-            let columns = table_shapes(&kept.0);
+            let columns = table_shapes(kept.table());
             let input = Input { name: self.fresh(segment, "table"), table: kept, columns };
             self.inputs.push(input.clone());
             input

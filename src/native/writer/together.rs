@@ -2,12 +2,12 @@
 
 use crate::native::code::{Hold, Piece};
 use crate::native::segment::{Segment, Stored, stored_type, tuple};
-use crate::plan::Plan;
+use crate::plan::Prepared;
 
 use super::Writer;
 
 impl<'p> Writer<'p> {
-    pub(super) fn concat(&mut self, segment: Segment, plans: &'p [Plan], names: &[String], said: &str) -> Segment {
+    pub(super) fn concat(&mut self, segment: Segment, plans: &'p [Prepared], names: &[String], said: &str) -> Segment {
         let mut all = vec![self.collected(segment, &[])];
         for plan in plans {
             let segment = self.rows(plan);
@@ -27,7 +27,7 @@ impl<'p> Writer<'p> {
         self.over(names, &met, |pattern| format!("for {pattern} in {rows}"))
     }
 
-    pub(super) fn zip(&mut self, segment: Segment, plans: &'p [Plan], names: &[String], said: &str) -> Segment {
+    pub(super) fn zip(&mut self, segment: Segment, plans: &'p [Prepared], names: &[String], said: &str) -> Segment {
         let mut all = vec![self.collected(segment, &[])];
         for plan in plans {
             let segment = self.rows(plan);

@@ -1,0 +1,173 @@
+//! What was bound: a plan, of which some steps are the session's.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::data::Schema;
+
+use super::{Expr, File, Function, Node, Op, Source, Step, Write};
+
+/// A source and the steps after it. [`Prepared`](super::Prepared) is what an engine gets of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The first step is the only one whose op is a source.
+    pub steps: Vec<Step<BoundOp>>,
+    /// The person's functions that expressions of this plan call, by number.
+    pub functions: Vec<Function>,
+    /// Whether a value that was measured goes into it, so that its table differs from run to run.
+    pub measured: bool,
+}
+
+/// What a step means, for an engine or for the session alone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BoundOp {
+    Source(Source),
+    /// The source of a branch of a `tee`: what flows into that.
+    Passed,
+    /// The source is a block of Rust of this number, compiled while it was bound: the session runs it and puts
+    /// [`Source::Kept`] in its place.
+    Rust(u64),
+    /// The source is the pairs of a key-value server: the session asks for them and puts [`Source::Kept`] in its place.
+    Store(KeyValueStore),
+    Op(Op<Plan>),
+    /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
+    Persist(u64),
+    /// The last step: the session writes the table to a file and gives path, rows and bytes.
+    Write(Write),
+    /// The last step: the session computes the input once and runs each plan on it; the source of these is
+    /// [`BoundOp::Passed`].
+    Tee(Vec<(String, Plan)>),
+}
+
+/// A key-value server that runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyValueStore {
+    pub address: String,
+    pub keys: u64,
+    /// Seconds that it lets each request wait.
+    pub delay: f64,
+}
+
+impl From<Op<Plan>> for BoundOp {
+    fn from(op: Op<Plan>) -> BoundOp {
+        BoundOp::Op(op)
+    }
+}
+
+impl Plan {
+    pub fn of(steps: Vec<Step<BoundOp>>) -> Plan {
+        Plan { steps, functions: Vec::new(), measured: false }
+    }
+
+    /// Whether the plan ends in a `write` or a `tee`, after which nothing may follow.
+    pub fn is_final(&self) -> bool {
+        self.steps.last().is_some_and(|step| matches!(step.op, BoundOp::Write(_) | BoundOp::Tee(_)))
+    }
+
+    /// The plan without the `write` or the `tee` at its end, and that step.
+    pub fn split_end(mut self) -> (Plan, Option<Step<BoundOp>>) {
+        let end = if self.is_final() { self.steps.pop() } else { None };
+        (self, end)
+    }
+
+    /// The same plan, which computes all that it would have kept.
+    pub fn without_persist(mut self) -> Plan {
+        self.steps.retain(|step| !matches!(step.op, BoundOp::Persist(_)));
+        for plan in self.steps.iter_mut().flat_map(|step| step.op.plans_mut()) {
+            *plan = std::mem::replace(plan, Plan::of(Vec::new())).without_persist();
+        }
+        self
+    }
+
+    /// The columns of the result.
+    pub fn schema(&self) -> &Schema {
+        &self.steps.last().expect("a plan has a source").schema
+    }
+
+    /// The files that it reads, wherever in it.
+    pub fn files(&self) -> Vec<File> {
+        let mut found = Vec::new();
+        self.walk(&mut |step| {
+            if let BoundOp::Source(Source::Read(read)) = &step.op {
+                found.extend(read.files.iter().cloned());
+            }
+        });
+        found
+    }
+
+    /// Calls `visit` for each step of this plan and of all plans inside it: those of its ops, and those whose only
+    /// value an expression takes. One that several expressions share is visited once.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Step<BoundOp>)) {
+        self.walk_new(&mut HashSet::new(), visit);
+    }
+
+    fn walk_new<'a>(&'a self, shared: &mut HashSet<*const Plan>, visit: &mut dyn FnMut(&'a Step<BoundOp>)) {
+        for step in &self.steps {
+            visit(step);
+            step.op.plans().into_iter().for_each(|plan| plan.walk_new(shared, visit));
+            for expr in step.op.exprs() {
+                expr.walk(&mut |part| {
+                    if let Node::ScalarSubquery(plan) = &part.node
+                        && shared.insert(Arc::as_ptr(plan))
+                    {
+                        plan.walk_new(shared, visit);
+                    }
+                });
+            }
+        }
+    }
+
+    /// This plan and those inside its ops, each before those inside it.
+    pub fn with_inner(&self) -> Vec<&Plan> {
+        let (mut all, mut left) = (Vec::new(), vec![self]);
+        while let Some(plan) = left.pop() {
+            all.push(plan);
+            left.extend(plan.steps.iter().rev().flat_map(|step| step.op.plans().into_iter().rev()));
+        }
+        all
+    }
+}
+
+impl BoundOp {
+    /// All expressions of this op.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        if let BoundOp::Op(op) = self { op.exprs() } else { Vec::new() }
+    }
+
+    /// All expressions of this op, to be changed.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        if let BoundOp::Op(op) = self { op.exprs_mut() } else { Vec::new() }
+    }
+
+    /// The plans inside this op.
+    pub fn plans(&self) -> Vec<&Plan> {
+        match self {
+            BoundOp::Op(op) => op.plans(),
+            BoundOp::Tee(branches) => branches.iter().map(|(_, plan)| plan).collect(),
+            BoundOp::Source(_)
+            | BoundOp::Passed
+            | BoundOp::Rust(_)
+            | BoundOp::Store(_)
+            | BoundOp::Persist(_)
+            | BoundOp::Write(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn plans_mut(&mut self) -> Vec<&mut Plan> {
+        match self {
+            BoundOp::Op(op) => op.plans_mut(),
+            BoundOp::Tee(branches) => branches.iter_mut().map(|(_, plan)| plan).collect(),
+            BoundOp::Source(_)
+            | BoundOp::Passed
+            | BoundOp::Rust(_)
+            | BoundOp::Store(_)
+            | BoundOp::Persist(_)
+            | BoundOp::Write(_) => {
+                Vec::new()
+            }
+        }
+    }
+}
