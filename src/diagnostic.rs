@@ -1,7 +1,9 @@
 //! What went wrong, as data: the kind, the words, where, and a hint that can be typed. It knows nothing of looks.
 
+use serde::{Deserialize, Serialize};
+
 /// A place in the text of one cell, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Span {
     /// Which cell's text: the session keeps them all, since a plan may hold parts of earlier cells.
     pub cell: u32,

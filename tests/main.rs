@@ -28,6 +28,7 @@ mod notebook;
 mod partials;
 mod plots;
 mod polars;
+mod prepared;
 mod races;
 mod random;
 mod reading;

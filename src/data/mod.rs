@@ -1,5 +1,6 @@
 //! Types, values, schemas and tables: what flows through a pipeline. It knows nothing of text, plans or engines.
 
+pub mod bits;
 mod columns;
 pub mod encode;
 pub mod generate;

@@ -3,16 +3,18 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::data::Type;
+use serde::{Deserialize, Serialize};
+
 use crate::data::scalar::{self, compare_floats};
+use crate::data::{Type, bits};
 
 /// One value of any type. Cloning is cheap: texts and lists are shared.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub enum Value {
     #[default]
     Null,
     Int(i64),
-    Float(f64),
+    Float(#[serde(with = "bits")] f64),
     Bool(bool),
     Text(Arc<str>),
     List(Arc<[Value]>),

@@ -231,7 +231,7 @@ impl<'a> Sample<'a> {
     pub fn fields(self) -> Vec<Field> {
         let field = |(name, column): (String, Fitting)| {
             let ty = column.ty();
-            let null_text = column.only_null_text().map(Basis::NullText);
+            let null_text = column.only_null_text().map(|text| Basis::NullText(text.to_string()));
             let large = column.large_int().filter(|_| ty == Type::Text).map(Basis::LargeInt);
             Field { name, ty, basis: null_text.or(large).unwrap_or(Basis::Inferred) }
         };

@@ -13,6 +13,8 @@ pub use work::{Work, comparisons, size, work};
 
 use std::hash::{Hash, Hasher};
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Type;
 
 /// A function of the language; what it means may differ by the types of its arguments.
@@ -46,7 +48,7 @@ pub enum TypeMismatch {
 
 /// A function with fixed types: what an engine must know. A null argument gives null, except to `IsNull` and
 /// `Coalesce`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Func {
     Lower,
     Upper,
@@ -84,7 +86,7 @@ pub enum Func {
     RoundFloat,
     Sqrt,
     /// An ordinary function of a float.
-    FloatToFloat(&'static FloatToFloat),
+    FloatToFloat(#[serde(with = "by_name")] &'static FloatToFloat),
     PowInt,
     PowFloat,
     /// The value itself.
@@ -128,6 +130,27 @@ impl Eq for FloatToFloat {}
 impl Hash for FloatToFloat {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+/// A function of a float in serialised form.
+mod by_name {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::data::Type;
+
+    use super::{FloatToFloat, Func, find};
+
+    pub fn serialize<S: Serializer>(function: &&'static FloatToFloat, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(function.name)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static FloatToFloat, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match find(&name).and_then(|function| (function.resolve)(&[Type::Float]).ok()).map(|resolved| resolved.func) {
+            Some(Func::FloatToFloat(function)) => Ok(function),
+            _ => Err(D::Error::custom(format!("unknown function `{name}`"))),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a cell says, as written.
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Type;
 use crate::diagnostic::Span;
 
@@ -275,7 +277,7 @@ pub enum Node {
     If(Vec<(Expr, Expr)>, Box<Expr>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operator {
     Add,
     Subtract,
@@ -298,7 +300,7 @@ impl Operator {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     Equal,
     NotEqual,

@@ -42,9 +42,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let plan = session.prepared(plan, engine, context)?;
     let mut lines = vec!["plan".to_string()];
     lines.extend(steps(&plan));
-    match end.map(|end| end.op) {
-        Some(BoundOp::Write(write)) => lines.push(write_line(&write)),
-        Some(BoundOp::Tee(branches)) => {
+    match end {
+        Some(Step { op: BoundOp::Write(write), schema, .. }) => lines.push(write_line(&write, &schema)),
+        Some(Step { op: BoundOp::Tee(branches), .. }) => {
             let table = Kept::new(Arc::new(Table::stacked(plan.schema(), [])));
             for (name, branch) in branches {
                 let (mut branch, end) = branch.without_persist().split_end();
@@ -52,8 +52,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                 let branch = session.prepared(branch, engine, context)?;
                 lines.push(format!("tee {name}"));
                 lines.extend(steps(&branch).into_iter().skip(1));
-                if let Some(Step { op: BoundOp::Write(write), .. }) = end {
-                    lines.push(write_line(&write));
+                if let Some(Step { op: BoundOp::Write(write), schema, .. }) = end {
+                    lines.push(write_line(&write, &schema));
                 }
             }
         }
@@ -95,6 +95,6 @@ fn steps(plan: &Prepared) -> Vec<String> {
     said.iter().zip(schemas).zip(plan.reaches()).map(line).collect()
 }
 
-fn write_line(write: &Write) -> String {
-    format!("  {:6}  write {:?}", Reach::Seq.name(), write.shown)
+fn write_line(write: &Write, schema: &Schema) -> String {
+    format!("  {:6}  write {:?}  → {schema}", Reach::Seq.name(), write.shown)
 }

@@ -1,7 +1,10 @@
 //! Expressions as meant: every name resolved, every type known.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Fallible, Span};
@@ -10,14 +13,14 @@ use crate::lang::{Comparison, Operator};
 
 use super::{Plan, Shared};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expr {
     pub node: Node,
     pub ty: Type,
     pub span: Span,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Node {
     Const(Value),
     /// Column of the table that flows in.
@@ -26,7 +29,8 @@ pub enum Node {
     Parameter(usize),
     /// What a fold or a reduce has so far.
     Acc,
-    /// The only value of a one-column table that is computed once, before the plan.
+    /// The only value of a one-column table that is computed once, before the plan: none is left in what engines get.
+    #[serde(skip)]
     ScalarSubquery(Arc<Plan>),
     List(Vec<Expr>),
     /// Operators of one precedence, from left to right; all operands have the type of the whole.
@@ -45,7 +49,7 @@ pub enum Node {
     /// A person's function, by its place in [`Plan::functions`].
     Apply(usize, Vec<Expr>),
     /// Null where an argument is null.
-    ExternalFunction(Shared<dyn ExternalFunction>, Vec<Expr>),
+    ExternalFunction(#[serde(with = "external")] Shared<dyn ExternalFunction>, Vec<Expr>),
     /// The same value in a wider type: ints as floats, null and empty lists as anything.
     Widen(Box<Expr>),
 }
@@ -60,10 +64,61 @@ pub trait ExternalFunction: Debug + Send + Sync {
 
     /// The same as a closure in Rust, where it needs nothing but its arguments.
     fn source(&self) -> Option<&str>;
+
+    /// Where its code is.
+    fn place(&self) -> ExternalPlace;
+}
+
+/// A compiled function: what stands for it in another process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExternalPlace {
+    pub name: String,
+    /// The library that was compiled, and what it exports.
+    pub library: PathBuf,
+    pub symbol: String,
+}
+
+/// A function of its own kind in serialised form. What is read is its place alone: it can be called once it was found
+/// beside the plan.
+mod external {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::data::Value;
+    use crate::diagnostic::{Diagnostic, Fallible, Kind};
+
+    use super::{ExternalFunction, ExternalPlace, Shared};
+
+    pub fn serialize<S: Serializer>(code: &Shared<dyn ExternalFunction>, serializer: S) -> Result<S::Ok, S::Error> {
+        code.0.place().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shared<dyn ExternalFunction>, D::Error> {
+        let place = ExternalPlace::deserialize(deserializer)?;
+        Ok(Shared(Arc::new(NotLoaded(place)) as Arc<dyn ExternalFunction>))
+    }
+
+    #[derive(Debug)]
+    struct NotLoaded(ExternalPlace);
+
+    impl ExternalFunction for NotLoaded {
+        fn call(&self, _: &[Vec<Value>], _: usize) -> Fallible<Vec<Value>> {
+            Err(Diagnostic::new(Kind::System, format!("the function `{}` is not loaded", self.0.name)))
+        }
+
+        fn source(&self) -> Option<&str> {
+            None
+        }
+
+        fn place(&self) -> ExternalPlace {
+            self.0.clone()
+        }
+    }
 }
 
 /// One operator of a chain and what stands on its right.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     pub operator: Operator,
     pub operand: Expr,
@@ -72,7 +127,7 @@ pub struct Link {
 }
 
 /// A person's function at fixed types.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     pub name: String,
     pub parameters: Vec<(String, Type)>,

@@ -191,8 +191,8 @@ impl Flow {
         parts
     }
 
-    /// A step after one of the columns `last`. It leaves the magnitudes of the columns that are `known`, in order: where
-    /// there is none, nothing was summed.
+    /// A step after one of the columns `last`. It leaves the magnitudes of the columns that are `known`, in order:
+    /// where there is none, nothing was summed.
     fn leveled(&self, last: &Schema, span: Span, known: &[bool]) -> Step {
         let mut own = last.clone();
         own.columns.truncate(self.width);

@@ -14,13 +14,13 @@ mod typing;
 pub use bound::{BoundOp, KeyValueStore, Plan};
 pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text, source_text};
-pub use expr::{Expr, ExternalFunction, Function, Link, Node};
+pub use expr::{Expr, ExternalFunction, ExternalPlace, Function, Link, Node};
 pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
     Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared, SortKey,
     Source, Step, Write,
 };
-pub use prepared::Prepared;
+pub use prepared::{Beside, Prepared};
 pub use prune::prune;
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

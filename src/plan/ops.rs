@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use crate::data::{Column, Schema, Table, Type, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Column, Order, Schema, Table, Type, Value, bits};
 use crate::diagnostic::{Fallible, Span};
 
 use super::{Expr, Prepared};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step<O = Op> {
     pub op: O,
     /// The table that flows out.
@@ -19,7 +21,7 @@ pub struct Step<O = Op> {
 }
 
 /// What engines do with the table that flows in. `P` is what the plans inside it are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op<P = Prepared> {
     /// These columns, in this order.
     Project(Vec<Named>),
@@ -77,7 +79,7 @@ pub enum Op<P = Prepared> {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Source {
     /// Ints from `start` to, but without, `end`; without an end they never end.
     Range {
@@ -100,10 +102,16 @@ pub enum Source {
 }
 
 /// A computed table. Two are equal when they are the same one; in another process its number stands for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kept {
     id: u64,
+    #[serde(skip, default = "no_table")]
     table: Arc<Table>,
+}
+
+/// Stands for a table that was not found yet.
+fn no_table() -> Arc<Table> {
+    Arc::new(Table::stacked(&Schema::new(Vec::new(), Order::Kept), []))
 }
 
 impl Kept {
@@ -119,6 +127,11 @@ impl Kept {
 
     pub fn table(&self) -> &Arc<Table> {
         &self.table
+    }
+
+    /// The same number for a table that was found beside the plan.
+    pub(super) fn found(self, table: Arc<Table>) -> Kept {
+        Kept { table, ..self }
     }
 }
 
@@ -145,7 +158,7 @@ impl<T: ?Sized> PartialEq for Shared<T> {
 }
 
 /// Files and how to read them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Read {
     /// At least one, in order.
     pub files: Vec<File>,
@@ -171,7 +184,7 @@ impl Read {
 }
 
 /// A column of a file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     /// Open where the sample has no value of it.
@@ -180,7 +193,7 @@ pub struct Field {
 }
 
 /// Why a column of a file has its type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Basis {
     /// It is the first that fits all values of the sample, or that of the file's own schema.
     Inferred,
@@ -192,7 +205,7 @@ pub enum Basis {
     /// It is text because this int beyond 64 bits stands among its numbers.
     LargeInt(String),
     /// The sample has nothing but this text, which is null in a column of numbers or bools, and others like it.
-    NullText(&'static str),
+    NullText(String),
     /// Only the number of rows is wanted, and a row has at least one column: nothing of it is converted.
     Unused,
     /// The file has it in a type that is not read; in words. Only who reads the column is told.
@@ -209,7 +222,7 @@ impl Field {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct File {
     pub path: PathBuf,
     /// Its name for messages.
@@ -218,7 +231,7 @@ pub struct File {
     pub seen: (u64, Option<SystemTime>),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Format {
     /// One column, `line`. `lossy` replaces bytes that are not UTF-8.
     Text {
@@ -256,7 +269,7 @@ impl Format {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CsvOptions {
     pub separator: u8,
     /// Nobody said which one it is: the first records told.
@@ -292,19 +305,19 @@ impl CsvOptions {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Named {
     pub name: String,
     pub expr: Expr,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SortKey {
     pub expr: Expr,
     pub descending: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JoinKind {
     Inner,
     Left,
@@ -312,7 +325,7 @@ pub enum JoinKind {
     Anti,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agg {
     pub name: String,
     pub func: AggFunc,
@@ -322,7 +335,7 @@ pub struct Agg {
 }
 
 /// Aggregates skip nulls, but for `Rows`, `First`, `Last` and `Collect`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum AggFunc {
     /// Rows.
     Rows,
@@ -335,7 +348,7 @@ pub enum AggFunc {
     Max,
     Median,
     /// With linear interpolation.
-    Quantile(f64),
+    Quantile(#[serde(with = "bits")] f64),
     /// Of a sample: divided by n − 1.
     Std,
     First,

@@ -1,13 +1,20 @@
 //! What an engine receives: a plan of which nothing is left that only the session can do.
 
-use crate::data::Schema;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
-use super::{BoundOp, File, Function, Plan, Reach, Read, Source, Step};
+use super::{
+    BoundOp, Expr, ExternalFunction, ExternalPlace, File, Function, Node, Plan, Reach, Read, Shared, Source, Step,
+};
 
 /// A source and the steps after it, pruned, with tables and values in the places of what was computed before. Only
-/// [`Session::prepared`](crate::session::Session::prepared) makes one of what was bound.
-#[derive(Debug, Clone, PartialEq)]
+/// the session makes one of what was bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     pub source: Step<Source>,
     pub steps: Vec<Step>,
@@ -100,6 +107,100 @@ impl Prepared {
             plan.functions.iter().map(|function| &function.body).chain(in_steps).any(|expr| expr.calls_external())
         })
     }
+}
+
+/// What a plan refers to and does not hold: who gets the plan in serialised form needs these too.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// By their numbers.
+    pub tables: HashMap<u64, Arc<Table>>,
+    pub functions: HashMap<ExternalPlace, Shared<dyn ExternalFunction>>,
+}
+
+impl Prepared {
+    /// What stands beside it.
+    pub fn beside(&self) -> Beside {
+        let mut beside = Beside::default();
+        for plan in self.with_inner() {
+            if let Source::Kept(kept) = &plan.source.op {
+                beside.tables.insert(kept.id(), kept.table().clone());
+            }
+            let in_steps = plan.steps.iter().flat_map(|step| step.op.exprs());
+            for expr in plan.functions.iter().map(|function| &function.body).chain(in_steps) {
+                expr.walk(&mut |part| {
+                    if let Node::ExternalFunction(code, _) = &part.node {
+                        beside.functions.insert(code.0.place(), code.clone());
+                    }
+                });
+            }
+        }
+        beside
+    }
+
+    /// As text for another process. Tables are in it by their numbers, files by their paths, functions by their names.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8.
+    pub fn to_json(&self) -> Fallible<String> {
+        let text = on_deep_stack(|| serde_json::to_string(self));
+        text.map_err(|error| Diagnostic::at(Kind::System, self.span(), format!("this plan stays here: {error}")))
+    }
+
+    /// The plan of such a text.
+    ///
+    /// # Errors
+    /// An objection, where it needs a table or a function that is not there; also a text that is no plan.
+    pub fn from_json(text: &str, beside: &Beside) -> Fallible<Prepared> {
+        let read = on_deep_stack(|| {
+            let mut json = serde_json::Deserializer::from_str(text);
+            // A pipeline may be nested deeper than other readers should allow.
+            json.disable_recursion_limit();
+            Prepared::deserialize(&mut json)
+        });
+        let mut plan = read.map_err(|error| Diagnostic::new(Kind::System, format!("this is not a plan: {error}")))?;
+        plan.find(beside)?;
+        Ok(plan)
+    }
+
+    /// Puts what stands beside it in its place.
+    fn find(&mut self, beside: &Beside) -> Fallible<()> {
+        let mut left = vec![self];
+        while let Some(plan) = left.pop() {
+            if let Source::Kept(kept) = &mut plan.source.op {
+                let table = beside.tables.get(&kept.id()).cloned().ok_or_else(|| {
+                    let message = format!("the table {} of this plan is not here", kept.id());
+                    Diagnostic::at(Kind::Objection, plan.source.span, message)
+                })?;
+                *kept = kept.clone().found(table);
+            }
+            let mut bodies = plan.functions.iter_mut().map(|function| &mut function.body);
+            bodies.try_for_each(|body| load(body, beside))?;
+            for step in &mut plan.steps {
+                step.op.exprs_mut().into_iter().try_for_each(|expr| load(expr, beside))?;
+                left.extend(step.op.plans_mut());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts functions of their own kind in their places.
+fn load(expr: &mut Expr, beside: &Beside) -> Fallible<()> {
+    expr.rewrite(&mut |part| {
+        let span = part.span;
+        if let Node::ExternalFunction(code, _) = &mut part.node {
+            let place = code.0.place();
+            *code = beside.functions.get(&place).cloned().ok_or_else(|| {
+                Diagnostic::at(Kind::Objection, span, format!("the function `{}` cannot be loaded here", place.name))
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// Readers and writers of nested text call themselves at each level.
+fn on_deep_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(64 << 20, 64 << 20, work)
 }
 
 fn left(step: Option<&Step<BoundOp>>) -> Box<Diagnostic> {

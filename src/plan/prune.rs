@@ -136,8 +136,8 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
     }
 }
 
-/// Takes what nothing needs out of an op. Which columns of its output, of which there are so many, are there then, where
-/// `needs` are needed of it and `flow` are there of its input.
+/// Takes what nothing needs out of an op. Which columns of its output, of which there are so many, are there then,
+/// where `needs` are needed of it and `flow` are there of its input.
 fn kept_by(op: &mut Op<Plan>, needs: &[bool], flow: &[bool], width: usize) -> Vec<bool> {
     match op {
         Op::Project(named) => {

@@ -30,6 +30,7 @@ use crate::console::Console;
 use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::measure::leave_out;
+use crate::plan::ExternalPlace;
 use crate::run_context::RunContext;
 
 use broker::{Broker, CompileError, Event};
@@ -98,6 +99,13 @@ pub struct Library {
     text: Text,
     /// [`Rust::age`] when it was compiled.
     age: u64,
+}
+
+impl Library {
+    /// Where a function is of which it was compiled.
+    pub fn place(&self, name: &str) -> ExternalPlace {
+        ExternalPlace { name: name.to_string(), library: self.library.clone().into(), symbol: self.function.clone() }
+    }
 }
 
 /// Opens forks of the variables, each of which runs the subjects of a library.

@@ -14,7 +14,8 @@ use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
 use crate::measure;
 use crate::native::{self, GeneratedCode};
 use crate::plan::{
-    Binding, BoundOp, Elsewhere, ExternalFunction, Function, Kept, Node, Plan, Prepared, Scope, Shared, Source, Step,
+    Binding, BoundOp, Elsewhere, ExternalFunction, ExternalPlace, Function, Kept, Node, Plan, Prepared, Scope, Shared,
+    Source, Step,
 };
 use crate::run_context::RunContext;
 use crate::rust::{self, BlockSource, Cost, Input, InputForm, Library, Opener, ResultKind, Signature, Text, Worker};
@@ -49,6 +50,7 @@ pub struct Blocks {
 struct RustCode {
     span: Span,
     source: Option<String>,
+    place: Mutex<ExternalPlace>,
     worker: Mutex<Option<Worker>>,
     /// Whether it was called since it was last asked what it has cost.
     was_called: AtomicBool,
@@ -72,6 +74,10 @@ impl ExternalFunction for RustCode {
 
     fn source(&self) -> Option<&str> {
         self.source.as_deref()
+    }
+
+    fn place(&self) -> ExternalPlace {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -327,11 +333,13 @@ impl Session {
         let places = own_places(std::slice::from_ref(&subject));
         let library = self.rust.library(&[subject], places, 1, context)?;
         let shape = library.shapes[0].clone();
+        let place = library.place(&written.name.text);
         let library = Rc::new(RefCell::new(library));
         let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
         let code = Arc::new(RustCode {
             span: block.span,
             source,
+            place: Mutex::new(place),
             worker: Mutex::new(None),
             was_called: AtomicBool::new(false),
         });
@@ -358,6 +366,9 @@ impl Session {
                 if !fresh || worker.as_ref().is_none_or(|worker| !worker.is_alive()) {
                     *worker = None;
                     *worker = Some(self.open_block(block, self.engine(None)?, context)?);
+                    // It may have been compiled once more.
+                    let mut place = code.place.lock().unwrap_or_else(PoisonError::into_inner);
+                    *place = block.library.borrow().place(&place.name);
                 }
             }
         }
