@@ -3,9 +3,10 @@
 
 use timelab::console::Console;
 use timelab::data::{Sameness, Table};
+use timelab::diagnostic::Kind;
 use timelab::engines::{self, Choice};
 use timelab::kernel::{
-    Aggregates, Batch, Column, Compiled, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
+    self, Aggregates, Batch, Column, Compiled, Compiler, Cut, Distinct, Partial, RightSide, Rows, Scope, Sorted,
 };
 use timelab::plan::{JoinKind, Op, Prepared};
 use timelab::rowwise::Program;
@@ -58,12 +59,8 @@ const CASES: &[&str] = &[
 fn however_the_input_is_split() {
     let mut chance = Random::new(7);
     for case in CASES {
-        let cell = format!("{ROWS} | {case}");
-        let mut session = Session::new(None, Console::default());
-        let plan = lab::plan(&mut session, &cell).expect(&cell).expect("a pipeline has a plan");
-        let context = session.context();
-        let plan = session.prepared(plan, Choice::only(engines::REFERENCE), &context).expect(&cell);
-        let expected = engines::REFERENCE.run(&plan, &context).expect(&cell).table;
+        let (plan, context) = plan(case);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(case).table;
         for _ in 0..8 {
             let found = in_parts(&plan, &context, &mut chance);
             if let Sameness::Different(what) = expected.same(&found) {
@@ -71,6 +68,16 @@ fn however_the_input_is_split() {
             }
         }
     }
+}
+
+/// A case as it is run.
+fn plan(case: &str) -> (Prepared, RunContext) {
+    let cell = format!("{ROWS} | {case}");
+    let mut session = Session::new(None, Console::default());
+    let plan = lab::plan(&mut session, &cell).expect(&cell).expect("a pipeline has a plan");
+    let context = session.context();
+    let plan = session.prepared(plan, Choice::only(engines::REFERENCE), &context).expect(&cell);
+    (plan, context)
 }
 
 /// The table of a plan whose last op has parts.
@@ -116,7 +123,7 @@ fn in_parts(plan: &Prepared, context: &RunContext, chance: &mut Random) -> Table
         }
         other => panic!("{other:?} has no parts"),
     };
-    timelab::kernel::table(whole, plan.schema()).expect("it has the columns of its plan")
+    kernel::table(whole, plan.schema()).expect("it has the columns of its plan")
 }
 
 /// The rows of a plan in small batches.
@@ -126,7 +133,8 @@ fn batches(plan: &Prepared, context: &RunContext, chance: &mut Random) -> Vec<Ba
     std::iter::from_fn(|| cut.next(1 + chance.below(5))).collect()
 }
 
-/// What comes of the batches in parts, each from one to the next cut.
+/// What comes of the batches in parts, each from one to the next cut, which are merged in any grouping: as they are, or
+/// as flat columns that were bytes, whole or split by their keys.
 fn merged<P: Partial>(
     batches: &[Batch],
     make: impl Fn() -> P,
@@ -134,14 +142,132 @@ fn merged<P: Partial>(
     context: &RunContext,
     chance: &mut Random,
 ) -> P::Whole {
-    let mut all = make();
-    let mut part = make();
-    for batch in batches {
-        part.take(Scope::new(batch, program, &context.stop)).expect("the input has no faults");
-        if chance.one_in(4) {
-            all.merge(std::mem::replace(&mut part, make())).expect("there is nothing to go wrong");
+    let mut parts = parts(batches, &make, program, context, chance);
+    while parts.len() > 1 {
+        let at = chance.below(parts.len() - 1);
+        let later = parts.remove(at + 1);
+        let all = &mut parts[at];
+        match chance.below(3) {
+            0 => all.merge(later, context).expect("there is nothing to go wrong"),
+            1 => all.take_columns(moved(later.columns().expect("there are columns")), context).expect("they fit"),
+            _ => {
+                for part in later.split(1 + chance.below(4)).expect("there are columns") {
+                    all.take_columns(moved(part), context).expect("they fit");
+                }
+            }
         }
     }
-    all.merge(part).expect("there is nothing to go wrong");
-    all.finish().expect("every sum is an int")
+    let whole = parts.pop().expect("there is one part at least");
+    assert!(batches.is_empty() || whole.size() > 0);
+    whole.finish().expect("every sum is an int")
+}
+
+/// The batches in parts, each from one to the next cut. Some have no rows.
+fn parts<P: Partial>(
+    batches: &[Batch],
+    make: impl Fn() -> P,
+    program: &Program,
+    context: &RunContext,
+    chance: &mut Random,
+) -> Vec<P> {
+    let mut parts = vec![make()];
+    for batch in batches {
+        while chance.one_in(4) {
+            parts.push(make());
+        }
+        let part = parts.last_mut().expect("there is one");
+        part.take(Scope::new(batch, program, &context.stop)).expect("the input has no faults");
+    }
+    parts
+}
+
+/// A batch that was bytes on its way.
+fn moved(flat: Batch) -> Batch {
+    let bytes = kernel::to_bytes(&flat);
+    assert!(kernel::from_bytes(&bytes[..bytes.len() - 1]).is_none(), "some of the bytes are no batch");
+    kernel::from_bytes(&bytes).expect("they were just made")
+}
+
+/// Each part is split by its keys, and the pieces that belong together are merged by themselves.
+#[test]
+fn pieces_of_the_same_keys_are_merged_apart() {
+    let mut chance = Random::new(11);
+    for case in CASES.iter().filter(|case| case.contains(" by k") || case.contains("distinct")) {
+        let (plan, context) = plan(case);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(case).table;
+        for pieces in 1..5 {
+            let (last, before) = plan.steps.split_last().expect("there are steps");
+            let before = Prepared { steps: before.to_vec(), ..plan.clone() };
+            let input = batches(&before, &context, &mut chance);
+            let (compiler, program) = (Compiler::new(&plan.functions), Program::new(&plan.functions));
+            let types: Vec<_> = before.schema().columns.iter().map(|column| column.ty.clone()).collect();
+            let found = match &last.op {
+                Op::Aggregate { keys, aggs } => {
+                    let make = || Aggregates::new(keys, aggs, &compiler, &program);
+                    apart(parts(&input, make, &program, &context, &mut chance), make, pieces, &context)
+                }
+                Op::Distinct(by) => {
+                    let make = || Distinct::new(by.as_deref(), &types, &compiler);
+                    apart(parts(&input, make, &program, &context, &mut chance), make, pieces, &context)
+                }
+                _ => continue,
+            };
+            let mut rows = Rows::of(plan.schema());
+            found.iter().for_each(|batch| rows.push(batch).expect("they are few"));
+            let found = kernel::table(rows.finish(), plan.schema()).expect("it has the columns of its plan");
+            assert!(!matches!(expected.same(&found), Sameness::Different(_)), "{case} in {pieces}");
+        }
+    }
+}
+
+fn apart<P: Partial<Whole = Batch>>(
+    parts: Vec<P>,
+    make: impl Fn() -> P,
+    pieces: usize,
+    context: &RunContext,
+) -> Vec<Batch> {
+    let mut all: Vec<P> = (0..pieces).map(|_| make()).collect();
+    for part in parts {
+        for (piece, flat) in all.iter_mut().zip(part.split(pieces).expect("there are columns")) {
+            piece.take_columns(moved(flat), context).expect("they fit");
+        }
+    }
+    all.into_iter().map(|piece| piece.finish().expect("every sum is an int")).collect()
+}
+
+/// The flag is looked at while parts are merged.
+#[test]
+fn a_merge_is_stopped() {
+    for case in ["count by i", "agg sum(x) by i", "distinct by i", "map i | distinct"] {
+        let (plan, context) = plan(case);
+        let (last, before) = plan.steps.split_last().expect("there are steps");
+        let before = Prepared { steps: before.to_vec(), ..plan.clone() };
+        let input = batches(&before, &context, &mut Random::new(1));
+        let (compiler, program) = (Compiler::new(&plan.functions), Program::new(&plan.functions));
+        let types: Vec<_> = before.schema().columns.iter().map(|column| column.ty.clone()).collect();
+        match &last.op {
+            Op::Aggregate { keys, aggs } => {
+                stopped(&input, || Aggregates::new(keys, aggs, &compiler, &program), &program, &context);
+            }
+            Op::Distinct(by) => {
+                stopped(&input, || Distinct::new(by.as_deref(), &types, &compiler), &program, &context);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn stopped<P: Partial>(input: &[Batch], make: impl Fn() -> P, program: &Program, context: &RunContext) {
+    let filled = || {
+        let mut part = make();
+        for batch in input {
+            part.take(Scope::new(batch, program, &context.stop)).expect("the input has no faults");
+        }
+        part
+    };
+    let (mut all, later, flat) = (filled(), filled(), filled().columns().expect("there are columns"));
+    context.stop.raise();
+    assert_eq!(all.merge(later, context).expect_err("it is stopped").kind, Kind::Stopped);
+    assert_eq!(all.take_columns(flat, context).expect_err("it is stopped").kind, Kind::Stopped);
+    context.stop.clear();
 }

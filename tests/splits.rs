@@ -309,7 +309,7 @@ fn extents_are_aggregated_apart() {
             while let Some(batch) = reading.next(10).expect("there are no mistakes") {
                 part.take(Scope::new(&batch, &program, &context.stop)).expect("there are no mistakes");
             }
-            all.merge(part).expect("there are no mistakes");
+            all.merge(part, &context).expect("there are no mistakes");
         }
         let found = all.finish().expect("every sum is an int");
         let found = kernel::table(found, plan.schema()).expect("it has the columns of its plan");

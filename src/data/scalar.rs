@@ -397,6 +397,18 @@ impl Spread {
         self.has_other |= later.has_other;
     }
 
+    /// What it holds, as numbers: [`Spread::of_parts`] makes it again.
+    pub fn parts(&self) -> (u64, [f64; 6], [bool; 2]) {
+        let Spread { count, first, sum, squares, is_scaled, has_other } = self;
+        let sums = [first.high, first.low, sum.high, sum.low, squares.high, squares.low];
+        (*count, sums, [*is_scaled, *has_other])
+    }
+
+    pub fn of_parts(count: u64, sums: [f64; 6], [is_scaled, has_other]: [bool; 2]) -> Spread {
+        let twofold = |at: usize| Twofold { high: sums[at], low: sums[at + 1] };
+        Spread { count, first: twofold(0), sum: twofold(2), squares: twofold(4), is_scaled, has_other }
+    }
+
     /// None of fewer than two values.
     pub fn deviation(&self) -> Option<f64> {
         if self.count < 2 {

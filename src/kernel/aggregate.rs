@@ -5,13 +5,15 @@ use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column, Data};
 use super::expr::{Compiled, Compiler};
+use super::flat::Flat;
 use super::groups::{Groups, Packed};
 use super::loops;
-use super::partial::Partial;
-use super::rows::Rows;
+use super::partial::{CHECKED_ROWS, Partial, spread};
+use super::rows::{Rows, value_size};
 use super::scope::Scope;
 use super::slots::{Nulls, Slots};
 use super::summary::{self, Figure, FloatSum, Summary, larger, smaller};
@@ -32,6 +34,8 @@ pub struct Aggregates<'a> {
 
 struct Aggregate {
     arg: Option<Compiled>,
+    /// Of what it takes, and of what it gives.
+    value_ty: Type,
     ty: Type,
     span: Span,
     /// The expression of `reduce`.
@@ -48,6 +52,7 @@ impl<'a> Aggregates<'a> {
         };
         let column = |(agg, figure): (&Agg, Option<(usize, Figure)>)| Aggregate {
             arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
+            value_ty: agg.arg.as_ref().map_or(Type::Int, |arg| arg.ty.clone()),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
             reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Compiled::new(step)) } else { None },
@@ -69,6 +74,54 @@ impl<'a> Aggregates<'a> {
 
     fn count(&self) -> usize {
         if self.keys.is_empty() { 1 } else { self.groups.len() }
+    }
+
+    /// The groups here of those of a later part, by their keys and the keys of their first rows.
+    fn take_groups(&mut self, keys: &Packed, first: &Batch, context: &RunContext) -> Fallible<Vec<u32>> {
+        if self.keys.is_empty() {
+            return Ok(vec![0]);
+        }
+        let (mut all, mut some) = (Vec::with_capacity(keys.len()), Vec::new());
+        for start in (0..keys.len()).step_by(CHECKED_ROWS) {
+            context.check()?;
+            let count = CHECKED_ROWS.min(keys.len() - start);
+            let fresh = self.groups.take(&keys.part(start, count), &mut some);
+            self.first.push_rows(&first.part(start, count), &fresh)?;
+            all.extend_from_slice(&some);
+        }
+        Ok(all)
+    }
+
+    /// Takes the states of a later part, whose group `i` is `ids[i]` here.
+    fn take_states(
+        &mut self,
+        ids: &[u32],
+        summaries: &[Summary],
+        states: Vec<State>,
+        context: &RunContext,
+    ) -> Fallible<()> {
+        let count = self.count();
+        for (summary, later) in self.summaries.iter_mut().zip(summaries) {
+            context.check()?;
+            summary.grow(count);
+            summary.merge(later, ids);
+        }
+        for (column, later) in self.columns.iter_mut().zip(states) {
+            context.check()?;
+            column.state.grow(count);
+            match (&mut column.state, later, &column.reduce) {
+                (State::Reduce(accs), State::Reduce(later), Some(step)) => {
+                    let mut frame = Frame::new(self.program).stopping_at(&context.stop);
+                    each(ids, later, context, |id, value| {
+                        reduce_one(&mut accs[id], value.unwrap_or_default(), step, &mut frame)
+                            .map_err(|fault| fault.diagnostic(None))
+                    })?;
+                }
+                (State::Distinct(seen), State::Distinct(later), _) => seen.merge(*later, ids, context)?,
+                (state, later, _) => state.merge(later, ids, context)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,32 +165,49 @@ impl Partial for Aggregates<'_> {
         Ok(())
     }
 
-    fn merge(&mut self, later: Self) -> Fallible<()> {
-        let mut ids = vec![0];
-        if !self.keys.is_empty() {
-            let fresh = self.groups.take(&later.groups.packed(), &mut ids);
-            self.first.push_rows(&later.first.finish(), &fresh)?;
-        }
+    fn merge(&mut self, later: Self, context: &RunContext) -> Fallible<()> {
+        let ids = self.take_groups(&later.groups.packed(), &later.first.finish(), context)?;
+        let states = later.columns.into_iter().map(|column| column.state).collect();
+        self.take_states(&ids, &later.summaries, states, context)
+    }
+
+    fn size(&self) -> usize {
+        let states = self.columns.iter().map(|column| column.state.size());
+        let summaries = self.summaries.iter().map(Summary::size);
+        self.groups.size() + self.first.size() + states.chain(summaries).sum::<usize>()
+    }
+
+    fn columns(mut self) -> Fallible<Batch> {
         let count = self.count();
-        for (summary, later) in self.summaries.iter_mut().zip(&later.summaries) {
+        let Batch { mut columns, .. } = self.first.finish();
+        for mut summary in self.summaries {
             summary.grow(count);
-            summary.merge(later, &ids);
+            columns.extend(summary.columns());
         }
-        for (column, later) in self.columns.iter_mut().zip(later.columns) {
+        for column in &mut self.columns {
             column.state.grow(count);
-            match (&mut column.state, later.state, &column.reduce) {
-                (State::Reduce(accs), State::Reduce(later), Some(step)) => {
-                    let mut frame = Frame::new(self.program);
-                    for (id, value) in ids.iter().zip(later) {
-                        reduce_one(&mut accs[*id as usize], value.unwrap_or_default(), step, &mut frame)
-                            .map_err(|fault| fault.diagnostic(None))?;
-                    }
-                }
-                (State::Distinct(seen), State::Distinct(later), _) => seen.merge(*later, &ids)?,
-                (state, later, _) => state.merge(later, &ids),
-            }
+            let state = std::mem::replace(&mut column.state, State::Count(Vec::new(), false));
+            columns.extend(state.columns(&column.value_ty));
         }
-        Ok(())
+        Ok(Batch { rows: count, columns })
+    }
+
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+        let mut flat = Flat::new(flat);
+        let first = Batch { rows: flat.rows, columns: flat.columns(self.keys.len()) };
+        let summaries: Vec<Summary> = self.summaries.iter().map(|summary| summary.of_columns(&mut flat)).collect();
+        let states = self.columns.iter().map(|column| column.state.of_columns(&mut flat, &column.value_ty));
+        let states = states.collect::<Fallible<Vec<State>>>()?;
+        let ids = self.take_groups(&Packed::new(&first.columns, first.rows), &first, context)?;
+        self.take_states(&ids, &summaries, states, context)
+    }
+
+    fn split(self, parts: usize) -> Fallible<Vec<Batch>> {
+        if self.keys.is_empty() {
+            return Ok(vec![self.columns()?]);
+        }
+        let places = self.groups.parts(parts);
+        Ok(spread(&self.columns()?, places, parts))
     }
 
     fn finish(mut self) -> Fallible<Batch> {
@@ -154,6 +224,21 @@ impl Partial for Aggregates<'_> {
         }
         Ok(Batch { rows: count, columns })
     }
+}
+
+/// Hands what each group of a later part has to `take`, with the group's number here.
+fn each<T>(
+    ids: &[u32],
+    later: Vec<T>,
+    context: &RunContext,
+    mut take: impl FnMut(usize, T) -> Fallible<()>,
+) -> Fallible<()> {
+    let mut later = later.into_iter();
+    for ids in ids.chunks(CHECKED_ROWS) {
+        context.check()?;
+        ids.iter().zip(later.by_ref()).try_for_each(|(id, value)| take(*id as usize, value))?;
+    }
+    Ok(())
 }
 
 /// Takes one more value into what a `reduce` has so far.
@@ -271,12 +356,7 @@ impl State {
             AggFunc::Std => State::Spread(Vec::new()),
             AggFunc::First => State::First(Vec::new()),
             AggFunc::Last => State::Last(Vec::new()),
-            AggFunc::Distinct => State::Distinct(Box::new(Seen {
-                pairs: Groups::default(),
-                owners: Vec::new(),
-                values: Rows::new([ty]),
-                counts: Vec::new(),
-            })),
+            AggFunc::Distinct => State::Distinct(Box::new(Seen::new(ty))),
             AggFunc::Collect => State::Collect(Vec::new()),
             AggFunc::Reduce(_) => State::Reduce(Vec::new()),
             AggFunc::JoinText(between) => State::JoinText(Vec::new(), between.clone()),
@@ -419,45 +499,191 @@ impl State {
     }
 
     /// Takes the state of a later part, whose group `i` is `ids[i]` here.
-    fn merge(&mut self, later: State, ids: &[u32]) {
-        fn each<T>(ids: &[u32], later: Vec<T>, mut take: impl FnMut(usize, T)) {
-            ids.iter().zip(later).for_each(|(id, value)| take(*id as usize, value));
+    fn merge(&mut self, later: State, ids: &[u32], context: &RunContext) -> Fallible<()> {
+        fn each<T>(ids: &[u32], later: Vec<T>, context: &RunContext, mut take: impl FnMut(usize, T)) -> Fallible<()> {
+            self::each(ids, later, context, |id, value| {
+                take(id, value);
+                Ok(())
+            })
         }
         match (self, later) {
-            (State::Count(counts, _), State::Count(later, _)) => each(ids, later, |id, count| counts[id] += count),
-            (State::Ints(sums, _), State::Ints(later, _)) => {
-                each(ids, later, |id, (sum, count)| sums[id] = (sums[id].0 + sum, sums[id].1 + count));
+            (State::Count(counts, _), State::Count(later, _)) => {
+                each(ids, later, context, |id, count| counts[id] += count)?
             }
-            (State::Floats(sums, _), State::Floats(later, _)) => each(ids, later, |id, later| sums[id].merge(&later)),
-            (State::IntEnd(ends, largest), State::IntEnd(later, _)) => ends.merge(later, ids, int_end(*largest)),
-            (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => ends.merge(later, ids, float_end(*largest)),
-            (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, |id, end| {
+            (State::Ints(sums, _), State::Ints(later, _)) => {
+                each(ids, later, context, |id, (sum, count)| sums[id] = (sums[id].0 + sum, sums[id].1 + count))?;
+            }
+            (State::Floats(sums, _), State::Floats(later, _)) => {
+                each(ids, later, context, |id, later| sums[id].merge(&later))?
+            }
+            (State::IntEnd(ends, largest), State::IntEnd(later, _)) => {
+                ends.merge(later, ids, int_end(*largest), context)?
+            }
+            (State::FloatEnd(ends, largest), State::FloatEnd(later, _)) => {
+                ends.merge(later, ids, float_end(*largest), context)?
+            }
+            (State::ValueEnd(ends, largest), State::ValueEnd(later, _)) => each(ids, later, context, |id, end| {
                 if !end.is_null() {
                     value_end(&mut ends[id], end, *largest);
                 }
-            }),
+            })?,
             (State::Numbers(numbers, _), State::Numbers(later, _)) => {
-                each(ids, later, |id, more| numbers[id].extend(more));
+                each(ids, later, context, |id, more| numbers[id].extend(more))?;
             }
-            (State::Spread(spreads), State::Spread(later)) => each(ids, later, |id, more| spreads[id].merge(&more)),
-            (State::First(values), State::First(later)) => each(ids, later, |id, value| {
+            (State::Spread(spreads), State::Spread(later)) => {
+                each(ids, later, context, |id, more| spreads[id].merge(&more))?
+            }
+            (State::First(values), State::First(later)) => each(ids, later, context, |id, value| {
                 if values[id].is_none() {
                     values[id] = value;
                 }
-            }),
-            (State::Last(values), State::Last(later)) => each(ids, later, |id, value| {
+            })?,
+            (State::Last(values), State::Last(later)) => each(ids, later, context, |id, value| {
                 if value.is_some() {
                     values[id] = value;
                 }
-            }),
-            (State::Collect(lists), State::Collect(later)) => each(ids, later, |id, more| lists[id].extend(more)),
-            (State::JoinText(texts, between), State::JoinText(later, _)) => each(ids, later, |id, text| {
+            })?,
+            (State::Collect(lists), State::Collect(later)) => {
+                each(ids, later, context, |id, more| lists[id].extend(more))?
+            }
+            (State::JoinText(texts, between), State::JoinText(later, _)) => each(ids, later, context, |id, text| {
                 if let Some(text) = text {
                     glue(&mut texts[id], &text, between);
                 }
-            }),
+            })?,
             (State::Shared(..), _) => {}
             _ => unreachable!("both are of one aggregate"),
+        }
+        Ok(())
+    }
+
+    /// The flat columns; `ty` is the type of the values.
+    fn columns(self, ty: &Type) -> Vec<Column> {
+        let of_values = |values: Vec<Value>| Column::from_values(values, ty);
+        let lists = |lists: Vec<Value>| Column::from_values(lists, &Type::list(ty.clone()));
+        match self {
+            State::Count(counts, _) => vec![Column::ints(counts, None)],
+            State::Ints(sums, _) => {
+                let ints = |part: fn(&(i128, u64)) -> i64| Column::ints(sums.iter().map(part).collect(), None);
+                // A sum has 128 bits.
+                vec![
+                    ints(|(sum, _)| *sum as i64),
+                    ints(|(sum, _)| (sum >> 64) as i64),
+                    ints(|(_, count)| *count as i64),
+                ]
+            }
+            State::Floats(sums, _) => {
+                let floats = |part: fn(&FloatSum) -> f64| Column::floats(sums.iter().map(part).collect());
+                let counts = Column::ints(sums.iter().map(|sum| sum.count as i64).collect(), None);
+                vec![floats(|sum| sum.sum), floats(|sum| sum.lost), counts]
+            }
+            State::IntEnd(mut ends, _) => {
+                ends.flag();
+                vec![Column::ints(ends.values, None), Column::bools(ends.seen)]
+            }
+            State::FloatEnd(mut ends, _) => {
+                ends.flag();
+                vec![Column::floats(ends.values), Column::bools(ends.seen)]
+            }
+            State::ValueEnd(ends, _) => vec![of_values(ends)],
+            State::Numbers(numbers, _) => {
+                let list = |numbers: Vec<f64>| Value::List(numbers.into_iter().map(Value::Float).collect());
+                vec![Column::from_values(numbers.into_iter().map(list).collect(), &Type::list(Type::Float))]
+            }
+            State::Spread(spreads) => {
+                let parts: Vec<_> = spreads.iter().map(Spread::parts).collect();
+                let counts = Column::ints(parts.iter().map(|(count, ..)| *count as i64).collect(), None);
+                let sums = (0..6).map(|i| Column::floats(parts.iter().map(|(_, sums, _)| sums[i]).collect()));
+                let flags = (0..2).map(|i| Column::bools(parts.iter().map(|(.., flags)| flags[i]).collect()));
+                std::iter::once(counts).chain(sums).chain(flags).collect()
+            }
+            State::First(values) | State::Last(values) | State::Reduce(values) => {
+                let has = Column::bools(values.iter().map(Option::is_some).collect());
+                vec![has, of_values(values.into_iter().map(Option::unwrap_or_default).collect())]
+            }
+            State::Distinct(seen) => {
+                vec![lists(seen.lists().into_iter().map(|items| Value::List(items.into())).collect())]
+            }
+            State::Collect(all) => vec![lists(all.into_iter().map(|items| Value::List(items.into())).collect())],
+            State::JoinText(texts, _) => {
+                let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::text(&text));
+                vec![Column::from_values(texts.into_iter().map(text).collect(), &Type::Text)]
+            }
+            State::Shared(..) => Vec::new(),
+        }
+    }
+
+    /// The state of the same aggregate that such columns have.
+    fn of_columns(&self, flat: &mut Flat, ty: &Type) -> Fallible<State> {
+        fn optional(flat: &mut Flat) -> Vec<Option<Value>> {
+            let has = flat.bools();
+            has.into_iter().zip(flat.values()).map(|(has, value)| has.then_some(value)).collect()
+        }
+        Ok(match self {
+            State::Count(_, only_values) => State::Count(flat.ints(), *only_values),
+            State::Ints(_, mean) => {
+                let (low, high, counts) = (flat.ints(), flat.ints(), flat.ints());
+                let sum = |group: usize| i128::from(high[group]) << 64 | i128::from(low[group] as u64);
+                State::Ints((0..flat.rows).map(|group| (sum(group), counts[group] as u64)).collect(), *mean)
+            }
+            State::Floats(_, mean) => {
+                let (sums, lost, counts) = (flat.floats(), flat.floats(), flat.ints());
+                let sum = |group: usize| FloatSum { sum: sums[group], lost: lost[group], count: counts[group] as u64 };
+                State::Floats((0..flat.rows).map(sum).collect(), *mean)
+            }
+            State::IntEnd(ends, largest) => State::IntEnd(ends.of(flat.ints(), flat.bools()), *largest),
+            State::FloatEnd(ends, largest) => State::FloatEnd(ends.of(flat.floats(), flat.bools()), *largest),
+            State::ValueEnd(_, largest) => State::ValueEnd(flat.values(), *largest),
+            State::Numbers(_, q) => {
+                let float = |value| if let Value::Float(x) = value { x } else { f64::NAN };
+                let lists = flat.lists().into_iter();
+                State::Numbers(lists.map(|items| items.into_iter().map(float).collect()).collect(), *q)
+            }
+            State::Spread(_) => {
+                let counts = flat.ints();
+                let sums: Vec<Vec<f64>> = (0..6).map(|_| flat.floats()).collect();
+                let flags: Vec<Vec<bool>> = (0..2).map(|_| flat.bools()).collect();
+                let spread = |group: usize| {
+                    let sums = std::array::from_fn(|i| sums[i][group]);
+                    Spread::of_parts(counts[group] as u64, sums, std::array::from_fn(|i| flags[i][group]))
+                };
+                State::Spread((0..flat.rows).map(spread).collect())
+            }
+            State::First(_) => State::First(optional(flat)),
+            State::Last(_) => State::Last(optional(flat)),
+            State::Reduce(_) => State::Reduce(optional(flat)),
+            State::Distinct(_) => State::Distinct(Box::new(Seen::of(flat.lists(), ty)?)),
+            State::Collect(_) => State::Collect(flat.lists()),
+            State::JoinText(_, between) => {
+                let text = |value| if let Value::Text(text) = value { Some(text.to_string()) } else { None };
+                State::JoinText(flat.values().into_iter().map(text).collect(), between.clone())
+            }
+            State::Shared(place, figure) => State::Shared(*place, *figure),
+        })
+    }
+
+    /// The bytes that it holds. It walks over values and lists.
+    fn size(&self) -> usize {
+        let values = |values: &[Option<Value>]| values.iter().flatten().map(value_size).sum();
+        match self {
+            State::Count(counts, _) => size_of_val(&counts[..]),
+            State::Ints(sums, _) => size_of_val(&sums[..]),
+            State::Floats(sums, _) => size_of_val(&sums[..]),
+            State::IntEnd(ends, _) => ends.size(),
+            State::FloatEnd(ends, _) => ends.size(),
+            State::ValueEnd(ends, _) => ends.iter().map(value_size).sum(),
+            State::Numbers(numbers, _) => numbers.iter().map(|of| size_of_val(of) + size_of_val(&of[..])).sum(),
+            State::Spread(spreads) => size_of_val(&spreads[..]),
+            State::First(all) | State::Last(all) | State::Reduce(all) => values(all),
+            State::Distinct(seen) => {
+                let owners = size_of_val(&seen.owners[..]) + size_of_val(&seen.counts[..]);
+                seen.pairs.size() + seen.values.size() + owners
+            }
+            State::Collect(lists) => lists.iter().flatten().map(value_size).sum::<usize>() + size_of_val(&lists[..]),
+            State::JoinText(texts, _) => {
+                texts.iter().flatten().map(String::len).sum::<usize>() + size_of_val(&texts[..])
+            }
+            State::Shared(..) => 0,
         }
     }
 
@@ -514,13 +740,40 @@ impl State {
 }
 
 impl Seen {
-    /// Takes the values of a later part, whose group `i` is `ids[i]` here.
-    fn merge(&mut self, later: Seen, ids: &[u32]) -> Fallible<()> {
-        let owners: Vec<u32> = later.owners.iter().map(|owner| ids[*owner as usize]).collect();
-        match &later.values.finish().columns[..] {
-            [values] => self.take(values, Ids::Each(&owners)),
-            _ => Ok(()),
+    fn new(ty: &Type) -> Seen {
+        Seen { pairs: Groups::default(), owners: Vec::new(), values: Rows::new([ty]), counts: Vec::new() }
+    }
+
+    /// That of the values of each group.
+    fn of(lists: Vec<Vec<Value>>, ty: &Type) -> Fallible<Seen> {
+        let mut seen = Seen::new(ty);
+        seen.counts.resize(lists.len(), 0);
+        let owners: Vec<u32> =
+            lists.iter().enumerate().flat_map(|(group, items)| vec![group as u32; items.len()]).collect();
+        let values = Column::from_values(lists.into_iter().flatten().collect(), ty);
+        seen.take(&values, Ids::Each(&owners))?;
+        Ok(seen)
+    }
+
+    /// The values of each group.
+    fn lists(self) -> Vec<Vec<Value>> {
+        let mut lists = vec![Vec::new(); self.counts.len()];
+        let values = self.values.finish();
+        for (row, owner) in self.owners.iter().enumerate() {
+            lists[*owner as usize].push(values.columns[0].value(row));
         }
+        lists
+    }
+
+    /// Takes the values of a later part, whose group `i` is `ids[i]` here.
+    fn merge(&mut self, later: Seen, ids: &[u32], context: &RunContext) -> Fallible<()> {
+        let owners: Vec<u32> = later.owners.iter().map(|owner| ids[*owner as usize]).collect();
+        let Batch { columns, .. } = later.values.finish();
+        for (part, owners) in owners.chunks(CHECKED_ROWS).enumerate() {
+            context.check()?;
+            self.take(&columns[0].part(part * CHECKED_ROWS, owners.len()), Ids::Each(owners))?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, column: &Column, ids: Ids) -> Fallible<()> {
@@ -586,13 +839,26 @@ impl<T: Copy> Ends<T> {
         }
     }
 
-    fn merge(&mut self, mut later: Ends<T>, ids: &[u32], further: fn(T, T) -> T) {
+    fn merge(&mut self, mut later: Ends<T>, ids: &[u32], further: fn(T, T) -> T, context: &RunContext) -> Fallible<()> {
         self.flag();
         later.grow(later.values.len());
         later.flag();
-        for ((id, value), _) in ids.iter().zip(later.values).zip(later.seen).filter(|(_, seen)| *seen) {
-            self.take(*id as usize, value, further);
-        }
+        let both: Vec<(T, bool)> = later.values.into_iter().zip(later.seen).collect();
+        each(ids, both, context, |id, (value, seen)| {
+            if seen {
+                self.take(id, value, further);
+            }
+            Ok(())
+        })
+    }
+
+    /// Those of a later part: its values, and which groups have one.
+    fn of(&self, values: Vec<T>, seen: Vec<bool>) -> Ends<T> {
+        Ends { before: values.len(), values, seen, start: self.start }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(&self.values[..]) + self.seen.len()
     }
 
     /// Which groups have no value.

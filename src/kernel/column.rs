@@ -2,6 +2,7 @@
 
 use crate::data::{Type, Value};
 
+use super::rows::value_size;
 use super::slots::{Nulls, Slots};
 use super::texts::{GeneratedTexts, Texts};
 
@@ -147,6 +148,17 @@ pub struct Batch {
 impl Batch {
     pub fn gathered(&self, rows: &[u32]) -> Batch {
         Batch { rows: rows.len(), columns: self.columns.iter().map(|column| column.gathered(rows)).collect() }
+    }
+
+    /// The bytes that it takes, some of which may be shared. It walks over lists.
+    pub fn size(&self) -> usize {
+        let data = |column: &Column| match &column.data {
+            Data::Int(_) | Data::Float(_) => 8 * self.rows,
+            Data::Bool(_) => self.rows,
+            Data::Text(texts) => 16 * self.rows + texts.buffers().list.iter().map(|bytes| bytes.len()).sum::<usize>(),
+            Data::List(slots) => (0..self.rows).map(|row| value_size(slots.at(row))).sum(),
+        };
+        self.columns.iter().map(data).sum()
     }
 
     pub fn part(&self, start: usize, rows: usize) -> Batch {

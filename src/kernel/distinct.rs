@@ -3,17 +3,20 @@
 use crate::data::Type;
 use crate::diagnostic::Fallible;
 use crate::plan::Expr;
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
 use super::expr::{Compiled, Compiler};
 use super::groups::{Groups, Packed};
-use super::partial::Partial;
+use super::partial::{CHECKED_ROWS, Partial, spread};
 use super::rows::Rows;
 use super::scope::Scope;
 
 pub struct Distinct {
     /// None where the whole row is the key.
     by: Option<Vec<Compiled>>,
+    /// Of the keys, where these are not the row.
+    types: Vec<Type>,
     groups: Groups,
     /// The group of each row of the last batch.
     ids: Vec<u32>,
@@ -25,10 +28,22 @@ impl Distinct {
     pub fn new<'t>(by: Option<&[Expr]>, types: impl IntoIterator<Item = &'t Type>, compiler: &Compiler) -> Distinct {
         Distinct {
             by: by.map(|by| by.iter().map(|key| compiler.compile(key)).collect()),
+            types: by.unwrap_or_default().iter().map(|key| key.ty.clone()).collect(),
             groups: Groups::default(),
             ids: Vec::new(),
             rows: Rows::new(types),
         }
+    }
+
+    /// Takes rows by their keys.
+    fn take_keyed(&mut self, keys: &Packed, rows: &Batch, context: &RunContext) -> Fallible<()> {
+        for start in (0..rows.rows).step_by(CHECKED_ROWS) {
+            context.check()?;
+            let count = CHECKED_ROWS.min(rows.rows - start);
+            let fresh = self.groups.take(&keys.part(start, count), &mut self.ids);
+            self.rows.push_rows(&rows.part(start, count), &fresh)?;
+        }
+        Ok(())
     }
 
     /// The rows of one more batch whose keys are new.
@@ -51,9 +66,30 @@ impl Partial for Distinct {
         self.rows.push(&fresh)
     }
 
-    fn merge(&mut self, later: Distinct) -> Fallible<()> {
-        let fresh = self.groups.take(&later.groups.packed(), &mut self.ids);
-        self.rows.push_rows(&later.rows.finish(), &fresh)
+    fn merge(&mut self, later: Distinct, context: &RunContext) -> Fallible<()> {
+        self.take_keyed(&later.groups.packed(), &later.rows.finish(), context)
+    }
+
+    fn size(&self) -> usize {
+        self.groups.size() + self.rows.size()
+    }
+
+    fn columns(self) -> Fallible<Batch> {
+        let Batch { rows, mut columns } = self.rows.finish();
+        columns.extend(self.groups.columns(&self.types));
+        Ok(Batch { rows, columns })
+    }
+
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+        let Batch { rows, mut columns } = flat;
+        let keys = columns.split_off(columns.len() - self.types.len());
+        let keys = Packed::new(if self.by.is_some() { &keys } else { &columns }, rows);
+        self.take_keyed(&keys, &Batch { rows, columns }, context)
+    }
+
+    fn split(self, parts: usize) -> Fallible<Vec<Batch>> {
+        let places = self.groups.parts(parts);
+        Ok(spread(&self.columns()?, places, parts))
     }
 
     fn finish(self) -> Fallible<Batch> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use polars_arrow::array::View;
 use polars_buffer::Buffer;
 
-use crate::data::Value;
+use crate::data::{Type, Value};
 
 use super::column::{Column, Data};
 use super::slots::{Nulls, Slots};
@@ -84,6 +84,15 @@ impl Packed {
         Packed { keys: keys.into(), buffers: Arc::new(Buffers::of(Buffer::from_vec(bytes))) }
     }
 
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// `rows` of these keys from `start`.
+    pub fn part(&self, start: usize, rows: usize) -> Packed {
+        Packed { keys: self.keys.clone().sliced(start..start + rows), buffers: self.buffers.clone() }
+    }
+
     /// The bytes of a longer key.
     #[inline(always)]
     fn long(&self, key: Key) -> &[u8] {
@@ -150,6 +159,53 @@ fn encode_text(text: &str, bytes: &mut Vec<u8>) {
     bytes.push(13);
     encode_int(text.len() as i64, bytes);
     bytes.extend_from_slice(text.as_bytes());
+}
+
+/// The value of a key that is one alone, whose bytes are these: the opposite of [`Packed::of_one`].
+fn value_of(key: Key, bytes: &[u8], ty: &Type) -> Value {
+    let bits = (key >> 64) as u64;
+    match ty {
+        _ if key == NULL => Value::Null,
+        Type::Int => Value::Int(bits as i64),
+        Type::Float => Value::Float(f64::from_bits(bits)),
+        Type::Bool => Value::Bool(bits != 0),
+        Type::Text | Type::Open | Type::Never | Type::List(_) => {
+            Value::text(&String::from_utf8_lossy(&bytes[..key as u32 as usize]))
+        }
+    }
+}
+
+/// The next value of such bytes: the opposite of [`encode`].
+fn decode(bytes: &mut &[u8]) -> Value {
+    fn next<'b>(bytes: &mut &'b [u8], count: usize) -> &'b [u8] {
+        let (taken, rest) = bytes.split_at(count);
+        *bytes = rest;
+        taken
+    }
+    fn int(tag: u8, bytes: &mut &[u8]) -> i64 {
+        let mut eight = [0; 8];
+        let used = usize::from(tag - 1);
+        eight[..used].copy_from_slice(next(bytes, used));
+        let zigzag = u64::from_le_bytes(eight);
+        (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)
+    }
+    match next(bytes, 1)[0] {
+        0 => Value::Null,
+        tag @ 1..=9 => Value::Int(int(tag, bytes)),
+        10 => Value::Bool(false),
+        11 => Value::Bool(true),
+        12 => Value::Float(f64::from_le_bytes(next(bytes, 8).try_into().expect("these are eight"))),
+        13 => {
+            let tag = next(bytes, 1)[0];
+            let length = int(tag, bytes) as usize;
+            Value::text(&String::from_utf8_lossy(next(bytes, length)))
+        }
+        _ => {
+            let tag = next(bytes, 1)[0];
+            let items = int(tag, bytes);
+            Value::List((0..items).map(|_| decode(bytes)).collect())
+        }
+    }
 }
 
 /// Groups by their keys, numbered in order of their first rows.
@@ -286,18 +342,52 @@ impl Groups {
     }
 
     /// The keys of all groups.
-    pub fn packed(&self) -> Packed {
-        let mut list = Vec::new();
-        let moved = |key: &Key| {
+    pub fn packed(self) -> Packed {
+        let spill = Buffer::from_vec(self.spill);
+        let (mut list, mut first) = (Vec::new(), 0);
+        let mut moved = |key: &Key| {
             if !is_long(*key) {
                 return from_bits(*key);
             }
-            let place = list.len() as Key;
-            list.push(Buffer::from_vec(long(*key, &self.spill).to_vec()));
-            from_bits(Key::from(*key as u64) | place << 64)
+            // The longer ones stand in the spill area in the order of their groups; a view has 32 bits for a place.
+            let (start, length) = ((*key >> 64) as u64 as usize, *key as u32 as usize);
+            if start + length - first > u32::MAX as usize {
+                list.push(spill.clone().sliced(first..start));
+                first = start;
+            }
+            from_bits(Key::from(*key as u64) | (list.len() as Key) << 64 | ((start - first) as Key) << 96)
         };
-        let keys = self.keys.iter().map(moved).collect::<Vec<View>>();
+        let keys = self.keys.iter().map(&mut moved).collect::<Vec<View>>();
+        let length = spill.len();
+        list.push(spill.sliced(first..length));
         Packed { keys: keys.into(), buffers: Arc::new(Buffers { list, lasting: false }) }
+    }
+
+    /// To which of `parts` parts each group belongs: the same for a key in every process.
+    pub fn parts(&self, parts: usize) -> Vec<usize> {
+        self.hashes.iter().map(|hash| ((u128::from(*hash) * parts as u128) >> 64) as usize).collect()
+    }
+
+    /// The keys as columns of these types.
+    pub fn columns(&self, types: &[Type]) -> Vec<Column> {
+        let mut columns: Vec<Vec<Value>> = vec![Vec::with_capacity(self.len()); types.len()];
+        for key in &self.keys {
+            let here = key.to_le_bytes();
+            let bytes = if is_long(*key) { long(*key, &self.spill) } else { &here[4..] };
+            match types {
+                [ty] if !matches!(ty, Type::List(_)) => columns[0].push(value_of(*key, bytes, ty)),
+                _ => {
+                    let mut rest = bytes;
+                    columns.iter_mut().for_each(|column| column.push(decode(&mut rest)));
+                }
+            }
+        }
+        columns.into_iter().zip(types).map(|(values, ty)| Column::from_values(values, ty)).collect()
+    }
+
+    /// The bytes that it holds.
+    pub fn size(&self) -> usize {
+        8 * self.table.len() + size_of::<Key>() * self.keys.len() + 8 * self.hashes.len() + self.spill.len()
     }
 }
 

@@ -1,12 +1,14 @@
 //! Joins: the right rows by their keys in a hash table, the left ones pass by.
 
+use crate::data::Type;
 use crate::diagnostic::Fallible;
 use crate::plan::{Expr, JoinKind};
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column};
 use super::expr::{Compiled, Compiler};
 use super::groups::{Groups, NO_GROUP, Packed, any_null};
-use super::partial::Partial;
+use super::partial::{CHECKED_ROWS, Partial, spread};
 use super::rows::Rows;
 use super::scope::Scope;
 use super::slots::Nulls;
@@ -14,6 +16,8 @@ use super::slots::Nulls;
 /// The rows of a join's right side. Null never matches.
 pub struct RightSide {
     keys: Vec<Compiled>,
+    /// Of the keys.
+    types: Vec<Type>,
     wanted: Vec<usize>,
     groups: Groups,
     /// The group of each row that is kept.
@@ -22,14 +26,36 @@ pub struct RightSide {
 }
 
 impl RightSide {
-    pub fn new(on: &[(Expr, Expr)], wanted: &[usize], types: &[crate::data::Type], compiler: &Compiler) -> RightSide {
+    pub fn new(on: &[(Expr, Expr)], wanted: &[usize], types: &[Type], compiler: &Compiler) -> RightSide {
         RightSide {
             keys: on.iter().map(|(_, right)| compiler.compile(right)).collect(),
+            types: on.iter().map(|(_, right)| right.ty.clone()).collect(),
             wanted: wanted.to_vec(),
             groups: Groups::default(),
             owners: Vec::new(),
             rows: Rows::new(wanted.iter().map(|index| &types[*index])),
         }
+    }
+}
+
+impl RightSide {
+    /// The group of each of these keys.
+    fn take_keys(&mut self, keys: &Packed, context: &RunContext) -> Fallible<Vec<u32>> {
+        let (mut all, mut some) = (Vec::with_capacity(keys.len()), Vec::new());
+        for start in (0..keys.len()).step_by(CHECKED_ROWS) {
+            context.check()?;
+            self.groups.take(&keys.part(start, CHECKED_ROWS.min(keys.len() - start)), &mut some);
+            all.extend_from_slice(&some);
+        }
+        Ok(all)
+    }
+
+    fn push(&mut self, rows: &Batch, context: &RunContext) -> Fallible<()> {
+        for start in (0..rows.rows).step_by(CHECKED_ROWS) {
+            context.check()?;
+            self.rows.push(&rows.part(start, CHECKED_ROWS.min(rows.rows - start)))?;
+        }
+        Ok(())
     }
 }
 
@@ -52,11 +78,36 @@ impl Partial for RightSide {
         self.rows.push(&kept)
     }
 
-    fn merge(&mut self, later: RightSide) -> Fallible<()> {
-        let mut ids = Vec::new();
-        self.groups.take(&later.groups.packed(), &mut ids);
+    fn merge(&mut self, later: RightSide, context: &RunContext) -> Fallible<()> {
+        let keys = later.groups.packed();
+        let ids = self.take_keys(&keys, context)?;
         self.owners.extend(later.owners.into_iter().map(|owner| ids[owner as usize]));
-        self.rows.push(&later.rows.finish())
+        self.push(&later.rows.finish(), context)
+    }
+
+    fn size(&self) -> usize {
+        self.groups.size() + size_of_val(&self.owners[..]) + self.rows.size()
+    }
+
+    fn columns(self) -> Fallible<Batch> {
+        let keys = self.groups.columns(&self.types);
+        let Batch { rows, mut columns } = self.rows.finish();
+        columns.extend(keys.iter().map(|key| key.gathered(&self.owners)));
+        Ok(Batch { rows, columns })
+    }
+
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+        let Batch { rows, mut columns } = flat;
+        let keys = columns.split_off(columns.len() - self.types.len());
+        let owners = self.take_keys(&Packed::new(&keys, rows), context)?;
+        self.owners.extend(owners);
+        self.push(&Batch { rows, columns }, context)
+    }
+
+    fn split(self, parts: usize) -> Fallible<Vec<Batch>> {
+        let groups = self.groups.parts(parts);
+        let places: Vec<usize> = self.owners.iter().map(|owner| groups[*owner as usize]).collect();
+        Ok(spread(&self.columns()?, places, parts))
     }
 
     fn finish(self) -> Fallible<Matches> {

@@ -1,9 +1,11 @@
 //! The batch kernel: typed columns of about two thousand rows, and loops over them. It reads files as batches,
-//! evaluates expressions, and keeps what a pipeline breaker has seen; what follows on what is for an engine to know.
+//! evaluates expressions, and keeps what a pipeline breaker has seen. [`phase`] puts these together for a plan; who runs
+//! the phases is for an engine to know.
 
 mod aggregate;
 mod arithmetic;
 mod bytecode;
+mod bytes;
 mod calls;
 mod column;
 mod compare;
@@ -11,12 +13,14 @@ mod csv;
 mod delimiters;
 mod distinct;
 mod expr;
+mod flat;
 mod groups;
 mod join;
 mod json;
 mod loops;
 mod partial;
 mod parts;
+pub mod phase;
 mod reading;
 mod records;
 mod rows;
@@ -32,6 +36,7 @@ mod texts;
 mod words;
 
 pub use aggregate::Aggregates;
+pub use bytes::{from_bytes, to_bytes};
 pub use column::{Batch, Column, Data, Ints};
 pub use distinct::Distinct;
 pub use expr::{Compiled, Compiler, Fallback};

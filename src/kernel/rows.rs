@@ -50,6 +50,18 @@ impl Rows {
         self.rows
     }
 
+    /// The bytes that they take. It walks over lists.
+    pub fn size(&self) -> usize {
+        let data = |kept: &Kept| match &kept.data {
+            Slot::Int(values) => size_of_val(&values[..]),
+            Slot::Float(values) => size_of_val(&values[..]),
+            Slot::Bool(values) => size_of_val(&values[..]),
+            Slot::Text(texts) => texts.size(),
+            Slot::List(values) => values.iter().map(value_size).sum(),
+        };
+        self.columns.iter().map(|kept| data(kept) + kept.nulls.len()).sum()
+    }
+
     /// # Errors
     /// Where there are more rows than a table may have.
     pub fn push(&mut self, batch: &Batch) -> Fallible<()> {
@@ -125,6 +137,16 @@ impl Kept {
         };
         column.with_nulls(nulls)
     }
+}
+
+/// The bytes of a value, with those that stand elsewhere.
+pub(super) fn value_size(value: &Value) -> usize {
+    let elsewhere = match value {
+        Value::Text(text) => text.len(),
+        Value::List(items) => items.iter().map(value_size).sum(),
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => 0,
+    };
+    size_of::<Value>() + elsewhere
 }
 
 fn push_slots<T: Clone>(kept: &mut Vec<T>, slots: &Slots<T>, rows: usize) {

@@ -11,7 +11,7 @@ use super::calls::order;
 use super::column::{Batch, Column, Data, Ints};
 use super::expr::{Compiled, Compiler};
 use super::loops;
-use super::partial::Partial;
+use super::partial::{CHECKED_ROWS, Partial};
 use super::rows::Rows;
 use super::scope::Scope;
 use super::slots::{Nulls, Slots};
@@ -20,8 +20,10 @@ use super::slots::{Nulls, Slots};
 pub struct Sorted<'a> {
     keys: Vec<Key>,
     limit: Option<usize>,
-    /// The columns of the input, then the keys that are none of them.
+    /// The columns of the input, then the keys that are none of them; in no order yet.
     rows: Rows,
+    /// Rows that are in order already, in parts.
+    runs: Vec<Batch>,
     types: Vec<Type>,
     /// How many columns the input has.
     width: usize,
@@ -69,7 +71,7 @@ impl<'a> Sorted<'a> {
         };
         let keys = keys.iter().map(key).collect();
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        Sorted { keys, limit, rows: Rows::new(&types), types, width, worst: None, context }
+        Sorted { keys, limit, rows: Rows::new(&types), runs: Vec::new(), types, width, worst: None, context }
     }
 
     /// Keeps only the first rows of those that there are.
@@ -81,6 +83,76 @@ impl<'a> Sorted<'a> {
             self.worst = Some(rank(&all.columns[key.column], *last as usize, key.descending, 0));
         }
         self.rows.push_rows(&all, &in_order)
+    }
+
+    /// Puts the rows that are in no order yet into one, as a run of their own.
+    fn settle(&mut self) -> Fallible<()> {
+        if self.rows.count() > 0 {
+            let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
+            let in_order = self.in_order(&all)?;
+            self.runs.push(all.gathered(&in_order));
+        }
+        Ok(())
+    }
+
+    /// All rows, in any order, and their numbers in order.
+    fn all_in_order(mut self) -> Fallible<(Batch, Vec<u32>)> {
+        if self.runs.is_empty() {
+            let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
+            let in_order = self.in_order(&all)?;
+            return Ok((all, in_order));
+        }
+        self.settle()?;
+        let mut ends = Vec::new();
+        for run in std::mem::take(&mut self.runs) {
+            self.rows.push(&run)?;
+            ends.push(self.rows.count() as u32);
+        }
+        let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let rank = |row: u32| match self.keys.first() {
+            Some(key) => (rank(&all.columns[key.column], row as usize, key.descending, 0), row),
+            None => (0, row),
+        };
+        let mut runs: Vec<Vec<Ranked>> =
+            starts.zip(&ends).map(|(start, end)| (start..*end).map(rank).collect()).collect();
+        // Neighbours are merged until one is left: each row is looked at as often as the number of runs can be halved.
+        while runs.len() > 1 {
+            let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
+            let mut left = runs.into_iter();
+            while let Some(run) = left.next() {
+                merged.push(match left.next() {
+                    Some(next) => self.merged(&run, &next, &all.columns)?,
+                    None => run,
+                });
+            }
+            runs = merged;
+        }
+        let in_order = runs.pop().unwrap_or_default().into_iter().map(|(_, row)| row).collect();
+        Ok((all, in_order))
+    }
+
+    /// Two runs as one.
+    fn merged(&self, a: &[Ranked], b: &[Ranked], columns: &[Column]) -> Fallible<Vec<Ranked>> {
+        let mut merged = Vec::with_capacity(a.len() + b.len());
+        let (mut a, mut b) = (a, b);
+        while let ([first, rest @ ..], [other, others @ ..]) = (a, b) {
+            if merged.len().is_multiple_of(CHECKED_ROWS) {
+                self.context.check()?;
+            }
+            let order = first.0.cmp(&other.0);
+            let order = order.then_with(|| compare(&self.keys, columns, first.1 as usize, other.1 as usize));
+            if order.is_gt() {
+                merged.push(*other);
+                b = others;
+            } else {
+                merged.push(*first);
+                a = rest;
+            }
+        }
+        merged.extend_from_slice(a);
+        merged.extend_from_slice(b);
+        Ok(merged)
     }
 
     /// The row numbers in order.
@@ -260,19 +332,50 @@ impl Partial for Sorted<'_> {
         Ok(())
     }
 
-    fn merge(&mut self, later: Self) -> Fallible<()> {
-        self.rows.push(&later.rows.finish())?;
-        match self.limit {
-            Some(limit) => self.cut(limit),
-            None => Ok(()),
+    fn merge(&mut self, mut later: Self, _: &RunContext) -> Fallible<()> {
+        if let Some(limit) = self.limit {
+            self.rows.push(&later.rows.finish())?;
+            return self.cut(limit);
         }
+        // Each sorts its own rows; the runs are merged when all are there.
+        later.settle()?;
+        self.settle()?;
+        self.runs.append(&mut later.runs);
+        Ok(())
     }
 
-    fn finish(mut self) -> Fallible<Batch> {
-        let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
-        let mut in_order = self.in_order(&all)?;
-        in_order.truncate(self.limit.unwrap_or(usize::MAX));
-        let wanted = Batch { rows: all.rows, columns: all.columns[..self.width].to_vec() };
+    fn size(&self) -> usize {
+        self.rows.size() + self.runs.iter().map(Batch::size).sum::<usize>()
+    }
+
+    fn columns(mut self) -> Fallible<Batch> {
+        if let Some(limit) = self.limit {
+            self.cut(limit)?;
+            return Ok(self.rows.finish());
+        }
+        let (all, in_order) = self.all_in_order()?;
+        Ok(all.gathered(&in_order))
+    }
+
+    fn take_columns(&mut self, flat: Batch, _: &RunContext) -> Fallible<()> {
+        if let Some(limit) = self.limit {
+            self.rows.push(&flat)?;
+            return self.cut(limit);
+        }
+        self.settle()?;
+        self.runs.push(flat);
+        Ok(())
+    }
+
+    fn split(self, _: usize) -> Fallible<Vec<Batch>> {
+        Ok(vec![self.columns()?])
+    }
+
+    fn finish(self) -> Fallible<Batch> {
+        let (limit, width) = (self.limit, self.width);
+        let (all, mut in_order) = self.all_in_order()?;
+        in_order.truncate(limit.unwrap_or(usize::MAX));
+        let wanted = Batch { rows: all.rows, columns: all.columns[..width].to_vec() };
         Ok(wanted.gathered(&in_order))
     }
 }

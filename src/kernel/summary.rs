@@ -5,6 +5,7 @@ use crate::data::Type;
 use crate::plan::{Agg, AggFunc, Node};
 
 use super::column::{Column, Data};
+use super::flat::Flat;
 use super::loops;
 use super::simd::simd;
 use super::slots::{Nulls, Slots};
@@ -102,6 +103,35 @@ impl Summary {
             figures.least = smaller(figures.least, later.least);
             figures.largest = larger(figures.largest, later.largest);
         }
+    }
+
+    /// Sum, what rounding lost of it, count, least and largest of each group, as flat columns.
+    pub fn columns(self) -> Vec<Column> {
+        let floats = |figure: fn(&Figures) -> f64| Column::floats(self.groups.iter().map(figure).collect());
+        vec![
+            floats(|figures| figures.sum.sum),
+            floats(|figures| figures.sum.lost),
+            Column::ints(self.groups.iter().map(|figures| figures.sum.count as i64).collect(), None),
+            floats(|figures| figures.least),
+            floats(|figures| figures.largest),
+        ]
+    }
+
+    /// The summary of the same column that such columns have.
+    pub fn of_columns(&self, flat: &mut Flat) -> Summary {
+        let [sums, lost] = [flat.floats(), flat.floats()];
+        let counts = flat.ints();
+        let [least, largest] = [flat.floats(), flat.floats()];
+        let figures = |group: usize| {
+            let sum = FloatSum { sum: sums[group], lost: lost[group], count: counts[group] as u64 };
+            Figures { sum, least: least[group], largest: largest[group] }
+        };
+        Summary { column: self.column, groups: (0..flat.rows).map(figures).collect() }
+    }
+
+    /// The bytes that it holds.
+    pub fn size(&self) -> usize {
+        size_of_val(&self.groups[..])
     }
 
     /// One of the figures, of each group.

@@ -247,6 +247,12 @@ impl Kept {
         }
     }
 
+    /// The bytes that they take; those of a table's buffers may be shared.
+    pub fn size(&self) -> usize {
+        let open = self.open.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        size_of_val(&self.views[..]) + self.buffers.iter().map(|buffer| buffer.len()).sum::<usize>() + open
+    }
+
     pub fn push_empty(&mut self, rows: usize) {
         self.views.resize(self.views.len() + rows, View::default());
     }

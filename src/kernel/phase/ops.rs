@@ -2,48 +2,37 @@
 
 use std::collections::VecDeque;
 
-use crate::data::{Schema, Value, generate};
+use crate::data::{Schema, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::{
-    Aggregates, Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Rows, Scope, Sorted,
-};
+use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Scope};
 use crate::plan::{JoinKind, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
 
 use super::explode::Explode;
-use super::operator::{Batches, Breaker, Inner, Operator, Sink, in_parts};
+use super::operator::{Batches, Inner, Operator, Sink};
 
-/// The operator of a step, into which a table of `input` flows; `inner` makes the batches of the plans inside it.
+/// The operator of a step; none for a pipeline breaker. `inner` makes the batches of the plans inside it.
 pub fn operator<'a>(
     step: &'a Step,
-    input: &'a Schema,
-    program: &'a Program,
     compiler: &Compiler,
+    program: &'a Program,
     context: &'a RunContext,
     inner: &Inner<'_, 'a>,
-) -> Fallible<Box<dyn Operator + 'a>> {
+) -> Fallible<Option<Box<dyn Operator + 'a>>> {
     let compile = |expr| compiler.compile(expr);
     let means = Means { program, context };
-    Ok(match &step.op {
+    Ok(Some(match &step.op {
         Op::Project(named) => {
             Box::new(Project { codes: named.iter().map(|named| compile(&named.expr)).collect(), means })
         }
         Op::Filter(condition) => Box::new(Filter { condition: compile(condition), means }),
         Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, context)),
         Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
-        Op::Sort { keys, limit } => {
-            let types = input.columns.iter().map(|column| column.ty.clone());
-            Box::new(Breaker::new(Sorted::new(keys, *limit, types, compiler, context), program, context))
-        }
-        Op::Reverse => Box::new(Whole { rows: Rows::of(input), what: All::Reverse, context }),
         Op::Number => Box::new(Number { row: 0 }),
         Op::Distinct(by) => {
-            let types = input.columns.iter().map(|column| &column.ty);
+            let types = step.schema.columns.iter().map(|column| &column.ty);
             Box::new(Streamed { distinct: Distinct::new(by.as_deref(), types, compiler), means })
-        }
-        Op::Aggregate { keys, aggs } => {
-            Box::new(Breaker::new(Aggregates::new(keys, aggs, compiler, program), program, context))
         }
         Op::Fold { start, step: each_step, each } => Box::new(Fold {
             acc: start.clone(),
@@ -67,12 +56,9 @@ pub fn operator<'a>(
             let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
-        Op::Pairs => Box::new(Whole { rows: Rows::of(input), what: All::Pairs, context }),
-        Op::Sample { count, seed } => {
-            Box::new(Whole { rows: Rows::of(input), what: All::Sample { count: *count, seed: *seed }, context })
-        }
         Op::Peek { count, label } => Box::new(Peek { left: *count, label, log: context.log.clone() }),
-    })
+        Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => return Ok(None),
+    }))
 }
 
 /// What expressions are evaluated with.
@@ -345,66 +331,6 @@ impl Operator for Zip<'_> {
         }
         Ok(())
     }
-}
-
-/// An op that needs all rows before it can give one, and is no [`kernel::Partial`](crate::kernel::Partial): its result
-/// is not made of those of the parts.
-struct Whole<'a> {
-    rows: Rows,
-    what: All,
-    context: &'a RunContext,
-}
-
-enum All {
-    Reverse,
-    Pairs,
-    Sample { count: u64, seed: i64 },
-}
-
-impl Operator for Whole<'_> {
-    fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
-        self.rows.push(&batch)?;
-        Ok(true)
-    }
-
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
-        let all = std::mem::replace(&mut self.rows, Rows::new([])).finish();
-        let rows = all.rows as u32;
-        match self.what {
-            All::Reverse => in_parts(&all.gathered(&(0..rows).rev().collect::<Vec<u32>>()), self.context, next),
-            All::Sample { count, seed } => {
-                // Each row has its random number by its place, so that every engine draws the same ones.
-                let mut order: Vec<u32> = (0..rows).collect();
-                order.sort_by_key(|row| (generate::mix(seed, u64::from(*row)), *row));
-                order.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-                order.sort_unstable();
-                in_parts(&all.gathered(&order), self.context, next)
-            }
-            All::Pairs => pairs(&all, self.context, next),
-        }
-    }
-}
-
-fn pairs(all: &Batch, context: &RunContext, next: &mut Sink) -> Fallible<()> {
-    let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-    let mut give = |lefts: &mut Vec<u32>, rights: &mut Vec<u32>| {
-        context.check()?;
-        let columns = vec![all.columns[0].gathered(lefts), all.columns[0].gathered(rights)];
-        let rows = lefts.len();
-        lefts.clear();
-        rights.clear();
-        if rows == 0 { Ok(true) } else { next(Batch { rows, columns }) }
-    };
-    for left in 0..all.rows as u32 {
-        for right in left + 1..all.rows as u32 {
-            lefts.push(left);
-            rights.push(right);
-            if lefts.len() == context.chunk_sizes.rows && !give(&mut lefts, &mut rights)? {
-                return Ok(());
-            }
-        }
-    }
-    give(&mut lefts, &mut rights).map(drop)
 }
 
 struct Peek<'a> {

@@ -1,12 +1,8 @@
 //! The engine `batch`: the kernel's columns of about two thousand rows, pushed through the ops on one thread.
 
-mod explode;
-mod flow;
-mod operator;
-mod ops;
-
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel::phase::{self, Batches, Stream};
 use crate::kernel::{self, Batch, Compiler, Fallback, Rows};
 use crate::lang::{Expr, Privileges, Word};
 use crate::plan::{Op, Prepared, expr_text, op_text, source_text};
@@ -14,8 +10,6 @@ use crate::rowwise::Programs;
 use crate::run_context::{RunContext, TableSink};
 
 use super::{Engine, EngineOutput, Objection, StreamOutput};
-
-use operator::Batches;
 
 pub struct Kernel;
 
@@ -51,7 +45,7 @@ impl Engine for Kernel {
 
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let programs = Programs::new(plan);
-        let mut stream = flow::Stream::new(plan, &programs, context)?;
+        let mut stream = Stream::new(plan, &programs, context)?;
         let mut rows = Rows::of(plan.schema());
         while let Some(batch) = stream.next()? {
             rows.push(&batch)?;
@@ -62,7 +56,7 @@ impl Engine for Kernel {
 
     fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
         let programs = Programs::new(plan);
-        let mut stream = flow::Stream::new(plan, &programs, context)?.starting_with(FIRST_ROWS);
+        let mut stream = Stream::new(plan, &programs, context)?.starting_with(FIRST_ROWS);
         let mut rows = sink.keeps().then(|| Rows::of(plan.schema()));
         while let Some(batch) = stream.next()? {
             if let Some(rows) = &mut rows {
@@ -84,7 +78,7 @@ impl Engine for Kernel {
         for (step, input) in plan.steps() {
             let what = op_text(&step.op, input, plan);
             for expr in step.op.input_exprs() {
-                compiler.compile(explode::of_text(&step.op).unwrap_or(expr));
+                compiler.compile(phase::of_text(&step.op).unwrap_or(expr));
             }
             let found = compiler.fallbacks();
             let fallbacks: Vec<String> = found[known..]

@@ -1,0 +1,204 @@
+//! The pipeline breakers, as one kind of partial.
+
+use crate::data::{Schema, generate};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel::partial::{CHECKED_ROWS, Partial};
+use crate::kernel::{Aggregates, Batch, Column, Compiler, Rows, Scope, Sorted};
+use crate::plan::Op;
+use crate::rowwise::Program;
+use crate::run_context::RunContext;
+
+use super::operator::Batches;
+
+/// What an op that breaks a pipeline has of its input.
+pub enum Breaker<'a> {
+    Groups(Box<Aggregates<'a>>),
+    Sorted(Box<Sorted<'a>>),
+    /// All rows in their order, for an op whose result is not made of those of parts.
+    All(Rows, Whole),
+}
+
+/// What becomes of all rows.
+#[derive(Clone, Copy)]
+pub enum Whole {
+    Reverse,
+    Sample {
+        count: u64,
+        seed: i64,
+    },
+    /// They stay as they are: their pairs are made of them one batch after the other.
+    Pairs,
+}
+
+impl<'a> Breaker<'a> {
+    /// That of an op, into which a table of `input` flows; none where the op gives rows as it takes them.
+    pub fn new(
+        op: &'a Op,
+        input: &'a Schema,
+        compiler: &Compiler,
+        program: &'a Program,
+        context: &'a RunContext,
+    ) -> Option<Breaker<'a>> {
+        let all = |what| Some(Breaker::All(Rows::of(input), what));
+        match op {
+            Op::Aggregate { keys, aggs } => {
+                Some(Breaker::Groups(Box::new(Aggregates::new(keys, aggs, compiler, program))))
+            }
+            Op::Sort { keys, limit } => {
+                let types = input.columns.iter().map(|column| column.ty.clone());
+                Some(Breaker::Sorted(Box::new(Sorted::new(keys, *limit, types, compiler, context))))
+            }
+            Op::Reverse => all(Whole::Reverse),
+            Op::Sample { count, seed } => all(Whole::Sample { count: *count, seed: *seed }),
+            Op::Pairs => all(Whole::Pairs),
+            Op::Project(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { .. }
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Fold { .. }
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Peek { .. } => None,
+        }
+    }
+
+    /// Its rows, in batches of at most `most`.
+    pub fn batches(self, context: &'a RunContext) -> Fallible<Box<dyn Batches + 'a>> {
+        let pairs = matches!(self, Breaker::All(_, Whole::Pairs));
+        let all = self.finish()?;
+        Ok(match pairs {
+            true => Box::new(Pairs { all, left: 0, right: 1, context }),
+            false => Box::new(Parts { all, at: 0, context }),
+        })
+    }
+}
+
+impl Partial for Breaker<'_> {
+    type Whole = Batch;
+
+    fn take(&mut self, scope: Scope) -> Fallible<()> {
+        match self {
+            Breaker::Groups(groups) => groups.take(scope),
+            Breaker::Sorted(sorted) => sorted.take(scope),
+            Breaker::All(rows, _) => rows.push(scope.batch),
+        }
+    }
+
+    fn merge(&mut self, later: Self, context: &RunContext) -> Fallible<()> {
+        match (self, later) {
+            (Breaker::Groups(groups), Breaker::Groups(later)) => groups.merge(*later, context),
+            (Breaker::Sorted(sorted), Breaker::Sorted(later)) => sorted.merge(*later, context),
+            (all @ Breaker::All(..), Breaker::All(later, _)) => all.take_columns(later.finish(), context),
+            _ => Err(Diagnostic::new(Kind::System, "only partials of one op can be merged")),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Breaker::Groups(groups) => groups.size(),
+            Breaker::Sorted(sorted) => sorted.size(),
+            Breaker::All(rows, _) => rows.size(),
+        }
+    }
+
+    fn columns(self) -> Fallible<Batch> {
+        match self {
+            Breaker::Groups(groups) => groups.columns(),
+            Breaker::Sorted(sorted) => sorted.columns(),
+            Breaker::All(rows, _) => Ok(rows.finish()),
+        }
+    }
+
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+        match self {
+            Breaker::Groups(groups) => groups.take_columns(flat, context),
+            Breaker::Sorted(sorted) => sorted.take_columns(flat, context),
+            Breaker::All(rows, _) => {
+                for start in (0..flat.rows).step_by(CHECKED_ROWS) {
+                    context.check()?;
+                    rows.push(&flat.part(start, CHECKED_ROWS.min(flat.rows - start)))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn split(self, parts: usize) -> Fallible<Vec<Batch>> {
+        match self {
+            Breaker::Groups(groups) => groups.split(parts),
+            Breaker::Sorted(sorted) => sorted.split(parts),
+            Breaker::All(rows, _) => Ok(vec![rows.finish()]),
+        }
+    }
+
+    fn finish(self) -> Fallible<Batch> {
+        match self {
+            Breaker::Groups(groups) => groups.finish(),
+            Breaker::Sorted(sorted) => sorted.finish(),
+            Breaker::All(rows, what) => {
+                let all = rows.finish();
+                let rows = all.rows as u32;
+                Ok(match what {
+                    Whole::Reverse => all.gathered(&(0..rows).rev().collect::<Vec<u32>>()),
+                    Whole::Sample { count, seed } => {
+                        // Each row has its random number by its place, so that every engine draws the same ones.
+                        let mut order: Vec<u32> = (0..rows).collect();
+                        order.sort_by_key(|row| (generate::mix(seed, u64::from(*row)), *row));
+                        order.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+                        order.sort_unstable();
+                        all.gathered(&order)
+                    }
+                    Whole::Pairs => all,
+                })
+            }
+        }
+    }
+}
+
+/// A large batch in parts of the usual size.
+struct Parts<'a> {
+    all: Batch,
+    at: usize,
+    context: &'a RunContext,
+}
+
+impl Batches for Parts<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        self.context.check()?;
+        let rows = (self.all.rows - self.at).min(self.context.chunk_sizes.rows);
+        let part = (rows > 0).then(|| self.all.part(self.at, rows));
+        self.at += rows;
+        Ok(part)
+    }
+}
+
+/// The pairs of the rows of one column, in order of the first and then of the second.
+struct Pairs<'a> {
+    all: Batch,
+    left: u32,
+    right: u32,
+    context: &'a RunContext,
+}
+
+impl Batches for Pairs<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        self.context.check()?;
+        let count = self.all.rows as u32;
+        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+        while self.left < count && lefts.len() < self.context.chunk_sizes.rows {
+            if self.right >= count {
+                self.left += 1;
+                self.right = self.left + 1;
+                continue;
+            }
+            lefts.push(self.left);
+            rights.push(self.right);
+            self.right += 1;
+        }
+        let columns: Vec<Column> = [&lefts, &rights].map(|rows| self.all.columns[0].gathered(rows)).into();
+        Ok((!lefts.is_empty()).then_some(Batch { rows: lefts.len(), columns }))
+    }
+}

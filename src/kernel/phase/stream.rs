@@ -1,0 +1,95 @@
+//! The schedule of one thread: batches are pulled from a source, pushed through a phase, and wait in a queue for whoever
+//! asks. What a breaker gives is the input of the next phase.
+
+use std::collections::VecDeque;
+
+use crate::diagnostic::Fallible;
+use crate::kernel::{self, Batch, Part};
+use crate::plan::{Op, Prepared, Step};
+use crate::rowwise::Programs;
+use crate::run_context::RunContext;
+
+use super::operator::Batches;
+use super::{Phase, is_breaker, phases};
+
+/// The batches of a plan.
+pub struct Stream<'a> {
+    input: Input<'a>,
+    /// The one that runs, and those after it.
+    phases: VecDeque<Phase<'a>>,
+    ready: VecDeque<Batch>,
+    /// The most rows that are taken from the source next; with none, nobody wants any.
+    most: usize,
+    context: &'a RunContext,
+}
+
+/// What the phase that runs takes.
+enum Input<'a> {
+    Source(kernel::Source<'a>),
+    /// What the breaker before it gives.
+    Breaker(Box<dyn Batches + 'a>),
+    /// It has come to its end, or nobody wants more.
+    Ended,
+}
+
+impl Batches for Stream<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            let Some(phase) = self.phases.front_mut() else { return Ok(None) };
+            self.context.check()?;
+            let batch = match &mut self.input {
+                Input::Source(source) if self.most > 0 => {
+                    let batch = source.next(self.most)?;
+                    self.most = (2 * self.most).min(self.context.chunk_sizes.rows);
+                    self.context.progress.add_rows(batch.as_ref().map_or(0, |batch| batch.rows as u64));
+                    batch
+                }
+                Input::Breaker(batches) => batches.next()?,
+                Input::Source(_) | Input::Ended => None,
+            };
+            let wants_more = match batch {
+                Some(batch) => phase.take(batch, &mut self.ready)?,
+                None => false,
+            };
+            if !wants_more {
+                phase.close(&mut self.ready)?;
+                let breaker = self.phases.pop_front().and_then(Phase::into_breaker);
+                self.input = match breaker {
+                    Some(breaker) => Input::Breaker(breaker.batches(self.context)?),
+                    None => Input::Ended,
+                };
+            }
+        }
+    }
+}
+
+impl<'a> Stream<'a> {
+    pub fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
+        let source = kernel::source(&plan.source, Part::Whole, context)?;
+        let inner = |plan: &'a Prepared| -> Fallible<Box<dyn Batches + 'a>> {
+            Ok(Box::new(Stream::new(plan, programs, context)?))
+        };
+        let phases = phases(plan, programs.of(plan), context, &inner)?;
+        let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
+        Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context })
+    }
+
+    /// The same, with a limit on the rows of the first batch.
+    pub fn starting_with(mut self, rows: usize) -> Stream<'a> {
+        self.most = self.most.min(rows);
+        self
+    }
+}
+
+/// How many rows a `take` asks for that no pipeline breaker stands before: no more are read at first, so that rows that
+/// nobody asked for are not computed.
+fn first_rows(steps: &[Step]) -> Option<usize> {
+    let takes = steps.iter().take_while(|step| !is_breaker(&step.op)).find_map(|step| match &step.op {
+        Op::Slice { offset, length: Some(length) } => Some(offset.saturating_add(*length)),
+        _ => None,
+    });
+    takes.and_then(|rows| usize::try_from(rows).ok())
+}
