@@ -12,6 +12,8 @@ pub mod panics;
 pub mod service;
 pub mod threads;
 
+pub mod sources;
+
 pub mod functions;
 pub mod history;
 pub mod lang;

@@ -5,6 +5,7 @@ use std::path::Path;
 use timelab::functions;
 use timelab::magics::{self, glossary};
 use timelab::show::{self, Format, Style};
+use timelab::sources;
 use timelab::stages;
 
 use crate::command::{err, timelab};
@@ -14,17 +15,21 @@ use crate::masked::masked;
 fn all() -> Vec<(&'static str, &'static str)> {
     let stages = stages::ALL.iter().flat_map(|stage| stage.examples.iter().copied());
     let functions = functions::ALL.iter().flat_map(|function| function.examples.iter().copied());
-    stages.chain(functions).collect()
+    let sources = sources::ALL.iter().flat_map(|source| source.examples.iter().copied());
+    stages.chain(functions).chain(sources).collect()
 }
 
 #[test]
-fn every_stage_and_function_has_an_example() {
+fn every_stage_function_and_source_has_an_example() {
     for stage in stages::ALL {
         assert!(!stage.examples.is_empty(), "{}", stage.syntax.name);
         assert!(stage.syntax.usage.starts_with(stage.syntax.name), "{}", stage.syntax.name);
     }
     for function in functions::ALL {
         assert!(!function.examples.is_empty(), "{}", function.name);
+    }
+    for source in sources::ALL {
+        assert!(!source.examples.is_empty() && source.usage.starts_with(source.name), "{}", source.name);
     }
 }
 

@@ -94,7 +94,7 @@ fn evaluated(text: &str) -> Option<String> {
     if text.contains("rust") || text.contains("native") {
         return None;
     }
-    for engine in engines::ALL.iter().filter(|engine| engine.code().is_none()) {
+    for engine in engines::ALL.iter().filter(|engine| !engine.is_compiled()) {
         let mut session = Session::new(engine.name(), Console::default());
         let context = session.context();
         let evaluation = within(&context.stop.clone(), || evaluate(&mut session, text, &context));

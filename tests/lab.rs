@@ -29,7 +29,7 @@ pub const PLAIN: Style = Style {
 
 /// The names of all engines but those whose plans must be compiled, which takes a part of a second each.
 pub fn engine_names() -> Vec<&'static str> {
-    engines::ALL.iter().filter(|engine| engine.code().is_none()).map(|engine| engine.name()).collect()
+    engines::ALL.iter().filter(|engine| !engine.is_compiled()).map(|engine| engine.name()).collect()
 }
 
 /// All engines, and that which works in portions once more with tiny ones.

@@ -73,7 +73,7 @@ pub fn peak(row: &Row, scale: Scale, name: &str) -> Outcome<Measurement> {
     let (schema, mut ways) = prepared(contest)?;
     ways.retain(|(way, _)| *way == name || *way == BY_HAND);
     // Compiled code runs in another process.
-    let compiled = engines::find(name).is_some_and(|engine| engine.code().is_some());
+    let compiled = engines::find(name).is_some_and(|engine| engine.is_compiled());
     let cost = match ways.iter().find(|(way, _)| *way == name) {
         Some((_, Some(way))) if !compiled => {
             let start = resident("VmRSS")?;
@@ -135,7 +135,7 @@ fn on_engine(session: &Session, engine: &'static dyn Engine, plan: Plan, context
     if engine.objection(&prepared).is_some() {
         return Ok(None);
     }
-    if engine.code().is_some() {
+    if engine.is_compiled() {
         let subject = session.subject_of_plan(plan, Choice::only(engine), &context)?;
         return Ok(Some(Box::new(move || match subject.table(&context) {
             Ok((table, cost)) => Ok((table.frame().clone(), cost.cpu().as_secs_f64())),

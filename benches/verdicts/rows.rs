@@ -23,7 +23,7 @@ impl Subject {
     /// Whether each variant is compiled first.
     fn compiles(self) -> bool {
         match self {
-            Subject::Engine(name) => engines::find(name).is_some_and(|engine| engine.code().is_some()),
+            Subject::Engine(name) => engines::find(name).is_some_and(|engine| engine.is_compiled()),
             Subject::Rust => true,
         }
     }

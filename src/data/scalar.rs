@@ -543,6 +543,12 @@ pub fn quantile(mut numbers: Vec<f64>, q: f64) -> Option<f64> {
     })
 }
 
+/// The distance of the quartiles; none of nothing.
+pub fn interquartile_range(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(|a, b| compare_floats(*a, *b));
+    Some(quantile(numbers.clone(), 0.75)? - quantile(numbers, 0.25)?)
+}
+
 /// A sum that keeps what rounding loses (Neumaier 1974).
 pub fn sum_floats(floats: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0.0f64, 0.0f64);

@@ -57,13 +57,20 @@ pub trait Engine: Sync {
     /// Why this engine cannot run the plan, if it cannot.
     fn objection(&self, plan: &Prepared) -> Option<Objection>;
 
-    /// How this engine writes a plan as Rust, where that is what it does: the session then has it compiled and run, and
-    /// [`Engine::run`] is not called.
-    fn code(&self) -> Option<fn(&Prepared) -> GeneratedCode> {
-        None
+    /// Whether it has a plan compiled before it runs, which takes a part of a second.
+    fn is_compiled(&self) -> bool {
+        false
     }
 
-    /// Runs a pruned plan that has no `persist` and no value still to be computed.
+    /// Makes a plan ready to run in another process, where that is what this engine does.
+    ///
+    /// # Errors
+    /// Those of the compiler, and of what starts the process.
+    fn open(&self, _: &Prepared, _: &dyn Host, _: &RunContext) -> Fallible<Option<Box<dyn OpenPlan>>> {
+        Ok(None)
+    }
+
+    /// Runs a plan in this process.
     ///
     /// # Errors
     /// What the plan runs into; where the row is not known to this engine, it is left out.
@@ -74,13 +81,29 @@ pub trait Engine: Sync {
     /// # Errors
     /// Also those of the sink.
     fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
-        let run = self.run(plan, context)?;
-        sink.take(&run.table)?;
-        Ok(StreamOutput { table: Some(run.table), steps: run.steps, compile: run.compile, cost: run.cost })
+        self.run(plan, context)?.streamed(sink)
     }
 
     /// What this engine makes of the plan, in its own terms, a line each.
     fn explain(&self, plan: &Prepared) -> Vec<String>;
+}
+
+/// What a session lends to an engine whose plans are compiled.
+pub trait Host {
+    /// Compiles a plan that was written as Rust, and opens a process that can run it.
+    ///
+    /// # Errors
+    /// Those of the compiler, and of what starts the process.
+    fn open_rust(&self, plan: &Prepared, code: &GeneratedCode, context: &RunContext) -> Fallible<Box<dyn OpenPlan>>;
+}
+
+/// A plan that is ready to run in a process of its own.
+pub trait OpenPlan {
+    /// Runs it, with what that cost the process. The stop flag that it was opened with ends it at once.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    fn run(&mut self) -> Fallible<EngineOutput>;
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +122,15 @@ pub struct StreamOutput {
     pub steps: Option<u64>,
     pub compile: Option<Duration>,
     pub cost: Vec<(&'static str, Cost)>,
+}
+
+impl EngineOutput {
+    /// The same, with all rows handed to a sink.
+    pub fn streamed(self, sink: &mut dyn TableSink) -> Fallible<StreamOutput> {
+        sink.take(&self.table)?;
+        let EngineOutput { table, steps, compile, cost } = self;
+        Ok(StreamOutput { table: Some(table), steps, compile, cost })
+    }
 }
 
 /// A table and what the engine saw on the way.

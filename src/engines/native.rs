@@ -1,12 +1,12 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{Expr, Privileges, Word};
-use crate::native::{self, GeneratedCode};
+use crate::native;
 use crate::plan::Prepared;
 use crate::run_context::RunContext;
 
-use super::{Engine, EngineOutput, Objection};
+use super::{Engine, EngineOutput, Host, Objection, OpenPlan};
 
-/// The plan as a function in Rust, which the session has compiled and run in the process of Rust cells.
+/// The plan as a function in Rust, which is compiled and runs in the process of Rust cells.
 pub struct Native;
 
 /// Rows come out of it as tuples, and these have forms up to so many columns.
@@ -38,8 +38,12 @@ impl Engine for Native {
         native::objection(plan).map(|(reason, span)| Objection { reason, span })
     }
 
-    fn code(&self) -> Option<fn(&Prepared) -> GeneratedCode> {
-        Some(native::code)
+    fn is_compiled(&self) -> bool {
+        true
+    }
+
+    fn open(&self, plan: &Prepared, host: &dyn Host, context: &RunContext) -> Fallible<Option<Box<dyn OpenPlan>>> {
+        host.open_rust(plan, &native::code(plan), context).map(Some)
     }
 
     fn run(&self, _: &Prepared, _: &RunContext) -> Fallible<EngineOutput> {

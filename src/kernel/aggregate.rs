@@ -1,8 +1,9 @@
 //! Groups and their aggregates, by column: the state of an aggregate is a vector with an entry for each group.
 
-use crate::data::scalar::{self, Spread};
+use crate::data::scalar::Spread;
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::plan::aggregates::OfNumbers;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::RunContext;
@@ -298,8 +299,8 @@ enum State {
     IntEnd(Ends<i64>, bool),
     FloatEnd(Ends<f64>, bool),
     ValueEnd(Vec<Value>, bool),
-    /// Of numbers, for the quantile.
-    Numbers(Vec<Vec<f64>>, f64),
+    /// All numbers, and what becomes of them.
+    Numbers(Vec<Vec<f64>>, OfNumbers),
     Spread(Vec<Spread>),
     First(Vec<Option<Value>>),
     Last(Vec<Option<Value>>),
@@ -351,8 +352,9 @@ impl State {
             AggFunc::Mean => State::Floats(Vec::new(), true),
             AggFunc::Min => end(false),
             AggFunc::Max => end(true),
-            AggFunc::Median => State::Numbers(Vec::new(), 0.5),
-            AggFunc::Quantile(q) => State::Numbers(Vec::new(), *q),
+            AggFunc::Median => State::Numbers(Vec::new(), OfNumbers::Quantile(0.5)),
+            AggFunc::Quantile(q) => State::Numbers(Vec::new(), OfNumbers::Quantile(*q)),
+            AggFunc::NumbersToFloat(function) => State::Numbers(Vec::new(), OfNumbers::Function(function)),
             AggFunc::Std => State::Spread(Vec::new()),
             AggFunc::First => State::First(Vec::new()),
             AggFunc::Last => State::Last(Vec::new()),
@@ -723,8 +725,8 @@ impl State {
                 Column::floats(ends.values).with_nulls(nulls)
             }
             State::ValueEnd(ends, _) => of_values(ends),
-            State::Numbers(numbers, q) => {
-                optional(numbers.into_iter().map(|numbers| scalar::quantile(numbers, q)).collect(), Column::floats)
+            State::Numbers(numbers, of) => {
+                optional(numbers.into_iter().map(|numbers| of.apply(numbers)).collect(), Column::floats)
             }
             State::Spread(spreads) => optional(spreads.iter().map(Spread::deviation).collect(), Column::floats),
             State::First(values) | State::Last(values) | State::Reduce(values) => {

@@ -1,6 +1,6 @@
 //! The batch kernel: typed columns of about two thousand rows, and loops over them. It reads files as batches,
-//! evaluates expressions, and keeps what a pipeline breaker has seen. [`phase`] puts these together for a plan; who runs
-//! the phases is for an engine to know.
+//! evaluates expressions, and keeps what a pipeline breaker has seen. [`phase`] puts these together for a plan; who
+//! runs the phases is for an engine to know.
 
 mod aggregate;
 mod arithmetic;

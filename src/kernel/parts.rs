@@ -39,7 +39,7 @@ pub fn parts(source: &Source, most: usize, context: &RunContext) -> Vec<Part> {
             even((i128::from(*end) - i128::from(*start)).clamp(0, i128::from(u64::MAX)) as u64, most)
         }
         Source::Values(values) => even(values.len() as u64, most),
-        Source::Letters { count, .. } | Source::Random { count, .. } => even(*count, most),
+        Source::Generated { count, .. } => even(*count, most),
         Source::Kept(kept) => even(kept.table().height() as u64, most),
         Source::Read(read) => of_files(read, most, context),
     }

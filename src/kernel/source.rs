@@ -1,9 +1,11 @@
 //! Where batches come from.
 
-use crate::data::generate;
+use std::ops::Range;
+
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{self, Step};
 use crate::run_context::RunContext;
+use crate::sources::Generate;
 
 use super::column::{Batch, Column};
 use super::parts::Part;
@@ -52,19 +54,8 @@ pub fn source<'a>(step: &'a Step<plan::Source>, part: Part, context: &'a RunCont
             let column = move |at, rows| Column::from_values(values[at as usize..][..rows].to_vec(), ty);
             generated(Box::new(column), values.len() as u64)
         }
-        plan::Source::Letters { count, seed } => {
-            let column = move |at, rows| {
-                let mut made = GeneratedTexts::with_capacity(rows);
-                for row in at..at + rows as u64 {
-                    made.push(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
-                }
-                Column::texts(made.finish())
-            };
-            generated(Box::new(column), *count)
-        }
-        plan::Source::Random { count, seed } => {
-            let column =
-                move |at, rows| Column::floats((at..at + rows as u64).map(|row| generate::unit(*seed, row)).collect());
+        plan::Source::Generated { what, count, seed } => {
+            let column = move |at, rows| column_of(what.value, *seed, at..at + rows as u64);
             generated(Box::new(column), *count)
         }
         plan::Source::Read(read) => {
@@ -81,6 +72,19 @@ pub fn source<'a>(step: &'a Step<plan::Source>, part: Part, context: &'a RunCont
             Source::Kept(Cut::new(table.frame(), table.schema().columns.iter().map(|column| column.ty.clone())))
         }
     })
+}
+
+/// The rows of these numbers.
+fn column_of(made_by: Generate, seed: i64, rows: Range<u64>) -> Column {
+    match made_by {
+        Generate::Char { many, .. } => {
+            let mut made = GeneratedTexts::with_capacity((rows.end - rows.start) as usize);
+            many(seed, rows).chars().for_each(|c| made.push(c.encode_utf8(&mut [0; 4])));
+            Column::texts(made.finish())
+        }
+        Generate::Float { many, .. } => Column::floats(many(seed, rows)),
+        Generate::Int { many, .. } => Column::ints(many(seed, rows), None),
+    }
 }
 
 impl Source<'_> {

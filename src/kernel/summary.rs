@@ -50,6 +50,7 @@ fn figure(agg: &Agg) -> Option<(usize, Figure)> {
         | AggFunc::Median
         | AggFunc::Quantile(_)
         | AggFunc::Std
+        | AggFunc::NumbersToFloat(_)
         | AggFunc::First
         | AggFunc::Last
         | AggFunc::Distinct

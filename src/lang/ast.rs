@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Type;
 use crate::diagnostic::Span;
+use crate::sources;
 
 /// A word with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,11 +192,9 @@ pub enum SourceNode {
         nulls: Option<(Word, Vec<Expr>)>,
         options: Vec<(Word, Expr)>,
     },
-    Letters {
-        count: Expr,
-        seed: Option<Expr>,
-    },
-    Random {
+    /// `letters n [seed s]`, and the others of the table.
+    Generated {
+        source: &'static sources::Source,
         count: Expr,
         seed: Option<Expr>,
     },

@@ -1,6 +1,7 @@
 //! Text to tokens. Brackets are matched here, so that the parser may look past one in a single step.
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::sources;
 
 use super::rust;
 
@@ -25,10 +26,15 @@ pub enum Token {
 }
 
 /// Words that are no names, but for columns in backquotes.
-pub const RESERVED: [&str; 21] = [
+pub const RESERVED: [&str; 19] = [
     "by", "on", "as", "and", "or", "not", "if", "then", "else", "in", "asc", "desc", "let", "fn", "true", "false",
-    "null", "read", "letters", "random", "rust",
+    "null", "read", "rust",
 ];
+
+/// Whether a word is one of these, or begins a source of the table.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word) || sources::find(word).is_some()
+}
 
 /// Longer signs first.
 const SIGNS: [&str; 29] = [
@@ -45,7 +51,7 @@ pub struct Tokens {
 /// Whether `text` is a name that needs no backquotes.
 pub fn bare_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(starts_name) && chars.all(continues_name) && !RESERVED.contains(&text)
+    chars.next().is_some_and(starts_name) && chars.all(continues_name) && !is_reserved(text)
 }
 
 /// The int that a text says, with or without a unit: `64k`, `2GiB`.

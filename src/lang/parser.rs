@@ -8,7 +8,7 @@
 //! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
 //! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | "types" name ":" NAME { "," name ":" NAME }
 //!              | "null" unary { "," unary } | WORD unary }
-//!            | ("letters" | "random") sum [ "seed" atom ]
+//!            | GENERATED sum [ "seed" atom ]
 //!            | "rust" [ "with" NAME { "," NAME } ] "{" RUST "}"
 //!            | [sum] ".." [ ["="] sum ]      (a sum must stand before it)
 //!            | "(" pipeline ")"              (where the bracket stands first and holds "|" or ".." or a source word)
@@ -41,10 +41,11 @@
 
 use crate::data::Type;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::sources;
 
 use super::ast::*;
 use super::foreign::{self, Foreign};
-use super::lexer::{MAX_DEPTH, RESERVED, Token, Tokens, lex};
+use super::lexer::{MAX_DEPTH, Token, Tokens, is_reserved, lex};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, StageSyntax, Syntax};
 /// Where a pipeline stands: only at the end of a statement may it say `on ENGINE`.
@@ -405,7 +406,7 @@ impl<'a> Parser<'a> {
     pub(super) fn name(&mut self, what: &str) -> Fallible<Word> {
         let span = self.span();
         match self.peek().clone() {
-            Token::Word(text) if RESERVED.contains(&text.as_str()) => {
+            Token::Word(text) if is_reserved(&text) => {
                 let message = format!("{what} is missing: `{text}` is a word of the language");
                 Err(Diagnostic::at(Kind::Syntax, span, message)
                     .hint(format!("a column of that name is `` `{text}` ``")))
@@ -491,14 +492,15 @@ impl<'a> Parser<'a> {
             return Err(Diagnostic::at(Kind::Syntax, start, "a store needs a name, with which it ends")
                 .hint("let kv = store delay 5ms; kv | top 3"));
         }
+        let generated = if let Token::Word(word) = self.peek() { sources::find(word) } else { None };
         let node = match self.peek().clone() {
             Token::Sign("|") if place == Place::Statement => SourceNode::Last,
             Token::Word(word) if word == "read" => self.read()?,
-            Token::Word(word) if word == "letters" || word == "random" => {
+            Token::Word(_) if let Some(source) = generated => {
                 self.at += 1;
                 let count = self.sum(None)?;
                 let seed = if self.eat_word("seed") { Some(self.unary()?) } else { None };
-                if word == "letters" { SourceNode::Letters { count, seed } } else { SourceNode::Random { count, seed } }
+                SourceNode::Generated { source, count, seed }
             }
             Token::Sign("(") if self.holds_pipeline() => {
                 self.at += 1;
@@ -553,7 +555,6 @@ impl<'a> Parser<'a> {
     /// Whether the bracket that stands here holds `|` or `..` or begins with a source word.
     fn holds_pipeline(&self) -> bool {
         let inside = &self.tokens.tokens[self.at + 1..self.tokens.closing[self.at]];
-        let is_source = |word: &str| matches!(word, "read" | "letters" | "random" | "rust");
         let source_word = |token: &Token| matches!(token, Token::Word(word) if is_source(word));
         inside.first().is_some_and(|(token, _)| source_word(token))
             || inside.iter().any(|(token, _)| matches!(token, Token::Sign("|" | ".." | "..=")))
@@ -1176,8 +1177,8 @@ impl<'a> Parser<'a> {
                 Node::Null
             }
             Token::Word(word) if word == "if" => return self.nested(Self::condition),
-            Token::Word(word) if RESERVED.contains(&word.as_str()) => {
-                let source = matches!(word.as_str(), "read" | "letters" | "random" | "rust");
+            Token::Word(word) if is_reserved(&word) => {
+                let source = is_source(&word);
                 let error = self.expected("an expression");
                 return Err(if word == "rust" {
                     error.hint("give it a name: let x = rust { … }; x + 1")
@@ -1308,4 +1309,9 @@ fn let_command(text: &str, start: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether a word begins a source.
+fn is_source(word: &str) -> bool {
+    matches!(word, "read" | "rust") || sources::find(word).is_some()
 }

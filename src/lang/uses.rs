@@ -38,8 +38,7 @@ impl Source {
             SourceNode::Last
             | SourceNode::Range { .. }
             | SourceNode::Read { .. }
-            | SourceNode::Letters { .. }
-            | SourceNode::Random { .. }
+            | SourceNode::Generated { .. }
             | SourceNode::Expr(_) => Privileges::NONE,
         }
     }

@@ -13,7 +13,7 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::ast::*;
-use super::lexer::{RESERVED, Token};
+use super::lexer::{Token, is_reserved};
 use super::parser::{Parser, Place};
 use super::syntax::{MagicSyntax, Syntax};
 
@@ -185,7 +185,7 @@ fn closed_variant(all: &Parser, line_end: usize) -> Option<Span> {
 
 fn begins_sweep(parser: &Parser) -> bool {
     let named = match parser.peek() {
-        Token::Word(word) => !RESERVED.contains(&word.as_str()),
+        Token::Word(word) => !is_reserved(word),
         Token::Quoted(_) => true,
         Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) | Token::Sign(_) | Token::End => false,
     };

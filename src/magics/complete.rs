@@ -18,6 +18,7 @@ use crate::plan::{Binding, BoundOp, Step};
 use crate::races;
 use crate::session::{Bound, Session, settings};
 use crate::show::{cut, duration_text, grouped};
+use crate::sources;
 use crate::stages;
 use crate::structures;
 
@@ -85,8 +86,7 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
             }
             None => {
                 found.push(candidate("read", "the lines of a text file, or the table of another"));
-                found.push(candidate("letters", "random letters"));
-                found.push(candidate("random", "random floats"));
+                found.extend(sources::ALL.iter().map(|source| candidate(source.name, source.about)));
                 if lead.ends_with('=') && lead.trim_start().starts_with("let ") {
                     found.push(candidate("store", "a key-value server that answers late"));
                 }

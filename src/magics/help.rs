@@ -4,11 +4,12 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
 use crate::functions;
 use crate::lang::{self, Argument, MagicSyntax, StageSyntax, Takes, Word, foreign};
-use crate::plan::Binding;
+use crate::plan::{Binding, aggregates};
 use crate::races;
 use crate::report::Block;
 use crate::run_context::RunContext;
 use crate::session::{Session, settings};
+use crate::sources;
 use crate::stages;
 use crate::structures;
 
@@ -108,6 +109,13 @@ fn one(session: &Session, name: &str) -> Option<String> {
     } else if let Some(foreign) = foreign::find(name) {
         parts.push(format!("{name}  (in other tools)\n  {}\n\n  › {}", foreign.leads, foreign.cell));
     }
+    if let Some(aggregate) = aggregates::find(name) {
+        parts.push(format!("{name}(x)  (aggregate)\n  {}\n\n  › 1..10 | agg {name}(it)", aggregate.about));
+    }
+    if let Some(source) = sources::find(name) {
+        let examples: Vec<String> = source.examples.iter().map(|(cell, _)| format!("  › {cell}")).collect();
+        parts.push(format!("{}  (source)\n  {}\n\n{}", source.usage, source.about, examples.join("\n")));
+    }
     if let Some(text) = source_word(name) {
         parts.push(text.to_string());
     }
@@ -193,8 +201,6 @@ fn source_word(name: &str) -> Option<&'static str> {
              › read \"samples/iso3166.tab\" header false comment \"#\" columns code, country\n  \
              › read \"samples/packages.csv\" types size_bytes: float | mean size_bytes by section"
         }
-        "letters" => "letters n [seed s]  (source)\n  n random letters a–z A–Z\n\n  › letters 5 seed 7",
-        "random" => "random n [seed s]  (source)\n  n random floats in [0, 1)\n\n  › random 3 seed 7",
         "rust" => {
             "rust [with name, …] { … }  (source)\n  \
              what a block of Rust gives: a value; or rows, from lists, maps, sets, tuples and structs of values. It\n  \
@@ -303,22 +309,12 @@ const IN_PARTS: [&str; 7] = ["stages", "functions", "magics", "algorithms", "eng
 
 /// All that there is help about, but for a session's names.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    const LISTS: [&str; 12] = [
-        "stages",
-        "functions",
-        "magics",
-        "algorithms",
-        "engines",
-        "settings",
-        "glossary",
-        "read",
-        "letters",
-        "random",
-        "rust",
-        "store",
-    ];
+    const LISTS: [&str; 10] =
+        ["stages", "functions", "magics", "algorithms", "engines", "settings", "glossary", "read", "rust", "store"];
     LISTS
         .into_iter()
+        .chain(sources::ALL.iter().map(|source| source.name))
+        .chain(aggregates::ALL.iter().map(|aggregate| aggregate.name))
         .chain(topics::ALL.iter().map(|(name, _)| *name))
         .chain(stages::ALL.iter().map(|stage| stage.syntax.name))
         .chain(functions::ALL.iter().map(|function| function.name))

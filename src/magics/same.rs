@@ -112,7 +112,7 @@ fn engines_agree(session: &mut Session, pipeline: &Pipeline, context: &RunContex
                 Line { text: format!("{name}: {}", error.message), engine: Some(name), found: None, failed: false }
             }
             // What compiles it may not be there.
-            Err(error) if engine.code().is_some() && rust::library_folder().is_err() => Line {
+            Err(error) if engine.is_compiled() && rust::library_folder().is_err() => Line {
                 text: format!("{name}: not run: {}", error.message),
                 engine: Some(name),
                 found: None,

@@ -64,8 +64,9 @@ pub fn slot(agg: &Agg, arg: Option<&Piece>, segment: &Segment, scope: &Scope) ->
         }
         AggFunc::Min => extreme("keep_least", arg),
         AggFunc::Max => extreme("keep_largest", arg),
-        AggFunc::Median => quantile(arg, 0.5),
-        AggFunc::Quantile(q) => quantile(arg, *q),
+        AggFunc::Median => of_numbers(arg, "quantile(\u{1}, 0.5)"),
+        AggFunc::Quantile(q) => of_numbers(arg, &format!("quantile(\u{1}, {q:?})")),
+        AggFunc::NumbersToFloat(of) => of_numbers(arg, &format!("{}(\u{1})", of.function)),
         AggFunc::Std => {
             let lines = match of.kind {
                 Kind::Int => each(arg, |x| format!("\u{2}.add_int({});", x.text)),
@@ -199,11 +200,12 @@ fn extreme(function: &str, arg: &Piece) -> Slot {
     optional(of.owned(), lines, Piece::tight(PLACE, of.or_null()))
 }
 
-fn quantile(arg: &Piece, q: f64) -> Slot {
+/// All numbers in a vector, and what becomes of them.
+fn of_numbers(arg: &Piece, result: &str) -> Slot {
     let lines = match arg.shape.kind {
         Kind::Int | Kind::Float => each(arg, |x| format!("\u{2}.push({});", x.fit(&float()).text)),
         _ => vec![format!("let _ = {};", arg.text)],
     };
-    let result = Piece::tight(format!("quantile(\u{1}, {q:?})"), ValueLayout::new(Kind::Float, true));
+    let result = Piece::tight(result, ValueLayout::new(Kind::Float, true));
     Slot { ty: "Vec<f64>".to_string(), start: "Vec::new()".to_string(), lines, result }
 }

@@ -146,8 +146,7 @@ pub fn source_text(source: &Source) -> String {
             let files = if read.files.len() == 1 { String::new() } else { format!(", {} files", read.files.len()) };
             format!("read {:?}{files}, columns {}", read.shown, names.join(", "))
         }
-        Source::Letters { count, seed } => format!("letters {count} seed {seed}"),
-        Source::Random { count, seed } => format!("random {count} seed {seed}"),
+        Source::Generated { what, count, seed } => format!("{} {count} seed {seed}", what.name),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.table().height()),
     }
 }

@@ -1,5 +1,6 @@
 //! What is meant: a typed pipeline as plain data. Every typing rule is here; no engine, no stage is known.
 
+pub mod aggregates;
 mod bound;
 mod builder;
 mod describe;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value, bits};
 use crate::diagnostic::{Fallible, Span};
+use crate::sources;
 
+use super::aggregates::{self, NumbersToFloat};
 use super::{Expr, Prepared};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,11 +91,10 @@ pub enum Source {
     /// Rows of one column.
     Values(Arc<[Value]>),
     Read(Read),
-    Letters {
-        count: u64,
-        seed: i64,
-    },
-    Random {
+    /// Rows that are made by their numbers.
+    Generated {
+        #[serde(with = "sources")]
+        what: &'static sources::Source,
         count: u64,
         seed: i64,
     },
@@ -351,6 +352,8 @@ pub enum AggFunc {
     Quantile(#[serde(with = "bits")] f64),
     /// Of a sample: divided by n − 1.
     Std,
+    /// An ordinary function of all numbers.
+    NumbersToFloat(#[serde(with = "aggregates")] &'static NumbersToFloat),
     First,
     Last,
     Distinct,
@@ -374,6 +377,7 @@ impl AggFunc {
             AggFunc::Median => "median",
             AggFunc::Quantile(_) => "quantile",
             AggFunc::Std => "std",
+            AggFunc::NumbersToFloat(function) => function.name,
             AggFunc::First => "first",
             AggFunc::Last => "last",
             AggFunc::Distinct => "n_distinct",
@@ -396,6 +400,7 @@ impl AggFunc {
             | AggFunc::Median
             | AggFunc::Quantile(_)
             | AggFunc::Std
+            | AggFunc::NumbersToFloat(_)
             | AggFunc::Reduce(_)
             | AggFunc::Distinct => false,
         }

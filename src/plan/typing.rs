@@ -8,7 +8,7 @@ use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 use crate::report::Field;
 
-use super::{BoundOp, Expr, ExternalFunction, Function, Link, Node, Plan, Shared, Step};
+use super::{BoundOp, Expr, ExternalFunction, Function, Link, Node, Plan, Shared, Step, aggregates};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -623,10 +623,12 @@ impl<'a> Typer<'a> {
             names.push(definition.function.name.text.clone());
             here = definition.before.as_ref();
         }
+        let is_listed = aggregates::find(&word.text).is_some();
         match word.text.as_str() {
             "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct" => {
                 error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
             }
+            name if is_listed => error.hint(format!("it is an aggregate: | agg {name}(…)")),
             _ => {
                 let error = lang::foreign::suggest(error, &word.text, names.iter().map(String::as_str));
                 if error.hint.is_some() { error } else { error.hint("`%help functions` lists them") }

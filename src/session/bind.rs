@@ -11,6 +11,7 @@ use crate::plan::{
     self, Binding, BoundOp, Builder, CsvOptions, Definition, Evaluator, Format, Function, Plan, Scope, Source, Step,
     int, whole,
 };
+use crate::sources;
 use crate::stages;
 
 use super::Session;
@@ -262,15 +263,10 @@ impl Binder<'_> {
                 bound => Ok(bound),
             },
             SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
-            SourceNode::Letters { count, seed } => {
-                let count = whole(&self.view, count, "the number of letters")?;
+            SourceNode::Generated { source: what, count, seed } => {
+                let count = whole(&self.view, count, &format!("the number of {}", what.rows))?;
                 let seed = self.seed(seed.as_ref())?;
-                source(Source::Letters { count, seed }, Type::Text)
-            }
-            SourceNode::Random { count, seed } => {
-                let count = whole(&self.view, count, "the number of floats")?;
-                let seed = self.seed(seed.as_ref())?;
-                source(Source::Random { count, seed }, Type::Float)
+                source(Source::Generated { what: *what, count, seed }, what.value.ty())
             }
             SourceNode::Read { .. } => {
                 let read = self.read(node)?;
@@ -330,7 +326,7 @@ impl Binder<'_> {
             None => {
                 let error = Diagnostic::at(Kind::Name, span, format!("unknown name `{name}`"));
                 let names = self.view.names();
-                let words = ["read", "letters", "random"];
+                let words = std::iter::once("read").chain(sources::ALL.iter().map(|source| source.name));
                 let error = lang::foreign::suggest(error, name, names.iter().map(String::as_str).chain(words));
                 let stage = stages::find(name).map(|stage| stage.syntax.usage);
                 Err(match (error.hint.is_some(), stage) {

@@ -2,19 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Engine, EngineOutput};
+use crate::engines::{Engine, EngineOutput, StreamOutput};
 use crate::functions::Func;
 use crate::measure::{self, Clock};
 use crate::plan::{Expr, Node, Op, Prepared};
-use crate::run_context::{RunContext, Stop};
+use crate::run_context::{RunContext, Stop, TableSink};
 
 use super::Session;
-use super::run::{known_rows, run_on};
+use super::run::{Given, Nowhere, known_rows, run_on, stream_counted};
 
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
 const LOOK: Duration = Duration::from_millis(20);
@@ -50,6 +51,23 @@ impl Session {
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
         if !self.interactive || is_short(plan) { work(context) } else { self.left.run(engine.name(), context, work) }
+    }
+
+    /// Runs a plan on an engine, whose rows go to a sink as they come; where somebody types and it may take long, so
+    /// that the prompt can come back.
+    pub(super) fn stream_stoppably(
+        &self,
+        plan: &Prepared,
+        engine: &'static dyn Engine,
+        sink: &mut dyn TableSink,
+        context: &RunContext,
+    ) -> Fallible<(StreamOutput, Given)> {
+        if !self.interactive || is_short(plan) {
+            return stream_counted(plan, engine, sink, context);
+        }
+        let inner = plan.clone();
+        let work = move |context: &RunContext, sink: &mut dyn TableSink| stream_counted(&inner, engine, sink, context);
+        self.left.stream(engine.name(), context, work, sink)
     }
 
     /// For work that is run again and again where somebody types.
@@ -119,17 +137,28 @@ impl Left {
         context: &RunContext,
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
+        self.stream(name, context, |context, _| work(context), &mut Nowhere)
+    }
+
+    /// The same, where the work hands rows to a sink, which takes them on this thread.
+    fn stream<T: Send + 'static>(
+        &self,
+        name: &str,
+        context: &RunContext,
+        work: impl FnOnce(&RunContext, &mut dyn TableSink) -> Fallible<T> + Send + 'static,
+        sink: &mut dyn TableSink,
+    ) -> Fallible<T> {
         // The flag of the session is lowered for the next cell, that of this work stays up.
         let stop = Stop::default();
         let theirs = RunContext { stop: stop.clone(), ..context.clone() };
-        let ((done, result), (alive, end)) = (channel(), channel());
-        let run = move || {
+        // Rows wait for the sink, not the sink for rows.
+        let ((told, tells), (alive, end)) = (sync_channel(WAITING), channel());
+        let run = move |sink: &mut dyn TableSink| {
             let _alive = alive;
-            let result = work(&theirs);
+            let result = work(&theirs, sink);
             let result = theirs.stop.check().and(result);
             measure::flush();
-            // Nobody may be there any more to take it.
-            let _ = done.send((result, measure::ThreadCpu.now(), measure::thread_queued()));
+            result
         };
         let system = |message: String| Diagnostic::new(Kind::System, message);
         let run = Arc::new(Mutex::new(Some(run)));
@@ -137,24 +166,33 @@ impl Left {
         let theirs = run.clone();
         let thread = std::thread::Builder::new().name(name.to_string()).spawn(move || {
             if let Some(run) = take(&theirs) {
-                run();
+                let result = run(&mut Handed(told.clone()));
+                // Nobody may be there any more to take it.
+                let _ = told.send(Told::Done(result, measure::ThreadCpu.now(), measure::thread_queued()));
             }
         });
         // Where no thread can be started it is done here: then it cannot be left behind.
         if let Some(run) = thread.err().and_then(|_| take(&run)) {
-            run();
+            return run(sink);
         }
         let mut stopped: Option<Instant> = None;
+        let mut failure = None;
         loop {
-            match result.recv_timeout(LOOK) {
-                Ok((result, cpu, queued)) => {
+            match tells.recv_timeout(LOOK) {
+                Ok(Told::Done(result, cpu, queued)) => {
                     measure::add_thread_cpu(cpu);
                     measure::add_thread_queued(queued.unwrap_or_default());
-                    return result;
+                    return failure.map_or(result, Err);
+                }
+                Ok(Told::Rows(rows)) if failure.is_none() && !context.stop.is_raised() => {
+                    failure = sink.take(&rows).err();
+                    if failure.is_some() {
+                        stop.raise();
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` broke down"))),
                 Err(RecvTimeoutError::Timeout) if !context.stop.is_raised() => {}
-                Err(RecvTimeoutError::Timeout) => {
+                Ok(Told::Rows(_)) | Err(RecvTimeoutError::Timeout) => {
                     stop.raise();
                     if stopped.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                         self.0.replace(Some(end));
@@ -166,6 +204,26 @@ impl Left {
                 }
             }
         }
+    }
+}
+
+/// So many tables wait for a sink.
+const WAITING: usize = 4;
+
+/// What a thread tells the one that waits for it.
+enum Told<T> {
+    Rows(Table),
+    /// The result, and the thread's CPU time and the time that it waited for a processor.
+    Done(Fallible<T>, u64, Option<u64>),
+}
+
+/// A sink on another thread.
+struct Handed<T>(SyncSender<Told<T>>);
+
+impl<T> TableSink for Handed<T> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        let left = |_| Diagnostic::new(Kind::Stopped, "stopped: nobody takes the rows any more");
+        self.0.send(Told::Rows(rows.clone())).map_err(left).map(|()| true)
     }
 }
 

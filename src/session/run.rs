@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::{self, Choice, Engine, EngineOutput, StreamOutput};
+use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput};
 use crate::files;
 use crate::measure::{Cost, Stopwatch};
-use crate::native::GeneratedCode;
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
 
 use super::kept::MOST_BYTES;
-use super::spent::RUST_PROCESS;
 use super::{Session, reading};
 
 /// A table and how it came about.
@@ -102,25 +100,24 @@ impl Session {
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
-        let mut counted = Counted { sink, rows: 0, bytes: 0, spent: Duration::ZERO };
-        let run = match engine.code() {
-            Some(code) => {
-                let EngineOutput { table, steps, compile, cost } = self.run_compiled(&plan, &code(&plan), context)?;
-                counted.take(&table)?;
-                StreamOutput { table: Some(table), steps, compile, cost }
+        let (run, given) = match engine.open(&plan, self, context)? {
+            Some(mut open) => {
+                let mut counted = Counted { sink, given: Given::default() };
+                let run = run_open(&plan, &mut *open, context)?.streamed(&mut counted)?;
+                (run, counted.given)
             }
-            None => stream_on(&plan, engine, &mut counted, context)?,
+            None => self.stream_stoppably(&plan, engine, sink, context)?,
         };
         self.add_spent(&run.cost);
         reading::add(&plan, context);
-        let dropped = (!counted.keeps()).then_some(counted.bytes);
+        let dropped = (!given.fits()).then_some(given.bytes);
         let table = run.table.filter(|_| dropped.is_none()).unwrap_or_else(|| Table::stacked(plan.schema(), []));
         let run = RunResult {
             table: Arc::new(table),
             engine: engine.name(),
             instead,
             steps: run.steps,
-            wall: watch.elapsed().saturating_sub(counted.spent),
+            wall: watch.elapsed().saturating_sub(given.spent),
             compile: run.compile,
             start: self.rust.built().since(&built).start,
             cost: run.cost,
@@ -130,7 +127,7 @@ impl Session {
             notes: context.read_notes.notes(),
             measured,
         };
-        Ok(RunPrinted { run, rows: counted.rows, dropped })
+        Ok(RunPrinted { run, rows: given.rows, dropped })
     }
 
     /// Runs a plan and writes its table; gives path, rows and bytes.
@@ -149,9 +146,9 @@ impl Session {
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
-        let (run, written) = match engine.code() {
-            Some(code) => {
-                let EngineOutput { table, steps, compile, cost } = self.run_compiled(&plan, &code(&plan), context)?;
+        let (run, written) = match engine.open(&plan, self, context)? {
+            Some(mut open) => {
+                let EngineOutput { table, steps, compile, cost } = run_open(&plan, &mut *open, context)?;
                 let written = write_table(&table, write, span, context)?;
                 (StreamOutput { table: None, steps, compile, cost }, written)
             }
@@ -356,23 +353,13 @@ impl Session {
         context: &RunContext,
     ) -> Fallible<(EngineOutput, &'static dyn Engine, Option<&'static str>)> {
         let (engine, instead) = self.engine_for(plan, choice)?;
-        let run = match engine.code() {
-            Some(write) => self.run_compiled(plan, &write(plan), context)?,
+        let run = match engine.open(plan, self, context)? {
+            Some(mut open) => run_open(plan, &mut *open, context)?,
             None => self.run_stoppably(plan, engine, context)?,
         };
         self.add_spent(&run.cost);
         reading::add(plan, context);
         Ok((run, engine, instead))
-    }
-
-    /// Has a plan compiled and run.
-    fn run_compiled(&self, plan: &Prepared, code: &GeneratedCode, context: &RunContext) -> Fallible<EngineOutput> {
-        let block = self.compile_plan(plan, code, context)?;
-        let mut worker = self.open_block(&block, Choice::only(engines::DEFAULT), context)?;
-        let (table, cost) = Session::call_plan(&mut worker, block.subject, &block, plan)
-            .or_else(|error| found_again(plan, error, context))?;
-        let spent = vec![(RUST_PROCESS, worker.spent()?)];
-        Ok(EngineOutput { table, steps: None, compile: Some(cost.compile), cost: spent })
     }
 
     /// The engine that runs a plan, and why it is not the default one.
@@ -401,6 +388,11 @@ fn close(plan: &mut Plan) {
         }
         step.op.plans_mut().into_iter().for_each(close);
     }
+}
+
+/// Runs a plan in its own process; an error is looked for again on `rows`, which knows its row.
+fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> Fallible<EngineOutput> {
+    open.run().or_else(|error| found_again(plan, error, context))
 }
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
@@ -451,31 +443,56 @@ impl TableSink for Watched<'_> {
     }
 }
 
-/// A sink that counts rows, their bytes, and the time that it takes to hand them on.
-struct Counted<'a> {
-    sink: &'a mut dyn TableSink,
+/// Rows that were handed to a sink, their bytes, and the time that this took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Given {
     rows: u64,
     bytes: u64,
     spent: Duration,
 }
 
-impl TableSink for Counted<'_> {
-    fn take(&mut self, rows: &Table) -> Fallible<bool> {
-        let watch = Stopwatch::start();
-        self.rows += rows.height() as u64;
-        self.bytes += rows.data_bytes() as u64;
-        let taken = self.sink.take(rows);
-        self.spent += watch.elapsed();
-        taken
-    }
-
-    fn keeps(&self) -> bool {
+impl Given {
+    /// Whether the rows may be kept as a result.
+    fn fits(&self) -> bool {
         self.bytes <= MOST_BYTES
     }
 }
 
+/// A sink that counts what it hands on.
+struct Counted<'a> {
+    sink: &'a mut dyn TableSink,
+    given: Given,
+}
+
+impl TableSink for Counted<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        let watch = Stopwatch::start();
+        self.given.rows += rows.height() as u64;
+        self.given.bytes += rows.data_bytes() as u64;
+        let taken = self.sink.take(rows);
+        self.given.spent += watch.elapsed();
+        taken
+    }
+
+    fn keeps(&self) -> bool {
+        self.given.fits()
+    }
+}
+
+/// Runs a plan whose rows go to a sink, and counts them.
+pub(super) fn stream_counted(
+    plan: &Prepared,
+    engine: &'static dyn Engine,
+    sink: &mut dyn TableSink,
+    context: &RunContext,
+) -> Fallible<(StreamOutput, Given)> {
+    let mut counted = Counted { sink, given: Given::default() };
+    let run = stream_on(plan, engine, &mut counted, context)?;
+    Ok((run, counted.given))
+}
+
 /// A sink that takes all rows and keeps none.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl TableSink for Nowhere {
     fn take(&mut self, _: &Table) -> Fallible<bool> {
@@ -575,7 +592,7 @@ pub(super) fn known_rows(source: &Source) -> Option<u64> {
     match source {
         Source::Range { start, end } => end.map(|end| end.saturating_sub(*start).max(0) as u64),
         Source::Values(values) => Some(values.len() as u64),
-        Source::Letters { count, .. } | Source::Random { count, .. } => Some(*count),
+        Source::Generated { count, .. } => Some(*count),
         Source::Kept(kept) => Some(kept.table().height() as u64),
         Source::Read(_) => None,
     }

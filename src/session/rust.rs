@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::engines::Choice;
+use crate::engines::{self, Choice, EngineOutput, Host, OpenPlan};
 use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
 use crate::measure;
 use crate::native::{self, GeneratedCode};
@@ -289,16 +289,6 @@ impl Session {
         }
     }
 
-    /// A plan in Rust, compiled.
-    pub(super) fn compile_plan(
-        &self,
-        plan: &Prepared,
-        code: &GeneratedCode,
-        context: &RunContext,
-    ) -> Fallible<Rc<Block>> {
-        Ok(self.compile(vec![plan_part(plan, code)], context)?.remove(0))
-    }
-
     /// The table of a compiled plan.
     ///
     /// # Errors
@@ -448,6 +438,30 @@ impl Session {
         self.blocks.compiled.borrow_mut().clear();
         self.blocks.compared.borrow_mut().clear();
         self.rust.reset(context)
+    }
+}
+
+impl Host for Session {
+    fn open_rust(&self, plan: &Prepared, code: &GeneratedCode, context: &RunContext) -> Fallible<Box<dyn OpenPlan>> {
+        let block = self.compile(vec![plan_part(plan, code)], context)?.remove(0);
+        let worker = self.open_block(&block, Choice::only(engines::DEFAULT), context)?;
+        Ok(Box::new(CompiledPlan { worker, block, plan: plan.clone() }))
+    }
+}
+
+/// A plan in Rust, and the process that runs it.
+struct CompiledPlan {
+    worker: Worker,
+    block: Rc<Block>,
+    plan: Prepared,
+}
+
+impl OpenPlan for CompiledPlan {
+    fn run(&mut self) -> Fallible<EngineOutput> {
+        let CompiledPlan { worker, block, plan } = self;
+        let (table, cost) = Session::call_plan(worker, block.subject, block, plan)?;
+        let spent = vec![(RUST_PROCESS, worker.spent()?)];
+        Ok(EngineOutput { table, steps: None, compile: Some(cost.compile), cost: spent })
     }
 }
 

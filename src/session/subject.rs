@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::lang::{self, Pipeline, Word};
 use crate::measure::{Clock, Cost, Meter, Workload};
+use crate::native;
 use crate::plan::{Binding, BoundOp, Evaluator, File, Plan, Prepared};
 use crate::run_context::RunContext;
 
@@ -196,12 +197,13 @@ impl Session {
                 // The engine is chosen for the plan as it runs: preparing may have taken away what an engine refuses.
                 let plan = self.prepared(plan, choice, context)?;
                 let (engine, instead) = self.engine_for(&plan, choice)?;
-                let work = match engine.code() {
-                    Some(write) => {
-                        parts.push(plan_part(&plan, &write(&plan)));
+                let work = match engine.is_compiled() {
+                    // It is compiled together with the other Rust that it is compared with.
+                    true => {
+                        parts.push(plan_part(&plan, &native::code(&plan)));
                         HalfWork::Compiled(Box::new(plan), engine)
                     }
-                    None => {
+                    false => {
                         let detached = self.detached_for(&plan);
                         HalfWork::Done(Work::Plan(Arc::new(plan), engine, detached))
                     }

@@ -3,10 +3,11 @@
 use crate::engines;
 use crate::functions;
 use crate::interleave;
-use crate::lang::{RESERVED, rust_block};
+use crate::lang::{RESERVED, is_reserved, rust_block};
 use crate::magics;
 use crate::session::Session;
 use crate::show::Role;
+use crate::sources;
 use crate::stages::{self, agg};
 
 /// The text with colours; unknown stages, magics, functions and names that a pipeline starts with, and brackets that
@@ -118,18 +119,19 @@ fn word_role(word: &str, last: &str, after: &str, session: &Session) -> Role {
     if last == "on" && engines::find(word).is_some() {
         return Role::Engine;
     }
-    if RESERVED.contains(&word) {
+    if is_reserved(word) {
         return Role::Word;
     }
     let own = || session.newest_function().is_some_and(|newest| newest.find(word).is_some());
     if after.starts_with('(') && last != "fn" {
-        let known = functions::find(word).is_some() || agg::NAMES.contains(&word) || own();
+        let known = functions::find(word).is_some() || agg::is_aggregate(word) || own();
         return if known { Role::Function } else { Role::Invalid };
     }
     if matches!(last, "" | ";") && !after.trim_start().starts_with('?') {
         // While it is typed at the end it may become one.
         let begun = || {
             let known = session.names().map(|(name, _)| name.as_str()).chain(RESERVED);
+            let known = known.chain(sources::ALL.iter().map(|source| source.name));
             after.is_empty()
                 && known.chain(functions::ALL.iter().map(|known| known.name)).any(|name| name.starts_with(word))
         };

@@ -395,7 +395,7 @@ impl Shell {
         let context = self.session.borrow().context();
         let printing = Printing::new(&self.session.borrow(), self.style(), &context);
         let progress = progress::Watch::start(&context.progress);
-        self.session.borrow_mut().printer = printing.as_ref().map(|printing| printing.printer.clone());
+        self.session.borrow_mut().printer = Some(printing.printer.clone());
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
         self.session.borrow_mut().printer = None;
         progress.end();
@@ -407,8 +407,8 @@ impl Shell {
             CellStatus::Different => {}
             CellStatus::Failed => self.ending = Ending::Failed,
         }
-        let printed = printing.as_ref().and_then(|printing| printing.printer.borrow().printed());
-        let ending = match printing.map_or(Ok(()), Printing::end) {
+        let printed = printing.printer.borrow().printed();
+        let ending = match printing.end() {
             Ok(()) => self.print(&evaluation, printed),
             Err(error) => self.unwritten(&error),
         };
@@ -567,25 +567,27 @@ impl Drop for Shell {
     }
 }
 
-/// Prints the result of one cell while it comes, where nobody types. Once it has begun, the run ends when nobody reads
-/// on.
+/// Prints the result of one cell while it comes. Once it has begun, the run ends when nobody reads on.
 struct Printing {
     printer: Rc<RefCell<Printer>>,
     reader: Rc<RefCell<Option<reader::Watch>>>,
 }
 
 impl Printing {
-    fn new(session: &Session, style: Style, context: &RunContext) -> Option<Printing> {
-        if session.interactive {
-            return None;
-        }
+    fn new(session: &Session, style: Style, context: &RunContext) -> Printing {
         let reader = Rc::new(RefCell::new(None));
         let (watch, stop) = (reader.clone(), session.stop.clone());
         // Without the thread the next thing that is printed tells.
-        let on_start = move || *watch.borrow_mut() = reader::Watch::start(stop).ok();
+        let types = session.interactive;
+        let on_start = move || {
+            // A terminal at which somebody types is read.
+            if !types {
+                *watch.borrow_mut() = reader::Watch::start(stop).ok();
+            }
+        };
         let progress = io::stdout().is_terminal().then(|| context.progress.clone());
         let printer = Printer::new(style, Box::new(io::stdout()), progress, on_start);
-        Some(Printing { printer: Rc::new(RefCell::new(printer)), reader })
+        Printing { printer: Rc::new(RefCell::new(printer)), reader }
     }
 
     /// # Errors

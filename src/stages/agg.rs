@@ -3,13 +3,22 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, ArgumentSyntax, By, Node, StageSyntax};
-use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan};
+use crate::plan::{self, Agg, AggFunc, Builder, Expr, Named, Plan, aggregates};
 
 use super::Stage;
 
-/// The names of the aggregates.
-pub const NAMES: [&str; 11] =
+/// The names of the aggregates that engines know by themselves; the others are in [`aggregates::ALL`].
+const OWN_NAMES: [&str; 11] =
     ["count", "sum", "mean", "min", "max", "median", "quantile", "std", "first", "last", "n_distinct"];
+
+/// The names of all aggregates.
+pub fn names() -> Vec<&'static str> {
+    OWN_NAMES.into_iter().chain(aggregates::ALL.iter().map(|aggregate| aggregate.name)).collect()
+}
+
+pub fn is_aggregate(name: &str) -> bool {
+    OWN_NAMES.contains(&name) || aggregates::find(name).is_some()
+}
 
 pub static AGG: Stage = Stage {
     syntax: StageSyntax {
@@ -19,7 +28,7 @@ pub static AGG: Stage = Stage {
         options: &[],
     },
     about: "computes aggregates of all rows, or of each group: count sum mean min max median quantile std first last \
-            n_distinct",
+            n_distinct iqr",
     examples: &[
         ("1..6 | agg n = count(), mean(it), top = max(it)", "n,mean,top\n5,3.0,5\n"),
         ("1..6 | agg sum(it) by odd = it % 2 == 1 | sort by odd", "odd,sum\nfalse,6\ntrue,9\n"),
@@ -29,6 +38,7 @@ pub static AGG: Stage = Stage {
             "median,q,std\n2.5,1.75,1.2909944487358056\n",
         ),
         ("[4, 5] | agg first(it), last(it), min(it)", "first,last,min\n4,5,4\n"),
+        ("1..10 | agg iqr(it)", "iqr\n4.0\n"),
     ],
     privileges: lang::Privileges::none,
     bind: agg,
@@ -62,7 +72,7 @@ fn finish(builder: &mut Builder, keys: Vec<Named>, aggs: Vec<(Agg, bool)>, span:
 fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
     let span = arg.expr.span;
     let aggregate = match &arg.expr.node {
-        Node::Call(word, args) if NAMES.contains(&word.text.as_str()) => Some((word, args)),
+        Node::Call(word, args) if is_aggregate(&word.text) => Some((word, args)),
         _ => None,
     };
     let Some((word, args)) = aggregate else {
@@ -70,12 +80,13 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
         let error = Diagnostic::at(Kind::Type, span, message);
         return Err(match &arg.expr.node {
             Node::Call(word, _) => {
-                let near = crate::diagnostic::nearest(&word.text, NAMES);
-                error.hint(
-                    near.map_or(format!("aggregates are {}", listed(&NAMES)), |near| format!("did you mean `{near}`?")),
-                )
+                let near = crate::diagnostic::nearest(&word.text, names());
+                let all = || format!("aggregates are {}", listed(&names()));
+                error.hint(near.map_or_else(all, |near| format!("did you mean `{near}`?")))
             }
-            _ => error.hint(format!("aggregates are {}; compute with the result in a `map` after it", listed(&NAMES))),
+            _ => {
+                error.hint(format!("aggregates are {}; compute with the result in a `map` after it", listed(&names())))
+            }
         });
     };
     let takes: std::ops::RangeInclusive<usize> = match word.text.as_str() {
@@ -116,7 +127,8 @@ fn resolve(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg>
     let Some(value) = value else {
         return Ok(Agg { name: name.to_string(), func: AggFunc::Rows, arg: None, ty: Type::Int });
     };
-    let numeric = matches!(name, "sum" | "mean" | "median" | "quantile" | "std");
+    let function = aggregates::find(name);
+    let numeric = matches!(name, "sum" | "mean" | "median" | "quantile" | "std") || function.is_some();
     if numeric && !matches!(value.ty, Type::Int | Type::Float | Type::Open) {
         let message = format!("`{name}` needs numbers, but this is {}", value.ty);
         let error = Diagnostic::at(Kind::Type, if value.span == Span::default() { span } else { value.span }, message);
@@ -135,9 +147,12 @@ fn resolve(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg>
         "std" => (AggFunc::Std, Type::Float),
         "first" => (AggFunc::First, own),
         "last" => (AggFunc::Last, own),
-        _ => (AggFunc::Distinct, Type::Int),
+        _ => match function {
+            Some(function) => (AggFunc::NumbersToFloat(function), Type::Float),
+            None => (AggFunc::Distinct, Type::Int),
+        },
     };
-    let floats = matches!(func, AggFunc::Median | AggFunc::Quantile(_));
+    let floats = matches!(func, AggFunc::Median | AggFunc::Quantile(_) | AggFunc::NumbersToFloat(_));
     let arg = if floats { value.widened(&Type::Float) } else { value };
     Ok(Agg { name: name.to_string(), func, arg: Some(arg), ty })
 }

@@ -2,8 +2,9 @@
 
 use polars::prelude::*;
 
-use crate::data::{self, Type, Value, scalar};
+use crate::data::{self, Type, Value};
 use crate::diagnostic::Span;
+use crate::plan::aggregates::OfNumbers;
 use crate::plan::{Agg, AggFunc, Named};
 
 use super::bounds::{self, Bounds};
@@ -93,7 +94,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
             _ => one(expr.cast(DataType::Int128).sum(), kernels::int_from_sum(out, span)),
         },
         AggFunc::Sum => one(expr.sum(), unsigned(out)),
-        AggFunc::Mean | AggFunc::Median | AggFunc::Quantile(_) | AggFunc::Std if open => {
+        AggFunc::Mean | AggFunc::Median | AggFunc::Quantile(_) | AggFunc::Std | AggFunc::NumbersToFloat(_) if open => {
             one(len(), constant(&Value::Null, &agg.ty).expr)
         }
         AggFunc::Mean if ty == Type::Int => {
@@ -128,6 +129,7 @@ fn reduce(agg: &Agg, arg: Arg, name: &PlSmallStr) -> Reduced {
         AggFunc::Max => one(expr.max(), out),
         AggFunc::Median => quantile(expr, ty, &agg.ty, name, 0.5),
         AggFunc::Quantile(q) => quantile(expr, ty, &agg.ty, name, *q),
+        AggFunc::NumbersToFloat(function) => of_numbers(expr, &agg.ty, name, OfNumbers::Function(function)),
         AggFunc::Std => spread(expr, &ty, name),
         AggFunc::First => one(expr.first(), out),
         AggFunc::Last => one(expr.last(), out),
@@ -217,8 +219,13 @@ fn quantile(expr: Expr, ty: Type, result: &Type, name: &PlSmallStr, q: f64) -> R
         let first = expr.cast(DataType::Float64).quantile(lit(q), QuantileMethod::Linear);
         return Reduced { first: vec![first.alias(name.clone())], last: col(name.clone()), bounds: bounds::ANY };
     }
-    aggregate_group(expr, ty, result, name, move |items| {
+    of_numbers(expr, result, name, OfNumbers::Quantile(q))
+}
+
+/// What becomes of all numbers of a group.
+fn of_numbers(expr: Expr, result: &Type, name: &PlSmallStr, of: OfNumbers) -> Reduced {
+    aggregate_group(expr.cast(DataType::Float64), Type::Float, result, name, move |items| {
         let numbers = items.iter().filter_map(|item| if let Value::Float(x) = item { Some(*x) } else { None });
-        scalar::quantile(numbers.collect(), q).map_or(Value::Null, Value::Float)
+        of.apply(numbers.collect()).map_or(Value::Null, Value::Float)
     })
 }

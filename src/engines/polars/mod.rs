@@ -182,15 +182,10 @@ fn of_source(source: &Source, after: &[Step]) -> Option<&'static str> {
         Source::Range { .. } if ops::taken(after).is_some_and(too_many) => {
             Some("polars counts rows in 32 bits: this `take` is too long")
         }
-        Source::Letters { count, .. } | Source::Random { count, .. } if too_many(*count) => {
+        Source::Generated { count, .. } if too_many(*count) => {
             Some("polars counts rows in 32 bits: these are too many")
         }
-        Source::Range { .. }
-        | Source::Values(_)
-        | Source::Read(_)
-        | Source::Letters { .. }
-        | Source::Random { .. }
-        | Source::Kept(_) => None,
+        Source::Range { .. } | Source::Values(_) | Source::Read(_) | Source::Generated { .. } | Source::Kept(_) => None,
     }
 }
 

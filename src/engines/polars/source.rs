@@ -5,12 +5,13 @@ use std::io::Read as _;
 
 use polars::prelude::*;
 
-use crate::data::{self, Order, Schema, Type, Value, generate};
+use crate::data::{self, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files::{self, Split};
 use crate::kernel::{self, Reading, Rows};
 use crate::plan::{self, Format, Read, Source};
 use crate::run_context::RunContext;
+use crate::sources::Generate;
 
 use super::bounds::{self, Bounds};
 use super::exprs::{column, name};
@@ -44,27 +45,13 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option
             let bounds = ints.map(Bounds::one).reduce(Bounds::with).unwrap_or(Bounds::one(0));
             Flow { frame, columns: vec![(types[0].clone(), bounds)], rows: Some(values.len() as u64), large: false }
         }
-        Source::Letters { count, seed } => {
+        Source::Generated { what, count, seed } => {
             let (frame, large) = range(0, *count);
-            let seed = *seed;
-            let letters = kernels::elementwise("letters", &[column(0)], DataType::String, move |series| {
-                let letters = series[0].i64()?.apply_into_string_amortized(|row, out| {
-                    out.push(generate::letter(seed, row as u64));
-                });
-                Ok(letters.into_series())
+            let rows = kernels::elementwise(what.name, &[column(0)], data::dtype(&what.value.ty()), {
+                let (made_by, seed) = (what.value, *seed);
+                move |series| rows_of(made_by, seed, series[0].i64()?)
             });
-            anything(frame.select([letters.alias("c0")]), Some(*count), large)
-        }
-        Source::Random { count, seed } => {
-            let (frame, large) = range(0, *count);
-            let seed = *seed;
-            let floats = kernels::elementwise("random", &[column(0)], DataType::Float64, move |series| {
-                let rows = series[0].i64()?;
-                let floats: Float64Chunked =
-                    rows.apply_nonnull_values_generic(DataType::Float64, |row| generate::unit(seed, row as u64));
-                Ok(floats.into_series())
-            });
-            anything(frame.select([floats.alias("c0")]), Some(*count), large)
+            anything(frame.select([rows.alias("c0")]), Some(*count), large)
         }
         Source::Read(read) => match context {
             Some(context) => {
@@ -86,6 +73,21 @@ pub fn flow(source: &Source, types: &[Type], taken: Option<u64>, context: Option
             let rows = frame.height() as u64;
             anything(frame.lazy(), Some(rows), rows >= MANY_ROWS)
         }
+    })
+}
+
+/// The rows of these numbers.
+fn rows_of(made_by: Generate, seed: i64, rows: &Int64Chunked) -> PolarsResult<Series> {
+    Ok(match made_by {
+        Generate::Char { one, .. } => {
+            rows.apply_into_string_amortized(|row, out| out.push(one(seed, row as u64))).into_series()
+        }
+        Generate::Float { one, .. } => {
+            let floats: Float64Chunked =
+                rows.apply_nonnull_values_generic(DataType::Float64, |row| one(seed, row as u64));
+            floats.into_series()
+        }
+        Generate::Int { one, .. } => rows.apply_values(|row| one(seed, row as u64)).into_series(),
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::data::scalar::{self, Spread};
+use crate::data::scalar::Spread;
 use crate::data::{Key, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions;
+use crate::plan::aggregates::OfNumbers;
 use crate::plan::{Agg, AggFunc, Named};
 use crate::rowwise::{Compiled, Frame, RowError};
 use crate::run_context::RunContext;
@@ -146,8 +147,8 @@ enum State {
     },
     Least(Value),
     Largest(Value),
-    /// Of numbers, for the quantile.
-    Numbers(Vec<f64>, f64),
+    /// All numbers, and what becomes of them.
+    Numbers(Vec<f64>, OfNumbers),
     Spread(Spread),
     First(Option<Value>),
     Last(Value),
@@ -176,8 +177,9 @@ impl State {
             AggFunc::Mean => sum(true),
             AggFunc::Min => State::Least(Value::Null),
             AggFunc::Max => State::Largest(Value::Null),
-            AggFunc::Median => State::Numbers(Vec::new(), 0.5),
-            AggFunc::Quantile(q) => State::Numbers(Vec::new(), *q),
+            AggFunc::Median => State::Numbers(Vec::new(), OfNumbers::Quantile(0.5)),
+            AggFunc::Quantile(q) => State::Numbers(Vec::new(), OfNumbers::Quantile(*q)),
+            AggFunc::NumbersToFloat(function) => State::Numbers(Vec::new(), OfNumbers::Function(function)),
             AggFunc::Std => State::Spread(Spread::default()),
             AggFunc::First => State::First(None),
             AggFunc::Last => State::Last(Value::Null),
@@ -266,7 +268,7 @@ impl State {
             State::Floats { sum, count, mean: true } => Value::Float(sum.total() / count as f64),
             State::Floats { sum, .. } => Value::Float(sum.total()),
             State::Least(value) | State::Largest(value) | State::Last(value) => value,
-            State::Numbers(numbers, q) => scalar::quantile(numbers, q).map_or(Value::Null, Value::Float),
+            State::Numbers(numbers, of) => of.apply(numbers).map_or(Value::Null, Value::Float),
             State::Spread(spread) => spread.deviation().map_or(Value::Null, Value::Float),
             State::First(value) => value.unwrap_or_default(),
             State::Distinct(seen) => Value::Int(seen.len() as i64),

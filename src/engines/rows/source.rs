@@ -1,6 +1,6 @@
 //! Where rows come from.
 
-use crate::data::{Value, generate};
+use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::files::{self, Records};
 use crate::plan::Source;
@@ -16,12 +16,8 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) 
             Box::new(Range { at: *start, end: end.unwrap_or(i64::MAX), open: end.is_none(), context })
         }
         Source::Values(values) => counted(Box::new(|row| values.get(row as usize).cloned())),
-        Source::Letters { count, seed } => counted(Box::new(|row| {
-            let letter = |row| Value::text(generate::letter(*seed, row).encode_utf8(&mut [0; 4]));
-            (row < *count).then(|| letter(row))
-        })),
-        Source::Random { count, seed } => {
-            counted(Box::new(|row| (row < *count).then(|| Value::Float(generate::unit(*seed, row)))))
+        Source::Generated { what, count, seed } => {
+            counted(Box::new(|row| (row < *count).then(|| what.value.value(*seed, row))))
         }
         Source::Read(read) => {
             let records = files::open(read, context).map_err(|error| error.or_at(span))?;

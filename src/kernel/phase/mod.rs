@@ -1,5 +1,5 @@
-//! Phases: what becomes of batches from one pipeline breaker to the next. A phase does not know who runs it, or on which
-//! part of its input: that is a schedule. [`Stream`] is the simplest one, a phase after the other on one thread.
+//! Phases: what becomes of batches from one pipeline breaker to the next. A phase does not know who runs it, or on
+//! which part of its input: that is a schedule. [`Stream`] is the simplest one, a phase after the other on one thread.
 
 mod breaker;
 mod explode;

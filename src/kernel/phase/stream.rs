@@ -1,5 +1,5 @@
-//! The schedule of one thread: batches are pulled from a source, pushed through a phase, and wait in a queue for whoever
-//! asks. What a breaker gives is the input of the next phase.
+//! The schedule of one thread: batches are pulled from a source, pushed through a phase, and wait in a queue for
+//! whoever asks. What a breaker gives is the input of the next phase.
 
 use std::collections::VecDeque;
 

@@ -351,7 +351,7 @@ impl Candidate<'_> {
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Fallible<HashMap<i64, session::Subject<'static>>> {
         let What::Pipeline { pipeline, choice, .. } = &self.variant.what else { return Ok(HashMap::new()) };
-        if choice.engine.code().is_none() || lone_block(pipeline).is_some() {
+        if !choice.engine.is_compiled() || lone_block(pipeline).is_some() {
             return Ok(HashMap::new());
         }
         live(&|| format!("compiling {} sizes", sizes.len()));

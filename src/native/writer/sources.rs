@@ -10,6 +10,7 @@ use crate::native::exprs::{constant, together};
 use crate::native::segment::{Segment, Stored};
 use crate::native::shape::{Kind, ValueLayout};
 use crate::plan::{Expr, File, Kept, Named, Node, Op, Prepared, Read, Source, Step};
+use crate::sources::Generate;
 
 use super::{Writer, said, said_source};
 
@@ -67,20 +68,31 @@ impl Writer<'_> {
                 self.table(&mut segment, Kept::new(Arc::new(table)), &step.schema);
             }
             Source::Kept(kept) => self.table(&mut segment, kept.clone(), &step.schema),
-            Source::Letters { count, seed } => {
-                let it = segment.variable(&names[0], &self.names, &[]);
-                let [row, place] = ["number", "bytes"].map(|name| segment.variable(name, &self.names, &[]));
-                segment.open(&format!("for {row} in 0..{count}_u64"));
-                segment.line(format!("let mut {place} = [0; 4];"));
-                segment.line(format!("let {it}: &str = letter({seed}, {row}).encode_utf8(&mut {place});"));
-                segment.columns = vec![Piece::borrowing(&it, shape(Kind::Text), Hold::Row)];
-            }
-            Source::Random { count, seed } => {
+            Source::Generated { what, count, seed } => {
+                let Some(make) = what.compiled else {
+                    let values: Vec<Value> = (0..*count).map(|row| what.value.value(*seed, row)).collect();
+                    let table = Table::from_columns(step.schema.clone(), values.len(), &[values]);
+                    self.table(&mut segment, Kept::new(Arc::new(table)), &step.schema);
+                    return segment;
+                };
                 let it = segment.variable(&names[0], &self.names, &[]);
                 let row = segment.variable("number", &self.names, &[]);
-                segment.open(&format!("for {row} in 0..{count}_u64"));
-                segment.line(format!("let {it} = unit({seed}, {row});"));
-                segment.columns = vec![Piece::tight(it, shape(Kind::Float))];
+                let head = format!("for {row} in 0..{count}_u64");
+                segment.columns = vec![match what.value {
+                    Generate::Char { .. } => {
+                        let place = segment.variable("bytes", &self.names, &[]);
+                        segment.open(&head);
+                        segment.line(format!("let mut {place} = [0; 4];"));
+                        segment.line(format!("let {it}: &str = {make}({seed}, {row}).encode_utf8(&mut {place});"));
+                        Piece::borrowing(&it, shape(Kind::Text), Hold::Row)
+                    }
+                    Generate::Float { .. } | Generate::Int { .. } => {
+                        segment.open(&head);
+                        segment.line(format!("let {it} = {make}({seed}, {row});"));
+                        let kind = if matches!(what.value, Generate::Int { .. }) { Kind::Int } else { Kind::Float };
+                        Piece::tight(it, shape(kind))
+                    }
+                }];
             }
             Source::Read(read) => {
                 let line = segment.variable(&names[0], &self.names, &[]);
