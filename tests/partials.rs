@@ -271,3 +271,45 @@ fn stopped<P: Partial>(input: &[Batch], make: impl Fn() -> P, program: &Program,
     assert_eq!(all.take_columns(flat, context).expect_err("it is stopped").kind, Kind::Stopped);
     context.stop.clear();
 }
+
+/// How long a large merge goes on after it was stopped.
+#[test]
+#[ignore = "a measurement: cargo test --release --locked merge_goes_on -- --ignored --nocapture"]
+fn a_stopped_merge_goes_on() {
+    const GROUPS: i64 = 4_000_000;
+    let (plan, context) = plan("agg sum(i), max(i), n_distinct(i) by i");
+    let [.., last] = &plan.steps[..] else { panic!("{plan:?}") };
+    let Op::Aggregate { keys, aggs } = &last.op else { panic!("{plan:?}") };
+    let (compiler, program) = (Compiler::new(&plan.functions), Program::new(&plan.functions));
+    let width = plan.input(plan.steps.len() - 1).columns.len();
+    for wait in [10, 50, 100, 200, 400, 800] {
+        let filled = |first: i64| {
+            let mut part = Aggregates::new(keys, aggs, &compiler, &program);
+            for start in (first..first + GROUPS).step_by(2048) {
+                let column = Column::ints((start..start + 2048).collect(), None);
+                let batch = Batch { rows: 2048, columns: vec![column; width] };
+                part.take(Scope::new(&batch, &program, &context.stop)).expect("there is nothing to go wrong");
+            }
+            part
+        };
+        let (mut all, later) = (filled(0), filled(GROUPS / 2));
+        let (stop, raised) = (context.stop.clone(), std::sync::Mutex::new(None));
+        let result = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let start = std::time::Instant::now();
+                while start.elapsed().as_millis() < wait {
+                    std::thread::yield_now();
+                }
+                *raised.lock().expect("nobody panics") = Some(std::time::Instant::now());
+                stop.raise();
+            });
+            let result = all.merge(later, &context);
+            let ended = std::time::Instant::now();
+            (result, ended)
+        });
+        let raised = raised.into_inner().expect("nobody panics").expect("it was raised");
+        let late = result.1.saturating_duration_since(raised);
+        println!("stopped after {wait} ms: {:?}, {} ms later", result.0.is_err(), late.as_millis());
+        context.stop.clear();
+    }
+}

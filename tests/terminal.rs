@@ -253,6 +253,22 @@ fn ctrl_c_keeps_what_was_measured() {
     terminal.ends();
 }
 
+/// The first rows of a long result are there while the rest is computed.
+#[test]
+fn a_result_streams_at_the_prompt() {
+    let home = home();
+    let mut terminal = start(home.path());
+    for engine in ["batch", "rows"] {
+        terminal.enters(&format!("1..100G | map n = it * 3 | on {engine}"));
+        terminal.sees("│ 15 │");
+        terminal.presses(ControlCode::EndOfText);
+        terminal.sees("stopped");
+    }
+    terminal.enters("1..4 | map it * 100 | on polars");
+    terminal.sees("│ 300 │");
+    terminal.ends();
+}
+
 /// Ctrl-C, also pressed twice, stops the cell and leaves the shell with its names, whatever the engine.
 #[test]
 fn ctrl_c_gives_the_prompt_back() {
