@@ -138,7 +138,7 @@ impl Kept {
 
 impl PartialEq for Kept {
     fn eq(&self, other: &Kept) -> bool {
-        self.id == other.id
+        Arc::ptr_eq(&self.table, &other.table)
     }
 }
 

@@ -35,7 +35,7 @@ impl Prepared {
                 other => return Err(left(other.as_ref())),
             };
             let step = |step: Step<BoundOp>| match step {
-                Step { op: BoundOp::Op(op), schema, span } => {
+                Step { op: BoundOp::Op(op), schema, span } if !op.exprs().into_iter().any(has_subquery) => {
                     Ok(Step { op: op.with_plans(Prepared::of)?, schema, span })
                 }
                 other => Err(left(Some(&other))),
@@ -201,6 +201,13 @@ fn load(expr: &mut Expr, beside: &Beside) -> Fallible<()> {
 /// Readers and writers of nested text call themselves at each level.
 fn on_deep_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(64 << 20, 64 << 20, work)
+}
+
+/// Whether a table whose only value is meant was not computed yet.
+fn has_subquery(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |part| found |= matches!(part.node, Node::ScalarSubquery(_)));
+    found
 }
 
 fn left(step: Option<&Step<BoundOp>>) -> Box<Diagnostic> {
