@@ -266,7 +266,7 @@ impl Binder<'_> {
             SourceNode::Generated { source: what, count, seed } => {
                 let count = whole(&self.view, count, &format!("the number of {}", what.rows))?;
                 let seed = self.seed(seed.as_ref())?;
-                source(Source::Generated { what: *what, count, seed }, what.value.ty())
+                source(Source::Generated { what, count, seed }, what.value.ty())
             }
             SourceNode::Read { .. } => {
                 let read = self.read(node)?;

@@ -201,7 +201,7 @@ impl Session {
                     // It is compiled together with the other Rust that it is compared with.
                     true => {
                         parts.push(plan_part(&plan, &native::code(&plan)));
-                        HalfWork::Compiled(Box::new(plan), engine)
+                        HalfWork::Compiled(plan, engine)
                     }
                     false => {
                         let detached = self.detached_for(&plan);
@@ -239,7 +239,7 @@ struct Half {
 enum HalfWork {
     Done(Work<'static>),
     Block,
-    Compiled(Box<Prepared>, &'static dyn Engine),
+    Compiled(Prepared, &'static dyn Engine),
 }
 
 impl Half {
@@ -253,7 +253,7 @@ impl Half {
             (HalfWork::Done(work), _) => work,
             (HalfWork::Block, Some((workers, block))) => Work::Rust { workers, block, compiled: None },
             (HalfWork::Compiled(plan, engine), Some((workers, block))) => {
-                Work::Rust { workers, block, compiled: Some((*plan, engine)) }
+                Work::Rust { workers, block, compiled: Some((plan, engine)) }
             }
             (HalfWork::Block | HalfWork::Compiled(..), None) => unreachable!("what is Rust was compiled"),
         };
