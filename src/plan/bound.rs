@@ -149,9 +149,7 @@ impl BoundOp {
             | BoundOp::Rust(_)
             | BoundOp::Store(_)
             | BoundOp::Persist(_)
-            | BoundOp::Write(_) => {
-                Vec::new()
-            }
+            | BoundOp::Write(_) => Vec::new(),
         }
     }
 
@@ -165,9 +163,7 @@ impl BoundOp {
             | BoundOp::Rust(_)
             | BoundOp::Store(_)
             | BoundOp::Persist(_)
-            | BoundOp::Write(_) => {
-                Vec::new()
-            }
+            | BoundOp::Write(_) => Vec::new(),
         }
     }
 }
