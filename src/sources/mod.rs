@@ -8,6 +8,7 @@ macro_rules! made_by {
     };
 }
 
+mod dice;
 mod letters;
 mod random;
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error};
 use crate::data::{Type, Value};
 
 /// All of them, in the order in which they are listed.
-pub static ALL: &[&Source] = &[&letters::LETTERS, &random::RANDOM];
+pub static ALL: &[&Source] = &[&letters::LETTERS, &random::RANDOM, &dice::DICE];
 
 #[derive(Debug)]
 pub struct Source {
