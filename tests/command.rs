@@ -6,6 +6,11 @@ use std::process::{Command, Output, Stdio};
 use timelab::engines;
 
 pub fn timelab(arguments: &[&str], input: &str) -> Output {
+    fed(arguments, input.as_bytes())
+}
+
+/// The same with bytes on standard input.
+pub fn fed(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -16,7 +21,7 @@ pub fn timelab(arguments: &[&str], input: &str) -> Output {
         .spawn()
         .expect("timelab starts");
     // A program that ends without reading its input closes it.
-    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+    let _ = child.stdin.take().expect("it is piped").write_all(input);
     child.wait_with_output().expect("timelab ends")
 }
 

@@ -1,11 +1,12 @@
 //! Tables as they are drawn for people.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use timelab::report::{Block, Report};
 use timelab::show::{self, Format, Style};
 
-use crate::command::timelab;
+use crate::command::{fed, timelab};
 use crate::lab::{Lab, PLAIN};
 
 /// The cells of the only column of what a cell draws, and its status line.
@@ -75,6 +76,45 @@ fn standard_input_is_read_again_by_later_cells() {
     let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
     let run = timelab(&[&["--format", "csv"], &arguments[..]].concat(), "1\n2\n3\n");
     assert_eq!(String::from_utf8_lossy(&run.stdout), "line\n1\ncount\n3\nsum\n6\n");
+}
+
+#[test]
+fn compressed_standard_input_is_unpacked() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(b"a,b\n1,2\n3,4\n").expect("memory can be written");
+    let gzip = packed.finish().expect("it is complete");
+    let zstd = zstd::encode_all(&b"a,b\n1,2\n3,4\n"[..], 3).expect("memory can be written");
+    for bytes in [gzip, zstd] {
+        for cell in ["read \"-\" as csv | sum b", "read \"-\" as csv | sum b | on rows"] {
+            let run = fed(&["--format", "csv", "-c", cell], &bytes);
+            assert_eq!(String::from_utf8_lossy(&run.stdout), "sum\n6\n", "{cell}");
+        }
+    }
+}
+
+#[test]
+fn named_columns_come_first_where_there_is_no_room_for_all() {
+    let cell = "1..3 | map first_column = it, second_column = it, third_column = it, fourth = 1 | filter fourth > 0";
+    let head = |cells: &[&str]| {
+        let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
+        let run = timelab(&arguments, "");
+        let out = String::from_utf8_lossy(&run.stdout).into_owned();
+        out.lines().nth(1).expect("a table").replace(['│', ' '], "\t").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(head(&[cell]), "first_column second_column third_column fourth");
+    // All are named where they are made; the last result is a table of which one is.
+    assert_eq!(
+        head(&["%set width 36", "let t = 1..3 | map first_column = it, second_column = it, third = 1", "t"]),
+        "first_column second_column"
+    );
+    assert_eq!(
+        head(&[
+            "%set width 36",
+            "let t = 1..3 | map first_column = it, second_column = it, third = 1",
+            "t | filter third > 0"
+        ]),
+        "third first_column"
+    );
 }
 
 #[test]

@@ -79,6 +79,19 @@ fn continues_name(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
 }
 
+/// The words in the text of a cell that may be names, each once; none where it has no tokens.
+pub fn names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (token, _) in lex(0, text, 0, text.len()).map_or(Vec::new(), |tokens| tokens.tokens) {
+        if let Token::Word(name) | Token::Quoted(name) = token
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The tokens of `text` from byte `start` to `end`.
 pub fn lex(cell: u32, text: &str, start: usize, end: usize) -> Fallible<Tokens> {
     let mut lexer = Lexer { cell, text: &text[..end], at: start, tokens: Vec::new(), code: None };

@@ -16,7 +16,7 @@ mod variants;
 
 pub use ast::*;
 pub use cell::{MAX_BYTES, parse, statements};
-pub use lexer::{MAX_DEPTH, RESERVED, bare_name, is_reserved, seconds, whole_number};
+pub use lexer::{MAX_DEPTH, RESERVED, bare_name, is_reserved, names, seconds, whole_number};
 pub use pasted::pasted_number;
 pub use privileges::{Privileges, is_outside};
 pub use rust::{holds_rust, rust_block};

@@ -24,7 +24,7 @@ use crate::baselines::Baselines;
 use crate::descendants;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::history::History;
-use crate::lang::{Splitter, split};
+use crate::lang::{self, Splitter, split};
 use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::notebook::{INFO, Notebook, cell_text, is_notebook};
@@ -393,7 +393,7 @@ impl Shell {
     /// Runs and prints one cell, then those that it brings along.
     fn cell(&mut self, text: &str) -> Ending {
         let context = self.session.borrow().context();
-        let printing = Printing::new(&self.session.borrow(), self.style(), &context);
+        let printing = Printing::new(&self.session.borrow(), self.style(), text, &context);
         let progress = progress::Watch::start(&context.progress);
         self.session.borrow_mut().printer = Some(printing.printer.clone());
         let evaluation = evaluate(&mut self.session.borrow_mut(), text, &context);
@@ -409,7 +409,7 @@ impl Shell {
         }
         let printed = printing.printer.borrow().printed();
         let ending = match printing.end() {
-            Ok(()) => self.print(&evaluation, printed),
+            Ok(()) => self.print(text, &evaluation, printed),
             Err(error) => self.unwritten(&error),
         };
         match ending {
@@ -484,7 +484,7 @@ impl Shell {
     }
 
     /// Prints what a cell gave, but for a table that was printed already.
-    fn print(&mut self, evaluation: &Evaluation, printed: Option<Printed>) -> Ending {
+    fn print(&mut self, cell: &str, evaluation: &Evaluation, printed: Option<Printed>) -> Ending {
         let warnings: String = evaluation.warnings.iter().map(|warning| self.told(warning)).collect();
         self.complain(&warnings);
         if let Some(error) = &evaluation.error {
@@ -508,7 +508,7 @@ impl Shell {
                 (show::whole(table, &style, &stopped, &mut out).and_then(|()| out.flush()), String::new())
             }
             _ => {
-                let Drawn { out, err } = show::report(&report, &style);
+                let Drawn { out, err } = show::report_of(&report, &lang::names(cell), &style);
                 let mut stdout = std::io::stdout().lock();
                 (stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()), err)
             }
@@ -574,7 +574,7 @@ struct Printing {
 }
 
 impl Printing {
-    fn new(session: &Session, style: Style, context: &RunContext) -> Printing {
+    fn new(session: &Session, style: Style, cell: &str, context: &RunContext) -> Printing {
         let reader = Rc::new(RefCell::new(None));
         let (watch, stop) = (reader.clone(), session.stop.clone());
         // Without the thread the next thing that is printed tells.
@@ -586,7 +586,7 @@ impl Printing {
             }
         };
         let progress = io::stdout().is_terminal().then(|| context.progress.clone());
-        let printer = Printer::new(style, Box::new(io::stdout()), progress, on_start);
+        let printer = Printer::new(style, lang::names(cell), Box::new(io::stdout()), progress, on_start);
         Printing { printer: Rc::new(RefCell::new(printer)), reader }
     }
 

@@ -71,13 +71,18 @@ pub struct Drawn {
 pub const ROUNDED: &str = "floats rounded";
 
 pub fn report(report: &Report, style: &Style) -> Drawn {
+    report_of(report, &[], style)
+}
+
+/// The report of a cell that names these columns: they come first where a table is too wide.
+pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
     let mut drawn = Drawn::default();
     let mut rounded = false;
     let mut blocks = report.blocks.iter().peekable();
     while let Some(block) = blocks.next() {
         match block {
             Block::Table { table, .. } if style.format == Format::Table => {
-                let (text, is_rounded) = table::drawn(table, style);
+                let (text, is_rounded) = table::drawn(table, named, style);
                 drawn.out.push_str(&text);
                 rounded |= is_rounded;
             }
@@ -225,7 +230,7 @@ pub fn in_ascii_only(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 fn written(table: &Table, style: &Style) -> String {
     match style.format {
-        Format::Table => table::drawn(table, style).0,
+        Format::Table => table::drawn(table, &[], style).0,
         Format::Csv => table::csv(table),
         Format::Json => table::json(table),
         Format::Markdown => table::markdown(table),

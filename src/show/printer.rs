@@ -15,6 +15,8 @@ const PART_ROWS: usize = 4096;
 
 pub struct Printer {
     style: Style,
+    /// Columns that come first where there is no room for all.
+    named: Vec<String>,
     out: Box<dyn Write>,
     /// What is drawn on the same terminal, if it is one.
     progress: Option<Progress>,
@@ -52,12 +54,14 @@ enum State {
 impl Printer {
     pub fn new(
         style: Style,
+        named: Vec<String>,
         out: Box<dyn Write>,
         progress: Option<Progress>,
         on_start: impl FnOnce() + 'static,
     ) -> Printer {
         Printer {
             style,
+            named,
             out,
             progress,
             on_start: Some(Box::new(on_start)),
@@ -97,7 +101,7 @@ impl Printer {
     }
 
     fn drawn(&mut self, table: &Table) -> String {
-        let (text, rounded) = table::drawn(table, &self.style);
+        let (text, rounded) = table::drawn(table, &self.named, &self.style);
         self.rounded = rounded;
         text
     }
@@ -151,7 +155,7 @@ impl TableSink for Printer {
                 if *count > MOST_ROWS {
                     let more = (*count - FIRST_ROWS) as u64;
                     let first = Table::stacked(rows.schema(), tables.drain(..));
-                    let first = table::first_rows(&first, FIRST_ROWS, &self.style);
+                    let first = table::first_rows(&first, FIRST_ROWS, &self.named, &self.style);
                     self.state = State::Drawn { more, columns: first.left_out };
                     self.rounded = first.rounded;
                     self.print(&first.text)?;

@@ -7,7 +7,7 @@ use comfy_table::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::data::{Schema, Table, Type, Value, encode};
+use crate::data::{Column, Schema, Table, Type, Value, encode};
 
 use super::{Format, Role, Style, is_unsafe, numbers, written};
 
@@ -24,10 +24,11 @@ const LINES: TableStyle = TableStyle::new()
     .content_lines(ContentLineStyle::new('│', '│', '│'))
     .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
 
-/// A table fitted to the width, where what does not fit is counted below; and whether it shows rounded floats.
-pub fn drawn(table: &Table, style: &Style) -> (String, bool) {
+/// A table fitted to the width, where what does not fit is counted below; and whether it shows rounded floats. The
+/// `named` columns come first where there is no room for all.
+pub fn drawn(table: &Table, named: &[String], style: &Style) -> (String, bool) {
     let shown = if table.height() > MOST_ROWS { FIRST_ROWS } else { table.height() };
-    let first = first_rows(table, shown, style);
+    let first = first_rows(table, shown, named, style);
     (first.text + &below((table.height() - shown) as u64, &first.left_out, style), first.rounded)
 }
 
@@ -40,14 +41,25 @@ pub struct FirstRows {
     pub rounded: bool,
 }
 
-pub fn first_rows(table: &Table, shown: usize, style: &Style) -> FirstRows {
+pub fn first_rows(table: &Table, shown: usize, named: &[String], style: &Style) -> FirstRows {
     let columns = &table.schema().columns;
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    let first = rows_in_order(table, shown, &order, style);
+    if first.left_out.is_empty() || named.is_empty() {
+        return first;
+    }
+    order.sort_by_key(|i| !named.contains(&columns[*i].name));
+    rows_in_order(table, shown, &order, style)
+}
+
+fn rows_in_order(table: &Table, shown: usize, order: &[usize], style: &Style) -> FirstRows {
+    let columns: Vec<&Column> = order.iter().map(|i| &table.schema().columns[*i]).collect();
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let right: Vec<bool> = columns.iter().map(|column| column.ty.is_number()).collect();
     let widest = if columns.len() == 1 { style.width.max(WIDEST_CELL) } else { WIDEST_CELL };
     let rounded = std::cell::Cell::new(false);
     let cells = |i: usize, shown: usize| {
-        let values = table.values(i, 0, shown);
+        let values = table.values(order[i], 0, shown);
         let floats: Vec<f64> =
             values.iter().filter_map(|value| if let Value::Float(x) = value { Some(*x) } else { None }).collect();
         let (floats, is_rounded) = numbers::floats(&floats);
