@@ -155,6 +155,31 @@ fn litmus_tests_have_their_published_verdicts() {
             "b.r == 1 and b.s == 0",
             [false; 3],
         ),
+        // Stores are kept in order, but nobody waits for them.
+        (
+            "SB+fence release",
+            "a: x = 1; fence release; let r = y",
+            "b: y = 1; fence release; let s = x",
+            "",
+            "a.r == 0 and b.s == 0",
+            [false, true, true],
+        ),
+        (
+            "SB+release behind",
+            "a: store(x, 1, relaxed); store(z, 1, release); let r = load(y, acquire)",
+            "b: store(y, 1, relaxed); store(w, 1, release); let s = load(x, acquire)",
+            "",
+            "a.r == 0 and b.s == 0",
+            [false, true, true],
+        ),
+        (
+            "2+2W+release",
+            "a: x = 1; store(y, 2, release)",
+            "b: y = 1; store(x, 2, release)",
+            "",
+            "x == 1 and y == 1",
+            [false; 3],
+        ),
         (
             "MP+relaxed",
             "a: store(x, 1, relaxed); store(y, 1, relaxed)",
@@ -165,7 +190,7 @@ fn litmus_tests_have_their_published_verdicts() {
         ),
     ];
     for (name, one, two, three, forbidden, expected) in all {
-        let text = format!("x = 0, y = 0\n {one}\n {two}\n {three}\n check not ({forbidden})");
+        let text = format!("x = 0, y = 0, z = 0, w = 0\n {one}\n {two}\n {three}\n check not ({forbidden})");
         assert_eq!(fails(&text), expected, "{name}: sc, tso, pso");
     }
 }
@@ -430,6 +455,7 @@ enum Small {
     Increment(usize),
     FetchAdd(usize, i64),
     Fence,
+    FenceRelease,
     IfZero(usize, usize, i64),
     Locked(usize),
     Read(usize, usize),
@@ -448,6 +474,7 @@ impl Small {
             Small::Increment(to) => format!("{} += 1", v(to)),
             Small::FetchAdd(to, value) => format!("fetch_add({}, {value})", v(to)),
             Small::Fence => "fence".to_string(),
+            Small::FenceRelease => "fence release".to_string(),
             Small::IfZero(on, to, value) => format!("if {} == 0 {{ {} = {value} }}", v(on), v(to)),
             Small::Locked(to) => format!("lock m {{ {} += 1 }}", v(to)),
             Small::Read(register, from) => format!("let r{register} = {}", v(from)),
@@ -464,6 +491,7 @@ enum Bit {
     LoadInto(usize, usize),
     Add(usize, i64),
     Fence,
+    FenceRelease,
     Lock,
     Unlock,
     /// Skips the next bit unless the scratch register is 0. It takes no step.
@@ -495,6 +523,7 @@ fn bits(thread: &[Small]) -> Vec<Bit> {
             Small::Increment(to) => vec![Bit::Load(to), Bit::Store(to, Value::Scratch(1), plain)],
             Small::FetchAdd(to, value) => vec![Bit::Add(to, value)],
             Small::Fence => vec![Bit::Fence],
+            Small::FenceRelease => vec![Bit::FenceRelease],
             Small::IfZero(on, to, value) => {
                 vec![Bit::Load(on), Bit::UnlessZeroSkip, Bit::Store(to, Value::Const(value), plain)]
             }
@@ -514,7 +543,9 @@ struct Naive {
     scratch: Vec<i64>,
     registers: Vec<[i64; 2]>,
     holder: Option<usize>,
-    buffers: Vec<VecDeque<(usize, i64)>>,
+    /// Place, value and the time after how many releases of its thread each was made.
+    buffers: Vec<VecDeque<(usize, i64, usize)>>,
+    releases: Vec<usize>,
 }
 
 fn enumerate(threads: &[Vec<Bit>], model: Model, state: Naive, found: &mut BTreeMap<(Vec<i64>, bool), u128>) {
@@ -528,9 +559,8 @@ fn enumerate(threads: &[Vec<Bit>], model: Model, state: Naive, found: &mut BTree
         let empty = next.buffers[thread].is_empty();
         let waits = match bit {
             Bit::Store(_, _, Strength::SeqCst) | Bit::Add(..) | Bit::Fence | Bit::Unlock => !empty,
-            Bit::Store(_, _, Strength::Release) => model == Model::Pso && !empty,
             Bit::Lock => !empty || next.holder.is_some(),
-            Bit::Store(..) | Bit::Load(_) | Bit::LoadInto(..) | Bit::UnlessZeroSkip => false,
+            Bit::Store(..) | Bit::Load(_) | Bit::LoadInto(..) | Bit::FenceRelease | Bit::UnlessZeroSkip => false,
         };
         if waits {
             continue;
@@ -538,8 +568,8 @@ fn enumerate(threads: &[Vec<Bit>], model: Model, state: Naive, found: &mut BTree
         moved = true;
         next.at[thread] += 1;
         let read = |state: &Naive, from: usize| {
-            let own = state.buffers[thread].iter().rev().find(|(to, _)| *to == from);
-            own.map_or(state.memory[from], |(_, value)| *value)
+            let own = state.buffers[thread].iter().rev().find(|(to, ..)| *to == from);
+            own.map_or(state.memory[from], |(_, value, _)| *value)
         };
         match *bit {
             Bit::Store(to, value, strength) => {
@@ -550,13 +580,15 @@ fn enumerate(threads: &[Vec<Bit>], model: Model, state: Naive, found: &mut BTree
                 if model == Model::Sc || strength == Strength::SeqCst {
                     next.memory[to] = value;
                 } else {
-                    next.buffers[thread].push_back((to, value));
+                    next.releases[thread] += usize::from(strength == Strength::Release);
+                    next.buffers[thread].push_back((to, value, next.releases[thread]));
                 }
             }
             Bit::Load(from) => next.scratch[thread] = read(&next, from),
             Bit::LoadInto(register, from) => next.registers[thread][register] = read(&next, from),
             Bit::Add(to, value) => next.memory[to] += value,
             Bit::Fence => {}
+            Bit::FenceRelease => next.releases[thread] += 1,
             Bit::Lock => next.holder = Some(thread),
             Bit::Unlock => next.holder = None,
             Bit::UnlessZeroSkip => unreachable!("it was skipped"),
@@ -566,10 +598,10 @@ fn enumerate(threads: &[Vec<Bit>], model: Model, state: Naive, found: &mut BTree
     for thread in 0..threads.len() {
         let mut seen = HashSet::new();
         for at in 0..state.buffers[thread].len() {
-            let (to, value) = state.buffers[thread][at];
+            let (to, value, releases) = state.buffers[thread][at];
             let may_drain = match model {
                 Model::Sc | Model::Tso => at == 0,
-                Model::Pso => seen.insert(to),
+                Model::Pso => seen.insert(to) && releases == state.buffers[thread][0].2,
             };
             if may_drain {
                 moved = true;
@@ -610,7 +642,7 @@ fn random_threads(dice: &mut Dice, steps: usize) -> Vec<Vec<Small>> {
     for turn in 0..threads * 3 {
         let thread = turn % threads;
         let (to, from, value) = (dice.below(3), dice.below(3), 1 + dice.below(3) as i64);
-        let (small, cost) = match dice.below(12) {
+        let (small, cost) = match dice.below(13) {
             0 | 1 => (Small::Write(to, value), 2),
             2 => (Small::Release(to, value), 2),
             3 => (Small::SeqCst(to, value), 1),
@@ -620,6 +652,7 @@ fn random_threads(dice: &mut Dice, steps: usize) -> Vec<Vec<Small>> {
             7 => (Small::Fence, 1),
             8 => (Small::IfZero(from, to, value), 3),
             9 => (Small::Locked(to), 5),
+            10 => (Small::FenceRelease, 1),
             _ if registers[thread] < 2 => {
                 registers[thread] += 1;
                 (Small::Read(registers[thread] - 1, from), 1)
@@ -676,6 +709,7 @@ fn random_programs_have_the_outcomes_and_counts_of_an_enumeration() {
                 registers: vec![[0; 2]; threads.len()],
                 holder: None,
                 buffers: vec![VecDeque::new(); threads.len()],
+                releases: vec![0; threads.len()],
             };
             let mut expected = BTreeMap::new();
             enumerate(&bits, model, start, &mut expected);

@@ -3,7 +3,8 @@
 //!
 //! Words: the shared memory, all registers, a word per thread (twice the number of its next op, plus 1 if it sleeps
 //! in a `wait`), the owner of each lock (0 or thread + 1), and under TSO and PSO each thread's store buffer: how many
-//! stores, then location and value of each, oldest first (under PSO the locations in order, each oldest first).
+//! stores, then location and value of each, oldest first (under PSO the locations in order, each oldest first, and a
+//! barrier between stores that a release store or fence keeps in order).
 
 use std::collections::BTreeSet;
 
@@ -67,6 +68,9 @@ impl Choice {
 /// Stores that a thread can have on their way. Real processors have 40 to 100; a program that fills even this few is
 /// explored only in part, and that is said.
 pub const BUFFER: usize = 32;
+
+/// In the place of a location: the stores before it reach memory before those behind it. It is less than every location.
+const BARRIER: i64 = -1;
 
 /// Is told what a step does.
 pub trait Observer {
@@ -185,10 +189,18 @@ impl<'a> Machine<'a> {
     /// The stores of a thread that have not reached memory: location and value.
     pub fn buffer<'w>(&self, words: &'w [i64], thread: usize) -> impl DoubleEndedIterator<Item = (usize, i64)> + 'w {
         let (start, len) = self.buffer_place(words, thread);
-        words[start..start + 2 * len].chunks_exact(2).map(|store| (store[0] as usize, store[1]))
+        let stores = words[start..start + 2 * len].chunks_exact(2).filter(|store| store[0] != BARRIER);
+        stores.map(|store| (store[0] as usize, store[1]))
     }
 
-    /// Where the stores of a thread begin, and how many they are.
+    /// The locations of the stores of a thread that no barrier holds back, oldest first; under PSO in order.
+    fn before_barrier<'w>(&self, words: &'w [i64], thread: usize) -> impl Iterator<Item = usize> + 'w {
+        let (start, len) = self.buffer_place(words, thread);
+        let stores = words[start..start + 2 * len].chunks_exact(2).take_while(|store| store[0] != BARRIER);
+        stores.map(|store| store[0] as usize)
+    }
+
+    /// Where the stores of a thread begin, and how many they are, with barriers.
     fn buffer_place(&self, words: &[i64], thread: usize) -> (usize, usize) {
         if self.model == Model::Sc {
             return (self.buffers, 0);
@@ -221,7 +233,7 @@ impl<'a> Machine<'a> {
         if self.model != Model::Sc {
             for thread in 0..self.program.threads.len() {
                 let mut last = usize::MAX;
-                for (location, _) in self.buffer(words, thread) {
+                for location in self.before_barrier(words, thread) {
                     // Under TSO only the oldest store can drain, under PSO the oldest of each location.
                     if location != last {
                         all.push(Choice::Drain(thread as u8, location as u16));
@@ -254,15 +266,10 @@ impl<'a> Machine<'a> {
             Op::Lock(lock) | Op::Retake(lock) => drained && words[self.owners + lock] == 0,
             Op::Swap { .. } | Op::Cas { .. } | Op::FetchAdd { .. } | Op::Atomic { .. } => drained,
             Op::TryLock { .. } | Op::Unlock(_) | Op::Wait(_) => drained,
-            Op::Fence(order) => match self.model {
-                Model::Sc => true,
-                Model::Tso => drained || order != Order::SeqCst,
-                Model::Pso => drained || !order.releases(),
-            },
+            Op::Fence(order) => self.model == Model::Sc || drained || order != Order::SeqCst,
             Op::Store { order, .. } => match self.model {
                 Model::Sc => true,
-                Model::Tso if order == Order::SeqCst => drained,
-                Model::Pso if order.releases() => drained,
+                Model::Tso | Model::Pso if order == Order::SeqCst => drained,
                 Model::Tso | Model::Pso if stores >= BUFFER => return Enabled::BufferFull,
                 Model::Tso | Model::Pso => true,
             },
@@ -299,8 +306,12 @@ impl<'a> Machine<'a> {
         let at = start + 2 * oldest.expect("only a store that is there can drain");
         let value = words[at + 1];
         words[location] = value;
-        words[start - 1] -= 1;
         words.drain(at..at + 2);
+        // A barrier before all that is left orders nothing.
+        let barriers = words[start..start + 2 * (len - 1)].chunks_exact(2).take_while(|store| store[0] == BARRIER);
+        let barriers = barriers.count();
+        words.drain(start..start + 2 * barriers);
+        words[start - 1] -= 1 + barriers as i64;
         let names = self.program;
         observer.note(|| format!("{}: {} ← {value}", names.threads[thread].name, names.location_name(location)));
     }
@@ -356,7 +367,12 @@ impl<'a> Machine<'a> {
                     }
                 });
             }
-            Op::Fence(_) => observer.note(|| "fence".to_string()),
+            Op::Fence(order) => {
+                if order.releases() {
+                    self.barrier(words, thread);
+                }
+                observer.note(|| "fence".to_string());
+            }
             Op::Atomic { end } => {
                 next = end;
                 self.atomic(words, thread, at + 1, end, observer)?;
@@ -428,6 +444,9 @@ impl<'a> Machine<'a> {
                     Model::Tso | Model::Pso => *order != Order::SeqCst && !direct,
                 };
                 if is_buffered {
+                    if order.releases() {
+                        self.barrier(words, thread);
+                    }
                     self.buffer_store(words, thread, location, stored);
                 } else {
                     words[location] = stored;
@@ -473,12 +492,22 @@ impl<'a> Machine<'a> {
         let (start, len) = self.buffer_place(words, thread);
         let mut at = start + 2 * len;
         if self.model == Model::Pso {
-            while at > start && words[at - 2] as usize > location {
+            while at > start && words[at - 2] > location as i64 {
                 at -= 2;
             }
         }
         words.splice(at..at, [location as i64, value]);
         words[start - 1] += 1;
+    }
+
+    /// Keeps the stores of a thread that wait under PSO before those that follow.
+    fn barrier(&self, words: &mut Vec<i64>, thread: usize) {
+        let (start, len) = self.buffer_place(words, thread);
+        let end = start + 2 * len;
+        if self.model == Model::Pso && len > 0 && words[end - 2] != BARRIER {
+            words.splice(end..end, [BARRIER, 0]);
+            words[start - 1] += 1;
+        }
     }
 
     /// Local work up to the thread's next step.

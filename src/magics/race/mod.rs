@@ -75,8 +75,8 @@ registers  `let r = x` makes one of its thread, which starts as 0; `check` and o
 wait m     needs the lock m: it releases it, sleeps until a later `notify m`, and takes it again
 models     sc: every write is in memory at once. tso (as on x86): writes wait in a buffer of their thread, in order.
            pso: they wait in a buffer for each variable, so two of them can swap. A seqcst store or fence, `cas`,
-           `swap`, `fetch_…`, `atomic` and locks empty the buffer first; under pso a release store or fence does too.
-           Reads are never reordered: what ARM and POWER do with them is not explored
+           `swap`, `fetch_…`, `atomic` and locks empty the buffer first. Under pso a release store or fence keeps the
+           stores before it ahead of those after it; it does not wait for them. Reads are never reordered: what ARM and POWER do with them is not explored
 data race  two threads can access one variable at the same time, one of them writes, and one access is plain
 limits     8 threads, `repeat` up to 1000, 64 KiB of text, 300k states (--states), 32 stores of a thread that have not
            reached memory yet; the output says what was not explored
