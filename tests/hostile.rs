@@ -238,22 +238,39 @@ fn lists_beyond_the_limit_are_refused_where_results_stream() {
     }
 }
 
-/// Peek shows rows while they are read: the file is cut in that very moment.
+/// Peek shows rows while they are read: the file is changed in that very moment.
 #[test]
-fn a_file_that_is_cut_while_it_is_read_is_an_error() {
+fn a_file_that_is_changed_while_it_is_read_is_an_error() {
     let folder = folder();
     let path = folder.path().join("t.txt");
+    let text = "some words on a line\n".repeat(100_000);
+    let length = text.len() as u64;
+    let set = |path: &Path, length: u64| {
+        std::fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("it is ours");
+    };
+    let cut: fn(&Path, &dyn Fn(&Path, u64), u64) = |path, set, _| set(path, 900_001);
+    let ways = [
+        ("became shorter", cut),
+        ("was changed", |path, set, length| {
+            set(path, 900_001);
+            set(path, length);
+        }),
+        ("was replaced", |path, _, _| {
+            let other = path.with_extension("other");
+            std::fs::copy(path, &other).and_then(|_| std::fs::rename(&other, path)).expect("it is ours");
+        }),
+    ];
     for engine in ["rows", "batch"] {
-        std::fs::write(&path, "some words on a line\n".repeat(100_000)).expect("it is written");
-        let mut session = Session::new(None, Console::default());
-        let cut = path.clone();
-        let mut context = session.context();
-        context.log = Arc::new(move |_| {
-            std::fs::File::options().write(true).open(&cut).and_then(|file| file.set_len(900_001)).expect("it is ours");
-        });
-        let evaluation = evaluate(&mut session, &format!("read {path:?} | peek 1 | count | on {engine}"), &context);
-        let error = evaluation.error.expect("a part is no result");
-        assert!(error.message.contains("became shorter while it was read"), "{engine}: {}", error.message);
+        for (told, change) in ways {
+            std::fs::write(&path, &text).expect("it is written");
+            let mut session = Session::new(None, Console::default());
+            let changed = path.clone();
+            let mut context = session.context();
+            context.log = Arc::new(move |_| change(&changed, &set, length));
+            let evaluation = evaluate(&mut session, &format!("read {path:?} | peek 1 | count | on {engine}"), &context);
+            let error = evaluation.error.expect("a part is no result");
+            assert!(error.message.contains(&format!("{told} while it was read")), "{engine}: {}", error.message);
+        }
     }
 }
 

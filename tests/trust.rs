@@ -17,11 +17,20 @@ fn examples_need_no_trust_unless_they_hold_rust() {
     let of_stages = stages::ALL.iter().flat_map(|stage| stage.examples).map(|(cell, _)| *cell);
     let of_magics = magics::ALL.iter().flat_map(|magic| magic.examples).copied();
     for cell in of_stages.chain(of_magics) {
-        let holds_rust = cell.contains("rust {") || cell.contains("rust with") || cell.starts_with("%%rust");
+        // One pipeline alone runs on all engines, so on native.
+        let everywhere = cell.starts_with("%same") && !cell.contains("), (");
+        let holds_rust =
+            everywhere || ["rust {", "rust with"].iter().any(|word| cell.contains(word)) || cell.starts_with("%%rust");
         let leaves = ["/tmp/", "%cd "].iter().any(|word| cell.contains(word));
         let expected = Privileges::RUNS_CODE.only_if(holds_rust) | Privileges::WRITES_ELSEWHERE.only_if(leaves);
         check(cell, expected);
     }
+}
+
+#[test]
+fn the_same_on_all_engines_compiles_code() {
+    check("%same 1..3 | sum", Privileges::RUNS_CODE);
+    check("%same 1..3, 1..4", Privileges::NONE);
 }
 
 /// Whatever a magic is about: Rust in its statement, its body or its options needs trust, and else nothing does.

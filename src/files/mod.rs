@@ -12,10 +12,10 @@ mod json;
 mod lines;
 mod open;
 mod pattern;
-mod shorter;
 mod split;
 mod stdin;
 mod text;
+mod watched;
 mod write;
 
 use std::io::Read as _;
@@ -36,9 +36,9 @@ pub use field::{Meaning, Rule};
 pub use home::expanded;
 pub use json::{has_many_digits, large_ints};
 pub use open::{Bytes, found, leads_outside, packing};
-pub use shorter::{Watched, guard_maps};
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
+pub use watched::{Watched, guard_maps};
 pub use write::{Writer, fits, same_place, target, write};
 
 use lines::Lines;

@@ -69,7 +69,7 @@ impl Choice {
 /// explored only in part, and that is said.
 pub const BUFFER: usize = 32;
 
-/// In the place of a location: the stores before it reach memory before those behind it. It is less than every location.
+/// In the place of a location: stores before it reach memory before those behind it. It is less than every location.
 const BARRIER: i64 = -1;
 
 /// Is told what a step does.

@@ -25,7 +25,13 @@ pub static SAME: Magic = Magic {
         "%same read \"samples/kjv.txt\" | words | count by word | top 5",
     ],
     offers: Offers::Nothing,
-    privileges: lang::Privileges::none,
+    // One pipeline alone runs on all engines.
+    privileges: |magic| match &magic.subject {
+        Argument::Pipelines(pipelines) if pipelines.len() == 1 => {
+            engines::ALL.iter().map(|engine| engine.privileges(&[])).collect()
+        }
+        _ => lang::Privileges::NONE,
+    },
     run,
 };
 

@@ -415,8 +415,8 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
-    let mut sink = Watched { sink, failed: false };
     let watched = files::Watched::new(plan.files());
+    let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
     watched.judge(match context.within_limit(|| engine.stream(plan, &mut sink, context)) {
         Err(error) => {
             context.stop.check()?;
@@ -427,15 +427,19 @@ fn stream_on(
     })
 }
 
-/// A sink that tells whether it was what failed.
+/// A sink that tells whether it was what failed. What an op makes of all its input begins when all was read: then the
+/// files must be as they were.
 struct Watched<'a> {
     sink: &'a mut dyn TableSink,
+    files: &'a files::Watched,
+    begun: bool,
     failed: bool,
 }
 
 impl TableSink for Watched<'_> {
     fn take(&mut self, rows: &Table) -> Fallible<bool> {
-        self.sink.take(rows).inspect_err(|_| self.failed = true)
+        let checked = if std::mem::replace(&mut self.begun, true) { Ok(()) } else { self.files.check() };
+        checked.and_then(|()| self.sink.take(rows)).inspect_err(|_| self.failed = true)
     }
 
     fn keeps(&self) -> bool {

@@ -76,11 +76,14 @@ wait m     needs the lock m: it releases it, sleeps until a later `notify m`, an
 models     sc: every write is in memory at once. tso (as on x86): writes wait in a buffer of their thread, in order.
            pso: they wait in a buffer for each variable, so two of them can swap. A seqcst store or fence, `cas`,
            `swap`, `fetch_…`, `atomic` and locks empty the buffer first. Under pso a release store or fence keeps the
-           stores before it ahead of those after it; it does not wait for them. Reads are never reordered: what ARM and POWER do with them is not explored
+           stores before it ahead of those after it; it does not wait for them.
+           Reads are never reordered: what ARM and POWER do with them is not explored
 data race  two threads can access one variable at the same time, one of them writes, and one access is plain
 limits     8 threads, `repeat` up to 1000, 64 KiB of text, 300k states (--states), 32 stores of a thread that have not
            reached memory yet; the output says what was not explored
 options    --model sc,tso,pso · --rounds 20k: so many on real threads, 20 s at most · --states 300k · --live off
+demos      %race counter and %race lists also take --checkpoint 1M, which plots the counter on its way, and
+           --gil bytecode|calls: where threads hand over as CPython does
 see also   %help race play · %races"#;
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {

@@ -1,12 +1,14 @@
-//! Files that become shorter while they are read: an error, whoever reads them and in whatever way.
+//! Files that become shorter, or are changed or replaced, while they are read: an error, whoever reads them and how.
 //!
 //! A reader that asks for bytes meets the end too early, and would take a part for the whole. One that maps the file
 //! into memory is sent a signal that ends the process, when it touches what is no longer there: such a page is replaced
 //! by an empty one, and the run fails in the end.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::File;
@@ -15,9 +17,12 @@ use super::stdin;
 
 /// The files of a run as they were when it began.
 pub struct Watched {
-    files: Vec<(File, u64)>,
+    files: Vec<(File, Stamp)>,
     missed: u64,
 }
+
+/// What tells one state of a file from another: which one it is, its length, and the time of its last change.
+type Stamp = ((u64, u64), u64, Option<SystemTime>);
 
 impl Watched {
     pub fn new(files: Vec<File>) -> Watched {
@@ -25,11 +30,11 @@ impl Watched {
             guard_maps();
         }
         let files = files.into_iter().filter(|file| !stdin::is(file));
-        let files = files.filter_map(|file| length(&file).map(|length| (file, length))).collect();
+        let files = files.filter_map(|file| stamp(&file).map(|stamp| (file, stamp))).collect();
         Watched { files, missed: MISSED.load(Ordering::SeqCst) }
     }
 
-    /// What a run gives, or an error where one of them is shorter now.
+    /// What a run gives, or an error where one of them is not what it was.
     pub fn judge<T>(&self, result: Fallible<T>) -> Fallible<T> {
         match result {
             Err(error) if error.kind == Kind::Stopped => Err(error),
@@ -37,15 +42,26 @@ impl Watched {
         }
     }
 
-    fn check(&self) -> Fallible<()> {
-        let shorter = |shown: &str, hint: String| {
-            let message = format!("{shown} became shorter while it was read, so that there is no result");
+    /// # Errors
+    /// One of the files is shorter now, another one, or changed at the same length. One that grew is as it was, with
+    /// more behind it.
+    pub fn check(&self) -> Fallible<()> {
+        let changed = |shown: &str, how: &str, hint: String| {
+            let message = format!("{shown} {how} while it was read, so that there is no result");
             Err(Diagnostic::new(Kind::File, message).hint(hint))
         };
-        for (file, before) in &self.files {
-            match length(file) {
-                Some(now) if now < *before => {
-                    return shorter(&format!("\"{}\"", file.shown), format!("it had {before} bytes and has {now} now"));
+        for (file, (is, length, time)) in &self.files {
+            let shown = format!("\"{}\"", file.shown);
+            match stamp(file) {
+                Some((now, ..)) if now != *is => {
+                    return changed(&shown, "was replaced", "run the cell again".to_string());
+                }
+                Some((_, now, _)) if now < *length => {
+                    let hint = format!("it had {length} bytes and has {now} now");
+                    return changed(&shown, "became shorter", hint);
+                }
+                Some((_, now, changed_at)) if now == *length && changed_at != *time => {
+                    return changed(&shown, "was changed", "run the cell again".to_string());
                 }
                 Some(_) | None => {}
             }
@@ -53,12 +69,13 @@ impl Watched {
         if self.files.is_empty() || MISSED.load(Ordering::SeqCst) == self.missed {
             return Ok(());
         }
-        shorter("a file", "it has its old length again: run the cell again".to_string())
+        changed("a file", "became shorter", "it has its old length again: run the cell again".to_string())
     }
 }
 
-fn length(file: &File) -> Option<u64> {
-    fs::metadata(&file.path).ok().map(|metadata| metadata.len())
+fn stamp(file: &File) -> Option<Stamp> {
+    let metadata = fs::metadata(&file.path).ok()?;
+    Some(((metadata.dev(), metadata.ino()), metadata.len(), metadata.modified().ok()))
 }
 
 /// How many pages were touched that a file no longer has.
