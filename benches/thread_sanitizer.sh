@@ -2,7 +2,7 @@
 # Runs every program of the races' catalogue on real threads under the thread sanitizer, which reports each access that is
 # no atomic operation and not ordered by one. It compiles `src/interleave` alone, with the standard library, so it needs
 # rust-src (`rustup component add rust-src`), no nightly toolchain, and a minute or two.
-# Miri runs the same crate: MIRI=1, with a nightly toolchain that has it; it takes much longer, so it plays fewer rounds.
+# MIRI=1 runs the same crate under Miri, in fewer rounds, where a nightly toolchain has it.
 # Usage: benches/thread_sanitizer.sh [path of timelab] [rounds]
 set -euo pipefail
 timelab=${1:-timelab}

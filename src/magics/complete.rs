@@ -14,7 +14,7 @@ use crate::interleave::{Order, WORDS};
 use crate::lang::foreign::{self, Foreign};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::latency;
-use crate::plan::{Binding, BoundOp, Step};
+use crate::plan::Binding;
 use crate::races;
 use crate::session::{Bound, Session, settings};
 use crate::show::{cut, duration_text, grouped};
@@ -192,12 +192,12 @@ fn candidate(text: &str, about: &str) -> Candidate {
 pub fn said(binding: &Binding) -> String {
     match binding {
         Binding::Value(value, ty, _) => format!("{ty}: {}", cut(&value.to_string(), 40)),
-        Binding::Table(plan) => match &plan.steps[..] {
-            [Step { op: BoundOp::Store(store), .. }] => {
-                let delay = duration_text(store.delay);
+        Binding::Table(plan) => match plan.store() {
+            Some(store) => {
+                let delay = if store.delay > 0.0 { duration_text(store.delay) } else { "no delay".to_string() };
                 format!("store: {} keys, {delay} a request, at {}", grouped(store.keys), store.address)
             }
-            _ => format!("table: {}", plan.schema()),
+            None => format!("table: {}", plan.schema()),
         },
         Binding::Result { .. } => "result".to_string(),
     }

@@ -122,7 +122,13 @@ fn one(session: &Session, name: &str) -> Option<String> {
     if let Some(binding) = session.lookup(name) {
         parts.push(match binding {
             Binding::Value(value, ty, _) => format!("{name}: {ty} = {value}"),
-            Binding::Table(plan) => format!("{name}  (table, computed when asked for)\n  {}", plan.schema()),
+            Binding::Table(plan) => {
+                let kind = match plan.store() {
+                    Some(store) => format!("store of {} keys at {}; `store?` tells more", store.keys, store.address),
+                    None => "table, computed when asked for".to_string(),
+                };
+                format!("{name}  ({kind})\n  {}", plan.schema())
+            }
             Binding::Result { table, fields, tables } => {
                 let table = table.map_or(String::new(), |plan| format!("\n  {}", plan.schema()));
                 let fields = fields.iter().map(|field| format!("  {name}.{} = {}", field.name, in_short(&field.value)));
@@ -223,8 +229,9 @@ fn source_word(name: &str) -> Option<&'static str> {
              NAME | …        all pairs as a table, with one request: key, value\n  \
              %concurrency store NAME reads its keys one by one, on threads and on an event loop\n\n  \
              › let kv = store delay 2ms keys 100; 0..10 | map get(kv, it)\n  \
-             › let kv = store delay 2ms keys 100; %time 0..50 | map get(kv, it) | sum\n  \
-             › let kv = store delay 2ms keys 100; kv | top 3"
+             › let kv = store delay 2ms keys 100; kv | top 3\n  \
+             › let kv = store delay 2ms keys 100\n  \
+             › %time 0..50 | map get(kv, it) | sum"
         }
         _ => return None,
     })

@@ -72,10 +72,10 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
                 (BoundOp::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
                     ("kept table", Value::Int(kept.table().height() as i64), Value::Int(kept.table().bytes() as i64))
                 }
-                (BoundOp::Store(store), None) if plan.steps.len() == 1 => {
-                    ("store", Value::Int(store.keys as i64), Value::Null)
-                }
-                _ => ("lazy table", Value::Null, Value::Null),
+                _ => match plan.store() {
+                    Some(store) => ("store", Value::Int(store.keys as i64), Value::Null),
+                    None => ("lazy table", Value::Null, Value::Null),
+                },
             },
             Binding::Result { .. } => ("result", Value::Null, Value::Null),
         };

@@ -79,6 +79,14 @@ impl Plan {
         self
     }
 
+    /// The store that it is, where it is one and nothing else.
+    pub fn store(&self) -> Option<&KeyValueStore> {
+        match &self.steps[..] {
+            [Step { op: BoundOp::Store(store), .. }] => Some(store),
+            _ => None,
+        }
+    }
+
     /// The columns of the result.
     pub fn schema(&self) -> &Schema {
         &self.steps.last().expect("a plan has a source").schema

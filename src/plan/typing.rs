@@ -8,7 +8,7 @@ use crate::functions::{self, Func, Shown, TypeMismatch};
 use crate::lang::{self, Comparison, Operator, Word};
 use crate::report::Field;
 
-use super::{BoundOp, Expr, ExternalFunction, Function, Link, Node, Plan, Shared, Step, aggregates};
+use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared, aggregates};
 
 /// What a session name stands for.
 #[derive(Debug, Clone)]
@@ -595,11 +595,9 @@ impl<'a> Typer<'a> {
                 return Err(if error.hint.is_some() { error } else { error.hint("let kv = store delay 5ms") });
             }
         };
-        match &plan.steps[..] {
-            [Step { op: BoundOp::Store(store), .. }] => {
-                Ok(Expr::new(Node::Const(Value::text(&store.address)), Type::Text, arg.span))
-            }
-            _ => Err(wrong(format!("`{name}` is a table: {}", plan.schema()))),
+        match plan.store() {
+            Some(store) => Ok(Expr::new(Node::Const(Value::text(&store.address)), Type::Text, arg.span)),
+            None => Err(wrong(format!("`{name}` is a table: {}", plan.schema()))),
         }
     }
 

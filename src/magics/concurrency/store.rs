@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{Cell, Statement, Word, parse};
 use crate::measure::Cost;
-use crate::plan::{Binding, BoundOp, KeyValueStore, Step};
+use crate::plan::{Binding, KeyValueStore};
 use crate::races::busy_note;
 use crate::report::{Block, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
@@ -56,10 +56,7 @@ struct Row {
 /// The store that a name of the session is.
 fn store_of(session: &Session, name: &Word) -> Fallible<KeyValueStore> {
     match session.lookup(&name.text) {
-        Some(Binding::Table(plan)) => match &plan.steps[..] {
-            [Step { op: BoundOp::Store(store), .. }] => Some(store.clone()),
-            _ => None,
-        },
+        Some(Binding::Table(plan)) => plan.store().cloned(),
         _ => None,
     }
     .ok_or_else(|| {
