@@ -8,7 +8,6 @@ macro_rules! made_by {
     };
 }
 
-mod dice;
 mod letters;
 mod random;
 
@@ -19,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error};
 use crate::data::{Type, Value};
 
 /// All of them, in the order in which they are listed.
-pub static ALL: &[&Source] = &[&letters::LETTERS, &random::RANDOM, &dice::DICE];
+pub static ALL: &[&Source] = &[&letters::LETTERS, &random::RANDOM];
 
 #[derive(Debug)]
 pub struct Source {
