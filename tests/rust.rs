@@ -145,6 +145,31 @@ fn errors_of_the_compiler_stand_at_their_place() {
     assert_eq!(err.matches("error:").count(), 6, "{err}");
 }
 
+/// A block that gives a value is a value, and one that gives rows is a table, also behind `let`.
+#[test]
+fn a_block_has_a_name() {
+    let cells = [
+        "let x = rust { 1 }",
+        "x + 1",
+        "[1, 2] | map it * x | sum",
+        "let t = rust { vec![(1, \"a\"), (2, \"b\")] }",
+        "t | map a * x | sum",
+        "let s = rust { format!(\"{}!\", \"hi\") }",
+        "len(s)",
+        "let f = rust { 0.5 }",
+        "f * 2",
+    ];
+    for engine in ["rows", "batch", "polars", "native"] {
+        let cells: Vec<String> = cells
+            .iter()
+            .map(|cell| if cell.contains("| sum") { format!("{cell} | on {engine}") } else { cell.to_string() })
+            .collect();
+        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+        let (out, err) = run(&cells);
+        assert_eq!(out, "2\nsum\n3\nsum\n3\n3\n1.0\n", "{engine}: {err}");
+    }
+}
+
 #[test]
 fn functions_in_rust_run_on_every_engine() {
     let function = "fn slow(x: int, s: text) -> text = rust { format!(\"{s}{}\", x * 2) }";
