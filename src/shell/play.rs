@@ -19,12 +19,14 @@ enum Wish {
 }
 
 /// What may be typed at a stop.
-const KEYS: &str = "Enter runs the cell · s skips it · b goes back · q leaves; other cells may be typed here\n";
+const KEYS: &str = "Enter runs the cell · s skips it · b goes back · q leaves; other cells may be typed here";
 
 /// A cell to play.
 struct Step<'a> {
     fence: &'a crate::notebook::Fence,
     input: &'a str,
+    /// Whether it is the first of its fence: the question of a fence is asked once.
+    is_first: bool,
     /// What stands before it.
     prose: String,
 }
@@ -33,7 +35,7 @@ impl Shell {
     /// Plays a notebook; how the last of it ended.
     pub(super) fn play(&mut self, notebook: &Notebook) -> Ending {
         let steps = steps(notebook);
-        self.complain(KEYS);
+        self.say(KEYS);
         // A tutorial that is played in a shell goes back to what the shell had before; a shell that began with it
         // begins again, so that its cells have the same numbers.
         let before = {
@@ -60,7 +62,7 @@ impl Shell {
             }
             match self.wish(directives.auto) {
                 Wish::Next => {
-                    if let Some(question) = &directives.stop
+                    if let Some(question) = directives.stop.as_ref().filter(|_| step.is_first)
                         && matches!(self.answer(question), Wish::End)
                     {
                         return Ending::Left;
@@ -95,6 +97,11 @@ impl Shell {
         self.show_prose(&prose(notebook, notebook.fences.len()));
         self.complain("this was the last cell; the session stays: type on, Ctrl-D leaves\n");
         Ending::Good
+    }
+
+    /// A line that fits.
+    fn say(&self, text: &str) {
+        self.complain(&show::wrapped(&show::escaped(text), self.style().width));
     }
 
     fn show_prose(&self, text: &str) {
@@ -147,7 +154,7 @@ impl Shell {
 
     /// Asks what the person expects; any line is an answer.
     fn answer(&mut self, question: &str) -> Wish {
-        self.complain(&format!("{}\n", show::escaped(question)));
+        self.say(question);
         let keys = self.session.borrow().settings.keys;
         let Some(editor) = &mut self.editor else { return Wish::Next };
         match editor.read("your guess: ", keys) {
@@ -195,8 +202,8 @@ fn steps(notebook: &Notebook) -> Vec<Step<'_>> {
     let mut steps = Vec::new();
     for (i, fence) in notebook.fences.iter().enumerate() {
         let mut before = prose(notebook, i);
-        for cell in &fence.cells {
-            steps.push(Step { fence, input: &cell.input, prose: std::mem::take(&mut before) });
+        for (place, cell) in fence.cells.iter().enumerate() {
+            steps.push(Step { fence, input: &cell.input, is_first: place == 0, prose: std::mem::take(&mut before) });
         }
     }
     steps
