@@ -13,9 +13,9 @@
 //! - The same, and how far the four lie apart is in the interval: 0 of 76 false, and all 76 intervals hold 1.0; 2 %
 //!   more work was found in 44 of 56 comparisons of 2 s, 150 times the work as 149.8. This is how it is done.
 //! - The same, with the shell and its processes pinned to one processor (`taskset`), beside others at a load of 14: the
-//!   intervals of 18 comparisons of compiled plans reach ±1.5 % in the median and without that ±1.7 %, those of 8 blocks
-//!   ±0.4 % both times; verdicts in 10 and in 12 of the 26. So nothing is pinned: it does not help, and a process that
-//!   may not leave a busy processor waits.
+//!   intervals of 18 comparisons of compiled plans reach ±1.5 % in the median and without that ±1.7 %, those of 8
+//!   blocks ±0.4 % both times; verdicts in 10 and in 12 of the 26. So nothing is pinned: it does not help, and a
+//!   process that may not leave a busy processor waits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
