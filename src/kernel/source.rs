@@ -79,7 +79,7 @@ fn column_of(made_by: Generate, seed: i64, rows: Range<u64>) -> Column {
     match made_by {
         Generate::Char { many, .. } => {
             let mut made = GeneratedTexts::with_capacity((rows.end - rows.start) as usize);
-            many(seed, rows).chars().for_each(|c| made.push(c.encode_utf8(&mut [0; 4])));
+            many(seed, rows).iter().for_each(|c| made.push(c.encode_utf8(&mut [0; 4])));
             Column::texts(made.finish())
         }
         Generate::Float { many, .. } => Column::floats(many(seed, rows)),

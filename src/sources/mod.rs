@@ -35,10 +35,10 @@ pub struct Source {
     pub compiled: Option<&'static str>,
 }
 
-/// The value of the row of a number, by a seed; and those of many rows, of chars as one text.
+/// The value of the row of a number, by a seed; and those of many rows.
 #[derive(Debug, Clone, Copy)]
 pub enum Generate {
-    Char { one: fn(i64, u64) -> char, many: fn(i64, Range<u64>) -> String },
+    Char { one: fn(i64, u64) -> char, many: fn(i64, Range<u64>) -> Vec<char> },
     Float { one: fn(i64, u64) -> f64, many: fn(i64, Range<u64>) -> Vec<f64> },
     Int { one: fn(i64, u64) -> i64, many: fn(i64, Range<u64>) -> Vec<i64> },
 }

@@ -189,14 +189,16 @@ impl Batches for Pairs<'_> {
         let count = self.all.rows as u32;
         let (mut lefts, mut rights) = (Vec::new(), Vec::new());
         while self.left < count && lefts.len() < self.context.chunk_sizes.rows {
-            if self.right >= count {
+            // As many as this row has left, or as there is room for.
+            let room = (self.context.chunk_sizes.rows - lefts.len()) as u32;
+            let end = count.min(self.right.saturating_add(room));
+            lefts.resize(lefts.len() + (end - self.right) as usize, self.left);
+            rights.extend(self.right..end);
+            self.right = end;
+            if end == count {
                 self.left += 1;
-                self.right = self.left + 1;
-                continue;
+                self.right = (self.left + 1).min(count);
             }
-            lefts.push(self.left);
-            rights.push(self.right);
-            self.right += 1;
         }
         let columns: Vec<Column> = [&lefts, &rights].map(|rows| self.all.columns[0].gathered(rows)).into();
         Ok((!lefts.is_empty()).then_some(Batch { rows: lefts.len(), columns }))
