@@ -211,7 +211,7 @@ impl Baselines {
         match &self.folder {
             Some(folder) if is_name(name) => Ok(folder.join(format!("{name}.json"))),
             Some(_) => Err(io::ErrorKind::InvalidFilename.into()),
-            None => Err(io::Error::other("no folder is set for what is kept, neither HOME nor XDG_STATE_HOME")),
+            None => Err(io::Error::other("there is no folder for saved files: neither HOME nor XDG_STATE_HOME is set")),
         }
     }
 }

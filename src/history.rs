@@ -159,7 +159,7 @@ fn locked(path: &Path) -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::other(format!("another process holds \"{}\"", beside.display())))
+    Err(io::Error::other(format!("another process uses \"{}\"", beside.display())))
 }
 
 /// An error where something else than a file stands there: to open a pipe would wait for its other end.

@@ -19,7 +19,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// An interactive shell for exploring performance.
 ///
-/// Without cells or a file of them it reads cells from standard input; on a terminal it starts the shell.
+/// Without -c and FILE, it starts the shell on a terminal, and otherwise reads cells from standard input.
 #[derive(Parser)]
 #[command(
     version,
@@ -30,26 +30,26 @@ static ALLOCATOR: Counting = Counting;
                   3 when `%compare` or `%same` found different results; 130 after Ctrl-C."
 )]
 struct Arguments {
-    /// Run this cell; may be said several times
+    /// Run this cell; can be given several times
     #[arg(short = 'c', value_name = "CELL", allow_hyphen_values = true)]
     cells: Vec<String>,
     /// Run the cells of this file
     #[arg(value_name = "FILE", value_parser = file, conflicts_with = "cells", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Run FILE though its cells hold Rust or commands of the system's shell, which can do anything; without it they
-    /// are shown on a terminal, and refused elsewhere
+    /// Run FILE even if its cells contain Rust or system commands, which can do anything; otherwise such cells are
+    /// shown for approval on a terminal, and refused elsewhere
     #[arg(long, requires = "file", conflicts_with = "cells")]
     trust: bool,
-    /// Go on after a cell that failed
+    /// Continue after a cell that failed
     #[arg(long)]
     keep_going: bool,
-    /// How tables are written
+    /// Set the format of tables
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// The engine of cells that do not choose one with `on`
+    /// Set the engine of cells that do not choose one with `on`
     #[arg(long, value_name = "ENGINE", value_parser = PossibleValuesParser::new(engine_names()))]
     engine: Option<String>,
-    /// When to use colours; `auto` means on a terminal, and never where NO_COLOR is set
+    /// Set when to use colours; `auto`: on a terminal, and never if NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     color: When,
     #[command(subcommand)]
@@ -128,11 +128,11 @@ enum Command {
     },
     /// Looks whether the configuration file is good, and tells where it is
     Config {
-        /// Writes one where there is none: every setting, with comments
+        /// Create the file if there is none, with every setting as a comment
         #[arg(long)]
         write: bool,
     },
-    /// Writes completions of this command line for a shell; bash: source <(timelab completions bash)
+    /// Print completions of this command line for a shell; bash: source <(timelab completions bash)
     Completions { shell: clap_complete::Shell },
 }
 
@@ -246,19 +246,19 @@ fn written_config() -> ExitCode {
 
 fn looked_at_config(style: &Style) -> ExitCode {
     let Some(path) = config::path() else {
-        eprintln!("error: there is no HOME, so there is no place for a configuration file");
+        eprintln!("error: HOME is not set, so there is no folder for a configuration file");
         return ExitCode::FAILURE;
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => match config::read(&text, &mut Settings::new(None)) {
-            Ok(()) => println!("{}: good", path.display()),
+            Ok(()) => println!("{}: no errors", path.display()),
             Err(error) => {
                 eprint!("in {}:\n{}", path.display(), show::diagnostic(&error, Some(&text), style));
                 return ExitCode::FAILURE;
             }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("{}: not there; `timelab config --write` makes one", path.display());
+            println!("{}: not found; `timelab config --write` creates it", path.display());
         }
         Err(error) => {
             eprintln!("error: \"{}\" cannot be read: {error}", path.display());

@@ -27,6 +27,6 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| {
         let owned = panic.downcast_ref::<String>().cloned();
         let text = owned.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-        text.unwrap_or_else(|| "it does not say why".to_string())
+        text.unwrap_or_else(|| "no reason given".to_string())
     })
 }

@@ -302,7 +302,7 @@ fn the_shell_lists_the_families_and_shows_their_sources() {
     assert_eq!(lab.cell("%help algorithms").out, all);
     assert!(lab.cell("%algorithms?").out.contains("(magic)"));
     assert!(lab.cell("%algorithms sortin").err.contains("did you mean `sorting`?"));
-    assert!(lab.cell("%algorithms sorting heap").err.contains("takes one family"));
+    assert!(lab.cell("%algorithms sorting heap").err.contains("takes only one family"));
     let mut session = Session::new("rows", Console::default());
     let (start, candidates) = complete(&mut session, "%algorithms sor", 15);
     assert_eq!((start, candidates.len(), candidates[0].text.as_str()), (12, 1, "sorting"));

@@ -116,8 +116,8 @@ fn what_is_no_subject_says_so() {
     assert!(failed("%bigo").contains("needs a subject"));
     assert!(failed("%bigo n in 8..1: 1..n | sum").contains("the sweep ends at 1"));
     assert!(failed("%bigo n in []: 1..n | sum").contains("no points"));
-    assert!(failed("%bigo --case worst 1..n | sum").contains("family of algorithms"));
-    assert!(failed("%bigo --shape sorted 1..n | sum").contains("family of algorithms"));
+    assert!(failed("%bigo --case worst 1..n | sum").contains("algorithm family"));
+    assert!(failed("%bigo --shape sorted 1..n | sum").contains("algorithm family"));
     assert!(failed("%bigo --case bad sorting").contains("expected `--case` best, average or worst, got `bad`"));
     assert!(failed("%bigo --case worst --shape sorted sorting").contains("both choose the input"));
     assert!(failed("%bigo n in 1..8: 1..n | map it + \"a\"").contains("error"));
@@ -207,7 +207,7 @@ fn what_cannot_be_counted_says_why() {
     let Err(Uncounted::Because(why)) = Counted::start(&block_program("n", "unknown(n)"), &context()) else {
         panic!("it does not compile")
     };
-    assert!(why.contains("does not compile alone"), "{why}");
+    assert!(why.contains("does not compile separately"), "{why}");
     let mut program = counting(&block_program("n", "if n > 2 { panic!() } n"));
     assert!(program.count("1", &context()).is_ok());
     assert!(program.count("3", &context()).is_err());
@@ -325,7 +325,7 @@ fn short_sweeps_are_called_by_their_class() {
 #[test]
 fn few_sizes_are_told_in_words() {
     let said = notes("%bigo --steps n in [8]: 1..n | sum");
-    assert!(said.contains("1 size was measured, at least 5 are needed"), "{said}");
+    assert!(said.contains("1 size was measured, but at least 5 are needed"), "{said}");
     assert!(said.contains("only, at 1 size"), "{said}");
 }
 
@@ -367,5 +367,5 @@ fn a_stop_is_no_lack_of_time() {
     let said = lab.notes_stopped_at("%bigo --time --for 20s n in 1..1M: 1..n | map it * it | sum", "samples");
     assert!(said.contains("time    no claim · stopped"), "{said}");
     assert!(!said.contains("lack of time"), "{said}");
-    assert!(said.contains("stopped: the sizes that were measured are kept"), "{said}");
+    assert!(said.contains("stopped: the sizes measured so far are kept"), "{said}");
 }

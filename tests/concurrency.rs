@@ -114,13 +114,13 @@ fn demos_that_are_stopped_keep_their_rows() {
 fn mistakes_have_good_messages() {
     for (cell, message) in [
         ("%amdahl 3", "unexpected `3`"),
-        ("%amdahl --serial 1.5", "`--serial` is a share from 0 to 1, got `1.5`"),
+        ("%amdahl --serial 1.5", "`--serial` must be a share from 0 to 1, got `1.5`"),
         ("%amdahl --threads 100", "`--threads` is at most 64, got 100"),
-        ("%contention --threads 1", "`--threads` is from 2 to 64, got 1"),
+        ("%contention --threads 1", "`--threads` must be from 2 to 64, got 1"),
         ("%contention foo", "unexpected `foo`"),
         ("%concurrency --tasks 100", "`--tasks` is at most 64, got 100"),
         ("%concurrency --each fast", "`--each` must be a positive time, got `fast`"),
-        ("%concurrency --each 10s", "8 tasks of 10 s take 80 s one after the other, more than 2 s"),
+        ("%concurrency --each 10s", "8 tasks of 10 s take 80 s one after the other; the limit is 2 s"),
     ] {
         let err = Lab::new("rows").cell(cell).err;
         assert!(err.contains(message), "{cell}\n{err}");

@@ -141,7 +141,7 @@ fn a_mebibyte_of_what_a_cell_prints_is_kept() {
     assert_eq!(kept.left_out, 3_000_000 - (1 << 20));
     assert_eq!(printed(&evaluation).0, "x".repeat(1 << 20));
     let told = timelab::show::report(&evaluation.report, &crate::lab::PLAIN).err;
-    assert!(told.contains("were printed and left out"), "{told}");
+    assert!(told.contains("were printed but not kept"), "{told}");
     // The next cell has room again.
     assert_eq!(printed(&run(&mut session, "!echo next")).0, "next\n");
 }
@@ -186,7 +186,7 @@ fn without_an_answer_a_file_with_commands_is_refused() {
     let cells = folder.path().join("cells.txt");
     std::fs::write(&cells, "!echo ran\n").expect("it can be written");
     for (reply, message) in [
-        (Reply::CannotAsk, "holds Rust, commands or writing elsewhere, such as: !echo ran"),
+        (Reply::CannotAsk, "contains Rust, commands or writing elsewhere, such as: !echo ran"),
         (Reply::Line("no".to_string()), "was not run"),
         (Reply::Line(" y".to_string()), "was not run"),
         (Reply::End, "was not run"),

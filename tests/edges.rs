@@ -123,7 +123,7 @@ fn sums_keep_what_rounding_loses() {
     }
     // Where they are rounded, it says so.
     let output = timelab(&["-c", "%explain 1..3 | map x = 0.1 | agg s = sum(x)"], "");
-    assert!(out(&output).contains("sums and means of floats are rounded as polars adds them"), "{}", out(&output));
+    assert!(out(&output).contains("sums and means of floats have the rounding errors of polars"), "{}", out(&output));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn nothing_in_its_place_makes_it_wait() {
     let lock = std::fs::File::open(path.with_extension("lock")).expect("it is there");
     lock.lock().expect("nobody holds it");
     let error = history.add("3").expect_err("it is held").to_string();
-    assert!(error.contains("another process holds"), "{error}");
+    assert!(error.contains("another process uses"), "{error}");
     drop(lock);
     assert_eq!(cells(&history), ["1", "2"]);
     // A pipe would wait for its other end.

@@ -41,7 +41,7 @@ fn a_value_beyond_the_limit_is_an_error() {
     let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
     let more = ["-c", "let a = a + a", "-c", "let a = a + a", "-c", "1 + 1"];
     let output = run(folder.path(), &[&["--keep-going"], &arguments[..], &more].concat());
-    assert!(err(&output).contains("needs more memory than the run may have"), "{}", err(&output));
+    assert!(err(&output).contains("needs more memory than this run is allowed"), "{}", err(&output));
     assert_eq!((out(&output).as_str(), output.status.code()), ("2\n", Some(1)));
 }
 
@@ -57,7 +57,7 @@ fn a_script_is_a_regular_file() {
         ("/dev/urandom", "is not a regular file"),
         ("fifo", "is not a regular file"),
         (".", "is a directory, not a file of cells"),
-        ("large", "has 68157440 bytes, and a file of cells at most 64 MiB"),
+        ("large", "has 68157440 bytes; the limit for a file of cells is 64 MiB"),
         ("missing", "there is no file"),
     ] {
         let output = run(folder.path(), &["-c", &format!("%run \"{path}\"")]);
@@ -233,7 +233,7 @@ fn lists_beyond_the_limit_are_refused_where_results_stream() {
         let output =
             crate::command::timelab(&["--keep-going", "-c", "%set memory 200MB", "-c", &cell, "-c", "1 + 1"], "");
         let err = String::from_utf8_lossy(&output.stderr);
-        assert!(err.contains("more memory than the run may have"), "{engine}: {err}");
+        assert!(err.contains("more memory than this run is allowed"), "{engine}: {err}");
         assert_eq!((String::from_utf8_lossy(&output.stdout).trim(), output.status.code()), ("2", Some(1)), "{engine}");
     }
 }

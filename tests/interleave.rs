@@ -311,18 +311,18 @@ fn limits_are_admitted() {
 fn what_goes_wrong_inside_a_thread_is_an_outcome() {
     for (text, expected) in [
         ("x = 1, y = 0\n a: y = 10 // x\n b: x = 0", "division by zero in a"),
-        ("x = [1, 2], i = 0\n a: x[i] = 5\n b: i = 2", "index 2 is outside (of 2 values) in a"),
-        ("x = [1, 2], i = 0\n a: x[i] = 5\n b: i = -1", "index -1 is outside (of 2 values) in a"),
+        ("x = [1, 2], i = 0\n a: x[i] = 5\n b: i = 2", "index 2 is out of range (2 values) in a"),
+        ("x = [1, 2], i = 0\n a: x[i] = 5\n b: i = -1", "index -1 is out of range (2 values) in a"),
         ("x = 9223372036854775807\n a: x += 1\n b: x = 0", "overflow of a 64-bit int in a"),
         ("x = 9223372036854775807\n a: fetch_add(x, 1)\n b: x = 0", "overflow of a 64-bit int in a"),
         ("x = 0\n a: lock m\n b: unlock m", "unlock of m, which a holds, in b"),
-        ("x = 0\n a: lock m { }\n b: unlock m", "unlock of m, which nobody holds, in b"),
+        ("x = 0\n a: lock m { }\n b: unlock m", "unlock of m, which no thread holds, in b"),
         ("x = 0\n a: lock m { }\n b: wait m", "`wait m` without holding m in b"),
         ("x = 0\n a: x = 1\n b: assert x  ==  1", "`assert x == 1` failed in b"),
-        ("x = 0\n a: x = 1; while true { yield }", "no step in 100000 operations, as in a loop without an end, in a"),
+        ("x = 0\n a: x = 1; while true { yield }", "no step in 100000 operations, as in an endless loop, in a"),
         (
             "x = 0\n a: atomic { while x == 0 { } }\n b: x = 1",
-            "no step in 100000 operations, as in a loop without an end, in a",
+            "no step in 100000 operations, as in an endless loop, in a",
         ),
     ] {
         let all = outcomes(text, Model::Sc);
@@ -371,33 +371,33 @@ fn mistakes_say_what_is_wrong_and_where() {
         ("x = 0\n a: if x { }", "x", "`if` expects a bool, got an int"),
         ("x = 0\n a: x = 1 + true", "1 + true", "`+` cannot combine an int and a bool"),
         ("x = 0\n a: let r = 1; r = true", "r", "`r` holds an int, got a bool"),
-        ("x = 0\n a: x = 1 / 2", "/", "race programs have no `/`: their numbers are ints"),
-        ("x = 0\n a: x = 1 < 2 < 3", "<", "comparisons do not chain"),
+        ("x = 0\n a: x = 1 / 2", "/", "race programs have no `/`, because their numbers are ints"),
+        ("x = 0\n a: x = 1 < 2 < 3", "<", "comparisons cannot be chained"),
         ("x = [1, 2]\n a: x = 1", "x", "`x` is an array of 2 values, not an int"),
         ("x = 1\n a: x[0] = 1", "x[0]", "`x` is an int, not an array"),
-        ("x = [1, 2]\n a: x[2] = 1", "2", "index 2 is outside: `x` has 2 values"),
+        ("x = [1, 2]\n a: x[2] = 1", "2", "index 2 is out of range: `x` has 2 values"),
         ("x = 0, x = 1\n a: x = 1", "x", "`x` is declared twice"),
-        ("x = 0\n a: x = 1\n a: x = 2", "a", "there are two threads `a`"),
+        ("x = 0\n a: x = 1\n a: x = 2", "a", "two threads are called `a`"),
         ("x = 0\n", "", "expected a thread: `NAME: statements`"),
         ("x = \n a: x = 1", "a", "expected an int, got `a`"),
         ("x = 0\n a: repeat 3 { x = 1", "{", "this `{` is not closed"),
         ("x = 0\n a: repeat 3 { x = 1\n b: x = 2", "{", "this `{` is not closed"),
-        ("x = 0\n a: repeat 1001 { }", "1001", "`repeat` takes at most 1000, got 1001"),
-        ("x = 0\n a: repeat x { }", "x", "expected how often to repeat, an int, got `x`"),
+        ("x = 0\n a: repeat 1001 { }", "1001", "`repeat` runs at most 1000 times, got 1001"),
+        ("x = 0\n a: repeat x { }", "x", "expected the number of repetitions, an int, got `x`"),
         ("x = 0\n a: lokc m { }", "lokc", "unknown statement `lokc`"),
         ("x = 0\n a: x = laod(x)", "laod", "unknown function `laod`"),
         ("x = 0\n a: store(x, 1, relese)", "relese", "unknown memory order `relese`"),
         ("x = 0\n a: let r = load(x, release)", "release", "`load` cannot be `release`"),
         ("x = 0\n a: store(x, 1, acquire)", "acquire", "`store` cannot be `acquire`"),
         ("x = 0\n a: let r = store(x, 1)", "store", "`store` is a statement and has no value"),
-        ("x = 0\n a: atomic { lock m { } }", "m", "`lock` cannot stand inside `atomic`: the whole block is one step"),
+        ("x = 0\n a: atomic { lock m { } }", "m", "`lock` cannot be used inside `atomic`: the whole block is one step"),
         (
             "x = 0\n a: x = 1\n check swap(x, 1) == 0",
             "swap(x, 1)",
             "`check` can only read: it runs when all threads are done",
         ),
-        ("x = 0\n a: let lock = 1", "lock", "`lock` is a word of the language and cannot be the name of a register"),
-        ("x = 0\n a: x = 1 x = 2", "x", "expected `;` or a new line behind a statement, got `x`"),
+        ("x = 0\n a: let lock = 1", "lock", "`lock` is a keyword and cannot be the name of a register"),
+        ("x = 0\n a: x = 1 x = 2", "x", "expected `;` or a new line after a statement, got `x`"),
         (
             "x = 0\n a: x = 99999999999999999999",
             "99999999999999999999",
@@ -410,7 +410,7 @@ fn mistakes_say_what_is_wrong_and_where() {
         ),
         ("x = 0\n a: x = ä$", "$", "unexpected character `$`"),
         ("x = 0\n  a: x = 1\n b: x = 2", "b", "this line is indented less than the first"),
-        ("x = 0\n a: b: x = 2", ":", "expected `=`, `+=` or `-=` behind `b`, got `:`"),
+        ("x = 0\n a: b: x = 2", ":", "expected `=`, `+=` or `-=` after `b`, got `:`"),
         ("x = 0 a: x = 1", "a", "expected `,` or the end of the line, got `a`"),
     ] {
         let problem = interleave::read(text).expect_err(text);
@@ -419,7 +419,7 @@ fn mistakes_say_what_is_wrong_and_where() {
     let nine: String = (0..9).map(|thread| format!(" t{thread}: x = 1\n")).collect();
     assert_eq!(interleave::read(&format!("x = 0\n{nine}")).expect_err("nine threads").message, "more than 8 threads");
     let deep = format!("x = 0\n a: x = {}1{}", "(".repeat(5_000), ")".repeat(5_000));
-    assert_eq!(interleave::read(&deep).expect_err("deep").message, "nested more than 100 deep");
+    assert_eq!(interleave::read(&deep).expect_err("deep").message, "nested more than 100 levels deep");
     let longest = format!("x = 0\n a: x = 1{}", " + 1".repeat(1_000));
     assert!(interleave::read(&longest).is_ok());
     let long = format!("x = 0\n a: x = 1{}", " + 1".repeat(5_000));

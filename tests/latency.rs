@@ -89,10 +89,10 @@ fn mistakes_say_what_would_be_right() {
     for (text, said) in [
         ("%latency L1", "%latency --only L1"),
         ("%latency --only mutx", "did you mean `mutex`?"),
-        ("%latency --only ,", "names nothing"),
+        ("%latency --only ,", "is empty"),
         ("%latency --only nothing_like_it", "groups: caches"),
         ("%latency --for -1", "--for"),
-        ("%latency --working-set --only L1", "leave one of them out"),
+        ("%latency --working-set --only L1", "remove one of them"),
     ] {
         let printed = cell(text);
         assert!(printed.out.is_empty() && printed.err.contains(said), "{text}: {}", printed.err);
@@ -103,6 +103,6 @@ fn mistakes_say_what_would_be_right() {
 fn a_stop_keeps_the_rows_that_are_there() {
     let mut lab = Lab::new("batch");
     let said = lab.notes_stopped_at("%latency --for 2s --only arithmetic,threads", "mutex");
-    assert!(said.contains("stopped: what was measured until then is kept"), "{said}");
+    assert!(said.contains("stopped: the measurements so far are kept"), "{said}");
     assert!(lab.cell("_1 | filter what == \"int add\" | count").out.ends_with("1\n"));
 }

@@ -187,7 +187,7 @@ fn reports_stay_with_their_cells_while_there_is_room() {
     let told = show::report(&cells.report("%history 1-4 -o"), &crate::lab::PLAIN);
     assert!(told.out.contains("[1]› 1..4\nit\n1\n2\n3\n"), "{}", told.out);
     assert!(
-        told.err.contains("what it showed was dropped: it held 153 MiB, and results are kept up to 256 MiB"),
+        told.err.contains("its output was dropped: it takes 153 MiB, and results are kept up to 256 MiB"),
         "{}",
         told.err
     );

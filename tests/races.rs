@@ -113,8 +113,7 @@ fn racy_versions_lose_something() {
     }
     for (cell, versions) in [
         (
-            "%race counter --each 100k --only \
-             racy,racy,functional,gil,bytecode,gil,calls,one(),processes,sharedmemory",
+            "%race counter --each 100k --only racy,racy,functional,gil,bytecode,gil,calls,one(),processes,sharedmemory",
             vec!["racy", "racy, functional", "gil, bytecode", "gil, calls, one()", "processes, shared memory"],
         ),
         (
@@ -297,7 +296,7 @@ fn a_notifying_thread_moves_by_its_name() {
     assert!(told.out.contains("moves: 4 b→a · 5 b→c\nb: notify m → wakes c"), "{}", told.out);
     assert!(told.err.contains("`a` cannot move now"), "{}", told.err);
     let err = lab.cell("%race play --moves a,a,c,c,b,b").err;
-    assert!(err.contains("`b` wakes one of several: b→a or b→c"), "{err}");
+    assert!(err.contains("`b` can wake one of several threads: b→a or b→c"), "{err}");
     assert!(lab.cell("%race play --moves a,a,c,c,b,4").out.contains("wakes a"));
 }
 
@@ -384,25 +383,25 @@ fn live_rounds_are_counted() {
 #[test]
 fn mistakes_have_good_messages() {
     for (cell, message) in [
-        ("%race cuonter", "there is no race `cuonter`\n│ %race cuonter\n│       ^^^^^^^ did you mean `counter`?"),
+        ("%race cuonter", "unknown race `cuonter`\n│ %race cuonter\n│       ^^^^^^^ did you mean `counter`?"),
         ("%race", "`%race` needs the name of a race, or `play`"),
         ("%race play", "there is no race program yet"),
-        ("%race play nothing", "there is no race `nothing`"),
+        ("%race play nothing", "unknown race `nothing`"),
         ("%race counter lists", "unexpected `lists`"),
-        ("%race lists --threads 3", "`lists` has one thread for each direction, so two; got 3"),
+        ("%race lists --threads 3", "`lists` needs two threads, one for each direction, got 3"),
         ("%race lists --each 1G", "`--each` is at most 50 000 000 for `lists`, got 1 000 000 000"),
         ("%race counter --threads 100", "`--threads` is at most 64, got 100"),
         ("%race counter --only muttex", "`counter` has no version `muttex`"),
-        ("%races foo", "`%races` takes no name, got `foo`\n│ %races foo\n│        ^^^ %races"),
+        ("%races foo", "`%races` takes no arguments, got `foo`\n│ %races foo\n│        ^^^ %races"),
         ("%races counter", "%race counter runs it, counter? describes it"),
-        ("%race counter --gil byte", "`--gil` is bytecode or calls, got `byte`"),
-        ("%race counter --rounds 3", "`--rounds` belongs to programs"),
-        ("%race ticket --each 3", "`--each` belongs to `%race counter` and `%race lists`"),
-        ("%race counter --moves up", "`--moves` belongs to `%race play`"),
+        ("%race counter --gil byte", "`--gil` must be bytecode or calls, got `byte`"),
+        ("%race counter --rounds 3", "`--rounds` only applies to programs"),
+        ("%race ticket --each 3", "`--each` only applies to `%race counter` and `%race lists`"),
+        ("%race counter --moves up", "`--moves` only applies to `%race play`"),
         ("%%race --model arm x = 0\n a: x = 1", "unknown memory model `arm`"),
-        ("%%race --live maybe x = 0\n a: x = 1", "`--live` is on or off, got `maybe`"),
+        ("%%race --live maybe x = 0\n a: x = 1", "`--live` must be on or off, got `maybe`"),
         ("%%race --states 0 x = 0\n a: x = 1", "`--states`"),
-        ("%%race --each 3 x = 0\n a: x = 1", "`--each` belongs to the demos: `%race counter`"),
+        ("%%race --each 3 x = 0\n a: x = 1", "`--each` only applies to the demos, such as `%race counter`"),
         ("%%race x = 0\n a: y = 1", "`y` is not declared\n│  a: y = 1\n│     ^ did you mean `x`?"),
         (
             "%%race x = 0\n a: x = 1 // 0",
@@ -410,7 +409,7 @@ fn mistakes_have_good_messages() {
         ),
         (
             "%%race x = 0\n a: while x == 0 { let r = 1 }\n b: while true { }",
-            "no step in 100000 operations, as in a loop without an end, in b, in every schedule",
+            "no step in 100000 operations, as in an endless loop, in b, in every schedule",
         ),
     ] {
         // The spaces of large numbers are narrow.

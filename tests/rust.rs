@@ -208,8 +208,8 @@ fn functions_in_rust_run_on_every_engine() {
             "error: panic: three",
             "error: panic: three",
             "error: panic: three (row 2)",
-            "error: `bad` takes int as `x`, but this is text",
-            "error: a function in Rust says the types of all it takes and gives",
+            "error: `bad` expects int as `x`, got text",
+            "error: a function in Rust needs the types of its parameters and its result",
         ]
     );
 }
@@ -245,8 +245,8 @@ fn compiled_pipelines_agree() {
             "error: division by zero: 10 // 0 (row 4)",
             "│ 1..10 | map 10 // (it - 5) | on native",
             "│             ^^^^^^^^^^^^^^ guard it: if b != 0 then … else null",
-            "error: the engine `native` cannot run this: compiled code reads only lines of text by itself: `persist` \
-             it first",
+            "error: the engine `native` cannot run this: compiled code reads only lines of text: `persist` the table \
+             first",
         ]
     );
 }
@@ -336,10 +336,10 @@ fn work_that_the_compiler_removed_gets_no_verdict() {
     }
     assert!(err.contains("error: `_1` has no field `speedup`"), "{err}");
     for note in [
-        "product: time under the overhead of a call (",
+        "product: faster than the overhead of a call (",
         "the baseline sum has nothing left to time",
-        "std::hint::black_box(1000) hides a number",
-        "sum at 1, 2: time under the overhead of a call (",
+        "hide a number from it with std::hint::black_box(1000)",
+        "sum at 1, 2: faster than the overhead of a call (",
     ] {
         assert!(err.contains(note), "{note}: {err}");
     }
@@ -575,13 +575,13 @@ fn after_any_kill_all_works_again_and_no_file_stays() {
         shell.sees("2");
     }
     let said = std::fs::read_to_string(&told).expect("errors were written there");
-    assert_eq!(said.matches("`v` was lost with the process that held it, which was killed").count(), 3, "{said}");
+    assert_eq!(said.matches("`v` was lost, because the process that held it was killed").count(), 3, "{said}");
     // Where even the files are gone, a reset begins anew.
     for entry in std::fs::read_dir(&temporary).expect("it is there").filter_map(Result::ok) {
         std::fs::remove_dir_all(entry.path()).expect("it can be removed");
     }
     shell.enters("%rust reset\nrust { 40 + 2 }\n0");
-    shell.sees("all Rust functions, types, variables and packages are forgotten");
+    shell.sees("all Rust functions, types, variables and packages were removed");
     shell.sees("42");
     let runners = shell.runners();
     drop(shell.input);
@@ -648,7 +648,7 @@ fn nothing_is_built_to_wait_for_a_future() {
          Await { await_: 3 }.await_",
     ]);
     assert_eq!(out, "4\n3\n", "{err}");
-    let message = "error: `.await` stands only in `async` blocks and functions";
+    let message = "error: `.await` is only allowed in `async` blocks and functions";
     assert_eq!(errors(&err).iter().filter(|line| **line == message).count(), 3, "{err}");
     assert!(err.contains("futures::executor::block_on") && !err.contains("tokio"), "{err}");
 }
@@ -662,7 +662,7 @@ fn what_is_not_rust_is_told_at_its_place() {
         "%%rust\nlet a = 1;\nlet b = std::;\n",
     ]);
     let expected = [
-        "error: an attribute stands before an item, and none follows",
+        "error: an attribute must be followed by an item",
         "│ #[derive(Debug)]",
         "│ ^^^^^^^^^^^^^^^^ put the struct, enum or function into the same cell",
         "error: expected identifier, found `::`",
@@ -693,7 +693,7 @@ fn a_type_is_written_by_a_name_that_is_public() {
     let expected = [
         "error: `hidden` cannot be used in another cell: its type Hidden is private",
         "│ rust { hidden }",
-        "│        ^^^^^^ make it and use it in one cell, or in a function",
+        "│        ^^^^^^ create and use it in one cell, or in a function",
     ];
     assert_eq!(errors(&err), expected);
 }
@@ -710,7 +710,7 @@ fn packages_are_asked_for_as_in_a_manifest() {
         let path = folder.path().display();
         let dep = format!("%rust dep tiny-words {sign}{{ path = \"{path}\", features = [\"loud\"] }}");
         let (out, err) = run(&[&dep, "rust { tiny_words::word() }"]);
-        let told = format!("cells may use tiny-words = {{ path = \"{path}\", features = [\"loud\"] }}\nHELLO\n");
+        let told = format!("cells can now use tiny-words = {{ path = \"{path}\", features = [\"loud\"] }}\nHELLO\n");
         assert_eq!(out, told, "{err}");
     }
 }

@@ -137,6 +137,6 @@ fn a_printed_result_is_kept_as_far_as_there_is_room() {
     let output = timelab(&["-c", "1..36M", "-c", "_1.rows", "-c", "_1 | count"], "");
     let shown = out(&output).replace(|c: char| c != '\n' && c.is_whitespace(), " ");
     assert!(shown.contains("… 35 999 979 more rows\n35999999\n"), "figures stay: {shown}");
-    assert!(err(&output).contains("the result `_1` was dropped: it held 275 MiB"), "{}", err(&output));
+    assert!(err(&output).contains("the result `_1` was dropped: it takes 275 MiB"), "{}", err(&output));
     assert_eq!(output.status.code(), Some(1));
 }

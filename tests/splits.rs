@@ -325,7 +325,7 @@ fn a_mistake_is_told_with_its_line() {
     for split in [5, 64, usize::MAX] {
         let chunk_sizes = ChunkSizes { split, ..ChunkSizes::default() };
         let printed = Lab::in_chunks("batch", chunk_sizes).cell(&format!("read {:?}", lines.path));
-        assert!(printed.err.contains("line 42: 1 field where the table has 2 columns"), "{split}: {}", printed.err);
+        assert!(printed.err.contains("line 42: 1 field, but the table has 2 columns"), "{split}: {}", printed.err);
     }
 }
 

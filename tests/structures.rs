@@ -145,19 +145,19 @@ fn mistakes_say_what_would_be_right() {
         ("%structures --kinds vac", "unknown kind `vac`"),
         ("%structures --kinds vac", "did you mean `vec`?"),
         ("%structures --ops push_bak", "did you mean `push_back`?"),
-        ("%structures --kinds set --ops push_back", "none of these kinds has such an operation"),
+        ("%structures --kinds set --ops push_back", "none of these kinds has any of these operations"),
         ("%structures --n 10M", "`--n` is at most"),
-        ("%structures --n 0", "`--n` is an int over 0"),
+        ("%structures --n 0", "`--n` must be a positive int"),
         ("%structures vec", "%structures --kinds vec"),
         ("%structures growth vec", "`growth` needs a kind and an operation"),
-        ("%structures growth vec get", "`get` is none"),
+        ("%structures growth vec get", "adds an element, got `get`"),
         ("%structures growth set push_back", "`set` has no `push_back`"),
         ("%structures growth vec push --ops get", "`--ops` cannot be used here"),
         ("%structures --mix push_back", "expected OPERATION=SHARE"),
-        ("%structures --mix push_back=x", "a share of `--mix` is a number over 0"),
-        ("%structures --mix push_back=-1", "a share of `--mix` is a number over 0"),
+        ("%structures --mix push_back=x", "a share of `--mix` must be a positive number"),
+        ("%structures --mix push_back=-1", "a share of `--mix` must be a positive number"),
         ("%structures --mix get=1,get=2", "`get` is given twice"),
-        ("%structures --mix push_front=1,contains_key=1", "no kind has all of these operations"),
+        ("%structures --mix push_front=1,contains_key=1", "no kind has all these operations"),
         ("%structures --mix get=1 --ops get", "`--ops` cannot be used here"),
         ("%magnitudes n", "takes no arguments"),
     ] {
@@ -213,7 +213,7 @@ fn magnitudes_are_in_order() {
 fn a_stop_keeps_what_is_there() {
     let mut lab = Lab::new("batch");
     let said = lab.notes_stopped_at("%structures --n 20k", "chunked");
-    assert!(said.contains("stopped: what was measured until then is kept"), "{said}");
+    assert!(said.contains("stopped: the measurements so far are kept"), "{said}");
     assert_eq!(lab.cell("_1 | filter kind == \"vec\" | count").out, "count\n11\n");
     assert_eq!(lab.cell("_1 | filter kind == \"sorted\" | count").out, "count\n0\n");
 }

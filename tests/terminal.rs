@@ -246,7 +246,7 @@ fn ctrl_c_keeps_what_was_measured() {
     terminal.enters("%timeit --for 1min 1..100k | map it * it | sum");
     terminal.sees(" samples · ");
     terminal.presses(ControlCode::EndOfText);
-    terminal.sees("what was measured until then is kept");
+    terminal.sees("the measurements so far are kept");
     terminal.sees("[2]› ");
     terminal.enters("len(_.samples) > 0");
     terminal.sees("true");
@@ -694,7 +694,7 @@ fn tab_completes_families_baselines_and_columns_behind_options() {
     terminal.sees("yester-day keeps cell 1");
     terminal.sees("[3]› ");
     terminal.enters("%compare --for 20ms --against yes\t 1 + 1");
-    terminal.sees("beside `yester-day`");
+    terminal.sees("against `yester-day`");
     terminal.sees("[4]› ");
     terminal.types("%timeit -n 1 --setup (let t = read \"samples/depends.csv\") t | count by \t");
     terminal.sees("depends");

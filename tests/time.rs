@@ -58,7 +58,7 @@ fn the_memory_of_other_processes_counts() {
 #[test]
 fn a_run_says_what_other_processes_cost_it() {
     let err = all_true(0, &["%time 1..10k | map it * it | sum | on native", "%time 1..10k | map it * it | sum"]);
-    let notes: Vec<&str> = err.lines().filter(|line| line.starts_with("sums of processes: CPU shell ")).collect();
+    let notes: Vec<&str> = err.lines().filter(|line| line.starts_with("sums over processes: CPU shell ")).collect();
     assert_eq!(notes.len(), 1, "{err}");
     assert!(notes[0].contains(", Rust "), "{err}");
 }
@@ -107,7 +107,7 @@ fn a_field_is_of_the_latest_result_that_has_it() {
     assert_eq!(lab.cell("_.small | sum | map sum").out, "sum\n6\n");
     let printed = lab.cell("7");
     assert_eq!(printed.out, "7\n");
-    assert!(lab.cell("_.nothing").err.starts_with("error: `_` is a value: it has no fields"));
+    assert!(lab.cell("_.nothing").err.starts_with("error: `_` is a value and has no fields"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn terms_are_found_by_their_other_words() {
 #[test]
 fn aliases_mean_their_stages() {
     for (alias, stage) in stages::ALIASES {
-        assert!(help(&format!("{alias}?")).contains(&format!("`{alias}` is the same as `{stage}`")));
+        assert!(help(&format!("{alias}?")).contains(&format!("`{alias}` is another name of `{stage}`")));
         assert_eq!(stages::find(alias).map(|found| found.syntax.name), Some(stage));
     }
 }

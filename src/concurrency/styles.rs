@@ -20,16 +20,16 @@ pub struct Style {
 }
 
 pub const ALL: [Style; 4] = [
-    Style { name: "callbacks", about: "what is to be done next is a function, passed along", run: callbacks },
-    Style { name: "futures", about: "values that will be there later, put together by `then`", run: futures },
+    Style { name: "callbacks", about: "the next step is a function that is passed along", run: callbacks },
+    Style { name: "futures", about: "values that arrive later, combined with `then`", run: futures },
     Style {
         name: "async/await",
-        about: "reads like code that waits; the compiler makes a future of it",
+        about: "reads like blocking code; the compiler turns it into a future",
         run: async_await,
     },
     Style {
         name: "poll loop",
-        about: "a list of states that is gone through again and again, without a runtime",
+        about: "a list of states that is checked again and again, without a runtime",
         run: poll_loop,
     },
 ];

@@ -36,7 +36,9 @@ impl Table {
             return Sameness::Different(format!("the columns are `{a}` here and `{b}` there"));
         }
         if a.order == Order::Random || b.order == Order::Random {
-            return Sameness::CannotTell("a stage took rows by an order that the table did not have".to_string());
+            return Sameness::CannotTell(
+                "a stage depends on the order of the rows, but they have no order there".to_string(),
+            );
         }
         if self.height() != other.height() {
             return Sameness::Different(format!("{} rows here, {} there", self.height(), other.height()));

@@ -99,7 +99,7 @@ pub fn int_from_float(x: f64) -> Result<i64, ScalarError> {
     if (-9223372036854775808.0..9223372036854775808.0).contains(&whole) {
         return Ok(whole as i64);
     }
-    Err(ScalarError::Domain(format!("int({}): that value is not an int", float_text(x))))
+    Err(ScalarError::Domain(format!("int({}): this value does not fit into an int", float_text(x))))
 }
 
 pub fn int_from_text(text: &str) -> Result<i64, ScalarError> {
@@ -160,7 +160,7 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 
 pub fn split<'a>(text: &'a str, separator: &'a str) -> Result<std::str::Split<'a, &'a str>, ScalarError> {
     if separator.is_empty() {
-        return Err(ScalarError::Domain("split at an empty text: chars(x) gives the characters".to_string()));
+        return Err(ScalarError::Domain("the separator is empty; chars(x) returns the characters".to_string()));
     }
     Ok(text.split(separator))
 }
@@ -493,7 +493,7 @@ pub const LONGEST_RANGE: i64 = 10_000_000;
 pub fn range(a: i64, b: i64) -> Result<std::ops::Range<i64>, ScalarError> {
     if b.saturating_sub(a) > LONGEST_RANGE {
         return Err(ScalarError::Domain(format!(
-            "range({a}, {b}) has over {LONGEST_RANGE} elements: a..b makes rows of them"
+            "range({a}, {b}) has more than {LONGEST_RANGE} elements; a..b returns them as rows"
         )));
     }
     Ok(a..b.max(a))

@@ -15,17 +15,11 @@ impl Table {
     /// A table over `frame`, or, where the frame's columns are not those of `schema`, what is different.
     pub fn new(frame: DataFrame, schema: Schema) -> Result<Table, String> {
         if frame.width() != schema.columns.len() {
-            return Err(format!("{} columns where {} were promised", frame.width(), schema.columns.len()));
+            return Err(format!("{} columns instead of {}", frame.width(), schema.columns.len()));
         }
         for (have, want) in frame.columns().iter().zip(&schema.columns) {
             if have.name().as_str() != want.name || *have.dtype() != columns::dtype(&want.ty) {
-                return Err(format!(
-                    "column {}: {} where {}: {} was promised",
-                    have.name(),
-                    have.dtype(),
-                    want.name,
-                    want.ty
-                ));
+                return Err(format!("column {}: {} instead of {}: {}", have.name(), have.dtype(), want.name, want.ty));
             }
         }
         Ok(Table { frame, schema })

@@ -18,7 +18,7 @@ impl Engine for Native {
     }
 
     fn about(&self) -> &'static str {
-        "translates the pipeline to Rust, compiles it and runs it in its own process: what a compiler gains and costs"
+        "compiles the pipeline as Rust and runs it in its own process: what a compiler gains and costs"
     }
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {

@@ -27,7 +27,7 @@ fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
         Diagnostic::new(Kind::System, why).hint("`ulimit -u` shows how many processes and threads there may be")
     })?;
     panics::caught(read).unwrap_or_else(|_| {
-        let message = format!("\"{}\" is damaged: polars gave up reading it", file.shown);
+        let message = format!("\"{}\" is damaged: polars failed to read it", file.shown);
         Err(Diagnostic::new(Kind::File, message))
     })
 }
@@ -49,7 +49,7 @@ fn schema_fields(file: &File, format: &Format) -> Fallible<Vec<Field>> {
     for (name, field) in schema.iter() {
         match unknown(field.dtype()) {
             None => columns_of(name, &DataType::from_arrow_field(field), &mut fields),
-            Some(part) => fields.push(unreadable(name, format!("has the type {part:?}, which is not read"))),
+            Some(part) => fields.push(unreadable(name, format!("has the type {part:?}, which is not supported"))),
         }
     }
     if fields.is_empty() {
@@ -66,23 +66,24 @@ fn unreadable(name: &str, why: String) -> Field {
 /// Their bytes cannot be read from a packed stream: the directory of both formats stands at the end.
 fn unpacked(file: &File) -> Fallible<()> {
     if !stdin::is(file) && extension(&file.path).1.is_some() {
-        let message = format!("\"{}\" is packed, and such a file is packed inside already", file.shown);
-        return Err(Diagnostic::new(Kind::File, message).hint("unpack it first"));
+        let message =
+            format!("\"{}\" cannot be read: a parquet or arrow file must not be compressed as a whole", file.shown);
+        return Err(Diagnostic::new(Kind::File, message).hint("decompress it first"));
     }
     Ok(())
 }
 
 fn wrong(file: &File, format: &Format, error: &PolarsError) -> Box<Diagnostic> {
     if *format == Format::Arrow && is_stream(file) {
-        let message = format!("\"{}\" is an arrow stream, and only arrow files are read", file.shown);
+        let message = format!("\"{}\" is an arrow stream; only arrow files are supported", file.shown);
         return Diagnostic::new(Kind::File, message)
-            .hint("pyarrow writes a file with `pyarrow.ipc.new_file`, or `pyarrow.feather.write_feather`");
+            .hint("to write a file with pyarrow, use `pyarrow.ipc.new_file` or `pyarrow.feather.write_feather`");
     }
     let what = if matches!(format, Format::Parquet) { "parquet" } else { "arrow" };
     let said = error.to_string();
     let first = said.lines().next().unwrap_or_default();
     Diagnostic::new(Kind::File, format!("\"{}\" cannot be read as {what}: {first}", file.shown))
-        .hint("is it whole, and of that format?")
+        .hint("check that the file is complete and in that format")
 }
 
 /// Whether it begins like a message of arrow's streaming format, which has no directory at its end.
@@ -135,7 +136,7 @@ fn ours(dtype: &DataType) -> Result<Type, String> {
         DataType::Decimal(..) => Type::Float,
         other if other.is_integer() => Type::Int,
         other if other.is_float() => Type::Float,
-        other => return Err(format!("has the type {other}, which has no place in the language")),
+        other => return Err(format!("has the type {other}, which is not supported")),
     })
 }
 
@@ -277,7 +278,7 @@ fn wanted(frame: &DataFrame, read: &Read, file: &File) -> Fallible<DataFrame> {
     for index in &read.wanted {
         let field = &read.fields[*index];
         let Some(found) = flat.iter().find(|series| series.name().as_str() == field.name) else {
-            let message = format!("\"{}\" has no column `{}`, which the first file has", file.shown, field.name);
+            let message = format!("\"{}\" has no column `{}`, but the first file has it", file.shown, field.name);
             return Err(Diagnostic::new(Kind::File, message));
         };
         let ty = ours(found.dtype()).ok().filter(|ty| ty.meet(&field.ty).as_ref() == Some(&field.ty));
@@ -292,7 +293,8 @@ fn wanted(frame: &DataFrame, read: &Read, file: &File) -> Fallible<DataFrame> {
             return Err(Diagnostic::new(Kind::File, message));
         }
         if read.format == Format::Parquet && holds_last_instant(found) {
-            let message = format!("\"{}\": column `{}` has a time outside of 1677 to 2262", file.shown, field.name);
+            let message =
+                format!("\"{}\": column `{}` has a time outside the years 1677 to 2262", file.shown, field.name);
             return Err(Diagnostic::new(Kind::File, message)
                 .hint(format!("| drop {} leaves it out", name_as_written(&field.name))));
         }

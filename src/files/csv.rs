@@ -379,8 +379,11 @@ impl<'a> Csv<'a> {
     }
 
     fn misfit(&self, column: &Field, text: &str) -> Box<Diagnostic> {
-        let has =
-            if column.ty == Type::Open { "has no value in the sample".into() } else { format!("is {}", column.ty) };
+        let has = if column.ty == Type::Open {
+            "has no known type (no value in the sample)".into()
+        } else {
+            format!("is {}", column.ty)
+        };
         let what = format!("column `{}` {has}, got {:?}", column.name, scalar::shortened(text));
         let hint = format!("types {}: {}", name_as_written(&column.name), field::wider(&column.ty, text));
         self.splitter.lines.error(self.splitter.number, &what).hint(hint)
@@ -406,12 +409,12 @@ impl Records for Csv<'_> {
         if have != want && !self.splitter.options.ragged {
             let plural = if have == 1 { "" } else { "s" };
             let columns = if want == 1 { "column" } else { "columns" };
-            let what = format!("{have} field{plural} where the table has {want} {columns}");
+            let what = format!("{have} field{plural}, but the table has {want} {columns}");
             return Err(self
                 .splitter
                 .lines
                 .error(self.splitter.number, &what)
-                .hint("`ragged true` takes missing fields as null and leaves out the rest"));
+                .hint("`ragged true` reads missing fields as null and ignores extra ones"));
         }
         row.clear();
         for index in &self.read.wanted {
@@ -425,6 +428,6 @@ impl Records for Csv<'_> {
 pub fn one_byte(text: &str) -> Result<u8, Box<Diagnostic>> {
     match text.as_bytes() {
         [byte] if !matches!(byte, b'"' | b'\n' | b'\r') && byte.is_ascii() => Ok(*byte),
-        _ => Err(Diagnostic::new(Kind::Type, "this must be one ASCII character, and no quote or line break")),
+        _ => Err(Diagnostic::new(Kind::Type, "this must be one ASCII character other than a quote or a line break")),
     }
 }

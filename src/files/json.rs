@@ -235,7 +235,7 @@ fn marked(line: &[u8], ints: &[Range<usize>]) -> (Vec<u8>, String) {
     (text, "\0".repeat(count))
 }
 
-const ARRAY_HINT: &str = "an array that is read has objects in it: [{\"a\": 1}, {\"a\": 2}]";
+const ARRAY_HINT: &str = "the array must contain objects: [{\"a\": 1}, {\"a\": 2}]";
 
 /// The object on the line at `offset`; none for a blank line.
 fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
@@ -265,7 +265,7 @@ fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
             }));
         }
         Err(error) => {
-            let what = format!("not json at character {}: {}", error.column(), cause(&error));
+            let what = format!("invalid json at character {}: {}", error.column(), cause(&error));
             let error = lines.error(lines.number, &what);
             return Err(error.hint(match lines.is_of_lines() {
                 true => "json lines have one object on each line",
@@ -278,7 +278,7 @@ fn record(lines: &Lines, line: &[u8], offset: u64) -> Fallible<Option<Record>> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(lines.error(lines.number, &format!("two values are called `{}`", pair[0])));
+        return Err(lines.error(lines.number, &format!("duplicate key `{}`", pair[0])));
     }
     let mark = marked.map_or(String::new(), |(_, mark)| mark);
     Ok(Some(Record { fields, mark }))
@@ -325,9 +325,13 @@ impl<'a> Json<'a> {
     }
 
     fn misfit(&self, field: &Field, record: &Record, value: &Json_) -> Box<Diagnostic> {
-        let has = if field.ty == Type::Open { "has no value in the sample".into() } else { format!("is {}", field.ty) };
+        let has = if field.ty == Type::Open {
+            "has no known type (no value in the sample)".into()
+        } else {
+            format!("is {}", field.ty)
+        };
         let what = match record.large_int(value) {
-            Some(large) => format!("the int {large}, which is beyond 64 bits"),
+            Some(large) => format!("the int {large}, which does not fit into 64 bits"),
             None => match value {
                 Json_::Null | Json_::Object(_) => kind(value).to_string(),
                 _ => format!("{} {}", kind(value), scalar::shortened(&record.json_text(value))),
@@ -358,11 +362,11 @@ impl Records for Json<'_> {
             match self.places.get(name.as_str()) {
                 Some(place) => values[*place] = Some(value),
                 None => {
-                    let what = format!("the key `{name}` is not among the columns");
+                    let what = format!("the key `{name}` is not a column");
                     return Err(self
                         .lines
                         .error(self.lines.number, &what)
-                        .hint("columns come from the first MiB of the first file"));
+                        .hint("the columns are the keys found in the first MiB of the first file"));
                 }
             }
         }

@@ -74,7 +74,7 @@ impl Lines {
     pub fn utf16(&self, bytes: &[u8], offset: u64) -> Option<Box<Diagnostic>> {
         let is_marked = offset == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
         is_marked.then(|| {
-            let message = format!("\"{}\" is UTF-16 text, and only UTF-8 is read", self.shown);
+            let message = format!("\"{}\" is UTF-16 text; only UTF-8 is supported", self.shown);
             let hint = format!("!iconv -f UTF-16 -t UTF-8 \"{0}\" > \"{0}.utf8\"", self.shown);
             Diagnostic::new(Kind::File, message).hint(hint)
         })

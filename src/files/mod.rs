@@ -52,7 +52,7 @@ pub trait Records {
     fn next(&mut self, row: &mut Vec<Value>) -> Fallible<bool>;
 }
 
-const EMPTY_ARRAY_HINT: &str = "`types a: int, b: text` after the path says what columns it has";
+const EMPTY_ARRAY_HINT: &str = "to state its columns, add `types a: int, b: text` after the path";
 
 /// How much of a file is looked at to find the types of its columns.
 const SAMPLE_BYTES: u64 = 1 << 20;
@@ -292,7 +292,7 @@ impl Look<'_> {
         }
         if fields.is_empty() {
             let what = match format {
-                Format::Json { .. } => "there is no object: a json file has one on each line",
+                Format::Json { .. } => "there is no object: a json file has one object per line",
                 _ => "there is no header: the file is empty",
             };
             let message = format!("\"{}\": {what}", files[first].shown);
@@ -319,7 +319,7 @@ impl Look<'_> {
         if !fields.is_empty() {
             return fields;
         }
-        let basis = Basis::Unreadable("the array is empty, so that its columns are not known".to_string());
+        let basis = Basis::Unreadable("the array is empty, so its columns are unknown".to_string());
         vec![Field { name: "(empty array)".to_string(), ty: Type::Text, basis }]
     }
 

@@ -61,14 +61,14 @@ fn open_file(path: &Path, shown: &str) -> Fallible<fs::File> {
     {
         return Err(Diagnostic::new(
             Kind::File,
-            format!("\"{shown}\" is not a regular file, and a file is read twice"),
+            format!("\"{shown}\" is not a regular file; `read` needs one, because it reads the file twice"),
         )
         .hint("timelab -c 'read \"-\" | …' < PIPE reads standard input"));
     }
     let failed = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => format!("there is no file \"{shown}\""),
-            io::ErrorKind::PermissionDenied => format!("\"{shown}\" may not be read"),
+            io::ErrorKind::PermissionDenied => format!("no permission to read \"{shown}\""),
             _ => format!("\"{shown}\" cannot be opened: {error}"),
         };
         let error = Diagnostic::new(Kind::File, message);
@@ -200,11 +200,9 @@ fn unpack(bytes: Box<dyn Read>, packing: Option<Packing>, file: &File) -> Fallib
     Ok(match packing {
         None => bytes,
         Some(Packing::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
-        Some(Packing::Zstd) => {
-            Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| {
-                Diagnostic::new(Kind::File, format!("\"{}\" cannot be unpacked: {error}", file.shown))
-            })?)
-        }
+        Some(Packing::Zstd) => Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| {
+            Diagnostic::new(Kind::File, format!("\"{}\" cannot be decompressed: {error}", file.shown))
+        })?),
     })
 }
 

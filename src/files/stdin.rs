@@ -29,7 +29,9 @@ static KEPT: OnceLock<Mutex<Kept>> = OnceLock::new();
 
 /// Standard input for plans.
 pub fn file(stop: &Stop) -> Fallible<File> {
-    let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("standard input cannot be kept: {error}"));
+    let failed = |error: io::Error| {
+        Diagnostic::new(Kind::File, format!("cannot store standard input in a temporary file: {error}"))
+    };
     if KEPT.get().is_none() {
         let file = tempfile::tempfile().map_err(failed)?;
         KEPT.get_or_init(|| Mutex::new(Kept { file, length: 0, at_end: false, stop: stop.clone() }));

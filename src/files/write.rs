@@ -140,7 +140,7 @@ impl TableSink for Writer<'_> {
             })?,
             Content::Json { names } => each_row(rows, self.context, |row_number, row| {
                 if row.iter().any(holds_no_number) {
-                    return Err(no_place(write, before + row_number, "a float that is not a number"));
+                    return Err(no_place(write, before + row_number, "a float that is NaN or infinite"));
                 }
                 encode::json_row(&mut lines.text, names, row);
                 lines.end()
@@ -237,11 +237,11 @@ pub fn target(path: &Path, shown: &str, confined: bool) -> Fallible<PathBuf> {
         return Ok(fs::read_link(path).map_or(path.to_path_buf(), |to| path.with_file_name(to)));
     };
     if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
         return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table")));
     }
     if metadata.permissions().mode() & 0o222 == 0 {
-        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is read-only: it is not replaced"))
+        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is read-only, so it is not replaced"))
             .hint(format!("!chmod u+w \"{shown}\"")));
     }
     Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
@@ -355,7 +355,7 @@ pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> 
             _ => Err(format!("a text file holds one text column, but the input has: {table}")),
         },
         (Format::Csv(_), Some(column)) => {
-            Err(format!("a csv file holds no lists, but `{}` is {}", column.name, column.ty))
+            Err(format!("a csv file cannot hold lists, but `{}` is {}", column.name, column.ty))
         }
         _ => Ok(()),
     }

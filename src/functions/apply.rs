@@ -102,7 +102,7 @@ pub fn request(bytes: usize) -> Result<(), ScalarError> {
         return Ok(());
     }
     let mib = bytes as f64 / f64::from(1 << 20);
-    Err(ScalarError::Domain(format!("a value of {mib:.1} MiB needs more memory than the run may have")))
+    Err(ScalarError::Domain(format!("a value of {mib:.1} MiB needs more memory than this run is allowed")))
 }
 
 /// What is not asked for: the run looks at its memory between steps.

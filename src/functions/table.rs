@@ -169,7 +169,7 @@ fn coalesce(args: &[Type]) -> Resolution {
     }
     let mut met = Type::Open;
     for (i, arg) in args.iter().enumerate() {
-        met = met.meet(arg).ok_or(TypeMismatch::Type(i, "arguments of one type"))?;
+        met = met.meet(arg).ok_or(TypeMismatch::Type(i, "arguments of the same type"))?;
     }
     Ok(Resolved { func: Func::Coalesce, takes: vec![met.clone(); args.len()], gives: met })
 }
@@ -229,20 +229,20 @@ functions! {
         |args| check_types(args, Func::Chars, &[TEXT], Type::list(Type::Text)),
         [r#"["né"] | map chars(it)[1]"# => "it\né\n"];
     "contains", "contains(text, part) or contains(list, element) -> bool",
-        "checks whether it contains a part or an element",
+        "checks whether a text contains a part, or a list an element",
         contains,
         [r#"["abc", "xyz"] | map contains(it, "bc")"# => "it\ntrue\nfalse\n",
          r#"[[1, 2], []] | map contains(it, 2)"# => "it\ntrue\nfalse\n"];
-    "starts_with", "starts_with(text, part) -> bool", "checks whether it begins with the part",
+    "starts_with", "starts_with(text, part) -> bool", "checks whether the text begins with the part",
         |args| text_pair(args, Func::StartsWith),
         [r#"["abc", "bca"] | filter starts_with(it, "a")"# => "it\nabc\n"];
-    "ends_with", "ends_with(text, part) -> bool", "checks whether it ends with the part",
+    "ends_with", "ends_with(text, part) -> bool", "checks whether the text ends with the part",
         |args| text_pair(args, Func::EndsWith),
         [r#"["abc", "bca"] | filter ends_with(it, "a")"# => "it\nbca\n"];
     "replace", "replace(text, part, by) -> text", "replaces every occurrence of the part",
         |args| check_types(args, Func::Replace, &[TEXT, TEXT, TEXT], Type::Text),
         [r#"["a.b.c"] | map replace(it, ".", "")"# => "it\nabc\n"];
-    "matches", "matches(text, \"pattern\") -> bool", "checks whether the regular expression matches somewhere",
+    "matches", "matches(text, \"pattern\") -> bool", "checks whether the regular expression matches anywhere",
         |args| text_pair(args, Func::Matches),
         [r#"["ab1", "ab"] | filter matches(it, "[0-9]$")"# => "it\nab1\n"];
     "slice", "slice(text or list, start, count)",
@@ -310,7 +310,7 @@ functions! {
     "tan", "tan(radians) -> float", "returns the tangent",
         |args| ordinary(args, &FloatToFloat { name: "tan", method: "tan", apply: f64::tan }),
         [r#"[0] | map tan(it)"# => "it\n0.0\n"];
-    "int", "int(number, text or bool) -> int", "converts to an int: cuts decimals off; a text must be an int",
+    "int", "int(number, text or bool) -> int", "converts to an int and cuts off decimals; a text must be an int",
         int,
         [r#"["12", " -3 "] | map int(it)"# => "it\n12\n-3\n", r#"[2.9, -2.9] | map int(it)"# => "it\n2\n-2\n"];
     "float", "float(number or text) -> float", "converts to a float",

@@ -317,7 +317,7 @@ impl<'a> Writer<'a> {
 
     fn outside_atomic(&self, word: &str, span: Span) -> Result<(), Problem> {
         if self.in_atomic {
-            let message = format!("`{word}` cannot stand inside `atomic`: the whole block is one step");
+            let message = format!("`{word}` cannot be used inside `atomic`: the whole block is one step");
             return Err(Problem::new(ProblemKind::Type, span, message));
         }
         Ok(())
@@ -327,7 +327,7 @@ impl<'a> Writer<'a> {
         self.outside_atomic(word, name.span)?;
         if self.names.shared.iter().any(|shared| shared.name == name.text) {
             let message = format!("`{}` is a shared variable, not a lock", name.text);
-            return Err(Problem::new(ProblemKind::Name, name.span, message).hint("give the lock a name of its own"));
+            return Err(Problem::new(ProblemKind::Name, name.span, message).hint("choose another name for the lock"));
         }
         if !self.names.taken.contains(&name.text) {
             let message = format!("no thread ever takes the lock `{}`", name.text);
@@ -357,7 +357,7 @@ impl<'a> Writer<'a> {
             Some(named) if named.ty != ty => return Err(different(name, named.ty, ty)),
             Some(_) => {}
             None => {
-                let (thread, own) = self.thread.expect("a check has no `let`");
+                let (thread, own) = self.thread.expect("`check` cannot contain `let`");
                 let name = format!("{own}.{}", name.text);
                 self.names.named.push(Named { name, thread, register, ty });
             }
@@ -432,9 +432,9 @@ impl<'a> Writer<'a> {
                     return Ok(Location { variable, base: base + at as usize, len: 1, index: None });
                 }
                 Operand::Const(at) => {
-                    let message = format!("index {at} is outside: `{name}` has {len} values");
+                    let message = format!("index {at} is out of range: `{name}` has {len} values");
                     return Err(Problem::new(ProblemKind::Type, index.span, message)
-                        .hint(format!("indexes go from 0 to {}", len - 1)));
+                        .hint(format!("indexes are 0 to {}", len - 1)));
                 }
                 register => Some(register),
             },
@@ -648,7 +648,10 @@ impl<'a> Writer<'a> {
                 let near = nearest(&name, self.names.named.iter().map(|named| named.name.as_str()));
                 Err(match near {
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error.hint(format!("`let {} = …` in the thread `{}` makes it", register.text, thread.text)),
+                    None => error.hint(format!(
+                        "to create it, write `let {} = …` in the thread `{}`",
+                        register.text, thread.text
+                    )),
                 })
             }
         }

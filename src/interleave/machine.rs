@@ -355,12 +355,12 @@ impl<'a> Machine<'a> {
                 observer.note(|| format!("unlock {0}, sleeps until notify {0}", lock_name(lock)));
                 return Ok(());
             }
-            Op::Notify(lock) => observer.note(|| format!("notify {} → nobody sleeps", lock_name(lock))),
+            Op::Notify(lock) => observer.note(|| format!("notify {} → no thread sleeps", lock_name(lock))),
             Op::NotifyAll(lock) => {
                 let sleepers: Vec<usize> = self.sleepers(words, lock).collect();
                 sleepers.iter().for_each(|sleeper| words[self.counters + sleeper] &= !1);
                 observer.note(|| match &sleepers[..] {
-                    [] => format!("notify_all {} → nobody sleeps", lock_name(lock)),
+                    [] => format!("notify_all {} → no thread sleeps", lock_name(lock)),
                     all => {
                         let names = all.iter().map(|sleeper| self.program.threads[*sleeper].name.as_str());
                         format!("notify_all {} → wakes {}", lock_name(lock), names.collect::<Vec<_>>().join(", "))

@@ -154,7 +154,7 @@ impl<'a> Parser<'a> {
     fn unexpected(&self, wanted: &str) -> Problem {
         let token = self.peek();
         let got = match token.kind {
-            Lexeme::End => "the end".to_string(),
+            Lexeme::End => "end of input".to_string(),
             _ => format!("`{}`", token.text),
         };
         Problem::new(ProblemKind::Syntax, token.span, format!("expected {wanted}, got {got}"))
@@ -178,12 +178,12 @@ impl<'a> Parser<'a> {
                 values.push(self.signed()?);
             }
             if is_array {
-                self.expect("]", "behind the values")?;
+                self.expect("]", "after the values")?;
             }
             all.push(Declaration { name, values, is_array });
             if all.iter().map(|declared| declared.values.len()).sum::<usize>() > MOST_SHARED {
                 let span = all[all.len() - 1].name.span;
-                let message = format!("the shared variables hold more than {MOST_SHARED} values");
+                let message = format!("the shared variables have more than {MOST_SHARED} values");
                 return Err(Problem::new(ProblemKind::Size, span, message));
             }
             if self.take(",").is_some() {
@@ -191,7 +191,7 @@ impl<'a> Parser<'a> {
             }
             if self.peek().indent.is_none() {
                 let error = self.unexpected("`,` or the end of the line");
-                return Err(error.hint("threads stand on lines of their own: `  up: x = x + 1`"));
+                return Err(error.hint("put threads on separate lines: `  up: x = x + 1`"));
             }
             return Ok(all);
         }
@@ -203,7 +203,7 @@ impl<'a> Parser<'a> {
         let Lexeme::Int(value) = token.kind else {
             self.at -= usize::from(token.kind != Lexeme::End);
             let error = self.unexpected("an int");
-            return Err(error.hint("shared variables hold ints; 0 and 1 can stand for false and true"));
+            return Err(error.hint("shared variables are ints; use 0 and 1 for false and true"));
         };
         signed(value, minus.is_some(), token.span)
     }
@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected(&format!("the name of {of}")));
         }
         if WORDS.contains(&token.text) || Order::WORDS.iter().any(|(word, _)| *word == token.text) {
-            let message = format!("`{}` is a word of the language and cannot be the name of {of}", token.text);
+            let message = format!("`{}` is a keyword and cannot be the name of {of}", token.text);
             return Err(Problem::new(ProblemKind::Name, token.span, message));
         }
         self.next();
@@ -229,7 +229,7 @@ impl<'a> Parser<'a> {
                 return Err(match token.indent {
                     Some(_) => {
                         Problem::new(ProblemKind::Syntax, token.span, "this line is indented less than the first")
-                            .hint("threads and checks are indented alike; deeper lines continue one")
+                            .hint("indent all threads and checks alike; deeper lines continue one")
                     }
                     None => self.unexpected("`;` or a new line"),
                 });
@@ -247,7 +247,7 @@ impl<'a> Parser<'a> {
             };
             self.next();
             if source.threads.iter().any(|thread| thread.name.text == name.text) {
-                let message = format!("there are two threads `{}`", name.text);
+                let message = format!("two threads are called `{}`", name.text);
                 return Err(Problem::new(ProblemKind::Name, name.span, message));
             }
             if source.threads.len() == MOST_THREADS {
@@ -278,7 +278,7 @@ impl<'a> Parser<'a> {
             let token = self.peek();
             let ends = token.indent.is_some() || matches!(token.text, ";" | "}") || token.kind == Lexeme::End;
             if !ends {
-                return Err(self.unexpected("`;` or a new line behind a statement"));
+                return Err(self.unexpected("`;` or a new line after a statement"));
             }
         }
     }
@@ -297,7 +297,7 @@ impl<'a> Parser<'a> {
     fn enter(&mut self, span: Span) -> Parsed<()> {
         self.nested += 1;
         if self.nested > MOST_NESTED {
-            let message = format!("nested more than {MOST_NESTED} deep");
+            let message = format!("nested more than {MOST_NESTED} levels deep");
             return Err(Problem::new(ProblemKind::Size, span, message));
         }
         Ok(())
@@ -308,7 +308,7 @@ impl<'a> Parser<'a> {
         let node = match first.text {
             "if" => return self.if_statement(),
             "check" => {
-                return Err(Problem::new(ProblemKind::Syntax, first.span, "`check` stands on a line of its own")
+                return Err(Problem::new(ProblemKind::Syntax, first.span, "`check` must be on a separate line")
                     .hint("indent it like the threads; inside a thread use `assert`"));
             }
             "let" => {
@@ -325,9 +325,11 @@ impl<'a> Parser<'a> {
             "repeat" => {
                 self.next();
                 let token = self.peek();
-                let Lexeme::Int(times) = token.kind else { return Err(self.unexpected("how often to repeat, an int")) };
+                let Lexeme::Int(times) = token.kind else {
+                    return Err(self.unexpected("the number of repetitions, an int"));
+                };
                 if times > MOST_REPEATS {
-                    let message = format!("`repeat` takes at most {MOST_REPEATS}, got {}", token.text);
+                    let message = format!("`repeat` runs at most {MOST_REPEATS} times, got {}", token.text);
                     return Err(Problem::new(ProblemKind::Size, token.span, message));
                 }
                 self.next();
@@ -376,12 +378,12 @@ impl<'a> Parser<'a> {
             }
             "store" => {
                 self.next();
-                self.expect("(", "behind `store`")?;
+                self.expect("(", "after `store`")?;
                 let place = self.place()?;
                 self.expect(",", "and the value")?;
                 let value = self.expr()?;
                 let order = self.order_argument("store", &[Order::Acquire, Order::AcqRel])?;
-                self.expect(")", "behind the arguments of `store`")?;
+                self.expect(")", "after the arguments of `store`")?;
                 StmtNode::Store(place, value, order)
             }
             call if CALLS.contains(&call) => StmtNode::Call(self.expr()?),
@@ -409,7 +411,7 @@ impl<'a> Parser<'a> {
             let message = format!("unknown statement `{}`", first.text);
             return Problem::new(ProblemKind::Syntax, first.span, message).hint(format!("did you mean `{near}`?"));
         }
-        self.unexpected(&format!("`=`, `+=` or `-=` behind `{}`", place.name.text))
+        self.unexpected(&format!("`=`, `+=` or `-=` after `{}`", place.name.text))
     }
 
     fn if_statement(&mut self) -> Parsed<Stmt> {
@@ -423,7 +425,7 @@ impl<'a> Parser<'a> {
                 other.push(self.if_statement()?);
                 self.nested -= 1;
             } else {
-                other = self.block("or `if` behind `else`")?;
+                other = self.block("or `if` after `else`")?;
             }
         }
         let span = start.to(self.tokens[self.at - 1].span);
@@ -439,7 +441,7 @@ impl<'a> Parser<'a> {
             self.brackets += 1;
             index = Some(Box::new(self.part()?));
             self.brackets -= 1;
-            span = span.to(self.expect("]", "behind the index")?);
+            span = span.to(self.expect("]", "after the index")?);
         }
         Ok(Place { name, index, span })
     }
@@ -541,7 +543,7 @@ impl<'a> Parser<'a> {
             let token = self.peek();
             let Some((_, operator)) = operators.iter().find(|(text, _)| self.goes_on_with(text)) else {
                 if self.goes_on_with("/") {
-                    let message = "race programs have no `/`: their numbers are ints";
+                    let message = "race programs have no `/`, because their numbers are ints";
                     return Err(
                         Problem::new(ProblemKind::Syntax, token.span, message).hint("`//` divides and rounds down")
                     );
@@ -549,7 +551,7 @@ impl<'a> Parser<'a> {
                 return Ok(left);
             };
             if compared {
-                let message = "comparisons do not chain";
+                let message = "comparisons cannot be chained";
                 return Err(Problem::new(ProblemKind::Syntax, token.span, message).hint("join two of them with `and`"));
             }
             compared = level == COMPARISON;
@@ -606,7 +608,7 @@ impl<'a> Parser<'a> {
                 self.brackets += 1;
                 let node = self.call(call)?;
                 self.brackets -= 1;
-                self.expect(")", &format!("behind the arguments of `{call}`"))?;
+                self.expect(")", &format!("after the arguments of `{call}`"))?;
                 node
             }
             _ if first.kind == Lexeme::Name => {
@@ -614,7 +616,7 @@ impl<'a> Parser<'a> {
                     let message = format!("unknown function `{}`", first.text);
                     let hint = match nearest(first.text, CALLS) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("there are {}", CALLS.join(", ")),
+                        None => format!("functions are {}", CALLS.join(", ")),
                     };
                     return Err(Problem::new(ProblemKind::Name, first.span, message).hint(hint));
                 }
@@ -635,7 +637,7 @@ impl<'a> Parser<'a> {
 
     /// The arguments of a call that has a value.
     fn call(&mut self, name: &str) -> Parsed<ExprNode> {
-        self.expect("(", &format!("behind `{name}`"))?;
+        self.expect("(", &format!("after `{name}`"))?;
         if name == "try_lock" {
             return Ok(ExprNode::TryLock(self.name("a lock")?));
         }

@@ -282,16 +282,16 @@ impl Program {
             }
             FaultKind::Overflow => format!("overflow of a 64-bit int {place}"),
             FaultKind::ZeroDivision => format!("division by zero {place}"),
-            FaultKind::Index(index, len) => format!("index {index} is outside (of {len} values) {place}"),
+            FaultKind::Index(index, len) => format!("index {index} is out of range ({len} values) {place}"),
             FaultKind::NotOwner { lock, owner } => {
                 let holder = match owner {
                     Some(owner) => format!("{} holds", self.threads[owner].name),
-                    None => "nobody holds".to_string(),
+                    None => "no thread holds".to_string(),
                 };
                 format!("unlock of {}, which {holder}, {place}", self.locks[lock])
             }
             FaultKind::WaitsWithout(lock) => format!("`wait {0}` without holding {0} {place}", self.locks[lock]),
-            FaultKind::Endless => format!("no step in {MOST_LOCAL} operations, as in a loop without an end, {place}"),
+            FaultKind::Endless => format!("no step in {MOST_LOCAL} operations, as in an endless loop, {place}"),
         }
     }
 }

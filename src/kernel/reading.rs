@@ -130,7 +130,7 @@ fn next_lines(blocks: &mut Blocks, lossy: bool, held: &mut Option<Lines>, most: 
     if held.is_none() {
         let Some(mut block) = blocks.read()? else { return Ok(None) };
         if u32::try_from(block.end).is_err() {
-            return Err(Diagnostic::new(Kind::File, "a line is over 4 GiB long"));
+            return Err(Diagnostic::new(Kind::File, "a line is longer than 4 GiB"));
         }
         let ascii = block.lines().is_ascii();
         let wrong = if ascii || lossy { None } else { std::str::from_utf8(block.lines()).err() };

@@ -66,8 +66,10 @@ impl Rows {
     /// Where there are more rows than a table may have.
     pub fn push(&mut self, batch: &Batch) -> Fallible<()> {
         if self.rows + batch.rows >= u32::MAX as usize {
-            let message = format!("these are over {} rows, more than a table may have", self.rows);
-            return Err(Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows"));
+            let message = format!("these are more than {} rows, the limit of a table", self.rows);
+            return Err(
+                Diagnostic::new(Kind::System, message).hint("keep fewer rows with an aggregate, `top` or `take`")
+            );
         }
         for (kept, column) in self.columns.iter_mut().zip(&batch.columns) {
             kept.push(column, self.rows, batch.rows);

@@ -95,7 +95,7 @@ impl Source<'_> {
                 if *at >= *end {
                     return match open {
                         true => {
-                            Err(Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))
+                            Err(Diagnostic::new(Kind::Overflow, "int overflow: the range has reached the largest int"))
                         }
                         false => Ok(None),
                     };

@@ -27,7 +27,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// What `text` says. `cell` is the number that spans carry.
 pub fn parse(cell: u32, text: &str, syntax: &dyn Syntax) -> Fallible<Cell> {
     if text.len() > MAX_BYTES {
-        let message = format!("this cell has {} bytes; at most {MAX_BYTES} are read", text.len());
+        let message = format!("this cell has {} bytes; the limit is {MAX_BYTES}", text.len());
         return Err(Diagnostic::new(Kind::Syntax, message).hint("put data into a file and `read` it"));
     }
     let start = first_byte(text);
@@ -170,8 +170,8 @@ fn body(
             let rest = body_end + whole.len();
             if !text[rest..].trim().is_empty() {
                 let span = Span::new(cell, body_end, body_end + 2);
-                return Err(Diagnostic::at(Kind::Syntax, span, "the body ends here, and something follows")
-                    .hint("put what follows into a cell of its own"));
+                return Err(Diagnostic::at(Kind::Syntax, span, "unexpected text after the end of the body")
+                    .hint("put the rest into a separate cell"));
             }
             break;
         }
@@ -305,7 +305,7 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
     let start = text.len() - text[at..].trim_start().len();
     if text[start..].starts_with('!') {
         let Word { text: command, span } = command(cell, text, start)?;
-        let message = format!("`%{}` takes a statement, and a command is not one", known.name);
+        let message = format!("`%{}` expects a statement, got a command", known.name);
         return Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!("%time let x = !{command}")));
     }
     let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
@@ -331,8 +331,8 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         return Ok(subject);
     }
     if parser.at(";") {
-        return Err(Diagnostic::at(Kind::Syntax, parser.span(), format!("`%{}` takes one statement", known.name))
-            .hint("put what follows into a cell of its own"));
+        return Err(Diagnostic::at(Kind::Syntax, parser.span(), format!("`%{}` takes only one statement", known.name))
+            .hint("put the rest into a separate cell"));
     }
     Err(parser.leftover())
 }

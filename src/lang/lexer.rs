@@ -181,11 +181,11 @@ impl Lexer<'_> {
             return Ok(());
         }
         self.at += c.len_utf8();
-        let error = Diagnostic::at(Kind::Syntax, self.span(start), format!("`{c}` is not part of the language"));
+        let error = Diagnostic::at(Kind::Syntax, self.span(start), format!("unexpected character `{c}`"));
         Err(match c {
-            '“' | '”' | '‘' | '’' => error.hint("text needs straight quotes: \"like this\""),
+            '“' | '”' | '‘' | '’' => error.hint("use straight quotes for text: \"like this\""),
             '&' => error.hint("write `and`"),
-            '$' | '@' => error.hint("names are written bare: x"),
+            '$' | '@' => error.hint("write names without a prefix: x"),
             '≤' => error.hint("write `<=`"),
             '≥' => error.hint("write `>=`"),
             '≠' => error.hint("write `!=`"),
@@ -213,7 +213,7 @@ impl Lexer<'_> {
         let Some(length) = self.rest()[1..].find(['`', '\n']).filter(|i| self.rest()[1 + i..].starts_with('`')) else {
             self.at += 1;
             return Err(Diagnostic::at(Kind::Syntax, self.span(start), "this backquote is not closed")
-                .hint("a column name stands between two: `installed kib`"));
+                .hint("write a column name between two backquotes: `installed kib`"));
         };
         let name = self.rest()[1..1 + length].to_string();
         self.at += length + 2;
@@ -274,7 +274,7 @@ impl Lexer<'_> {
                         return Err(Diagnostic::at(
                             Kind::Syntax,
                             self.span(escape),
-                            "`\\u` needs the number of a character",
+                            "`\\u` needs the code of a character",
                         )
                         .hint("in hexadecimal, between braces: \\u{e9} is é"));
                     };
@@ -283,9 +283,8 @@ impl Lexer<'_> {
                 }
                 _ => {
                     let message = format!("`\\{c}` is not an escape");
-                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message).hint(
-                        "there are \\n \\t \\r \\\" \\' \\\\ \\u{…}; in r\"…\" every character stands for itself",
-                    ));
+                    return Err(Diagnostic::at(Kind::Syntax, self.span(escape), message)
+                        .hint("escapes are \\n \\t \\r \\\" \\' \\\\ \\u{…}; in r\"…\" there are no escapes"));
                 }
             }
         }
@@ -377,7 +376,8 @@ fn finite(value: f64, span: Span) -> Fallible<Token> {
     if value.is_finite() {
         return Ok(Token::Float(value));
     }
-    Err(Diagnostic::at(Kind::Overflow, span, "this number is beyond the largest float").hint("that is about 1.8e308"))
+    Err(Diagnostic::at(Kind::Overflow, span, "this number is larger than the largest float")
+        .hint("the largest float is about 1.8e308"))
 }
 
 fn unknown_unit(span: Span, unit: &str) -> Box<Diagnostic> {
@@ -408,7 +408,7 @@ fn scaled(digits: &str, decimals: usize, times: u128, plain: bool, span: Span) -
         }
     }
     Err(Diagnostic::at(Kind::Overflow, span, "this int does not fit into 64 bits")
-        .hint("the largest is 9223372036854775807; with a point it is a float"))
+        .hint("the largest int is 9223372036854775807; with a decimal point it is a float"))
 }
 
 /// Matches brackets: the index of the closing one for each opening one.
@@ -421,16 +421,16 @@ fn match_brackets(tokens: &[(Token, Span)]) -> Fallible<Vec<usize>> {
             "(" | "[" | "{" => {
                 open.push((i, sign));
                 if open.len() > MAX_DEPTH {
-                    let message = format!("brackets are nested over {MAX_DEPTH} deep");
+                    let message = format!("brackets are nested more than {MAX_DEPTH} levels deep");
                     return Err(
-                        Diagnostic::at(Kind::Syntax, *span, message).hint("give an inner part a name: let x = …")
+                        Diagnostic::at(Kind::Syntax, *span, message).hint("name an inner part first: let x = …")
                     );
                 }
             }
             ")" | "]" | "}" => match open.pop() {
                 Some((start, opened)) if partner(opened) == *sign => closing[start] = i,
                 Some((start, opened)) => {
-                    let message = format!("`{sign}` closes nothing: the open bracket is `{opened}`");
+                    let message = format!("mismatched `{sign}`: the open bracket is `{opened}`");
                     let line = tokens[start].1;
                     return Err(Diagnostic::at(Kind::Syntax, *span, message).hint(format!(
                         "`{}` closes the `{opened}` at character {}",
@@ -439,7 +439,7 @@ fn match_brackets(tokens: &[(Token, Span)]) -> Fallible<Vec<usize>> {
                     )));
                 }
                 None => {
-                    let message = format!("`{sign}` closes nothing");
+                    let message = format!("unmatched `{sign}`");
                     return Err(Diagnostic::at(Kind::Syntax, *span, message).hint("no bracket is open here"));
                 }
             },

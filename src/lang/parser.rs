@@ -140,7 +140,7 @@ impl<'a> Parser<'a> {
     /// What stands here, for an error.
     fn what_stands(&self) -> String {
         match self.peek() {
-            Token::End => "the end".to_string(),
+            Token::End => "end of input".to_string(),
             _ => {
                 let span = self.span();
                 format!("`{}`", &self.text[span.start as usize..span.end as usize])
@@ -149,10 +149,9 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn expected(&self, what: &str) -> Box<Diagnostic> {
-        let error =
-            Diagnostic::at(Kind::Syntax, self.span(), format!("{what} is missing before {}", self.what_stands()));
+        let error = Diagnostic::at(Kind::Syntax, self.span(), format!("expected {what}, got {}", self.what_stands()));
         let error = if *self.peek() == Token::End {
-            Diagnostic::at(Kind::Syntax, self.behind().after(), format!("{what} is missing at the end"))
+            Diagnostic::at(Kind::Syntax, self.behind().after(), format!("expected {what}, got end of input"))
         } else {
             error
         };
@@ -169,7 +168,7 @@ impl<'a> Parser<'a> {
         match (behind, self.peek()) {
             (Some(Token::Sign("(")), Token::Sign("*")) => Some("`count()` counts rows: | agg n = count()".to_string()),
             (_, Token::Word(word)) if word == "as" => {
-                Some("a name stands before: | map total = price * 2; float(x) converts".to_string())
+                Some("the name comes first: | map total = price * 2; float(x) converts".to_string())
             }
             (_, Token::Word(word)) if word == "is" => {
                 let negated = matches!(self.peek_after(1), Token::Word(not) if not == "not");
@@ -208,7 +207,7 @@ impl<'a> Parser<'a> {
             (Some(Token::Word(_)), Token::Word(_) | Token::Int(_) | Token::Float(_) | Token::Text(_))
                 if self.at == 1 =>
             {
-                return error.hint("`!` runs a command of the system, `|` adds a stage, `;` ends a statement");
+                return error.hint("`!` runs a system command, `|` adds a stage, `;` ends a statement");
             }
             _ => {}
         }
@@ -216,17 +215,17 @@ impl<'a> Parser<'a> {
             return error.hint(hint);
         }
         match self.peek() {
-            Token::Sign("=") => error.hint("`==` compares; `let name = …` names"),
+            Token::Sign("=") => error.hint("`==` compares; `let name = …` assigns a name"),
             Token::Sign("..") | Token::Sign("..=") => {
-                error.hint("a range stands at the start of a pipeline: 1..10 | …")
+                error.hint("a range must be at the start of a pipeline: 1..10 | …")
             }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
             Token::Word(word) if self.syntax.stage(word).is_some() => {
-                error.hint(format!("a stage follows a bar: | {word}"))
+                error.hint(format!("write `|` before a stage: | {word}"))
             }
             _ => match self.usage {
                 _ if matches!(self.tokens.tokens[self.at.saturating_sub(1)].0, Token::Code(_)) => {
-                    error.hint("give it a name: let x = rust { … }; x + 1")
+                    error.hint("name it first: let x = rust { … }; x + 1")
                 }
                 Some(usage) => error.hint(format!("usage: {usage}")),
                 None => error.hint("`|` adds a stage, `;` ends a statement"),
@@ -237,8 +236,8 @@ impl<'a> Parser<'a> {
     /// Runs `read` one level deeper.
     pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Fallible<T>) -> Fallible<T> {
         if self.depth == MAX_DEPTH {
-            let message = format!("this is nested over {MAX_DEPTH} deep");
-            return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("give an inner part a name: let x = …"));
+            let message = format!("this is nested more than {MAX_DEPTH} levels deep");
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("name an inner part first: let x = …"));
         }
         self.depth += 1;
         let result = stacker::maybe_grow(128 << 10, 4 << 20, || read(self));
@@ -254,7 +253,7 @@ impl<'a> Parser<'a> {
                 continue;
             }
             if let Some(Statement::Pipeline(Pipeline { on: Some(on), .. })) = statements.last() {
-                return Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`on` stands only at the end of a cell")
+                return Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`on` is only allowed at the end of a cell")
                     .hint("the whole cell runs on one engine"));
             }
             statements.push(self.statement()?);
@@ -347,12 +346,12 @@ impl<'a> Parser<'a> {
             _ if rust => Err(Diagnostic::at(
                 Kind::Type,
                 name.span,
-                "a function in Rust says the types of all it takes and gives",
+                "a function in Rust needs the types of its parameters and its result",
             )
             .hint(format!("fn {}(x: int) -> int = rust {{ x }}", name.text))),
             _ if gives.is_some() || !types.is_empty() => {
-                Err(Diagnostic::at(Kind::Type, name.span, "only a function in Rust says its types")
-                    .hint("the types of others follow from each call"))
+                Err(Diagnostic::at(Kind::Type, name.span, "only a function in Rust states its types")
+                    .hint("the types of other functions are inferred from each call"))
             }
             _ => Ok(Statement::Function(Function { name, parameters, body: self.expr()? })),
         }
@@ -396,7 +395,7 @@ impl<'a> Parser<'a> {
         let name = self.name(what)?;
         let result = name.text.strip_prefix('_').is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()));
         if matches!(name.text.as_str(), "it" | "acc") || result {
-            let message = format!("`{}` has a meaning of its own and cannot be given", name.text);
+            let message = format!("`{}` is reserved and cannot be assigned", name.text);
             return Err(Diagnostic::at(Kind::Name, name.span, message).hint("choose another name"));
         }
         Ok(name)
@@ -409,7 +408,7 @@ impl<'a> Parser<'a> {
             Token::Word(text) if is_reserved(&text) => {
                 let message = format!("{what} is missing: `{text}` is a word of the language");
                 Err(Diagnostic::at(Kind::Syntax, span, message)
-                    .hint(format!("a column of that name is `` `{text}` ``")))
+                    .hint(format!("for a column of that name, write `` `{text}` ``")))
             }
             Token::Word(text) | Token::Quoted(text) => {
                 self.at += 1;
@@ -463,8 +462,8 @@ impl<'a> Parser<'a> {
         let word = self.span();
         self.at += 1;
         if place != Place::Statement {
-            return Err(Diagnostic::at(Kind::Syntax, word, "`on` stands only at the end of a cell")
-                .hint("the whole cell runs on one engine: move it behind the last stage"));
+            return Err(Diagnostic::at(Kind::Syntax, word, "`on` is only allowed at the end of a cell")
+                .hint("the whole cell runs on one engine: move it after the last stage"));
         }
         let engine = self.name("an engine")?;
         let names = self.syntax.engine_names();
@@ -481,7 +480,7 @@ impl<'a> Parser<'a> {
         }
         if self.at("|") {
             return Err(Diagnostic::at(Kind::Syntax, self.span(), "nothing may follow `on ENGINE`")
-                .hint("the whole cell runs on one engine: move `on` behind the last stage"));
+                .hint("the whole cell runs on one engine: move `on` after the last stage"));
         }
         Ok(On { engine, options })
     }
@@ -512,7 +511,7 @@ impl<'a> Parser<'a> {
                         self.span(),
                         "a pipeline cannot be part of an expression",
                     )
-                    .hint("give it a name: let x = (…); x + 1"));
+                    .hint("name it first: let x = (…); x + 1"));
                 }
                 SourceNode::Nested(Box::new(inner))
             }
@@ -628,8 +627,8 @@ impl<'a> Parser<'a> {
                 let error = Diagnostic::at(Kind::Name, name.span, format!("`read` has no option `{}`", name.text));
                 let known = OPTIONS.iter().chain(&["columns", "types", "null", "as"]).copied();
                 let error = error.near(&name.text, known);
-                let all = "there are as, sep, header, columns, types, null, comment, ragged, lossy; a stage follows a \
-                           bar: | words";
+                let all = "options are as, sep, header, columns, types, null, comment, ragged, lossy; write `|` \
+                           before a stage: | words";
                 return Err(if error.hint.is_some() { error } else { error.hint(all) });
             }
             if options.iter().any(|(other, _): &(Word, Expr)| other.text == name.text) {
@@ -649,7 +648,7 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(
                     Kind::Syntax,
                     span,
-                    format!("a stage begins with its name, not {}", self.what_stands()),
+                    format!("expected the name of a stage, got {}", self.what_stands()),
                 )
                 .hint("for example: | map it + 1"));
             }
@@ -661,7 +660,7 @@ impl<'a> Parser<'a> {
             let error = foreign::suggest(error, &name.text, names.iter().copied());
             return Err(match error.hint {
                 Some(_) => error,
-                None if called => error.hint(format!("a function stands in a stage: | map {}(…)", name.text)),
+                None if called => error.hint(format!("use a function inside a stage: | map {}(…)", name.text)),
                 None => error.hint("`%help stages` lists them"),
             });
         };
@@ -761,10 +760,10 @@ impl<'a> Parser<'a> {
         Err(match self.peek() {
             Token::Sign("=") => error.hint("`==` compares"),
             Token::Sign(".." | "..=") => {
-                error.hint("a range stands at the start of a pipeline; in an expression it is range(1, 10)")
+                error.hint("a range must be at the start of a pipeline; in an expression, write range(1, 10)")
             }
             Token::Sign("!") => error.hint("write `not x`, or `a != b`"),
-            Token::Word(word) if word == "on" => error.hint("an engine is chosen after a bar: | on rows"),
+            Token::Word(word) if word == "on" => error.hint("to choose an engine, write: | on rows"),
             _ => error.hint(self.slip().unwrap_or_else(|| format!("usage: {}", known.usage))),
         })
     }
@@ -841,7 +840,7 @@ impl<'a> Parser<'a> {
             _ => false,
         };
         if !start {
-            return Err(self.expected("a start (a number, a text, true, false, null, […] or (…))"));
+            return Err(self.expected("a start value (a number, a text, true, false, null, […] or (…))"));
         }
         if self.at("-") { self.unary() } else { self.atom() }
     }
@@ -866,7 +865,7 @@ impl<'a> Parser<'a> {
                     return Err(if error.hint.is_some() {
                         error
                     } else {
-                        error.hint("kinds are left, semi and anti; none is an inner join")
+                        error.hint("kinds are inner (the default), left, semi and anti")
                     });
                 }
                 self.at += 1;
@@ -882,8 +881,10 @@ impl<'a> Parser<'a> {
             stage.on.push(match key {
                 Expr { node: Node::Compare(left, Comparison::Equal, _, right), .. } => (*left, *right),
                 Expr { node: Node::Compare(_, sign, place, _), .. } => {
-                    let message = format!("a join is on equal keys, not `{}`", sign.sign());
-                    return Err(Diagnostic::at(Kind::Syntax, place, message).hint("a filter after the join compares"));
+                    let message = format!("`join` matches equal keys only, got `{}`", sign.sign());
+                    return Err(
+                        Diagnostic::at(Kind::Syntax, place, message).hint("to compare, use a `filter` after the join")
+                    );
                 }
                 key => (key.clone(), key),
             });
@@ -1000,9 +1001,9 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(
                     Kind::Syntax,
                     self.span(),
-                    "a range is a source, not part of an expression",
+                    "a range is a source and cannot be part of an expression",
                 )
-                .hint(format!("as a list it is {hint}")));
+                .hint(format!("as a list, write {hint}")));
             }
             let span = left.span.to(list.span);
             Expr { node: Node::In { item: Box::new(left), list: Box::new(list), negated }, span }
@@ -1010,9 +1011,8 @@ impl<'a> Parser<'a> {
             return Ok(left);
         };
         if self.comparison_sign().is_some() || self.at_word("in") {
-            return Err(
-                Diagnostic::at(Kind::Syntax, self.span(), "comparisons do not chain").hint("write `a < b and b < c`")
-            );
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), "comparisons cannot be chained")
+                .hint("write `a < b and b < c`"));
         }
         Ok(result)
     }
@@ -1096,7 +1096,7 @@ impl<'a> Parser<'a> {
             }
             arms.push((test, self.expr()?));
             if !self.eat_word("else") {
-                return Err(self.expected("`else`").hint("every `if` has one: if x > 0 then 1 else null"));
+                return Err(self.expected("`else`").hint("every `if` needs an `else`: if x > 0 then 1 else null"));
             }
         }
         let otherwise = self.expr()?;
@@ -1110,8 +1110,8 @@ impl<'a> Parser<'a> {
         while self.at("[") || self.at(".") {
             depth += 1;
             if self.depth + depth > MAX_DEPTH {
-                let message = format!("this is nested over {MAX_DEPTH} deep");
-                return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("give a part a name: let x = …"));
+                let message = format!("this is nested more than {MAX_DEPTH} levels deep");
+                return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("name a part first: let x = …"));
             }
             let start = expr.span;
             let node = if self.eat("[") {
@@ -1134,7 +1134,7 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 let Ok(number) = i64::try_from(number) else {
                     return Err(Diagnostic::at(Kind::Overflow, span, "this int does not fit into 64 bits")
-                        .hint("the largest is 9223372036854775807; with a point it is a float"));
+                        .hint("the largest int is 9223372036854775807; with a decimal point it is a float"));
                 };
                 Node::Int(number)
             }
@@ -1149,7 +1149,7 @@ impl<'a> Parser<'a> {
             Token::Sign("(") => {
                 if self.holds_pipeline() {
                     return Err(Diagnostic::at(Kind::Syntax, span, "a pipeline cannot be part of an expression")
-                        .hint("give it a name: let x = …; a table of one value stands for that value"));
+                        .hint("name it first: let x = …; a table with one value can be used as that value"));
                 }
                 self.at += 1;
                 if self.at(")") {
@@ -1157,7 +1157,7 @@ impl<'a> Parser<'a> {
                 }
                 let inner = self.nested(Self::expr)?;
                 if self.at(",") {
-                    let message = "round brackets hold one expression";
+                    let message = "round brackets can hold only one expression";
                     return Err(Diagnostic::at(Kind::Syntax, self.span(), message).hint("a list is written [1, 2]"));
                 }
                 self.expect(")", "after the expression")?;
@@ -1181,13 +1181,13 @@ impl<'a> Parser<'a> {
                 let source = is_source(&word);
                 let error = self.expected("an expression");
                 return Err(if word == "rust" {
-                    error.hint("give it a name: let x = rust { … }; x + 1")
+                    error.hint("name it first: let x = rust { … }; x + 1")
                 } else if source {
-                    error.hint("a source stands at the start of a pipeline")
+                    error.hint("a source must be at the start of a pipeline")
                 } else if self.usage.is_some() {
                     error
                 } else {
-                    error.hint(format!("`{word}` is a word of the language; a column of that name is `` `{word}` ``"))
+                    error.hint(format!("`{word}` is a keyword; for a column of that name, write `` `{word}` ``"))
                 });
             }
             Token::Word(word) if *self.peek_after(1) == Token::Sign("(") => {
@@ -1203,8 +1203,12 @@ impl<'a> Parser<'a> {
                 Node::Name(name)
             }
             Token::Sign("!") => {
-                return Err(Diagnostic::at(Kind::Syntax, span, "`!` stands before a command, at the start of a line")
-                    .hint("write `not x`"));
+                return Err(Diagnostic::at(
+                    Kind::Syntax,
+                    span,
+                    "`!` starts a command and must be at the start of a line",
+                )
+                .hint("write `not x`"));
             }
             Token::Sign(".") if matches!(self.peek_after(1), Token::Int(_)) => {
                 return Err(Diagnostic::at(Kind::Syntax, span, "a number begins with a digit").hint("write `0.5`"));
@@ -1218,9 +1222,7 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(Kind::Syntax, span, "`**` is not an operator").hint("write `pow(x, 2)`"));
             }
             Token::Sign("=") => {
-                return Err(
-                    Diagnostic::at(Kind::Syntax, span, "an expression is missing before `=`").hint("`==` compares")
-                );
+                return Err(Diagnostic::at(Kind::Syntax, span, "expected an expression, got `=`").hint("`==` compares"));
             }
             Token::Sign(_) | Token::Code(_) | Token::End => return Err(self.expected("an expression")),
         };
@@ -1243,7 +1245,7 @@ impl<'a> Parser<'a> {
         self.syntax.stage(name)?;
         let (start, end) = (inside.first()?.1.start, inside.last()?.1.end);
         let range = &self.text[start as usize..end as usize];
-        let message = "a range is a source, not part of an expression";
+        let message = "a range is a source and cannot be part of an expression";
         Some(Diagnostic::at(Kind::Syntax, *place, message).hint(format!("{range} | {name}")))
     }
 
@@ -1262,9 +1264,9 @@ impl<'a> Parser<'a> {
                 return Err(Diagnostic::at(
                     Kind::Syntax,
                     self.span(),
-                    "a range is a source, not part of an expression",
+                    "a range is a source and cannot be part of an expression",
                 )
-                .hint("as a list it is range(1, 10)"));
+                .hint("as a list, write range(1, 10)"));
             }
         }
         Ok(items)
@@ -1281,9 +1283,9 @@ pub(super) fn command(cell: u32, text: &str, at: usize) -> Fallible<Word> {
         return Err(Diagnostic::at(
             Kind::Syntax,
             span,
-            "a command takes the rest of its line, and nothing may follow it",
+            "a command takes the rest of its line, so nothing can follow it",
         )
-        .hint("put what follows into a cell of its own, at the start of a line"));
+        .hint("put the rest into a separate cell, at the start of a line"));
     }
     if line.trim().is_empty() {
         return Err(

@@ -29,27 +29,27 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     let one = |from: usize, to: usize| -> Fallible<Pipeline> {
         let mut parser = Parser::new(cell, text, from, to, syntax)?;
         if parser.at_word("let") || parser.at_word("fn") {
-            let message = format!("`%{}` takes pipelines: it names nothing", known.name);
-            return Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put it into a cell before"));
+            let message = format!("`%{}` expects pipelines, got a definition", known.name);
+            return Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put it into an earlier cell"));
         }
         let pipeline = parser.pipeline(Place::Statement)?;
         match parser.peek() {
             Token::End => Ok(pipeline),
             Token::Word(word) if word == "only" => {
-                let message = "`only` is followed by names of variants, with commas between them";
+                let message = "`only` needs names of variants, separated by commas";
                 Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("%compare sorting only quick, merge"))
             }
-            Token::Sign(":") => Err(parser.leftover().hint("one variant alone has no rival: a: A, b: B")),
+            Token::Sign(":") => Err(parser.leftover().hint("write at least two variants: a: A, b: B")),
             _ => Err(parser.leftover()),
         }
     };
     let Some(colon) = opens else {
         if let Some(name) = closed_variant(&all, line_end) {
-            return Err(Diagnostic::at(Kind::Syntax, name, "a variant stands here, but no block is open")
+            return Err(Diagnostic::at(Kind::Syntax, name, "unexpected variant: the first line does not open a block")
                 .hint("end the first line with `:`"));
         }
         if all.at(":") || text[after..].trim().is_empty() {
-            return Err(Diagnostic::at(Kind::Syntax, all.span(), "what is compared is missing").hint(known.usage));
+            return Err(Diagnostic::at(Kind::Syntax, all.span(), "expected a pipeline or variants").hint(known.usage));
         }
         let (end, only, base) = read_chosen(&all, after, text.len());
         if only.is_empty()
@@ -59,7 +59,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         }
         let shared = one(after, end).map_err(|error| match comma_before(&all, after, error.span) {
             true => {
-                error.hint("a pipeline whose last stage takes a list stands in brackets: (1..4 | map it, it * 2), …")
+                error.hint("put a pipeline into brackets if its last stage takes a list: (1..4 | map it, it * 2), …")
             }
             false => error,
         })?;
@@ -72,7 +72,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         Some(one(after, end)?)
     };
     if let Some(on) = shared.as_ref().and_then(|shared| shared.on.as_ref()) {
-        let message = "`on` stands at the end of a variant, not before a block";
+        let message = "`on` must be at the end of a variant, not before a block";
         return Err(Diagnostic::at(Kind::Syntax, on.engine.span, message));
     }
     let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
@@ -118,10 +118,9 @@ fn on_one_line(cell: u32, text: &str, from: usize, syntax: &dyn Syntax) -> Falli
     match parser.peek() {
         Token::End => {}
         _ if variants.len() == 26 => {
-            let message = "at most 26 variants stand on one line";
-            return Err(
-                Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put each on a line of its own, in a block")
-            );
+            let message = "one line can have at most 26 variants";
+            return Err(Diagnostic::at(Kind::Syntax, parser.span(), message)
+                .hint("put each variant on its own line, in a block"));
         }
         _ => return Err(parser.leftover()),
     }
@@ -222,7 +221,7 @@ fn sweep(parser: &mut Parser) -> Fallible<Sweep> {
     };
     let span = start.to(parser.behind());
     if !parser.eat(":") {
-        return Err(parser.expected("`:` straight after the sweep").hint("%compare n in 1k..16k: letters n | count"));
+        return Err(parser.expected("`:` after the sweep").hint("%compare n in 1k..16k: letters n | count"));
     }
     Ok(Sweep { name, points, span })
 }
@@ -249,7 +248,7 @@ fn block(
         if own.trim().is_empty() && depth == 0 && (starts.is_empty() || *token != Token::Sign("|")) {
             match indent {
                 None if own.is_empty() => {
-                    return Err(Diagnostic::at(Kind::Syntax, *span, "the variants of a block are indented")
+                    return Err(Diagnostic::at(Kind::Syntax, *span, "the variants of a block must be indented")
                         .hint("put spaces before `name: pipeline`"));
                 }
                 None => {
@@ -264,7 +263,7 @@ fn block(
                         *span,
                         "this line is indented less than the first variant",
                     )
-                    .hint("indent every variant like the first, and deeper what continues one"));
+                    .hint("indent every variant like the first, and continuation lines deeper"));
                 }
             }
         }
@@ -307,8 +306,8 @@ fn variant(
     let mut parser = Parser::new(cell, text, start, end, syntax)?;
     let named = !matches!(parser.peek_after(1), Token::Sign(":"));
     if named {
-        return Err(Diagnostic::at(Kind::Syntax, parser.span(), "a variant begins with its name and a `:`")
-            .hint("name: pipeline; what continues a variant is indented deeper, or begins with `|`"));
+        return Err(Diagnostic::at(Kind::Syntax, parser.span(), "a variant must begin with its name and a `:`")
+            .hint("name: pipeline; a continuation line is indented deeper, or begins with `|`"));
     }
     let name = parser.variant_name()?;
     parser.expect(":", "after the name of the variant")?;
@@ -319,9 +318,9 @@ fn variant(
     let stage = begins_stage(&parser, text);
     let alone = matches!(parser.peek_after(1), Token::End | Token::Sign("|"));
     if stage && !shared && !alone {
-        let message = format!("the variant `{}` begins with a stage, but nothing stands on the first line", name.text);
+        let message = format!("the variant `{}` begins with a stage, but the first line gives it no input", name.text);
         return Err(Diagnostic::at(Kind::Syntax, parser.span(), message)
-            .hint("%compare letters 20k seed 7: gives every variant its input"));
+            .hint("put the input of all variants on the first line: %compare letters 20k seed 7:"));
     }
     let continues = shared && (stage || parser.at("|"));
     let pipeline = if continues { parser.continued()? } else { parser.pipeline(Place::Statement)? };

@@ -40,7 +40,7 @@ pub static CACHES: Group = Group {
         },
         Probe {
             name: "read 1 MiB of memory",
-            about: "reading it from the beginning to the end",
+            about: "reading it sequentially",
             published: dean(250e-6),
             in_chart: true,
             run: Some(bandwidth),
@@ -106,7 +106,7 @@ fn memory(means: &Means) -> Outcome {
     let wanted = (4 * last).max(64 << 20);
     let most = largest(means);
     if most < 2 * last {
-        return because("the memory limit leaves no room for a working set that is larger than the caches");
+        return because("the memory limit is too low for a working set that is larger than the caches");
     }
     access(means, wanted.min(most))
 }
@@ -172,7 +172,7 @@ fn bandwidth(means: &Means) -> Outcome {
     let wanted = (4 * last).max(64 * MIB);
     let bytes = wanted.min(largest(means)) / MIB * MIB;
     if bytes < 2 * last {
-        return because("the memory limit leaves no room for more than the caches hold");
+        return because("the memory limit is too low for more than fits into the caches");
     }
     let set = Pages::new(bytes)?;
     // SAFETY: the pages are there, and nobody else has them.
@@ -214,7 +214,7 @@ impl Pages {
             )
         };
         if start == libc::MAP_FAILED {
-            return because("the system gives no memory for the working set");
+            return because("the system cannot allocate memory for the working set");
         }
         // SAFETY: the range is that of the pages above; where there are no large ones, it does nothing.
         unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };

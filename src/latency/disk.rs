@@ -10,7 +10,7 @@ use super::{Group, Means, Missing, Outcome, Probe, because, boner, failed};
 
 pub static DISK: Group = Group {
     name: "disk",
-    about: "reads of a file that is not in memory and of one that is, and a write that is certain",
+    about: "reads of a file that is not in memory and of one that is, and a durable write",
     probes: &[
         Probe {
             name: "disk read",
@@ -35,7 +35,7 @@ pub static DISK: Group = Group {
         },
         Probe {
             name: "fsync",
-            about: "writing 4 KiB until they are on the disk",
+            about: "writing 4 KiB until it is on the disk",
             published: None,
             in_chart: true,
             run: Some(synced),
@@ -121,14 +121,14 @@ fn cold(means: &Means, bytes: usize) -> Outcome {
     let mut warm = 0;
     let mut at = 0;
     let found = means.median(|| {
-        let Some(place) = places.get(at) else { return because("the file has no more places that were not read") };
+        let Some(place) = places.get(at) else { return because("every part of the file has already been read") };
         at += 1;
         match own.is_in_memory(*place) {
             Some(false) => {}
             Some(true) => warm += 1,
             None => {
                 return because(format!(
-                    "the file system of {} does not say what it has in memory",
+                    "the file system of {} does not report what it has in memory",
                     folder().display()
                 ));
             }
@@ -138,7 +138,7 @@ fn cold(means: &Means, bytes: usize) -> Outcome {
     });
     if 2 * warm > at {
         return because(format!(
-            "the file system of {} keeps files in memory: it has no cold read",
+            "the file system of {} keeps files in memory, so it has no cold reads",
             folder().display()
         ));
     }

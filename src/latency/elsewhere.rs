@@ -13,7 +13,7 @@ pub static ELSEWHERE: Group = Group {
             in_chart: true,
             run: None,
         },
-        Probe { name: "disk seek", about: "of a disk that turns", published: dean(10e-3), in_chart: true, run: None },
+        Probe { name: "disk seek", about: "on a spinning disk", published: dean(10e-3), in_chart: true, run: None },
         Probe {
             name: "round trip California – Netherlands",
             about: "across a continent and an ocean",

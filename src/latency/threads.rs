@@ -12,14 +12,14 @@ pub static THREADS: Group = Group {
     probes: &[
         Probe {
             name: "mutex",
-            about: "locking and unlocking one that nobody else wants",
+            about: "locking and unlocking an uncontended one",
             published: dean(25e-9),
             in_chart: true,
             run: Some(mutex),
         },
         Probe {
             name: "system call",
-            about: "asking the system for a number",
+            about: "a call that only returns a number",
             published: None,
             in_chart: true,
             run: Some(call),

@@ -31,15 +31,16 @@ impl Against {
         let known = kept.variants();
         if !names.iter().any(|name| known.contains(name)) {
             let (known, here) = (listed(&known), listed(names));
-            let message = format!("the baseline `{name}` has {known}, this comparison has {here}: none is in both");
+            let message =
+                format!("the baseline `{name}` has {known}, but this comparison has {here}: no variant is in both");
             return Err(Diagnostic::at(Kind::Name, *span, message).hint("variants are matched by their names"));
         }
         if !points.iter().any(|n| kept.point(*n).is_some()) {
             let sizes: Vec<String> = kept.points.iter().filter_map(|point| point.n).map(|n| n.to_string()).collect();
             let (message, hint) = if sizes.is_empty() {
-                (format!("`{name}` was no sweep"), "leave the sweep out".to_string())
+                (format!("`{name}` was measured without a sweep"), "remove the sweep".to_string())
             } else {
-                (format!("no size of `{name}` is among these"), format!("n in [{}]:", sizes.join(", ")))
+                (format!("this sweep has none of the sizes of `{name}`"), format!("n in [{}]:", sizes.join(", ")))
             };
             return Err(Diagnostic::at(Kind::Name, *span, message).hint(hint));
         }
@@ -63,7 +64,7 @@ impl Against {
         let mut found = Vec::new();
         let mut differs = |what: &str, then: String, now: String| {
             if then != now {
-                found.push(format!("`{name}` was measured with another {what}: {then} then, {now} now"));
+                found.push(format!("`{name}` was measured with a different {what}: {then} then, {now} now"));
             }
         };
         differs("processor", then.machine.cpu.clone(), now.machine.cpu.clone());
@@ -102,7 +103,8 @@ impl Against {
             }
         }
         let gone = then.files.iter().filter(|then| now.files.iter().all(|file| file.path != then.path));
-        found.extend(gone.map(|file| format!("\"{}\" was read for `{name}`, and is not now", file.path.display())));
+        found
+            .extend(gone.map(|file| format!("\"{}\" was read for `{name}`, but is not read now", file.path.display())));
         found
     }
 
@@ -121,12 +123,11 @@ impl Against {
             .map(|(now, _)| now.name.as_str())
             .collect();
         if !rewritten.is_empty() {
-            notes.push(format!("written otherwise than in `{name}`: {}", rewritten.join(", ")).into());
+            notes.push(format!("the source differs from `{name}`: {}", rewritten.join(", ")).into());
         }
-        let note = Note::from(format!("`{name}` is of ")).found(baseline::ago(self.kept.taken));
+        let note = Note::from(format!("`{name}` was saved ")).found(baseline::ago(self.kept.taken));
         notes.push(note.text(
-            ": its samples were not taken in turns with these, so that a machine that has changed since looks like \
-             code that has",
+            ": its samples were not interleaved with these, so a change of the machine looks like a change of the code",
         ));
         notes
     }
@@ -139,10 +140,10 @@ impl Against {
         });
         match &points.collect::<Vec<_>>()[..] {
             [] if now.points.iter().filter_map(|point| point.variant(variant)).all(|variant| variant.removed) => {
-                format!("{variant} beside `{name}`: no work is left now, so that there is no ratio")
+                format!("{variant} against `{name}`: there is nothing left to time now, so there is no ratio")
             }
             [] if self.kept.variants().contains(&variant) => {
-                format!("{variant} beside `{name}`: no work was left then, so that there is no ratio")
+                format!("{variant} against `{name}`: there was nothing left to time then, so there is no ratio")
             }
             [] => format!("{variant} is not in `{name}`"),
             [(now, beside)] => {
@@ -159,22 +160,25 @@ impl Against {
                         format!("{variant} is {} than in `{name}`: {times}", said(beside))
                     }
                     (Verdict::Faster | Verdict::Slower, None) => {
-                        format!("{variant} is {} than in `{name}`: {times}, weakly: the times are apart", said(beside))
+                        format!(
+                            "{variant} is {} than in `{name}`: {times}; weaker rule: the times do not overlap",
+                            said(beside)
+                        )
                     }
                     (_, Some(_)) => {
-                        format!("{variant} beside `{name}`: {times}, no verdict: earlier saves differ by as much")
+                        format!("{variant} against `{name}`: {times}, no verdict: earlier saves differ by as much")
                     }
                     (_, None) => format!(
-                        "{variant} beside `{name}`: {times}, no verdict: the times overlap, or the medians are within \
-                         10 %; with {ENOUGH_SAVES} saves of the same, %baseline save {name} --force, they tell \
-                         themselves"
+                        "{variant} against `{name}`: {times}, no verdict: the times overlap, or the medians are \
+                         within 10 %; {ENOUGH_SAVES} saves of the same code (%baseline save {name} --force) allow a \
+                         closer verdict"
                     ),
                 }
             }
             all => {
                 let count = |verdict| all.iter().filter(|(_, beside)| beside.verdict == verdict).count();
                 let (faster, slower) = (count(Verdict::Faster), count(Verdict::Slower));
-                format!("{variant} beside `{name}`: faster at {faster} of {} points, slower at {slower}", all.len())
+                format!("{variant} against `{name}`: faster at {faster} of {} points, slower at {slower}", all.len())
             }
         }
     }

@@ -13,8 +13,7 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static ALGORITHMS: Magic = Magic {
     syntax: MagicSyntax { name: "algorithms", usage: "%algorithms [NAME]", takes: Takes::Words, options: &[] },
-    about: "lists the algorithm families, or shows one: its variants, their claimed complexity and its inputs; \
-            `NAME??` shows the sources",
+    about: "lists the algorithm families, or one: variants, claimed complexity, inputs; `NAME??` shows the sources",
     examples: &["%algorithms", "%algorithms sorting"],
     offers: Offers::Families,
     privileges: lang::Privileges::none,
@@ -27,14 +26,14 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
         [word] => {
             let family = algorithms::find(&word.text).ok_or_else(|| {
                 let names = algorithms::ALL.iter().map(|family| family.facts().name);
-                let message = format!("there is no algorithm family `{}`", word.text);
+                let message = format!("unknown algorithm family `{}`", word.text);
                 let error = Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names);
                 if error.hint.is_some() { error } else { error.hint("%algorithms lists them") }
             })?;
             (describe(family), vec![family])
         }
         _ => {
-            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%algorithms` takes one family")
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%algorithms` takes only one family")
                 .hint(ALGORITHMS.syntax.usage));
         }
     };
@@ -54,7 +53,7 @@ pub fn list() -> String {
         format!("{name:width$}  {}\n{:width$}  {variants}\n{:width$}  shapes: {shapes}", facts.about, "", "")
     });
     format!(
-        "{}\n\nThe classes are claims of theory, for the first shape. `%compare sorting` measures.",
+        "{}\n\nThe classes are claimed by theory, for the first shape. `%compare sorting` measures them.",
         each.collect::<Vec<_>>().join("\n")
     )
 }
@@ -65,10 +64,10 @@ pub fn describe(family: &'static dyn Family) -> String {
     let mut lines = vec![format!("{}  (algorithm family)", facts.name), format!("  {}", facts.about)];
     if let Some((takes, gives)) = schemas(family) {
         lines.push(format!("  takes {takes}"));
-        lines.push(format!("  gives {gives}"));
+        lines.push(format!("  returns {gives}"));
     }
     if let Some(stages) = facts.stages {
-        lines.push(format!("  in the language: {stages}"));
+        lines.push(format!("  as a pipeline: {stages}"));
     }
     lines.push(String::new());
     let mut rows = vec![[
@@ -84,7 +83,7 @@ pub fn describe(family: &'static dyn Family) -> String {
     }));
     lines.extend(aligned(&rows));
     lines.push(format!(
-        "  n counts {}; time and space are claims of theory, for the shape `{}`",
+        "  n counts {}; time and space are claimed by theory, for the shape `{}`",
         facts.counts, shapes[0].0
     ));
     for claims in &variants {
@@ -94,7 +93,7 @@ pub fn describe(family: &'static dyn Family) -> String {
             lines.push(format!("  {}: {}", claims.name, others.join(", ")));
         }
         if claims.threaded {
-            lines.push(format!("  {}: on several threads", claims.name));
+            lines.push(format!("  {}: runs on several threads", claims.name));
         }
         lines.extend(claims.bound.map(|why| format!("  {}: at most {}: {why}", claims.name, claims.time)));
     }

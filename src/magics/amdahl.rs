@@ -23,19 +23,19 @@ pub static AMDAHL: Magic = Magic {
         takes: Takes::Words,
         options: &[("--serial", true), ("--threads", true)],
     },
-    about: "shows how much faster threads make a job of which a part cannot be split, and what more threads would \
-            do\n\n\
+    about: "shows the speed-up of a job that can only partly be split, and predicts it for more threads\n\n\
             The job\n  \
             One thread does a tenth of it alone (--serial 0.3: three tenths), then all threads share the rest\n\n\
             Columns\n  \
-            kind          measured: as many threads as cores at most. oversubscribed: more threads than cores.\n  \
-            \x20             predicted (model): what Amdahl's law promises with the measured serial share\n  \
+            kind          measured: at most as many threads as cores. oversubscribed: more threads than cores.\n  \
+            \x20             predicted (model): by Amdahl's law, from the measured serial share\n  \
             speed_up      over one thread: the median of paired rounds\n  \
-            efficiency    the speed-up of each thread\n  \
-            serial_share  the share that cannot be split, as the speed-up tells it (Karp and Flatt)\n\n\
-            Where nothing is predicted\n  \
-            First two threads do work that needs nothing in common. Where they are not 1.9× as fast as one, other\n  \
-            programs want the cores: then nothing is fitted and nothing predicted",
+            efficiency    the speed-up per thread\n  \
+            serial_share  the share that cannot be split, computed from the speed-up (Karp and Flatt)\n\n\
+            When nothing is predicted\n  \
+            First two threads do work that shares nothing. If they are less than 1.9× as fast as one, other \
+            programs\n  \
+            use the cores; then nothing is fitted or predicted",
     examples: &["%amdahl", "%amdahl --serial 0.3 --threads 4"],
     offers: Offers::Nothing,
     privileges: Privileges::none,
@@ -60,7 +60,7 @@ fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     }
     let threads = thread_counts(most as usize, cores);
     let times = measure(serial, &threads, context)
-        .map_err(|error| Diagnostic::new(Kind::System, format!("the threads cannot be started: {error}")))?;
+        .map_err(|error| Diagnostic::new(Kind::System, format!("cannot start the threads: {error}")))?;
     if times.alone.is_empty() {
         context.stop.check()?;
     }
@@ -87,7 +87,7 @@ fn asked_share(magic: &lang::Magic, option: &str) -> Fallible<Option<f64>> {
     let Some(word) = magic.option(option).flatten() else { return Ok(None) };
     let share = lang::seconds(&word.text).filter(|share| (0.0..=1.0).contains(share));
     share.map(Some).ok_or_else(|| {
-        let message = format!("`{option}` is a share from 0 to 1, got `{}`", word.text);
+        let message = format!("`{option}` must be a share from 0 to 1, got `{}`", word.text);
         Diagnostic::at(Kind::Type, word.span, message).hint(format!("{option} 0.2"))
     })
 }
@@ -165,24 +165,25 @@ fn notes(cores: usize, probe: Option<f64>, is_undisturbed: bool, serial: Option<
         let end = if is_undisturbed {
             ""
         } else {
-            ": other programs want the cores, so there is no serial share and nothing is predicted"
+            ": other programs use the cores, so there is no serial share and no prediction"
         };
         notes.push(
-            Note::from("pure work, which nothing holds back, is ")
+            Note::from("work that shares nothing is ")
                 .measured(probe, Unit::Times)
                 .text(" as fast on two threads")
                 .found(end),
         );
     }
     if let Some(serial) = serial.filter(|serial| *serial > 0.0) {
-        let limit = Note::from("Amdahl's law: however many threads, at most ").measured(1.0 / serial, Unit::Times);
+        let limit =
+            Note::from("Amdahl's law: with any number of threads, at most ").measured(1.0 / serial, Unit::Times);
         notes.push(limit.text(" as fast").optional());
     }
     if let Some(Fan { best, worst }) = laws.filter(|laws| laws.best != laws.worst) {
         let at = (4 * cores) as f64;
         notes.push(found(format!(
-            "one number of threads does not say why speed is lost: {at} cores would give {}× if threads only wait for \
-             each other (contention, Amdahl's law), {}× if they only keep each other's data up to date (coherency)",
+            "one number of threads does not show why speed is lost: {at} cores would give {}× if threads only wait \
+             for each other (contention, Amdahl's law), {}× if they only keep their caches consistent (coherency)",
             ratio(best.speed_up(at)),
             ratio(worst.speed_up(at))
         )));

@@ -20,22 +20,21 @@ pub static ASYNC: Magic = Magic {
         takes: Takes::Words,
         options: &[("--requests", true)],
     },
-    about: "lets 1,000 requests wait on one thread, written in four styles; generators; what is in the queue of an \
-            event loop\n\n\
+    about: "runs 1,000 waiting requests on one thread in four styles; also generators and an event loop's queue\n\n\
             Styles\n  \
-            callbacks    what is to be done next is a function, passed along\n  \
-            futures      values that will be there later, put together by `then`\n  \
-            async/await  reads like code that waits; the compiler makes a future of it\n  \
-            poll loop    a list of states that is gone through again and again, without a runtime\n\n\
-            Each request waits for 22 to 70 ms: until it is connected, then for its answer. `async??` shows the\n\
+            callbacks    the next step is a function that is passed along\n  \
+            futures      values that arrive later, combined with `then`\n  \
+            async/await  reads like blocking code; the compiler turns it into a future\n  \
+            poll loop    a list of states that is checked again and again, without a runtime\n\n\
+            Each request waits for 22 to 70 ms: for the connection, then for the answer. `async??` shows the \
             sources\n\n\
             Columns\n  \
-            lines         of the function that makes the requests; the event loop and the runtime are not counted\n  \
+            lines         length of the function that makes the requests, without the event loop and the runtime\n  \
             peak_waiting  the most requests that waited at the same time\n  \
-            threads       those on which requests began and ended\n\n\
+            threads       the threads on which requests began and ended\n\n\
             More tables\n  \
-            _.generators  what each step of two generators gives: one yields and returns, one delegates to it\n  \
-            _.queue       what an event loop calls, and what waits in its queue then",
+            _.generators  what each step of two generators returns: one yields and returns, one delegates to it\n  \
+            _.queue       each call of an event loop, and what waits in its queue at that time",
     examples: &["%async", "%async --requests 100", "async??"],
     offers: Offers::Nothing,
     privileges: Privileges::none,
@@ -69,7 +68,7 @@ fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
         let requests = Requests::new(number as usize, &stopped);
         let begin = Instant::now();
         (style.run)(&requests)
-            .map_err(|error| Diagnostic::new(Kind::System, format!("{} cannot be run: {error}", style.name)))?;
+            .map_err(|error| Diagnostic::new(Kind::System, format!("cannot run {}: {error}", style.name)))?;
         let time = begin.elapsed();
         if requests.done() < requests.number {
             break;
@@ -105,9 +104,9 @@ fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let total = Requests::new(number as usize, &stopped).total();
     let total = Field::counted("", Value::Float(total.as_secs_f64()), Unit::Seconds);
     let note = Note { pieces: vec![Piece::Figure(total)], is_optional: false };
-    let note = note.after("one after the other the requests would take ");
-    notes.push(note.text(": who waits needs no thread. async?? shows how each style is written"));
-    notes.push("generators: each step goes on where the last one stopped".into());
+    let note = note.after("one after the other, the requests would take ");
+    notes.push(note.text(": a waiting request needs no thread of its own; async?? shows how each style is written"));
+    notes.push("generators: each step continues where the last one stopped".into());
     let table = Some(figures_plan(&figures, Default::default()));
     let tables = vec![
         ("generators".to_string(), figures_plan(&generators, Default::default())),

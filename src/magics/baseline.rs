@@ -21,22 +21,18 @@ pub static BASELINE: Magic = Magic {
         takes: Takes::Words,
         options: &[("--force", false)],
     },
-    about: "keeps what the last %compare or %timeit measured; %compare --against compares with it\n\
-            \n\
+    about: "keeps what the last %compare or %timeit measured, for %compare --against\n\n\
             Use\n  \
-            `%baseline` alone lists the baselines. `save NAME` keeps the last measurement, `save NAME _3` that of \
-            cell 3;\n  \
-            `drop NAME` forgets one. They stay in a file beside the history.\n\
-            \n\
+            `%baseline` alone lists the baselines. `save NAME` keeps the last measurement, `save NAME _3` the one \
+            of\n  \
+            cell 3; `drop NAME` deletes one. Each is stored in a file beside the history.\n\n\
             Saving again\n  \
-            --force replaces one, but keeps its last 20 medians where machine, version and texts are the same: \
-            they show how\n  \
-            much such a measurement differs from day to day.\n\
-            \n\
+            --force replaces a baseline. It keeps its last 20 medians if machine, version and texts are the same:\n  \
+            they show how much such a measurement differs from day to day.\n\n\
             What is kept\n  \
-            Where the times lie, the clock, the texts, the seed, the processor, and length and time of the files \
-            that were\n  \
-            read.",
+            The distribution of the times, the clock, the texts, the seed, the processor, and size and date of the \
+            files\n  \
+            that were read.",
     examples: &["%baseline"],
     offers: Offers::Baselines,
     privileges: lang::Privileges::none,
@@ -50,7 +46,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         Some("save") => save(session, magic, &words[1..]),
         Some("drop") => drop(session, magic, &words[1..]),
         Some(other) => {
-            let message = format!("`%baseline` saves or drops, but this is `{other}`");
+            let message = format!("`%baseline` expects save or drop, got `{other}`");
             let error = Diagnostic::at(Kind::Syntax, words[0].span, message).near(other, ["save", "drop"]);
             Err(if error.hint.is_some() { error } else { error.hint(BASELINE.syntax.usage) })
         }
@@ -62,13 +58,13 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
         [name] => (name, None),
         [name, cell] => (name, Some(cell)),
         _ => {
-            let message = "`%baseline save` takes a name, and the cell if it is not the last one";
+            let message = "`%baseline save` expects a name, and a cell unless it is the last one";
             return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%baseline save before _3"));
         }
     };
     if !is_name(&name.text) {
-        let message = format!("`{}` cannot be the name of a file", name.text);
-        return Err(Diagnostic::at(Kind::Name, name.span, message).hint("letters, digits, `_`, `-` and `.`"));
+        let message = format!("`{}` cannot be used as a file name", name.text);
+        return Err(Diagnostic::at(Kind::Name, name.span, message).hint("use letters, digits, `_`, `-` and `.`"));
     }
     let (number, measured) = find_measured(session, magic, &name.text, cell)?;
     if measured.variants().is_empty() {
@@ -82,10 +78,10 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
     let written = session.baselines.write(&name.text, &measured, magic.option("--force").is_some());
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
-            Diagnostic::at(Kind::File, name.span, format!("there is a baseline `{}` already", name.text))
-                .hint(format!("%baseline save {} --force saves again, beside its last saves", name.text))
+            Diagnostic::at(Kind::File, name.span, format!("the baseline `{}` already exists", name.text))
+                .hint(format!("to save it again and keep its last medians: %baseline save {} --force", name.text))
         }
-        _ => Diagnostic::at(Kind::File, name.span, format!("`{}` cannot be kept: {error}", name.text)),
+        _ => Diagnostic::at(Kind::File, name.span, format!("cannot save `{}`: {error}", name.text)),
     })?;
     let variants = measured.variants().join(", ");
     Ok(Answer::text(format!("{} keeps cell {number}: {variants}", name.text)))
@@ -116,7 +112,7 @@ fn find_measured<'s>(
             });
         }
         return all.last_key_value().map(|(number, measured)| (*number, measured)).ok_or_else(|| {
-            Diagnostic::at(Kind::Name, magic.span, "nothing was measured yet by %compare or %timeit")
+            Diagnostic::at(Kind::Name, magic.span, "%compare or %timeit has not measured anything yet")
                 .hint("%compare --on rows,batch 1..1M | sum")
         });
     };
@@ -132,13 +128,13 @@ fn find_measured<'s>(
 fn drop(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answer> {
     let [name] = words else {
         return Err(
-            Diagnostic::at(Kind::Syntax, magic.span, "`%baseline drop` takes a name").hint(BASELINE.syntax.usage)
+            Diagnostic::at(Kind::Syntax, magic.span, "`%baseline drop` expects a name").hint(BASELINE.syntax.usage)
         );
     };
     let failed =
-        |error: io::Error| Diagnostic::at(Kind::File, name.span, format!("`{}` cannot be dropped: {error}", name.text));
+        |error: io::Error| Diagnostic::at(Kind::File, name.span, format!("cannot drop `{}`: {error}", name.text));
     if session.baselines.remove(&name.text).map_err(failed)? {
-        Ok(Answer::text(format!("{} is dropped", name.text)))
+        Ok(Answer::text(format!("{} was dropped", name.text)))
     } else {
         Err(unknown(session, name))
     }
@@ -155,11 +151,11 @@ pub fn find(session: &Session, name: &Word) -> Fallible<Baseline> {
 
 fn unknown(session: &Session, name: &Word) -> Box<Diagnostic> {
     let names = session.baselines.names().unwrap_or_default();
-    let error = Diagnostic::at(Kind::Name, name.span, format!("there is no baseline `{}`", name.text))
+    let error = Diagnostic::at(Kind::Name, name.span, format!("unknown baseline `{}`", name.text))
         .near(&name.text, names.iter().map(String::as_str));
     match (&error.hint, names.is_empty()) {
         (Some(_), _) => error,
-        (None, true) => error.hint("%baseline save NAME keeps what was measured"),
+        (None, true) => error.hint("%baseline save NAME saves what was measured"),
         (None, false) => error.hint("%baseline lists them"),
     }
 }
@@ -168,7 +164,7 @@ fn list(session: &Session) -> Fallible<Answer> {
     let failed = |error: io::Error| Diagnostic::new(Kind::File, format!("the baselines cannot be read: {error}"));
     let names = session.baselines.names().map_err(failed)?;
     if names.is_empty() {
-        return Ok(Answer::text("no baselines: %baseline save NAME keeps what was measured".to_string()));
+        return Ok(Answer::text("no baselines: %baseline save NAME saves what was measured".to_string()));
     }
     let heads = ["name", "measured", "variants", "sizes", "cell"];
     let types = [Type::Text, Type::Text, Type::Text, Type::Int, Type::Text];

@@ -8,7 +8,7 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static CD: Magic = Magic {
     syntax: MagicSyntax { name: "cd", usage: "%cd [FOLDER]", takes: Takes::Words, options: &[] },
-    about: "shows the folder in which paths begin, or changes it for the cells that follow",
+    about: "shows the folder where paths begin, or changes it for later cells",
     examples: &["%cd", "%cd ."],
     offers: Offers::Files,
     // What later cells write then goes elsewhere.
@@ -22,18 +22,16 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
         [word] => {
             let folder = files::expanded(&word.text);
             std::env::set_current_dir(&folder).map_err(|error| {
-                let message = format!("\"{}\" cannot be the folder: {error}", folder.display());
-                Diagnostic::at(Kind::File, word.span, message)
-                    .hint("a name with spaces stands in quotes: %cd \"my data\"")
+                let message = format!("cannot change to \"{}\": {error}", folder.display());
+                Diagnostic::at(Kind::File, word.span, message).hint("put a name with spaces in quotes: %cd \"my data\"")
             })?;
         }
         _ => {
-            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%cd` takes one folder")
-                .hint("a name with spaces stands in quotes: %cd \"my data\""));
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%cd` takes only one folder")
+                .hint("put a name with spaces in quotes: %cd \"my data\""));
         }
     }
-    let here = std::env::current_dir().map_err(|error| {
-        Diagnostic::at(Kind::System, magic.span, format!("this folder is not there any more: {error}"))
-    })?;
+    let here = std::env::current_dir()
+        .map_err(|error| Diagnostic::at(Kind::System, magic.span, format!("this folder no longer exists: {error}")))?;
     Ok(Answer::text(here.display().to_string()))
 }

@@ -59,7 +59,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary())));
     } else if lead.ends_with('|') {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
-        found.extend(stages::ALIASES.iter().map(|(alias, stage)| candidate(alias, &format!("the same as {stage}"))));
+        found
+            .extend(stages::ALIASES.iter().map(|(alias, stage)| candidate(alias, &format!("another name of {stage}"))));
         found.push(candidate("on", "the engine that runs the cell"));
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
@@ -251,7 +252,7 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             _ => Vec::new(),
         },
         Offers::Baselines => match earlier[..] {
-            [] => vec![candidate("save", "keeps what was measured"), candidate("drop", "forgets what was kept")],
+            [] => vec![candidate("save", "saves what was measured"), candidate("drop", "deletes a saved measurement")],
             ["save" | "drop"] => baselines(session),
             _ => Vec::new(),
         },

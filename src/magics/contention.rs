@@ -21,18 +21,18 @@ pub static CONTENTION: Magic = Magic {
         takes: Takes::Words,
         options: &[("--threads", true)],
     },
-    about: "shows how much work outside a lock makes several threads worth their while\n\n\
+    about: "shows how much work outside a lock makes several threads faster than one\n\n\
             The job\n  \
-            Each thread takes one lock again and again, works under it for 200 ns, then outside it for a\n  \
-            multiple of that: 0× to 64×. Two threads unless --threads says more\n\n\
+            Each thread repeatedly takes the same lock, works under it for 200 ns, then outside it for a\n  \
+            multiple of that time: 0× to 64×. Two threads unless specified with --threads\n\n\
             Columns\n  \
             work_outside  in multiples of the work under the lock\n  \
-            speed_up      over one thread that does all of it: the median of paired rounds\n  \
+            speed_up      over one thread that does all the work: the median of paired rounds\n  \
             waiting       the share of their time that threads waited for the lock\n  \
-            bound         the most that the lock allows: 1 + work_outside, and no more than there are\n  \
-            \x20             threads (model)\n\n\
+            bound         the highest speed-up that the lock allows: 1 + work_outside, but at most the number\n  \
+            \x20             of threads (model)\n\n\
             Break-even\n  \
-            The least work outside from which on all threads together were faster than one in every round",
+            The smallest work_outside from which on all threads together were faster than one in every round",
     examples: &["%contention", "%contention --threads 4"],
     offers: Offers::Nothing,
     privileges: Privileges::none,
@@ -49,11 +49,11 @@ fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let threads = asked_count(magic, "--threads")?.unwrap_or(THREADS);
     if !(2..=MOST_THREADS).contains(&threads) {
         let span = magic.option("--threads").flatten().map_or(magic.span, |word| word.span);
-        let message = format!("`--threads` is from 2 to {MOST_THREADS}, got {threads}");
+        let message = format!("`--threads` must be from 2 to {MOST_THREADS}, got {threads}");
         return Err(Diagnostic::at(Kind::Type, span, message));
     }
     let points = measure(threads as usize, &OUTSIDES, context)
-        .map_err(|error| Diagnostic::new(Kind::System, format!("the threads cannot be started: {error}")))?;
+        .map_err(|error| Diagnostic::new(Kind::System, format!("cannot start the threads: {error}")))?;
     if points.is_empty() {
         context.stop.check()?;
     }
@@ -89,7 +89,7 @@ fn told(threads: usize, points: &[Point]) -> Answer {
     let is_busy = busy.is_some();
     notes.extend(busy.map(found));
     if cores().len() == 1 {
-        notes.push("one core: threads take turns, so none of them can gain anything".into());
+        notes.push("one core: threads only take turns, so there is no speed-up".into());
     }
     // Where other programs want the cores, a round says more about them than about the lock.
     let even = break_even(points).filter(|_| !is_busy);
@@ -98,11 +98,14 @@ fn told(threads: usize, points: &[Point]) -> Answer {
         Some(0) => format!("break-even: {threads} threads are faster than one even without work outside the lock"),
         Some(outside) => {
             format!(
-                "break-even: from {outside}× as much work outside the lock on, {threads} threads are faster than one"
+                "break-even: with {outside}× as much work outside the lock or more, {threads} threads are faster \
+                 than one"
             )
         }
         None => {
-            format!("break-even: not reached; in no row and all below it were {threads} threads faster in every round")
+            format!(
+                "break-even: not reached; there is no row from which on {threads} threads were faster in every round"
+            )
         }
     }));
     let mut report = Report::default();
@@ -125,7 +128,7 @@ fn plot(threads: usize, points: &[Point]) -> Plot {
     let axis = |label: &str, scale, measured| Axis { label: label.to_string(), unit: Unit::Times, scale, measured };
     Plot {
         title: format!("speed-up of {threads} threads by work outside the lock"),
-        x: Across::Numbers(axis("work outside, in multiples of that under the lock", Scale::Log, false)),
+        x: Across::Numbers(axis("work outside, in multiples of the work under the lock", Scale::Log, false)),
         y: axis("speed-up", Scale::Linear, true),
         series: vec![
             line("measured", Drawn::Line, &|point| point.speed_up),

@@ -19,7 +19,7 @@ pub static EDIT: Magic = Magic {
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let failed = |message: String| Diagnostic::at(Kind::System, magic.span, message);
     if !session.interactive {
-        return Err(failed("an editor needs a terminal, and nobody types here".to_string()));
+        return Err(failed("an editor needs a terminal, and this session has none".to_string()));
     }
     let ranges = ranges::words(magic);
     let cells: Vec<&str> = if ranges.is_empty() {
@@ -30,7 +30,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let before = cells.join("\n");
     let after = edit(&before, session, context).map_err(failed)?;
     if after.trim() == before.trim() {
-        return Ok(Answer::text("nothing was changed, nothing is run".to_string()));
+        return Ok(Answer::text("nothing was changed, so nothing is run".to_string()));
     }
     let next = Next { cells: split(&after), typed: true, ..Next::default() };
     Ok(Answer { next, ..Answer::default() })
@@ -40,7 +40,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 fn edit(text: &str, session: &Session, context: &RunContext) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_string());
-    let failed = |error: std::io::Error| format!("the cell cannot be edited: {error}");
+    let failed = |error: std::io::Error| format!("cannot edit the cell: {error}");
     let mut file = tempfile::Builder::new().prefix("cell-").suffix(".timelab").tempfile().map_err(failed)?;
     writeln!(file, "{text}").map_err(failed)?;
     // The variable may hold arguments: the system's shell splits it, and takes the path as it is.
@@ -48,7 +48,7 @@ fn edit(text: &str, session: &Session, context: &RunContext) -> Result<String, S
     let (status, _) = run_process(command.arg("sh").arg(file.path()), false, &session.console, context)
         .map_err(|error| format!("`{editor}`: {}", error.message))?;
     if !status.success() {
-        return Err(format!("`{editor}` failed ({status}): nothing is run"));
+        return Err(format!("`{editor}` failed ({status}), so nothing is run"));
     }
     std::fs::read_to_string(file.path()).map_err(failed)
 }

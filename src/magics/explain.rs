@@ -12,8 +12,7 @@ use super::{Answer, Magic, Offers};
 
 pub static EXPLAIN: Magic = Magic {
     syntax: MagicSyntax { name: "explain", usage: "%explain PIPELINE", takes: Takes::Statement, options: &[] },
-    about: "shows the plan with its types, and how each engine runs it; runs nothing but what the plan needs to \
-            know",
+    about: "shows the plan with its types and how each engine runs it; runs only what the plan needs to know",
     examples: &["%explain 1..1M | map it * 3 | filter it % 2 == 0 | sum"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -32,7 +31,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let plan = match session.bind(pipeline)? {
         Bound::Table(plan) => plan,
         Bound::Value(value, ty) => {
-            let text = format!("a value: {value}, {ty}; no engine is asked");
+            let text = format!("a value: {value}, {ty}; no engine is needed");
             return Ok(Answer::text(text));
         }
     };
@@ -75,11 +74,11 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 
 /// What `rows` counts, for `%time` and `%bigo`.
 const STEPS: &str = "steps, as `rows` counts them: 1 for a row that passes a stage, an operator, a call, an aggregate \
-                     of a row, a comparison of a sort, a probe of a hash table, a row that is moved; \
-                     1/8 for a byte that is copied or read";
+                     of a row, a comparison in a sort, a probe of a hash table, a row that is moved; 1/8 for a byte \
+                     that is copied or read";
 
 /// What stands before each step.
-const REACHES: &str = "reach: a `row` step works on any part of its rows by itself; the parts of an `all` step are \
+const REACHES: &str = "reach: a `row` step can run on any part of the rows separately; the parts of an `all` step are \
                        merged; a `seq` step needs its whole input in order";
 
 /// Each step with its reach and the columns that flow out of it.

@@ -42,20 +42,19 @@ pub fn find(name: &str) -> Option<&'static Term> {
 pub static ALL: &[Term] = &[
     Term {
         name: "Amdahl's law",
-        meaning: "the part of a job that cannot be split bounds what threads gain: with a tenth of it, a job is never \
-                  ten times as fast",
+        meaning: "the serial part of a job limits the speed-up: a job of which a tenth is serial is never ten times \
+                  as fast",
         cell: "%amdahl",
     },
     Term {
         name: "amortised",
-        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so that \
-                  adding is \
+        meaning: "a cost spread over many steps: a list that doubles when it is full seldom copies, so adding is \
                   cheap on average",
         cell: "%structures growth vec push_back --n 1k",
     },
     Term {
         name: "associative",
-        meaning: "(a + b) + c is a + (b + c): parts of the input can be added up apart and merged",
+        meaning: "(a + b) + c equals a + (b + c), so parts of the input can be combined separately and then merged",
         cell: "1..10 | reduce acc + it",
     },
     Term {
@@ -71,15 +70,13 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "combiner",
-        meaning: "adds up the pairs of a key where they arise, before they travel: many words become one pair \
-                  for each \
-                  distinct one",
+        meaning: "combines the pairs of a key where they arise, before they are sent: many words become one pair per \
+                  distinct word",
         cell: "read \"samples/kjv.txt\" | words | agg pairs = count(), combined = n_distinct(word)",
     },
     Term {
         name: "confidence interval",
-        meaning: "the range in which the true value lies with a stated probability; a verdict needs all of it on one \
-                  side",
+        meaning: "a range that covers the true value with a stated probability; a verdict needs all of it on one side",
         cell: "%compare --for 1s 1..20k | sum, 1..20k | map it + 0 | sum",
     },
     Term {
@@ -94,8 +91,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "data race",
-        meaning: "two threads access one variable at the same time, one of them writes, and nothing orders \
-                  them; in Rust the compiler refuses it",
+        meaning: "two threads access one variable at the same time, one of them writes, and nothing orders them; \
+                  Rust's compiler rejects it",
         cell: "%%race --live off x = 0\n  a: x = 1\n  b: let r = x",
     },
     Term { name: "deadlock", meaning: "threads wait for each other forever", cell: "%race deadlock --live off" },
@@ -111,7 +108,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "event loop",
-        meaning: "one thread that calls whatever is due next: while one task waits, it goes on with another",
+        meaning: "one thread that calls whatever is due next: while one task waits, it runs another",
         cell: "%async --requests 10",
     },
     Term {
@@ -121,12 +118,12 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "global interpreter lock",
-        meaning: "one lock for a whole interpreter: threads take turns at computing, and only wait at the same time",
+        meaning: "one lock for a whole interpreter: threads take turns computing; they can only wait at the same time",
         cell: "%concurrency --tasks 2 --each 5ms",
     },
     Term {
         name: "hot key",
-        meaning: "a key with a large share of all rows: the worker that gets it works while the others wait",
+        meaning: "a key with a large share of all rows: its worker is busy while the others wait",
         cell: "read \"samples/depends.csv\" | count by depends | top 3",
     },
     Term {
@@ -136,7 +133,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "interpreter",
-        meaning: "re-reads the program for every value, as a `for` loop of Python does; here the engine `rows`",
+        meaning: "reads the program again for every value, like a `for` loop in Python; here the engine `rows`",
         cell: "%time 1..300k | map it * 3 + 1 | sum | on rows",
     },
     Term {
@@ -147,7 +144,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "lazy",
-        meaning: "computed when a result is needed, and again each time: a name is a plan, not a table",
+        meaning: "computed when a result is needed, and again each time: a lazy name is a plan, not a table",
         cell: "let squares = 1..1M | map it * it",
     },
     Term {
@@ -222,8 +219,7 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "speed-up",
-        meaning: "the time of the slow way divided by that of the fast one, for the same table: compare with `| on \
-                  polars`",
+        meaning: "the slow time divided by the fast one, for the same table: compare with `| on polars`",
         cell: "%time 1..300k | filter it % 7 == 1 | sum | on rows",
     },
     Term {

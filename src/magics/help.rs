@@ -24,11 +24,11 @@ pub static HELP: Magic = Magic {
         takes: Takes::Words,
         options: &[("--find", true)],
     },
-    about: "shows help by topic, or about one name; `name?` is the same\n\n\
+    about: "shows a help topic, or the help of one name, as does `name?`\n\n\
             Options\n  \
-            --find TEXT   lists the lines of all help texts that hold TEXT\n\n\
+            --find TEXT   lists the lines of all help texts that contain TEXT\n\n\
             Words of other tools\n  \
-            `groupby?`, `%help dict` and others lead to what stands in their place here.",
+            `groupby?`, `%help dict` and others lead to the equivalent here.",
     examples: &["%help", "%help stages", "%help hot key", "%help --find null", "count?", "groupby?"],
     offers: Offers::Topics,
     privileges: lang::Privileges::none,
@@ -79,7 +79,8 @@ fn one(session: &Session, name: &str) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(stage) = stages::find(name) {
         let StageSyntax { name: own, usage, .. } = stage.syntax;
-        let kind = if own == name { "stage".to_string() } else { format!("stage; `{name}` is the same as `{own}`") };
+        let kind =
+            if own == name { "stage".to_string() } else { format!("stage; `{name}` is another name of `{own}`") };
         parts.push(entry(&kind, usage, stage.about, stage.examples));
     }
     if let Some(function) = functions::find(name) {
@@ -105,7 +106,7 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.push(term(known));
     }
     if let Some(known) = foreign::of_language(name) {
-        parts.push(format!("{name}  (word of the language)\n  {}\n\n  › {}", known.leads, known.cell));
+        parts.push(format!("{name}  (keyword)\n  {}\n\n  › {}", known.leads, known.cell));
     } else if let Some(foreign) = foreign::find(name) {
         parts.push(format!("{name}  (in other tools)\n  {}\n\n  › {}", foreign.leads, foreign.cell));
     }
@@ -193,28 +194,28 @@ fn source_word(name: &str) -> Option<&'static str> {
             "read \"path or pattern\" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text]\n     \
              [sep \";\"] [header false] [null \"NA\", \"-\"] [comment \"#\"] [ragged true] [lossy true]  (source)\n  \
              the lines of text files, or the table of csv, json, parquet and arrow files; without `as` the\n  \
-             extension decides; .gz and .zst are read through; `read \"-\"` is standard input where cells do not\n  \
-             come from it\n  \
-             columns   reads only these columns; with `header false` it names all of them\n  \
-             types     sets the types of columns (int, float, bool, text) that are inferred otherwise: csv and json\n  \
+             extension determines the format; .gz and .zst files are decompressed; `read \"-\"` is standard input,\n  \
+             unless the cells come from it\n  \
+             columns   reads only these columns; with `header false` it must name all columns\n  \
+             types     sets types (int, float, bool, text) that would otherwise be inferred: csv and json\n  \
              null      texts that are null, instead of NA, N/A, n/a, NULL, null and None in columns of\n            \
              numbers and bools: csv\n  \
-             sep       the separator of csv, found by itself among , ; tab and | if it is not given\n  \
-             header, comment, ragged, lossy: `header false` has no names in the first record; lines that begin with\n  \
-             \"#\" are skipped; missing fields are null and surplus ones left out; bytes that are not UTF-8 are\n  \
-             replaced\n\n  \
+             sep       the separator of csv, detected among , ; tab and | unless specified\n  \
+             header, comment, ragged, lossy: without names in the first record; skips lines that begin with \"#\"; \
+             reads\n  \
+             missing fields as null and ignores extra ones; replaces bytes that are not UTF-8\n\n  \
              › read \"samples/kjv.txt\" | take 2\n  \
              › read \"samples/iso3166.tab\" header false comment \"#\" columns code, country\n  \
              › read \"samples/packages.csv\" types size_bytes: float | mean size_bytes by section"
         }
         "rust" => {
             "rust [with name, …] { … }  (source)\n  \
-             what a block of Rust gives: a value; or rows, from lists, maps, sets, tuples and structs of values. It\n  \
-             sees the functions, types and variables of %%rust cells, and the session's names that `with` takes\n  \
-             along: values, lists and tables (of one column a slice of values, else of structs). It runs in a\n  \
-             process of its own that no crash outlives; what it does to variables does not stay.\n  \
-             fn name(x: int, s: text) -> float = rust { … } is a function for any stage; a call goes to that\n  \
-             process, row by row on rows (microseconds each), for thousands of rows at a time on batch and polars;\n  \
+             the result of a block of Rust: a value; or rows, from lists, maps, sets, tuples and structs of values.\n  \
+             It sees the functions, types and variables of %%rust cells, and the session names after `with`:\n  \
+             values, lists and tables (a slice of values for one column, otherwise of structs). It runs in a\n  \
+             separate process, so a crash does not end the session; its changes to variables are lost.\n  \
+             fn name(x: int, s: text) -> float = rust { … } is a function for any stage; calls go to that process,\n  \
+             one row at a time on rows (microseconds each), thousands of rows at a time on batch and polars;\n  \
              on native the function is compiled in. Ints wrap, as in a release build; standard input is empty\n\n  \
              › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  \
              › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
@@ -280,7 +281,7 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
     let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
     let mut known: Vec<&str> = topics().collect();
     known.extend(names.iter().map(String::as_str));
-    let error = Diagnostic::at(Kind::Name, word.span, format!("there is no help for `{name}`")).near(name, known);
+    let error = Diagnostic::at(Kind::Name, word.span, format!("no help for `{name}`")).near(name, known);
     if error.hint.is_some() { error } else { error.hint("%help lists the topics, %help --find TEXT searches them") }
 }
 
@@ -349,8 +350,7 @@ pub fn source(session: &mut Session, word: &Word) -> Fallible<Answer> {
             return Ok(Answer::text(asynchronous::source()));
         }
         let mut answer = about(session, word)?;
-        let note = "`??` shows the text of your own functions, of algorithm families, of races, of data \
-                    structures and of %async";
+        let note = "`??` shows the source of your own functions, algorithm families, races, data structures and %async";
         answer.report.blocks.push(Block::Text(note.to_string()));
         return Ok(answer);
     };

@@ -23,23 +23,23 @@ pub static LATENCY: Magic = Magic {
         takes: Takes::Words,
         options: &[("--only", true), ("--for", true), ("--working-set", false)],
     },
-    about: "measures what the parts of this machine take, beside the numbers every programmer should know\n\n\
+    about: "measures the latencies of this machine, beside the numbers every programmer should know\n\n\
             Groups\n  \
             caches      an access to each cache and to memory, along a chain of pointers; reading 1 MiB\n  \
             arithmetic  int and float: latency, throughput, in wide registers; a mispredicted branch\n  \
             threads     a mutex, a system call, the start of a thread and of a process\n  \
-            disk        reads of an own file that is not in memory and of one that is, fsync\n  \
+            disk        reads of a test file that is not in memory and of one that is, fsync\n  \
             hand_over   8 B and 1 MiB to another thread by shared memory, pipe, Unix socket and TCP (loopback only)\n  \
             elsewhere   what cannot be measured here: published only\n\n\
             Columns\n  \
-            measured   here, now; of hardware the least, of the system the median\n  \
+            measured   here and now; the minimum for hardware, the median for system calls\n  \
             published  numbers every programmer should know; ratio is measured by published\n  \
-            A row without a time says below the table why.\n\n\
+            A note below the table explains each row without a time.\n\n\
             Options\n  \
-            --only LIST    groups and rows with commas between: --only caches,mutex,pipe_8_b\n  \
-            --for TIME     for all together: 10s unless specified\n  \
+            --only LIST    groups and rows, separated by commas: --only caches,mutex,pipe_8_b\n  \
+            --for TIME     the time for all rows together: 10s unless specified\n  \
             --working-set  plots the time of an access by the size of the working set, from 1 KiB to 1 GiB, at most a \
-            quarter of the memory limit: the steps of the caches are seen",
+            quarter of the memory limit: it shows the size of each cache",
     examples: &["%latency --only L1,mutex,int_add --for 300ms", "%latency --only elsewhere"],
     offers: Offers::Nothing,
     privileges: |_| Privileges::NONE,
@@ -52,15 +52,15 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     if let Argument::Words(words) = &magic.subject
         && let Some(word) = words.first()
     {
-        let message = format!("`%latency` takes options only, got `{}`", word.text);
+        let message = format!("`%latency` takes only options, got `{}`", word.text);
         return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(format!("%latency --only {}", word.text)));
     }
     let time = asked_time(magic)?.unwrap_or(USUAL);
     let clock = session.clocks.wall.clone();
     if magic.option("--working-set").is_some() {
         if let Some((word, _)) = magic.options.iter().find(|(word, _)| word.text == "--only") {
-            let message = "`--only` chooses rows of the table, and `--working-set` has a table of its own";
-            return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("leave one of them out"));
+            let message = "`--only` chooses rows of the table, but `--working-set` has its own table";
+            return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("remove one of them"));
         }
         let means = |limit| Means { limit, clock: &*clock, context };
         return working_sets(magic, &means, time, context);
@@ -113,7 +113,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     }
     let figures = rows.figures();
     let mut notes: Vec<Note> = vec![
-        "published: numbers every programmer should know, of their time and its machines; ratio: measured by published"
+        "published: numbers every programmer should know, for machines of their time; ratio: measured / published"
             .into(),
     ];
     let named = (1..=3).filter(|of| found.iter().any(|(probe, _)| probe.name == format!("L{of}")));
@@ -124,11 +124,11 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         notes.push(line.text("; --working-set shows all sizes").optional());
     }
     if found.iter().any(|(probe, _)| probe.run.is_none()) {
-        notes.push("without a measured time and without a reason below: it cannot be measured on one machine".into());
+        notes.push("a row without a measured time and without a reason below cannot be measured on one machine".into());
     }
     notes.extend(missing.into_iter().map(|why| Note::from("not measured: ").found(why).optional()));
     if context.stop.is_raised() {
-        notes.push(Note::from("stopped: what was measured until then is kept").optional());
+        notes.push(Note::from("stopped: the measurements so far are kept").optional());
     }
     let table = Some(figures_plan(&figures, magic.span));
     let plot = chart(&found);
@@ -164,7 +164,7 @@ fn asked(magic: &lang::Magic) -> Fallible<Vec<&'static Probe>> {
         wanted.push(name);
     }
     if wanted.is_empty() {
-        return Err(Diagnostic::at(Kind::Syntax, word.span, "`--only` names nothing").hint("--only caches,mutex"));
+        return Err(Diagnostic::at(Kind::Syntax, word.span, "`--only` is empty").hint("--only caches,mutex"));
     }
     let is_asked = |(group, probe): &(&str, &Probe)| wanted.iter().any(|name| name == group || *name == probe.key());
     Ok(all().filter(is_asked).map(|(_, probe)| probe).collect())
@@ -230,7 +230,7 @@ fn working_sets<'a>(
     }
     if points.is_empty() {
         context.stop.check()?;
-        let message = format!("the memory limit leaves no room: a quarter of it is {}", bytes_text(most as f64));
+        let message = format!("the memory limit is too low: a quarter of it is {}", bytes_text(most as f64));
         return Err(Diagnostic::at(Kind::Domain, magic.span, message));
     }
     let mut rows = Grid::default();
@@ -254,15 +254,17 @@ fn working_sets<'a>(
     if !levels.is_empty() {
         notes.push(Note::from("the system names these caches: ").found(levels.join(", ")));
     }
-    notes.push("each access needs the address that the one before it has read, in random order".into());
+    notes.push("each access needs the address that the previous access has read, in random order".into());
     if sizes.last().is_some_and(|last| *last < LARGEST) {
-        let said =
-            format!("larger working sets are left out: a quarter of the memory limit is {}", bytes_text(most as f64));
+        let said = format!(
+            "larger working sets are not measured: a quarter of the memory limit is {}",
+            bytes_text(most as f64)
+        );
         notes.push(Note::default().found(said).optional());
     }
     notes.extend(why.map(|why| Note::from("not measured: ").found(why).optional()));
     if context.stop.is_raised() {
-        notes.push(Note::from("stopped: what was measured until then is kept").optional());
+        notes.push(Note::from("stopped: the measurements so far are kept").optional());
     }
     let table = Some(figures_plan(&figures, magic.span));
     let blocks = vec![Block::Figures(figures), Block::Plot(plot), Block::Notes(notes)];

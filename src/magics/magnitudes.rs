@@ -15,12 +15,12 @@ use super::{Answer, Magic, Offers, figures_plan};
 
 pub static MAGNITUDES: Magic = Magic {
     syntax: MagicSyntax { name: "magnitudes", usage: "%magnitudes", takes: Takes::Words, options: &[] },
-    about: "shows the classes from O(1) to O(n!) in one chart, and how far each gets in a second, a minute, a day\n\n\
+    about: "shows the classes from O(1) to O(n!) in one chart, and the largest n per second, minute and day\n\n\
             Chart\n  \
             Operations by the number of elements, from green (best) to red (horrible), without any factor.\n\n\
             Table\n  \
-            The speed of this machine is measured: the time of a step of a simple loop, which needs the result of the \
-            step before. A cell holds the largest n whose steps fit into the time; it is empty where every n below \
+            The speed of this machine is measured: the time of a step of a simple loop, in which each step needs the \
+            previous result. A cell shows the largest n whose steps fit into the time; it is empty if every n below \
             2^63 does.\n  \
             _.step is the time of a step.",
     examples: &["%magnitudes"],
@@ -64,8 +64,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let figures = rows.figures();
     let note = Note::from("n is the largest whose steps fit into the time, at ").seconds(step);
     let notes = vec![
-        note.text(" for a step of a simple loop, measured here; three digits of it are shown"),
-        Note::from("an empty cell: every n below 2^63 does; whether it fits into memory is another question"),
+        note.text(" per step of a simple loop, measured here; n is shown with three digits"),
+        Note::from("an empty cell: every n below 2^63 fits; memory may limit n earlier"),
     ];
     let table = Some(figures_plan(&figures, magic.span));
     let fields = vec![Field::measured("step", Value::Float(step), Unit::Seconds)];

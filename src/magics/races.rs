@@ -12,8 +12,7 @@ use super::{Answer, Magic, Offers};
 
 pub static RACES: Magic = Magic {
     syntax: MagicSyntax { name: "races", usage: "%races", takes: Takes::Words, options: &[] },
-    about: "lists the races of the catalogue: what goes wrong in each, its versions, and what it teaches\n\
-            \n\
+    about: "lists the races of the catalogue: what goes wrong in each, its versions and its lesson\n\n\
             Use\n  \
             `%race NAME` runs one, `NAME?` describes it, `NAME??` shows the source of every version.",
     examples: &["%races", "counter?", "ticket??"],
@@ -28,7 +27,7 @@ pub static RACES: Magic = Magic {
                 Some(_) => format!("%race {name} runs it, {name}? describes it"),
                 None => "%races".to_string(),
             };
-            let message = format!("`%races` takes no name, got `{}`", word.text);
+            let message = format!("`%races` takes no arguments, got `{}`", word.text);
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(hint));
         }
         let rows = races::ALL.iter().map(|demo| {

@@ -18,7 +18,7 @@ pub fn picked<'s>(session: &'s Session, ranges: &[Word]) -> Fallible<Vec<(usize,
     let mut cells = Vec::new();
     for word in ranges {
         let Some((first, last)) = bounds(&word.text, all.len()) else {
-            let message = format!("`{}` names no cells", word.text);
+            let message = format!("`{}` is not a range of cells", word.text);
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(USAGE));
         };
         if all.is_empty() && word.text.starts_with('-') {
@@ -28,7 +28,7 @@ pub fn picked<'s>(session: &'s Session, ranges: &[Word]) -> Fallible<Vec<(usize,
         if first < 1 || last > all.len() || first > last {
             let message = match all.len() {
                 0 => "there are no cells yet".to_string(),
-                n => format!("`{}`: there are cells 1 to {n}", word.text),
+                n => format!("`{}`: the cells are 1 to {n}", word.text),
             };
             return Err(Diagnostic::at(Kind::Name, word.span, message).hint(USAGE));
         }

@@ -26,12 +26,12 @@ pub static RUN: Magic = Magic {
             The first error ends it. Cells of a notebook that need what is not here are skipped.\n\
             \n\
             Trust\n  \
-            A file whose cells hold Rust or system commands, or write outside the current folder, can do \
-            anything. On a\n  \
-            terminal these cells are shown first, with the cells that they depend on, and again when anything in \
-            the file has\n  \
-            changed. Elsewhere it requires --trust.\n  \
-            Trust is for this file alone: a file that its cells run is looked at by itself.",
+            A file with cells that contain Rust or system commands, or write outside the current folder, can do \
+            anything.\n  \
+            On a terminal these cells are shown first, with the cells that they depend on, and again when anything in \
+            the\n  \
+            file has changed. Without a terminal, it requires --trust.\n  \
+            Trust applies to this file alone: a file that its cells run is checked separately.",
     examples: &["%run scripts/first-steps.txt"],
     offers: Offers::Files,
     // Without the option it asks by itself, when it knows what stands in the file.
@@ -44,7 +44,7 @@ const MOST: u64 = 64 * MAX_BYTES as u64;
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let [path] = ranges::words(magic) else {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes one file").hint(RUN.syntax.usage));
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%run` takes only one file").hint(RUN.syntax.usage));
     };
     let trusted = magic.option("--trust").is_some();
     let found = file_cells(session, &files::expanded(&path.text), trusted, "%run", context);
@@ -77,7 +77,7 @@ pub fn file_cells(
     }
     if metadata.len() > MOST {
         let (most, size) = (MOST >> 20, metadata.len());
-        return Err(failed(format!("\"{shown}\" has {size} bytes, and a file of cells at most {most} MiB"))
+        return Err(failed(format!("\"{shown}\" has {size} bytes; the limit for a file of cells is {most} MiB"))
             .hint(format!("timelab < \"{shown}\"")));
     }
     let mut text = String::new();
@@ -160,9 +160,9 @@ fn ask(
         cells.len(),
         if cells.len() == 1 { "cell" } else { "cells" },
         if count == 1 {
-            "holds Rust, commands or writing elsewhere"
+            "contains Rust, commands or writing elsewhere"
         } else {
-            "hold Rust, commands or writing elsewhere"
+            "contain Rust, commands or writing elsewhere"
         },
     );
     let more = match shown.len() - count {
@@ -180,8 +180,8 @@ fn ask(
         Reply::CannotAsk => {
             let first = cells.iter().zip(privileged).find(|(_, is)| **is).map_or("", |(cell, _)| cell);
             let first = escaped(first.lines().next().unwrap_or_default());
-            let error = refused(format!("\"{path}\" holds Rust, commands or writing elsewhere, such as: {first}"));
-            Err(error.hint(format!("{said} --trust \"{path}\" runs them; look at them before")))
+            let error = refused(format!("\"{path}\" contains Rust, commands or writing elsewhere, such as: {first}"));
+            Err(error.hint(format!("check these cells, then run them with: {said} --trust \"{path}\"")))
         }
     }
 }

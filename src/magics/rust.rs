@@ -18,31 +18,27 @@ pub static RUST: Magic = Magic {
         takes: Takes::WordsOrBody,
         options: &[],
     },
-    about: "compiles and runs a cell of Rust\n\
-            \n\
+    about: "compiles and runs a cell of Rust\n\n\
             Cells\n  \
-            `%%rust` keeps its functions, types and variables. Its last expression is the result: lists, maps, \
-            tuples and\n  \
-            structs of values come out as tables.\n  \
-            `rust { … }` is an expression that sees them; `rust with name { … }` takes names of the session \
-            along. It runs in a\n  \
-            copy of the process: what it does to variables does not stay.\n  \
-            A panic, an endless loop, an exit or a crash loses nothing. Standard input is empty.\n\
-            \n\
+            `%%rust` keeps its functions, types and variables. Its last expression is the result: lists, maps, tuples \
+            and\n  \
+            structs of values become tables.\n  \
+            `rust { … }` is an expression that sees them; `rust with name { … }` also sees names of the session. It \
+            runs in a\n  \
+            copy of the process, so its changes to variables are lost.\n  \
+            A panic, an endless loop, an exit or a crash loses nothing. Standard input is empty.\n\n\
             Packages\n  \
             `%rust dep NAME VERSION` lets cells use a package, with features as in Cargo.toml:\n  \
-            `%rust dep serde { version = \"1\", features = [\"derive\"] }`. `%rust` lists what there is, `%rust \
-            reset` forgets all.\n\
-            \n\
+            `%rust dep serde { version = \"1\", features = [\"derive\"] }`. `%rust` lists all items, `%rust reset` \
+            removes them.\n\n\
             Speed\n  \
-            Cells are built as `cargo build --release` does: ints wrap on overflow (`checked_add` does not). What \
-            the compiler\n  \
-            can compute beforehand costs nothing when timed; `std::hint::black_box` hides a value from it.\n\
-            \n\
+            Cells are built as `cargo build --release` does: ints wrap on overflow (`checked_add` does not). What the \
+            compiler\n  \
+            can compute in advance costs nothing when timed; `std::hint::black_box` hides a value from it.\n\n\
             Limits\n  \
-            Threads that a cell leaves running end with it. A variable stays where the name of its type can be \
-            written: closures\n  \
-            and values that borrow from other variables do not.",
+            Threads that a cell leaves running end with it. A variable is kept if the name of its type can be written: \
+            closures\n  \
+            and values that borrow from other variables are not kept.",
     examples: &[
         "%%rust\nfn squares(n: u64) -> Vec<u64> { (0..n).map(|x| x * x).collect() }\nsquares(5)",
         "rust { (0..1000u64).map(|x| x * x).sum::<u64>() }",
@@ -64,8 +60,10 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let words: Vec<&str> = match &magic.subject {
         Argument::Body(body) => {
             if !body.line.text.trim().is_empty() {
-                let message = "`%%rust` takes nothing on its first line";
-                return Err(Diagnostic::at(Kind::Syntax, body.line.span, message).hint("the Rust stands below"));
+                let message = "unexpected text after `%%rust` on the first line";
+                return Err(
+                    Diagnostic::at(Kind::Syntax, body.line.span, message).hint("put the Rust code on the lines below")
+                );
             }
             let (given, cost) = session.rust.cell(&body.text.text, body.text.span, context)?;
             return Ok(answer(given, &cost, false));
@@ -77,7 +75,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         [] => Ok(list_known(session)),
         ["reset"] => {
             session.reset_rust(context)?;
-            Ok(Answer::text("all Rust functions, types, variables and packages are forgotten".to_string()))
+            Ok(Answer::text("all Rust functions, types, variables and packages were removed".to_string()))
         }
         ["dep", name, spec @ ..] => {
             // As in Cargo.toml there may be a sign between them.
@@ -91,13 +89,14 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                 _ => written_words(session, magic, first),
             };
             session.rust.depend(name, &spec, context)?;
-            Ok(Answer::text(format!("cells may use {name} = {spec}")))
+            Ok(Answer::text(format!("cells can now use {name} = {spec}")))
         }
         ["dep"] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust dep` needs the name of a package")
             .hint("%rust dep NAME [VERSION], or %rust dep NAME { version = \"1\", features = [\"derive\"] }")),
-        ["reset", ..] => Err(Diagnostic::at(Kind::Syntax, magic.span, "`%rust reset` takes nothing more")),
+        ["reset", ..] => Err(Diagnostic::at(Kind::Syntax, magic.span, "unexpected text after `%rust reset`")),
         [other, ..] => {
-            let error = Diagnostic::at(Kind::Syntax, magic.span, format!("`%rust` does not know `{other}`"));
+            let error =
+                Diagnostic::at(Kind::Syntax, magic.span, format!("`%rust` expects dep or reset, got `{other}`"));
             let error = error.near(other, ["dep", "reset"]);
             Err(if error.hint.is_some() { error } else { error.hint("a cell of Rust begins with `%%rust`") })
         }
@@ -116,7 +115,7 @@ fn list_known(session: &Session) -> Answer {
     let (variables, items) = session.rust.known();
     let packages = session.rust.packages();
     if variables.is_empty() && items.is_empty() && packages.is_empty() {
-        return Answer::text("there is no Rust yet: a cell of it begins with %%rust".to_string());
+        return Answer::text("there is no Rust yet; a Rust cell begins with %%rust".to_string());
     }
     let mut lines: Vec<String> = variables.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
     lines.extend(items);

@@ -48,7 +48,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let failed = |error: std::io::Error| {
         let diagnostic = |message| Diagnostic::at(Kind::File, path.span, message);
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return diagnostic(format!("there is a file \"{}\" already", path.text))
+            return diagnostic(format!("the file \"{}\" already exists", path.text))
                 .hint("%save FILE --force replaces it");
         }
         diagnostic(format!("\"{}\" cannot be written: {error}", path.text))

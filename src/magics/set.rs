@@ -9,7 +9,7 @@ use super::{Answer, Magic, Offers, ranges};
 
 pub static SET: Magic = Magic {
     syntax: MagicSyntax { name: "set", usage: "%set [NAME VALUE]", takes: Takes::Words, options: &[] },
-    about: "shows the settings, or changes one for the cells that follow",
+    about: "shows the settings, or changes one for later cells",
     examples: &["%set", "%set engine rows", "%set seed 7", "%set memory 2GiB", "%set theme light", "%set timing off"],
     offers: Offers::Settings,
     privileges: |magic| match ranges::words(magic) {
@@ -41,9 +41,9 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
         }
         [name, value, surplus, ..] => {
             settings::find(name)?;
-            let error = Diagnostic::at(Kind::Syntax, surplus.span, "`%set` takes one name and one value");
+            let error = Diagnostic::at(Kind::Syntax, surplus.span, "`%set` takes only one name and one value");
             let ended = value.text.ends_with(';') || surplus.text.starts_with(';');
-            Err(error.hint(if ended { "what follows a magic stands in a cell of its own" } else { SET.syntax.usage }))
+            Err(error.hint(if ended { "put what follows a magic into a separate cell" } else { SET.syntax.usage }))
         }
     }
 }

@@ -24,14 +24,14 @@ pub static TIME: Magic = Magic {
             If another process worked, a note shows the CPU time and the peak of each; _.peak is the sum of the \
             peaks.\n\n\
             Compiling\n  \
-            Compiling and starting are shown apart (_.compile, _.start). They are not part of _.wall or of a \
+            Compiling and starting are shown separately (_.compile, _.start). They are not in _.wall or the \
             throughput.\n\n\
             Waiting\n  \
             What it waits for is shown where the system tells how long every thread waited for a processor.\n  \
             _.queued is the sum of that over all threads, so that it may be longer than _.wall. _.preempted counts \
             involuntary switches.\n\n\
             User and system time\n  \
-            They are shown where the CPU time is long enough to tell them apart; else _.user and _.system are null.",
+            They are shown if the CPU time is long enough to tell them apart; otherwise _.user and _.system are null.",
     examples: &[
         "%time read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
         "%time let big = read \"samples/kjv.txt\" | words | persist",
@@ -43,7 +43,7 @@ pub static TIME: Magic = Magic {
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let Argument::Statement(statement) = &magic.subject else {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs something to time")
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs a statement")
             .hint("for example: %time 1..1M | sum"));
     };
     session.settle(context)?;
@@ -127,7 +127,7 @@ fn bound(cost: &Cost) -> String {
         false => "CPU-bound".to_string(),
     };
     match cost.limit() {
-        Limit::TooShort => "too short to tell what it waits for".to_string(),
+        Limit::TooShort => "too short to show what it waits for".to_string(),
         Limit::Processor { cores, queued } if queued >= 0.1 => {
             format!("{}, {} of the time waiting for a processor", on_cores(cores), percent(queued))
         }

@@ -24,25 +24,21 @@ pub static TIMEIT: Magic = Magic {
         takes: Takes::StatementOrBody,
         options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true)],
     },
-    about: "runs a pipeline or an expression many times: median, spread and best of one run\n\
-            \n\
+    about: "runs a pipeline or an expression many times: median, spread and best of one run\n\n\
             Samples\n  \
-            It is bound and prepared once; what is timed is the run on its engine. The cost of the loop and the \
-            clock is\n  \
-            measured and subtracted.\n  \
-            A sample is 50 µs of calls, or -n calls. Half a second of samples are taken, or -r of them, or as \
-            many as --for\n  \
-            allows. --setup runs once before and is not timed.\n  \
-            Wall time counts, or CPU time where a sample on one thread takes over 200 µs; --clock chooses.\n\
-            \n\
+            The pipeline is bound and prepared once; only its run on the engine is timed. The cost of the loop and\n  \
+            the clock is measured and subtracted.\n  \
+            A sample is 50 µs of calls, or -n calls. Samples are taken for half a second, or -r samples, or for \
+            --for.\n  \
+            --setup runs once before and is not timed.\n  \
+            The clock is wall time, or CPU time if a sample on one thread takes over 200 µs; --clock chooses.\n\n\
             Values\n  \
-            _.median, _.samples and others: `_.` Tab lists them. --format csv or json prints every sample.\n\
-            \n\
+            _.median, _.samples and others; type `_.` and Tab to list them. --format csv or json prints every \
+            sample.\n\n\
             As %%timeit\n  \
-            The rest of the first line runs once before, like --setup. The pipelines of the lines below are \
-            timed, one after\n  \
-            the other. `let` and `fn` among them are bound once; a table that `let` names is computed wherever it \
-            is used.\n  \
+            The rest of the first line runs once before, like --setup. The pipelines of the lines below are timed\n  \
+            together, one after the other. `let` and `fn` among them are bound once; a table that `let` names is\n  \
+            computed each time it is used.\n  \
             A line %% ends it.",
     examples: &[
         "%timeit 1..1M | map it * it | sum",
@@ -67,7 +63,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             (Vec::new(), vec![(**statement).clone()])
         }
         Argument::Statement(_) => {
-            let message = "`%timeit` runs a pipeline or an expression again and again: it names nothing";
+            let message = "`%timeit` runs a pipeline or an expression many times, so it cannot define names";
             return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("to time it once, use: %time let x = …"));
         }
         Argument::Body(body) => (timing::statements(session, &body.line)?, timing::statements(session, &body.text)?),
@@ -77,10 +73,12 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     if !body.iter().any(|statement| matches!(statement, Statement::Pipeline(_))) {
         let example = match &magic.subject {
-            Argument::Body(_) => "the first line is run once; on the lines below: 1..1M | sum",
+            Argument::Body(_) => "the first line runs once; put the pipelines on the lines below: 1..1M | sum",
             _ => "for example: %timeit 1..1M | sum",
         };
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs something to time").hint(example));
+        return Err(
+            Diagnostic::at(Kind::Syntax, magic.span, "`%timeit` needs a pipeline or an expression").hint(example)
+        );
     }
     let before = session.snapshot();
     let answer = time_subject(session, magic, &first, &body, context);
@@ -122,9 +120,9 @@ impl Body {
                     .hint("start it in a cell of its own"));
                 }
                 Statement::LetCommand(_, command) => {
-                    let message = "a command is not timed, and would run only once";
+                    let message = "`%%timeit` cannot time a command";
                     return Err(Diagnostic::at(Kind::Syntax, command.span, message)
-                        .hint("put it on the first line, behind %%timeit"));
+                        .hint("to run it once before, put it on the first line, after %%timeit"));
                 }
             }
         }
@@ -385,7 +383,7 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Not
         float("median", median, Unit::Seconds),
         float("iqr", seconds(samples.iqr()), Unit::Seconds),
         float("best", seconds(samples.best()), Unit::Seconds),
-        Field { measured: limits.calls.is_none(), ..int("calls", samples.calls, Unit::Count("calls a sample")) },
+        Field { measured: limits.calls.is_none(), ..int("calls", samples.calls, Unit::Count("calls per sample")) },
         int("outliers", samples.outliers() as u64, Unit::Count("outliers")),
         int("allocations", cost.allocations, Unit::Count("allocations")),
         int("allocated", cost.allocated, Unit::Bytes),
@@ -414,11 +412,11 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Not
     let missing = missed.map(|missed| format!("{}: --clock wall counts it", timing::missing("this", missed)));
     notes.extend(missing.map(|told| Note::default().found(told).optional()));
     if interrupted {
-        let told = "each calibration was interrupted, so samples may be too short: -n CALLS sets the calls";
+        let told = "every calibration was interrupted, so samples may be too short: set the calls with -n CALLS";
         notes.push(Note::from(told).optional());
     }
     if samples.each().len() == 1 {
-        notes.push(Note::from("one sample has no error bar: --for TIME or -r SAMPLES takes more").optional());
+        notes.push(Note::from("one sample has no error bar: take more with --for TIME or -r SAMPLES").optional());
     }
     if stopped {
         notes.push(timing::stopped(passed));

@@ -113,14 +113,14 @@ pub fn missed(clocks: &Clocks, work: &mut dyn Workload<Box<Diagnostic>>, call: f
 
 /// Why figures have no verdict, where their clock was asked for and misses work.
 pub fn missing(name: &str, missed: Missed) -> String {
-    format!("{name} {}, which CPU time of the thread leaves out", missed.said())
+    format!("{name} {}, which CPU time of the thread does not include", missed.said())
 }
 
 /// The value of `--clock`.
 pub fn asked_clock(magic: &lang::Magic) -> Fallible<Option<Time>> {
     let Some(word) = magic.option("--clock").flatten() else { return Ok(None) };
     Time::named(&word.text).map(Some).ok_or_else(|| {
-        let message = format!("`--clock` is wall or cpu, but this is `{}`", word.text);
+        let message = format!("`--clock` must be wall or cpu, got `{}`", word.text);
         Diagnostic::at(Kind::Type, word.span, message).near(&word.text, ["wall", "cpu"])
     })
 }
@@ -129,7 +129,7 @@ pub fn asked_clock(magic: &lang::Magic) -> Fallible<Option<Time>> {
 pub fn asked_time(magic: &lang::Magic) -> Fallible<Option<Duration>> {
     let Some(word) = magic.option("--for").flatten() else { return Ok(None) };
     let wrong = || {
-        let message = format!("`--for` is a time over 0, but this is `{}`", word.text);
+        let message = format!("`--for` must be a positive time, got `{}`", word.text);
         Diagnostic::at(Kind::Type, word.span, message).hint("--for 2s, --for 400ms, --for 1min")
     };
     let asked = seconds(&word.text).filter(|seconds| *seconds > 0.0).ok_or_else(wrong)?;
@@ -140,7 +140,7 @@ pub fn asked_time(magic: &lang::Magic) -> Fallible<Option<Duration>> {
 pub fn asked_count(magic: &lang::Magic, option: &str) -> Fallible<Option<u64>> {
     let Some(word) = magic.option(option).flatten() else { return Ok(None) };
     let wrong = || {
-        let message = format!("`{option}` is an int over 0, but this is `{}`", word.text);
+        let message = format!("`{option}` must be a positive int, got `{}`", word.text);
         Diagnostic::at(Kind::Type, word.span, message).hint(format!("{option} 10"))
     };
     whole_number(&word.text).filter(|count| *count > 0).map(Some).ok_or_else(wrong)
@@ -148,14 +148,14 @@ pub fn asked_count(magic: &lang::Magic, option: &str) -> Fallible<Option<u64>> {
 
 /// Why there is nothing to be told of a subject that costs no more than a call does, which takes so many seconds.
 pub fn no_work(overhead: f64) -> Note {
-    let note = Note::from("time under the overhead of a call (").seconds(overhead);
-    note.text("), no work is left that could be timed").optional()
+    let note = Note::from("faster than the overhead of a call (").seconds(overhead);
+    note.text("), so there is nothing to time").optional()
 }
 
 /// That a magic was stopped, and what is left of it.
 pub fn stopped(passed: Duration) -> Note {
     let note = Note::from("stopped after ").seconds(passed.as_secs_f64());
-    note.text(": what was measured until then is kept").optional()
+    note.text(": the measurements so far are kept").optional()
 }
 
 /// So few seconds are hardly more than a call: there, much work may have been done beforehand.
@@ -181,7 +181,7 @@ pub fn set_up(session: &mut Session, magic: &lang::Magic, context: &RunContext) 
             statements.iter().try_for_each(|statement| session.statement(statement, context).map(drop))
         }
         Cell::Magic(_) | Cell::Command(_) | Cell::Help(_) | Cell::Source(_) => {
-            Err(Diagnostic::at(Kind::Syntax, *span, "`--setup` takes statements")
+            Err(Diagnostic::at(Kind::Syntax, *span, "`--setup` expects statements")
                 .hint("--setup (let n = 1k; let m = 2)"))
         }
     }
@@ -227,7 +227,7 @@ pub fn new_noise(session: &mut Session) -> Option<Note> {
     let wall = session.clocks.wall.clone();
     let found = noise(&*wall, &Overhead::measure(&*wall));
     session.noise = Some(found);
-    let note = Note::from("machine noise: a loop that always does the same spreads by ");
+    let note = Note::from("machine noise: the times of a constant loop spread by ");
     let note = note.measured(found.spread, Unit::Share).text(" (IQR), and ").measured(found.disturbed, Unit::Share);
-    Some(note.text(" of its samples take half as long again"))
+    Some(note.text(" of its samples take over 1.5 times the median"))
 }

@@ -43,7 +43,7 @@ Topics
   %help functions    what can stand in an expression
   %help magics       the commands that begin with %
   %help algorithms   families of algorithms         sorting?   its variants, sorting?? their sources
-  %help engines      how a pipeline can be run      | on rows at the end of a cell chooses one
+  %help engines      how a pipeline can run         | on rows at the end of a cell chooses one
   %help settings     what %set changes
   %help shell        keys, results and files of the shell
   %help race         the language of races          %help rust   blocks, cells and functions in Rust
@@ -129,35 +129,35 @@ After a crash
 
 const SHELL: &str = r#"
 Typing
-  Tab completes. → takes the grey rest of an earlier cell. Red marks unknown words and unclosed quotes and brackets.
+  Tab completes. → takes the grey rest of an earlier cell. Unknown words and unclosed quotes and brackets are red.
   A cell continues after a trailing |, in an open bracket and after %%. Two empty lines run an incomplete cell.
-  Alt-Enter makes a new line. A | at the start of a cell continues from the last result.
+  Alt-Enter starts a new line. A | at the start of a cell continues from the last result.
   Pasted lines are split into cells like a file.
 
 Recalling
   ↑ ↓ and Ctrl-R find earlier cells of all sessions. %history --find TEXT lists them.
-  %set keys vi turns on the keys of vi. %edit opens the last cell in $VISUAL or $EDITOR.
+  %set keys vi chooses vi key bindings. %edit opens the last cell in $VISUAL or $EDITOR.
 
 Stopping
-  Ctrl-C drops the line, or stops the cell that runs; names and results stay. Where an engine needs longer than
-  100 ms to stop, the prompt is back all the same, and the next run waits for it.
-  exit, quit, or Ctrl-D on an empty line leave.
+  Ctrl-C drops the line, or stops the cell that runs; names and results stay. If an engine needs longer than
+  100 ms to stop, the prompt returns anyway, and the next run waits for the engine.
+  exit, quit, or Ctrl-D on an empty line leave the shell.
 
 Results
-  _ is the last result, _3 that of cell 3, _3.wall one of its figures, _.wall that of the latest result that has
-  one. `_?` lists the figures. `| sum` continues from the last result.
-  Results are kept up to 256 MiB in all; the oldest are dropped first, their figures stay.
-  `let big = … | persist` keeps a table, %whos shows what there is. %baseline save NAME keeps what %compare or
-  %timeit measured in a file, for other sessions.
+  _ is the last result, _3 the result of cell 3, _3.wall one of its figures. _.wall is the wall figure of the latest
+  result that has one. `_?` lists the figures. `| sum` continues from the last result.
+  Results are kept up to 256 MiB in total; the oldest are dropped first, but their figures are kept.
+  `let big = … | persist` keeps a table, %whos lists names and results. %baseline save NAME writes the
+  measurement of %compare or %timeit to a file, for other sessions.
 
 Cells in files
-  %save FILE writes cells, %run FILE runs them; so do `timelab FILE` and `timelab < FILE`.
-  Rust and commands of a file are shown before they run. Your answer is remembered until they change. Where nobody
-  can be asked they need --trust: %run --trust FILE, timelab --trust FILE.
+  %save FILE writes cells. %run FILE, `timelab FILE` and `timelab < FILE` run them.
+  Rust and commands of a file are shown before they run. Your answer is remembered until they change. Without a
+  terminal they require --trust: %run --trust FILE, timelab --trust FILE.
 
 Settings
-  `timelab config --write` makes a file of settings with comments; a shell reads it when it starts. The cells of
-  init.txt beside it run then. `timelab completions bash` completes the command line."#;
+  `timelab config --write` creates a commented file of settings, which every shell reads when it starts. Then the
+  cells of init.txt beside it run. `timelab completions bash` completes the command line."#;
 
 const LANGUAGE: &str = r##"
 Sources
@@ -173,66 +173,66 @@ Values
 
 Operators
   or, and, not, == != < <= > >= in (not in), + -, * / // %, -x, xs[0], _3.wall
-  // rounds down, % has the sign of the divisor, / gives a float. + also joins two texts or two lists.
+  // rounds down, % has the sign of the divisor, / returns a float. + also joins two texts or two lists.
   if x > 0 then 1 else if x == 0 then 0 else -1
 
 Null
-  Arithmetic and comparison with null give null. A filter and an `if` take null as false. Aggregates skip it.
-  A function with a null argument gives null, except is_null and coalesce. x in xs skips nulls in xs.
+  Arithmetic and comparison with null return null. A filter and an `if` treat null as false. Aggregates skip it.
+  A function with a null argument returns null, except is_null and coalesce. x in xs skips nulls in xs.
 
 Names
   let n = 10k
   fn double(x) = x * 2
   fn square(x: int) -> int = rust { x * x }
-  A column whose name has spaces or signs stands in backquotes: `installed kib`
-  `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` that of cell 3.
+  Write a column name with spaces or signs in backquotes: `installed kib`
+  `it` is the only column, `acc` the state of fold, scan and reduce, `_` the last result, `_3` the result of cell 3.
 
 Order
-  Files and ranges have one. Stages with `by`, distinct and join lose it, sort and top make one.
+  Files and ranges have an order. Stages with `by`, distinct and join lose it; sort and top create one.
 
 Cells
-  A cell has statements with `;` between. A line that begins with `|` or white space continues the cell.
-  # begins a comment. !command runs a command of the system, let x = !command takes its lines.
+  `;` separates the statements of a cell. A line that begins with `|` or white space continues the cell.
+  # begins a comment. !command runs a system command, let x = !command keeps its output lines.
 
 Magics
-  %magic [--option [value]] …   a value with spaces stands in quotes or (brackets), `--` ends the options
+  %magic [--option [value]] …   put a value with spaces in quotes or (brackets); `--` ends the options
   A first line that ends with `:` opens a block: each line indented like the first is a variant
-  `name: pipeline`, deeper lines continue it. `n in 1k..16k:` before the subject is a sweep: it doubles, or
-  `by 1k`, `times 4`, or n in [1, 5]; both ends are included.
+  `name: pipeline`, deeper lines continue it. `n in 1k..16k:` before the subject is a sweep: n doubles each time.
+  `by 1k`, `times 4` and n in [1, 5] choose other points. Both ends are included.
   %%magic takes the lines below it as its body, up to a line %% or the end."##;
 
 const FILES: &str = r##"
 Reading
   read "x.csv" [as csv|json|parquet|arrow|text] [columns a, b] [types a: int, b: text] [sep ";"]
       [header false] [null "-"] [comment "#"] [ragged true] [lossy true]
-  The extension decides the format. .gz and .zst are decompressed. "logs/*.csv" reads files in the order of their
+  The extension determines the format. .gz and .zst are decompressed. "logs/*.csv" reads files in the order of their
   paths, with the columns of the first.
   "-" is standard input (with -c), also compressed. As text it is read line by line, no further than needed; csv
-  and json start after the first MiB or at the end, because types come from there.
+  and json start after the first MiB or at the end, because the types are inferred from it.
 
 Writing
-  … | write "out.parquet" writes a file whole or not at all.
-  … | tee a: (sum), b: (top 3) gives several results of one pass.
-  `write` quotes no numbers: a note names text columns that would read back as another type.
+  … | write "out.parquet" writes the whole file or nothing.
+  … | tee a: (sum), b: (top 3) computes several results in one pass.
+  `write` does not quote numbers; a note names text columns that would be read back as another type.
 
 csv
-  Types come from the first MiB of the first file, and of the next files as long as a column has no value. `types`
-  states them instead. Quotes do not make text: "9" is an int.
+  Types are inferred from the first MiB of the first file, and of the next files as long as a column has no value.
+  `types` states them instead. Quotes do not make text: "9" is an int.
   An empty field is null, "" is empty text in a text column. NA, N/A, n/a, NULL, null and None are null among
-  numbers and bools; null "-", "x" says which texts are null instead. A column that has only these in the sample
-  is text if no stage takes it for numbers, and a note says so.
-  0870 and +15550100 stay text. nan and inf are floats. An int beyond 64 bits makes its column text.
-  Without `sep` the first ten records decide the separator (, ; tab |). .tsv and .tab have tabs.
+  numbers and bools; null "-", "x" sets which texts are null instead. A column that has only these in the sample
+  is text unless a stage uses it as numbers; a note says so.
+  0870 and +15550100 stay text. nan and inf are floats. A column with an int beyond 64 bits is text.
+  Without `sep` the first ten records determine the separator (, ; tab |). .tsv and .tab have tabs.
   With `header false`, `columns` names all columns. LF, CRLF and CR end records.
   An unused column is split and checked for UTF-8, but not converted.
 
 json
   One object per line, or a .json file that is an array of objects, as --format json prints it (with null for NaN
-  and infinity). Nested objects give columns `a.b`. What is not a text stands in a text column as json.
+  and infinity). Nested objects become columns `a.b`. In a text column, other values are kept as json.
 
 parquet and arrow
-  Dates become ISO text, structs columns `a.b`. An unsigned int beyond int is an error. Only a column that is
-  used must be of a known type."##;
+  Dates become ISO text, structs columns `a.b`. An unsigned int that does not fit into int is an error. Only
+  columns that are used need a supported type."##;
 
 const TIMING: &str = r#"
 What is timed
@@ -241,21 +241,21 @@ What is timed
   prepared once; only its run on the engine is timed. `--setup` runs first and is not timed.
 
 Samples
-  A sample is a batch of calls that takes 50 µs, or one call where that is longer: short samples fit between the
+  A sample is a batch of calls that takes 50 µs, or one call if that is longer: short samples fit between the
   interruptions of a busy machine. -n sets the calls per sample, -r the samples, --for the time. The overhead of
   the loop and the clock is measured first and subtracted. A calibration that was interrupted starts again.
 
 Clocks
   Short samples are timed by wall time, samples over 200 µs by CPU time of the thread, unless that misses work:
   wall time, CPU time of the thread and of the process, and the time that the thread waited for a processor are
-  compared first. Where several threads or processes work, or the thread waits, it is wall time.
-  --clock wall|cpu decides otherwise; a note says what is missed.
+  compared first. If several threads or processes work, or the thread waits, it is wall time.
+  --clock wall|cpu chooses the clock; a note says what it misses.
 
 Figures
   median, then the interquartile range (IQR: the width of the middle half), best, and the number of samples times
   calls. Outliers are kept and counted. `_.median`, `_.samples` and others are values for later cells.
   CPU time and allocations of %time are sums over the shell and the processes that run Rust for it. Compiling and
-  starting are shown apart (`_.compile`, `_.start`). User and system time are shown from 100 ms of CPU time on.
+  starting are shown separately (`_.compile`, `_.start`). User and system time are shown from 100 ms of CPU time on.
 
 Limits
   If the time is below the overhead, or one sample has no error bar, the output says so. The first %timeit of a session
@@ -267,27 +267,27 @@ const COMPARING: &str = r#"
 Samples in turns
   %compare takes one sample of each variant in rounds, in random order (ABBA or BAAB for two), so that a machine that
   gets slower slows all variants alike. The speed-up is the median of the ratios within turns.
-  The results must be the same, or there is no winner and the first difference is shown.
+  The results must be the same; otherwise there is no winner and the first difference is shown.
 
 Verdicts
   same               the interval of the speed-up lies within ±1 %
   faster, slower     the interval lies outside ±1 %
   not resolved       neither, or the turns took less than 20 ms, or later samples contradict the first verdict
   faster (ranges)    fewer than 25 turns in the time, and the ranges do not overlap: a weaker verdict
-  no work left       the time lies below the overhead of a call, as where the compiler worked out the result
-  below the resolution   a call takes no more than twice what calling costs, or a sample less than the clock shows
-  no verdict         --clock cpu was asked for, and it misses work
+  no work left       the time is below the overhead of a call, for example if the compiler computed the result
+  below the resolution   a call takes at most twice the overhead of calling, or a sample less than the clock resolves
+  no verdict         --clock cpu was chosen, but it misses work
 
 The interval
-  It is that of the sign test: 95 % over all variants and over the looks at 25, 50, 100 … 6400 rounds after which a
-  comparison may end. It also covers the variation between 24 blocks of time, and between the processes that took
-  part. The resolution of the clock is added. `--for` limits the time (10 s unless specified).
+  It comes from the sign test, with 95 % confidence over all variants and over the checks after 25, 50, 100 … 6400
+  rounds at which a comparison may end. It also covers the variation between 24 blocks of time, and between the
+  processes that took part. The resolution of the clock is added. `--for` limits the time (10 s unless specified).
 
 Baselines
   The first variant is the baseline; --base NAME chooses another one. A sweep keeps one baseline for all sizes.
   %baseline save NAME keeps a measurement, %compare --against NAME compares with it later.
 
-Asking for less
+Comparing less
   %compare sorting only quick, merge      some variants of a family
   %compare --on rows,batch 1..1M | sum    one pipeline on several engines
   std::hint::black_box hides an input from the compiler of Rust blocks, as does a name of the session

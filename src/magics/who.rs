@@ -25,7 +25,7 @@ pub static WHO: Magic = Magic {
 
 pub static WHOS: Magic = Magic {
     syntax: MagicSyntax { name: "whos", usage: "%whos", takes: Takes::Words, options: &[] },
-    about: "lists names and results with type, rows, bytes in memory, lazy or kept",
+    about: "lists names and results: type, rows, bytes in memory, lazy or kept",
     examples: &["%whos"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -41,7 +41,7 @@ pub static WHOS: Magic = Magic {
 
 pub static DEL: Magic = Magic {
     syntax: MagicSyntax { name: "del", usage: "%del NAME …", takes: Takes::Words, options: &[] },
-    about: "removes names; what was built with them stays",
+    about: "removes names; what was built with them is kept",
     examples: &[],
     offers: Offers::Names,
     privileges: lang::Privileges::none,
@@ -50,7 +50,7 @@ pub static DEL: Magic = Magic {
 
 pub static RESET: Magic = Magic {
     syntax: MagicSyntax { name: "reset", usage: "%reset", takes: Takes::Words, options: &[] },
-    about: "removes all names, functions, results and kept tables, and those of Rust cells; settings stay",
+    about: "removes all names, functions, results and kept tables, also of Rust cells; settings are kept",
     examples: &["%reset"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
@@ -121,7 +121,7 @@ fn results(session: &Session) -> Vec<Vec<Value>> {
                 };
                 ("result", what, rows)
             }
-            Outcome::Dropped(_) => ("dropped", "its figures stay".to_string(), Value::Null),
+            Outcome::Dropped(_) => ("dropped", "its figures are kept".to_string(), Value::Null),
         };
         let name = format!("_{}", i + 1);
         Some(vec![Value::text(&name), Value::text(kind), Value::text(&what), rows, Value::Int(entered.bytes as i64)])
@@ -155,7 +155,7 @@ fn del(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     for word in words {
         if !session.forget(&word.text) {
             let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
-            return Err(Diagnostic::at(Kind::Name, word.span, format!("there is no name `{}`", word.text))
+            return Err(Diagnostic::at(Kind::Name, word.span, format!("unknown name `{}`", word.text))
                 .near(&word.text, names.iter().map(String::as_str)));
         }
     }

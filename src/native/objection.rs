@@ -75,16 +75,19 @@ fn of_op(op: &Op) -> Option<&'static str> {
 fn of_read(read: &Read) -> Option<&'static str> {
     match read.format {
         Format::Text { lossy: false } => {}
-        Format::Text { lossy: true } => return Some("it reads only what is UTF-8: `persist` it first"),
+        Format::Text { lossy: true } => return Some("compiled code reads only UTF-8 text: `persist` the table first"),
         Format::Csv(_) | Format::Json { .. } | Format::Parquet | Format::Arrow => {
-            return Some("compiled code reads only lines of text by itself: `persist` it first");
+            return Some("compiled code reads only lines of text: `persist` the table first");
         }
     }
     let cannot = |file: &crate::plan::File| {
         let is_packed = files::extension(&file.path).1.is_some();
         files::is_standard_input(file) || is_packed || file.path.to_str().is_none()
     };
-    read.files.iter().any(cannot).then_some("compiled code reads only plain files by itself: `persist` it first")
+    read.files
+        .iter()
+        .any(cannot)
+        .then_some("compiled code reads only plain, uncompressed files: `persist` the table first")
 }
 
 /// What step `at` has to do with those around it.
@@ -93,7 +96,7 @@ fn of_rest(plan: &Prepared, at: usize) -> Option<&'static str> {
     if let Op::Distinct(None) = step.op
         && step.schema.columns.len() > MOST_KEYS
     {
-        return Some("std has no hash of more than 12 keys");
+        return Some("the standard library of Rust cannot hash more than 12 keys");
     }
     let (Op::Concat(plans) | Op::Zip(plans)) = &step.op else { return None };
     let takes = plan.steps[at..].iter().any(|step| matches!(step.op, Op::Slice { length: Some(_), .. }));
@@ -119,12 +122,12 @@ fn of_expr(expr: &Expr) -> Option<&'static str> {
         size += 1;
         match &part.node {
             Node::Call(Func::Matches, _) => {
-                reason = Some("`matches` needs the regex crate, and compiled code has none")
+                reason = Some("`matches` needs the regex crate, which compiled code does not have")
             }
             Node::ExternalFunction(code, _) if code.0.source().is_none() => {
                 reason = Some(
-                    "a function in Rust that sees variables, names of the session, or functions that are called as \
-                     ours are is compiled apart",
+                    "a function in Rust cannot be compiled in if it uses variables, names of the session, or \
+                     functions with names of the generated code",
                 )
             }
             Node::Const(value) => size += constants(value) / 10,
@@ -132,7 +135,7 @@ fn of_expr(expr: &Expr) -> Option<&'static str> {
         }
     });
     if reason.is_none() && (size > 2000 || depth(expr) > DEEPEST) {
-        reason = Some("an expression of this size takes the compiler too long");
+        reason = Some("an expression of this size takes too long to compile");
     }
     reason
 }

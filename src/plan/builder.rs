@@ -67,8 +67,8 @@ impl<'a> Builder<'a> {
         self.plan.steps.push(Step { op, schema, span });
         let look = brings_steps || self.plan.steps.len().is_multiple_of(1000);
         if look && steps(&self.plan) > MOST_STEPS {
-            return Err(Diagnostic::at(Kind::Syntax, span, format!("this pipeline has over {MOST_STEPS} steps"))
-                .hint("`persist` keeps what stands before it"));
+            return Err(Diagnostic::at(Kind::Syntax, span, format!("this pipeline has more than {MOST_STEPS} steps"))
+                .hint("split it: let name = … | persist"));
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl<'a> Builder<'a> {
         match typed.ty {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             _ => {
-                let message = format!("`filter` needs a bool, but this is {}", typed.ty);
+                let message = format!("`filter` needs a bool, got {}", typed.ty);
                 Err(Diagnostic::at(Kind::Type, typed.span, message).hint("compare it: filter it > 0"))
             }
         }
@@ -159,7 +159,7 @@ impl<'a> Builder<'a> {
         let mut keys: Vec<Named> = Vec::new();
         for arg in by {
             if let Some(direction) = arg.direction {
-                let message = format!("`{}` orders nothing here", direction_word(direction));
+                let message = format!("`{}` cannot be used here", direction_word(direction));
                 return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, message).hint("| sort by … desc"));
             }
             let mut key = self.named(arg)?;
@@ -180,7 +180,7 @@ impl<'a> Builder<'a> {
 
     /// The same where it is known that the order is missing, here or in a table that is brought in.
     pub fn needs_order_of(&mut self, what: &str, span: Span) {
-        let message = format!("`{what}` depends on the order of the rows, and here they have none");
+        let message = format!("`{what}` depends on the order of the rows, but they have no order here");
         self.warnings.push(*Diagnostic::at(Kind::Warning, span, message).hint("put `sort` before it"));
         self.plan.steps.last_mut().expect("a plan has a source").schema.order = Order::Random;
     }
@@ -228,7 +228,7 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
         (Value::Int(i), _) => Ok(i),
         (value, ty) => {
             let found = if value.is_null() { Type::Open } else { ty };
-            Err(Diagnostic::at(Kind::Type, expr.span, format!("{what} is an int, but this is {found}")))
+            Err(Diagnostic::at(Kind::Type, expr.span, format!("{what} must be an int, got {found}")))
         }
     }
 }
@@ -237,7 +237,7 @@ pub fn int(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<i64> {
 pub fn whole(scope: &dyn Scope, expr: &lang::Expr, what: &str) -> Fallible<u64> {
     let number = int(scope, expr, what)?;
     u64::try_from(number)
-        .map_err(|_| Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, but this is {number}")))
+        .map_err(|_| Diagnostic::at(Kind::Type, expr.span, format!("{what} cannot be negative, got {number}")))
 }
 
 /// The table that flows out of `op` when `input` flows in.
@@ -332,8 +332,8 @@ fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {
         if seen.insert(&column.name, ()).is_some() {
             let message = format!("two columns are called `{}`", column.name);
             let hint = match &column.name[..] {
-                "row" => "another `row` is there: | rename row as …",
-                _ => "give one a name: name = …",
+                "row" => "there already is a column `row`: | rename row as …",
+                _ => "rename one: name = …",
             };
             return Err(Diagnostic::at(Kind::Name, span, message).hint(hint));
         }

@@ -205,7 +205,7 @@ impl<'a> Typer<'a> {
             && let Some(ty) = self.acc.clone()
         {
             if self.columns.is_some_and(|schema| schema.index("acc").is_some()) {
-                self.warn(span, "here `acc` is what was gathered so far; the column `acc` is hidden".to_string());
+                self.warn(span, "here `acc` is the state so far; it hides the column `acc`".to_string());
             }
             return Ok(Expr::new(Node::Acc, ty, span));
         }
@@ -213,7 +213,7 @@ impl<'a> Typer<'a> {
             let only = if name == "it" && schema.columns.len() == 1 { Some(0) } else { None };
             if let Some(index) = schema.index(name).or(only) {
                 if self.scope.name(name).is_some() && !name.starts_with('_') {
-                    self.warn(span, format!("here `{name}` is the column; the `{name}` of the session is hidden"));
+                    self.warn(span, format!("here `{name}` is the column; it hides the `{name}` of the session"));
                 }
                 return Ok(Expr::new(Node::Column(index), schema.columns[index].ty.clone(), span));
             }
@@ -254,9 +254,8 @@ impl<'a> Typer<'a> {
             }
             columns => {
                 let message = format!("`{name}` is a table of {} columns: {schema}", columns.len());
-                Err(Diagnostic::at(Kind::Type, span, message).hint(
-                    "in an expression a table must have one column and one row; `join` or `zip` brings tables together",
-                ))
+                Err(Diagnostic::at(Kind::Type, span, message)
+                    .hint("in an expression a table must have one column and one row; `join` or `zip` combines tables"))
             }
         }
     }
@@ -268,14 +267,14 @@ impl<'a> Typer<'a> {
             let error = lang::foreign::suggest(error, name, session.iter().map(String::as_str));
             return match (error.hint.is_some(), name) {
                 (true, _) => error,
-                (false, "it" | "acc") => error.hint("there is no row here"),
-                (false, "_") => error.hint("it is the last result, and there is none yet"),
+                (false, "it" | "acc") => error.hint("this name has a meaning only inside a stage"),
+                (false, "_") => error.hint("`_` is the last result, and there is none yet"),
                 (false, _) => error.hint("columns can only be used inside a stage; `let name = …` defines a name"),
             };
         };
         if name == "it" {
             let message = format!("`it` needs a table of one column, but the input has: {schema}");
-            return Diagnostic::at(Kind::Name, span, message).hint("say which column");
+            return Diagnostic::at(Kind::Name, span, message).hint("name the column");
         }
         let names: Vec<&str> = schema.names().collect();
         let message = format!("unknown name `{name}`; the columns are {}", listed(&names));
@@ -286,15 +285,15 @@ impl<'a> Typer<'a> {
         }
         let error = lang::foreign::suggest(error, name, names.into_iter().chain(session.iter().map(String::as_str)));
         match (error.hint.is_some(), functions::find(name)) {
-            (false, Some(function)) => error.hint(format!("`{name}` is a function: {}", function.usage)),
-            (false, None) if name == "acc" => error.hint("`acc` is known in `fold`, `scan` and `reduce`"),
+            (false, Some(function)) => error.hint(format!("`{name}` is a function; call it: {}", function.usage)),
+            (false, None) if name == "acc" => error.hint("`acc` can only be used in `fold`, `scan` and `reduce`"),
             _ => error,
         }
     }
 
     fn list(&mut self, items: &[lang::Expr], span: Span) -> Fallible<Expr> {
         let items: Vec<Expr> = items.iter().map(|item| self.expr(item)).collect::<Fallible<_>>()?;
-        let of = self.met(&items, "the elements of a list need one type")?;
+        let of = self.met(&items, "the elements of a list must have the same type")?;
         if of == Type::Never {
             return Ok(never(span));
         }
@@ -317,7 +316,7 @@ impl<'a> Typer<'a> {
                 None => {
                     let message = format!("{rule}, got {met} and {}", item.ty);
                     let error = Diagnostic::at(Kind::Type, item.span, message);
-                    return Err(if met == Type::Text { error.hint("text(x) makes a text") } else { error });
+                    return Err(if met == Type::Text { error.hint("text(x) converts to text") } else { error });
                 }
             };
         }
@@ -331,7 +330,7 @@ impl<'a> Typer<'a> {
             Type::Bool | Type::Open => Ok(typed.widened(&Type::Bool)),
             Type::Never => Ok(typed),
             _ => {
-                let message = format!("{what} needs a bool, but this is {}", typed.ty);
+                let message = format!("{what} needs a bool, got {}", typed.ty);
                 let error = Diagnostic::at(Kind::Type, typed.span, message);
                 Err(if typed.ty.is_number() {
                     error.hint("compare it: x > 0")
@@ -359,7 +358,7 @@ impl<'a> Typer<'a> {
             results.push(self.expr(then)?);
         }
         results.push(self.expr(otherwise)?);
-        let ty = self.met(&results, "all branches of an `if` need one type")?;
+        let ty = self.met(&results, "all branches of an `if` must have the same type")?;
         if tests.iter().any(|test| test.ty == Type::Never) || ty == Type::Never {
             return Ok(Expr { ty, ..never(span) });
         }
@@ -379,7 +378,7 @@ impl<'a> Typer<'a> {
             Type::Open => Ok(inner.widened(&Type::Int)),
             Type::Never => Ok(never(span)),
             Type::Bool | Type::Text | Type::List(_) => {
-                let message = format!("`-` needs a number, but this is {}", inner.ty);
+                let message = format!("`-` needs a number, got {}", inner.ty);
                 let error = Diagnostic::at(Kind::Type, inner.span, message);
                 Err(if inner.ty == Type::Bool { error.hint("write `not x`") } else { error })
             }
@@ -439,7 +438,8 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let Some(ty) = left.ty.meet(&right.ty) else {
-            let message = format!("`{}` compares values of one type, got {} and {}", sign.sign(), left.ty, right.ty);
+            let message =
+                format!("`{}` compares values of the same type, got {} and {}", sign.sign(), left.ty, right.ty);
             return Err(Diagnostic::at(Kind::Type, place, message).hint(conversion(&left.ty, &right.ty)));
         };
         let node = Node::Compare(Box::new(left.widened(&ty)), sign, Box::new(right.widened(&ty)));
@@ -455,16 +455,16 @@ impl<'a> Typer<'a> {
             Type::List(of) => of.meet(&item.ty),
             Type::Open => Some(item.ty.clone()),
             Type::Text => {
-                return Err(Diagnostic::at(Kind::Type, list.span, "`in` needs a list, but this is a text")
-                    .hint("contains(text, part) looks for a part"));
+                return Err(Diagnostic::at(Kind::Type, list.span, "`in` needs a list, got a text")
+                    .hint("to find a part of a text: contains(text, part)"));
             }
             other => {
-                let message = format!("`in` needs a list, but this is {other}");
+                let message = format!("`in` needs a list, got {other}");
                 return Err(Diagnostic::at(Kind::Type, list.span, message).hint("for example: x in [1, 2]"));
             }
         };
         let Some(of) = of else {
-            let message = format!("`in` looks for {} in a {}", item.ty, list.ty);
+            let message = format!("`in` cannot look for {} in a {}", item.ty, list.ty);
             return Err(Diagnostic::at(Kind::Type, item.span, message));
         };
         let list = list.widened(&Type::list(of.clone()));
@@ -478,12 +478,12 @@ impl<'a> Typer<'a> {
             return Ok(never(span));
         }
         let Type::List(of) = list.ty.clone() else {
-            let message = format!("`[…]` takes an element of a list, but this is {}", list.ty);
+            let message = format!("`[…]` needs a list, got {}", list.ty);
             let error = Diagnostic::at(Kind::Type, list.span, message);
             return Err(if list.ty == Type::Text { error.hint("slice(text, start, count)") } else { error });
         };
         if !matches!(index.ty, Type::Int | Type::Open) {
-            let message = format!("an index is an int, but this is {}", index.ty);
+            let message = format!("an index must be an int, got {}", index.ty);
             return Err(Diagnostic::at(Kind::Type, index.span, message));
         }
         let node = Node::Index(Box::new(list), Box::new(index.widened(&Type::Int)));
@@ -493,7 +493,7 @@ impl<'a> Typer<'a> {
     fn field(&mut self, base: &lang::Expr, field: &Word, span: Span) -> Fallible<Expr> {
         let lang::Node::Name(name) = &base.node else {
             return Err(Diagnostic::at(Kind::Type, field.span, "`.` reads a field of a result, such as `_3.wall`")
-                .hint("an element of a list is xs[0]"));
+                .hint("for an element of a list, write xs[0]"));
         };
         match self.scope.with_field(name, &field.text) {
             Some(Binding::Result { fields, tables, .. }) => {
@@ -510,7 +510,7 @@ impl<'a> Typer<'a> {
                 let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }
-            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` is a value: it has no fields"))
+            Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` is a value and has no fields"))
                 .hint("tables and measurements have them: _3.wall")),
             None => Err(self.unknown_name(name, base.span)),
         }
@@ -544,7 +544,7 @@ impl<'a> Typer<'a> {
             TypeMismatch::Type(i, wanted) => {
                 let found = args.get(i).map_or("nothing".to_string(), |arg| arg.ty.to_string());
                 let place = args.get(i).map_or(span, |arg| arg.span);
-                let message = format!("`{}` needs {wanted}, but this is {found}", word.text);
+                let message = format!("`{}` needs {wanted}, got {found}", word.text);
                 Diagnostic::at(Kind::Type, place, message).hint(format!("usage: {}", function.usage))
             }
         })?;
@@ -608,7 +608,7 @@ impl<'a> Typer<'a> {
         let value = if varies { Value::Null } else { self.scope.evaluate(self.functions, arg)? };
         match value {
             Value::Text(text) => Ok(text.to_string()),
-            _ => Err(Diagnostic::at(Kind::Type, arg.span, "the pattern is a text that is the same for every row")
+            _ => Err(Diagnostic::at(Kind::Type, arg.span, "the pattern must be a text that is the same for every row")
                 .hint(format!("for example: {example}"))),
         }
     }
@@ -624,7 +624,7 @@ impl<'a> Typer<'a> {
         let is_listed = aggregates::find(&word.text).is_some();
         match word.text.as_str() {
             "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct" => {
-                error.hint(format!("it is an aggregate: | agg {}(…)", word.text))
+                error.hint(format!("it is an aggregate, so use it in `agg`: | agg {}(…)", word.text))
             }
             name if is_listed => error.hint(format!("it is an aggregate: | agg {name}(…)")),
             _ => {
@@ -676,7 +676,7 @@ impl<'a> Typer<'a> {
         let lang::Function { name, parameters, body } = &definition.function;
         for ((arg, ty), parameter) in args.iter().zip(&elsewhere.takes).zip(parameters) {
             if ty.meet(&arg.ty).as_ref() != Some(ty) {
-                let message = format!("`{}` takes {ty} as `{}`, but this is {}", name.text, parameter.text, arg.ty);
+                let message = format!("`{}` expects {ty} as `{}`, got {}", name.text, parameter.text, arg.ty);
                 return Err(Diagnostic::at(Kind::Type, arg.span, message).hint(conversion(ty, &arg.ty)));
             }
         }
@@ -699,10 +699,9 @@ impl<'a> Typer<'a> {
     fn instance(&mut self, definition: &Arc<Definition>, types: &[Type], span: Span) -> Fallible<usize> {
         let name = &definition.function.name;
         if self.depth == DEEPEST_TYPING {
-            let message = format!("functions call each other over {DEEPEST_TYPING} deep");
-            return Err(
-                Diagnostic::at(Kind::Depth, span, message).hint("a function may call itself as often as it likes")
-            );
+            let message = format!("functions call each other more than {DEEPEST_TYPING} levels deep");
+            return Err(Diagnostic::at(Kind::Depth, span, message)
+                .hint("this limit does not apply to a function that calls itself"));
         }
         let mut types = types.to_vec();
         let mut place = None;
@@ -760,7 +759,7 @@ impl<'a> Typer<'a> {
                 }
                 let met = result.meet(&body.ty);
                 if body.ty == Type::Never {
-                    let message = format!("`{}` calls itself without an end: it has no base case", name.text);
+                    let message = format!("`{}` calls itself forever: it has no base case", name.text);
                     return Err(Diagnostic::at(Kind::Type, name.span, message)
                         .hint(format!("fn {}(n) = if n < 1 then 0 else … {}(n - 1) …", name.text, name.text)));
                 }
@@ -772,14 +771,16 @@ impl<'a> Typer<'a> {
                 match met {
                     Some(met) if met.depth() > DEEPEST_TYPE => {
                         let message =
-                            format!("the type of `{}` grows with every call: a list in a list without end", name.text);
-                        return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
+                            format!("the type of `{}` grows with every call: lists are nested without end", name.text);
+                        return Err(Diagnostic::at(Kind::Type, name.span, message)
+                            .hint("a function must always return the same type"));
                     }
                     Some(met) => result = met,
                     None => {
                         let message =
-                            format!("`{}` gives {} here and {} where it calls itself", name.text, body.ty, result);
-                        return Err(Diagnostic::at(Kind::Type, name.span, message).hint("a function has one type"));
+                            format!("`{}` returns {} here and {} where it calls itself", name.text, body.ty, result);
+                        return Err(Diagnostic::at(Kind::Type, name.span, message)
+                            .hint("a function must always return the same type"));
                     }
                 }
             }
@@ -791,7 +792,7 @@ impl<'a> Typer<'a> {
 fn check_places(pattern: &str, args: &[Expr]) -> Fallible<()> {
     let wrong = |message: String| Diagnostic::at(Kind::Type, args[0].span, message);
     if let Some(place) = functions::unknown_place(pattern) {
-        return Err(wrong(format!("`{place}` is not a place for a value")).hint(format!(
+        return Err(wrong(format!("`{place}` is not a placeholder")).hint(format!(
             "{{}} shows a value, {{:.2}} a number with two decimal places (at most {})",
             functions::MOST_PLACES
         )));
@@ -802,12 +803,12 @@ fn check_places(pattern: &str, args: &[Expr]) -> Fallible<()> {
         rest = after;
     }
     if places.len() != args.len() - 1 {
-        let message = format!("the pattern has {} {{}}, but {} values follow", places.len(), args.len() - 1);
+        let message = format!("the pattern has {} {{}}, but there are {} values", places.len(), args.len() - 1);
         return Err(wrong(message).hint(match pattern.contains("{{") || pattern.contains("}}") {
             true => {
-                "a brace stands for itself, also twice; braces with nothing between are a value: format(\"{}\", \"{}\")"
+                "braces are not escaped by doubling; to print {} itself, pass it as a value: format(\"{}\", \"{}\")"
             }
-            false => "one {} for each value",
+            false => "write one {} for each value",
         }));
     }
     for (arg, shown) in args[1..].iter().zip(places) {
@@ -815,7 +816,7 @@ fn check_places(pattern: &str, args: &[Expr]) -> Fallible<()> {
             && !matches!(arg.ty, Type::Int | Type::Float)
             && arg.node != Node::Const(Value::Null)
         {
-            let message = format!("`{{:.{places}}}` shows a number, but this is {}", arg.ty);
+            let message = format!("`{{:.{places}}}` needs a number, got {}", arg.ty);
             return Err(Diagnostic::at(Kind::Type, arg.span, message).hint("{} shows any value"));
         }
     }
@@ -837,7 +838,7 @@ fn self_call(body: &mut Body, word: &Word, args: Vec<Expr>, span: Span) -> Falli
             _ => {
                 let message = format!("`{}` was called with {name}: {ty}, but calls itself with {}", word.text, arg.ty);
                 return Err(
-                    Diagnostic::at(Kind::Type, arg.span, message).hint("a self-call passes the types of its caller")
+                    Diagnostic::at(Kind::Type, arg.span, message).hint("a recursive call must pass the same types")
                 );
             }
         }
@@ -854,9 +855,9 @@ fn conversion(left: &Type, right: &Type) -> &'static str {
     match (left, right) {
         (Type::Text, Type::Int) | (Type::Int, Type::Text) => "int(text) reads a number, text(number) writes one",
         (Type::Text, Type::Float) | (Type::Float, Type::Text) => "float(text) reads a number, text(number) writes one",
-        (Type::Bool, _) | (_, Type::Bool) => "a bool is compared with true or false",
+        (Type::Bool, _) | (_, Type::Bool) => "compare a bool with true or false",
         (Type::List(_), _) | (_, Type::List(_)) => "xs[0] takes an element, len(xs) counts them",
-        _ => "bring both to one type",
+        _ => "convert both to the same type",
     }
 }
 
@@ -868,11 +869,11 @@ fn mismatch(left: &Expr, operator: Operator, place: Span, right: &Expr) -> Box<D
     let lists = matches!(left.ty, Type::List(_)) || matches!(right.ty, Type::List(_));
     match operator {
         Operator::Add if texts && !lists => {
-            error.hint("nothing becomes text by itself: text(x) + \"…\", or format(\"{} …\", x)")
+            error.hint("convert to text first: text(x) + \"…\", or format(\"{} …\", x)")
         }
         Operator::Add if lists => error.hint("`+` joins two lists: xs + [x]"),
         _ if texts => error.hint("int(text) or float(text) reads a number"),
-        _ => error.hint("numbers only"),
+        _ => error.hint("both sides must be numbers"),
     }
 }
 

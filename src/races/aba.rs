@@ -5,9 +5,8 @@ use super::{Demo, Version, Versions};
 pub static ABA: Demo = Demo {
     name: "aba",
     wrong: "a compare-and-swap succeeds because a value came back",
-    lesson: "compare-and-swap sees that the value is the same, not that nothing happened. A counter beside the \
-             value, changed by \
-             every operation, tells the two apart",
+    lesson: "compare-and-swap checks that the value is the same, not that nothing happened. A counter beside the \
+             value, changed by every operation, tells the two apart",
     program: r"top = 0, next = [1, 2, 3, 3]
   slow:  let t = load(top); let n = load(next[t])
          cas(top, t, n)

@@ -20,9 +20,9 @@ use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
 pub static COUNTER: Demo = Demo {
     name: "counter",
     wrong: "updates are lost: a read and a write are two steps",
-    lesson: "`x = x + 1` reads, adds and writes. Another thread's write between the two is overwritten and \
-             lost. A lock or an atomic operation makes them one step and costs a multiple; threads that count for \
-             themselves and merge at the end are right and faster than one thread alone",
+    lesson: "`x = x + 1` reads, adds and writes. Another thread's write between the two is overwritten and lost. A \
+             lock or an atomic operation makes them one step and costs a multiple; threads that count separately and \
+             merge at the end are correct and faster than one thread alone",
     program: "x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0",
     versions: Versions::Native(&Native {
         versions: VERSIONS,
@@ -47,7 +47,7 @@ const VERSIONS: &[Described] = &[
     Described { name: "mutex", about: "a lock around each update", safety: Safety::Safe },
     Described { name: "mutex, batched", about: "a lock around 1,000 updates", safety: Safety::Safe },
     Described { name: "atomic", about: "fetch_add, one instruction", safety: Safety::Safe },
-    Described { name: "compare-and-swap", about: "tries again where another thread was faster", safety: Safety::Safe },
+    Described { name: "compare-and-swap", about: "tries again if another thread was faster", safety: Safety::Safe },
     Described {
         name: "sharded",
         about: "a counter for each thread, side by side in one cache line: false sharing",
@@ -65,7 +65,7 @@ const VERSIONS: &[Described] = &[
         safety: Safety::Safe,
     },
     Described { name: "channel, batched", about: "a message for 1,000 updates", safety: Safety::Safe },
-    Described { name: "actor", about: "a message to the owner, and the answer is waited for", safety: Safety::Safe },
+    Described { name: "actor", about: "a message to the owner, then a wait for the answer", safety: Safety::Safe },
     Described {
         name: "gil, bytecode",
         about: "one thread at a time, which can change between any two bytecodes",
@@ -73,7 +73,8 @@ const VERSIONS: &[Described] = &[
     },
     Described {
         name: "gil, calls",
-        about: "it changes only at calls and at the edge of the loop, as in CPython since 3.10: x += 1 is kept whole",
+        about: "the lock changes hands only at calls and loop ends, as in CPython since 3.10: x += 1 is not \
+                interrupted",
         safety: Safety::Safe,
     },
     Described {
@@ -397,17 +398,17 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         let expected = expected(asked.threads, played.each);
         let lost = (got - expected).unsigned_abs() as i64;
         if described.safety == Safety::Safe && lost > 0 {
-            let message = format!("{} is safe and yet lost {lost} updates", described.name);
-            return Err(Diagnostic::new(Kind::System, message).hint("that is a defect of timelab"));
+            let message = format!("{} is safe but lost {lost} updates", described.name);
+            return Err(Diagnostic::new(Kind::System, message).hint("this is a bug in timelab"));
         }
         // Each process changes a counter of its own: nothing can be seen of it.
         let is_unseen = lost == 0 && expected == 0 && described.name != "processes";
         Ok(Some(Judged { cells: [expected, got, lost].map(Value::Int).to_vec(), is_unseen }))
     };
     let mut ran = versions::run_all(&LAYOUT, asked, context, |number, rounds| RUNS[number](rounds), judge)?;
-    ran.notes.push("`lost` is the least number of updates that were lost".into());
+    ran.notes.push("`lost` is the minimum number of lost updates".into());
     if ran.has("processes") {
-        let note = "processes: each changed a copy of its own, so the counter of the parent is 0 whatever they do";
+        let note = "processes: each changed its own copy, so the counter of the parent stays 0";
         ran.notes.push(note.into());
     }
     Ok(ran)
@@ -423,6 +424,6 @@ static LAYOUT: Layout = Layout {
         ("lost", Type::Int, Unit::Plain.measured()),
     ],
     has_speed_up: true,
-    plot: "the counter while it is pulled to and fro",
+    plot: "the counter over time",
     watched: &["counter"],
 };

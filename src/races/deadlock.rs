@@ -5,7 +5,7 @@ use super::{Demo, Version, Versions};
 pub static DEADLOCK: Demo = Demo {
     name: "deadlock",
     wrong: "each thread waits for the lock that the other one holds",
-    lesson: "a circle of waiting needs two orders. Take locks in the same order everywhere, or take one",
+    lesson: "a cycle of waiting needs two orders. Take locks in the same order everywhere, or use only one lock",
     program: r"x = 0
   a: lock m { lock n { x += 1 } }
   b: lock n { lock m { x += 1 } }

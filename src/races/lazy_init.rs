@@ -4,10 +4,9 @@ use super::{Demo, Version, Versions};
 
 pub static LAZY_INIT: Demo = Demo {
     name: "lazy",
-    wrong: "an object is made twice, or used before it is finished",
-    lesson: "to check, make and publish must be one step. A second check under the lock is enough only if \
-             `ready` is stored with \
-             release: otherwise a processor may show `ready` before the data",
+    wrong: "an object is created twice, or used before it is complete",
+    lesson: "checking, creating and publishing must be one step. A second check under the lock is enough only if \
+             `ready` is stored with release: otherwise other processors may see `ready` before the data",
     program: r"made = 0, ready = 0
   ann: if load(ready) == 0 { fetch_add(made, 1); store(ready, 1) }
   bob: if load(ready) == 0 { fetch_add(made, 1); store(ready, 1) }
@@ -15,7 +14,7 @@ pub static LAZY_INIT: Demo = Demo {
     versions: Versions::Programs(&[
         Version {
             name: "no lock",
-            about: "looks whether it is there, then makes it",
+            about: "checks whether it is there, then creates it",
             is_safe: false,
             program: r"made = 0, ready = 0
   ann: if load(ready) == 0 { fetch_add(made, 1); store(ready, 1) }
@@ -24,7 +23,7 @@ pub static LAZY_INIT: Demo = Demo {
         },
         Version {
             name: "lock",
-            about: "look and make are one step",
+            about: "check and creation are one step",
             is_safe: true,
             program: r"made = 0, ready = 0
   ann: lock m { if ready == 0 { made += 1; ready = 1 } }
@@ -33,7 +32,7 @@ pub static LAZY_INIT: Demo = Demo {
         },
         Version {
             name: "double-checked, plain",
-            about: "looks without the lock, then again with it; plain stores",
+            about: "checks without the lock, then again with it; plain stores",
             is_safe: false,
             program: r"made = 0, data = 0, ready = 0
   ann: if ready == 0 { lock m { if ready == 0 { made += 1; data = 42; ready = 1 } } }

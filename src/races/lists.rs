@@ -66,7 +66,7 @@ const VERSIONS: &[Described] = &[
     Described { name: "channel, batched", about: "a message for 1,000 moves", safety: Safety::Safe },
     Described {
         name: "actor",
-        about: "a message to the owner, and the moved element is waited for",
+        about: "a message to the owner, then a wait for the moved element",
         safety: Safety::Safe,
     },
     Described {
@@ -94,9 +94,9 @@ const VERSIONS: &[Described] = &[
 const SHARED: &str = "processes, shared memory";
 
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("compare-and-swap", "it changes one word, but a move changes two lengths and two slots"),
-    ("sharded", "the end of a list is one place: there is nothing to spread over threads"),
-    ("thread-local", "each move begins where the last one of the other thread ended, so no thread can work alone"),
+    ("compare-and-swap", "an atomic operation changes one word, but a move changes two lengths and two slots"),
+    ("sharded", "the end of a list is one place, so there is nothing to spread over threads"),
+    ("thread-local", "each move starts where the last move of the other thread ended, so no thread can work alone"),
 ];
 
 type Run = fn(&Rounds, &Lists) -> io::Result<Played>;
@@ -429,7 +429,7 @@ fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<Found>> 
 fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
     let stopped = || context.stop.is_raised();
     let each = asked.each as usize;
-    let too_large = |error: io::Error| Diagnostic::new(Kind::System, format!("the lists cannot be made: {error}"));
+    let too_large = |error: io::Error| Diagnostic::new(Kind::System, format!("cannot create the lists: {error}"));
     let own = Lists::new(each, false).map_err(too_large)?;
     let run = |number: usize, rounds: &Rounds| {
         // Processes share what is made to be shared.
@@ -450,8 +450,8 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
             Safety::Unsafe => true,
         };
         if !holds {
-            let message = format!("{} is safe and yet left {found:?}", described.name);
-            return Err(Diagnostic::new(Kind::System, message).hint("that is a defect of timelab"));
+            let message = format!("{} is safe but left {found:?}", described.name);
+            return Err(Diagnostic::new(Kind::System, message).hint("this is a bug in timelab"));
         }
         let (element, times) = found.most_common;
         let most_common = if times > 1 { format!("{element} × {times}") } else { String::new() };
@@ -470,9 +470,9 @@ fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
         Ok(Some(Judged { cells, is_unseen: is_whole && described.name != "processes" }))
     };
     let mut ran = versions::run_all(&LAYOUT, asked, context, run, judge)?;
-    ran.notes.push(format!("{each} elements in each list; as many moves there as back").into());
+    ran.notes.push(format!("{each} elements in each list; the same number of moves there and back").into());
     if ran.has("processes") {
-        let note = "processes: each moved elements of copies of its own, so the lists of the parent never change";
+        let note = "processes: each moved elements of its own copies, so the lists of the parent never change";
         ran.notes.push(note.into());
     }
     if asked.only.is_empty() {

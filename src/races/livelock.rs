@@ -4,9 +4,9 @@ use super::{Demo, Version, Versions};
 
 pub static LIVELOCK: Demo = Demo {
     name: "livelock",
-    wrong: "all threads move and none makes progress",
-    lesson: "two threads that step aside for each other can do so for ever. Give one of them priority, or let \
-             them wait for different times",
+    wrong: "all threads run, but none makes progress",
+    lesson: "two threads that step aside for each other can do so forever. Give one of them priority, or let them \
+             wait for different times",
     program: r"a = 1, b = 1
   ann: while load(b) == 1 { store(a, 0); store(a, 1) }
        store(a, 0)

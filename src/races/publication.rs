@@ -4,7 +4,7 @@ use super::{Demo, Version, Versions};
 
 pub static PUBLICATION: Demo = Demo {
     name: "publish",
-    wrong: "a reader sees the flag and not the data",
+    wrong: "a reader sees the flag but not the data",
     lesson: "x86 keeps writes in order and hides this bug; ARM does not. Store the flag with release and load \
              it with acquire",
     program: r"data = 0, flag = 0
@@ -35,7 +35,7 @@ pub static PUBLICATION: Demo = Demo {
         },
         Version {
             name: "fences",
-            about: "a release fence before the flag, an acquire fence behind it",
+            about: "a release fence before the flag, an acquire fence after it",
             is_safe: true,
             program: r"data = 0, flag = 0
   maker: store(data, 42, relaxed); fence release; store(flag, 1, relaxed)

@@ -5,9 +5,8 @@ use super::{Demo, Version, Versions};
 pub static STORE_BUFFERING: Demo = Demo {
     name: "buffer",
     wrong: "a write waits in its processor while a later read is done",
-    lesson: "x86 delays writes behind later reads, so even a program without data races is not a mix of its \
-             threads' steps. Release \
-             and acquire do not help; a seqcst store or a fence does",
+    lesson: "x86 delays writes past later reads, so even a program without data races may not behave like an \
+             interleaving of its threads' steps. Release and acquire do not help; a seqcst store or a fence does",
     program: r"x = 0, y = 0
   a: store(x, 1, relaxed); let r = load(y, relaxed)
   b: store(y, 1, relaxed); let s = load(x, relaxed)
@@ -51,7 +50,7 @@ pub static STORE_BUFFERING: Demo = Demo {
         },
         Version {
             name: "peterson",
-            about: "a lock of two flags and a turn, right under SC",
+            about: "a lock of two flags and a turn, correct under SC",
             is_safe: false,
             program: r"flag = [0, 0], turn = 0, inside = 0
   a: store(flag[0], 1, relaxed); store(turn, 1, relaxed)
@@ -67,7 +66,7 @@ pub static STORE_BUFFERING: Demo = Demo {
         },
         Version {
             name: "peterson, fence",
-            about: "the flag before the turn, and a fence before it looks",
+            about: "sets the flag before the turn, with a fence before the check",
             is_safe: true,
             program: r"flag = [0, 0], turn = 0, inside = 0
   a: store(flag[0], 1, relaxed); store(turn, 1, release); fence

@@ -14,7 +14,7 @@ pub static TICKET: Demo = Demo {
     versions: Versions::Programs(&[
         Version {
             name: "check, then act",
-            about: "looks whether a ticket is left, then takes it",
+            about: "checks whether a ticket is left, then takes it",
             is_safe: false,
             program: r"left = 1, sold = 0
   ann: if load(left) > 0 { fetch_sub(left, 1); fetch_add(sold, 1) }
@@ -23,7 +23,7 @@ pub static TICKET: Demo = Demo {
         },
         Version {
             name: "lock around the act",
-            about: "the check stands outside the lock",
+            about: "the check is outside the lock",
             is_safe: false,
             program: r"left = 1, sold = 0
   ann: if load(left) > 0 { lock m { left -= 1; sold += 1 } }
@@ -41,7 +41,7 @@ pub static TICKET: Demo = Demo {
         },
         Version {
             name: "compare-and-swap",
-            about: "takes the ticket only if the number is still what was checked",
+            about: "takes the ticket only if the number has not changed since the check",
             is_safe: true,
             program: r"left = 1, sold = 0
   ann: let n = load(left)

@@ -22,7 +22,7 @@ pub static TORN_TOTAL: Demo = Demo {
         },
         Version {
             name: "lock of the writer",
-            about: "only the one who moves takes the lock",
+            about: "only the thread that moves money takes the lock",
             is_safe: false,
             program: r"a = 50, b = 50
   move:  lock m { a -= 10; b += 10 }

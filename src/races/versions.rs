@@ -75,7 +75,7 @@ pub fn run_all<T>(
         let wanted = Wanted { threads, each, share, checkpoint, has_speed_up };
         let measured = rounds::measure(&wanted, &watch, &stopped, &|rounds| run(*number, rounds));
         let Measured { played, result, speed_up } =
-            measured.map_err(|error| Diagnostic::new(Kind::System, format!("{name} cannot be run: {error}")))?;
+            measured.map_err(|error| Diagnostic::new(Kind::System, format!("cannot run {name}: {error}")))?;
         if played.is_cut {
             break;
         }
@@ -108,7 +108,7 @@ pub fn run_all<T>(
     notes.extend(rounds::busy_note().map(found));
     if fewer {
         let seconds = share.as_secs_f64();
-        let note = format!("a version has {seconds:.1} s and does as many {operations} as fit: see `each`");
+        let note = format!("each version has {seconds:.1} s and does as many {operations} as fit: see `each`");
         notes.push(Note::from(note).optional());
     }
     notes

@@ -4,7 +4,7 @@ use super::{Demo, Version, Versions};
 
 pub static WAKE_UP: Demo = Demo {
     name: "wakeup",
-    wrong: "a thread sleeps for ever: its notify came too early, or went to another one",
+    wrong: "a thread sleeps forever: its notify came too early, or went to another thread",
     lesson: "check and wait under one lock, change and notify under the same one, wait in a loop, and wake all \
              if several wait",
     program: r"ready = 0
@@ -13,7 +13,7 @@ pub static WAKE_UP: Demo = Demo {
     versions: Versions::Programs(&[
         Version {
             name: "checked outside",
-            about: "looks without the lock, then waits",
+            about: "checks without the lock, then waits",
             is_safe: false,
             program: r"ready = 0
   maker: store(ready, 1); lock m { notify m }
@@ -21,7 +21,7 @@ pub static WAKE_UP: Demo = Demo {
         },
         Version {
             name: "checked inside",
-            about: "looks and waits under the lock",
+            about: "checks and waits under the lock",
             is_safe: true,
             program: r"ready = 0
   maker: lock m { ready = 1; notify m }

@@ -26,8 +26,8 @@ impl RowError {
     /// More than [`DEEPEST_CALLS`] calls are open.
     #[cold]
     pub fn too_deep(span: Span) -> Box<RowError> {
-        let message = format!("over {DEEPEST_CALLS} calls are open: the recursion is too deep");
-        let hint = "does every call come nearer to a base case? `fold` goes through any number of steps";
+        let message = format!("recursion too deep: more than {DEEPEST_CALLS} nested calls");
+        let hint = "check that every call moves closer to a base case; `fold` has no limit on steps";
         Box::new(RowError { kind: Kind::Depth, message, hint: Some(hint.to_string()), span })
     }
 
@@ -238,7 +238,7 @@ pub fn check_state(rows: u64, acc: &Value, context: &RunContext) -> Fallible<()>
     };
     if bytes > context.memory / 4 {
         let message = format!(
-            "the state has grown to {} MiB after {rows} rows: there is not enough memory for more",
+            "the state has grown to {} MiB after {rows} rows, and there is not enough memory for more",
             bytes >> 20
         );
         return Err(Diagnostic::new(Kind::System, message));

@@ -107,7 +107,7 @@ pub struct Known {
 impl Known {
     fn kill(&mut self) {
         let killed = std::mem::take(&mut self.variables).into_keys();
-        self.gone.extend(killed.map(|name| (name, "was lost with the process that held it, which was killed")));
+        self.gone.extend(killed.map(|name| (name, "was lost, because the process that held it was killed")));
     }
 }
 

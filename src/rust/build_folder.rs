@@ -31,7 +31,7 @@ pub fn new() -> io::Result<PathBuf> {
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place)?.keep();
     if folder.as_os_str().len() > LONGEST {
         let _ = fs::remove_dir(&folder);
-        let message = format!("\"{}\" is too long for a socket in it: set XDG_CACHE_HOME", folder.display());
+        let message = format!("the path \"{}\" is too long for a socket: set XDG_CACHE_HOME", folder.display());
         return Err(io::Error::other(message));
     }
     let lock = locked(&folder)?;
@@ -54,7 +54,7 @@ fn runs_nothing(place: &Path) -> bool {
 fn place() -> io::Result<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
-    let cache = cache.ok_or_else(|| io::Error::other("they need a folder of yours: set HOME or XDG_CACHE_HOME"))?;
+    let cache = cache.ok_or_else(|| io::Error::other("they need a folder that you own: set HOME or XDG_CACHE_HOME"))?;
     fs::create_dir_all(&cache)?;
     let place = cache.join("timelab");
     match DirBuilder::new().mode(0o700).create(&place) {
@@ -65,7 +65,7 @@ fn place() -> io::Result<PathBuf> {
     let user = unsafe { libc::geteuid() };
     let metadata = fs::symlink_metadata(&place)?;
     if !metadata.is_dir() || metadata.uid() != user {
-        return Err(io::Error::other(format!("\"{}\" is not a folder of yours", place.display())));
+        return Err(io::Error::other(format!("\"{}\" is not a folder that you own", place.display())));
     }
     if metadata.mode() & 0o077 != 0 {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o700))?;

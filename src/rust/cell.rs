@@ -107,7 +107,7 @@ fn store() -> &'static mut Store {
 /// Takes the variable of an earlier cell.
 pub fn take<T: 'static>(name: &str) -> T {
     let value = taken(name).and_then(|value| value.downcast().map_err(|value| put_by(name, value)).ok());
-    *value.unwrap_or_else(|| panic!("the variable `{name}` has another type since its type was defined anew"))
+    *value.unwrap_or_else(|| panic!("the variable `{name}` has an old type, because its type was defined again"))
 }
 
 /// Looks for a name here, not in the cell: there the compiler inlines what hashes only where nothing else calls it.

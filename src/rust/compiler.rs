@@ -104,7 +104,7 @@ fn start(broker: &Arc<Broker>, program: &Path) -> Fallible<CommandContext> {
     let library = super::toolchain::library_folder()?;
     let system = |error: String| Diagnostic::new(Kind::System, format!("Rust cells cannot start: {error}"));
     if !prepared::may_start(program) {
-        return Err(system("this program has not prepared for them".to_string()));
+        return Err(system("this program was not prepared for them".to_string()));
     }
     let folder = broker.open().map_err(|error| system(error.to_string()))?;
     let cell = folder.join("cell");
@@ -225,14 +225,14 @@ fn depend_trouble(name: &str, error: Error) -> Box<Diagnostic> {
     let first = lines.iter().position(|line| line.starts_with("error")).unwrap_or(0);
     let said = lines[first..].join("; ");
     let said = said.strip_prefix("error: ").unwrap_or(&said);
-    Diagnostic::new(Kind::Name, format!("the package `{name}` cannot be used: {said}"))
+    Diagnostic::new(Kind::Name, format!("cannot use the package `{name}`: {said}"))
 }
 
 /// The first of the compiler's errors, at its place in the cell.
 fn first_error(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box<Diagnostic> {
     let real = |error: &&CompilationError| error.level() == "error";
     let Some(error) = errors.iter().find(real).or(errors.first()) else {
-        return Diagnostic::new(Kind::Type, "the compiler refuses this and does not say why");
+        return Diagnostic::new(Kind::Type, "the compiler rejects this without a message");
     };
     // Each place with what is said about it, the primary one first. Where that is ours, one in the cell tells more.
     let messages = error.primary_spanned_message().into_iter().chain(error.spanned_messages());
@@ -249,7 +249,7 @@ fn first_error(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box
     let inside = places.iter().find(|(place, _)| place.is_some()).or(places.first());
     let (place, label) = inside.cloned().unwrap_or_default();
     if error.message().starts_with("attributes on expressions") {
-        let mut diagnostic = Diagnostic::new(Kind::Syntax, "an attribute stands before an item, and none follows");
+        let mut diagnostic = Diagnostic::new(Kind::Syntax, "an attribute must be followed by an item");
         diagnostic.span = place;
         return diagnostic.hint("put the struct, enum or function into the same cell");
     }
@@ -270,10 +270,10 @@ fn first_error(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box
     };
     let mut hints: Vec<String> = error.help().iter().map(help).collect();
     if error.code() == Some("E0525") || error.code() == Some("E0507") {
-        hints.insert(0, "a Rust expression may be run again and again: borrow or clone what it takes".to_string());
+        hints.insert(0, "a Rust expression may run many times: borrow or clone the values that it takes".to_string());
     }
     if returns {
-        hints.insert(0, "a cell gives what its last expression gives, not what a `return` does".to_string());
+        hints.insert(0, "the value of a cell is its last expression; `return` cannot be used".to_string());
     }
     if error.code() == Some("E0425")
         && let Some(name) = error.message().split('`').nth(1)
@@ -283,7 +283,7 @@ fn first_error(errors: &[CompilationError], text: &Text, broker: &Broker) -> Box
     }
     let others = errors.iter().filter(real).count().saturating_sub(1);
     if others > 0 {
-        hints.push(format!("{others} more of the compiler's errors"));
+        hints.push(format!("{others} more errors of the compiler"));
     }
     if hints.is_empty() { diagnostic } else { diagnostic.hint(hints.join("; ")) }
 }

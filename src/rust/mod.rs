@@ -239,7 +239,7 @@ impl Rust {
         let message = format!("`{name}` cannot be used in another cell: its type {} is private", names::short(&ty));
         let error = Diagnostic::new(Kind::Name, message);
         let place = text.mention(name);
-        Err(Box::new(Diagnostic { span: place, ..*error }).hint("make it and use it in one cell, or in a function"))
+        Err(Box::new(Diagnostic { span: place, ..*error }).hint("create and use it in one cell, or in a function"))
     }
 
     /// Writes down what a cell kept of what it defined, and what it took away.
@@ -247,8 +247,8 @@ impl Rust {
         let mut known = self.works().broker.known();
         let known = &mut *known;
         known.variables.retain(|name, _| !lost.contains(name));
-        let unnamed = "did not stay: the name of its type cannot be written, as with closures";
-        let moved = "did not stay: a cell moved it away, or it borrowed from another variable";
+        let unnamed = "was not kept: the name of its type cannot be written, as with closures";
+        let moved = "was not kept: a cell moved it, or it borrowed from another variable";
         known.gone.extend(defined.iter().map(|name| (name.clone(), unnamed)));
         known.gone.extend(lost.iter().map(|name| (name.clone(), moved)));
         for (name, ty) in kept.iter().filter_map(|told| told.split_once(' ')) {
@@ -431,7 +431,7 @@ impl Rust {
             let new = self.library_of(library.text.clone(), library.shapes.len(), library.copies, context);
             let new = new.map_err(|refusal| refusal.error)?;
             if new.shapes != library.shapes {
-                let message = "what this Rust expression gives has changed since it was entered";
+                let message = "the type of this Rust expression has changed since it was entered";
                 return Err(Diagnostic::new(Kind::Type, message).hint("enter it again"));
             }
             *library = Library { places: library.places.clone(), ..new };
@@ -522,7 +522,7 @@ impl Rust {
                     // Ctrl-C in a terminal ends the compiler too.
                     waiting.look()?;
                     result?;
-                    return Err(Diagnostic::new(Kind::System, "the compiler made nothing of this").into());
+                    return Err(Diagnostic::new(Kind::System, "the compiler returned nothing for this").into());
                 }
                 Event::Worker(_) | Event::Done(_) | Event::Lost => {}
             }

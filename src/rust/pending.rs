@@ -163,10 +163,10 @@ impl Drop for PendingRun {
 }
 
 pub fn gone() -> Box<Diagnostic> {
-    Diagnostic::new(Kind::System, "the process that runs Rust is gone").hint("run the cell again: it starts anew")
+    Diagnostic::new(Kind::System, "the process that runs Rust has ended").hint("run the cell again to restart it")
 }
 
 pub fn killed() -> Box<Diagnostic> {
     Diagnostic::new(Kind::System, "the process that held the Rust variables was killed")
-        .hint("variables are gone; functions and types are still there")
+        .hint("variables are lost; functions and types are still there")
 }

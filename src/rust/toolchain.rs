@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 /// What is missing, and how to get it.
 pub fn library_folder() -> Fallible<PathBuf> {
     if !cfg!(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64"))) {
-        return Err(missing("Rust cells run on Linux with glibc only").hint("all the rest of the shell works here"));
+        return Err(missing("Rust cells run on Linux with glibc only").hint("the rest of the shell works here"));
     }
     for tool in ["rustc", "cargo"] {
         if output_of(tool, &["--version"]).is_none() {
@@ -19,7 +19,7 @@ pub fn library_folder() -> Fallible<PathBuf> {
                 return Err(missing(&format!("Rust cells cannot start: {why}")));
             }
             return Err(missing(&format!("Rust cells need `{tool}`, which is not on the PATH or does not run"))
-                .hint("https://rustup.rs installs Rust; all the rest of the shell works without it"));
+                .hint("install Rust from https://rustup.rs; the rest of the shell works without it"));
         }
     }
     if output_of("cc", &["--version"]).is_none() {
@@ -36,7 +36,7 @@ pub fn library_folder() -> Fallible<PathBuf> {
     if !std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(shared))) {
         let message =
             format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
-        return Err(missing(&message).hint("rustup's toolchains have it; some distributions' packages do not"));
+        return Err(missing(&message).hint("toolchains of rustup have it; packages of some distributions do not"));
     }
     Ok(folder)
 }

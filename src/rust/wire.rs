@@ -69,7 +69,8 @@ pub fn rust_type(ty: &Type) -> String {
 pub fn table_bytes(table: &Table, name: &str) -> Fallible<Vec<u8>> {
     for (series, column) in table.frame().columns().iter().zip(&table.schema().columns) {
         if series.null_count() > 0 {
-            let message = format!("the column `{}` of `{name}` holds a null, which has no place in Rust", column.name);
+            let message =
+                format!("the column `{}` of `{name}` has a null, which cannot be passed to Rust", column.name);
             return Err(Diagnostic::new(Kind::Type, message).hint("coalesce(x, 0), or filter not is_null(x)"));
         }
     }

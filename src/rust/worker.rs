@@ -87,7 +87,9 @@ impl Worker {
                 Value::Text(text) => BlockValue::Text(text.to_string()),
                 _ => BlockValue::Nothing,
             }),
-            ResultKind::Opaque(name) => Some(BlockValue::Text(format!("a {}, which has no Debug", names::short(name)))),
+            ResultKind::Opaque(name) => {
+                Some(BlockValue::Text(format!("a {}, which does not implement Debug", names::short(name))))
+            }
         };
         Ok((given.ok_or_else(gone)?, Cost { start, compile, run: ending.cost }))
     }

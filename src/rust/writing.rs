@@ -113,9 +113,11 @@ pub fn fetches_nothing(body: &str, span: Span) -> Fallible<()> {
     match waits.next() {
         None => Ok(()),
         Some(wait) => {
-            let message = "`.await` stands only in `async` blocks and functions";
-            Err(Diagnostic::at(Kind::Syntax, place(wait.text_range()), message)
-                .hint("futures::executor::block_on(async { … }) waits for one; `%rust dep futures` lets cells use it"))
+            let message = "`.await` is only allowed in `async` blocks and functions";
+            Err(Diagnostic::at(Kind::Syntax, place(wait.text_range()), message).hint(
+                "to wait for a future, use futures::executor::block_on(async { … }); `%rust dep futures` lets \
+                       cells use it",
+            ))
         }
     }
 }

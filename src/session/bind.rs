@@ -127,7 +127,7 @@ impl Session {
     pub fn points(&mut self, sweep: &Sweep) -> Fallible<Vec<i64>> {
         let name = &sweep.name;
         if self.lookup(&name.text).is_some() {
-            let message = format!("the sweep's `{}` hides the name of the session", name.text);
+            let message = format!("the sweep's `{}` hides the `{0}` of the session", name.text);
             self.warnings.push(*Diagnostic::at(Kind::Warning, name.span, message));
         }
         let view = View::of(self);
@@ -139,21 +139,21 @@ impl Session {
         let (first, last) = (point(start)?, point(end)?);
         let wrong = |expr: &Expr, message: String| Err(Diagnostic::at(Kind::Type, expr.span, message));
         if first > last {
-            return wrong(end, format!("the sweep ends at {last}, before it begins"));
+            return wrong(end, format!("the sweep ends at {last}, before its start"));
         }
         let next: Box<dyn Fn(i64) -> i64> = match &**step {
             lang::Step::By(by) => match int(&view, by, "the step of a sweep")? {
                 by if by > 0 => Box::new(move |at| at.saturating_add(by)),
-                by_wrong => return wrong(by, format!("the step of a sweep is over 0, but this is {by_wrong}")),
+                by_wrong => return wrong(by, format!("the step of a sweep must be positive, got {by_wrong}")),
             },
             lang::Step::Double | lang::Step::Times(_) if first < 1 => {
-                return wrong(start, format!("a sweep that multiplies begins at 1 or more, but this is {first}"));
+                return wrong(start, format!("a sweep that multiplies must begin at 1 or more, got {first}"));
             }
             lang::Step::Double => Box::new(|at| at.saturating_mul(2)),
             lang::Step::Times(times) => match int(&view, times, "the factor of a sweep")? {
                 times if times > 1 => Box::new(move |at| at.saturating_mul(times)),
                 times_wrong => {
-                    return wrong(times, format!("the factor of a sweep is over 1, but this is {times_wrong}"));
+                    return wrong(times, format!("the factor of a sweep must be greater than 1, got {times_wrong}"));
                 }
             },
         };
@@ -163,8 +163,8 @@ impl Session {
             at = next(at).min(last);
             points.push(at);
             if points.len() > MOST_POINTS {
-                let message = format!("this sweep has over {MOST_POINTS} points");
-                return Err(Diagnostic::at(Kind::Type, sweep.span, message).hint("a larger step, or `times 2`"));
+                let message = format!("this sweep has more than {MOST_POINTS} points");
+                return Err(Diagnostic::at(Kind::Type, sweep.span, message).hint("use a larger step, or `times 2`"));
             }
         }
         Ok(points)
@@ -224,7 +224,7 @@ impl Binder<'_> {
         match self.pipeline(pipeline)? {
             Bound::Table(plan) if plan.is_final() => {
                 let span = plan.steps.last().expect("a plan has a source").span;
-                Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` stand only at the end of a cell"))
+                Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` are only allowed at the end of a cell"))
             }
             Bound::Table(plan) => Ok(plan),
             Bound::Value(value, ty) => Ok(rows_of(value, ty, pipeline.span)),
@@ -258,7 +258,7 @@ impl Binder<'_> {
             }
             SourceNode::Nested(pipeline) => match self.pipeline(pipeline)? {
                 Bound::Table(plan) if plan.is_final() => {
-                    Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` stand only at the end of a cell"))
+                    Err(Diagnostic::at(Kind::Syntax, span, "`write` and `tee` are only allowed at the end of a cell"))
                 }
                 bound => Ok(bound),
             },
@@ -331,9 +331,11 @@ impl Binder<'_> {
                 let stage = stages::find(name).map(|stage| stage.syntax.usage);
                 Err(match (error.hint.is_some(), stage) {
                     (true, _) => error,
-                    (false, Some(_)) => error.hint(format!("a stage follows a bar: … | {name}")),
-                    (false, None) if name == "it" => error.hint("`it` is a column: it has a meaning inside a stage"),
-                    (false, None) => error.hint("`let name = …` makes a name; `read \"path\"` and `1..10` are sources"),
+                    (false, Some(_)) => error.hint(format!("write a source and `|` before a stage: … | {name}")),
+                    (false, None) if name == "it" => error.hint("`it` is a column and can only be used inside a stage"),
+                    (false, None) => {
+                        error.hint("`let name = …` assigns a name; `read \"path\"` and `1..10` are sources")
+                    }
                 })
             }
         }
@@ -400,9 +402,9 @@ impl Binder<'_> {
                 let span = columns[0].span.to(columns[names - 1].span);
                 let [fields, names] = [(fields, "field"), (names, "name")]
                     .map(|(count, what)| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") });
-                let message = format!("the first record has {fields}, but `columns` gives {names}");
+                let message = format!("the first record has {fields}, but `columns` has {names}");
                 return Err(Diagnostic::at(Kind::Name, span, message)
-                    .hint("without a header, `columns` names all columns; `map` keeps some of them"));
+                    .hint("without a header, `columns` must name all columns; `map` keeps some of them"));
             }
         }
         let names: Vec<&str> = read.fields.iter().map(|field| field.name.as_str()).collect();
@@ -455,7 +457,7 @@ impl Binder<'_> {
         match plan::constant(&self.view, text)?.0 {
             Value::Text(text) => Ok(text.to_string()),
             other => {
-                let message = format!("`null` needs texts, but this is {other}");
+                let message = format!("`null` needs texts, got {other}");
                 Err(Diagnostic::at(Kind::Type, text.span, message).hint("null \"NA\", \"-\""))
             }
         }
@@ -468,7 +470,7 @@ impl Binder<'_> {
         for (column, ty) in types {
             if !matches!(format, Format::Csv(_) | Format::Json { .. }) {
                 let word = Word { text: "types".to_string(), span: column.span };
-                return Err(no_option(format, &word, "a stage converts a column: | derive x = float(x)"));
+                return Err(no_option(format, &word, "to convert a column, write: | derive x = float(x)"));
             }
             if stated.iter().any(|(name, _)| *name == column.text) {
                 let message = format!("`{}` is given two types", column.text);

@@ -122,7 +122,7 @@ pub fn run(
     }
     let status = child
         .wait()
-        .map_err(|error| Diagnostic::new(Kind::System, format!("the command cannot be waited for: {error}")))?;
+        .map_err(|error| Diagnostic::new(Kind::System, format!("waiting for the command failed: {error}")))?;
     match status.signal() {
         Some(libc::SIGINT) => Err(Diagnostic::new(Kind::Stopped, "stopped")),
         _ => Ok((status, output)),

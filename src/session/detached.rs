@@ -89,7 +89,7 @@ impl Session {
         if !matches!(left.try_recv(), Err(TryRecvError::Empty)) {
             return Ok(());
         }
-        (context.log)("waiting for the end of the run that was stopped");
+        (context.log)("waiting until the stopped run ends");
         while matches!(left.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
             if context.stop.is_raised() {
                 self.left.0.replace(Some(left));
@@ -190,14 +190,15 @@ impl Left {
                         stop.raise();
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` broke down"))),
+                Err(RecvTimeoutError::Disconnected) => return Err(system(format!("`{name}` ended unexpectedly"))),
                 Err(RecvTimeoutError::Timeout) if !context.stop.is_raised() => {}
                 Ok(Told::Rows(_)) | Err(RecvTimeoutError::Timeout) => {
                     stop.raise();
                     if stopped.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                         self.0.replace(Some(end));
                         let message = format!(
-                            "stopped: `{name}` is still in a step that it cannot leave; the next run waits for its end"
+                            "stopped: `{name}` is in a step that cannot be interrupted; the next run waits until it \
+                             ends"
                         );
                         return Err(Diagnostic::new(Kind::Stopped, message));
                     }

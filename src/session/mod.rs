@@ -157,8 +157,11 @@ impl Session {
     /// Standard input as a file.
     fn standard_input(&self) -> Fallible<plan::File> {
         if !self.reads_stdin {
-            return Err(Diagnostic::new(Kind::File, "cells come from standard input: `read \"-\"` cannot read it")
-                .hint("timelab -c 'read \"-\" | …' < FILE"));
+            return Err(Diagnostic::new(
+                Kind::File,
+                "the cells come from standard input, so `read \"-\"` cannot read it",
+            )
+            .hint("timelab -c 'read \"-\" | …' < FILE"));
         }
         files::standard_input(&self.stop)
     }
@@ -320,9 +323,9 @@ impl Session {
                     return Err(Diagnostic::at(
                         Kind::Syntax,
                         span,
-                        "`let` names a table: it can hold no `write` and no `tee`",
+                        "`let` names a table, so it cannot contain `write` or `tee`",
                     )
-                    .hint("write at the end of a cell"));
+                    .hint("put `write` or `tee` at the end of a cell"));
                 }
                 let binding = match bound {
                     Bound::Value(value, ty) => Binding::Value(value, ty.closed(), measured),
@@ -346,7 +349,7 @@ impl Session {
             Statement::Function(function) => {
                 let name = &function.name;
                 if crate::functions::find(&name.text).is_some() {
-                    let message = format!("`{}` now hides the function of the language", name.text);
+                    let message = format!("`{}` now hides the built-in function", name.text);
                     self.warn(name.span, message);
                 }
                 let before = self.functions.take();
@@ -453,12 +456,12 @@ impl Session {
         let Outcome::Dropped(fields) = &cell.outcome else { return None };
         let (held, most) = (bytes_text(cell.bytes as f64), bytes_text(kept::MOST_BYTES as f64));
         let message =
-            format!("the result `{name}` was dropped: it held {held}, and results are kept up to {most} in all");
+            format!("the result `{name}` was dropped: it takes {held}, and results are kept up to {most} in total");
         let figures: Vec<String> = fields.iter().map(|field| format!("{name}.{}", field.name)).collect();
         let hint = "`let name = … | persist` keeps a table".to_string();
         Some(Diagnostic::at(Kind::Name, span, message).hint(match &figures[..] {
             [] => hint,
-            figures => format!("{hint}; {} stay", figures.join(", ")),
+            figures => format!("{hint}; {} are still available", figures.join(", ")),
         }))
     }
 

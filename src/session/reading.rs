@@ -38,7 +38,7 @@ fn why_text(field: &Field) -> Option<String> {
             "{name} is text: {int} does not fit into 64 bits (`types {name}: float` reads rounded floats)"
         )),
         Basis::NullText(text) if field.ty == Type::Text => Some(format!(
-            "{name} is text, and its {text} is not null: the sample has no other value of it (`types {name}: float` \
+            "{name} is text and {text} is not read as null: the sample has no other value (`types {name}: float` \
              reads numbers and nulls)"
         )),
         _ => None,

@@ -283,7 +283,7 @@ impl Session {
             rust::BlockValue::Value(value, ty) => Ok(super::Bound::Value(value, ty)),
             rust::BlockValue::Text(text) => Ok(super::Bound::Value(Value::text(&text), Type::Text)),
             rust::BlockValue::Nothing | rust::BlockValue::Table(_) => {
-                Err(Diagnostic::at(Kind::Type, span, "this Rust gives nothing that could go on")
+                Err(Diagnostic::at(Kind::Type, span, "this Rust block returns no value to continue with")
                     .hint("end it with an expression: rust { let x = 1; x + 1 }"))
             }
         }
@@ -301,7 +301,7 @@ impl Session {
     ) -> Fallible<(Table, Cost)> {
         let (given, cost) = worker.call(number).map_err(|error| fault(error, plan))?;
         let rust::BlockValue::Table(table) = given else {
-            return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan gave no table"));
+            return Err(Diagnostic::at(Kind::System, block.span, "the compiled plan returned no table"));
         };
         Ok((table.named(plan.schema()), cost))
     }
@@ -384,7 +384,7 @@ impl Session {
                 let block = self.blocks.bound.borrow()[number as usize].clone();
                 let (given, _) = self.run_block(&block, context)?;
                 let rust::BlockValue::Table(table) = given else {
-                    return Err(Diagnostic::at(Kind::Type, block.span, "this Rust does not give a table any more"));
+                    return Err(Diagnostic::at(Kind::Type, block.span, "this Rust block no longer returns a table"));
                 };
                 step.op = BoundOp::Source(Source::Kept(Kept::new(Arc::new(table))));
             }
@@ -534,7 +534,7 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(BlockSource, Vec<(
                 return Err(Diagnostic::at(
                     Kind::Type,
                     word.span,
-                    format!("`{}` is null, which has no place in Rust", word.text),
+                    format!("`{}` is null and cannot be passed to Rust", word.text),
                 ));
             }
             Some(Binding::Value(value, ty, measured)) => {

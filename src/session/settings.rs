@@ -80,11 +80,11 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "seed",
         values: "N",
-        about: "sets the seed of letters, random and sample, where a cell has none",
+        about: "sets the default seed of letters, random and sample",
         example: "7",
         value: |settings| settings.seed.to_string(),
         set: |settings, word| {
-            settings.seed = word.text.parse().map_err(|_| refuse(word, "a seed is an int"))?;
+            settings.seed = word.text.parse().map_err(|_| refuse(word, "a seed must be an int"))?;
             Ok(())
         },
     },
@@ -96,26 +96,27 @@ pub static ALL: &[Setting] = &[
         value: |settings| settings.memory.map_or("auto".to_string(), |bytes| bytes_text(bytes as f64)),
         set: |settings, word| {
             let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes > 0));
-            settings.memory = bytes.ok_or_else(|| refuse(word, "memory is an int of bytes, such as 2GiB, or auto"))?;
+            settings.memory =
+                bytes.ok_or_else(|| refuse(word, "memory must be a number of bytes, such as 2GiB, or auto"))?;
             Ok(())
         },
     },
     Setting {
         name: "width",
         values: "N|auto",
-        about: "sets the width of the output in characters; auto: that of the window",
+        about: "sets the width of the output in characters; auto: the width of the window",
         example: "100",
         value: |settings| settings.width.map_or("auto".to_string(), |width| width.to_string()),
         set: |settings, word| {
             let width = usize::from_str(&word.text).ok().filter(|width| (20..=10_000).contains(width));
-            settings.width = auto(word, width).ok_or_else(|| refuse(word, "a width is 20 to 10000, or auto"))?;
+            settings.width = auto(word, width).ok_or_else(|| refuse(word, "a width must be 20 to 10000, or auto"))?;
             Ok(())
         },
     },
     Setting {
         name: "theme",
         values: "dark|light",
-        about: "chooses colours for a dark or a light window",
+        about: "chooses colours for a dark or a light background",
         example: "light",
         value: |settings| word_of(settings.theme, &THEMES),
         set: |settings, word| one_of(word, "a theme", &THEMES).map(|theme| settings.theme = theme),
@@ -131,7 +132,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "keys",
         values: "emacs|vi",
-        about: "chooses the keys of emacs or vi",
+        about: "chooses emacs or vi key bindings",
         example: "vi",
         value: |settings| word_of(settings.keys, &KEYS),
         set: |settings, word| one_of(word, "keys", &KEYS).map(|keys| settings.keys = keys),
@@ -154,7 +155,7 @@ const KEYS: [(&str, Keys); 2] = [("emacs", Keys::Emacs), ("vi", Keys::Vi)];
 pub fn find(word: &Word) -> Fallible<&'static Setting> {
     ALL.iter().find(|setting| setting.name == word.text).ok_or_else(|| {
         let names: Vec<&str> = ALL.iter().map(|setting| setting.name).collect();
-        let message = format!("unknown setting `{}`; there are {}", word.text, listed(&names));
+        let message = format!("unknown setting `{}`; settings are {}", word.text, listed(&names));
         Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names)
     })
 }
@@ -165,14 +166,14 @@ fn auto<T>(word: &Word, read: Option<T>) -> Option<Option<T>> {
 }
 
 fn refuse(word: &Word, wanted: &str) -> Box<Diagnostic> {
-    Diagnostic::at(Kind::Type, word.span, format!("{wanted}, but this is `{}`", word.text))
+    Diagnostic::at(Kind::Type, word.span, format!("{wanted}, got `{}`", word.text))
 }
 
 fn one_of<T: Copy>(word: &Word, what: &str, values: &[(&str, T)]) -> Fallible<T> {
     let found = values.iter().find(|(name, _)| *name == word.text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-        refuse(word, &format!("{what} is {}", names.join(" or "))).near(&word.text, names)
+        refuse(word, &format!("{what} must be {}", names.join(" or "))).near(&word.text, names)
     })
 }
 

@@ -87,7 +87,9 @@ fn only_value(table: &Table) -> Fallible<Value> {
     match table.height() {
         0 => Ok(Value::Null),
         1 => Ok(table.values(0, 0, 1).pop().unwrap_or_default()),
-        rows => Err(Diagnostic::new(Kind::Shape, format!("this table stands for one value, but it has {rows} rows"))
-            .hint("`take 1` or an aggregate makes one row")),
+        rows => {
+            Err(Diagnostic::new(Kind::Shape, format!("a table used as a value must have one row, got {rows} rows"))
+                .hint("`take 1` or an aggregate returns one row"))
+        }
     }
 }

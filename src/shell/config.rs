@@ -48,7 +48,7 @@ pub fn read(text: &str, settings: &mut Settings) -> Fallible<()> {
             DeValue::Integer(number) => number.as_str().to_string(),
             DeValue::Boolean(flag) => if flag { "on" } else { "off" }.to_string(),
             DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return Err(Diagnostic::at(Kind::Type, place, format!("`{}` is a text or an int", setting.name))
+                return Err(Diagnostic::at(Kind::Type, place, format!("`{}` must be a text or an int", setting.name))
                     .hint(format!("{} = \"{}\"", setting.name, setting.example)));
             }
         };
@@ -60,9 +60,10 @@ pub fn read(text: &str, settings: &mut Settings) -> Fallible<()> {
 /// A configuration file that sets nothing yet, with every setting as a comment.
 pub fn template() -> String {
     let mut text =
-        "# Settings of timelab, read when a shell starts. Take the `# ` away to set one; `timelab config` looks\n\
-                    # whether all is well. The cells of init.txt beside this file run when a shell starts, too.\n"
-            .to_string();
+        "# Settings of timelab, read when a shell starts. Remove the `# ` to set one; `timelab config` checks this\n\
+         # file. The cells of init.txt beside this file also run when a shell starts.\n\
+         "
+        .to_string();
     for setting in settings::ALL {
         text.push_str(&format!(
             "\n# {}\n# values: {}\n# {} = \"{}\"\n",
@@ -74,10 +75,10 @@ pub fn template() -> String {
 
 /// Writes the commented file where there is none.
 pub fn write() -> Result<PathBuf, String> {
-    let path = path().ok_or("there is no HOME, so there is no place for a configuration file")?;
+    let path = path().ok_or("HOME is not set, so there is no folder for a configuration file")?;
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            format!("there is a file \"{}\" already; it is left as it is", path.display())
+            format!("the file \"{}\" already exists and was not changed", path.display())
         }
         _ => format!("\"{}\" cannot be written: {error}", path.display()),
     };

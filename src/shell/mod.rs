@@ -334,7 +334,7 @@ impl Shell {
         let Some((path, text)) = self.own_file(config::init_path()) else { return };
         for cell in split(&text) {
             if self.cell(&cell) != Ending::Good {
-                self.complain(&format!("this is of {}\n", path.display()));
+                self.complain(&format!("this error is in {}\n", path.display()));
                 break;
             }
         }
@@ -378,7 +378,7 @@ impl Shell {
     /// A history that cannot be written is told once; the session goes on without it.
     fn kept(&mut self, written: std::io::Result<()>) {
         if let Err(error) = written {
-            self.complain(&format!("warning: the history is kept no longer: {error}\n"));
+            self.complain(&format!("warning: new cells are not saved to the history: {error}\n"));
             self.session.borrow_mut().history = History::default();
         }
     }
@@ -433,7 +433,9 @@ impl Shell {
             return Ending::Good;
         }
         if self.depth == DEEPEST_RUN {
-            self.complain(&format!("error: `%run` in `%run`, {DEEPEST_RUN} deep: does a file run itself?\n"));
+            self.complain(&format!(
+                "error: `%run` is nested {DEEPEST_RUN} levels deep: check whether a file runs itself\n"
+            ));
             return Ending::Failed;
         }
         self.depth += 1;

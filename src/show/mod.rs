@@ -114,7 +114,7 @@ pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
                 }
                 if printed.left_out > 0 {
                     let (bytes, most) = (bytes_text(printed.left_out as f64), bytes_text(MOST_PRINTED as f64));
-                    let note = format!("{bytes} more were printed and left out: at most {most} of a cell are kept\n");
+                    let note = format!("{bytes} more were printed but not kept: at most {most} per cell are kept\n");
                     drawn.err.push_str(&note);
                 }
             }

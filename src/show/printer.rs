@@ -113,7 +113,7 @@ impl Printer {
         let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
         written.map_err(|error| {
             self.failure = Some(error);
-            Diagnostic::new(Kind::Stopped, "the output takes no more")
+            Diagnostic::new(Kind::Stopped, "the output was closed")
         })
     }
 

@@ -42,7 +42,7 @@ fn summary(found: &Timing, style: &Style) -> String {
     let shape = (taken > 1).then(|| histogram(samples));
     let speed = [shape, kept, find("rows_per_second"), find("bytes_per_second")];
     let allocated = find("allocations").zip(find("allocated"));
-    let allocated = allocated.map(|(count, bytes)| format!("{count}, {bytes} a call"));
+    let allocated = allocated.map(|(count, bytes)| format!("{count}, {bytes} per call"));
     let clock = Some(found.clock.to_string());
     // The allocator counts the live heap only to 64 KiB.
     let has_peak = found.fields.iter().any(|field| field.name == "peak" && field.value != Value::Int(0));

@@ -76,7 +76,7 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
         _ => None,
     };
     let Some((word, args)) = aggregate else {
-        let message = "`agg` takes aggregates: the outermost call is one of them";
+        let message = "`agg` expects an aggregate as the outermost call";
         let error = Diagnostic::at(Kind::Type, span, message);
         return Err(match &arg.expr.node {
             Node::Call(word, _) => {
@@ -109,7 +109,7 @@ fn aggregate(builder: &mut Builder, arg: &Arg) -> Fallible<Agg> {
                 return Err(Diagnostic::at(
                     Kind::Type,
                     q.span,
-                    format!("a quantile is between 0 and 1, but this is {value}"),
+                    format!("a quantile must be between 0 and 1, got {value}"),
                 ));
             }
         },
@@ -130,9 +130,9 @@ fn resolve(name: &str, value: Option<Expr>, q: f64, span: Span) -> Fallible<Agg>
     let function = aggregates::find(name);
     let numeric = matches!(name, "sum" | "mean" | "median" | "quantile" | "std") || function.is_some();
     if numeric && !matches!(value.ty, Type::Int | Type::Float | Type::Open) {
-        let message = format!("`{name}` needs numbers, but this is {}", value.ty);
+        let message = format!("`{name}` needs numbers, got {}", value.ty);
         let error = Diagnostic::at(Kind::Type, if value.span == Span::default() { span } else { value.span }, message);
-        return Err(if value.ty == Type::Text { error.hint("float(x) reads a number") } else { error });
+        return Err(if value.ty == Type::Text { error.hint("float(x) converts to a number") } else { error });
     }
     let value = if numeric && value.ty == Type::Open { value.widened(&Type::Int) } else { value };
     let own = value.ty.clone();
@@ -175,7 +175,7 @@ macro_rules! short {
 short!(
     COUNT,
     "count",
-    "how many rows, or how many for each key",
+    "counts the rows, in all or per key",
     "count [e] [by [name =] e, …]",
     &[
         ("1..6 | count", "count\n5\n"),
@@ -186,7 +186,7 @@ short!(
 short!(
     SUM,
     "sum",
-    "the sum of a column, or for each key",
+    "returns the sum of a column, in all or per key",
     "sum [e] [by [name =] e, …]",
     &[
         ("1..101 | sum", "sum\n5050\n"),
@@ -196,28 +196,28 @@ short!(
 short!(
     MEAN,
     "mean",
-    "the mean of a column, or for each key",
+    "returns the mean of a column, in all or per key",
     "mean [e] [by [name =] e, …]",
     &[("1..4 | mean", "mean\n2.0\n")]
 );
 short!(
     MIN,
     "min",
-    "the least value of a column, or for each key",
+    "returns the smallest value of a column, in all or per key",
     "min [e] [by [name =] e, …]",
     &[(r#"["b", "a"] | min"#, "min\na\n"),]
 );
 short!(
     MAX,
     "max",
-    "the largest value of a column, or for each key",
+    "returns the largest value of a column, in all or per key",
     "max [e] [by [name =] e, …]",
     &[("[2, 3, null] | max", "max\n3\n"),]
 );
 short!(
     MEDIAN,
     "median",
-    "the median of a column, or for each key",
+    "returns the median of a column, in all or per key",
     "median [e] [by [name =] e, …]",
     &[("[1, 2, 10] | median", "median\n2.0\n"),]
 );
@@ -244,13 +244,15 @@ fn only_column(builder: &Builder, name: &str, keys: &[Named], span: Span) -> Fal
     match (&free[..], &numeric[..]) {
         ([only], _) | (_, [only]) => Ok(builder.column_expr(*only, span)),
         _ if all_used => Ok(builder.column_expr(0, span)),
-        _ => {
-            Err(Diagnostic::at(Kind::Type, span, format!("`{name}` of which column? Here flows: {}", builder.schema()))
-                .hint(match numeric.first() {
-                    Some(index) => format!("for example: {name} {}", columns[*index].name),
-                    None => format!("{name} x says which"),
-                }))
-        }
+        _ => Err(Diagnostic::at(
+            Kind::Type,
+            span,
+            format!("`{name}` needs a column name; the input has: {}", builder.schema()),
+        )
+        .hint(match numeric.first() {
+            Some(index) => format!("for example: {name} {}", columns[*index].name),
+            None => format!("name the column: {name} x"),
+        })),
     }
 }
 

@@ -73,9 +73,8 @@ fn drop_columns(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fal
         !dropped.contains(&(index - 1))
     });
     if columns.is_empty() {
-        return Err(
-            Diagnostic::at(Kind::Type, stage.span, "a table keeps at least one column").hint("`count` counts the rows")
-        );
+        return Err(Diagnostic::at(Kind::Type, stage.span, "a table must keep at least one column")
+            .hint("`count` counts the rows"));
     }
     builder.push(Op::Project(columns), stage.span)
 }
@@ -108,7 +107,7 @@ fn rename(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<
 fn column_word(expr: &lang::Expr, stage: &str) -> Fallible<Word> {
     match &expr.node {
         Node::Name(name) => Ok(Word { text: name.clone(), span: expr.span }),
-        _ => Err(Diagnostic::at(Kind::Syntax, expr.span, format!("`{stage}` takes names of columns"))
+        _ => Err(Diagnostic::at(Kind::Syntax, expr.span, format!("`{stage}` expects names of columns"))
             .hint("`map` and `derive` compute")),
     }
 }

@@ -23,8 +23,9 @@ pub static DISTINCT: Stage = Stage {
 fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     if let Some(arg) = stage.args.first() {
         let key = if let lang::Node::Name(name) = &arg.expr.node { name } else { "e" };
-        return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, "`distinct` takes keys only after `by`")
-            .hint(format!("map {key} | distinct: its different values; distinct by {key}: the first row of each")));
+        return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, "`distinct` takes keys only after `by`").hint(
+            format!("`map {key} | distinct` keeps its different values, `distinct by {key}` the first row of each"),
+        ));
     }
     let keys = builder.keys(&stage.by)?;
     if keys.is_empty() {

@@ -10,7 +10,7 @@ pub static FILTER: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "keeps the rows for which the condition is true; null is not true",
+    about: "keeps the rows for which the condition is true; null counts as false",
     examples: &[
         ("1..10 | filter it % 4 == 1", "it\n1\n5\n9\n"),
         ("[1, null, 3] | filter it > 1 or it == 1", "it\n1\n3\n"),

@@ -33,10 +33,10 @@ fn flat_map(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallibl
             builder.push(Op::Explode(Named { expr, ..list }), stage.span)
         }
         Type::Int | Type::Float | Type::Bool | Type::Text | Type::Never => {
-            let message = format!("`flat_map` needs a list, but this is {}", list.expr.ty);
+            let message = format!("`flat_map` needs a list, got {}", list.expr.ty);
             let error = Diagnostic::at(Kind::Type, list.expr.span, message);
             Err(if list.expr.ty == Type::Text {
-                error.hint("words(x), chars(x) and split(x, \",\") give lists")
+                error.hint("words(x), chars(x) and split(x, \",\") return lists")
             } else {
                 error
             })
@@ -81,12 +81,12 @@ pub fn only_text(builder: &Builder, span: Span, stage: &str) -> Fallible<usize> 
             span,
             format!("`{stage}` needs a text column, but the input has: {}", builder.schema()),
         )
-        .hint("text(x) makes a text")),
+        .hint("text(x) converts to text")),
         _ => Err(Diagnostic::at(
             Kind::Type,
             span,
             format!("`{stage}` needs one text column, but the input has: {}", builder.schema()),
         )
-        .hint("`map` chooses one")),
+        .hint("choose one with `map`")),
     }
 }

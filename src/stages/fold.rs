@@ -35,16 +35,16 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, each: bool) -> Fallible<()> 
         match ty.meet(&step.ty) {
             Some(met) if met == ty => break step.widened(&ty),
             Some(met) if met.depth() > DEEPEST_TYPE => {
-                let message = "the type of `acc` grows with every row: a list in a list without end";
+                let message = "the type of `acc` grows with every row: lists are nested without end";
                 return Err(
                     Diagnostic::at(Kind::Type, stage.args[1].expr.span, message).hint("acc + [it] adds an element")
                 );
             }
             Some(met) => ty = met,
             None => {
-                let message = format!("`acc` begins as {ty}, but this is {}", step.ty);
+                let message = format!("`acc` begins as {ty}, got {}", step.ty);
                 return Err(Diagnostic::at(Kind::Type, stage.args[1].expr.span, message)
-                    .hint("start and expression must have one type"));
+                    .hint("start and expression must have the same type"));
             }
         }
     };

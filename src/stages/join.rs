@@ -13,7 +13,7 @@ pub static JOIN: Stage = Stage {
         shape: ArgumentSyntax::Join,
         options: &[],
     },
-    about: "combines the rows of two tables whose keys are equal; with a text: joins the texts of all rows",
+    about: "combines rows with equal keys from two tables; with a text: joins the texts of all rows",
     examples: &[
         ("1..4 | join (2..6 | map it, square = it * it) on it | sort by it", "it,square\n2,4\n3,9\n"),
         ("1..3 | join left (2..6 | map n = it, square = it * it) on it == n | sort by it", "it,square\n1,\n2,4\n"),
@@ -55,7 +55,7 @@ fn separator(builder: &Builder, expr: &lang::Expr) -> Fallible<String> {
         }
         _ => {}
     }
-    let message = "`join` needs a text to put between texts, or a table, `on` and a key";
+    let message = "`join` needs a separator text, or a table, `on` and a key";
     Err(Diagnostic::at(Kind::Syntax, expr.span, message).hint("join \", \", or join NAME on key"))
 }
 
@@ -71,7 +71,7 @@ fn join(builder: &mut Builder, stage: &lang::Stage, right: Plan) -> Fallible<()>
     for (left_key, right_key) in &stage.on {
         let left = builder.expr(left_key)?;
         let right = right_builder.expr(right_key).map_err(|error| {
-            let side = format!("{} (in the table that is joined)", error.message);
+            let side = format!("{} (in the joined table)", error.message);
             Box::new(Diagnostic { message: side, ..*error })
         })?;
         let met = left.ty.meet(&right.ty);
@@ -79,7 +79,7 @@ fn join(builder: &mut Builder, stage: &lang::Stage, right: Plan) -> Fallible<()>
         let ty = match met {
             Some(ty) if !mixed => ty,
             _ => {
-                let message = format!("keys need one type, got {} and {}", left.ty, right.ty);
+                let message = format!("keys must have the same type, got {} and {}", left.ty, right.ty);
                 let span = left_key.span.to(right_key.span);
                 return Err(Diagnostic::at(Kind::Type, span, message).hint("int(x), float(x) and text(x) convert"));
             }

@@ -21,7 +21,7 @@ pub static MAP: Stage = Stage {
 
 pub static SELECT: Stage = Stage {
     syntax: StageSyntax { name: "select", usage: "select [name =] e, …", shape: SHAPE, options: &[] },
-    about: "the same as map",
+    about: "another name of map",
     examples: &[("1..3 | enumerate | select row", "row\n0\n1\n")],
     privileges: lang::Privileges::none,
     bind,

@@ -16,7 +16,7 @@ pub static TEE: Stage = Stage {
         shape: ArgumentSyntax::Tee,
         options: &[],
     },
-    about: "computes several named results in one pass; each may end with `write`; later cells call them `_3.name`",
+    about: "computes several named results in one pass; each may end with `write`; later cells use `_3.name`",
     examples: &[("1..6 | tee total: (sum), big: (filter it > 3)", "total\nsum\n15\nbig\nit\n4\n5\n")],
     privileges: Privileges::none,
     bind: tee,
@@ -50,8 +50,7 @@ pub static WRITE: Stage = Stage {
         shape: ArgumentSyntax::Write,
         options: &[],
     },
-    about: "writes the table to a file, whole or not at all; `.gz` and `.zst` compress it; returns path, rows and \
-            bytes; a note names text columns that would be read back from csv as another type",
+    about: "writes the whole table to a file, or nothing; `.gz` and `.zst` compress it; returns path, rows, bytes",
     examples: &[(
         "1..4 | write \"/tmp/timelab-example.csv\" | on rows",
         "path,rows,bytes\n/tmp/timelab-example.csv,3,9\n",
@@ -71,8 +70,8 @@ fn write(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<(
     let format = files::format(shown, stage.kind.as_ref())?;
     let packed = files::extension(&PathBuf::from(shown)).1.is_some();
     if packed && matches!(format, Format::Parquet | Format::Arrow) {
-        let message = format!("{} files are packed inside already", format.name());
-        return Err(Diagnostic::at(Kind::File, path.span, message).hint("leave out `.gz` or `.zst`"));
+        let message = format!("{} files are already compressed inside", format.name());
+        return Err(Diagnostic::at(Kind::File, path.span, message).hint("remove `.gz` or `.zst`"));
     }
     if shown.is_empty() || shown == "-" {
         return Err(Diagnostic::at(Kind::File, path.span, "`write` needs the path of a file")

@@ -27,19 +27,19 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
         None if builder.schema().columns.len() == 1 => 0,
         None => {
             let message = format!("`reduce` needs one column, but the input has: {}", builder.schema());
-            return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("`map` chooses one"));
+            return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("choose one with `map`"));
         }
     };
     let column = builder.schema().columns[index].clone();
     let ty = column.ty.closed();
     let mut step = builder.expr_with_acc(&stage.args[0].expr, &ty)?;
     if let Some(other) = step.columns().into_iter().find(|used| *used != index) {
-        let message = format!("`reduce` sees `acc` and `it`, not `{}`", builder.schema().columns[other].name);
-        return Err(Diagnostic::at(Kind::Name, step.span, message).hint("`map` chooses one column"));
+        let message = format!("`reduce` can use only `acc` and `it`, not `{}`", builder.schema().columns[other].name);
+        return Err(Diagnostic::at(Kind::Name, step.span, message).hint("choose one column with `map`"));
     }
     if step.ty != ty && step.ty != Type::Open {
-        let message = format!("`reduce` makes one {ty} of two, but this is {}", step.ty);
-        return Err(Diagnostic::at(Kind::Type, step.span, message).hint("`fold` may change the type"));
+        let message = format!("`reduce` must combine two {ty} into one, got {}", step.ty);
+        return Err(Diagnostic::at(Kind::Type, step.span, message).hint("`fold` can change the type"));
     }
     step = step.widened(&ty);
     let moved: Result<(), ()> = step.rewrite(&mut |expr| {

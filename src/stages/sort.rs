@@ -28,11 +28,11 @@ pub static SORT: Stage = Stage {
 fn sort(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     let by = match (&stage.args[..], &stage.by[..]) {
         ([], []) => {
-            let error = Diagnostic::at(Kind::Syntax, stage.span.after(), "a key to sort by is missing");
+            let error = Diagnostic::at(Kind::Syntax, stage.span.after(), "`sort` needs a key");
             return Err(error.hint(format!("for example: sort by {}", builder.schema().columns[0].name)));
         }
         ([arg, ..], [_, ..]) => {
-            let message = "`sort` takes its keys either after `by` or without it";
+            let message = "`sort` takes all its keys after `by`, or all without it";
             return Err(Diagnostic::at(Kind::Syntax, arg.expr.span, message).hint("put a comma between keys"));
         }
         ([], by) => by,
@@ -49,7 +49,7 @@ pub static TOP: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 1, most: 1, named: false, directed: true, by: By::Optional },
         options: &[],
     },
-    about: "keeps the n rows with the largest values of the last column, or of the `by` keys; `asc`: the smallest",
+    about: "keeps the n rows with the largest values of the last column or the `by` keys; `asc`: the smallest",
     examples: &[
         ("[3, 1, 2] | top 2", "it\n3\n2\n"),
         ("[3, 1, 2] | top 2 asc", "it\n1\n2\n"),
@@ -77,7 +77,7 @@ fn keys(builder: &mut Builder, by: &[Arg], descending: bool) -> Fallible<Vec<Sor
     for arg in by {
         if let Some(name) = &arg.name {
             return Err(
-                Diagnostic::at(Kind::Syntax, name.span, "a sort key has no name").hint("`derive` adds a column")
+                Diagnostic::at(Kind::Syntax, name.span, "a sort key cannot have a name").hint("`derive` adds a column")
             );
         }
         let expr = builder.expr(&arg.expr)?;

@@ -14,7 +14,7 @@ pub static CONCAT: Stage = Stage {
         shape: ArgumentSyntax::Tables,
         options: &[],
     },
-    about: "appends the rows of other tables, which need the same columns",
+    about: "appends the rows of other tables, which must have the same columns",
     examples: &[("1..3 | concat (7..9)", "it\n1\n2\n7\n8\n"), ("[1, 2] | concat ([0.5] | map it) | sum", "sum\n3.5\n")],
     privileges: lang::Privileges::none,
     bind: concat,
@@ -83,7 +83,7 @@ pub static PAIRS: Stage = Stage {
         shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
         options: &[],
     },
-    about: "makes all pairs of different rows of the only column, as `a` and `b`",
+    about: "returns all pairs of different rows of the only column, as `a` and `b`",
     examples: &[("1..4 | pairs", "a,b\n1,2\n1,3\n2,3\n")],
     privileges: lang::Privileges::none,
     bind: pairs,
@@ -93,7 +93,7 @@ fn pairs(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<(
     builder.needs_order("pairs", stage.span);
     if builder.schema().columns.len() != 1 {
         let message = format!("`pairs` needs one column, but the input has: {}", builder.schema());
-        return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("`map` chooses one"));
+        return Err(Diagnostic::at(Kind::Type, stage.span, message).hint("choose one with `map`"));
     }
     builder.push(Op::Pairs, stage.span)
 }

@@ -163,7 +163,7 @@ static CHUNKS: Typed<Chunked> = Typed {
             })
         })
         .changes()
-        .why("it is turned by half its length and back, as Python's is"),
+        .why("it is rotated by half its length and back, as in Python"),
         op("pop_front", Constant, New, |deque: &mut Chunked, keys| each(keys, |_| deque.pop_front().unwrap_or(0)))
             .changes(),
         op("pop_back", Constant, New, |deque: &mut Chunked, keys| each(keys, |_| deque.pop_back().unwrap_or(0)))
@@ -171,7 +171,7 @@ static CHUNKS: Typed<Chunked> = Typed {
         op("get", Linear, Places, |deque: &mut Chunked, keys| {
             each(keys, |place| deque.get(place as usize).unwrap_or(0))
         })
-        .why("it walks there, 64 elements at a step"),
+        .why("it walks there, 64 elements per step"),
         op("contains_value", Linear, Present, |deque: &mut Chunked, keys| {
             each(keys, |key| i64::from(deque.iter().any(|element| *element == key)))
         }),
@@ -185,7 +185,7 @@ static CHUNKS: Typed<Chunked> = Typed {
         op("range", Linear, Places, |deque: &mut Chunked, keys| {
             each(keys, |place| deque.from(place as usize).take(RANGE).sum::<i64>())
         })
-        .why("it walks to the first, 64 elements at a step"),
+        .why("it walks to the first, 64 elements per step"),
         op("remove", Linear, Places, |deque: &mut Chunked, keys| {
             each(keys, |place| {
                 let place = place as usize % deque.len.max(1);
@@ -196,6 +196,6 @@ static CHUNKS: Typed<Chunked> = Typed {
             })
         })
         .changes()
-        .why("it is turned to its place and back, as Python's is"),
+        .why("it is rotated to the position and back, as in Python"),
     ],
 };

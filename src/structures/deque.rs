@@ -7,7 +7,7 @@ use super::{Kind, RANGE, Typed, each, op};
 pub static DEQUE: Kind = Kind {
     name: "deque",
     about: "a ring buffer: a list whose front can lie anywhere (Rust's VecDeque)",
-    pick: "queues: adding and taking at both ends, and reading by place",
+    pick: "queues: adding and removing at both ends, and reading by index",
     parts: &[&RING],
     text: include_str!("deque.rs"),
 };
@@ -31,7 +31,7 @@ static RING: Typed<Ring> = Typed {
         })
         .changes()
         .amortised()
-        .why("now and then all elements move to twice the room"),
+        .why("occasionally all elements move to a block of twice the size"),
         op("push_front", Constant, New, |ring: &mut Ring, keys| {
             each(keys, |key| {
                 ring.push_front(key);
@@ -40,7 +40,7 @@ static RING: Typed<Ring> = Typed {
         })
         .changes()
         .amortised()
-        .why("now and then all elements move to twice the room"),
+        .why("occasionally all elements move to a block of twice the size"),
         op("insert_middle", Linear, New, |ring: &mut Ring, keys| {
             each(keys, |key| {
                 ring.insert(ring.len() / 2, key);
@@ -54,7 +54,7 @@ static RING: Typed<Ring> = Typed {
         op("get", Constant, Places, |ring: &mut Ring, keys| {
             each(keys, |place| ring.get(place as usize).copied().unwrap_or(0))
         })
-        .why("a place in a ring is computed; a deque of nodes or chunks has to walk there: O(n)"),
+        .why("a position in a ring is computed; a deque of nodes or chunks has to walk there: O(n)"),
         op("contains_value", Linear, Present, |ring: &mut Ring, keys| each(keys, |key| i64::from(ring.contains(&key)))),
         op("contains_value", Linear, Absent, |ring: &mut Ring, keys| each(keys, |key| i64::from(ring.contains(&key))))
             .absent(),

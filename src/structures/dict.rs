@@ -8,7 +8,7 @@ use super::{Kind, RANGE, Typed, each, op};
 pub static DICT: Kind = Kind {
     name: "dict",
     about: "a hash table of keys and values (Rust's HashMap, Python's dict)",
-    pick: "finding by key, counting, grouping; its order means nothing",
+    pick: "finding by key, counting, grouping; it has no meaningful order",
     parts: &[&VALUES, &LISTS],
     text: include_str!("dict.rs"),
 };
@@ -27,7 +27,7 @@ static VALUES: Typed<Dict> = Typed {
         op("insert", Constant, New, |dict: &mut Dict, keys| each(keys, |key| dict.insert(key, key).unwrap_or(0)))
             .changes()
             .amortised()
-            .why("now and then all elements move to a table of twice the size"),
+            .why("occasionally all elements move to a table of twice the size"),
         op("get", Constant, Present, |dict: &mut Dict, keys| each(keys, |key| dict.get(&key).copied().unwrap_or(0))),
         op("contains_key", Constant, Present, |dict: &mut Dict, keys| {
             each(keys, |key| i64::from(dict.contains_key(&key)))
@@ -62,7 +62,7 @@ static VALUES: Typed<Dict> = Typed {
         })
         .changes()
         .amortised()
-        .why("the counter: one is added to the value of the key"),
+        .why("the counter: adds one to the value of the key"),
     ],
 };
 
@@ -78,5 +78,5 @@ static LISTS: Typed<DictOfLists> = Typed {
     })
     .changes()
     .amortised()
-    .why("the default dict: the key is appended to the list that it has, or to a new one")],
+    .why("the default dict: appends to the list of the key, or to a new list")],
 };

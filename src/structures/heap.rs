@@ -6,8 +6,8 @@ use super::{Kind, Typed, each, op};
 
 pub static HEAP: Kind = Kind {
     name: "heap",
-    about: "a list in the order of a tree, whose first element is the greatest (Rust's BinaryHeap)",
-    pick: "taking the greatest, or the least, again and again: priority queues",
+    about: "a list in the order of a tree, whose first element is the largest (Rust's BinaryHeap)",
+    pick: "repeatedly removing the largest or the smallest: priority queues",
     parts: &[&LIST],
     text: include_str!("heap.rs"),
 };
@@ -33,7 +33,7 @@ static LIST: Typed<Heap> = Typed {
         .measures(Constant, "keys in random order seldom rise far: O(1) on average, O(log n) for rising keys"),
         op("pop_front", Log, New, |heap: &mut Heap, keys| each(keys, |_| heap.pop().unwrap_or(0)))
             .changes()
-            .why("it takes the greatest"),
+            .why("it removes the largest"),
         op("contains_value", Linear, Present, |heap: &mut Heap, keys| {
             each(keys, |key| i64::from(heap.iter().any(|element| *element == key)))
         }),
@@ -44,7 +44,7 @@ static LIST: Typed<Heap> = Typed {
         op("iterate", Linear, New, |heap: &mut Heap, keys| {
             each(keys, |_| heap.iter().fold(0i64, |sum, element| sum.wrapping_add(*element)))
         })
-        .why("in no order that means anything"),
+        .why("in no meaningful order"),
         op("remove", Linear, Once, |heap: &mut Heap, keys| {
             each(keys, |key| {
                 heap.retain(|element| *element != key);

@@ -6,8 +6,8 @@ use super::{Kind, RANGE, Typed, each, op};
 
 pub static LINKED: Kind = Kind {
     name: "linked",
-    about: "a list of nodes, each of which points to the next and to the one before (Rust's LinkedList)",
-    pick: "joining whole lists; else a deque does the same with less memory",
+    about: "a list of nodes that point to the next and the previous node (Rust's LinkedList)",
+    pick: "joining whole lists; otherwise a deque does the same with less memory",
     parts: &[&NODES],
     text: include_str!("linked.rs"),
 };

@@ -7,8 +7,8 @@ use super::{Kind, RANGE, Typed, each, op};
 
 pub static SET: Kind = Kind {
     name: "set",
-    about: "a hash table of keys alone (Rust's HashSet, Python's set)",
-    pick: "whether something is there, and keeping each thing once",
+    about: "a hash table of keys only (Rust's HashSet, Python's set)",
+    pick: "checking for membership, and keeping each value once",
     parts: &[&KEYS],
     text: include_str!("set.rs"),
 };
@@ -23,7 +23,7 @@ static KEYS: Typed<Set> = Typed {
         op("insert", Constant, New, |set: &mut Set, keys| each(keys, |key| i64::from(set.insert(key))))
             .changes()
             .amortised()
-            .why("now and then all elements move to a table of twice the size"),
+            .why("occasionally all elements move to a table of twice the size"),
         op("contains_key", Constant, Present, |set: &mut Set, keys| each(keys, |key| i64::from(set.contains(&key)))),
         op("contains_key", Constant, Absent, |set: &mut Set, keys| each(keys, |key| i64::from(set.contains(&key))))
             .absent(),

@@ -4,8 +4,8 @@ use super::{Kind, RANGE, Typed, each, op};
 
 pub static SORTED: Kind = Kind {
     name: "sorted",
-    about: "a list that is kept in order, and searched by halving",
-    pick: "data that changes seldom and is searched often: ranges, neighbours, the least memory",
+    about: "a list that is kept in order, with binary search",
+    pick: "data that changes seldom and is searched often: ranges, neighbours, minimal memory",
     parts: &[&LIST],
     text: include_str!("sorted.rs"),
 };
@@ -32,7 +32,7 @@ static LIST: Typed<List> = Typed {
             })
         })
         .changes()
-        .why("the greater elements move by one"),
+        .why("the larger elements move by one"),
         op("pop_front", Linear, New, |list: &mut List, keys| {
             each(keys, |_| if list.is_empty() { 0 } else { list.remove(0) })
         })
@@ -56,11 +56,11 @@ static LIST: Typed<List> = Typed {
                 each(&list[place..list.len().min(place + RANGE)], |element| element)
             })
         })
-        .why("it finds the first, and the others follow"),
+        .why("it finds the first; the others follow"),
         op("remove", Linear, Once, |list: &mut List, keys| {
             each(keys, |key| list.binary_search(&key).map_or(0, |place| list.remove(place)))
         })
         .changes()
-        .why("the greater elements move by one"),
+        .why("the larger elements move by one"),
     ],
 };

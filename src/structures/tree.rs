@@ -7,7 +7,7 @@ use super::{Kind, RANGE, Typed, each, op};
 pub static TREE: Kind = Kind {
     name: "tree",
     about: "keys and values in the order of the keys, in a tree of wide nodes (Rust's BTreeMap)",
-    pick: "finding by key where the order matters: ranges, the least, the greatest",
+    pick: "finding by key where the order matters: ranges, the smallest, the largest",
     parts: &[&VALUES, &LISTS],
     text: include_str!("tree.rs"),
 };
@@ -44,7 +44,7 @@ static VALUES: Typed<Tree> = Typed {
         op("range", Log, Present, |tree: &mut Tree, keys| {
             each(keys, |key| tree.range(key..).take(RANGE).map(|(key, _)| *key).sum::<i64>())
         })
-        .why("it finds the first, and the others follow"),
+        .why("it finds the first; the others follow"),
         op("remove", Log, Once, |tree: &mut Tree, keys| each(keys, |key| tree.remove(&key).unwrap_or(0))).changes(),
         op("count", Log, Mixed, |tree: &mut Tree, keys| {
             each(keys, |key| {

@@ -5,7 +5,7 @@ use super::{Kind, RANGE, Typed, each, op};
 pub static VEC: Kind = Kind {
     name: "vec",
     about: "a list: its elements lie side by side (Rust's Vec, Python's list)",
-    pick: "nearly everything: appending, reading by place, going through all of it",
+    pick: "nearly everything: appending, reading by index, iterating",
     parts: &[&LIST],
     text: include_str!("vec.rs"),
 };
@@ -29,7 +29,7 @@ static LIST: Typed<List> = Typed {
         })
         .changes()
         .amortised()
-        .why("now and then all elements move to twice the room: `%structures growth vec push_back`"),
+        .why("occasionally all elements move to a block of twice the size: `%structures growth vec push_back`"),
         op("push_front", Linear, New, |list: &mut List, keys| {
             each(keys, |key| {
                 list.insert(0, key);
@@ -66,6 +66,6 @@ static LIST: Typed<List> = Typed {
             each(keys, |place| if list.is_empty() { 0 } else { list.remove(place as usize % list.len()) })
         })
         .changes()
-        .why("the elements behind it move by one"),
+        .why("the elements after it move by one"),
     ],
 };

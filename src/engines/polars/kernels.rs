@@ -292,7 +292,7 @@ pub fn int_from_sum(a: Expr, span: Span) -> Expr {
         let sums = series[0].i128()?;
         let result: Result<Int64Chunked, std::num::TryFromIntError> =
             sums.try_apply_nonnull_values_generic(i64::try_from);
-        let over = |_| failed(Kind::Overflow, span, "int overflow: the sum is not an int");
+        let over = |_| failed(Kind::Overflow, span, "int overflow: the sum does not fit into an int");
         result.map(IntoSeries::into_series).map_err(over)
     })
 }

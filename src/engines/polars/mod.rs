@@ -72,15 +72,15 @@ impl Engine for Polars {
         };
         context.stop.check()?;
         let mut frame = result.map_err(|error| match (error.kind, lowered.notes.zipped) {
-            (Kind::Shape, Some(span)) => {
-                Diagnostic::at(Kind::Shape, span, "`zip` needs tables of one length").hint("`take` cuts the longer one")
-            }
+            (Kind::Shape, Some(span)) => Diagnostic::at(Kind::Shape, span, "`zip` needs tables of the same length")
+                .hint("shorten the longer one with `take`"),
             _ => error,
         })?;
         let schema = plan.schema().clone();
         let names: Vec<PlSmallStr> = schema.names().map(PlSmallStr::from_str).collect();
-        let bug =
-            |what: String| Diagnostic::new(Kind::System, format!("polars gave another table than was meant: {what}"));
+        let bug = |what: String| {
+            Diagnostic::new(Kind::System, format!("internal error: polars returned an unexpected table: {what}"))
+        };
         frame.set_column_names(&names).map_err(|error| bug(error.to_string()))?;
         for peeked in lowered.notes.peeked {
             let peeked = peeked.lock().expect("nothing panics while it holds this").take();
@@ -159,7 +159,7 @@ fn stream(query: LazyFrame, limited: PoolLimited, context: &RunContext) -> Falli
 /// What is told of sums of floats. With our accumulator, over the values of each group as a list, they took 1.1 to 2.9
 /// times as long.
 const ROUNDS: &str =
-    "sums and means of floats are rounded as polars adds them; the other engines keep what rounding loses";
+    "sums and means of floats have the rounding errors of polars; the other engines use compensated summation";
 
 /// Whether floats are summed somewhere in a plan.
 fn sums_floats(plan: &Prepared) -> bool {
@@ -256,7 +256,7 @@ fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
         Ok(Err(QueryAborted::OocOutOfDisk)) => Err(Diagnostic::new(Kind::System, "polars ran out of disk space")),
         Err(said) if said == measure::OUT_OF_MEMORY => Err(Diagnostic::new(Kind::System, said)),
         Err(said) => Err(kernels::recognised(&said).unwrap_or_else(|| {
-            Diagnostic::new(Kind::System, format!("polars gave up: {said}")).hint("another engine may run it")
+            Diagnostic::new(Kind::System, format!("polars failed: {said}")).hint("try another engine: | on rows")
         })),
     }
 }
@@ -271,6 +271,6 @@ fn diagnostic(error: &PolarsError) -> Box<Diagnostic> {
         PolarsError::IO { .. } => Diagnostic::new(Kind::File, text),
         _ if text.contains("utf8") || text.contains("utf-8") => Diagnostic::new(Kind::File, "a file is not UTF-8 text")
             .hint("`lossy true` reads it with replacement characters"),
-        _ => Diagnostic::new(Kind::System, format!("polars: {text}")).hint("another engine may run it"),
+        _ => Diagnostic::new(Kind::System, format!("polars: {text}")).hint("try another engine: | on rows"),
     }
 }

@@ -54,7 +54,7 @@ fn bound_range(source: &Source, steps: &[Step]) -> Fallible<Source> {
     let rows = taken(steps).expect("a range without an end was objected to where nothing ends it");
     let end = i64::try_from(i128::from(*start) + i128::from(rows));
     let end =
-        end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has come to the largest int"))?;
+        end.map_err(|_| Diagnostic::new(Kind::Overflow, "int overflow: the range has reached the largest int"))?;
     Ok(Source::Range { start: *start, end: Some(end) })
 }
 

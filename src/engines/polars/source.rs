@@ -137,7 +137,7 @@ fn columns(read: &Read, limit: Option<u64>, context: &RunContext) -> Fallible<Da
         context.check()?;
     }
     let table = kernel::table(rows.finish(), &schema).map_err(|what| {
-        Diagnostic::new(Kind::System, format!("the readers gave another table than was meant: {what}"))
+        Diagnostic::new(Kind::System, format!("internal error: the readers returned an unexpected table: {what}"))
     })?;
     Ok(table.frame().clone())
 }

@@ -50,7 +50,7 @@ impl Flow for Range<'_> {
             if self.open {
                 return Err(Some(Diagnostic::new(
                     Kind::Overflow,
-                    "int overflow: the range has come to the largest int",
+                    "int overflow: the range has reached the largest int",
                 )));
             }
             return Err(None);

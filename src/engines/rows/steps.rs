@@ -519,8 +519,10 @@ impl Flow for Zip<'_> {
                     rows.1 += 1;
                     frame.row.clear();
                 }
-                let message = format!("`zip` needs tables of one length: {} rows and {} rows", rows.0, rows.1);
-                return Err(Some(Diagnostic::at(Kind::Shape, self.span, message).hint("`take` cuts the longer one")));
+                let message = format!("`zip` needs tables of the same length, got {} rows and {} rows", rows.0, rows.1);
+                return Err(Some(
+                    Diagnostic::at(Kind::Shape, self.span, message).hint("shorten the longer one with `take`"),
+                ));
             }
         }
         if here { Ok(()) } else { Err(None) }

@@ -289,7 +289,8 @@ impl Part<'_> {
 
 impl Zip<'_> {
     fn unequal(&self) -> Box<Diagnostic> {
-        Diagnostic::at(Kind::Shape, self.span, "`zip` needs tables of one length").hint("`take` cuts the longer one")
+        Diagnostic::at(Kind::Shape, self.span, "`zip` needs tables of the same length")
+            .hint("shorten the longer one with `take`")
     }
 }
 

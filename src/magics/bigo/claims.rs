@@ -27,12 +27,12 @@ impl Case {
     pub fn asked(magic: &lang::Magic, family: &Option<Asker>) -> Fallible<Case> {
         let Some(word) = magic.option("--case").flatten() else { return Ok(Case::Average) };
         if family.is_none() {
-            let message = "`--case` is for the input of a family of algorithms";
+            let message = "`--case` only applies to an algorithm family";
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("%algorithms lists them"));
         }
         if let Some(shape) = magic.option("--shape").flatten() {
             let message = "`--shape` and `--case` both choose the input";
-            return Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("leave one of them out"));
+            return Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("remove one of them"));
         }
         let known = Case::ALL.iter().find(|(name, _)| *name == word.text).map(|(_, case)| *case);
         known.ok_or_else(|| {
@@ -184,10 +184,7 @@ pub fn note(asker: &Asker, case: Case) -> String {
     let facts = asker.family.facts();
     let input = match case {
         Case::Average => format!("average case: shape {}", asker.shape),
-        Case::Best | Case::Worst => format!("{} case: the shape that is so for each variant", case.name()),
+        Case::Best | Case::Worst => format!("{} case: for each variant, the shape of that case", case.name()),
     };
-    format!(
-        "n counts {}; {input}, seed {}; what is claimed is theory: no measurement went into it",
-        facts.counts, asker.seed
-    )
+    format!("n counts {}; {input}, seed {}; claims are theory, not measured", facts.counts, asker.seed)
 }

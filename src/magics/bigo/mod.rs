@@ -42,7 +42,7 @@ pub static BIGO: Magic = Magic {
             ("--case", true),
         ],
     },
-    about: "measures how the cost of a subject grows with n, and names the class\n\n\
+    about: "measures how the cost of a subject grows with n, and names its class\n\n\
             Subjects\n  \
             A pipeline, an expression, a block of Rust, a block of variants or an algorithm family (`%algorithms`).\n  \
             A subject must use `n`, or the name of its sweep.\n\n\
@@ -50,20 +50,20 @@ pub static BIGO: Magic = Magic {
             Without a sweep, n goes from 2 in steps of √2 to 1M; for a family, to the largest size of the variant.\n  \
             `n in A..B:` doubles, with one more size between each two; `by`, `times` and lists are measured as \
             written.\n  \
-            The time ends both earlier: --for, 5 s for one subject and 2 s for each of several.\n\n\
+            Both end early when the time is up: --for, or 5 s for one subject and 2 s for each of several.\n\n\
             Questions\n  \
-            --time    the least of up to 15 samples of each size, in random order\n  \
-            --steps   what is done, counted\n  \
-            --space   the most live heap above that at the start; of Rust that is counted, the stack too\n  \
+            --time    the minimum of up to 15 samples per size, in random order\n  \
+            --steps   operations, counted\n  \
+            --space   the peak of the live heap above its size at the start; for counted Rust also the stack\n  \
             --allocs  the bytes allocated in all\n  \
-            All four are asked unless specified. A count says the class; a time is a judgement.\n\n\
+            All four are measured unless specified. Counts are exact; times are judged statistically.\n\n\
             Steps\n  \
             Pipelines and expressions are counted on the engine `rows`.\n  \
             1    for a row that passes a stage or goes into the result; for an operator or a call in an expression; \
-            for an aggregate of a row; for a comparison of a sort; for a probe of a hash table; for an element that \
+            for an aggregate of a row; for a comparison in a sort; for a probe of a hash table; for an element that \
             `in` or a function of a list looks at; for a row that `sort`, `reverse`, `pairs` or `join` moves\n  \
             1/8  for a byte that is copied into a text or a list, or read in a text\n  \
-            Rust is compiled with counters. A byte that is moved is 1/8, an allocation 20.\n\n\
+            Rust is compiled with counters. A moved byte counts 1/8, an allocation 20.\n\n\
             Answers\n  \
             O(1), O(log n), O(√n), O(n), O(n log n), O(n²), O(n² log n), O(n³), O(cⁿ) and O(n!) are told apart; `also` \
             names those that fit nearly as well.\n  \
@@ -227,11 +227,11 @@ fn swept(session: &mut Session, magic: &lang::Magic, variants: &Variants, family
         if uses(span) || continues && shared.is_some_and(uses) {
             continue;
         }
-        let message = format!("the subject does not use `{name}`: it is the same at every size");
+        let message = format!("the subject does not use `{name}`, so it is the same at every size");
         return Err(Diagnostic::at(Kind::Name, span, message).hint(words::with_name(session.words(span), name)));
     }
     if variants.sweep.is_none() && session.lookup(name).is_some() {
-        session.warn(magic.span, format!("the sweep's `{name}` hides the name of the session"));
+        session.warn(magic.span, format!("the sweep's `{name}` hides the `{name}` of the session"));
     }
     Ok(sweep)
 }

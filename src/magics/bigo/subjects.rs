@@ -395,12 +395,9 @@ impl Candidate<'_> {
             Some(End::Time) => measured.left_out = sizes[walked.done..].to_vec(),
             Some(End::Failed(error)) if error.kind == Kind::Stopped && late => {
                 if walked.done == 0 {
-                    let message = format!(
-                        "already n = {} did not end within {}",
-                        sizes[0],
-                        duration_text(patience.as_secs_f64())
-                    );
-                    return Err(Diagnostic::new(Kind::Domain, message).hint("--for 1min waits longer"));
+                    let message =
+                        format!("even n = {} did not end within {}", sizes[0], duration_text(patience.as_secs_f64()));
+                    return Err(Diagnostic::new(Kind::Domain, message).hint("allow more time with --for 1min"));
                 }
                 measured.cut = Some(Cut::Endless(sizes[walked.done], patience));
             }
@@ -495,7 +492,10 @@ impl Candidate<'_> {
             (What::Pipeline { .. }, Some(block)) => {
                 let name = &self.name.text;
                 if block.with.iter().any(|word| word.text != *name) {
-                    return because(&format!("other names than `{name}` go into the Rust, and only that is counted"));
+                    return because(&format!(
+                        "the Rust uses other names than `{name}`, and only `{name}` can be passed to the program that \
+                         counts"
+                    ));
                 }
                 Some(Counted::start(&block_program(name, &block.body.text), context))
             }

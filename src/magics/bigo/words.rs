@@ -105,21 +105,20 @@ fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
     match doubt {
         Doubt::FewSizes(count) => {
             let sizes = if count == 1 { "size was" } else { "sizes were" };
-            format!("{count} {sizes} measured, at least {FEWEST} are needed")
+            format!("{count} {sizes} measured, but at least {FEWEST} are needed")
         }
-        Doubt::NarrowSizes => format!("the largest size is less than {NARROWEST} times the least"),
+        Doubt::NarrowSizes => format!("the largest size is less than {NARROWEST} times the smallest"),
         Doubt::HiddenGrowth(share) => format!(
-            "a constant hides what grows: {} of the cost at the largest size; larger sizes may show it",
+            "a constant hides the growth: it is {} of the cost at the largest size; try larger sizes",
             percent(share)
         ),
         Doubt::LateGrowth(sizes) => format!(
-            "a constant hides what grows at all but {sizes} sizes, at least {FEWEST} are needed; larger sizes may \
-             show it"
+            "a constant hides the growth at all but {sizes} sizes, and at least {FEWEST} are needed; try larger sizes"
         ),
         Doubt::NoCurve(off) => format!("the nearest class, {nearest}, is off by {} on average", percent(off)),
-        Doubt::Ambiguous => "several classes fit: these sizes do not tell them apart".to_string(),
+        Doubt::Ambiguous => "several classes fit, and these sizes cannot tell them apart".to_string(),
         Doubt::Departs => {
-            format!("the largest sizes depart from the nearest class, {nearest}: the class may change on the way")
+            format!("the largest sizes depart from the nearest class, {nearest}; the class may change with the size")
         }
     }
 }
@@ -132,11 +131,11 @@ fn explain_difference(found: &Found, is_rust: bool) -> Option<String> {
         return None;
     }
     let reason = if time > steps {
-        "the time goes into work that no step counts, or into memory that is farther away"
+        "the time goes into work that is not counted as steps, or into slower levels of memory"
     } else if is_rust {
-        "what is counted most takes the least time, as bytes that are moved side by side do"
+        "the most frequent steps take the least time, such as moving adjacent bytes"
     } else {
-        "the engine that was timed does the work in another way than `rows`, where the steps were counted"
+        "the timed engine works differently from `rows`, where the steps were counted"
     };
     Some(format!("time and steps differ (exponents {time:.2} and {steps:.2}): {reason}"))
 }
@@ -197,14 +196,14 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
             _ if measured.left_out.is_empty() => {}
             Some(Cut::Stopped) => line.push_str(&format!("; not measured: {left_out}")),
             Some(Cut::Failed(..) | Cut::Endless(..)) | None => {
-                line.push_str(&format!("; left out for lack of time: {left_out}; --for takes more"));
+                line.push_str(&format!("; skipped for lack of time: {left_out}; allow more with --for"));
             }
         }
         // How many sizes there are is a matter of time.
         lines.push(Note::default().found(line));
     }
     if stopped {
-        lines.push(Note::from("stopped: the sizes that were measured are kept").optional());
+        lines.push(Note::from("stopped: the sizes measured so far are kept").optional());
     }
     lines
 }

@@ -26,25 +26,25 @@ pub fn family(session: &mut Session, magic: &lang::Magic, variants: &Variants) -
     let named = variants.shared.as_ref().and_then(|pipeline| Some((lone_name(pipeline)?, pipeline)));
     let found = named.and_then(|(name, pipeline)| Some((algorithms::find(name)?, name, pipeline)));
     if let (Some(chosen), true) = (variants.only.first(), found.is_none()) {
-        let message = "`only` chooses variants of a family of algorithms";
+        let message = "`only` chooses variants of an algorithm family";
         return Err(Diagnostic::at(Kind::Syntax, chosen.span, message).hint("%algorithms lists the families"));
     }
     let Some((family, name, pipeline)) = found else {
         return match shape {
             Some(shape) => {
-                let message = "`--shape` is for the input of a family of algorithms";
+                let message = "`--shape` only applies to an algorithm family";
                 Err(Diagnostic::at(Kind::Syntax, shape.span, message).hint("%algorithms lists them"))
             }
             None => named.map_or(Ok(None), |(name, _)| refuse_unknown(session, magic, variants, name).map(|()| None)),
         };
     };
     if session.lookup(name).is_some() {
-        session.warn(pipeline.span, format!("the name `{name}` hides the family of algorithms"));
+        session.warn(pipeline.span, format!("the name `{name}` hides the algorithm family"));
         return Ok(None);
     }
     if let Some(on) = magic.option("--on").flatten() {
-        let message = format!("`{name}` is a family of algorithms: these run without an engine");
-        return Err(Diagnostic::at(Kind::Syntax, on.span, message).hint("leave `--on` out"));
+        let message = format!("`{name}` is an algorithm family, which runs without an engine");
+        return Err(Diagnostic::at(Kind::Syntax, on.span, message).hint("remove `--on`"));
     }
     let usual = family.shapes().first().map_or(String::new(), |(name, _)| name.to_string());
     Ok(Some(Asker {
@@ -64,7 +64,7 @@ fn refuse_unknown(session: &Session, magic: &lang::Magic, variants: &Variants, n
     let Some(shared) = variants.shared.as_ref().filter(|_| !swept && !later && session.lookup(name).is_none()) else {
         return Ok(());
     };
-    let message = format!("nothing is called `{name}`, neither a name of the session nor a family of algorithms");
+    let message = format!("`{name}` is neither a name of the session nor an algorithm family");
     let families = algorithms::ALL.iter().map(|family| family.facts().name);
     let names = session.names().map(|(name, _)| name.as_str());
     let error = Diagnostic::at(Kind::Name, shared.span, message).near(name, families.chain(names));
@@ -110,8 +110,8 @@ impl Asker {
         };
         for variant in &asked.block {
             if names.contains(&variant.name.text.as_str()) {
-                let message = format!("`{}` has a variant `{}` already", self.family.facts().name, variant.name.text);
-                return Err(Diagnostic::at(Kind::Name, variant.name.span, message).hint("another name will do"));
+                let message = format!("`{}` already has a variant `{}`", self.family.facts().name, variant.name.text);
+                return Err(Diagnostic::at(Kind::Name, variant.name.span, message).hint("choose another name"));
             }
             all.push(written(session, variant)?);
         }
@@ -127,9 +127,8 @@ impl Asker {
     }
 
     pub fn case_of(&self, size: i64, shape: &str) -> Fallible<Arc<dyn Case>> {
-        let size = usize::try_from(size).map_err(|_| {
-            Diagnostic::at(Kind::Domain, self.span, format!("a size of {size}: there is no such input"))
-        })?;
+        let size = usize::try_from(size)
+            .map_err(|_| Diagnostic::at(Kind::Domain, self.span, format!("there is no input of size {size}")))?;
         let case = self.family.case(size, self.seed, shape);
         case.map(Arc::from).map_err(|error| error.or_at(self.shape_span))
     }
@@ -142,8 +141,8 @@ impl Asker {
     pub fn note(&self) -> Note {
         let counts = self.family.facts().counts;
         Note::from(format!(
-            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are claims of theory for this shape: \
-             no measurement went into them",
+            "n counts {counts}; shape {}, seed {}; claimed_time and claimed_space are theory for this shape, not \
+             measured",
             self.shape, self.seed
         ))
     }

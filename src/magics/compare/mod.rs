@@ -47,43 +47,43 @@ pub static COMPARE: Magic = Magic {
             ("--against", true),
         ],
     },
-    about: "shows which of several variants is faster, by samples that are taken in turns\n\n\
+    about: "shows which of several variants is faster, with interleaved samples\n\n\
             Variants\n  \
             A first line that ends with `:` opens a block. Each indented line below it is a variant, `name: \
             pipeline`.\n  \
-            The first variant is the baseline, unless --base names another. Where it does not run at a size, there is \
-            no speed-up at that size.\n  \
+            The first variant is the baseline, unless --base names another. At sizes where it does not run, there is \
+            no speed-up.\n  \
             A pipeline on the first line is computed once and is not timed. Variants that begin with a stage continue \
             from it.\n  \
             --on rows,batch compares engines on one pipeline.\n  \
-            The name of an algorithm family (`%algorithms`) compares its variants, and those of a block with them, on \
-            inputs of --shape. `only quick, merge` behind the name chooses some of them.\n\n\
+            The name of an algorithm family (`%algorithms`) compares its variants, together with those of a block, on \
+            inputs of --shape. `only quick, merge` after the name chooses some of them.\n\n\
             Sizes\n  \
             `n in 100..3200:` compares at 100, 200, 400 and so on; `by 100`, `times 4` and `n in [1, 5]:` choose other \
             sizes.\n  \
             A family has sizes of its own.\n\n\
             Verdicts\n  \
             same            the interval of the speed-up lies within ±1 %\n  \
-            faster, slower  the interval lies outside ±1 %: less than that is not the same in another process\n  \
-            not resolved    anything else; samples of under 20 ms; or later samples contradict the first ones\n  \
-            no verdict      --clock cpu was asked for, and misses work\n  \
-            below the resolution  a call takes no more than twice what calling costs: no ratio\n  \
-            no work left    the time lies below the overhead of a call, as where the compiler knew the result of a \
-            Rust block; nothing is compared with it\n  \
-            Results are compared too. Where they differ, there is no winner.\n\n\
+            faster, slower  the interval lies outside ±1 %: smaller differences change from process to process\n  \
+            not resolved    anything else; less than 20 ms of samples; or later samples contradict the first ones\n  \
+            no verdict      --clock cpu was chosen, but misses work\n  \
+            below the resolution  a call takes at most twice the overhead of calling, so there is no ratio\n  \
+            no work left    the time is below the overhead of a call, for example because the compiler knew the result \
+            of a Rust block; nothing is compared with it\n  \
+            Results are compared too. If they differ, there is no winner.\n\n\
             Time\n  \
-            It ends when all is settled, but not before 300 ms; or after --for, which is at most 10 s unless \
+            It ends when all verdicts are settled, but not before 300 ms; at the latest after --for, 10 s unless \
             specified.\n  \
             Each variant first runs once, however long that takes; Ctrl-C keeps what was measured of the others and \
             names the one that did not end.\n  \
             --clock wall|cpu chooses the clock. --setup CELL runs once, untimed, and the variants see its names.\n\n\
             Baselines\n  \
-            --against NAME also compares each variant with the one of its name, and of its n, that `%baseline save` \
-            kept, by the same clock. One variant is then enough.\n  \
-            Those samples were not taken in turns with these. With five saves of the same code or more, faster and \
-            slower lie outside of what these differ. With fewer, they need medians that differ by over 10 %, as those \
-            of the same code in two processes may, and separate middle 90 % of both times (with fewer than 25 samples, \
-            all of them).",
+            --against NAME also compares each variant with the saved variant of the same name and n (`%baseline \
+            save`), by the same clock. One variant is then enough.\n  \
+            The saved samples were not interleaved with the new ones. With at least five saves of the same code, \
+            faster and slower mean a difference larger than the one between saves. With fewer saves, the medians must \
+            differ by over 10 %, because the same code may differ as much in two processes, and the middle 90 % of \
+            both times must not overlap (all times with fewer than 25 samples).",
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
@@ -105,7 +105,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let Argument::Variants(variants) = &magic.subject else {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%compare` needs something to compare")
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%compare` needs variants")
             .hint("%compare --on rows,polars 1..1M | sum, or a block of variants: `%help compare`"));
     };
     let before = session.snapshot();
@@ -124,8 +124,12 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
         None => variants(session, magic, asked)?,
     };
     if variants.len() < 2 && against.is_none() {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
-            .hint("%compare sorting only quick, merge"));
+        return Err(Diagnostic::at(
+            Kind::Syntax,
+            magic.span,
+            "there is only one variant, so there is nothing to compare it with",
+        )
+        .hint("%compare sorting only quick, merge"));
     }
     let base = asked_base(magic, asked, &variants)?;
     session.settle(context)?;

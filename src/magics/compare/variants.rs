@@ -36,27 +36,29 @@ pub fn variants<'a>(session: &Session, magic: &lang::Magic, variants: &'a Varian
             let choice = session.engine(pipeline.on.as_ref())?;
             Ok(vec![of_engine(session, pipeline, choice)])
         }
-        ([], None, _) => {
-            Err(Diagnostic::at(Kind::Syntax, magic.span, "there is only one variant: nothing to compare it with")
-                .hint("--on rows,batch,polars compares engines; `%help compare` shows a block of variants"))
-        }
+        ([], None, _) => Err(Diagnostic::at(
+            Kind::Syntax,
+            magic.span,
+            "there is only one variant, so there is nothing to compare it with",
+        )
+        .hint("--on rows,batch,polars compares engines; `%help compare` shows a block of variants")),
         ([], Some(on), Some(pipeline)) => {
             if let Some(chosen) = &pipeline.on {
-                return Err(Diagnostic::at(Kind::Syntax, chosen.engine.span, "`--on` says the engines already")
-                    .hint("leave `| on` out"));
+                return Err(Diagnostic::at(Kind::Syntax, chosen.engine.span, "`--on` already chooses the engines")
+                    .hint("remove `| on`"));
             }
             if lone_block(pipeline).is_some() {
                 return Err(Diagnostic::at(Kind::Syntax, on.span, "a block of Rust runs without an engine")
-                    .hint("leave `--on` out; a block of variants has lines such as `rust: rust { … }`"));
+                    .hint("remove `--on`; a block of variants has lines such as `rust: rust { … }`"));
             }
             Ok(asked_engines(on)?.into_iter().map(|choice| of_engine(session, pipeline, choice)).collect())
         }
         ([_], None, _) if !alone => Err(Diagnostic::at(Kind::Syntax, magic.span, "this block has only one variant")
-            .hint("a second line `name: pipeline`, indented like the first")),
+            .hint("add a second line `name: pipeline`, indented like the first")),
         (block, None, _) => block.iter().map(|variant| written(session, variant)).collect(),
         (_, Some(on), _) => {
             Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` compares engines on one pipeline, not on a block")
-                .hint("each variant may end with `| on ENGINE`"))
+                .hint("end each variant with `| on ENGINE` instead"))
         }
     }
 }
@@ -82,7 +84,7 @@ fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
         choices.push(Choice::only(engine));
     }
     if choices.len() < 2 {
-        return Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` compares two engines or more")
+        return Err(Diagnostic::at(Kind::Syntax, on.span, "`--on` needs at least two engines")
             .hint("--on rows,batch,polars, without spaces"));
     }
     Ok(choices)
@@ -105,7 +107,7 @@ pub fn asked_base(magic: &lang::Magic, asked: &Variants, variants: &[Variant]) -
     if names.contains(&word.text.as_str()) {
         return Ok(Some(word.text.clone()));
     }
-    let message = format!("there is no variant `{}` here; variants are {}", word.text, listed(&names));
+    let message = format!("unknown variant `{}`; variants are {}", word.text, listed(&names));
     Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names))
 }
 

@@ -56,7 +56,7 @@ impl Round<'_> {
             let removed = ran.removed.map(|overhead| timing::no_work(overhead / 1e9));
             notes.extend(removed.map(|why| why.after(&format!("{name}: "))));
             if ran.interrupted {
-                let told = format!("{name} is not resolved: its calibration was interrupted each time");
+                let told = format!("{name} is not resolved: every calibration was interrupted");
                 notes.push(Note::from(told).optional());
             }
         }
@@ -102,11 +102,11 @@ impl Round<'_> {
             format!("{}, but {} for {}", Time::Wall.said(), Time::Cpu.said(), cpu.join(", "))
         };
         let each = if sampled.iter().all(|(_, other, _)| *other == calls) {
-            format!("{} a sample", counted(calls, "call"))
+            format!("{} per sample", counted(calls, "call"))
         } else {
             let each: Vec<String> =
                 sampled.iter().map(|(name, calls, _)| format!("{name} {}", grouped(*calls))).collect();
-            format!("calls a sample: {}", each.join(", "))
+            format!("calls per sample: {}", each.join(", "))
         };
         Some(format!("{samples} of each, interleaved, {each}; {clocks}"))
     }
@@ -210,43 +210,46 @@ fn write_finding(name: &str, base: &str, found: &Finding, stopped: bool) -> Stri
     let slower = times_slower(found).map_or("slower".to_string(), |times| format!("{times}× slower"));
     let sentence = match found.verdict {
         Verdict::Faster if weak => {
-            format!("{name} is faster than {base}, weakly: all times of one are below all of the other")
+            format!("{name} is faster than {base} (weaker rule): all its times are below all times of the other")
         }
         Verdict::Slower if weak => {
-            format!("{name} is {slower} than {base}, weakly: all times of one are above all of the other")
+            format!("{name} is {slower} than {base} (weaker rule): all its times are above all times of the other")
         }
         Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±1 %"),
         Verdict::Slower => format!("✓ {name} is {slower} than {base}: the interval lies outside ±1 %"),
         Verdict::Same => format!("✓ {name} and {base} are the same within 1 %"),
         Verdict::BelowResolution => {
             return format!(
-                "{name} and {base}: a call takes no more than twice what calling costs, or a sample less than the \
-                 clock can tell, so there is no ratio"
+                "{name} and {base}: a call takes at most twice the overhead of calling, or a sample less than the \
+                 resolution of the clock, so there is no ratio"
             );
         }
         Verdict::NotResolved if pairs < 2 => format!("{name} and {base}: one pair has no error bar"),
         Verdict::NotResolved if found.withdrawn => {
             format!("{name} and {base} are not resolved: later samples contradict the verdict of the first ones")
         }
-        Verdict::NotResolved if stopped => format!("{name} and {base} are not resolved: it was stopped before"),
+        Verdict::NotResolved if stopped => format!("{name} and {base} are not resolved: the comparison was stopped"),
         Verdict::NotResolved if found.is_brief => {
             let least = duration_text(LEAST_TIME as f64 / 1e9);
-            format!("{name} and {base} are not resolved: a verdict needs samples of {least}, --for TIME takes longer")
+            format!(
+                "{name} and {base} are not resolved: a verdict needs {least} of samples; allow more time with --for \
+                 TIME"
+            )
         }
         Verdict::NotResolved if pairs < LOOKS[LOOKS.len() - 1] => {
-            format!("{name} and {base} are not resolved in this time: --for TIME takes longer")
+            format!("{name} and {base} are not resolved in this time; allow more time with --for TIME")
         }
-        Verdict::NotResolved => format!("{name} and {base} are not resolved: the interval holds too much"),
+        Verdict::NotResolved => format!("{name} and {base} are not resolved: the interval is too wide"),
     };
-    let processes = found
-        .processes
-        .map_or(String::new(), |spread| format!("; processes differ by {}, which is in the interval", percent(spread)));
+    let processes = found.processes.map_or(String::new(), |spread| {
+        format!("; processes differ by {}, which the interval includes", percent(spread))
+    });
     match weak {
         true if pairs < 2 => sentence,
         true => {
             // No range is sure to cover.
             let covered = if found.coverage > 0.999 { "over 99.9 %".to_string() } else { percent(found.coverage) };
-            format!("{sentence} ({pairs} pairs: least and greatest, which cover {covered})")
+            format!("{sentence} ({pairs} pairs: minimum and maximum, which cover {covered})")
         }
         false => format!("{sentence} ({} pairs{processes})", grouped(pairs as u64)),
     }
@@ -263,8 +266,8 @@ fn resolution_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Option<Note>
     (!at.is_empty()).then(|| {
         let note = Note::from(format!("{BELOW} at ")).found(at.join(", ")).optional();
         note.text(
-            ": a call, or one of the baseline, takes no more than twice what calling costs, or a sample less than the \
-             clock can tell",
+            ": a call, or a call of the baseline, takes at most twice the overhead of calling, or a sample less than \
+             the resolution of the clock",
         )
     })
 }
@@ -277,7 +280,7 @@ fn baseline_notes(rounds: &[Round]) -> Vec<String> {
     let points: Vec<String> = missing.iter().filter_map(|round| Some(round.point?.to_string())).collect();
     let at = if points.is_empty() { String::new() } else { format!(" at {}", points.join(", ")) };
     vec![format!(
-        "the baseline {} did not run{at}, so there is no speed-up there: --base NAME chooses another",
+        "the baseline {} did not run{at}, so there is no speed-up there; choose another with --base NAME",
         round.base
     )]
 }
@@ -292,7 +295,7 @@ fn clock_notes(rounds: &[Round]) -> Vec<Note> {
             .map(|(name, missed)| format!("all are timed by wall time: {}", timing::missing(name, *missed)));
         let cpu = round.entries.iter().filter_map(|entry| {
             let why = timing::missing(&entry.variant.name, entry.ran()?.misses?);
-            Some(format!("{why}: no verdict rests on it; --clock wall counts all"))
+            Some(format!("{why}: there is no verdict; --clock wall includes it"))
         });
         for note in wall.into_iter().chain(cpu) {
             if !notes.contains(&note) {
@@ -395,13 +398,13 @@ pub fn sweep_notes(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
         round.entries.iter().filter_map(|entry| Some(entry.ran()?.samples.as_ref()?.each().len())).min()
     };
     if let Some(pairs) = rounds.iter().filter_map(samples).min() {
-        let bare = if pairs < 2 { ", and one pair has no error bar: --for TIME takes more" } else { "" };
-        let note = Note::from("interleaved samples of each at each point: at least ");
+        let bare = if pairs < 2 { ", and one pair has no error bar: take more with --for TIME" } else { "" };
+        let note = Note::from("interleaved samples per variant and point: at least ");
         notes.push(note.found(format!("{pairs}{bare}")));
     }
     let mut findings = rounds.iter().flat_map(|round| round.entries.iter().filter_map(|entry| round.finding(entry)));
     if findings.any(|found| found.is_weak() && found.pairs > 1) {
-        let told = "where there are fewer than 25, least and greatest stand in place of the interval";
+        let told = "with fewer than 25 samples, minimum and maximum replace the interval";
         notes.push(Note::from(told).optional());
     }
     notes

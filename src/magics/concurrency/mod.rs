@@ -23,19 +23,18 @@ pub static CONCURRENCY: Magic = Magic {
         takes: Takes::Words,
         options: &[("--tasks", true), ("--each", true)],
     },
-    about: "does the same tasks one by one, on threads, in processes and on an event loop: tasks that work, and tasks \
-            that wait\n\n\
+    about: "runs the same tasks serially, on threads, in processes and on an event loop; tasks compute or wait\n\n\
             The tasks\n  \
-            8 tasks of 20 ms each (--tasks, --each), done three times; the shortest time counts. A CPU task\n  \
+            8 tasks of 20 ms each (--tasks, --each), run three times; the shortest time counts. A CPU task\n  \
             computes. An I/O task waits, as for a disk or a network\n\n\
             The ways\n  \
             serial               one task after the other\n  \
             threads              a thread for each task\n  \
             threads under a GIL  a global interpreter lock, as in CPython: one thread computes at a time\n  \
-            \x20                    and hands the lock over every 5 ms; who waits releases it\n  \
+            \x20                    and hands the lock over every 5 ms; a waiting thread releases it\n  \
             processes            a process for each task, behind the same interface as the threads\n  \
-            async                all tasks on one thread: an event loop goes on with another task while one waits\n  \
-            async that blocks    the same, but the tasks wait without telling the event loop\n\n\
+            async                all tasks on one thread: an event loop runs another task while one waits\n  \
+            async that blocks    the same, but the tasks block the event loop while they wait\n\n\
             Concurrency, parallelism, asynchrony\n  \
             Concurrent tasks are begun before others have ended: all ways but serial. Parallel ones run at the same\n  \
             time: threads and processes, on several cores. Asynchronous ones give their thread away while they wait\n\n\
@@ -97,7 +96,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     if each * tasks as f64 > MOST_TIME {
         let message = format!(
-            "{tasks} tasks of {each} s take {} s one after the other, more than {MOST_TIME} s",
+            "{tasks} tasks of {each} s take {} s one after the other; the limit is {MOST_TIME} s",
             each * tasks as f64
         );
         return Err(Diagnostic::at(Kind::Type, place("--each"), message).hint("--each 20ms"));
@@ -121,9 +120,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         }
         match ran {
             Ok(()) => rows.push(Row { way, work: seconds[0], wait: seconds[1] }),
-            Err(error) => {
-                failed.push(Note::default().found(format!("{} cannot be run: {error}", way.name())).optional())
-            }
+            Err(error) => failed.push(Note::default().found(format!("cannot run {}: {error}", way.name())).optional()),
         }
     }
     if rows.is_empty() {
@@ -180,7 +177,7 @@ fn told(rows: &[Row], tasks: usize, mut notes: Vec<Note>) -> Answer {
     );
     notes.extend(busy_note().map(|text| Note::default().found(text).optional()));
     notes.push(
-        "work is faster only where several cores do it; waiting is faster wherever all tasks wait at the same time"
+        "computing gets faster only on several cores; waiting gets faster wherever all tasks wait at the same time"
             .into(),
     );
     let mut report = Report::default();

@@ -59,7 +59,7 @@ fn asked(magic: &lang::Magic, demo: &Demo, native: &Native, name: &Word) -> Fall
         return Err(Diagnostic::at(Kind::Type, at("--threads"), message));
     }
     if native.is_pair && threads != 2 {
-        let message = format!("`{}` has one thread for each direction, so two; got {threads}", demo.name);
+        let message = format!("`{}` needs two threads, one for each direction, got {threads}", demo.name);
         return Err(Diagnostic::at(Kind::Type, at("--threads"), message));
     }
     let mut only = asked_versions(magic, demo)?;
@@ -67,7 +67,7 @@ fn asked(magic: &lang::Magic, demo: &Demo, native: &Native, name: &Word) -> Fall
         let kind = match word.text.as_str() {
             "bytecode" | "calls" => word.text.as_str(),
             other => {
-                let message = format!("`--gil` is bytecode or calls, got `{other}`");
+                let message = format!("`--gil` must be bytecode or calls, got `{other}`");
                 return Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["bytecode", "calls"]));
             }
         };
@@ -79,7 +79,7 @@ fn asked(magic: &lang::Magic, demo: &Demo, native: &Native, name: &Word) -> Fall
     }
     let checkpoint = asked_count(magic, "--checkpoint")?;
     if let Some(every) = checkpoint.filter(|every| each / every > 100_000) {
-        let message = format!("`--checkpoint {every}` would be over 100,000 points");
+        let message = format!("`--checkpoint {every}` would plot more than 100,000 points");
         return Err(Diagnostic::at(Kind::Type, at("--checkpoint"), message));
     }
     Ok(Asked { each, threads: threads as usize, only, checkpoint })
@@ -146,9 +146,10 @@ fn program_answer(demo: &Demo, versions: &[&Version], magic: &lang::Magic, conte
         let seen = match is_live {
             true => {
                 let rounds = rounds.map_or(Rounds::AtLeast(ROUNDS), Rounds::Exactly);
-                Some(interleave::run(program, rounds, budget, &stopped).map_err(|error| {
-                    Diagnostic::new(Kind::System, format!("the threads cannot be started: {error}"))
-                })?)
+                Some(
+                    interleave::run(program, rounds, budget, &stopped)
+                        .map_err(|error| Diagnostic::new(Kind::System, format!("cannot start the threads: {error}")))?,
+                )
             }
             false => None,
         };

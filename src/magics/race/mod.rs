@@ -32,11 +32,10 @@ pub static RACE: Magic = Magic {
             ("--moves", true),
         ],
     },
-    about: "explores every schedule of a program for threads that share variables, and runs it on real threads\n\
-            \n\
+    about: "explores every schedule of a small program with shared variables, and runs it on real threads\n\n\
             Uses\n  \
-            `%%race` takes a small program. It shows which outcomes are possible under three memory models and \
-            which were seen,\n  \
+            `%%race` takes a small program. It shows which outcomes are possible under three memory models and which \
+            were seen,\n  \
             and the smallest failing schedule. `%help race` shows the language.\n  \
             `%race counter` runs a demo of the catalogue, racy versions beside safe ones; `%races` lists them.\n  \
             `%race play` lets you choose which thread moves next.",
@@ -70,8 +69,8 @@ deeper-indented lines continue a thread; `;` or a line break separates statement
   e        ints and bools: or, and, not, == != < <= > >=, + -, * // %, -e, if e then e else e; left to right
 
 steps      each read or write of a shared variable is one, so `x = x + 1` is two; each lock, unlock, wait, notify, fence
-           and call is one; a whole `atomic` block is one; work on registers belongs to the step before it
-registers  `let r = x` makes one of its thread, which starts as 0; `check` and outcomes call it `thread.r`
+           and call is one; a whole `atomic` block is one; work on registers belongs to the previous step
+registers  `let r = x` creates a register of the thread, which starts as 0; `check` and outcomes call it `thread.r`
 wait m     needs the lock m: it releases it, sleeps until a later `notify m`, and takes it again
 models     sc: every write is in memory at once. tso (as on x86): writes wait in a buffer of their thread, in order.
            pso: they wait in a buffer for each variable, so two of them can swap. A seqcst store or fence, `cas`,
@@ -113,7 +112,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 /// The demo of that name.
 pub fn demo(word: &Word) -> Fallible<&'static races::Demo> {
     races::find(&word.text).ok_or_else(|| {
-        let error = Diagnostic::at(Kind::Name, word.span, format!("there is no race `{}`", word.text));
+        let error = Diagnostic::at(Kind::Name, word.span, format!("unknown race `{}`", word.text));
         let error = error.near(&word.text, races::ALL.iter().map(|demo| demo.name));
         if error.hint.is_some() { error } else { error.hint("%races lists them") }
     })
@@ -134,7 +133,7 @@ pub fn refuse_words(magic: &lang::Magic, hint: &str) -> Fallible<()> {
 pub fn refuse(magic: &lang::Magic, options: &[&str], belongs: &str) -> Fallible<()> {
     match magic.options.iter().find(|(option, _)| options.contains(&option.text.as_str())) {
         Some((option, _)) => {
-            Err(Diagnostic::at(Kind::Syntax, option.span, format!("`{}` belongs to {belongs}", option.text)))
+            Err(Diagnostic::at(Kind::Syntax, option.span, format!("`{}` only applies to {belongs}", option.text)))
         }
         None => Ok(()),
     }

@@ -15,17 +15,16 @@ use super::{demo, refuse};
 const KEYS: &str = "a number or a name moves · b (back) goes back · ? shows this · q (quit) leaves";
 
 /// What `%help race play` says.
-pub const HELP: &str = "\
-%race play [NAME] [--model sc|tso|pso] [--moves up,down,b]
+pub const HELP: &str = "%race play [NAME] [--model sc|tso|pso] [--moves up,down,b]
   lets you choose which thread moves next, in a race of the catalogue or, without a name, in the last %%race program.
-  It shows all variables, locks, registers and store buffers, and what each thread does next
+  It shows all variables, locks, registers and store buffers, and the next step of each thread
 
 moves      the name or the number of a thread: it takes one step. A thread keeps its number
            `a:x`: memory takes the oldest store to x from the buffer of a, under tso and pso
-           `b→c` or `b->c`: b notifies, and c wakes, where several threads sleep
+           `b→c` or `b->c`: b notifies and c wakes, if several threads sleep
 keys       b (back) goes back, ? shows the keys, q (quit) leaves
-model      unless --model says it, the first of sc, tso and pso under which something can go wrong
-without a terminal, --moves takes the moves, or each line below is one, up to a line q
+model      unless --model chooses one, the first of sc, tso and pso under which something can go wrong
+without a terminal, --moves lists the moves, or each line below is a move, up to a line q
 
   › %race play counter --moves up,down,up,down
   › %race play buffer --moves a,b,a,b";
@@ -35,7 +34,7 @@ const STATES: usize = 50_000;
 
 pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: &RunContext) -> Fallible<Answer> {
     refuse(magic, &["--rounds", "--states", "--live"], "`%%race`")?;
-    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos: `%race counter`")?;
+    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos, such as `%race counter`")?;
     // The lines below are moves; they came from a file or a pipe.
     let below = |word: &&Word| session.words(Span { end: word.span.start, ..magic.span }).contains('\n');
     let (moves, names): (Vec<&Word>, Vec<&Word>) = words.iter().partition(below);
@@ -48,7 +47,7 @@ pub fn run(session: &mut Session, magic: &lang::Magic, words: &[Word], context: 
             return Err(Diagnostic::at(Kind::Syntax, second.span, format!("unexpected `{}`", second.text)));
         }
     };
-    let program = interleave::read(&source).expect("only programs without mistakes are kept");
+    let program = interleave::read(&source).expect("only programs without errors are kept");
     let (model, why) = match magic.option("--model") {
         Some(_) => (asked_models(magic)?[0], None),
         None => first_to_fail(&program, context),
@@ -251,13 +250,13 @@ impl<'a> Game<'a> {
             let of_thread: Vec<&String> = names.iter().filter(|name| name.starts_with(&format!("{text}→"))).collect();
             if !of_thread.is_empty() {
                 let which = of_thread.into_iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
-                return Effect::Unknown(format!("`{text}` wakes one of several: {which}"));
+                return Effect::Unknown(format!("`{text}` can wake one of several threads: {which}"));
             }
             // A key that the terminal does not edit with arrives as control characters.
             let text = escaped(text);
             let thread = self.machine.program.threads.iter().any(|thread| thread.name == text);
             return Effect::Unknown(match (choices.is_empty(), thread) {
-                (true, _) => format!("`{text}`: no thread can move any more"),
+                (true, _) => format!("`{text}`: no thread can move now"),
                 (false, true) => format!("`{text}` cannot move now, only {}", names.join(", ")),
                 (false, false) => format!("`{text}` is not a move: {}", names.join(", ")),
             });

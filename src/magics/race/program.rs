@@ -31,7 +31,7 @@ const ASKED_BUDGET: Duration = Duration::from_secs(20);
 pub fn run(session: &mut Session, magic: &lang::Magic, body: &Body, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
     refuse(magic, &["--moves"], "`%race play`")?;
-    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos: `%race counter`")?;
+    refuse(magic, &["--each", "--threads", "--only", "--checkpoint", "--gil"], "the demos, such as `%race counter`")?;
     let models = asked_models(magic)?;
     let most = asked_count(magic, "--states")?.unwrap_or(STATES as u64);
     if most > MOST_STATES {
@@ -65,7 +65,7 @@ pub fn run(session: &mut Session, magic: &lang::Magic, body: &Body, context: &Ru
             let rounds = rounds.map_or(Rounds::AtLeast(ROUNDS), Rounds::Exactly);
             let seen = interleave::run(&program, rounds, budget, &stopped);
             Some(seen.map_err(|error| {
-                Diagnostic::at(Kind::System, magic.span, format!("the threads cannot be started: {error}"))
+                Diagnostic::at(Kind::System, magic.span, format!("cannot start the threads: {error}"))
                     .hint("--live off explores without them")
             })?)
         }
@@ -128,7 +128,7 @@ pub fn asked_live(magic: &lang::Magic) -> Fallible<bool> {
         "on" => Ok(true),
         "off" => Ok(false),
         other => {
-            let message = format!("`--live` is on or off, got `{other}`");
+            let message = format!("`--live` must be on or off, got `{other}`");
             Err(Diagnostic::at(Kind::Type, word.span, message).near(other, ["on", "off"]))
         }
     }
@@ -332,7 +332,7 @@ fn model_line(program: &Program, found: &Exploration) -> String {
         Limit::States(_) => "--states raises the limit".to_string(),
         Limit::Memory => "the states need too much memory".to_string(),
         Limit::Buffer => {
-            format!("a thread had {BUFFER} stores that had not reached memory: what more of them do is not explored")
+            format!("a thread had {BUFFER} stores that had not reached memory; more of them are not explored")
         }
         Limit::Stopped => "stopped".to_string(),
     }));
@@ -349,8 +349,8 @@ fn model_line(program: &Program, found: &Exploration) -> String {
     }
     if let Some(livelock) = &found.livelock {
         let names: Vec<&str> = livelock.threads.iter().map(|thread| program.threads[*thread].name.as_str()).collect();
-        let end = if livelock.inescapable { ", and no schedule leads out" } else { "" };
-        parts.push(format!("livelock: {} can go on for ever{end}", names.join(" and ")));
+        let end = if livelock.inescapable { ", and no schedule ends it" } else { "" };
+        parts.push(format!("livelock: {} can go on forever{end}", names.join(" and ")));
     }
     format!("{}: {}", found.model.name().to_uppercase(), parts.join(" · "))
 }
@@ -400,10 +400,10 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
         notes.push(format!("{given_up} {rounds} ended early, because a thread had done {most} operations"));
     }
     if seen.cores == 1 {
-        notes.push("on one core the threads take turns: most races need two".to_string());
+        notes.push("on one core the threads take turns; most races need two cores".to_string());
     } else if seen.overlap < 0.2 && seen.rounds > 0 {
         let why = match program.threads.len() {
-            1 => "there is one thread, so nothing can overlap",
+            1 => "there is only one thread, so nothing can overlap",
             _ => "the threads hardly overlapped, so little could go wrong: the machine is busy, or has too few cores",
         };
         notes.push(why.to_string());
@@ -427,7 +427,7 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
     for ending in seen.endings.keys() {
         if sc.is_some_and(|sc| find(sc, ending).is_none()) {
             let text = program.ending_text(ending, source);
-            notes.push(format!("{text} is impossible under SC, and this processor did it"));
+            notes.push(format!("{text} is impossible under SC, but happened on this processor"));
             break;
         }
     }
@@ -438,7 +438,7 @@ fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option
     {
         let text = program.ending_text(ending, source);
         notes.push(format!(
-            "{text} was seen and is in none of these models: this processor reorders more than these models say"
+            "{text} was seen but is impossible in these models: this processor reorders more than they allow"
         ));
     }
     notes

@@ -68,7 +68,7 @@ pub fn run(session: &mut Session, magic: &lang::Magic, size: usize, context: &Ru
     }
     if ranked.is_empty() {
         context.stop.check()?;
-        let message = "no kind has all of these operations";
+        let message = "no kind has all these operations";
         return Err(Diagnostic::at(Kind::Domain, word.span, message).hint(lacking.join(", ")));
     }
     ranked.sort_by(|a, b| a.median().total_cmp(&b.median()));
@@ -92,17 +92,14 @@ pub fn run(session: &mut Session, magic: &lang::Magic, size: usize, context: &Ru
         grouped(size as u64)
     ))];
     if (sum - 100.0).abs() > 1e-9 {
-        notes.push(format!("the shares add up to {sum}: they were scaled to 100").into());
+        notes.push(format!("the shares add up to {sum}, so they were scaled to 100").into());
     }
-    notes.push(
-        "kinds share a rank where a round of one is as fast as a round of the other; bytes are those of an element"
-            .into(),
-    );
+    notes.push("kinds share a rank if a round of one is as fast as a round of the other; bytes are per element".into());
     if !lacking.is_empty() {
         notes.push(format!("left out: {}", lacking.join(", ")).into());
     }
     if context.stop.is_raised() {
-        notes.push(Note::from("stopped: the kinds that were measured are kept").optional());
+        notes.push(Note::from("stopped: the kinds measured so far are kept").optional());
     }
     let plot = bars(&ranked);
     let table = Some(figures_plan(&figures, magic.span));
@@ -145,7 +142,7 @@ fn shares(word: &Word) -> Fallible<(Vec<Share>, f64)> {
         let value =
             share.trim().trim_end_matches('%').parse::<f64>().ok().filter(|share| *share > 0.0 && share.is_finite());
         let Some(value) = value else {
-            return Err(wrong(format!("a share of `--mix` is a number over 0, got `{}`", share.trim())));
+            return Err(wrong(format!("a share of `--mix` must be a positive number, got `{}`", share.trim())));
         };
         if all.iter().any(|known| known.operation == operation) {
             return Err(wrong(format!("`{operation}` is given twice")));
@@ -153,7 +150,7 @@ fn shares(word: &Word) -> Fallible<(Vec<Share>, f64)> {
         all.push(Share { operation, part: value });
     }
     if all.is_empty() {
-        return Err(Diagnostic::at(Kind::Syntax, word.span, "`--mix` names no operation").hint(hint));
+        return Err(Diagnostic::at(Kind::Syntax, word.span, "`--mix` is empty").hint(hint));
     }
     let sum: f64 = all.iter().map(|share| share.part).sum();
     if !sum.is_finite() {

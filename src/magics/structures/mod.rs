@@ -33,25 +33,25 @@ pub static STRUCTURES: Magic = Magic {
         takes: Takes::Words,
         options: &[("--n", true), ("--kinds", true), ("--ops", true), ("--mix", true)],
     },
-    about: "measures what each operation on a data structure costs, beside the class that textbooks claim\n\n\
+    about: "measures the cost of each operation on data structures, beside the class that textbooks claim\n\n\
             Kinds\n  \
             vec, deque, linked, chunked, dict, tree, set, heap and sorted; `deque?` describes one.\n\n\
             Columns\n  \
             ns        the median time of one operation on a structure of --n elements (100k unless specified)\n  \
-            measured  the class of one operation: counts of n operations on n elements, for growing n, over n\n  \
-            claimed   theory: no measurement went into it\n  \
-            why       what the operation has to do, and what differs from the claim\n  \
+            measured  the class of one operation: the steps of n operations on n elements, for growing n, divided by \
+            n\n  \
+            claimed   theory, not measured\n  \
+            why       what the operation has to do, and why it differs from the claim\n  \
             A pair that makes no sense is an empty cell of the second table.\n\n\
             Options\n  \
-            --kinds and --ops take names with commas between: --ops push_back,pop_front\n  \
+            --kinds and --ops take names, separated by commas: --ops push_back,pop_front\n  \
             --mix push_front=40,push_back=40,get=20 ranks the kinds for such a mix, by time and by bytes. Shares that \
             do not add up to 100 are scaled. Kinds whose times overlap share a rank.\n\n\
             Growth\n  \
-            `%structures growth vec push_back` adds one element after the other to an empty structure and shows the \
-            time of each addition: now and then one costs as much as all that are there. `push` is short for the usual \
-            addition of the kind.\n\n\
+            `%structures growth vec push_back` adds elements one by one to an empty structure and shows the time of \
+            each addition: occasionally one moves all elements. `push` is short for the usual addition of the kind.\n\n\
             Values\n  \
-            _.picks has the bytes of an element and what to pick each kind for, _.matrix the times as a square.",
+            _.picks has the bytes per element and what each kind is good for, _.matrix the times as a matrix.",
     examples: &[
         "%structures --n 2k --kinds vec,deque,linked --ops push_front,get",
         "%structures --n 2k --mix push_front=40,push_back=40,get=20",
@@ -71,7 +71,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     let size = asked_size(magic)?;
     match words {
         [] if magic.option("--mix").is_some() => {
-            refuse(magic, "--ops", "--mix names the operations")?;
+            refuse(magic, "--ops", "`--mix` names the operations")?;
             mix::run(session, magic, size, context)
         }
         [] => table(session, magic, size, context),
@@ -86,7 +86,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             spikes::run(session, magic, kind, operation, size, context)
         }
         [first, ..] => {
-            let message = format!("`%structures` takes `growth` or options, got `{}`", first.text);
+            let message = format!("`%structures` expects `growth` or options, got `{}`", first.text);
             let known = structures::find(&first.text);
             Err(Diagnostic::at(Kind::Syntax, first.span, message).hint(match known {
                 Some(kind) => format!("%structures --kinds {}", kind.name),
@@ -123,7 +123,7 @@ fn asked_names(magic: &lang::Magic, option: &str, known: &[&'static str]) -> Fal
         names.push(named(word, name, known)?);
     }
     if names.is_empty() {
-        return Err(Diagnostic::at(Kind::Syntax, word.span, format!("`{option}` names nothing")));
+        return Err(Diagnostic::at(Kind::Syntax, word.span, format!("`{option}` is empty")));
     }
     Ok(Some(names))
 }
@@ -156,7 +156,7 @@ fn table(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunC
     let cells: Vec<Cell> = kinds.iter().flat_map(|kind| kind.cells()).filter(is_asked).collect();
     if cells.is_empty() {
         let span = magic.option("--ops").flatten().map_or(magic.span, |word| word.span);
-        return Err(Diagnostic::at(Kind::Domain, span, "none of these kinds has such an operation"));
+        return Err(Diagnostic::at(Kind::Domain, span, "none of these kinds has any of these operations"));
     }
     let telling = Telling::new(&context.progress);
     let live = |told: String| telling.tell(|| told);
@@ -165,7 +165,7 @@ fn table(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunC
     let main = main_table(found);
     let mut notes = summary(&measured, size);
     if context.stop.is_raised() {
-        notes.push(Note::from("stopped: what was measured until then is kept").optional());
+        notes.push(Note::from("stopped: the measurements so far are kept").optional());
     }
     let picks = picks(&measured);
     let matrix = matrix(&kinds, found);
@@ -257,10 +257,10 @@ fn summary(measured: &cells::Measured, size: usize) -> Vec<Note> {
     let all = grouped(size as u64);
     notes.push(Note::from(format!("ns: the median of one operation on {all} elements, each an int of 8 bytes")));
     match &measured.uncounted {
-        Some(why) => notes.push(format!("not counted: {why}; so no class is measured").into()),
+        Some(why) => notes.push(format!("not counted: {why}, so no class is measured").into()),
         None => {
             let yes = counted.iter().filter(|agrees| matches!(agrees, Agrees::Yes | Agrees::Below)).count();
-            let line = Note::from("measured: steps of n operations on n elements, over n; ");
+            let line = Note::from("measured: the steps of n operations on n elements, divided by n; ");
             let said = format!("{yes} of {} agree with what textbooks claim", counted.len());
             notes.push(line.found(said).text(", which is theory"));
         }
@@ -272,6 +272,6 @@ fn summary(measured: &cells::Measured, size: usize) -> Vec<Note> {
         let measured = found.measured().unwrap_or_default();
         Note::default().found(format!("{name}{measured}: {}", found.why())).optional()
     }));
-    notes.push("bytes: of heap for each element, with the room for more".into());
+    notes.push("bytes: heap per element, including spare capacity".into());
     notes
 }

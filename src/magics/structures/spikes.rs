@@ -93,25 +93,24 @@ pub fn run(
     let table = Table::from_columns(Schema::new(heads, Order::Kept), spikes.len(), &columns);
     let figures = Figures { table, meanings };
     let subject = format!("{} {}", known.name, cell.name());
-    let said = Note::from(format!("{subject}: ")).seconds(mean / 1e9).text(" for an addition on average, ");
+    let said = Note::from(format!("{subject}: ")).seconds(mean / 1e9).text(" per addition on average, ");
     let mut notes = vec![
-        said.seconds(most / 1e9).text(" for the dearest; ratio: times the average"),
+        said.seconds(most / 1e9).text(" for the slowest; ratio: to the average"),
         Note::from(format!(
-            "the median of {PASSES} passes for each of {} additions to an empty {}; the clock tells no single one \
-             below ",
+            "the median of {PASSES} passes for each of {} additions to an empty {}; the clock cannot resolve single \
+             additions below ",
             grouped(size as u64),
             known.name
         ))
         .seconds(seen / 1e9),
     ];
     if all > spikes.len() {
-        let shown =
-            format!("{} additions allocated memory; the {ROWS} that took longest are shown", grouped(all as u64));
+        let shown = format!("{} additions allocated memory; the {ROWS} slowest are shown", grouped(all as u64));
         notes.push(Note::from(shown));
     } else {
         notes.push("the table has the additions that allocated memory".into());
     }
-    notes.push("where the allocator finds room behind a block, it grows in place and nothing is moved".into());
+    notes.push("if the allocator finds space after a block, the block grows in place and nothing is moved".into());
     let plot = plot(&subject, &times, &together, MANY);
     let field = |name, nanoseconds: f64| Field::measured(name, Value::Float(nanoseconds / 1e9), Unit::Seconds);
     let fields = vec![field("mean", mean), field("median", median), field("most", most)];
@@ -137,7 +136,7 @@ fn addition(kind: &'static structures::Kind, word: &Word) -> Fallible<Cell> {
     let name = named(word, &word.text, &operation_names())?;
     let own: Vec<&str> = ADDITIONS.into_iter().filter(|name| find(name).is_some()).collect();
     if !ADDITIONS.contains(&name) {
-        let message = format!("`growth` shows operations that add an element, and `{name}` is none");
+        let message = format!("`growth` needs an operation that adds an element, got `{name}`");
         return Err(Diagnostic::at(Kind::Domain, word.span, message).hint(own.join(", ")));
     }
     find(name).ok_or_else(|| {
@@ -179,7 +178,7 @@ fn plot(subject: &str, times: &[f64], together: &[f64], many: usize) -> Plot {
     });
     let means: Vec<(f64, f64)> = means.filter(|(_, mean)| *mean > 0.0).collect();
     let axis = |label: &str, unit, scale, measured| Axis { label: label.to_string(), unit, scale, measured };
-    let label = if wide > 1 { format!("the dearest of {wide} additions") } else { "one addition".to_string() };
+    let label = if wide > 1 { format!("the slowest of {wide} additions") } else { "one addition".to_string() };
     Plot {
         title: format!("{subject}: time of each addition"),
         x: Across::Numbers(axis("n", Unit::Count("n"), Scale::Linear, false)),

@@ -101,7 +101,7 @@ impl Counted {
                 Ok(())
             });
         }
-        let mut child = command.spawn().map_err(|error| because(format!("the program does not start: {error}")))?;
+        let mut child = command.spawn().map_err(|error| because(format!("the program cannot start: {error}")))?;
         let out = child.stdout.take().expect("it was piped");
         let (sender, answers) = channel();
         let read = move || {
@@ -114,7 +114,7 @@ impl Counted {
             }
         };
         let reader = std::thread::Builder::new().name("counts".to_string()).spawn(read);
-        reader.map_err(|error| because(format!("no thread can be started: {error}")))?;
+        reader.map_err(|error| because(format!("cannot start a thread: {error}")))?;
         let work = child.stdin.take();
         Ok(Counted { child, work, answers })
     }
@@ -124,8 +124,7 @@ impl Counted {
     /// # Errors
     /// Where it panics or ends the program, and [`Kind::Stopped`].
     pub fn count(&mut self, line: &str, context: &RunContext) -> Fallible<Counts> {
-        let ended =
-            || Diagnostic::new(Kind::System, "the program that counts ended: it panicked or had no memory left");
+        let ended = || Diagnostic::new(Kind::System, "the counting program ended: it panicked or ran out of memory");
         let work = self.work.as_mut().ok_or_else(ended)?;
         writeln!(work, "{line}").and_then(|()| work.flush()).map_err(|_| ended())?;
         let answer = loop {
@@ -158,7 +157,7 @@ fn because(why: impl Into<String>) -> Uncounted {
 fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
     let mut hasher = DefaultHasher::new();
     (SUPPORT, text).hash(&mut hasher);
-    let cache = cache().ok_or_else(|| because("there is no folder for what is compiled: HOME is not set"))?;
+    let cache = cache().ok_or_else(|| because("there is no folder for compiled code: HOME is not set"))?;
     let folder = cache.join(format!("{:016x}", hasher.finish()));
     let (source, program) = (folder.join("main.rs"), folder.join("main"));
     let is_there = || program.is_file() && fs::read_to_string(&source).is_ok_and(|known| known == text);
@@ -218,7 +217,7 @@ fn rustc(folder: &Path, common: &[&str], more: &[&str], context: &RunContext) ->
     let mut command = Command::new("rustc");
     without_ours(&mut command).current_dir(folder).args(common).args(more);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| because(format!("rustc does not run: {error}")))?;
+    let mut child = command.spawn().map_err(|error| because(format!("rustc cannot run: {error}")))?;
     let mut errors = child.stderr.take().expect("it was piped");
     let said = std::thread::spawn(move || {
         let mut said = String::new();
@@ -242,9 +241,9 @@ fn rustc(folder: &Path, common: &[&str], more: &[&str], context: &RunContext) ->
     }
     let said = said.join().unwrap_or_default();
     Err(because(if said.contains("can't find crate for `profiler_builtins`") {
-        "this toolchain has no profiler_builtins, which counts".to_string()
+        "this toolchain has no profiler_builtins, which counting needs".to_string()
     } else {
         let first = said.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed").to_string();
-        format!("it does not compile alone ({first})")
+        format!("it does not compile separately ({first})")
     }))
 }
