@@ -571,7 +571,7 @@ fn only_chooses_variants_of_a_family() {
     assert!(err("%compare sorting only quick, quick").contains("the variant `quick` is given twice"));
     assert!(err("%compare sorting only quick").contains("only one variant"));
     assert!(err("%compare sorting only quick merge").contains("separated by commas"));
-    assert!(err("%compare things only a:\n  b: count\n  c: count").contains("variants of a family"));
+    assert!(err("%compare things only a:\n  b: count\n  c: count").contains("variants of an algorithm family"));
     assert!(err("%compare --base slow sorting only quick, merge").contains("unknown variant `slow`"));
     assert!(err("%compare --base polar --on rows,polars 1..3 | sum").contains("did you mean `polars`?"));
     // It is a name like any other.

@@ -143,12 +143,12 @@ fn write_and_tee_stand_at_the_end() {
     let folder = Folder::new("end");
     let path = folder.at("t.csv");
     let error = |cell: &str| Lab::new("rows").cell(&cell.replace("PATH", &path)).err;
-    assert!(error("1..3 | write PATH | count").contains("only `on ENGINE` can follow"));
+    assert!(error("1..3 | write PATH | count").contains("nothing but `on ENGINE` may follow"));
     assert!(error("let t = 1..3 | write PATH").contains("`let` names a table"));
     assert!(error("1..3 | concat (1..3 | write PATH)").contains("are only allowed at the end"));
     assert!(error("%same (1..3 | write PATH), (1..3)").contains("are only allowed at the end"));
     assert!(error("1..3 | tee a: (sum), a: (count)").contains("two branches are called `a`"));
-    assert!(error("1..3 | tee a: (sum | tee b: (count))").contains("cannot contain another `tee`"));
+    assert!(error("1..3 | tee a: (sum | tee b: (count))").contains("holds no other `tee`"));
     assert_eq!(folder.names(), Vec::<String>::new());
 }
 

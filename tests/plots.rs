@@ -283,7 +283,7 @@ fn the_svg_is_one_well_formed_element_without_references() {
 
 /// As long as a text is once its unsafe characters are replaced and the XML is read again.
 fn plot_text(text: &str) -> String {
-    text.chars().map(|c| if show::is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if show::is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 #[test]
