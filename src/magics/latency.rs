@@ -216,7 +216,16 @@ fn working_sets<'a>(
     let telling = Telling::new(&context.progress);
     let mut points: Vec<(usize, f64)> = Vec::new();
     let mut why = None;
+    // A size is mostly made ready, which takes longer the larger it is.
+    const LONGER: u32 = 2;
+    let mut before = start.elapsed();
     for (at, size) in sizes.iter().enumerate() {
+        let now = start.elapsed();
+        if at > 0 && now + (now - before) * LONGER > time {
+            why = Some(format!("{} and more: they do not fit into --for {time:?}", bytes_text(*size as f64)));
+            break;
+        }
+        before = now;
         telling.tell(|| format!("{} · {} of {}", bytes_text(*size as f64), at + 1, sizes.len()));
         let left = time.saturating_sub(start.elapsed()) / (sizes.len() - at) as u32;
         match access(&means(left), *size) {

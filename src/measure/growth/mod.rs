@@ -110,6 +110,8 @@ const HARDLY: f64 = 0.1;
 const LITTLE: f64 = 0.02;
 /// Classes within so many units of BIC of the best are nearly as good: the odds against them are below e^5.
 const NEARLY: f64 = 10.0;
+/// A curve that is off by no more goes through all the points.
+const NOTHING_OPEN: f64 = 1e-3;
 
 /// What a fit must pass before its class is an answer. Set from the kind of measurement, for all subjects alike.
 #[derive(Debug, Clone, Copy)]
@@ -253,6 +255,13 @@ fn fitted(question: Question, used: Vec<Point>) -> Answer {
         }
         other => other,
     };
+    // Beside an exponent that excludes a class, it is named only where its curve leaves nothing open: another curve
+    // that bends a little stands for what is none of the classes.
+    let is_named = |class: &Class| {
+        let is_exact = || all.iter().any(|fit| fit.class == *class && fit.rms <= NOTHING_OPEN);
+        exponent.is_none_or(|exponent| agrees(exponent, *class, &used)) || is_exact()
+    };
+    let also = also.into_iter().filter(is_named).collect();
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
