@@ -251,7 +251,7 @@ pub struct Plot {
     pub x: Across,
     pub y: Axis,
     pub series: Vec<Series>,
-    /// Whether a table of the same report holds these data: programs then do not get them twice.
+    /// Whether a table of the same report holds these data or what they illustrate: programs then get only the table.
     pub in_table: bool,
 }
 

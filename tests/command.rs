@@ -496,3 +496,24 @@ fn help_about_compare_begins_with_one_line_and_has_headings() {
     let magics = out(&timelab(&["-c", "%help magics"], ""));
     assert!(magics.contains("shows which of several variants is faster") && !magics.contains("Verdicts"), "{magics}");
 }
+
+/// Programs get one array, or one table, of a cell; what is said about it goes to standard error.
+#[test]
+fn programs_get_one_table_of_a_cell() {
+    let race = "%%race --live off x = 0\nup: x = x + 1\ndown: x = x - 1\ncheck x == 0\n%%";
+    for cell in [race, "%magnitudes", "%structures growth vec push_back --n 2k"] {
+        let json = out(&timelab(&["--format", "json", "-c", cell], ""));
+        let rows: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+        assert!(rows.as_array().is_some_and(|rows| !rows.is_empty()), "{cell}: {json}");
+        let csv = out(&timelab(&["--format", "csv", "-c", cell], ""));
+        assert_eq!(csv.lines().count(), rows.as_array().map_or(0, Vec::len) + 1, "{cell}: {csv}");
+    }
+}
+
+/// Two cells with bodies in one file need a line between them, and the error says which.
+#[test]
+fn a_body_that_runs_into_the_next_cell_says_what_ends_it() {
+    let two = "%%race --live off x = 0\nup: x = x + 1\n\n\n%%race y = 0\nup: y = 1\n";
+    let output = timelab(&[], two);
+    assert!(err(&output).contains("a line `%%` ends the body"), "{}", err(&output));
+}

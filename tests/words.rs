@@ -60,6 +60,7 @@ fn terms_are_found_by_their_other_words() {
     assert!(help("big O?").starts_with("big O\n"));
     assert!(help("I/O-bound?").starts_with("I/O-bound\n"));
     assert!(help("outliers?").starts_with("outlier\n"));
+    assert!(help("tso?").starts_with("memory model\n"));
 }
 
 #[test]

@@ -42,6 +42,13 @@ impl Server {
     }
 }
 
+/// At most so many files are open in a server besides its connections: each event loop has some of its own.
+pub fn own_files() -> u64 {
+    const FILES: usize = 5;
+    const OF_EACH_LOOP: usize = 6;
+    (FILES + OF_EACH_LOOP * cores().len()) as u64
+}
+
 /// How many messages each connection sends, and their length.
 pub const MESSAGES: usize = 3;
 const MESSAGE: usize = 32;
@@ -68,9 +75,10 @@ pub struct Run {
     pub connect: f64,
     /// Seconds for a message and its answer: the median of all.
     pub round_trip: Option<f64>,
-    /// Resident bytes of the server while all are connected, those before the first, and its threads.
+    /// Resident bytes of the server while all are connected.
     pub memory: Option<u64>,
-    pub memory_before: Option<u64>,
+    /// Those which it did not have yet after it had served a first connection, without the pages of its program.
+    pub memory_of_connections: Option<u64>,
     pub threads: Option<u64>,
     /// Seconds of CPU time of the server.
     pub cpu: Option<f64>,
@@ -90,7 +98,8 @@ pub fn run(
 ) -> io::Result<Option<Run>> {
     let mut serving = Service::start(program, SERVER.name, &[server.name().to_string()])?;
     let Some(address) = serving.line(stopped)? else { return Ok(None) };
-    let (memory_before, cpu_before) = (status(serving.id(), "VmRSS:"), cpu(serving.id()));
+    let served = first_connection(&address);
+    let (own_before, cpu_before) = (status(serving.id(), "RssAnon:"), cpu(serving.id()));
     let one_by_one = server == Server::Serial;
     let arguments =
         [address, connections.to_string(), within.as_millis().to_string(), u64::from(one_by_one).to_string()];
@@ -113,10 +122,24 @@ pub fn run(
         connect: number(&greeted)?,
         round_trip: Some(number(round_trip)?).filter(|seconds| *seconds > 0.0),
         memory: status(serving.id(), "VmRSS:").map(|kib| kib * 1024),
-        memory_before: memory_before.map(|kib| kib * 1024),
+        memory_of_connections: own_before
+            .filter(|_| served.is_ok())
+            .zip(status(serving.id(), "RssAnon:"))
+            .map(|(before, now)| now.saturating_sub(before) * 1024),
         threads: threads.map(|threads| threads.saturating_sub(OWN_THREADS as u64)),
         cpu: cpu(serving.id()).zip(cpu_before).map(|(after, before)| after - before),
     }))
+}
+
+/// Makes one connection, sends a message and closes: what a server needs only once, it has afterwards.
+fn first_connection(address: &str) -> io::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let address = address.parse().map_err(io::Error::other)?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.read_exact(&mut [0; GREETING.len()])?;
+    stream.write_all(&[0; MESSAGE])?;
+    stream.read_exact(&mut [0; MESSAGE])
 }
 
 /// A number that the system tells of a process.

@@ -26,7 +26,7 @@ pub struct Wanted {
 /// A store that runs. Its process ends when this is dropped.
 pub struct Store {
     pub address: String,
-    _service: Service,
+    service: Service,
 }
 
 impl Store {
@@ -36,7 +36,11 @@ impl Store {
         let Wanted { delay, keys, seed } = wanted;
         let arguments = [delay.as_nanos().to_string(), keys.to_string(), seed.to_string()];
         let mut service = Service::start(program, PROGRAM.name, &arguments)?;
-        Ok(service.line(stopped)?.map(|address| Store { address, _service: service }))
+        Ok(service.line(stopped)?.map(|address| Store { address, service }))
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.service.is_alive()
     }
 }
 

@@ -242,7 +242,12 @@ impl<'a> Parser<'a> {
                 Some(colon) if colon.text == ":" => self.name("a thread")?,
                 _ => {
                     let error = self.unexpected("a thread `NAME: …` or `check …`");
-                    return Err(error.hint("deeper-indented lines continue a thread"));
+                    // The next cell of a file.
+                    let is_magic = self.peek().text == "%";
+                    return Err(error.hint(match is_magic {
+                        true => "a line `%%` ends the body of a cell; empty lines do not",
+                        false => "deeper-indented lines continue a thread",
+                    }));
                 }
             };
             self.next();

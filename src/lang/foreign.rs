@@ -196,6 +196,10 @@ words! { ALL:
         "%help sql";
     ["thread", "threads", "mutex", "lock", "parallel"] "`%race` shows what threads do to shared variables",
         "%race counter --each 10k";
+    ["play", "scheduler"] "`%race play` lets you choose which thread moves next",
+        "%race play counter --moves up,down,up,down";
+    ["mix", "workload"] "`%structures --mix` ranks structures by a mix of operations",
+        "%structures --n 2k --mix push_front=40,push_back=40,get=20";
     ["plot", "chart", "graph"] "`%bigo` plots how a cost grows", "%bigo --steps n in 2..64: 1..n | sum";
     ["jupyter", "notebook", "script"] "`timelab FILE` runs the cells of a file, `%save FILE` writes them",
         "%help shell";

@@ -31,7 +31,7 @@ pub static C10K: Magic = Magic {
             connect         until the last connection was greeted by the server\n  \
             round_trip      a message and its answer: the median\n  \
             memory          of the server while all are connected: resident, without the kernel's buffers\n  \
-            per_connection  what of it came with the connections\n  \
+            per_connection  what of it came with the connections: without what the server had after a first one\n  \
             cpu             CPU time of the server",
     examples: &["%c10k", "%c10k 200"],
     offers: Offers::Nothing,
@@ -51,7 +51,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         Some(wanted) => (wanted, true),
         None => (CONNECTIONS, false),
     };
-    let connections = wanted.min(OpenFiles::connections(OpenFiles::limits().in_child));
+    let files = OpenFiles::limits().in_child;
+    let connections = wanted.min(OpenFiles::connections(files)).min(files.saturating_sub(c10k::own_files()).max(1));
     let stopped = || context.stop.is_raised();
     let (mut runs, mut notes): (Vec<Run>, Vec<Note>) = Default::default();
     for server in Server::ALL {
@@ -116,8 +117,8 @@ fn told(runs: &[Run], connections: u64, mut notes: Vec<Note>) -> Answer {
     let count = |number: Option<u64>| number.map_or(Value::Null, |number| Value::Int(number as i64));
     let seconds = |seconds: Option<f64>| seconds.map_or(Value::Null, Value::Float);
     let row = |run: &Run| {
-        let own = run.memory.zip(run.memory_before).filter(|_| run.connections > 0 && run.server != Server::Serial);
-        let each = own.map(|(memory, before)| memory.saturating_sub(before) / run.connections);
+        let own = run.memory_of_connections.filter(|_| run.connections > 0 && run.server != Server::Serial);
+        let each = own.map(|memory| memory / run.connections);
         vec![
             Value::text(run.server.name()),
             Value::Int(run.connections as i64),
@@ -169,8 +170,8 @@ fn told(runs: &[Run], connections: u64, mut notes: Vec<Note>) -> Answer {
     notes.extend(busy_note().map(|text| Note::default().found(text).optional()));
     notes.push(
         format!(
-            "each connection sends {MESSAGES} messages and mostly waits: an event loop keeps a few bytes for it, a \
-             thread has a stack of its own"
+            "each connection sends {MESSAGES} messages and mostly waits: an event loop keeps a small task for it, a \
+             thread has a stack of its own (per_connection)"
         )
         .into(),
     );

@@ -29,6 +29,11 @@ pub static ALSO: &[(&str, &str)] = &[
     ("io-bound", "I/O-bound"),
     ("race conditions", "race condition"),
     ("dead lock", "deadlock"),
+    ("tso", "memory model"),
+    ("pso", "memory model"),
+    ("sc", "memory model"),
+    ("litmus", "memory model"),
+    ("memory order", "memory model"),
 ];
 
 /// The term of this name or of another word for it, in any case.
@@ -164,7 +169,8 @@ pub static ALL: &[Term] = &[
     },
     Term {
         name: "memory model",
-        meaning: "rules for which reads see which writes: a processor may delay a write behind later reads",
+        meaning: "rules for which reads see which writes. sc: all happen in one order; tso: a write may be \
+                  delayed behind later reads; pso: also behind later writes to other variables",
         cell: "%race buffer --live off",
     },
     Term {

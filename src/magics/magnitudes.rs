@@ -141,6 +141,6 @@ fn chart() -> Plot {
         x: Across::Numbers(axis("elements")),
         y: axis("operations"),
         series: series.to_vec(),
-        in_table: false,
+        in_table: true,
     }
 }

@@ -33,6 +33,8 @@ Ask what it costs:
   %race counter                         shows what threads do to a shared counter
   %concurrency                          shows what threads, processes and an event loop are good for
 
+The lab: %structures · %magnitudes · %latency · %concurrency · %c10k · %amdahl · %contention · %async
+
 Topics
   %help language     cells, values, operators, names
   %help files        what `read` and `write` understand

@@ -332,6 +332,7 @@ impl Binder<'_> {
                 Err(match (error.hint.is_some(), stage) {
                     (true, _) => error,
                     (false, Some(_)) => error.hint(format!("write a source and `|` before a stage: … | {name}")),
+                    (false, None) if name == "store" => error.hint("a store needs a delay: let kv = store delay 5ms"),
                     (false, None) if name == "it" => error.hint("`it` is a column and can only be used inside a stage"),
                     (false, None) => {
                         error.hint("`let name = …` assigns a name; `read \"path\"` and `1..10` are sources")

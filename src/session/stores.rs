@@ -97,7 +97,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the stores that no name needs any more.
+    /// Ends the stores that no name needs any more, and forgets those whose process somebody has ended.
     pub(super) fn end_stores(&mut self) {
         if self.stores.0.is_empty() {
             return;
@@ -108,8 +108,8 @@ impl Session {
                 addresses(plan, &mut needed);
             }
         }
-        self.stores.0.retain(|running| {
-            let is_needed = needed.contains(&running.address);
+        self.stores.0.retain_mut(|running| {
+            let is_needed = running.is_alive() && needed.contains(&running.address);
             if !is_needed {
                 store::unwatch(&running.address);
             }

@@ -91,7 +91,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         None => EACH,
         Some(word) => lang::seconds(&word.text).filter(|each| *each > 0.0 && each.is_finite()).ok_or_else(|| {
             let message = format!("`--each` must be a positive time, got `{}`", word.text);
-            Diagnostic::at(Kind::Type, word.span, message).hint("--each 20ms")
+            Diagnostic::at(Kind::Type, word.span, message).hint("--each 20ms; the units are ms, s and min")
         })?,
     };
     if each * tasks as f64 > MOST_TIME {

@@ -83,6 +83,7 @@ pub fn run(
     let mut threads = wanted_threads;
     let stopped = || context.stop.is_raised();
     let (mut rows, mut sums, mut notes): (Vec<Row>, Vec<i64>, Vec<Note>) = Default::default();
+    let mut failed = None;
     for way in Way::ALL {
         context.progress.tell(format!("{keys} keys: {}", way.name()));
         let of_threads = |reading: std::io::Result<Reading>| {
@@ -113,11 +114,16 @@ pub fn run(
             Err(error) => {
                 let why = format!("{} cannot be run: {}", way.name(), error.message);
                 notes.push(Note::default().found(why).optional());
+                failed.get_or_insert(error);
             }
         }
     }
     if rows.is_empty() {
         context.stop.check()?;
+        // No way has reached the store.
+        if let Some(error) = failed {
+            return Err(error);
+        }
     }
     if sums.windows(2).any(|pair| pair[0] != pair[1]) {
         notes.push("the ways have read different values, so their times say nothing".into());

@@ -187,7 +187,7 @@ fn answer(program: &Program, source: &str, explored: &[Exploration], seen: Optio
     let notes = notes(program, source, explored, seen);
     told.extend(notes.into_iter().map(|note| Note::default().found(note).optional()));
     report.blocks.push(Block::Figures(outcomes.clone()));
-    report.blocks.push(Block::Text(lines.join("\n")));
+    report.blocks.push(Block::Notes(lines.into_iter().map(Note::from).collect()));
     if !told.is_empty() {
         report.blocks.push(Block::Notes(told));
     }
