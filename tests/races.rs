@@ -332,7 +332,7 @@ fn outcomes_of_sc_are_possible_under_every_model() {
     for row in table(text).values().filter(|row| row.contains_key("tso")) {
         assert!(row["sc"] != "possible" || row["tso"] == "possible", "{row:?}");
     }
-    let printed = Lab::new("rows").cell("%%race --live off x = 0\n a: repeat 40 { x = 1 }\n b: let r = x").out;
+    let printed = Lab::new("rows").notes("%%race --live off x = 0\n a: repeat 40 { x = 1 }\n b: let r = x");
     assert!(printed.contains("a thread had 32 stores that had not reached memory"), "{printed}");
 }
 
@@ -351,18 +351,23 @@ fn a_demo_that_is_stopped_says_how_much_it_did() {
 #[test]
 fn the_first_example_prints_its_schedules() {
     let mut lab = Lab::new("rows");
-    let printed = lab.cell("%%race --live off x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0");
+    let cell = "%%race --live off x = 0\n  up:   x = x + 1\n  down: x = x - 1\n  check x == 0";
+    let printed = lab.cell(cell);
     let expected = "\
 outcome,check,schedules,share,sc,tso,pso,seen,seen_share
 x=-1,✗ x == 0,2,0.3333333333333333,possible,possible,possible,,
 x=0,✓,2,0.3333333333333333,possible,possible,possible,,
 x=1,✗ x == 0,2,0.3333333333333333,possible,possible,possible,,
+";
+    let summary = "\
 SC: 6 schedules · 13 states · can fail
 TSO: 20 schedules · 22 states · can fail
 PSO: 20 schedules · 22 states · can fail
 data race on x: up and down
 ";
     assert_eq!((printed.out.as_str(), printed.err.as_str()), (expected, ""));
+    let notes = Lab::new("rows").notes(cell);
+    assert!(notes.starts_with(summary), "{notes}");
     assert_eq!(lab.cell("_.schedules").out, "6\n");
     let schedule = lab.cell("_1.schedule").out;
     assert_eq!(
@@ -421,9 +426,9 @@ fn mistakes_have_good_messages() {
     assert_eq!(printed.err, "warning: division by zero in a in some schedules\n│  a: y = 10 // x\n│         ^^^^^^^\n");
     assert!(printed.out.contains("division by zero in a,✗,1,"), "{}", printed.out);
     let printed = Lab::new("rows")
-        .cell("%%race --live off --states 500 x = 0\n a: repeat 9 { x += 1 }\n b: repeat 9 { x += 1 }\n check x > 1");
+        .notes("%%race --live off --states 500 x = 0\n a: repeat 9 { x += 1 }\n b: repeat 9 { x += 1 }\n check x > 1");
     assert!(
-        printed.out.contains(
+        printed.contains(
             "SC: explored in part · 500 states · --states raises the limit · no failure in the explored part"
         )
     );
