@@ -338,7 +338,7 @@ fn work_that_the_compiler_removed_gets_no_verdict() {
     for note in [
         "product: faster than the overhead of a call (",
         "the baseline sum has nothing left to time",
-        "hide a number from it with std::hint::black_box(1000)",
+        "std::hint::black_box(1000) hides a number from it",
         "sum at 1, 2: faster than the overhead of a call (",
     ] {
         assert!(err.contains(note), "{note}: {err}");

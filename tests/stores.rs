@@ -188,7 +188,7 @@ fn who_asks_a_store_waits() {
         ("%concurrency store", "needs the name of a store"),
         ("%concurrency store 3", "`3` is not a store"),
         ("%concurrency store kv kv", "unexpected `kv`"),
-        ("%concurrency store kv --each 5ms", "`--each` belongs to"),
+        ("%concurrency store kv --each 5ms", "`--each` only applies to"),
         ("%concurrency store kv --tasks 100", "`--tasks` is at most 64"),
     ] {
         assert!(lab.cell(cell).err.contains(message), "{cell}: {}", lab.cell(cell).err);

@@ -58,7 +58,7 @@ fn the_memory_of_other_processes_counts() {
 #[test]
 fn a_run_says_what_other_processes_cost_it() {
     let err = all_true(0, &["%time 1..10k | map it * it | sum | on native", "%time 1..10k | map it * it | sum"]);
-    let notes: Vec<&str> = err.lines().filter(|line| line.starts_with("sums over processes: CPU shell ")).collect();
+    let notes: Vec<&str> = err.lines().filter(|line| line.starts_with("sums of processes: CPU shell ")).collect();
     assert_eq!(notes.len(), 1, "{err}");
     assert!(notes[0].contains(", Rust "), "{err}");
 }

@@ -55,7 +55,8 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         let message = format!("`%latency` takes only options, got `{}`", word.text);
         return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(format!("%latency --only {}", word.text)));
     }
-    let time = asked_time(magic)?.unwrap_or(USUAL);
+    let limit = asked_time(magic)?;
+    let time = limit.unwrap_or(USUAL);
     let clock = session.clocks.wall.clone();
     if magic.option("--working-set").is_some() {
         if let Some((word, _)) = magic.options.iter().find(|(word, _)| word.text == "--only") {
@@ -63,7 +64,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
             return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("remove one of them"));
         }
         let means = |limit| Means { limit, clock: &*clock, context };
-        return working_sets(magic, &means, time, context);
+        return working_sets(magic, &means, limit, context);
     }
     let probes = asked(magic)?;
     let start = Instant::now();
@@ -204,10 +205,11 @@ fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
 fn working_sets<'a>(
     magic: &lang::Magic,
     means: &dyn Fn(Duration) -> Means<'a>,
-    time: Duration,
+    limit: Option<Duration>,
     context: &RunContext,
 ) -> Fallible<Answer> {
     const LEAST: usize = 1 << 10;
+    let time = limit.unwrap_or(USUAL);
     let start = Instant::now();
     let most = usize::try_from(context.memory / 4).unwrap_or(usize::MAX).min(LARGEST);
     // Each power of two, and one between each two.
@@ -221,7 +223,7 @@ fn working_sets<'a>(
     let mut before = start.elapsed();
     for (at, size) in sizes.iter().enumerate() {
         let now = start.elapsed();
-        if at > 0 && now + (now - before) * LONGER > time {
+        if at > 0 && limit.is_some() && now + (now - before) * LONGER > time {
             why = Some(format!("{} and more: they do not fit into --for {time:?}", bytes_text(*size as f64)));
             break;
         }
