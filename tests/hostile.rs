@@ -275,7 +275,7 @@ fn a_file_that_is_changed_while_it_is_read_is_an_error() {
     }
 }
 
-/// A link to a folder above would give files without end; a name that is no text cannot be said.
+/// A link to a parent folder would match files endlessly; a name that is not UTF-8 cannot be written in a cell.
 #[test]
 fn patterns_of_files_follow_no_links_to_folders() {
     let folder = folder();

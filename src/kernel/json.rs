@@ -248,7 +248,7 @@ impl Kept {
         }
     }
 
-    /// The column of so many rows.
+    /// The column with this many rows: those that are missing at its end are null.
     fn finish(mut self, rows: usize) -> Column {
         self.add_nulls_up_to(rows);
         let nulls = if self.nulls.is_empty() {
