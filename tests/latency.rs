@@ -1,6 +1,8 @@
 //! `%latency`: which rows there are, what is published of them, and that each is measured or says why not. Never by
 //! times.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use timelab::console::Console;
@@ -41,6 +43,32 @@ fn a_stop_ends_each_row() {
         }
     }
     assert_eq!(access(&means, 1 << 20), Err(Missing::Stopped));
+}
+
+/// On one processor two threads never run at once: what one hands to the other then waits for the system.
+#[test]
+fn memory_that_threads_share_needs_two_processors() {
+    let mut shell = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    shell.args(["--format", "csv", "-c", "%latency --only shared_memory_8_b,pipe_8_b --for 200ms"]);
+    // SAFETY: two system calls.
+    unsafe {
+        shell.pre_exec(|| {
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(libc::sched_getcpu() as usize, &mut one);
+            match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &one) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let told = shell.output().expect("it starts");
+    let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    let measured = |name: &str| {
+        let row = out.lines().find(|row| row.starts_with(&format!("\"{name}\""))).expect("it has a row");
+        !row.split(',').nth(2).expect("it has a time").is_empty()
+    };
+    assert!(!measured("shared memory, 8 B") && measured("pipe, 8 B"), "{out}");
+    assert!(err.contains("shared memory, 8 B: the two threads hardly ran at the same time"), "{err}");
 }
 
 #[test]

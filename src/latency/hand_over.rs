@@ -7,9 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Group, Means, Outcome, Probe, failed};
+use super::{FEWEST, Group, Means, Outcome, Probe, because, failed};
 
 pub static HAND_OVER: Group = Group {
     name: "hand_over",
@@ -177,6 +177,10 @@ struct Shared {
     /// Odd where the other thread has them.
     turn: AtomicU64,
     bytes: UnsafeCell<Vec<u8>>,
+    /// How often a look is taken before the processor is given up.
+    spins: u32,
+    /// How often one of the two gave it up, so that the other one could run.
+    given_up: AtomicU64,
 }
 
 // SAFETY: only the thread whose turn it is touches the bytes.
@@ -185,6 +189,13 @@ unsafe impl Sync for Shared {}
 const END: u64 = u64::MAX;
 
 impl Shared {
+    fn new(bytes: usize) -> Shared {
+        // Many times as long as the other thread needs where it runs: a microsecond, or the copies of a block.
+        let spins = if bytes == WORD { 2_000 } else { 100_000 };
+        let bytes = UnsafeCell::new(vec![0u8; bytes]);
+        Shared { turn: AtomicU64::new(0), bytes, spins, given_up: AtomicU64::new(0) }
+    }
+
     /// Copies bytes in, hands them over, waits until they are back, and copies them out.
     fn trip(&self, block: &mut [u8], turn: u64) {
         // SAFETY: it is this thread's turn.
@@ -213,8 +224,6 @@ impl Shared {
     }
 
     fn wait(&self, is_there: impl Fn(u64) -> bool) -> u64 {
-        // With one processor, or on a busy machine, the other thread needs this one's.
-        const SPINS: u32 = 2000;
         let mut spins = 0;
         loop {
             let now = self.turn.load(Ordering::Acquire);
@@ -222,7 +231,9 @@ impl Shared {
                 return now;
             }
             spins += 1;
-            if spins % SPINS == 0 {
+            if spins % self.spins == 0 {
+                // With one processor, or on a busy machine, the other thread needs this one's.
+                self.given_up.fetch_add(1, Ordering::Relaxed);
                 std::thread::yield_now();
             }
             std::hint::spin_loop();
@@ -230,8 +241,12 @@ impl Shared {
     }
 }
 
+/// The median over the samples in which both threads ran: all others hold the time until the system let the other one
+/// run, which is no property of memory.
 fn shared(means: &Means, bytes: usize) -> Outcome {
-    let both = Arc::new(Shared { turn: AtomicU64::new(0), bytes: UnsafeCell::new(vec![0u8; bytes]) });
+    // A sample is short, so that many of them are over before a thread loses its processor.
+    let (together, most) = if bytes == WORD { (4, 20_000) } else { (1, 25) };
+    let both = Arc::new(Shared::new(bytes));
     let serve = {
         let both = both.clone();
         move || both.serve(bytes)
@@ -239,17 +254,34 @@ fn shared(means: &Means, bytes: usize) -> Outcome {
     let partner: JoinHandle<()> = std::thread::Builder::new().name("echo".to_string()).spawn(serve).map_err(failed)?;
     let mut block = vec![1u8; bytes];
     let mut turn = 0;
-    let times = repeats(bytes);
-    let found = means.median(|| {
+    let mut times: Vec<f64> = Vec::new();
+    let start = Instant::now();
+    let (mut taken, mut stopped) = (0, Ok(()));
+    while stopped.is_ok() && times.len() < most && (taken <= FEWEST || start.elapsed() < means.limit) {
+        taken += 1;
+        let before = both.given_up.load(Ordering::Relaxed);
         let (time, ()) = means.once(|| {
-            for _ in 0..times {
+            for _ in 0..together {
                 both.trip(&mut block, turn);
                 turn += 2;
             }
         });
-        Ok(time / 2.0 / times as f64)
-    });
+        if both.given_up.load(Ordering::Relaxed) == before {
+            times.push(time / 2.0 / together as f64);
+        }
+        stopped = means.check();
+    }
     both.turn.store(END, Ordering::Release);
     let _ = partner.join();
-    found
+    stopped?;
+    median_together(times)
+}
+
+/// The median of the samples in which both threads ran.
+fn median_together(mut times: Vec<f64>) -> Outcome {
+    if times.len() < FEWEST {
+        return because("the two threads hardly ran at the same time: another processor has to be free");
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
 }

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
 use crate::latency::{self, LARGEST, Means, Missing, Probe, access, level, working_set};
 use crate::plan::Binding;
+use crate::races::busy;
 use crate::report::{Across, Axis, Block, Drawn, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -127,6 +128,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     if found.iter().any(|(probe, _)| probe.run.is_none()) {
         notes.push("a row without a measured time and without a reason below cannot be measured on one machine".into());
     }
+    notes.extend(busy_note());
     notes.extend(missing.into_iter().map(|why| Note::from("not measured: ").found(why).optional()));
     if context.stop.is_raised() {
         notes.push(Note::from("stopped: the measurements so far are kept").optional());
@@ -201,6 +203,12 @@ fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
     })
 }
 
+/// What is to be known about times that wait for other programs.
+fn busy_note() -> Option<Note> {
+    let said = format!("{}: times that need another thread or the system may be longer", busy()?);
+    Some(Note::default().found(said).optional())
+}
+
 /// The time of an access by the size of the working set.
 fn working_sets<'a>(
     magic: &lang::Magic,
@@ -273,6 +281,7 @@ fn working_sets<'a>(
         );
         notes.push(Note::default().found(said).optional());
     }
+    notes.extend(busy_note());
     notes.extend(why.map(|why| Note::from("not measured: ").found(why).optional()));
     if context.stop.is_raised() {
         notes.push(Note::from("stopped: the measurements so far are kept").optional());

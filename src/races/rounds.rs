@@ -234,12 +234,17 @@ impl Track {
 
 /// What is to be known about times where other programs want the cores too.
 pub fn busy_note() -> Option<String> {
+    busy().map(|busy| format!("{busy}: times and speed-ups are mostly waiting"))
+}
+
+/// Whether other programs want the cores too, and how many.
+pub fn busy() -> Option<String> {
     let (mut load, cores) = ([0f64; 1], cores().len());
     // SAFETY: there is room for the one number that is asked for.
     let known = unsafe { libc::getloadavg(load.as_mut_ptr(), 1) } == 1;
     (known && load[0] > cores as f64).then(|| {
         let cores = if cores == 1 { "one core".to_string() } else { format!("{cores} cores") };
-        format!("the machine is busy (load {:.1}, {cores}): times and speed-ups are mostly waiting", load[0])
+        format!("the machine is busy (load {:.1}, {cores})", load[0])
     })
 }
 
