@@ -291,3 +291,87 @@ fn types_do_not_depend_on_where_the_sample_ends() {
         assert_eq!(csv(engine, &[&cell]), "sum_aa,sum_cc\n100000,-150000.0\n", "{engine}");
     }
 }
+
+#[test]
+fn a_folder_of_parts_is_read_back_in_order() {
+    let folder = Folder::new("parts");
+    let rows = "1..12 | map i = it, x = if it == 2 then null else it / 4, t = \"a,\\\"\" + text(it)";
+    for format in ["csv", "json", "jsonl", "parquet", "arrow"] {
+        for engine in engine_names() {
+            for parts in [1, 2, 3, 11, 12] {
+                let mut lab = Lab::new(engine);
+                let path = folder.at("out");
+                let written = lab.cell(&format!("{rows} | write {path} parts {parts} as {format}"));
+                assert_eq!(written.err, "", "{engine} {format}");
+                let counts: Vec<usize> =
+                    written.out.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
+                assert_eq!((counts.len(), counts.iter().sum()), (parts, 11), "{engine} {format}");
+                assert!(counts.iter().all(|count| (11 / parts..=11_usize.div_ceil(parts)).contains(count)));
+                let same = lab.cell(&format!("%same ({rows}), (read {})", folder.at("out/part-*")));
+                assert_eq!(same.out, "✓ the same table\n", "{engine} {format} {parts}: {}", same.err);
+                assert_eq!(folder.names(), ["out"]);
+                std::fs::remove_dir_all(folder.0.join("out")).expect("it is ours");
+            }
+        }
+    }
+    let mut lab = Lab::new("batch");
+    assert_eq!(lab.cell(&format!("let n = 2; [\"a\", \"b\"] | write {} as text parts n", folder.at("t/"))).err, "");
+    assert_eq!(csv("batch", &[&format!("read {} as text", folder.at("t/part-*"))]), "line\na\nb\n");
+}
+
+#[test]
+fn the_list_of_a_folder_has_its_parts_and_columns() {
+    let folder = Folder::new("manifest");
+    let path = folder.at("out");
+    let written = Lab::new("batch").cell(&format!("1..4 | map a = it, b = [it] | write {path} parts 2 as parquet")).out;
+    let list = std::fs::read_to_string(folder.0.join("out/manifest.json")).expect("it is there");
+    let list: serde_json::Value = serde_json::from_str(&list).expect("it is json");
+    assert_eq!(list["schema"], serde_json::json!([{"name": "a", "type": "int"}, {"name": "b", "type": "list<int>"}]));
+    for (part, line) in list["parts"].as_array().expect("there are some").iter().zip(written.lines().skip(1)) {
+        let shown = folder.0.join("out").join(part["path"].as_str().expect("it is a text"));
+        assert_eq!(format!("{},{},{}", shown.display(), part["rows"], part["bytes"]), line);
+        assert_eq!(std::fs::metadata(shown).expect("it is there").len(), part["bytes"].as_u64().expect("a number"));
+    }
+}
+
+#[test]
+fn a_folder_of_parts_is_there_whole_or_not_at_all() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let folder = Folder::new("whole-parts");
+    let mut lab = Lab::new("batch");
+    let mut cell = |cell: &str| lab.cell(cell);
+    let out = folder.at("out");
+    for failing in [
+        format!("[1, 0] | map 1 // it | write {out} parts 2"),
+        format!("[\"a\", \"b\", null] | write {out} parts 300 as text"),
+        format!("1..3 | write {} parts 2", folder.at("no/out")),
+    ] {
+        assert!(cell(&failing).err.contains("error"), "{failing}");
+        assert_eq!(folder.names(), [""; 0], "{failing}");
+    }
+    // The row is that of the table, not that of its part.
+    assert!(cell(&format!("[\"a\", \"b\", null] | write {out} parts 2 as text")).err.contains("null (row 2)"));
+    // An empty folder is replaced and keeps its permissions, also behind a link.
+    std::fs::create_dir(folder.0.join("real")).expect("it is ours");
+    std::fs::set_permissions(folder.0.join("real"), std::fs::Permissions::from_mode(0o750)).expect("it is ours");
+    symlink("real", folder.0.join("link")).expect("it is ours");
+    assert_eq!(cell(&format!("1..3 | write {} parts 2", folder.at("link/"))).err, "");
+    let names = |name: &str| std::fs::read_dir(folder.0.join(name)).expect("it is there").count();
+    assert_eq!((names("real"), folder.names()), (3, vec!["link".to_string(), "real".to_string()]));
+    let mode = std::fs::metadata(folder.0.join("real")).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    // One that is not empty is left as it is.
+    for name in ["real", "link"] {
+        assert!(cell(&format!("1..3 | write {} parts 2", folder.at(name))).err.contains("the folder is not empty"));
+    }
+    assert!(cell(&format!("1..3 | write {}", folder.at("new/"))).err.contains("parts 8"));
+    assert!(cell("1..3 | write \".\" parts 2").err.contains("the current folder"));
+    for (parts, error) in [("0", "1 to 10000"), ("10001", "1 to 10000"), ("-1", "negative"), ("\"a\"", "an int")] {
+        assert!(cell(&format!("1..3 | write {out} parts {parts}")).err.contains(error), "{parts}");
+    }
+    let tee = |a: &str, b: &str| format!("1..3 | tee a: (write {a} parts 2), b: (write {b})");
+    assert!(cell(&tee(&out, &folder.at("out/x.csv"))).err.contains("the folder of another"));
+    assert_eq!(cell(&tee(&out, &folder.at("x.csv"))).err, "");
+    assert_eq!(names("out"), 3);
+}

@@ -318,7 +318,14 @@ fn who_is_confined_writes_inside() {
     let (folder, outside) = (folder(), folder());
     symlink(outside.path(), folder.path().join("link")).expect("a link can be made");
     let path = folder.path().join("link/t.csv");
-    for cell in [format!("1..3 | write {path:?}"), format!("1 + 1\n%save {path:?}")] {
+    let (parts, dangling) = (folder.path().join("link/t"), folder.path().join("nowhere/"));
+    symlink(outside.path().join("t"), folder.path().join("nowhere")).expect("a link can be made");
+    for cell in [
+        format!("1..3 | write {path:?}"),
+        format!("1 + 1\n%save {path:?}"),
+        format!("1..3 | write {parts:?} parts 2"),
+        format!("1..3 | write {dangling:?} parts 2"),
+    ] {
         let mut session = Session::new(None, Console::default());
         session.confined = true;
         let context = session.context();

@@ -42,6 +42,20 @@ fn a_file_is_written_and_read_without_a_whole_table() {
 }
 
 #[test]
+fn parts_are_written_without_a_whole_table() {
+    const MOST: u64 = 150 << 10;
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    for (name, format) in [("c", "csv"), ("p", "parquet")] {
+        let path = folder.path().join(name);
+        let rows = "1..1500k | derive a = \"a\" + text(it), b = \"b\" + text(it * 7)";
+        let kib = peak(&[format!("{rows} | write {path:?} parts 3 as {format}")]);
+        assert!(kib < MOST, "{format}: {kib} KiB");
+        let output = timelab(&["-c", &format!("%same ({rows}), (read \"{}/part-*\")", path.display())], "");
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", err(&output));
+    }
+}
+
+#[test]
 fn many_row_groups_are_read_back_as_they_were() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     for name in ["t.parquet", "t.arrow"] {

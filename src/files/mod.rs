@@ -11,6 +11,7 @@ mod home;
 mod json;
 mod lines;
 mod open;
+mod parts;
 mod pattern;
 mod split;
 mod stdin;
@@ -36,10 +37,11 @@ pub use field::{Meaning, Rule};
 pub use home::expanded;
 pub use json::{has_many_digits, large_ints};
 pub use open::{Bytes, found, leads_outside, packing};
+pub use parts::trimmed;
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
 pub use watched::{Watched, guard_maps};
-pub use write::{Writer, fits, same_place, target, write};
+pub use write::{Writer, Written, fits, same_place, target};
 
 use lines::Lines;
 

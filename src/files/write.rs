@@ -20,23 +20,90 @@ use super::csv::{self, SEPARATOR_RECORDS};
 use super::field::Fitting;
 use super::groups::RowGroups;
 use super::lines;
+use super::parts::{self, Parts};
 use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
 
 /// Rows that are written between two looks at the stop flag.
 const CHUNK_ROWS: usize = 4096;
 
-/// Writes `table`; the length of the file in bytes, and what does not read back as it is.
-pub fn write(table: &Table, write: &Write, context: &RunContext) -> Fallible<(u64, Vec<String>)> {
-    let mut writer = Writer::new(write, table.schema(), context)?;
-    writer.take(table)?;
-    writer.finish()
+/// What is being written; nothing of it is seen before [`Writer::finish`].
+pub struct Writer<'a>(Writing<'a>);
+
+enum Writing<'a> {
+    File { draft: Draft<'a>, target: PathBuf },
+    Parts(Parts<'a>),
 }
 
-/// A file that is being written; nothing of it is seen before [`Writer::finish`].
-pub struct Writer<'a> {
-    write: &'a Write,
+/// What was written.
+pub struct Written {
+    pub files: Vec<WrittenFile>,
+    /// What does not read back as it is.
+    pub notes: Vec<String>,
+}
+
+pub struct WrittenFile {
+    /// Its path, as the user has named it or its folder.
+    pub shown: String,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(write: &'a Write, schema: &'a Schema, context: &'a RunContext) -> Fallible<Writer<'a>> {
+        let target = Writer::target(write, context)?;
+        Ok(Writer(match write.parts {
+            Some(count) => Writing::Parts(Parts::new(write, count, target, schema, context)),
+            None => {
+                let draft = Draft::new(write.clone(), schema, beside(&target), context)?;
+                Writing::File { draft, target }
+            }
+        }))
+    }
+
+    /// The place of what is written.
+    ///
+    /// # Errors
+    /// Where it must not be written.
+    pub fn target(write: &Write, context: &RunContext) -> Fallible<PathBuf> {
+        match write.parts {
+            Some(_) => parts::target(write, context.confined),
+            None => target(&write.path, &write.shown, context.confined),
+        }
+    }
+
+    /// Puts it in its place.
+    pub fn finish(self) -> Fallible<Written> {
+        match self.0 {
+            Writing::Parts(parts) => parts.finish(),
+            Writing::File { draft, target } => {
+                let (shown, context) = (draft.write.shown.clone(), draft.context);
+                let complete = draft.complete()?;
+                context.stop.check()?;
+                let (file, notes) = complete.place(&target, &shown).map_err(|error| failed(&shown, error))?;
+                Ok(Written { files: vec![file], notes })
+            }
+        }
+    }
+}
+
+impl TableSink for Writer<'_> {
+    fn take(&mut self, rows: &Table) -> Fallible<bool> {
+        match &mut self.0 {
+            Writing::File { draft, .. } => draft.take(rows),
+            Writing::Parts(parts) => parts.take(rows),
+        }
+    }
+}
+
+/// The folder that a path stands in.
+pub fn beside(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file that grows and has no place yet.
+pub struct Draft<'a> {
+    write: Write,
     context: &'a RunContext,
-    target: PathBuf,
     unfinished: Unfinished,
     content: Content,
     out: Out,
@@ -51,11 +118,9 @@ enum Content {
     Groups(RowGroups),
 }
 
-impl<'a> Writer<'a> {
-    pub fn new(write: &'a Write, schema: &Schema, context: &'a RunContext) -> Fallible<Writer<'a>> {
-        let failed = |error| failed(write, error);
-        let target = target(&write.path, &write.shown, context.confined)?;
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+impl<'a> Draft<'a> {
+    pub fn new(write: Write, schema: &Schema, folder: &Path, context: &'a RunContext) -> Fallible<Draft<'a>> {
+        let failed = |error| failed(&write.shown, error);
         let unfinished = Unfinished::new(folder).map_err(failed)?;
         let file = unfinished.file().try_clone().map_err(failed)?;
         let packed = match extension(&write.path).1 {
@@ -72,7 +137,7 @@ impl<'a> Writer<'a> {
                 encode::csv_header(&mut line, schema.names(), separator);
                 line.push('\n');
                 out.clone().write_all(line.as_bytes()).map_err(failed)?;
-                let mut again = Box::new(ReadAgain::new(schema, write, options));
+                let mut again = Box::new(ReadAgain::new(schema, &write, options));
                 again.add(line.trim_end_matches('\n'), &[]);
                 Content::Csv { separator, again }
             }
@@ -82,17 +147,12 @@ impl<'a> Writer<'a> {
                 Content::Groups(groups.map_err(|error| failed(io::Error::other(error.to_string())))?)
             }
         };
-        Ok(Writer { write, context, target, unfinished, content, out, rows: 0 })
+        Ok(Draft { write, context, unfinished, content, out, rows: 0 })
     }
 
-    /// Rows so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Puts the file in its place: its length in bytes, and what does not read back as it is.
-    pub fn finish(self) -> Fallible<(u64, Vec<String>)> {
-        let failed = |error| failed(self.write, error);
+    /// Writes what is left to write.
+    pub fn complete(self) -> Fallible<Complete> {
+        let failed = |error| failed(&self.write.shown, error);
         let notes = match self.content {
             Content::Text | Content::Json { .. } => Vec::new(),
             Content::Csv { again, .. } => again.notes(),
@@ -107,19 +167,37 @@ impl<'a> Writer<'a> {
             Packed::Gzip(packed) => drop(packed.finish().map_err(failed)?),
             Packed::Zstd(packed) => drop(packed.finish().map_err(failed)?),
         }
-        let file = self.unfinished.file();
-        file.sync_all().map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        self.context.stop.check()?;
-        self.unfinished.finish(&self.target).map_err(failed)?;
-        Ok((length, notes))
+        Ok(Complete { unfinished: self.unfinished, rows: self.rows, notes })
     }
 }
 
-impl TableSink for Writer<'_> {
+/// A whole file that has no place yet.
+pub struct Complete {
+    unfinished: Unfinished,
+    rows: u64,
+    notes: Vec<String>,
+}
+
+impl Complete {
+    /// To read it again.
+    pub fn file(&self) -> io::Result<File> {
+        self.unfinished.file().try_clone()
+    }
+
+    /// Gives it its place, and tells what does not read back as it is.
+    pub fn place(self, target: &Path, shown: &str) -> io::Result<(WrittenFile, Vec<String>)> {
+        let file = self.unfinished.file();
+        file.sync_all()?;
+        let bytes = file.metadata()?.len();
+        self.unfinished.finish(target)?;
+        Ok((WrittenFile { shown: shown.to_string(), rows: self.rows, bytes }, self.notes))
+    }
+}
+
+impl TableSink for Draft<'_> {
     fn take(&mut self, rows: &Table) -> Fallible<bool> {
-        let (write, before) = (self.write, self.rows);
-        let failed = |error| failed(write, error);
+        let (write, before) = (&self.write, self.rows);
+        let failed = |error| failed(&write.shown, error);
         let mut lines = Lines { text: String::new(), out: self.out.clone(), write };
         match &mut self.content {
             Content::Text => each_row(rows, self.context, |row_number, row| {
@@ -172,19 +250,21 @@ impl Lines<'_> {
     fn write(&mut self) -> Fallible<()> {
         let written = self.out.write_all(self.text.as_bytes());
         self.text.clear();
-        written.map_err(|error| failed(self.write, error))
+        written.map_err(|error| failed(&self.write.shown, error))
     }
 }
 
-fn failed(write: &Write, error: io::Error) -> Box<Diagnostic> {
+/// Why a path cannot be written.
+pub fn failed(shown: &str, error: io::Error) -> Box<Diagnostic> {
     let why = match error.kind() {
+        io::ErrorKind::DirectoryNotEmpty => "the folder is not empty".to_string(),
         io::ErrorKind::NotFound => "its folder does not exist".to_string(),
         io::ErrorKind::PermissionDenied => "that is not permitted".to_string(),
         io::ErrorKind::FileTooLarge => "it would be larger than `ulimit -f` lets a file be".to_string(),
         io::ErrorKind::StorageFull => "the disk is full".to_string(),
         _ => error.to_string(),
     };
-    Diagnostic::new(Kind::File, format!("\"{}\" cannot be written: {why}", write.shown))
+    Diagnostic::new(Kind::File, format!("\"{shown}\" cannot be written: {why}"))
 }
 
 /// The bytes of a file on their way through what packs them. Shared by the writer and polars'.
@@ -238,7 +318,9 @@ pub fn target(path: &Path, shown: &str, confined: bool) -> Fallible<PathBuf> {
     };
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
-        return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table")));
+        let error = Diagnostic::new(Kind::File, format!("\"{shown}\" is {what}: it cannot be replaced by a table"));
+        let hint = "`parts 8` writes a folder of 8 files";
+        return Err(if metadata.is_dir() { error.hint(hint) } else { error });
     }
     if metadata.permissions().mode() & 0o222 == 0 {
         return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is read-only, so it is not replaced"))
@@ -385,7 +467,8 @@ enum Unfinished {
 
 impl Unfinished {
     fn new(folder: &Path) -> io::Result<Unfinished> {
-        let nameless = || OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(folder);
+        let nameless =
+            || OpenOptions::new().read(true).write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(folder);
         let named = || tempfile::Builder::new().prefix(".timelab-").tempfile_in(folder).map(Unfinished::Named);
         // It gets its name by its entry there.
         if !Path::new("/proc/self/fd").exists() {

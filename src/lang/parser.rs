@@ -20,7 +20,7 @@
 //!            | TEXT | NAME | [left|semi|anti] table "on" key { "," key }    key = expr, or expr "==" expr (join)
 //!            | table { "," table }           table = name | "(" pipeline ")"                             (concat, zip)
 //!            | [ number ] [ TEXT ]                                                                        (peek)
-//!            | TEXT [ "as" NAME ]                                                                         (write)
+//!            | TEXT [ "as" NAME ] [ "parts" unary ]                                   ("as" may stand last) (write)
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
 //! expr       = and { "or" and }
@@ -745,6 +745,9 @@ impl<'a> Parser<'a> {
             }
             let name = self.name("an option")?;
             stage.options.push((name, self.unary()?));
+        }
+        if known.shape == ArgumentSyntax::Write && stage.kind.is_none() && self.eat_word("as") {
+            stage.kind = Some(self.name("a format")?);
         }
         stage.span = span.to(self.behind());
         self.stage_ends(known)?;

@@ -95,5 +95,6 @@ fn steps(plan: &Prepared) -> Vec<String> {
 }
 
 fn write_line(write: &Write, schema: &Schema) -> String {
-    format!("  {:6}  write {:?}  → {schema}", Reach::Seq.name(), write.shown)
+    let parts = write.parts.map(|parts| format!(" parts {parts}")).unwrap_or_default();
+    format!("  {:6}  write {:?}{parts} as {}  → {schema}", Reach::Seq.name(), write.shown, write.format.name())
 }

@@ -214,6 +214,8 @@ Reading
 
 Writing
   … | write "out.parquet" writes the whole file or nothing.
+  … | write "out/" parts 8 as parquet writes a folder of 8 files and manifest.json, which lists them and the columns,
+  whole or not at all. The folder must be new or empty. read "out/part-*" reads the rows back in order.
   … | tee a: (sum), b: (top 3) computes several results in one pass.
   `write` does not quote numbers; a note names text columns that would be read back as another type.
 

@@ -255,6 +255,8 @@ pub struct Write {
     /// As the person wrote it.
     pub shown: String,
     pub format: Format,
+    /// The files of a folder that the rows are divided among; else they are one file.
+    pub parts: Option<u32>,
 }
 
 impl Format {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput};
-use crate::files;
+use crate::files::{self, Written};
 use crate::measure::{Cost, Stopwatch};
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, TableSink};
@@ -140,6 +140,8 @@ impl Session {
         context: &RunContext,
     ) -> Fallible<RunResult> {
         not_a_source(&plan, write, span)?;
+        // Told before the work is done.
+        files::Writer::target(write, context).map_err(|error| placed(error, span))?;
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.rust.built());
         let (rows_read, bytes_read) = self.reads(&plan);
@@ -161,7 +163,7 @@ impl Session {
         self.add_spent(&run.cost);
         reading::add(&plan, context);
         Ok(RunResult {
-            table: Arc::new(written.table(write)),
+            table: Arc::new(listed(&written)),
             engine: engine.name(),
             instead,
             steps: run.steps,
@@ -218,7 +220,7 @@ impl Session {
             None => Ok((name, ran)),
             Some((write, span)) => {
                 let written = write_table(&ran.table, &write, span, context)?;
-                let table = Arc::new(written.table(&write));
+                let table = Arc::new(listed(&written));
                 Ok((name, RunResult { table, notes: [ran.notes, written.notes].concat(), ..ran }))
             }
         });
@@ -516,27 +518,27 @@ pub(super) fn found_again<T>(plan: &Prepared, error: Box<Diagnostic>, context: &
     Err(error)
 }
 
-/// A file that was written.
-struct Written {
-    rows: u64,
-    bytes: u64,
-    notes: Vec<String>,
-}
-
-impl Written {
-    /// What becomes of the rows: path, rows and bytes.
-    fn table(&self, write: &Write) -> Table {
-        let values = [Value::text(&write.shown), Value::Int(self.rows as i64), Value::Int(self.bytes as i64)];
-        let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
-        let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
-        Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 1, &values.map(|value| vec![value]))
-    }
+/// What becomes of the rows: path, rows and bytes of each file.
+fn listed(written: &Written) -> Table {
+    let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
+    let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
+    let files = &written.files;
+    let values = [
+        files.iter().map(|file| Value::text(&file.shown)).collect(),
+        files.iter().map(|file| Value::Int(file.rows as i64)).collect(),
+        files.iter().map(|file| Value::Int(file.bytes as i64)).collect(),
+    ];
+    Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), files.len(), &values)
 }
 
 /// Writes a table; errors are told at `span`.
 fn write_table(table: &Table, write: &Write, span: Span, context: &RunContext) -> Fallible<Written> {
-    let (bytes, notes) = files::write(table, write, context).map_err(|error| placed(error, span))?;
-    Ok(Written { rows: table.height() as u64, bytes, notes })
+    let written = || {
+        let mut writer = files::Writer::new(write, table.schema(), context)?;
+        writer.take(table)?;
+        writer.finish()
+    };
+    written().map_err(|error| placed(error, span))
 }
 
 /// Runs a plan and writes its rows as they come.
@@ -551,9 +553,7 @@ fn write_rows(
     let mut writer = files::Writer::new(write, plan.schema(), context).map_err(at_span)?;
     let mut run = stream_on(plan, engine, &mut Placed { sink: &mut writer, span }, context)?;
     run.table = None;
-    let rows = writer.rows();
-    let (bytes, notes) = writer.finish().map_err(at_span)?;
-    Ok((run, Written { rows, bytes, notes }))
+    Ok((run, writer.finish().map_err(at_span)?))
 }
 
 /// A sink whose errors are told at a place.
