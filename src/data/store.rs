@@ -60,14 +60,15 @@ pub fn all_pairs(address: &str) -> Result<Vec<(i64, i64)>, ScalarError> {
 fn gone(address: &str, error: &Error) -> ScalarError {
     ScalarError::Domain(match error.kind() {
         ErrorKind::Interrupted => "stopped".to_string(),
-        ErrorKind::ConnectionRefused
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::ConnectionReset
-        | ErrorKind::BrokenPipe => {
-            format!("the store at {address} has ended")
-        }
+        _ if has_ended(error) => format!("the store at {address} has ended"),
         _ => format!("the store at {address} does not answer: {error}"),
     })
+}
+
+/// Whether nobody is at the other end any more.
+fn has_ended(error: &Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionRefused | UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 thread_local! {
@@ -77,14 +78,17 @@ thread_local! {
 /// The stores of this process, each with the flag that stops who waits for its answer.
 static WATCHED: Mutex<Vec<(String, Arc<AtomicBool>)>> = Mutex::new(Vec::new());
 
-/// From here on who waits for this store looks at the flag.
+/// From here on who waits for this store looks at the flag. A store that had the address before has ended.
 pub fn watch(address: &str, stop: Arc<AtomicBool>) {
-    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).push((address.to_string(), stop));
+    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    watched.retain(|(other, _)| other != address);
+    watched.push((address.to_string(), stop));
 }
 
-/// The store has ended.
-pub fn unwatch(address: &str) {
-    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| other != address);
+/// The store has ended. Where another one has its address by now, that one is still watched.
+pub fn unwatch(address: &str, stop: &Arc<AtomicBool>) {
+    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    watched.retain(|(other, flag)| other != address || !Arc::ptr_eq(flag, stop));
 }
 
 /// How long an answer is waited for before the flag is looked at again.
@@ -113,18 +117,29 @@ impl Connection {
 
     /// Sends a request and fills `answer`. A connection that failed is not used again.
     fn ask(slot: &mut Option<Connection>, address: &str, what: u8, key: i64, answer: &mut [u8]) -> Result<(), Error> {
-        let is_ours = |open: &Connection| open.address == address && open.process == std::process::id();
-        let mut connection = match slot.take().filter(is_ours) {
-            Some(open) => open,
-            None => Connection::open(address)?,
-        };
-        connection.check()?;
         let mut request = [what; REQUEST];
         request[1..].copy_from_slice(&key.to_le_bytes());
-        connection.stream.write_all(&request)?;
-        connection.read(answer)?;
-        *slot = Some(connection);
+        let is_ours = |open: &Connection| open.address == address && open.process == std::process::id();
+        if let Some(mut open) = slot.take().filter(is_ours) {
+            match open.exchange(&request, answer) {
+                // Of a store that has ended: another one may have its address by now.
+                Err(error) if has_ended(&error) => {}
+                done => {
+                    *slot = done.is_ok().then_some(open);
+                    return done;
+                }
+            }
+        }
+        let mut open = Connection::open(address)?;
+        open.exchange(&request, answer)?;
+        *slot = Some(open);
         Ok(())
+    }
+
+    fn exchange(&mut self, request: &[u8], answer: &mut [u8]) -> Result<(), Error> {
+        self.check()?;
+        self.stream.write_all(request)?;
+        self.read(answer)
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -108,10 +108,11 @@ impl Session {
                 addresses(plan, &mut needed);
             }
         }
+        let stop = self.stop.flag();
         self.stores.0.retain_mut(|running| {
             let is_needed = running.is_alive() && needed.contains(&running.address);
             if !is_needed {
-                store::unwatch(&running.address);
+                store::unwatch(&running.address, &stop);
             }
             is_needed
         });
