@@ -154,6 +154,34 @@ fn the_scoreboard_of_times() {
     assert!(10 * score.held >= 9 * score.exponents, "exponents: {} of {}", score.held, score.exponents);
 }
 
+/// A class is named beside an answer only where the exponent may be its own.
+#[test]
+fn other_classes_agree_with_the_exponent() {
+    const SLACK: f64 = 0.1;
+    let mut named = 0;
+    for tenths in 5..32 {
+        for noise in [0.0, 0.02] {
+            let wave = |at: usize| 1.0 + noise * (at as f64 * 2.4).sin();
+            let point = |(at, n): (usize, &i64)| Point {
+                n: *n as f64,
+                cost: (*n as f64).powf(f64::from(tenths) / 10.0) * wave(at),
+            };
+            let points: Vec<Point> = usual(100_000).iter().enumerate().map(point).collect();
+            for question in [Question::Steps, Question::Time] {
+                let found = answer(question, &points);
+                let Some(exponent) = found.exponent else { continue };
+                for class in &found.also {
+                    let Some((low, high)) = true_exponent(*class, &found.used) else { continue };
+                    named += 1;
+                    let may_be = exponent.low <= high + SLACK && low <= exponent.high + SLACK;
+                    assert!(may_be, "n^{tenths}/10, {noise}, {question:?}: {class:?} beside {exponent:?}");
+                }
+            }
+        }
+    }
+    assert!(named > 0, "no class was named beside an answer");
+}
+
 /// A clock that moves only when a subject says so.
 #[derive(Clone, Default)]
 struct Hand(Rc<Cell<f64>>);

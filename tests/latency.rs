@@ -134,3 +134,12 @@ fn a_stop_keeps_the_rows_that_are_there() {
     assert!(said.contains("stopped: the measurements so far are kept"), "{said}");
     assert!(lab.cell("_1 | filter what == \"int add\" | count").out.ends_with("1\n"));
 }
+
+/// The curve ends early only where a time was asked for, and says which size did not fit.
+#[test]
+fn a_time_ends_the_curve_of_working_sets() {
+    let mut lab = Lab::new("batch");
+    let notes = lab.notes("%latency --working-set --for 30ms");
+    assert!(notes.contains("and more: they do not fit into --for 30ms"), "{notes}");
+    assert!(!lab.cell("_ | count").out.ends_with("\n0\n"));
+}

@@ -1,5 +1,7 @@
 //! Tables of measurements: with units for people, as plain numbers for programs.
 
+use std::collections::HashSet;
+
 use unicode_width::UnicodeWidthStr;
 
 use crate::data::{Value, scalar};
@@ -63,7 +65,7 @@ fn draw(figures: &Figures, style: &Style) -> String {
     let wide = |i: usize| cells[i].iter().chain([&names[i]]).map(|cell| cell.width().min(WIDEST)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..names.len()).map(wide).collect();
     let mut out = String::new();
-    for part in parts(&widths, style.width) {
+    for part in parts(&widths, naming(&cells, &right, height), style.width) {
         let heads: Vec<&str> = part.iter().map(|i| names[*i].as_str()).collect();
         let right: Vec<bool> = part.iter().map(|i| right[*i]).collect();
         let first =
@@ -73,15 +75,30 @@ fn draw(figures: &Figures, style: &Style) -> String {
     out
 }
 
-/// Which columns stand side by side: those that do not fit go on below, each part behind the first column.
-fn parts(widths: &[usize], width: usize) -> Vec<Vec<usize>> {
-    let mut parts = vec![vec![0]];
-    let first = 1 + widths.first().map_or(0, |width| width + 3);
+/// How many columns name a row: the first ones in words whose cells are together in no other row.
+fn naming(cells: &[Vec<String>], are_numbers: &[bool], height: usize) -> usize {
+    let words = are_numbers.iter().take_while(|is_number| !**is_number).count();
+    let is_distinct = |count: &usize| {
+        let row = |at: usize| cells[..*count].iter().map(move |column| &column[at]).collect::<Vec<_>>();
+        (0..height).map(row).collect::<HashSet<_>>().len() == height
+    };
+    (1..=words).find(is_distinct).unwrap_or(1).min(cells.len())
+}
+
+/// Which columns stand side by side: those that do not fit go on below, each part behind the columns that name a row,
+/// or behind the first one alone where these would leave little room.
+fn parts(widths: &[usize], naming: usize, width: usize) -> Vec<Vec<usize>> {
+    let wide = |columns: &[usize]| 1 + columns.iter().map(|column| column + 3).sum::<usize>();
+    const ROOM: usize = 20;
+    let naming = if wide(&widths[..naming]) + ROOM > width { 1 } else { naming };
+    let named: Vec<usize> = (0..naming).collect();
+    let mut parts = vec![named.clone()];
+    let first = wide(&widths[..naming]);
     let mut used = first;
-    for (i, column) in widths.iter().enumerate().skip(1) {
+    for (i, column) in widths.iter().enumerate().skip(naming) {
         let last = parts.last_mut().expect("there is a part");
-        if used + column + 3 > width && last.len() > 1 {
-            parts.push(vec![0, i]);
+        if used + column + 3 > width && last.len() > naming {
+            parts.push([named.as_slice(), &[i]].concat());
             used = first + column + 3;
         } else {
             last.push(i);

@@ -259,10 +259,14 @@ fn summary(measured: &cells::Measured, size: usize) -> Vec<Note> {
     match &measured.uncounted {
         Some(why) => notes.push(format!("not counted: {why}, so no class is measured").into()),
         None => {
-            let yes = counted.iter().filter(|agrees| matches!(agrees, Agrees::Yes | Agrees::Below)).count();
+            let count = |wanted: Agrees| counted.iter().filter(|agrees| **agrees == wanted).count();
             let line = Note::from("measured: the steps of n operations on n elements, divided by n; ");
-            let said = format!("{yes} of {} agree with what textbooks claim", counted.len());
-            notes.push(line.found(said).text(", which is theory"));
+            let said = format!("{} of {} agree with what textbooks claim", count(Agrees::Yes), counted.len());
+            let slower = match count(Agrees::Below) {
+                0 => String::new(),
+                below => format!(", and {below} {} slower", if below == 1 { "grows" } else { "grow" }),
+            };
+            notes.push(line.found(format!("{said}{slower}")).text("; a claim is theory"));
         }
     }
     let others = found.iter().filter(|found| found.agrees().is_some_and(|agrees| agrees != Agrees::Yes));
