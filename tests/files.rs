@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use timelab::console::Console;
+use timelab::magics::evaluate;
+use timelab::session::Session;
+
 use crate::lab::{Lab, csv, engine_names};
 
 /// A folder of this test's own, removed at the end.
@@ -374,4 +378,61 @@ fn a_folder_of_parts_is_there_whole_or_not_at_all() {
     assert!(cell(&tee(&out, &folder.at("out/x.csv"))).err.contains("the folder of another"));
     assert_eq!(cell(&tee(&out, &folder.at("x.csv"))).err, "");
     assert_eq!(names("out"), 3);
+}
+
+/// Statistics of row groups say which of them are not read. What is left is what a filter leaves.
+#[test]
+fn row_groups_that_no_row_is_wanted_of_are_skipped() {
+    // Ten groups of 100 rows, whose columns ascend.
+    let read = "read \"tests/files/groups.parquet\"";
+    let wanted = [
+        "i >= 940",
+        "i < 60 and t != \"x\"",
+        "i == 333",
+        "500 <= i and 510 > i",
+        "i > 5000",
+        "f > 90",
+        "f < 1",
+        "f >= 0 and i > 900",
+        "m < 0.1",
+        "m == 4.21",
+        "m >= 9.99",
+        "d >= \"2024-09-20\"",
+        "d < \"2024-01-03\"",
+        "d == \"2024-02-29\"",
+        "d < \"2\"",
+        "t < \"b\"",
+        "t == \"zz\"",
+        "u > 18 and i > 700",
+        "n > 40",
+        "n == 7",
+        "1000 // i > 2 and i > 900",
+        "i > 300.5",
+        "i != 7",
+        "b and i > 990",
+    ];
+    for engine in engine_names() {
+        let mut lab = Lab::new(engine);
+        for wanted in wanted {
+            let same = lab.cell(&format!("%same ({read} | filter {wanted}), ({read} | filter not not ({wanted}))"));
+            assert_eq!(same.out, "✓ the same table\n", "{engine} {wanted}: {}", same.err);
+        }
+    }
+    // A float that is no number is over all others, whatever the statistics say.
+    assert_eq!(csv("batch", &[&format!("{read} | filter f > 1e300 | count")]), "count\n2\n");
+    // A condition that fails is not skipped.
+    assert!(Lab::new("batch").cell(&format!("{read} | filter 1 // (i - 5) > 2 and i > 900")).err.contains("zero"));
+    let rows_read = |wanted: &str| {
+        let mut session = Session::new(None, Console::default());
+        let context = session.context();
+        let cell = format!("{read} | filter {wanted} | count | on batch");
+        assert!(evaluate(&mut session, &cell, &context).error.is_none(), "{wanted}");
+        context.progress.rows()
+    };
+    for (wanted, rows) in [("i >= 940", 100), ("i > 5000", 0), ("d < \"2024-01-03\"", 100), ("m == 4.21", 100)] {
+        assert_eq!(rows_read(wanted), rows, "{wanted}");
+    }
+    for wanted in ["f > 1e300", "f > 50 or i > 5", "1 // (i + 5000) == 0 and i > 5000"] {
+        assert_eq!(rows_read(wanted), 1000, "{wanted}");
+    }
 }

@@ -1,11 +1,11 @@
 //! The engine `batch`: the kernel's columns of about two thousand rows, pushed through the ops on one thread.
 
 use crate::data::Table;
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::kernel::phase::{self, Batches, Stream};
 use crate::kernel::{self, Batch, Compiler, Fallback, Rows};
 use crate::lang::{Expr, Privileges, Word};
-use crate::plan::{Op, Prepared, expr_text, op_text, source_text};
+use crate::plan::{Format, Op, Prepared, Source, expr_text, op_text, source_text};
 use crate::rowwise::Programs;
 use crate::run_context::{RunContext, TableSink};
 
@@ -74,6 +74,13 @@ impl Engine for Kernel {
     fn explain(&self, plan: &Prepared) -> Vec<String> {
         let compiler = Compiler::new(&plan.functions);
         let mut lines = vec![format!("batches of {}", source_text(&plan.source.op))];
+        if let Source::Read(read) = &plan.source.op
+            && read.format == Format::Parquet
+            && !read.bounds.is_empty()
+        {
+            let bounds: Vec<&str> = read.bounds.iter().map(|bound| &*read.fields[bound.field].name).collect();
+            lines.push(format!("row groups are skipped where their statistics of {} allow it", listed(&bounds)));
+        }
         let mut known = 0;
         for (step, input) in plan.steps() {
             let what = op_text(&step.op, input, plan);

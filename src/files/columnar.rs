@@ -18,7 +18,7 @@ use crate::plan::{Basis, Field, File, Format, Read};
 use crate::run_context::RunContext;
 use crate::threads;
 
-use super::{Records, extension, guard_maps, name_as_written, open, stdin};
+use super::{Records, dates, extension, guard_maps, name_as_written, open, skipped, stdin};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
@@ -163,6 +163,8 @@ enum Rest {
         opened: fs::File,
         metadata: FileMetadataRef,
         roots: Vec<String>,
+        /// For each group whether it is read.
+        needed: Vec<bool>,
         group: usize,
         row: usize,
     },
@@ -176,18 +178,22 @@ enum Rest {
 }
 
 impl<'a> Groups<'a> {
-    pub fn new(read: &'a Read, file: &'a File) -> Fallible<Groups<'a>> {
+    /// Those that the bounds of the source leave out are skipped where `skips` is set.
+    pub fn new(read: &'a Read, file: &'a File, skips: bool) -> Fallible<Groups<'a>> {
         let rest = guarded(file, || {
             check_readable(read, file)?;
             let failed = |error: PolarsError| wrong(file, &read.format, &error);
             let mut opened = open::plain(file)?;
             if read.format == Format::Parquet {
                 let mut reader = ParquetReader::new(opened.try_clone().map_err(|error| failed(error.into()))?);
-                let roots = roots(&*reader.schema().map_err(failed)?, read);
+                let schema = reader.schema().map_err(failed)?;
+                let roots = roots(&schema, read);
                 let metadata = reader.get_metadata().map_err(failed)?.clone();
-                return Ok(match metadata.row_groups.len() {
+                let groups = metadata.row_groups.len();
+                let needed = if skips { skipped::needed(read, &metadata, &schema) } else { vec![true; groups] };
+                return Ok(match groups {
                     0 => Rest::NoRows(opened),
-                    _ => Rest::Parquet { opened, metadata, roots, group: 0, row: 0 },
+                    _ => Rest::Parquet { opened, metadata, roots, needed, group: 0, row: 0 },
                 });
             }
             let metadata = read_file_metadata(&mut opened).map_err(failed)?;
@@ -214,15 +220,22 @@ impl<'a> Groups<'a> {
             let (frame, bytes) = match std::mem::replace(&mut self.rest, Rest::Nothing) {
                 Rest::Nothing => return Ok(None),
                 Rest::NoRows(opened) => (whole(read, file, opened)?, length),
-                Rest::Parquet { opened, metadata, roots, group, row } => {
-                    let rows = metadata.row_groups[group].num_rows();
+                Rest::Parquet { opened, metadata, roots, needed, group, row } => {
+                    // Of the first group no row is read where none is wanted: its columns are looked at all the same.
+                    let all = metadata.row_groups[group].num_rows();
+                    let rows = if needed[group] { all } else { 0 };
                     let mut reader = ParquetReader::new(opened.try_clone().map_err(|error| failed(error.into()))?);
                     reader.set_metadata(metadata.clone());
                     let reader = reader.with_columns(Some(roots.clone())).with_slice(Some((row, rows)));
                     let frame = reader.finish().map_err(failed)?;
-                    let bytes = length / metadata.row_groups.len() as u64;
-                    if group + 1 < metadata.row_groups.len() {
-                        self.rest = Rest::Parquet { opened, metadata, roots, group: group + 1, row: row + rows };
+                    let (mut next, mut start) = (group + 1, row + all);
+                    while needed.get(next) == Some(&false) {
+                        start += metadata.row_groups[next].num_rows();
+                        next += 1;
+                    }
+                    let bytes = length / needed.len() as u64 * (next - group) as u64;
+                    if next < needed.len() {
+                        self.rest = Rest::Parquet { opened, metadata, roots, needed, group: next, row: start };
                     }
                     (frame, bytes)
                 }
@@ -347,34 +360,14 @@ fn flatten(series: Values, flat: &mut Vec<Values>) -> Result<(), PolarsError> {
 
 /// A column in the polars type that holds a `ty`.
 fn converted(series: &Values, ty: &Type) -> Result<Values, PolarsError> {
-    let text = |pattern: &str| series.strftime_any(pattern);
     match series.dtype() {
-        // The instant is kept in UTC, whatever zone it is shown in.
-        DataType::Datetime(_, Some(_)) => text("%Y-%m-%dT%H:%M:%S%.fZ"),
-        DataType::Datetime(_, None) => text("%Y-%m-%dT%H:%M:%S%.f"),
-        DataType::Date => text("%Y-%m-%d"),
-        DataType::Time => text("%H:%M:%S%.f"),
+        DataType::Datetime(..) | DataType::Date | DataType::Time => dates::as_text(series),
         DataType::Array(of, _) => converted(&series.cast(&DataType::List(of.clone()))?, ty),
         DataType::List(_) => {
             let Type::List(of) = ty else { return series.strict_cast(&dtype(ty)) };
             Ok(series.list()?.apply_to_inner(&|items| converted(&items, of))?.into_series())
         }
         _ => series.strict_cast(&dtype(ty)),
-    }
-}
-
-/// Dates as text.
-trait AsText {
-    fn strftime_any(&self, pattern: &str) -> Result<Values, PolarsError>;
-}
-
-impl AsText for Values {
-    fn strftime_any(&self, pattern: &str) -> Result<Values, PolarsError> {
-        Ok(match self.dtype() {
-            DataType::Datetime(..) => self.datetime()?.strftime(pattern)?.into_series(),
-            DataType::Date => self.date()?.strftime(pattern)?.into_series(),
-            _ => self.time()?.strftime(pattern).into_series(),
-        })
     }
 }
 
@@ -394,7 +387,8 @@ const CHUNK_ROWS: usize = 4096;
 impl<'a> Rows<'a> {
     pub fn new(read: &'a Read, file: &'a File, context: &RunContext) -> Fallible<Rows<'a>> {
         let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone()).collect();
-        let mut groups = Groups::new(read, file)?;
+        // Who reads row by row is held against the others, and numbers rows as they stand in the file.
+        let mut groups = Groups::new(read, file, false)?;
         // What is wrong with the columns is told before the first row.
         let frame = groups.next(context)?.unwrap_or_default();
         Ok(Rows { groups, context: context.clone(), frame, types, at: 0, chunk: Vec::new() })

@@ -5,6 +5,7 @@ mod array;
 mod blocks;
 mod columnar;
 mod csv;
+mod dates;
 mod field;
 mod groups;
 mod home;
@@ -13,6 +14,7 @@ mod lines;
 mod open;
 mod parts;
 mod pattern;
+mod skipped;
 mod split;
 mod stdin;
 mod text;
@@ -191,7 +193,7 @@ pub fn line_starts(file: &File, places: &[u64]) -> Fallible<Vec<u64>> {
 pub fn groups<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Groups<'a>> {
     let file = &read.files[split.file];
     check_unchanged(read, file, context)?;
-    Groups::new(read, file)
+    Groups::new(read, file, true)
 }
 
 /// The reader of one split.
@@ -307,7 +309,7 @@ impl Look<'_> {
             }
         }
         let wanted = (0..fields.len()).collect();
-        Ok(Read { files, shown: shown.to_string(), format, fields, wanted })
+        Ok(Read { files, shown: shown.to_string(), format, fields, wanted, bounds: Vec::new() })
     }
 
     /// The columns of an array without an object. Where nobody names them there is one that nobody can read: its rows

@@ -146,6 +146,8 @@ impl Files<'_> {
 
     /// Gives those that are held their names.
     fn place(&mut self) -> io::Result<()> {
+        // The slow part comes first: a kill before the folder is made leaves nothing.
+        self.held.iter().try_for_each(|(_, complete)| complete.file()?.sync_all())?;
         let folder = match &mut self.folder {
             Some(folder) => folder.path.clone(),
             none => none.insert(Folder::new(beside(&self.parts.target))?).path.clone(),

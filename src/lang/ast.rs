@@ -310,6 +310,17 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// The same with its sides exchanged.
+    pub fn flipped(self) -> Comparison {
+        match self {
+            Comparison::Equal | Comparison::NotEqual => self,
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessEqual => Comparison::GreaterEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterEqual => Comparison::LessEqual,
+        }
+    }
+
     pub fn sign(self) -> &'static str {
         match self {
             Comparison::Equal => "==",

@@ -19,8 +19,8 @@ pub use expr::{Expr, ExternalFunction, ExternalPlace, Function, Link, Node};
 pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
-    Agg, AggFunc, Basis, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared, SortKey,
-    Source, Step, Write,
+    Agg, AggFunc, Basis, Bound, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared,
+    SortKey, Source, Step, Write,
 };
 pub use prepared::{Beside, Prepared};
 pub use prune::prune;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value, bits};
 use crate::diagnostic::{Fallible, Span};
+use crate::lang::Comparison;
 use crate::sources;
 
 use super::aggregates::{self, NumbersToFloat};
@@ -170,6 +171,17 @@ pub struct Read {
     pub fields: Vec<Field>,
     /// Those that are wanted, by their place in `fields`.
     pub wanted: Vec<usize>,
+    /// Only rows within all of these matter: the step after the source leaves out the others.
+    pub bounds: Vec<Bound>,
+}
+
+/// What a row must satisfy: a comparison of a column with a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Its place among the fields of the file.
+    pub field: usize,
+    pub comparison: Comparison,
+    pub value: Value,
 }
 
 impl Read {

@@ -4,14 +4,56 @@
 use std::sync::Arc;
 
 use crate::data::{Type, Value};
+use crate::lang::Comparison;
 
-use super::{Basis, BoundOp, Expr, Format, Kept, Named, Node, Op, Plan, Read, Source, Step};
+use super::{Basis, Bound, BoundOp, Expr, Format, Kept, Named, Node, Op, Plan, Read, Source, Step};
 
 /// Removes the columns and sorted rows that the result does not need.
 pub fn prune(plan: &mut Plan) {
     let all = vec![true; plan.schema().columns.len()];
     keep(plan, &all);
     limit_sorts(plan);
+    bound_files(plan);
+}
+
+/// Tells each source of files which rows the filters behind it leave: a reader may leave out the others.
+fn bound_files(plan: &mut Plan) {
+    let mut filters = Vec::new();
+    for step in &plan.steps[1..] {
+        let BoundOp::Op(Op::Filter(condition)) = &step.op else { break };
+        let parts = if let Node::And(parts) = &condition.node { parts } else { std::slice::from_ref(condition) };
+        let bounds: Vec<_> = parts.iter().map_while(bound).collect();
+        let all = bounds.len() == parts.len();
+        filters.extend(bounds);
+        // What comes after another condition is not reached where that one fails.
+        if !all {
+            break;
+        }
+    }
+    if let BoundOp::Source(Source::Read(read)) = &mut plan.steps[0].op {
+        let bounds = filters.into_iter();
+        read.bounds =
+            bounds.map(|(column, comparison, value)| Bound { field: read.wanted[column], comparison, value }).collect();
+    }
+    plan.steps.iter_mut().flat_map(|step| step.op.plans_mut()).for_each(bound_files);
+}
+
+/// A condition that compares a column with a value.
+fn bound(condition: &Expr) -> Option<(usize, Comparison, Value)> {
+    let constant = |expr: &Expr| match &expr.node {
+        Node::Const(value) => Some(value.clone()),
+        Node::Widen(inner) => match (&inner.node, &expr.ty) {
+            (Node::Const(Value::Int(i)), Type::Float) => Some(Value::Float(*i as f64)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Node::Compare(left, comparison, right) = &condition.node else { return None };
+    match (&left.node, &right.node) {
+        (Node::Column(column), _) => Some((*column, *comparison, constant(right)?)),
+        (_, Node::Column(column)) => Some((*column, comparison.flipped(), constant(left)?)),
+        _ => None,
+    }
 }
 
 /// Tells each sort how many rows the `take` after it wants.
