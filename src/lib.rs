@@ -33,6 +33,7 @@ pub mod kernel;
 pub mod native;
 
 pub mod rust;
+pub mod schedule;
 
 pub mod algorithms;
 pub mod concurrency;

@@ -12,24 +12,33 @@ use crate::measure;
 
 /// A flag that a signal or another thread raises; work looks at it every thousand rows or so.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    /// That of the work of which this is a part.
+    outer: Option<Arc<Stop>>,
+}
 
 impl Stop {
+    /// A flag for a part of the work: it is up where it is raised itself, and where this one is.
+    pub fn part(&self) -> Stop {
+        Stop { flag: Arc::default(), outer: Some(Arc::new(self.clone())) }
+    }
+
     pub fn raise(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.flag.store(true, Ordering::SeqCst);
     }
 
     pub fn clear(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.flag.store(false, Ordering::SeqCst);
     }
 
     /// The flag itself, for who must not know of runs.
     pub fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
+        self.flag.clone()
     }
 
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed) || self.outer.as_ref().is_some_and(|outer| outer.is_raised())
     }
 
     /// An error of kind [`Kind::Stopped`] once the flag is up.
@@ -40,7 +49,11 @@ impl Stop {
 
 /// How far a run has come, for whoever draws it.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Counts>);
+pub struct Progress {
+    counts: Arc<Counts>,
+    /// Whether the files of a source were told as a whole: those who read parts of them tell nothing.
+    told_files: bool,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -55,37 +68,37 @@ struct Counts {
 impl Progress {
     /// Rows that came out of sources so far.
     pub fn rows(&self) -> u64 {
-        self.0.rows.load(Ordering::Relaxed)
+        self.counts.rows.load(Ordering::Relaxed)
     }
 
     /// Bytes read from files so far, and those of all files that are open.
     pub fn bytes(&self) -> (u64, u64) {
-        (self.0.bytes.load(Ordering::Relaxed), self.0.all_bytes.load(Ordering::Relaxed))
+        (self.counts.bytes.load(Ordering::Relaxed), self.counts.all_bytes.load(Ordering::Relaxed))
     }
 
     pub fn add_rows(&self, rows: u64) {
-        self.0.rows.fetch_add(rows, Ordering::Relaxed);
+        self.counts.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub fn add_bytes(&self, bytes: u64) {
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// What is known by now, in lines that take the place of those told before.
     pub fn tell(&self, known: String) {
-        *self.0.told.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.counts.told.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     pub fn told(&self) -> String {
-        self.0.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From here on another program has the terminal: nothing is drawn. What was is gone when this returns.
     pub fn hide(&self) {
         const MOMENTS: usize = 100;
-        self.0.hidden.store(true, Ordering::SeqCst);
+        self.counts.hidden.store(true, Ordering::SeqCst);
         for _ in 0..MOMENTS {
-            if !self.0.drawn.load(Ordering::SeqCst) {
+            if !self.counts.drawn.load(Ordering::SeqCst) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -94,20 +107,27 @@ impl Progress {
 
     /// The terminal is free again.
     pub fn show(&self) {
-        self.0.hidden.store(false, Ordering::SeqCst);
+        self.counts.hidden.store(false, Ordering::SeqCst);
     }
 
     /// Who draws says here whether anything is on the terminal.
     pub fn set_drawn(&self, drawn: bool) {
-        self.0.drawn.store(drawn, Ordering::SeqCst);
+        self.counts.drawn.store(drawn, Ordering::SeqCst);
     }
 
     pub fn is_hidden(&self) -> bool {
-        self.0.hidden.load(Ordering::SeqCst)
+        self.counts.hidden.load(Ordering::SeqCst)
     }
 
     pub fn expect_bytes(&self, bytes: u64) {
-        self.0.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if !self.told_files {
+            self.counts.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The same for those who read parts of files that were told as a whole.
+    pub fn of_parts(&self) -> Progress {
+        Progress { told_files: true, ..self.clone() }
     }
 }
 
@@ -188,11 +208,17 @@ pub struct ChunkSizes {
     pub bytes: usize,
     /// Of a split of a file, in bytes: one thread gains nothing by several.
     pub split: usize,
+    /// Of the input of a task, in bytes; a row of what is no file counts as [`ChunkSizes::ROW`].
+    pub task: usize,
+}
+
+impl ChunkSizes {
+    pub const ROW: usize = 16;
 }
 
 impl Default for ChunkSizes {
     fn default() -> ChunkSizes {
-        ChunkSizes { rows: 2048, bytes: 128 << 10, split: usize::MAX }
+        ChunkSizes { rows: 2048, bytes: 128 << 10, split: usize::MAX, task: 8 << 20 }
     }
 }
 
@@ -202,6 +228,8 @@ pub struct RunContext {
     pub chunk_sizes: ChunkSizes,
     /// The most live heap that the process may have, in bytes.
     pub memory: u64,
+    /// How many tasks run at a time, on engines that have tasks.
+    pub workers: usize,
     pub stop: Stop,
     pub progress: Progress,
     pub read_notes: ReadNotes,

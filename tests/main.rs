@@ -39,6 +39,7 @@ mod sinks;
 mod splits;
 mod stores;
 mod structures;
+mod tasks;
 mod terminal;
 mod time;
 mod trust;

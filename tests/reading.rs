@@ -369,7 +369,8 @@ fn types_that_change_after_the_sample_are_errors_with_a_hint() {
     ] {
         let path = folder.write("t.csv", format!("a,b\n{ints}{late},y\n"));
         for (engine, chunk_sizes) in ways() {
-            let chunk_sizes = ChunkSizes { bytes: chunk_sizes.bytes.max(4096), rows: 512, split: 1 << 18 };
+            let chunk_sizes =
+                ChunkSizes { bytes: chunk_sizes.bytes.max(4096), rows: 512, split: 1 << 18, task: 1 << 18 };
             let cell = format!("read {path} | agg n = count(), last(a)");
             let found = run(engine, chunk_sizes, &cell);
             match (found, hint) {

@@ -364,7 +364,7 @@ fn the_parts_of_a_source_are_the_source() {
         std::fs::write(at(name), text).expect("the folder can be written");
     }
     let mut session = Session::new(None, Console::default());
-    let context = RunContext { chunk_sizes: ChunkSizes { rows: 3, bytes: 7, split: 5 }, ..session.context() };
+    let context = RunContext { chunk_sizes: ChunkSizes { rows: 3, bytes: 7, split: 5, task: 48 }, ..session.context() };
     let mut sources: Vec<String> = [
         "1..1",
         "5..1",

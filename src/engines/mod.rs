@@ -4,6 +4,7 @@ mod batch;
 mod native;
 mod polars;
 mod rows;
+mod threads;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::diagnostic::{Fallible, Span};
 use crate::lang::{Expr, Privileges, Word};
 use crate::measure::Cost;
 use crate::native::GeneratedCode;
-use crate::plan::Prepared;
+use crate::plan::{Limits, Prepared};
 use crate::run_context::{RunContext, TableSink};
 
 /// The reference: it runs everything.
@@ -22,19 +23,20 @@ pub static REFERENCE: &dyn Engine = &rows::Rows;
 pub static DEFAULT: &dyn Engine = &batch::Kernel;
 
 /// All engines, in the order in which they are listed.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel];
+pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel, &threads::Threads];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]
 pub struct Choice {
     pub engine: &'static dyn Engine,
     pub chosen: bool,
+    pub limits: Limits,
 }
 
 impl Choice {
     /// This engine and no other.
     pub fn only(engine: &'static dyn Engine) -> Choice {
-        Choice { engine, chosen: true }
+        Choice { engine, chosen: true, limits: Limits::default() }
     }
 }
 
@@ -50,6 +52,11 @@ pub trait Engine: Sync {
 
     /// What a run on it with these options may do that needs trust, whatever the pipeline is.
     fn privileges(&self, options: &[(Word, Expr)]) -> Privileges;
+
+    /// The limits that `on` may set for a run on it.
+    fn limits(&self) -> &'static [Limit] {
+        &[]
+    }
 
     /// Whether it uses several threads.
     fn is_parallel(&self) -> bool;
@@ -87,6 +94,27 @@ pub trait Engine: Sync {
     /// What this engine makes of the plan, in its own terms, a line each.
     fn explain(&self, plan: &Prepared) -> Vec<String>;
 }
+
+/// A limit of one run, as an option of `on`.
+pub struct Limit {
+    pub name: &'static str,
+    /// What it takes.
+    pub values: &'static str,
+    pub set: fn(&mut Limits, u64) -> bool,
+}
+
+/// How many tasks may run at a time.
+pub const MOST_WORKERS: usize = 1024;
+
+pub const WORKERS: Limit = Limit {
+    name: "workers",
+    values: "1 to 1024",
+    set: |limits, number| {
+        let workers = usize::try_from(number).ok().filter(|workers| (1..=MOST_WORKERS).contains(workers));
+        limits.workers = workers;
+        workers.is_some()
+    },
+};
 
 /// What a session lends to an engine whose plans are compiled.
 pub trait Host {

@@ -5,9 +5,11 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
+use serde::{Deserialize, Serialize};
+
 /// The records of a file that start from `start` up to `end`. Where records are more than lines (csv with line breaks
 /// in quotes), one starts at each of these.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// The place of the file in its source.
     pub file: usize,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::files::{self, Split};
 use crate::plan::{Format, Read, Source};
 use crate::run_context::RunContext;
@@ -9,7 +11,7 @@ use crate::run_context::RunContext;
 use super::splits::cut;
 
 /// Which rows of a source one task reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// All of them, also where they never end.
     Whole,

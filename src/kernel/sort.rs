@@ -85,9 +85,9 @@ impl<'a> Sorted<'a> {
         self.rows.push_rows(&all, &in_order)
     }
 
-    /// Puts the rows that are in no order yet into one, as a run of their own.
-    fn settle(&mut self) -> Fallible<()> {
-        if self.rows.count() > 0 {
+    /// Puts the rows that are in no order yet into one, as a run of their own. The few of a limit wait.
+    pub fn settle(&mut self) -> Fallible<()> {
+        if self.limit.is_none() && self.rows.count() > 0 {
             let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
             let in_order = self.in_order(&all)?;
             self.runs.push(all.gathered(&in_order));

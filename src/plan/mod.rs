@@ -22,6 +22,6 @@ pub use ops::{
     Agg, AggFunc, Basis, Bound, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared,
     SortKey, Source, Step, Write,
 };
-pub use prepared::{Beside, Prepared};
+pub use prepared::{Beside, Limits, Prepared};
 pub use prune::prune;
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

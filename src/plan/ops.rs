@@ -489,6 +489,24 @@ impl<P> Op<P> {
         }
     }
 
+    /// Whether it gives what comes of all its input, however that is split.
+    pub fn is_breaker(&self) -> bool {
+        match self {
+            Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => true,
+            Op::Project(_)
+            | Op::Filter(_)
+            | Op::Explode(_)
+            | Op::Slice { .. }
+            | Op::Number
+            | Op::Distinct(_)
+            | Op::Fold { .. }
+            | Op::Join { .. }
+            | Op::Concat(_)
+            | Op::Zip(_)
+            | Op::Peek { .. } => false,
+        }
+    }
+
     /// All expressions of this op.
     pub fn exprs(&self) -> Vec<&Expr> {
         self.exprs_over().into_iter().map(|(_, expr)| expr).collect()

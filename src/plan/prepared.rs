@@ -20,6 +20,15 @@ pub struct Prepared {
     pub steps: Vec<Step>,
     /// The person's functions that expressions of this plan call, by number.
     pub functions: Vec<Function>,
+    /// What this run alone may use.
+    pub limits: Limits,
+}
+
+/// What the user lets a run use; what is not said is as the session has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How many tasks at a time.
+    pub workers: Option<usize>,
 }
 
 impl Prepared {
@@ -40,7 +49,8 @@ impl Prepared {
                 }
                 other => Err(left(Some(&other))),
             };
-            Ok(Prepared { source, steps: steps.map(step).collect::<Fallible<_>>()?, functions: plan.functions })
+            let steps = steps.map(step).collect::<Fallible<_>>()?;
+            Ok(Prepared { source, steps, functions: plan.functions, limits: Limits::default() })
         })
     }
 

@@ -153,17 +153,17 @@ impl Program {
     }
 }
 
-/// The functions of a plan and of the plans inside it, compiled.
-pub struct Programs(HashMap<*const Prepared, Program>);
+/// The functions of a plan and of the plans inside it, compiled, by the addresses of the plans.
+pub struct Programs(HashMap<usize, Program>);
 
 impl Programs {
     pub fn new(plan: &Prepared) -> Programs {
-        let program = |plan: &Prepared| (std::ptr::from_ref(plan), Program::new(&plan.functions));
+        let program = |plan: &Prepared| (std::ptr::from_ref(plan).addr(), Program::new(&plan.functions));
         Programs(plan.with_inner().into_iter().map(program).collect())
     }
 
     pub fn of(&self, plan: &Prepared) -> &Program {
-        self.0.get(&std::ptr::from_ref(plan)).expect("every plan was added before it is built")
+        self.0.get(&std::ptr::from_ref(plan).addr()).expect("every plan was added before it is built")
     }
 }
 

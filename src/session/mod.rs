@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::baselines::{Baseline, Baselines};
 use crate::console::Console;
 use crate::data::{Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::engines::{self, Choice};
 use crate::files;
 use crate::history::History;
@@ -42,7 +42,7 @@ pub use detached::Detached;
 pub use kept::{Entered, MOST_BYTES, Outcome};
 pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
-pub use settings::Settings;
+pub use settings::{Settings, processors};
 pub use subject::{Draft, RUST, Replicas, Subject, only_table, value_table};
 pub use workers::{Screened, Workers};
 
@@ -283,6 +283,7 @@ impl Session {
         RunContext {
             chunk_sizes: ChunkSizes::default(),
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
+            workers: self.settings.workers.unwrap_or_else(processors),
             stop: self.stop.clone(),
             progress: Progress::default(),
             read_notes: ReadNotes::default(),
@@ -297,18 +298,15 @@ impl Session {
     /// The engine for a statement that says `on`, or not.
     pub fn engine(&self, on: Option<&crate::lang::On>) -> Fallible<Choice> {
         let Some(name) = on.map(|on| on.engine.text.as_str()).or(self.settings.engine) else {
-            return Ok(Choice { engine: engines::DEFAULT, chosen: false });
+            return Ok(Choice { chosen: false, ..Choice::only(engines::DEFAULT) });
         };
         let engine =
             engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
-        if let Some((word, _)) = on.and_then(|on| on.options.first()) {
-            return Err(Diagnostic::at(
-                Kind::Name,
-                word.span,
-                format!("the engine `{name}` has no option `{}`", word.text),
-            ));
+        let mut choice = Choice::only(engine);
+        for (word, value) in on.map(|on| &on.options[..]).unwrap_or_default() {
+            set_limit(&mut choice, word, value)?;
         }
-        Ok(Choice::only(engine))
+        Ok(choice)
     }
 
     /// Runs one statement.
@@ -554,4 +552,23 @@ pub fn kept_plan(table: Arc<Table>, span: Span) -> Plan {
     let schema: Schema = table.schema().clone();
     let op = BoundOp::Source(Source::Kept(Kept::new(table)));
     Plan::of(vec![Step { op, schema, span }])
+}
+
+/// An option of `on`.
+fn set_limit(choice: &mut Choice, word: &Word, value: &lang::Expr) -> Fallible<()> {
+    let known = choice.engine.limits();
+    let Some(limit) = known.iter().find(|limit| limit.name == word.text) else {
+        let name = choice.engine.name();
+        let names: Vec<&str> = known.iter().map(|limit| limit.name).collect();
+        let message = match &names[..] {
+            [] => format!("the engine `{name}` has no option `{}`", word.text),
+            _ => format!("the engine `{name}` has no option `{}`; options are {}", word.text, listed(&names)),
+        };
+        return Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names));
+    };
+    let number = if let lang::Node::Int(number) = value.node { u64::try_from(number).ok() } else { None };
+    if number.is_some_and(|number| (limit.set)(&mut choice.limits, number)) {
+        return Ok(());
+    }
+    Err(Diagnostic::at(Kind::Type, value.span, format!("`{}` must be {}", limit.name, limit.values)))
 }

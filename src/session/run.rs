@@ -312,7 +312,7 @@ impl Session {
         // Of the tables that are in their places now, only some columns may be wanted.
         prune(&mut plan);
         self.fill(&mut plan, &mut HashMap::new(), choice, context)?;
-        Prepared::of(plan)
+        Ok(Prepared { limits: choice.limits, ..Prepared::of(plan)? })
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
@@ -328,7 +328,7 @@ impl Session {
                     let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
                     let objects = choice.engine.objection(&before).is_some();
-                    let default = Choice { engine: engines::DEFAULT, chosen: false };
+                    let default = Choice { chosen: false, ..Choice::only(engines::DEFAULT) };
                     let choice = if objects { default } else { choice };
                     let table = Arc::new(self.run_once(&before, choice, context)?.0.table);
                     self.kept.borrow_mut().insert(id, table.clone());
@@ -399,6 +399,7 @@ fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> F
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+    let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
     watched.judge(match context.within_limit(|| engine.run(plan, context)) {
         Err(error) => {
@@ -410,6 +411,11 @@ pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &Run
     })
 }
 
+/// The means of a run whose plan says how much it may use.
+fn within_limits(plan: &Prepared, context: &RunContext) -> RunContext {
+    RunContext { workers: plan.limits.workers.unwrap_or(context.workers), ..context.clone() }
+}
+
 /// The same, where the rows go to a sink.
 fn stream_on(
     plan: &Prepared,
@@ -417,6 +423,7 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
+    let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
     let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
     watched.judge(match context.within_limit(|| engine.stream(plan, &mut sink, context)) {

@@ -1,6 +1,7 @@
 //! The settings: what `%set` and the configuration file may say, each with its name, values and meaning.
 
 use std::str::FromStr;
+use std::thread;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::engines;
@@ -15,6 +16,8 @@ pub struct Settings {
     pub seed: i64,
     /// The most heap that a run may need, in bytes; otherwise what is free.
     pub memory: Option<u64>,
+    /// How many tasks run at a time; otherwise one for each processor that this process may use.
+    pub workers: Option<usize>,
     /// The characters of a line; otherwise those of the window.
     pub width: Option<usize>,
     pub theme: Theme,
@@ -38,6 +41,7 @@ impl Settings {
             engine,
             seed: 0,
             memory: None,
+            workers: None,
             width: None,
             theme: Theme::Dark,
             timing: true,
@@ -45,6 +49,11 @@ impl Settings {
             autosave: true,
         }
     }
+}
+
+/// The processors that this process may use: those of its affinity, and no more than its control group's quota.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, |processors| processors.get()).min(engines::MOST_WORKERS)
 }
 
 pub struct Setting {
@@ -98,6 +107,19 @@ pub static ALL: &[Setting] = &[
             let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes > 0));
             settings.memory =
                 bytes.ok_or_else(|| refuse(word, "memory must be a number of bytes, such as 2GiB, or auto"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "workers",
+        values: "N|auto",
+        about: "sets how many tasks `threads` runs at a time; auto: one per processor",
+        example: "2",
+        value: |settings| settings.workers.map_or(format!("auto ({})", processors()), |workers| workers.to_string()),
+        set: |settings, word| {
+            let workers =
+                usize::from_str(&word.text).ok().filter(|workers| (1..=engines::MOST_WORKERS).contains(workers));
+            settings.workers = auto(word, workers).ok_or_else(|| refuse(word, "workers must be 1 to 1024, or auto"))?;
             Ok(())
         },
     },

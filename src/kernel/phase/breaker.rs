@@ -65,12 +65,20 @@ impl<'a> Breaker<'a> {
         }
     }
 
-    /// Its rows, in batches of at most `most`.
+    /// Does what need not wait for other parts of the input: rows are sorted.
+    pub fn settle(&mut self) -> Fallible<()> {
+        match self {
+            Breaker::Sorted(sorted) => sorted.settle(),
+            Breaker::Groups(_) | Breaker::All(..) => Ok(()),
+        }
+    }
+
+    /// Its rows, in batches.
     pub fn batches(self, context: &'a RunContext) -> Fallible<Box<dyn Batches + 'a>> {
         let pairs = matches!(self, Breaker::All(_, Whole::Pairs));
         let all = self.finish()?;
         Ok(match pairs {
-            true => Box::new(Pairs { all, left: 0, right: 1, context }),
+            true => Box::new(Pairs::new(all, 0, u32::MAX, context)),
             false => Box::new(Parts { all, at: 0, context }),
         })
     }
@@ -176,11 +184,20 @@ impl Batches for Parts<'_> {
 }
 
 /// The pairs of the rows of one column, in order of the first and then of the second.
-struct Pairs<'a> {
+pub struct Pairs<'a> {
     all: Batch,
     left: u32,
+    /// Behind the last row that is a first of a pair.
+    end: u32,
     right: u32,
     context: &'a RunContext,
+}
+
+impl<'a> Pairs<'a> {
+    /// Those whose first one is a row from `left` up to, but without, `end`.
+    pub fn new(all: Batch, left: u32, end: u32, context: &'a RunContext) -> Pairs<'a> {
+        Pairs { end: end.min(all.rows as u32), right: left.saturating_add(1).min(all.rows as u32), all, left, context }
+    }
 }
 
 impl Batches for Pairs<'_> {
@@ -188,7 +205,7 @@ impl Batches for Pairs<'_> {
         self.context.check()?;
         let count = self.all.rows as u32;
         let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-        while self.left < count && lefts.len() < self.context.chunk_sizes.rows {
+        while self.left < self.end && lefts.len() < self.context.chunk_sizes.rows {
             // As many as this row has left, or as there is room for.
             let room = (self.context.chunk_sizes.rows - lefts.len()) as u32;
             let end = count.min(self.right.saturating_add(room));

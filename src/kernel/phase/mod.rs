@@ -10,18 +10,18 @@ mod stream;
 use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
-use crate::plan::{Op, Prepared};
+use crate::plan::Prepared;
 use crate::rowwise::Program;
 use crate::run_context::RunContext;
 
 use super::{Batch, Compiler, Partial, Scope};
 
-use operator::{Inner, Operator, Sink};
+use operator::{Operator, Sink};
 
-pub use breaker::Breaker;
+pub use breaker::{Breaker, Pairs, Whole};
 pub use explode::of_text;
-pub use operator::Batches;
-pub use stream::Stream;
+pub use operator::{Batches, Inner};
+pub use stream::{OneThread, Stream, first_rows};
 
 /// Steps that take one batch after the other, and at most one breaker at their end, which has seen them all before it
 /// gives a row.
@@ -33,12 +33,12 @@ pub struct Phase<'a> {
     context: &'a RunContext,
 }
 
-/// The phases of a plan, in order; the first one reads its source. `inner` makes the batches of the plans inside it.
+/// The phases of a plan, in order; the first one takes what its source has.
 pub fn phases<'a>(
     plan: &'a Prepared,
     program: &'a Program,
     context: &'a RunContext,
-    inner: &Inner<'_, 'a>,
+    inner: &dyn Inner<'a>,
 ) -> Fallible<VecDeque<Phase<'a>>> {
     let compiler = Compiler::new(&plan.functions);
     let none = || Phase { operators: Vec::new(), breaker: None, program, context };
@@ -104,23 +104,5 @@ fn push(operators: &mut [Box<dyn Operator + '_>], batch: Batch, end: &mut Sink) 
         Some((first, rest)) => {
             stacker::maybe_grow(128 << 10, 4 << 20, || first.push(batch, &mut |batch| push(rest, batch, end)))
         }
-    }
-}
-
-/// Whether an op gives no row before it has seen all of its input, where one thread takes that in its order.
-fn is_breaker(op: &Op) -> bool {
-    match op {
-        Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => true,
-        Op::Fold { each, .. } => !each,
-        Op::Project(_)
-        | Op::Filter(_)
-        | Op::Explode(_)
-        | Op::Slice { .. }
-        | Op::Number
-        | Op::Distinct(_)
-        | Op::Join { .. }
-        | Op::Concat(_)
-        | Op::Zip(_)
-        | Op::Peek { .. } => false,
     }
 }

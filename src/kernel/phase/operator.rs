@@ -1,8 +1,12 @@
 //! An op at work, and what all of them share.
 
+use std::sync::Arc;
+
 use crate::diagnostic::Fallible;
-use crate::kernel::Batch;
-use crate::plan::Prepared;
+use crate::kernel::{Batch, Compiler, Matches, Partial, RightSide, Scope};
+use crate::plan::{Expr, Prepared};
+use crate::rowwise::Program;
+use crate::run_context::RunContext;
 
 /// What takes batches; the answer says whether it wants more.
 pub type Sink<'s> = dyn FnMut(Batch) -> Fallible<bool> + 's;
@@ -23,5 +27,32 @@ pub trait Batches {
     fn next(&mut self) -> Fallible<Option<Batch>>;
 }
 
-/// Makes the batches of a plan that stands inside an op.
-pub type Inner<'m, 'a> = dyn Fn(&'a Prepared) -> Fallible<Box<dyn Batches + 'a>> + 'm;
+/// What operators are given of the plans that stand inside ops, and of where their input begins.
+pub trait Inner<'a> {
+    /// The batches of a plan.
+    fn batches(&self, plan: &'a Prepared) -> Fallible<Box<dyn Batches + 'a>>;
+
+    /// The right side of a join, whose keys are the second ones of `on`, with these columns.
+    fn matches(
+        &self,
+        right: &'a Prepared,
+        on: &[(Expr, Expr)],
+        wanted: &[usize],
+        context: &RunContext,
+    ) -> Fallible<Arc<Matches>> {
+        let compiler = Compiler::new(&right.functions);
+        let types: Vec<_> = right.schema().columns.iter().map(|column| column.ty.clone()).collect();
+        let mut side = RightSide::new(on, wanted, &types, &compiler);
+        let program = Program::new(&right.functions);
+        let mut batches = self.batches(right)?;
+        while let Some(batch) = batches.next()? {
+            side.take(Scope::new(&batch, &program, &context.stop))?;
+        }
+        side.finish().map(Arc::new)
+    }
+
+    /// The number of the first row that flows in.
+    fn first_row(&self) -> u64 {
+        0
+    }
+}

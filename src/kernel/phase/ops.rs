@@ -1,10 +1,11 @@
 //! One operator for each op.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::data::{Schema, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Scope};
+use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Scope};
 use crate::plan::{JoinKind, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
@@ -18,7 +19,7 @@ pub fn operator<'a>(
     compiler: &Compiler,
     program: &'a Program,
     context: &'a RunContext,
-    inner: &Inner<'_, 'a>,
+    inner: &dyn Inner<'a>,
 ) -> Fallible<Option<Box<dyn Operator + 'a>>> {
     let compile = |expr| compiler.compile(expr);
     let means = Means { program, context };
@@ -29,7 +30,7 @@ pub fn operator<'a>(
         Op::Filter(condition) => Box::new(Filter { condition: compile(condition), means }),
         Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, context)),
         Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
-        Op::Number => Box::new(Number { row: 0 }),
+        Op::Number => Box::new(Number { row: inner.first_row() as i64 }),
         Op::Distinct(by) => {
             let types = step.schema.columns.iter().map(|column| &column.ty);
             Box::new(Streamed { distinct: Distinct::new(by.as_deref(), types, compiler), means })
@@ -44,15 +45,15 @@ pub fn operator<'a>(
         }),
         Op::Join { kind, right, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| compile(left)).collect();
-            let right = right_side(right, inner(right)?, on, right_columns, context)?;
+            let right = inner.matches(right, on, right_columns, context)?;
             Box::new(Join { kind: *kind, keys, right, means })
         }
         Op::Concat(plans) => {
-            let parts: Fallible<VecDeque<_>> = plans.iter().map(inner).collect();
+            let parts: Fallible<VecDeque<_>> = plans.iter().map(|plan| inner.batches(plan)).collect();
             Box::new(Concat { parts: parts?, wanted: true })
         }
         Op::Zip(plans) => {
-            let part = |plan: &'a Prepared| Ok(Part { batches: inner(plan)?, held: None });
+            let part = |plan: &'a Prepared| Ok(Part { batches: inner.batches(plan)?, held: None });
             let parts: Fallible<Vec<Part>> = plans.iter().map(part).collect();
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
@@ -200,27 +201,10 @@ impl Operator for Fold<'_> {
     }
 }
 
-fn right_side(
-    plan: &Prepared,
-    mut batches: Box<dyn Batches + '_>,
-    on: &[(crate::plan::Expr, crate::plan::Expr)],
-    wanted: &[usize],
-    context: &RunContext,
-) -> Fallible<Matches> {
-    let compiler = Compiler::new(&plan.functions);
-    let types: Vec<_> = plan.schema().columns.iter().map(|column| column.ty.clone()).collect();
-    let mut side = RightSide::new(on, wanted, &types, &compiler);
-    let program = Program::new(&plan.functions);
-    while let Some(batch) = batches.next()? {
-        side.take(Scope::new(&batch, &program, &context.stop))?;
-    }
-    side.finish()
-}
-
 struct Join<'a> {
     kind: JoinKind,
     keys: Vec<Compiled>,
-    right: Matches,
+    right: Arc<Matches>,
     means: Means<'a>,
 }
 

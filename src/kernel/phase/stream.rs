@@ -9,8 +9,8 @@ use crate::plan::{Op, Prepared, Step};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
 
-use super::operator::Batches;
-use super::{Phase, is_breaker, phases};
+use super::operator::{Batches, Inner};
+use super::{Phase, phases};
 
 /// The batches of a plan.
 pub struct Stream<'a> {
@@ -66,13 +66,23 @@ impl Batches for Stream<'_> {
     }
 }
 
+/// The plans inside ops are run when they are asked for batches.
+#[derive(Clone, Copy)]
+pub struct OneThread<'a> {
+    pub programs: &'a Programs,
+    pub context: &'a RunContext,
+}
+
+impl<'a> Inner<'a> for OneThread<'a> {
+    fn batches(&self, plan: &'a Prepared) -> Fallible<Box<dyn Batches + 'a>> {
+        Ok(Box::new(Stream::new(plan, self.programs, self.context)?))
+    }
+}
+
 impl<'a> Stream<'a> {
     pub fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
         let source = kernel::source(&plan.source, Part::Whole, context)?;
-        let inner = |plan: &'a Prepared| -> Fallible<Box<dyn Batches + 'a>> {
-            Ok(Box::new(Stream::new(plan, programs, context)?))
-        };
-        let phases = phases(plan, programs.of(plan), context, &inner)?;
+        let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
         let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
         Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context })
     }
@@ -86,8 +96,9 @@ impl<'a> Stream<'a> {
 
 /// How many rows a `take` asks for that no pipeline breaker stands before: no more are read at first, so that rows that
 /// nobody asked for are not computed.
-fn first_rows(steps: &[Step]) -> Option<usize> {
-    let takes = steps.iter().take_while(|step| !is_breaker(&step.op)).find_map(|step| match &step.op {
+pub fn first_rows(steps: &[Step]) -> Option<usize> {
+    let is_late = |op: &Op| op.is_breaker() || matches!(op, Op::Fold { each: false, .. });
+    let takes = steps.iter().take_while(|step| !is_late(&step.op)).find_map(|step| match &step.op {
         Op::Slice { offset, length: Some(length) } => Some(offset.saturating_add(*length)),
         _ => None,
     });

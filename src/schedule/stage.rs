@@ -1,0 +1,121 @@
+//! Plans cut into stages.
+
+use std::sync::Arc;
+
+use crate::data::Schema;
+use crate::diagnostic::Span;
+use crate::plan::{Function, Limits, Op, Prepared, Source, Step};
+
+/// A part of a plan that many tasks do. It is plain data: another process that has `tasks` (see [`Prepared::to_json`])
+/// and `pairs` can run a task too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// What each task does: the source, of which it reads a part, and steps. Where the last one is a pipeline breaker,
+    /// a task gives what that has of its rows; else it gives rows.
+    pub tasks: Prepared,
+    /// Whether the first step takes the pairs of the source's rows; the schema of the source is that of the pairs.
+    pub pairs: bool,
+    /// Steps that take the rows of all tasks in their order, on one thread. Their source says which columns these have.
+    pub in_order: Prepared,
+}
+
+impl Stage {
+    /// The stage of tasks that another process has described.
+    pub fn of_tasks(tasks: Prepared, pairs: bool) -> Stage {
+        let in_order = without_source(tasks.schema(), Vec::new(), &[]);
+        Stage { tasks, pairs, in_order }
+    }
+
+    /// The first stage of these steps, and how many of them are in it.
+    pub fn first(source: Step<Source>, pairs: bool, steps: &[Step], functions: &[Function]) -> (Stage, usize) {
+        let mut is_numbered = !pairs && !matches!(source.op, Source::Read(_));
+        let mut tasks =
+            Prepared { source, steps: Vec::new(), functions: functions.to_vec(), limits: Limits::default() };
+        let mut taken = 0;
+        for step in steps {
+            match &step.op {
+                Op::Project(_) => {}
+                Op::Number if is_numbered => {}
+                Op::Filter(_) | Op::Explode(_) | Op::Join { .. } => is_numbered = false,
+                Op::Aggregate { .. } | Op::Sort { .. } | Op::Reverse | Op::Pairs | Op::Sample { .. } => {
+                    tasks.steps.push(step.clone());
+                    let in_order = without_source(tasks.schema(), Vec::new(), functions);
+                    return (Stage { tasks, pairs, in_order }, taken + 1);
+                }
+                // What a task need not give is left out by itself; the rest is done with the rows of all.
+                Op::Distinct(_) => {
+                    tasks.steps.push(step.clone());
+                    break;
+                }
+                Op::Slice { offset, length: Some(length) } => {
+                    let op = Op::Slice { offset: 0, length: Some(offset.saturating_add(*length)) };
+                    tasks.steps.push(Step { op, ..step.clone() });
+                    break;
+                }
+                Op::Slice { length: None, .. }
+                | Op::Number
+                | Op::Peek { .. }
+                | Op::Fold { .. }
+                | Op::Concat(_)
+                | Op::Zip(_) => break,
+            }
+            tasks.steps.push(step.clone());
+            taken += 1;
+        }
+        let rest = &steps[taken..];
+        let last = rest.iter().position(|step| step.op.is_breaker()).map_or(rest.len(), |last| last + 1);
+        let in_order = without_source(tasks.schema(), rest[..last].to_vec(), functions);
+        (Stage { tasks, pairs, in_order }, taken + last)
+    }
+
+    /// The columns that flow into its last step.
+    pub fn last_input(&self) -> &Schema {
+        let plan = if self.in_order.steps.is_empty() { &self.tasks } else { &self.in_order };
+        plan.input(plan.steps.len().saturating_sub(1))
+    }
+
+    /// Whether each task gives a part of what the breaker at the end has.
+    pub fn has_partials(&self) -> bool {
+        self.tasks.steps.last().is_some_and(|step| step.op.is_breaker())
+    }
+}
+
+/// The stages of a plan; those after the first read what the one before gives, in whose place an empty source stands.
+pub fn stages(plan: &Prepared) -> Vec<Stage> {
+    let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
+    let mut stages = Vec::new();
+    loop {
+        let (stage, taken) = Stage::first(source, pairs, left, &plan.functions);
+        let last = &left[..taken].last();
+        pairs = last.is_some_and(|step| step.op == Op::Pairs);
+        source = no_rows(last.map_or(&stage.tasks.source.schema, |step| &step.schema));
+        left = &left[taken..];
+        stages.push(stage);
+        if left.is_empty() {
+            return stages;
+        }
+    }
+}
+
+/// Why a plan has no tasks, in words, and the place of the step.
+pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
+    let in_step = |step: &Step| match &step.op {
+        Op::Fold { each, .. } => {
+            let reason = match each {
+                true => "`scan` takes one row after the other, each with what came of those before it",
+                false => "`fold` takes one row after the other, each with what came of those before it",
+            };
+            Some((reason, step.span))
+        }
+        _ => None,
+    };
+    plan.with_inner().into_iter().flat_map(|plan| &plan.steps).find_map(in_step)
+}
+
+fn without_source(schema: &Schema, steps: Vec<Step>, functions: &[Function]) -> Prepared {
+    Prepared { source: no_rows(schema), steps, functions: functions.to_vec(), limits: Limits::default() }
+}
+
+fn no_rows(schema: &Schema) -> Step<Source> {
+    Step { op: Source::Values(Arc::new([])), schema: schema.clone(), span: Span::default() }
+}

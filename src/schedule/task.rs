@@ -1,0 +1,228 @@
+//! One task: a stage's steps over a part of its source.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase};
+use crate::kernel::{self, Batch, Matches, Part, Partial, Rows, from_bytes, to_bytes};
+use crate::plan::{Expr, Op, Prepared, Source, Step};
+use crate::rowwise::Programs;
+use crate::run_context::{ChunkSizes, RunContext};
+
+use super::stage::Stage;
+
+/// A stage with what all of its tasks share in this process.
+pub struct OpenStage {
+    /// It stays where it is: programs and joins are found by the addresses of plans.
+    stage: Box<Stage>,
+    programs: Programs,
+    programs_in_order: Programs,
+    /// The right sides of joins, by the address of their plans.
+    joins: HashMap<usize, Arc<Matches>>,
+    context: RunContext,
+}
+
+/// What a task gives.
+pub enum Output<'s> {
+    Rows(Vec<Batch>),
+    Partial(Box<Breaker<'s>>),
+}
+
+impl OpenStage {
+    /// Builds the right sides of joins.
+    ///
+    /// # Errors
+    /// Those of the plans of these.
+    pub fn new(stage: Stage, context: &RunContext) -> Fallible<OpenStage> {
+        let stage = Box::new(stage);
+        let (programs, programs_in_order) = (Programs::new(&stage.tasks), Programs::new(&stage.in_order));
+        let mut joins = HashMap::new();
+        for step in &stage.tasks.steps {
+            if let Op::Join { right, on, right_columns, .. } = &step.op {
+                let one = OneThread { programs: &programs, context };
+                joins.insert(address(right), one.matches(right, on, right_columns, context)?);
+            }
+        }
+        Ok(OpenStage { stage, programs, programs_in_order, joins, context: context.clone() })
+    }
+
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    pub fn context(&self) -> &RunContext {
+        &self.context
+    }
+
+    /// The first phase of the steps that take the rows of all tasks in their order.
+    pub fn in_order<'s>(&'s self, context: &'s RunContext) -> Fallible<Phase<'s>> {
+        let (plan, programs) = (&self.stage.in_order, &self.programs_in_order);
+        let phases = phase::phases(plan, programs.of(plan), context, &OneThread { programs, context });
+        Ok(phases?.pop_front().expect(FIRST_PHASE))
+    }
+
+    /// Does a task: all of the stage's steps for the rows of a part of its source.
+    ///
+    /// # Errors
+    /// What the steps run into.
+    pub fn run(&self, part: &Part) -> Fallible<Output<'_>> {
+        let mut phase = self.phase(part)?;
+        let mut source = Rest::of(self, part)?;
+        let mut ready = VecDeque::new();
+        let most = self.context.chunk_sizes.rows;
+        // Of the rows that a `take` leaves, no more are computed at first than it may need.
+        let mut rows = phase::first_rows(&self.stage.tasks.steps).map_or(most, |rows| rows.clamp(1, most));
+        loop {
+            self.context.check()?;
+            let Some(batch) = source.next(rows)? else { break };
+            if !phase.take(batch, &mut ready)? {
+                break;
+            }
+            rows = (2 * rows).min(most);
+        }
+        phase.close(&mut ready)?;
+        match phase.into_breaker() {
+            Some(mut breaker) => {
+                breaker.settle()?;
+                Ok(Output::Partial(Box::new(breaker)))
+            }
+            None => Ok(Output::Rows(ready.into())),
+        }
+    }
+
+    /// What a task of no rows gives, where tasks give partials.
+    pub fn no_partial(&self) -> Fallible<Option<Breaker<'_>>> {
+        Ok(self.phase(&Part::Rows { start: 0, end: 0 })?.into_breaker())
+    }
+
+    /// The output that another process has written with [`Output::to_bytes`].
+    ///
+    /// # Errors
+    /// These are not the bytes of an output of this stage.
+    pub fn output(&self, bytes: &[u8]) -> Fallible<Output<'_>> {
+        let flat = from_bytes(bytes).ok_or_else(|| Diagnostic::new(Kind::System, "a task gave broken data"))?;
+        match self.no_partial()? {
+            Some(mut breaker) => {
+                breaker.take_columns(flat, &self.context)?;
+                Ok(Output::Partial(Box::new(breaker)))
+            }
+            None => Ok(Output::Rows(vec![flat])),
+        }
+    }
+
+    fn phase(&self, part: &Part) -> Fallible<Phase<'_>> {
+        let tasks = &self.stage.tasks;
+        let first_row = if let Part::Rows { start, .. } = part { *start } else { 0 };
+        let inner = OfTask { stage: self, first_row };
+        let phases = phase::phases(tasks, self.programs.of(tasks), &self.context, &inner);
+        Ok(phases?.pop_front().expect(FIRST_PHASE))
+    }
+}
+
+impl Output<'_> {
+    /// As flat columns, for another process.
+    ///
+    /// # Errors
+    /// More rows than a table may have.
+    pub fn to_bytes(self, stage: &Stage) -> Fallible<Vec<u8>> {
+        Ok(to_bytes(&match self {
+            Output::Partial(breaker) => breaker.columns()?,
+            Output::Rows(batches) => {
+                let mut rows = Rows::of(stage.tasks.schema());
+                batches.iter().try_for_each(|batch| rows.push(batch))?;
+                rows.finish()
+            }
+        }))
+    }
+}
+
+/// The rows of a part that were not taken yet.
+enum Rest<'s> {
+    Source(kernel::Source<'s>, &'s RunContext),
+    Pairs(Pairs<'s>),
+}
+
+impl<'s> Rest<'s> {
+    fn of(open: &'s OpenStage, part: &Part) -> Fallible<Rest<'s>> {
+        let source = &open.stage.tasks.source;
+        if !open.stage.pairs {
+            return Ok(Rest::Source(kernel::source(source, part.clone(), &open.context)?, &open.context));
+        }
+        let all = kernel::source(source, Part::Whole, &open.context)?.next(usize::MAX)?;
+        let rows = part.rows(u64::MAX);
+        let all = all.unwrap_or(Batch { rows: 0, columns: Vec::new() });
+        Ok(Rest::Pairs(Pairs::new(all, rows.start as u32, rows.end.min(u64::from(u32::MAX)) as u32, &open.context)))
+    }
+
+    fn next(&mut self, most: usize) -> Fallible<Option<Batch>> {
+        match self {
+            Rest::Source(source, context) => {
+                let batch = source.next(most)?;
+                context.progress.add_rows(batch.as_ref().map_or(0, |batch| batch.rows as u64));
+                Ok(batch)
+            }
+            Rest::Pairs(pairs) => pairs.next(),
+        }
+    }
+}
+
+/// What the operators of a task are given.
+struct OfTask<'s> {
+    stage: &'s OpenStage,
+    first_row: u64,
+}
+
+impl<'s> Inner<'s> for OfTask<'s> {
+    fn batches(&self, plan: &'s Prepared) -> Fallible<Box<dyn Batches + 's>> {
+        OneThread { programs: &self.stage.programs, context: &self.stage.context }.batches(plan)
+    }
+
+    fn matches(&self, right: &'s Prepared, _: &[(Expr, Expr)], _: &[usize], _: &RunContext) -> Fallible<Arc<Matches>> {
+        Ok(self.stage.joins.get(&address(right)).expect("all joins of the stage were built").clone())
+    }
+
+    fn first_row(&self) -> u64 {
+        self.first_row
+    }
+}
+
+const FIRST_PHASE: &str = "a plan has a phase, if one of no steps";
+
+fn address(plan: &Prepared) -> usize {
+    std::ptr::from_ref(plan).addr()
+}
+
+/// Of files no more tasks, however large they are.
+const MOST_OF_FILES: u64 = 4096;
+const MOST: u64 = 1 << 16;
+
+/// The parts of a stage's source, a task for each. A range without end has as many as are asked for.
+pub fn parts(stage: &Stage, context: &RunContext) -> Box<dyn Iterator<Item = Part> + Send> {
+    let Step { op: source, .. } = &stage.tasks.source;
+    let task_rows = (context.chunk_sizes.task / ChunkSizes::ROW).max(1) as u64;
+    let rows = |rows: u64| rows.div_ceil(task_rows).clamp(1, MOST) as usize;
+    let most = match source {
+        // Each row is the first one of fewer pairs than the row before.
+        Source::Kept(kept) if stage.pairs => {
+            let height = kept.table().height() as u64;
+            rows(height.saturating_mul(height) / 2)
+        }
+        Source::Kept(kept) => rows(kept.table().height() as u64),
+        Source::Values(values) => rows(values.len() as u64),
+        Source::Generated { count, .. } => rows(*count),
+        Source::Range { start, end: Some(end) } => rows(end.saturating_sub(*start).max(0) as u64),
+        Source::Range { start, end: None } => {
+            let count = i64::MAX.abs_diff(*start) / task_rows;
+            return match count {
+                // Near the end of all ints: who reads to the end of the range meets the error.
+                ..MOST => Box::new(std::iter::once(Part::Whole)),
+                _ => Box::new((0..count).map(move |i| Part::Rows { start: i * task_rows, end: (i + 1) * task_rows })),
+            };
+        }
+        Source::Read(read) => {
+            read.bytes().div_ceil(context.chunk_sizes.task.max(1) as u64).clamp(1, MOST_OF_FILES) as usize
+        }
+    };
+    Box::new(kernel::parts(source, most, context).into_iter())
+}
