@@ -45,7 +45,7 @@ const CELLS: &[&str] = &[
     "1.. | filter it % 10 == 0 | take 4",
     "letters 3000 | count by it | sort by it",
     "random 3000 | map k = int(it * 10), x = it | agg sum(x) by k | sort by k",
-    "fn double x = x + x\n1..500 | map double(it) | sum",
+    "fn double(x) = x + x\n1..500 | map double(it) | sum",
 ];
 
 fn prepared(cell: &str) -> (Prepared, RunContext) {
@@ -100,7 +100,7 @@ impl Runner for Elsewhere {
         let text = tasks.to_json()?;
         let sent = Prepared::from_json(&text, &tasks.beside())?;
         let theirs = OpenStage::new(Stage::of_tasks(sent, stage.stage().pairs), stage.context())?;
-        let board: Board<Vec<u8>> = Board::new(parts, 3, stage.context().stop.clone());
+        let board: Board<Part, Vec<u8>> = Board::new(parts, 3, stage.context().stop.clone());
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
@@ -140,7 +140,7 @@ fn tasks_are_data() {
 fn a_task_that_is_lost_too_often_ends_the_run() {
     let (tried, parts) = (AtomicUsize::new(0), (0..5).map(|i| Part::Rows { start: i, end: i + 1 }));
     let (_, context) = prepared("1..2");
-    let board: Board<usize> = Board::new(Box::new(parts), 2, context.stop.part());
+    let board: Board<Part, usize> = Board::new(Box::new(parts), 2, context.stop.part());
     let mut taken = Vec::new();
     let error = thread::scope(|scope| {
         scope.spawn(|| {
@@ -168,7 +168,7 @@ fn a_task_that_is_lost_too_often_ends_the_run() {
 fn the_first_error_in_the_order_of_tasks_is_told() {
     let (_, context) = prepared("1..2");
     let parts = (0..3).map(|i| Part::Rows { start: i, end: i + 1 });
-    let board: Board<usize> = Board::new(Box::new(parts), 3, context.stop.part());
+    let board: Board<Part, usize> = Board::new(Box::new(parts), 3, context.stop.part());
     let claims: Vec<_> = (0..3).map(|_| board.claim().expect("there are three")).collect();
     for claim in claims.iter().rev() {
         board.commit(claim, Err(Diagnostic::new(Kind::System, format!("error of {}", claim.number))));
@@ -190,7 +190,7 @@ fn a_plan_that_needs_one_row_after_the_other_is_refused() {
     let mut lab = Lab::new("threads");
     for (cell, what) in [("1..9 | scan 0 acc + it", "scan"), ("1..9 | fold 0 acc + it", "fold")] {
         let printed = lab.cell(&format!("{cell} | on threads"));
-        let reason = format!("the engine `threads` cannot run this: `{what}` takes one row after the other");
+        let reason = format!("the engine `threads` cannot run this: `{what}` needs the result of the row before");
         assert!(printed.err.contains(&reason), "{}", printed.err);
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible};
-use crate::kernel::Part;
 use crate::run_context::Stop;
 
 /// A task that killed who ran it is not tried more often.
@@ -18,8 +17,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// The tasks of a stage. Workers claim one after the other, and what they give is taken in the order of the tasks,
 /// once for each.
-pub struct Board<T> {
-    state: Mutex<State<T>>,
+pub struct Board<I, T> {
+    state: Mutex<State<I, T>>,
     changed: Condvar,
     stop: Stop,
     /// So many tasks may be ahead of the first one whose output was not taken: outputs that wait take memory.
@@ -28,18 +27,18 @@ pub struct Board<T> {
 
 /// A task in the hands of a worker.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct Claim<I> {
     /// Its place in the order of tasks.
     pub number: usize,
-    pub part: Part,
+    pub part: I,
     /// From 1.
     pub attempt: usize,
 }
 
-struct State<T> {
-    parts: Box<dyn Iterator<Item = Part> + Send>,
+struct State<I, T> {
+    parts: Box<dyn Iterator<Item = I> + Send>,
     /// Those that were lost with who ran them.
-    lost: VecDeque<Claim>,
+    lost: VecDeque<Claim<I>>,
     /// How many parts there were so far, and of how many the output was taken.
     given: usize,
     taken: usize,
@@ -55,15 +54,16 @@ enum Done<T> {
     Panic(Box<dyn Any + Send>),
 }
 
-impl<T> Board<T> {
-    pub fn new(parts: Box<dyn Iterator<Item = Part> + Send>, window: usize, stop: Stop) -> Board<T> {
+impl<I, T> Board<I, T> {
+    /// `parts` are what the tasks work on; outputs of type `T` are taken in their order.
+    pub fn new(parts: Box<dyn Iterator<Item = I> + Send>, window: usize, stop: Stop) -> Board<I, T> {
         let state =
             State { parts, lost: VecDeque::new(), given: 0, taken: 0, open: 0, ended: false, done: BTreeMap::new() };
         Board { state: Mutex::new(state), changed: Condvar::new(), stop, window: window.max(1) }
     }
 
     /// The next task, as soon as there is one; none when all are done, or nobody wants more.
-    pub fn claim(&self) -> Option<Claim> {
+    pub fn claim(&self) -> Option<Claim<I>> {
         let mut state = self.lock();
         loop {
             if state.ended || self.stop.is_raised() {
@@ -93,17 +93,17 @@ impl<T> Board<T> {
     }
 
     /// Hands in what a task gave. Of several attempts the first counts.
-    pub fn commit(&self, claim: &Claim, output: Fallible<T>) {
+    pub fn commit(&self, claim: &Claim<I>, output: Fallible<T>) {
         self.finish(claim, Done::Output(output));
     }
 
     /// Hands in a panic of this thread.
-    pub fn panicked(&self, claim: &Claim, panic: Box<dyn Any + Send>) {
+    pub fn panicked(&self, claim: &Claim<I>, panic: Box<dyn Any + Send>) {
         self.finish(claim, Done::Panic(panic));
     }
 
     /// Who had the task is gone, and nothing of it is left: it is tried again, but not more than [`ATTEMPTS`] times.
-    pub fn lose(&self, claim: Claim, error: Box<Diagnostic>) {
+    pub fn lose(&self, claim: Claim<I>, error: Box<Diagnostic>) {
         if claim.attempt >= ATTEMPTS {
             return self.commit(&claim, Err(error));
         }
@@ -169,7 +169,7 @@ impl<T> Board<T> {
         }
     }
 
-    fn finish(&self, claim: &Claim, done: Done<T>) {
+    fn finish(&self, claim: &Claim<I>, done: Done<T>) {
         let mut state = self.lock();
         state.open -= 1;
         if claim.number >= state.taken {
@@ -178,22 +178,22 @@ impl<T> Board<T> {
         self.changed.notify_all();
     }
 
-    fn wait<'s>(&'s self, state: MutexGuard<'s, State<T>>) -> MutexGuard<'s, State<T>> {
+    fn wait<'s>(&'s self, state: MutexGuard<'s, State<I, T>>) -> MutexGuard<'s, State<I, T>> {
         self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<I, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Also where `take` panics, nobody waits for what does not come.
-struct Ending<'b, T> {
-    board: &'b Board<T>,
+struct Ending<'b, I, T> {
+    board: &'b Board<I, T>,
     all: bool,
 }
 
-impl<T> Drop for Ending<'_, T> {
+impl<I, T> Drop for Ending<'_, I, T> {
     fn drop(&mut self) {
         self.board.lock().ended = true;
         if !self.all {

@@ -102,8 +102,8 @@ pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
     let in_step = |step: &Step| match &step.op {
         Op::Fold { each, .. } => {
             let reason = match each {
-                true => "`scan` takes one row after the other, each with what came of those before it",
-                false => "`fold` takes one row after the other, each with what came of those before it",
+                true => "`scan` needs the result of the row before, so its rows cannot be split between threads",
+                false => "`fold` needs the result of the row before, so its rows cannot be split between threads",
             };
             Some((reason, step.span))
         }

@@ -29,7 +29,7 @@ impl Runner for Threads {
             return one_by_one(stage, &mut parts, take);
         }
         let context = stage.context();
-        let board: Board<Output> = Board::new(Box::new(parts), 2 * self.0, context.stop.clone());
+        let board: Board<Part, Output> = Board::new(Box::new(parts), 2 * self.0, context.stop.clone());
         let work = || {
             let _limited = measure::limited(context.memory);
             while let Some(claim) = board.claim() {
