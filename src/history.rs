@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape::file_name;
+
 /// The most cells that are remembered.
 pub const MOST: usize = 10_000;
 /// So many lines make it worth to write the file anew.
@@ -159,14 +161,14 @@ fn locked(path: &Path) -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::other(format!("another process uses \"{}\"", beside.display())))
+    Err(io::Error::other(format!("another process uses \"{}\"", file_name(&beside))))
 }
 
 /// An error where something else than a file stands there: to open a pipe would wait for its other end.
 fn regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
-            Err(io::Error::other(format!("\"{}\" is not a regular file", path.display())))
+            Err(io::Error::other(format!("\"{}\" is not a regular file", file_name(path))))
         }
         Ok(_) | Err(_) => Ok(()),
     }

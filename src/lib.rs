@@ -7,10 +7,10 @@ pub mod console;
 pub mod data;
 pub mod descendants;
 pub mod diagnostic;
+pub mod escape;
 pub mod measure;
 pub mod panics;
 pub mod service;
-pub mod threads;
 
 pub mod sources;
 
@@ -19,6 +19,7 @@ pub mod history;
 pub mod lang;
 pub mod report;
 pub mod run_context;
+pub mod threads;
 
 pub mod plan;
 

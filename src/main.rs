@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+use timelab::diagnostic::nearest;
 use timelab::engines;
+use timelab::escape::file_name;
 use timelab::measure::{self, Counting};
 use timelab::notebook::Form;
 use timelab::session::Settings;
@@ -34,7 +36,7 @@ struct Arguments {
     #[arg(short = 'c', value_name = "CELL", allow_hyphen_values = true)]
     cells: Vec<String>,
     /// Run the cells of this file
-    #[arg(value_name = "FILE", value_parser = file, conflicts_with = "cells", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", value_parser = script, conflicts_with = "cells", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Run FILE even if its cells contain Rust or system commands, which can do anything; otherwise such cells are
     /// shown for approval on a terminal, and refused elsewhere
@@ -58,75 +60,75 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the cells of a script or a notebook; a file with the name of a command is ./test
+    /// Run the cells of a script or a notebook; a file with the name of a command is ./test
     Run {
         #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Writes a notebook with what the cells print, after each cell
+        /// Write a notebook with what the cells print, after each cell
         #[arg(long, value_name = "OUT.md", value_hint = ValueHint::FilePath)]
         save: Option<PathBuf>,
-        /// Runs cells that hold Rust or commands, which can do anything
+        /// Run cells that contain Rust or system commands, which can do anything
         #[arg(long)]
         trust: bool,
-        /// Goes on after a cell that failed
+        /// Continue after a cell that failed
         #[arg(long)]
         keep_going: bool,
     },
-    /// Plays a notebook at a terminal, cell by cell; the session stays at its end
+    /// Play a notebook at a terminal, cell by cell; the session stays open at its end
     Play {
         #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Runs cells that hold Rust or commands, which can do anything
+        /// Run cells that contain Rust or system commands, which can do anything
         #[arg(long)]
         trust: bool,
     },
-    /// Writes a notebook as a page, for Jupyter, or as data; its cells run, so that tables and plots are real ones
+    /// Run a notebook and write it as a page, for Jupyter, or as data
     Export {
         #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
         file: PathBuf,
         #[arg(long, value_parser = PossibleValuesParser::new(Form::ALL.map(|(name, _)| name)))]
         to: String,
-        /// Writes into this file; else on standard output
+        /// Write into this file; standard output unless specified
         #[arg(short = 'o', long = "output", value_name = "OUT", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
-        /// Takes the outputs of the file and runs nothing
+        /// Take the outputs of the file and run nothing
         #[arg(long)]
         no_run: bool,
-        /// Runs cells that hold Rust or commands, which can do anything
+        /// Run cells that contain Rust or system commands, which can do anything
         #[arg(long)]
         trust: bool,
     },
-    /// Makes a notebook of one of Jupyter (.ipynb)
+    /// Convert a Jupyter notebook (.ipynb)
     Import {
         #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Writes into this file; else on standard output
+        /// Write into this file; standard output unless specified
         #[arg(short = 'o', long = "output", value_name = "OUT.md", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
     },
-    /// Runs notebooks in fresh sessions and compares what they print with what they say; measured figures may differ
+    /// Run notebooks in new sessions and compare their outputs; measured figures may differ
     #[command(after_help = "Exit status: 0 all equal; 1 a difference, a failed claim or a faulty file; \
                             2 for a bad command line.")]
     Test {
         #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
-        /// Writes the outputs that differ into the files
+        /// Write the outputs that differ into the files
         #[arg(long)]
         update: bool,
-        /// Runs slow cells too
+        /// Run slow cells too
         #[arg(long)]
         slow: bool,
-        /// Files that are tested at once; they disturb each other's times
+        /// Test so many files at once; they disturb each other's times
         #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
         jobs: u16,
-        /// Writes the results for a server of tests
+        /// Write the results as JUnit XML
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         junit: Option<PathBuf>,
-        /// Runs cells that hold Rust or commands, which can do anything
+        /// Run cells that contain Rust or system commands, which can do anything
         #[arg(long)]
         trust: bool,
     },
-    /// Looks whether the configuration file is good, and tells where it is
+    /// Check the configuration file, and print its path
     Config {
         /// Create the file if there is none, with every setting as a comment
         #[arg(long)]
@@ -155,15 +157,39 @@ fn engine_names() -> Vec<&'static str> {
     engines::ALL.iter().map(|engine| engine.name()).collect()
 }
 
+/// A file that is there; what else somebody may have meant stands in the error.
+fn script(path: &str) -> Result<PathBuf, String> {
+    file(path).map_err(|error| {
+        let commands: Vec<String> =
+            Arguments::command().get_subcommands().map(|it| it.get_name().to_string()).collect();
+        let near = nearest(path, commands.iter().map(String::as_str).chain(["help"]));
+        let command = near.map_or(String::new(), |near| format!("; did you mean the command `{near}`?"));
+        format!("{error}{command}\n\n  to run it as a cell: timelab -c '{path}'")
+    })
+}
+
 /// A file that is there.
 fn file(path: &str) -> Result<PathBuf, String> {
     if std::path::Path::new(path).exists() { Ok(PathBuf::from(path)) } else { Err("there is no such file".to_string()) }
 }
 
+/// Where `ulimit -s` leaves the main thread too little, another thread takes its place.
 fn main() -> ExitCode {
+    const STACK: usize = 8 << 20;
+    if measure::stack_is_small()
+        && let Ok(thread) = std::thread::Builder::new().name("main".to_string()).stack_size(STACK).spawn(run)
+    {
+        return thread.join().unwrap_or(ExitCode::FAILURE);
+    }
+    run()
+}
+
+// Its frame must not be part of that of `main`.
+#[inline(never)]
+fn run() -> ExitCode {
     timelab::service::hook(&timelab::concurrency::PROGRAMS);
     timelab::rust::prepare();
-    measure::keep_stack();
+    measure::prepare_for_limit();
     let arguments = Arguments::parse();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -251,17 +277,17 @@ fn looked_at_config(style: &Style) -> ExitCode {
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => match config::read(&text, &mut Settings::new(None)) {
-            Ok(()) => println!("{}: no errors", path.display()),
+            Ok(()) => println!("{}: no errors", file_name(&path)),
             Err(error) => {
-                eprint!("in {}:\n{}", path.display(), show::diagnostic(&error, Some(&text), style));
+                eprint!("in {}:\n{}", file_name(&path), show::diagnostic(&error, Some(&text), style));
                 return ExitCode::FAILURE;
             }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("{}: not found; `timelab config --write` creates it", path.display());
+            println!("{}: not found; `timelab config --write` creates it", file_name(&path));
         }
         Err(error) => {
-            eprintln!("error: \"{}\" cannot be read: {error}", path.display());
+            eprintln!("error: \"{}\" cannot be read: {error}", file_name(&path));
             return ExitCode::FAILURE;
         }
     }

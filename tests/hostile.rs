@@ -165,6 +165,43 @@ fn the_question_shows_what_flows_into_it() {
     assert!(!question.contains("unused") && !question.contains("2 + 2"), "{question}");
 }
 
+/// Nothing in the name of a file breaks a line, turns the direction of writing or hides, wherever it is printed.
+#[test]
+fn names_of_files_stand_in_one_line() {
+    let folder = folder();
+    let name = "a\nrun them? [y\u{202e}\u{200b}\u{61c}\u{2028}\u{7}\" é.txt";
+    let shown = "a\\nrun them? [y\\u{202e}\\u{200b}\\u{61c}\\u{2028}\\u{7}\\\" é.txt";
+    let make = |extension: &str, text: &str| {
+        let name = name.replace("txt", extension);
+        std::fs::write(folder.path().join(&name), text).expect("it is written");
+        name
+    };
+    let (script, notebook) = (make("txt", "!echo 1"), make("md", "```console timelab\n!echo 1\n"));
+    make("csv", "a\n1\n\"\n");
+    std::fs::create_dir(folder.path().join("folder\u{202e}\n")).expect("it is made");
+    let text = |name: &str| format!("{:?}", name).replace("\\u{7}", "\u{7}");
+    let run_script = format!("%run {}", text(&script));
+    let commands: [&[&str]; 7] = [
+        &[&script],
+        &["run", &script],
+        &["test", &notebook],
+        &["export", "--to", "md", &notebook],
+        &["import", &script],
+        &["-c", &run_script],
+        &["-c", "read \"*.csv\" as csv"],
+    ];
+    for arguments in commands {
+        let output = run(folder.path(), arguments);
+        let said = format!("{}{}", out(&output), err(&output));
+        let shown = shown.trim_end_matches(".txt");
+        assert!(!output.status.success() && said.contains(shown), "{arguments:?}: {said}");
+        assert!(!said.contains(['\u{202e}', '\u{200b}', '\u{61c}', '\u{2028}', '\u{7}']), "{arguments:?}: {said}");
+        assert!(!said.lines().any(|line| line.starts_with("run them")), "{arguments:?}: {said}");
+    }
+    let moved = run(folder.path(), &["-c", "%cd \"folder\u{202e}\\n\""]);
+    assert!(out(&moved).ends_with("/folder\\u{202e}\\n\n"), "{}{}", out(&moved), err(&moved));
+}
+
 /// What comes from data is shown with escapes on a terminal, in every kind of block, and goes as it is elsewhere.
 #[test]
 fn escape_sequences_are_shown() {
@@ -418,4 +455,52 @@ fn what_the_system_refuses_is_an_error() {
             }
         }
     }
+}
+
+/// Polars has its threads, or says that it cannot have them, whatever the process may map, start or open: it never
+/// waits for some that could not start.
+#[test]
+fn polars_says_what_it_has_no_room_for() {
+    let folder = folder();
+    let text = "the quick brown fox jumps over the lazy dog\n".repeat(20_000);
+    std::fs::write(folder.path().join("a.txt"), text).expect("it is written");
+    let cells = [
+        "read \"a.txt\" | words | count by lower(word) | top 3",
+        "1..1M | map it * 2 | sum",
+        "1..1M | sort it desc | take 2",
+        "1..9 | write \"a.parquet\"",
+    ];
+    for mebibytes in [180, 250, 330, 420, 500, 572, 640, 900] {
+        let cells = cells.map(str::to_string).into_iter().chain(["40 + 2".to_string()]).collect::<Vec<_>>();
+        let space = mebibytes << 20;
+        let ended = attack::attack_within(space, attack::NEVER_SO_LONG, folder.path(), "polars", "auto", &cells);
+        assert_eq!(attack::wrong(&ended), None, "{mebibytes} MiB");
+        assert!(ended.out.ends_with("42\n"), "{mebibytes} MiB: {}{}", ended.out, ended.err);
+        assert!(!ended.err.contains("unwrap") && !ended.err.contains("Os {"), "{mebibytes} MiB: {}", ended.err);
+    }
+    for (limit, wanted) in [("-n 6", "polars opens 8 files of its own"), ("-s 16", "")] {
+        let script = format!("ulimit {limit}; exec \"$0\" --keep-going -c '1..3 | sum | on polars' -c '40 + 2'");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_timelab")])
+            .stdin(Stdio::null())
+            .output()
+            .expect("sh runs");
+        assert!(out(&output).ends_with("42\n"), "{limit}: {}{}", out(&output), err(&output));
+        assert!(err(&output).contains(wanted), "{limit}: {}", err(&output));
+    }
+}
+
+/// A text that is longer than the pieces in which it is copied is whole, on each engine and without one.
+#[test]
+fn long_texts_are_glued_whole() {
+    let folder = folder();
+    for engine in ["rows", "batch"] {
+        let cell =
+            format!("1..24 | fold \"aé\" acc + acc | map f = fold | map len(f), slice(f, 4194303, 4) | on {engine}");
+        let output = run(folder.path(), &["--format", "csv", "-c", &cell]);
+        assert_eq!(out(&output).lines().last(), Some("16777216,éaéa"), "{engine}: {}", err(&output));
+    }
+    let cells = ["let a = range(0, 300k)", "let b = a + a + a", "len(b) + b[899_999]"];
+    let arguments: Vec<&str> = cells.iter().flat_map(|cell| ["-c", cell]).collect();
+    assert_eq!(out(&run(folder.path(), &arguments)), "1199999\n");
 }

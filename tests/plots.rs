@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use timelab::data::{Column, Order, Schema, Table, Type, Value};
+use timelab::escape;
 use timelab::report::{Across, Axis, Block, Bounds, Drawn, Figures, Plot, Report, Scale, Series, Tone, Unit};
 use timelab::show::{self, Format, Style, in_ascii_only};
 use unicode_width::UnicodeWidthStr;
@@ -283,7 +284,7 @@ fn the_svg_is_one_well_formed_element_without_references() {
 
 /// As long as a text is once its unsafe characters are replaced and the XML is read again.
 fn plot_text(text: &str) -> String {
-    text.chars().map(|c| if show::is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    text.chars().map(|c| if escape::is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The shell as a person meets it: in a pseudo-terminal, key by key.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -348,12 +349,45 @@ fn a_file_that_can_do_anything_asks_first() {
 fn a_signal_leaves_the_terminal_as_it_was() {
     const SCRIPT: &str = "stty sane; stty -a > before; sh -c 'echo $$ > pid; exec \"$0\"' \"$0\"; echo ended by $?; \
                           stty -a > after; echo all is written";
-    for (signal, status) in [("TERM", 143), ("HUP", 129), ("QUIT", 131)] {
-        for cell in ["", "1..10000000000 | map it * it | max"] {
+    const COMPUTES: &str = "1..10000000000 | map it * it | max";
+    let rtmin = libc::SIGRTMIN();
+    let also_while_it_computes = [libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1];
+    let at_the_prompt = [
+        libc::SIGUSR2,
+        libc::SIGALRM,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGXCPU,
+        libc::SIGPOLL,
+        libc::SIGPWR,
+        libc::SIGSTKFLT,
+        libc::SIGSYS,
+        libc::SIGTRAP,
+        libc::SIGABRT,
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGILL,
+        libc::SIGFPE,
+        rtmin,
+        libc::SIGRTMAX(),
+    ];
+    for signal in also_while_it_computes.into_iter().chain(at_the_prompt) {
+        let (status, name) = (128 + signal, format!("-{signal}"));
+        let cells: &[&str] = if also_while_it_computes.contains(&signal) { &["", COMPUTES] } else { &[""] };
+        for cell in cells {
             let home = home();
             let mut command = Command::new("sh");
             command.args(["-c", SCRIPT, env!("CARGO_BIN_EXE_timelab")]).current_dir(home.path());
             command.env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1");
+            // SAFETY: the child makes system calls only.
+            unsafe {
+                command.pre_exec(|| {
+                    // Under `nohup` it is ignored, and stays so.
+                    libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                    libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+                    Ok(())
+                });
+            }
             let mut session = Session::spawn(command).expect("a shell starts");
             session.set_expect_timeout(Some(Duration::from_secs(60)));
             let mut terminal = Terminal(session);
@@ -364,13 +398,63 @@ fn a_signal_leaves_the_terminal_as_it_was() {
                 terminal.sees(Regex("rows|working"));
             }
             let read = |name: &str| std::fs::read_to_string(home.path().join(name)).expect("it is written");
-            let kill = Command::new("kill").args(["-s", signal, read("pid").trim()]).status();
+            let kill = Command::new("kill").args([&name, read("pid").trim()]).status();
             assert!(kill.expect("kill runs").success());
             terminal.sees(format!("ended by {status}"));
             terminal.sees("all is written");
             assert_eq!(read("before"), read("after"), "{signal} {cell}");
         }
     }
+}
+
+/// Ctrl-Z gives the terminal back, at the prompt and in a run, and `fg` goes on.
+#[test]
+fn ctrl_z_suspends_and_fg_continues() {
+    let home = home();
+    let mut command = Command::new("bash");
+    command.args(["--norc", "--noprofile", "-i"]).current_dir(home.path());
+    command.env("HOME", home.path()).env("TERM", "xterm").env("NO_COLOR", "1").env("PS1", "outside> ");
+    let mut session = Session::spawn(command).expect("bash starts");
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    let mut terminal = Terminal(session);
+    terminal.sees("outside> ");
+    terminal.enters(env!("CARGO_BIN_EXE_timelab"));
+    terminal.sees("[1]› ");
+    terminal.presses(ControlCode::Substitute);
+    terminal.sees("Stopped");
+    terminal.sees("outside> ");
+    terminal.enters("fg");
+    terminal.enters("let n = 40 + 2");
+    terminal.sees("[2]› ");
+    terminal.enters("1..10000000000 | map it * it % 7 | max");
+    terminal.sees(Regex("rows|working"));
+    terminal.presses(ControlCode::Substitute);
+    terminal.sees("Stopped");
+    terminal.enters("stty -a | grep -c -w -e -echo; fg");
+    terminal.sees("\r\n0\r\n");
+    terminal.sees(Regex("rows|working"));
+    terminal.presses(ControlCode::EndOfText);
+    terminal.sees("stopped");
+    terminal.enters("n + 1");
+    terminal.sees("\r\n43\r\n");
+}
+
+/// Control characters of a paste, and those of a key that takes the next one as it is, never reach the terminal.
+#[test]
+fn control_characters_are_not_shown_while_one_types() {
+    let home = home();
+    let mut terminal = start(home.path());
+    terminal.types(&pasted("\"a\u{7}\u{9b}31mb\u{202e}\""));
+    let shown = terminal.sees("\u{fffd}\"");
+    assert!(shown.contains("\u{2407}\u{fffd}31mb") && !shown.contains(['\u{7}', '\u{9b}', '\u{202e}']), "{shown:?}");
+    terminal.enters("");
+    let shown = terminal.sees("[2]› ");
+    assert!(shown.contains("a\\u{7}\\u{9b}31mb\\u{202e}") && !shown.contains(['\u{9b}', '\u{202e}']), "{shown:?}");
+    // Ctrl-V, then Ctrl-G, which drops nothing and adds nothing.
+    terminal.presses(ControlCode::SynchronousIdle);
+    terminal.enters("6 * 7");
+    terminal.sees("\r\n42\r\n");
+    terminal.ends();
 }
 
 /// A yes is for the file as it is.
@@ -634,6 +718,25 @@ fn help_is_broken_between_words() {
     assert!(text.len() > 3 && text.iter().all(|line| line.chars().count() <= 40), "{shown}");
     let words = text.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("how a cost grows with its input; O(n²): twice the input costs four times"), "{shown}");
+}
+
+/// In a narrow window each topic keeps its line, and figures stay whole.
+#[test]
+fn help_and_figures_fit_a_narrow_window() {
+    let home = home();
+    let mut terminal = start_with(home.path(), 60, &[("PAGER", "cat")]);
+    terminal.enters("%help");
+    let help = terminal.sees("[2]› ");
+    let topics: Vec<&str> = help.lines().filter(|line| line.starts_with("  %help")).collect();
+    assert!(topics.len() > 15 && topics.iter().all(|line| line.contains("   ")), "{help}");
+    assert!(topics.iter().all(|line| line.matches("%help").count() == 1), "{help}");
+    terminal.enters("%timeit --for 100ms 1..10k | map it * it | sum");
+    let told = terminal.sees("[3]› ");
+    assert!(told.lines().all(|line| line.trim_end().chars().count() <= 60), "{told}");
+    terminal.enters("%set");
+    let told = terminal.sees("[4]› ");
+    assert!(told.lines().all(|line| line.trim_end().chars().count() <= 60), "{told}");
+    terminal.ends();
 }
 
 #[test]

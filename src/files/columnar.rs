@@ -23,9 +23,7 @@ use super::{Records, dates, extension, guard_maps, name_as_written, open, skippe
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
     guard_maps();
-    threads::room_for_pools().map_err(|why| {
-        Diagnostic::new(Kind::System, why).hint("`ulimit -u` shows how many processes and threads there may be")
-    })?;
+    threads::room_for_pools()?;
     panics::caught(read).unwrap_or_else(|_| {
         let message = format!("\"{}\" is damaged: polars failed to read it", file.shown);
         Err(Diagnostic::new(Kind::File, message))

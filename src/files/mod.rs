@@ -18,6 +18,7 @@ mod skipped;
 mod split;
 mod stdin;
 mod text;
+mod waiting;
 mod watched;
 mod write;
 

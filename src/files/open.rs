@@ -6,12 +6,14 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, nearest};
+use crate::escape::file_name;
 use crate::lang::is_outside;
 use crate::plan::File;
 use crate::run_context::{Progress, RunContext, Stop};
 
 use super::home::expanded;
 use super::split::{self, Split};
+use super::waiting::{self, Waiting};
 use super::{Packing, extension, pattern, stdin};
 
 /// The bytes of a file, unpacked.
@@ -22,6 +24,7 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 /// The files that a path or pattern names, in order of their paths.
 pub fn found(shown: &str, stop: &Stop) -> Fallible<Vec<File>> {
+    waiting::stopped_by(stop);
     let expanded = expanded(shown);
     let path = expanded.as_path();
     if !shown.contains(['*', '?', '[']) || path.exists() {
@@ -29,13 +32,18 @@ pub fn found(shown: &str, stop: &Stop) -> Fallible<Vec<File>> {
     }
     let mut files = Vec::new();
     for path in pattern::matching(&path.to_string_lossy(), stop)? {
-        files.push(look_at(&path, &path.to_string_lossy())?);
+        files.push(look_at(&path, &named(&path))?);
     }
     if files.is_empty() {
-        let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let folder = std::env::current_dir().map(file_name).unwrap_or_default();
         return Err(Diagnostic::new(Kind::File, format!("no file matches \"{shown}\" (looked in {folder})")));
     }
     Ok(files)
+}
+
+/// How a file that a pattern found is named: not as standard input is.
+fn named(path: &Path) -> String {
+    if path == Path::new(stdin::NAME) { format!("./{}", stdin::NAME) } else { file_name(path) }
 }
 
 fn look_at(path: &Path, shown: &str) -> Fallible<File> {
@@ -147,7 +155,7 @@ pub fn unpacked_bytes(file: &File) -> Fallible<Bytes> {
     if stdin::is(file) {
         return standard_input(Box::new(stdin::Bytes::default()), file);
     }
-    Ok(buffered(unpack(Box::new(plain(file)?), packing(file), file)?))
+    Ok(buffered(unpack(Box::new(Waiting::new(plain(file)?)), packing(file), file)?))
 }
 
 /// The bytes of a split of a file, unpacked; a packed one has only one split.
@@ -180,7 +188,7 @@ pub fn unreadable(file: &File, error: &io::Error) -> Box<Diagnostic> {
 
 /// The same with a place, such as ` after line 3`.
 pub fn unreadable_at(shown: &str, place: &str, error: &io::Error) -> Box<Diagnostic> {
-    if stdin::was_stopped(error) {
+    if waiting::was_stopped(error) {
         return Diagnostic::new(Kind::Stopped, "stopped");
     }
     Diagnostic::new(Kind::File, format!("\"{shown}\" cannot be read{place}: {error}"))

@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::run_context::Stop;
 
 /// The paths that a pattern names and that are no folders, in their order.
@@ -38,7 +38,7 @@ pub fn matching(pattern: &str, stop: &Stop) -> Fallible<Vec<PathBuf>> {
     match found.iter().find(|path| path.to_str().is_none()) {
         None => Ok(found),
         Some(path) => {
-            let message = format!("the name of \"{}\" is not UTF-8 text, so that no cell can name it", shown(path));
+            let message = format!("the name of \"{}\" is not UTF-8 text, so that no cell can name it", file_name(path));
             Err(Diagnostic::new(Kind::File, message).hint("rename the file, or name the others"))
         }
     }
@@ -94,17 +94,7 @@ fn entries(folder: &Path) -> Fallible<Vec<fs::DirEntry>> {
     match read {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) => Ok(Vec::new()),
         read => read.map_err(|error| {
-            Diagnostic::new(Kind::File, format!("the folder \"{}\" cannot be read: {error}", shown(here)))
+            Diagnostic::new(Kind::File, format!("the folder \"{}\" cannot be read: {error}", file_name(here)))
         }),
     }
-}
-
-/// A path whose bytes that are no text are shown with escapes.
-fn shown(path: &Path) -> String {
-    let mut out = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        out.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
-    }
-    out
 }

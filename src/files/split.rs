@@ -7,6 +7,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
+use super::waiting::Waiting;
+
 /// The records of a file that start from `start` up to `end`. Where records are more than lines (csv with line breaks
 /// in quotes), one starts at each of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub fn line_starts(file: &File, places: &[u64]) -> io::Result<Vec<u64>> {
 
 /// The bytes of the lines that start in a split.
 pub struct Lines {
-    file: File,
+    file: Waiting,
     /// The offset of what is read next.
     at: u64,
     /// A line that starts here is another's.
@@ -67,7 +69,7 @@ impl Lines {
             at += BufReader::new((&file).take(split.end - at)).skip_until(b'\n')? as u64;
             file.seek(SeekFrom::Start(at))?;
         }
-        Ok(Lines { file, at, end: split.end, ended: at >= split.end })
+        Ok(Lines { file: Waiting::new(file), at, end: split.end, ended: at >= split.end })
     }
 }
 

@@ -13,6 +13,8 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::File;
 use crate::run_context::Stop;
 
+use super::waiting;
+
 /// Its name in `read`.
 pub const NAME: &str = "-";
 
@@ -85,7 +87,7 @@ impl Kept {
             return Ok(0);
         }
         let stdin = io::stdin();
-        self.wait(&stdin)?;
+        waiting::wait(&stdin, &self.stop)?;
         // Past the buffer of the standard library, in which bytes would be lost to others.
         // SAFETY: the buffer is writable for its whole length, and the descriptor is open.
         let length = unsafe { libc::read(stdin.as_fd().as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
@@ -95,28 +97,4 @@ impl Kept {
         self.length += length as u64;
         Ok(length)
     }
-
-    /// Until there are bytes, or the end.
-    fn wait(&self, stdin: &io::Stdin) -> io::Result<()> {
-        const LOOK_MILLISECONDS: i32 = 20;
-        let mut poll = libc::pollfd { fd: stdin.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        loop {
-            if self.stop.is_raised() {
-                return Err(stopped());
-            }
-            // SAFETY: it is one valid entry.
-            if unsafe { libc::poll(&mut poll, 1, LOOK_MILLISECONDS) } > 0 {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn stopped() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "stopped")
-}
-
-/// Whether the user stopped what waited for standard input.
-pub fn was_stopped(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::ConnectionAborted
 }

@@ -1,5 +1,6 @@
 //! A function applied to values: what the one-row-at-a-time engine runs for all but the hottest functions.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::data::Value;
@@ -103,6 +104,51 @@ pub fn request(bytes: usize) -> Result<(), ScalarError> {
     }
     let mib = bytes as f64 / f64::from(1 << 20);
     Err(ScalarError::Domain(format!("a value of {mib:.1} MiB needs more memory than this run is allowed")))
+}
+
+/// Between pieces of this many bytes Ctrl-C is looked at.
+const PIECE: usize = 4 << 20;
+
+/// Texts one after the other, in one allocation.
+pub fn joined_text(parts: &[&str]) -> Arc<str> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut made: Arc<[MaybeUninit<u8>]> = Arc::new_uninit_slice(length);
+    let mut room = Arc::get_mut(&mut made).expect("nobody else has it yet");
+    for piece in parts.iter().flat_map(|part| part.as_bytes().chunks(PIECE)) {
+        if piece.len() == PIECE {
+            measure::end_if_stopped();
+        }
+        let (here, rest) = room.split_at_mut(piece.len());
+        here.write_copy_of_slice(piece);
+        room = rest;
+    }
+    // SAFETY: all of it was written, and the parts are whole texts.
+    unsafe { Arc::from_raw(Arc::into_raw(made.assume_init()) as *const str) }
+}
+
+/// Lists one after the other.
+pub fn joined_list(parts: &[&[Value]]) -> Arc<[Value]> {
+    const ITEMS: usize = PIECE / size_of::<Value>();
+    let mut items = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for piece in parts.iter().flat_map(|part| part.chunks(ITEMS)) {
+        if piece.len() == ITEMS {
+            measure::end_if_stopped();
+        }
+        items.extend_from_slice(piece);
+    }
+    items.into()
+}
+
+/// Adds a text at the end of another.
+pub fn append(text: &mut String, mut more: &str) {
+    text.reserve(more.len());
+    while more.len() > PIECE {
+        measure::end_if_stopped();
+        let (piece, rest) = more.split_at(more.floor_char_boundary(PIECE));
+        text.push_str(piece);
+        more = rest;
+    }
+    text.push_str(more);
 }
 
 /// What is not asked for: the run looks at its memory between steps.

@@ -6,7 +6,7 @@ mod pattern;
 mod table;
 mod work;
 
-pub use apply::{apply, float_function, request};
+pub use apply::{append, apply, float_function, joined_list, joined_text, request};
 pub use pattern::{MOST_PLACES, Shown, next_place, unknown_place};
 pub use table::ALL;
 pub use work::{Work, comparisons, size, work};

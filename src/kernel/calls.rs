@@ -358,7 +358,7 @@ pub fn glue(parts: &[Column], scope: Scope) -> Column {
     for row in 0..scope.rows() {
         made.write(|out| {
             if scope.is_active(row) && !nulls.at(row) {
-                texts.iter().for_each(|texts| out.push_str(texts.at(row)));
+                texts.iter().for_each(|texts| functions::append(out, texts.at(row)));
             }
         });
     }

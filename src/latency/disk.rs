@@ -6,6 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use crate::escape::file_name;
+
 use super::{Group, Means, Missing, Outcome, Probe, because, boner, failed};
 
 pub static DISK: Group = Group {
@@ -129,7 +131,7 @@ fn cold(means: &Means, bytes: usize) -> Outcome {
             None => {
                 return because(format!(
                     "the file system of {} does not report what it has in memory",
-                    folder().display()
+                    file_name(folder())
                 ));
             }
         }
@@ -139,7 +141,7 @@ fn cold(means: &Means, bytes: usize) -> Outcome {
     if 2 * warm > at {
         return because(format!(
             "the file system of {} keeps files in memory, so it has no cold reads",
-            folder().display()
+            file_name(folder())
         ));
     }
     found

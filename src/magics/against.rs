@@ -2,6 +2,7 @@
 
 use crate::baselines::{Baseline, Point};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
+use crate::escape::file_name;
 use crate::lang;
 use crate::measure::{Beside, ENOUGH_SAVES, Spread, Verdict};
 use crate::report::Note;
@@ -95,7 +96,7 @@ impl Against {
         let (then, name) = (&self.kept, &self.name);
         let mut found = Vec::new();
         for file in &now.files {
-            let shown = file.path.display();
+            let shown = file_name(&file.path);
             match then.files.iter().find(|then| then.path == file.path) {
                 None => found.push(format!("\"{shown}\" was not read for `{name}`")),
                 Some(then) if then == file => {}
@@ -103,8 +104,9 @@ impl Against {
             }
         }
         let gone = then.files.iter().filter(|then| now.files.iter().all(|file| file.path != then.path));
-        found
-            .extend(gone.map(|file| format!("\"{}\" was read for `{name}`, but is not read now", file.path.display())));
+        found.extend(
+            gone.map(|file| format!("\"{}\" was read for `{name}`, but is not read now", file_name(&file.path))),
+        );
         found
     }
 

@@ -1,4 +1,5 @@
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
@@ -22,7 +23,7 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
         [word] => {
             let folder = files::expanded(&word.text);
             std::env::set_current_dir(&folder).map_err(|error| {
-                let message = format!("cannot change to \"{}\": {error}", folder.display());
+                let message = format!("cannot change to \"{}\": {error}", file_name(&folder));
                 Diagnostic::at(Kind::File, word.span, message).hint("put a name with spaces in quotes: %cd \"my data\"")
             })?;
         }
@@ -33,5 +34,5 @@ fn run(_: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer>
     }
     let here = std::env::current_dir()
         .map_err(|error| Diagnostic::at(Kind::System, magic.span, format!("this folder no longer exists: {error}")))?;
-    Ok(Answer::text(here.display().to_string()))
+    Ok(Answer::text(file_name(&here)))
 }

@@ -36,6 +36,9 @@ pub static LATENCY: Magic = Magic {
             measured   here and now; the minimum for hardware, the median for system calls\n  \
             published  numbers every programmer should know; ratio is measured by published\n  \
             A note below the table explains each row without a time.\n\n\
+            Traces\n  \
+            The disk rows write a test file under ~/.cache/timelab and remove it; the hand_over rows listen on \
+            127.0.0.1\n\n\
             Options\n  \
             --only LIST    groups and rows, separated by commas: --only caches,mutex,pipe_8_b\n  \
             --for TIME     the time for all rows together: 10s unless specified\n  \

@@ -1,5 +1,6 @@
 use crate::autosave::Autosave;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::notebook::Notebook;
 use crate::run_context::RunContext;
@@ -34,10 +35,10 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     }
     let path = Autosave::own().and_then(|own| own.lost()).ok_or_else(none)?;
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        Diagnostic::at(Kind::File, magic.span, format!("\"{}\" cannot be read: {error}", path.display()))
+        Diagnostic::at(Kind::File, magic.span, format!("\"{}\" cannot be read: {error}", file_name(&path)))
     })?;
     let notebook = Notebook::parse(&text).map_err(|faulty| {
-        let message = format!("\"{}\", line {}: {}", path.display(), faulty.line, faulty.message);
+        let message = format!("\"{}\", line {}: {}", file_name(&path), faulty.line, faulty.message);
         Diagnostic::at(Kind::File, magic.span, message)
     })?;
     let cells = notebook.cells().map(|(_, cell)| cell.input.clone()).collect();

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::{file_name, revealed};
 use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
 use crate::notebook::{Notebook, is_notebook};
 use crate::run_context::RunContext;
 use crate::session::Session;
-use crate::show::{self, escaped};
+use crate::show;
 
 use super::{Answer, Magic, Next, Offers, privileges, ranges};
 
@@ -62,7 +63,7 @@ pub fn file_cells(
     context: &RunContext,
 ) -> Fallible<(Vec<String>, bool)> {
     let failed = |message: String| Diagnostic::new(Kind::File, message);
-    let shown = escaped(&path.to_string_lossy());
+    let shown = file_name(path);
     let unread = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => failed(format!("there is no file \"{shown}\"")),
         _ => failed(format!("\"{shown}\" cannot be read: {error}")),
@@ -150,11 +151,11 @@ fn ask(
     context: &RunContext,
 ) -> Fallible<()> {
     let refused = |message: String| Diagnostic::new(Kind::System, message);
-    let path = escaped(&path.to_string_lossy());
+    let path = file_name(path);
     context.progress.hide();
     let shown = that_flow(cells, privileged);
     let count = privileged.iter().filter(|is| **is).count();
-    let all: String = shown.iter().map(|i| escaped(&cells[*i]) + "\n").collect();
+    let all: String = shown.iter().map(|i| revealed(&cells[*i]) + "\n").collect();
     let these = format!(
         "{count} of {} {} in \"{path}\" {}",
         cells.len(),
@@ -179,7 +180,7 @@ fn ask(
         Reply::Stopped => Err(Diagnostic::new(Kind::Stopped, format!("stopped: \"{path}\" was not run"))),
         Reply::CannotAsk => {
             let first = cells.iter().zip(privileged).find(|(_, is)| **is).map_or("", |(cell, _)| cell);
-            let first = escaped(first.lines().next().unwrap_or_default());
+            let first = revealed(first.lines().next().unwrap_or_default());
             let error = refused(format!("\"{path}\" contains Rust, commands or writing elsewhere, such as: {first}"));
             Err(error.hint(format!("check these cells, then run them with: {said} --trust \"{path}\"")))
         }

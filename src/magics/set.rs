@@ -8,9 +8,17 @@ use super::privileges::of_engines;
 use super::{Answer, Magic, Offers, ranges};
 
 pub static SET: Magic = Magic {
-    syntax: MagicSyntax { name: "set", usage: "%set [NAME VALUE]", takes: Takes::Words, options: &[] },
-    about: "shows the settings, or changes one for later cells",
-    examples: &["%set", "%set engine rows", "%set seed 7", "%set memory 2GiB", "%set theme light", "%set timing off"],
+    syntax: MagicSyntax { name: "set", usage: "%set [NAME [VALUE]]", takes: Takes::Words, options: &[] },
+    about: "shows the settings or one of them, or changes one for later cells",
+    examples: &[
+        "%set",
+        "%set memory",
+        "%set engine rows",
+        "%set seed 7",
+        "%set memory 2GiB",
+        "%set theme light",
+        "%set timing off",
+    ],
     offers: Offers::Settings,
     privileges: |magic| match ranges::words(magic) {
         [name, value] if name.text == "engine" => of_engines(&value.text),
@@ -21,19 +29,10 @@ pub static SET: Magic = Magic {
 
 fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     match ranges::words(magic) {
-        [] => {
-            let row = |setting: &settings::Setting| {
-                let value = (setting.value)(&session.settings);
-                vec![Value::text(setting.name), Value::text(&value), Value::text(setting.values)]
-            };
-            let rows: Vec<Vec<Value>> = settings::ALL.iter().map(row).collect();
-            let columns = [("name", Type::Text), ("value", Type::Text), ("values", Type::Text)];
-            Ok(Answer::told(table(session), &columns, &rows))
-        }
+        [] => Ok(shown(session, settings::ALL)),
         [name] => {
             let setting = settings::find(name)?;
-            Err(Diagnostic::at(Kind::Syntax, name.span, format!("`{}` needs a value", setting.name))
-                .hint(format!("%set {} {}", setting.name, setting.values)))
+            Ok(shown(session, std::slice::from_ref(setting)))
         }
         [name, value] => {
             (settings::find(name)?.set)(&mut session.settings, value)?;
@@ -48,14 +47,25 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     }
 }
 
+/// These settings, for people and for programs.
+fn shown(session: &Session, which: &[settings::Setting]) -> Answer {
+    let row = |setting: &settings::Setting| {
+        let value = (setting.value)(&session.settings);
+        vec![Value::text(setting.name), Value::text(&value), Value::text(setting.values)]
+    };
+    let rows: Vec<Vec<Value>> = which.iter().map(row).collect();
+    let columns = [("name", Type::Text), ("value", Type::Text), ("values", Type::Text)];
+    Answer::told(table(session, which), &columns, &rows)
+}
+
 /// Each setting with its value and what it means.
-fn table(session: &Session) -> String {
+fn table(session: &Session, which: &[settings::Setting]) -> String {
     let shown: Vec<(&settings::Setting, String)> =
-        settings::ALL.iter().map(|setting| (setting, (setting.value)(&session.settings))).collect();
+        which.iter().map(|setting| (setting, (setting.value)(&session.settings))).collect();
     let width = shown.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
     let names = shown.iter().map(|(setting, _)| setting.name.len()).max().unwrap_or(0);
     let line = |(setting, value): &(&settings::Setting, String)| {
-        format!("{:names$} {value:width$}  {}  ({})", setting.name, setting.about, setting.values)
+        format!("{:names$}  {value:width$}  {}  ({})", setting.name, setting.about, setting.values)
     };
     shown.iter().map(line).collect::<Vec<_>>().join("\n")
 }

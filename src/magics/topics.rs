@@ -9,6 +9,8 @@ pub static ALL: &[(&str, &str)] = &[
     ("growth", GROWTH),
     ("notebooks", NOTEBOOKS),
     ("shell", SHELL),
+    ("memory", MEMORY),
+    ("trust", TRUST),
     ("sql", SQL),
 ];
 
@@ -17,41 +19,112 @@ pub fn find(name: &str) -> Option<&'static str> {
     ALL.iter().find(|(topic, _)| *topic == name).map(|(_, text)| text.trim_start_matches('\n'))
 }
 
-/// What `%help` alone shows.
+/// What `%help` alone shows. No line is longer than 60 columns, so that narrow windows do not break it.
 pub const START: &str = r#"A pipeline is a source and stages, separated by bars:
 
-  read "samples/kjv.txt" | words | count by lower(word) | top 10
+  read "samples/kjv.txt" | words | count by word | top 10
   1..1M | map it * it | sum
 
 Ask what it costs:
 
-  %time 1..1M | map it * it | sum       runs it once: time, memory, throughput
-  %timeit 1..1M | map it * it | sum     takes many samples of one run
+  %time 1..1M | sum          runs it once: time, memory
+  %timeit 1..1M | sum        takes many samples of a run
   %compare 1..1M | sum, 1..1M | map it + 0 | sum
-                                        shows which one is faster
-  %bigo letters n | join ""             shows how the cost grows with n
-  %race counter                         shows what threads do to a shared counter
-  %concurrency                          shows what threads, processes and an event loop are good for
+                             shows which one is faster
+  %bigo letters n | join ""  how the cost grows with n
+  %race counter              what threads do to a counter
+  %concurrency               threads, processes, event loops
 
-The lab: %structures · %magnitudes · %latency · %concurrency · %c10k · %amdahl · %contention · %async
+The lab
+  %structures        lists, dicts and deques, measured
+  %magnitudes        how long n, n log n, n² steps take
+  %latency           cache, memory, disk and network
+  %c10k              10,000 connections to an echo server
+  %amdahl            the speed-up on more cores
+  %contention        threads that wait for a lock
+  %async             one thread, many requests
 
 Topics
   %help language     cells, values, operators, names
   %help files        what `read` and `write` understand
-  %help timing       how times are measured        %help comparing    when a difference counts
-  %help growth       how a class is found, and when none is claimed
-  %help notebooks    tutorials and files with cells and outputs: play, test, export
-  %help stages       what can follow a bar          count?   one stage, with examples
+  %help stages       what can follow a bar
   %help functions    what can stand in an expression
   %help magics       the commands that begin with %
-  %help algorithms   families of algorithms         sorting?   its variants, sorting?? their sources
-  %help engines      how a pipeline can run         | on rows at the end of a cell chooses one
+  %help timing       how times are measured
+  %help comparing    when a difference counts
+  %help growth       how a Big-O class is found
+  %help engines      how a pipeline can run
+  %help algorithms   families of algorithms
+  %help race         the language of races
+  %help rust         blocks, cells, functions in Rust
+  %help notebooks    tutorials, and files with outputs
+  %help shell        keys, results, files of the shell
   %help settings     what %set changes
-  %help shell        keys, results and files of the shell
-  %help race         the language of races          %help rust   blocks, cells and functions in Rust
-  %help sql          the stage for each SQL clause and pandas method
-  %help glossary     terms of the field, each with a cell to type
+  %help memory       how much a run may use
+  %help trust        what a file may do unasked
+  %help sql          stages for SQL and pandas users
+  %help glossary     terms of the field
+
+One name
+  count?             a stage, a function or a term
+  sorting?           a family; sorting?? its sources
+  groupby?           a word of another tool
   %help --find TEXT  searches all help texts"#;
+
+const MEMORY: &str = r#"
+The limit of a run
+  A run may use nine tenths of the memory that is free: the least of the machine's available memory, the container's
+  limit and the limit of the process (`ulimit -v`). %set memory 400MB sets another limit, above what the session holds;
+  %set memory shows it, %set memory auto takes it back.
+  A run that needs more ends with an error, also inside a step. Names and results stay.
+
+What it covers
+  batch, rows   all that they allocate, and what is computed without an engine
+  polars        its threads too, but only allocations from 1 KiB on: millions of short lists can take three times the
+                limit
+  native, Rust  they run in a process of their own, whose address space has the limit
+
+What it does not cover
+  Rust compiler  from the first Rust cell on, timelab itself holds about 0.4 GiB more: the library behind Rust cells
+                 reads your code there. rustc and cargo are processes of their own, without the limit
+  commands       `!command` may use what the system gives it
+  mapped files   the system takes their memory back when it needs it
+
+With less memory
+  An aggregate, `top` or `take` keeps fewer rows than a table. `write` streams on batch and rows.
+  Results are kept up to 256 MiB in total. %whos shows what names hold, %del and %reset remove them.
+
+Examples
+  › %set memory 400MB
+  › 1..1k | flat_map range(0, 10k) | count
+  › %set memory auto"#;
+
+const TRUST: &str = r#"
+Who is asked
+  Cells that you type, -c and standard input run without a question. A file of cells may come from someone else:
+  %run FILE, `timelab FILE`, `timelab run` and `timelab play` show the cells that can do anything, and ask.
+  Where nobody can answer, such a file is refused; --trust runs it: %run --trust FILE, timelab --trust FILE.
+
+What a file can do without being asked
+  Read what you can read, compute, and overwrite ordinary files in the current folder.
+  Start timelab's own programs: `store`, %c10k, %latency, %concurrency and %async start servers and processes of
+  timelab, which talk to each other on this machine only (127.0.0.1, sockets, pipes) and end with their cell or name.
+  Leave traces: %latency writes a test file under ~/.cache/timelab and removes it; %baseline writes and drops saved
+  measurements under ~/.local/state/timelab.
+  Change the settings of this session.
+
+What it cannot do without a yes
+  Run commands or Rust, also by `on native`. Write outside the current folder, hidden files in it, or over a
+  read-only file. Reach another machine. Change the folder. Links are followed before that is decided.
+
+The question
+  It says how many cells need trust, and shows them with the cells that they depend on, such as a `let` that they use.
+  Control characters and characters that nobody would see are shown as \u{1b}, also in the name of the file.
+  A long question goes through the pager. Only y or yes runs the file. The answer holds for the file as it is: any
+  change asks again. A file that it runs is asked about separately.
+
+Example
+  › %run scripts/first-steps.txt"#;
 
 const GROWTH: &str = r#"
 What is measured
@@ -143,7 +216,7 @@ Recalling
 Stopping
   Ctrl-C drops the line, or stops the cell that runs; names and results stay. If an engine needs longer than
   100 ms to stop, the prompt returns anyway, and the next run waits for the engine.
-  exit, quit, or Ctrl-D on an empty line leave the shell.
+  exit, quit, or Ctrl-D on an empty line leave the shell. Ctrl-Z suspends it; `fg` in the shell around it continues.
 
 Results
   _ is the last result, _3 the result of cell 3, _3.wall one of its figures. _.wall is the wall figure of the latest

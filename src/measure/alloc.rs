@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::refused;
@@ -139,6 +140,18 @@ pub fn stop_allocations() {
 /// Whether this thread's work was stopped since it began.
 pub fn allocations_are_stopped() -> bool {
     STOPS.load(Ordering::SeqCst) > work().stops
+}
+
+/// Ends this thread's work, as a refused allocation does, if it was stopped since it began: for long steps that
+/// allocate nothing.
+///
+/// # Panics
+/// There.
+pub fn end_if_stopped() {
+    let Work { limit, stops } = work();
+    if limit < u64::MAX && STOPS.load(Ordering::Relaxed) > stops {
+        resume_unwind(Box::new(refused::OUT_OF_MEMORY));
+    }
 }
 
 /// Whether this thread's work may have so many bytes more.

@@ -18,8 +18,8 @@ mod steps;
 use std::time::{Duration, Instant};
 
 pub use alloc::{
-    Counting, Limited, PoolLimited, allocated, allocations_are_stopped, limited, live, may_allocate, note as note_heap,
-    pool_limited, stop_allocations,
+    Counting, Limited, PoolLimited, allocated, allocations_are_stopped, end_if_stopped, limited, live, may_allocate,
+    note as note_heap, pool_limited, stop_allocations,
 };
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
@@ -30,7 +30,7 @@ pub use compare::{
 pub use cost::{Cost, Limit, Meter, Programs, Stopwatch, flush, leave_out};
 pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
-pub use refused::{OUT_OF_MEMORY, keep_reserve, keep_stack, panics as refusals};
+pub use refused::{OUT_OF_MEMORY, keep_reserve, panics as refusals, prepare_for_limit, stack_is_small};
 pub use samples::{Histogram, Samples};
 pub use sampling::{Calibration, INTERRUPTED, Overhead, SAMPLE, Warmed, Workload, calibrate, calls_for, sample};
 pub use spread::{Beside, ENOUGH as ENOUGH_SAVES, MOST as MOST_SAVES, Spread};

@@ -97,20 +97,37 @@ pub fn keep_reserve() {
     }
 }
 
-/// Lets the stack of the main thread grow now, where the memory of the process has a limit: when that is reached there
-/// is none left for it, and a stack that cannot grow ends the process.
-pub fn keep_stack() {
+/// Prepares for a limit of the memory that this process may map, where there is one.
+///
+/// The stack of the main thread grows now: when the limit is reached there is nothing left for it, and a stack that
+/// cannot grow ends the process. And all threads allocate from one arena: the C library reserves 64 MiB or more for
+/// each further one, which count though nobody uses them.
+pub fn prepare_for_limit() {
     const PAGES: usize = 512;
     const ENOUGH: u64 = 4 << 20;
-    let soft = |resource| {
-        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: the system fills the structure.
-        unsafe { libc::getrlimit(resource, &raw mut limit) };
-        limit.rlim_cur
-    };
-    if soft(libc::RLIMIT_AS) != libc::RLIM_INFINITY && soft(libc::RLIMIT_STACK) >= ENOUGH {
+    if soft_limit(libc::RLIMIT_AS) == libc::RLIM_INFINITY {
+        return;
+    }
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a plain call, before there is a second thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+    if soft_limit(libc::RLIMIT_STACK) >= ENOUGH {
         touch(PAGES);
     }
+}
+
+/// Whether the stack of the main thread may be too small for the program.
+pub fn stack_is_small() -> bool {
+    soft_limit(libc::RLIMIT_STACK) < 1 << 20
+}
+
+fn soft_limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the system fills the structure.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    limit.rlim_cur
 }
 
 #[inline(never)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::data::Schema;
+use crate::diagnostic::Span;
 
 use super::{Expr, File, Function, Node, Op, Source, Step, Write};
 
@@ -77,6 +78,36 @@ impl Plan {
             *plan = std::mem::replace(plan, Plan::of(Vec::new())).without_persist();
         }
         self
+    }
+
+    /// Whether its rows have no end: those of a range without one, of which nothing takes only so many.
+    pub fn is_endless(&self) -> bool {
+        self.endless_steps().len() == self.steps.len()
+    }
+
+    /// The first step that needs all rows, where these have no end: it would never give anything.
+    pub fn waits_without_end(&self) -> Option<Span> {
+        let needs_all = |step: &&Step<BoundOp>| {
+            matches!(
+                step.op,
+                BoundOp::Op(Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Fold { .. })
+                    | BoundOp::Persist(_)
+                    | BoundOp::Write(_)
+            )
+        };
+        self.endless_steps().iter().find(needs_all).map(|step| step.span)
+    }
+
+    /// The first steps whose rows have no end.
+    fn endless_steps(&self) -> &[Step<BoundOp>] {
+        let is_end = |step: &Step<BoundOp>| match &step.op {
+            BoundOp::Source(source) => !matches!(source, Source::Range { end: None, .. }),
+            BoundOp::Op(op) => matches!(op, Op::Slice { length: Some(_), .. }),
+            BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => true,
+            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => false,
+        };
+        let end = self.steps.iter().position(is_end).unwrap_or(self.steps.len());
+        &self.steps[..end]
     }
 
     /// The store that it is, where it is one and nothing else.

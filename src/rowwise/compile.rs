@@ -1,7 +1,5 @@
 //! Expression → closures.
 
-use std::sync::Arc;
-
 use crate::data::scalar::{self, ScalarError};
 use crate::data::{Type, Value, compare_floats};
 use crate::diagnostic::{Kind, Span};
@@ -355,18 +353,18 @@ fn glue(first: &Expr, links: &[Link]) -> Body {
 }
 
 fn join_texts(values: &[Value]) -> Value {
-    let mut text = String::new();
-    let mut items = Vec::new();
+    let mut texts = Vec::with_capacity(values.len());
+    let mut lists = Vec::new();
     for value in values {
         match value {
-            Value::Text(part) => text.push_str(part),
-            Value::List(part) => items.extend_from_slice(part),
+            Value::Text(part) => texts.push(&**part),
+            Value::List(part) => lists.push(&**part),
             Value::Null | Value::Int(_) | Value::Float(_) | Value::Bool(_) => return Value::Null,
         }
     }
     match values.first() {
-        Some(Value::List(_)) => Value::List(items.into()),
-        _ => Value::Text(Arc::from(text)),
+        Some(Value::List(_)) => Value::List(functions::joined_list(&lists)),
+        _ => Value::Text(functions::joined_text(&texts)),
     }
 }
 

@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::escape::file_name;
+
 const PREFIX: &str = "rust-";
 /// In each folder, held as long as its shell lives.
 const LOCK: &str = "in-use";
@@ -21,7 +23,7 @@ const LONGEST: usize = 90;
 pub fn new() -> io::Result<PathBuf> {
     let place = place()?;
     if runs_nothing(&place) {
-        let place = place.display();
+        let place = file_name(place);
         let message = format!("\"{place}\" is on a file system that runs no programs (noexec): set XDG_CACHE_HOME");
         return Err(io::Error::other(message));
     }
@@ -31,7 +33,7 @@ pub fn new() -> io::Result<PathBuf> {
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place)?.keep();
     if folder.as_os_str().len() > LONGEST {
         let _ = fs::remove_dir(&folder);
-        let message = format!("the path \"{}\" is too long for a socket: set XDG_CACHE_HOME", folder.display());
+        let message = format!("the path \"{}\" is too long for a socket: set XDG_CACHE_HOME", file_name(&folder));
         return Err(io::Error::other(message));
     }
     let lock = locked(&folder)?;
@@ -65,7 +67,7 @@ fn place() -> io::Result<PathBuf> {
     let user = unsafe { libc::geteuid() };
     let metadata = fs::symlink_metadata(&place)?;
     if !metadata.is_dir() || metadata.uid() != user {
-        return Err(io::Error::other(format!("\"{}\" is not a folder that you own", place.display())));
+        return Err(io::Error::other(format!("\"{}\" is not a folder that you own", file_name(place))));
     }
     if metadata.mode() & 0o077 != 0 {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o700))?;

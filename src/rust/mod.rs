@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use crate::console::Console;
 use crate::data::{Schema, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::escape::file_name;
 use crate::measure::leave_out;
 use crate::plan::ExternalPlace;
 use crate::run_context::RunContext;
@@ -128,7 +129,7 @@ impl Opener {
             let path = folder.join(format!("input-{}-{number}", ticket.ticket.number));
             files.0.push(path.display().to_string());
             std::fs::write(&path, bytes)
-                .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+                .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", file_name(&path))))?;
         }
         self.broker.run(&ticket.ticket, &self.library, &self.function, files.0.clone());
         ticket.running = true;

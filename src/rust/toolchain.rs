@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 
 /// Where the shared standard library lies.
 ///
@@ -34,8 +35,10 @@ pub fn library_folder() -> Fallible<PathBuf> {
         name.starts_with("libstd-") && name.ends_with(".so")
     };
     if !std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(shared))) {
-        let message =
-            format!("Rust cells need the shared standard library (libstd-*.so), which is not in {}", folder.display());
+        let message = format!(
+            "Rust cells need the shared standard library (libstd-*.so), which is not in {}",
+            file_name(&folder)
+        );
         return Err(missing(&message).hint("toolchains of rustup have it; packages of some distributions do not"));
     }
     Ok(folder)

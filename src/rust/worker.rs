@@ -12,6 +12,7 @@ use super::shared_channel::{ROOM, SharedChannel};
 use super::wire::{self, ResultKind};
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::measure::{self, Readings};
 
 /// A value or a table that came out of a cell.
@@ -152,7 +153,7 @@ impl Worker {
     fn make_channel(&mut self) -> Fallible<SharedChannel> {
         let path = self.ticket.broker.folder().ok_or_else(gone)?.join(format!("channel-{}", self.ticket.ticket.number));
         let channel = SharedChannel::make(&path)
-            .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", path.display())))?;
+            .map_err(|error| Diagnostic::new(Kind::System, format!("{}: {error}", file_name(&path))))?;
         let answer = self.ask(frame::CHANNEL, path.display().to_string().as_bytes());
         let _ = std::fs::remove_file(&path);
         answer.map(|_| channel)

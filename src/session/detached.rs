@@ -6,10 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, chan
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::data::Table;
+use crate::data::{Table, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{Engine, EngineOutput, StreamOutput};
-use crate::functions::Func;
 use crate::measure::{self, Clock};
 use crate::plan::{Expr, Node, Op, Prepared};
 use crate::run_context::{RunContext, Stop, TableSink};
@@ -237,9 +236,12 @@ fn is_short(plan: &Prepared) -> bool {
         && !plan.functions.iter().any(|function| makes_long_values(&function.body))
 }
 
-/// Whether few rows may be much work all the same.
+/// Whether few rows may be much work all the same: what makes texts or lists may make long ones.
 fn makes_long_values(expr: &Expr) -> bool {
     let mut makes = false;
-    expr.walk(&mut |part| makes |= matches!(part.node, Node::Call(Func::Range | Func::Replace, _)));
+    expr.walk(&mut |part| {
+        let is_made = !matches!(part.node, Node::Const(_) | Node::Column(_) | Node::Parameter(_) | Node::Acc);
+        makes |= is_made && matches!(part.ty, Type::Text | Type::List(_));
+    });
     makes
 }

@@ -25,16 +25,17 @@ use crate::console::Console;
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::engines::{self, Choice};
+use crate::escape::escaped;
 use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise, Programs};
-use crate::plan::{self, Binding, BoundOp, Definition, Kept, Plan, Source, Step};
+use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust};
 use crate::service::THIS_PROGRAM;
-use crate::show::{Printer, bytes_text, escaped};
+use crate::show::{MOST_ROWS, Printer, bytes_text};
 
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
@@ -398,6 +399,16 @@ impl Session {
     fn table(&mut self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<CellValue> {
         match plan.steps.last().map(|step| step.op.clone()) {
             Some(BoundOp::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
+            _ if plan.is_endless() && self.printer.as_ref().is_none_or(|printer| printer.borrow().draws()) => {
+                let note = format!("the rows have no end; these are the first {MOST_ROWS}: `| take n` shows more");
+                context.read_notes.add_note(note);
+                let length = Some(MOST_ROWS as u64);
+                let (schema, span) =
+                    (plan.schema().clone(), plan.steps.last().map_or(Span::default(), |step| step.span));
+                let mut plan = plan;
+                plan.steps.push(Step { op: Op::Slice { offset: 0, length }.into(), schema, span });
+                self.table(plan, choice, context)
+            }
             _ => match self.printer.take() {
                 Some(printer) if !plan.is_final() => self.print(plan, choice, &printer, context),
                 _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),

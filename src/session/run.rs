@@ -140,6 +140,9 @@ impl Session {
         context: &RunContext,
     ) -> Fallible<RunResult> {
         not_a_source(&plan, write, span)?;
+        if plan.is_endless() {
+            return Err(without_end(span));
+        }
         // Told before the work is done.
         files::Writer::target(write, context).map_err(|error| placed(error, span))?;
         self.settle(context)?;
@@ -301,6 +304,7 @@ impl Session {
 
     /// What an engine gets of a plan: pruned, with kept tables and values in their places.
     pub fn prepared(&self, mut plan: Plan, choice: Choice, context: &RunContext) -> Fallible<Prepared> {
+        has_end(&plan)?;
         let open = plan.schema().columns.iter().any(|column| column.ty.is_open());
         if open {
             close(&mut plan);
@@ -469,6 +473,16 @@ impl Given {
     fn fits(&self) -> bool {
         self.bytes <= MOST_BYTES
     }
+}
+
+/// Whether no step waits for the last of rows that have none.
+fn has_end(plan: &Plan) -> Fallible<()> {
+    plan.waits_without_end().map_or(Ok(()), |span| Err(without_end(span)))
+}
+
+fn without_end(span: Span) -> Box<Diagnostic> {
+    Diagnostic::at(Kind::Domain, span, "this needs all rows, but the range before it has no end")
+        .hint("give the range an end, as in 1..1000, or `take` so many rows first")
 }
 
 /// A sink that counts what it hands on.

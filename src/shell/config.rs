@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::escape::file_name;
 use crate::lang::Word;
 use crate::session::settings::{self, Settings};
 
@@ -78,9 +79,9 @@ pub fn write() -> Result<PathBuf, String> {
     let path = path().ok_or("HOME is not set, so there is no folder for a configuration file")?;
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            format!("the file \"{}\" already exists and was not changed", path.display())
+            format!("the file \"{}\" already exists and was not changed", file_name(&path))
         }
-        _ => format!("\"{}\" cannot be written: {error}", path.display()),
+        _ => format!("\"{}\" cannot be written: {error}", file_name(&path)),
     };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;

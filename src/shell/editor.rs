@@ -15,6 +15,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Cmd, CompletionType, Config, Context, EditMode, Editor as Line, Helper, KeyCode, KeyEvent, Modifiers};
 use unicode_width::UnicodeWidthStr;
 
+use crate::escape;
 use crate::history::{Entry, MOST};
 use crate::lang::Splitter;
 use crate::magics::{Candidate, complete, signature};
@@ -85,6 +86,10 @@ impl Terminal {
         for key in [KeyEvent::alt('\r'), KeyEvent(KeyCode::Enter, Modifiers::ALT)] {
             line.bind_sequence(key, Cmd::Newline);
         }
+        // The next key would become part of the cell as it is: a control character.
+        for key in ['V', 'Q'] {
+            line.bind_sequence(KeyEvent::ctrl(key), Cmd::Noop);
+        }
         Ok(Terminal { line })
     }
 }
@@ -133,7 +138,7 @@ impl Completer for Cells {
         // Cut to the width, so that each stands on a line of its own.
         let room = show::terminal_width().saturating_sub(2);
         let pair = |Candidate { text, about }: Candidate| {
-            let about = show::escaped(&about).replace('\n', " ");
+            let about = escape::escaped(&about).replace('\n', " ");
             let display = show::cut(&format!("{text}{:pad$}  {about}", "", pad = width - text.width()), room);
             Pair { display, replacement: text }
         };
@@ -141,9 +146,26 @@ impl Completer for Cells {
     }
 }
 
+/// A text with a mark in place of each character that would move the cursor or colour the terminal: a paste may have
+/// some. The cell keeps them, and its error names them.
+fn pictured(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
+    let picture = |c: char| match c {
+        '\n' | '\t' => c,
+        // The block of pictures of control characters.
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        c if escape::is_unsafe(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(picture).collect())
+}
+
 /// Whether a text has no control characters but line breaks and tabs: names of files and earlier cells may have some.
 fn is_plain(text: &str) -> bool {
-    !text.contains(|c| show::is_unsafe(c) && !matches!(c, '\n' | '\t'))
+    !text.contains(|c| escape::is_unsafe(c) && !matches!(c, '\n' | '\t'))
 }
 
 /// What stands in grey behind the cursor.
@@ -179,7 +201,7 @@ impl Hinter for Cells {
             return Some(Grey { text: entry.cell[line.len()..].to_string(), earlier: true });
         }
         let text = signature(line).or_else(|| what_ends(line).map(|end| format!("   {end}")))?;
-        Some(Grey { text: show::escaped(&text), earlier: false })
+        Some(Grey { text: escape::escaped(&text), earlier: false })
     }
 }
 
@@ -204,12 +226,14 @@ fn splitter(text: &str) -> Splitter {
 
 impl Highlighter for Cells {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.color { Cow::Owned(highlight(line, &self.session.borrow())) } else { Cow::Borrowed(line) }
+        let line = pictured(line);
+        if self.color { Cow::Owned(highlight(&line, &self.session.borrow())) } else { line }
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        let hint = pictured(hint);
         if !self.color {
-            return Cow::Borrowed(hint);
+            return hint;
         }
         let theme = self.session.borrow().settings.theme;
         Cow::Owned(theme.style(Role::Quiet).paint(hint).to_string())

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Kind;
+use crate::escape::file_name;
 use crate::magics::file_cells;
 use crate::notebook::{self, Form, Output, is_notebook};
 use crate::player::Player;
@@ -51,7 +52,7 @@ pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
     };
     let written = notebook::export(&notebook, &outputs, options.form);
     let done = match &options.out {
-        Some(out) => write_whole(out, &written).map_err(|error| format!("\"{}\": {error}", out.display())),
+        Some(out) => write_whole(out, &written).map_err(|error| format!("\"{}\": {error}", file_name(out))),
         None => std::io::stdout().write_all(written.as_bytes()).map_err(|error| error.to_string()),
     };
     match done {
@@ -104,13 +105,13 @@ pub fn import(path: &Path, out: Option<&Path>) -> u8 {
     let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"));
     let made = text.and_then(|text| notebook::import(&text));
     let done = made.and_then(|text| match out {
-        Some(out) => write_whole(out, &text).map_err(|error| format!("\"{}\": {error}", out.display())),
+        Some(out) => write_whole(out, &text).map_err(|error| format!("\"{}\": {error}", file_name(out))),
         None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string()),
     });
     match done {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("error: \"{}\": {error}", path.display());
+            eprintln!("error: \"{}\": {error}", file_name(path));
             1
         }
     }

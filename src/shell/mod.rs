@@ -10,6 +10,7 @@ mod play;
 mod progress;
 mod reader;
 pub mod saved;
+mod signals;
 pub mod test;
 
 use std::borrow::Cow;
@@ -21,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::autosave::Autosave;
 use crate::baselines::Baselines;
-use crate::descendants;
 use crate::diagnostic::{Diagnostic, Kind};
+use crate::escape;
 use crate::history::History;
 use crate::lang::{self, Splitter, split};
 use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
@@ -34,6 +35,7 @@ use crate::session::Session;
 use crate::show::{self, Drawn, Printed, Printer, Style, duration_text};
 
 use editor::{Editor, Input, Terminal};
+use signals::leave_the_terminal_as_it_was;
 
 /// How deep `%run` may stand in files that are run.
 const DEEPEST_RUN: usize = 10;
@@ -312,7 +314,7 @@ impl Shell {
         self.session.borrow_mut().settings = settings;
         if let Err(error) = read {
             let told = show::diagnostic(&error, Some(&text), &self.style());
-            self.complain(&format!("in {}:\n{told}", path.display()));
+            self.complain(&format!("in {}:\n{told}", escape::file_name(&path)));
         }
     }
 
@@ -323,7 +325,7 @@ impl Shell {
             Ok(text) => Some((path, text)),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                self.complain(&format!("warning: \"{}\" cannot be read: {error}\n", path.display()));
+                self.complain(&format!("warning: \"{}\" cannot be read: {error}\n", escape::file_name(&path)));
                 None
             }
         }
@@ -334,7 +336,7 @@ impl Shell {
         let Some((path, text)) = self.own_file(config::init_path()) else { return };
         for cell in split(&text) {
             if self.cell(&cell) != Ending::Good {
-                self.complain(&format!("this error is in {}\n", path.display()));
+                self.complain(&format!("this error is in {}\n", escape::file_name(&path)));
                 break;
             }
         }
@@ -387,7 +389,7 @@ impl Shell {
     fn echo(&self, cell: &str) {
         let number = self.session.borrow().next_cell();
         // It may come from a file: nothing in it moves the cursor.
-        self.complain(&format!("[{number}]› {}\n", show::escaped(cell)));
+        self.complain(&format!("[{number}]› {}\n", escape::revealed(cell)));
     }
 
     /// Runs and prints one cell, then those that it brings along.
@@ -632,21 +634,6 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     drop(
         registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),
     );
-}
-
-/// A signal that ends the shell leaves the terminal as it was before it, at the prompt and in a run; then the shell
-/// ends by that signal.
-fn leave_the_terminal_as_it_was() {
-    progress::remember_terminal();
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT] {
-        let handler = move || {
-            progress::restore_first_terminal();
-            descendants::end(signal);
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        };
-        // SAFETY: the handler sets the terminal, sends signals and ends the process, which a signal handler may do.
-        drop(unsafe { signal_hook::low_level::register(signal, handler) });
-    }
 }
 
 /// Writes a file whole or not at all.

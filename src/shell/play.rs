@@ -1,5 +1,6 @@
 //! Plays a notebook at a terminal: prose, then a cell, which waits for Enter. At its end, or at `q`, the session stays.
 
+use crate::escape;
 use crate::magics::evaluate;
 use crate::notebook::{Notebook, prose};
 use crate::session::{Session, Snapshot};
@@ -101,11 +102,11 @@ impl Shell {
 
     /// A line that fits.
     fn say(&self, text: &str) {
-        self.complain(&show::wrapped(&show::escaped(text), self.style().width));
+        self.complain(&show::wrapped(&escape::escaped(text), self.style().width));
     }
 
     fn show_prose(&self, text: &str) {
-        let text = reflowed(&show::escaped(text.trim_matches('\n')));
+        let text = reflowed(&escape::escaped(text.trim_matches('\n')));
         if text.trim().is_empty() {
             return;
         }
@@ -121,7 +122,7 @@ impl Shell {
 
     fn show_cell(&self, input: &str) {
         let number = self.session.borrow().next_cell();
-        let shown = show::escaped(input).replace('\n', "\n… ");
+        let shown = escape::revealed(input).replace('\n', "\n… ");
         self.complain(&format!("[{number}]› {shown}\n"));
     }
 

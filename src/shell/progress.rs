@@ -112,9 +112,8 @@ impl Silence {
             if !is_ours() || libc::tcgetattr(libc::STDIN_FILENO, &raw mut *before) != 0 {
                 return None;
             }
-            let silent = libc::termios { c_lflag: before.c_lflag & !libc::ECHO, ..*before };
             BEFORE.store(Box::into_raw(before), Ordering::SeqCst);
-            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const silent);
+            silence_again();
             Some(Silence)
         }
     }
@@ -132,6 +131,25 @@ pub fn restore_terminal() {
     if !before.is_null() && is_ours() {
         // SAFETY: nobody else has the structure. It is not freed: a signal handler must not do that.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) };
+    }
+}
+
+/// Lets the terminal show keys until [`silence_again`], if it does not; whether that is so. A signal handler may call
+/// both.
+pub fn lift_silence() -> bool {
+    let before = BEFORE.load(Ordering::SeqCst);
+    // SAFETY: the structure is not freed.
+    !before.is_null() && is_ours() && unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) == 0 }
+}
+
+pub fn silence_again() {
+    let before = BEFORE.load(Ordering::SeqCst);
+    if !before.is_null() && is_ours() {
+        // SAFETY: the structure is not freed.
+        unsafe {
+            let silent = libc::termios { c_lflag: (*before).c_lflag & !libc::ECHO, ..*before };
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const silent);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::diagnostic::Kind;
+use crate::escape::file_name;
 use crate::magics::{CellStatus, file_cells};
 use crate::notebook::{Notebook, WIDTH, fence_of, is_notebook, updated};
 use crate::player::Player;
@@ -49,7 +50,7 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
         let written = stdout.write_all(ran.printed.as_bytes()).and_then(|()| stdout.flush());
         record.outputs.push(Some(ran.printed));
         if let Err(error) = write_whole(out, &record.text()) {
-            eprintln!("error: \"{}\" cannot be written: {error}", out.display());
+            eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
             return Ending::Failed;
         }
         if stop.is_raised() || ran.error == Some(Kind::Stopped) {

@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::Kind;
+use crate::escape;
 use crate::magics::file_cells;
 use crate::notebook::{Comparison, Fence, Notebook, NotebookCell, compare, is_notebook, updated};
 use crate::player::{Player, Ran};
 use crate::run_context::Stop;
-use crate::show::{self, Style, duration_text};
+use crate::show::{Style, duration_text};
 
 use super::progress::Watch;
 use super::write_whole;
@@ -79,7 +80,7 @@ pub fn test(files: &[PathBuf], options: &Options, style: &Style) -> u8 {
     if let Some(path) = &options.junit
         && let Err(error) = write_whole(path, &junit(&all))
     {
-        eprintln!("error: \"{}\" cannot be written: {error}", path.display());
+        eprintln!("error: \"{}\" cannot be written: {error}", escape::file_name(path));
         status = 1;
     }
     if stop.is_raised() { 130 } else { status }
@@ -92,7 +93,7 @@ fn print(text: &str) {
 
 fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested {
     let start = Instant::now();
-    let mut tested = Tested { path: path.display().to_string(), ..Tested::default() };
+    let mut tested = Tested { path: escape::file_name(path), ..Tested::default() };
     let faulty = |line: usize, text: String| Wrong { line, cell: 0, text };
     let notebook = match read(path) {
         Ok(notebook) => notebook,
@@ -191,7 +192,7 @@ fn run(player: &mut Player, cell: &NotebookCell, width: usize, style: &Style, pl
 
 /// A file and a line, as messages begin with them; line 0 is the whole file.
 pub fn place(path: &Path, line: usize) -> String {
-    let path = show::escaped(&path.to_string_lossy());
+    let path = escape::file_name(path);
     if line == 0 { format!("\"{path}\"") } else { format!("\"{path}\", line {line}") }
 }
 
@@ -262,7 +263,7 @@ fn told(tested: &Tested) -> String {
     parts.extend(tested.skipped.iter().map(|(why, count)| format!("{count} skipped ({why})")));
     parts.push(duration_text(tested.time.as_secs_f64()));
     let _ = writeln!(text, "{}", parts.join(" · "));
-    show::escaped(&text)
+    escape::escaped(&text)
 }
 
 fn summary(all: &[Tested], files: usize, time: Duration) -> String {
@@ -306,7 +307,7 @@ fn beside(files: &[PathBuf], options: &Options, stop: &Stop) -> u8 {
                             output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
                         }
                         Err(error) => {
-                            eprintln!("error: {}: {error}", path.display());
+                            eprintln!("error: {}: {error}", escape::file_name(path));
                             1
                         }
                     };

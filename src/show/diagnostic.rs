@@ -3,9 +3,10 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::diagnostic::{Diagnostic, Kind, Span};
+use crate::escape::revealed;
 
 use super::wrap::wrapped;
-use super::{Role, Style, escaped};
+use super::{Role, Style};
 
 /// `text` is the cell that the span points into.
 pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) -> String {
@@ -45,7 +46,7 @@ pub fn diagnostic(diagnostic: &Diagnostic, text: Option<&str>, style: &Style) ->
 
 /// Text that breaks no line and moves no cursor.
 fn in_one_line(text: &str) -> String {
-    escaped(&text.replace('\t', " ")).replace('\n', "\\n")
+    revealed(&text.replace('\t', " ")).replace('\n', "\\n")
 }
 
 /// A hint on lines of its own.

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use unicode_width::UnicodeWidthStr;
 
 use crate::data::{Value, scalar};
+use crate::escape::escaped;
 use crate::report::{Bounds, Field, Figures, Meaning, Unit};
 
 use super::numbers::{lone_ratio, ratio_within};
-use super::{Format, Style, escaped, figure, table};
+use super::{Format, Style, figure, table};
 
 /// A verdict over several variants is long.
 const WIDEST: usize = 80;

@@ -11,15 +11,18 @@ mod theme;
 mod timing;
 mod wrap;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::console::{MOST_PRINTED, Stream};
 use crate::data::{Table, Value, encode};
+use crate::escape::escaped;
 use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
 pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
 pub use printer::{Printed, Printer};
-pub use table::{cut, whole};
+pub use table::{MOST_ROWS, cut, whole};
 pub use theme::{Role, Theme};
 pub use wrap::wrapped;
 
@@ -165,7 +168,7 @@ pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
                 drawn.err.push_str(&err);
             }
             Block::Measured(fields) => {
-                let text = style.outward(&measured(fields));
+                let text = style.outward(&measured(fields, style));
                 // Figures about a table do not belong into the table's csv.
                 let to = if style.format == Format::Table { &mut drawn.out } else { &mut drawn.err };
                 to.push_str(&text);
@@ -175,11 +178,31 @@ pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
     }
     if rounded || !report.status_line.is_empty() {
         let rounded = rounded.then(|| ROUNDED.to_string());
-        let line = report.status_line.iter().map(note).chain(rounded).collect::<Vec<_>>().join(" · ");
+        let parts: Vec<String> = report.status_line.iter().map(note).chain(rounded).collect();
+        let line = dotted(parts.iter().map(String::as_str), style);
         drawn.err.push_str(&style.paint_err(&style.outward(&line), Role::Quiet));
         drawn.err.push('\n');
     }
     drawn
+}
+
+/// Parts with dots between them, in as many lines as they need: a part is not broken.
+fn dotted<'a>(parts: impl IntoIterator<Item = &'a str>, style: &Style) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for part in parts {
+        let width = part.width();
+        if used > 0 && style.wrap && used + " · ".width() + width > style.width {
+            text.push('\n');
+            used = 0;
+        }
+        if used > 0 {
+            text.push_str(" · ");
+            used += " · ".width();
+        }
+        text.push_str(part);
+        used += width;
+    }
+    text
 }
 
 /// A line that stands over a part.
@@ -237,24 +260,6 @@ fn written(table: &Table, style: &Style) -> String {
     }
 }
 
-/// Characters that would move the cursor, colour the terminal or turn the direction of writing.
-pub fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// A text whose control characters are shown with escapes, `\u{1b}`, but for line breaks and tabs.
-pub fn escaped(text: &str) -> String {
-    if !text.contains(|c| is_unsafe(c) && !matches!(c, '\n' | '\t')) {
-        return text.to_string();
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unsafe(c) && !matches!(c, '\n' | '\t') { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
-}
-
 impl Style {
     /// What comes from data or errors, on its way out: a terminal is shown its control characters with escapes; where
     /// there is none, bytes go as they are.
@@ -269,7 +274,7 @@ impl Style {
 }
 
 /// Figures in two lines: times, then memory and throughput.
-fn measured(fields: &[Field]) -> String {
+fn measured(fields: &[Field], style: &Style) -> String {
     let known = |name: &str| fields.iter().find(|field| field.name == name && field.value != Value::Null);
     let find = |name: &str| known(name).map(figure);
     // Less is a moment's wait that nobody needs to know of.
@@ -285,7 +290,7 @@ fn measured(fields: &[Field]) -> String {
     let times = [named("wall", "wall"), cpu, find("bound"), started, compiled];
     let heap = named("allocated", "in all").zip(find("allocations")).map(|(bytes, count)| format!("{count}, {bytes}"));
     let memory = [named("peak", "peak heap"), heap, find("rows_per_second"), find("bytes_per_second"), find("steps")];
-    let line = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
+    let line = |parts: &[Option<String>]| dotted(parts.iter().flatten().map(String::as_str), style);
     format!("{}\n{}", line(&times), line(&memory))
 }
 

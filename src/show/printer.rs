@@ -71,6 +71,11 @@ impl Printer {
         }
     }
 
+    /// Whether it draws a table, of which it needs the number of rows.
+    pub fn draws(&self) -> bool {
+        text_format(self.style.format).is_none()
+    }
+
     /// What was printed; nothing where that was neither a row, nor that there are none.
     pub fn printed(&self) -> Option<Printed> {
         match self.state {

@@ -8,8 +8,9 @@ use comfy_table::{
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::data::{Column, Schema, Table, Type, Value, encode};
+use crate::escape::is_unsafe;
 
-use super::{Format, Role, Style, is_unsafe, numbers, written};
+use super::{Format, Role, Style, numbers, written};
 
 /// Longer tables show this many rows; the rest is counted.
 pub const MOST_ROWS: usize = 40;

@@ -4,7 +4,7 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::measure::Samples;
 use crate::report::Timing;
 
-use super::{Format, Role, Style, duration_text, figure, grouped, note_lines, written};
+use super::{Format, Role, Style, dotted, duration_text, figure, grouped, note_lines, written};
 
 /// Parts of a histogram.
 const PARTS: usize = 12;
@@ -52,7 +52,7 @@ fn summary(found: &Timing, style: &Style) -> String {
     for parts in [&times[..], &speed, &memory] {
         let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
         if !parts.is_empty() {
-            text.push_str(&parts.join(" · "));
+            text.push_str(&dotted(parts, style));
             text.push('\n');
         }
     }

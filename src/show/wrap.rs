@@ -18,6 +18,10 @@ pub fn wrapped(text: &str, width: usize) -> String {
 }
 
 fn wrap(line: &str, width: usize, out: &mut String) {
+    // What stands under a column that is too far to the right stands at the left.
+    let text = line.trim_start_matches(' ');
+    let moved = format!("  {text}");
+    let line = if line.len() - text.len() > width / 2 { &moved } else { line };
     let indent = indent(line, width / 2);
     let mut used = 0;
     let mut rest = line;

@@ -120,7 +120,7 @@ static STREAMS_ARE_LOST: AtomicBool = AtomicBool::new(false);
 fn stream(query: LazyFrame, limited: PoolLimited, context: &RunContext) -> Fallible<DataFrame> {
     const LOOK: Duration = Duration::from_millis(20);
     const PATIENCE: Duration = Duration::from_secs(1);
-    has_threads()?;
+    threads::room_for_pools()?;
     let before = measure::refusals();
     let (done, result) = channel();
     let work = move || {
@@ -238,15 +238,9 @@ fn choose_optimisations(query: LazyFrame, notes: &flow::Notes) -> LazyFrame {
         .with_slice_pushdown(!notes.skips)
 }
 
-const NO_THREADS: &str = "`ulimit -u` shows how many processes and threads there may be; `rows` and `batch` need none";
-
-fn has_threads() -> Fallible<()> {
-    threads::room_for_pools().map_err(|why| Diagnostic::new(Kind::System, why).hint(NO_THREADS))
-}
-
 /// Runs polars so that Ctrl-C stops it and its panics are errors.
 fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Fallible<T> {
-    has_threads()?;
+    threads::room_for_pools()?;
     static PREPARED: Once = Once::new();
     PREPARED.call_once(register_polars_abort_mechanism);
     match panics::caught(|| catch_polars_abort(AssertUnwindSafe(run))) {

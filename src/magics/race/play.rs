@@ -2,11 +2,11 @@
 
 use crate::console::Reply;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::escape::escaped;
 use crate::interleave::{self, Choice, Ending, Fault, Machine, Model, Program, Story, Verdict, explore};
 use crate::lang::{self, Word};
 use crate::run_context::RunContext;
 use crate::session::Session;
-use crate::show::escaped;
 
 use super::super::Answer;
 use super::program::asked_models;

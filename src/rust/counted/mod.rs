@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::run_context::RunContext;
 
 use super::without_ours;
@@ -164,7 +165,7 @@ fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
     if is_there() {
         return Ok(program);
     }
-    let failed = |error: std::io::Error| because(format!("{}: {error}", folder.display()));
+    let failed = |error: std::io::Error| because(format!("{}: {error}", file_name(&folder)));
     // Two threads may compile the same text.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +194,7 @@ fn private(folder: &Path) -> std::io::Result<()> {
 
 fn compile(folder: &Path, text: &str, context: &RunContext) -> Result<(), Uncounted> {
     let write = |name: &str, text: &str| {
-        fs::write(folder.join(name), text).map_err(|error| because(format!("{}: {error}", folder.display())))
+        fs::write(folder.join(name), text).map_err(|error| because(format!("{}: {error}", file_name(&folder))))
     };
     write("support.rs", SUPPORT)?;
     write("main.rs", text)?;

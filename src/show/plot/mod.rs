@@ -9,9 +9,10 @@ mod svg;
 mod terminal;
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
+use crate::escape::escaped;
 use crate::report::{Across, Axis, Drawn, Plot, Scale, Unit};
 
-use super::{Format, Style, escaped, grouped, table};
+use super::{Format, Style, grouped, table};
 
 use axis::{Projection, Zero};
 
