@@ -53,8 +53,8 @@ fn escape_where(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
 }
 
 /// Whether a character leaves no mark, or one that is not its own: the standard library does not print it in `{:?}`.
-/// Marks that stand on the letter before them are seen.
+/// Spaces have a width, and marks stand on the letter before them.
 fn is_invisible(c: char) -> bool {
     // In first place every mark would be escaped.
-    !c.is_ascii() && format!("a{c}").escape_debug().nth(1) == Some('\\')
+    !c.is_ascii() && !c.is_whitespace() && format!("a{c}").escape_debug().nth(1) == Some('\\')
 }

@@ -51,6 +51,19 @@ fn cells_share_a_session_and_stop_at_the_first_that_fails() {
     assert_eq!((out(&output).as_str(), output.status.code()), ("3\n", Some(1)));
 }
 
+/// Rows without an end: a drawn table shows the first ones, other formats go on as long as somebody reads.
+#[test]
+fn rows_without_an_end_are_shown_up_to_a_point() {
+    let output = timelab(&["-c", "1.. | filter it % 2 == 0", "-c", "_ | sum"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let shown = out(&output);
+    assert!(shown.contains("│ 80 │") && !shown.contains("│ 82 │"), "{shown}");
+    assert!(shown.contains("the rows have no end; these are the first 40") && shown.contains("1640"), "{shown}");
+    let script = "\"$0\" --format csv -c '1..' | head -5000 | tail -1";
+    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_timelab")]).output().expect("sh runs");
+    assert_eq!(out(&output), "4999\n");
+}
+
 #[test]
 fn standard_input_is_split_into_cells() {
     let input = "# three cells\nlet t = 1..4\n  | map it * 2\n\nt\n| sum\n(1 +\n2)\n";

@@ -178,7 +178,7 @@ fn names_of_files_stand_in_one_line() {
     };
     let (script, notebook) = (make("txt", "!echo 1"), make("md", "```console timelab\n!echo 1\n"));
     make("csv", "a\n1\n\"\n");
-    std::fs::create_dir(folder.path().join("folder\u{202e}\n")).expect("it is made");
+    std::fs::create_dir(folder.path().join("folder\u{202e}")).expect("it is made");
     let text = |name: &str| format!("{:?}", name).replace("\\u{7}", "\u{7}");
     let run_script = format!("%run {}", text(&script));
     let commands: [&[&str]; 7] = [
@@ -198,8 +198,8 @@ fn names_of_files_stand_in_one_line() {
         assert!(!said.contains(['\u{202e}', '\u{200b}', '\u{61c}', '\u{2028}', '\u{7}']), "{arguments:?}: {said}");
         assert!(!said.lines().any(|line| line.starts_with("run them")), "{arguments:?}: {said}");
     }
-    let moved = run(folder.path(), &["-c", "%cd \"folder\u{202e}\\n\""]);
-    assert!(out(&moved).ends_with("/folder\\u{202e}\\n\n"), "{}{}", out(&moved), err(&moved));
+    let moved = run(folder.path(), &["-c", "%cd \"folder\u{202e}\""]);
+    assert!(out(&moved).ends_with("/folder\\u{202e}\n"), "{}{}", out(&moved), err(&moved));
 }
 
 /// What comes from data is shown with escapes on a terminal, in every kind of block, and goes as it is elsewhere.
@@ -495,8 +495,7 @@ fn polars_says_what_it_has_no_room_for() {
 fn long_texts_are_glued_whole() {
     let folder = folder();
     for engine in ["rows", "batch"] {
-        let cell =
-            format!("1..24 | fold \"aé\" acc + acc | map f = fold | map len(f), slice(f, 4194303, 4) | on {engine}");
+        let cell = format!("1..24 | fold \"aé\" acc + acc | map len(it), part = slice(it, 4194303, 4) | on {engine}");
         let output = run(folder.path(), &["--format", "csv", "-c", &cell]);
         assert_eq!(out(&output).lines().last(), Some("16777216,éaéa"), "{engine}: {}", err(&output));
     }

@@ -117,6 +117,9 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
         // The percent signs keep what is not a magic from being like one.
         let error = match foreign::find(&name.text) {
             Some(foreign) => error.hint(foreign.hint()),
+            None if syntax.stage(&name.text).is_some() => {
+                error.hint(format!("`{0}` is a stage, without `%`: 1..10 | {0}", name.text))
+            }
             None => error.near(&text[start..at], names.iter().map(String::as_str)),
         };
         return Err(if error.hint.is_some() { error } else { error.hint("`%help` lists them") });

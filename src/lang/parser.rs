@@ -203,6 +203,11 @@ impl<'a> Parser<'a> {
             (_, Token::Sign("(")) if self.at > 1 && self.tokens.tokens[self.at - 2].0 == Token::Sign(".") => {
                 return error.hint("there are no methods: write xs | mean, or lower(x)");
             }
+            (Some(Token::Word(word)), _) if self.at == 1 && self.syntax.stage(word).is_some() => {
+                return error.hint(format!(
+                    "a stage follows a source, as in 1..10 | {word} …; `| {word} …` continues from the last result"
+                ));
+            }
             // A program and its first argument.
             (Some(Token::Word(_)), Token::Word(_) | Token::Int(_) | Token::Float(_) | Token::Text(_))
                 if self.at == 1 =>

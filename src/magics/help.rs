@@ -216,7 +216,8 @@ fn source_word(name: &str) -> Option<&'static str> {
              separate process, so a crash does not end the session; its changes to variables are lost.\n  \
              fn name(x: int, s: text) -> float = rust { … } is a function for any stage; calls go to that process,\n  \
              one row at a time on rows (microseconds each), thousands of rows at a time on batch and polars;\n  \
-             on native the function is compiled in. Ints wrap, as in a release build; standard input is empty\n\n  \
+             on native the function is compiled in. Ints wrap, as in a release build; standard input is empty.\n  \
+             From the first Rust cell on timelab itself needs about 0.4 GiB more: `%help memory`\n\n  \
              › rust { (0..1000u64).map(|x| x * x).sum::<u64>() }\n  \
              › rust { vec![(1, \"a\"), (2, \"b\")] } | filter a > 1"
         }
@@ -281,6 +282,7 @@ fn unknown(session: &Session, word: &Word, name: &str) -> Box<Diagnostic> {
     let names: Vec<String> = session.names().map(|(name, _)| name.clone()).collect();
     let mut known: Vec<&str> = topics().collect();
     known.extend(names.iter().map(String::as_str));
+    known.extend(foreign::ALL.iter().flat_map(|foreign| foreign.words));
     let error = Diagnostic::at(Kind::Name, word.span, format!("no help for `{name}`")).near(name, known);
     if error.hint.is_some() { error } else { error.hint("%help lists the topics, %help --find TEXT searches them") }
 }

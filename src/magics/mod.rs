@@ -280,6 +280,9 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
             {
                 error.hint = Some(format!("write the number as {number}"));
             }
+            if let Some(magic) = magic_without_sign(id, text, &error) {
+                error.hint = Some(format!("a magic begins with `%`: %{magic}"));
+            }
             session.restore(before);
             if baseline::measures(text) {
                 session.note_unmeasured();
@@ -297,6 +300,13 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         report.blocks.insert(0, Block::Printed(printed));
     }
     Evaluation { number, report, warnings, error, next, status }
+}
+
+/// The name of a magic where a cell begins with it and nothing else has this name.
+fn magic_without_sign<'a>(cell: u32, text: &'a str, error: &Diagnostic) -> Option<&'a str> {
+    let span = error.span.filter(|span| error.kind == Kind::Name && span.cell == cell)?;
+    let (before, word) = (text.get(..span.start as usize)?, text.get(span.start as usize..span.end as usize)?);
+    (before.trim().is_empty() && find(word).is_some()).then_some(word)
 }
 
 /// Whether a cell asks to leave: other shells leave at these words too. A name of the session goes before.

@@ -399,21 +399,25 @@ impl Session {
     fn table(&mut self, plan: Plan, choice: Choice, context: &RunContext) -> Fallible<CellValue> {
         match plan.steps.last().map(|step| step.op.clone()) {
             Some(BoundOp::Tee(branches)) => Ok(CellValue::Tables(self.run_branches(plan, branches, choice, context)?)),
-            _ if plan.is_endless() && self.printer.as_ref().is_none_or(|printer| printer.borrow().draws()) => {
+            // A drawn table has its number of rows below it.
+            _ if plan.is_endless() && !plan.is_final() && self.draws() => {
                 let note = format!("the rows have no end; these are the first {MOST_ROWS}: `| take n` shows more");
                 context.read_notes.add_note(note);
-                let length = Some(MOST_ROWS as u64);
-                let (schema, span) =
-                    (plan.schema().clone(), plan.steps.last().map_or(Span::default(), |step| step.span));
-                let mut plan = plan;
-                plan.steps.push(Step { op: Op::Slice { offset: 0, length }.into(), schema, span });
-                self.table(plan, choice, context)
+                let (op, schema) = (Op::Slice { offset: 0, length: Some(MOST_ROWS as u64) }, plan.schema().clone());
+                let span = plan.steps[0].span;
+                let steps = [plan.steps, vec![Step { op: op.into(), schema, span }]].concat();
+                self.table(Plan { steps, ..plan }, choice, context)
             }
             _ => match self.printer.take() {
                 Some(printer) if !plan.is_final() => self.print(plan, choice, &printer, context),
                 _ => Ok(CellValue::Table(self.run(plan, choice, context)?)),
             },
         }
+    }
+
+    /// Whether the result of the cell is drawn, not written row by row.
+    fn draws(&self) -> bool {
+        self.printer.as_ref().is_none_or(|printer| printer.borrow().draws())
     }
 
     fn give(&mut self, name: &Word, binding: Binding) {

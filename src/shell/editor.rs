@@ -12,7 +12,9 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::{History, MemHistory};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Cmd, CompletionType, Config, Context, EditMode, Editor as Line, Helper, KeyCode, KeyEvent, Modifiers};
+use rustyline::{
+    Cmd, ColorMode, CompletionType, Config, Context, EditMode, Editor as Line, Helper, KeyCode, KeyEvent, Modifiers,
+};
 use unicode_width::UnicodeWidthStr;
 
 use crate::escape;
@@ -70,6 +72,8 @@ impl Terminal {
                 .auto_add_history(false)
                 .completion_type(CompletionType::List)
                 .completion_show_all_if_ambiguous(true)
+                // Without colours too, control characters are shown as marks.
+                .color_mode(ColorMode::Forced)
                 .build())
         };
         let failed = |error: ReadlineError| error.to_string();

@@ -1,6 +1,6 @@
 //! The random attack, through the binary and under low limits: mutated cells with extreme arguments over damaged files,
-//! scripts that try to leave their folder, signals in a pseudo-terminal. The long run:
-//! `TIMELAB_CASES=20000 cargo test --release --locked hostile`; `TIMELAB_SEED` begins at another case.
+//! scripts that try to leave their folder, signals in a pseudo-terminal. The long run is `benches/attack.sh`;
+//! `TIMELAB_CASES` and `TIMELAB_SEED` choose the cases.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -394,10 +394,20 @@ fn signals_leave_the_terminal_as_it_was() {
         "%timeit 1..1M | sum",
         "let x = ",
     ];
+    const SIGNALS: [i32; 8] = [
+        libc::SIGTERM,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGALRM,
+        libc::SIGXCPU,
+        libc::SIGABRT,
+        libc::SIGSEGV,
+    ];
     let folder = folder();
     for seed in seeds(8) {
         let chance = &mut Random::new(seed);
-        let signal = *chance.pick(&[libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT]);
+        let signal = *chance.pick(&SIGNALS);
         let cell = chance.word(&CELLS);
         let (mut terminal, theirs) = terminal();
         let before = state(&terminal);
@@ -410,6 +420,7 @@ fn signals_leave_the_terminal_as_it_was() {
             command.pre_exec(|| {
                 libc::setsid();
                 libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0);
+                libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
                 Ok(())
             });
         }
