@@ -79,7 +79,8 @@ The limit of a run
   A run that needs more ends with an error, also inside a step. Names and results stay.
 
 What it covers
-  batch, rows   all that they allocate, and what is computed without an engine
+  batch, rows, threads
+                all that they allocate, and what is computed without an engine
   polars        its threads too, but only allocations from 1 KiB on: millions of short lists can take three times the
                 limit
   native, Rust  they run in a process of their own, whose address space has the limit
