@@ -18,7 +18,7 @@ use super::run::{Given, Nowhere, known_rows, run_on, stream_counted};
 
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
 const LOOK: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_millis(70);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Work that is repeated and takes longer may be left behind; to start a thread for it takes no thousandth of its time.
 const LONG: Duration = Duration::from_millis(50);
