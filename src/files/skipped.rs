@@ -15,7 +15,7 @@ const MOST_LETTERS: usize = 32;
 /// all are.
 pub fn needed(read: &Read, metadata: &FileMetadataRef, schema: &ArrowSchema) -> Vec<bool> {
     let never_fails =
-        |index: &usize| schema.get(&*read.fields[*index].name).is_some_and(|field| is_simple(field.dtype()));
+        |index: &usize| schema.get(&read.fields[*index].name).is_some_and(|field| is_simple(field.dtype()));
     let groups = metadata.row_groups.len();
     if read.bounds.is_empty() || !read.wanted.iter().all(never_fails) {
         return vec![true; groups];

@@ -194,7 +194,7 @@ fn private(folder: &Path) -> std::io::Result<()> {
 
 fn compile(folder: &Path, text: &str, context: &RunContext) -> Result<(), Uncounted> {
     let write = |name: &str, text: &str| {
-        fs::write(folder.join(name), text).map_err(|error| because(format!("{}: {error}", file_name(&folder))))
+        fs::write(folder.join(name), text).map_err(|error| because(format!("{}: {error}", file_name(folder))))
     };
     write("support.rs", SUPPORT)?;
     write("main.rs", text)?;
