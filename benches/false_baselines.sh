@@ -2,7 +2,7 @@
 # How often `%compare --against` calls code faster or slower that is the same: each process keeps what it measured, and is
 # held against those before. Pipelines, engines and blocks of Rust. Prints false verdicts of all, for each variant: those with
 # five saves or more, and those of the weaker rule before.
-# A process takes 6 s on an idle machine, most of that for the compiler of Rust, and up to a minute beside busy threads. It ends
+# A process took 34 s at a load of 10, most of that for the compiler of Rust, and 65 s beside 4 busy threads more. It ends
 # after so many processes, or so many seconds and the process that runs then (ten minutes unless specified), whichever comes first.
 # Usage: benches/false_baselines.sh [path of timelab] [processes] [busy threads beside them] [seconds]
 set -euo pipefail
