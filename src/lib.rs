@@ -25,6 +25,7 @@ pub mod plan;
 
 pub mod autosave;
 pub mod baselines;
+pub mod commands;
 pub mod files;
 pub mod rowwise;
 pub mod show;

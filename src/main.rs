@@ -175,6 +175,7 @@ fn file(path: &str) -> Result<PathBuf, String> {
 
 /// Where `ulimit -s` leaves the main thread too little, another thread takes its place.
 fn main() -> ExitCode {
+    timelab::commands::hook();
     const STACK: usize = 8 << 20;
     if measure::stack_is_small()
         && let Ok(thread) = std::thread::Builder::new().name("main".to_string()).stack_size(STACK).spawn(run)

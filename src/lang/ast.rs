@@ -79,6 +79,13 @@ pub struct Variants {
     pub block: Vec<Variant>,
 }
 
+impl Variants {
+    /// All that stands in it, as written.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Pipeline> {
+        self.shared.iter().chain(self.block.iter().map(|variant| &variant.pipeline))
+    }
+}
+
 /// `name: pipeline`, a line of a block and what continues it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
@@ -200,6 +207,8 @@ pub enum SourceNode {
     },
     /// `rust [with name, …] { … }`
     Rust(RustBlock),
+    /// `!command`, which only some magics take, and nothing follows.
+    Command(Word),
     /// A name, a list, or any other expression.
     Expr(Expr),
 }

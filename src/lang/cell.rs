@@ -306,12 +306,18 @@ fn option_value(
 
 fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Argument> {
     let start = text.len() - text[at..].trim_start().len();
-    if text[start..].starts_with('!') {
+    let takes_commands = known.takes_commands();
+    if text[start..].starts_with('!') && !takes_commands {
         let Word { text: command, span } = command(cell, text, start)?;
         let message = format!("`%{}` expects a statement, got a command", known.name);
         return Err(Diagnostic::at(Kind::Syntax, span, message).hint(format!("%time let x = !{command}")));
     }
-    let mut parser = Parser::new(cell, text, at, text.len(), syntax)?;
+    // `%time let x = !ls` has a command of another kind.
+    let with_commands = takes_commands && (known.takes == Takes::Variants || text[start..].starts_with('!'));
+    let mut parser = match with_commands {
+        true => Parser::with_commands(cell, text, (at, text.len()), syntax)?,
+        false => Parser::new(cell, text, at, text.len(), syntax)?,
+    };
     if *parser.peek() == Token::End {
         return Ok(Argument::Nothing);
     }

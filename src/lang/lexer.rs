@@ -4,6 +4,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::sources;
 
 use super::rust;
+use super::split;
 
 /// The deepest nesting of brackets, prefix operators and `if`.
 pub const MAX_DEPTH: usize = 500;
@@ -20,6 +21,8 @@ pub enum Token {
     Text(String),
     /// `{ … }` of Rust; the text between the braces.
     Code(String),
+    /// `!command`, where one may stand; its text with its line breaks.
+    Command(String),
     /// A sign or a bracket.
     Sign(&'static str),
     End,
@@ -94,7 +97,12 @@ pub fn names(text: &str) -> Vec<String> {
 
 /// The tokens of `text` from byte `start` to `end`.
 pub fn lex(cell: u32, text: &str, start: usize, end: usize) -> Fallible<Tokens> {
-    let mut lexer = Lexer { cell, text: &text[..end], at: start, tokens: Vec::new(), code: None };
+    lex_as(cell, text, start, end, false)
+}
+
+/// The same, where commands may stand: at the start and behind a colon.
+pub fn lex_as(cell: u32, text: &str, start: usize, end: usize, takes_commands: bool) -> Fallible<Tokens> {
+    let mut lexer = Lexer { cell, text: &text[..end], at: start, tokens: Vec::new(), code: None, takes_commands };
     while let Some(c) = lexer.skip_space() {
         lexer.token(c)?;
     }
@@ -112,6 +120,7 @@ struct Lexer<'a> {
     tokens: Vec<(Token, Span)>,
     /// Where the next block of Rust begins.
     code: Option<usize>,
+    takes_commands: bool,
 }
 
 impl Lexer<'_> {
@@ -175,6 +184,10 @@ impl Lexer<'_> {
             '`' => return self.quoted_name(),
             _ => {}
         }
+        if c == '!' && self.takes_commands && matches!(self.tokens.last(), None | Some((Token::Sign(":"), _))) {
+            self.command();
+            return Ok(());
+        }
         if let Some(sign) = SIGNS.iter().find(|sign| self.rest().starts_with(**sign)) {
             self.at += sign.len();
             self.push(Token::Sign(sign), start);
@@ -194,6 +207,14 @@ impl Lexer<'_> {
             '^' => error.hint("write `pow(x, 2)`"),
             _ => error,
         })
+    }
+
+    /// The rest of the line, and the lines below that are indented deeper.
+    fn command(&mut self) {
+        let start = self.at;
+        self.at += 1 + split::command_length(&self.text[..start], &self.text[start + 1..]);
+        let lines: Vec<&str> = self.text[start + 1..self.at].lines().map(str::trim).collect();
+        self.push(Token::Command(lines.join("\n").trim().to_string()), start);
     }
 
     fn code(&mut self) -> Fallible<()> {

@@ -45,7 +45,7 @@ use crate::sources;
 
 use super::ast::*;
 use super::foreign::{self, Foreign};
-use super::lexer::{MAX_DEPTH, Token, Tokens, is_reserved, lex};
+use super::lexer::{MAX_DEPTH, Token, Tokens, is_reserved, lex, lex_as};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, StageSyntax, Syntax};
 /// Where a pipeline stands: only at the end of a statement may it say `on ENGINE`.
@@ -83,6 +83,17 @@ impl<'a> Parser<'a> {
             Some(bang) => lex(cell, text, start, bang + 1)?,
             None => lex(cell, text, start, end)?,
         };
+        Ok(Parser { cell, text, tokens, at: 0, depth: 0, syntax, usage: None })
+    }
+
+    /// The same where a magic takes commands: `!` at the start or behind a colon begins one.
+    pub(super) fn with_commands(
+        cell: u32,
+        text: &'a str,
+        (start, end): (usize, usize),
+        syntax: &'a dyn Syntax,
+    ) -> Fallible<Parser<'a>> {
+        let tokens = lex_as(cell, text, start, end, true)?;
         Ok(Parser { cell, text, tokens, at: 0, depth: 0, syntax, usage: None })
     }
 
@@ -425,8 +436,23 @@ impl<'a> Parser<'a> {
 
     pub(super) fn pipeline(&mut self, place: Place) -> Fallible<Pipeline> {
         let start = self.span();
+        if let Token::Command(text) = self.peek().clone() {
+            return self.command(text);
+        }
         let source = self.source(place)?;
         self.stages(source, start, place, false)
+    }
+
+    /// A command stands alone: its text is the shell's.
+    fn command(&mut self, text: String) -> Fallible<Pipeline> {
+        let span = self.span();
+        self.at += 1;
+        if text.is_empty() {
+            return Err(Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`")
+                .hint("for example: !ls samples"));
+        }
+        let node = SourceNode::Command(Word { text, span });
+        Ok(Pipeline { source: Source { node, span }, stages: Vec::new(), on: None, span })
     }
 
     /// Stages that go on from something else; a bar before the first may be left out.
@@ -784,7 +810,12 @@ impl<'a> Parser<'a> {
             Token::Word(word) => {
                 matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
-            Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) => false,
+            Token::Quoted(_)
+            | Token::Int(_)
+            | Token::Float(_)
+            | Token::Text(_)
+            | Token::Code(_)
+            | Token::Command(_) => false,
         }
     }
 
@@ -1232,7 +1263,9 @@ impl<'a> Parser<'a> {
             Token::Sign("=") => {
                 return Err(Diagnostic::at(Kind::Syntax, span, "expected an expression, got `=`").hint("`==` compares"));
             }
-            Token::Sign(_) | Token::Code(_) | Token::End => return Err(self.expected("an expression")),
+            Token::Sign(_) | Token::Code(_) | Token::Command(_) | Token::End => {
+                return Err(self.expected("an expression"));
+            },
         };
         Ok(Expr { node, span: span.to(self.behind()) })
     }

@@ -21,6 +21,8 @@ pub struct Splitter {
     answers: bool,
     /// In a block of variants that no empty line has ended yet.
     block: bool,
+    /// The white space before the line of a command that a magic measures: deeper lines belong to the command.
+    command: Option<String>,
 }
 
 impl Splitter {
@@ -59,8 +61,15 @@ impl Splitter {
             self.block = without_comment(trimmed).ends_with(':');
         }
         if !silent {
+            let is_in_command = self.command.as_ref().is_some_and(|indent| is_deeper(line, indent));
+            if !is_in_command {
+                self.command = None;
+            }
             // What a command says is the language of another shell.
-            if !(trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
+            if !(is_in_command
+                || trimmed.starts_with('!')
+                || trimmed.starts_with("let ") && trimmed.contains("= !"))
+            {
                 self.look(self.cell.len() - line.len());
             }
             // `%%name?` asks for help.
@@ -111,6 +120,7 @@ impl Splitter {
     /// with `|`.
     fn look(&mut self, from: usize) {
         let line = &self.cell[from..];
+        let is_magic = self.cell.starts_with('%') && self.open == 0;
         let mut chars = line.chars();
         // The last character that is no white space, the one just before, and whether a name goes on up to it.
         let (mut last, mut before, mut in_name) = (' ', ' ', false);
@@ -128,6 +138,11 @@ impl Splitter {
                     }
                 }
                 '#' => break,
+                // A magic's subject, or a variant: the rest of the line is the language of another shell.
+                '!' if is_magic && self.open == 0 && begins_command(last, before, chars.as_str()) => {
+                    self.command = Some(indent_of(line).to_string());
+                    break;
+                }
                 '"' | '\'' if opens(c, before, in_name) => {
                     chars = after_text(chars.as_str(), c, before == 'r' && !in_name).chars();
                 }
@@ -144,6 +159,41 @@ impl Splitter {
         }
         self.trailing_bar = last == '|';
     }
+}
+
+/// Whether a command begins at a `!` with this before and behind it: the last character that is no white space, and the
+/// one just before.
+fn begins_command(last: char, before: char, behind: &str) -> bool {
+    (last == ':' || before.is_whitespace()) && !behind.starts_with('=')
+}
+
+/// The white space at the start of a line.
+fn indent_of(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
+}
+
+fn is_deeper(line: &str, than: &str) -> bool {
+    let own = indent_of(line);
+    own.len() > than.len() && own.starts_with(than)
+}
+
+/// How many bytes of `text`, which follows the `!`, are a command: the rest of the line, and the lines below that are
+/// indented deeper than its line. `before` is the text up to the `!`.
+pub(super) fn command_length(before: &str, text: &str) -> usize {
+    let line = before.rfind('\n').map_or(before, |newline| &before[newline + 1..]);
+    let indent = indent_of(line);
+    let mut lines = text.split_inclusive('\n');
+    let mut end = lines.next().map_or(0, str::len);
+    let mut at = end;
+    for line in lines {
+        at += line.len();
+        if is_deeper(line, indent) && !line.trim().is_empty() {
+            end = at;
+        } else if !line.trim().is_empty() {
+            break;
+        }
+    }
+    text[..end].trim_end().len()
 }
 
 /// Whether a cell is a game whose moves are not on its line.

@@ -83,6 +83,13 @@ pub struct MagicSyntax {
     pub options: &'static [(&'static str, bool)],
 }
 
+impl MagicSyntax {
+    /// Whether a command may be its subject: it then says what its standard input is.
+    pub fn takes_commands(&self) -> bool {
+        self.options.iter().any(|(name, _)| *name == "--input")
+    }
+}
+
 /// The tables of stages and magics, as far as the parser needs them.
 pub trait Syntax {
     fn stage(&self, name: &str) -> Option<StageSyntax>;

@@ -33,7 +33,7 @@ impl Variants {
 impl Source {
     fn privileges(&self, syntax: &dyn Syntax) -> Privileges {
         match &self.node {
-            SourceNode::Rust(_) => Privileges::RUNS_CODE,
+            SourceNode::Rust(_) | SourceNode::Command(_) => Privileges::RUNS_CODE,
             SourceNode::Nested(inner) => inner.privileges(syntax),
             SourceNode::Last
             | SourceNode::Range { .. }

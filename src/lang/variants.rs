@@ -7,7 +7,8 @@
 //! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
 //! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
 //! block      = variant { variant }               (each at the start of a line, all indented as the first is)
-//! variant    = NAME ":" ( pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
+//! variant    = NAME ":" ( command | pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
+//! command    = "!" REST OF LINE { LINE INDENTED DEEPER }              (also as the pipeline of `chosen`)
 //! ```
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
@@ -19,7 +20,7 @@ use super::syntax::{MagicSyntax, Syntax};
 
 /// Reads what stands from byte `at` on; something does.
 pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Syntax) -> Fallible<Variants> {
-    let mut all = Parser::new(cell, text, at, text.len(), syntax)?;
+    let mut all = parser(cell, text, (at, text.len()), known, syntax)?;
     let sweep = if begins_sweep(&all) { Some(sweep(&mut all)?) } else { None };
     let after = if sweep.is_some() { all.behind().end as usize } else { at };
     let line_end = text[at..].find('\n').map_or(text.len(), |length| at + length);
@@ -27,7 +28,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
     let last = all.tokens.tokens.iter().rfind(on_line);
     let opens = last.filter(|(token, _)| *token == Token::Sign(":")).map(|(_, span)| *span);
     let one = |from: usize, to: usize| -> Fallible<Pipeline> {
-        let mut parser = Parser::new(cell, text, from, to, syntax)?;
+        let mut parser = parser(cell, text, (from, to), known, syntax)?;
         if parser.at_word("let") || parser.at_word("fn") {
             let message = format!("`%{}` expects pipelines, got a definition", known.name);
             return Err(Diagnostic::at(Kind::Syntax, parser.span(), message).hint("put it into an earlier cell"));
@@ -53,7 +54,7 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         }
         let (end, only, base) = read_chosen(&all, after, text.len());
         if only.is_empty()
-            && let Some(block) = on_one_line(cell, text, after, syntax)?
+            && let Some(block) = on_one_line(cell, text, after, known, syntax)?
         {
             return Ok(Variants { sweep, shared: None, only, base, block });
         }
@@ -75,8 +76,21 @@ pub fn variants(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &d
         let message = "`on` must be at the end of a variant, not before a block";
         return Err(Diagnostic::at(Kind::Syntax, on.engine.span, message));
     }
-    let block = block(cell, text, colon, &all, shared.is_some(), syntax)?;
+    let block = block(cell, text, colon, &all, shared.is_some(), known, syntax)?;
     Ok(Variants { sweep, shared, only, base, block })
+}
+
+fn parser<'a>(
+    cell: u32,
+    text: &'a str,
+    (start, end): (usize, usize),
+    known: MagicSyntax,
+    syntax: &'a dyn Syntax,
+) -> Fallible<Parser<'a>> {
+    match known.takes_commands() {
+        true => Parser::with_commands(cell, text, (start, end), syntax),
+        false => Parser::new(cell, text, start, end, syntax),
+    }
 }
 
 /// Whether a comma outside brackets stands between byte `from` and the place of an error.
@@ -95,8 +109,14 @@ fn comma_before(all: &Parser, from: usize, place: Option<Span>) -> bool {
 
 /// `A, B, …` or `x: A, y: B, …`: variants without a name are called a, b and so on. None where there is no comma behind
 /// the first pipeline; what is wrong with that is told where it is read alone.
-fn on_one_line(cell: u32, text: &str, from: usize, syntax: &dyn Syntax) -> Fallible<Option<Vec<Variant>>> {
-    let mut parser = Parser::new(cell, text, from, text.len(), syntax)?;
+fn on_one_line(
+    cell: u32,
+    text: &str,
+    from: usize,
+    known: MagicSyntax,
+    syntax: &dyn Syntax,
+) -> Fallible<Option<Vec<Variant>>> {
+    let mut parser = parser(cell, text, (from, text.len()), known, syntax)?;
     let mut variants = Vec::new();
     for letter in 'a'..='z' {
         let named = matches!(parser.peek(), Token::Word(_)) && *parser.peek_after(1) == Token::Sign(":");
@@ -186,7 +206,13 @@ fn begins_sweep(parser: &Parser) -> bool {
     let named = match parser.peek() {
         Token::Word(word) => !is_reserved(word),
         Token::Quoted(_) => true,
-        Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) | Token::Sign(_) | Token::End => false,
+        Token::Int(_)
+        | Token::Float(_)
+        | Token::Text(_)
+        | Token::Code(_)
+        | Token::Command(_)
+        | Token::Sign(_)
+        | Token::End => false,
     };
     named && matches!(parser.peek_after(1), Token::Word(word) if word == "in")
 }
@@ -233,6 +259,7 @@ fn block(
     colon: Span,
     all: &Parser,
     shared: bool,
+    known: MagicSyntax,
     syntax: &dyn Syntax,
 ) -> Fallible<Vec<Variant>> {
     let mut starts: Vec<usize> = Vec::new();
@@ -280,7 +307,7 @@ fn block(
     let mut block: Vec<Variant> = Vec::new();
     for (i, start) in starts.iter().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(text.len());
-        let variant = variant(cell, text, (*start, end), shared, syntax)?;
+        let variant = variant(cell, text, (*start, end), shared, known, syntax)?;
         add(&mut block, variant)?;
     }
     Ok(block)
@@ -301,9 +328,10 @@ fn variant(
     text: &str,
     (start, end): (usize, usize),
     shared: bool,
+    known: MagicSyntax,
     syntax: &dyn Syntax,
 ) -> Fallible<Variant> {
-    let mut parser = Parser::new(cell, text, start, end, syntax)?;
+    let mut parser = parser(cell, text, (start, end), known, syntax)?;
     let named = !matches!(parser.peek_after(1), Token::Sign(":"));
     if named {
         return Err(Diagnostic::at(Kind::Syntax, parser.span(), "a variant must begin with its name and a `:`")

@@ -10,6 +10,7 @@ mod c10k;
 mod cd;
 mod check;
 mod choices;
+mod command_options;
 mod compare;
 mod complete;
 mod concurrency;

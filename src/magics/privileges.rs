@@ -50,7 +50,10 @@ fn of_magic(text: &str, magic: &lang::Magic) -> Privileges {
 
 /// The same for a text that cannot be parsed.
 fn of_words(text: &str) -> Privileges {
-    let is_command = |line: &str| line.trim_start().starts_with('!') || line.contains("= !");
+    let is_command = |line: &str| {
+        let starts = ["= !", ": !", ":!"].iter().any(|start| line.contains(start));
+        line.trim_start().starts_with('!') || starts || line.starts_with('%') && line.contains(" !")
+    };
     let holds_code = text.trim_start().starts_with("%%rust") || holds_rust(text) || text.lines().any(is_command);
     let words: Vec<&str> =
         text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();

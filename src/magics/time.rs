@@ -6,17 +6,24 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
 use crate::measure::{Cost, Limit, Meter};
 use crate::plan::Binding;
-use crate::report::{Block, Field, Note, Unit};
+use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust::Built;
-use crate::session::{CellValue, RunResult, Session};
+use crate::session::{CellValue, RunResult, Session, lone_command};
 use crate::show::{bytes_text, duration_text, percent};
 
-use super::{Answer, Magic, Offers, given_answer, status_line, table_result};
+use super::command_options::{self, command_help};
+use super::{Answer, CellStatus, Magic, Offers, given_answer, status_line, table_result};
 
 pub static TIME: Magic = Magic {
-    syntax: MagicSyntax { name: "time", usage: "%time STATEMENT", takes: Takes::Statement, options: &[] },
-    about: "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
+    syntax: MagicSyntax {
+        name: "time",
+        usage: "%time [--prepare STEP] [--cleanup STEP] [--input FILE] [--ok LIST] STATEMENT or !COMMAND",
+        takes: Takes::Statement,
+        options: &[("--prepare", true), ("--cleanup", true), ("--input", true), ("--ok", true)],
+    },
+    about: concat!(
+        "runs a statement once and shows its cost: wall and CPU time, memory, allocations, throughput\n\n\
             Processes\n  \
             CPU time and allocations are those of the shell and of the processes that run Rust or a command for it.\n  \
             CPU time of programs that these start and wait for is counted; what memory such programs use is not \
@@ -32,8 +39,11 @@ pub static TIME: Magic = Magic {
             involuntary switches.\n\n\
             User and system time\n  \
             They are shown if the CPU time is long enough to tell them apart; otherwise _.user and _.system are null.",
+        command_help!()
+    ),
     examples: &[
         "%time read \"samples/kjv.txt\" | words | count by lower(word) | top 10",
+        "%time !seq 100000",
         "%time let big = read \"samples/kjv.txt\" | words | persist",
     ],
     offers: Offers::Nothing,
@@ -46,6 +56,15 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%time` needs a statement")
             .hint("for example: %time 1..1M | sum"));
     };
+    if let Statement::Pipeline(pipeline) = &**statement
+        && lone_command(pipeline).is_some()
+    {
+        let before = session.snapshot();
+        let answer = time_command(session, magic, pipeline, context);
+        session.restore(before);
+        return answer;
+    }
+    command_options::only_for_commands(magic)?;
     session.settle(context)?;
     session.begin_spent();
     let built = session.rust.built();
@@ -80,6 +99,48 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         None => Binding::Result { table: None, fields, tables: Vec::new() },
     });
     Ok(answer)
+}
+
+/// Runs a command once.
+fn time_command(
+    session: &mut Session,
+    magic: &lang::Magic,
+    pipeline: &lang::Pipeline,
+    context: &RunContext,
+) -> Fallible<Answer> {
+    session.programs.told = command_options::told(session, magic)?;
+    session.settle(context)?;
+    let choice = session.engine(None)?;
+    let subject = session.subject(pipeline, choice, context)?;
+    let command = subject.command().expect("a command was drafted");
+    let (ran, is_good) = command.once(context)?;
+    let seconds = |name, time: Duration| Field::measured(name, Value::Float(time.as_secs_f64()), Unit::Seconds);
+    let fields = vec![
+        seconds("wall", ran.wall),
+        seconds("cpu", ran.cpu()),
+        seconds("user", ran.user),
+        seconds("system", ran.system),
+        Field::measured("preempted", Value::Int(ran.preempted as i64), Unit::Count("involuntary switches")),
+        Field::measured("peak", Value::Int(ran.peak as i64), Unit::Bytes),
+    ];
+    let mut notes = vec![Note::from(ran.ending())];
+    if !is_good {
+        let said = command.output().and_then(|output| output.last_errors());
+        notes = vec![Note::from(format!("✗ failed: {}", ran.ending()))];
+        notes.extend(said.map(|said| Note::from(format!("its standard error ends: {said}"))));
+    }
+    if command.is_shell() {
+        notes.push("run by `sh -c`, whose own start is in the times".into());
+    }
+    notes.extend(command_options::notes(command, session.programs.floor()).into_iter().filter(|_| !command.is_shell()));
+    let mut values = fields.clone();
+    values.extend(command_options::values(command));
+    drop(subject);
+    notes.extend(session.programs.take_complaints().into_iter().map(Note::from));
+    let report = Report { blocks: vec![Block::Measured(fields), Block::Notes(notes)], ..Report::default() };
+    let result = Binding::Result { table: None, fields: values, tables: Vec::new() };
+    let status = if is_good { CellStatus::Good } else { CellStatus::Failed };
+    Ok(Answer { report, result: Some(result), status, ..Answer::default() })
 }
 
 /// The figures of one run.

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::baselines::{Point, Variant};
+use crate::commands::Ran;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
@@ -11,20 +12,27 @@ use crate::measure::{
 use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Timing, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{Draft, RUST, Replicas, Session, Subject};
+use crate::session::programs::Command;
+use crate::session::{Draft, RUST, Replicas, Session, Subject, lone_command};
 use crate::show::{duration_text, grouped};
 
 use super::timing::{self, Telling, Time};
+use super::command_options::{self, command_help};
 use super::{Answer, Magic, Offers, baseline};
 
 pub static TIMEIT: Magic = Magic {
     syntax: MagicSyntax {
         name: "timeit",
-        usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] PIPELINE",
+        usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] [--prepare STEP] \
+                [--cleanup STEP] [--warmup N] [--runs N] [--input FILE] [--ok LIST] PIPELINE or !COMMAND",
         takes: Takes::StatementOrBody,
-        options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true)],
+        options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true),
+            ("--prepare", true), ("--cleanup", true), ("--warmup", true), ("--runs", true), ("--input", true),
+            ("--ok", true),
+        ],
     },
-    about: "runs a pipeline or an expression many times: median, spread and best of one run\n\n\
+    about: concat!(
+        "runs a pipeline or an expression many times: median, spread and best of one run\n\n\
             Samples\n  \
             The pipeline is bound and prepared once; only its run on the engine is timed. The cost of the loop and\n  \
             the clock is measured and subtracted.\n  \
@@ -40,10 +48,16 @@ pub static TIMEIT: Magic = Magic {
             together, one after the other. `let` and `fn` among them are bound once; a table that `let` names is\n  \
             computed each time it is used.\n  \
             A line %% ends it.",
+        command_help!(
+            "\n  --warmup N    uncounted runs; 1 unless specified; with 0 the first run counts\n  \
+             --runs N      exactly N samples"
+        )
+    ),
     examples: &[
         "%timeit 1..1M | map it * it | sum",
         "%timeit -r 20 --setup (let words = [\"a\", \"b\"]) words | join \"-\"",
         "%timeit -n 10 -r 5 --clock wall 1..10k | sort by it desc",
+        "%timeit --runs 5 !seq 100000",
         "%%timeit -r 20 let n = 1k\nlet squares = 1..n | map it * it\nsquares | filter it % 3 == 1 | sum",
     ],
     offers: Offers::Nothing,
@@ -149,6 +163,11 @@ impl Body {
         Ok(costs.into_iter().reduce(Cost::and).expect("something is timed"))
     }
 
+    /// The command that it is.
+    fn command(&self) -> Option<&Command> {
+        if let [only] = &self.all[..] { only.command() } else { None }
+    }
+
     fn is_parallel(&self) -> bool {
         self.all.iter().any(Subject::is_parallel)
     }
@@ -207,9 +226,16 @@ fn time_subject(
     body: &[Statement],
     context: &RunContext,
 ) -> Fallible<Answer> {
+    let is_command = |statement: &Statement| {
+        matches!(statement, Statement::Pipeline(pipeline) if lone_command(pipeline).is_some())
+    };
+    if !body.iter().any(is_command) {
+        command_options::only_for_commands(magic)?;
+    }
+    session.programs.told = command_options::told(session, magic)?;
     let limits = Limits {
         calls: timing::asked_count(magic, "-n")?,
-        samples: timing::asked_count(magic, "-r")?,
+        samples: timing::asked_count(magic, "-r")?.or(session.programs.told.runs),
         time: timing::asked_time(magic)?,
     };
     let asked = timing::asked_clock(magic)?;
@@ -225,7 +251,13 @@ fn time_subject(
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
     let found = measure(&subject, &limits, asked, &clocks, context, &telling)?;
     hold(session, magic, &subject, &found);
-    Ok(answer(&subject, &limits, found, noise, start.elapsed()))
+    let mut answer = answer(&subject, &limits, found, noise, start.elapsed(), session.programs.floor());
+    drop(subject);
+    let complaints = session.programs.take_complaints().into_iter().map(Note::from).collect::<Vec<_>>();
+    if !complaints.is_empty() {
+        answer.report.blocks.push(Block::Notes(complaints));
+    }
+    Ok(answer)
 }
 
 /// What was asked for.
@@ -274,7 +306,11 @@ fn measure(
 ) -> Fallible<Measurement> {
     let start = clocks.wall.now();
     telling.tell_now("first run".to_string());
-    let first = subject.cost(context).map_err(|error| match error.kind {
+    let first = match subject.command() {
+        Some(command) => command.first(context).map(|(_, ran)| Command::cost(&ran)),
+        None => subject.cost(context),
+    };
+    let first = first.map_err(|error| match error.kind {
         Kind::Stopped => {
             let passed = duration_text((clocks.wall.now() - start) as f64 / 1e9);
             Diagnostic::new(Kind::Stopped, format!("stopped: the first run had not ended after {passed}"))
@@ -317,8 +353,13 @@ fn measure_on(
     let parallel = subject.is_parallel();
     let mut work = subject.workload(context);
     let patience = limits.time.unwrap_or(USUAL) / 10;
-    let cost = if first.wall >= patience { first } else { subject.cost(context)? };
+    let is_command = subject.command().is_some();
+    let cost = if first.wall >= patience || is_command { first } else { subject.cost(context)? };
     let calibration = match limits.calls {
+        calls if is_command => {
+            let call = cost.wall.as_nanos() as f64;
+            Calibration { calls: calls.unwrap_or(1), call, interrupted: false }
+        }
         Some(calls) => {
             let slow = cost.wall >= patience;
             let call = if slow { cost.wall.as_nanos() as u64 } else { work.time(&*clocks.wall, 1)? };
@@ -350,6 +391,15 @@ fn measure_on(
     let cpu = parallel.then(|| process_cpu().saturating_sub(cpu).as_secs_f64() / calls);
     let stopped = context.stop.is_raised();
     match failed {
+        // A process has costs that differ from run to run: those of the samples count.
+        None if is_command => {
+            let ran = subject.command().map_or(Vec::new(), Command::samples);
+            let peak = ran.iter().map(|ran| ran.peak).max().unwrap_or(cost.peak);
+            let missed = missed.filter(|_| time == Time::Cpu);
+            let cost = Cost { peak, ..cost };
+            let (interrupted, removed) = (false, samples.median() <= 0.0);
+            Ok(Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped })
+        }
         Some(error) if !stopped || samples.each().is_empty() => Err(error),
         _ => {
             let removed = overhead.hides(samples.median());
@@ -373,7 +423,14 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Meas
     session.hold_measured(baseline);
 }
 
-fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Note>, passed: Duration) -> Answer {
+fn answer(
+    subject: &Body,
+    limits: &Limits,
+    found: Measurement,
+    noise: Option<Note>,
+    passed: Duration,
+    floor: u64,
+) -> Answer {
     let Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped } = found;
     let seconds = |nanoseconds: f64| nanoseconds / 1e9;
     let float = |name, value: f64, unit| Field::measured(name, Value::Float(value), unit);
@@ -385,10 +442,20 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Not
         float("best", seconds(samples.best()), Unit::Seconds),
         Field { measured: limits.calls.is_none(), ..int("calls", samples.calls, Unit::Count("calls per sample")) },
         int("outliers", samples.outliers() as u64, Unit::Count("outliers")),
-        int("allocations", cost.allocations, Unit::Count("allocations")),
-        int("allocated", cost.allocated, Unit::Bytes),
-        int("peak", cost.peak, Unit::Bytes),
     ];
+    match subject.command() {
+        Some(command) => {
+            let ran = command.samples();
+            let middle = |of: fn(&Ran) -> f64| Samples::new(1, ran.iter().map(of).collect()).median();
+            fields.push(float("user", middle(|ran| ran.user.as_secs_f64()), Unit::Seconds));
+            fields.push(float("system", middle(|ran| ran.system.as_secs_f64()), Unit::Seconds));
+        }
+        None => {
+            fields.push(int("allocations", cost.allocations, Unit::Count("allocations")));
+            fields.push(int("allocated", cost.allocated, Unit::Bytes));
+        }
+    }
+    fields.push(int("peak", cost.peak, Unit::Bytes));
     fields.extend(limits.calls.map(|calls| float("total", median * calls as f64, Unit::Seconds)));
     fields.extend(cpu.map(|cpu| float("cpu", cpu, Unit::Seconds)));
     if !removed {
@@ -402,6 +469,10 @@ fn answer(subject: &Body, limits: &Limits, found: Measurement, noise: Option<Not
     let each: Vec<Value> = samples.each().iter().map(|time| Value::Float(seconds(*time))).collect();
     values.push(Field::measured("samples", Value::List(each.into()), Unit::Seconds));
     let mut notes = Vec::new();
+    if let Some(command) = subject.command() {
+        values.extend(command_options::values(command));
+        notes.extend(command_options::notes(command, floor));
+    }
     if removed {
         notes.push(timing::no_work(seconds(overhead.call)));
     }

@@ -262,6 +262,10 @@ impl Binder<'_> {
                 }
                 bound => Ok(bound),
             },
+            SourceNode::Command(word) => {
+                Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot be a table here")
+                    .hint(format!("let x = !{}", word.text.lines().next().unwrap_or_default())))
+            }
             SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
             SourceNode::Generated { source: what, count, seed } => {
                 let count = whole(&self.view, count, &format!("the number of {}", what.rows))?;

@@ -4,6 +4,7 @@ mod bind;
 mod command;
 mod detached;
 mod kept;
+pub mod programs;
 mod reading;
 mod run;
 mod rust;
@@ -40,6 +41,7 @@ use crate::show::{MOST_ROWS, Printer, bytes_text};
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
+pub use programs::{Given, lone_command};
 pub use kept::{Entered, MOST_BYTES, Outcome};
 pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
@@ -93,6 +95,8 @@ pub struct Session {
     pub rust: Rust,
     blocks: rust::Blocks,
     stores: stores::Stores,
+    /// What starts the commands that are measured.
+    pub programs: programs::Programs,
     /// What other processes cost that worked for the cell that runs, each with its name.
     spent: RefCell<Vec<(&'static str, measure::Cost)>>,
 }
@@ -149,6 +153,7 @@ impl Session {
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
             stores: stores::Stores::default(),
+            programs: programs::Programs::default(),
             spent: RefCell::default(),
             printer: None,
             console,

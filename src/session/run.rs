@@ -562,6 +562,17 @@ fn write_table(table: &Table, write: &Write, span: Span, context: &RunContext) -
     written().map_err(|error| placed(error, span))
 }
 
+/// The same again and again, for what is written only.
+pub(super) fn write_once(
+    plan: &Prepared,
+    engine: &'static dyn Engine,
+    write: &Write,
+    span: Span,
+    context: &RunContext,
+) -> Fallible<()> {
+    write_rows(plan, engine, write, span, context).map(drop)
+}
+
 /// Runs a plan and writes its rows as they come.
 fn write_rows(
     plan: &Prepared,

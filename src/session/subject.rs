@@ -18,6 +18,7 @@ use crate::run_context::RunContext;
 use super::Session;
 use super::bind::{Bound, Ready, View};
 use super::detached::Detached;
+use super::programs::{Command, Given, lines, lone_command};
 use super::run::{found_again, run_on};
 use super::rust::{Block, Opened, Part, block_part, lone_block, plan_part};
 use super::workers::Workers;
@@ -48,6 +49,7 @@ enum Work<'c> {
         compiled: Option<(Prepared, &'static dyn Engine)>,
     },
     Algorithm(Algorithm<'c>),
+    Command(Box<Command>),
 }
 
 /// A variant of a family on one input.
@@ -66,6 +68,7 @@ enum Drafted {
     Expr(Evaluator, Type),
     Value(Value, Type),
     Block(Part),
+    Command(Box<Command>),
 }
 
 /// How often the same Rust is there, so that it can be seen how much depends on where it lies and on what runs it.
@@ -96,6 +99,9 @@ impl Session {
     /// # Errors
     /// Also where it writes files or names several results.
     pub fn draft(&mut self, pipeline: &Pipeline, choice: Choice) -> Fallible<Draft> {
+        if let Some(word) = lone_command(pipeline) {
+            return Ok(Draft(Drafted::Command(Box::new(self.command(word)?))));
+        }
         if let Some(block) = lone_block(pipeline) {
             return Ok(Draft(Drafted::Block(block_part(&View::of(self), block)?)));
         }
@@ -187,6 +193,7 @@ impl Session {
                 let has_rust = functions.into_iter().any(|definition| definition.elsewhere.is_some());
                 Ok(alone(HalfWork::Done(Work::Expr(evaluator, ty, has_rust))))
             }
+            Drafted::Command(command) => Ok(alone(HalfWork::Done(Work::Command(command)))),
             Drafted::Block(part) => {
                 parts.push(part);
                 Ok(alone(HalfWork::Block))
@@ -262,6 +269,22 @@ impl Half {
 }
 
 impl Subject<'_> {
+    /// Runs it, for what it gives: a table, or what a command prints. With what the run cost.
+    pub fn given(&self, context: &RunContext) -> Fallible<(Given, Cost)> {
+        match &self.work {
+            Work::Command(command) => {
+                let (output, ran) = command.first(context)?;
+                Ok((Given::Output(output), Command::cost(&ran)))
+            }
+            _ => self.table(context).map(|(table, cost)| (Given::Table(table), cost)),
+        }
+    }
+
+    /// The command that it is.
+    pub fn command(&self) -> Option<&Command> {
+        if let Work::Command(command) = &self.work { Some(command) } else { None }
+    }
+
     /// Runs it; the table of a value is one row. With what the run cost.
     pub fn table(&self, context: &RunContext) -> Fallible<(Table, Cost)> {
         let meter = Meter::start();
@@ -275,6 +298,10 @@ impl Subject<'_> {
                     Some(detached) => detached.run(name, context, move |_| case.result(name))?,
                     None => case.result(name)?,
                 }
+            }
+            Work::Command(command) => {
+                let (output, ran) = command.first(context)?;
+                return Ok((lines(&output)?, Command::cost(&ran)));
             }
         };
         Ok((table, meter.stop()))
@@ -293,6 +320,7 @@ impl Subject<'_> {
                 context.stop.check()?;
                 algorithm.run(context)
             }
+            Work::Command(command) => command.sample(context).map(drop),
         }
     }
 
@@ -302,6 +330,7 @@ impl Subject<'_> {
             Work::Rust { workers, block, .. } => Box::new(workers.workload(block.subject)),
             Work::Algorithm(algorithm) => Box::new(Called { algorithm, context }),
             Work::Plan(..) | Work::Expr(..) => Box::new(|| self.run(context)),
+            Work::Command(command) => Box::new(command.workload(context)),
         }
     }
 
@@ -310,7 +339,7 @@ impl Subject<'_> {
         match &self.work {
             Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, context)?.steps.unwrap_or_default()),
             Work::Expr(evaluator, ..) => evaluator(None, None).map(|(_, steps)| steps),
-            Work::Rust { .. } | Work::Algorithm(_) => Ok(0),
+            Work::Rust { .. } | Work::Algorithm(_) | Work::Command(_) => Ok(0),
         }
     }
 
@@ -318,6 +347,9 @@ impl Subject<'_> {
     pub fn cost(&self, context: &RunContext) -> Fallible<Cost> {
         if let Work::Rust { workers, block, compiled } = &self.work {
             return call_once(workers, block, compiled, context).map(|(_, cost)| cost);
+        }
+        if let Work::Command(command) = &self.work {
+            return command.again(context).map(|ran| Command::cost(&ran));
         }
         let meter = Meter::start();
         self.run(context).map(|()| meter.stop())
@@ -328,7 +360,7 @@ impl Subject<'_> {
         match &self.work {
             Work::Plan(plan, ..) => Some(plan),
             Work::Rust { compiled, .. } => compiled.as_ref().map(|(plan, _)| plan),
-            Work::Expr(..) | Work::Algorithm(_) => None,
+            Work::Expr(..) | Work::Algorithm(_) | Work::Command(_) => None,
         }
     }
 
@@ -338,7 +370,7 @@ impl Subject<'_> {
             Work::Plan(_, engine, _) => engine.is_parallel(),
             Work::Rust { compiled, .. } => compiled.as_ref().is_some_and(|(_, engine)| engine.is_parallel()),
             Work::Algorithm(algorithm) => algorithm.claims.threaded,
-            Work::Expr(..) => false,
+            Work::Expr(..) | Work::Command(_) => false,
         }
     }
 
@@ -348,7 +380,7 @@ impl Subject<'_> {
             // One that is compiled is a block of Rust here, which has its functions in it.
             Work::Plan(plan, ..) => plan.calls_external(),
             Work::Expr(_, _, calls) => *calls,
-            Work::Rust { .. } | Work::Algorithm(_) => false,
+            Work::Rust { .. } | Work::Algorithm(_) | Work::Command(_) => false,
         };
         calls || self.is_parallel()
     }
@@ -365,6 +397,8 @@ impl Subject<'_> {
             Work::Expr(..) => "no engine",
             Work::Rust { compiled, .. } => compiled.as_ref().map_or(RUST, |(_, engine)| engine.name()),
             Work::Algorithm(_) => "",
+            Work::Command(command) if command.is_shell() => "sh -c",
+            Work::Command(_) => "no shell",
         }
     }
 }

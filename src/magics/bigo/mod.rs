@@ -6,6 +6,7 @@ mod words;
 
 use std::time::{Duration, Instant};
 
+use crate::commands;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Points, Privileges, Step, Sweep, Takes, Variants, Word};
@@ -13,10 +14,11 @@ use crate::measure::growth::{self, Answer as Growth, Class, Doubt, Question, Ver
 use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{Replicas, Session, lone_block};
+use crate::session::{Replicas, Session, lone_block, lone_command};
 
 use super::compare::{Asker, Variant, What, family, table_of, written};
 use super::timing::{self, Telling};
+use super::command_options::{self, command_help};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
 pub use claims::{Agrees, agrees, classes};
@@ -29,7 +31,8 @@ pub static BIGO: Magic = Magic {
     syntax: MagicSyntax {
         name: "bigo",
         usage: "%bigo [--time] [--steps] [--space] [--allocs] [--for TIME] [--setup CELL] [--shape SHAPE] \
-                [--case best|average|worst] [n in A..B:] [PIPELINE or FAMILY] [: and a block]",
+                [--case best|average|worst] [--prepare STEP] [--cleanup STEP] [--input FILE] [--ok LIST] [n in A..B:] \
+                [PIPELINE or FAMILY or !COMMAND] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--time", false),
@@ -40,9 +43,14 @@ pub static BIGO: Magic = Magic {
             ("--setup", true),
             ("--shape", true),
             ("--case", true),
+            ("--prepare", true),
+            ("--cleanup", true),
+            ("--input", true),
+            ("--ok", true),
         ],
     },
-    about: "measures how the cost of a subject grows with n, and names its class\n\n\
+    about: concat!(
+        "measures how the cost of a subject grows with n, and names its class\n\n\
             Subjects\n  \
             A pipeline, an expression, a block of Rust, a block of variants or an algorithm family (`%algorithms`).\n  \
             A subject must use `n`, or the name of its sweep.\n\n\
@@ -74,6 +82,11 @@ pub static BIGO: Magic = Magic {
             Inputs of a family\n  \
             --case best|average|worst or --shape SHAPE chooses them.\n  \
             --setup CELL runs once, untimed, and the subject sees its names.",
+        command_help!(
+            "\n  A command is asked for its time, its peak of resident memory, and its instructions in user space, where \
+             the system counts them."
+        )
+    ),
     examples: &[
         "%bigo --steps n in 16..512: 1..n | pairs | filter a + b == 10 | count",
         "%bigo --steps n in 64..4k:\n  fold: letters n | fold \"\" acc + it\n  join: letters n | join \"\"",
@@ -118,6 +131,11 @@ fn asked(magic: &lang::Magic, subjects: usize) -> Fallible<Asked> {
 
 fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
+    let has_commands = variants.pipelines().any(|pipeline| lone_command(pipeline).is_some());
+    if !has_commands {
+        command_options::only_for_commands(magic)?;
+    }
+    session.programs.told = command_options::told(session, magic)?;
     let family = family(session, magic, variants)?;
     let case = Case::asked(magic, &family)?;
     if let Some(family) = &family {
@@ -180,6 +198,7 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     } else {
         report.blocks.push(Block::Notes(notes));
     }
+    report.blocks.extend(command_notes(session, has_commands));
     let fields = match &found[..] {
         [found] => found.fields(&all[0]),
         _ => Vec::new(),
@@ -187,6 +206,15 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let is_lost = |measured: &Measured| measured.rows.is_empty() && measured.is_cut() && !context.stop.is_raised();
     let status = if all.iter().any(is_lost) { CellStatus::Failed } else { CellStatus::Good };
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
+}
+
+/// What went wrong beside commands, and from where on their memory is seen.
+fn command_notes(session: &Session, has_commands: bool) -> Option<Block> {
+    let mut notes: Vec<Note> = session.programs.take_complaints().into_iter().map(Note::from).collect();
+    if has_commands {
+        notes.push(command_options::least_memory(session.programs.floor()));
+    }
+    (!notes.is_empty()).then_some(Block::Notes(notes))
 }
 
 /// The subjects: those of the family, then those of the block; else what stands on the first line.
@@ -219,7 +247,11 @@ fn swept(session: &mut Session, magic: &lang::Magic, variants: &Variants, family
     }
     let name = sweep.name.text.as_str();
     let shared = variants.shared.as_ref().map(|pipeline| pipeline.span);
-    let uses = |span| words::names(session.words(span), name);
+    let commands: Vec<&Word> = variants.pipelines().filter_map(lone_command).collect();
+    let uses = |span| match commands.iter().find(|command| command.span == span) {
+        Some(command) => commands::braces(&command.text, |_| Some(String::new())).1.iter().any(|used| used == name),
+        None => words::names(session.words(span), name),
+    };
     let own = variants.block.iter().map(|variant| (variant.pipeline.span, variant.continues));
     let subjects: Vec<_> =
         if variants.block.is_empty() { shared.map(|span| (span, false)).into_iter().collect() } else { own.collect() };
@@ -228,7 +260,11 @@ fn swept(session: &mut Session, magic: &lang::Magic, variants: &Variants, family
             continue;
         }
         let message = format!("the subject does not use `{name}`, so it is the same at every size");
-        return Err(Diagnostic::at(Kind::Name, span, message).hint(words::with_name(session.words(span), name)));
+        let error = Diagnostic::at(Kind::Name, span, message);
+        return Err(match commands.iter().any(|command| command.span == span) {
+            true => error.hint(format!("{{{name}}} in a command inserts it")),
+            false => error.hint(words::with_name(session.words(span), name)),
+        });
     }
     if variants.sweep.is_none() && session.lookup(name).is_some() {
         session.warn(magic.span, format!("the sweep's `{name}` hides the `{name}` of the session"));

@@ -16,7 +16,7 @@ use crate::measure::{self, Clock, Clocks, Cost, Overhead, ThreadCpu, Wall, secon
 use crate::plan::Plan;
 use crate::run_context::RunContext;
 use crate::rust::{Counted, Uncounted, block_program};
-use crate::session::{self, Replicas, Session, kept_plan, lone_block};
+use crate::session::{self, Replicas, Session, kept_plan, lone_block, lone_command};
 use crate::show::duration_text;
 
 use super::Asked;
@@ -155,6 +155,8 @@ pub struct Measured {
     pub engine: String,
     /// Whether its steps are counters of Rust.
     pub is_rust: bool,
+    /// Whether it is a program of the system.
+    pub is_command: bool,
 }
 
 pub enum Cut {
@@ -183,6 +185,7 @@ impl Measured {
             time: Time::Cpu,
             engine: String::new(),
             is_rust: false,
+            is_command: false,
         }
     }
 
@@ -325,11 +328,13 @@ impl Candidate<'_> {
             context.stop.check()?;
             let held = self.inputs.case(self.variant, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
             let (space, allocs) = (cost.peak as f64, cost.allocated as f64);
+            measured.is_command = work.command().is_some();
             measured.rows.push(Row {
                 n,
                 space: Some(space),
-                allocs: Some(allocs),
-                bytes: Some(held + space),
+                // What a process allocates is not known, and its memory is not what it works on.
+                allocs: (!measured.is_command).then_some(allocs),
+                bytes: (!measured.is_command).then_some(held + space),
                 wall: cost.wall.as_nanos() as f64,
                 ..Row::default()
             });
@@ -421,6 +426,16 @@ impl Candidate<'_> {
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Fallible<()> {
+        if self.variant.pipeline().and_then(lone_command).is_some() {
+            measured.is_command = true;
+            deadline.set(patience);
+            let counted = self.count_instructions(session, sizes, limit, measured, context, live);
+            deadline.clear();
+            return match counted.end {
+                Some(End::Time) if !measured.rows.is_empty() => Ok(()),
+                _ => self.end(counted, sizes, deadline, patience, measured),
+            };
+        }
         let start = Instant::now();
         live(&|| "compiling with counters".to_string());
         let program = self.program(context);
@@ -481,6 +496,42 @@ impl Candidate<'_> {
 }
 
 impl Candidate<'_> {
+    /// The instructions of a command at each size, where the system counts them.
+    fn count_instructions(
+        &self,
+        session: &mut Session,
+        sizes: &[i64],
+        limit: u64,
+        measured: &mut Measured,
+        context: &RunContext,
+        live: &dyn Fn(&dyn Fn() -> String),
+    ) -> Walk<Box<Diagnostic>> {
+        walk(&Wall, sizes, limit, |at| {
+            let n = sizes[at];
+            if measured.uncounted.is_some() {
+                return Ok(0);
+            }
+            live(&|| format!("{} = {n} · counting instructions", self.name.text));
+            let work = self.ready(session, n, context)?;
+            let start = Instant::now();
+            let command = work.command().expect("it is one");
+            match command.instructions(context)? {
+                Some(count) => {
+                    let steps = Some(count as f64);
+                    match measured.rows.iter_mut().find(|row| row.n == n) {
+                        Some(row) => row.steps = steps,
+                        None => measured.rows.push(Row { n, steps, ..Row::default() }),
+                    }
+                }
+                None => {
+                    let why = "the system counts no instructions of a process here, as in many virtual machines";
+                    measured.uncounted = Some(why.to_string());
+                }
+            }
+            Ok(start.elapsed().as_nanos() as u64)
+        })
+    }
+
     /// The program that counts what Rust does; none for a pipeline, which `rows` counts.
     fn program(&self, context: &RunContext) -> Option<Result<Counted, Uncounted>> {
         let because = |why: &str| Some(Err(Uncounted::Because(why.to_string())));

@@ -29,6 +29,8 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
                 });
             } else if let Some(why) = measured.uncounted.as_ref().filter(|_| *question == Question::Steps) {
                 lines.push(line.text(format!("not counted · {why}")));
+            } else if measured.is_command && *question == Question::Allocs {
+                lines.push(line.text("not known · what a process allocates is not seen from outside"));
             } else {
                 let why = measured.cut.as_ref().map_or("no claim · nothing was measured".to_string(), ended);
                 lines.push(line.found(why));
@@ -65,7 +67,8 @@ fn write_answer(question: Question, answer: &Answer, measured: &Measured) -> Str
         Verdict::NoClaim(doubt) => parts.push(why(doubt, answer.curve.as_ref())),
     }
     if question == Question::Space && matches!(answer.verdict, Verdict::Class(_)) {
-        parts.push("peak of the live heap".to_string());
+        let what = if measured.is_command { "peak of the resident memory" } else { "peak of the live heap" };
+        parts.push(what.to_string());
     }
     parts.join(" · ")
 }

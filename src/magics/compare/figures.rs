@@ -36,8 +36,22 @@ impl Round<'_> {
                 let cpu = float(entry.ran().and_then(|ran| ran.cpu));
                 rows.put("cpu", Type::Float, Unit::Seconds.measured(), cpu);
             }
-            let allocated = cost.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
-            rows.put("alloc", Type::Int, Unit::Bytes.measured(), allocated);
+            let has = |is_command: bool| {
+                self.entries.iter().filter_map(Entry::ran).any(|ran| ran.command.is_some() == is_command)
+            };
+            if has(true) {
+                let of = |figure| float(entry.ran().and_then(|ran| ran.command.as_ref()?.median(figure)));
+                rows.put("user", Type::Float, Unit::Seconds.measured(), of(|ran| ran.user.as_secs_f64()));
+                rows.put("system", Type::Float, Unit::Seconds.measured(), of(|ran| ran.system.as_secs_f64()));
+                let peak = entry.ran().and_then(|ran| ran.command.as_ref()?.peak());
+                let peak = peak.map_or(Value::Null, |peak| Value::Int(peak as i64));
+                rows.put("peak", Type::Int, Unit::Bytes.measured(), peak);
+            }
+            if has(false) || !has(true) {
+                let counted = cost.filter(|_| entry.ran().is_some_and(|ran| ran.command.is_none()));
+                let allocated = counted.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
+                rows.put("alloc", Type::Int, Unit::Bytes.measured(), allocated);
+            }
             rows.put("lines", Type::Int, Unit::Plain.counted(), Value::Int(entry.variant.lines as i64));
         }
         rows.figures()

@@ -1,3 +1,5 @@
+mod commands;
+mod export;
 mod family;
 mod figures;
 mod rounds;
@@ -14,11 +16,12 @@ use crate::measure::{Spread, Turns};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Figures, Report, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::Session;
+use crate::session::{Session, lone_command};
 use crate::show::duration_text;
 
 use super::privileges::of_engines;
 use super::timing::{self, Telling};
+use super::command_options::{self, command_help};
 use super::{Answer, CellStatus, Magic, Offers, against, baseline, figures_plan, passed};
 
 pub use family::{Asker, family};
@@ -35,7 +38,8 @@ pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
         usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] \
-                [--against NAME] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
+                [--against NAME] [--prepare STEP] [--cleanup STEP] [--warmup N] [--runs N] [--input FILE] [--ok LIST] \
+                [--as FORM] [--export FILE] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--on", true),
@@ -45,9 +49,18 @@ pub static COMPARE: Magic = Magic {
             ("--setup", true),
             ("--shape", true),
             ("--against", true),
+            ("--prepare", true),
+            ("--cleanup", true),
+            ("--warmup", true),
+            ("--runs", true),
+            ("--input", true),
+            ("--ok", true),
+            ("--as", true),
+            ("--export", true),
         ],
     },
-    about: "shows which of several variants is faster, with interleaved samples\n\n\
+    about: concat!(
+        "shows which of several variants is faster, with interleaved samples\n\n\
             Variants\n  \
             A first line that ends with `:` opens a block. Each indented line below it is a variant, `name: \
             pipeline`.\n  \
@@ -84,11 +97,22 @@ pub static COMPARE: Magic = Magic {
             faster and slower mean a difference larger than the one between saves. With fewer saves, the medians must \
             differ by over 10 %, because the same code may differ as much in two processes, and the middle 90 % of \
             both times must not overlap (all times with fewer than 25 samples).",
+        command_help!(
+            "\n  --warmup N    uncounted runs; 1 unless specified; with 0 the first run counts\n  \
+             --runs N      exactly N samples of each\n  \
+             --as text|csv|json|lines  how outputs are compared: by bytes, or as tables\n  \
+             --export FILE  writes every sample; the extension decides: csv, json, md\n  \
+             _.outputs has what each printed. If outputs differ, there is no winner. If one changes from run to run, it \
+             cannot be told.\n  \
+             The clock is CPU time if a command never waits, and wall time otherwise."
+        )
+    ),
     examples: &[
         "%compare letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"",
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
         "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
         "%compare n in 100..400: anagrams",
+        "%compare --for 2s:\n  grep: !grep -c the samples/kjv.txt\n  awk: !awk '/the/{n++} END{print n}' samples/kjv.txt",
         "%compare --base merge n in [100, 200]: sorting only quick, merge",
         "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 \
          | map group = word",
@@ -115,6 +139,12 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 }
 
 fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context: &RunContext) -> Fallible<Answer> {
+    let has_commands = asked.pipelines().any(|pipeline| lone_command(pipeline).is_some());
+    if !has_commands {
+        command_options::only_for_commands(magic)?;
+    }
+    let export = export::asked(session, magic)?;
+    session.programs.told = command_options::told(session, magic)?;
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
     let against = against::asked(session, magic)?;
@@ -163,7 +193,8 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
     let start = Instant::now();
     let all = each(&points);
     let base = base.or_else(|| points.is_some().then(|| variants[0].name.clone()));
-    let wanted = Asked { clock, limit: limit / all.len() as u32, against, base };
+    let runs = session.programs.told.runs;
+    let wanted = Asked { clock, limit: limit / all.len() as u32, against, base, runs };
     let mut rounds: Vec<Round> = Vec::new();
     for point in all {
         give(session, &asked.sweep, point);
@@ -185,6 +216,7 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
             break;
         }
     }
+    let name = asked.sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
     let mut notes = match (&points, &rounds[..]) {
         (None, [round]) => round.notes(),
         _ => sweep_notes(&points, &rounds),
@@ -198,6 +230,10 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
     if let Some(family) = &family {
         notes.push(family.note());
     }
+    notes.extend(commands::notes(session, asked, &rounds));
+    if let Some(export) = &export {
+        notes.push(export.write(name, &points, &rounds, context)?);
+    }
     if let Input::Shared(shared) = input
         && variants.iter().any(Variant::continues)
     {
@@ -206,7 +242,6 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
     if context.stop.is_raised() {
         notes.push(timing::stopped(start.elapsed()));
     }
-    let name = asked.sweep.as_ref().map_or("n", |sweep| sweep.name.text.as_str());
     let against = wanted.against.as_ref();
     let figures = match &points {
         Some(points) => sweep_rows(name, points, &rounds, against),
@@ -232,6 +267,9 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
         None => vec![Block::Figures(figures)],
     };
     let mut tables = Vec::new();
+    if has_commands {
+        tables.push(("outputs".to_string(), plan(&commands::outputs(name, &points, &rounds))));
+    }
     if let Some(family) = &family {
         let claims = claimed(family, &variants, &rounds);
         tables.push(("variants".to_string(), plan(&claims)));

@@ -1,10 +1,11 @@
 //! The comparison at one point: results first, then samples in turns.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::algorithms::{Case, Claims};
-use crate::data::{Sameness, Table};
+use crate::data::Sameness;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::Pipeline;
 use crate::magics::against::Against;
@@ -15,7 +16,8 @@ use crate::measure::{
 };
 use crate::plan::{File, Plan, Prepared};
 use crate::run_context::RunContext;
-use crate::session::{Bound, Draft, Replicas, Screened, Session, Subject, kept_plan, only_table, value_plan};
+use crate::commands;
+use crate::session::{Bound, Draft, Given, Replicas, Screened, Session, Subject, kept_plan, lone_command, only_table, value_plan};
 
 use super::family::Asker;
 use super::variants::{Variant, What};
@@ -45,6 +47,8 @@ pub struct Asked {
     /// The variant that all others are held against; without one it is the first that runs. A sweep always has one, the
     /// same at all points, or their speed-ups could not stand in one column.
     pub base: Option<String>,
+    /// Exactly so many samples of each.
+    pub runs: Option<u64>,
 }
 
 /// What stands on the first line.
@@ -121,6 +125,35 @@ pub struct Ran {
     pub misses: Option<Missed>,
     /// How it stands to the baseline by its samples; none for the baseline.
     pub finding: Option<Finding>,
+    /// What is known of it where it is a command.
+    pub command: Option<CommandRan>,
+}
+
+/// What is known of a command that ran.
+pub struct CommandRan {
+    /// As it was run, its values put in.
+    pub text: String,
+    pub output: Rc<commands::Output>,
+    pub status: i32,
+    /// Each sample.
+    pub runs: Vec<commands::Ran>,
+    /// The seconds that a shell takes to start, where one runs it: they are subtracted.
+    pub shell: Option<f64>,
+    /// The seconds that a process takes which does nothing, where another variant is no command.
+    pub nothing: Option<f64>,
+}
+
+impl CommandRan {
+    /// The middle of a figure over all samples.
+    pub fn median(&self, figure: fn(&commands::Ran) -> f64) -> Option<f64> {
+        let samples = Samples::new(1, self.runs.iter().map(figure).collect());
+        (!self.runs.is_empty()).then(|| samples.median())
+    }
+
+    /// The most memory of any run.
+    pub fn peak(&self) -> Option<u64> {
+        self.runs.iter().map(|ran| ran.peak).max()
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -240,7 +273,7 @@ impl<'a> At<'a, '_> {
         subjects.extend(places.into_iter().zip(made));
         subjects.sort_by_key(|(place, _)| *place);
         let mut ready: Vec<Ready> = Vec::new();
-        let mut first: Option<(Table, Option<Prepared>)> = None;
+        let mut first: Option<(Given, Option<Prepared>)> = None;
         for (place, subject) in subjects {
             let entry = &mut round.entries[place];
             if context.stop.is_raised() {
@@ -254,11 +287,11 @@ impl<'a> At<'a, '_> {
                 Ok((subject, found))
             });
             match ran {
-                Ok((subject, FirstRuns { table, cost, calibration })) => {
+                Ok((subject, FirstRuns { given, cost, calibration })) => {
                     let plan = subject.plan().cloned();
-                    let (first, first_plan) = first.get_or_insert_with(|| (table.clone(), plan.clone()));
+                    let (first, first_plan) = first.get_or_insert_with(|| (given.clone(), plan.clone()));
                     let plans: Vec<&Prepared> = first_plan.iter().chain(&plan).collect();
-                    let sameness = match same(session, [&*first, &table], &plans, context) {
+                    let sameness = match same(session, [&*first, &given], &plans, context) {
                         Err(error) if error.kind == Kind::Stopped => {
                             Sameness::CannotTell("it was stopped before they were compared".to_string())
                         }
@@ -283,6 +316,17 @@ impl<'a> At<'a, '_> {
                         time: Time::Wall,
                         misses: None,
                         finding: None,
+                        command: subject.command().and_then(|command| {
+                            let (text, output) = (command.text.clone(), command.output()?);
+                            let start = || command.start(context).ok();
+                            let shell = command.is_shell().then(start).flatten();
+                            let mixed = variants.iter().any(|variant| {
+                                variant.pipeline().is_none_or(|pipeline| lone_command(pipeline).is_none())
+                            });
+                            let nothing = (mixed && shell.is_none()).then(start).flatten();
+                            let status = command.status().unwrap_or_default();
+                            Some(CommandRan { text, output, status, runs: Vec::new(), shell, nothing })
+                        }),
                     }));
                     ready.push(Ready { place, subject, calibration, time: Time::Wall });
                 }
@@ -302,13 +346,26 @@ impl<'a> At<'a, '_> {
         let sampled = match context.stop.is_raised() {
             true => Ok(None),
             false => choose_clocks(&clocks, &mut ready, round, asked, context)
-                .and_then(|()| sample_in_turns(&clocks, &ready, round, context, *live)),
+                .and_then(|()| sample_in_turns(&clocks, &ready, round, asked, context, *live)),
         };
+        keep_commands(&ready, round);
         if sampled.as_ref().map_or_else(|error| error.kind == Kind::Stopped, |_| context.stop.is_raised()) {
             keep_single_runs(&ready, round);
             return Ok(None);
         }
         sampled
+    }
+}
+
+/// What is known of commands once they were sampled; one that prints something else each time is like no other.
+fn keep_commands(ready: &[Ready], round: &mut Round) {
+    for one in ready {
+        let Outcome::Ran(ran) = &mut round.entries[one.place].outcome else { continue };
+        let (Some(command), Some(known)) = (one.subject.command(), &mut ran.command) else { continue };
+        known.runs = command.samples();
+        if command.changes() {
+            ran.sameness = Sameness::CannotTell("its output changes from run to run".to_string());
+        }
     }
 }
 
@@ -345,7 +402,7 @@ pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
 
 /// What is known of a subject before it is sampled.
 struct FirstRuns {
-    table: Table,
+    given: Given,
     /// Of one run.
     cost: Cost,
     calibration: Calibration,
@@ -353,7 +410,13 @@ struct FirstRuns {
 
 impl FirstRuns {
     fn of(subject: &Subject, clocks: &Clocks, context: &RunContext) -> Fallible<FirstRuns> {
-        let (table, first) = subject.table(context)?;
+        let (given, first) = subject.given(context)?;
+        if subject.command().is_some() {
+            // A process is started for each sample, and one call is enough for that.
+            let call = first.wall.as_nanos() as f64;
+            let calibration = Calibration { calls: 1, call, interrupted: false };
+            return Ok(FirstRuns { given, cost: first, calibration });
+        }
         let more = || -> Fallible<(Cost, Calibration)> {
             // The first run also pays for what is made only once.
             let cost = if first.wall >= SLOW { first.clone() } else { subject.cost(context)? };
@@ -367,17 +430,18 @@ impl FirstRuns {
             }
             Err(error) => return Err(error),
         };
-        Ok(FirstRuns { table, cost, calibration })
+        Ok(FirstRuns { given, cost, calibration })
     }
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
 fn same(
-    session: &Session,
-    [first, table]: [&Table; 2],
+    session: &mut Session,
+    both: [&Given; 2],
     plans: &[&Prepared],
     context: &RunContext,
 ) -> Fallible<Sameness> {
+    let [Given::Table(first), Given::Table(table)] = both else { return session.same_outputs(both, context) };
     let plain = match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {
             let (first, table) = (first.clone(), table.clone());
@@ -390,6 +454,9 @@ fn same(
 
 /// What a call costs beside its work, where no work is left.
 fn find_removed(clocks: &Clocks, subject: &Subject, calibration: &Calibration, context: &RunContext) -> Option<f64> {
+    if subject.command().is_some() {
+        return None;
+    }
     let wall = &*clocks.wall;
     let overhead = subject.workload(context).overhead(wall).unwrap_or_else(|| Overhead::measure(wall));
     overhead.hides(calibration.call - overhead.call).then_some(overhead.call)
@@ -438,10 +505,13 @@ fn sample_in_turns(
     clocks: &Clocks,
     ready: &[Ready],
     round: &mut Round,
+    asked: &Asked,
     context: &RunContext,
     live: &dyn Live,
 ) -> Fallible<Option<(usize, String)>> {
-    let limit = round.limit;
+    // So many samples may take as long as they like.
+    let limit = if asked.runs.is_some() { Duration::MAX } else { round.limit };
+    let enough = |turns: &Turns| asked.runs.is_some_and(|runs| turns.pairs() as u64 >= runs);
     let places: Vec<usize> = ready.iter().map(|one| one.place).collect();
     let base = places.iter().position(|place| Some(*place) == round.base_place);
     if ready.is_empty() {
@@ -468,16 +538,17 @@ fn sample_in_turns(
     let go_on = |turns: &Turns| {
         live.sampled(&round.entries, turns, &places);
         let next = passed() / turns.pairs() as u32;
-        !context.stop.is_raised() && passed() + next <= limit
+        !context.stop.is_raised() && passed().saturating_add(next) <= limit && !enough(turns)
     };
     let design = Design { base: base.unwrap_or(0), units: units(ready) };
     let (mut turns, mut failed) = compare(wall, &mut subjects, design, chance, go_on);
     let settled = passed();
     let short = LEAST.max(settled * 2).min(settled + LONGEST_CHECK).min(limit);
-    if failed.is_none() && !context.stop.is_raised() && passed() < short {
+    let more = |turns: &Turns| if asked.runs.is_some() { !enough(turns) } else { passed() < short };
+    if failed.is_none() && !context.stop.is_raised() && more(&turns) {
         failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
             live.sampled(&round.entries, turns, &places);
-            !context.stop.is_raised() && passed() < short
+            !context.stop.is_raised() && more(turns)
         });
     }
     if let Some((subject, error)) = failed {

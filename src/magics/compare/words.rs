@@ -136,6 +136,11 @@ impl Round<'_> {
                             "✗ {first} and {name} give different results, so there is no winner: {first} here, {name} \
                              there: {how}"
                         )),
+                        Sameness::CannotTell(why) if found.command.is_some() && why.starts_with("its output") => {
+                            differences.push(format!(
+                                "? cannot tell whether {name} gives the same, so there is no winner: {why}"
+                            ));
+                        }
                         Sameness::CannotTell(why) => differences.push(format!(
                             "? cannot tell whether {first} and {name} are the same, so there is no winner: {why}"
                         )),

@@ -1,0 +1,625 @@
+//! Commands that are run again and again: their text, how they are run, and what came of each run.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::commands::{self, Compared, Failure, Gathered, Output, Program, Ran, Starter};
+use crate::data::{Order, Sameness, Schema, Table, Type, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines::{self, Choice};
+use crate::lang::{Pipeline, Source, SourceNode, Statement, Word};
+use crate::measure::{Clock, Clocks, Cost, Overhead, Readings, Samples, System, Workload};
+use crate::plan::{Binding, BoundOp};
+use crate::run_context::{RunContext, Stop};
+use crate::rust::without_ours;
+use crate::service::THIS_PROGRAM;
+
+use super::Session;
+use super::bind::{Bound, Ready};
+use super::run::{run_on, write_once};
+
+/// What a magic was told about the commands that it measures.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Standard input; else it is empty.
+    pub input: Option<PathBuf>,
+    /// Exit statuses that are no failure.
+    pub ok: Vec<i32>,
+    /// Before each sample, and once at the end.
+    pub prepare: Option<Step>,
+    pub cleanup: Option<Step>,
+    /// Runs that are not counted.
+    pub warmup: u64,
+    /// Exactly so many samples.
+    pub runs: Option<u64>,
+    pub form: Form,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { input: None, ok: vec![0], prepare: None, cleanup: None, warmup: 1, runs: None, form: Form::Text }
+    }
+}
+
+/// What is done beside a command.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Cell(Vec<Statement>),
+    Command(Word),
+}
+
+/// How outputs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Csv,
+    Json,
+    Lines,
+}
+
+impl Form {
+    pub const ALL: [(&'static str, Form); 4] =
+        [("text", Form::Text), ("csv", Form::Csv), ("json", Form::Json), ("lines", Form::Lines)];
+}
+
+/// What a session has for commands.
+pub struct Programs {
+    starter: Rc<Starter>,
+    /// Of the magic that runs.
+    pub told: Told,
+    /// What went wrong at the end of a command.
+    complaints: Rc<RefCell<Vec<String>>>,
+}
+
+impl Default for Programs {
+    fn default() -> Programs {
+        Programs::new(Path::new(THIS_PROGRAM))
+    }
+}
+
+impl Programs {
+    /// Commands that are started by `program`, which is this one, but in tests.
+    pub fn new(program: &Path) -> Programs {
+        let starter = Rc::new(Starter::new(program, without_ours));
+        Programs { starter, told: Told::default(), complaints: Rc::default() }
+    }
+
+    /// The memory that each command has at least, in bytes.
+    pub fn floor(&self) -> u64 {
+        self.starter.floor()
+    }
+
+    /// What went wrong at the end of commands since the last call.
+    pub fn take_complaints(&self) -> Vec<String> {
+        self.complaints.take()
+    }
+}
+
+/// The command that a pipeline is, if it is one.
+pub fn lone_command(pipeline: &Pipeline) -> Option<&Word> {
+    match &pipeline.source.node {
+        SourceNode::Command(word) => Some(word),
+        _ => None,
+    }
+}
+
+type Action = Box<dyn Fn(&RunContext) -> Fallible<()>>;
+
+/// A command that can be run any number of times.
+pub struct Command {
+    starter: Rc<Starter>,
+    program: Program,
+    /// As it is run, its values put in.
+    pub text: String,
+    told: Told,
+    prepare: Option<Action>,
+    cleanup: Option<Action>,
+    complaints: Rc<RefCell<Vec<String>>>,
+    /// What it printed the first time.
+    first: RefCell<Option<Rc<Output>>>,
+    /// Whether it printed something else later.
+    changes: Cell<bool>,
+    /// The first run, where that counts as a sample too.
+    waiting: Cell<Option<Ran>>,
+    samples: RefCell<Vec<Ran>>,
+    starts: RefCell<Option<Starts>>,
+    /// What the last run cost, whatever it was for.
+    last: Cell<Option<Ran>>,
+    has_run: Cell<bool>,
+    /// For the cleanup.
+    context: RunContext,
+}
+
+/// What it takes to start something that does nothing: by the wall, and by CPU time; nanoseconds.
+struct Starts {
+    wall: Samples,
+    cpu: Samples,
+    /// What of the wall is neither on a processor nor waiting for one.
+    idle: Samples,
+}
+
+impl Session {
+    /// A command with the values of its names.
+    pub(super) fn command(&mut self, word: &Word) -> Fallible<Command> {
+        let told = self.programs.told.clone();
+        let (text, program) = self.program(word)?;
+        let prepare = told.prepare.as_ref().map(|step| self.action(step, None)).transpose()?;
+        let cleanup = told.cleanup.as_ref().map(|step| self.action(step, Some(CLEANUP))).transpose()?;
+        Ok(Command {
+            starter: self.programs.starter.clone(),
+            program,
+            text,
+            told,
+            prepare,
+            cleanup,
+            complaints: self.programs.complaints.clone(),
+            first: RefCell::default(),
+            changes: Cell::new(false),
+            waiting: Cell::new(None),
+            samples: RefCell::default(),
+            starts: RefCell::default(),
+            last: Cell::new(None),
+            has_run: Cell::new(false),
+            context: self.context(),
+        })
+    }
+
+    /// What is started for a command.
+    fn program(&self, word: &Word) -> Fallible<(String, Program)> {
+        let (text, _) = self.with_values(&word.text);
+        if text.contains('\0') {
+            return Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot contain the character U+0000"));
+        }
+        let mut clean = std::process::Command::new("sh");
+        without_ours(&mut clean);
+        let own = clean.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(|p| p.to_os_string()));
+        let path = own.or_else(|| std::env::var_os("PATH"));
+        let program = commands::resolve(&text, path.as_deref()).map_err(|name| {
+            Diagnostic::at(Kind::System, word.span, format!("there is no program `{name}`"))
+                .hint("write a path, or a program in a folder of PATH")
+        })?;
+        Ok((text, program))
+    }
+
+    /// A command's text with the values of the names in braces, and these names.
+    pub fn with_values(&self, text: &str) -> (String, Vec<String>) {
+        commands::braces(text, |name| match self.lookup(name)? {
+            Binding::Value(Value::Text(text), ..) => Some(commands::quoted(&text)),
+            Binding::Value(value @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)), ..) => Some(value.to_string()),
+            Binding::Value(..) | Binding::Table(_) | Binding::Result { .. } => None,
+        })
+    }
+
+    /// What is done beside a command, so that it can be done again and again.
+    fn action(&mut self, step: &Step, limit: Option<Duration>) -> Fallible<Action> {
+        match step {
+            Step::Command(word) => {
+                let (_, program) = self.program(word)?;
+                let (starter, span) = (self.programs.starter.clone(), word.span);
+                Ok(Box::new(move |context| {
+                    let mut listener = Gathered::default();
+                    let ran = starter.run(&program, None, false, &mut listener, &context.stop, limit);
+                    let ran = ran.map_err(|failure| refused(failure, "the command"))?;
+                    match ran.status.success() {
+                        true => Ok(()),
+                        false => Err(failed(&ran, &listener.0).or_at(span)),
+                    }
+                }))
+            }
+            Step::Cell(statements) => {
+                let actions = statements.iter().map(|statement| self.statement_action(statement));
+                let actions = actions.collect::<Fallible<Vec<Action>>>()?;
+                Ok(Box::new(move |context| actions.iter().try_for_each(|action| action(context))))
+            }
+        }
+    }
+
+    fn statement_action(&mut self, statement: &Statement) -> Fallible<Action> {
+        let Statement::Pipeline(pipeline) = statement else {
+            return Err(Diagnostic::new(Kind::Syntax, "what is run before each sample cannot define names")
+                .hint("--setup (let x = …) runs once, before all samples"));
+        };
+        let choice = self.engine(pipeline.on.as_ref())?;
+        match self.ready(pipeline)? {
+            Ready::Expr(evaluator, _) => Ok(Box::new(move |_| evaluator(None, None).map(drop))),
+            Ready::Bound(Bound::Value(..)) => Ok(Box::new(|_| Ok(()))),
+            Ready::Bound(Bound::Table(plan)) => {
+                let context = self.context();
+                let (plan, end) = plan.split_end();
+                let plan = self.prepared(plan, choice, &context)?;
+                let (engine, _) = self.engine_for(&plan, choice)?;
+                if engine.is_compiled() {
+                    return Err(Diagnostic::at(
+                        Kind::Objection,
+                        pipeline.span,
+                        format!("the engine `{}` cannot run beside a command", engine.name()),
+                    )
+                    .hint(format!("leave `on {}` out", engine.name())));
+                }
+                Ok(match end {
+                    Some(step) => match step.op {
+                        BoundOp::Write(write) => {
+                            Box::new(move |context| write_once(&plan, engine, &write, step.span, context))
+                        }
+                        _ => {
+                            let message = "`tee` cannot run beside a command";
+                            return Err(Diagnostic::at(Kind::Syntax, step.span, message));
+                        }
+                    },
+                    None => Box::new(move |context| run_on(&plan, engine, context).map(drop)),
+                })
+            }
+        }
+    }
+
+    /// What a program printed, read as a table.
+    fn output_table(&mut self, output: &Output, form: Form, context: &RunContext) -> Fallible<Table> {
+        let (name, extension) = match form {
+            Form::Text | Form::Lines => return lines(output),
+            Form::Csv => ("csv", ".csv"),
+            Form::Json => ("json", ".json"),
+        };
+        let mut file = tempfile::Builder::new().suffix(extension).tempfile().map_err(not_kept)?;
+        file.write_all(&output.kept).and_then(|()| file.flush()).map_err(not_kept)?;
+        let path = file.path().to_string_lossy().into_owned();
+        let span = Default::default();
+        let word = |text: &str| Word { text: text.to_string(), span };
+        let node = SourceNode::Read {
+            path: word(&path),
+            format: Some(word(name)),
+            columns: None,
+            types: Vec::new(),
+            nulls: None,
+            options: Vec::new(),
+        };
+        let pipeline = Pipeline { source: Source { node, span }, stages: Vec::new(), on: None, span };
+        let read = match self.bind(&pipeline) {
+            Ok(Bound::Table(plan)) => self.run(plan, Choice::only(engines::DEFAULT), context),
+            Ok(Bound::Value(..)) => unreachable!("a file is a table"),
+            Err(error) => Err(error),
+        };
+        read.map(|ran| (*ran.table).clone()).map_err(|mut error| {
+            // The place is in a text that nobody has written.
+            error.span = None;
+            error.message = error.message.replace(&path, "the output");
+            error
+        })
+    }
+
+    /// How what two variants gave differs, where at least one of them is a command.
+    pub fn same_outputs(
+        &mut self,
+        [here, there]: [&Given; 2],
+        context: &RunContext,
+    ) -> Fallible<Sameness> {
+        let form = self.programs.told.form;
+        if form == Form::Text {
+            let [here, there] = [here, there].map(as_output);
+            return Ok(here.difference(&there).map_or(Sameness::Same, Sameness::Different));
+        }
+        let mut read = |given: &Given| match given {
+            Given::Table(table) if form == Form::Lines => lines(&as_output(&Given::Table(table.clone()))),
+            Given::Table(table) => Ok(table.clone()),
+            Given::Output(output) if !output.is_whole() => {
+                Err(Diagnostic::new(Kind::System, format!("over {} MiB of output are no table", commands::KEPT >> 20)))
+            }
+            Given::Output(output) => self.output_table(output, form, context),
+        };
+        match (read(here), read(there)) {
+            (Ok(here), Ok(there)) => Ok(here.same(&there)),
+            (Err(error), _) | (_, Err(error)) if error.kind == Kind::Stopped => Err(error),
+            (Err(error), _) => Ok(Sameness::CannotTell(format!("the first output is no table: {}", error.message))),
+            (_, Err(error)) => Ok(Sameness::CannotTell(format!("an output is no table: {}", error.message))),
+        }
+    }
+}
+
+/// What a variant gave.
+#[derive(Clone)]
+pub enum Given {
+    Table(Table),
+    Output(Rc<Output>),
+}
+
+/// What was given as the text that a program would print: a line for each row, tabs between columns.
+fn as_output(given: &Given) -> Rc<Output> {
+    match given {
+        Given::Output(output) => output.clone(),
+        Given::Table(table) => {
+            use commands::Listener;
+            let mut gathered = Gathered::default();
+            let width = table.schema().columns.len();
+            let columns: Vec<Vec<Value>> = (0..width).map(|at| table.values(at, 0, table.height())).collect();
+            let text = |value: &Value| match value {
+                Value::Text(text) => text.to_string(),
+                Value::Null => String::new(),
+                value => value.to_string(),
+            };
+            for row in 0..table.height() {
+                let values: Vec<String> = columns.iter().map(|column| text(&column[row])).collect();
+                gathered.out(values.join("\t").as_bytes());
+                gathered.out(b"\n");
+            }
+            Rc::new(gathered.0)
+        }
+    }
+}
+
+pub(super) fn lines(output: &Output) -> Fallible<Table> {
+    let text = std::str::from_utf8(&output.kept).map_err(|error| {
+        Diagnostic::new(Kind::System, format!("not UTF-8 text at offset {}", error.valid_up_to()))
+    })?;
+    let lines: Vec<Value> = text.lines().map(Value::text).collect();
+    let schema = Schema { order: Order::Kept, ..Schema::one("line", Type::Text) };
+    Ok(Table::from_columns(schema, lines.len(), &[lines]))
+}
+
+fn not_kept(error: std::io::Error) -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, format!("the output cannot be kept in a temporary file: {error}"))
+}
+
+fn refused(failure: Failure, name: &str) -> Box<Diagnostic> {
+    match failure {
+        Failure::Stopped => Diagnostic::new(Kind::Stopped, "stopped"),
+        Failure::Refused(error) => Diagnostic::new(Kind::System, format!("{name} cannot be started: {error}")),
+        Failure::Broken(error) => Diagnostic::new(Kind::System, error.to_string()),
+    }
+}
+
+fn failed(ran: &Ran, output: &Output) -> Box<Diagnostic> {
+    let errors = output.last_errors().map_or(String::new(), |said| format!("; its standard error ends: {said}"));
+    Diagnostic::new(Kind::System, format!("{}{errors}", ran.ending()))
+}
+
+/// How long a command that cleans up may take.
+const CLEANUP: Duration = Duration::from_secs(10);
+/// A command that takes longer is not run again only to choose its clock.
+const LONG: Duration = Duration::from_millis(50);
+/// Starts of something that does nothing, for the cost of a start.
+const STARTS: usize = 15;
+
+impl Command {
+    /// Runs it once, for what it prints, and warms up as often as was asked for.
+    pub fn first(&self, context: &RunContext) -> Fallible<(Rc<Output>, Ran)> {
+        let (ran, output) = self.run_and_keep(context)?;
+        let output = Rc::new(output);
+        *self.first.borrow_mut() = Some(output.clone());
+        match self.told.warmup {
+            0 => self.waiting.set(Some(ran)),
+            more => (1..more).try_for_each(|_| self.run_once(context).map(drop))?,
+        }
+        Ok((output, ran))
+    }
+
+    /// Whether it printed something else in a later run.
+    pub fn changes(&self) -> bool {
+        self.changes.get()
+    }
+
+    pub fn is_shell(&self) -> bool {
+        self.program.is_shell
+    }
+
+    /// How its last run ended.
+    pub fn status(&self) -> Option<i32> {
+        self.last.get()?.status.code()
+    }
+
+    /// All that was sampled, in its order.
+    pub fn samples(&self) -> Vec<Ran> {
+        self.samples.borrow().clone()
+    }
+
+    /// What it printed the first time.
+    pub fn output(&self) -> Option<Rc<Output>> {
+        self.first.borrow().clone()
+    }
+
+    /// The seconds that a shell takes to start, where that was measured.
+    pub fn shell_start(&self) -> Option<f64> {
+        self.starts.borrow().as_ref().filter(|_| self.is_shell()).map(|starts| starts.wall.median() / 1e9)
+    }
+
+    /// The seconds of the wall that it takes to start something that does nothing, through a shell where this is.
+    pub fn start(&self, context: &RunContext) -> Fallible<f64> {
+        self.with_starts(context, |starts| starts.wall.median() / 1e9)
+    }
+
+    fn run_and_keep(&self, context: &RunContext) -> Fallible<(Ran, Output)> {
+        self.has_run.set(true);
+        self.prepare.iter().try_for_each(|prepare| prepare(context))?;
+        let mut listener = Gathered::default();
+        let ran = self.ask(&mut listener, context)?;
+        self.judge(ran, &listener.0).map(|ran| (ran, listener.0))
+    }
+
+    /// Runs it once more; what it prints is compared with the first time.
+    fn run_once(&self, context: &RunContext) -> Fallible<Ran> {
+        let Some(first) = self.output() else { return self.run_and_keep(context).map(|(ran, _)| ran) };
+        self.prepare.iter().try_for_each(|prepare| prepare(context))?;
+        let mut listener = Compared::with(&first);
+        let ran = self.ask(&mut listener, context)?;
+        self.changes.set(self.changes.get() || listener.differs());
+        self.judge(ran, &Output::of_errors(std::mem::take(&mut listener.errors)))
+    }
+
+    fn ask(&self, listener: &mut dyn commands::Listener, context: &RunContext) -> Fallible<Ran> {
+        self.ask_and_count(false, listener, context)
+    }
+
+    fn ask_and_count(
+        &self,
+        counts: bool,
+        listener: &mut dyn commands::Listener,
+        context: &RunContext,
+    ) -> Fallible<Ran> {
+        let (program, input) = (&self.program, self.told.input.as_deref());
+        let name = program.words.first().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
+        let ran = self.starter.run(program, input, counts, listener, &context.stop, None);
+        ran.map_err(|failure| refused(failure, &name))
+    }
+
+    fn judge(&self, ran: Ran, output: &Output) -> Fallible<Ran> {
+        self.last.set(Some(ran));
+        let is_good = ran.status.code().is_some_and(|code| self.told.ok.contains(&code));
+        if is_good { Ok(ran) } else { Err(failed(&ran, output)) }
+    }
+
+    /// Runs it once, whatever its exit status; whether that was accepted.
+    pub fn once(&self, context: &RunContext) -> Fallible<(Ran, bool)> {
+        self.has_run.set(true);
+        self.prepare.iter().try_for_each(|prepare| prepare(context))?;
+        let mut listener = Gathered::default();
+        let ran = self.ask(&mut listener, context)?;
+        let is_good = self.judge(ran, &listener.0).is_ok();
+        *self.first.borrow_mut() = Some(Rc::new(listener.0));
+        Ok((ran, is_good))
+    }
+
+    /// The instructions of a run in user space; none where the system does not count them.
+    pub fn instructions(&self, context: &RunContext) -> Fallible<Option<u64>> {
+        self.has_run.set(true);
+        self.prepare.iter().try_for_each(|prepare| prepare(context))?;
+        let mut listener = Gathered::default();
+        let ran = self.ask_and_count(true, &mut listener, context)?;
+        self.judge(ran, &listener.0).map(|ran| ran.instructions)
+    }
+
+    /// A run that does not count: the first one, where nobody has asked for its output yet.
+    pub fn again(&self, context: &RunContext) -> Fallible<Ran> {
+        if self.output().is_some() {
+            return self.run_once(context);
+        }
+        let (ran, output) = self.run_and_keep(context)?;
+        *self.first.borrow_mut() = Some(Rc::new(output));
+        Ok(ran)
+    }
+
+    /// A run that counts.
+    pub fn sample(&self, context: &RunContext) -> Fallible<Ran> {
+        let ran = match self.waiting.take() {
+            Some(ran) => ran,
+            None => self.run_once(context)?,
+        };
+        self.samples.borrow_mut().push(ran);
+        Ok(ran)
+    }
+
+    pub fn workload<'a>(&'a self, context: &'a RunContext) -> Sampled<'a> {
+        Sampled { command: self, context }
+    }
+
+    /// What a run of it costs.
+    pub fn cost(ran: &Ran) -> Cost {
+        Cost {
+            wall: ran.wall,
+            cpu: ran.cpu(),
+            parts: Some((ran.user, ran.system)),
+            programs: ran.cpu(),
+            preempted: ran.preempted,
+            peak: ran.peak,
+            ..Cost::default()
+        }
+    }
+
+    fn with_starts<T>(&self, context: &RunContext, of: impl FnOnce(&Starts) -> T) -> Fallible<T> {
+        if self.starts.borrow().is_none() {
+            let shell = Program { words: ["sh", "-c", ":"].map(Into::into).to_vec(), ..self.program.clone() };
+            let nothing = commands::resolve("true", std::env::var_os("PATH").as_deref()).ok();
+            let program = if self.program.is_shell { Some(shell) } else { nothing };
+            let mut ran = Vec::new();
+            for _ in 0..STARTS {
+                let Some(program) = &program else { break };
+                let mut listener = Gathered::default();
+                let one = self.starter.run(program, None, false, &mut listener, &context.stop, None);
+                ran.push(one.map_err(|failure| refused(failure, "`true`"))?);
+            }
+            let of = |figure: fn(&Ran) -> f64| Samples::new(1, ran.iter().map(figure).collect());
+            *self.starts.borrow_mut() = Some(Starts {
+                wall: of(|ran| ran.wall.as_nanos() as f64),
+                cpu: of(|ran| ran.cpu().as_nanos() as f64),
+                idle: of(|ran| {
+                    let (on_processor, queued) = ran.thread.unwrap_or_default();
+                    ran.wall.as_nanos() as f64 - (on_processor + queued) as f64
+                }),
+            });
+        }
+        Ok(of(self.starts.borrow().as_ref().expect("they were just measured")))
+    }
+}
+
+impl Drop for Command {
+    /// The cleanup, at the end of the variant, however that came.
+    fn drop(&mut self) {
+        let Some(cleanup) = self.cleanup.take().filter(|_| self.has_run.get()) else { return };
+        let mut context = self.context.clone();
+        if context.stop.is_raised() {
+            // The person has stopped the command, not this.
+            context.stop = Stop::default();
+        }
+        if let Err(error) = cleanup(&context) {
+            self.complaints.borrow_mut().push(format!("the cleanup of `{}` failed: {}", self.text, error.message));
+        }
+    }
+}
+
+/// A command as it is timed.
+pub struct Sampled<'a> {
+    command: &'a Command,
+    context: &'a RunContext,
+}
+
+impl Workload<Box<Diagnostic>> for Sampled<'_> {
+    fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        let mut all = Duration::ZERO;
+        for _ in 0..calls {
+            let ran = self.command.sample(self.context)?;
+            all += if clock.is_cpu() { ran.cpu() } else { ran.wall };
+        }
+        Ok(all.as_nanos() as u64)
+    }
+
+    /// A process begins with cold caches each time: nothing is to be warmed.
+    fn time_warm(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
+        self.time(clock, calls)
+    }
+
+    /// The start of a shell is no part of the command.
+    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
+        // The system counts CPU time of a process in microseconds.
+        const STEP: f64 = 1000.0;
+        if !self.command.is_shell() {
+            return Some(Overhead { read: 0.0, call: 0.0, precision: STEP });
+        }
+        let of = |starts: &Starts| {
+            let samples = if clock.is_cpu() { &starts.cpu } else { &starts.wall };
+            let doubt = samples.iqr() / (samples.each().len().max(1) as f64).sqrt();
+            Overhead { read: samples.median(), call: 0.0, precision: doubt.max(STEP) }
+        };
+        self.command.with_starts(self.context, of).ok()
+    }
+
+    /// What the clocks say: a first thread that never waits is all that works, and its CPU time is the command's.
+    fn readings(&mut self, _: &Clocks, calls: u64) -> Fallible<Readings> {
+        let idle = self.command.with_starts(self.context, |starts| starts.idle.quantile(0.75))?.max(0.0) as u64;
+        let mut all = Readings::default();
+        for _ in 0..calls.max(1) {
+            let enough = |ran: &Ran| self.command.told.runs.is_some() || ran.wall >= LONG;
+            let ran = match self.command.last.get().filter(enough) {
+                Some(ran) => ran,
+                None => self.command.run_once(self.context)?,
+            };
+            let cpu = ran.cpu().as_nanos() as u64;
+            let (thread, queued) = ran.thread.unzip();
+            // A shell starts others, and what each of them waited for is not known.
+            let waits = if ran.thread.is_none() || self.command.is_shell() { 1 } else { ran.waits };
+            let system = System { process: cpu, reading: 0, children: 0, queued, waits };
+            let wall = (ran.wall.as_nanos() as u64).saturating_sub(idle);
+            all = all.and(Readings { wall, thread: thread.unwrap_or_default(), system });
+        }
+        Ok(all)
+    }
+}
