@@ -1,6 +1,7 @@
 //! Measurements that a person keeps to hold later ones against: a file for each, in JSON. It knows no plan and runs
 //! nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::history;
-use crate::measure::{MOST_SAVES, Spread};
+use crate::measure::{MOST_SAVES, Samples, Spread};
 
 /// What one cell measured, and of what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +74,66 @@ pub struct Variant {
     /// The medians of the last times that it was kept, oldest first, this one too.
     #[serde(default)]
     pub medians: Vec<f64>,
+}
+
+/// What hyperfine writes with `--export-json`, and `%compare --export` too.
+#[derive(Deserialize)]
+struct Exported {
+    results: Vec<ExportedResult>,
+}
+
+#[derive(Deserialize)]
+struct ExportedResult {
+    command: String,
+    /// Only timelab's own has one.
+    name: Option<String>,
+    times: Option<Vec<f64>>,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+}
+
+impl Baseline {
+    /// What hyperfine has measured.
+    ///
+    /// # Errors
+    /// What is wrong with the text, in words.
+    pub fn of_hyperfine(text: &[u8], shown: &str, taken: u64) -> Result<Baseline, String> {
+        let exported: Exported =
+            serde_json::from_slice(text).map_err(|error| format!("it is not hyperfine's JSON: {error}"))?;
+        let mut points: Vec<Point> = Vec::new();
+        for result in exported.results {
+            let name = result.name.unwrap_or(result.command.clone());
+            let times = result.times.filter(|times| !times.is_empty());
+            let times = times.ok_or_else(|| format!("it has no times of `{name}`"))?;
+            if times.iter().any(|time| !time.is_finite() || *time < 0.0) {
+                return Err(format!("a time of `{name}` is not a positive number"));
+            }
+            let n = match &result.parameters.values().map(String::as_str).collect::<Vec<_>>()[..] {
+                [] => None,
+                [n] => Some(n.parse().map_err(|_| format!("the parameter of `{name}` is not an int: {n}"))?),
+                _ => return Err(format!("`{name}` has several parameters, and a sweep has one")),
+            };
+            let times = Samples::new(1, times.iter().map(|seconds| seconds * 1e9).collect());
+            let Some(times) = Spread::of(&times) else { continue };
+            let (text, engine, clock) = (format!("!{}", result.command), String::new(), "wall".to_string());
+            let variant = Variant { name, text, engine, times, removed: false, clock, medians: vec![times.median] };
+            let place = points.iter().position(|point| point.n == n).unwrap_or_else(|| {
+                points.push(Point { n, rows: None, variants: Vec::new() });
+                points.len() - 1
+            });
+            if points[place].variant(&variant.name).is_some() {
+                return Err(format!("it has two results of `{}`", variant.name));
+            }
+            points[place].variants.push(variant);
+        }
+        if points.is_empty() {
+            return Err("it has no results".to_string());
+        }
+        let machine = Machine { cpu: "unknown".to_string(), cores: 0 };
+        let cell = format!("%baseline import {shown}");
+        let [timelab, setup, input] = ["hyperfine".to_string(), String::new(), String::new()];
+        Ok(Baseline { taken, timelab, machine, cell, setup, input, seed: 0, files: Vec::new(), points })
+    }
 }
 
 impl Machine {

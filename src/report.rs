@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::console::Printed;
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::measure::Samples;
+use crate::profiles::Profile;
 
 /// What one cell tells.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,17 @@ pub enum Block {
     /// The samples of a subject that was run many times.
     Timing(Timing),
     Plot(Plot),
+    Map(Map),
+}
+
+/// A profile as a square map, or as a flame graph.
+#[derive(Debug, Clone)]
+pub struct Map {
+    pub title: String,
+    pub profile: Arc<Profile>,
+    /// The node that fills it.
+    pub root: usize,
+    pub flame: bool,
 }
 
 /// A table whose numbers have units: people see figures, programs the numbers.

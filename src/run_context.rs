@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -222,6 +222,90 @@ impl Default for ChunkSizes {
     }
 }
 
+/// What each operator of a run took, by two readings of the clock for each batch. One thread at a time works on it.
+#[derive(Debug)]
+pub struct Operators(Mutex<OperatorTimes>);
+
+#[derive(Debug)]
+struct OperatorTimes {
+    each: Vec<OperatorTime>,
+    /// Whose time runs, and since when.
+    current: usize,
+    since: Instant,
+}
+
+/// What one operator took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorTime {
+    pub name: String,
+    /// Batches that it took, or gave where it is a source.
+    pub calls: u64,
+    pub rows_in: u64,
+    pub rows_out: u64,
+    /// In itself.
+    pub own: Duration,
+}
+
+impl Default for Operators {
+    /// The first one is what no operator does: what the engine does with the result.
+    fn default() -> Operators {
+        let operators = Operators(Mutex::new(OperatorTimes { each: Vec::new(), current: 0, since: Instant::now() }));
+        operators.add("the result".to_string());
+        operators
+    }
+}
+
+impl Operators {
+    /// Adds an operator; its number.
+    pub fn add(&self, name: String) -> usize {
+        let mut times = self.times();
+        times.each.push(OperatorTime { name, calls: 0, rows_in: 0, rows_out: 0, own: Duration::ZERO });
+        times.each.len() - 1
+    }
+
+    /// From here on the time is that of an operator, which takes so many rows; the number of the one before.
+    pub fn enter(&self, operator: usize, rows: usize) -> usize {
+        let mut times = self.times();
+        let before = times.switch(operator);
+        let time = &mut times.each[operator];
+        time.calls += 1;
+        time.rows_in += rows as u64;
+        before
+    }
+
+    /// The time is again that of the one before.
+    pub fn leave(&self, before: usize) {
+        self.times().switch(before);
+    }
+
+    /// Notes that an operator gave rows.
+    pub fn gave(&self, operator: usize, rows: usize) {
+        self.times().each[operator].rows_out += rows as u64;
+    }
+
+    /// What is known by now.
+    pub fn each(&self) -> Vec<OperatorTime> {
+        let mut times = self.times();
+        let current = times.current;
+        times.switch(current);
+        times.each.clone()
+    }
+
+    fn times(&self) -> MutexGuard<'_, OperatorTimes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OperatorTimes {
+    fn switch(&mut self, to: usize) -> usize {
+        let now = Instant::now();
+        let spent = now - self.since;
+        self.each[self.current].own += spent;
+        self.since = now;
+        std::mem::replace(&mut self.current, to)
+    }
+}
+
 /// One run's means.
 #[derive(Clone)]
 pub struct RunContext {
@@ -236,6 +320,8 @@ pub struct RunContext {
     pub log: LogSink,
     /// Whether the cell comes from a file that nobody trusts: it writes only in the current folder.
     pub confined: bool,
+    /// Where somebody asks what each operator takes.
+    pub operators: Option<Arc<Operators>>,
 }
 
 impl RunContext {

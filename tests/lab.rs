@@ -14,6 +14,7 @@ use timelab::measure::{Clock, Clocks, Noise, System};
 use timelab::plan::Plan;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::rust::Rust;
+use timelab::session::programs::Programs;
 use timelab::session::{Bound, CellValue, Session};
 use timelab::show::{self, Format, Style, Theme};
 
@@ -119,6 +120,7 @@ impl Lab {
         let mut session = Session::new(engine, Console::default());
         // This program is no runner.
         session.rust = Rust::new(Path::new(env!("CARGO_BIN_EXE_timelab")), session.console.clone());
+        session.programs = Programs::new(Path::new(env!("CARGO_BIN_EXE_timelab")));
         Lab { session, chunk_sizes }
     }
 

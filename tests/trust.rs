@@ -22,7 +22,10 @@ fn examples_need_no_trust_unless_they_hold_rust() {
         let holds_rust =
             everywhere || ["rust {", "rust with"].iter().any(|word| cell.contains(word)) || cell.starts_with("%%rust");
         let leaves = ["/tmp/", "%cd "].iter().any(|word| cell.contains(word));
-        let expected = Privileges::RUNS_CODE.only_if(holds_rust) | Privileges::WRITES_ELSEWHERE.only_if(leaves);
+        let holds_command =
+            cell.starts_with('%') && cell.match_indices(" !").any(|(at, _)| !cell[at..].starts_with(" !="));
+        let expected =
+            Privileges::RUNS_CODE.only_if(holds_rust || holds_command) | Privileges::WRITES_ELSEWHERE.only_if(leaves);
         check(cell, expected);
     }
 }
@@ -44,6 +47,7 @@ fn every_magic_sees_what_stands_in_it() {
             Takes::Body | Takes::WordsOrBody => [true, false, false, false],
             Takes::Pipelines => [false, false, true, false],
             Takes::Variants => [false, false, false, true],
+            Takes::WordsOrStatement(_) => [false, true, false, false],
             Takes::Words => [false; 4],
         };
         let mut forms = Vec::new();
@@ -94,6 +98,14 @@ fn magics_say_what_their_words_do() {
         ("%compare --on rows,batch 1..10 | sum", Privileges::NONE),
         ("%compare --on rows,native 1..10 | sum", Privileges::RUNS_CODE),
         ("!ls", Privileges::RUNS_CODE),
+        ("%time !ls", Privileges::RUNS_CODE),
+        ("%timeit --runs 3 !ls", Privileges::RUNS_CODE),
+        ("%compare:\n  a: 1..3\n  b: !ls\n    -l", Privileges::RUNS_CODE),
+        ("%compare n in 1..3: !ls {n}", Privileges::RUNS_CODE),
+        ("%bigo !ls {n}", Privileges::RUNS_CODE),
+        ("%compare: a: !ls", Privileges::RUNS_CODE),
+        ("%compare --export x.csv --on rows,batch 1..3 | sum", Privileges::NONE),
+        ("%compare --export ../x.csv --on rows,batch 1..3 | sum", Privileges::WRITES_ELSEWHERE),
         ("let x = !ls", Privileges::RUNS_CODE),
         ("fn f(x: int) -> int = rust { x }", Privileges::RUNS_CODE),
         ("fn f(x) = x + 1", Privileges::NONE),

@@ -7,6 +7,7 @@
 mod output;
 mod packets;
 mod process;
+mod sampler;
 mod starter;
 mod words;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use output::{Compared, Gathered, KEPT, Output};
 pub use process::hook;
+pub use sampler::Sampler;
 pub use starter::{Failure, Listener, Starter};
 pub use words::{braces, quoted, resolve};
 

@@ -41,9 +41,7 @@ impl Output {
                     false => format!("line {number}: {here} here, {there} there"),
                 })
             }
-            _ if self.length != other.length => {
-                Some(format!("{} bytes here, {} there", self.length, other.length))
-            }
+            _ if self.length != other.length => Some(format!("{} bytes here, {} there", self.length, other.length)),
             _ if self.rest.finish() != other.rest.finish() => {
                 Some(format!("the first {} MiB are equal, but not what follows", KEPT >> 20))
             }

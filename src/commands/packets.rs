@@ -82,9 +82,7 @@ fn receive_with_files(socket: &UnixStream, bytes: &mut [u8; 4]) -> io::Result<(u
             message.msg_controllen = room.0.len() as _;
             let read = libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC);
             let header = if read > 0 { libc::CMSG_FIRSTHDR(&raw const message) } else { std::ptr::null_mut() };
-            if !header.is_null()
-                && (*header).cmsg_level == libc::SOL_SOCKET
-                && (*header).cmsg_type == libc::SCM_RIGHTS
+            if !header.is_null() && (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS
             {
                 let size = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 for place in 0..size / std::mem::size_of::<RawFd>() {

@@ -14,10 +14,15 @@ pub const NAME: &str = "TIMELAB_STARTER";
 /// What the shell asks.
 pub const START: u8 = b'S';
 pub const STOP: u8 = b'K';
+pub const GO: u8 = b'G';
+/// Flags of a start: count instructions; wait until the shell says go.
+pub const COUNTS: u8 = 1;
+pub const WAITS: u8 = 2;
 /// What it is told.
 pub const READY: u64 = 0;
 pub const ENDED: u64 = 1;
 pub const REFUSED: u64 = 2;
+pub const STARTED: u64 = 3;
 /// The numbers of an answer.
 pub const NUMBERS: usize = 14;
 
@@ -94,18 +99,18 @@ fn own_memory() -> u64 {
 }
 
 /// What the shell wants to have started: flags, the folder, where the program lies, its words.
-fn parts(bytes: &[u8]) -> Option<(bool, Vec<CString>)> {
+fn parts(bytes: &[u8]) -> Option<(u8, Vec<CString>)> {
     let (flag, rest) = bytes.split_first()?;
     let parts = rest.split(|byte| *byte == 0).map(|part| CString::new(part).unwrap_or_default());
     let mut parts: Vec<CString> = parts.collect();
     // Each part ends with a zero.
     parts.pop();
-    (parts.len() >= 3).then_some((*flag != 0, parts))
+    (parts.len() >= 3).then_some((*flag, parts))
 }
 
 fn run(socket: &UnixStream, ended: &OwnedFd, bytes: &[u8], files: [OwnedFd; 3]) -> io::Result<()> {
     let refused = |error: i32| answer(socket, &[REFUSED, error as u64]);
-    let Some((counts, parts)) = parts(bytes) else { return refused(libc::EINVAL) };
+    let Some((flags, parts)) = parts(bytes) else { return refused(libc::EINVAL) };
     let [folder, path, words @ ..] = &parts[..] else { return refused(libc::EINVAL) };
     let mut words: Vec<*const libc::c_char> = words.iter().map(|word| word.as_ptr()).collect();
     words.push(std::ptr::null());
@@ -114,7 +119,7 @@ fn run(socket: &UnixStream, ended: &OwnedFd, bytes: &[u8], files: [OwnedFd; 3]) 
     let by_shell: Vec<*const libc::c_char> =
         [shell.as_ptr(), path.as_ptr()].into_iter().chain(words[1..].iter().copied()).collect();
     let Ok((heard, said)) = pipe() else { return refused(last_error()) };
-    let gate = if counts { pipe().ok() } else { None };
+    let gate = if flags != 0 { pipe().ok() } else { None };
     let start = now();
     // SAFETY: between fork and exec the child makes system calls only, on memory that is there; everything that it
     // needs was made before.
@@ -136,8 +141,17 @@ fn run(socket: &UnixStream, ended: &OwnedFd, bytes: &[u8], files: [OwnedFd; 3]) 
         }
     }
     drop((said, files));
+    let mut wanted = true;
+    if flags & WAITS != 0 {
+        answer(socket, &[STARTED, child as u64])?;
+        wanted = matches!(receive(socket)?, Some((bytes, _)) if bytes.first() == Some(&GO));
+    }
+    if !wanted {
+        // SAFETY: a plain system call: the child was not waited for yet.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+    }
     let counter = gate.and_then(|(_, go)| {
-        let counter = instructions(child);
+        let counter = if flags & COUNTS != 0 { instructions(child) } else { None };
         // SAFETY: the descriptor is open, and one byte is there.
         unsafe { libc::write(go.as_raw_fd(), [0_u8].as_ptr().cast(), 1) };
         counter

@@ -12,8 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::packets::{receive, send};
-use super::process::{ENDED, NAME, NUMBERS, READY, REFUSED, START, STOP, pipe};
-use super::{Program, Ran};
+use super::process::{COUNTS, ENDED, GO, NAME, NUMBERS, READY, REFUSED, START, STARTED, STOP, WAITS, pipe};
+use super::{Program, Ran, Sampler};
 use crate::run_context::Stop;
 
 /// Takes what a program prints.
@@ -29,6 +29,8 @@ pub enum Failure {
     Stopped,
     /// The system does not start it.
     Refused(io::Error),
+    /// The system does not let it be sampled.
+    NotSampled(io::Error),
     /// The starter itself cannot be used.
     Broken(io::Error),
 }
@@ -82,6 +84,30 @@ impl Starter {
         self.floor.get()
     }
 
+    /// Runs a program to its end, and samples what it does.
+    ///
+    /// # Errors
+    /// A program that fails is none. Where the system refuses to sample it, the program is not run.
+    pub fn sample(
+        &self,
+        program: &Program,
+        input: Option<&Path>,
+        listener: &mut dyn Listener,
+        stop: &Stop,
+    ) -> Result<(Ran, Sampler), Failure> {
+        let mut slot = self.process.borrow_mut();
+        if slot.is_none() {
+            *slot = Some(self.start().map_err(Failure::Broken)?);
+        }
+        let process = slot.as_ref().expect("it was just started");
+        let mut sampler = None;
+        let ran = ask(process, program, input, WAITS, listener, stop, None, &mut sampler);
+        if matches!(ran, Err(Failure::Broken(_))) {
+            *slot = None;
+        }
+        Ok((ran?, sampler.expect("it was there before the program ran")))
+    }
+
     /// Runs a program to its end.
     ///
     /// # Errors
@@ -100,7 +126,8 @@ impl Starter {
             *slot = Some(self.start().map_err(Failure::Broken)?);
         }
         let process = slot.as_ref().expect("it was just started");
-        let ran = ask(process, program, input, counts, listener, stop, limit);
+        let flags = if counts { COUNTS } else { 0 };
+        let ran = ask(process, program, input, flags, listener, stop, limit, &mut None);
         if matches!(ran, Err(Failure::Broken(_))) {
             *slot = None;
         }
@@ -134,14 +161,16 @@ fn numbers(socket: &UnixStream) -> io::Result<[u64; NUMBERS]> {
     Ok(numbers)
 }
 
+#[allow(clippy::too_many_arguments)]
 fn ask(
     process: &Process,
     program: &Program,
     input: Option<&Path>,
-    counts: bool,
+    flags: u8,
     listener: &mut dyn Listener,
     stop: &Stop,
     limit: Option<Duration>,
+    sampler: &mut Option<Sampler>,
 ) -> Result<Ran, Failure> {
     let broken = |error: io::Error| Failure::Broken(error);
     let input = File::open(input.unwrap_or(Path::new("/dev/null"))).map_err(Failure::Refused)?;
@@ -155,7 +184,7 @@ fn ask(
         }
     }
     let folder = std::env::current_dir().map_err(Failure::Refused)?;
-    let mut bytes = vec![START, u8::from(counts)];
+    let mut bytes = vec![START, flags];
     let parts = [folder.as_os_str(), program.path.as_os_str()].into_iter();
     for part in parts.chain(program.words.iter().map(|word| word.as_os_str())) {
         bytes.extend_from_slice(part.as_bytes());
@@ -164,6 +193,23 @@ fn ask(
     let files = [input.as_raw_fd(), out_end.as_raw_fd(), err_end.as_raw_fd()];
     send(&process.socket, &bytes, &files).map_err(broken)?;
     drop((input, out_end, err_end));
+    if flags & WAITS != 0 {
+        let numbers = numbers(&process.socket).map_err(broken)?;
+        if numbers[0] != STARTED {
+            return Err(Failure::Refused(io::Error::from_raw_os_error(numbers[1] as i32)));
+        }
+        match Sampler::watch(numbers[1] as i32) {
+            Ok(watching) => {
+                *sampler = Some(watching);
+                send(&process.socket, &[GO], &[]).map_err(broken)?;
+            }
+            Err(error) => {
+                send(&process.socket, &[STOP], &[]).map_err(broken)?;
+                self::numbers(&process.socket).map_err(broken)?;
+                return Err(Failure::NotSampled(error));
+            }
+        }
+    }
     let start = Instant::now();
     let mut told: Option<Instant> = None;
     let mut room = vec![0; 256 << 10];
@@ -177,6 +223,7 @@ fn ask(
         });
         // SAFETY: there are so many.
         unsafe { libc::poll(polled.as_mut_ptr(), 3, LOOK) };
+        sampler.iter_mut().for_each(Sampler::take);
         if polled[1].revents != 0 {
             take(&mut out, &mut room, 4, |bytes| listener.out(bytes));
         }

@@ -136,7 +136,12 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
             .hint(format!("{other}{}", name.text)));
     }
     let ended = read_options(cell, text, &mut at, known, syntax, &mut options)?;
-    let subject = if matches!(known.takes, Takes::Words | Takes::WordsOrBody) {
+    let takes_words = match known.takes {
+        Takes::Words | Takes::WordsOrBody => true,
+        Takes::WordsOrStatement(words) => begins_words(&text[at..], words),
+        Takes::Statement | Takes::StatementOrBody | Takes::Body | Takes::Pipelines | Takes::Variants => false,
+    };
+    let subject = if takes_words {
         let mut words = Vec::new();
         let mut ended = ended;
         while let Some(word) = word_at(cell, text, &mut at)? {
@@ -149,6 +154,16 @@ fn magic(cell: u32, text: &str, start: usize, syntax: &dyn Syntax) -> Fallible<M
     };
     let span = Span::new(cell, start, text.trim_end().len());
     Ok(Magic { name, options, subject, span })
+}
+
+/// Whether a text begins with one of these words, which a pipeline of that name does not follow.
+fn begins_words(text: &str, words: &[&str]) -> bool {
+    let text = text.trim_start();
+    let end = text.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len());
+    let behind = &text[end..];
+    words.contains(&&text[..end])
+        && (behind.is_empty() || behind.starts_with(char::is_whitespace))
+        && !behind.trim_start().starts_with('|')
 }
 
 /// The options and the rest of the first line, which goes on at `at`, and the body below it.
@@ -322,7 +337,9 @@ fn subject(cell: u32, text: &str, at: usize, known: MagicSyntax, syntax: &dyn Sy
         return Ok(Argument::Nothing);
     }
     let subject = match known.takes {
-        Takes::Statement | Takes::StatementOrBody => Argument::Statement(Box::new(parser.statement()?)),
+        Takes::Statement | Takes::StatementOrBody | Takes::WordsOrStatement(_) => {
+            Argument::Statement(Box::new(parser.statement()?))
+        }
         Takes::Pipelines => {
             let mut pipelines = vec![parser.pipeline(Place::Statement)?];
             while parser.eat(",") {

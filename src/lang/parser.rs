@@ -448,8 +448,9 @@ impl<'a> Parser<'a> {
         let span = self.span();
         self.at += 1;
         if text.is_empty() {
-            return Err(Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`")
-                .hint("for example: !ls samples"));
+            return Err(
+                Diagnostic::at(Kind::Syntax, span, "a command is missing after `!`").hint("for example: !ls samples")
+            );
         }
         let node = SourceNode::Command(Word { text, span });
         Ok(Pipeline { source: Source { node, span }, stages: Vec::new(), on: None, span })
@@ -1265,7 +1266,7 @@ impl<'a> Parser<'a> {
             }
             Token::Sign(_) | Token::Code(_) | Token::Command(_) | Token::End => {
                 return Err(self.expected("an expression"));
-            },
+            }
         };
         Ok(Expr { node, span: span.to(self.behind()) })
     }

@@ -66,10 +66,7 @@ impl Splitter {
                 self.command = None;
             }
             // What a command says is the language of another shell.
-            if !(is_in_command
-                || trimmed.starts_with('!')
-                || trimmed.starts_with("let ") && trimmed.contains("= !"))
-            {
+            if !(is_in_command || trimmed.starts_with('!') || trimmed.starts_with("let ") && trimmed.contains("= !")) {
                 self.look(self.cell.len() - line.len());
             }
             // `%%name?` asks for help.

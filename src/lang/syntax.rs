@@ -61,6 +61,8 @@ pub enum Takes {
     /// Two pipelines or more, with commas between.
     Pipelines,
     Words,
+    /// Words, where the first is one of these; else a statement.
+    WordsOrStatement(&'static [&'static str]),
     /// Words, or a body: `%name` and `%%name`.
     WordsOrBody,
     /// `[SWEEP:]`, then a pipeline, or a block of variants with or without one before it.

@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use crate::baselines::{self, Baseline, Machine, Point, Seen, is_name};
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, MagicSyntax, Takes, Word};
 use crate::plan::{Binding, File};
 use crate::report::{Block, Report};
@@ -17,7 +18,7 @@ use super::{Answer, Magic, Offers, ranges};
 pub static BASELINE: Magic = Magic {
     syntax: MagicSyntax {
         name: "baseline",
-        usage: "%baseline [save NAME [_3] [--force] | drop NAME]",
+        usage: "%baseline [save NAME [_3] [--force] | import FILE [NAME] [--force] | drop NAME]",
         takes: Takes::Words,
         options: &[("--force", false)],
     },
@@ -26,6 +27,10 @@ pub static BASELINE: Magic = Magic {
             `%baseline` alone lists the baselines. `save NAME` keeps the last measurement, `save NAME _3` the one \
             of\n  \
             cell 3; `drop NAME` deletes one. Each is stored in a file beside the history.\n\n\
+            Importing\n  \
+            `import FILE` keeps what hyperfine wrote with --export-json, under the name of the file unless specified. A \
+            variant\n  \
+            is called as its command, or as hyperfine's --command-name says.\n\n\
             Saving again\n  \
             --force replaces a baseline. It keeps its last 20 medians if machine, version and texts are the same:\n  \
             they show how much such a measurement differs from day to day.\n\n\
@@ -44,10 +49,11 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     match words.first().map(|word| word.text.as_str()) {
         None => list(session),
         Some("save") => save(session, magic, &words[1..]),
+        Some("import") => import(session, magic, &words[1..]),
         Some("drop") => drop(session, magic, &words[1..]),
         Some(other) => {
-            let message = format!("`%baseline` expects save or drop, got `{other}`");
-            let error = Diagnostic::at(Kind::Syntax, words[0].span, message).near(other, ["save", "drop"]);
+            let message = format!("`%baseline` expects save, import or drop, got `{other}`");
+            let error = Diagnostic::at(Kind::Syntax, words[0].span, message).near(other, ["save", "import", "drop"]);
             Err(if error.hint.is_some() { error } else { error.hint(BASELINE.syntax.usage) })
         }
     }
@@ -85,6 +91,44 @@ fn save(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answ
     })?;
     let variants = measured.variants().join(", ");
     Ok(Answer::text(format!("{} keeps cell {number}: {variants}", name.text)))
+}
+
+/// Keeps what hyperfine has measured.
+fn import(session: &Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answer> {
+    const LARGEST: u64 = 64 << 20;
+    let (file, name) = match words {
+        [file] => (file, None),
+        [file, name] => (file, Some(name)),
+        _ => {
+            let message = "`%baseline import` expects a file, and a name unless it is that of the file";
+            return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%baseline import results.json before"));
+        }
+    };
+    let at = |why: String| Diagnostic::at(Kind::File, file.span, format!("cannot import \"{}\": {why}", file.text));
+    let path = files::expanded(&file.text);
+    let found = std::fs::metadata(&path).map_err(|error| at(error.to_string()))?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(at(format!("it is not a file of at most {} MiB", LARGEST >> 20)));
+    }
+    let text = std::fs::read(&path).map_err(|error| at(error.to_string()))?;
+    let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let name = name.map_or(stem, |name| name.text.clone());
+    if !is_name(&name) {
+        let message = format!("`{name}` cannot be used as the name of a baseline");
+        return Err(Diagnostic::at(Kind::Name, magic.span, message).hint("%baseline import FILE NAME"));
+    }
+    let taken = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let taken = taken.map_or_else(baselines::now, |since| since.as_secs());
+    let baseline = Baseline::of_hyperfine(&text, &file.text, taken).map_err(at)?;
+    let written = session.baselines.write(&name, &baseline, magic.option("--force").is_some());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Diagnostic::at(Kind::File, magic.span, format!("the baseline `{name}` already exists"))
+                .hint("--force replaces it")
+        }
+        _ => at(error.to_string()),
+    })?;
+    Ok(Answer::text(format!("{name} keeps what hyperfine measured: {}", baseline.variants().join(", "))))
 }
 
 /// Whether the text of a cell asks for a measurement that can be kept, also one that has mistakes in it.

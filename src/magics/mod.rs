@@ -24,6 +24,7 @@ mod last;
 mod latency;
 mod magnitudes;
 mod privileges;
+mod prof;
 mod race;
 mod races;
 mod ranges;
@@ -53,7 +54,7 @@ use crate::measure;
 use crate::notebook::{self, Notebook};
 use crate::panics;
 use crate::plan::{Binding, Plan};
-use crate::report::{Block, Field, Figures, Note, Report, Unit};
+use crate::report::{Block, Field, Figures, Map, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::{CellValue, RunPrinted, RunResult, Session, kept_plan, run_command};
 use crate::show;
@@ -131,6 +132,8 @@ pub struct Next {
     pub confined: bool,
     /// A notebook that is played, where a person can be waited for; else its cells are run.
     pub play: Option<Notebook>,
+    /// A map of a profile in which a person can move, where there is a terminal.
+    pub map: Option<Map>,
     /// Whether the shell, or the script, ends here.
     pub leaves: bool,
 }
@@ -165,6 +168,7 @@ pub static ALL: &[&Magic] = &[
     &timeit::TIMEIT,
     &compare::COMPARE,
     &bigo::BIGO,
+    &prof::PROF,
     &structures::STRUCTURES,
     &magnitudes::MAGNITUDES,
     &latency::LATENCY,

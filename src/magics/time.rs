@@ -18,7 +18,7 @@ use super::{Answer, CellStatus, Magic, Offers, given_answer, status_line, table_
 pub static TIME: Magic = Magic {
     syntax: MagicSyntax {
         name: "time",
-        usage: "%time [--prepare STEP] [--cleanup STEP] [--input FILE] [--ok LIST] STATEMENT or !COMMAND",
+        usage: "%time STATEMENT or !COMMAND",
         takes: Takes::Statement,
         options: &[("--prepare", true), ("--cleanup", true), ("--input", true), ("--ok", true)],
     },

@@ -16,18 +16,27 @@ use crate::session::programs::Command;
 use crate::session::{Draft, RUST, Replicas, Session, Subject, lone_command};
 use crate::show::{duration_text, grouped};
 
-use super::timing::{self, Telling, Time};
 use super::command_options::{self, command_help};
+use super::timing::{self, Telling, Time};
 use super::{Answer, Magic, Offers, baseline};
 
 pub static TIMEIT: Magic = Magic {
     syntax: MagicSyntax {
         name: "timeit",
-        usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] [--prepare STEP] \
-                [--cleanup STEP] [--warmup N] [--runs N] [--input FILE] [--ok LIST] PIPELINE or !COMMAND",
+        usage: "%timeit [-n CALLS] [-r SAMPLES] [--setup CELL] [--clock wall|cpu] [--for TIME] PIPELINE or \
+                !COMMAND",
         takes: Takes::StatementOrBody,
-        options: &[("-n", true), ("-r", true), ("--setup", true), ("--clock", true), ("--for", true),
-            ("--prepare", true), ("--cleanup", true), ("--warmup", true), ("--runs", true), ("--input", true),
+        options: &[
+            ("-n", true),
+            ("-r", true),
+            ("--setup", true),
+            ("--clock", true),
+            ("--for", true),
+            ("--prepare", true),
+            ("--cleanup", true),
+            ("--warmup", true),
+            ("--runs", true),
+            ("--input", true),
             ("--ok", true),
         ],
     },
@@ -226,9 +235,8 @@ fn time_subject(
     body: &[Statement],
     context: &RunContext,
 ) -> Fallible<Answer> {
-    let is_command = |statement: &Statement| {
-        matches!(statement, Statement::Pipeline(pipeline) if lone_command(pipeline).is_some())
-    };
+    let is_command =
+        |statement: &Statement| matches!(statement, Statement::Pipeline(pipeline) if lone_command(pipeline).is_some());
     if !body.iter().any(is_command) {
         command_options::only_for_commands(magic)?;
     }

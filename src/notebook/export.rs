@@ -1,5 +1,7 @@
 //! A notebook in other forms: a page, a notebook of Jupyter, data; and what comes back from Jupyter.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pulldown_cmark::{Options, Parser, html};
 use serde_json::{Value as Json, json};
 
@@ -187,6 +189,10 @@ fn block_html(block: &Block) -> String {
             elements(&show::report(&alone(block.clone()), &wide).out).iter().map(element_html).collect()
         }
         Block::Plot(plot) => format!("<figure>{}</figure>\n", show::svg(plot)),
+        Block::Map(map) => {
+            static NUMBER: AtomicUsize = AtomicUsize::new(0);
+            show::map_html(map, &format!("map-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+        }
         Block::Data(_) => String::new(),
         Block::Value { .. }
         | Block::Printed(_)

@@ -84,6 +84,7 @@ fn holds_measured(block: &Block) -> bool {
         }
         Block::Notes(notes) => notes.iter().any(|note| note.is_optional),
         Block::Plot(plot) => is_plot_measured(plot),
+        Block::Map(_) => true,
     }
 }
 
@@ -116,6 +117,7 @@ fn mask(block: &Block, style: &Style) -> Vec<Block> {
         Block::Timing(timing) => {
             vec![Block::Text(format!("{DRAWN}sample")), Block::Notes(mask_notes(&timing.notes))]
         }
+        Block::Map(map) => vec![Block::Text(format!("{DRAWN}{}", map.title))],
         Block::Plot(plot) if is_plot_measured(plot) => vec![Block::Text(format!("{DRAWN}{}", plot.title))],
         Block::Plot(plot) => vec![Block::Plot(Plot { in_table: false, ..plot.clone() })],
     }

@@ -145,6 +145,7 @@ impl Held {
                 self.rest += std::mem::size_of_val(timing.samples.each()) as u64;
                 timing.notes.iter().for_each(|note| self.note(note));
             }
+            Block::Map(map) => self.rest += std::mem::size_of_val(&map.profile.nodes[..]) as u64,
             Block::Plot(plot) => {
                 let points = plot.series.iter().map(|series| std::mem::size_of_val(&series.points[..]));
                 self.rest += points.sum::<usize>() as u64;

@@ -32,6 +32,7 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise, Programs};
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
+use crate::profiles::Profile;
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
 use crate::rust::{Cost, Rust};
@@ -41,8 +42,8 @@ use crate::show::{MOST_ROWS, Printer, bytes_text};
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
-pub use programs::{Given, lone_command};
 pub use kept::{Entered, MOST_BYTES, Outcome};
+pub use programs::{Given, lone_command};
 pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::{Settings, processors};
@@ -95,6 +96,8 @@ pub struct Session {
     pub rust: Rust,
     blocks: rust::Blocks,
     stores: stores::Stores,
+    /// The last profiles, by the numbers of their cells.
+    profiles: BTreeMap<usize, Arc<Profile>>,
     /// What starts the commands that are measured.
     pub programs: programs::Programs,
     /// What other processes cost that worked for the cell that runs, each with its name.
@@ -154,6 +157,7 @@ impl Session {
             blocks: rust::Blocks::default(),
             stores: stores::Stores::default(),
             programs: programs::Programs::default(),
+            profiles: BTreeMap::new(),
             spent: RefCell::default(),
             printer: None,
             console,
@@ -186,6 +190,20 @@ impl Session {
     /// The words that a span covers.
     pub fn words(&self, span: Span) -> &str {
         self.text(span.cell).and_then(|text| text.get(span.start as usize..span.end as usize)).unwrap_or_default()
+    }
+
+    /// Holds the profile that the cell that runs has made. Old ones are dropped.
+    pub fn hold_profile(&mut self, profile: Arc<Profile>) {
+        const MOST: usize = 20;
+        self.profiles.insert(self.next_cell(), profile);
+        if self.profiles.len() > MOST {
+            self.profiles.pop_first();
+        }
+    }
+
+    /// The last profiles, by the numbers of their cells.
+    pub fn profiles(&self) -> &BTreeMap<usize, Arc<Profile>> {
+        &self.profiles
     }
 
     /// Holds what the cell that runs has measured, until the session ends.
@@ -298,6 +316,7 @@ impl Session {
                 false => err.write_line(line),
             }),
             confined: self.confined,
+            operators: None,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::engines::{self, Choice};
 use crate::lang::{Pipeline, Source, SourceNode, Statement, Word};
 use crate::measure::{Clock, Clocks, Cost, Overhead, Readings, Samples, System, Workload};
 use crate::plan::{Binding, BoundOp};
+use crate::profiles::Profile;
 use crate::run_context::{RunContext, Stop};
 use crate::rust::without_ours;
 use crate::service::THIS_PROGRAM;
@@ -175,7 +176,8 @@ impl Session {
         }
         let mut clean = std::process::Command::new("sh");
         without_ours(&mut clean);
-        let own = clean.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(|p| p.to_os_string()));
+        let own =
+            clean.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(|p| p.to_os_string()));
         let path = own.or_else(|| std::env::var_os("PATH"));
         let program = commands::resolve(&text, path.as_deref()).map_err(|name| {
             Diagnostic::at(Kind::System, word.span, format!("there is no program `{name}`"))
@@ -290,11 +292,7 @@ impl Session {
     }
 
     /// How what two variants gave differs, where at least one of them is a command.
-    pub fn same_outputs(
-        &mut self,
-        [here, there]: [&Given; 2],
-        context: &RunContext,
-    ) -> Fallible<Sameness> {
+    pub fn same_outputs(&mut self, [here, there]: [&Given; 2], context: &RunContext) -> Fallible<Sameness> {
         let form = self.programs.told.form;
         if form == Form::Text {
             let [here, there] = [here, there].map(as_output);
@@ -303,16 +301,17 @@ impl Session {
         let mut read = |given: &Given| match given {
             Given::Table(table) if form == Form::Lines => lines(&as_output(&Given::Table(table.clone()))),
             Given::Table(table) => Ok(table.clone()),
-            Given::Output(output) if !output.is_whole() => {
-                Err(Diagnostic::new(Kind::System, format!("over {} MiB of output are no table", commands::KEPT >> 20)))
-            }
+            Given::Output(output) if !output.is_whole() => Err(Diagnostic::new(
+                Kind::System,
+                format!("over {} MiB of output are not read as a table", commands::KEPT >> 20),
+            )),
             Given::Output(output) => self.output_table(output, form, context),
         };
         match (read(here), read(there)) {
             (Ok(here), Ok(there)) => Ok(here.same(&there)),
             (Err(error), _) | (_, Err(error)) if error.kind == Kind::Stopped => Err(error),
-            (Err(error), _) => Ok(Sameness::CannotTell(format!("the first output is no table: {}", error.message))),
-            (_, Err(error)) => Ok(Sameness::CannotTell(format!("an output is no table: {}", error.message))),
+            (Err(error), _) => Ok(Sameness::CannotTell(format!("the first output is not a table: {}", error.message))),
+            (_, Err(error)) => Ok(Sameness::CannotTell(format!("an output is not a table: {}", error.message))),
         }
     }
 }
@@ -349,9 +348,8 @@ fn as_output(given: &Given) -> Rc<Output> {
 }
 
 pub(super) fn lines(output: &Output) -> Fallible<Table> {
-    let text = std::str::from_utf8(&output.kept).map_err(|error| {
-        Diagnostic::new(Kind::System, format!("not UTF-8 text at offset {}", error.valid_up_to()))
-    })?;
+    let text = std::str::from_utf8(&output.kept)
+        .map_err(|error| Diagnostic::new(Kind::System, format!("not UTF-8 text at offset {}", error.valid_up_to())))?;
     let lines: Vec<Value> = text.lines().map(Value::text).collect();
     let schema = Schema { order: Order::Kept, ..Schema::one("line", Type::Text) };
     Ok(Table::from_columns(schema, lines.len(), &[lines]))
@@ -364,9 +362,25 @@ fn not_kept(error: std::io::Error) -> Box<Diagnostic> {
 fn refused(failure: Failure, name: &str) -> Box<Diagnostic> {
     match failure {
         Failure::Stopped => Diagnostic::new(Kind::Stopped, "stopped"),
+        Failure::NotSampled(error) => not_sampled(&error),
         Failure::Refused(error) => Diagnostic::new(Kind::System, format!("{name} cannot be started: {error}")),
         Failure::Broken(error) => Diagnostic::new(Kind::System, error.to_string()),
     }
+}
+
+/// Why a program cannot be sampled, and what allows it.
+fn not_sampled(error: &std::io::Error) -> Box<Diagnostic> {
+    let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let level = match level.trim() {
+        "" => "the kernel has no perf events".to_string(),
+        level => format!("kernel.perf_event_paranoid is {level}"),
+    };
+    let message = format!(
+        "the program was not run, because the system refuses to sample it: perf_event_open: {error} ({level}); tried the \
+         software clock in user space"
+    );
+    Diagnostic::new(Kind::System, message)
+        .hint("sudo sysctl kernel.perf_event_paranoid=2, or %prof view FILE of a profiler")
 }
 
 fn failed(ran: &Ran, output: &Output) -> Box<Diagnostic> {
@@ -477,6 +491,19 @@ impl Command {
         let is_good = self.judge(ran, &listener.0).is_ok();
         *self.first.borrow_mut() = Some(Rc::new(listener.0));
         Ok((ran, is_good))
+    }
+
+    /// Runs it once, whatever its exit status, and samples it; whether that was accepted.
+    pub fn sampled(&self, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
+        self.has_run.set(true);
+        let mut listener = Gathered::default();
+        let (program, input) = (&self.program, self.told.input.as_deref());
+        let name = program.words.first().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
+        let sampled = self.starter.sample(program, input, &mut listener, &context.stop);
+        let (ran, sampler) = sampled.map_err(|failure| refused(failure, &name))?;
+        let is_good = self.judge(ran, &listener.0).is_ok();
+        *self.first.borrow_mut() = Some(Rc::new(listener.0));
+        Ok((ran, is_good, sampler.profile()))
     }
 
     /// The instructions of a run in user space; none where the system does not count them.

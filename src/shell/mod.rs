@@ -5,6 +5,7 @@ mod console;
 mod editor;
 pub mod exported;
 mod highlight;
+mod map;
 mod pager;
 mod play;
 mod progress;
@@ -29,7 +30,7 @@ use crate::lang::{self, Splitter, split};
 use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
 use crate::measure;
 use crate::notebook::{INFO, Notebook, cell_text, is_notebook};
-use crate::report::Block;
+use crate::report::{Block, Report};
 use crate::run_context::{RunContext, Stop};
 use crate::session::Session;
 use crate::show::{self, Drawn, Printed, Printer, Style, duration_text};
@@ -430,6 +431,16 @@ impl Shell {
             let can_run = notebook.cells().filter(|(fence, _)| fence.directives.unmet().is_none());
             let cells = can_run.map(|(_, cell)| cell.input.clone()).collect();
             return self.further(&Next { cells, ..Next::default() });
+        }
+        if let Some(map) = &next.map {
+            let style = self.style();
+            if self.editor.is_none() || map::play(map, &style).is_err() {
+                // Somebody reads it, but cannot move in it.
+                let report = Report { blocks: vec![Block::Map(map.clone())], ..Report::default() };
+                let drawn = show::report(&report, &style);
+                print!("{}", drawn.out);
+            }
+            return Ending::Good;
         }
         if next.cells.is_empty() {
             return Ending::Good;

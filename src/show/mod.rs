@@ -3,6 +3,7 @@
 mod beside;
 mod diagnostic;
 mod figures;
+mod map;
 mod numbers;
 mod plot;
 mod printer;
@@ -19,6 +20,7 @@ use crate::escape::escaped;
 use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
+pub use map::{Canvas, map_html, map_svg, map_text, node_name, path as node_path, weight_text};
 pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
 pub use printer::{Printed, Printer};
@@ -162,6 +164,14 @@ pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
                     drawn.out.push_str(&style.drawn(plot::written(plot, style)));
                 }
             }
+            Block::Map(map) if style.format == Format::Table => drawn.out.push_str(&map_text(map, style)),
+            // Programs have the table, and a drawing of characters is none in Markdown.
+            Block::Map(map) => {
+                if style.format == Format::Markdown {
+                    let plain = Style { color_out: false, ..*style };
+                    drawn.out.push_str(&format!("```\n{}```\n", map_text(map, &plain)));
+                }
+            }
             Block::Timing(found) => {
                 let (out, err) = timing::timing(found, style);
                 drawn.out.push_str(&out);
@@ -289,7 +299,9 @@ fn measured(fields: &[Field], style: &Style) -> String {
     let compiled = long("compile").map(|time| format!("compiled in {time}"));
     let times = [named("wall", "wall"), cpu, find("bound"), started, compiled];
     let heap = named("allocated", "in all").zip(find("allocations")).map(|(bytes, count)| format!("{count}, {bytes}"));
-    let memory = [named("peak", "peak heap"), heap, find("rows_per_second"), find("bytes_per_second"), find("steps")];
+    // What runs here has a heap that is counted; of another program the system tells what it had in all.
+    let peak = if heap.is_some() { "peak heap" } else { "peak memory" };
+    let memory = [named("peak", peak), heap, find("rows_per_second"), find("bytes_per_second"), find("steps")];
     let line = |parts: &[Option<String>]| dotted(parts.iter().flatten().map(String::as_str), style);
     format!("{}\n{}", line(&times), line(&memory))
 }

@@ -46,8 +46,8 @@ fn summary(found: &Timing, style: &Style) -> String {
     let clock = Some(found.clock.to_string());
     // The allocator counts the live heap only to 64 KiB.
     let has_peak = found.fields.iter().any(|field| field.name == "peak" && field.value != Value::Int(0));
-    let memory =
-        [clock, named("cpu", "CPU of all threads"), allocated, named("peak", "peak heap").filter(|_| has_peak)];
+    let peak = if allocated.is_some() { "peak heap" } else { "peak memory" };
+    let memory = [clock, named("cpu", "CPU of all threads"), allocated, named("peak", peak).filter(|_| has_peak)];
     let mut text = String::new();
     for parts in [&times[..], &speed, &memory] {
         let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();

@@ -10,13 +10,13 @@ mod stream;
 use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
-use crate::plan::Prepared;
+use crate::plan::{Prepared, op_text};
 use crate::rowwise::Program;
 use crate::run_context::RunContext;
 
 use super::{Batch, Compiler, Partial, Scope};
 
-use operator::{Operator, Sink};
+use operator::{Operator, Sink, metered};
 
 pub use breaker::{Breaker, Pairs, Whole};
 pub use explode::of_text;
@@ -29,6 +29,8 @@ pub struct Phase<'a> {
     operators: Vec<Box<dyn Operator + 'a>>,
     /// Without one, what the steps give is the result of the plan.
     breaker: Option<Breaker<'a>>,
+    /// The number of the breaker, where somebody asks what each operator takes.
+    number: Option<usize>,
     program: &'a Program,
     context: &'a RunContext,
 }
@@ -41,15 +43,20 @@ pub fn phases<'a>(
     inner: &dyn Inner<'a>,
 ) -> Fallible<VecDeque<Phase<'a>>> {
     let compiler = Compiler::new(&plan.functions);
-    let none = || Phase { operators: Vec::new(), breaker: None, program, context };
+    let none = || Phase { operators: Vec::new(), breaker: None, number: None, program, context };
     let (mut done, mut phase) = (VecDeque::new(), none());
     for (step, input) in plan.steps() {
+        let meter = context.operators.as_deref();
+        let number = meter.map(|meter| meter.add(op_text(&step.op, input, plan)));
         match Breaker::new(&step.op, input, &compiler, program, context) {
             Some(breaker) => {
-                done.push_back(Phase { breaker: Some(breaker), ..phase });
+                done.push_back(Phase { breaker: Some(breaker), number, ..phase });
                 phase = none();
             }
-            None => phase.operators.extend(ops::operator(step, &compiler, program, context, inner)?),
+            None => {
+                let operator = ops::operator(step, &compiler, program, context, inner)?;
+                phase.operators.extend(operator.map(|operator| metered(operator, meter, number)));
+            }
         }
     }
     done.push_back(phase);
@@ -59,19 +66,25 @@ pub fn phases<'a>(
 impl<'a> Phase<'a> {
     /// Takes a batch of its input, and puts what it gives at once into `ready`; false when it wants no more.
     pub fn take(&mut self, batch: Batch, ready: &mut VecDeque<Batch>) -> Fallible<bool> {
-        let Phase { operators, breaker, program, context } = self;
-        push(operators, batch, &mut |batch| end(breaker, batch, program, context, ready))
+        let Phase { operators, breaker, number, program, context } = self;
+        push(operators, batch, &mut |batch| end(breaker, *number, batch, program, context, ready))
     }
 
     /// Its input has come to its end: each step in turn gives what it kept to those after it.
     pub fn close(&mut self, ready: &mut VecDeque<Batch>) -> Fallible<()> {
-        let Phase { operators, breaker, program, context } = self;
+        let Phase { operators, breaker, number, program, context } = self;
         for i in 0..operators.len() {
             let (operator, rest) = operators[i..].split_first_mut().expect("it is one of them");
-            operator
-                .finish(&mut |batch| push(rest, batch, &mut |batch| end(breaker, batch, program, context, ready)))?;
+            operator.finish(&mut |batch| {
+                push(rest, batch, &mut |batch| end(breaker, *number, batch, program, context, ready))
+            })?;
         }
         Ok(())
+    }
+
+    /// The number of its breaker, where somebody asks what each operator takes.
+    pub fn number(&self) -> Option<usize> {
+        self.number
     }
 
     /// What its breaker has of all the input, once that has come to its end.
@@ -83,13 +96,20 @@ impl<'a> Phase<'a> {
 /// The end of a phase.
 fn end(
     breaker: &mut Option<Breaker>,
+    number: Option<usize>,
     batch: Batch,
     program: &Program,
     context: &RunContext,
     ready: &mut VecDeque<Batch>,
 ) -> Fallible<bool> {
     match breaker {
-        Some(breaker) => breaker.take(Scope::new(&batch, program, &context.stop))?,
+        Some(breaker) => {
+            let meter = context.operators.as_deref().zip(number);
+            let before = meter.map(|(meter, number)| meter.enter(number, batch.rows));
+            let taken = breaker.take(Scope::new(&batch, program, &context.stop));
+            meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
+            taken?;
+        }
         None => ready.push_back(batch),
     }
     Ok(true)

@@ -6,7 +6,7 @@ use crate::diagnostic::Fallible;
 use crate::kernel::{Batch, Compiler, Matches, Partial, RightSide, Scope};
 use crate::plan::{Expr, Prepared};
 use crate::rowwise::Program;
-use crate::run_context::RunContext;
+use crate::run_context::{Operators, RunContext};
 
 /// What takes batches; the answer says whether it wants more.
 pub type Sink<'s> = dyn FnMut(Batch) -> Fallible<bool> + 's;
@@ -54,5 +54,47 @@ pub trait Inner<'a> {
     /// The number of the first row that flows in.
     fn first_row(&self) -> u64 {
         0
+    }
+}
+
+/// An operator whose time is taken where somebody asks for it.
+pub fn metered<'a>(
+    operator: Box<dyn Operator + 'a>,
+    meter: Option<&'a Operators>,
+    number: Option<usize>,
+) -> Box<dyn Operator + 'a> {
+    match meter.zip(number) {
+        Some((meter, number)) => Box::new(Metered { operator, meter, number }),
+        None => operator,
+    }
+}
+
+struct Metered<'a> {
+    operator: Box<dyn Operator + 'a>,
+    meter: &'a Operators,
+    number: usize,
+}
+
+impl Operator for Metered<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let Metered { operator, meter, number } = self;
+        let before = meter.enter(*number, batch.rows);
+        let pushed = operator.push(batch, &mut |batch| {
+            meter.gave(*number, batch.rows);
+            next(batch)
+        });
+        meter.leave(before);
+        pushed
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        let Metered { operator, meter, number } = self;
+        let before = meter.enter(*number, 0);
+        let finished = operator.finish(&mut |batch| {
+            meter.gave(*number, batch.rows);
+            next(batch)
+        });
+        meter.leave(before);
+        finished
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::diagnostic::Fallible;
 use crate::kernel::{self, Batch, Part};
-use crate::plan::{Op, Prepared, Step};
+use crate::plan::{Op, Prepared, Step, source_text};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
 
@@ -21,6 +21,8 @@ pub struct Stream<'a> {
     /// The most rows that are taken from the source next; with none, nobody wants any.
     most: usize,
     context: &'a RunContext,
+    /// The number of what is read from, where somebody asks what each operator takes.
+    number: Option<usize>,
 }
 
 /// What the phase that runs takes.
@@ -40,6 +42,8 @@ impl Batches for Stream<'_> {
             }
             let Some(phase) = self.phases.front_mut() else { return Ok(None) };
             self.context.check()?;
+            let meter = self.context.operators.as_deref().zip(self.number);
+            let before = meter.map(|(meter, number)| meter.enter(number, 0));
             let batch = match &mut self.input {
                 Input::Source(source) if self.most > 0 => {
                     let batch = source.next(self.most)?;
@@ -50,17 +54,25 @@ impl Batches for Stream<'_> {
                 Input::Breaker(batches) => batches.next()?,
                 Input::Source(_) | Input::Ended => None,
             };
+            if let Some(((meter, number), before)) = meter.zip(before) {
+                meter.gave(number, batch.as_ref().map_or(0, |batch| batch.rows));
+                meter.leave(before);
+            }
             let wants_more = match batch {
                 Some(batch) => phase.take(batch, &mut self.ready)?,
                 None => false,
             };
             if !wants_more {
                 phase.close(&mut self.ready)?;
-                let breaker = self.phases.pop_front().and_then(Phase::into_breaker);
-                self.input = match breaker {
+                let phase = self.phases.pop_front();
+                self.number = phase.as_ref().and_then(Phase::number);
+                let meter = self.context.operators.as_deref().zip(self.number);
+                let before = meter.map(|(meter, number)| meter.enter(number, 0));
+                self.input = match phase.and_then(Phase::into_breaker) {
                     Some(breaker) => Input::Breaker(breaker.batches(self.context)?),
                     None => Input::Ended,
                 };
+                meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
             }
         }
     }
@@ -81,10 +93,11 @@ impl<'a> Inner<'a> for OneThread<'a> {
 
 impl<'a> Stream<'a> {
     pub fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
+        let number = context.operators.as_ref().map(|meter| meter.add(source_text(&plan.source.op)));
         let source = kernel::source(&plan.source, Part::Whole, context)?;
         let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
         let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
-        Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context })
+        Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context, number })
     }
 
     /// The same, with a limit on the rows of the first batch.

@@ -16,9 +16,9 @@ use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::{Progress, RunContext};
 use crate::session::{Replicas, Session, lone_block, lone_command};
 
+use super::command_options::{self, command_help};
 use super::compare::{Asker, Variant, What, family, table_of, written};
 use super::timing::{self, Telling};
-use super::command_options::{self, command_help};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
 pub use claims::{Agrees, agrees, classes};
@@ -31,7 +31,7 @@ pub static BIGO: Magic = Magic {
     syntax: MagicSyntax {
         name: "bigo",
         usage: "%bigo [--time] [--steps] [--space] [--allocs] [--for TIME] [--setup CELL] [--shape SHAPE] \
-                [--case best|average|worst] [--prepare STEP] [--cleanup STEP] [--input FILE] [--ok LIST] [n in A..B:] \
+                [--case best|average|worst] [n in A..B:] \
                 [PIPELINE or FAMILY or !COMMAND] [: and a block]",
         takes: Takes::Variants,
         options: &[

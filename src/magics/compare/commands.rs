@@ -56,8 +56,7 @@ pub fn notes(session: &Session, asked: &Variants, rounds: &[Round]) -> Vec<Note>
 /// That no command uses the name of the sweep.
 fn unused_sweep(session: &Session, asked: &Variants) -> Option<Note> {
     let sweep = asked.sweep.as_ref()?;
-    let commands: Vec<&str> =
-        asked.pipelines().filter_map(lone_command).map(|word| word.text.as_str()).collect();
+    let commands: Vec<&str> = asked.pipelines().filter_map(lone_command).map(|word| word.text.as_str()).collect();
     let uses = |text: &&str| session.with_values(text).1.contains(&sweep.name.text);
     (!commands.is_empty() && !commands.iter().any(uses)).then(|| {
         let name = &sweep.name.text;

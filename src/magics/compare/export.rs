@@ -57,13 +57,7 @@ struct Sampled<'a> {
 }
 
 impl Export {
-    pub fn write(
-        &self,
-        name: &str,
-        points: &Option<Vec<i64>>,
-        rounds: &[Round],
-        _: &RunContext,
-    ) -> Fallible<Note> {
+    pub fn write(&self, name: &str, points: &Option<Vec<i64>>, rounds: &[Round], _: &RunContext) -> Fallible<Note> {
         let all: Vec<Sampled> = rounds
             .iter()
             .enumerate()

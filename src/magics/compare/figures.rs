@@ -52,7 +52,9 @@ impl Round<'_> {
                 let allocated = counted.map_or(Value::Null, |cost| Value::Int(cost.allocated as i64));
                 rows.put("alloc", Type::Int, Unit::Bytes.measured(), allocated);
             }
-            rows.put("lines", Type::Int, Unit::Plain.counted(), Value::Int(entry.variant.lines as i64));
+            if has(false) || !has(true) {
+                rows.put("lines", Type::Int, Unit::Plain.counted(), Value::Int(entry.variant.lines as i64));
+            }
         }
         rows.figures()
     }

@@ -19,9 +19,9 @@ use crate::run_context::{Progress, RunContext};
 use crate::session::{Session, lone_command};
 use crate::show::duration_text;
 
+use super::command_options::{self, command_help};
 use super::privileges::of_engines;
 use super::timing::{self, Telling};
-use super::command_options::{self, command_help};
 use super::{Answer, CellStatus, Magic, Offers, against, baseline, figures_plan, passed};
 
 pub use family::{Asker, family};
@@ -38,8 +38,7 @@ pub static COMPARE: Magic = Magic {
     syntax: MagicSyntax {
         name: "compare",
         usage: "%compare [--on ENGINES] [--base NAME] [--for TIME] [--clock wall|cpu] [--setup CELL] [--shape SHAPE] \
-                [--against NAME] [--prepare STEP] [--cleanup STEP] [--warmup N] [--runs N] [--input FILE] [--ok LIST] \
-                [--as FORM] [--export FILE] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
+                [--against NAME] [n in A..B:] [PIPELINE or FAMILY [only NAMES]] [: and a block]",
         takes: Takes::Variants,
         options: &[
             ("--on", true),
@@ -102,8 +101,8 @@ pub static COMPARE: Magic = Magic {
              --runs N      exactly N samples of each\n  \
              --as text|csv|json|lines  how outputs are compared: by bytes, or as tables\n  \
              --export FILE  writes every sample; the extension decides: csv, json, md\n  \
-             _.outputs has what each printed. If outputs differ, there is no winner. If one changes from run to run, it \
-             cannot be told.\n  \
+             _.outputs has what each printed. If outputs differ, there is no winner. If one changes from run to run, \
+             there is no answer.\n  \
              The clock is CPU time if a command never waits, and wall time otherwise."
         )
     ),
@@ -119,8 +118,9 @@ pub static COMPARE: Magic = Magic {
     ],
     offers: Offers::Families,
     privileges: |magic| {
-        let engines = magic.option("--on").flatten();
-        engines.map_or(Privileges::NONE, |names| of_engines(&names.text))
+        let engines = magic.option("--on").flatten().map(|names| of_engines(&names.text));
+        let leaves = magic.option("--export").flatten().is_some_and(|path| lang::is_outside(&path.text));
+        engines.unwrap_or_default() | Privileges::WRITES_ELSEWHERE.only_if(leaves)
     },
     run,
 };

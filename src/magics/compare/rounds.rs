@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::algorithms::{Case, Claims};
+use crate::commands;
 use crate::data::Sameness;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::Pipeline;
@@ -16,8 +17,9 @@ use crate::measure::{
 };
 use crate::plan::{File, Plan, Prepared};
 use crate::run_context::RunContext;
-use crate::commands;
-use crate::session::{Bound, Draft, Given, Replicas, Screened, Session, Subject, kept_plan, lone_command, only_table, value_plan};
+use crate::session::{
+    Bound, Draft, Given, Replicas, Screened, Session, Subject, kept_plan, lone_command, only_table, value_plan,
+};
 
 use super::family::Asker;
 use super::variants::{Variant, What};
@@ -435,12 +437,7 @@ impl FirstRuns {
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
-fn same(
-    session: &mut Session,
-    both: [&Given; 2],
-    plans: &[&Prepared],
-    context: &RunContext,
-) -> Fallible<Sameness> {
+fn same(session: &mut Session, both: [&Given; 2], plans: &[&Prepared], context: &RunContext) -> Fallible<Sameness> {
     let [Given::Table(first), Given::Table(table)] = both else { return session.same_outputs(both, context) };
     let plain = match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {

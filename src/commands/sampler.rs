@@ -1,0 +1,354 @@
+//! Samples of a program by perf_event_open(2): the software clock of each of its threads, and of all that it starts, in
+//! user space only. That needs neither root nor another program.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::profiles::{Function, Profile, Stacks, Symbols, Unit};
+
+/// Nanoseconds of CPU time between two samples.
+const PERIOD: u64 = 1_000_000;
+/// Pages of each buffer, besides the first: with those of all processors within what every user may lock.
+const PAGES: usize = 64;
+
+/// The samplers of all processors: an event that follows children can only be read so.
+pub struct Sampler {
+    buffers: Vec<Buffer>,
+    taken: Taken,
+}
+
+/// What was sampled so far.
+#[derive(Default)]
+struct Taken {
+    stacks: Stacks,
+    /// Loaded files of each process: start, end, place in the file, path.
+    mappings: HashMap<u32, Vec<Mapping>>,
+    symbols: HashMap<String, Option<Symbols>>,
+    known: HashMap<(String, String), usize>,
+    unknown_caller: Option<usize>,
+    samples: u64,
+    /// Those whose callers are not known.
+    torn: u64,
+    lost: u64,
+}
+
+#[derive(Clone)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    offset: u64,
+    path: String,
+}
+
+/// The ring that the kernel writes into.
+struct Buffer {
+    event: OwnedFd,
+    memory: *mut u8,
+    size: usize,
+    page: usize,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this size, and nobody else has it.
+        unsafe { libc::munmap(self.memory.cast(), self.size) };
+    }
+}
+
+/// perf_event_attr, the fifth version of it.
+#[repr(C)]
+#[derive(Default)]
+struct Event {
+    kind: u32,
+    size: u32,
+    config: u64,
+    period: u64,
+    samples: u64,
+    reads: u64,
+    flags: u64,
+    wakeup: u32,
+    breakpoint: u32,
+    config1: u64,
+    config2: u64,
+    branches: u64,
+    registers: u64,
+    stack: u32,
+    clock: i32,
+    interrupted: u64,
+    aux: u32,
+    most_stack: u16,
+    reserved: u16,
+}
+
+const SOFTWARE: u32 = 1;
+const CPU_CLOCK: u64 = 0;
+/// In each sample: the instruction, the process, and the stack.
+const INSTRUCTION: u64 = 1;
+const PROCESS: u64 = 1 << 1;
+const STACK: u64 = 1 << 5;
+const DISABLED: u64 = 1;
+const INHERIT: u64 = 1 << 1;
+const EXCLUDE_KERNEL: u64 = 1 << 5;
+const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
+const MAPPINGS: u64 = 1 << 8;
+const ENABLE_ON_EXEC: u64 = 1 << 12;
+const FORKS: u64 = 1 << 13;
+const EXCLUDE_KERNEL_STACK: u64 = 1 << 21;
+const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
+
+/// Kinds of records.
+const MAPPING: u32 = 1;
+const LOST: u32 = 2;
+const FORK: u32 = 7;
+const SAMPLE: u32 = 9;
+
+impl Sampler {
+    /// Watches a process that is about to become a program.
+    ///
+    /// # Errors
+    /// What the system says where it refuses.
+    pub fn watch(process: i32) -> io::Result<Sampler> {
+        // SAFETY: plain questions.
+        let (processors, page) =
+            unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_CONF), libc::sysconf(libc::_SC_PAGESIZE)) };
+        let page = usize::try_from(page).map_err(|_| io::Error::last_os_error())?;
+        let mut buffers = Vec::new();
+        let mut refused = None;
+        for processor in 0..processors.max(1) as i32 {
+            match Buffer::open(process, processor, page) {
+                Ok(buffer) => buffers.push(buffer),
+                // A processor may be switched off.
+                Err(error) => refused = Some(error),
+            }
+        }
+        match (buffers.is_empty(), refused) {
+            (true, Some(error)) => Err(error),
+            _ => Ok(Sampler { buffers, taken: Taken::default() }),
+        }
+    }
+
+    /// Takes what the kernel has written by now.
+    pub fn take(&mut self) {
+        let Sampler { buffers, taken } = self;
+        // What is loaded may stand in another buffer than the samples of it.
+        let mut samples: Vec<Vec<u8>> = Vec::new();
+        for buffer in buffers.iter() {
+            buffer.drain(|kind, record| match kind {
+                SAMPLE => samples.push(record.to_vec()),
+                _ => taken.record(kind, record),
+            });
+        }
+        samples.iter().for_each(|record| taken.record(SAMPLE, record));
+    }
+
+    /// The profile, and what is to be known about it.
+    pub fn profile(mut self) -> Profile {
+        self.take();
+        let Taken { stacks, samples, torn, lost, .. } = self.taken;
+        let mut profile = stacks.profile("perf_event_open", Unit::Seconds);
+        let plural = if samples == 1 { "sample" } else { "samples" };
+        profile.notes.push(format!(
+            "{samples} {plural} by perf_event_open: the software clock, every ms of CPU time, in user space"
+        ));
+        if torn > 0 {
+            profile.notes.push(format!(
+                "the callers of {:.1} % of the samples are not known: their code keeps no frame pointers (compile with \
+                 -fno-omit-frame-pointer)",
+                100.0 * torn as f64 / samples.max(1) as f64
+            ));
+        }
+        if lost > 0 {
+            profile.notes.push(format!("{lost} samples were lost: the buffer was full"));
+        }
+        profile
+    }
+}
+
+impl Buffer {
+    fn open(process: i32, processor: i32, page: usize) -> io::Result<Buffer> {
+        let event = Event {
+            kind: SOFTWARE,
+            size: std::mem::size_of::<Event>() as u32,
+            config: CPU_CLOCK,
+            period: PERIOD,
+            samples: INSTRUCTION | PROCESS | STACK,
+            flags: DISABLED
+                | INHERIT
+                | EXCLUDE_KERNEL
+                | EXCLUDE_HYPERVISOR
+                | MAPPINGS
+                | ENABLE_ON_EXEC
+                | FORKS
+                | EXCLUDE_KERNEL_STACK,
+            wakeup: 1,
+            ..Event::default()
+        };
+        let size = page * (PAGES + 1);
+        // SAFETY: the structure has the size that it says; what is returned is a descriptor of nobody else, and the
+        // memory is mapped anew.
+        unsafe {
+            let fd = libc::syscall(libc::SYS_perf_event_open, &raw const event, process, processor, -1, CLOSE_ON_EXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let event = OwnedFd::from_raw_fd(fd as i32);
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let memory = libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, event.as_raw_fd(), 0);
+            if memory == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Buffer { event, memory: memory.cast(), size, page })
+        }
+    }
+
+    /// Hands out each record, and gives the room back to the kernel.
+    fn drain(&self, mut each: impl FnMut(u32, &[u8])) {
+        // Where head and tail lie in the first page.
+        const HEAD: usize = 1024;
+        const TAIL: usize = 1032;
+        let _ = &self.event;
+        let (data, length) = (self.page, self.page * PAGES);
+        // SAFETY: the first page is there and aligned; the kernel writes the head, and only this reads the tail's place.
+        let (head, tail) =
+            unsafe { (&*self.memory.add(HEAD).cast::<AtomicU64>(), &*self.memory.add(TAIL).cast::<AtomicU64>()) };
+        let end = head.load(Ordering::Acquire);
+        let mut at = tail.load(Ordering::Relaxed);
+        let mut record = Vec::new();
+        let copy = |from: u64, count: usize, into: &mut Vec<u8>| {
+            into.clear();
+            for i in 0..count {
+                let place = (from as usize).wrapping_add(i) % length;
+                // SAFETY: the place lies in the pages behind the first.
+                into.push(unsafe { self.memory.add(data + place).read_volatile() });
+            }
+        };
+        while end.wrapping_sub(at) >= 8 {
+            copy(at, 8, &mut record);
+            let kind = u32::from_le_bytes(record[..4].try_into().expect("there are four"));
+            let size = u16::from_le_bytes(record[6..8].try_into().expect("there are two")) as usize;
+            if size < 8 || size as u64 > end.wrapping_sub(at) {
+                break;
+            }
+            copy(at.wrapping_add(8), size - 8, &mut record);
+            each(kind, &record);
+            at = at.wrapping_add(size as u64);
+        }
+        tail.store(at, Ordering::Release);
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+impl Taken {
+    fn record(&mut self, kind: u32, record: &[u8]) {
+        // What is cut says nothing.
+        let _ = match kind {
+            MAPPING => self.mapping(record),
+            FORK => self.fork(record),
+            SAMPLE => self.sample(record),
+            LOST => u64_at(record, 8).map(|lost| self.lost += lost),
+            _ => None,
+        };
+    }
+
+    fn mapping(&mut self, record: &[u8]) -> Option<()> {
+        let (process, start, length, offset) =
+            (u32_at(record, 0)?, u64_at(record, 8)?, u64_at(record, 16)?, u64_at(record, 24)?);
+        let name = record.get(32..)?;
+        let name = &name[..name.iter().position(|byte| *byte == 0).unwrap_or(name.len())];
+        let (end, path) = (start.checked_add(length)?, String::from_utf8_lossy(name).into_owned());
+        let mappings = self.mappings.entry(process).or_default();
+        // A new program has a new space, and a new mapping lies over older ones.
+        mappings.retain(|known| known.end <= start || known.start >= end);
+        mappings.push(Mapping { start, end, offset, path });
+        Some(())
+    }
+
+    /// A child has what its parent had.
+    fn fork(&mut self, record: &[u8]) -> Option<()> {
+        let (process, parent) = (u32_at(record, 0)?, u32_at(record, 4)?);
+        if process != parent {
+            let known = self.mappings.get(&parent).cloned().unwrap_or_default();
+            self.mappings.insert(process, known);
+        }
+        Some(())
+    }
+
+    fn sample(&mut self, record: &[u8]) -> Option<()> {
+        // Markers between parts of a stack are negative.
+        const MARKERS: u64 = u64::MAX - 4096;
+        let (instruction, process, count) = (u64_at(record, 0)?, u32_at(record, 8)?, u64_at(record, 16)?);
+        let mut frames: Vec<u64> = Vec::new();
+        for place in 0..usize::try_from(count).ok()? {
+            let address = u64_at(record, 24 + 8 * place)?;
+            if address < MARKERS {
+                frames.push(address);
+            }
+        }
+        if frames.is_empty() {
+            frames.push(instruction);
+        }
+        let mut stack = Vec::new();
+        let mut outermost = String::new();
+        for (place, address) in frames.iter().enumerate() {
+            // A return address is behind the call.
+            let address = if place == 0 { *address } else { address.saturating_sub(1) };
+            let (number, name) = self.function(process, address);
+            stack.push(number);
+            outermost = name;
+        }
+        self.samples += 1;
+        if !is_entry(&outermost) {
+            self.torn += 1;
+            let unknown = self.unknown_caller;
+            let unknown = unknown.unwrap_or_else(|| self.stacks.function(Function::named("unknown caller")));
+            self.unknown_caller = Some(unknown);
+            // Only the function itself is certain.
+            stack.truncate(1);
+            stack.push(unknown);
+        }
+        self.stacks.add(stack.into_iter().rev(), PERIOD as f64 / 1e9);
+        Some(())
+    }
+
+    /// The function at an address of a process, with its name.
+    fn function(&mut self, process: u32, address: u64) -> (usize, String) {
+        let mappings = self.mappings.get(&process).map_or(&[][..], Vec::as_slice);
+        let mapping = mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address));
+        let (library, name) = match mapping {
+            Some(Mapping { start, offset, path, .. }) => {
+                let place = address - start + offset;
+                let symbols = self.symbols.entry(path.clone()).or_insert_with(|| Symbols::of_file(Path::new(path)));
+                let library = path.rsplit('/').next().unwrap_or_default().to_string();
+                let known = symbols.as_ref().and_then(|symbols| symbols.at_offset(place));
+                let name = known.map_or_else(|| format!("{library}+0x{place:x}"), str::to_string);
+                (library, name)
+            }
+            None => ("unknown".to_string(), format!("0x{address:x}")),
+        };
+        let key = (library, name);
+        if let Some(number) = self.known.get(&key) {
+            return (*number, key.1);
+        }
+        let number = self.stacks.function(Function { module: key.0.clone(), ..Function::named(&key.1) });
+        let name = key.1.clone();
+        self.known.insert(key, number);
+        (number, name)
+    }
+}
+
+/// Whether a program or a thread begins with a function of this name.
+fn is_entry(name: &str) -> bool {
+    let begins =
+        ["_start", "__libc_start", "start_thread", "clone", "__clone", "_dl_", "dl_main", "_rt", "thread_start"];
+    begins.iter().any(|begin| name.starts_with(begin))
+}

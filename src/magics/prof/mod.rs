@@ -1,0 +1,141 @@
+//! `%prof`: where time goes, of pipelines, of programs, and of what other tools have written.
+
+mod command;
+mod pipeline;
+mod table;
+mod view;
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Statement, Takes, Word, is_outside};
+use crate::plan::Binding;
+use crate::profiles::Profile;
+use crate::report::{Block, Field, Map, Note, Report, Unit};
+use crate::run_context::RunContext;
+use crate::session::{Session, lone_command};
+
+use super::{Answer, Magic, Next, Offers, figures_plan};
+
+use table::Shape;
+
+pub static PROF: Magic = Magic {
+    syntax: MagicSyntax {
+        name: "prof",
+        usage: "%prof [--sort KEY] [--top N] [--by KIND] [--find TEXT] PIPELINE or !COMMAND — or: view FILE [as FORMAT] \
+                | map [_3] | flame [_3] | diff A B | export FORM FILE [_3]",
+        takes: Takes::WordsOrStatement(&["view", "map", "flame", "diff", "export"]),
+        options: &[
+            ("--sort", true),
+            ("--top", true),
+            ("--by", true),
+            ("--find", true),
+            ("--input", true),
+            ("--ok", true),
+        ],
+    },
+    about: "shows where the time of a pipeline or a program goes, also of profiles that other tools wrote\n\n\
+            Subjects\n  \
+            PIPELINE           operators of the engine batch: calls, rows, own and cumulative time, share\n  \
+            !python3 app.py    runs the program unchanged under cProfile; also -m MODULE and -c CODE\n  \
+            !COMMAND           samples any program 1000 times per second of CPU time; the output says how\n\n\
+            Files of other tools\n  \
+            view FILE [as FORMAT]  cProfile dumps, folded stacks, speedscope, callgrind, pprof, perf script, Firefox \
+            profiler; also gzipped. The content decides on the format. A dump is data and never run.\n\n\
+            Tables\n  \
+            own         time in the function itself; cumulative: with what it called\n  \
+            calls       all calls; 8 361/1 means that 1 of them is not recursive\n  \
+            --sort own|cumulative|calls|name, --top N rows (20), --by function|module|file\n  \
+            --find TEXT  only rows with this text, and their total\n  \
+            %last shows all rows. The profile is the result `_`.\n\n\
+            Drawings\n  \
+            map [_3]    the square map: area is time, nested by caller, colour by module. On a terminal arrows move, \
+            Enter zooms, Backspace leaves, / finds, q quits\n  \
+            flame [_3]  the flame graph\n\n\
+            Comparing and exporting\n  \
+            diff A B    what grew and what shrank; A and B are results (_3) or files\n  \
+            export folded|speedscope|pprof|svg FILE [_3]",
+    examples: &[
+        "%prof read \"samples/kjv.txt\" | words | count by word",
+        "%prof --top 3 1..100k | map it * it | filter it % 3 == 1 | sum",
+    ],
+    offers: Offers::Files,
+    privileges: |magic| {
+        let Argument::Words(words) = &magic.subject else { return Privileges::NONE };
+        let leaves = words.first().is_some_and(|word| word.text == "export")
+            && words.get(2).is_some_and(|path| is_outside(&path.text));
+        Privileges::WRITES_ELSEWHERE.only_if(leaves)
+    },
+    run,
+};
+
+fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+    let shape = Shape::asked(magic)?;
+    match &magic.subject {
+        Argument::Words(words) => match words[0].text.as_str() {
+            "view" => view::view(session, magic, &words[1..], &shape),
+            "map" => drawn(session, magic, &words[1..], false),
+            "flame" => drawn(session, magic, &words[1..], true),
+            "diff" => view::diff(session, magic, &words[1..], &shape),
+            _ => view::export(session, magic, &words[1..]),
+        },
+        Argument::Statement(statement) => match &**statement {
+            Statement::Pipeline(subject) if lone_command(subject).is_some() => {
+                command::command(session, magic, subject, &shape, context)
+            }
+            Statement::Pipeline(subject) => pipeline::pipeline(session, magic, subject, &shape, context),
+            _ => Err(Diagnostic::at(
+                Kind::Syntax,
+                magic.span,
+                "`%prof` runs a pipeline or a command, and defines no names",
+            )
+            .hint("%prof 1..1M | map it * it | sum")),
+        },
+        Argument::Nothing | Argument::Pipelines(_) | Argument::Variants(_) | Argument::Body(_) => {
+            Err(Diagnostic::at(Kind::Syntax, magic.span, "`%prof` needs a subject")
+                .hint("%prof read \"samples/kjv.txt\" | words | count by word"))
+        }
+    }
+}
+
+/// What is told of a profile: its table, what is to be known about it, and the profile as the result.
+fn answer(
+    session: &mut Session,
+    magic: &lang::Magic,
+    profile: Profile,
+    shape: &Shape,
+    mut notes: Vec<Note>,
+    measured: bool,
+) -> Answer {
+    let table = table::functions(&profile, shape, measured);
+    let mut all_notes = table.notes;
+    all_notes.append(&mut notes);
+    all_notes.extend(profile.notes.iter().map(|note| Note::from(note.as_str())));
+    let fields = vec![
+        table::total_field(&profile, measured),
+        Field::counted("functions", crate::data::Value::Int(profile.functions.len() as i64), Unit::Count("functions")),
+    ];
+    let result = Binding::Result { table: Some(figures_plan(&table.all, magic.span)), fields, tables: Vec::new() };
+    let blocks = vec![Block::Figures(table.shown), Block::Notes(all_notes)];
+    session.hold_profile(Arc::new(profile));
+    Answer { report: Report { blocks, ..Report::default() }, result: Some(result), ..Answer::default() }
+}
+
+/// A map or a flame graph; played where a person can be asked.
+fn drawn(session: &mut Session, magic: &lang::Magic, words: &[Word], flame: bool) -> Fallible<Answer> {
+    let word = match words {
+        [] => None,
+        [word] => Some(word),
+        _ => {
+            let message = "expected a result or nothing";
+            return Err(Diagnostic::at(Kind::Syntax, words[1].span, message).hint("%prof map _3"));
+        }
+    };
+    let (title, profile) = view::of(session, magic, word)?;
+    let map = Map { title, profile, root: 0, flame };
+    if session.interactive {
+        let next = Next { map: Some(map), ..Next::default() };
+        return Ok(Answer { next, ..Answer::default() });
+    }
+    Ok(Answer { report: Report { blocks: vec![Block::Map(map)], ..Report::default() }, ..Answer::default() })
+}

@@ -1,0 +1,211 @@
+//! From stacks, or from who called whom, to a profile.
+
+use std::collections::HashMap;
+
+use super::{Edge, Function, Node, Profile, ROOT, Unit};
+
+/// Stacks with their weights, as samplers see them.
+pub struct Stacks {
+    functions: Vec<Function>,
+    nodes: Vec<Node>,
+    known: HashMap<(usize, usize), usize>,
+}
+
+impl Default for Stacks {
+    fn default() -> Stacks {
+        let root = Node { function: ROOT, parent: 0, own: 0.0, total: 0.0 };
+        Stacks { functions: Vec::new(), nodes: vec![root], known: HashMap::new() }
+    }
+}
+
+impl Stacks {
+    /// Adds a function; its number.
+    pub fn function(&mut self, function: Function) -> usize {
+        self.functions.push(function);
+        self.functions.len() - 1
+    }
+
+    /// How many functions there are.
+    pub fn len(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Adds a stack, from the outermost function to the innermost, which was found there with this weight.
+    pub fn add(&mut self, stack: impl IntoIterator<Item = usize>, weight: f64) {
+        let node = self.node(stack);
+        self.nodes[node].own += weight;
+    }
+
+    /// The node of a stack.
+    fn node(&mut self, stack: impl IntoIterator<Item = usize>) -> usize {
+        let mut at = 0;
+        for function in stack {
+            let next = self.nodes.len();
+            let node = *self.known.entry((at, function)).or_insert(next);
+            if node == next {
+                self.nodes.push(Node { function, parent: at, own: 0.0, total: 0.0 });
+            }
+            at = node;
+        }
+        at
+    }
+
+    pub fn profile(self, tool: &str, unit: Unit) -> Profile {
+        let Stacks { mut functions, mut nodes, .. } = self;
+        total_up(&mut nodes);
+        let mut edges: HashMap<(usize, usize), f64> = HashMap::new();
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        each_outermost(&nodes, functions.len(), |node, is_outermost| {
+            let Node { function, parent, own, total } = &nodes[node];
+            functions[*function].own += own;
+            if is_outermost {
+                functions[*function].cumulative += total;
+            }
+            let caller = nodes[*parent].function;
+            if caller != ROOT {
+                let weight = edges.entry((caller, *function)).or_insert_with(|| {
+                    order.push((caller, *function));
+                    0.0
+                });
+                if is_outermost {
+                    *weight += total;
+                }
+            }
+        });
+        let edge = |(caller, callee): &(usize, usize)| Edge {
+            caller: *caller,
+            callee: *callee,
+            calls: None,
+            cumulative: edges[&(*caller, *callee)],
+        };
+        let edges = order.iter().map(edge).collect();
+        let total = nodes[0].total;
+        Profile { tool: tool.to_string(), unit, functions, edges, nodes, total, notes: Vec::new() }
+    }
+}
+
+/// Adds up what lies below each node: parents come before their children.
+fn total_up(nodes: &mut [Node]) {
+    nodes.iter_mut().for_each(|node| node.total = node.own);
+    for at in (1..nodes.len()).rev() {
+        let (parent, total) = (nodes[at].parent, nodes[at].total);
+        nodes[parent].total += total;
+    }
+}
+
+/// Each node but the root, with whether none above it has the same function: recursion counts once.
+fn each_outermost(nodes: &[Node], functions: usize, mut each: impl FnMut(usize, bool)) {
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (at, node) in nodes.iter().enumerate().skip(1) {
+        children[node.parent].push(at);
+    }
+    let mut open = vec![0_u32; functions];
+    // Nodes to enter, and those to leave.
+    let mut work: Vec<(usize, bool)> = children[0].iter().map(|child| (*child, true)).collect();
+    while let Some((node, enters)) = work.pop() {
+        let function = nodes[node].function;
+        if enters {
+            each(node, open[function] == 0);
+            open[function] += 1;
+            work.push((node, false));
+            work.extend(children[node].iter().map(|child| (*child, true)));
+        } else {
+            open[function] -= 1;
+        }
+    }
+}
+
+/// Functions with their figures, and who called whom, as tracing profilers count it.
+pub struct Graph {
+    pub functions: Vec<Function>,
+    pub edges: Vec<Edge>,
+}
+
+/// The tree of a graph is made up to so many nodes, and parts below this share of all are left out.
+const MOST_NODES: usize = 20_000;
+const LEAST_SHARE: f64 = 1e-5;
+/// No stack is followed deeper.
+const DEEPEST: usize = 200;
+
+impl Graph {
+    pub fn profile(self, tool: &str, unit: Unit) -> Profile {
+        let Graph { functions, edges } = self;
+        let total: f64 = functions.iter().map(|function| function.own).sum();
+        let nodes = tree(&functions, &edges, total);
+        Profile { tool: tool.to_string(), unit, functions, edges, nodes, total, notes: Vec::new() }
+    }
+}
+
+/// The tree that a graph allows: a callee's time is shared out over its callers as they were counted, and below these
+/// as they were. What is not known is not made up: a function that calls itself is followed once.
+fn tree(functions: &[Function], edges: &[Edge], total: f64) -> Vec<Node> {
+    let mut out: Vec<Vec<usize>> = vec![Vec::new(); functions.len()];
+    let mut called = vec![0.0_f64; functions.len()];
+    for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.caller != edge.callee) {
+        out[edge.caller].push(at);
+        called[edge.callee] += edge.cumulative;
+    }
+    let mut nodes = vec![Node { function: ROOT, parent: 0, own: 0.0, total }];
+    // A node to be filled, with the share of its function's cumulative time that it has.
+    let mut work: std::collections::VecDeque<(usize, f64)> = std::collections::VecDeque::new();
+    let enough = |weight: f64| weight > 0.0 && weight >= LEAST_SHARE * total;
+    for (function, known) in functions.iter().enumerate() {
+        // What nobody who is known has called it for.
+        let rest = known.cumulative - called[function];
+        let is_root = called[function] <= 0.0;
+        let weight = if is_root { known.cumulative } else { rest };
+        if enough(weight) && (is_root || rest > 0.01 * known.cumulative) {
+            nodes.push(Node { function, parent: 0, own: 0.0, total: weight });
+            work.push_back((nodes.len() - 1, weight / known.cumulative.max(f64::MIN_POSITIVE)));
+        }
+    }
+    while let Some((at, share)) = work.pop_front() {
+        let function = nodes[at].function;
+        let own = functions[function].own * share;
+        let room = (nodes[at].total - own).max(0.0);
+        nodes[at].own = own.min(nodes[at].total);
+        let is_above = |callee: usize| {
+            let (mut up, mut depth) = (at, 0);
+            loop {
+                if nodes[up].function == callee || depth >= DEEPEST {
+                    return true;
+                }
+                if up == 0 {
+                    return false;
+                }
+                (up, depth) = (nodes[up].parent, depth + 1);
+            }
+        };
+        let below: Vec<(usize, f64)> = out[function]
+            .iter()
+            .map(|edge| (edges[*edge].callee, edges[*edge].cumulative * share))
+            .filter(|(callee, weight)| enough(*weight) && !is_above(*callee))
+            .collect();
+        let sum: f64 = below.iter().map(|(_, weight)| weight).sum();
+        // Recursion may have counted more than there is.
+        let scale = if sum > room { room / sum } else { 1.0 };
+        let mut placed = 0.0;
+        for (callee, weight) in below {
+            if nodes.len() >= MOST_NODES {
+                break;
+            }
+            let weight = weight * scale;
+            placed += weight;
+            nodes.push(Node { function: callee, parent: at, own: 0.0, total: weight });
+            let all = functions[callee].cumulative.max(f64::MIN_POSITIVE);
+            work.push_back((nodes.len() - 1, (weight / all).min(1.0)));
+        }
+        nodes[at].own = (nodes[at].total - placed).max(0.0);
+    }
+    let placed: f64 = nodes.iter().skip(1).filter(|node| node.parent == 0).map(|node| node.total).sum();
+    // The roots may have counted more than all own times together, by rounding or by recursion.
+    if placed > total && placed > 0.0 {
+        let scale = total / placed;
+        nodes.iter_mut().skip(1).for_each(|node| {
+            node.own *= scale;
+            node.total *= scale;
+        });
+    }
+    nodes[0].own = (total - placed).max(0.0);
+    nodes
+}

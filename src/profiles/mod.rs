@@ -1,0 +1,126 @@
+//! Where time went: functions, who called them, and the tree of calls. Read from what other tools write, measured here,
+//! and written for other tools. It knows no session and draws nothing.
+
+mod build;
+mod callgrind;
+mod cprofile;
+mod diff;
+mod export;
+mod firefox;
+mod map;
+mod perf;
+mod pprof;
+mod read;
+mod speedscope;
+mod stacks;
+mod symbols;
+
+pub use build::{Graph, Stacks};
+pub use diff::{Change, differences};
+pub use export::{folded, pprof, speedscope};
+pub use map::{MAX_TILES, Rect, Tile, flames, layout};
+pub use read::{FORMATS, Format, LARGEST, ReadError, read};
+pub use symbols::Symbols;
+
+/// What the weights of a profile are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    Samples,
+    Bytes,
+    /// Events of this name.
+    Events(String),
+}
+
+/// A function, and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: String,
+    /// Its file, library or module; empty where nobody knows.
+    pub module: String,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    /// All calls, and those that are no recursion, where they were counted.
+    pub calls: Option<(u64, u64)>,
+    /// In the function itself, and with all that it called.
+    pub own: f64,
+    pub cumulative: f64,
+}
+
+/// A node of the tree of calls. The first is the root, which is no function; parents come before their children.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub function: usize,
+    pub parent: usize,
+    pub own: f64,
+    /// With all below it.
+    pub total: f64,
+}
+
+/// Who called whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    pub caller: usize,
+    pub callee: usize,
+    pub calls: Option<u64>,
+    /// What the callee took when this caller called it, with all that it called.
+    pub cumulative: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// What made it, in words.
+    pub tool: String,
+    pub unit: Unit,
+    pub functions: Vec<Function>,
+    pub edges: Vec<Edge>,
+    pub nodes: Vec<Node>,
+    pub total: f64,
+    /// What is to be known about it.
+    pub notes: Vec<String>,
+}
+
+/// The function of the root.
+pub const ROOT: usize = usize::MAX;
+
+impl Function {
+    pub fn named(name: &str) -> Function {
+        Function {
+            name: name.to_string(),
+            module: String::new(),
+            file: None,
+            line: None,
+            calls: None,
+            own: 0.0,
+            cumulative: 0.0,
+        }
+    }
+
+    /// `file:line`, as far as that is known.
+    pub fn place(&self) -> String {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}"),
+            (Some(file), None) => file.clone(),
+            (None, _) => self.module.clone(),
+        }
+    }
+}
+
+impl Profile {
+    /// The children of each node, the largest first.
+    pub fn children(&self) -> Vec<Vec<usize>> {
+        let mut children = vec![Vec::new(); self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate().skip(1) {
+            children[node.parent].push(at);
+        }
+        for list in &mut children {
+            list.sort_by(|a, b| self.nodes[*b].total.total_cmp(&self.nodes[*a].total).then(a.cmp(b)));
+        }
+        children
+    }
+
+    /// Its own share of all.
+    pub fn share(&self, weight: f64) -> f64 {
+        if self.total > 0.0 { weight / self.total } else { 0.0 }
+    }
+}

@@ -1,0 +1,63 @@
+//! Folded stacks: `outer;inner 42` on each line.
+
+use std::collections::HashMap;
+
+use super::{Function, Profile, ReadError, Stacks, Unit};
+
+/// Whether the first lines look like stacks.
+pub fn begins(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.next().is_some_and(|line| parts(line).is_some())
+}
+
+fn parts(line: &str) -> Option<(&str, f64)> {
+    let (stack, weight) = line.trim_end().rsplit_once(char::is_whitespace)?;
+    let weight: f64 = weight.parse().ok()?;
+    (!stack.trim().is_empty() && weight.is_finite() && weight >= 0.0).then_some((stack.trim_end(), weight))
+}
+
+pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
+    let mut stacks = Stacks::default();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut offset = 0;
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let start = offset;
+        offset += line.len() + 1;
+        let line = String::from_utf8_lossy(line);
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (stack, weight) = parts(&line)
+            .ok_or_else(|| ReadError::at(format!("line {} is not a stack and a number", number + 1), start))?;
+        let mut frames = Vec::new();
+        for frame in stack.split(';') {
+            let known = numbers.get(frame).copied();
+            frames.push(known.unwrap_or_else(|| {
+                let made = stacks.function(function(frame));
+                numbers.insert(frame.to_string(), made);
+                made
+            }));
+        }
+        stacks.add(frames, weight);
+    }
+    Ok(stacks.profile("folded stacks", Unit::Samples))
+}
+
+/// `name (file:line)`, `library`name`, or a name alone.
+fn function(frame: &str) -> Function {
+    if let Some((name, place)) = frame.strip_suffix(')').and_then(|frame| frame.rsplit_once(" ("))
+        && let Some((file, line)) = place.rsplit_once(':')
+        && let Ok(line) = line.parse::<u32>()
+    {
+        let module =
+            std::path::Path::new(file).file_stem().map_or(file.to_string(), |stem| stem.to_string_lossy().into());
+        return Function { module, file: Some(file.to_string()), line: Some(line), ..Function::named(name) };
+    }
+    if let Some((library, name)) = frame.split_once('`') {
+        return Function { module: library.to_string(), ..Function::named(name) };
+    }
+    // `module::function` and `module.function`; one that has generics or spaces stays as it is.
+    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c == '_' || c.is_alphanumeric());
+    let module = frame.split("::").next().filter(|first| plain(first) && frame.contains("::"));
+    Function { module: module.unwrap_or_default().to_string(), ..Function::named(frame) }
+}
