@@ -53,6 +53,7 @@ fn block(block: &Block) -> Block {
             Block::Notes(timing.fields.iter().map(told).chain([clock]).chain(kept(&timing.notes)).collect())
         }
         Block::Plot(plot) => Block::Text(plot_words(plot)),
+        Block::Map(map) => Block::Text(format!("‹map {}›", map.title)),
     }
 }
 

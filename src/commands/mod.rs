@@ -19,9 +19,12 @@ use std::time::Duration;
 
 pub use output::{Compared, Gathered, KEPT, Output};
 pub use process::hook;
-pub use sampler::Sampler;
+pub use sampler::{Sampler, preloaded};
 pub use starter::{Failure, Listener, Starter};
 pub use words::{braces, quoted, resolve};
+
+/// A library that samples the program into which it is loaded, as text for rustc.
+pub const PRELOAD: &str = include_str!("preload.rs.txt");
 
 /// What is started.
 #[derive(Debug, Clone, PartialEq)]

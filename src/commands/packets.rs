@@ -43,8 +43,8 @@ fn send_with_files(socket: &UnixStream, bytes: &[u8; 4], files: &[RawFd]) -> io:
     assert!(files.len() <= MOST_FILES, "there is room for three");
     let mut room = Room([0; 64]);
     let mut part = libc::iovec { iov_base: bytes.as_ptr() as *mut libc::c_void, iov_len: bytes.len() };
-    // SAFETY: an all-zero msghdr is a valid one. Its parts are set to memory that lives until the call is over; the room
-    // holds the header and three descriptors, and CMSG_FIRSTHDR is not null where it has room for a header.
+    // SAFETY: an all-zero msghdr is a valid one. Its parts are set to memory that lives until the call is over; the
+    // room holds the header and three descriptors, and CMSG_FIRSTHDR is not null where it has room for a header.
     let sent = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &raw mut part;

@@ -147,24 +147,54 @@ impl Sampler {
     /// The profile, and what is to be known about it.
     pub fn profile(mut self) -> Profile {
         self.take();
-        let Taken { stacks, samples, torn, lost, .. } = self.taken;
-        let mut profile = stacks.profile("perf_event_open", Unit::Seconds);
+        let samples = self.taken.samples;
+        let mut profile = self.taken.profile("perf_event_open");
         let plural = if samples == 1 { "sample" } else { "samples" };
-        profile.notes.push(format!(
-            "{samples} {plural} by perf_event_open: the software clock, every ms of CPU time, in user space"
-        ));
-        if torn > 0 {
-            profile.notes.push(format!(
-                "the callers of {:.1} % of the samples are not known: their code keeps no frame pointers (compile with \
-                 -fno-omit-frame-pointer)",
-                100.0 * torn as f64 / samples.max(1) as f64
-            ));
-        }
-        if lost > 0 {
-            profile.notes.push(format!("{lost} samples were lost: the buffer was full"));
-        }
+        let note =
+            format!("{samples} {plural} by perf_event_open: the software clock, every ms of CPU time, in user space");
+        profile.notes.insert(0, note);
         profile
     }
+}
+
+/// What the library of `preload.rs.txt` has written, of a program that took so many seconds of CPU time; none where it
+/// took no sample.
+pub fn preloaded(bytes: &[u8], seconds: f64) -> Option<Profile> {
+    /// Before what is loaded, where else a process stands.
+    const MAPS: u64 = u64::MAX;
+    const DEEPEST: u64 = 1024;
+    let mut taken = Taken::default();
+    let mut all: Vec<(u32, Vec<u64>)> = Vec::new();
+    let mut at = 0;
+    while let (Some(first), Some(second)) = (u64_at(bytes, at), u64_at(bytes, at + 8)) {
+        if first == MAPS {
+            let length = usize::try_from(u64_at(bytes, at + 16)?).ok()?;
+            let Some(text) = bytes.get(at + 24..).and_then(|rest| rest.get(..length)) else { break };
+            taken.maps(second as u32, &String::from_utf8_lossy(text));
+            at += 24 + length;
+            continue;
+        }
+        if second > DEEPEST {
+            break;
+        }
+        let frames: Option<Vec<u64>> = (0..second as usize).map(|place| u64_at(bytes, at + 16 + 8 * place)).collect();
+        let Some(frames) = frames else { break };
+        all.push((first as u32, frames));
+        at += 16 + 8 * second as usize;
+    }
+    // What is loaded at the end counts for all: libraries come late.
+    let each = seconds / all.len().max(1) as f64;
+    all.iter().filter(|(_, frames)| !frames.is_empty()).for_each(|(process, frames)| taken.add(*process, frames, each));
+    (taken.samples > 0).then(|| {
+        let samples = taken.samples;
+        let mut profile = taken.profile("a preloaded sampler");
+        let note = format!(
+            "{samples} samples by a library that was loaded into the program (LD_PRELOAD, profiling timer); together \
+             they count for its CPU time"
+        );
+        profile.notes.insert(0, note);
+        profile
+    })
 }
 
 impl Buffer {
@@ -211,7 +241,7 @@ impl Buffer {
         const TAIL: usize = 1032;
         let _ = &self.event;
         let (data, length) = (self.page, self.page * PAGES);
-        // SAFETY: the first page is there and aligned; the kernel writes the head, and only this reads the tail's place.
+        // SAFETY: the first page is there and aligned; the kernel writes the head, and only this writes the tail.
         let (head, tail) =
             unsafe { (&*self.memory.add(HEAD).cast::<AtomicU64>(), &*self.memory.add(TAIL).cast::<AtomicU64>()) };
         let end = head.load(Ordering::Acquire);
@@ -286,6 +316,7 @@ impl Taken {
     fn sample(&mut self, record: &[u8]) -> Option<()> {
         // Markers between parts of a stack are negative.
         const MARKERS: u64 = u64::MAX - 4096;
+        const SECONDS: f64 = PERIOD as f64 / 1e9;
         let (instruction, process, count) = (u64_at(record, 0)?, u32_at(record, 8)?, u64_at(record, 16)?);
         let mut frames: Vec<u64> = Vec::new();
         for place in 0..usize::try_from(count).ok()? {
@@ -297,6 +328,12 @@ impl Taken {
         if frames.is_empty() {
             frames.push(instruction);
         }
+        self.add(process, &frames, SECONDS);
+        Some(())
+    }
+
+    /// Adds a stack of addresses, the innermost first.
+    fn add(&mut self, process: u32, frames: &[u64], seconds: f64) {
         let mut stack = Vec::new();
         let mut outermost = String::new();
         for (place, address) in frames.iter().enumerate() {
@@ -316,8 +353,37 @@ impl Taken {
             stack.truncate(1);
             stack.push(unknown);
         }
-        self.stacks.add(stack.into_iter().rev(), PERIOD as f64 / 1e9);
-        Some(())
+        self.stacks.add(stack.into_iter().rev(), seconds);
+    }
+
+    /// What is loaded, as /proc/PID/maps tells it: `start-end r-xp offset device inode path`.
+    fn maps(&mut self, process: u32, text: &str) {
+        let mappings = text.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (start, end) = words.next()?.split_once('-')?;
+            let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+            let runs = words.next()?.contains('x');
+            let (start, end, offset) = (hex(start)?, hex(end)?, hex(words.next()?)?);
+            let path = words.nth(2).unwrap_or("[anonymous]").to_string();
+            runs.then_some(Mapping { start, end, offset, path })
+        });
+        self.mappings.insert(process, mappings.collect());
+    }
+
+    fn profile(self, how: &str) -> Profile {
+        let Taken { stacks, samples, torn, lost, .. } = self;
+        let mut profile = stacks.profile(how, Unit::Seconds);
+        if torn > 0 {
+            profile.notes.push(format!(
+                "the callers of {:.1} % of the samples are not known: their code keeps no frame pointers (compile with \
+                 -fno-omit-frame-pointer)",
+                100.0 * torn as f64 / samples.max(1) as f64
+            ));
+        }
+        if lost > 0 {
+            profile.notes.push(format!("{lost} samples were lost: the buffer was full"));
+        }
+        profile
     }
 
     /// The function at an address of a process, with its name.

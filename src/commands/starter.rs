@@ -268,8 +268,8 @@ fn take(pipe: &mut Option<File>, room: &mut [u8], most: usize, mut to: impl FnMu
 }
 
 fn ran(numbers: &[u64; NUMBERS]) -> Ran {
-    let [_, status, wall, user, system, peak, has_thread, on_processor, queued, waits, preempted, counted, count, left] =
-        *numbers;
+    let [_, status, wall, user, system, peak, rest @ ..] = *numbers;
+    let [has_thread, on_processor, queued, waits, preempted, counted, count, left] = rest;
     Ran {
         status: ExitStatus::from_raw(status as u32 as i32),
         wall: Duration::from_nanos(wall),

@@ -7,7 +7,8 @@
 //! chosen     = pipeline | NAME "only" NAME { "," NAME }          (variants of a family; `only` is not reserved)
 //! sweep      = NAME "in" ( sum ".." sum [ "by" sum | "times" sum ] | "[" expr { "," expr } "]" )
 //! block      = variant { variant }               (each at the start of a line, all indented as the first is)
-//! variant    = NAME ":" ( command | pipeline | [ "|" ] stage { "|" stage } )    (a stage goes on from the first line's pipeline)
+//! variant    = NAME ":" ( command | pipeline | goes-on )
+//! goes-on    = [ "|" ] stage { "|" stage }       (from the first line's pipeline)
 //! command    = "!" REST OF LINE { LINE INDENTED DEEPER }              (also as the pipeline of `chosen`)
 //! ```
 

@@ -28,9 +28,9 @@ pub static BASELINE: Magic = Magic {
             of\n  \
             cell 3; `drop NAME` deletes one. Each is stored in a file beside the history.\n\n\
             Importing\n  \
-            `import FILE` keeps what hyperfine wrote with --export-json, under the name of the file unless specified. A \
-            variant\n  \
-            is called as its command, or as hyperfine's --command-name says.\n\n\
+            `import FILE` keeps what hyperfine wrote with --export-json, under the name of the file unless \
+            specified.\n  \
+            A variant is called as its command, or as hyperfine's --command-name says.\n\n\
             Saving again\n  \
             --force replaces a baseline. It keeps its last 20 medians if machine, version and texts are the same:\n  \
             they show how much such a measurement differs from day to day.\n\n\

@@ -73,6 +73,11 @@ static ALL: &[Choices] = &[
         ],
     ),
     of("prof", "--by", &[choice("function", "unless specified"), choice("module", ""), choice("file", "")]),
+    of(
+        "prof",
+        "--sampler",
+        &[choice("perf", "the kernel, by perf_event_open"), choice("preload", "a library in the program")],
+    ),
     of("prof", "--top", &[choice("20", "rows, unless specified"), choice("100", "")]),
     of_all("--ok", &[choice("0", "unless specified"), choice("0,1", "as grep and diff say it")]),
     of_all("--warmup", &[choice("0", "the first run counts"), choice("1", "unless specified"), choice("3", "")]),

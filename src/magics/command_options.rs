@@ -20,8 +20,8 @@ macro_rules! command_help {
             "\n\nCommands\n  \
              `!cmd` to the end of the line is a command. Deeper-indented lines below continue it.\n  \
              `{n}` inserts a name of the sweep or the session, a text as one quoted word; `{{` is a brace.\n  \
-             Without shell syntax the program is started directly. Otherwise `sh -c` runs it, and the time that a shell \
-             needs to start is measured and subtracted.\n  \
+             Without shell syntax the program is started directly. Otherwise `sh -c` runs it, and the time that a \
+             shell needs to start is measured and subtracted.\n  \
              Its output is not shown; _.stdout, _.stderr and _.status are values.\n  \
              --prepare (CELL), --prepare \"CMD\"  runs before each sample, not counted\n  \
              --cleanup (CELL), --cleanup \"CMD\"  runs once at the end, also after a failure and Ctrl-C\n  \

@@ -7,13 +7,13 @@ use super::{Function, Profile, ReadError, Stacks, Unit};
 /// Whether the first lines look like stacks.
 pub fn begins(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.next().is_some_and(|line| parts(line).is_some())
+    lines.next().is_some_and(|line| parts(line).is_some_and(|(stack, _)| !stack.is_empty()))
 }
 
 fn parts(line: &str) -> Option<(&str, f64)> {
     let (stack, weight) = line.trim_end().rsplit_once(char::is_whitespace)?;
     let weight: f64 = weight.parse().ok()?;
-    (!stack.trim().is_empty() && weight.is_finite() && weight >= 0.0).then_some((stack.trim_end(), weight))
+    (weight.is_finite() && weight >= 0.0).then_some((stack.trim(), weight))
 }
 
 pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
@@ -30,7 +30,8 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         let (stack, weight) = parts(&line)
             .ok_or_else(|| ReadError::at(format!("line {} is not a stack and a number", number + 1), start))?;
         let mut frames = Vec::new();
-        for frame in stack.split(';') {
+        // py-spy writes samples without a stack so.
+        for frame in stack.split(';').filter(|_| !stack.is_empty()) {
             let known = numbers.get(frame).copied();
             frames.push(known.unwrap_or_else(|| {
                 let made = stacks.function(function(frame));

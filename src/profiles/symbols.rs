@@ -116,8 +116,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("there are eight"))
 }
 
-/// Names of Rust and of simple C++ as they were written: `_ZN3std2io4read17h0123456789abcdefE` is `std::io::read`. Others
-/// stay.
+/// Names of Rust and of simple C++ as they were written: `_ZN3std2io4read17h0123456789abcdefE` is `std::io::read`.
+/// Others stay.
 fn readable(name: &str) -> String {
     let inside = name.strip_prefix("_ZN").and_then(|rest| rest.strip_suffix('E'));
     let Some(mut rest) = inside else { return name.to_string() };

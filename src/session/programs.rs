@@ -52,6 +52,15 @@ pub enum Step {
     Command(Word),
 }
 
+/// What samples a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplerKind {
+    /// The kernel.
+    Perf,
+    /// A library in the program.
+    Preload,
+}
+
 /// How outputs are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -362,22 +371,22 @@ fn not_kept(error: std::io::Error) -> Box<Diagnostic> {
 fn refused(failure: Failure, name: &str) -> Box<Diagnostic> {
     match failure {
         Failure::Stopped => Diagnostic::new(Kind::Stopped, "stopped"),
-        Failure::NotSampled(error) => not_sampled(&error),
+        Failure::NotSampled(error) => not_sampled(&error, ""),
         Failure::Refused(error) => Diagnostic::new(Kind::System, format!("{name} cannot be started: {error}")),
         Failure::Broken(error) => Diagnostic::new(Kind::System, error.to_string()),
     }
 }
 
 /// Why a program cannot be sampled, and what allows it.
-fn not_sampled(error: &std::io::Error) -> Box<Diagnostic> {
+fn not_sampled(error: &std::io::Error, more: &str) -> Box<Diagnostic> {
     let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
     let level = match level.trim() {
         "" => "the kernel has no perf events".to_string(),
         level => format!("kernel.perf_event_paranoid is {level}"),
     };
     let message = format!(
-        "the program was not run, because the system refuses to sample it: perf_event_open: {error} ({level}); tried the \
-         software clock in user space"
+        "the program was not run, because the system refuses to sample it: perf_event_open: {error} ({level}); tried \
+         the software clock in user space{more}"
     );
     Diagnostic::new(Kind::System, message)
         .hint("sudo sysctl kernel.perf_event_paranoid=2, or %prof view FILE of a profiler")
@@ -494,16 +503,78 @@ impl Command {
     }
 
     /// Runs it once, whatever its exit status, and samples it; whether that was accepted.
-    pub fn sampled(&self, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
+    pub fn sampled(&self, kind: Option<SamplerKind>, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
         self.has_run.set(true);
         let mut listener = Gathered::default();
         let (program, input) = (&self.program, self.told.input.as_deref());
         let name = program.words.first().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
-        let sampled = self.starter.sample(program, input, &mut listener, &context.stop);
-        let (ran, sampler) = sampled.map_err(|failure| refused(failure, &name))?;
+        let sampled = match kind {
+            Some(SamplerKind::Preload) => None,
+            _ => Some(self.starter.sample(program, input, &mut listener, &context.stop)),
+        };
+        let refusal = match sampled {
+            Some(Ok((ran, sampler))) => {
+                let is_good = self.judge(ran, &listener.0).is_ok();
+                *self.first.borrow_mut() = Some(Rc::new(listener.0));
+                return Ok((ran, is_good, sampler.profile()));
+            }
+            Some(Err(Failure::NotSampled(error))) => Some(error),
+            Some(Err(failure)) => return Err(refused(failure, &name)),
+            None => None,
+        };
+        if let (Some(error), Some(SamplerKind::Perf)) = (&refusal, kind) {
+            return Err(not_sampled(error, ""));
+        }
+        self.preloaded(context).map_err(|error| match (&refusal, error.kind) {
+            (_, Kind::Stopped) | (None, _) => error,
+            (Some(refusal), _) => not_sampled(refusal, &format!("; then a preloaded library: {}", error.message)),
+        })
+    }
+
+    /// The same with a library that is loaded into the program.
+    fn preloaded(&self, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
+        const LARGEST: u64 = 256 << 20;
+        let system = |what: &str, error: std::io::Error| Diagnostic::new(Kind::System, format!("{what}: {error}"));
+        let folder = tempfile::tempdir().map_err(|error| system("no temporary folder can be made", error))?;
+        let (source, library, samples) =
+            (folder.path().join("preload.rs"), folder.path().join("libpreload.so"), folder.path().join("samples"));
+        std::fs::write(&source, commands::PRELOAD).map_err(|error| system("the library cannot be written", error))?;
+        let mut rustc = std::process::Command::new("rustc");
+        rustc.args(["--edition", "2024", "--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o"]);
+        let built = rustc.arg(&library).arg(&source).output();
+        let built = built.map_err(|error| system("the library needs `rustc`, which does not start", error))?;
+        if !built.status.success() {
+            let said = String::from_utf8_lossy(&built.stderr).lines().take(3).collect::<Vec<_>>().join(" ");
+            return Err(Diagnostic::new(Kind::System, format!("rustc does not build the library: {said}")));
+        }
+        let env = commands::resolve("env", std::env::var_os("PATH").as_deref());
+        let env = env.map_err(|_| Diagnostic::new(Kind::System, "there is no program `env`"))?;
+        let mut words: Vec<std::ffi::OsString> = vec!["env".into()];
+        for (name, value) in [("LD_PRELOAD", &library), ("TIMELAB_SAMPLES", &samples)] {
+            let mut word = std::ffi::OsString::from(format!("{name}="));
+            word.push(value);
+            words.push(word);
+        }
+        words.push(self.program.path.clone().into());
+        words.extend(self.program.words.iter().skip(1).cloned());
+        let program = Program { words, ..env };
+        let mut listener = Gathered::default();
+        let ran = self.starter.run(&program, self.told.input.as_deref(), false, &mut listener, &context.stop, None);
+        let ran = ran.map_err(|failure| refused(failure, "the program"))?;
         let is_good = self.judge(ran, &listener.0).is_ok();
         *self.first.borrow_mut() = Some(Rc::new(listener.0));
-        Ok((ran, is_good, sampler.profile()))
+        let length = std::fs::metadata(&samples).map_or(0, |found| found.len());
+        if length == 0 {
+            let message = "the program did not load it: it is not linked dynamically, or changes its environment";
+            return Err(Diagnostic::new(Kind::System, message));
+        }
+        if length > LARGEST {
+            return Err(Diagnostic::new(Kind::System, format!("it wrote over {} MiB of samples", LARGEST >> 20)));
+        }
+        let bytes = std::fs::read(&samples).map_err(|error| system("the samples cannot be read", error))?;
+        let profile = commands::preloaded(&bytes, ran.cpu().as_secs_f64());
+        let short = || Diagnostic::new(Kind::Domain, "the program took no sample: it used too little CPU time");
+        Ok((ran, is_good, profile.ok_or_else(|| short().hint("profile a longer run of it"))?))
     }
 
     /// The instructions of a run in user space; none where the system does not count them.

@@ -312,8 +312,8 @@ pub fn map_svg(map: &Map) -> String {
         let _ = write!(
             body,
             "<g data-node=\"{}\" data-up=\"{}\"><rect x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" \
-             height=\"{height:.2}\" fill=\"#{r:02x}{g:02x}{b:02x}\" stroke=\"#fff\" stroke-width=\"0.6\"/><title>{}\n{}: \
-             own {}, with what it called {} ({} of all)\n{}</title>",
+             height=\"{height:.2}\" fill=\"#{r:02x}{g:02x}{b:02x}\" stroke=\"#fff\" stroke-width=\"0.6\"/><title>{}\n\
+             {}: own {}, with what it called {} ({} of all)\n{}</title>",
             tile.node,
             node.parent,
             xml(&path),

@@ -83,8 +83,8 @@ pub static BIGO: Magic = Magic {
             --case best|average|worst or --shape SHAPE chooses them.\n  \
             --setup CELL runs once, untimed, and the subject sees its names.",
         command_help!(
-            "\n  A command is asked for its time, its peak of resident memory, and its instructions in user space, where \
-             the system counts them."
+            "\n  A command is asked for its time, its peak of resident memory, and its instructions in user space, \
+             where the system counts them."
         )
     ),
     examples: &[

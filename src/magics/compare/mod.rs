@@ -111,7 +111,8 @@ pub static COMPARE: Magic = Magic {
         "%compare --on rows,batch,polars 1..100k | map it * it | sum",
         "%compare n in 100..400:\n  sort: 1..n | sort by it desc | take 3\n  top: 1..n | top 3",
         "%compare n in 100..400: anagrams",
-        "%compare --for 2s:\n  grep: !grep -c the samples/kjv.txt\n  awk: !awk '/the/{n++} END{print n}' samples/kjv.txt",
+        "%compare --for 2s:\n  grep: !grep -c the samples/kjv.txt\n  \
+         awk: !awk '/the/{n++} END{print n}' samples/kjv.txt",
         "%compare --base merge n in [100, 200]: sorting only quick, merge",
         "%compare n in [100, 200]: anagrams:\n  stages: group by key = sorted(word) | filter len(word) > 1 \
          | map group = word",

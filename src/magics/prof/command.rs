@@ -8,7 +8,7 @@ use crate::magics::command_options;
 use crate::profiles;
 use crate::report::{Block, Map, Note};
 use crate::run_context::RunContext;
-use crate::session::programs::Told;
+use crate::session::programs::{SamplerKind, Told};
 use crate::session::{Session, lone_command};
 
 use super::super::{Answer, CellStatus};
@@ -39,10 +39,19 @@ fn sampled(
     shape: &Shape,
     context: &RunContext,
 ) -> Fallible<Answer> {
+    let kind = match magic.option("--sampler").flatten() {
+        None => None,
+        Some(word) if word.text == "perf" => Some(SamplerKind::Perf),
+        Some(word) if word.text == "preload" => Some(SamplerKind::Preload),
+        Some(word) => {
+            let message = format!("`--sampler` must be perf or preload, got `{}`", word.text);
+            return Err(Diagnostic::at(Kind::Type, word.span, message).near(&word.text, ["perf", "preload"]));
+        }
+    };
     let choice = session.engine(None)?;
     let one = session.subject(subject, choice, context)?;
     let command = one.command().expect("a command was drafted");
-    let (ran, is_good, profile) = command.sampled(context).map_err(|error| error.or_at(subject.span))?;
+    let (ran, is_good, profile) = command.sampled(kind, context).map_err(|error| error.or_at(subject.span))?;
     let errors = command.output().and_then(|output| output.last_errors());
     let values = command_options::values(command);
     drop(one);

@@ -22,7 +22,8 @@ use table::Shape;
 pub static PROF: Magic = Magic {
     syntax: MagicSyntax {
         name: "prof",
-        usage: "%prof [--sort KEY] [--top N] [--by KIND] [--find TEXT] PIPELINE or !COMMAND — or: view FILE [as FORMAT] \
+        usage: "%prof [--sort KEY] [--top N] [--by KIND] [--find TEXT] PIPELINE or !COMMAND — or: view FILE [as \
+                FORMAT] \
                 | map [_3] | flame [_3] | diff A B | export FORM FILE [_3]",
         takes: Takes::WordsOrStatement(&["view", "map", "flame", "diff", "export"]),
         options: &[
@@ -32,13 +33,15 @@ pub static PROF: Magic = Magic {
             ("--find", true),
             ("--input", true),
             ("--ok", true),
+            ("--sampler", true),
         ],
     },
     about: "shows where the time of a pipeline or a program goes, also of profiles that other tools wrote\n\n\
             Subjects\n  \
             PIPELINE           operators of the engine batch: calls, rows, own and cumulative time, share\n  \
             !python3 app.py    runs the program unchanged under cProfile; also -m MODULE and -c CODE\n  \
-            !COMMAND           samples any program 1000 times per second of CPU time; the output says how\n\n\
+            !COMMAND           samples any program: by the kernel every ms of CPU time (perf_event_open), or where \
+            that is refused by a library in the program. --sampler perf|preload chooses; the output says which\n\n\
             Files of other tools\n  \
             view FILE [as FORMAT]  cProfile dumps, folded stacks, speedscope, callgrind, pprof, perf script, Firefox \
             profiler; also gzipped. The content decides on the format. A dump is data and never run.\n\n\

@@ -1,6 +1,7 @@
 //! The operators of a pipeline, measured by two readings of the clock for each batch.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -27,7 +28,8 @@ pub fn pipeline(
 ) -> Fallible<Answer> {
     let asked = session.engine(subject.on.as_ref())?;
     let batch = engines::find("batch").expect("it is in the table");
-    if asked.chosen && asked.engine.name() != batch.name() {
+    // An engine that was set for all cells is not meant here.
+    if subject.on.is_some() && asked.engine.name() != batch.name() {
         let name = asked.engine.name();
         let message = format!("operators are measured on the engine `batch`, not on `{name}`");
         return Err(Diagnostic::at(Kind::Objection, subject.span, message)
@@ -39,17 +41,48 @@ pub fn pipeline(
     };
     only_table(&plan)?;
     session.settle(context)?;
-    let operators = Arc::new(Operators::default());
-    let context = &RunContext { operators: Some(operators.clone()), ..context.clone() };
-    let (before, meter) = (Disk::read(), Meter::start());
-    session.run(plan, Choice::only(batch), context)?;
-    let cost = meter.stop();
-    let disk = Disk::read().zip(before).map(|(now, before)| now.since(&before));
-    let mut each = operators.each();
+    let start = Instant::now();
+    let mut runs = 0;
+    // Another program that has the processor meanwhile only adds time: of a few short runs the fastest counts. The
+    // first may be slower for reading what the next ones find in memory, so its limit is told.
+    let mut fastest: Option<Vec<OperatorTime>> = None;
+    let mut first: Option<(Cost, Option<Disk>)> = None;
+    while runs == 0 || runs < MOST_RUNS && start.elapsed() < ENOUGH {
+        let operators = Arc::new(Operators::default());
+        let context = &RunContext { operators: Some(operators.clone()), ..context.clone() };
+        let (before, meter) = (Disk::read(), Meter::start());
+        session.run(plan.clone(), Choice::only(batch), context)?;
+        let cost = meter.stop();
+        let disk = Disk::read().zip(before).map(|(now, before)| now.since(&before));
+        first.get_or_insert((cost, disk));
+        let each = operators.each();
+        if fastest.as_ref().is_none_or(|known| total(&each) < total(known)) {
+            fastest = Some(each);
+        }
+        runs += 1;
+    }
+    let (cost, disk) = first.expect("there was a run");
+    let mut each = fastest.expect("there was a run");
     // What the engine does with the result comes last.
     let result = each.remove(0);
     each.push(result);
-    answer(session, magic, &each, &cost, disk, shape)
+    let mut answer = answer(session, magic, &each, &cost, disk, shape)?;
+    if let Some(Block::Notes(notes)) = answer.report.blocks.last_mut()
+        && runs > 1
+    {
+        notes.push(
+            Note::default().found(format!("the fastest of {runs} runs; the limit is that of the first")).optional(),
+        );
+    }
+    Ok(answer)
+}
+
+/// So many runs at most, and no more after this time.
+const MOST_RUNS: usize = 5;
+const ENOUGH: Duration = Duration::from_millis(400);
+
+fn total(each: &[OperatorTime]) -> Duration {
+    each.iter().map(|operator| operator.own).sum()
 }
 
 fn answer(
