@@ -72,7 +72,7 @@ fn figures_of_python_are_those_of_pstats() {
 fn dumps_of_other_tools_say_what_these_say() {
     let scope = dump("py-spy.speedscope.json");
     assert_eq!((scope.unit.clone(), (scope.total - 0.45).abs() < 1e-9), (Unit::Seconds, true), "{}", scope.total);
-    assert_eq!(named(&scope, "findall").file.as_deref(), Some("re/__init__.py"));
+    assert!(named(&scope, "findall").file.as_deref().is_some_and(|file| file.ends_with("re/__init__.py")));
     let stacks = dump("py-spy.folded");
     assert_eq!(stacks.unit, Unit::Samples);
     let lines = String::from_utf8(bytes("py-spy.folded")).expect("text");

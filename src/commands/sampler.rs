@@ -335,16 +335,16 @@ impl Taken {
     /// Adds a stack of addresses, the innermost first.
     fn add(&mut self, process: u32, frames: &[u64], seconds: f64) {
         let mut stack = Vec::new();
-        let mut outermost = String::new();
+        let mut outermost = (String::new(), String::new());
         for (place, address) in frames.iter().enumerate() {
             // A return address is behind the call.
             let address = if place == 0 { *address } else { address.saturating_sub(1) };
-            let (number, name) = self.function(process, address);
+            let (number, library, name) = self.function(process, address);
             stack.push(number);
-            outermost = name;
+            outermost = (library, name);
         }
         self.samples += 1;
-        if !is_entry(&outermost) {
+        if !is_entry(&outermost.0, &outermost.1, stack.len()) {
             self.torn += 1;
             let unknown = self.unknown_caller;
             let unknown = unknown.unwrap_or_else(|| self.stacks.function(Function::named("unknown caller")));
@@ -386,8 +386,8 @@ impl Taken {
         profile
     }
 
-    /// The function at an address of a process, with its name.
-    fn function(&mut self, process: u32, address: u64) -> (usize, String) {
+    /// The function at an address of a process, with its library and its name.
+    fn function(&mut self, process: u32, address: u64) -> (usize, String, String) {
         let mappings = self.mappings.get(&process).map_or(&[][..], Vec::as_slice);
         let mapping = mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address));
         let (library, name) = match mapping {
@@ -403,18 +403,19 @@ impl Taken {
         };
         let key = (library, name);
         if let Some(number) = self.known.get(&key) {
-            return (*number, key.1);
+            return (*number, key.0, key.1);
         }
         let number = self.stacks.function(Function { module: key.0.clone(), ..Function::named(&key.1) });
-        let name = key.1.clone();
-        self.known.insert(key, number);
-        (number, name)
+        self.known.insert(key.clone(), number);
+        (number, key.0, key.1)
     }
 }
 
-/// Whether a program or a thread begins with a function of this name.
-fn is_entry(name: &str) -> bool {
-    let begins =
-        ["_start", "__libc_start", "start_thread", "clone", "__clone", "_dl_", "dl_main", "_rt", "thread_start"];
-    begins.iter().any(|begin| name.starts_with(begin))
+/// Whether a program or a thread begins with this function, which has so many frames with those that it called: in the
+/// system's library, whose own names are often not there.
+fn is_entry(library: &str, name: &str, depth: usize) -> bool {
+    let begins = ["_start", "__libc_start", "start_thread", "clone", "__clone", "_dl_", "dl_main", "thread_start"];
+    let of_system = ["libc.so", "libc-", "ld-linux", "ld-musl", "libpthread"];
+    let is_late = depth > 1 && of_system.iter().any(|begin| library.starts_with(begin));
+    is_late || name == "main" || begins.iter().any(|begin| name.starts_with(begin))
 }

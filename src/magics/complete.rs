@@ -232,7 +232,11 @@ fn open_text(before: &str) -> Option<(usize, char)> {
 /// What the magic offers for its words, if `before` begins with one that takes words.
 fn words_of(before: &str) -> Option<Offers> {
     let (name, _) = before.trim_start().strip_prefix('%')?.split_once(char::is_whitespace)?;
-    let takes_words = |magic: &&Magic| matches!(magic.syntax.takes, Takes::Words | Takes::WordsOrBody);
+    let takes_words = |magic: &&Magic| match magic.syntax.takes {
+        Takes::Words | Takes::WordsOrBody => true,
+        Takes::WordsOrStatement(words) => before.split_whitespace().any(|word| words.contains(&word)),
+        Takes::Statement | Takes::StatementOrBody | Takes::Body | Takes::Pipelines | Takes::Variants => false,
+    };
     super::find(name).filter(takes_words).map(|magic| magic.offers)
 }
 
