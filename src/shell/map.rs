@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
+use crate::escape::escaped;
 use crate::profiles::{Profile, ROOT};
 use crate::report::Map;
 use crate::show::{self, Canvas, Style, cut, node_name, percent, weight_text};
@@ -202,7 +203,7 @@ impl Player {
             Some(text) => format!("/{text}"),
             None => "arrows move · Enter zooms · Backspace leaves · / finds · q quits".to_string(),
         });
-        lines.iter().map(|line| cut(&show::escaped(line), width)).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| cut(&escaped(line), width)).collect::<Vec<_>>().join("\n")
     }
 
     fn callers(&self, function: usize) -> String {
