@@ -738,7 +738,6 @@ fn help_and_figures_fit_a_narrow_window() {
     terminal.enters("%set");
     let told = terminal.sees("[4]› ");
     assert!(told.lines().skip(1).all(|line| line.trim_end().chars().count() <= 60), "{told}");
-    terminal.ends();
 }
 
 #[test]
