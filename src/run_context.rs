@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -196,6 +197,63 @@ pub trait TableSink {
     }
 }
 
+/// How much memory a run may use before it goes on in files, and where these are.
+#[derive(Debug, Clone)]
+pub struct Spill {
+    /// In bytes.
+    pub budget: u64,
+    /// Files have no name in it, and are gone with the run.
+    pub folder: PathBuf,
+    /// The number of the write that finds the disk full, for tests.
+    pub full_at: Option<u64>,
+    counts: Arc<SpillCounts>,
+}
+
+#[derive(Debug, Default)]
+struct SpillCounts {
+    writes: AtomicU64,
+    bytes: AtomicU64,
+    passes: AtomicU64,
+}
+
+impl Spill {
+    pub fn new(budget: u64, folder: PathBuf) -> Spill {
+        Spill { budget, folder, full_at: None, counts: Arc::default() }
+    }
+
+    /// The same for another run, which has written nothing.
+    pub fn anew(&self) -> Spill {
+        Spill { counts: Arc::default(), ..self.clone() }
+    }
+
+    /// What an op holds beyond this goes to a file: while it is written there are copies of it.
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.budget / 6).unwrap_or(usize::MAX)
+    }
+
+    /// What cannot be written may hold no more.
+    pub fn most(&self) -> usize {
+        usize::try_from(self.budget / 2).unwrap_or(usize::MAX)
+    }
+
+    /// Counts a write; false where it must fail.
+    pub fn add_write(&self, bytes: u64) -> bool {
+        self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(self.counts.writes.fetch_add(1, Ordering::Relaxed)) != self.full_at
+    }
+
+    /// Counts an op that begins to write, or a part that is written once more.
+    pub fn add_pass(&self) {
+        self.counts.passes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The bytes that were written, in how many writes and passes.
+    pub fn written(&self) -> (u64, u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.counts.bytes), read(&self.counts.writes), read(&self.counts.passes))
+    }
+}
+
 /// What `peek` hands out while a run goes on.
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -312,6 +370,10 @@ pub struct RunContext {
     pub chunk_sizes: ChunkSizes,
     /// The most live heap that the process may have, in bytes.
     pub memory: u64,
+    /// Where it was said how much memory the run may use.
+    pub spill: Option<Spill>,
+    /// The folder for files of runs that are told so later.
+    pub scratch: PathBuf,
     /// How many tasks run at a time, on engines that have tasks.
     pub workers: usize,
     pub stop: Stop,

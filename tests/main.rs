@@ -38,6 +38,7 @@ mod rust;
 mod samples;
 mod shown;
 mod sinks;
+mod spill;
 mod splits;
 mod stores;
 mod structures;

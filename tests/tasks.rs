@@ -45,7 +45,7 @@ const CELLS: &[&str] = &[
     "1.. | filter it % 10 == 0 | take 4",
     "letters 3000 | count by it | sort by it",
     "random 3000 | map k = int(it * 10), x = it | agg sum(x) by k | sort by k",
-    "fn double(x) = x + x\n1..500 | map double(it) | sum",
+    "fn double(x) = x + x; 1..500 | map double(it) | sum",
 ];
 
 fn prepared(cell: &str) -> (Prepared, RunContext) {
@@ -218,4 +218,28 @@ fn a_stopped_run_ends_in_all_its_tasks() {
         let error = run.join().expect("no panic").expect_err("it was stopped");
         assert_eq!(error.kind, Kind::Stopped);
     });
+}
+
+/// Partials of many groups are merged in parts. Neither that nor the number of threads changes a bit, and groups stay
+/// in the order of their first rows.
+#[test]
+fn many_groups_are_merged_in_parts() {
+    for cell in [
+        "1..150000 | map k = it * 7919 % 90001, x = 1 / it | agg sum(x), first(x), count() by k",
+        "1..150000 | map k = it * 7919 % 90001, x = it | agg s = sum(x) by k | sort by s desc | take 100",
+        "1..150000 | map t = \"the number \" + text(it * 7919 % 90001) | count by t | filter count > 1 | count",
+    ] {
+        let (plan, context) = prepared(cell);
+        let context = |task| RunContext { chunk_sizes: ChunkSizes { task, ..context.chunk_sizes }, ..context.clone() };
+        let batch = engines::find("batch").expect("it is one").run(&plan, &context(1)).expect(cell).table;
+        let whole = run(&plan, &Threads(2), &context(16 * 1000)).expect(cell);
+        // The first partial is small, the others are not.
+        for (task, workers) in [(16 * 50_000, 1), (16 * 50_000, 3), (16 * 40_000, 2), (16 * 110_000, 2)] {
+            let parts = run(&plan, &Threads(workers), &context(task)).expect(cell);
+            assert_eq!(parts.frame().column("k").ok(), batch.frame().column("k").ok(), "{cell}");
+            assert!(!matches!(whole.same(&parts), Sameness::Different(_)), "{cell}: {:?}", whole.same(&parts));
+        }
+        let [one, more] = [1, 3].map(|workers| run(&plan, &Threads(workers), &context(16 * 50_000)).expect(cell));
+        assert!(one.frame().equals_missing(more.frame()), "{cell}");
+    }
 }

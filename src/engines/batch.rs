@@ -9,7 +9,7 @@ use crate::plan::{Format, Op, Prepared, Source, expr_text, op_text, source_text}
 use crate::rowwise::Programs;
 use crate::run_context::{RunContext, TableSink};
 
-use super::{Engine, EngineOutput, Objection, StreamOutput};
+use super::{Engine, EngineOutput, Limit, MEMORY, Objection, StreamOutput};
 
 pub struct Kernel;
 
@@ -33,6 +33,10 @@ impl Engine for Kernel {
 
     fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
         Privileges::NONE
+    }
+
+    fn limits(&self) -> &'static [Limit] {
+        &[MEMORY]
     }
 
     fn is_parallel(&self) -> bool {

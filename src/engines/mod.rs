@@ -116,6 +116,18 @@ pub const WORKERS: Limit = Limit {
     },
 };
 
+/// The least memory that a run may be given, in bytes.
+pub const LEAST_MEMORY: u64 = 8_000_000;
+
+pub const MEMORY: Limit = Limit {
+    name: "memory",
+    values: "at least 8MB",
+    set: |limits, number| {
+        limits.memory = Some(number).filter(|bytes| *bytes >= LEAST_MEMORY);
+        limits.memory.is_some()
+    },
+};
+
 /// What a session lends to an engine whose plans are compiled.
 pub trait Host {
     /// Compiles a plan that was written as Rust, and opens a process that can run it.

@@ -8,9 +8,17 @@ use crate::plan::{Op, Prepared, op_text, source_text};
 use crate::run_context::{RunContext, TableSink};
 use crate::schedule::{self, Stage};
 
-use super::{Engine, EngineOutput, Limit, Objection, StreamOutput, WORKERS};
+use super::{Engine, EngineOutput, Limit, MEMORY, Objection, StreamOutput, WORKERS};
 
 pub struct Threads;
+
+/// With a limit of memory no more tasks at a time.
+const MOST_IN_LIMIT: usize = 4;
+
+fn runner(context: &RunContext) -> schedule::Threads {
+    let most = if context.spill.is_some() { MOST_IN_LIMIT } else { usize::MAX };
+    schedule::Threads(context.workers.min(most))
+}
 
 /// Rows of the plan's result.
 fn table(batch: Batch, plan: &Prepared) -> Fallible<Table> {
@@ -32,7 +40,7 @@ impl Engine for Threads {
     }
 
     fn limits(&self) -> &'static [Limit] {
-        &[WORKERS]
+        &[WORKERS, MEMORY]
     }
 
     fn is_parallel(&self) -> bool {
@@ -45,15 +53,13 @@ impl Engine for Threads {
 
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let mut rows = Rows::of(plan.schema());
-        let runner = schedule::Threads(context.workers);
-        schedule::run(plan, &runner, context, &mut |batch| rows.push(&batch).map(|()| true))?;
+        schedule::run(plan, &runner(context), context, &mut |batch| rows.push(&batch).map(|()| true))?;
         Ok(EngineOutput { table: table(rows.finish(), plan)?, steps: None, compile: None, cost: Vec::new() })
     }
 
     fn stream(&self, plan: &Prepared, sink: &mut dyn TableSink, context: &RunContext) -> Fallible<StreamOutput> {
         let mut rows = sink.keeps().then(|| Rows::of(plan.schema()));
-        let runner = schedule::Threads(context.workers);
-        schedule::run(plan, &runner, context, &mut |batch| {
+        schedule::run(plan, &runner(context), context, &mut |batch| {
             if let Some(rows) = &mut rows {
                 rows.push(&batch)?;
             }

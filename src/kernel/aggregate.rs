@@ -73,6 +73,11 @@ impl<'a> Aggregates<'a> {
         }
     }
 
+    /// How many groups it has by keys.
+    pub fn keyed_groups(&self) -> usize {
+        self.groups.len()
+    }
+
     fn count(&self) -> usize {
         if self.keys.is_empty() { 1 } else { self.groups.len() }
     }

@@ -46,6 +46,13 @@ impl Distinct {
         Ok(())
     }
 
+    /// The rows of one more batch whose keys are new; they are kept as well.
+    pub fn kept(&mut self, scope: Scope) -> Fallible<Batch> {
+        let fresh = self.fresh(scope)?;
+        self.rows.push(&fresh)?;
+        Ok(fresh)
+    }
+
     /// The rows of one more batch whose keys are new.
     pub fn fresh(&mut self, scope: Scope) -> Fallible<Batch> {
         let batch = scope.batch;
@@ -62,8 +69,7 @@ impl Partial for Distinct {
     type Whole = Batch;
 
     fn take(&mut self, scope: Scope) -> Fallible<()> {
-        let fresh = self.fresh(scope)?;
-        self.rows.push(&fresh)
+        self.kept(scope).map(drop)
     }
 
     fn merge(&mut self, later: Distinct, context: &RunContext) -> Fallible<()> {

@@ -88,6 +88,16 @@ impl Packed {
         self.keys.len()
     }
 
+    /// To which of `parts` parts each key belongs; the parts of each level are told apart by other bits than those of
+    /// the levels before, if parts are at most 32.
+    pub fn parts(&self, parts: usize, level: u32) -> Vec<usize> {
+        let part = |key: &View| {
+            let bits = hash(key.as_u128(), self).rotate_left(5 * level);
+            ((u128::from(bits) * parts as u128) >> 64) as usize
+        };
+        self.keys.iter().map(part).collect()
+    }
+
     /// `rows` of these keys from `start`.
     pub fn part(&self, start: usize, rows: usize) -> Packed {
         Packed { keys: self.keys.clone().sliced(start..start + rows), buffers: self.buffers.clone() }

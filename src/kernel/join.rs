@@ -39,6 +39,11 @@ impl RightSide {
 }
 
 impl RightSide {
+    /// How many keys it has.
+    pub fn keys(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The group of each of these keys.
     fn take_keys(&mut self, keys: &Packed, context: &RunContext) -> Fallible<Vec<u32>> {
         let (mut all, mut some) = (Vec::with_capacity(keys.len()), Vec::new());

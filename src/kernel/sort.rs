@@ -74,6 +74,11 @@ impl<'a> Sorted<'a> {
         Sorted { keys, limit, rows: Rows::new(&types), runs: Vec::new(), types, width, worst: None, context }
     }
 
+    /// The columns by which its rows are ordered, whether each descends, and the types of all columns.
+    pub fn into_order(self) -> (Vec<(usize, bool)>, Vec<Type>) {
+        (self.keys.iter().map(|key| (key.column, key.descending)).collect(), self.types)
+    }
+
     /// Keeps only the first rows of those that there are.
     fn cut(&mut self, limit: usize) -> Fallible<()> {
         let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
@@ -255,19 +260,35 @@ impl Sort<'_> {
 }
 
 fn compare(keys: &[Key], columns: &[Column], a: usize, b: usize) -> Ordering {
-    let orders = keys.iter().map(|key| compare_directed(&columns[key.column], a, b, key.descending));
+    let orders = keys.iter().map(|key| {
+        let column = &columns[key.column];
+        compare_directed((column, a), (column, b), key.descending)
+    });
     orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Nulls last in both directions.
-fn compare_directed(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
-    match (column.nulls.at(a), column.nulls.at(b)) {
+fn compare_directed(a: (&Column, usize), b: (&Column, usize), descending: bool) -> Ordering {
+    match (a.0.nulls.at(a.1), b.0.nulls.at(b.1)) {
         (true, true) => Ordering::Equal,
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
-        (false, false) if descending => order(column, b, column, a),
-        (false, false) => order(column, a, column, b),
+        (false, false) if descending => order(b.0, b.1, a.0, a.1),
+        (false, false) => order(a.0, a.1, b.0, b.1),
     }
+}
+
+/// The order of rows of two batches by these columns, some of which descend.
+pub(super) fn compare_rows(keys: &[(usize, bool)], a: (&Batch, usize), b: (&Batch, usize)) -> Ordering {
+    let orders = keys.iter().map(|(column, descending)| {
+        compare_directed((&a.0.columns[*column], a.1), (&b.0.columns[*column], b.1), *descending)
+    });
+    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// A number in the order of a key, as far as one tells it.
+pub(super) fn rank_of(column: &Column, row: usize, descending: bool) -> u64 {
+    rank(column, row, descending, 0)
 }
 
 /// How many bytes of a text a rank tells.

@@ -29,6 +29,8 @@ pub struct Prepared {
 pub struct Limits {
     /// How many tasks at a time.
     pub workers: Option<usize>,
+    /// Bytes.
+    pub memory: Option<u64>,
 }
 
 impl Prepared {

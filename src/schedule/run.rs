@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::data::Schema;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::phase::{Breaker, Whole};
-use crate::kernel::{self, Batch, Part, Partial, Rows};
+use crate::kernel::phase::{Batches, Spilling, Stream};
+use crate::kernel::{self, Batch, Part, Partial, Parts, Radix, Rows};
 use crate::plan::{Kept, Op, Prepared, Source, Step};
+use crate::rowwise::Programs;
 use crate::run_context::RunContext;
 
-use super::stage::Stage;
+use super::stage::{Stage, without_source};
 use super::task::{OpenStage, Output, parts};
+use super::threads::in_parallel;
 
 /// What takes the outputs of tasks; false when it wants no more.
 pub type Take<'t, 's> = dyn FnMut(Output<'s>) -> Fallible<bool> + 't;
@@ -33,7 +35,25 @@ pub trait Runner {
 
     /// How many tasks run at a time.
     fn workers(&self) -> usize;
+
+    /// Does other work of this process on threads: a job for each number.
+    ///
+    /// # Errors
+    /// The first one in the order of jobs.
+    fn each(&self, jobs: usize, work: &Job, context: &RunContext) -> Fallible<Vec<(Batch, Vec<usize>)>> {
+        let context = &RunContext { stop: context.stop.part(), ..context.clone() };
+        let mut all = Vec::with_capacity(jobs);
+        let take = &mut |one| {
+            all.push(one);
+            Ok(true)
+        };
+        in_parallel(self.workers(), Box::new(0..jobs), &|job| work(*job), take, context)?;
+        Ok(all)
+    }
 }
+
+/// Merges a part of partials: results, and the number of the first row of each.
+pub type Job<'j> = dyn Fn(usize) -> Fallible<(Batch, Vec<usize>)> + Sync + 'j;
 
 /// Runs a plan; its rows go to `sink`, in their order, until it wants no more.
 ///
@@ -48,9 +68,18 @@ pub fn run(
     for read in plan.reads() {
         context.progress.expect_bytes(read.bytes());
     }
-    let context = &RunContext { progress: context.progress.of_parts(), ..context.clone() };
+    let mut context = RunContext { progress: context.progress.of_parts(), ..context.clone() };
+    if let Some(spill) = &context.spill {
+        // Several tasks at a time, and what they gave, take no more than a part of the memory.
+        let task = usize::try_from(spill.budget / 256).unwrap_or(usize::MAX).max(LEAST_TASK);
+        context.chunk_sizes.task = context.chunk_sizes.task.min(task);
+    }
+    let context = &context;
     run_told(plan, runner, context, sink)
 }
+
+/// Tasks are not made smaller than this, in bytes, for the sake of memory.
+const LEAST_TASK: usize = 64 << 10;
 
 fn run_told(
     plan: &Prepared,
@@ -59,57 +88,94 @@ fn run_told(
     sink: &mut dyn FnMut(Batch) -> Fallible<bool>,
 ) -> Fallible<()> {
     let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
+    // A right side that is too large goes to a file, where one thread joins it.
+    let joins = context.spill.is_none();
     loop {
-        let (mut stage, taken) = Stage::first(source, pairs, left, &plan.functions);
-        let schema = if taken == 0 { plan.input(plan.steps.len() - left.len()) } else { &left[taken - 1].schema };
+        let (mut stage, taken) = Stage::first(source, pairs, left, &plan.functions, joins);
+        let last = left[..taken].last();
         left = &left[taken..];
         for step in stage.tasks.steps.iter_mut().chain(&mut stage.in_order.steps) {
-            if let Op::Join { right, .. } = &mut step.op {
+            if let Op::Join { right, .. } = &mut step.op
+                && joins
+            {
                 **right = computed(right, runner, context)?;
             }
         }
-        let mine = RunContext { stop: context.stop.part(), ..context.clone() };
+        let mine = RunContext { stop: context.stop.part(), spill: None, ..context.clone() };
         let open = OpenStage::new(stage, &mine)?;
-        if left.is_empty() {
-            let given = run_stage(&open, runner, context, sink)?;
-            return match given {
-                Some(breaker) => give_all(breaker, context, sink),
-                None => Ok(()),
-            };
-        }
-        let mut rows = Rows::of(schema);
-        let given = run_stage(&open, runner, context, &mut |batch| rows.push(&batch).map(|()| true))?;
-        let all = match given {
-            Some(breaker) => {
-                pairs = matches!(breaker, Breaker::All(_, Whole::Pairs));
-                breaker.finish()?
+        let open = if context.spill.is_none() { open.giving_parts() } else { open };
+        // What is sorted next may come in any order.
+        let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
+        let given = run_stage(&open, runner, in_order, context, sink)?;
+        let Some(last) = last else { return Ok(()) };
+        let breaker = match given {
+            Given::Nothing => return Ok(()),
+            Given::Whole(all) if left.is_empty() => return give_parts(&all, sink, context),
+            Given::Whole(all) => {
+                (source, pairs) = (kept(all, &last.schema, &last.schema, plan)?, false);
+                continue;
             }
-            None => {
-                pairs = false;
-                rows.finish()
-            }
+            Given::Breaker(breaker) if left.is_empty() => return give_all(&mut *breaker.batches()?, sink),
+            Given::Breaker(breaker) => breaker,
         };
+        if breaker.has_written() {
+            // What did not fit into memory is no table: one thread goes on with its rows as they are merged.
+            let rest = without_source(&last.schema, left.to_vec(), &plan.functions);
+            let programs = Programs::new(&rest);
+            return give_all(&mut Stream::over(breaker.batches()?, &rest, &programs, context)?, sink);
+        }
+        pairs = last.op == Op::Pairs;
+        let all = breaker.into_breaker().expect("nothing was written").finish()?;
         // Pairs are made of their rows by the tasks of the next stage.
-        let columns = if pairs { open.stage().last_input() } else { schema };
-        source = kept(all, columns, schema, plan)?;
+        let columns = if pairs { open.stage().last_input() } else { &last.schema };
+        source = kept(all, columns, &last.schema, plan)?;
     }
 }
 
-/// Runs a stage: its rows go to `sink`, or it gives what the breaker at its end has of all of them.
+/// What is left of a stage when all of its tasks are done.
+enum Given<'s> {
+    /// Its rows were handed on.
+    Nothing,
+    /// What the breaker at its end has of all of them.
+    Breaker(Box<Spilling<'s>>),
+    /// What comes of all groups.
+    Whole(Batch),
+}
+
+/// Runs a stage; rows of which nothing else comes go to `sink`. Groups may be given in any order, unless they are
+/// wanted in order.
 fn run_stage<'s>(
     open: &'s OpenStage,
     runner: &dyn Runner,
+    in_order: bool,
     context: &'s RunContext,
     sink: &mut dyn FnMut(Batch) -> Fallible<bool>,
-) -> Fallible<Option<Breaker<'s>>> {
+) -> Fallible<Given<'s>> {
     let tasks = parts(open.stage(), open.context());
     if open.stage().has_partials() {
-        let mut merged = open.no_partial()?;
-        runner.run(open, tasks, &mut |output| match (&mut merged, output) {
-            (Some(merged), Output::Partial(later)) => merged.merge(*later, open.context()).map(|()| true),
-            _ => Err(Diagnostic::new(Kind::System, "a task gave rows in the place of a partial")),
+        let (mut merged, mut radix) = (open.merged(context)?, None);
+        runner.run(open, tasks, &mut |output| {
+            let keys = open.stage().keys();
+            match (output, &mut radix) {
+                (Output::Partial(later), None) => {
+                    merged.as_mut().ok_or_else(not_a_partial)?.merge(*later, context)?;
+                }
+                (Output::Partial(later), Some(radix)) => Radix::push(radix, Parts::of(later.columns()?, keys)),
+                (Output::Parts(later), Some(radix)) => radix.push(later),
+                (Output::Parts(later), None) => {
+                    let first = merged.take().and_then(Spilling::into_breaker).ok_or_else(not_a_partial)?;
+                    let radix = radix.insert(Radix::new(keys));
+                    radix.push(Parts::of(first.columns()?, keys));
+                    radix.push(later);
+                }
+                (Output::Rows(_), _) => return Err(not_a_partial()),
+            }
+            Ok(true)
         })?;
-        return Ok(merged);
+        return match radix {
+            Some(radix) => merge_parts(open, &radix, runner, in_order, context).map(Given::Whole),
+            None => Ok(merged.map_or(Given::Nothing, |merged| Given::Breaker(Box::new(merged)))),
+        };
     }
     let mut phase = open.in_order(context)?;
     let mut ready = VecDeque::new();
@@ -127,7 +193,42 @@ fn run_stage<'s>(
     })?;
     phase.close(&mut ready)?;
     give(&mut ready, sink)?;
-    Ok(phase.into_breaker())
+    Ok(phase.into_breaker().map_or(Given::Nothing, |breaker| Given::Breaker(Box::new(breaker))))
+}
+
+fn not_a_partial() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "a task gave rows in the place of a partial")
+}
+
+/// Merges many groups, each part on the next thread that is free.
+fn merge_parts(
+    open: &OpenStage,
+    radix: &Radix,
+    runner: &dyn Runner,
+    in_order: bool,
+    context: &RunContext,
+) -> Fallible<Batch> {
+    let merge = |part| {
+        let empty = open.merged(context)?.and_then(Spilling::into_breaker).ok_or_else(not_a_partial)?;
+        radix.merged(part, empty, context)
+    };
+    let (results, firsts): (Vec<Batch>, Vec<Vec<usize>>) =
+        runner.each(radix.parts(), &merge, context)?.into_iter().unzip();
+    let mut rows = Rows::of(open.stage().tasks.schema());
+    results.iter().try_for_each(|part| rows.push(part))?;
+    let all = rows.finish();
+    Ok(if in_order { all.gathered(&radix.order(&firsts)) } else { all })
+}
+
+fn give_parts(all: &Batch, sink: &mut dyn FnMut(Batch) -> Fallible<bool>, context: &RunContext) -> Fallible<()> {
+    let rows = context.chunk_sizes.rows;
+    for start in (0..all.rows).step_by(rows) {
+        context.check()?;
+        if !sink(all.part(start, rows.min(all.rows - start)))? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn give(ready: &mut VecDeque<Batch>, sink: &mut dyn FnMut(Batch) -> Fallible<bool>) -> Fallible<bool> {
@@ -139,8 +240,7 @@ fn give(ready: &mut VecDeque<Batch>, sink: &mut dyn FnMut(Batch) -> Fallible<boo
     Ok(true)
 }
 
-fn give_all(breaker: Breaker, context: &RunContext, sink: &mut dyn FnMut(Batch) -> Fallible<bool>) -> Fallible<()> {
-    let mut batches = breaker.batches(context)?;
+fn give_all(batches: &mut dyn Batches, sink: &mut dyn FnMut(Batch) -> Fallible<bool>) -> Fallible<()> {
     while let Some(batch) = batches.next()?
         && sink(batch)?
     {}

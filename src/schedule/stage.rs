@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data::Schema;
 use crate::diagnostic::Span;
+use crate::kernel::KeysAt;
 use crate::plan::{Function, Limits, Op, Prepared, Source, Step};
 
 /// A part of a plan that many tasks do. It is plain data: another process that has `tasks` (see [`Prepared::to_json`])
@@ -26,8 +27,14 @@ impl Stage {
         Stage { tasks, pairs, in_order }
     }
 
-    /// The first stage of these steps, and how many of them are in it.
-    pub fn first(source: Step<Source>, pairs: bool, steps: &[Step], functions: &[Function]) -> (Stage, usize) {
+    /// The first stage of these steps, and how many of them are in it. `joins` says whether tasks may hold right sides.
+    pub fn first(
+        source: Step<Source>,
+        pairs: bool,
+        steps: &[Step],
+        functions: &[Function],
+        joins: bool,
+    ) -> (Stage, usize) {
         let mut is_numbered = !pairs && !matches!(source.op, Source::Read(_));
         let mut tasks =
             Prepared { source, steps: Vec::new(), functions: functions.to_vec(), limits: Limits::default() };
@@ -36,7 +43,8 @@ impl Stage {
             match &step.op {
                 Op::Project(_) => {}
                 Op::Number if is_numbered => {}
-                Op::Filter(_) | Op::Explode(_) | Op::Join { .. } => is_numbered = false,
+                Op::Filter(_) | Op::Explode(_) => is_numbered = false,
+                Op::Join { .. } if joins => is_numbered = false,
                 Op::Aggregate { .. } | Op::Sort { .. } | Op::Reverse | Op::Pairs | Op::Sample { .. } => {
                     tasks.steps.push(step.clone());
                     let in_order = without_source(tasks.schema(), Vec::new(), functions);
@@ -53,6 +61,7 @@ impl Stage {
                     break;
                 }
                 Op::Slice { length: None, .. }
+                | Op::Join { .. }
                 | Op::Number
                 | Op::Peek { .. }
                 | Op::Fold { .. }
@@ -74,6 +83,14 @@ impl Stage {
         plan.input(plan.steps.len().saturating_sub(1))
     }
 
+    /// Which of the flat columns of a partial are its keys, where each task gives one of groups.
+    pub fn keys(&self) -> KeysAt {
+        match self.tasks.steps.last() {
+            Some(Step { op: Op::Aggregate { keys, .. }, .. }) => KeysAt::Start(keys.len()),
+            _ => KeysAt::All,
+        }
+    }
+
     /// Whether each task gives a part of what the breaker at the end has.
     pub fn has_partials(&self) -> bool {
         self.tasks.steps.last().is_some_and(|step| step.op.is_breaker())
@@ -85,7 +102,7 @@ pub fn stages(plan: &Prepared) -> Vec<Stage> {
     let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
     let mut stages = Vec::new();
     loop {
-        let (stage, taken) = Stage::first(source, pairs, left, &plan.functions);
+        let (stage, taken) = Stage::first(source, pairs, left, &plan.functions, true);
         let last = &left[..taken].last();
         pairs = last.is_some_and(|step| step.op == Op::Pairs);
         source = no_rows(last.map_or(&stage.tasks.source.schema, |step| &step.schema));
@@ -112,7 +129,7 @@ pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
     plan.with_inner().into_iter().flat_map(|plan| &plan.steps).find_map(in_step)
 }
 
-fn without_source(schema: &Schema, steps: Vec<Step>, functions: &[Function]) -> Prepared {
+pub fn without_source(schema: &Schema, steps: Vec<Step>, functions: &[Function]) -> Prepared {
     Prepared { source: no_rows(schema), steps, functions: functions.to_vec(), limits: Limits::default() }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase};
-use crate::kernel::{self, Batch, Matches, Part, Partial, Rows, from_bytes, to_bytes};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase, Right, Spilling};
+use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, from_bytes, to_bytes};
 use crate::plan::{Expr, Op, Prepared, Source, Step};
 use crate::rowwise::Programs;
 use crate::run_context::{ChunkSizes, RunContext};
@@ -21,12 +21,16 @@ pub struct OpenStage {
     /// The right sides of joins, by the address of their plans.
     joins: HashMap<usize, Arc<Matches>>,
     context: RunContext,
+    /// Whether partials of many groups are given in parts.
+    in_parts: bool,
 }
 
 /// What a task gives.
 pub enum Output<'s> {
     Rows(Vec<Batch>),
     Partial(Box<Breaker<'s>>),
+    /// A partial of many groups, for several threads.
+    Parts(Parts),
 }
 
 impl OpenStage {
@@ -41,10 +45,17 @@ impl OpenStage {
         for step in &stage.tasks.steps {
             if let Op::Join { right, on, right_columns, .. } = &step.op {
                 let one = OneThread { programs: &programs, context };
-                joins.insert(address(right), one.matches(right, on, right_columns, context)?);
+                if let Right::Here(matches) = one.matches(right, on, right_columns, step.span, context)? {
+                    joins.insert(address(right), matches);
+                }
             }
         }
-        Ok(OpenStage { stage, programs, programs_in_order, joins, context: context.clone() })
+        Ok(OpenStage { stage, programs, programs_in_order, joins, context: context.clone(), in_parts: false })
+    }
+
+    /// The same, where tasks give partials of many groups in parts.
+    pub fn giving_parts(self) -> OpenStage {
+        OpenStage { in_parts: true, ..self }
     }
 
     pub fn stage(&self) -> &Stage {
@@ -82,8 +93,11 @@ impl OpenStage {
             rows = (2 * rows).min(most);
         }
         phase.close(&mut ready)?;
-        match phase.into_breaker() {
+        match phase.into_breaker().and_then(Spilling::into_breaker) {
             Some(mut breaker) => {
+                if self.in_parts && breaker.has_many_groups() {
+                    return Ok(Output::Parts(Parts::of(breaker.columns()?, self.stage.keys())));
+                }
                 breaker.settle()?;
                 Ok(Output::Partial(Box::new(breaker)))
             }
@@ -91,9 +105,9 @@ impl OpenStage {
         }
     }
 
-    /// What a task of no rows gives, where tasks give partials.
-    pub fn no_partial(&self) -> Fallible<Option<Breaker<'_>>> {
-        Ok(self.phase(&Part::Rows { start: 0, end: 0 })?.into_breaker())
+    /// What takes the partials of all tasks, where they give such.
+    pub fn merged<'s>(&'s self, context: &'s RunContext) -> Fallible<Option<Spilling<'s>>> {
+        Ok(self.phase_of(&Part::Rows { start: 0, end: 0 }, context)?.into_breaker())
     }
 
     /// The output that another process has written with [`Output::to_bytes`].
@@ -102,7 +116,7 @@ impl OpenStage {
     /// These are not the bytes of an output of this stage.
     pub fn output(&self, bytes: &[u8]) -> Fallible<Output<'_>> {
         let flat = from_bytes(bytes).ok_or_else(|| Diagnostic::new(Kind::System, "a task gave broken data"))?;
-        match self.no_partial()? {
+        match self.merged(&self.context)?.and_then(Spilling::into_breaker) {
             Some(mut breaker) => {
                 breaker.take_columns(flat, &self.context)?;
                 Ok(Output::Partial(Box::new(breaker)))
@@ -112,10 +126,14 @@ impl OpenStage {
     }
 
     fn phase(&self, part: &Part) -> Fallible<Phase<'_>> {
+        self.phase_of(part, &self.context)
+    }
+
+    fn phase_of<'s>(&'s self, part: &Part, context: &'s RunContext) -> Fallible<Phase<'s>> {
         let tasks = &self.stage.tasks;
         let first_row = if let Part::Rows { start, .. } = part { *start } else { 0 };
         let inner = OfTask { stage: self, first_row };
-        let phases = phase::phases(tasks, self.programs.of(tasks), &self.context, &inner);
+        let phases = phase::phases(tasks, self.programs.of(tasks), context, &inner);
         Ok(phases?.pop_front().expect(FIRST_PHASE))
     }
 }
@@ -128,6 +146,7 @@ impl Output<'_> {
     pub fn to_bytes(self, stage: &Stage) -> Fallible<Vec<u8>> {
         Ok(to_bytes(&match self {
             Output::Partial(breaker) => breaker.columns()?,
+            Output::Parts(_) => return Err(Diagnostic::new(Kind::System, "parts stay in their process")),
             Output::Rows(batches) => {
                 let mut rows = Rows::of(stage.tasks.schema());
                 batches.iter().try_for_each(|batch| rows.push(batch))?;
@@ -178,8 +197,15 @@ impl<'s> Inner<'s> for OfTask<'s> {
         OneThread { programs: &self.stage.programs, context: &self.stage.context }.batches(plan)
     }
 
-    fn matches(&self, right: &'s Prepared, _: &[(Expr, Expr)], _: &[usize], _: &RunContext) -> Fallible<Arc<Matches>> {
-        Ok(self.stage.joins.get(&address(right)).expect("all joins of the stage were built").clone())
+    fn matches(
+        &self,
+        right: &'s Prepared,
+        _: &[(Expr, Expr)],
+        _: &[usize],
+        _: Span,
+        _: &RunContext,
+    ) -> Fallible<Right> {
+        Ok(Right::Here(self.stage.joins.get(&address(right)).expect("all joins of the stage were built").clone()))
     }
 
     fn first_row(&self) -> u64 {

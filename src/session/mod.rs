@@ -34,7 +34,7 @@ use crate::measure::{self, Clocks, Noise, Programs};
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
 use crate::report::Report;
-use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Stop};
+use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Spill, Stop};
 use crate::rust::{Cost, Rust};
 use crate::service::THIS_PROGRAM;
 use crate::show::{MOST_ROWS, Printer, bytes_text};
@@ -307,6 +307,8 @@ impl Session {
         RunContext {
             chunk_sizes: ChunkSizes::default(),
             memory: self.settings.memory.map_or_else(free_memory, |bytes| bytes.saturating_add(measure::live())),
+            spill: self.settings.memory.map(|bytes| Spill::new(bytes, self.settings.scratch_folder())),
+            scratch: self.settings.scratch_folder(),
             workers: self.settings.workers.unwrap_or_else(processors),
             stop: self.stop.clone(),
             progress: Progress::default(),

@@ -9,9 +9,10 @@ use crate::data::{Column, Order, Sameness, Schema, Summed, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput};
 use crate::files::{self, Written};
-use crate::measure::{Cost, Stopwatch};
+use crate::measure::{self, Cost, Stopwatch};
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
-use crate::run_context::{RunContext, TableSink};
+use crate::run_context::{RunContext, Spill, TableSink};
+use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
 use super::{Session, reading};
@@ -102,7 +103,7 @@ impl Session {
         let (engine, instead) = self.engine_for(&plan, choice)?;
         let (run, given) = match engine.open(&plan, self, context)? {
             Some(mut open) => {
-                let mut counted = Counted { sink, given: Given::default() };
+                let mut counted = Counted { sink, given: Given::of(&plan, context) };
                 let run = run_open(&plan, &mut *open, context)?.streamed(&mut counted)?;
                 (run, counted.given)
             }
@@ -405,7 +406,9 @@ fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> F
 pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
     let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
-    watched.judge(match context.within_limit(|| engine.run(plan, context)) {
+    let result = context.within_limit(|| engine.run(plan, context));
+    note_spilled(context);
+    watched.judge(match result {
         Err(error) => {
             // Who waits for a store ends with an error of its own.
             context.stop.check()?;
@@ -415,9 +418,24 @@ pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &Run
     })
 }
 
-/// The means of a run whose plan says how much it may use.
+/// The means of a run, as its plan or else the session says how much it may use.
 fn within_limits(plan: &Prepared, context: &RunContext) -> RunContext {
-    RunContext { workers: plan.limits.workers.unwrap_or(context.workers), ..context.clone() }
+    let mut own = RunContext { workers: plan.limits.workers.unwrap_or(context.workers), ..context.clone() };
+    own.spill = context.spill.as_ref().map(Spill::anew);
+    if let Some(bytes) = plan.limits.memory {
+        own.memory = bytes.saturating_add(measure::live());
+        own.spill = Some(Spill::new(bytes, context.scratch.clone()));
+    }
+    own
+}
+
+/// Says what did not fit into the memory of a run.
+fn note_spilled(context: &RunContext) {
+    let Some((bytes, _, passes)) = context.spill.as_ref().map(Spill::written).filter(|written| written.0 > 0) else {
+        return;
+    };
+    let passes = if passes == 1 { "1 pass".to_string() } else { format!("{passes} passes") };
+    context.read_notes.add_status(format!("{} spilled in {passes}", bytes_text(bytes as f64)));
 }
 
 /// The same, where the rows go to a sink.
@@ -430,7 +448,9 @@ fn stream_on(
     let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
     let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
-    watched.judge(match context.within_limit(|| engine.stream(plan, &mut sink, context)) {
+    let result = context.within_limit(|| engine.stream(plan, &mut sink, context));
+    note_spilled(context);
+    watched.judge(match result {
         Err(error) => {
             context.stop.check()?;
             let is_known = engine.name() == engines::REFERENCE.name() || sink.failed;
@@ -466,12 +486,20 @@ pub(super) struct Given {
     rows: u64,
     bytes: u64,
     spent: Duration,
+    /// The memory of the run, where that was said.
+    memory: Option<u64>,
 }
 
 impl Given {
-    /// Whether the rows may be kept as a result.
+    /// Nothing yet of the rows of a plan.
+    fn of(plan: &Prepared, context: &RunContext) -> Given {
+        let memory = plan.limits.memory.or(context.spill.as_ref().map(|spill| spill.budget));
+        Given { memory, ..Given::default() }
+    }
+
+    /// Whether the rows may be kept as a result: they are no more than a small part of the run's memory.
     fn fits(&self) -> bool {
-        self.bytes <= MOST_BYTES
+        self.bytes <= self.memory.map_or(MOST_BYTES, |memory| MOST_BYTES.min(memory / 8))
     }
 }
 
@@ -513,7 +541,7 @@ pub(super) fn stream_counted(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<(StreamOutput, Given)> {
-    let mut counted = Counted { sink, given: Given::default() };
+    let mut counted = Counted { sink, given: Given::of(plan, context) };
     let run = stream_on(plan, engine, &mut counted, context)?;
     Ok((run, counted.given))
 }

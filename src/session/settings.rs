@@ -1,5 +1,7 @@
 //! The settings: what `%set` and the configuration file may say, each with its name, values and meaning.
 
+use std::env;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 
@@ -16,6 +18,8 @@ pub struct Settings {
     pub seed: i64,
     /// The most heap that a run may need, in bytes; otherwise what is free.
     pub memory: Option<u64>,
+    /// The folder for what does not fit into memory; otherwise that of the system's temporary files.
+    pub scratch: Option<PathBuf>,
     /// How many tasks run at a time; otherwise one for each processor that this process may use.
     pub workers: Option<usize>,
     /// The characters of a line; otherwise those of the window.
@@ -41,6 +45,7 @@ impl Settings {
             engine,
             seed: 0,
             memory: None,
+            scratch: None,
             workers: None,
             width: None,
             theme: Theme::Dark,
@@ -54,6 +59,13 @@ impl Settings {
 /// The processors that this process may use: those of its affinity, and no more than its control group's quota.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, |processors| processors.get()).min(engines::MOST_WORKERS)
+}
+
+impl Settings {
+    /// Where what does not fit into memory is written.
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(env::temp_dir)
+    }
 }
 
 pub struct Setting {
@@ -100,13 +112,28 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "memory",
         values: "BYTES|auto",
-        about: "limits the heap of a run; auto: nine tenths of the free memory",
+        about: "limits the memory of a run, which goes on in files beyond; auto: nine tenths of what is free",
         example: "2GiB",
         value: |settings| settings.memory.map_or("auto".to_string(), |bytes| bytes_text(bytes as f64)),
         set: |settings, word| {
-            let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes > 0));
+            let bytes = auto(word, whole_number(&word.text).filter(|bytes| *bytes >= engines::LEAST_MEMORY));
             settings.memory =
-                bytes.ok_or_else(|| refuse(word, "memory must be a number of bytes, such as 2GiB, or auto"))?;
+                bytes.ok_or_else(|| refuse(word, "memory must be at least 8MB, such as 2GiB, or auto"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "scratch",
+        values: "FOLDER|auto",
+        about: "the folder for what does not fit into memory; auto: that of temporary files",
+        example: "/tmp",
+        value: |settings| match &settings.scratch {
+            Some(folder) => folder.display().to_string(),
+            None => format!("auto ({})", env::temp_dir().display()),
+        },
+        set: |settings, word| {
+            let folder = Some(PathBuf::from(&word.text)).filter(|folder| folder.is_dir());
+            settings.scratch = auto(word, folder).ok_or_else(|| refuse(word, "scratch must be a folder, or auto"))?;
             Ok(())
         },
     },

@@ -18,6 +18,9 @@ pub enum Breaker<'a> {
     All(Rows, Whole),
 }
 
+/// To spread groups over parts takes about as long as to merge them: for fewer of these one thread is quick enough.
+const MANY_GROUPS: usize = 1 << 15;
+
 /// What becomes of all rows.
 #[derive(Clone, Copy)]
 pub enum Whole {
@@ -70,6 +73,14 @@ impl<'a> Breaker<'a> {
         match self {
             Breaker::Sorted(sorted) => sorted.settle(),
             Breaker::Groups(_) | Breaker::All(..) => Ok(()),
+        }
+    }
+
+    /// Whether it has so many groups that several threads should merge them.
+    pub fn has_many_groups(&self) -> bool {
+        match self {
+            Breaker::Groups(groups) => groups.keyed_groups() > MANY_GROUPS,
+            Breaker::Sorted(_) | Breaker::All(..) => false,
         }
     }
 

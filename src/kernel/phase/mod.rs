@@ -5,6 +5,7 @@ mod breaker;
 mod explode;
 mod operator;
 mod ops;
+mod spilling;
 mod stream;
 
 use std::collections::VecDeque;
@@ -14,13 +15,14 @@ use crate::plan::{Prepared, op_text};
 use crate::rowwise::Program;
 use crate::run_context::RunContext;
 
-use super::{Batch, Compiler, Partial, Scope};
+use super::{Batch, Compiler, Scope};
 
 use operator::{Operator, Sink, metered};
 
-pub use breaker::{Breaker, Pairs, Whole};
+pub use breaker::{Breaker, Pairs};
 pub use explode::of_text;
-pub use operator::{Batches, Inner};
+pub use operator::{Batches, Inner, Right};
+pub use spilling::Spilling;
 pub use stream::{OneThread, Stream, first_rows};
 
 /// Steps that take one batch after the other, and at most one breaker at their end, which has seen them all before it
@@ -28,7 +30,7 @@ pub use stream::{OneThread, Stream, first_rows};
 pub struct Phase<'a> {
     operators: Vec<Box<dyn Operator + 'a>>,
     /// Without one, what the steps give is the result of the plan.
-    breaker: Option<Breaker<'a>>,
+    breaker: Option<Spilling<'a>>,
     /// The number of the breaker, where somebody asks what each operator takes.
     number: Option<usize>,
     program: &'a Program,
@@ -48,13 +50,13 @@ pub fn phases<'a>(
     for (step, input) in plan.steps() {
         let meter = context.operators.as_deref();
         let number = meter.map(|meter| meter.add(op_text(&step.op, input, plan)));
-        match Breaker::new(&step.op, input, &compiler, program, context) {
+        match Spilling::new(step, input, plan, program, context) {
             Some(breaker) => {
                 done.push_back(Phase { breaker: Some(breaker), number, ..phase });
                 phase = none();
             }
             None => {
-                let operator = ops::operator(step, &compiler, program, context, inner)?;
+                let operator = ops::operator(step, input, plan, &compiler, program, context, inner)?;
                 phase.operators.extend(operator.map(|operator| metered(operator, meter, number)));
             }
         }
@@ -88,14 +90,14 @@ impl<'a> Phase<'a> {
     }
 
     /// What its breaker has of all the input, once that has come to its end.
-    pub fn into_breaker(self) -> Option<Breaker<'a>> {
+    pub fn into_breaker(self) -> Option<Spilling<'a>> {
         self.breaker
     }
 }
 
 /// The end of a phase.
 fn end(
-    breaker: &mut Option<Breaker>,
+    breaker: &mut Option<Spilling>,
     number: Option<usize>,
     batch: Batch,
     program: &Program,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::Fallible;
+use crate::diagnostic::{Fallible, Span};
+use crate::kernel::external::ExternalRight;
 use crate::kernel::{Batch, Compiler, Matches, Partial, RightSide, Scope};
 use crate::plan::{Expr, Prepared};
 use crate::rowwise::Program;
@@ -27,6 +28,16 @@ pub trait Batches {
     fn next(&mut self) -> Fallible<Option<Batch>>;
 }
 
+/// The right side of a join.
+pub enum Right {
+    Here(Arc<Matches>),
+    /// It does not fit into memory.
+    External(ExternalRight),
+}
+
+/// After so many batches one looks how large a right side is.
+const LOOKED_BATCHES: usize = 8;
+
 /// What operators are given of the plans that stand inside ops, and of where their input begins.
 pub trait Inner<'a> {
     /// The batches of a plan.
@@ -38,17 +49,36 @@ pub trait Inner<'a> {
         right: &'a Prepared,
         on: &[(Expr, Expr)],
         wanted: &[usize],
+        span: Span,
         context: &RunContext,
-    ) -> Fallible<Arc<Matches>> {
+    ) -> Fallible<Right> {
         let compiler = Compiler::new(&right.functions);
         let types: Vec<_> = right.schema().columns.iter().map(|column| column.ty.clone()).collect();
         let mut side = RightSide::new(on, wanted, &types, &compiler);
         let program = Program::new(&right.functions);
         let mut batches = self.batches(right)?;
+        let mut external: Option<ExternalRight> = None;
+        let mut looked = 0;
         while let Some(batch) = batches.next()? {
             side.take(Scope::new(&batch, &program, &context.stop))?;
+            looked += 1;
+            if let Some(spill) = context.spill.as_ref().filter(|_| looked % LOOKED_BATCHES == 0)
+                && side.size() > spill.limit()
+            {
+                let full = std::mem::replace(&mut side, RightSide::new(on, wanted, &types, &compiler));
+                if external.is_none() {
+                    external = Some(ExternalRight::new(spill, on.len(), span)?);
+                }
+                external.as_mut().expect("it was just made").push(full)?;
+            }
         }
-        side.finish().map(Arc::new)
+        match external {
+            None => side.finish().map(|matches| Right::Here(Arc::new(matches))),
+            Some(mut external) => {
+                external.push(side)?;
+                Ok(Right::External(external))
+            }
+        }
     }
 
     /// The number of the first row that flows in.

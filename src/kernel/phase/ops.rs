@@ -3,25 +3,30 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::data::{Schema, Value};
+use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Scope};
-use crate::plan::{JoinKind, Op, Prepared, Step};
+use crate::kernel::external::{ExternalJoin, Keyed, KeysAt};
+use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Scope};
+use crate::plan::{Expr, Function, JoinKind, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
 
 use super::explode::Explode;
-use super::operator::{Batches, Inner, Operator, Sink};
+use super::operator::{Batches, Inner, Operator, Right, Sink};
+use super::spilling::Merged;
 
 /// The operator of a step; none for a pipeline breaker. `inner` makes the batches of the plans inside it.
 pub fn operator<'a>(
     step: &'a Step,
+    input: &'a Schema,
+    plan: &'a Prepared,
     compiler: &Compiler,
     program: &'a Program,
     context: &'a RunContext,
     inner: &dyn Inner<'a>,
 ) -> Fallible<Option<Box<dyn Operator + 'a>>> {
     let compile = |expr| compiler.compile(expr);
+    let functions = &plan.functions[..];
     let means = Means { program, context };
     Ok(Some(match &step.op {
         Op::Project(named) => {
@@ -32,8 +37,9 @@ pub fn operator<'a>(
         Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
         Op::Number => Box::new(Number { row: inner.first_row() as i64 }),
         Op::Distinct(by) => {
-            let types = step.schema.columns.iter().map(|column| &column.ty);
-            Box::new(Streamed { distinct: Distinct::new(by.as_deref(), types, compiler), means })
+            let of = OfDistinct { by: by.as_deref(), schema: &step.schema, functions };
+            let (distinct, keyed) = (of.distinct(), None);
+            Box::new(Streamed { distinct, keyed, of, batches: 0, span: step.span, means })
         }
         Op::Fold { start, step: each_step, each } => Box::new(Fold {
             acc: start.clone(),
@@ -43,10 +49,20 @@ pub fn operator<'a>(
             rows: 0,
             means,
         }),
-        Op::Join { kind, right, on, right_columns } => {
+        Op::Join { kind, right: right_plan, on, right_columns } => {
             let keys = on.iter().map(|(left, _)| compile(left)).collect();
-            let right = inner.matches(right, on, right_columns, context)?;
-            Box::new(Join { kind: *kind, keys, right, means })
+            match inner.matches(right_plan, on, right_columns, step.span, context)? {
+                Right::Here(right) => Box::new(Join { kind: *kind, keys, right, means }),
+                Right::External(external) => {
+                    let columns = |schema: &Schema| schema.columns.iter().map(|column| column.ty.clone()).collect();
+                    let mut types: Vec<Type> = columns(input);
+                    types.extend(on.iter().map(|(left, _)| left.ty.clone()));
+                    let join = Some(ExternalJoin::new(external, *kind, types));
+                    let right: Vec<Type> = columns(right_plan.schema());
+                    let side = RightOf { on, wanted: right_columns, types: right, functions: &right_plan.functions };
+                    Box::new(JoinedLater { join, keys, side, types: columns(&step.schema), means })
+                }
+            }
         }
         Op::Concat(plans) => {
             let parts: Fallible<VecDeque<_>> = plans.iter().map(|plan| inner.batches(plan)).collect();
@@ -145,16 +161,82 @@ impl Operator for Number {
     }
 }
 
-/// Gives each row out as soon as it is known to be the first of its key.
+/// Gives each row out as soon as it is known to be the first of its key. When its keys do not fit into memory any more,
+/// it goes on in a scratch file, and gives the rest when it has all.
 struct Streamed<'a> {
     distinct: Distinct,
+    keyed: Option<Keyed>,
+    of: OfDistinct<'a>,
+    /// Since its size was looked at.
+    batches: usize,
+    span: Span,
     means: Means<'a>,
 }
 
+/// What an empty one is made of.
+#[derive(Clone, Copy)]
+struct OfDistinct<'a> {
+    by: Option<&'a [Expr]>,
+    schema: &'a Schema,
+    functions: &'a [Function],
+}
+
+impl OfDistinct<'_> {
+    fn distinct(&self) -> Distinct {
+        let types = self.schema.columns.iter().map(|column| &column.ty);
+        Distinct::new(self.by, types, &Compiler::new(self.functions))
+    }
+
+    fn keys(&self) -> KeysAt {
+        self.by.map_or(KeysAt::All, |by| KeysAt::End(by.len()))
+    }
+}
+
+/// After so many batches one looks how large it is.
+const LOOKED_BATCHES: usize = 8;
+
 impl Operator for Streamed<'_> {
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
-        let fresh = self.distinct.fresh(self.means.scope(&batch))?;
-        if fresh.rows == 0 { Ok(true) } else { next(fresh) }
+        let scope = self.means.scope(&batch);
+        let Some(spill) = &self.means.context.spill else {
+            let fresh = self.distinct.fresh(scope)?;
+            return if fresh.rows == 0 { Ok(true) } else { next(fresh) };
+        };
+        let fresh = self.distinct.kept(scope)?;
+        self.batches += 1;
+        if self.batches == LOOKED_BATCHES {
+            self.batches = 0;
+            if self.distinct.size() > spill.limit() {
+                let full = std::mem::replace(&mut self.distinct, self.of.distinct()).columns()?;
+                match &mut self.keyed {
+                    Some(keyed) => keyed.push(full)?,
+                    None => {
+                        let mut keyed = Keyed::new(spill, self.of.keys(), self.span)?;
+                        keyed.push_given(full)?;
+                        self.keyed = Some(keyed);
+                        // These were the last rows that are given out at once.
+                        return if fresh.rows == 0 { Ok(true) } else { next(fresh) };
+                    }
+                }
+            }
+        }
+        if self.keyed.is_some() || fresh.rows == 0 { Ok(true) } else { next(fresh) }
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        let Some(mut keyed) = self.keyed.take() else { return Ok(()) };
+        keyed.push(std::mem::replace(&mut self.distinct, self.of.distinct()).columns()?)?;
+        let types: Vec<Type> = self.of.schema.columns.iter().map(|column| column.ty.clone()).collect();
+        let left_out = types.len();
+        let context = self.means.context;
+        let merge = keyed.finish(&|| self.of.distinct(), types, context)?;
+        let mut merged = Merged { merge, left_out, context };
+        while let Some(batch) = merged.next()? {
+            if !next(batch)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -216,6 +298,47 @@ impl Operator for Join<'_> {
             context.check()?;
             if batch.rows == 0 { Ok(true) } else { next(batch) }
         })
+    }
+}
+
+/// A join of which one side does not fit into memory: it gives its rows when it has all.
+struct JoinedLater<'a> {
+    join: Option<ExternalJoin>,
+    keys: Vec<Compiled>,
+    side: RightOf<'a>,
+    /// Of the result.
+    types: Vec<Type>,
+    means: Means<'a>,
+}
+
+/// What an empty right side is made of.
+struct RightOf<'a> {
+    on: &'a [(Expr, Expr)],
+    wanted: &'a [usize],
+    types: Vec<Type>,
+    functions: &'a [Function],
+}
+
+impl Operator for JoinedLater<'_> {
+    fn push(&mut self, batch: Batch, _: &mut Sink) -> Fallible<bool> {
+        let keys = self.means.columns(&self.keys, &batch)?;
+        self.join.as_mut().expect("it takes rows before it gives any").take(&batch, keys)?;
+        Ok(true)
+    }
+
+    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+        let Some(join) = self.join.take() else { return Ok(()) };
+        let (RightOf { on, wanted, types, functions }, context) = (&self.side, self.means.context);
+        let make = || RightSide::new(on, wanted, types, &Compiler::new(functions));
+        let width = join.width();
+        let mut merge = join.finish(&make, std::mem::take(&mut self.types), context)?;
+        while let Some(mut batch) = merge.next(context.chunk_sizes.rows, context)? {
+            batch.columns.remove(width);
+            if !next(batch)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

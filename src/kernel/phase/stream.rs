@@ -69,7 +69,7 @@ impl Batches for Stream<'_> {
                 let meter = self.context.operators.as_deref().zip(self.number);
                 let before = meter.map(|(meter, number)| meter.enter(number, 0));
                 self.input = match phase.and_then(Phase::into_breaker) {
-                    Some(breaker) => Input::Breaker(breaker.batches(self.context)?),
+                    Some(breaker) => Input::Breaker(breaker.batches()?),
                     None => Input::Ended,
                 };
                 meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
@@ -98,6 +98,18 @@ impl<'a> Stream<'a> {
         let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
         let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
         Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context, number })
+    }
+
+    /// The steps of a plan over batches that take the place of its source.
+    pub fn over(
+        batches: Box<dyn Batches + 'a>,
+        plan: &'a Prepared,
+        programs: &'a Programs,
+        context: &'a RunContext,
+    ) -> Fallible<Stream<'a>> {
+        let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
+        let (ready, most) = (VecDeque::new(), context.chunk_sizes.rows);
+        Ok(Stream { input: Input::Breaker(batches), phases, ready, most, context, number: None })
     }
 
     /// The same, with a limit on the rows of the first batch.

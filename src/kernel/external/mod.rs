@@ -1,0 +1,12 @@
+//! What does not fit into memory: rows in a scratch file, spread by the hashes of their keys or in sorted runs, and
+//! how they are merged again. Nobody here knows which op is at work.
+
+mod join;
+mod keyed;
+mod merge;
+mod scratch;
+
+pub use join::{ExternalJoin, ExternalRight};
+pub use keyed::{Keyed, KeysAt, ranked, too_large};
+pub use merge::{Merge, Run};
+pub use scratch::{Place, Scratch};
