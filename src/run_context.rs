@@ -228,7 +228,12 @@ impl Spill {
 
     /// What an op holds beyond this goes to a file: while it is written there are copies of it.
     pub fn limit(&self) -> usize {
-        usize::try_from(self.budget / 6).unwrap_or(usize::MAX)
+        usize::try_from(self.budget / 5).unwrap_or(usize::MAX)
+    }
+
+    /// Where a part is merged that was written, nothing else takes memory: it is written again beyond this.
+    pub fn limit_of_part(&self) -> usize {
+        2 * self.limit()
     }
 
     /// What cannot be written may hold no more.

@@ -93,7 +93,7 @@ fn parts_are_split_again() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for cell in [
         "1..300000 | map k = it * 7919 % 200003 | count by k | enumerate | agg sum(k * row % 1009), count()",
-        "1..3000 | map k = it, x = it | join (1..300000 | map k = it * 7919 % 200003, y = it) on k | agg sum(y), last(y)",
+        "1..3000 | map k = it | join (1..300000 | map k = it * 7919 % 200003, y = it) on k | agg sum(y), last(y)",
     ] {
         let (plan, context) = prepared(cell);
         let expected = run("batch", &plan, &context).expect(cell);

@@ -8,6 +8,7 @@ use timelab::data::{Sameness, Table};
 use timelab::diagnostic::{Diagnostic, Fallible, Kind};
 use timelab::engines::{self, Choice};
 use timelab::kernel::{self, Part, Rows};
+use timelab::magics::complete;
 use timelab::plan::Prepared;
 use timelab::run_context::{ChunkSizes, RunContext};
 use timelab::schedule::{self, ATTEMPTS, Board, OpenStage, Runner, Stage, Take, Threads};
@@ -204,6 +205,13 @@ fn options_of_on() {
     assert!(err(&mut lab, "threads workers 1025").contains("`workers` must be 1 to 1024"));
     assert!(err(&mut lab, "threads wrkers 2").contains("did you mean `workers`?"));
     assert!(err(&mut lab, "rows workers 2").contains("the engine `rows` has no option `workers`"));
+    let mut session = Session::new("batch", Console::default());
+    let mut offered = |text: &str| -> Vec<String> {
+        complete(&mut session, text, text.len()).1.into_iter().map(|candidate| candidate.text).collect()
+    };
+    assert_eq!(offered("1..9 | sum | on threads "), ["workers", "memory"]);
+    assert_eq!(offered("1..9 | sum | on threads workers 2 me"), ["memory"]);
+    assert_eq!(offered("1..9 | sum | on batch w"), Vec::<String>::new());
 }
 
 #[test]

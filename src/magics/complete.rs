@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::algorithms;
 use crate::data::Schema;
-use crate::engines;
+use crate::engines::{self, Limit};
 use crate::files;
 use crate::functions;
 use crate::interleave::{Order, WORDS};
@@ -64,6 +64,8 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         found.push(candidate("on", "the engine that runs the cell"));
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
+    } else if let Some(limits) = limits_of(lead) {
+        found.extend(limits.iter().map(|limit| candidate(limit.name, limit.values)));
     } else if let Some(options) = of_store(&before[..start]) {
         found.extend(options.iter().map(|(option, about)| candidate(option, about)));
     } else if let Some(option) = open_option(before) {
@@ -328,6 +330,14 @@ fn open_option(before: &str) -> Option<&str> {
     let known = super::find(words.next()?)?.syntax.options;
     let last = words.filter(|word| !word.is_empty() || before.ends_with(char::is_whitespace)).rev().nth(1)?;
     known.iter().any(|(option, takes_value)| *option == last && *takes_value).then_some(last)
+}
+
+/// The limits that may follow where a cell ends with `on ENGINE`, and pairs of a limit and its value.
+fn limits_of(lead: &str) -> Option<&'static [Limit]> {
+    let mut words = lead.rsplit_once('|')?.1.split_whitespace();
+    let engine = words.next().filter(|word| *word == "on").and_then(|_| words.next())?;
+    let limits = engines::find(engine)?.limits();
+    words.count().is_multiple_of(2).then_some(limits)
 }
 
 /// What may follow where a store is described: its options, or what the last of them may be given.

@@ -91,7 +91,10 @@ fn one(session: &Session, name: &str) -> Option<String> {
         parts.extend((name == race::RACE.syntax.name).then(|| race::LANGUAGE.to_string()));
     }
     if let Some(engine) = engines::find(name) {
-        parts.push(format!("{name}  (engine)\n  {}\n\n  › 1..10 | sum | on {name}", engine.about()));
+        let about = engine.about();
+        let limits = engine.limits().iter().map(|limit| format!("\n  on {name} {}: {}", limit.name, limit.values));
+        let limits: String = limits.collect();
+        parts.push(format!("{name}  (engine)\n  {about}{limits}\n\n  › 1..10 | sum | on {name}"));
     }
     if let Some(family) = algorithms::find(name) {
         parts.push(families::describe(family));

@@ -125,11 +125,11 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "scratch",
         values: "FOLDER|auto",
-        about: "the folder for what does not fit into memory; auto: that of temporary files",
+        about: "chooses the folder for what does not fit into memory; auto: that of temporary files",
         example: "/tmp",
         value: |settings| match &settings.scratch {
             Some(folder) => folder.display().to_string(),
-            None => format!("auto ({})", env::temp_dir().display()),
+            None => "auto".to_string(),
         },
         set: |settings, word| {
             let folder = Some(PathBuf::from(&word.text)).filter(|folder| folder.is_dir());
@@ -142,7 +142,7 @@ pub static ALL: &[Setting] = &[
         values: "N|auto",
         about: "sets how many tasks `threads` runs at a time; auto: one per processor",
         example: "2",
-        value: |settings| settings.workers.map_or(format!("auto ({})", processors()), |workers| workers.to_string()),
+        value: |settings| settings.workers.map_or("auto".to_string(), |workers| workers.to_string()),
         set: |settings, word| {
             let workers =
                 usize::from_str(&word.text).ok().filter(|workers| (1..=engines::MOST_WORKERS).contains(workers));

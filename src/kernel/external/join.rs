@@ -125,7 +125,7 @@ impl ExternalJoin {
             flat.columns.pop();
             side.take_columns(flat, context)?;
             let size = side.size();
-            if size <= spill.limit() {
+            if size <= spill.limit_of_part() {
                 continue;
             }
             if side.keys() <= 1 || level == MOST_LEVELS {

@@ -104,7 +104,7 @@ impl Keyed {
             }
             partial.take_columns(flat, context)?;
             let size = partial.size() + groups.size() + size_of_val(&ranks[..]);
-            if size <= spill.limit() {
+            if size <= spill.limit_of_part() {
                 continue;
             }
             if groups.len() <= 1 || level == MOST_LEVELS {
