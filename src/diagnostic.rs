@@ -28,7 +28,7 @@ impl Span {
 }
 
 /// The kind of a mistake: two engines that fail on one plan must fail with the same kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The text is not in the language.
     Syntax,
@@ -63,7 +63,7 @@ pub enum Kind {
 }
 
 /// One message to the person.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostic {
     pub kind: Kind,
     pub message: String,

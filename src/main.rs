@@ -188,7 +188,7 @@ fn main() -> ExitCode {
 // Its frame must not be part of that of `main`.
 #[inline(never)]
 fn run() -> ExitCode {
-    timelab::service::hook(&timelab::concurrency::PROGRAMS);
+    timelab::service::hook(&[&timelab::concurrency::PROGRAMS[..], &[&timelab::schedule::workers::PROGRAM]].concat());
     timelab::rust::prepare();
     measure::prepare_for_limit();
     let arguments = Arguments::parse();

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure;
@@ -263,7 +265,7 @@ impl Spill {
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How much is worked on at a time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct ChunkSizes {
     /// Of a batch: its columns stay in the nearest cache.
     pub rows: usize,

@@ -5,8 +5,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,38 @@ impl OpenFiles {
     }
 }
 
+/// What starts a child of this program, which ends when its standard input does.
+///
+/// # Errors
+/// Where this program is not one that has [`hook`], and did not say which is.
+pub fn command(name: &str, arguments: &[String]) -> io::Result<Command> {
+    command_of(INSTEAD.get().map_or(Path::new(THIS_PROGRAM), PathBuf::as_path), name, arguments)
+}
+
+/// For a program that has no [`hook`], such as one of tests: another one that is started in its place.
+pub fn start_instead(program: &Path) {
+    // The first word counts.
+    let _ = INSTEAD.set(program.to_path_buf());
+}
+
+static INSTEAD: OnceLock<PathBuf> = OnceLock::new();
+
+fn command_of(program: &Path, name: &str, arguments: &[String]) -> io::Result<Command> {
+    if program == Path::new(THIS_PROGRAM) && !PREPARED.load(Ordering::Relaxed) {
+        return Err(io::Error::other("this program has not prepared for it"));
+    }
+    let mut command = Command::new(program);
+    command
+        // For who lists processes.
+        .arg0(format!("timelab-{name}"))
+        .args(arguments)
+        .env(NAME, name)
+        .current_dir("/")
+        // Ctrl-C in the terminal is for the shell.
+        .process_group(0);
+    Ok(command)
+}
+
 /// A child process. It is killed when this is dropped.
 pub struct Service {
     child: Child,
@@ -120,17 +153,7 @@ impl Service {
     /// # Errors
     /// Where the system starts no more processes.
     pub fn start(program: &Path, name: &str, arguments: &[String]) -> io::Result<Service> {
-        if program == Path::new(THIS_PROGRAM) && !PREPARED.load(Ordering::Relaxed) {
-            return Err(io::Error::other("this program has not prepared for it"));
-        }
-        let mut child = Command::new(program)
-            // For who lists processes.
-            .arg0(format!("timelab-{name}"))
-            .args(arguments)
-            .env(NAME, name)
-            .current_dir("/")
-            // Ctrl-C in the terminal is for the shell.
-            .process_group(0)
+        let mut child = command_of(program, name, arguments)?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -48,3 +48,13 @@ mod time;
 mod trust;
 mod typing;
 mod words;
+
+/// This program cannot be a worker process: the one that is tested can. Before any test, whichever comes first.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static WORKERS: extern "C" fn() = {
+    extern "C" fn start_instead() {
+        timelab::service::start_instead(std::path::Path::new(env!("CARGO_BIN_EXE_timelab")));
+    }
+    start_instead
+};

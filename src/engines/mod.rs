@@ -4,7 +4,9 @@ mod batch;
 mod native;
 mod polars;
 mod rows;
+mod tasks;
 mod threads;
+mod workers;
 
 use std::time::Duration;
 
@@ -23,7 +25,8 @@ pub static REFERENCE: &dyn Engine = &rows::Rows;
 pub static DEFAULT: &dyn Engine = &batch::Kernel;
 
 /// All engines, in the order in which they are listed.
-pub static ALL: &[&dyn Engine] = &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel, &threads::Threads];
+pub static ALL: &[&dyn Engine] =
+    &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel, &threads::Threads, &workers::Workers];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]

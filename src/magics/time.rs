@@ -67,7 +67,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     command_options::only_for_commands(magic)?;
     session.settle(context)?;
     session.begin_spent();
-    let built = session.rust.built();
+    let built = session.built();
     let meter = Meter::start();
     let given = session.statement(statement, context)?;
     let given = match (&**statement, given) {
@@ -82,7 +82,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         (_, given) => given,
     };
     let shell = meter.stop();
-    let built = session.rust.built().since(&built);
+    let built = session.built().since(&built);
     let others = session.take_spent();
     let cost = others.iter().fold(shell.clone(), |sum, (_, cost)| sum.beside(cost));
     let named = matches!(**statement, Statement::Let(..));

@@ -8,9 +8,11 @@ mod run;
 mod stage;
 mod task;
 mod threads;
+pub mod workers;
 
 pub use board::{ATTEMPTS, Board, Claim};
 pub use run::{Runner, Take, run};
 pub use stage::{Stage, objection, stages};
 pub use task::{OpenStage, Output, parts};
 pub use threads::Threads;
+pub use workers::Workers;

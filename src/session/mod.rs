@@ -35,7 +35,8 @@ use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, St
 use crate::profiles::Profile;
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Spill, Stop};
-use crate::rust::{Cost, Rust};
+use crate::rust::{Built, Cost, Rust};
+use crate::schedule;
 use crate::service::THIS_PROGRAM;
 use crate::show::{MOST_ROWS, Printer, bytes_text};
 
@@ -320,6 +321,12 @@ impl Session {
             confined: self.confined,
             operators: None,
         }
+    }
+
+    /// How long compiling and starting processes took so far. No meter and no stopwatch counts it.
+    pub fn built(&self) -> Built {
+        let built = self.rust.built();
+        Built { start: built.start + schedule::workers::started(), ..built }
     }
 
     /// The engine for a statement that says `on`, or not.

@@ -65,7 +65,7 @@ impl Session {
             return self.run_and_write(plan, write, *span, choice, context);
         }
         self.settle(context)?;
-        let (watch, built) = (Stopwatch::start(), self.rust.built());
+        let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
@@ -77,7 +77,7 @@ impl Session {
             steps: run.steps,
             wall: watch.elapsed(),
             compile: run.compile,
-            start: self.rust.built().since(&built).start,
+            start: self.built().since(&built).start,
             cost: run.cost,
             rows_read,
             bytes_read,
@@ -96,7 +96,7 @@ impl Session {
         context: &RunContext,
     ) -> Fallible<RunPrinted> {
         self.settle(context)?;
-        let (watch, built) = (Stopwatch::start(), self.rust.built());
+        let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
@@ -120,7 +120,7 @@ impl Session {
             steps: run.steps,
             wall: watch.elapsed().saturating_sub(given.spent),
             compile: run.compile,
-            start: self.rust.built().since(&built).start,
+            start: self.built().since(&built).start,
             cost: run.cost,
             rows_read,
             bytes_read,
@@ -147,7 +147,7 @@ impl Session {
         // Told before the work is done.
         files::Writer::target(write, context).map_err(|error| placed(error, span))?;
         self.settle(context)?;
-        let (watch, built) = (Stopwatch::start(), self.rust.built());
+        let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
@@ -173,7 +173,7 @@ impl Session {
             steps: run.steps,
             wall: watch.elapsed(),
             compile: run.compile,
-            start: self.rust.built().since(&built).start,
+            start: self.built().since(&built).start,
             cost: run.cost,
             rows_read,
             bytes_read,

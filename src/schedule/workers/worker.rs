@@ -1,0 +1,164 @@
+//! The other side: this program as a worker process, which does one task after the other. It ends when the shell drops
+//! it or is gone, however that came: then its standard input ends, and its socket.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::FromRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::data::{Schema, Table};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel::{self, Part};
+use crate::measure::{self, Meter};
+use crate::plan::{Beside, Prepared};
+use crate::run_context::{Progress, ReadNotes, RunContext, Stop};
+use crate::schedule::{OpenStage, Stage};
+use crate::service::Program;
+
+use super::frame::{receive, send};
+use super::message::{Done, Order, Ready, Spent, StageOrder};
+
+pub static PROGRAM: Program = Program { name: "worker", run: |_| work() };
+
+/// The stage that is worked on, and the flag that ends it.
+type Current = Arc<Mutex<(u64, Stop)>>;
+
+fn work() -> io::Result<()> {
+    measure::keep_stack();
+    let socket = own_socket()?;
+    let (orders, given) = channel();
+    let current = Current::default();
+    let (from, stops) = (socket.try_clone()?, current.clone());
+    // Orders are taken while a task runs: one may be to stop.
+    std::thread::Builder::new().name("orders".to_string()).spawn(move || {
+        loop {
+            match receive::<Order>(&from) {
+                Ok((Order::Stop { stage }, _)) => {
+                    let current = stops.lock().unwrap_or_else(PoisonError::into_inner);
+                    if current.0 == stage {
+                        current.1.raise();
+                    }
+                }
+                Ok(order) => {
+                    if orders.send(order).is_err() {
+                        return;
+                    }
+                }
+                // SAFETY: the shell is gone; this process ends at once, whatever it does.
+                Err(_) => unsafe { libc::_exit(0) },
+            }
+        }
+    })?;
+    send(&socket, &Ready, &[])?;
+    serve(&socket, &given, &current)
+}
+
+/// The socket that stands in the place of standard output. What is printed goes nowhere: it is no message.
+fn own_socket() -> io::Result<UnixStream> {
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    // SAFETY: plain system calls; the new descriptor is nobody else's.
+    unsafe {
+        let socket = libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 3);
+        if socket < 0 || libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&nowhere), libc::STDOUT_FILENO) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(UnixStream::from_raw_fd(socket))
+    }
+}
+
+/// A stage that tasks can be done of.
+struct Opened {
+    stage: Fallible<OpenStage>,
+    context: RunContext,
+    meter: Meter,
+}
+
+fn serve(socket: &UnixStream, orders: &Receiver<(Order, Vec<u8>)>, current: &Current) -> io::Result<()> {
+    let mut tables: HashMap<u64, Arc<Table>> = HashMap::new();
+    let mut opened: Option<Opened> = None;
+    for (order, bytes) in orders {
+        match order {
+            Order::Table { id, schema } => {
+                // Without its table, the plan that reads it is refused, with that number.
+                if let Some(table) = table(&bytes, &schema) {
+                    tables.insert(id, Arc::new(table));
+                }
+            }
+            Order::Stage(order) => {
+                drop(opened.take());
+                tables.retain(|id, _| order.tables.contains(id));
+                opened = Some(open(order, &tables, current));
+            }
+            Order::Task { part } => {
+                let (done, output) = match &opened {
+                    Some(opened) => task(opened, &part),
+                    None => (failed(Diagnostic::new(Kind::System, "a worker has no stage")), Vec::new()),
+                };
+                send(socket, &done, &output)?;
+            }
+            Order::Finish => {
+                let cost = opened.take().map(|opened| opened.meter.stop()).unwrap_or_default();
+                send(socket, &Spent { cost }, &[])?;
+            }
+            Order::Stop { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn table(bytes: &[u8], schema: &Schema) -> Option<Table> {
+    let batch = kernel::from_bytes(bytes)?;
+    if batch.rows == 0 { Some(Table::stacked(schema, [])) } else { kernel::table(batch, schema).ok() }
+}
+
+fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current) -> Opened {
+    let stop = Stop::default();
+    *current.lock().unwrap_or_else(PoisonError::into_inner) = (order.id, stop.clone());
+    let context = RunContext {
+        chunk_sizes: order.chunk_sizes,
+        memory: measure::live().saturating_add(order.memory),
+        workers: 1,
+        stop,
+        progress: Progress::default(),
+        read_notes: ReadNotes::default(),
+        // No task has a `peek`: the shell does these steps.
+        log: Arc::new(|_| {}),
+        confined: true,
+    };
+    let beside = Beside { tables: tables.clone(), ..Beside::default() };
+    let meter = Meter::start();
+    let stage = context.within_limit(|| {
+        let tasks = Prepared::from_json(&order.plan, &beside)?;
+        OpenStage::new(Stage::of_tasks(tasks, order.pairs), &context)
+    });
+    Opened { stage, context, meter }
+}
+
+/// Does a task: what is told of it, and the bytes of its output.
+fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
+    let Opened { stage, context, .. } = opened;
+    let stage = match stage {
+        Ok(stage) => stage,
+        Err(error) => return (failed(error.clone()), Vec::new()),
+    };
+    let (rows, bytes) = (context.progress.rows(), context.progress.bytes().0);
+    let output = context.within_limit(|| stage.run(part)?.to_bytes(stage.stage()));
+    let (output, error) = match output {
+        Ok(output) => (output, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let done = Done {
+        error,
+        rows: context.progress.rows() - rows,
+        bytes: context.progress.bytes().0 - bytes,
+        null_texts: context.read_notes.null_texts().into_iter().collect(),
+    };
+    (done, output)
+}
+
+fn failed(error: Box<Diagnostic>) -> Done {
+    Done { error: Some(error), rows: 0, bytes: 0, null_texts: Vec::new() }
+}
