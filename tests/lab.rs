@@ -36,7 +36,11 @@ pub fn engine_names() -> Vec<&'static str> {
 /// All engines, and those that work in portions once more with tiny ones.
 pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
     let tiny = ChunkSizes { rows: 2, bytes: 7, split: 5, task: 48 };
-    engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([("batch", tiny), ("threads", tiny)])
+    engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([
+        ("batch", tiny),
+        ("threads", tiny),
+        ("workers", tiny),
+    ])
 }
 
 /// The statements of a cell; none of one that is something else.

@@ -48,6 +48,7 @@ mod time;
 mod trust;
 mod typing;
 mod words;
+mod workers;
 
 /// This program cannot be a worker process: the one that is tested can. Before any test, whichever comes first.
 #[used]
