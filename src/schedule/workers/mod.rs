@@ -53,7 +53,7 @@ impl Workers {
     }
 
     /// Works on a board until nothing is left to do there.
-    fn work<'s>(&self, board: &Board<Output<'s>>, stage: &'s OpenStage, ordered: &Ordered, process: Process) {
+    fn work<'s>(&self, board: &Board<Part, Output<'s>>, stage: &'s OpenStage, ordered: &Ordered, process: Process) {
         let context = stage.context();
         let mut mine = Some(process);
         while let Some(claim) = board.claim() {
@@ -109,7 +109,8 @@ impl Runner for Workers {
         let ordered = Ordered::of(stage, self.memory / self.count.max(1) as u64)?;
         let processes = process::ready(first.len()).map_err(|error| not_started(&error))?;
         let window = 2 * processes.len();
-        let board: Board<Output> = Board::new(Box::new(first.into_iter().chain(parts)), window, context.stop.clone());
+        let board: Board<Part, Output> =
+            Board::new(Box::new(first.into_iter().chain(parts)), window, context.stop.clone());
         scope(|scope| {
             let mut started = 0;
             for (number, process) in processes.into_iter().enumerate() {
@@ -149,7 +150,7 @@ fn not_started(error: &std::io::Error) -> Box<Diagnostic> {
 }
 
 /// A task whose process has ended, and where its input is.
-fn lost(stage: &Stage, claim: &Claim, how: &str) -> Box<Diagnostic> {
+fn lost(stage: &Stage, claim: &Claim<Part>, how: &str) -> Box<Diagnostic> {
     let input = match (&stage.tasks.source.op, &claim.part) {
         (Source::Read(read), Part::Files(splits)) => {
             let place = |split: &crate::files::Split| {
