@@ -102,11 +102,11 @@ fn a_task_that_ends_three_workers_is_an_error_with_its_place() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("timelab starts");
-    let ended = AtomicBool::new(false);
+    let (ended, id) = (AtomicBool::new(false), shell.id());
     let said = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::SeqCst) {
-                workers(shell.id()).into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
+                workers(id).into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         });
@@ -155,8 +155,8 @@ fn a_stopped_run_leaves_workers_that_go_on() {
 
 #[test]
 fn tables_go_to_workers_as_they_are() {
-    let table = "[1, 2, null, 4] | map i = it, x = if it == 2 then 0 / 0 else it / 3, t = if it == 1 then \"é\\n\" else \
-                 null, b = it == 1, l = if it == 4 then [[\"a\", null], []] else null";
+    let table = "[1, 2, null, 4] | map i = it, x = if it == 2 then 0 / 0 else it / 3, b = it == 1, \
+                 t = if it == 1 then \"é\\n\" else null, l = if it == 4 then [[\"a\", null], []] else null";
     let mut lab = Lab::new("workers");
     lab.cell(&format!("let t = {table} | persist"));
     lab.cell("let none = 1..1 | map a = it, l = [it] | persist");
@@ -184,7 +184,7 @@ fn what_stays_in_the_shell_is_an_objection() {
         err(&output)
     };
     assert!(refused("read \"-\" | count | on workers", "a\nb\n").contains("standard input"));
-    assert!(refused("1..5 | fold 0 acc + it | on workers", "").contains("one row after the other"));
+    assert!(refused("1..5 | fold 0 acc + it | on workers", "").contains("the result of the row before"));
     for (option, why) in [("workers 0", "1 to 1024"), ("workers 2000", "1 to 1024"), ("wrkers 2", "did you mean")] {
         assert!(refused(&format!("1..5 | sum | on workers {option}"), "").contains(why), "{option}");
     }

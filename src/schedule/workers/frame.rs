@@ -87,7 +87,7 @@ pub fn receive<T: DeserializeOwned>(socket: &UnixStream) -> io::Result<(T, Vec<u
     let head = u32::from_le_bytes(prefix[..4].try_into().expect("these are four")) as usize;
     let length = u64::from_le_bytes(prefix[4..12].try_into().expect("these are eight")) as usize;
     if head > MOST_HEAD || (prefix[12] == 0 && length > MOST_IN_LINE) {
-        return Err(io::Error::other("this is no message"));
+        return Err(io::Error::other("this is not a message"));
     }
     let mut text = vec![0; head];
     from.read_exact(&mut text)?;

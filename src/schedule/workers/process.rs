@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::measure;
 use crate::run_context::Stop;
+use crate::schedule::ATTEMPTS;
 use crate::service;
 
 use super::frame::{receive, send, send_shared};
@@ -88,8 +89,9 @@ pub fn ready(count: usize) -> io::Result<Vec<Process>> {
                 Err(error) => return Err(error),
             }
         }
-        new.iter_mut().try_for_each(Process::wait_until_ready)?;
-        found.append(&mut new);
+        for process in new {
+            found.push(process.ready_or_another()?);
+        }
         Ok(())
     });
     *lock(&STARTED) += wall;
@@ -104,9 +106,7 @@ pub fn another() -> io::Result<Process> {
     {
         return Ok(process);
     }
-    let mut process = Process::start()?;
-    process.wait_until_ready()?;
-    Ok(process)
+    Process::start()?.ready_or_another()
 }
 
 impl Process {
@@ -119,6 +119,17 @@ impl Process {
             .spawn()?;
         let life = child.stdin.take();
         Ok(Process { child, _life: life, socket, stage: 0, tables: Vec::new() })
+    }
+
+    /// Waits until it is there. One that ends before is replaced, but not again and again.
+    fn ready_or_another(mut self) -> io::Result<Process> {
+        for _ in 1..ATTEMPTS {
+            match self.wait_until_ready() {
+                Ok(()) => return Ok(self),
+                Err(_) => self = Process::start()?,
+            }
+        }
+        self.wait_until_ready().map(|()| self)
     }
 
     fn wait_until_ready(&mut self) -> io::Result<()> {
