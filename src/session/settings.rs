@@ -140,7 +140,7 @@ pub static ALL: &[Setting] = &[
     Setting {
         name: "workers",
         values: "N|auto",
-        about: "sets how many tasks `threads` runs at a time; auto: one per processor",
+        about: "sets how many tasks `threads` and `workers` run at a time; auto: one per processor",
         example: "2",
         value: |settings| settings.workers.map_or("auto".to_string(), |workers| workers.to_string()),
         set: |settings, word| {

@@ -27,7 +27,7 @@ pub static PROGRAM: Program = Program { name: "worker", run: |_| work() };
 type Current = Arc<Mutex<(u64, Stop)>>;
 
 fn work() -> io::Result<()> {
-    measure::keep_stack();
+    measure::prepare_for_limit();
     let socket = own_socket()?;
     let (orders, given) = channel();
     let current = Current::default();
