@@ -39,7 +39,8 @@ pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
     engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([
         ("batch", tiny),
         ("threads", tiny),
-        ("workers", tiny),
+        // A task costs a message there.
+        ("workers", ChunkSizes { task: 16 << 10, ..tiny }),
     ])
 }
 

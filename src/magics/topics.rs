@@ -87,6 +87,7 @@ With a limit that you set
 What it covers
   batch, rows, threads
                 all that they allocate, and what is computed without an engine
+  workers       half of the limit in the shell, and the other half in equal shares in the worker processes
   polars        its threads too, but only allocations from 1 KiB on: millions of short lists can take three times the
                 limit
   native, Rust  they run in a process of their own, whose address space has the limit
