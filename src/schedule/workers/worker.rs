@@ -127,6 +127,7 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         // No task has a `peek`: the shell does these steps.
         log: Arc::new(|_| {}),
         confined: true,
+        operators: None,
     };
     let beside = Beside { tables: tables.clone(), ..Beside::default() };
     let meter = Meter::start();
