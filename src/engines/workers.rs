@@ -8,7 +8,7 @@ use crate::plan::Prepared;
 use crate::run_context::{RunContext, TableSink};
 use crate::schedule;
 
-use super::{Engine, EngineOutput, Limit, Objection, StreamOutput, WORKERS, tasks};
+use super::{Engine, EngineOutput, Limit, MEMORY, Objection, StreamOutput, WORKERS, tasks};
 
 pub struct Workers;
 
@@ -16,7 +16,11 @@ pub struct Workers;
 fn divided(context: &RunContext) -> (schedule::Workers, RunContext) {
     let live = measure::live();
     let half = context.memory.saturating_sub(live) / 2;
-    (schedule::Workers::new(context.workers, half), RunContext { memory: live + half, ..context.clone() })
+    let mut own = RunContext { memory: live + half, ..context.clone() };
+    if let Some(spill) = &mut own.spill {
+        spill.budget /= 2;
+    }
+    (schedule::Workers::new(context.workers, half), own)
 }
 
 impl Engine for Workers {
@@ -33,7 +37,7 @@ impl Engine for Workers {
     }
 
     fn limits(&self) -> &'static [Limit] {
-        &[WORKERS]
+        &[WORKERS, MEMORY]
     }
 
     fn is_parallel(&self) -> bool {

@@ -128,6 +128,9 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         log: Arc::new(|_| {}),
         confined: true,
         operators: None,
+        // What does not fit is merged and written by the shell.
+        spill: None,
+        scratch: std::env::temp_dir(),
     };
     let beside = Beside { tables: tables.clone(), ..Beside::default() };
     let meter = Meter::start();
