@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -287,16 +287,25 @@ impl Default for ChunkSizes {
     }
 }
 
-/// What each operator of a run took, by two readings of the clock for each batch. One thread at a time works on it.
+/// What each operator of a run took, by two readings of the clock for each batch. One thread at a time works on it: so
+/// that the measuring itself takes next to nothing, the numbers are loaded and stored without a lock.
 #[derive(Debug)]
-pub struct Operators(Mutex<OperatorTimes>);
+pub struct Operators {
+    names: Mutex<Vec<String>>,
+    slots: Box<[Slot]>,
+    /// Whose time runs, and since when, in nanoseconds after the start.
+    current: AtomicUsize,
+    since: AtomicU64,
+    start: Instant,
+}
 
-#[derive(Debug)]
-struct OperatorTimes {
-    each: Vec<OperatorTime>,
-    /// Whose time runs, and since when.
-    current: usize,
-    since: Instant,
+#[derive(Debug, Default)]
+struct Slot {
+    calls: AtomicU64,
+    rows_in: AtomicU64,
+    rows_out: AtomicU64,
+    /// Nanoseconds.
+    own: AtomicU64,
 }
 
 /// What one operator took.
@@ -314,61 +323,69 @@ pub struct OperatorTime {
 impl Default for Operators {
     /// The first one is what no operator does: what the engine does with the result.
     fn default() -> Operators {
-        let operators = Operators(Mutex::new(OperatorTimes { each: Vec::new(), current: 0, since: Instant::now() }));
-        operators.add("the result".to_string());
-        operators
+        let slots = (0..Operators::MOST).map(|_| Slot::default()).collect();
+        let (current, since) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let names = Mutex::new(vec!["the result".to_string()]);
+        Operators { names, slots, current, since, start: Instant::now() }
     }
 }
 
 impl Operators {
+    /// So many are told apart; all beyond count as the last.
+    const MOST: usize = 512;
+
     /// Adds an operator; its number.
     pub fn add(&self, name: String) -> usize {
-        let mut times = self.times();
-        times.each.push(OperatorTime { name, calls: 0, rows_in: 0, rows_out: 0, own: Duration::ZERO });
-        times.each.len() - 1
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < Operators::MOST {
+            names.push(name);
+        }
+        names.len() - 1
     }
 
     /// From here on the time is that of an operator, which takes so many rows; the number of the one before.
     pub fn enter(&self, operator: usize, rows: usize) -> usize {
-        let mut times = self.times();
-        let before = times.switch(operator);
-        let time = &mut times.each[operator];
-        time.calls += 1;
-        time.rows_in += rows as u64;
+        let before = self.switch(operator);
+        let slot = &self.slots[operator];
+        add(&slot.calls, 1);
+        add(&slot.rows_in, rows as u64);
         before
     }
 
     /// The time is again that of the one before.
     pub fn leave(&self, before: usize) {
-        self.times().switch(before);
+        self.switch(before);
     }
 
     /// Notes that an operator gave rows.
     pub fn gave(&self, operator: usize, rows: usize) {
-        self.times().each[operator].rows_out += rows as u64;
+        add(&self.slots[operator].rows_out, rows as u64);
     }
 
     /// What is known by now.
     pub fn each(&self) -> Vec<OperatorTime> {
-        let mut times = self.times();
-        let current = times.current;
-        times.switch(current);
-        times.each.clone()
+        self.switch(self.current.load(Ordering::Relaxed));
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = names.iter().zip(self.slots.iter()).map(|(name, slot)| {
+            let [calls, rows_in, rows_out, own] =
+                [&slot.calls, &slot.rows_in, &slot.rows_out, &slot.own].map(|number| number.load(Ordering::Relaxed));
+            OperatorTime { name: name.clone(), calls, rows_in, rows_out, own: Duration::from_nanos(own) }
+        });
+        known.collect()
     }
 
-    fn times(&self) -> MutexGuard<'_, OperatorTimes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn switch(&self, to: usize) -> usize {
+        let now = self.start.elapsed().as_nanos() as u64;
+        let before = self.current.load(Ordering::Relaxed);
+        add(&self.slots[before].own, now.saturating_sub(self.since.load(Ordering::Relaxed)));
+        self.since.store(now, Ordering::Relaxed);
+        self.current.store(to, Ordering::Relaxed);
+        before
     }
 }
 
-impl OperatorTimes {
-    fn switch(&mut self, to: usize) -> usize {
-        let now = Instant::now();
-        let spent = now - self.since;
-        self.each[self.current].own += spent;
-        self.since = now;
-        std::mem::replace(&mut self.current, to)
-    }
+fn add(number: &AtomicU64, more: u64) {
+    number.store(number.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
 /// One run's means.

@@ -47,7 +47,8 @@ pub struct Ran {
     pub system: Duration,
     /// The most memory that it or one of those had at once, in bytes. Never less than the starter has itself.
     pub peak: u64,
-    /// Of its first thread alone, to the nanosecond: how long that was on a processor, and how long it waited for one.
+    /// Of its first thread alone, to the nanosecond: how long that was on a processor, and how long it waited for one,
+    /// or for the process that starts it.
     pub thread: Option<(u64, u64)>,
     /// How often it gave up the processor to wait for something.
     pub waits: u64,

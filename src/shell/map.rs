@@ -89,7 +89,7 @@ impl Player {
         let mut keys = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         loop {
             let (width, height) = size();
-            let lines = height.saturating_sub(8).max(4);
+            let lines = height.saturating_sub(9).max(4);
             let canvas = Canvas::new(&self.map, width, lines, Some(self.selected));
             let seen = canvas.seen();
             let drawn = canvas.drawn(&Style { width, ..*style });
@@ -108,11 +108,7 @@ impl Player {
                 Key::Down => self.go(&seen, (0.0, 1.0)),
                 Key::Left => self.go(&seen, (-1.0, 0.0)),
                 Key::Right => self.go(&seen, (1.0, 0.0)),
-                Key::Enter if !self.children[self.selected].is_empty() => {
-                    self.before.push(self.map.root);
-                    self.map.root = self.selected;
-                    self.selected = self.children[self.selected].first().copied().unwrap_or(self.selected);
-                }
+                Key::Enter => self.zoom(),
                 Key::Back | Key::Escape => {
                     if let Some(root) = self.before.pop() {
                         self.selected = self.map.root;
@@ -120,8 +116,23 @@ impl Player {
                     }
                 }
                 Key::Char('/') => self.finding = Some(String::new()),
-                Key::Enter | Key::Char(_) => {}
+                Key::Char(_) => {}
             }
+        }
+    }
+
+    /// Fills the map with the selected node; with its caller where it called nothing.
+    fn zoom(&mut self) {
+        let root = match self.children[self.selected].is_empty() {
+            true => self.map.profile.nodes[self.selected].parent,
+            false => self.selected,
+        };
+        if root != self.map.root {
+            self.before.push(self.map.root);
+            self.map.root = root;
+        }
+        if root == self.selected {
+            self.selected = self.children[root].first().copied().unwrap_or(root);
         }
     }
 
@@ -189,12 +200,13 @@ impl Player {
         let mut lines = vec![
             format!(
                 "{} · own {} · with what it called {} ({} of all){}",
-                show::node_path(profile, self.selected),
+                node_name(profile, self.selected),
                 weight_text(profile, node.own),
                 weight_text(profile, node.total),
                 percent(profile.share(node.total)),
                 calls(profile, node.function),
             ),
+            last_part(&show::node_path(profile, self.selected), width),
             format!("called by {}", self.callers(node.function)),
             format!("calls {}", self.callees()),
             source_line(profile, node.function),
@@ -225,6 +237,15 @@ impl Player {
             .map(|node| format!("{} {}", node_name(profile, *node), weight_text(profile, profile.nodes[*node].total)));
         let named: Vec<String> = named.collect();
         if named.is_empty() { "nothing that is known".to_string() } else { named.join(", ") }
+    }
+}
+
+/// The end of a text that is too long: what stands last is what was called last.
+fn last_part(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    match count > width {
+        true => format!("…{}", text.chars().skip(count - width + 1).collect::<String>()),
+        false => text.to_string(),
     }
 }
 
