@@ -26,7 +26,7 @@ impl Stacks {
     }
 
     /// How many functions there are.
-    pub fn len(&self) -> usize {
+    pub fn known(&self) -> usize {
         self.functions.len()
     }
 

@@ -67,7 +67,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         let module = frame.file.as_ref().and_then(stem).unwrap_or_default();
         stacks.function(Function { module, file: frame.file, line: frame.line, ..Function::named(&frame.name) });
     }
-    let frames = stacks.len();
+    let frames = stacks.known();
     let mut unit: Option<(Unit, f64)> = None;
     let several = file.profiles.len() > 1;
     for (number, one) in file.profiles.into_iter().enumerate() {

@@ -47,7 +47,7 @@ impl Symbols {
                 symbols.read(&file, section, names);
             }
         }
-        symbols.functions.sort_by(|a, b| (a.0, std::cmp::Reverse(a.1)).cmp(&(b.0, std::cmp::Reverse(b.1))));
+        symbols.functions.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
         symbols.functions.dedup_by_key(|function| function.0);
         Some(symbols)
     }
@@ -131,7 +131,7 @@ fn readable(name: &str) -> String {
     }
     let is_hash =
         |part: &&str| part.len() == 17 && part.starts_with('h') && part[1..].chars().all(|c| c.is_ascii_hexdigit());
-    if parts.last().is_some_and(|last| is_hash(&last)) {
+    if parts.last().is_some_and(|last| is_hash(last)) {
         parts.pop();
     }
     let escapes =

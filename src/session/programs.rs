@@ -703,7 +703,7 @@ impl Workload<Box<Diagnostic>> for Sampled<'_> {
     /// What the clocks say: a first thread that never waits is all that works, and its CPU time is the command's.
     fn readings(&mut self, _: &Clocks, calls: u64) -> Fallible<Readings> {
         let idle = self.command.with_starts(self.context, |starts| starts.idle.quantile(0.75))?.max(0.0) as u64;
-        let mut all = Readings::default();
+        let mut all: Option<Readings> = None;
         for _ in 0..calls.max(1) {
             let enough = |ran: &Ran| self.command.told.runs.is_some() || ran.wall >= LONG;
             let ran = match self.command.last.get().filter(enough) {
@@ -716,8 +716,10 @@ impl Workload<Box<Diagnostic>> for Sampled<'_> {
             let waits = if ran.thread.is_none() || self.command.is_shell() { 1 } else { ran.waits };
             let system = System { process: cpu, reading: 0, children: 0, queued, waits };
             let wall = (ran.wall.as_nanos() as u64).saturating_sub(idle);
-            all = all.and(Readings { wall, thread: thread.unwrap_or_default(), system });
+            let one = Readings { wall, thread: thread.unwrap_or_default(), system };
+            // An empty reading would know nothing of the queue, and then the sum does not either.
+            all = Some(all.map_or(one, |all| all.and(one)));
         }
-        Ok(all)
+        Ok(all.unwrap_or_default())
     }
 }
