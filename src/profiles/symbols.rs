@@ -131,7 +131,7 @@ fn readable(name: &str) -> String {
     }
     let is_hash =
         |part: &&str| part.len() == 17 && part.starts_with('h') && part[1..].chars().all(|c| c.is_ascii_hexdigit());
-    if parts.last().is_some_and(|last| is_hash(last)) {
+    if parts.last().is_some_and(is_hash) {
         parts.pop();
     }
     let escapes =
