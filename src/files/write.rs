@@ -19,6 +19,7 @@ use crate::run_context::{RunContext, Stop, TableSink};
 use super::csv::{self, SEPARATOR_RECORDS};
 use super::field::Fitting;
 use super::groups::RowGroups;
+use super::home::expanded;
 use super::lines;
 use super::parts::{self, Parts};
 use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
@@ -303,6 +304,17 @@ impl io::Write for Packed {
             Packed::Zstd(packed) => packed.flush(),
         }
     }
+}
+
+/// Writes what is not a table into a file, whole or not at all.
+pub fn write_bytes(shown: &str, bytes: &[u8], confined: bool) -> Fallible<()> {
+    let target = target(&expanded(shown), shown, confined)?;
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = Unfinished::new(folder).and_then(|file| {
+        file.file().write_all(bytes)?;
+        file.finish(&target)
+    });
+    written.map_err(|error| failed(shown, error))
 }
 
 /// The file that is replaced: behind a link, the file that it points to. Who may write in the current folder alone is

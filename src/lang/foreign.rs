@@ -191,7 +191,7 @@ words! { ALL:
     ["bench", "benchmark", "hyperfine", "perf_counter", "stopwatch", "timer", "clock"]
         "`%time` runs once, `%timeit` takes many samples, `%compare` compares", "%timeit --for 100ms 1..1k | sum";
     ["profile", "cprofile", "flamegraph", "profiler", "prun", "perf"]
-        "`%time` shows CPU time, memory and what a pipeline waits for", "%time 1..100k | map it * it | sum";
+        "`%prof` shows where the time goes, `%time` CPU time, memory and waiting", "%prof 1..100k | map it * it | sum";
     ["select_from", "dplyr", "duckdb", "numpy"] "`%help sql` shows the stage for each clause and method",
         "%help sql";
     ["thread", "threads", "mutex", "lock", "parallel"] "`%race` shows what threads do to shared variables",

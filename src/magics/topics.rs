@@ -32,6 +32,7 @@ Ask what it costs:
   %compare 1..1M | sum, 1..1M | map it + 0 | sum
                              shows which one is faster
   %bigo letters n | join ""  how the cost grows with n
+  %prof 1..1M | sum          where the time goes
   %race counter              what threads do to a counter
   %concurrency               threads, processes, event loops
 

@@ -1,12 +1,12 @@
 //! Every sample of a comparison in a file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
-use crate::lang::{self, Word, is_outside};
+use crate::lang::{self, Word};
 use crate::measure::Samples;
 use crate::report::Note;
 use crate::run_context::RunContext;
@@ -17,7 +17,6 @@ use super::rounds::{Entry, Round};
 
 /// Where the samples go, and how.
 pub struct Export {
-    path: PathBuf,
     word: Word,
     form: Form,
 }
@@ -42,11 +41,10 @@ pub fn asked(session: &Session, magic: &lang::Magic) -> Fallible<Option<Export>>
             return Err(Diagnostic::at(Kind::File, word.span, message).hint("--export samples.csv"));
         }
     };
-    if session.confined && is_outside(&word.text) {
-        let message = "a file that is not trusted writes only in the current folder";
-        return Err(Diagnostic::at(Kind::File, word.span, message).hint("run it with --trust"));
-    }
-    Ok(Some(Export { path: files::expanded(&word.text), word: word.clone(), form }))
+    // Told before the work is done.
+    files::target(&files::expanded(&word.text), &word.text, session.confined)
+        .map_err(|error| error.or_at(word.span))?;
+    Ok(Some(Export { word: word.clone(), form }))
 }
 
 /// A variant at a point, with its samples in seconds.
@@ -57,7 +55,13 @@ struct Sampled<'a> {
 }
 
 impl Export {
-    pub fn write(&self, name: &str, points: &Option<Vec<i64>>, rounds: &[Round], _: &RunContext) -> Fallible<Note> {
+    pub fn write(
+        &self,
+        name: &str,
+        points: &Option<Vec<i64>>,
+        rounds: &[Round],
+        context: &RunContext,
+    ) -> Fallible<Note> {
         let all: Vec<Sampled> = rounds
             .iter()
             .enumerate()
@@ -75,10 +79,8 @@ impl Export {
             Form::Json => json_text(name, &all),
             Form::Markdown => markdown(name, &all),
         };
-        std::fs::write(&self.path, text).map_err(|error| {
-            let message = format!("\"{}\" cannot be written: {error}", self.word.text);
-            Diagnostic::at(Kind::File, self.word.span, message)
-        })?;
+        let written = files::write_bytes(&self.word.text, text.as_bytes(), context.confined);
+        written.map_err(|error| error.or_at(self.word.span))?;
         let count: usize = all.iter().map(|sampled| sampled.times.len()).sum();
         let note = Note::from("").measured_count(count as u64, "samples");
         Ok(note.text(format!(" written to \"{}\"", self.word.text)))

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::baselines::{self, Baseline, Point};
 use crate::data::{Sameness, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Sweep, Takes, Variants};
 use crate::measure::{Spread, Turns};
 use crate::plan::Binding;
@@ -120,7 +121,7 @@ pub static COMPARE: Magic = Magic {
     offers: Offers::Families,
     privileges: |magic| {
         let engines = magic.option("--on").flatten().map(|names| of_engines(&names.text));
-        let leaves = magic.option("--export").flatten().is_some_and(|path| lang::is_outside(&path.text));
+        let leaves = magic.option("--export").flatten().is_some_and(|path| files::leads_outside(&path.text));
         engines.unwrap_or_default() | Privileges::WRITES_ELSEWHERE.only_if(leaves)
     },
     run,

@@ -8,7 +8,8 @@ mod view;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Argument, MagicSyntax, Privileges, Statement, Takes, Word, is_outside};
+use crate::files;
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Statement, Takes, Word};
 use crate::plan::Binding;
 use crate::profiles::Profile;
 use crate::report::{Block, Field, Map, Note, Report, Unit};
@@ -66,7 +67,7 @@ pub static PROF: Magic = Magic {
     privileges: |magic| {
         let Argument::Words(words) = &magic.subject else { return Privileges::NONE };
         let leaves = words.first().is_some_and(|word| word.text == "export")
-            && words.get(2).is_some_and(|path| is_outside(&path.text));
+            && words.get(2).is_some_and(|path| files::leads_outside(&path.text));
         Privileges::WRITES_ELSEWHERE.only_if(leaves)
     },
     run,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
 use crate::files;
-use crate::lang::{self, Word, is_outside};
+use crate::lang::{self, Word};
 use crate::magics::compare::Grid;
 use crate::plan::Binding;
 use crate::profiles::{self, FORMATS, Format, LARGEST, Profile, differences};
@@ -164,12 +164,6 @@ pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word]) -> Fal
             return Err(Diagnostic::at(Kind::Name, form.span, message).near(other, FORMS));
         }
     };
-    if session.confined && is_outside(&file.text) {
-        let message = "a file that is not trusted writes only in the current folder";
-        return Err(Diagnostic::at(Kind::File, file.span, message).hint("run it with --trust"));
-    }
-    std::fs::write(files::expanded(&file.text), &bytes).map_err(|error| {
-        Diagnostic::at(Kind::File, file.span, format!("\"{}\" cannot be written: {error}", file.text))
-    })?;
+    files::write_bytes(&file.text, &bytes, session.confined).map_err(|error| error.or_at(file.span))?;
     Ok(Answer::text(format!("{} written to \"{}\"", show::bytes_text(bytes.len() as f64), file.text)))
 }
