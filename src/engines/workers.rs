@@ -53,7 +53,7 @@ impl Engine for Workers {
             return Some(Objection { reason, span: plan.span() });
         }
         let reads_input = plan.files().iter().any(files::is_standard_input);
-        reads_input.then(|| Objection {
+        reads_input.then_some(Objection {
             reason: "standard input is only in the process of the shell, not in its workers",
             span: plan.source.span,
         })
