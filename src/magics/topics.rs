@@ -80,8 +80,8 @@ The limit of a run
   A run that needs more ends with an error, also inside a step. Names and results stay.
 
 With a limit that you set
-  batch, threads  go on in a scratch file: an aggregate by keys, group, sort, distinct, reverse and join. The status line
-                  says how much was spilled. A step that cannot do that stops with an error at the limit
+  batch, threads  go on in a scratch file: an aggregate by keys, group, sort, distinct, reverse and join. The status
+                  line says how much was spilled. A step that cannot do that stops with an error at the limit
   one run         ends with | on batch memory 64MB, or | on threads memory 64MB
   %set scratch    chooses the folder of scratch files, which have no name and end with the run
 
