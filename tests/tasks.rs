@@ -11,7 +11,7 @@ use timelab::kernel::{self, Part, Rows};
 use timelab::magics::complete;
 use timelab::plan::Prepared;
 use timelab::run_context::{ChunkSizes, RunContext};
-use timelab::schedule::{self, ATTEMPTS, Board, OpenStage, Runner, Stage, Take, Threads};
+use timelab::schedule::{self, ATTEMPTS, Board, JobLog, JobOptions, OpenStage, Runner, Stage, StepKind, Take, Threads};
 use timelab::session::Session;
 
 use crate::lab::{self, Lab};
@@ -250,4 +250,81 @@ fn many_groups_are_merged_in_parts() {
         let [one, more] = [1, 3].map(|workers| run(&plan, &Threads(workers), &context(16 * 50_000)).expect(cell));
         assert!(one.frame().equals_missing(more.frame()), "{cell}");
     }
+}
+
+fn job(plan: &Prepared, options: &JobOptions, context: &RunContext) -> Fallible<(Table, JobLog)> {
+    let mut log = JobLog::default();
+    let rows = schedule::run_job(plan, options, context, &mut log)?;
+    Ok((kernel::table(rows, plan.schema()).expect("it has the columns of its plan"), log))
+}
+
+#[test]
+fn a_job_gives_the_same_however_it_is_done() {
+    for cell in CELLS.iter().filter(|cell| !cell.starts_with("1.. ")) {
+        let (plan, context) = prepared(cell);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(cell).table;
+        for workers in [1, 3] {
+            let context = RunContext { workers, ..in_tasks(16 * 90, &context) };
+            let plain = JobOptions { counts_keys: true, ..JobOptions::default() };
+            let ways = [
+                plain.clone(),
+                JobOptions { combine: false, partitions: Some(3), ..plain.clone() },
+                JobOptions { on_disk: true, tasks: Some(5), ..plain.clone() },
+                JobOptions { on_disk: true, combine: false, chaos: 0.4, ..plain.clone() },
+                JobOptions { memory: Some(1), ..plain.clone() },
+                JobOptions { memory: Some(1), combine: false, partitions: Some(2), ..plain.clone() },
+                JobOptions { chaos: 0.7, seed: 3, partitions: Some(1), counts_keys: false, ..plain },
+            ];
+            for options in ways {
+                let (table, _) = job(&plan, &options, &context).expect(cell);
+                if let Sameness::Different(what) = expected.same(&table) {
+                    panic!("{cell}, {workers} workers, {options:?}: {what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_counts_each_record_once_whatever_is_lost() {
+    let (plan, context) = prepared("1..1000 | map k = if it % 2 == 0 then 0 else it, x = it | agg sum(x) by k");
+    let calm = JobOptions { tasks: Some(8), partitions: Some(4), counts_keys: true, ..JobOptions::default() };
+    let wild = JobOptions { chaos: 0.6, seed: 5, ..calm.clone() };
+    let (_, calm) = job(&plan, &calm, &context).expect("it runs");
+    let (_, wild) = job(&plan, &wild, &context).expect("it runs");
+    assert!(calm.attempts.iter().all(|attempt| !attempt.lost));
+    let lost = wild.attempts.iter().filter(|attempt| attempt.lost).count();
+    assert!(lost > 0, "a chance of 0.6 loses some of 12 tasks");
+    assert_eq!(wild.attempts.len() - lost, 12);
+    for (calm, wild) in calm.steps.iter().zip(&wild.steps) {
+        assert_eq!((calm.kind, calm.records_in, calm.records_out), (wild.kind, wild.records_in, wild.records_out));
+        assert_eq!(calm.loads, wild.loads);
+    }
+    let step = |kind: StepKind| calm.steps.iter().find(|step| step.kind == kind).expect("the round has it");
+    assert_eq!(step(StepKind::Map).records_out, Some(999));
+    // Each task has key 0 and the odd numbers among its rows.
+    assert_eq!(step(StepKind::Combine).records_out, Some(500 + 8));
+    assert_eq!(step(StepKind::Reduce).records_out, Some(501));
+    let hottest = &calm.keys[0];
+    assert_eq!((hottest.key.to_string(), hottest.records, hottest.is_hot), ("0".to_string(), 499, false));
+    assert!(calm.keys[1..].iter().all(|key| key.records == 1));
+}
+
+#[test]
+fn the_first_task_that_fails_says_why() {
+    let (plan, context) = prepared("1..1000 | map 1 // (it % 100 - 99) | sum");
+    let options = JobOptions { tasks: Some(10), ..JobOptions::default() };
+    for workers in [1, 4] {
+        let context = RunContext { workers, ..context.clone() };
+        let error = job(&plan, &options, &context).err().expect("a division by zero");
+        assert_eq!(error.kind, Kind::ZeroDivision);
+    }
+}
+
+#[test]
+fn a_stopped_job_ends() {
+    let (plan, context) = prepared("1..100000000 | map it % 7 | sum");
+    context.stop.raise();
+    let error = job(&plan, &JobOptions::default(), &context).err().expect("it was stopped");
+    assert_eq!(error.kind, Kind::Stopped);
 }

@@ -143,7 +143,11 @@ fn every_stage_sees_what_stands_in_it() {
                 ("1..3 | NAME \".bashrc\"", Privileges::WRITES_ELSEWHERE),
                 ("rust { 1 } | WRITE", Privileges { runs_code: true, ..Privileges::WRITES_ELSEWHERE }),
             ],
-            ArgumentSyntax::Args { .. } | ArgumentSyntax::Renames | ArgumentSyntax::Fold | ArgumentSyntax::Peek => &[],
+            ArgumentSyntax::Args { .. }
+            | ArgumentSyntax::Renames
+            | ArgumentSyntax::Fold
+            | ArgumentSyntax::Peek
+            | ArgumentSyntax::MapReduce => &[],
         };
         for (form, expected) in forms {
             check(&form.replace("WRITE", write).replace("NAME", name), *expected);

@@ -78,6 +78,16 @@ impl<'a> Aggregates<'a> {
         self.groups.len()
     }
 
+    /// To which of `parts` parts each row of a batch belongs, by its key: as in [`Partial::split`].
+    pub fn places(&self, scope: Scope, parts: usize) -> Fallible<Vec<usize>> {
+        if self.keys.is_empty() {
+            return Ok(vec![0; scope.rows()]);
+        }
+        let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
+        let keys = keys.map_err(|fault| fault.diagnostic(None))?;
+        Ok(Packed::new(&keys, scope.rows()).places(parts))
+    }
+
     fn count(&self) -> usize {
         if self.keys.is_empty() { 1 } else { self.groups.len() }
     }

@@ -125,6 +125,16 @@ impl Column {
         Column { data, nulls: self.nulls.gathered(rows) }
     }
 
+    fn bytes(&self, rows: usize) -> u64 {
+        let bytes = match &self.data {
+            Data::Int(_) | Data::Float(_) => 8 * rows,
+            Data::Bool(_) => rows,
+            Data::Text(texts) => (0..rows).map(|row| size_of::<u128>() + texts.at(row).len()).sum(),
+            Data::List(values) => (0..rows).map(|row| value_size(values.at(row))).sum(),
+        };
+        bytes as u64
+    }
+
     /// `rows` rows from `start`.
     pub fn part(&self, start: usize, rows: usize) -> Column {
         let data = match &self.data {
@@ -146,6 +156,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The bytes of its values, about: as if no column had one value for all rows.
+    pub fn bytes(&self) -> u64 {
+        self.columns.iter().map(|column| column.bytes(self.rows)).sum()
+    }
+
     pub fn gathered(&self, rows: &[u32]) -> Batch {
         Batch { rows: rows.len(), columns: self.columns.iter().map(|column| column.gathered(rows)).collect() }
     }

@@ -27,6 +27,11 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// To which of `parts` parts each key belongs: as in [`Groups::parts`].
+    pub fn places(&self, parts: usize) -> Vec<usize> {
+        self.keys.iter().map(|key| place(hash(key.as_u128(), self), parts)).collect()
+    }
+
     /// The keys of `rows` rows; a null is a key like any other.
     pub fn new(columns: &[Column], rows: usize) -> Packed {
         match columns {
@@ -375,7 +380,7 @@ impl Groups {
 
     /// To which of `parts` parts each group belongs: the same for a key in every process.
     pub fn parts(&self, parts: usize) -> Vec<usize> {
-        self.hashes.iter().map(|hash| ((u128::from(*hash) * parts as u128) >> 64) as usize).collect()
+        self.hashes.iter().map(|hash| place(*hash, parts)).collect()
     }
 
     /// The keys as columns of these types.
@@ -399,6 +404,11 @@ impl Groups {
     pub fn size(&self) -> usize {
         8 * self.table.len() + size_of::<Key>() * self.keys.len() + 8 * self.hashes.len() + self.spill.len()
     }
+}
+
+/// The part of a hash, of so many.
+fn place(hash: u64, parts: usize) -> usize {
+    ((u128::from(hash) * parts as u128) >> 64) as usize
 }
 
 #[inline(always)]

@@ -285,6 +285,30 @@ pub enum Node {
     If(Vec<(Expr, Expr)>, Box<Expr>),
 }
 
+impl Expr {
+    /// Whether this name stands somewhere in it.
+    pub fn has_name(&self, name: &str) -> bool {
+        matches!(&self.node, Node::Name(found) if found == name) || self.parts().iter().any(|part| part.has_name(name))
+    }
+
+    /// The parts of this expression, in order.
+    fn parts(&self) -> Vec<&Expr> {
+        match &self.node {
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Text(_) | Node::Name(_) => Vec::new(),
+            Node::List(items) | Node::Call(_, items) | Node::And(items) | Node::Or(items) => items.iter().collect(),
+            Node::Index(a, b) | Node::Compare(a, _, _, b) | Node::In { item: a, list: b, .. } => vec![a, b],
+            Node::Field(a, _) | Node::Negate(a) | Node::Not(a) => vec![a],
+            Node::Chain(first, links) => {
+                std::iter::once(&**first).chain(links.iter().map(|(_, _, operand)| operand)).collect()
+            }
+            Node::If(arms, otherwise) => {
+                let arms = arms.iter().flat_map(|(test, then)| [test, then]);
+                arms.chain(std::iter::once(&**otherwise)).collect()
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operator {
     Add,

@@ -207,7 +207,9 @@ fn read_options(
     syntax: &dyn Syntax,
     options: &mut Vec<(Word, Option<Word>)>,
 ) -> Fallible<bool> {
-    while let Some(option) = option_at(cell, text, at)? {
+    while let Some(option) =
+        verb_at(cell, text, at, known).map_or_else(|| option_at(cell, text, at), |verb| Ok(Some(verb)))?
+    {
         if option.text == "--" {
             return Ok(true);
         }
@@ -251,6 +253,20 @@ fn word_at(cell: u32, text: &str, at: &mut usize) -> Fallible<Option<Word>> {
 fn unclosed(cell: u32, start: usize, quote: char) -> Box<Diagnostic> {
     let span = Span::new(cell, start, start + 1);
     Diagnostic::at(Kind::Syntax, span, "this text is not closed").hint(format!("end it with `{quote}`"))
+}
+
+/// A word that is an option of the magic without dashes, where something to ask about follows it.
+fn verb_at(cell: u32, text: &str, at: &mut usize, known: MagicSyntax) -> Option<Word> {
+    let rest = text[*at..].trim_start();
+    let start = text.len() - rest.len();
+    let length = rest.find(char::is_whitespace)?;
+    let after = rest[length..].trim_start();
+    let is_verb = !rest.starts_with('-') && known.options.iter().any(|(name, _)| *name == &rest[..length]);
+    if !is_verb || after.is_empty() || after.starts_with('|') {
+        return None;
+    }
+    *at = start + length;
+    Some(Word { text: rest[..length].to_string(), span: Span::new(cell, start, *at) })
 }
 
 /// The option that stands at `at`, if one does: a dash and then a letter or a dash.

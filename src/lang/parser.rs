@@ -22,6 +22,8 @@
 //!            | [ number ] [ TEXT ]                                                                        (peek)
 //!            | TEXT [ "as" NAME ] [ "parts" unary ]                                   ("as" may stand last) (write)
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
+//!            | "map" "=" "(" expr "," expr ")" "into" name "," name "reduce" "=" expr
+//!              [ "combine" "=" expr ]                                                                   (mapreduce)
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
 //! expr       = and { "or" and }
 //! and        = not { "and" not }
@@ -764,6 +766,7 @@ impl<'a> Parser<'a> {
                     break;
                 }
             },
+            ArgumentSyntax::MapReduce => self.map_reduce(&mut stage)?,
             ArgumentSyntax::Peek => {
                 while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
@@ -932,6 +935,37 @@ impl<'a> Parser<'a> {
                 return Ok(());
             }
         }
+    }
+
+    fn map_reduce(&mut self, stage: &mut Stage) -> Fallible<()> {
+        self.assigned("map")?;
+        self.expect("(", "before the key and the value of a pair")?;
+        let key = self.nested(Self::expr)?;
+        self.expect(",", "between the key and the value of a pair")?;
+        let value = self.nested(Self::expr)?;
+        self.expect(")", "after the key and the value of a pair")?;
+        if !self.eat_word("into") {
+            return Err(self.expected("`into` and the names of two columns"));
+        }
+        let mut add = |name: Word, expr: Expr| stage.args.push(Arg { name: Some(name), expr, direction: None });
+        add(self.new_name("the name of the column of keys")?, key);
+        self.expect(",", "between the names of the two columns")?;
+        add(self.new_name("the name of the column of values")?, value);
+        add(self.assigned("reduce")?, self.expr()?);
+        if self.at_word("combine") {
+            add(self.assigned("combine")?, self.expr()?);
+        }
+        Ok(())
+    }
+
+    /// `word =`
+    fn assigned(&mut self, word: &str) -> Fallible<Word> {
+        let found = Word { text: word.to_string(), span: self.span() };
+        if !self.eat_word(word) {
+            return Err(self.expected(&format!("`{word} = …`")));
+        }
+        self.expect("=", &format!("after `{word}`"))?;
+        Ok(found)
     }
 
     /// `name: (stages)`

@@ -30,6 +30,9 @@ pub enum ArgumentSyntax {
     Tee,
     /// `"path" [as FORMAT]`
     Write,
+    /// `map = (key, value) into NAME, NAME reduce = e [combine = e]`. Key and value are the first two arguments, with
+    /// the names of their columns; then come `reduce` and `combine`, with these words as their names.
+    MapReduce,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +84,8 @@ pub struct MagicSyntax {
     pub name: &'static str,
     pub usage: &'static str,
     pub takes: Takes,
-    /// Each option with its dashes, and whether it takes a value.
+    /// Each option with its dashes, and whether it takes a value. One without dashes is a word that stands before the
+    /// subject.
     pub options: &'static [(&'static str, bool)],
 }
 

@@ -191,7 +191,14 @@ fn notes(cores: usize, probe: Option<f64>, is_undisturbed: bool, serial: Option<
     notes
 }
 
-fn plot(measured: &[(usize, f64)], cores: usize, serial: Option<f64>, laws: Option<&Fan>, most: Option<usize>) -> Plot {
+/// Speed-ups as points, and as lines what two laws say of more threads.
+pub(super) fn plot(
+    measured: &[(usize, f64)],
+    cores: usize,
+    serial: Option<f64>,
+    laws: Option<&Fan>,
+    most: Option<usize>,
+) -> Plot {
     let points = |is_wanted: &dyn Fn(usize) -> bool| -> Vec<(f64, f64)> {
         let fits = measured.iter().filter(|(threads, _)| is_wanted(*threads));
         fits.map(|(threads, speed_up)| (*threads as f64, *speed_up)).collect()

@@ -15,6 +15,7 @@ mod compare;
 mod complete;
 mod concurrency;
 mod contention;
+mod cost;
 mod edit;
 mod explain;
 pub mod glossary;
@@ -23,6 +24,8 @@ mod history;
 mod last;
 mod latency;
 mod magnitudes;
+mod mapreduce;
+mod need;
 mod privileges;
 mod prof;
 mod race;
@@ -35,6 +38,7 @@ mod same;
 mod save;
 mod set;
 mod signature;
+mod speedup;
 mod structures;
 mod time;
 mod timeit;
@@ -185,6 +189,10 @@ pub static ALL: &[&Magic] = &[
     &c10k::C10K,
     &amdahl::AMDAHL,
     &contention::CONTENTION,
+    &mapreduce::MAPREDUCE,
+    &speedup::SPEEDUP,
+    &cost::COST,
+    &need::NEED,
     &who::WHO,
     &who::WHOS,
     &who::DEL,

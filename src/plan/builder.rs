@@ -252,9 +252,14 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             distinct_names(&columns, span)?;
             keep(columns)
         }
-        Op::Explode(list) => {
-            let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
-            keep(vec![Column { name: list.name.clone(), ty: (**of).clone() }])
+        Op::Explode(named) => {
+            let element = |named: &Named| match &named.expr.ty {
+                Type::List(of) => Column { name: named.name.clone(), ty: (**of).clone() },
+                _ => typed(named),
+            };
+            let columns: Vec<Column> = named.iter().map(element).collect();
+            distinct_names(&columns, span)?;
+            keep(columns)
         }
         Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } => input.clone(),
         Op::Sort { .. } => {

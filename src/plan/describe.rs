@@ -82,7 +82,10 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Prepared) -> String {
     match op {
         Op::Project(columns) => format!("project {}", named(columns)),
         Op::Filter(condition) => format!("filter {}", expr(condition)),
-        Op::Explode(list) => format!("explode {}", expr(&list.expr)),
+        Op::Explode(columns) => match &columns[..] {
+            [list] => format!("explode {}", expr(&list.expr)),
+            several => format!("explode {}", named(several)),
+        },
         Op::Slice { offset: 0, length: Some(length) } => format!("slice, the first {length}"),
         Op::Slice { offset, length: None } => format!("slice, without the first {offset}"),
         Op::Slice { offset, length: Some(length) } => format!("slice, {length} after the first {offset}"),

@@ -29,8 +29,9 @@ pub enum Op<P = Prepared> {
     /// These columns, in this order.
     Project(Vec<Named>),
     Filter(Expr),
-    /// One row for each element of the list; a null list has none. The only column is the element.
-    Explode(Named),
+    /// One row for each element of the first column, which is a list; null is an empty one. Of the other columns, those
+    /// that are lists give their element at the same place, and must have as many; the others are repeated.
+    Explode(Vec<Named>),
     /// Skips `offset` rows, then passes at most `length`.
     Slice {
         offset: u64,
@@ -541,7 +542,7 @@ impl<P> Op<P> {
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
-            Op::Explode(list) => vec![input(&list.expr)],
+            Op::Explode(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter().map(|key| input(&key.expr)).collect(),
             Op::Distinct(Some(by)) => by.iter().map(input).collect(),
             Op::Aggregate { keys, aggs } => {
@@ -571,7 +572,7 @@ impl<P> Op<P> {
             | Op::Distinct(None) => Vec::new(),
             Op::Project(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
-            Op::Explode(list) => vec![input(&mut list.expr)],
+            Op::Explode(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter_mut().map(|key| input(&mut key.expr)).collect(),
             Op::Distinct(Some(by)) => by.iter_mut().map(input).collect(),
             Op::Aggregate { keys, aggs } => {
@@ -644,7 +645,7 @@ impl<P> Op<P> {
             Op::Zip(plans) => Op::Zip(plans.into_iter().map(change).collect::<Fallible<_>>()?),
             Op::Project(columns) => Op::Project(columns),
             Op::Filter(condition) => Op::Filter(condition),
-            Op::Explode(list) => Op::Explode(list),
+            Op::Explode(columns) => Op::Explode(columns),
             Op::Slice { offset, length } => Op::Slice { offset, length },
             Op::Sort { keys, limit } => Op::Sort { keys, limit },
             Op::Reverse => Op::Reverse,

@@ -31,6 +31,9 @@ pub struct Limits {
     pub workers: Option<usize>,
     /// Bytes.
     pub memory: Option<u64>,
+    /// Map tasks and reduce partitions, where a plan runs as a job.
+    pub tasks: Option<usize>,
+    pub partitions: Option<usize>,
 }
 
 impl Prepared {

@@ -217,7 +217,14 @@ fn kept_by(op: &mut Op<Plan>, needs: &[bool], flow: &[bool], width: usize) -> Ve
             kept
         }
         Op::Number => [flow, &[true]].concat(),
-        Op::Explode(_) | Op::Fold { .. } => vec![true],
+        // The first list says how many rows there are.
+        Op::Explode(named) => {
+            let mut kept = needs.to_vec();
+            kept[0] = true;
+            retain(named, &kept);
+            kept
+        }
+        Op::Fold { .. } => vec![true],
         Op::Pairs => vec![true, true],
         Op::Filter(_)
         | Op::Slice { .. }
@@ -278,7 +285,11 @@ fn needed_before(op: &mut Op<Plan>, after: &[bool]) -> Vec<bool> {
             let exprs: Vec<&Expr> = exprs.chain(aggs.filter_map(|(agg, _)| agg.arg.as_ref())).collect();
             width(&exprs, Vec::new())
         }
-        Op::Explode(list) => width(&[&list.expr], Vec::new()),
+        Op::Explode(named) => {
+            let needed = named.iter().zip(after).enumerate().filter(|(i, (_, needed))| *i == 0 || **needed);
+            let exprs: Vec<&Expr> = needed.map(|(_, (named, _))| &named.expr).collect();
+            width(&exprs, Vec::new())
+        }
         Op::Fold { step, .. } => width(&[&step.expr], Vec::new()),
         Op::Filter(expr) => width(&[expr], after.to_vec()),
         Op::Sort { keys, .. } => width(&keys.iter().map(|key| &key.expr).collect::<Vec<_>>(), after.to_vec()),

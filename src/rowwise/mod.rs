@@ -245,3 +245,9 @@ pub fn check_state(rows: u64, acc: &Value, context: &RunContext) -> Fallible<()>
     }
     Ok(())
 }
+
+/// The error of two lists of which each element of one belongs to an element of the other.
+pub fn unequal_lists(first: usize, other: usize) -> Box<Diagnostic> {
+    let message = format!("lists of keys and values must have the same length, got {first} and {other} elements");
+    Diagnostic::new(Kind::Shape, message)
+}

@@ -4,6 +4,7 @@
 //! is a [`Runner`].
 
 mod board;
+mod job;
 mod run;
 mod stage;
 mod task;
@@ -11,6 +12,7 @@ mod threads;
 pub mod workers;
 
 pub use board::{ATTEMPTS, Board, Claim};
+pub use job::{Attempt, JobLog, JobOptions, KeyRecord, LEAST_PARTITIONS, StepKind, StepRecord, run_job};
 pub use run::{Runner, Take, run};
 pub use stage::{Stage, objection, stages};
 pub use task::{OpenStage, Output, parts};

@@ -248,7 +248,7 @@ fn give_all(batches: &mut dyn Batches, sink: &mut dyn FnMut(Batch) -> Fallible<b
 }
 
 /// The table of a plan in the plan's place, if it is not one yet.
-fn computed(plan: &Prepared, runner: &dyn Runner, context: &RunContext) -> Fallible<Prepared> {
+pub(super) fn computed(plan: &Prepared, runner: &dyn Runner, context: &RunContext) -> Fallible<Prepared> {
     if plan.steps.is_empty() && !matches!(plan.source.op, Source::Read(_)) {
         return Ok(plan.clone());
     }
@@ -258,7 +258,7 @@ fn computed(plan: &Prepared, runner: &dyn Runner, context: &RunContext) -> Falli
     Ok(Prepared { source, steps: Vec::new(), ..plan.clone() })
 }
 
-fn kept(all: Batch, columns: &Schema, schema: &Schema, plan: &Prepared) -> Fallible<Step<Source>> {
+pub(super) fn kept(all: Batch, columns: &Schema, schema: &Schema, plan: &Prepared) -> Fallible<Step<Source>> {
     let table = kernel::table(all, columns).map_err(|what| Diagnostic::new(Kind::System, what))?;
     Ok(Step { op: Source::Kept(Kept::new(Arc::new(table))), schema: schema.clone(), span: plan.span() })
 }

@@ -27,6 +27,12 @@ impl Stage {
         Stage { tasks, pairs, in_order }
     }
 
+    /// A stage whose tasks do only this step, with rows of these columns, after `before`.
+    pub fn of_step(step: Step, columns: &Schema, before: &Stage) -> Stage {
+        let tasks = without_source(columns, vec![step], &before.tasks.functions);
+        Stage::of_tasks(tasks, false)
+    }
+
     /// The first stage of these steps, and how many of them are in it. `joins` says whether tasks may hold right sides.
     pub fn first(
         source: Step<Source>,

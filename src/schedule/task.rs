@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase, Right, Spilling};
-use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, from_bytes, to_bytes};
+use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, Scope, from_bytes, to_bytes};
 use crate::plan::{Expr, Op, Prepared, Source, Step};
 use crate::rowwise::Programs;
 use crate::run_context::{ChunkSizes, RunContext};
@@ -79,20 +79,8 @@ impl OpenStage {
     /// What the steps run into.
     pub fn run(&self, part: &Part) -> Fallible<Output<'_>> {
         let mut phase = self.phase(part)?;
-        let mut source = Rest::of(self, part)?;
         let mut ready = VecDeque::new();
-        let most = self.context.chunk_sizes.rows;
-        // Of the rows that a `take` leaves, no more are computed at first than it may need.
-        let mut rows = phase::first_rows(&self.stage.tasks.steps).map_or(most, |rows| rows.clamp(1, most));
-        loop {
-            self.context.check()?;
-            let Some(batch) = source.next(rows)? else { break };
-            if !phase.take(batch, &mut ready)? {
-                break;
-            }
-            rows = (2 * rows).min(most);
-        }
-        phase.close(&mut ready)?;
+        self.feed(part, &mut phase, &mut ready, &mut |_| Ok(()))?;
         match phase.into_breaker().and_then(Spilling::into_breaker) {
             Some(mut breaker) => {
                 if self.in_parts && breaker.has_many_groups() {
@@ -103,6 +91,70 @@ impl OpenStage {
             }
             None => Ok(Output::Rows(ready.into())),
         }
+    }
+
+    /// The same for a stage whose tasks give rows: each batch goes to `take` as it comes. How many rows of the source
+    /// were read.
+    ///
+    /// # Errors
+    /// Also those of `take`.
+    pub fn run_into(&self, part: &Part, take: &mut dyn FnMut(Batch) -> Fallible<()>) -> Fallible<u64> {
+        let mut phase = self.phase(part)?;
+        self.feed(part, &mut phase, &mut VecDeque::new(), &mut |ready| ready.drain(..).try_for_each(&mut *take))
+    }
+
+    /// Puts the rows of a part of the source through a phase. After each batch, `done` sees what that has given.
+    fn feed<'s>(
+        &'s self,
+        part: &Part,
+        phase: &mut Phase<'s>,
+        ready: &mut VecDeque<Batch>,
+        done: &mut dyn FnMut(&mut VecDeque<Batch>) -> Fallible<()>,
+    ) -> Fallible<u64> {
+        let mut source = Rest::of(self, part)?;
+        let mut read = 0;
+        let most = self.context.chunk_sizes.rows;
+        // Of the rows that a `take` leaves, no more are computed at first than it may need.
+        let mut rows = phase::first_rows(&self.stage.tasks.steps).map_or(most, |rows| rows.clamp(1, most));
+        loop {
+            self.context.check()?;
+            let Some(batch) = source.next(rows)? else { break };
+            read += batch.rows as u64;
+            let wants_more = phase.take(batch, ready)?;
+            done(ready)?;
+            if !wants_more {
+                break;
+            }
+            rows = (2 * rows).min(most);
+        }
+        phase.close(ready)?;
+        done(ready)?;
+        Ok(read)
+    }
+
+    /// Puts a batch of its input into the partial of a stage whose only step is a breaker.
+    ///
+    /// # Errors
+    /// Those of the step's expressions.
+    pub fn fill(&self, partial: &mut Breaker, batch: &Batch) -> Fallible<()> {
+        partial.take(self.scope(batch))
+    }
+
+    /// To which of `parts` parts each row of a batch belongs, by its key.
+    ///
+    /// # Errors
+    /// Those of the key's expressions.
+    pub fn places(&self, partial: &Breaker, batch: &Batch, parts: usize) -> Fallible<Vec<usize>> {
+        partial.places(self.scope(batch), parts)
+    }
+
+    fn scope<'b>(&'b self, batch: &'b Batch) -> Scope<'b> {
+        Scope::new(batch, self.programs.of(&self.stage.tasks), &self.context.stop)
+    }
+
+    /// What a task of no rows gives, where tasks give partials.
+    pub fn no_partial(&self) -> Fallible<Option<Breaker<'_>>> {
+        Ok(self.phase(&Part::Rows { start: 0, end: 0 })?.into_breaker().and_then(Spilling::into_breaker))
     }
 
     /// What takes the partials of all tasks, where they give such.

@@ -12,6 +12,7 @@ use crate::files::{self, Written};
 use crate::measure::{self, Cost, Stopwatch};
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{RunContext, Spill, TableSink};
+use crate::schedule::{JobLog, JobOptions};
 use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
@@ -85,6 +86,49 @@ impl Session {
             notes: context.read_notes.notes(),
             measured,
         })
+    }
+
+    /// Runs a plan as a map/reduce job, and gives what that did.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_job(&self, plan: Plan, options: &JobOptions, context: &RunContext) -> Fallible<(RunResult, JobLog)> {
+        self.settle(context)?;
+        let choice = Choice::only(engines::MAPREDUCE);
+        let (rows_read, bytes_read) = self.reads(&plan);
+        let measured = plan.measured;
+        let plan = self.prepared(plan, choice, context)?;
+        self.engine_for(&plan, choice)?;
+        let watch = Stopwatch::start();
+        let (inner, options) = (plan.clone(), options.clone());
+        let (run, log) = self.do_stoppably(&plan, choice.engine, context, move |context| {
+            let watched = files::Watched::new(inner.files());
+            let mut log = JobLog::default();
+            let run = context.within_limit(|| engines::mapreduce::run_job(&inner, &options, context, &mut log));
+            watched
+                .judge(run.or_else(|error| {
+                    context.stop.check()?;
+                    found_again(&inner, error, context)
+                }))
+                .map(|run| (run, log))
+        })?;
+        reading::add(&plan, context);
+        let result = RunResult {
+            table: Arc::new(run.table),
+            engine: choice.engine.name(),
+            instead: None,
+            steps: None,
+            wall: watch.elapsed(),
+            compile: None,
+            start: Duration::ZERO,
+            cost: Vec::new(),
+            rows_read,
+            bytes_read,
+            reading: reading::status(context),
+            notes: context.read_notes.notes(),
+            measured,
+        };
+        Ok((result, log))
     }
 
     /// The same, where the rows also go to a sink as they come. They are kept as far as results may be.

@@ -27,10 +27,10 @@ pub static FLAT_MAP: Stage = Stage {
 fn flat_map(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     let list = builder.named(&stage.args[0])?;
     match list.expr.ty {
-        Type::List(_) => builder.push(Op::Explode(list), stage.span),
+        Type::List(_) => builder.push(Op::Explode(vec![list]), stage.span),
         Type::Open => {
             let expr = list.expr.widened(&Type::list(Type::Open));
-            builder.push(Op::Explode(Named { expr, ..list }), stage.span)
+            builder.push(Op::Explode(vec![Named { expr, ..list }]), stage.span)
         }
         Type::Int | Type::Float | Type::Bool | Type::Text | Type::Never => {
             let message = format!("`flat_map` needs a list, got {}", list.expr.ty);
@@ -66,7 +66,7 @@ fn parts(builder: &mut Builder, span: Span, stage: &str, func: Func, name: &str)
     let index = only_text(builder, span, stage)?;
     let text = builder.column_expr(index, span).widened(&Type::Text);
     let expr = Expr::new(Node::Call(func, vec![text]), Type::list(Type::Text), span);
-    builder.push(Op::Explode(Named { name: name.to_string(), expr }), span)
+    builder.push(Op::Explode(vec![Named { name: name.to_string(), expr }]), span)
 }
 
 /// The only text column that flows here.

@@ -10,6 +10,7 @@ mod group;
 mod join;
 mod keep;
 mod map;
+mod mapreduce;
 mod output;
 mod reduce;
 mod slice;
@@ -60,6 +61,7 @@ pub static ALL: &[&Stage] = &[
     &agg::MEDIAN,
     &group::GROUP,
     &reduce::REDUCE,
+    &mapreduce::MAPREDUCE,
     &fold::FOLD,
     &fold::SCAN,
     &join::JOIN,

@@ -32,7 +32,24 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
     };
     let column = builder.schema().columns[index].clone();
     let ty = column.ty.closed();
-    let mut step = builder.expr_with_acc(&stage.args[0].expr, &ty)?;
+    let step = associative_step(builder, index, &stage.args[0].expr, stage.span)?;
+    let arg = builder.column_expr(index, stage.span).widened(&ty);
+    let reduce = agg::gathered(&column.name, AggFunc::Reduce(Box::new(step)), arg, ty);
+    builder.aggregate(Vec::new(), vec![reduce], stage.span)
+}
+
+/// An expression that makes one value of `acc` and the value of a column; in it, this value is the only column.
+///
+/// # Errors
+/// It uses other columns, has another type, or is not associative as far as fixed values show.
+pub(super) fn associative_step(
+    builder: &mut Builder,
+    index: usize,
+    written: &lang::Expr,
+    span: Span,
+) -> Fallible<Expr> {
+    let ty = builder.schema().columns[index].ty.closed();
+    let mut step = builder.expr_with_acc(written, &ty)?;
     if let Some(other) = step.columns().into_iter().find(|used| *used != index) {
         let message = format!("`reduce` can use only `acc` and `it`, not `{}`", builder.schema().columns[other].name);
         return Err(Diagnostic::at(Kind::Name, step.span, message).hint("choose one column with `map`"));
@@ -49,10 +66,8 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
         Ok(())
     });
     moved.expect("nothing in it can fail");
-    associative(builder, &step, &ty, stage.span)?;
-    let arg = builder.column_expr(index, stage.span).widened(&ty);
-    let reduce = agg::gathered(&column.name, AggFunc::Reduce(Box::new(step)), arg, ty);
-    builder.aggregate(Vec::new(), vec![reduce], stage.span)
+    associative(builder, &step, &ty, span)?;
+    Ok(step)
 }
 
 /// Tries `(a ∘ b) ∘ c == a ∘ (b ∘ c)` on fixed values; where one of them has no value, that triple says nothing.

@@ -123,13 +123,21 @@ impl Lowerer<'_> {
                 self.project(flow, &exprs)
             }
             Op::Filter(condition) => self.filter(flow, condition),
-            Op::Explode(list) => {
-                let flow = self.project(flow, &[&list.expr]);
-                let Type::List(of) = &list.expr.ty else { unreachable!("the stage checked that it is a list") };
+            Op::Explode(named) => {
+                let exprs: Vec<&plan::Expr> = named.iter().map(|named| &named.expr).collect();
+                let flow = self.project(flow, &exprs);
+                let is_list = |named: &&plan::Named| matches!(named.expr.ty, Type::List(_));
+                let lists: Vec<PlSmallStr> =
+                    (0..named.len()).filter(|at| is_list(&&named[*at])).map(|at| name("c", at)).collect();
+                let element = |(ty, bounds): (Type, Bounds)| match ty {
+                    Type::List(of) => ((*of).clone(), bounds::ANY),
+                    ty => (ty, bounds),
+                };
                 // An empty list has no rows, nor has null.
                 let options = ExplodeOptions { empty_as_null: false, keep_nulls: false };
-                let frame = flow.frame.explode(by_name(["c0"], true, false), options);
-                Flow { frame, columns: vec![((**of).clone(), bounds::ANY)], rows: None, large: flow.large }
+                let frame = flow.frame.explode(by_name(lists, true, false), options);
+                let columns = flow.columns.into_iter().map(element).collect();
+                Flow { frame, columns, rows: None, large: flow.large }
             }
             Op::Slice { offset: 0, length: None } => flow,
             Op::Slice { offset, length } => {

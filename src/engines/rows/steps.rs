@@ -4,10 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::data::{Key, Schema, Table, Value};
+use crate::data::{Key, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::plan::{Op, Prepared};
-use crate::rowwise::{Compiled, Frame, Programs, check_state};
+use crate::rowwise::{Compiled, Frame, Programs, check_state, unequal_lists};
 use crate::run_context::{LogSink, RunContext, TableSink};
 
 use super::aggregate::Groups;
@@ -168,12 +168,15 @@ impl<'a> Chain<'a> {
                 return Ok(self.then_row_wise(RowOp::Project(codes, scratch)));
             }
             Op::Filter(condition) => return Ok(self.then_row_wise(RowOp::Filter(Compiled::new(condition)))),
-            Op::Explode(list) => Box::new(Explode {
+            Op::Explode(named) => Box::new(Explode {
                 input: self.flow(),
-                list: Compiled::new(&list.expr),
-                items: Arc::from([]),
+                columns: named.iter().map(|named| Compiled::new(&named.expr)).collect(),
+                is_list: named.iter().map(|named| matches!(named.expr.ty, Type::List(_))).collect(),
+                values: Vec::new(),
+                length: 0,
                 at: 0,
                 rows: 0,
+                span,
                 context,
             }),
             Op::Slice { offset, length } => {
@@ -311,27 +314,58 @@ impl Flow for RowWise<'_> {
 
 struct Explode<'a> {
     input: Input<'a>,
-    list: Compiled,
-    items: Arc<[Value]>,
+    columns: Vec<Compiled>,
+    is_list: Vec<bool>,
+    /// Of the row that is given.
+    values: Vec<Value>,
+    length: usize,
     at: usize,
     rows: u64,
+    span: Span,
     context: &'a RunContext,
+}
+
+impl Explode<'_> {
+    /// Takes the lists of the next row, and the values beside them.
+    fn take(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        self.rows += 1;
+        frame.steps += 1;
+        self.at = 0;
+        self.values.clear();
+        for (column, is_list) in self.columns.iter().zip(&self.is_list) {
+            self.values.push(match (column.value(frame).map_err(at_row(self.rows))?, is_list) {
+                (Value::Null, true) => Value::List(Arc::from([])),
+                (value, _) => value,
+            });
+        }
+        let mut lengths = self.values.iter().zip(&self.is_list).filter_map(|(value, is_list)| match value {
+            Value::List(items) if *is_list => Some(items.len()),
+            _ => None,
+        });
+        self.length = lengths.next().unwrap_or(0);
+        match lengths.find(|length| *length != self.length) {
+            None => Ok(()),
+            Some(other) => {
+                let error = unequal_lists(self.length, other);
+                Err(Some(Box::new(Diagnostic { span: Some(self.span), row: Some(self.rows), ..*error })))
+            }
+        }
+    }
 }
 
 impl Flow for Explode<'_> {
     fn next(&mut self, frame: &mut Frame) -> Next {
-        while self.at == self.items.len() {
-            self.input.next(frame)?;
-            self.rows += 1;
-            frame.steps += 1;
-            self.at = 0;
-            self.items = match self.list.value(frame).map_err(at_row(self.rows))? {
-                Value::List(items) => items,
-                _ => Arc::from([]),
-            };
+        while self.at == self.length {
+            self.take(frame)?;
         }
         frame.row.clear();
-        frame.row.push(self.items[self.at].clone());
+        for (value, is_list) in self.values.iter().zip(&self.is_list) {
+            frame.row.push(match value {
+                Value::List(items) if *is_list => items[self.at].clone(),
+                value => value.clone(),
+            });
+        }
         self.at += 1;
         if self.at.is_multiple_of(1024) {
             self.context.check()?;

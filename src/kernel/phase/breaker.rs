@@ -84,6 +84,14 @@ impl<'a> Breaker<'a> {
         }
     }
 
+    /// To which of `parts` parts each row of a batch belongs, by its key: as in [`Partial::split`].
+    pub fn places(&self, scope: Scope, parts: usize) -> Fallible<Vec<usize>> {
+        match self {
+            Breaker::Groups(groups) => groups.places(scope, parts),
+            Breaker::Sorted(_) | Breaker::All(..) => Ok(vec![0; scope.rows()]),
+        }
+    }
+
     /// Its rows, in batches.
     pub fn batches(self, context: &'a RunContext) -> Fallible<Box<dyn Batches + 'a>> {
         let pairs = matches!(self, Breaker::All(_, Whole::Pairs));

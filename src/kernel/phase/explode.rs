@@ -2,6 +2,7 @@
 //! range, and all other lists as values.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use polars_arrow::array::View;
 
@@ -10,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::functions::Func;
 use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Nulls, Place, Scope, Texts, Words, view};
 use crate::plan::{Expr, Named, Node, Op};
-use crate::rowwise::{Program, RowError};
+use crate::rowwise::{Program, RowError, unequal_lists};
 use crate::run_context::RunContext;
 
 use super::operator::{Operator, Sink};
@@ -19,6 +20,8 @@ pub struct Explode<'a> {
     list: List,
     /// Of the elements.
     ty: Type,
+    /// The columns beside the first one, and the types of their elements, where they are lists.
+    beside: Vec<(Compiled, Option<Type>)>,
     program: &'a Program,
     context: &'a RunContext,
 }
@@ -34,18 +37,29 @@ enum List {
 /// The text whose words or characters an op gives as rows.
 pub fn of_text(op: &Op) -> Option<&Expr> {
     match op {
-        Op::Explode(Named { expr: Expr { node: Node::Call(Func::Words | Func::Chars, args), .. }, .. }) => args.first(),
+        Op::Explode(named) => match &named[..] {
+            [Named { expr: Expr { node: Node::Call(Func::Words | Func::Chars, args), .. }, .. }] => args.first(),
+            _ => None,
+        },
         _ => None,
     }
 }
 
 impl<'a> Explode<'a> {
-    pub fn new(list: &Expr, compiler: &Compiler, program: &'a Program, context: &'a RunContext) -> Explode<'a> {
+    pub fn new(named: &[Named], compiler: &Compiler, program: &'a Program, context: &'a RunContext) -> Explode<'a> {
+        let (first, rest) = named.split_first().expect("an explode has a list");
+        let list = &first.expr;
+        let beside = rest.iter().map(|Named { expr, .. }| {
+            let of = if let Type::List(of) = &expr.ty { Some((**of).clone()) } else { None };
+            (compiler.compile(expr), of)
+        });
+        let beside: Vec<(Compiled, Option<Type>)> = beside.collect();
         let ty = match &list.ty {
             Type::List(of) => (**of).clone(),
             other => other.clone(),
         };
         let list = match &list.node {
+            _ if !beside.is_empty() => List::Values(compiler.compile(list)),
             Node::Call(Func::Words, args) => List::Words(compiler.compile(&args[0])),
             Node::Call(Func::Chars, args) => List::Chars(compiler.compile(&args[0])),
             Node::Call(Func::Range, args) => {
@@ -53,7 +67,7 @@ impl<'a> Explode<'a> {
             }
             _ => List::Values(compiler.compile(list)),
         };
-        Explode { list, ty, program, context }
+        Explode { list, ty, beside, program, context }
     }
 }
 
@@ -69,6 +83,9 @@ impl Operator for Explode<'_> {
         }
         let (List::Words(code) | List::Chars(code) | List::Values(code) | List::Range(_, _, code)) = &self.list;
         let column = code.value(scope).map_err(|fault| fault.diagnostic(None))?;
+        if !self.beside.is_empty() {
+            return self.several(&column, &batch, next);
+        }
         if matches!(column.nulls, Nulls::All) {
             return Ok(true);
         }
@@ -84,6 +101,46 @@ impl Operator for Explode<'_> {
 }
 
 impl Explode<'_> {
+    /// Gives the elements of a list with what stands beside them.
+    fn several(&self, first: &Column, batch: &Batch, next: &mut Sink) -> Fallible<bool> {
+        let scope = Scope::new(batch, self.program, &self.context.stop);
+        let beside = self.beside.iter().map(|(code, _)| code.value(scope)).collect::<Result<Vec<Column>, _>>();
+        let beside = beside.map_err(|fault| fault.diagnostic(None))?;
+        let none = || Elements { rows: Vec::new(), first: Vec::new(), others: vec![Vec::new(); beside.len()] };
+        let mut elements = none();
+        for row in 0..batch.rows {
+            let items = items(first, row);
+            for (i, (column, (_, of))) in beside.iter().zip(&self.beside).enumerate() {
+                if of.is_some() {
+                    let others = self::items(column, row);
+                    if others.len() != items.len() {
+                        return Err(unequal_lists(items.len(), others.len()));
+                    }
+                    elements.others[i].extend_from_slice(&others);
+                }
+            }
+            elements.rows.resize(elements.rows.len() + items.len(), row as u32);
+            elements.first.extend_from_slice(&items);
+            if elements.rows.len() >= self.context.chunk_sizes.rows {
+                self.context.check()?;
+                if !next(self.batch(std::mem::replace(&mut elements, none()), &beside))? {
+                    return Ok(false);
+                }
+            }
+        }
+        if elements.rows.is_empty() { Ok(true) } else { next(self.batch(elements, &beside)) }
+    }
+
+    fn batch(&self, elements: Elements, beside: &[Column]) -> Batch {
+        let Elements { rows, first, others } = elements;
+        let others = beside.iter().zip(&self.beside).zip(others).map(|((column, (_, of)), elements)| match of {
+            Some(ty) => Column::from_values(elements, ty),
+            None => column.gathered(&rows),
+        });
+        let columns = std::iter::once(Column::from_values(first, &self.ty)).chain(others).collect();
+        Batch { rows: rows.len(), columns }
+    }
+
     /// Gives the ints of ranges.
     fn ints(&self, ranges: Vec<Range<i64>>, next: &mut Sink) -> Fallible<bool> {
         let most = self.context.chunk_sizes.rows;
@@ -108,6 +165,19 @@ impl Explode<'_> {
             rows => next(Batch { rows, columns: vec![Column::ints(ints, None)] }),
         }
     }
+}
+
+/// Elements of several lists, and the rows that these stand in.
+struct Elements {
+    rows: Vec<u32>,
+    first: Vec<Value>,
+    /// Empty for a column that is no list.
+    others: Vec<Vec<Value>>,
+}
+
+/// The elements in a row of a column of lists; null has none.
+fn items(column: &Column, row: usize) -> Arc<[Value]> {
+    if let Value::List(items) = column.value(row) { items } else { Arc::from([]) }
 }
 
 /// The ranges of all rows that have one; none where one is too long, which its list tells.

@@ -33,7 +33,7 @@ pub fn operator<'a>(
             Box::new(Project { codes: named.iter().map(|named| compile(&named.expr)).collect(), means })
         }
         Op::Filter(condition) => Box::new(Filter { condition: compile(condition), means }),
-        Op::Explode(list) => Box::new(Explode::new(&list.expr, compiler, program, context)),
+        Op::Explode(named) => Box::new(Explode::new(named, compiler, program, context)),
         Op::Slice { offset, length } => Box::new(Slice { skip: *offset, left: length.unwrap_or(u64::MAX) }),
         Op::Number => Box::new(Number { row: inner.first_row() as i64 }),
         Op::Distinct(by) => {

@@ -105,9 +105,9 @@ impl<'p> Writer<'p> {
                 let condition = self.scope(plan, &segment.columns).piece(condition).condition();
                 segment.open(&format!("if {}", condition.text));
             }
-            Op::Explode(list) => {
+            Op::Explode(named) => {
                 segment.comment(&said);
-                self.explode(&mut segment, list, plan);
+                self.explode(&mut segment, &named[0], plan);
                 segment.names = names;
             }
             Op::Slice { offset, length } => {

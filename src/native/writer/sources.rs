@@ -148,7 +148,8 @@ impl Writer<'_> {
 
 /// Whether a step gives the words of the only column, lines of text.
 pub(super) fn is_words_of_lines(op: &Op) -> bool {
-    let Op::Explode(Named { expr: Expr { node: Node::Call(Func::Words, args), .. }, .. }) = op else { return false };
+    let Op::Explode(named) = op else { return false };
+    let [Named { expr: Expr { node: Node::Call(Func::Words, args), .. }, .. }] = &named[..] else { return false };
     matches!(args[0].node, Node::Column(0))
 }
 

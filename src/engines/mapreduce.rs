@@ -1,0 +1,146 @@
+//! The engine `mapreduce`: a plan as a job of map tasks, a shuffle and reduce tasks.
+
+use crate::data::Table;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel;
+use crate::lang::{Expr, Privileges, Word};
+use crate::plan::{Limits, Op, Prepared, Source, op_text, source_text};
+use crate::run_context::RunContext;
+use crate::schedule::{self, JobLog, JobOptions, LEAST_PARTITIONS, Stage};
+
+use super::{Engine, EngineOutput, Limit, MOST_WORKERS, Objection, WORKERS};
+
+pub struct MapReduce;
+
+/// So many tasks or partitions at most.
+pub const MOST_TASKS: usize = 1 << 16;
+
+const TASKS: Limit =
+    Limit { name: "tasks", values: "1 to 65536", set: |limits, number| set(&mut limits.tasks, number, MOST_TASKS) };
+
+const PARTITIONS: Limit = Limit {
+    name: "partitions",
+    values: "1 to 1024",
+    set: |limits, number| set(&mut limits.partitions, number, MOST_WORKERS),
+};
+
+fn set(limit: &mut Option<usize>, number: u64, most: usize) -> bool {
+    *limit = usize::try_from(number).ok().filter(|number| (1..=most).contains(number));
+    limit.is_some()
+}
+
+/// Runs a plan as a job; what it did is in the log.
+///
+/// # Errors
+/// As [`Engine::run`].
+pub fn run_job(
+    plan: &Prepared,
+    options: &JobOptions,
+    context: &RunContext,
+    log: &mut JobLog,
+) -> Fallible<EngineOutput> {
+    let rows = schedule::run_job(plan, options, context, log)?;
+    let table: Table = kernel::table(rows, plan.schema()).map_err(|what| {
+        Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
+    })?;
+    Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
+}
+
+impl Engine for MapReduce {
+    fn name(&self) -> &'static str {
+        "mapreduce"
+    }
+
+    fn about(&self) -> &'static str {
+        "runs a job in steps: slice, map, combine, shuffle, reduce, output (%mapreduce shows them)"
+    }
+
+    fn privileges(&self, _: &[(Word, Expr)]) -> Privileges {
+        Privileges::NONE
+    }
+
+    fn limits(&self) -> &'static [Limit] {
+        &[WORKERS, TASKS, PARTITIONS]
+    }
+
+    fn is_parallel(&self) -> bool {
+        true
+    }
+
+    fn objection(&self, plan: &Prepared) -> Option<Objection> {
+        if let Source::Range { end: None, .. } = plan.source.op {
+            let reason = "a job cuts its input into tasks before it begins, and this range has no end";
+            return Some(Objection { reason, span: plan.source.span });
+        }
+        schedule::objection(plan).map(|(reason, span)| Objection { reason, span })
+    }
+
+    fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
+        let Limits { tasks, partitions, .. } = plan.limits;
+        let options = JobOptions { tasks, partitions, ..JobOptions::default() };
+        run_job(plan, &options, context, &mut JobLog::default())
+    }
+
+    fn explain(&self, plan: &Prepared) -> Vec<String> {
+        let stages = schedule::stages(plan);
+        let several = stages.len() > 1;
+        stages.iter().enumerate().flat_map(|(number, stage)| explained(number, several, stage, plan)).collect()
+    }
+}
+
+/// Which part of a plan became which step of a round.
+fn explained(number: usize, several: bool, stage: &Stage, plan: &Prepared) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |step: &str, text: String| lines.push(format!("{step:8} {text}"));
+    if several {
+        line("round", (number + 1).to_string());
+    }
+    line(
+        "load",
+        match number {
+            0 => source_text(&plan.source.op),
+            _ if stage.pairs => format!("pairs of the rows of round {number}"),
+            _ => format!("the rows of round {number}"),
+        },
+    );
+    line("slice", "into tasks of about 8 MiB, two at least".to_string());
+    let last = stage.tasks.steps.len();
+    let has_partials = stage.has_partials();
+    let mut has_map = false;
+    for (place, (step, input)) in stage.tasks.steps().enumerate() {
+        let text = op_text(&step.op, input, &stage.tasks);
+        if !(has_partials && place + 1 == last) {
+            has_map = true;
+            if let Op::Join { .. } = step.op {
+                line("load", "the right side of the join, which all tasks get whole (a broadcast)".to_string());
+            }
+            line("map", text);
+            continue;
+        }
+        if !has_map {
+            line("map", "the rows as they are".to_string());
+        }
+        line("combine", format!("{text}, of the rows of each task"));
+        line(
+            "shuffle",
+            match &step.op {
+                Op::Aggregate { keys, .. } if !keys.is_empty() => {
+                    format!("by the hash of the key, into as many partitions as workers, {LEAST_PARTITIONS} at least")
+                }
+                _ => "into one partition: there is no key".to_string(),
+            },
+        );
+        line("reduce", "what the tasks have of each partition, merged in the order of the tasks".to_string());
+    }
+    if !has_partials && !has_map {
+        line("map", "the rows as they are".to_string());
+    }
+    let in_order = stage.in_order.steps().map(|(step, input)| op_text(&step.op, input, &stage.in_order));
+    for text in in_order {
+        line("output", format!("{text}, of all rows in order on one thread"));
+    }
+    if stage.in_order.steps.is_empty() {
+        line("output", "the rows of all tasks".to_string());
+    }
+    lines
+}
