@@ -238,7 +238,7 @@ impl Syntax for Tables {
     }
 
     fn engine_names(&self) -> Vec<&'static str> {
-        engines::ALL.iter().map(|engine| engine.name()).collect()
+        engines::ALL.iter().chain([&engines::MAPREDUCE]).map(|engine| engine.name()).collect()
     }
 
     fn stage_privileges(&self, stage: &lang::Stage) -> Privileges {
