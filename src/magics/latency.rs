@@ -208,7 +208,10 @@ fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
 
 /// What is to be known about times that wait for other programs.
 fn busy_note() -> Option<Note> {
-    let said = format!("{}: times that need another thread or the system may be longer", busy()?);
+    let said = format!(
+        "{}: times that need another thread, the system or a cache that processors share may be longer",
+        busy()?
+    );
     Some(Note::default().found(said).optional())
 }
 

@@ -129,8 +129,8 @@ pub fn asked_clock(magic: &lang::Magic) -> Fallible<Option<Time>> {
 pub fn asked_time(magic: &lang::Magic) -> Fallible<Option<Duration>> {
     let Some(word) = magic.option("--for").flatten() else { return Ok(None) };
     let wrong = || {
-        let message = format!("`--for` must be a positive time, got `{}`", word.text);
-        Diagnostic::at(Kind::Type, word.span, message).hint("--for 2s, --for 400ms; the units are ms, s and min")
+        let message = format!("`--for` must be a positive time in ms, s or min, got `{}`", word.text);
+        Diagnostic::at(Kind::Type, word.span, message).hint("--for 2s, --for 400ms, --for 5min")
     };
     let asked = seconds(&word.text).filter(|seconds| *seconds > 0.0).ok_or_else(wrong)?;
     Duration::try_from_secs_f64(asked).map(Some).map_err(|_| wrong())

@@ -153,10 +153,12 @@ What the lines say
 Why nothing is claimed
   sizes were measured   Five sizes are needed. --for takes more time, a sweep names others.
   less than 4 times     The largest size is less than four times the least: every class looks alike there.
-  hides what grows      A constant is so large that the rest hardly shows. Larger sizes may show it.
+  hides the growth      A constant is so large that the rest hardly shows. Larger sizes may show it.
   hides … but 3 sizes   Only so many sizes have left the constant behind; five are needed.
   is off by             The curve of the nearest class misses the sizes by more than this kind of cost scatters.
-  depart                The largest sizes leave the curve: the class may change on the way, or a cache ends.
+  depart                The largest sizes leave the curve, or their exponent is not that of the class: the class may
+                        change on the way, a cache may end, or the cost is a power between two classes.
+  time grows faster     Compiled code of the standard library counts no steps, and the time shows that it matters.
   several classes fit   These sizes do not tell the classes apart: a wider sweep may.
   failed, did not end   A size failed, or took twice the time of the subject.
   stopped               You pressed Ctrl-C. What was measured is kept, and no class is claimed from a part.

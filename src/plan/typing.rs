@@ -507,7 +507,12 @@ impl<'a> Typer<'a> {
                     return Ok(Expr::new(Node::Const(known.value.clone()), known.value.ty(), span));
                 }
                 let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                let message = format!("`{name}` has no field `{}`; it has {}", field.text, listed(&names));
+                let others = if names.is_empty() {
+                    ", nor any other".to_string()
+                } else {
+                    format!("; it has {}", listed(&names))
+                };
+                let message = format!("`{name}` has no field `{}`{others}", field.text);
                 Err(Diagnostic::at(Kind::Name, field.span, message).near(&field.text, names.iter().copied()))
             }
             Some(_) => Err(Diagnostic::at(Kind::Type, field.span, format!("`{name}` is a value and has no fields"))

@@ -183,7 +183,10 @@ fn write_exponent(answer: &Answer) -> String {
 pub fn note(asker: &Asker, case: Case) -> String {
     let facts = asker.family.facts();
     let input = match case {
-        Case::Average => format!("average case: shape {}", asker.shape),
+        Case::Average if asker.family.shapes().first().is_some_and(|(usual, _)| *usual == asker.shape) => {
+            format!("average case: shape {}", asker.shape)
+        }
+        Case::Average => format!("shape {}", asker.shape),
         Case::Best | Case::Worst => format!("{} case: for each variant, the shape of that case", case.name()),
     };
     format!("n counts {}; {input}, seed {}; claims are theory, not measured", facts.counts, asker.seed)

@@ -332,7 +332,43 @@ impl Found {
         });
         let mut found = Found { answers: answers.collect() };
         found.withdraw_exponential_time();
+        found.withdraw_hidden_time();
+        if measured.is_rust {
+            found.withdraw_uncounted_steps();
+        }
         found
+    }
+
+    /// Steps that grow, however little, are work that takes time: a time that seems constant only does not show it yet.
+    fn withdraw_hidden_time(&mut self) {
+        let grows = |verdict| match verdict {
+            Verdict::Class(class) => class >= Class::Linear,
+            Verdict::Power | Verdict::NoClaim(Doubt::HiddenGrowth(_) | Doubt::LateGrowth(_)) => true,
+            Verdict::NoClaim(_) => false,
+        };
+        if !self.answer(Question::Steps).is_some_and(|steps| grows(steps.verdict)) {
+            return;
+        }
+        for (question, answer) in &mut self.answers {
+            if *question == Question::Time && answer.verdict == Verdict::Class(Class::Constant) {
+                answer.verdict = Verdict::NoClaim(growth::hidden(&answer.used));
+            }
+        }
+    }
+
+    /// Compiled code of the standard library has no counters: where the time grows by far faster, the steps that were
+    /// counted do not say how the subject grows.
+    fn withdraw_uncounted_steps(&mut self) {
+        let of = |question| self.answer(question)?.claimed_exponent();
+        let Some((time, steps)) = of(Question::Time).zip(of(Question::Steps)) else { return };
+        if time.middle() - steps.middle() <= words::APART || time.low <= steps.high {
+            return;
+        }
+        for (question, answer) in &mut self.answers {
+            if *question == Question::Steps {
+                answer.verdict = Verdict::NoClaim(Doubt::Uncounted);
+            }
+        }
     }
 
     /// In a short sweep a power with a constant bends like an exponential. Where the steps, which have no noise, are a

@@ -8,7 +8,7 @@ use super::Found;
 use super::subjects::{Cut, Measured};
 
 /// Counts and times whose exponents differ by more are told apart.
-const APART: f64 = 0.4;
+pub(super) const APART: f64 = 0.4;
 
 /// A line for each question and subject.
 pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec<Note> {
@@ -38,6 +38,12 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
         }
         lines.extend(
             explain_difference(found, measured.is_rust).map(|line| Note::from(name.as_str()).found(line).optional()),
+        );
+    }
+    let is_unchecked = questions.contains(&Question::Steps) && !questions.contains(&Question::Time);
+    if is_unchecked && all.iter().any(|measured| measured.is_rust) {
+        lines.push(
+            "compiled code of the standard library counts no steps: --time --steps shows whether it matters".into(),
         );
     }
     lines
@@ -112,9 +118,13 @@ fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
         }
         Doubt::NarrowSizes => format!("the largest size is less than {NARROWEST} times the smallest"),
         Doubt::HiddenGrowth(share) => format!(
-            "a constant hides the growth: it is {} of the cost at the largest size; try larger sizes",
-            percent(share)
+            "a constant hides the growth: from the smallest size to the largest, the cost rises by only {}; try larger \
+             sizes",
+            percent(share / (1.0 - share))
         ),
+        Doubt::Uncounted => {
+            "the time grows faster: compiled code of the standard library does not count its steps".to_string()
+        }
         Doubt::LateGrowth(sizes) => format!(
             "a constant hides the growth at all but {sizes} sizes, and at least {FEWEST} are needed; try larger sizes"
         ),
@@ -186,14 +196,7 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
     let mut lines = Vec::new();
     for measured in all {
         let of = if all.len() > 1 { format!("{}: ", measured.name) } else { String::new() };
-        let (Some(first), Some(last)) = (measured.rows.first(), measured.rows.last()) else { continue };
-        let mut line = format!(
-            "{of}measured for {name} = {}..{} only, at {} {}",
-            short(first.n),
-            short(last.n),
-            measured.rows.len(),
-            if measured.rows.len() == 1 { "size" } else { "sizes" }
-        );
+        let Some(mut line) = sizes(name, measured).map(|sizes| format!("{of}measured for {sizes}")) else { continue };
         let left_out = list_sizes(&measured.left_out);
         match &measured.cut {
             _ if measured.left_out.is_empty() => {}
@@ -209,6 +212,22 @@ pub fn shown(name: &str, all: &[Measured], stopped: bool) -> Vec<Note> {
         lines.push(Note::from("stopped: the sizes measured so far are kept").optional());
     }
     lines
+}
+
+/// `n = 2..64k only, at 31 sizes`, and how far the time goes where it ends earlier.
+fn sizes(name: &str, measured: &Measured) -> Option<String> {
+    let (first, last) = (measured.rows.first()?, measured.rows.last()?);
+    let range = |last: i64| match first.n == last {
+        true => format!("{name} = {}", short(last)),
+        false => format!("{name} = {}..{}", short(first.n), short(last)),
+    };
+    let count = |count: usize| format!("{count} {}", if count == 1 { "size" } else { "sizes" });
+    let timed: Vec<i64> = measured.rows.iter().filter(|row| row.times.least().is_some()).map(|row| row.n).collect();
+    let all = format!("{} only, at {}", range(last.n), count(measured.rows.len()));
+    Some(match timed.last() {
+        Some(end) if *end < last.n => format!("{all}; timed for {}, at {}", range(*end), count(timed.len())),
+        _ => all,
+    })
 }
 
 /// The first few and the last.

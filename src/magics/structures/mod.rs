@@ -46,7 +46,7 @@ pub static STRUCTURES: Magic = Magic {
             Options\n  \
             --kinds and --ops take names, separated by commas: --ops push_back,pop_front\n  \
             --mix push_front=40,push_back=40,get=20 ranks the kinds for such a mix, by time and by bytes. Shares that \
-            do not add up to 100 are scaled. Kinds whose times overlap share a rank.\n\n\
+            do not add up to 100 are scaled. Kinds share a rank if the intervals of their medians overlap.\n\n\
             Growth\n  \
             `%structures growth vec push_back` adds elements one by one to an empty structure and shows the time of \
             each addition: occasionally one moves all elements. `push` is short for the usual addition of the kind.\n\n\

@@ -58,6 +58,15 @@ impl Class {
         }
     }
 
+    /// Its power of n alone, where it also has a logarithm and a power.
+    pub fn without_log(self) -> Option<Class> {
+        match self {
+            Class::Linearithmic => Some(Class::Linear),
+            Class::QuadraticLog => Some(Class::Quadratic),
+            _ => None,
+        }
+    }
+
     /// That of each of n things which are of this class together.
     pub fn of_each(self) -> Option<Class> {
         match self {

@@ -84,7 +84,7 @@ pub enum Doubt {
     FewSizes(usize),
     /// The largest size is less than [`NARROWEST`] times the least.
     NarrowSizes,
-    /// What grows is this share of the cost at the largest size.
+    /// From the least size to the largest the cost grows by this share of that of the largest.
     HiddenGrowth(f64),
     /// So many sizes have left the constant behind; it takes [`FEWEST`].
     LateGrowth(usize),
@@ -94,6 +94,8 @@ pub enum Doubt {
     Departs,
     /// Several classes fit: there are too few sizes to tell them apart.
     Ambiguous,
+    /// The time grows faster by a power of n than the steps that were counted.
+    Uncounted,
 }
 
 /// With fewer sizes nothing is claimed.
@@ -203,7 +205,9 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
     let departs = matches!(found.verdict, Verdict::NoClaim(Doubt::Departs | Doubt::NoCurve(_)));
     if departs && question != Question::Time {
         let smooth = fitted(Question::Allocs, without_steps(&used));
-        if matches!(smooth.verdict, Verdict::Class(_)) {
+        // Whoever counts steps has no smoothing that could bend a line into a logarithm.
+        let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
+        if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class)) {
             return smooth;
         }
     }
@@ -213,8 +217,49 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
 /// The class of costs that are there in sufficient number.
 fn fitted(question: Question, used: Vec<Point>) -> Answer {
     let rules = question.rules();
-    let mut all = fits(&used, &rules);
+    let all = fits(&used, &rules);
     let (chosen, best) = choose(&all, &rules);
+    let found = judged(question, &used, &all, chosen, best);
+    let Verdict::Class(class) = found.verdict else { return found };
+    let Some(power) = class.without_log().filter(|_| question != Question::Time) else { return found };
+    // Counts show a logarithm as a slope above that of its power.
+    let shows = |(exponent, curve): (Exponent, &Fit)| shows_log(exponent, class, &used, curve);
+    if found.exponent.zip(found.curve.as_ref()).is_some_and(shows) {
+        return found;
+    }
+    let alone = all.iter().position(|fit| fit.class == power).map(|at| judged(question, &used, &all, at, best));
+    match alone.filter(|alone| alone.verdict == Verdict::Class(power)) {
+        Some(alone) => alone,
+        None if is_power(&used, &question.trust()) => Answer { verdict: Verdict::Power, ..found },
+        None => Answer { verdict: Verdict::NoClaim(Doubt::Departs), ..found },
+    }
+}
+
+/// Whether the largest sizes show the logarithm of a class: their slope is above that of its power, and falls, as that
+/// of a logarithm does. A power between two classes keeps its slope, and where a higher power begins to show it rises.
+fn shows_log(exponent: Exponent, class: Class, used: &[Point], curve: &Fit) -> bool {
+    const RISES: f64 = 0.03;
+    /// Of what the slope of the curve falls.
+    const SHARE: f64 = 0.25;
+    const ERRORS: f64 = 2.0;
+    if class.order().is_none_or(|(power, _)| exponent.low <= power) {
+        return false;
+    }
+    let fall = |points: &[Point]| {
+        let logs = exponent::upper(points, curve.constant());
+        let (before, last) = logs.split_at(logs.len() / 2);
+        let (before, last) = (before.len() > 2).then(|| (line(before), line(last)))?;
+        Some((before.slope - last.slope, before.error.hypot(last.error)))
+    };
+    let fitted: Vec<Point> = used.iter().map(|point| Point { n: point.n, cost: curve.at(point.n) }).collect();
+    let Some(((fell, error), (expected, _))) = fall(used).zip(fall(&fitted)) else { return true };
+    fell > -RISES && fell + ERRORS * error >= SHARE * expected
+}
+
+/// What one of the curves says, if it passes.
+fn judged(question: Question, used: &[Point], all: &[Fit], chosen: usize, best: f64) -> Answer {
+    let rules = question.rules();
+    let mut all = all.to_vec();
     let curve = all.remove(chosen);
     let top = used[used.len() - 1].n;
     // What fits far better, but for a constant that carries nearly all of it, leaves nothing to the others.
@@ -222,25 +267,22 @@ fn fitted(question: Question, used: Vec<Point>) -> Answer {
         let is_better = fit.class > curve.class && fit.bic < curve.bic - NEARLY && fit.share > LITTLE;
         is_better && fit.constant() >= (1.0 - rules.lead) * fit.at(top)
     };
-    let hidden = all.iter().find(hides).map(|fit| fit.share);
-    let verdict = match hidden {
-        Some(share) => Verdict::NoClaim(Doubt::HiddenGrowth(share)),
-        None => verdict(question, &used, &curve, &all),
+    let verdict = match all.iter().any(|fit| hides(&fit)) {
+        true => Verdict::NoClaim(hidden(used)),
+        false => verdict(question, used, &curve, &all),
     };
     // A curve that is not trusted has no constant that could be subtracted.
     let constant = if matches!(verdict, Verdict::Class(_)) { curve.constant() } else { 0.0 };
     let has_exponent = curve.class.order().is_some() || verdict == Verdict::Power;
-    let exponent = has_exponent.then(|| exponent(&used, constant, question.trust().reading));
+    let exponent = has_exponent.then(|| exponent(used, constant, question.trust().reading));
     // A higher class may fit far better, and yet carry too little of the cost to be the answer.
     let is_hidden = |fit: &Fit| fit.share > LITTLE && fit.class > curve.class && fit.bic < curve.bic - NEARLY;
     let is_near = |fit: &&Fit| fit.bic <= best + NEARLY && fit.is_admissible(&rules) || is_hidden(fit);
     let also: Vec<Class> = all.iter().filter(is_near).map(|fit| fit.class).collect();
     let verdict = match verdict {
         Verdict::Class(_) if also.len() >= AMBIGUOUS => Verdict::NoClaim(Doubt::Ambiguous),
-        // The slope of the largest sizes contradicts the class. That of times is bent by caches.
-        Verdict::Class(class)
-            if question != Question::Time && exponent.is_some_and(|exponent| !agrees(exponent, class, &used)) =>
-        {
+        // The slope of the largest sizes contradicts the class.
+        Verdict::Class(class) if exponent.is_some_and(|exponent| !may_be(question, exponent, class, used)) => {
             Verdict::NoClaim(Doubt::Departs)
         }
         // A logarithm that does not rise at the largest sizes has ended on the way.
@@ -259,12 +301,25 @@ fn fitted(question: Question, used: Vec<Point>) -> Answer {
     // that bends a little stands for what is none of the classes.
     let is_named = |class: &Class| {
         let is_exact = || all.iter().any(|fit| fit.class == *class && fit.rms <= NOTHING_OPEN);
-        exponent.is_none_or(|exponent| agrees(exponent, *class, &used)) || is_exact()
+        exponent.is_none_or(|exponent| agrees(exponent, *class, used)) || is_exact()
     };
     let also = also.into_iter().filter(is_named).collect();
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
-    Answer { verdict, exponent, also, curve: Some(curve), runner_up, used }
+    Answer { verdict, exponent, also, curve: Some(curve), runner_up, used: used.to_vec() }
+}
+
+/// Whether an exponent may be that of a claimed class at these sizes: between the slope that its power has and the one
+/// that its logarithms add.
+fn may_be(question: Question, exponent: Exponent, class: Class, points: &[Point]) -> bool {
+    // What the heap's steps leave.
+    let near = match question {
+        Question::Time => 0.0,
+        Question::Steps => 0.02,
+        Question::Space | Question::Allocs => 0.1,
+    };
+    let Some(((power, _), slope)) = class.order().zip(slope_of(class, points)) else { return true };
+    exponent.low - near <= slope && power <= exponent.high + near
 }
 
 /// Whether an exponent may be that of a class at these sizes.
@@ -320,10 +375,8 @@ fn choose(all: &[Fit], rules: &Rules) -> (usize, f64) {
 
 fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) -> Verdict {
     let trust = question.trust();
-    if curve.class == Class::Constant
-        && let Some(share) = hidden_growth(points, curve, others)
-    {
-        return Verdict::NoClaim(Doubt::HiddenGrowth(share));
+    if curve.class == Class::Constant && hides_growth(points, curve, others) {
+        return Verdict::NoClaim(hidden(points));
     }
     // Noise and caches move a cost by as much as a fit is expected to miss; what moves it by more is growth, unless it
     // has risen at the small sizes alone.
@@ -334,7 +387,7 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
     let (growth, late) = (rise(0), rise(third));
     let most = question.rules().floor.max(HARDLY);
     if curve.class == Class::Constant && growth > most && late > most / 2.0 {
-        return Verdict::NoClaim(Doubt::HiddenGrowth(growth));
+        return Verdict::NoClaim(hidden(points));
     }
     // In a short sweep a power of n bends on log scales as a power of c does, where a constant lies below it.
     let is_exponential = curve.class.order().is_none();
@@ -343,9 +396,8 @@ fn verdict(question: Question, points: &[Point], curve: &Fit, others: &[Fit]) ->
         return if is_line { Verdict::Power } else { Verdict::NoClaim(Doubt::Ambiguous) };
     }
     // What has hardly grown between the ends says nothing of how it grows.
-    let grown = 1.0 - points[0].cost / points[points.len() - 1].cost;
-    if curve.class != Class::Constant && grown < question.rules().lead {
-        return Verdict::NoClaim(Doubt::HiddenGrowth(grown.max(0.0)));
+    if curve.class != Class::Constant && risen(points) < question.rules().lead {
+        return Verdict::NoClaim(hidden(points));
     }
     // A power of c leaves the constant behind within a few sizes.
     let seen = points.iter().filter(|point| point.cost - curve.constant() >= SEEN * point.cost).count();
@@ -388,16 +440,28 @@ fn changes(question: Question, tail: &[Point], curve: &Fit) -> bool {
     curve.class.order().is_some() && alone.class != curve.class && rms > 3.0 * rules.floor && alone.rms < BETTER * rms
 }
 
+/// What the cost has grown by from the least size to the largest, as a share of that of the largest.
+fn risen(points: &[Point]) -> f64 {
+    (1.0 - points[0].cost / points[points.len() - 1].cost).max(0.0)
+}
+
+/// Why nothing is claimed of a cost most of which seems to be a constant: a cost that has grown much all the same
+/// follows no curve.
+pub fn hidden(points: &[Point]) -> Doubt {
+    const MUCH: f64 = 0.5;
+    let share = risen(points);
+    if share < MUCH { Doubt::HiddenGrowth(share) } else { Doubt::Departs }
+}
+
 /// Whether a growing curve explains nearly all that a constant leaves open: then something does grow, but too little of
-/// the cost to say how. What grows, as a share of the cost at the largest size.
-fn hidden_growth(points: &[Point], constant: &Fit, others: &[Fit]) -> Option<f64> {
+/// the cost to say how.
+fn hides_growth(points: &[Point], constant: &Fit, others: &[Fit]) -> bool {
     const EXPLAINED: f64 = 0.2;
     // Below, it is rounding.
     const LEAST: f64 = 1e-9;
-    let growing = others.iter().filter(|fit| fit.share > 0.0 && fit.rms <= EXPLAINED * constant.rms);
+    let mut growing = others.iter().filter(|fit| fit.share > 0.0 && fit.rms <= EXPLAINED * constant.rms);
     let (first, last) = (points[0].n, points[points.len() - 1].n);
-    let grown = growing.map(|fit| 1.0 - fit.at(first) / fit.at(last));
-    grown.filter(|share| *share > LEAST).reduce(f64::max)
+    growing.any(|fit| 1.0 - fit.at(first) / fit.at(last) > LEAST)
 }
 
 /// Whether the upper half of the points lies on a line on log scales, whose slope is that of no class.
