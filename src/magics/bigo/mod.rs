@@ -186,6 +186,9 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     report.blocks.push(Block::Figures(figures));
     report.blocks.extend(figures::plot(&sweep.name.text, &all, &found, &asked.questions));
     let mut notes = words::answers(&all, &found, &asked.questions);
+    if family.is_none() && all.iter().any(|measured| measured.is_rust) {
+        notes.extend(words::uncounted(&asked.questions));
+    }
     notes.extend(words::crossings(&sweep.name.text, &all));
     notes.extend(words::shown(&sweep.name.text, &all, context.stop.is_raised()));
     if let Some(family) = &family {

@@ -40,12 +40,6 @@ pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec
             explain_difference(found, measured.is_rust).map(|line| Note::from(name.as_str()).found(line).optional()),
         );
     }
-    let is_unchecked = questions.contains(&Question::Steps) && !questions.contains(&Question::Time);
-    if is_unchecked && all.iter().any(|measured| measured.is_rust) {
-        lines.push(
-            "compiled code of the standard library counts no steps: --time --steps shows whether it matters".into(),
-        );
-    }
     lines
 }
 
@@ -134,6 +128,13 @@ fn why(doubt: Doubt, curve: Option<&Fit>) -> String {
             format!("the largest sizes depart from the nearest class, {nearest}; the class may change with the size")
         }
     }
+}
+
+/// What steps of a person's own Rust cannot show.
+pub fn uncounted(questions: &[Question]) -> Option<Note> {
+    let is_unchecked = questions.contains(&Question::Steps) && !questions.contains(&Question::Time);
+    let said = "compiled code of the standard library counts no steps: --time --steps shows whether it matters";
+    is_unchecked.then(|| Note::from(said).optional())
 }
 
 /// Where time grows in another way than the steps.
