@@ -21,7 +21,7 @@ static PATIENCE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 50_000_00
 /// Ends all processes below this one: by a signal, and where that is not enough, by force. A signal handler may call
 /// it.
 pub fn end(signal: c_int) {
-    let mut found = Found { pids: [0; MOST], length: 0 };
+    let mut found = Processes { pids: [0; MOST], length: 0 };
     // SAFETY: a system call without arguments.
     found.add_below(unsafe { libc::getpid() }, 0);
     let pids = &found.pids[..found.length];
@@ -53,12 +53,12 @@ pub fn ends_with_us(command: &mut Command) -> &mut Command {
     }
 }
 
-struct Found {
+struct Processes {
     pids: [i32; MOST],
     length: usize,
 }
 
-impl Found {
+impl Processes {
     /// Adds what is below a process. It allocates nothing.
     fn add_below(&mut self, pid: i32, depth: usize) {
         const DEEPEST: usize = 16;

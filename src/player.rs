@@ -19,7 +19,7 @@ pub struct Player {
 
 /// What a cell and those that it brought along printed.
 #[derive(Default)]
-pub struct Ran {
+pub struct CellOutput {
     /// As at a terminal of the fence's width.
     pub printed: String,
     /// The same with marks in the place of what was measured.
@@ -41,11 +41,11 @@ impl Player {
         Player { session }
     }
 
-    pub fn cell(&mut self, text: &str, width: usize, context: &RunContext) -> Ran {
+    pub fn cell(&mut self, text: &str, width: usize, context: &RunContext) -> CellOutput {
         self.deep(text, width, context, 0)
     }
 
-    fn deep(&mut self, text: &str, width: usize, context: &RunContext, depth: usize) -> Ran {
+    fn deep(&mut self, text: &str, width: usize, context: &RunContext, depth: usize) -> CellOutput {
         let evaluation = evaluate(&mut self.session, text, context);
         let mut ran = self.drawn(&evaluation, &style(width));
         if depth == DEEPEST_RUN && !evaluation.next.cells.is_empty() {
@@ -74,7 +74,7 @@ impl Player {
         ran
     }
 
-    fn drawn(&self, evaluation: &Evaluation, style: &Style) -> Ran {
+    fn drawn(&self, evaluation: &Evaluation, style: &Style) -> CellOutput {
         let told = |diagnostic: &Diagnostic| {
             let text = diagnostic.span.and_then(|span| self.session.text(span.cell));
             show::diagnostic(diagnostic, text, style)
@@ -83,7 +83,7 @@ impl Player {
         let error = evaluation.error.as_deref().map(told).unwrap_or_default();
         let (printed, masked) =
             (notebook::printed(&evaluation.report, style), notebook::masked(&evaluation.report, style));
-        Ran {
+        CellOutput {
             printed: format!("{warnings}{printed}{error}"),
             masked: format!("{warnings}{masked}{error}"),
             reports: vec![evaluation.report.clone()],

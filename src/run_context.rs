@@ -136,10 +136,10 @@ impl Progress {
 
 /// How a run read its files, where nobody said it.
 #[derive(Debug, Clone, Default)]
-pub struct ReadNotes(Arc<Mutex<Found>>);
+pub struct ReadNotes(Arc<Mutex<Readings>>);
 
 #[derive(Debug, Default)]
-struct Found {
+struct Readings {
     /// The texts that were taken for null, each by its place in the list of such texts, with their columns.
     null_texts: BTreeSet<(usize, String)>,
     /// For the status line, and for lines under the table.
@@ -183,7 +183,7 @@ impl ReadNotes {
         self.found().notes.clone()
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, Readings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

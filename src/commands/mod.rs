@@ -39,7 +39,7 @@ pub struct Program {
 
 /// What one run of a program cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ran {
+pub struct ProcessRun {
     pub status: ExitStatus,
     pub wall: Duration,
     /// Of it and of what it started and waited for.
@@ -60,7 +60,7 @@ pub struct Ran {
     pub left: u64,
 }
 
-impl Ran {
+impl ProcessRun {
     pub fn cpu(&self) -> Duration {
         self.user + self.system
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::packets::{receive, send};
 use super::process::{COUNTS, ENDED, GO, NAME, NUMBERS, READY, REFUSED, START, STARTED, STOP, WAITS, pipe};
-use super::{Program, Ran, Sampler};
+use super::{ProcessRun, Program, Sampler};
 use crate::run_context::Stop;
 
 /// Takes what a program prints.
@@ -94,7 +94,7 @@ impl Starter {
         input: Option<&Path>,
         listener: &mut dyn Listener,
         stop: &Stop,
-    ) -> Result<(Ran, Sampler), Failure> {
+    ) -> Result<(ProcessRun, Sampler), Failure> {
         let mut slot = self.process.borrow_mut();
         if slot.is_none() {
             *slot = Some(self.start().map_err(Failure::Broken)?);
@@ -120,7 +120,7 @@ impl Starter {
         listener: &mut dyn Listener,
         stop: &Stop,
         limit: Option<Duration>,
-    ) -> Result<Ran, Failure> {
+    ) -> Result<ProcessRun, Failure> {
         let mut slot = self.process.borrow_mut();
         if slot.is_none() {
             *slot = Some(self.start().map_err(Failure::Broken)?);
@@ -171,7 +171,7 @@ fn ask(
     stop: &Stop,
     limit: Option<Duration>,
     sampler: &mut Option<Sampler>,
-) -> Result<Ran, Failure> {
+) -> Result<ProcessRun, Failure> {
     let broken = |error: io::Error| Failure::Broken(error);
     let input = File::open(input.unwrap_or(Path::new("/dev/null"))).map_err(Failure::Refused)?;
     let (out, out_end) = pipe().map_err(Failure::Refused)?;
@@ -267,10 +267,10 @@ fn take(pipe: &mut Option<File>, room: &mut [u8], most: usize, mut to: impl FnMu
     }
 }
 
-fn ran(numbers: &[u64; NUMBERS]) -> Ran {
+fn ran(numbers: &[u64; NUMBERS]) -> ProcessRun {
     let [_, status, wall, user, system, peak, rest @ ..] = *numbers;
     let [has_thread, on_processor, queued, waits, preempted, counted, count, left] = rest;
-    Ran {
+    ProcessRun {
         status: ExitStatus::from_raw(status as u32 as i32),
         wall: Duration::from_nanos(wall),
         user: Duration::from_nanos(user),

@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 
 /// Words of other tools that lead to one thing.
-pub struct Foreign {
+pub struct ForeignWord {
     pub words: &'static [&'static str],
     /// What to use instead: one sentence without a full stop.
     pub leads: &'static str,
@@ -11,20 +11,20 @@ pub struct Foreign {
     pub cell: &'static str,
 }
 
-impl Foreign {
+impl ForeignWord {
     pub fn hint(&self) -> String {
         format!("{}: {}", self.leads, self.cell.lines().next().unwrap_or_default())
     }
 }
 
 /// The entry of a word, in any case; brackets after it do not count.
-pub fn find(word: &str) -> Option<&'static Foreign> {
+pub fn find(word: &str) -> Option<&'static ForeignWord> {
     let word = word.trim_end_matches("()").to_lowercase();
     ALL.iter().find(|foreign| foreign.words.contains(&word.as_str()))
 }
 
 /// Words of the language itself that are no stage, function or magic. Only help uses them.
-pub fn of_language(word: &str) -> Option<&'static Foreign> {
+pub fn of_language(word: &str) -> Option<&'static ForeignWord> {
     OF_LANGUAGE.iter().find(|known| known.words.contains(&word))
 }
 
@@ -38,7 +38,7 @@ pub fn suggest<'a>(error: Box<Diagnostic>, word: &str, names: impl IntoIterator<
 
 macro_rules! words {
     ($name:ident: $([$($word:literal),+] $leads:literal, $cell:literal;)+) => {
-        pub static $name: &[Foreign] = &[$(Foreign { words: &[$($word),+], leads: $leads, cell: $cell }),+];
+        pub static $name: &[ForeignWord] = &[$(ForeignWord { words: &[$($word),+], leads: $leads, cell: $cell }),+];
     };
 }
 

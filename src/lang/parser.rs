@@ -46,7 +46,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::sources;
 
 use super::ast::*;
-use super::foreign::{self, Foreign};
+use super::foreign::{self, ForeignWord};
 use super::lexer::{MAX_DEPTH, Token, Tokens, is_reserved, lex, lex_as};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, StageSyntax, Syntax};
@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
                 let negated = matches!(self.peek_after(1), Token::Word(not) if not == "not");
                 Some(format!("write `{}is_null(x)`", if negated { "not " } else { "" }))
             }
-            (_, Token::Word(word)) => foreign::find(word).map(Foreign::hint),
+            (_, Token::Word(word)) => foreign::find(word).map(ForeignWord::hint),
             _ => None,
         }
     }

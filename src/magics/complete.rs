@@ -11,7 +11,7 @@ use crate::engines::{self, Limit};
 use crate::files;
 use crate::functions;
 use crate::interleave::{Order, WORDS};
-use crate::lang::foreign::{self, Foreign};
+use crate::lang::foreign::{self, ForeignWord};
 use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust_block};
 use crate::latency;
 use crate::plan::Binding;
@@ -128,7 +128,7 @@ fn fields(session: &Session, name: &str) -> Option<Vec<Candidate>> {
 /// The stages to which the words of other tools lead that begin like this.
 fn stages_for(word: &str) -> impl Iterator<Item = Candidate> {
     const LEAST: usize = 3;
-    let begins = move |foreign: &&Foreign| {
+    let begins = move |foreign: &&ForeignWord| {
         word.len() >= LEAST && foreign.words.iter().any(|other| other.starts_with(&word.to_lowercase()))
     };
     foreign::ALL.iter().filter(begins).filter_map(|foreign| {

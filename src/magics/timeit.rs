@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::baselines::{Point, Variant};
-use crate::commands::Ran;
+use crate::commands::ProcessRun;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
@@ -454,7 +454,7 @@ fn answer(
     match subject.command() {
         Some(command) => {
             let ran = command.samples();
-            let middle = |of: fn(&Ran) -> f64| Samples::new(1, ran.iter().map(of).collect()).median();
+            let middle = |of: fn(&ProcessRun) -> f64| Samples::new(1, ran.iter().map(of).collect()).median();
             fields.push(float("user", middle(|ran| ran.user.as_secs_f64()), Unit::Seconds));
             fields.push(float("system", middle(|ran| ran.system.as_secs_f64()), Unit::Seconds));
         }

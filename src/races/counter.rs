@@ -15,7 +15,7 @@ use super::fork::{Pipe, Shared};
 use super::gil::Gil;
 use super::rounds::{self, Played, Rounds, direction, expected, load_and_store};
 use super::versions::{self, Judged, Layout};
-use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
+use super::{Asked, Demo, DemoResult, Described, Native, Safety, Versions};
 
 pub static COUNTER: Demo = Demo {
     name: "counter",
@@ -393,7 +393,7 @@ fn in_batches(n: u64, mut work: impl FnMut(u64)) {
     }
 }
 
-fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
+fn run(asked: &Asked, context: &RunContext) -> Fallible<DemoResult> {
     let judge = |described: &Described, played: &Played, got: i64| {
         let expected = expected(asked.threads, played.each);
         let lost = (got - expected).unsigned_abs() as i64;

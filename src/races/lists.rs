@@ -18,7 +18,7 @@ use super::fork::{Pipe, Words};
 use super::gil::Gil;
 use super::rounds::{Played, Rounds};
 use super::versions::{self, Judged, Layout};
-use super::{Asked, Demo, Described, Native, Ran, Safety, Versions};
+use super::{Asked, Demo, DemoResult, Described, Native, Safety, Versions};
 
 pub static LISTS: Demo = Demo {
     name: "lists",
@@ -370,7 +370,7 @@ fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
 
 /// What became of the elements.
 #[derive(Debug, Default)]
-struct Found {
+struct FinalState {
     lengths: [usize; 2],
     /// Elements at the place where they began.
     in_place: usize,
@@ -385,11 +385,11 @@ struct Found {
 }
 
 /// Looks through both lists, unless that is stopped: they are long.
-fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<Found>> {
+fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<FinalState>> {
     let n = lists.each;
     // How often each element is in each list.
     let counts: [Words; 2] = [Words::new(2 * n, false)?, Words::new(2 * n, false)?];
-    let mut found = Found::default();
+    let mut found = FinalState::default();
     for (number, list) in lists.all.iter().enumerate() {
         let len = (list.len().load(Ordering::Relaxed) as usize).min(list.slots.len());
         found.lengths[number] = len;
@@ -426,7 +426,7 @@ fn find(lists: &Lists, stopped: &dyn Fn() -> bool) -> io::Result<Option<Found>> 
     Ok(Some(found))
 }
 
-fn run(asked: &Asked, context: &RunContext) -> Fallible<Ran> {
+fn run(asked: &Asked, context: &RunContext) -> Fallible<DemoResult> {
     let stopped = || context.stop.is_raised();
     let each = asked.each as usize;
     let too_large = |error: io::Error| Diagnostic::new(Kind::System, format!("cannot create the lists: {error}"));

@@ -66,7 +66,7 @@ pub struct Native {
     pub most_each: u64,
     /// Whether it needs exactly two threads.
     pub is_pair: bool,
-    pub run: fn(&Asked, &RunContext) -> Fallible<Ran>,
+    pub run: fn(&Asked, &RunContext) -> Fallible<DemoResult>,
     /// The text of its file.
     pub text: &'static str,
 }
@@ -105,13 +105,13 @@ pub struct Asked {
     pub checkpoint: Option<u64>,
 }
 
-pub struct Ran {
+pub struct DemoResult {
     pub figures: Figures,
     pub notes: Vec<Note>,
     pub plot: Option<Plot>,
 }
 
-impl Ran {
+impl DemoResult {
     /// Whether a version of this name ran.
     fn has(&self, version: &str) -> bool {
         let table = &self.figures.table;

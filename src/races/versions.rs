@@ -10,7 +10,7 @@ use crate::run_context::RunContext;
 
 use super::gil::BYTECODES;
 use super::rounds::{self, Measured, Played, ROUND, Rounds, Wanted};
-use super::{Asked, Described, Ran, Safety};
+use super::{Asked, DemoResult, Described, Safety};
 
 /// How the table of a demo looks.
 pub struct Layout {
@@ -45,7 +45,7 @@ pub fn run_all<T>(
     context: &RunContext,
     run: impl Fn(usize, &Rounds) -> io::Result<(Played, T)>,
     judge: impl Fn(&Described, &Played, T) -> Fallible<Option<Judged>>,
-) -> Fallible<Ran> {
+) -> Fallible<DemoResult> {
     let stopped = || context.stop.is_raised();
     let Layout { demo, operations, watched, .. } = layout;
     let is_wanted = |name: &str| asked.only.is_empty() || asked.only.iter().any(|only| only == name);
@@ -117,7 +117,7 @@ pub fn run_all<T>(
     if has("gil") {
         notes.push(format!("gil: the lock changes hands every {BYTECODES} bytecodes on average").into());
     }
-    Ok(Ran { figures: figures(layout, &rows), notes, plot: plot(layout, series) })
+    Ok(DemoResult { figures: figures(layout, &rows), notes, plot: plot(layout, series) })
 }
 
 /// A line for each number that was watched.

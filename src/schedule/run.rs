@@ -109,14 +109,14 @@ fn run_told(
         let given = run_stage(&open, runner, in_order, context, sink)?;
         let Some(last) = last else { return Ok(()) };
         let breaker = match given {
-            Given::Nothing => return Ok(()),
-            Given::Whole(all) if left.is_empty() => return give_parts(&all, sink, context),
-            Given::Whole(all) => {
+            Merged::Nothing => return Ok(()),
+            Merged::Whole(all) if left.is_empty() => return give_parts(&all, sink, context),
+            Merged::Whole(all) => {
                 (source, pairs) = (kept(all, &last.schema, &last.schema, plan)?, false);
                 continue;
             }
-            Given::Breaker(breaker) if left.is_empty() => return give_all(&mut *breaker.batches()?, sink),
-            Given::Breaker(breaker) => breaker,
+            Merged::Breaker(breaker) if left.is_empty() => return give_all(&mut *breaker.batches()?, sink),
+            Merged::Breaker(breaker) => breaker,
         };
         if breaker.has_written() {
             // What did not fit into memory is no table: one thread goes on with its rows as they are merged.
@@ -133,7 +133,7 @@ fn run_told(
 }
 
 /// What is left of a stage when all of its tasks are done.
-enum Given<'s> {
+enum Merged<'s> {
     /// Its rows were handed on.
     Nothing,
     /// What the breaker at its end has of all of them.
@@ -150,7 +150,7 @@ fn run_stage<'s>(
     in_order: bool,
     context: &'s RunContext,
     sink: &mut dyn FnMut(Batch) -> Fallible<bool>,
-) -> Fallible<Given<'s>> {
+) -> Fallible<Merged<'s>> {
     let tasks = parts(open.stage(), open.context());
     if open.stage().has_partials() {
         let (mut merged, mut radix) = (open.merged(context)?, None);
@@ -173,8 +173,8 @@ fn run_stage<'s>(
             Ok(true)
         })?;
         return match radix {
-            Some(radix) => merge_parts(open, &radix, runner, in_order, context).map(Given::Whole),
-            None => Ok(merged.map_or(Given::Nothing, |merged| Given::Breaker(Box::new(merged)))),
+            Some(radix) => merge_parts(open, &radix, runner, in_order, context).map(Merged::Whole),
+            None => Ok(merged.map_or(Merged::Nothing, |merged| Merged::Breaker(Box::new(merged)))),
         };
     }
     let mut phase = open.in_order(context)?;
@@ -193,7 +193,7 @@ fn run_stage<'s>(
     })?;
     phase.close(&mut ready)?;
     give(&mut ready, sink)?;
-    Ok(phase.into_breaker().map_or(Given::Nothing, |breaker| Given::Breaker(Box::new(breaker))))
+    Ok(phase.into_breaker().map_or(Merged::Nothing, |breaker| Merged::Breaker(Box::new(breaker))))
 }
 
 fn not_a_partial() -> Box<Diagnostic> {

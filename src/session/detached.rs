@@ -14,7 +14,7 @@ use crate::plan::{Expr, Node, Op, Prepared};
 use crate::run_context::{RunContext, Stop, TableSink};
 
 use super::Session;
-use super::run::{Given, Nowhere, known_rows, run_on, stream_counted};
+use super::run::{Delivered, Nowhere, known_rows, run_on, stream_counted};
 
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
 const LOOK: Duration = Duration::from_millis(20);
@@ -60,7 +60,7 @@ impl Session {
         engine: &'static dyn Engine,
         sink: &mut dyn TableSink,
         context: &RunContext,
-    ) -> Fallible<(StreamOutput, Given)> {
+    ) -> Fallible<(StreamOutput, Delivered)> {
         if !self.interactive || is_short(plan) {
             return stream_counted(plan, engine, sink, context);
         }

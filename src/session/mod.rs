@@ -44,7 +44,7 @@ pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
 pub use kept::{Entered, MOST_BYTES, Outcome};
-pub use programs::{Given, lone_command};
+pub use programs::{VariantOutput, lone_command};
 pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::{Settings, processors};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::commands::{self, Compared, Failure, Gathered, Output, Program, Ran, Starter};
+use crate::commands::{self, Compared, Failure, Gathered, Output, ProcessRun, Program, Starter};
 use crate::data::{Order, Sameness, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
@@ -133,11 +133,11 @@ pub struct Command {
     /// Whether it printed something else later.
     changes: Cell<bool>,
     /// The first run, where that counts as a sample too.
-    waiting: Cell<Option<Ran>>,
-    samples: RefCell<Vec<Ran>>,
+    waiting: Cell<Option<ProcessRun>>,
+    samples: RefCell<Vec<ProcessRun>>,
     starts: RefCell<Option<Starts>>,
     /// What the last run cost, whatever it was for.
-    last: Cell<Option<Ran>>,
+    last: Cell<Option<ProcessRun>>,
     has_run: Cell<bool>,
     /// For the cleanup.
     context: RunContext,
@@ -301,20 +301,22 @@ impl Session {
     }
 
     /// How what two variants gave differs, where at least one of them is a command.
-    pub fn same_outputs(&mut self, [here, there]: [&Given; 2], context: &RunContext) -> Fallible<Sameness> {
+    pub fn same_outputs(&mut self, [here, there]: [&VariantOutput; 2], context: &RunContext) -> Fallible<Sameness> {
         let form = self.programs.told.form;
         if form == Form::Text {
             let [here, there] = [here, there].map(as_output);
             return Ok(here.difference(&there).map_or(Sameness::Same, Sameness::Different));
         }
-        let mut read = |given: &Given| match given {
-            Given::Table(table) if form == Form::Lines => lines(&as_output(&Given::Table(table.clone()))),
-            Given::Table(table) => Ok(table.clone()),
-            Given::Output(output) if !output.is_whole() => Err(Diagnostic::new(
+        let mut read = |given: &VariantOutput| match given {
+            VariantOutput::Table(table) if form == Form::Lines => {
+                lines(&as_output(&VariantOutput::Table(table.clone())))
+            }
+            VariantOutput::Table(table) => Ok(table.clone()),
+            VariantOutput::Output(output) if !output.is_whole() => Err(Diagnostic::new(
                 Kind::System,
                 format!("over {} MiB of output are not read as a table", commands::KEPT >> 20),
             )),
-            Given::Output(output) => self.output_table(output, form, context),
+            VariantOutput::Output(output) => self.output_table(output, form, context),
         };
         match (read(here), read(there)) {
             (Ok(here), Ok(there)) => Ok(here.same(&there)),
@@ -327,16 +329,16 @@ impl Session {
 
 /// What a variant gave.
 #[derive(Clone)]
-pub enum Given {
+pub enum VariantOutput {
     Table(Table),
     Output(Rc<Output>),
 }
 
 /// What was given as the text that a program would print: a line for each row, tabs between columns.
-fn as_output(given: &Given) -> Rc<Output> {
+fn as_output(given: &VariantOutput) -> Rc<Output> {
     match given {
-        Given::Output(output) => output.clone(),
-        Given::Table(table) => {
+        VariantOutput::Output(output) => output.clone(),
+        VariantOutput::Table(table) => {
             use commands::Listener;
             let mut gathered = Gathered::default();
             let width = table.schema().columns.len();
@@ -392,7 +394,7 @@ fn not_sampled(error: &std::io::Error, more: &str) -> Box<Diagnostic> {
         .hint("sudo sysctl kernel.perf_event_paranoid=2, or %prof view FILE of a profiler")
 }
 
-fn failed(ran: &Ran, output: &Output) -> Box<Diagnostic> {
+fn failed(ran: &ProcessRun, output: &Output) -> Box<Diagnostic> {
     let errors = output.last_errors().map_or(String::new(), |said| format!("; its standard error ends: {said}"));
     Diagnostic::new(Kind::System, format!("{}{errors}", ran.ending()))
 }
@@ -406,7 +408,7 @@ const STARTS: usize = 15;
 
 impl Command {
     /// Runs it once, for what it prints, and warms up as often as was asked for.
-    pub fn first(&self, context: &RunContext) -> Fallible<(Rc<Output>, Ran)> {
+    pub fn first(&self, context: &RunContext) -> Fallible<(Rc<Output>, ProcessRun)> {
         let (ran, output) = self.run_and_keep(context)?;
         let output = Rc::new(output);
         *self.first.borrow_mut() = Some(output.clone());
@@ -432,7 +434,7 @@ impl Command {
     }
 
     /// All that was sampled, in its order.
-    pub fn samples(&self) -> Vec<Ran> {
+    pub fn samples(&self) -> Vec<ProcessRun> {
         self.samples.borrow().clone()
     }
 
@@ -451,7 +453,7 @@ impl Command {
         self.with_starts(context, |starts| starts.wall.median() / 1e9)
     }
 
-    fn run_and_keep(&self, context: &RunContext) -> Fallible<(Ran, Output)> {
+    fn run_and_keep(&self, context: &RunContext) -> Fallible<(ProcessRun, Output)> {
         self.has_run.set(true);
         self.prepare.iter().try_for_each(|prepare| prepare(context))?;
         let mut listener = Gathered::default();
@@ -460,7 +462,7 @@ impl Command {
     }
 
     /// Runs it once more; what it prints is compared with the first time.
-    fn run_once(&self, context: &RunContext) -> Fallible<Ran> {
+    fn run_once(&self, context: &RunContext) -> Fallible<ProcessRun> {
         let Some(first) = self.output() else { return self.run_and_keep(context).map(|(ran, _)| ran) };
         self.prepare.iter().try_for_each(|prepare| prepare(context))?;
         let mut listener = Compared::with(&first);
@@ -469,7 +471,7 @@ impl Command {
         self.judge(ran, &Output::of_errors(std::mem::take(&mut listener.errors)))
     }
 
-    fn ask(&self, listener: &mut dyn commands::Listener, context: &RunContext) -> Fallible<Ran> {
+    fn ask(&self, listener: &mut dyn commands::Listener, context: &RunContext) -> Fallible<ProcessRun> {
         self.ask_and_count(false, listener, context)
     }
 
@@ -478,21 +480,21 @@ impl Command {
         counts: bool,
         listener: &mut dyn commands::Listener,
         context: &RunContext,
-    ) -> Fallible<Ran> {
+    ) -> Fallible<ProcessRun> {
         let (program, input) = (&self.program, self.told.input.as_deref());
         let name = program.words.first().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
         let ran = self.starter.run(program, input, counts, listener, &context.stop, None);
         ran.map_err(|failure| refused(failure, &name))
     }
 
-    fn judge(&self, ran: Ran, output: &Output) -> Fallible<Ran> {
+    fn judge(&self, ran: ProcessRun, output: &Output) -> Fallible<ProcessRun> {
         self.last.set(Some(ran));
         let is_good = ran.status.code().is_some_and(|code| self.told.ok.contains(&code));
         if is_good { Ok(ran) } else { Err(failed(&ran, output)) }
     }
 
     /// Runs it once, whatever its exit status; whether that was accepted.
-    pub fn once(&self, context: &RunContext) -> Fallible<(Ran, bool)> {
+    pub fn once(&self, context: &RunContext) -> Fallible<(ProcessRun, bool)> {
         self.has_run.set(true);
         self.prepare.iter().try_for_each(|prepare| prepare(context))?;
         let mut listener = Gathered::default();
@@ -503,7 +505,7 @@ impl Command {
     }
 
     /// Runs it once, whatever its exit status, and samples it; whether that was accepted.
-    pub fn sampled(&self, kind: Option<SamplerKind>, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
+    pub fn sampled(&self, kind: Option<SamplerKind>, context: &RunContext) -> Fallible<(ProcessRun, bool, Profile)> {
         self.has_run.set(true);
         let mut listener = Gathered::default();
         let (program, input) = (&self.program, self.told.input.as_deref());
@@ -532,7 +534,7 @@ impl Command {
     }
 
     /// The same with a library that is loaded into the program.
-    fn preloaded(&self, context: &RunContext) -> Fallible<(Ran, bool, Profile)> {
+    fn preloaded(&self, context: &RunContext) -> Fallible<(ProcessRun, bool, Profile)> {
         const LARGEST: u64 = 256 << 20;
         let system = |what: &str, error: std::io::Error| Diagnostic::new(Kind::System, format!("{what}: {error}"));
         let folder = tempfile::tempdir().map_err(|error| system("no temporary folder can be made", error))?;
@@ -587,7 +589,7 @@ impl Command {
     }
 
     /// A run that does not count: the first one, where nobody has asked for its output yet.
-    pub fn again(&self, context: &RunContext) -> Fallible<Ran> {
+    pub fn again(&self, context: &RunContext) -> Fallible<ProcessRun> {
         if self.output().is_some() {
             return self.run_once(context);
         }
@@ -597,7 +599,7 @@ impl Command {
     }
 
     /// A run that counts.
-    pub fn sample(&self, context: &RunContext) -> Fallible<Ran> {
+    pub fn sample(&self, context: &RunContext) -> Fallible<ProcessRun> {
         let ran = match self.waiting.take() {
             Some(ran) => ran,
             None => self.run_once(context)?,
@@ -611,7 +613,7 @@ impl Command {
     }
 
     /// What a run of it costs.
-    pub fn cost(ran: &Ran) -> Cost {
+    pub fn cost(ran: &ProcessRun) -> Cost {
         Cost {
             wall: ran.wall,
             cpu: ran.cpu(),
@@ -635,7 +637,7 @@ impl Command {
                 let one = self.starter.run(program, None, false, &mut listener, &context.stop, None);
                 ran.push(one.map_err(|failure| refused(failure, "`true`"))?);
             }
-            let of = |figure: fn(&Ran) -> f64| Samples::new(1, ran.iter().map(figure).collect());
+            let of = |figure: fn(&ProcessRun) -> f64| Samples::new(1, ran.iter().map(figure).collect());
             *self.starts.borrow_mut() = Some(Starts {
                 wall: of(|ran| ran.wall.as_nanos() as f64),
                 cpu: of(|ran| ran.cpu().as_nanos() as f64),
@@ -705,7 +707,7 @@ impl Workload<Box<Diagnostic>> for Sampled<'_> {
         let idle = self.command.with_starts(self.context, |starts| starts.idle.quantile(0.75))?.max(0.0) as u64;
         let mut all: Option<Readings> = None;
         for _ in 0..calls.max(1) {
-            let enough = |ran: &Ran| self.command.told.runs.is_some() || ran.wall >= LONG;
+            let enough = |ran: &ProcessRun| self.command.told.runs.is_some() || ran.wall >= LONG;
             let ran = match self.command.last.get().filter(enough) {
                 Some(ran) => ran,
                 None => self.command.run_once(self.context)?,

@@ -147,7 +147,7 @@ impl Session {
         let (engine, instead) = self.engine_for(&plan, choice)?;
         let (run, given) = match engine.open(&plan, self, context)? {
             Some(mut open) => {
-                let mut counted = Counted { sink, given: Given::of(&plan, context) };
+                let mut counted = Counted { sink, given: Delivered::of(&plan, context) };
                 let run = run_open(&plan, &mut *open, context)?.streamed(&mut counted)?;
                 (run, counted.given)
             }
@@ -526,7 +526,7 @@ impl TableSink for Watched<'_> {
 
 /// Rows that were handed to a sink, their bytes, and the time that this took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Given {
+pub(super) struct Delivered {
     rows: u64,
     bytes: u64,
     spent: Duration,
@@ -534,11 +534,11 @@ pub(super) struct Given {
     memory: Option<u64>,
 }
 
-impl Given {
+impl Delivered {
     /// Nothing yet of the rows of a plan.
-    fn of(plan: &Prepared, context: &RunContext) -> Given {
+    fn of(plan: &Prepared, context: &RunContext) -> Delivered {
         let memory = plan.limits.memory.or(context.spill.as_ref().map(|spill| spill.budget));
-        Given { memory, ..Given::default() }
+        Delivered { memory, ..Delivered::default() }
     }
 
     /// Whether the rows may be kept as a result: they are no more than a small part of the run's memory.
@@ -560,7 +560,7 @@ fn without_end(span: Span) -> Box<Diagnostic> {
 /// A sink that counts what it hands on.
 struct Counted<'a> {
     sink: &'a mut dyn TableSink,
-    given: Given,
+    given: Delivered,
 }
 
 impl TableSink for Counted<'_> {
@@ -584,8 +584,8 @@ pub(super) fn stream_counted(
     engine: &'static dyn Engine,
     sink: &mut dyn TableSink,
     context: &RunContext,
-) -> Fallible<(StreamOutput, Given)> {
-    let mut counted = Counted { sink, given: Given::of(plan, context) };
+) -> Fallible<(StreamOutput, Delivered)> {
+    let mut counted = Counted { sink, given: Delivered::of(plan, context) };
     let run = stream_on(plan, engine, &mut counted, context)?;
     Ok((run, counted.given))
 }

@@ -18,7 +18,7 @@ use crate::run_context::RunContext;
 use super::Session;
 use super::bind::{Bound, Ready, View};
 use super::detached::Detached;
-use super::programs::{Command, Given, lines, lone_command};
+use super::programs::{Command, VariantOutput, lines, lone_command};
 use super::run::{found_again, run_on};
 use super::rust::{Block, Opened, Part, block_part, lone_block, plan_part};
 use super::workers::Workers;
@@ -270,13 +270,13 @@ impl Half {
 
 impl Subject<'_> {
     /// Runs it, for what it gives: a table, or what a command prints. With what the run cost.
-    pub fn given(&self, context: &RunContext) -> Fallible<(Given, Cost)> {
+    pub fn given(&self, context: &RunContext) -> Fallible<(VariantOutput, Cost)> {
         match &self.work {
             Work::Command(command) => {
                 let (output, ran) = command.first(context)?;
-                Ok((Given::Output(output), Command::cost(&ran)))
+                Ok((VariantOutput::Output(output), Command::cost(&ran)))
             }
-            _ => self.table(context).map(|(table, cost)| (Given::Table(table), cost)),
+            _ => self.table(context).map(|(table, cost)| (VariantOutput::Table(table), cost)),
         }
     }
 

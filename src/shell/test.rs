@@ -10,7 +10,7 @@ use crate::diagnostic::Kind;
 use crate::escape;
 use crate::magics::file_cells;
 use crate::notebook::{Comparison, Fence, Notebook, NotebookCell, compare, is_notebook, updated};
-use crate::player::{Player, Ran};
+use crate::player::{CellOutput, Player};
 use crate::run_context::Stop;
 use crate::show::{Style, duration_text};
 
@@ -180,7 +180,7 @@ fn fresh(stop: &Stop) -> Player {
     player
 }
 
-fn run(player: &mut Player, cell: &NotebookCell, width: usize, style: &Style, place: &str) -> Ran {
+fn run(player: &mut Player, cell: &NotebookCell, width: usize, style: &Style, place: &str) -> CellOutput {
     let context = player.session.context();
     context.progress.tell(place.to_string());
     // What the cell tells of itself comes over it.
@@ -223,7 +223,7 @@ fn skipped(fence: &Fence, options: &Options) -> Option<String> {
 }
 
 /// What the file says and what was printed, in lines.
-fn difference(cell: &NotebookCell, comparison: &Comparison, claim: Option<&Ran>) -> String {
+fn difference(cell: &NotebookCell, comparison: &Comparison, claim: Option<&CellOutput>) -> String {
     let mut text = String::new();
     for line in cell.input.lines() {
         let _ = writeln!(text, "    › {line}");

@@ -9,7 +9,7 @@ use crate::measure::growth::{Answer, Class, Question, Verdict};
 use crate::report::{Figures, Note, Unit};
 
 use super::subjects::Measured;
-use super::{Found, words};
+use super::{Answers, words};
 
 /// Which input of a family is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,13 @@ impl Case {
 }
 
 /// A row for each variant, and lines about those that cannot be told apart from their claims.
-pub fn table(asker: &Asker, case: Case, chosen: &[Variant], all: &[Measured], found: &[Found]) -> (Figures, Vec<Note>) {
+pub fn table(
+    asker: &Asker,
+    case: Case,
+    chosen: &[Variant],
+    all: &[Measured],
+    found: &[Answers],
+) -> (Figures, Vec<Note>) {
     let mut rows = Grid::default();
     let mut lines = Vec::new();
     // Steps repeat exactly; where one variant is judged by its time, the column differs from run to run.

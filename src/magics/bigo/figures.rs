@@ -5,7 +5,7 @@ use crate::magics::compare::Grid;
 use crate::measure::growth::{Fit, Question, Verdict};
 use crate::report::{Across, Axis, Block, Drawn, Figures, Plot, Scale, Series, Unit};
 
-use super::Found;
+use super::Answers;
 use super::subjects::{Measured, Row};
 
 /// A row for each subject and size.
@@ -63,7 +63,7 @@ impl Row {
 }
 
 /// A row for each subject and question.
-pub fn answers(all: &[Measured], found: &[Found]) -> Figures {
+pub fn answers(all: &[Measured], found: &[Answers]) -> Figures {
     let mut rows = Grid::default();
     for (measured, found) in all.iter().zip(found) {
         for (question, answer) in &found.answers {
@@ -93,7 +93,7 @@ pub fn answers(all: &[Measured], found: &[Found]) -> Figures {
 
 /// The first question that was asked, on log scales: of one subject with its curve and the runner-up, of several as
 /// they were measured.
-pub fn plot(name: &str, all: &[Measured], found: &[Found], questions: &[Question]) -> Option<Block> {
+pub fn plot(name: &str, all: &[Measured], found: &[Answers], questions: &[Question]) -> Option<Block> {
     const FEWEST: usize = 2;
     let measured = |question: &&Question| all.iter().any(|measured| measured.points(**question).is_some());
     let question = *questions.iter().find(measured)?;

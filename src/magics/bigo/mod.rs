@@ -173,7 +173,7 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
             break;
         }
     }
-    let found: Vec<Found> = all.iter().map(|measured| Found::new(measured, &asked.questions)).collect();
+    let found: Vec<Answers> = all.iter().map(|measured| Answers::new(measured, &asked.questions)).collect();
     let mut report = Report { status_line: vec![passed(start.elapsed())], ..Report::default() };
     compiled += all.iter().map(|measured| measured.compiled).sum::<Duration>();
     if !compiled.is_zero() {
@@ -323,17 +323,17 @@ fn check(
 }
 
 /// What was found out about one subject.
-struct Found {
+struct Answers {
     answers: Vec<(Question, Growth)>,
 }
 
-impl Found {
-    fn new(measured: &Measured, questions: &[Question]) -> Found {
+impl Answers {
+    fn new(measured: &Measured, questions: &[Question]) -> Answers {
         let answers = questions.iter().filter_map(|question| {
             let points = measured.points(*question)?;
             Some((*question, growth::answer(*question, &points)))
         });
-        let mut found = Found { answers: answers.collect() };
+        let mut found = Answers { answers: answers.collect() };
         found.withdraw_exponential_time();
         found.withdraw_hidden_time();
         if measured.is_rust {

@@ -4,14 +4,14 @@ use crate::measure::growth::{Answer, Class, Doubt, Exponent, FEWEST, Fit, NARROW
 use crate::report::Note;
 use crate::show::{duration_text, grouped, percent};
 
-use super::Found;
+use super::Answers;
 use super::subjects::{Cut, Measured};
 
 /// Counts and times whose exponents differ by more are told apart.
 pub(super) const APART: f64 = 0.4;
 
 /// A line for each question and subject.
-pub fn answers(all: &[Measured], found: &[Found], questions: &[Question]) -> Vec<Note> {
+pub fn answers(all: &[Measured], found: &[Answers], questions: &[Question]) -> Vec<Note> {
     let names = all.iter().map(|measured| measured.name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for (measured, found) in all.iter().zip(found) {
@@ -138,7 +138,7 @@ pub fn uncounted(questions: &[Question]) -> Option<Note> {
 }
 
 /// Where time grows in another way than the steps.
-fn explain_difference(found: &Found, is_rust: bool) -> Option<String> {
+fn explain_difference(found: &Answers, is_rust: bool) -> Option<String> {
     let of = |question| found.answer(question).filter(|answer| matches!(answer.verdict, Verdict::Class(_)));
     let (time, steps) = (of(Question::Time)?.exponent?.middle(), of(Question::Steps)?.exponent?.middle());
     if (time - steps).abs() <= APART {

@@ -7,7 +7,7 @@ use crate::report::{Across, Axis, Bounds, Drawn, Figures, Meaning, Plot, Scale, 
 use crate::show::duration_text;
 
 use super::family::Asker;
-use super::rounds::{Entry, Ran, Round};
+use super::rounds::{Entry, Measurement, Round};
 use super::variants::{Variant, What};
 use super::words::speedup_text;
 
@@ -18,7 +18,7 @@ impl Round<'_> {
         let ratio = Unit::Ratio(bounds([self]));
         for entry in &self.entries {
             let finding = self.finding(entry);
-            let times = entry.ran().and_then(Ran::median);
+            let times = entry.ran().and_then(Measurement::median);
             let cost = entry.ran().map(|ran| &ran.cost);
             let (low, high) = (finding.map(|found| found.low), finding.map(|found| found.high));
             rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&entry.variant.name));
@@ -84,7 +84,7 @@ pub fn sweep_rows(name: &str, points: &[i64], rounds: &[Round], against: Option<
     for (point, round) in points.iter().zip(rounds) {
         for entry in &round.entries {
             let finding = round.finding(entry);
-            let median = entry.ran().and_then(Ran::median).map(|times| times.0);
+            let median = entry.ran().and_then(Measurement::median).map(|times| times.0);
             rows.put(name, Type::Int, Unit::Plain.counted(), Value::Int(*point));
             rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&entry.variant.name));
             rows.put("median", Type::Float, Unit::Seconds.measured(), float(median));
@@ -110,7 +110,7 @@ pub fn sweep_drawn(name: &str, points: &[i64], rounds: &[Round], against: Option
         for entry in &round.entries {
             let name = &entry.variant.name;
             let ratio = round.finding(entry).and_then(speedup_text);
-            let time = entry.ran().and_then(Ran::median).map(|times| duration_text(times.0));
+            let time = entry.ran().and_then(Measurement::median).map(|times| duration_text(times.0));
             let cell = match (time, ratio) {
                 (Some(time), Some(speedup)) => Value::text(&format!("{time} {speedup}×")),
                 (Some(time), None) => Value::text(&time),
@@ -136,7 +136,8 @@ pub fn sweep_drawn(name: &str, points: &[i64], rounds: &[Round], against: Option
 pub fn sweep_plot(name: &str, points: &[i64], rounds: &[Round]) -> Option<Plot> {
     let (first, _) = rounds.first().zip(rounds.get(1))?;
     let series = (0..first.entries.len()).map(|place| {
-        let median = |round: &Round| round.entries[place].ran().and_then(Ran::median).map_or(f64::NAN, |times| times.0);
+        let median =
+            |round: &Round| round.entries[place].ran().and_then(Measurement::median).map_or(f64::NAN, |times| times.0);
         let points = points.iter().zip(rounds).map(|(point, round)| (*point as f64, median(round))).collect();
         Series { label: first.entries[place].variant.name.clone(), drawn: Drawn::Line, points }
     });

@@ -18,7 +18,7 @@ use crate::measure::{
 use crate::plan::{File, Plan, Prepared};
 use crate::run_context::RunContext;
 use crate::session::{
-    Bound, Draft, Given, Replicas, Screened, Session, Subject, kept_plan, lone_command, only_table, value_plan,
+    Bound, Draft, Replicas, Screened, Session, Subject, VariantOutput, kept_plan, lone_command, only_table, value_plan,
 };
 
 use super::family::Asker;
@@ -105,11 +105,11 @@ pub enum Outcome {
     Stopped(Duration),
     /// It was stopped before this one ran.
     NotRun,
-    Ran(Box<Ran>),
+    Ran(Box<Measurement>),
 }
 
 /// What is known of a variant that ran.
-pub struct Ran {
+pub struct Measurement {
     /// How its result stands to that of the first that ran.
     pub sameness: Sameness,
     /// What one run cost.
@@ -138,7 +138,7 @@ pub struct CommandRan {
     pub output: Rc<commands::Output>,
     pub status: i32,
     /// Each sample.
-    pub runs: Vec<commands::Ran>,
+    pub runs: Vec<commands::ProcessRun>,
     /// The seconds that a shell takes to start, where one runs it: they are subtracted.
     pub shell: Option<f64>,
     /// The seconds that a process takes which does nothing, where another variant is no command.
@@ -147,7 +147,7 @@ pub struct CommandRan {
 
 impl CommandRan {
     /// The middle of a figure over all samples.
-    pub fn median(&self, figure: fn(&commands::Ran) -> f64) -> Option<f64> {
+    pub fn median(&self, figure: fn(&commands::ProcessRun) -> f64) -> Option<f64> {
         let samples = Samples::new(1, self.runs.iter().map(figure).collect());
         (!self.runs.is_empty()).then(|| samples.median())
     }
@@ -163,7 +163,7 @@ impl<'a> Entry<'a> {
         Entry { variant, engine: String::new(), instead: None, outcome }
     }
 
-    pub fn ran(&self) -> Option<&Ran> {
+    pub fn ran(&self) -> Option<&Measurement> {
         if let Outcome::Ran(ran) = &self.outcome { Some(ran) } else { None }
     }
 }
@@ -275,7 +275,7 @@ impl<'a> At<'a, '_> {
         subjects.extend(places.into_iter().zip(made));
         subjects.sort_by_key(|(place, _)| *place);
         let mut ready: Vec<Ready> = Vec::new();
-        let mut first: Option<(Given, Option<Prepared>)> = None;
+        let mut first: Option<(VariantOutput, Option<Prepared>)> = None;
         for (place, subject) in subjects {
             let entry = &mut round.entries[place];
             if context.stop.is_raised() {
@@ -308,7 +308,7 @@ impl<'a> At<'a, '_> {
                     entry.instead = subject.instead.map(|why| format!("ran on {}: {why}", entry.engine));
                     let is_whole = !context.stop.is_raised();
                     let removed = is_whole.then(|| find_removed(&clocks, &subject, &calibration, context)).flatten();
-                    entry.outcome = Outcome::Ran(Box::new(Ran {
+                    entry.outcome = Outcome::Ran(Box::new(Measurement {
                         sameness,
                         cost,
                         cpu: None,
@@ -404,7 +404,7 @@ pub fn table_of(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
 
 /// What is known of a subject before it is sampled.
 struct FirstRuns {
-    given: Given,
+    given: VariantOutput,
     /// Of one run.
     cost: Cost,
     calibration: Calibration,
@@ -437,8 +437,15 @@ impl FirstRuns {
 }
 
 /// How a result stands to the first one; where somebody types, long tables are compared so that it can be stopped.
-fn same(session: &mut Session, both: [&Given; 2], plans: &[&Prepared], context: &RunContext) -> Fallible<Sameness> {
-    let [Given::Table(first), Given::Table(table)] = both else { return session.same_outputs(both, context) };
+fn same(
+    session: &mut Session,
+    both: [&VariantOutput; 2],
+    plans: &[&Prepared],
+    context: &RunContext,
+) -> Fallible<Sameness> {
+    let [VariantOutput::Table(first), VariantOutput::Table(table)] = both else {
+        return session.same_outputs(both, context);
+    };
     let plain = match session.detached().filter(|_| table.height() > 100_000) {
         Some(detached) => {
             let (first, table) = (first.clone(), table.clone());
@@ -673,7 +680,7 @@ impl Round<'_> {
     }
 }
 
-impl Ran {
+impl Measurement {
     /// Median and IQR in seconds; none where no work is left, which beside slow ones would be those of the clock.
     pub fn median(&self) -> Option<(f64, f64)> {
         let samples = self.samples.as_ref().filter(|_| self.removed.is_none())?;
@@ -685,6 +692,6 @@ impl Ran {
 
 /// Whether all that ran gave the same.
 pub fn agree(entries: &[Entry]) -> bool {
-    let same = |ran: &Ran| matches!(ran.sameness, Sameness::Same);
+    let same = |ran: &Measurement| matches!(ran.sameness, Sameness::Same);
     entries.iter().filter_map(Entry::ran).all(same)
 }

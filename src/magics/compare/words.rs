@@ -7,7 +7,7 @@ use crate::report::Note;
 use crate::session::RUST;
 use crate::show::{duration_text, grouped, lone_ratio, percent, ratio_within};
 
-use super::rounds::{Entry, Outcome, Ran, Round, agree};
+use super::rounds::{Entry, Measurement, Outcome, Round, agree};
 
 /// The verdict on a variant whose time lies under the overhead of a call.
 const NO_WORK: &str = "no work left";
@@ -81,7 +81,7 @@ impl Round<'_> {
 
     /// How the samples were taken.
     fn sampling(&self) -> Option<String> {
-        let ran: Vec<(&str, &Ran)> =
+        let ran: Vec<(&str, &Measurement)> =
             self.entries.iter().filter_map(|entry| Some((entry.variant.name.as_str(), entry.ran()?))).collect();
         let sampled: Vec<(&str, u64, Time)> =
             ran.iter().filter_map(|(name, ran)| Some((*name, ran.samples.as_ref()?.calls, ran.time))).collect();
@@ -317,7 +317,7 @@ fn long_runs(points: &Option<Vec<i64>>, rounds: &[Round]) -> Vec<Note> {
     for (place, round) in rounds.iter().enumerate() {
         let point = points.as_ref().and_then(|points| points.get(place));
         let at = point.map_or(String::new(), |point| format!(" at {point}"));
-        let long = |ran: &Ran| ran.cost.wall > round.limit;
+        let long = |ran: &Measurement| ran.cost.wall > round.limit;
         for entry in round.entries.iter().filter(|entry| entry.ran().is_some_and(long)) {
             let Some(ran) = entry.ran() else { continue };
             let (run, limit) = (duration_text(ran.cost.wall.as_secs_f64()), duration_text(round.limit.as_secs_f64()));

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::interleave::{self, Count, Exploration, Model, Rounds, Verdict, explore};
 use crate::lang::{self, Word};
 use crate::plan::Binding;
-use crate::races::{self, Asked, Demo, MOST_THREADS, Native, Ran, Version, Versions};
+use crate::races::{self, Asked, Demo, DemoResult, MOST_THREADS, Native, Version, Versions};
 use crate::report::{Block, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::show::grouped;
@@ -110,9 +110,9 @@ fn asked_versions(magic: &lang::Magic, demo: &Demo) -> Fallible<Vec<String>> {
     Ok(only)
 }
 
-fn native_answer(demo: &Demo, ran: Ran) -> Answer {
+fn native_answer(demo: &Demo, ran: DemoResult) -> Answer {
     let mut report = Report::default();
-    let Ran { figures, mut notes, plot } = ran;
+    let DemoResult { figures, mut notes, plot } = ran;
     notes.push(demo.lesson.into());
     let table = Some(figures_plan(&figures, Default::default()));
     report.blocks.push(Block::Figures(figures));

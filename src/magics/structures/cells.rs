@@ -18,7 +18,7 @@ use super::counts;
 use super::filled::{Filled, SEED, filled};
 
 /// An operation with what was found.
-pub struct Found {
+pub struct MeasuredCell {
     pub cell: Cell,
     /// Nanoseconds.
     pub time: Option<f64>,
@@ -27,7 +27,7 @@ pub struct Found {
 }
 
 pub struct Measured {
-    pub cells: Vec<Found>,
+    pub cells: Vec<MeasuredCell>,
     /// The heap of an element of each kind.
     pub bytes: Vec<(&'static Kind, Option<f64>)>,
     pub compiled: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct Measured {
     pub uncounted: Option<String>,
 }
 
-impl Found {
+impl MeasuredCell {
     pub fn measured(&self) -> Option<String> {
         self.answer.as_ref().map(classes)
     }
@@ -103,7 +103,7 @@ pub fn measure(
             if context.stop.is_raised() {
                 break;
             }
-            measured.cells.push(Found { cell: *cell, time, answer });
+            measured.cells.push(MeasuredCell { cell: *cell, time, answer });
         }
         let bytes = parts.get(&0).map(|filled| filled.bytes as f64 / size as f64);
         measured.bytes.push((kind, bytes));

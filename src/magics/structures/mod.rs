@@ -23,7 +23,7 @@ use super::compare::Grid;
 use super::timing::{Telling, asked_count};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
-use cells::Found;
+use cells::MeasuredCell;
 
 pub static STRUCTURES: Magic = Magic {
     syntax: MagicSyntax {
@@ -189,7 +189,7 @@ fn text(rows: &mut Grid, name: &str, value: Option<&str>) {
     rows.put(name, Type::Text, Unit::Plain.counted(), value.map_or(Value::Null, Value::text));
 }
 
-fn main_table(found: &[Found]) -> Figures {
+fn main_table(found: &[MeasuredCell]) -> Figures {
     let mut rows = Grid::default();
     for found in found {
         let facts = found.cell.facts;
@@ -218,7 +218,7 @@ fn nanoseconds(time: Option<f64>) -> Value {
     time.filter(|time| time.is_finite()).map_or(Value::Null, |time| Value::Float(short(time)))
 }
 
-fn matrix(kinds: &[&'static structures::Kind], found: &[Found]) -> Figures {
+fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell]) -> Figures {
     let mut rows = Grid::default();
     let mut names: Vec<String> = Vec::new();
     for (operation, _) in structures::OPERATIONS {
@@ -231,7 +231,7 @@ fn matrix(kinds: &[&'static structures::Kind], found: &[Found]) -> Figures {
     for name in names {
         text(&mut rows, "ns", Some(&name));
         for kind in kinds {
-            let of = |found: &&Found| found.cell.kind.name == kind.name && found.cell.name() == name;
+            let of = |found: &&MeasuredCell| found.cell.kind.name == kind.name && found.cell.name() == name;
             let time = found.iter().find(of).and_then(|found| found.time);
             rows.put(kind.name, Type::Float, Unit::Plain.measured(), nanoseconds(time));
         }
@@ -252,7 +252,7 @@ fn picks(measured: &cells::Measured) -> Figures {
 
 fn summary(measured: &cells::Measured, size: usize) -> Vec<Note> {
     let found = &measured.cells;
-    let counted: Vec<Agrees> = found.iter().filter_map(Found::agrees).collect();
+    let counted: Vec<Agrees> = found.iter().filter_map(MeasuredCell::agrees).collect();
     let mut notes = Vec::new();
     let all = grouped(size as u64);
     notes.push(Note::from(format!("ns: the median of one operation on {all} elements, each an int of 8 bytes")));
