@@ -283,7 +283,7 @@ impl ChunkSizes {
 
 impl Default for ChunkSizes {
     fn default() -> ChunkSizes {
-        ChunkSizes { rows: 2048, bytes: 128 << 10, split: usize::MAX, task: 8 << 20 }
+        ChunkSizes { rows: 2048, bytes: 128 << 10, split: usize::MAX, task: 16 << 20 }
     }
 }
 

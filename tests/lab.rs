@@ -38,7 +38,8 @@ pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
     let tiny = ChunkSizes { rows: 2, bytes: 7, split: 5, task: 48 };
     engine_names().into_iter().map(|engine| (engine, ChunkSizes::default())).chain([
         ("batch", tiny),
-        ("threads", tiny),
+        // As many tasks as take a moment: one of a large table costs a merge.
+        ("threads", ChunkSizes { task: 4 << 10, ..tiny }),
         // A task costs a message there.
         ("workers", ChunkSizes { task: 16 << 10, ..tiny }),
     ])

@@ -233,9 +233,9 @@ fn a_stopped_run_ends_in_all_its_tasks() {
 #[test]
 fn many_groups_are_merged_in_parts() {
     for cell in [
-        "1..150000 | map k = it * 7919 % 90001, x = 1 / it | agg sum(x), first(x), count() by k",
-        "1..150000 | map k = it * 7919 % 90001, x = it | agg s = sum(x) by k | sort by s desc | take 100",
-        "1..150000 | map t = \"the number \" + text(it * 7919 % 90001) | count by t | filter count > 1 | count",
+        "1..400000 | map k = it * 7919 % 90001, x = 1 / it | agg sum(x), first(x), count() by k",
+        "1..400000 | map k = it * 7919 % 90001, x = it | agg s = sum(x) by k | sort by s desc | take 100",
+        "1..400000 | map t = \"the number \" + text(it * 7919 % 90001) | count by t | filter count > 1 | count",
     ] {
         let (plan, context) = prepared(cell);
         let context = |task| RunContext { chunk_sizes: ChunkSizes { task, ..context.chunk_sizes }, ..context.clone() };

@@ -33,6 +33,7 @@ pub static ALL: &[Tour] = &[
     Tour { number: 6, text: include_str!("../../scripts/06-engines.md") },
     Tour { number: 7, text: include_str!("../../scripts/07-threads.md") },
     Tour { number: 8, text: include_str!("../../scripts/08-async.md") },
+    Tour { number: 9, text: include_str!("../../scripts/09-mapreduce.md") },
     Tour { number: 10, text: include_str!("../../scripts/10-scaling.md") },
     Tour { number: 11, text: include_str!("../../scripts/11-cluster.md") },
     Tour { number: 12, text: include_str!("../../scripts/12-rust.md") },

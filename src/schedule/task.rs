@@ -275,11 +275,24 @@ fn address(plan: &Prepared) -> usize {
 const MOST_OF_FILES: u64 = 4096;
 const MOST: u64 = 1 << 16;
 
+/// A small input has work for some threads, too, but no task is so small that most of its work is to begin.
+const FEW: u64 = 8;
+
+/// The size of a task, in bytes, where the input has so many.
+fn task_size(bytes: u64, context: &RunContext) -> u64 {
+    let most = context.chunk_sizes.task as u64;
+    (bytes / FEW).clamp(most / 16, most).max(1)
+}
+
 /// The parts of a stage's source, a task for each. A range without end has as many as are asked for.
 pub fn parts(stage: &Stage, context: &RunContext) -> Box<dyn Iterator<Item = Part> + Send> {
     let Step { op: source, .. } = &stage.tasks.source;
-    let task_rows = (context.chunk_sizes.task / ChunkSizes::ROW).max(1) as u64;
-    let rows = |rows: u64| rows.div_ceil(task_rows).clamp(1, MOST) as usize;
+    let row = ChunkSizes::ROW as u64;
+    let task_rows = (context.chunk_sizes.task as u64 / row).max(1);
+    let rows = |rows: u64| {
+        let size = task_size(rows.saturating_mul(row), context).div_ceil(row);
+        rows.div_ceil(size).clamp(1, MOST) as usize
+    };
     let most = match source {
         // Each row is the first one of fewer pairs than the row before.
         Source::Kept(kept) if stage.pairs => {
@@ -298,9 +311,7 @@ pub fn parts(stage: &Stage, context: &RunContext) -> Box<dyn Iterator<Item = Par
                 _ => Box::new((0..count).map(move |i| Part::Rows { start: i * task_rows, end: (i + 1) * task_rows })),
             };
         }
-        Source::Read(read) => {
-            read.bytes().div_ceil(context.chunk_sizes.task.max(1) as u64).clamp(1, MOST_OF_FILES) as usize
-        }
+        Source::Read(read) => read.bytes().div_ceil(task_size(read.bytes(), context)).clamp(1, MOST_OF_FILES) as usize,
     };
     Box::new(kernel::parts(source, most, context).into_iter())
 }
