@@ -316,7 +316,7 @@ fn the_first_task_that_fails_says_why() {
     let options = JobOptions { tasks: Some(10), ..JobOptions::default() };
     for workers in [1, 4] {
         let context = RunContext { workers, ..context.clone() };
-        let error = job(&plan, &options, &context).err().expect("a division by zero");
+        let error = job(&plan, &options, &context).expect_err("a division by zero");
         assert_eq!(error.kind, Kind::ZeroDivision);
     }
 }
@@ -325,6 +325,6 @@ fn the_first_task_that_fails_says_why() {
 fn a_stopped_job_ends() {
     let (plan, context) = prepared("1..100000000 | map it % 7 | sum");
     context.stop.raise();
-    let error = job(&plan, &JobOptions::default(), &context).err().expect("it was stopped");
+    let error = job(&plan, &JobOptions::default(), &context).expect_err("it was stopped");
     assert_eq!(error.kind, Kind::Stopped);
 }

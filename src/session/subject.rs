@@ -46,7 +46,7 @@ enum Work<'c> {
     Rust {
         workers: Rc<Workers>,
         block: Rc<Block>,
-        compiled: Option<(Prepared, &'static dyn Engine)>,
+        compiled: Option<Box<(Prepared, &'static dyn Engine)>>,
     },
     Algorithm(Algorithm<'c>),
     Command(Box<Command>),
@@ -260,7 +260,7 @@ impl Half {
             (HalfWork::Done(work), _) => work,
             (HalfWork::Block, Some((workers, block))) => Work::Rust { workers, block, compiled: None },
             (HalfWork::Compiled(plan, engine), Some((workers, block))) => {
-                Work::Rust { workers, block, compiled: Some((plan, engine)) }
+                Work::Rust { workers, block, compiled: Some(Box::new((plan, engine))) }
             }
             (HalfWork::Block | HalfWork::Compiled(..), None) => unreachable!("what is Rust was compiled"),
         };
@@ -359,7 +359,7 @@ impl Subject<'_> {
     pub fn plan(&self) -> Option<&Prepared> {
         match &self.work {
             Work::Plan(plan, ..) => Some(plan),
-            Work::Rust { compiled, .. } => compiled.as_ref().map(|(plan, _)| plan),
+            Work::Rust { compiled, .. } => compiled.as_ref().map(|compiled| &compiled.0),
             Work::Expr(..) | Work::Algorithm(_) | Work::Command(_) => None,
         }
     }
@@ -368,7 +368,7 @@ impl Subject<'_> {
     pub fn is_parallel(&self) -> bool {
         match &self.work {
             Work::Plan(_, engine, _) => engine.is_parallel(),
-            Work::Rust { compiled, .. } => compiled.as_ref().is_some_and(|(_, engine)| engine.is_parallel()),
+            Work::Rust { compiled, .. } => compiled.as_ref().is_some_and(|compiled| compiled.1.is_parallel()),
             Work::Algorithm(algorithm) => algorithm.claims.threaded,
             Work::Expr(..) | Work::Command(_) => false,
         }
@@ -395,7 +395,7 @@ impl Subject<'_> {
         match &self.work {
             Work::Plan(_, engine, _) => engine.name(),
             Work::Expr(..) => "no engine",
-            Work::Rust { compiled, .. } => compiled.as_ref().map_or(RUST, |(_, engine)| engine.name()),
+            Work::Rust { compiled, .. } => compiled.as_ref().map_or(RUST, |compiled| compiled.1.name()),
             Work::Algorithm(_) => "",
             Work::Command(command) if command.is_shell() => "sh -c",
             Work::Command(_) => "no shell",
@@ -407,7 +407,7 @@ impl Subject<'_> {
 fn call_once(
     workers: &Workers,
     block: &Block,
-    compiled: &Option<(Prepared, &'static dyn Engine)>,
+    compiled: &Option<Box<(Prepared, &'static dyn Engine)>>,
     context: &RunContext,
 ) -> Fallible<(Table, Cost)> {
     let number = block.subject * workers.copies;
@@ -416,7 +416,8 @@ fn call_once(
             let (given, cost) = workers.ask(0, |worker| worker.call(number))?;
             Ok((Session::rust_table(given), cost.run()))
         }
-        Some((plan, _)) => {
+        Some(compiled) => {
+            let plan = &compiled.0;
             // An error of compiled code has no row: it is looked for with the reference engine.
             let called = workers.ask(0, |worker| Session::call_plan(worker, number, block, plan));
             called.map(|(table, cost)| (table, cost.run())).or_else(|error| found_again(plan, error, context))
