@@ -6,6 +6,7 @@
 
 mod output;
 mod packets;
+mod perf_event;
 mod process;
 mod sampler;
 mod starter;

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::packets::{receive, send};
+use super::perf_event::{Event, OF_PROGRAM};
 
 /// In the environment of a process that is one.
 pub const NAME: &str = "TIMELAB_STARTER";
@@ -345,39 +346,8 @@ fn children() -> impl Iterator<Item = i32> {
 
 /// Counts the instructions of a process that is about to become a program, and of all that it starts.
 fn instructions(process: i32) -> Option<OwnedFd> {
-    // The first version of the structure of perf_event_open(2).
-    #[repr(C)]
-    #[derive(Default)]
-    struct Event {
-        kind: u32,
-        size: u32,
-        config: u64,
-        period: u64,
-        samples: u64,
-        reads: u64,
-        flags: u64,
-        wakeup: u32,
-        breakpoint: u32,
-        address: u64,
-    }
     const INSTRUCTIONS: u64 = 1;
-    const DISABLED: u64 = 1;
-    const INHERIT: u64 = 1 << 1;
-    const EXCLUDE_KERNEL: u64 = 1 << 5;
-    const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
-    const ENABLE_ON_EXEC: u64 = 1 << 12;
-    const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
-    let event = Event {
-        size: std::mem::size_of::<Event>() as u32,
-        config: INSTRUCTIONS,
-        flags: DISABLED | INHERIT | EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | ENABLE_ON_EXEC,
-        ..Event::default()
-    };
-    // SAFETY: the structure has the size that it says; what is returned is a descriptor of nobody else.
-    unsafe {
-        let counter = libc::syscall(libc::SYS_perf_event_open, &raw const event, process, -1, -1, CLOSE_ON_EXEC);
-        (counter >= 0).then(|| OwnedFd::from_raw_fd(counter as i32))
-    }
+    Event { config: INSTRUCTIONS, flags: OF_PROGRAM, ..Event::default() }.open(process, -1).ok()
 }
 
 fn read_counter(counter: &OwnedFd) -> Option<u64> {

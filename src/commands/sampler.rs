@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::profiles::{Function, Profile, Stacks, Symbols, Unit};
+
+use super::perf_event::{Event, OF_PROGRAM};
 
 /// Nanoseconds of CPU time between two samples.
 const PERIOD: u64 = 1_000_000;
@@ -58,46 +60,15 @@ impl Drop for Buffer {
     }
 }
 
-/// perf_event_attr, the fifth version of it.
-#[repr(C)]
-#[derive(Default)]
-struct Event {
-    kind: u32,
-    size: u32,
-    config: u64,
-    period: u64,
-    samples: u64,
-    reads: u64,
-    flags: u64,
-    wakeup: u32,
-    breakpoint: u32,
-    config1: u64,
-    config2: u64,
-    branches: u64,
-    registers: u64,
-    stack: u32,
-    clock: i32,
-    interrupted: u64,
-    aux: u32,
-    most_stack: u16,
-    reserved: u16,
-}
-
 const SOFTWARE: u32 = 1;
 const CPU_CLOCK: u64 = 0;
 /// In each sample: the instruction, the process, and the stack.
 const INSTRUCTION: u64 = 1;
 const PROCESS: u64 = 1 << 1;
 const STACK: u64 = 1 << 5;
-const DISABLED: u64 = 1;
-const INHERIT: u64 = 1 << 1;
-const EXCLUDE_KERNEL: u64 = 1 << 5;
-const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
 const MAPPINGS: u64 = 1 << 8;
-const ENABLE_ON_EXEC: u64 = 1 << 12;
 const FORKS: u64 = 1 << 13;
 const EXCLUDE_KERNEL_STACK: u64 = 1 << 21;
-const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 
 /// Kinds of records.
 const MAPPING: u32 = 1;
@@ -201,30 +172,17 @@ impl Buffer {
     fn open(process: i32, processor: i32, page: usize) -> io::Result<Buffer> {
         let event = Event {
             kind: SOFTWARE,
-            size: std::mem::size_of::<Event>() as u32,
             config: CPU_CLOCK,
             period: PERIOD,
             samples: INSTRUCTION | PROCESS | STACK,
-            flags: DISABLED
-                | INHERIT
-                | EXCLUDE_KERNEL
-                | EXCLUDE_HYPERVISOR
-                | MAPPINGS
-                | ENABLE_ON_EXEC
-                | FORKS
-                | EXCLUDE_KERNEL_STACK,
+            flags: OF_PROGRAM | MAPPINGS | FORKS | EXCLUDE_KERNEL_STACK,
             wakeup: 1,
             ..Event::default()
         };
+        let event = event.open(process, processor)?;
         let size = page * (PAGES + 1);
-        // SAFETY: the structure has the size that it says; what is returned is a descriptor of nobody else, and the
-        // memory is mapped anew.
+        // SAFETY: the memory is mapped anew.
         unsafe {
-            let fd = libc::syscall(libc::SYS_perf_event_open, &raw const event, process, processor, -1, CLOSE_ON_EXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            let event = OwnedFd::from_raw_fd(fd as i32);
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let memory = libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, event.as_raw_fd(), 0);
             if memory == libc::MAP_FAILED {

@@ -17,8 +17,7 @@ pub static LAST: Magic = Magic {
 };
 
 fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
-    let nothing =
-        || Diagnostic::at(Kind::Name, magic.span, "there is no table to show yet").hint("for example: 1..100");
+    let nothing = || Diagnostic::at(Kind::Name, magic.span, "no table to show yet").hint("for example: 1..100");
     if let Some(dropped) = session.dropped("_", magic.span) {
         return Err(dropped);
     }

@@ -123,7 +123,7 @@ impl Reader {
         let name = name.trim();
         if name.is_empty() {
             let known = self.names[kind].get(&id).cloned();
-            return known.ok_or_else(|| format!("there is no name ({id}) yet"));
+            return known.ok_or_else(|| format!("the name ({id}) is used before it is defined"));
         }
         self.names[kind].insert(id, name.to_string());
         Ok(name.to_string())

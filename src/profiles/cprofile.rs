@@ -189,7 +189,7 @@ impl Reader<'_> {
             b'R' => {
                 let place = self.long()?;
                 let known = usize::try_from(place).ok().and_then(|place| self.interned.get(place)).cloned();
-                known.ok_or_else(|| ReadError::at(format!("there is no text number {place}"), start))?
+                known.ok_or_else(|| ReadError::at(format!("text {place} is used before it is defined"), start))?
             }
             b'r' => {
                 let place = self.long()?;
