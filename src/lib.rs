@@ -12,6 +12,7 @@ pub mod measure;
 pub mod panics;
 pub mod service;
 
+pub mod meters;
 pub mod profiles;
 pub mod sources;
 

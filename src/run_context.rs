@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure;
+use crate::meters::Meters;
 
 /// A flag that a signal or another thread raises; work looks at it every thousand rows or so.
 #[derive(Debug, Clone, Default)]
@@ -287,107 +288,6 @@ impl Default for ChunkSizes {
     }
 }
 
-/// What each operator of a run took, by two readings of the clock for each batch. One thread at a time works on it: so
-/// that the measuring itself takes next to nothing, the numbers are loaded and stored without a lock.
-#[derive(Debug)]
-pub struct Operators {
-    names: Mutex<Vec<String>>,
-    slots: Box<[Slot]>,
-    /// Whose time runs, and since when, in nanoseconds after the start.
-    current: AtomicUsize,
-    since: AtomicU64,
-    start: Instant,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    calls: AtomicU64,
-    rows_in: AtomicU64,
-    rows_out: AtomicU64,
-    /// Nanoseconds.
-    own: AtomicU64,
-}
-
-/// What one operator took.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OperatorTime {
-    pub name: String,
-    /// Batches that it took, or gave where it is a source.
-    pub calls: u64,
-    pub rows_in: u64,
-    pub rows_out: u64,
-    /// In itself.
-    pub own: Duration,
-}
-
-impl Default for Operators {
-    /// The first one is what no operator does: what the engine does with the result.
-    fn default() -> Operators {
-        let slots = (0..Operators::MOST).map(|_| Slot::default()).collect();
-        let (current, since) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let names = Mutex::new(vec!["the result".to_string()]);
-        Operators { names, slots, current, since, start: Instant::now() }
-    }
-}
-
-impl Operators {
-    /// So many are told apart; all beyond count as the last.
-    const MOST: usize = 512;
-
-    /// Adds an operator; its number.
-    pub fn add(&self, name: String) -> usize {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() < Operators::MOST {
-            names.push(name);
-        }
-        names.len() - 1
-    }
-
-    /// From here on the time is that of an operator, which takes so many rows; the number of the one before.
-    pub fn enter(&self, operator: usize, rows: usize) -> usize {
-        let before = self.switch(operator);
-        let slot = &self.slots[operator];
-        add(&slot.calls, 1);
-        add(&slot.rows_in, rows as u64);
-        before
-    }
-
-    /// The time is again that of the one before.
-    pub fn leave(&self, before: usize) {
-        self.switch(before);
-    }
-
-    /// Notes that an operator gave rows.
-    pub fn gave(&self, operator: usize, rows: usize) {
-        add(&self.slots[operator].rows_out, rows as u64);
-    }
-
-    /// What is known by now.
-    pub fn each(&self) -> Vec<OperatorTime> {
-        self.switch(self.current.load(Ordering::Relaxed));
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = names.iter().zip(self.slots.iter()).map(|(name, slot)| {
-            let [calls, rows_in, rows_out, own] =
-                [&slot.calls, &slot.rows_in, &slot.rows_out, &slot.own].map(|number| number.load(Ordering::Relaxed));
-            OperatorTime { name: name.clone(), calls, rows_in, rows_out, own: Duration::from_nanos(own) }
-        });
-        known.collect()
-    }
-
-    fn switch(&self, to: usize) -> usize {
-        let now = self.start.elapsed().as_nanos() as u64;
-        let before = self.current.load(Ordering::Relaxed);
-        add(&self.slots[before].own, now.saturating_sub(self.since.load(Ordering::Relaxed)));
-        self.since.store(now, Ordering::Relaxed);
-        self.current.store(to, Ordering::Relaxed);
-        before
-    }
-}
-
-fn add(number: &AtomicU64, more: u64) {
-    number.store(number.load(Ordering::Relaxed) + more, Ordering::Relaxed);
-}
-
 /// One run's means.
 #[derive(Clone)]
 pub struct RunContext {
@@ -406,8 +306,8 @@ pub struct RunContext {
     pub log: LogSink,
     /// Whether the cell comes from a file that nobody trusts: it writes only in the current folder.
     pub confined: bool,
-    /// Where somebody asks what each operator takes.
-    pub operators: Option<Arc<Operators>>,
+    /// What somebody wants to know of where its time goes.
+    pub meters: Meters,
 }
 
 impl RunContext {

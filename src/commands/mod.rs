@@ -20,12 +20,14 @@ use std::time::Duration;
 
 pub use output::{Compared, Gathered, KEPT, Output};
 pub use process::hook;
-pub use sampler::{Sampler, preloaded};
+pub use sampler::{Outermost, Sampler, preloaded};
 pub use starter::{Failure, Listener, Starter};
 pub use words::{braces, quoted, resolve};
 
 /// A library that samples the program into which it is loaded, as text for rustc.
 pub const PRELOAD: &str = include_str!("preload.rs.txt");
+/// In the environment of such a program: the file that the library writes.
+pub const SAMPLES: &str = "TIMELAB_SAMPLES";
 
 /// What is started.
 #[derive(Debug, Clone, PartialEq)]

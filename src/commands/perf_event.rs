@@ -29,7 +29,9 @@ pub struct Event {
 }
 
 /// A program and all that it starts, in user space only, from the moment that the program begins.
-pub const OF_PROGRAM: u64 = DISABLED | INHERIT | EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | ENABLE_ON_EXEC;
+pub const OF_PROGRAM: u64 = DISABLED | ENABLE_ON_EXEC | OF_PROCESS;
+/// A process that runs, with the threads and processes that it starts from now on, in user space only.
+pub const OF_PROCESS: u64 = INHERIT | EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR;
 const DISABLED: u64 = 1;
 const INHERIT: u64 = 1 << 1;
 const EXCLUDE_KERNEL: u64 = 1 << 5;

@@ -7,9 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::profiles::{Function, Profile, Stacks, Symbols, Unit};
+use crate::profiles::{Function, Place, Profile, Stacks, Symbols, Unit};
 
-use super::perf_event::{Event, OF_PROGRAM};
+use super::perf_event::{Event, OF_PROCESS, OF_PROGRAM};
 
 /// Nanoseconds of CPU time between two samples.
 const PERIOD: u64 = 1_000_000;
@@ -25,16 +25,27 @@ pub struct Sampler {
 /// What was sampled so far.
 #[derive(Default)]
 struct Taken {
-    stacks: Stacks,
     /// Loaded files of each process: start, end, place in the file, path.
     mappings: HashMap<u32, Vec<Mapping>>,
-    symbols: HashMap<String, Option<Symbols>>,
-    known: HashMap<(String, String), usize>,
-    unknown_caller: Option<usize>,
+    files: Vec<String>,
+    numbers: HashMap<String, u32>,
+    /// Each stack that was seen, the innermost place first, with its seconds and how often that was.
+    stacks: HashMap<Vec<Spot>, (f64, u64)>,
     samples: u64,
-    /// Those whose callers are not known.
-    torn: u64,
     lost: u64,
+}
+
+/// A place in a loaded file by its number, or an address that belongs to none.
+type Spot = (u32, u64);
+const NOWHERE: u32 = u32::MAX;
+
+/// Where a stack may end, so that all of its callers are known.
+#[derive(Clone, Copy)]
+pub enum Outermost {
+    /// Where a program or a thread begins.
+    Program,
+    /// There too, or at the last function of this name, which is left out with all that called it.
+    Function(fn(&str) -> bool),
 }
 
 #[derive(Clone)]
@@ -82,6 +93,22 @@ impl Sampler {
     /// # Errors
     /// What the system says where it refuses.
     pub fn watch(process: i32) -> io::Result<Sampler> {
+        Sampler::open(process, OF_PROGRAM)
+    }
+
+    /// Watches a process that runs, from now on.
+    ///
+    /// # Errors
+    /// What the system says where it refuses.
+    pub fn attach(process: i32) -> io::Result<Sampler> {
+        let mut sampler = Sampler::open(process, OF_PROCESS)?;
+        // The kernel tells what is loaded from now on.
+        let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
+        sampler.taken.maps(process as u32, &maps);
+        Ok(sampler)
+    }
+
+    fn open(process: i32, flags: u64) -> io::Result<Sampler> {
         // SAFETY: plain questions.
         let (processors, page) =
             unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_CONF), libc::sysconf(libc::_SC_PAGESIZE)) };
@@ -89,7 +116,7 @@ impl Sampler {
         let mut buffers = Vec::new();
         let mut refused = None;
         for processor in 0..processors.max(1) as i32 {
-            match Buffer::open(process, processor, page) {
+            match Buffer::open(process, processor, page, flags) {
                 Ok(buffer) => buffers.push(buffer),
                 // A processor may be switched off.
                 Err(error) => refused = Some(error),
@@ -116,10 +143,9 @@ impl Sampler {
     }
 
     /// The profile, and what is to be known about it.
-    pub fn profile(mut self) -> Profile {
+    pub fn profile(mut self, outermost: Outermost) -> Profile {
         self.take();
-        let samples = self.taken.samples;
-        let mut profile = self.taken.profile("perf_event_open");
+        let (mut profile, samples) = self.taken.profile("perf_event_open", outermost);
         let plural = if samples == 1 { "sample" } else { "samples" };
         let note =
             format!("{samples} {plural} by perf_event_open: the software clock, every ms of CPU time, in user space");
@@ -130,7 +156,7 @@ impl Sampler {
 
 /// What the library of `preload.rs.txt` has written, of a program that took so many seconds of CPU time; none where it
 /// took no sample.
-pub fn preloaded(bytes: &[u8], seconds: f64) -> Option<Profile> {
+pub fn preloaded(bytes: &[u8], seconds: f64, outermost: Outermost) -> Option<Profile> {
     /// Before what is loaded, where else a process stands.
     const MAPS: u64 = u64::MAX;
     const DEEPEST: u64 = 1024;
@@ -157,8 +183,7 @@ pub fn preloaded(bytes: &[u8], seconds: f64) -> Option<Profile> {
     let each = seconds / all.len().max(1) as f64;
     all.iter().filter(|(_, frames)| !frames.is_empty()).for_each(|(process, frames)| taken.add(*process, frames, each));
     (taken.samples > 0).then(|| {
-        let samples = taken.samples;
-        let mut profile = taken.profile("a preloaded sampler");
+        let (mut profile, samples) = taken.profile("a preloaded sampler", outermost);
         let note = format!(
             "{samples} samples by a library that was loaded into the program (LD_PRELOAD, profiling timer); together \
              they count for its CPU time"
@@ -169,13 +194,13 @@ pub fn preloaded(bytes: &[u8], seconds: f64) -> Option<Profile> {
 }
 
 impl Buffer {
-    fn open(process: i32, processor: i32, page: usize) -> io::Result<Buffer> {
+    fn open(process: i32, processor: i32, page: usize, flags: u64) -> io::Result<Buffer> {
         let event = Event {
             kind: SOFTWARE,
             config: CPU_CLOCK,
             period: PERIOD,
             samples: INSTRUCTION | PROCESS | STACK,
-            flags: OF_PROGRAM | MAPPINGS | FORKS | EXCLUDE_KERNEL_STACK,
+            flags: flags | MAPPINGS | FORKS | EXCLUDE_KERNEL_STACK,
             wakeup: 1,
             ..Event::default()
         };
@@ -261,12 +286,15 @@ impl Taken {
         Some(())
     }
 
-    /// A child has what its parent had.
+    /// A child has what its parent had. What it has loaded itself may be known before, from another processor's buffer.
     fn fork(&mut self, record: &[u8]) -> Option<()> {
         let (process, parent) = (u32_at(record, 0)?, u32_at(record, 4)?);
         if process != parent {
             let known = self.mappings.get(&parent).cloned().unwrap_or_default();
-            self.mappings.insert(process, known);
+            let own = self.mappings.entry(process).or_default();
+            let free = |new: &Mapping| own.iter().all(|own| own.end <= new.start || own.start >= new.end);
+            let more: Vec<Mapping> = known.into_iter().filter(free).collect();
+            own.extend(more);
         }
         Some(())
     }
@@ -292,26 +320,28 @@ impl Taken {
 
     /// Adds a stack of addresses, the innermost first.
     fn add(&mut self, process: u32, frames: &[u64], seconds: f64) {
-        let mut stack = Vec::new();
-        let mut outermost = (String::new(), String::new());
-        for (place, address) in frames.iter().enumerate() {
+        let stack = frames.iter().enumerate().map(|(place, address)| {
             // A return address is behind the call.
-            let address = if place == 0 { *address } else { address.saturating_sub(1) };
-            let (number, library, name) = self.function(process, address);
-            stack.push(number);
-            outermost = (library, name);
-        }
+            self.spot(process, if place == 0 { *address } else { address.saturating_sub(1) })
+        });
+        let stack: Vec<Spot> = stack.collect();
+        let known = self.stacks.entry(stack).or_default();
+        *known = (known.0 + seconds, known.1 + 1);
         self.samples += 1;
-        if !is_entry(&outermost.0, &outermost.1, stack.len()) {
-            self.torn += 1;
-            let unknown = self.unknown_caller;
-            let unknown = unknown.unwrap_or_else(|| self.stacks.function(Function::named("unknown caller")));
-            self.unknown_caller = Some(unknown);
-            // Only the function itself is certain.
-            stack.truncate(1);
-            stack.push(unknown);
-        }
-        self.stacks.add(stack.into_iter().rev(), seconds);
+    }
+
+    /// Where an address lies. What is loaded later may lie elsewhere.
+    fn spot(&mut self, process: u32, address: u64) -> Spot {
+        let mappings = self.mappings.get(&process).map_or(&[][..], Vec::as_slice);
+        let mapping = mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address));
+        let Some(Mapping { start, offset, path, .. }) = mapping else { return (NOWHERE, address) };
+        let number = self.numbers.get(path).copied().unwrap_or_else(|| {
+            let number = self.files.len() as u32;
+            self.files.push(path.clone());
+            self.numbers.insert(path.clone(), number);
+            number
+        });
+        (number, address - start + offset)
     }
 
     /// What is loaded, as /proc/PID/maps tells it: `start-end r-xp offset device inode path`.
@@ -328,9 +358,32 @@ impl Taken {
         self.mappings.insert(process, mappings.collect());
     }
 
-    fn profile(self, how: &str) -> Profile {
-        let Taken { stacks, samples, torn, lost, .. } = self;
-        let mut profile = stacks.profile(how, Unit::Seconds);
+    /// The profile, and of how many samples it is.
+    fn profile(self, how: &str, outermost: Outermost) -> (Profile, u64) {
+        let Taken { stacks: seen, files, mut samples, lost, .. } = self;
+        let mut seen: Vec<(Vec<Spot>, (f64, u64))> = seen.into_iter().collect();
+        seen.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut functions = Functions { stacks: Stacks::default(), known: HashMap::new(), libraries: Vec::new() };
+        let spots = functions.all(&files, seen.iter().flat_map(|(stack, _)| stack.iter().copied()));
+        let mut unknown = None;
+        let mut torn = 0;
+        for (stack, (seconds, count)) in &seen {
+            let mut stack: Vec<usize> = stack.iter().flat_map(|spot| &spots[spot]).copied().collect();
+            if functions.cut(&mut stack, outermost) {
+                // Where the caller itself ran nothing is left.
+                match stack.is_empty() {
+                    true => samples -= count,
+                    false => functions.stacks.add(stack.into_iter().rev(), *seconds),
+                }
+                continue;
+            }
+            torn += count;
+            let unknown =
+                *unknown.get_or_insert_with(|| functions.stacks.function(Function::named("unknown caller")));
+            // Only the function itself is certain.
+            functions.stacks.add([unknown, stack[0]], *seconds);
+        }
+        let mut profile = functions.stacks.profile(how, Unit::Seconds);
         if torn > 0 {
             profile.notes.push(format!(
                 "the callers of {:.1} % of the samples are not known: their code keeps no frame pointers (compile with \
@@ -341,32 +394,78 @@ impl Taken {
         if lost > 0 {
             profile.notes.push(format!("{lost} samples were lost: the buffer was full"));
         }
-        profile
+        (profile, samples)
+    }
+}
+
+/// Functions that were seen.
+struct Functions {
+    stacks: Stacks,
+    known: HashMap<(String, Place), usize>,
+    /// The library and the name of each.
+    libraries: Vec<(String, String)>,
+}
+
+impl Functions {
+    /// The functions of all these spots, the innermost first.
+    fn all(&mut self, files: &[String], spots: impl Iterator<Item = Spot>) -> HashMap<Spot, Vec<usize>> {
+        let mut spots: Vec<Spot> = spots.collect();
+        spots.sort_unstable();
+        spots.dedup();
+        let mut found = HashMap::new();
+        for part in spots.chunk_by(|a, b| a.0 == b.0) {
+            let path = files.get(part[0].0 as usize).map_or("", String::as_str);
+            let library = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("unknown");
+            let offsets: Vec<u64> = part.iter().map(|(_, offset)| *offset).collect();
+            let places = Symbols::of_file(Path::new(path)).map(|symbols| symbols.places(&offsets));
+            let mut places = places.unwrap_or_else(|| vec![Vec::new(); offsets.len()]);
+            for (spot, places) in part.iter().zip(&mut places) {
+                if places.is_empty() {
+                    let name = match path.is_empty() {
+                        true => format!("0x{:x}", spot.1),
+                        false => format!("{library}+0x{:x}", spot.1),
+                    };
+                    places.push(Place { name, file: None, line: None });
+                }
+                let numbers = places.drain(..).map(|place| self.number(library, place)).collect();
+                found.insert(*spot, numbers);
+            }
+        }
+        found
     }
 
-    /// The function at an address of a process, with its library and its name.
-    fn function(&mut self, process: u32, address: u64) -> (usize, String, String) {
-        let mappings = self.mappings.get(&process).map_or(&[][..], Vec::as_slice);
-        let mapping = mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address));
-        let (library, name) = match mapping {
-            Some(Mapping { start, offset, path, .. }) => {
-                let place = address - start + offset;
-                let symbols = self.symbols.entry(path.clone()).or_insert_with(|| Symbols::of_file(Path::new(path)));
-                let library = path.rsplit('/').next().unwrap_or_default().to_string();
-                let known = symbols.as_ref().and_then(|symbols| symbols.at_offset(place));
-                let name = known.map_or_else(|| format!("{library}+0x{place:x}"), str::to_string);
-                (library, name)
-            }
-            None => ("unknown".to_string(), format!("0x{address:x}")),
-        };
-        let key = (library, name);
+    fn number(&mut self, library: &str, place: Place) -> usize {
+        let key = (library.to_string(), place);
         if let Some(number) = self.known.get(&key) {
-            return (*number, key.0, key.1);
+            return *number;
         }
-        let number = self.stacks.function(Function { module: key.0.clone(), ..Function::named(&key.1) });
-        self.known.insert(key.clone(), number);
-        (number, key.0, key.1)
+        let Place { name, file, line } = &key.1;
+        let module = crate_of(name).map_or_else(|| library.to_string(), str::to_string);
+        let number =
+            self.stacks.function(Function { module, file: file.clone(), line: *line, ..Function::named(name) });
+        self.libraries.push((key.0.clone(), name.clone()));
+        self.known.insert(key, number);
+        number
     }
+
+    /// Leaves out what is above the outermost function; false where that is not there.
+    fn cut(&self, stack: &mut Vec<usize>, outermost: Outermost) -> bool {
+        if let Outermost::Function(is_it) = outermost
+            && let Some(place) = stack.iter().rposition(|number| is_it(&self.libraries[*number].1))
+        {
+            stack.truncate(place);
+            return true;
+        }
+        let (library, name) = &self.libraries[*stack.last().expect("a sample has an address")];
+        is_entry(library, name, stack.len())
+    }
+}
+
+/// The crate of a function of Rust: `core` of `<core::ops::Range<u64> as …>::next`.
+fn crate_of(name: &str) -> Option<&str> {
+    let path = name.trim_start_matches(|c: char| !c.is_alphabetic() && c != '_');
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    path[end..].starts_with("::").then(|| &path[..end])
 }
 
 /// Whether a program or a thread begins with this function, which has so many frames with those that it called: in the

@@ -4,9 +4,10 @@ use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel;
 use crate::lang::{Expr, Privileges, Word};
+use crate::meters::StageTime;
 use crate::plan::{Limits, Op, Prepared, Source, op_text, source_text};
 use crate::run_context::RunContext;
-use crate::schedule::{self, JobLog, JobOptions, LEAST_PARTITIONS, Stage};
+use crate::schedule::{self, JobLog, JobOptions, LEAST_PARTITIONS, Stage, StepRecord};
 
 use super::{Engine, EngineOutput, Limit, MOST_WORKERS, Objection, WORKERS};
 
@@ -39,11 +40,26 @@ pub fn run_job(
     context: &RunContext,
     log: &mut JobLog,
 ) -> Fallible<EngineOutput> {
+    let before = log.steps.len();
     let rows = schedule::run_job(plan, options, context, log)?;
+    if let Some(stages) = &context.meters.stages {
+        log.steps[before..].iter().for_each(|step| stages.add(stage_time(step)));
+    }
     let table: Table = kernel::table(rows, plan.schema()).map_err(|what| {
         Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
     })?;
     Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
+}
+
+fn stage_time(step: &StepRecord) -> StageTime {
+    StageTime {
+        name: format!("round {}: {}", step.round, step.kind.name()),
+        tasks: step.tasks as u64,
+        rows_in: step.records_in,
+        rows_out: step.records_out,
+        wall: step.wall,
+        cpu: step.cpu,
+    }
 }
 
 impl Engine for MapReduce {

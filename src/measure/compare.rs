@@ -27,6 +27,9 @@ const MISS: f64 = 0.05;
 /// Ratios this near to 1 are the same; an interval that lies wholly beyond is a difference. Less than that is none: the
 /// same two pipelines differ by as much from process to process, and one process cannot see it.
 pub(super) const SAME: f64 = 0.01;
+/// The same where each sample has a process of its own: what differs from process to process is in the ratios then, and
+/// the interval holds it.
+const SAME_OWN: f64 = 0.005;
 /// A call that takes no more than so many times what calling costs is below the resolution: that cost is subtracted,
 /// and differs by a good part of itself between subjects.
 const RESOLVED: f64 = 2.0;
@@ -108,6 +111,8 @@ pub enum UnitKind {
     Fastest,
     /// All sides have the same one.
     Shared,
+    /// Each sample of each side has a process of its own.
+    Own,
     /// Only one side changes with them, while the other side has a single one: its own part in the ratio cannot be
     /// seen, and may be as large as what is seen.
     OneSided,
@@ -328,6 +333,7 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
     let samples = Samples::new(1, ratios.clone());
     let speedup = samples.median().exp();
     let unknown = Finding { speedup, ..unknown };
+    let apart = if levels.iter().any(|level| level.kind == UnitKind::Own) { SAME_OWN } else { SAME };
     if pairs < 2 {
         return unknown;
     }
@@ -345,7 +351,7 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
         // The median lies between the least and the greatest unless all lie on one side of it.
         let coverage = 1.0 - 0.5f64.powi(pairs as i32 - 1);
         let finding = found((samples.quantile(0.0), samples.quantile(1.0)), coverage);
-        let verdict = match verdict(finding.low, finding.high) {
+        let verdict = match verdict(finding.low, finding.high, apart) {
             found @ (Verdict::Faster | Verdict::Slower) if !is_brief && are_apart(first.times, second.times) => found,
             _ => Verdict::NotResolved,
         };
@@ -365,6 +371,7 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
             continue;
         }
         match level.kind {
+            UnitKind::Own => {}
             UnitKind::Shared => hold(spread(medians, miss)),
             UnitKind::OneSided => {
                 let (least, greatest) = range(&medians);
@@ -385,7 +392,7 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
         }
     }
     let finding = Finding { processes, ..found(interval, 1.0 - miss) };
-    let verdict = if is_brief { Verdict::NotResolved } else { verdict(finding.low, finding.high) };
+    let verdict = if is_brief { Verdict::NotResolved } else { verdict(finding.low, finding.high, apart) };
     Finding { verdict, ..finding }
 }
 
@@ -418,13 +425,14 @@ fn unit_medians(ratios: &[f64], units: &[usize]) -> Vec<f64> {
     each.into_iter().filter(|ratios| !ratios.is_empty()).map(|ratios| Samples::new(1, ratios).median()).collect()
 }
 
-fn verdict(low: f64, high: f64) -> Verdict {
+/// What an interval says; a difference is one that lies wholly beyond `apart`.
+fn verdict(low: f64, high: f64, apart: f64) -> Verdict {
     let inside = |x: f64| (1.0 / (1.0 + SAME)..=1.0 + SAME).contains(&x);
     if inside(low) && inside(high) {
         Verdict::Same
-    } else if low > 1.0 + SAME {
+    } else if low > 1.0 + apart {
         Verdict::Faster
-    } else if high < 1.0 / (1.0 + SAME) {
+    } else if high < 1.0 / (1.0 + apart) {
         Verdict::Slower
     } else {
         Verdict::NotResolved

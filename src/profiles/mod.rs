@@ -20,7 +20,7 @@ pub use diff::{Change, differences};
 pub use export::{folded, pprof, speedscope};
 pub use map::{MAX_TILES, Rect, Tile, flames, layout};
 pub use read::{FORMATS, Format, LARGEST, ReadError, read};
-pub use symbols::Symbols;
+pub use symbols::{Place, Symbols};
 
 /// What the weights of a profile are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,15 @@
-//! Names of functions by their addresses, from the symbol tables of programs and libraries (ELF, 64 bits).
+//! Names and places in the source of addresses, from the symbol tables and the debugging information of programs and
+//! libraries (ELF, 64 bits).
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use addr2line::gimli::{self, DwAt, EndianSlice, LittleEndian, UnitOffset, UnitRef};
+use addr2line::{Context, Frame};
+use flate2::read::ZlibDecoder;
 
 /// The functions of a file, by where they lie in it.
 #[derive(Debug, Default)]
@@ -12,59 +18,54 @@ pub struct Symbols {
     functions: Vec<(u64, u64, String)>,
     /// Parts that are loaded: place in the file, length, address.
     segments: Vec<(u64, u64, u64)>,
+    /// The sections that say which line an address comes from, by name.
+    lines: HashMap<String, Vec<u8>>,
 }
 
-/// The most symbols that are read from a file, and the bytes of their names.
+/// What an address belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub name: String,
+    pub file: Option<String>,
+    /// Where the function begins, as far as that is known.
+    pub line: Option<u32>,
+}
+
+/// The most symbols that are read from a file, the bytes of their names, and those of all that is said about lines.
 const MOST: usize = 2_000_000;
 const MOST_NAMES: u64 = 256 << 20;
+const MOST_LINES: u64 = 512 << 20;
+
+type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 impl Symbols {
     /// Those of a file; none where it is not such a file or cannot be read.
     pub fn of_file(path: &Path) -> Option<Symbols> {
-        let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
-        let mut head = [0; 64];
-        file.read_exact_at(&mut head, 0).ok()?;
-        // ELF, 64 bits, little endian.
-        if !head.starts_with(b"\x7fELF\x02\x01") {
-            return None;
-        }
-        let (programs, sections) = (u64_at(&head, 32), u64_at(&head, 40));
-        let (program_size, program_count) = (u16_at(&head, 54), u16_at(&head, 56));
-        let (section_size, section_count) = (u16_at(&head, 58), u16_at(&head, 60));
-        let mut symbols = Symbols::default();
-        for part in table(&file, programs, program_size, program_count, 56)? {
-            const LOAD: u32 = 1;
-            if u32_at(&part, 0) == LOAD {
-                symbols.segments.push((u64_at(&part, 8), u64_at(&part, 32), u64_at(&part, 16)));
-            }
-        }
-        let sections = table(&file, sections, section_size, section_count, 64).unwrap_or_default();
-        for section in &sections {
+        let file = Elf::open(path)?;
+        let mut symbols = Symbols { segments: file.segments()?, ..Symbols::default() };
+        for section in &file.sections {
             const SYMBOLS: u32 = 2;
             const DYNAMIC_SYMBOLS: u32 = 11;
-            if matches!(u32_at(section, 4), SYMBOLS | DYNAMIC_SYMBOLS) {
-                let names = sections.get(u32_at(section, 40) as usize)?;
-                symbols.read(&file, section, names);
+            if matches!(section.kind, SYMBOLS | DYNAMIC_SYMBOLS) {
+                symbols.read(&file, section);
             }
+        }
+        symbols.lines = file.lines();
+        // Distributions put both into a file of its own, which is found by what identifies the build.
+        if let Some(apart) = file.debug_file().filter(|_| symbols.lines.is_empty()).and_then(|path| Elf::open(&path)) {
+            symbols.lines = apart.lines();
+            apart.sections.iter().filter(|section| section.kind == 2).for_each(|section| symbols.read(&apart, section));
         }
         symbols.functions.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
         symbols.functions.dedup_by_key(|function| function.0);
         Some(symbols)
     }
 
-    fn read(&mut self, file: &File, section: &[u8], names: &[u8]) {
+    fn read(&mut self, file: &Elf, section: &Section) {
         const ENTRY: usize = 24;
-        let (start, size) = (u64_at(section, 24), u64_at(section, 32));
-        let count = (size as usize / ENTRY).min(MOST);
-        let (names_start, names_size) = (u64_at(names, 24), u64_at(names, 32).min(MOST_NAMES));
-        let length = file.metadata().map_or(0, |found| found.len());
-        if start.saturating_add(size) > length || names_start.saturating_add(names_size) > length {
-            return;
-        }
-        let (mut entries, mut texts) = (vec![0; count * ENTRY], vec![0; names_size as usize]);
-        if file.read_exact_at(&mut entries, start).is_err() || file.read_exact_at(&mut texts, names_start).is_err() {
-            return;
-        }
+        let Some(names) = file.sections.get(section.link as usize) else { return };
+        let most = (MOST * ENTRY) as u64;
+        let (Some(entries), Some(texts)) = (file.bytes(section, most), file.bytes(names, MOST_NAMES)) else { return };
         for entry in entries.chunks_exact(ENTRY) {
             const FUNCTION: u8 = 2;
             const INDIRECT: u8 = 10;
@@ -81,16 +82,201 @@ impl Symbols {
         }
     }
 
-    /// The function at a place in the file.
-    pub fn at_offset(&self, offset: u64) -> Option<&str> {
+    /// What each of these places in the file belongs to: the innermost function first, then those into which it was
+    /// inlined. Nothing where nobody knows.
+    pub fn places(&self, offsets: &[u64]) -> Vec<Vec<Place>> {
+        let section = |name: &str| self.lines.get(name).map_or(&[][..], Vec::as_slice);
+        let load = |id: gimli::SectionId| Ok::<_, gimli::Error>(EndianSlice::new(section(id.name()), LittleEndian));
+        let lines = gimli::Dwarf::load(load).and_then(Context::from_dwarf);
+        let lines = lines.ok().filter(|_| !self.lines.is_empty());
+        offsets.iter().map(|offset| self.place(*offset, lines.as_ref()).unwrap_or_default()).collect()
+    }
+
+    fn place(&self, offset: u64, lines: Option<&Context<Slice<'_>>>) -> Option<Vec<Place>> {
         let inside = |(start, length, _): &&(u64, u64, u64)| offset >= *start && offset - start < *length;
         let (start, _, address) = self.segments.iter().find(inside)?;
         let address = address.wrapping_add(offset - start);
-        let place = self.functions.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
-        let (start, end, name) = &self.functions[place];
+        let symbol = self.functions.partition_point(|(start, ..)| *start <= address).checked_sub(1);
+        let symbol = symbol.map(|place| &self.functions[place]);
         // Symbols of assembler may have no size.
-        (address < *end || start == end).then_some(name.as_str())
+        let symbol = symbol.filter(|(start, end, _)| address < *end || start == end);
+        let mut places = lines.and_then(|lines| inlined(lines, address)).unwrap_or_default();
+        if places.is_empty() {
+            let (_, _, name) = symbol?;
+            return Some(vec![Place { name: name.clone(), file: None, line: None }]);
+        }
+        // The function that is there as code begins where its first instruction comes from.
+        if let (Some(lines), Some((start, _, name)), Some(last)) = (lines, symbol, places.last_mut()) {
+            last.name.clone_from(name);
+            let begins = lines.find_location(*start).ok().flatten();
+            last.line = begins.and_then(|location| location.line).filter(|line| *line > 0).or(last.line);
+        }
+        Some(places)
     }
+}
+
+/// The functions at an address, the innermost first.
+fn inlined(lines: &Context<Slice<'_>>, address: u64) -> Option<Vec<Place>> {
+    let unit = lines.find_dwarf_and_unit(address).skip_all_loads();
+    let mut frames = lines.find_frames(address).skip_all_loads().ok()?;
+    let mut places = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let Frame { dw_die_offset, function, location, .. } = frame;
+        let Some(function) = function else { break };
+        let name = readable(&function.raw_name().ok()?);
+        let declared = unit.zip(dw_die_offset).and_then(|(unit, offset)| declared(&unit, offset));
+        let location = location.as_ref();
+        let file = location.and_then(|location| location.file).map(short_path);
+        places.push(Place { name, file, line: declared.or(location.and_then(|location| location.line)) });
+    }
+    Some(places)
+}
+
+/// The line in which a function is declared.
+fn declared(unit: &UnitRef<'_, Slice<'_>>, mut offset: UnitOffset) -> Option<u32> {
+    const DEEPEST: usize = 4;
+    const LINE: DwAt = gimli::DW_AT_decl_line;
+    for _ in 0..DEEPEST {
+        let entry = unit.entry(offset).ok()?;
+        if let Some(line) = entry.attr_value(LINE).and_then(|value| value.udata_value()) {
+            return u32::try_from(line).ok();
+        }
+        let origin = [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification].into_iter();
+        offset = origin.filter_map(|name| entry.attr_value(name)).find_map(|value| match value {
+            gimli::AttributeValue::UnitRef(offset) => Some(offset),
+            _ => None,
+        })?;
+    }
+    None
+}
+
+/// A path of the compiler's own as it is in its sources: `/rustc/0a1b…/library/core/src/num.rs`, and the same in a
+/// toolchain that has them.
+fn short_path(path: &str) -> String {
+    let of_build = path.strip_prefix("/rustc/").and_then(|rest| rest.split_once('/'));
+    let sources = of_build.or_else(|| path.split_once("/lib/rustlib/src/rust/"));
+    sources.map_or(path, |(_, rest)| rest).to_string()
+}
+
+/// A name as it was written, where the compiler has mangled it.
+fn readable(name: &str) -> String {
+    match rustc_demangle::try_demangle(name) {
+        Ok(plain) => format!("{plain:#}"),
+        Err(_) => name.to_string(),
+    }
+}
+
+/// A file with its table of sections.
+struct Elf {
+    file: File,
+    length: u64,
+    head: [u8; 64],
+    sections: Vec<Section>,
+}
+
+struct Section {
+    name: String,
+    kind: u32,
+    flags: u64,
+    start: u64,
+    size: u64,
+    link: u32,
+}
+
+impl Elf {
+    fn open(path: &Path) -> Option<Elf> {
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+        let mut head = [0; 64];
+        file.read_exact_at(&mut head, 0).ok()?;
+        // ELF, 64 bits, little endian.
+        if !head.starts_with(b"\x7fELF\x02\x01") {
+            return None;
+        }
+        let (start, size, count) = (u64_at(&head, 40), u16_at(&head, 58), u16_at(&head, 60));
+        let table = table(&file, start, size, count, 64).unwrap_or_default();
+        let section = |row: &Vec<u8>| Section {
+            name: String::new(),
+            kind: u32_at(row, 4),
+            flags: u64_at(row, 8),
+            start: u64_at(row, 24),
+            size: u64_at(row, 32),
+            link: u32_at(row, 40),
+        };
+        let mut elf = Elf { file, length, head, sections: table.iter().map(section).collect() };
+        let names = elf.sections.get(usize::from(u16_at(&head, 62))).and_then(|names| elf.bytes(names, MOST_NAMES));
+        for (section, row) in elf.sections.iter_mut().zip(&table) {
+            let name = names.as_ref().and_then(|names| names.get(u32_at(row, 0) as usize..)).unwrap_or_default();
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(0);
+            section.name = String::from_utf8_lossy(&name[..end]).into_owned();
+        }
+        Some(elf)
+    }
+
+    fn segments(&self) -> Option<Vec<(u64, u64, u64)>> {
+        const LOAD: u32 = 1;
+        let (start, size, count) = (u64_at(&self.head, 32), u16_at(&self.head, 54), u16_at(&self.head, 56));
+        let parts = table(&self.file, start, size, count, 56)?;
+        let loaded = parts.iter().filter(|part| u32_at(part, 0) == LOAD);
+        Some(loaded.map(|part| (u64_at(part, 8), u64_at(part, 32), u64_at(part, 16))).collect())
+    }
+
+    /// What is in a section, where it is in the file and not longer than that.
+    fn bytes(&self, section: &Section, most: u64) -> Option<Vec<u8>> {
+        const NOTHING: u32 = 8;
+        let end = section.start.checked_add(section.size)?;
+        if section.kind == NOTHING || section.size > most || end > self.length {
+            return None;
+        }
+        let mut bytes = vec![0; section.size as usize];
+        self.file.read_exact_at(&mut bytes, section.start).ok()?;
+        Some(bytes)
+    }
+
+    /// The sections about lines, unpacked; none where they are too long.
+    fn lines(&self) -> HashMap<String, Vec<u8>> {
+        let mut left = MOST_LINES;
+        let mut lines = HashMap::new();
+        for section in self.sections.iter().filter(|section| section.name.starts_with(".debug_")) {
+            let Some(bytes) = self.bytes(section, left).and_then(|bytes| unpacked(bytes, section, left)) else {
+                return HashMap::new();
+            };
+            left -= (bytes.len() as u64).min(left);
+            lines.insert(section.name.clone(), bytes);
+        }
+        // Without these nothing can be looked up.
+        lines.retain(|_, bytes| !bytes.is_empty());
+        if lines.contains_key(".debug_info") && lines.contains_key(".debug_line") { lines } else { HashMap::new() }
+    }
+
+    /// Where distributions put what is known about lines: `/usr/lib/debug/.build-id/ab/cdef….debug`.
+    fn debug_file(&self) -> Option<PathBuf> {
+        let note = self.sections.iter().find(|section| section.name == ".note.gnu.build-id")?;
+        let note = self.bytes(note, 1 << 10)?;
+        // The lengths of the name and of the rest, a kind, and the name.
+        let id: String = note.get(16..)?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (folder, file) = id.split_at_checked(2)?;
+        Some(PathBuf::from(format!("/usr/lib/debug/.build-id/{folder}/{file}.debug")))
+    }
+}
+
+/// What is in a section that may be compressed.
+fn unpacked(bytes: Vec<u8>, section: &Section, most: u64) -> Option<Vec<u8>> {
+    const COMPRESSED: u64 = 1 << 11;
+    const HEAD: usize = 24;
+    const ZLIB: u32 = 1;
+    const ZSTD: u32 = 2;
+    if section.flags & COMPRESSED == 0 {
+        return Some(bytes);
+    }
+    let packed = bytes.get(HEAD..)?;
+    let mut whole = Vec::new();
+    let read = match u32_at(&bytes, 0) {
+        ZLIB => ZlibDecoder::new(packed).take(most).read_to_end(&mut whole),
+        ZSTD => zstd::Decoder::new(packed).and_then(|decoder| decoder.take(most).read_to_end(&mut whole)),
+        _ => return None,
+    };
+    read.ok().map(|_| whole)
 }
 
 /// Rows of a table in the file, each of at least so many bytes.
@@ -114,32 +300,4 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("there are eight"))
-}
-
-/// Names of Rust and of simple C++ as they were written: `_ZN3std2io4read17h0123456789abcdefE` is `std::io::read`.
-/// Others stay.
-fn readable(name: &str) -> String {
-    let inside = name.strip_prefix("_ZN").and_then(|rest| rest.strip_suffix('E'));
-    let Some(mut rest) = inside else { return name.to_string() };
-    let mut parts: Vec<&str> = Vec::new();
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let length = rest[..digits].parse::<usize>().ok();
-        let Some(part) = length.and_then(|length| rest[digits..].get(..length)) else { return name.to_string() };
-        parts.push(part);
-        rest = &rest[digits + part.len()..];
-    }
-    let is_hash =
-        |part: &&str| part.len() == 17 && part.starts_with('h') && part[1..].chars().all(|c| c.is_ascii_hexdigit());
-    if parts.last().is_some_and(is_hash) {
-        parts.pop();
-    }
-    let escapes =
-        HashMap::from([("$LT$", "<"), ("$GT$", ">"), ("$u20$", " "), ("$RF$", "&"), ("$C$", ","), ("..", "::")]);
-    let plain = escapes.iter().fold(parts.join("::"), |text, (escape, plain)| text.replace(escape, plain));
-    ["$LP$", "$RP$", "$BP$", "$u7b$", "$u7d$", "$u5b$", "$u5d$"]
-        .iter()
-        .zip(["(", ")", "*", "{", "}", "[", "]"])
-        .fold(plain, |text, (escape, plain)| text.replace(escape, plain))
-        .replace("_<", "<")
 }

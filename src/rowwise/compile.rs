@@ -641,10 +641,16 @@ fn apply(index: usize, args: &[Expr], ty: &Type, span: Span) -> Body {
                 let program = frame.program;
                 let body = &program.functions[index];
                 frame.steps += body.steps;
+                if let Some((calls, numbers)) = &program.meter {
+                    calls.enter(numbers[index]);
+                }
                 let result = stacker::maybe_grow(256 << 10, 4 << 20, || match &body.body {
                     $variant(eval) => eval(frame),
                     other => $fallback(other.value(frame)?),
                 });
+                if let Some((calls, _)) = &program.meter {
+                    calls.leave();
+                }
                 frame.base = base;
                 frame.depth -= 1;
                 frame.locals.truncate(start);

@@ -4,10 +4,12 @@
 mod compile;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::functions;
+use crate::meters::Calls;
 use crate::plan::{Expr, Function, Prepared};
 use crate::run_context::{RunContext, Stop};
 
@@ -145,11 +147,14 @@ impl Body {
 /// The person's functions of one plan, compiled.
 pub struct Program {
     functions: Vec<Compiled>,
+    /// Where their calls are noted, and the number of each there.
+    meter: Option<(Arc<Calls>, Vec<usize>)>,
 }
 
 impl Program {
     pub fn new(functions: &[Function]) -> Program {
-        Program { functions: functions.iter().map(|function| Compiled::new(&function.body)).collect() }
+        let functions = functions.iter().map(|function| Compiled::new(&function.body)).collect();
+        Program { functions, meter: None }
     }
 }
 
@@ -158,7 +163,16 @@ pub struct Programs(HashMap<usize, Program>);
 
 impl Programs {
     pub fn new(plan: &Prepared) -> Programs {
-        let program = |plan: &Prepared| (std::ptr::from_ref(plan).addr(), Program::new(&plan.functions));
+        Programs::metered(plan, None)
+    }
+
+    /// The same; calls are noted there.
+    pub fn metered(plan: &Prepared, calls: Option<&Arc<Calls>>) -> Programs {
+        let program = |plan: &Prepared| {
+            let number = |calls: &Arc<Calls>| plan.functions.iter().map(|one| calls.number(&one.name)).collect();
+            let meter = calls.map(|calls| (calls.clone(), number(calls)));
+            (std::ptr::from_ref(plan).addr(), Program { meter, ..Program::new(&plan.functions) })
+        };
         Programs(plan.with_inner().into_iter().map(program).collect())
     }
 

@@ -35,6 +35,8 @@ pub const READINGS: u8 = b'r';
 /// A call of a function for each of so many rows of arguments: its number, four bytes, the rows, eight bytes, the
 /// values.
 pub const APPLY: u8 = b'a';
+/// To load a library that samples the process: the file that this writes, a zero byte, the library.
+pub const SAMPLER: u8 = b'm';
 pub const END: u8 = b'e';
 /// The file of a [`super::shared_channel::SharedChannel`], over which such calls come from now on; and, of either side,
 /// that there is something on it.

@@ -35,7 +35,7 @@ use crate::plan::ExternalPlace;
 use crate::run_context::RunContext;
 
 use broker::{Broker, CompileError, Event};
-use compiler::{Question, Request};
+use compiler::{FOR_SAMPLES, Question, Request};
 use pending::{LOOK, PendingRun, gone};
 use writing::{cell_text, parts, subjects_text, unparsed};
 
@@ -349,6 +349,21 @@ impl Rust {
                 Err(refusal) => {
                     return Err(subjects.iter().fold(refusal.error, |error, one| place_error(error, &one.body)));
                 }
+            }
+        }
+    }
+
+    /// The same of one expression, compiled so that samples of it have stacks and lines.
+    pub fn library_for_samples(&self, subject: &BlockSource, context: &RunContext) -> Fallible<Library> {
+        let places = vec![(0..subject.inputs.len()).collect()];
+        loop {
+            let variables = self.variables();
+            let lending = [subject.lending(&variables)];
+            let text = subjects_text(&lending, &places, 1, &variables);
+            match self.library_of(Text::default().ours(FOR_SAMPLES).all(&text), 1, 1, context) {
+                Ok(library) => return Ok(Library { places, ..library }),
+                Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &subject.body)?,
+                Err(refusal) => return Err(place_error(refusal.error, &subject.body)),
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A process that runs subjects, as the shell sees it: what is asked of it, and what comes back.
 
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use super::cost::Cost;
@@ -70,7 +72,16 @@ impl Worker {
     /// # Errors
     /// What went wrong in it; where its process ended, nothing more can be asked.
     pub fn call(&mut self, subject: usize) -> Fallible<(BlockValue, Cost)> {
+        self.call_and_look(subject, &mut || {})
+    }
+
+    /// The same; something is looked at again and again meanwhile.
+    pub fn call_and_look(&mut self, subject: usize, look: &mut dyn FnMut()) -> Fallible<(BlockValue, Cost)> {
         self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
+        while !readable(&self.stream) {
+            look();
+            self.must_go_on()?;
+        }
         let cost = self.answer()?.1;
         let ending: Ending = serde_json::from_slice(&cost).map_err(|_| gone())?;
         self.ticket.broker.printers.expect();
@@ -202,12 +213,36 @@ impl Worker {
 
     fn answer(&mut self) -> Fallible<(u8, Vec<u8>)> {
         while !readable(&self.stream) {
-            if let Err(stopped) = self.ticket.look() {
-                self.over = Some(stopped.clone());
-                return Err(stopped);
-            }
+            self.must_go_on()?;
         }
         frame::receive(&mut self.stream).map_err(|_| self.died())
+    }
+
+    fn must_go_on(&mut self) -> Fallible<()> {
+        let looked = self.ticket.look();
+        if let Err(stopped) = &looked {
+            self.over = Some(stopped.clone());
+        }
+        looked
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> i32 {
+        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        let socket = self.stream.as_raw_fd();
+        // SAFETY: the structure has the length that is said, and the system fills it.
+        unsafe {
+            let place = (&raw mut peer).cast();
+            libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, place, &raw mut length);
+        }
+        peer.pid
+    }
+
+    /// Has its process load a library that samples it into a file.
+    pub fn load_sampler(&mut self, library: &Path, samples: &Path) -> Fallible<()> {
+        let parts = [samples.as_os_str().as_bytes(), library.as_os_str().as_bytes()];
+        good(self.told(frame::SAMPLER, &parts.join(&0))?).map(drop)
     }
 
     /// Why the process ended.

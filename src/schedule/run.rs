@@ -1,12 +1,17 @@
 //! A plan, stage by stage.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::data::Schema;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::phase::{Batches, Spilling, Stream};
 use crate::kernel::{self, Batch, Part, Partial, Parts, Radix, Rows};
+use crate::measure::Meter;
+use crate::meters::{StageTime, Stages};
 use crate::plan::{Kept, Op, Prepared, Source, Step};
 use crate::rowwise::Programs;
 use crate::run_context::RunContext;
@@ -35,6 +40,11 @@ pub trait Runner {
 
     /// How many tasks run at a time.
     fn workers(&self) -> usize;
+
+    /// CPU time that tasks have taken in other processes so far.
+    fn cpu(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Does other work of this process on threads: a job for each number.
     ///
@@ -94,6 +104,11 @@ fn run_told(
         let (mut stage, taken) = Stage::first(source, pairs, left, &plan.functions, joins);
         let last = left[..taken].last();
         left = &left[taken..];
+        let noting = Noting::begin(&stage, runner, context);
+        let sink = &mut |batch: Batch| {
+            noting.gives(batch.rows);
+            sink(batch)
+        };
         for step in stage.tasks.steps.iter_mut().chain(&mut stage.in_order.steps) {
             if let Op::Join { right, .. } = &mut step.op
                 && joins
@@ -106,12 +121,13 @@ fn run_told(
         let open = if context.spill.is_none() { open.giving_parts() } else { open };
         // What is sorted next may come in any order.
         let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
-        let given = run_stage(&open, runner, in_order, context, sink)?;
+        let given = run_stage(&open, runner, in_order, &noting, context, sink)?;
         let Some(last) = last else { return Ok(()) };
         let breaker = match given {
             Merged::Nothing => return Ok(()),
             Merged::Whole(all) if left.is_empty() => return give_parts(&all, sink, context),
             Merged::Whole(all) => {
+                noting.gives(all.rows);
                 (source, pairs) = (kept(all, &last.schema, &last.schema, plan)?, false);
                 continue;
             }
@@ -126,9 +142,65 @@ fn run_told(
         }
         pairs = last.op == Op::Pairs;
         let all = breaker.into_breaker().expect("nothing was written").finish()?;
+        noting.gives(all.rows);
         // Pairs are made of their rows by the tasks of the next stage.
         let columns = if pairs { open.stage().last_input() } else { &last.schema };
         source = kept(all, columns, &last.schema, plan)?;
+    }
+}
+
+/// Notes what a stage took, when it is over, where somebody asks.
+struct Noting<'a> {
+    stages: Option<&'a Stages>,
+    name: String,
+    runner: &'a dyn Runner,
+    context: &'a RunContext,
+    meter: Option<Meter>,
+    /// CPU time of the runner's own processes at the start.
+    elsewhere: Duration,
+    tasks: Arc<AtomicU64>,
+    /// Of a table that was there, else those that the run had read at the start.
+    rows_in: Result<u64, u64>,
+    rows_out: Cell<u64>,
+}
+
+impl<'a> Noting<'a> {
+    fn begin(stage: &Stage, runner: &'a dyn Runner, context: &'a RunContext) -> Noting<'a> {
+        let stages = context.meters.stages.as_deref();
+        let name = stages.map_or_else(String::new, |_| stage.text());
+        let rows_in = match &stage.tasks.source.op {
+            Source::Kept(kept) => Ok(kept.table().height() as u64),
+            _ => Err(context.progress.rows()),
+        };
+        let (tasks, rows_out, meter) = (Arc::default(), Cell::new(0), stages.map(|_| Meter::start()));
+        Noting { stages, name, runner, context, meter, elsewhere: runner.cpu(), tasks, rows_in, rows_out }
+    }
+
+    fn gives(&self, rows: usize) {
+        self.rows_out.set(self.rows_out.get() + rows as u64);
+    }
+
+    fn counted(&self, parts: Box<dyn Iterator<Item = Part> + Send>) -> Box<dyn Iterator<Item = Part> + Send> {
+        let tasks = self.tasks.clone();
+        match self.stages {
+            Some(_) => Box::new(parts.inspect(move |_| _ = tasks.fetch_add(1, Ordering::Relaxed))),
+            None => parts,
+        }
+    }
+}
+
+impl Drop for Noting<'_> {
+    fn drop(&mut self) {
+        let Some((stages, meter)) = self.stages.zip(self.meter.take()) else { return };
+        let cost = meter.stop();
+        stages.add(StageTime {
+            name: std::mem::take(&mut self.name),
+            tasks: self.tasks.load(Ordering::Relaxed),
+            rows_in: Some(self.rows_in.unwrap_or_else(|before| self.context.progress.rows() - before)),
+            rows_out: Some(self.rows_out.get()),
+            wall: cost.wall,
+            cpu: cost.cpu + self.runner.cpu().saturating_sub(self.elsewhere),
+        });
     }
 }
 
@@ -148,10 +220,11 @@ fn run_stage<'s>(
     open: &'s OpenStage,
     runner: &dyn Runner,
     in_order: bool,
+    noting: &Noting,
     context: &'s RunContext,
     sink: &mut dyn FnMut(Batch) -> Fallible<bool>,
 ) -> Fallible<Merged<'s>> {
-    let tasks = parts(open.stage(), open.context());
+    let tasks = noting.counted(parts(open.stage(), open.context()));
     if open.stage().has_partials() {
         let (mut merged, mut radix) = (open.merged(context)?, None);
         runner.run(open, tasks, &mut |output| {

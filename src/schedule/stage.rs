@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::Schema;
 use crate::diagnostic::Span;
 use crate::kernel::KeysAt;
-use crate::plan::{Function, Limits, Op, Prepared, Source, Step};
+use crate::plan::{Function, Limits, Op, Prepared, Source, Step, op_text, source_text};
 
 /// A part of a plan that many tasks do. It is plain data: another process that has `tasks` (see [`Prepared::to_json`])
 /// and `pairs` can run a task too.
@@ -81,6 +81,14 @@ impl Stage {
         let last = rest.iter().position(|step| step.op.is_breaker()).map_or(rest.len(), |last| last + 1);
         let in_order = without_source(tasks.schema(), rest[..last].to_vec(), functions);
         (Stage { tasks, pairs, in_order }, taken + last)
+    }
+
+    /// What it does, in the words of its steps.
+    pub fn text(&self) -> String {
+        let of_tasks = self.tasks.steps().map(|(step, input)| op_text(&step.op, input, &self.tasks));
+        let in_order = self.in_order.steps().map(|(step, input)| op_text(&step.op, input, &self.in_order));
+        let source = std::iter::once(source_text(&self.tasks.source.op));
+        source.chain(of_tasks).chain(in_order).collect::<Vec<_>>().join(" → ")
     }
 
     /// The columns that flow into its last step.

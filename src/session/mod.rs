@@ -8,6 +8,7 @@ pub mod programs;
 mod reading;
 mod run;
 mod rust;
+mod sampled;
 pub mod settings;
 mod spent;
 mod stores;
@@ -31,6 +32,7 @@ use crate::files;
 use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise, Programs};
+use crate::meters::Meters;
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
 use crate::report::Report;
@@ -188,6 +190,11 @@ impl Session {
         self.texts.get(cell as usize).map(|text| &**text)
     }
 
+    /// The text of the newest cell, which may not have run yet.
+    pub(super) fn last_text(&self) -> Option<&str> {
+        self.texts.last().map(|text| &**text)
+    }
+
     /// The words that a span covers.
     pub fn words(&self, span: Span) -> &str {
         self.text(span.cell).and_then(|text| text.get(span.start as usize..span.end as usize)).unwrap_or_default()
@@ -319,7 +326,7 @@ impl Session {
                 false => err.write_line(line),
             }),
             confined: self.confined,
-            operators: None,
+            meters: Meters::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::commands::{self, Compared, Failure, Gathered, Output, ProcessRun, Program, Starter};
+use crate::commands::{self, Compared, Failure, Gathered, Outermost, Output, ProcessRun, Program, Starter};
 use crate::data::{Order, Sameness, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
@@ -380,7 +380,7 @@ fn refused(failure: Failure, name: &str) -> Box<Diagnostic> {
 }
 
 /// Why a program cannot be sampled, and what allows it.
-fn not_sampled(error: &std::io::Error, more: &str) -> Box<Diagnostic> {
+pub(super) fn not_sampled(error: &std::io::Error, more: &str) -> Box<Diagnostic> {
     let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
     let level = match level.trim() {
         "" => "the kernel has no perf events".to_string(),
@@ -507,6 +507,7 @@ impl Command {
     /// Runs it once, whatever its exit status, and samples it; whether that was accepted.
     pub fn sampled(&self, kind: Option<SamplerKind>, context: &RunContext) -> Fallible<(ProcessRun, bool, Profile)> {
         self.has_run.set(true);
+        self.prepare.iter().try_for_each(|prepare| prepare(context))?;
         let mut listener = Gathered::default();
         let (program, input) = (&self.program, self.told.input.as_deref());
         let name = program.words.first().map_or(String::new(), |name| format!("`{}`", name.to_string_lossy()));
@@ -518,7 +519,7 @@ impl Command {
             Some(Ok((ran, sampler))) => {
                 let is_good = self.judge(ran, &listener.0).is_ok();
                 *self.first.borrow_mut() = Some(Rc::new(listener.0));
-                return Ok((ran, is_good, sampler.profile()));
+                return Ok((ran, is_good, sampler.profile(Outermost::Program)));
             }
             Some(Err(Failure::NotSampled(error))) => Some(error),
             Some(Err(failure)) => return Err(refused(failure, &name)),
@@ -535,24 +536,11 @@ impl Command {
 
     /// The same with a library that is loaded into the program.
     fn preloaded(&self, context: &RunContext) -> Fallible<(ProcessRun, bool, Profile)> {
-        const LARGEST: u64 = 256 << 20;
-        let system = |what: &str, error: std::io::Error| Diagnostic::new(Kind::System, format!("{what}: {error}"));
-        let folder = tempfile::tempdir().map_err(|error| system("no temporary folder can be made", error))?;
-        let (source, library, samples) =
-            (folder.path().join("preload.rs"), folder.path().join("libpreload.so"), folder.path().join("samples"));
-        std::fs::write(&source, commands::PRELOAD).map_err(|error| system("the library cannot be written", error))?;
-        let mut rustc = std::process::Command::new("rustc");
-        rustc.args(["--edition", "2024", "--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o"]);
-        let built = rustc.arg(&library).arg(&source).output();
-        let built = built.map_err(|error| system("the library needs `rustc`, which does not start", error))?;
-        if !built.status.success() {
-            let said = String::from_utf8_lossy(&built.stderr).lines().take(3).collect::<Vec<_>>().join(" ");
-            return Err(Diagnostic::new(Kind::System, format!("rustc does not build the library: {said}")));
-        }
+        let preload = Preload::build()?;
         let env = commands::resolve("env", std::env::var_os("PATH").as_deref());
         let env = env.map_err(|_| Diagnostic::new(Kind::System, "there is no program `env`"))?;
         let mut words: Vec<std::ffi::OsString> = vec!["env".into()];
-        for (name, value) in [("LD_PRELOAD", &library), ("TIMELAB_SAMPLES", &samples)] {
+        for (name, value) in [("LD_PRELOAD", &preload.library), (commands::SAMPLES, &preload.samples)] {
             let mut word = std::ffi::OsString::from(format!("{name}="));
             word.push(value);
             words.push(word);
@@ -565,18 +553,7 @@ impl Command {
         let ran = ran.map_err(|failure| refused(failure, "the program"))?;
         let is_good = self.judge(ran, &listener.0).is_ok();
         *self.first.borrow_mut() = Some(Rc::new(listener.0));
-        let length = std::fs::metadata(&samples).map_or(0, |found| found.len());
-        if length == 0 {
-            let message = "the program did not load it: it is not linked dynamically, or changes its environment";
-            return Err(Diagnostic::new(Kind::System, message));
-        }
-        if length > LARGEST {
-            return Err(Diagnostic::new(Kind::System, format!("it wrote over {} MiB of samples", LARGEST >> 20)));
-        }
-        let bytes = std::fs::read(&samples).map_err(|error| system("the samples cannot be read", error))?;
-        let profile = commands::preloaded(&bytes, ran.cpu().as_secs_f64());
-        let short = || Diagnostic::new(Kind::Domain, "the program took no sample: it used too little CPU time");
-        Ok((ran, is_good, profile.ok_or_else(|| short().hint("profile a longer run of it"))?))
+        Ok((ran, is_good, preload.profile(ran.cpu(), Outermost::Program)?))
     }
 
     /// The instructions of a run in user space; none where the system does not count them.
@@ -648,6 +625,53 @@ impl Command {
             });
         }
         Ok(of(self.starts.borrow().as_ref().expect("they were just measured")))
+    }
+}
+
+/// The library that samples the program into which it is loaded, built for one run.
+pub(super) struct Preload {
+    pub library: PathBuf,
+    /// What it writes.
+    pub samples: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Preload {
+    pub fn build() -> Fallible<Preload> {
+        let system = |what: &str, error: std::io::Error| Diagnostic::new(Kind::System, format!("{what}: {error}"));
+        let folder = tempfile::tempdir().map_err(|error| system("no temporary folder can be made", error))?;
+        let (source, library, samples) =
+            (folder.path().join("preload.rs"), folder.path().join("libpreload.so"), folder.path().join("samples"));
+        std::fs::write(&source, commands::PRELOAD).map_err(|error| system("the library cannot be written", error))?;
+        let mut rustc = std::process::Command::new("rustc");
+        rustc.args(["--edition", "2024", "--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o"]);
+        let built = rustc.arg(&library).arg(&source).output();
+        let built = built.map_err(|error| system("the library needs `rustc`, which does not start", error))?;
+        if !built.status.success() {
+            let said = String::from_utf8_lossy(&built.stderr).lines().take(3).collect::<Vec<_>>().join(" ");
+            return Err(Diagnostic::new(Kind::System, format!("rustc does not build the library: {said}")));
+        }
+        Ok(Preload { library, samples, _folder: folder })
+    }
+
+    /// The profile of a program that has ended, and of its CPU time.
+    pub fn profile(&self, cpu: Duration, outermost: Outermost) -> Fallible<Profile> {
+        const LARGEST: u64 = 256 << 20;
+        let length = std::fs::metadata(&self.samples).map_or(0, |found| found.len());
+        if length == 0 {
+            let message = "the program did not load it: it is not linked dynamically, or changes its environment";
+            return Err(Diagnostic::new(Kind::System, message));
+        }
+        if length > LARGEST {
+            return Err(Diagnostic::new(Kind::System, format!("it wrote over {} MiB of samples", LARGEST >> 20)));
+        }
+        let bytes = std::fs::read(&self.samples);
+        let bytes = bytes
+            .map_err(|error| Diagnostic::new(Kind::System, format!("the samples cannot be read: {error}")))?;
+        commands::preloaded(&bytes, cpu.as_secs_f64(), outermost).ok_or_else(|| {
+            let message = "the program took no sample: it used too little CPU time";
+            Diagnostic::new(Kind::Domain, message).hint("profile a longer run of it")
+        })
     }
 }
 

@@ -236,7 +236,7 @@ impl Session {
         Ok(())
     }
 
-    fn input(
+    pub(super) fn input(
         &self,
         name: &str,
         filling: &Filling,

@@ -63,7 +63,7 @@ fn each_row(
     context: &RunContext,
     mut take: impl FnMut(&mut [Value]) -> Fallible<bool>,
 ) -> Fallible<u64> {
-    let programs = Programs::new(plan);
+    let programs = Programs::metered(plan, context.meters.calls.as_ref());
     let mut frame = Frame::new(programs.of(plan)).stopping_at(&context.stop);
     let mut flow = build(plan, &programs, context)?;
     while more(flow.next(&mut frame))? {

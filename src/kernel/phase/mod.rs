@@ -48,7 +48,7 @@ pub fn phases<'a>(
     let none = || Phase { operators: Vec::new(), breaker: None, number: None, program, context };
     let (mut done, mut phase) = (VecDeque::new(), none());
     for (step, input) in plan.steps() {
-        let meter = context.operators.as_deref();
+        let meter = context.meters.operators.as_deref();
         let number = meter.map(|meter| meter.add(op_text(&step.op, input, plan)));
         match Spilling::new(step, input, plan, program, context) {
             Some(breaker) => {
@@ -106,7 +106,7 @@ fn end(
 ) -> Fallible<bool> {
     match breaker {
         Some(breaker) => {
-            let meter = context.operators.as_deref().zip(number);
+            let meter = context.meters.operators.as_deref().zip(number);
             let before = meter.map(|(meter, number)| meter.enter(number, batch.rows));
             let taken = breaker.take(Scope::new(&batch, program, &context.stop));
             meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::diagnostic::{Fallible, Span};
 use crate::kernel::external::ExternalRight;
 use crate::kernel::{Batch, Compiler, Matches, Partial, RightSide, Scope};
+use crate::meters::Operators;
 use crate::plan::{Expr, Prepared};
 use crate::rowwise::Program;
-use crate::run_context::{Operators, RunContext};
+use crate::run_context::RunContext;
 
 /// What takes batches; the answer says whether it wants more.
 pub type Sink<'s> = dyn FnMut(Batch) -> Fallible<bool> + 's;

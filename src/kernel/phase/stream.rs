@@ -42,7 +42,7 @@ impl Batches for Stream<'_> {
             }
             let Some(phase) = self.phases.front_mut() else { return Ok(None) };
             self.context.check()?;
-            let meter = self.context.operators.as_deref().zip(self.number);
+            let meter = self.context.meters.operators.as_deref().zip(self.number);
             let before = meter.map(|(meter, number)| meter.enter(number, 0));
             let batch = match &mut self.input {
                 Input::Source(source) if self.most > 0 => {
@@ -66,7 +66,7 @@ impl Batches for Stream<'_> {
                 phase.close(&mut self.ready)?;
                 let phase = self.phases.pop_front();
                 self.number = phase.as_ref().and_then(Phase::number);
-                let meter = self.context.operators.as_deref().zip(self.number);
+                let meter = self.context.meters.operators.as_deref().zip(self.number);
                 let before = meter.map(|(meter, number)| meter.enter(number, 0));
                 self.input = match phase.and_then(Phase::into_breaker) {
                     Some(breaker) => Input::Breaker(breaker.batches()?),
@@ -93,7 +93,7 @@ impl<'a> Inner<'a> for OneThread<'a> {
 
 impl<'a> Stream<'a> {
     pub fn new(plan: &'a Prepared, programs: &'a Programs, context: &'a RunContext) -> Fallible<Stream<'a>> {
-        let number = context.operators.as_ref().map(|meter| meter.add(source_text(&plan.source.op)));
+        let number = context.meters.operators.as_ref().map(|meter| meter.add(source_text(&plan.source.op)));
         let source = kernel::source(&plan.source, Part::Whole, context)?;
         let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
         let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));

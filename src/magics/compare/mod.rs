@@ -77,7 +77,8 @@ pub static COMPARE: Magic = Magic {
             A family has sizes of its own.\n\n\
             Verdicts\n  \
             same            the interval of the speed-up lies within ±1 %\n  \
-            faster, slower  the interval lies outside ±1 %: smaller differences change from process to process\n  \
+            faster, slower  the interval lies outside ±1 %: smaller differences change from process to process. For \
+            commands ±0.5 %, because each sample is a process of its own\n  \
             not resolved    anything else; less than 20 ms of samples; or later samples contradict the first ones\n  \
             no verdict      --clock cpu was chosen, but misses work\n  \
             below the resolution  a call takes at most twice the overhead of calling, so there is no ratio\n  \

@@ -17,6 +17,7 @@ use crate::measure::{
 };
 use crate::plan::{File, Plan, Prepared};
 use crate::run_context::RunContext;
+use crate::session::programs::Command;
 use crate::session::{
     Bound, Draft, Replicas, Screened, Session, Subject, VariantOutput, kept_plan, lone_command, only_table, value_plan,
 };
@@ -539,15 +540,19 @@ fn sample_in_turns(
     let wall = &*clocks.wall;
     let start = wall.now();
     let passed = || Duration::from_nanos(wall.now() - start);
+    // Where results differ, or change from run to run, nobody wins: then there is nothing to be settled.
+    let changes = || ready.iter().any(|one| one.subject.command().is_some_and(Command::changes));
+    let is_open = || asked.runs.is_some() || asked.against.is_some() || agree(&round.entries) && !changes();
+    let limit = || if is_open() { limit } else { limit.min(LEAST) };
     let go_on = |turns: &Turns| {
         live.sampled(&round.entries, turns, &places);
         let next = passed() / turns.pairs() as u32;
-        !context.stop.is_raised() && passed().saturating_add(next) <= limit && !enough(turns)
+        !context.stop.is_raised() && passed().saturating_add(next) <= limit() && !enough(turns)
     };
     let design = Design { base: base.unwrap_or(0), units: units(ready) };
     let (mut turns, mut failed) = compare(wall, &mut subjects, design, chance, go_on);
     let settled = passed();
-    let short = LEAST.max(settled * 2).min(settled + LONGEST_CHECK).min(limit);
+    let short = LEAST.max(settled * 2).min(settled + LONGEST_CHECK).min(limit());
     let more = |turns: &Turns| if asked.runs.is_some() { !enough(turns) } else { passed() < short };
     if failed.is_none() && !context.stop.is_raised() && more(&turns) {
         failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
@@ -630,6 +635,9 @@ fn choose_copies(
 
 /// What takes part in turns beside the subjects: the copies of Rust, and the processes that run it.
 fn units(ready: &[Ready]) -> Vec<Units> {
+    if ready.iter().all(|one| one.subject.command().is_some()) {
+        return vec![Units { count: 1, each: 1, kind: UnitKind::Own }];
+    }
     let Some((workers, _)) = ready.iter().find_map(|one| one.subject.workers()) else { return Vec::new() };
     let one_sided = ready.iter().any(|one| one.subject.workers().is_none());
     let copies = Units { count: workers.chosen(), each: 1, kind: UnitKind::Fastest };

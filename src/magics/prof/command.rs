@@ -39,18 +39,11 @@ fn sampled(
     shape: &Shape,
     context: &RunContext,
 ) -> Fallible<Answer> {
-    let kind = match magic.option("--sampler").flatten() {
-        None => None,
-        Some(word) if word.text == "perf" => Some(SamplerKind::Perf),
-        Some(word) if word.text == "preload" => Some(SamplerKind::Preload),
-        Some(word) => {
-            let message = format!("`--sampler` must be perf or preload, got `{}`", word.text);
-            return Err(Diagnostic::at(Kind::Type, word.span, message).near(&word.text, ["perf", "preload"]));
-        }
-    };
+    let kind = sampler(magic)?;
     let choice = session.engine(None)?;
     let one = session.subject(subject, choice, context)?;
     let command = one.command().expect("a command was drafted");
+    let subject_text = command.text.clone();
     let (ran, is_good, profile) = command.sampled(kind, context).map_err(|error| error.or_at(subject.span))?;
     let errors = command.output().and_then(|output| output.last_errors());
     let values = command_options::values(command);
@@ -60,6 +53,11 @@ fn sampled(
         return Err(Diagnostic::at(Kind::Domain, subject.span, message).hint("profile a longer run of it"));
     }
     let mut notes = Vec::new();
+    if command_name(&subject_text).starts_with("python") {
+        let note = "sampled as a program of C: its own functions are not seen. %prof !python3 FILE, -m MODULE or -c CODE \
+                    runs it under cProfile";
+        notes.push(note.into());
+    }
     if !is_good {
         notes.push(Note::from(format!("✗ the program failed: {}", ran.ending())));
         notes.extend(errors.map(|said| Note::from(format!("its standard error ends: {said}"))));
@@ -72,6 +70,25 @@ fn sampled(
         answer.status = CellStatus::Failed;
     }
     Ok(answer)
+}
+
+/// The name of the program with which a command begins.
+fn command_name(text: &str) -> &str {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    first.rsplit('/').next().unwrap_or_default()
+}
+
+/// What is to sample the subject, where that was said.
+pub fn sampler(magic: &lang::Magic) -> Fallible<Option<SamplerKind>> {
+    match magic.option("--sampler").flatten() {
+        None => Ok(None),
+        Some(word) if word.text == "perf" => Ok(Some(SamplerKind::Perf)),
+        Some(word) if word.text == "preload" => Ok(Some(SamplerKind::Preload)),
+        Some(word) => {
+            let message = format!("`--sampler` must be perf or preload, got `{}`", word.text);
+            Err(Diagnostic::at(Kind::Type, word.span, message).near(&word.text, ["perf", "preload"]))
+        }
+    }
 }
 
 /// The interpreter, and what stands behind it where that is a program: `app.py …`, `-m MODULE …`, `-c CODE …`.
@@ -134,9 +151,14 @@ fn python_profile(
         let why = errors.clone().map_or(String::new(), |said| format!("; its standard error ends: {said}"));
         Diagnostic::at(Kind::System, word.span, format!("the program left no profile: {}{why}", ran.ending()))
     })?;
-    let profile = profiles::read(&bytes, Some(profiles::Format::CProfile)).map_err(|error| {
+    let mut profile = profiles::read(&bytes, Some(profiles::Format::CProfile)).map_err(|error| {
         Diagnostic::at(Kind::System, word.span, format!("the profile of {interpreter} cannot be read: {}", error.what))
     })?;
+    // The code of -c has no file of the person.
+    let is_code = |function: &&mut profiles::Function| {
+        function.file.as_deref().is_some_and(|file| std::path::Path::new(file).starts_with(folder.path()))
+    };
+    profile.functions.iter_mut().filter(is_code).for_each(|function| function.file = Some("-c".to_string()));
     let mut notes = vec![
         Note::from(format!("profiled by {interpreter}'s cProfile, which slows calls down; "))
             .seconds(ran.wall.as_secs_f64())

@@ -1,7 +1,10 @@
 //! `%prof`: where time goes, of pipelines, of programs, and of what other tools have written.
 
+mod block;
+mod calls;
 mod command;
 mod pipeline;
+mod stages;
 mod table;
 mod view;
 
@@ -14,7 +17,7 @@ use crate::plan::Binding;
 use crate::profiles::Profile;
 use crate::report::{Block, Field, Map, Note, Report, Unit};
 use crate::run_context::RunContext;
-use crate::session::{Session, lone_command};
+use crate::session::{Session, lone_block, lone_command};
 
 use super::{Answer, Magic, Next, Offers, figures_plan};
 
@@ -42,7 +45,8 @@ pub static PROF: Magic = Magic {
             PIPELINE           operators of the engine batch: calls, rows, own and cumulative time, share\n  \
             !python3 app.py    runs the program unchanged under cProfile; also -m MODULE and -c CODE\n  \
             !COMMAND           samples any program: by the kernel every ms of CPU time (perf_event_open), or where \
-            that is refused by a library in the program. --sampler perf|preload chooses; the output says which\n\n\
+            that is refused by a library in the program. --sampler perf|preload chooses; the output says which\n  \
+            rust { … }         samples a block of Rust in the same two ways: functions with file and line\n\n\
             Files of other tools\n  \
             view FILE [as FORMAT]  cProfile dumps, folded stacks, speedscope, callgrind, pprof, perf script, Firefox \
             profiler; also gzipped. The content decides on the format. A dump is data and never run.\n\n\
@@ -86,6 +90,10 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         Argument::Statement(statement) => match &**statement {
             Statement::Pipeline(subject) if lone_command(subject).is_some() => {
                 command::command(session, magic, subject, &shape, context)
+            }
+            Statement::Pipeline(subject) if lone_block(subject).is_some() => {
+                let written = lone_block(subject).expect("it was just seen");
+                block::block(session, magic, (subject, written), &shape, context)
             }
             Statement::Pipeline(subject) => pipeline::pipeline(session, magic, subject, &shape, context),
             _ => Err(Diagnostic::at(

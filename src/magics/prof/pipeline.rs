@@ -9,15 +9,17 @@ use crate::engines::{self, Choice};
 use crate::lang::{self, Pipeline};
 use crate::magics::compare::Grid;
 use crate::measure::{Cost, Limit, Meter};
-use crate::plan::Binding;
+use crate::meters::{Meters, OperatorTime, Operators};
+use crate::plan::{Binding, Plan};
 use crate::profiles::{Function, Stacks, Unit as Weights};
 use crate::report::{Block, Field, Note, Report, Unit};
-use crate::run_context::{OperatorTime, Operators, RunContext};
+use crate::run_context::RunContext;
 use crate::session::{Bound, Session, only_table};
 use crate::show::{bytes_text, grouped, percent};
 
-use super::super::{Answer, figures_plan, passed};
+use super::super::{Answer, command_options, figures_plan, passed};
 use super::table::{Shape, Sort};
+use super::{calls, stages};
 
 pub fn pipeline(
     session: &mut Session,
@@ -26,20 +28,31 @@ pub fn pipeline(
     shape: &Shape,
     context: &RunContext,
 ) -> Fallible<Answer> {
-    let asked = session.engine(subject.on.as_ref())?;
-    let batch = engines::find("batch").expect("it is in the table");
-    // An engine that was set for all cells is not meant here.
-    if subject.on.is_some() && asked.engine.name() != batch.name() {
-        let name = asked.engine.name();
-        let message = format!("operators are measured on the engine `batch`, not on `{name}`");
-        return Err(Diagnostic::at(Kind::Objection, subject.span, message)
-            .hint("end the pipeline with | on batch, or compare engines: %compare --on rows,batch …"));
+    if let Some(word) = magic.option("--by").flatten() {
+        let message = "`--by` adds up functions of programs; a pipeline has operators, each with a name of its own";
+        return Err(Diagnostic::at(Kind::Type, word.span, message).hint("leave it out, or sort: --sort own"));
     }
-    let Bound::Table(plan) = session.bind(subject)? else {
-        let message = "a value has no operators to measure";
-        return Err(Diagnostic::at(Kind::Syntax, subject.span, message).hint("%prof 1..1M | map it * it | sum"));
-    };
-    only_table(&plan)?;
+    command_options::only_for_commands(magic)?;
+    if let Some((option, _)) = magic.options.iter().find(|(option, _)| option.text == "--sampler") {
+        let message = "`--sampler` applies to commands and Rust; operators are measured, not sampled";
+        return Err(Diagnostic::at(Kind::Type, option.span, message).hint("leave it out"));
+    }
+    let asked = session.engine(subject.on.as_ref())?;
+    // An engine that was set for all cells is not meant here.
+    let chosen = subject.on.as_ref().map_or("batch", |_| asked.engine.name());
+    match chosen {
+        "batch" => {}
+        "rows" => return calls::calls(session, magic, subject, shape, context),
+        "threads" | "workers" | "mapreduce" => return stages::stages(session, magic, subject, shape, context),
+        name => {
+            let message = format!("`{name}` runs the pipeline as a whole, so its operators cannot be told apart");
+            return Err(Diagnostic::at(Kind::Objection, subject.span, message).hint(
+                "end the pipeline with | on batch for operators, or compare engines: %compare --on rows,batch …",
+            ));
+        }
+    }
+    let batch = engines::find("batch").expect("it is in the table");
+    let plan = table_plan(session, subject)?;
     session.settle(context)?;
     let start = Instant::now();
     let mut runs = 0;
@@ -49,7 +62,8 @@ pub fn pipeline(
     let mut first: Option<(Cost, Option<Disk>)> = None;
     while runs == 0 || runs < MOST_RUNS && start.elapsed() < ENOUGH {
         let operators = Arc::new(Operators::default());
-        let context = &RunContext { operators: Some(operators.clone()), ..context.clone() };
+        let meters = Meters { operators: Some(operators.clone()), ..Meters::default() };
+        let context = &RunContext { meters, ..context.clone() };
         let (before, meter) = (Disk::read(), Meter::start());
         session.run(plan.clone(), Choice::only(batch), context)?;
         let cost = meter.stop();
@@ -75,6 +89,16 @@ pub fn pipeline(
         );
     }
     Ok(answer)
+}
+
+/// The plan of a pipeline that can be run more than once.
+pub fn table_plan(session: &mut Session, subject: &Pipeline) -> Fallible<Plan> {
+    let Bound::Table(plan) = session.bind(subject)? else {
+        let message = "a value has no operators to measure";
+        return Err(Diagnostic::at(Kind::Syntax, subject.span, message).hint("%prof 1..1M | map it * it | sum"));
+    };
+    only_table(&plan)?;
+    Ok(plan)
 }
 
 /// So many runs at most, and no more after this time.
@@ -163,13 +187,13 @@ fn answer(
 
 /// What this process has read from disks, and how often it waited for pages of memory.
 #[derive(Clone, Copy)]
-struct Disk {
+pub struct Disk {
     bytes: u64,
     faults: u64,
 }
 
 impl Disk {
-    fn read() -> Option<Disk> {
+    pub fn read() -> Option<Disk> {
         let text = std::fs::read_to_string("/proc/self/io").ok()?;
         let bytes = text.lines().find_map(|line| line.strip_prefix("read_bytes:"))?.trim().parse().ok()?;
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
@@ -178,13 +202,13 @@ impl Disk {
         Some(Disk { bytes, faults })
     }
 
-    fn since(&self, before: &Disk) -> Disk {
+    pub fn since(&self, before: &Disk) -> Disk {
         Disk { bytes: self.bytes - before.bytes, faults: self.faults.saturating_sub(before.faults) }
     }
 }
 
 /// One sentence that says what limits it.
-fn limit(cost: &Cost, disk: Option<Disk>) -> String {
+pub fn limit(cost: &Cost, disk: Option<Disk>) -> String {
     let waits = |busy: f64, queued: f64| {
         let rest = percent((1.0 - busy - queued).max(0.0));
         match disk {

@@ -168,6 +168,9 @@ fn grouped_by(profile: &Profile, key: impl Fn(&profiles::Function) -> String) ->
 
 /// What all that was found adds up to.
 fn found(profile: &Profile, rows: &[Row], text: &str) -> Note {
+    if rows.is_empty() {
+        return Note::default().found(format!("`{text}` is in no name and no place"));
+    }
     let own: f64 = rows.iter().map(|row| row.own).sum();
     let calls: u64 = rows.iter().filter_map(|row| Some(row.calls?.0)).sum();
     let calls = match rows.iter().any(|row| row.calls.is_some()) {

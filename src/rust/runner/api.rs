@@ -1,11 +1,13 @@
 //! What a cell may ask of the worker that runs it, and how the worker answers the shell for the cell's subjects.
 
 use std::cell::RefCell;
-use std::ffi::c_void;
+use std::ffi::{CStr, CString, OsStr, c_void};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
+use crate::commands::SAMPLES;
 use crate::measure::{Clock, Clocks, Cost, Meter, Programs, Readings, ThreadCpu, Wall};
 use crate::rust::frame::{self, Ending, Failure, SOCKET, Sample};
 use crate::rust::heap;
@@ -157,6 +159,10 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 frame::send_value(&mut shell, frame::COST, &cost)?;
                 send_reply(&mut shell)?;
             }
+            frame::SAMPLER => match load_sampler(&bytes) {
+                Ok(()) => frame::send(&mut shell, frame::GOOD, b"")?,
+                Err(why) => frame::send(&mut shell, frame::WRONG, why.as_bytes())?,
+            },
             frame::SPENT => frame::send_value(&mut shell, frame::GOOD, &spent())?,
             frame::APPLY => {
                 (answers.apply)(subjects, subject(), bytes[4..].as_ptr(), bytes.len() - 4);
@@ -191,6 +197,21 @@ fn answered(subjects: *mut c_void, answers: &Answers) -> std::io::Result<()> {
                 (answers.flush)();
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Loads a library that begins to sample this process at once.
+fn load_sampler(bytes: &[u8]) -> Result<(), String> {
+    let mut parts = bytes.split(|byte| *byte == 0).map(OsStr::from_bytes);
+    let (Some(file), Some(library)) = (parts.next(), parts.next()) else { return Err("a part is missing".to_string()) };
+    let library = CString::new(library.as_bytes()).expect("it was split at zero bytes");
+    // SAFETY: the cell waits, and has no threads that look at the environment; the library is ours.
+    unsafe {
+        std::env::set_var(SAMPLES, file);
+        match libc::dlopen(library.as_ptr(), libc::RTLD_NOW).is_null() {
+            true => Err(CStr::from_ptr(libc::dlerror()).to_string_lossy().into_owned()),
+            false => Ok(()),
         }
     }
 }

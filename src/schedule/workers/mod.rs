@@ -10,6 +10,7 @@ mod worker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
+use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::Part;
@@ -137,6 +138,10 @@ impl Runner for Workers {
 
     fn workers(&self) -> usize {
         self.count
+    }
+
+    fn cpu(&self) -> Duration {
+        self.cost().cpu()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::{self, Part};
 use crate::measure::{self, Meter};
+use crate::meters::Meters;
 use crate::plan::{Beside, Prepared};
 use crate::run_context::{Progress, ReadNotes, RunContext, Stop};
 use crate::schedule::{OpenStage, Stage};
@@ -127,7 +128,7 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         // No task has a `peek`: the shell does these steps.
         log: Arc::new(|_| {}),
         confined: true,
-        operators: None,
+        meters: Meters::default(),
         // What does not fit is merged and written by the shell.
         spill: None,
         scratch: std::env::temp_dir(),
