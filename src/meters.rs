@@ -1,6 +1,6 @@
 //! What a run notes of itself where somebody asks: the time of operators, of stages, and of functions. It knows no plan.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,10 @@ pub struct Meters {
     pub calls: Option<Arc<Calls>>,
 }
 
-/// What each operator of a run took, by two readings of the clock for each batch. One thread at a time works on it: so
-/// that the measuring itself takes next to nothing, the numbers are loaded and stored without a lock.
+/// What each operator of a run took, by two readings of the clock for each batch. Where batches are so quick that this
+/// would be felt, only some of them, chosen at random, are measured operator by operator: of the others the time is
+/// known as a whole, and is divided in the same proportions. One thread at a time works on it: so that the measuring
+/// itself takes next to nothing, the numbers are loaded and stored without a lock.
 #[derive(Debug)]
 pub struct Operators {
     names: Mutex<Vec<String>>,
@@ -21,6 +23,18 @@ pub struct Operators {
     /// Whose time runs, and since when, in ticks.
     current: AtomicUsize,
     since: AtomicU64,
+    /// Whether the time is that of the current operator, or of no operator in particular.
+    is_watching: AtomicBool,
+    untold: AtomicU64,
+    /// Streams that are asked for a batch, one inside the other.
+    depth: AtomicUsize,
+    batches: AtomicU64,
+    readings: AtomicU64,
+    /// One batch of so many is measured operator by operator.
+    every: AtomicU64,
+    random: AtomicU64,
+    /// Ticks that a reading takes.
+    reading: f64,
     ticks: Ticks,
 }
 
@@ -30,6 +44,8 @@ struct Slot {
     rows_in: AtomicU64,
     rows_out: AtomicU64,
     own: AtomicU64,
+    /// What was measured since the untold time was divided last.
+    fresh: AtomicU64,
 }
 
 /// What one operator took.
@@ -47,16 +63,34 @@ pub struct OperatorTime {
 impl Default for Operators {
     /// The first one is what no operator does: what the engine does with the result.
     fn default() -> Operators {
-        let slots = (0..Operators::MOST).map(|_| Slot::default()).collect();
-        let names = Mutex::new(vec!["the result".to_string()]);
+        const TRIALS: u64 = 64;
         let ticks = Ticks::default();
-        Operators { names, slots, current: AtomicUsize::new(0), since: AtomicU64::new(ticks.first), ticks }
+        let last = (0..TRIALS).fold(0, |_, _| ticks.now());
+        Operators {
+            names: Mutex::new(vec!["the result".to_string()]),
+            slots: (0..Operators::MOST).map(|_| Slot::default()).collect(),
+            current: AtomicUsize::new(0),
+            since: AtomicU64::new(ticks.now()),
+            is_watching: AtomicBool::new(true),
+            untold: AtomicU64::new(0),
+            depth: AtomicUsize::new(0),
+            batches: AtomicU64::new(0),
+            readings: AtomicU64::new(0),
+            every: AtomicU64::new(1),
+            random: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
+            reading: last.saturating_sub(ticks.first) as f64 / TRIALS as f64,
+            ticks,
+        }
     }
 }
 
 impl Operators {
     /// So many are told apart; all beyond count as the last.
     const MOST: usize = 512;
+    /// The first batches of a phase are all measured; they tell what measuring costs.
+    const FIRST: u64 = 32;
+    /// The share of the time that may go into reading the clock.
+    const SHARE: f64 = 0.01;
 
     /// Adds an operator; its number.
     pub fn add(&self, name: String) -> usize {
@@ -89,9 +123,48 @@ impl Operators {
         add(&self.slots[operator].rows_out, rows as u64);
     }
 
+    /// A stream is asked for a batch. One inside another's is always measured: it may do all of its work at once.
+    pub fn begin_stream(&self) {
+        let depth = self.depth.load(Ordering::Relaxed) + 1;
+        self.depth.store(depth, Ordering::Relaxed);
+        if depth > 1 {
+            self.watch(true);
+        }
+    }
+
+    pub fn end_stream(&self) {
+        self.depth.store(self.depth.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// The stream that was asked first goes on to its next batch.
+    #[inline]
+    pub fn begin_batch(&self) {
+        if self.depth.load(Ordering::Relaxed) != 1 {
+            return;
+        }
+        let batches = self.batches.load(Ordering::Relaxed) + 1;
+        self.batches.store(batches, Ordering::Relaxed);
+        if batches <= Operators::FIRST {
+            if batches == Operators::FIRST {
+                self.choose();
+            }
+            return;
+        }
+        let every = self.every.load(Ordering::Relaxed);
+        self.watch(every == 1 || self.random().is_multiple_of(every));
+    }
+
+    /// The stream that was asked first comes to a pipeline breaker, or begins to give what that has.
+    pub fn begin_phase(&self) {
+        if self.depth.load(Ordering::Relaxed) == 1 {
+            self.divide();
+            self.batches.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// What is known by now.
     pub fn each(&self) -> Vec<OperatorTime> {
-        self.switch(self.current.load(Ordering::Relaxed));
+        self.divide();
         let scale = self.ticks.nanos();
         let names = lock(&self.names);
         let known = names.iter().zip(self.slots.iter()).map(|(name, slot)| {
@@ -103,14 +176,66 @@ impl Operators {
         known.collect()
     }
 
+    /// How many of all batches are measured, by what those so far took.
+    fn choose(&self) {
+        self.divide();
+        let passed: u64 = self.slots.iter().map(|slot| slot.own.load(Ordering::Relaxed)).sum();
+        let share = self.readings.load(Ordering::Relaxed) as f64 * self.reading / passed.max(1) as f64;
+        self.every.store((share / Operators::SHARE).ceil().clamp(1.0, 64.0) as u64, Ordering::Relaxed);
+    }
+
+    /// Divides the time of no operator in particular as that of the batches around was.
+    fn divide(&self) {
+        self.watch(true);
+        self.switch(self.current.load(Ordering::Relaxed));
+        let untold = self.untold.swap(0, Ordering::Relaxed) as f64;
+        let measured: u64 = self.slots.iter().map(|slot| slot.fresh.load(Ordering::Relaxed)).sum();
+        let scale = 1.0 + untold / measured.max(1) as f64;
+        for slot in &self.slots {
+            add(&slot.own, (slot.fresh.swap(0, Ordering::Relaxed) as f64 * scale) as u64);
+        }
+    }
+
+    /// Whether the time from here on is that of single operators.
+    fn watch(&self, watches: bool) {
+        if self.is_watching.load(Ordering::Relaxed) == watches {
+            return;
+        }
+        match watches {
+            true => add(&self.untold, self.pass()),
+            false => add(&self.slots[self.current.load(Ordering::Relaxed)].fresh, self.pass()),
+        }
+        self.is_watching.store(watches, Ordering::Relaxed);
+    }
+
     #[inline]
     fn switch(&self, to: usize) -> usize {
-        let now = self.ticks.now();
         let before = self.current.load(Ordering::Relaxed);
-        add(&self.slots[before].own, now.saturating_sub(self.since.load(Ordering::Relaxed)));
-        self.since.store(now, Ordering::Relaxed);
+        if self.is_watching.load(Ordering::Relaxed) {
+            add(&self.slots[before].fresh, self.pass());
+        }
         self.current.store(to, Ordering::Relaxed);
         before
+    }
+
+    /// The ticks since the clock was read last.
+    #[inline]
+    fn pass(&self) -> u64 {
+        let now = self.ticks.now();
+        add(&self.readings, 1);
+        let since = self.since.load(Ordering::Relaxed);
+        self.since.store(now, Ordering::Relaxed);
+        now.saturating_sub(since)
+    }
+
+    /// Xorshift: which batches are measured must not go with how files are read.
+    fn random(&self) -> u64 {
+        let mut x = self.random.load(Ordering::Relaxed);
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.store(x, Ordering::Relaxed);
+        x >> 16
     }
 }
 

@@ -275,7 +275,33 @@ fn hostile_commands_leave_the_session_and_nothing_else() {
     // It changes the terminal, where there is none.
     lab.cell("%time !sh -c 'stty raw < /dev/tty'");
     assert_eq!(lab.cell("_.status == 0").out, "false\n");
+    // It waits for input, which is empty, or for a person, who is not there.
+    lab.cell("%time !cat");
+    assert_eq!(lab.cell("_.stdout").out, "\"\"\n");
+    lab.cell("%time !sh -c 'read x; echo \"got:$x\"; read y < /dev/tty; echo \"and:$y\"'");
+    assert!(lab.cell("_.stdout").out.contains("got:"));
+    // It cannot be started.
+    for (command, message) in [("no-such-program-here", "there is no program"), ("/etc/hostname", "there is no program")] {
+        let error = lab.evaluate(&format!("%time !{command}")).error.expect("it cannot start");
+        assert!(error.message.contains(message), "{command}: {}", error.message);
+    }
+    lab.cell("%time !sh -c no-such-program-here");
+    assert_eq!(lab.cell("_.status").out, "127\n");
+    // What it prints is no text.
+    lab.cell("%time !printf '\\000\\377\\033[31m'");
+    assert_eq!(lab.cell("_.status").out, "0\n");
     assert_eq!(lab.cell("1 + 1").out, "2\n");
+}
+
+#[test]
+fn no_winner_is_looked_for_where_outputs_differ() {
+    let start = Instant::now();
+    let mut lab = Lab::new("batch");
+    let said = lab.notes("%compare --for 600s:\n  a: !echo 1\n  b: !echo 2");
+    assert!(said.contains("no winner"), "{said}");
+    let said = lab.notes("%compare --for 600s:\n  a: !date +%N\n  b: !date +%N");
+    assert!(said.contains("changes from run to run"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(300), "it went on until its time was over");
 }
 
 #[test]
@@ -300,7 +326,7 @@ fn a_command_is_stopped_with_all_that_it_started() {
 #[test]
 fn peak_memory_is_that_of_the_command() {
     // The shell itself holds far more.
-    let held = vec![1_u8; 400 << 20];
+    let held = vec![1_u8; 1 << 30];
     let mut lab = Lab::new("batch");
     lab.cell("%time !dd if=/dev/zero of=/dev/null bs=200M count=1");
     let peak: f64 = lab.cell("_.peak").out.trim().parse().expect("bytes");

@@ -374,6 +374,23 @@ fn what_is_neither_same_nor_apart_is_not_resolved() {
     assert!(found.low < 0.98 && found.high > 1.02);
 }
 
+/// What differs from process to process is no difference of programs, unless each sample has a process of its own.
+#[test]
+fn samples_in_processes_of_their_own_resolve_less() {
+    let side = |times| Side { times, calls: 1, overhead: Overhead { precision: 0.0, ..FREE } };
+    let slow: Vec<f64> = (0..100).map(|turn| 20.12 + 0.02 * f64::from(turn % 9)).collect();
+    let quick = [20.0; 100];
+    let each = [0; 100];
+    let own = [Level { each: &each, kind: UnitKind::Own }];
+    let judged = |levels: &[Level]| judge(side(&slow), side(&quick), 1, 1_000_000_000, levels);
+    let (together, apart) = (judged(&[]), judged(&own));
+    assert_eq!((together.low, together.high), (apart.low, apart.high));
+    assert!(apart.low > 1.005 && apart.low < 1.01 && apart.high > 1.01, "{apart:?}");
+    assert_eq!((together.verdict, apart.verdict), (Verdict::NotResolved, Verdict::Faster));
+    let same = [20.0, 20.1].repeat(50);
+    assert_eq!(judge(side(&same), side(&same), 1, 1_000_000_000, &own).verdict, Verdict::Same);
+}
+
 /// Times in milliseconds, made up: of four runs each, and of fewer.
 #[test]
 fn few_pairs_have_least_and_greatest() {

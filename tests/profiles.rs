@@ -384,7 +384,11 @@ fn operators_of_a_pipeline_are_measured() {
     let said = lab.cell("%prof map");
     assert!(said.err.is_empty(), "{}", said.err);
     for (cell, message) in [
-        ("%prof 1..3 | on rows", "operators are measured on the engine `batch`, not on `rows`"),
+        ("%prof 1..3 | on rows", "this pipeline calls none"),
+        ("%prof 1..3 | on polars", "its operators cannot be told apart"),
+        ("%prof --by module 1..3", "`--by` adds up functions of programs"),
+        ("%prof --sampler perf 1..3", "`--sampler` applies to commands and Rust"),
+        ("%prof --input README.md 1..3", "`--input` only applies to commands"),
         ("%prof 1 + 1", "a value has no operators"),
         ("%prof let x = 1..3", "defines no names"),
         ("%prof", "needs a subject"),
@@ -400,6 +404,91 @@ fn operators_of_a_pipeline_are_measured() {
     let plain = lab.cell(&format!("{pipeline} | on rows")).out;
     lab.cell(&format!("%prof {pipeline}"));
     assert_eq!(lab.cell(pipeline).out, plain);
+}
+
+/// Rows of a table that was printed as csv, without its head.
+fn rows(printed: &str) -> Vec<Vec<String>> {
+    printed.lines().skip(1).map(|line| line.split(',').map(str::to_string).collect()).collect()
+}
+
+#[test]
+fn stages_of_engines_with_tasks_are_measured() {
+    let mut lab = Lab::new("batch");
+    for (engine, least) in [("threads", 2), ("mapreduce", 7)] {
+        let printed = lab.cell(&format!("%prof 1..300k | map it % 1000 | count by it | top 3 | on {engine}"));
+        assert!(printed.err.is_empty(), "{engine}: {}", printed.err);
+        let all = rows(&printed.out);
+        assert!(all.len() >= least, "{engine}: {}", printed.out);
+        assert!(printed.out.starts_with("stage,tasks,rows_in,rows_out,wall,cpu,processors,share"), "{}", printed.out);
+        let shares = lab.cell("_ | sum share").out;
+        let sum: f64 = shares.lines().last().expect("a row").parse().expect("a number");
+        assert!((sum - 1.0).abs() < 1e-6, "{engine}: {shares}");
+    }
+    let printed = lab.cell("%prof 1..300k | map it % 1000 | count by it | sort by it | on threads");
+    let all = rows(&printed.out);
+    // The first stage takes all numbers and gives a row for each key, which the second one sorts.
+    let counts = |row: &[String]| (row[row.len() - 6].clone(), row[row.len() - 5].clone());
+    let text = |a: &str, b: &str| (a.to_string(), b.to_string());
+    assert_eq!(counts(&all[0]), text("299999", "1000"), "{}", printed.out);
+    assert_eq!(counts(&all[1]), text("1000", "1000"), "{}", printed.out);
+    let said = lab.notes("%prof 1..300k | count by it % 7 | on threads");
+    assert!(said.contains("costs most") && said.contains("limit"), "{said}");
+    assert!(lab.cell("%prof map").err.is_empty());
+}
+
+#[test]
+fn functions_are_counted_on_rows() {
+    let mut lab = Lab::new("batch");
+    lab.cell("fn double(x) = x + x ; fn fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)");
+    let printed = lab.cell("%prof 1..6 | map double(fib(it)) | on rows");
+    assert!(printed.err.is_empty(), "{}", printed.err);
+    // fib(n) takes 2 fib(n + 1) - 1 calls: 1 + 3 + 5 + 9 + 15, five of which are no recursion.
+    let calls = |name: &str| {
+        let row = rows(&printed.out).into_iter().find(|row| row[4] == name).expect("it is there");
+        row[0].clone()
+    };
+    assert_eq!((calls("fib").as_str(), calls("double").as_str()), ("33/5", "5"), "{}", printed.out);
+    // A function that fails in the middle is left all the same.
+    lab.cell("fn half(x) = if x > 3 then x // 0 else fib(x)");
+    assert!(lab.evaluate("%prof 1..6 | map half(it) | on rows").error.is_some());
+    let printed = lab.cell("%prof 1..4 | map half(it) | on rows");
+    assert!(printed.out.contains("fib") && printed.out.contains("half"), "{}{}", printed.out, printed.err);
+}
+
+#[test]
+fn programs_are_sampled_with_their_callers_and_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, program) = (folder.path().join("work.rs"), folder.path().join("work"));
+    let text = "#[inline(never)]\nfn inner(mut x: u64) -> u64 {\n    for i in 0..3000_u64 {\n        \
+                x = x.wrapping_mul(6364136223846793005).wrapping_add(i ^ x >> 7);\n    }\n    x\n}\n\
+                #[inline(never)]\nfn outer(n: u64) -> u64 {\n    (0..n).map(inner).fold(0, |a, b| a ^ b)\n}\n\
+                fn main() {\n    println!(\"{}\", outer(40_000));\n}\n";
+    std::fs::write(&source, text).expect("it can be written");
+    let mut rustc = std::process::Command::new("rustc");
+    let built = rustc.args(["-O", "-g", "-o"]).arg(&program).arg(&source).output();
+    if !built.is_ok_and(|built| built.status.success()) {
+        eprintln!("skipped: there is no rustc");
+        return;
+    }
+    let mut lab = Lab::new("batch");
+    let evaluation = lab.evaluate(&format!("%prof --top 1000 --sampler perf !{}", program.display()));
+    if let Some(error) = evaluation.error {
+        assert!(error.message.contains("perf_event_open"), "{}", error.message);
+        eprintln!("skipped: {}", error.message);
+        return;
+    }
+    let printed = show::report(&evaluation.report, &PLAIN).out;
+    let total: f64 = lab.cell("_.total").out.trim().parse().expect("a time");
+    // Compiled without frame pointers: the callers are known all the same.
+    for (name, line) in [("work::inner", 2), ("work::outer", 9), ("work::main", 12)] {
+        let all = rows(&printed);
+        let row = all.iter().find(|row| row[3] == name).unwrap_or_else(|| panic!("{name}: {printed}"));
+        let cumulative: f64 = row[1].parse().expect("a time");
+        assert!(cumulative > 0.8 * total, "{name}: {printed}");
+        let (file, at) = row[4].rsplit_once(':').expect("a file and a line");
+        let at: i64 = at.parse().expect("a line");
+        assert!(file.ends_with("work.rs") && (at - line).abs() <= 1, "{name}: {printed}");
+    }
 }
 
 #[test]

@@ -7,14 +7,21 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::profiles::{Function, Place, Profile, Stacks, Symbols, Unit};
+use crate::profiles::{
+    CallFrames, Caller, Function, Place, Profile, REGISTERS, Registers, STACK, Stacks, Symbols, Unit,
+};
 
 use super::perf_event::{Event, OF_PROCESS, OF_PROGRAM};
 
 /// Nanoseconds of CPU time between two samples.
 const PERIOD: u64 = 1_000_000;
-/// Pages of each buffer, besides the first: with those of all processors within what every user may lock.
-const PAGES: usize = 64;
+/// Pages of each buffer, besides the first, and fewer where these are refused: every user may lock half a MiB for each
+/// processor.
+const PAGES: [usize; 3] = [128, 64, 16];
+/// So many bytes of the stack come with each sample, from which callers are found without frame pointers.
+const STACK_BYTES: u32 = 16 << 10;
+/// No stack is followed further.
+const DEEPEST: usize = 256;
 
 /// The samplers of all processors: an event that follows children can only be read so.
 pub struct Sampler {
@@ -29,14 +36,28 @@ struct Taken {
     mappings: HashMap<u32, Vec<Mapping>>,
     files: Vec<String>,
     numbers: HashMap<String, u32>,
+    /// How callers are found in each file.
+    frames: HashMap<u32, Option<CallFrames>>,
     /// Each stack that was seen, the innermost place first, with its seconds and how often that was.
-    stacks: HashMap<Vec<Spot>, (f64, u64)>,
+    stacks: HashMap<(Vec<Spot>, Reach), (f64, u64)>,
     samples: u64,
     lost: u64,
 }
 
 /// A place in a loaded file by its number, or an address that belongs to none.
 type Spot = (u32, u64);
+
+/// How far a stack can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Reach {
+    /// To where a program or a thread begins.
+    Whole,
+    /// What is there is right, but its callers are not.
+    Part,
+    /// Frame pointers were followed, which code may use for something else.
+    Unsure,
+}
+
 const NOWHERE: u32 = u32::MAX;
 
 /// Where a stack may end, so that all of its callers are known.
@@ -76,10 +97,78 @@ const CPU_CLOCK: u64 = 0;
 /// In each sample: the instruction, the process, and the stack.
 const INSTRUCTION: u64 = 1;
 const PROCESS: u64 = 1 << 1;
-const STACK: u64 = 1 << 5;
+const CALLERS: u64 = 1 << 5;
+const REGISTERS_OF_USER: u64 = 1 << 12;
+const STACK_OF_USER: u64 = 1 << 13;
 const MAPPINGS: u64 = 1 << 8;
 const FORKS: u64 = 1 << 13;
 const EXCLUDE_KERNEL_STACK: u64 = 1 << 21;
+
+/// The registers that come with each sample: in the kernel's order the numbers that DWARF gives them; the last one is
+/// the instruction.
+struct SampledRegisters(&'static [(u32, usize)]);
+
+/// Of the kernel: ax bx cx dx si di bp sp ip, …, r8 to r15. Of DWARF: ax dx cx bx si di bp sp, r8 to r15, ip.
+#[cfg(target_arch = "x86_64")]
+const SAMPLED: SampledRegisters = SampledRegisters(&[
+    (0, 0),
+    (1, 3),
+    (2, 2),
+    (3, 1),
+    (4, 4),
+    (5, 5),
+    (6, 6),
+    (7, 7),
+    (8, INSTRUCTION_NUMBER),
+    (16, 8),
+    (17, 9),
+    (18, 10),
+    (19, 11),
+    (20, 12),
+    (21, 13),
+    (22, 14),
+    (23, 15),
+]);
+/// Of both: x0 to x30, sp; of the kernel: pc.
+#[cfg(target_arch = "aarch64")]
+const SAMPLED: SampledRegisters = SampledRegisters(&[
+    (19, 19),
+    (20, 20),
+    (21, 21),
+    (22, 22),
+    (23, 23),
+    (24, 24),
+    (25, 25),
+    (26, 26),
+    (27, 27),
+    (28, 28),
+    (29, 29),
+    (30, 30),
+    (31, 31),
+    (32, INSTRUCTION_NUMBER),
+]);
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const SAMPLED: SampledRegisters = SampledRegisters(&[]);
+const INSTRUCTION_NUMBER: usize = usize::MAX;
+
+impl SampledRegisters {
+    fn mask(&self) -> u64 {
+        self.0.iter().fold(0, |mask, (bit, _)| mask | 1 << bit)
+    }
+
+    /// From their values in the kernel's order.
+    fn read(&self, values: &[u8]) -> Option<Registers> {
+        let mut registers = Registers { each: [None; REGISTERS], instruction: 0 };
+        for (place, (_, number)) in self.0.iter().enumerate() {
+            let value = u64_at(values, 8 * place)?;
+            match registers.each.get_mut(*number) {
+                Some(register) => *register = Some(value),
+                None => registers.instruction = value,
+            }
+        }
+        registers.each[STACK].map(|_| registers)
+    }
+}
 
 /// Kinds of records.
 const MAPPING: u32 = 1;
@@ -195,26 +284,35 @@ pub fn preloaded(bytes: &[u8], seconds: f64, outermost: Outermost) -> Option<Pro
 
 impl Buffer {
     fn open(process: i32, processor: i32, page: usize, flags: u64) -> io::Result<Buffer> {
-        let event = Event {
+        let event = |samples, stack, registers| Event {
             kind: SOFTWARE,
             config: CPU_CLOCK,
             period: PERIOD,
-            samples: INSTRUCTION | PROCESS | STACK,
+            samples: INSTRUCTION | PROCESS | CALLERS | samples,
             flags: flags | MAPPINGS | FORKS | EXCLUDE_KERNEL_STACK,
             wakeup: 1,
+            stack,
+            registers,
             ..Event::default()
         };
-        let event = event.open(process, processor)?;
-        let size = page * (PAGES + 1);
-        // SAFETY: the memory is mapped anew.
-        unsafe {
-            let protection = libc::PROT_READ | libc::PROT_WRITE;
-            let memory = libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, event.as_raw_fd(), 0);
-            if memory == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
+        // Some systems give no copy of the stack.
+        let event = event(REGISTERS_OF_USER | STACK_OF_USER, STACK_BYTES, SAMPLED.mask())
+            .open(process, processor)
+            .or_else(|_| event(0, 0, 0).open(process, processor))?;
+        let mut refused = io::Error::from_raw_os_error(libc::EINVAL);
+        for pages in PAGES {
+            let size = page * (pages + 1);
+            // SAFETY: the memory is mapped anew.
+            let memory = unsafe {
+                let protection = libc::PROT_READ | libc::PROT_WRITE;
+                libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, event.as_raw_fd(), 0)
+            };
+            if memory != libc::MAP_FAILED {
+                return Ok(Buffer { event, memory: memory.cast(), size, page });
             }
-            Ok(Buffer { event, memory: memory.cast(), size, page })
+            refused = io::Error::last_os_error();
         }
+        Err(refused)
     }
 
     /// Hands out each record, and gives the room back to the kernel.
@@ -223,7 +321,7 @@ impl Buffer {
         const HEAD: usize = 1024;
         const TAIL: usize = 1032;
         let _ = &self.event;
-        let (data, length) = (self.page, self.page * PAGES);
+        let (data, length) = (self.page, self.size - self.page);
         // SAFETY: the first page is there and aligned; the kernel writes the head, and only this writes the tail.
         let (head, tail) =
             unsafe { (&*self.memory.add(HEAD).cast::<AtomicU64>(), &*self.memory.add(TAIL).cast::<AtomicU64>()) };
@@ -232,10 +330,12 @@ impl Buffer {
         let mut record = Vec::new();
         let copy = |from: u64, count: usize, into: &mut Vec<u8>| {
             into.clear();
-            for i in 0..count {
-                let place = (from as usize).wrapping_add(i) % length;
-                // SAFETY: the place lies in the pages behind the first.
-                into.push(unsafe { self.memory.add(data + place).read_volatile() });
+            let start = from as usize % length;
+            let first = count.min(length - start);
+            for (start, count) in [(start, first), (0, count - first)] {
+                // SAFETY: the bytes lie in the pages behind the first, and the kernel writes over none of them before
+                // the tail has passed them.
+                into.extend_from_slice(unsafe { std::slice::from_raw_parts(self.memory.add(data + start), count) });
             }
         };
         while end.wrapping_sub(at) >= 8 {
@@ -304,8 +404,15 @@ impl Taken {
         const MARKERS: u64 = u64::MAX - 4096;
         const SECONDS: f64 = PERIOD as f64 / 1e9;
         let (instruction, process, count) = (u64_at(record, 0)?, u32_at(record, 8)?, u64_at(record, 16)?);
+        let count = usize::try_from(count).ok()?;
+        if let Some((stack, is_whole)) = record.get(24 + 8 * count..).and_then(|rest| self.unwound(process, rest))
+            && (is_whole || stack.len() > 1)
+        {
+            self.note(stack, if is_whole { Reach::Whole } else { Reach::Part }, SECONDS);
+            return Some(());
+        }
         let mut frames: Vec<u64> = Vec::new();
-        for place in 0..usize::try_from(count).ok()? {
+        for place in 0..count {
             let address = u64_at(record, 24 + 8 * place)?;
             if address < MARKERS {
                 frames.push(address);
@@ -318,14 +425,52 @@ impl Taken {
         Some(())
     }
 
-    /// Adds a stack of addresses, the innermost first.
+    /// The stack by the registers and the copy of the stack that come with a sample, and whether it is there to its
+    /// end.
+    fn unwound(&mut self, process: u32, rest: &[u8]) -> Option<(Vec<Spot>, bool)> {
+        // The kernel says in which mode the processor was, 0 for a thread of its own.
+        let mode = u64_at(rest, 0)?;
+        if mode == 0 {
+            return None;
+        }
+        let registers = 8 * SAMPLED.0.len();
+        let mut now = SAMPLED.read(rest.get(8..8 + registers)?)?;
+        let rest = &rest[8 + registers..];
+        let size = usize::try_from(u64_at(rest, 0)?).ok()?;
+        let copied = usize::try_from(u64_at(rest, 8 + size)?).ok()?.min(size);
+        let memory = rest.get(8..8 + copied)?;
+        let bottom = now.each[STACK]?;
+        let read = |address: u64| u64_at(memory, usize::try_from(address.checked_sub(bottom)?).ok()?);
+        let mut stack: Vec<Spot> = Vec::new();
+        while stack.len() < DEEPEST {
+            // A return address is behind the call.
+            let spot = self.spot(process, now.instruction.saturating_sub(u64::from(!stack.is_empty())));
+            stack.push(spot);
+            let (number, offset) = spot;
+            let path = self.files.get(number as usize);
+            let frames = self.frames.entry(number);
+            let frames = frames.or_insert_with(|| path.and_then(|path| CallFrames::of_file(Path::new(path))));
+            match frames.as_mut().map_or(Caller::Unknown, |frames| frames.caller(offset, &now, &read)) {
+                Caller::Known(next) => now = next,
+                Caller::None => return Some((stack, true)),
+                Caller::Unknown => break,
+            }
+        }
+        Some((stack, false))
+    }
+
+    /// Adds a stack of addresses, the innermost first, that frame pointers have led to.
     fn add(&mut self, process: u32, frames: &[u64], seconds: f64) {
         let stack = frames.iter().enumerate().map(|(place, address)| {
             // A return address is behind the call.
             self.spot(process, if place == 0 { *address } else { address.saturating_sub(1) })
         });
-        let stack: Vec<Spot> = stack.collect();
-        let known = self.stacks.entry(stack).or_default();
+        let stack = stack.collect();
+        self.note(stack, Reach::Unsure, seconds);
+    }
+
+    fn note(&mut self, stack: Vec<Spot>, reach: Reach, seconds: f64) {
+        let known = self.stacks.entry((stack, reach)).or_default();
         *known = (known.0 + seconds, known.1 + 1);
         self.samples += 1;
     }
@@ -361,15 +506,16 @@ impl Taken {
     /// The profile, and of how many samples it is.
     fn profile(self, how: &str, outermost: Outermost) -> (Profile, u64) {
         let Taken { stacks: seen, files, mut samples, lost, .. } = self;
-        let mut seen: Vec<(Vec<Spot>, (f64, u64))> = seen.into_iter().collect();
+        let mut seen: Vec<((Vec<Spot>, Reach), (f64, u64))> = seen.into_iter().collect();
         seen.sort_by(|a, b| a.0.cmp(&b.0));
         let mut functions = Functions { stacks: Stacks::default(), known: HashMap::new(), libraries: Vec::new() };
-        let spots = functions.all(&files, seen.iter().flat_map(|(stack, _)| stack.iter().copied()));
+        let spots = functions.all(&files, seen.iter().flat_map(|((stack, _), _)| stack.iter().copied()));
         let mut unknown = None;
         let mut torn = 0;
-        for (stack, (seconds, count)) in &seen {
+        for ((stack, reach), (seconds, count)) in &seen {
+            let innermost = spots[&stack[0]].len();
             let mut stack: Vec<usize> = stack.iter().flat_map(|spot| &spots[spot]).copied().collect();
-            if functions.cut(&mut stack, outermost) {
+            if functions.cut(&mut stack, *reach, outermost) {
                 // Where the caller itself ran nothing is left.
                 match stack.is_empty() {
                     true => samples -= count,
@@ -380,15 +526,19 @@ impl Taken {
             torn += count;
             let unknown =
                 *unknown.get_or_insert_with(|| functions.stacks.function(Function::named("unknown caller")));
-            // Only the function itself is certain.
-            functions.stacks.add([unknown, stack[0]], *seconds);
+            if *reach == Reach::Unsure {
+                // Only where the program was is certain.
+                stack.truncate(innermost);
+            }
+            functions.stacks.add(std::iter::once(unknown).chain(stack.into_iter().rev()), *seconds);
         }
         let mut profile = functions.stacks.profile(how, Unit::Seconds);
         if torn > 0 {
             profile.notes.push(format!(
-                "the callers of {:.1} % of the samples are not known: their code keeps no frame pointers (compile with \
-                 -fno-omit-frame-pointer)",
-                100.0 * torn as f64 / samples.max(1) as f64
+                "the callers of {:.1} % of the samples are not known: their code has neither unwind tables nor frame \
+                 pointers (compile with -fno-omit-frame-pointer), or their stack is deeper than {} KiB",
+                100.0 * torn as f64 / samples.max(1) as f64,
+                STACK_BYTES >> 10
             ));
         }
         if lost > 0 {
@@ -419,14 +569,26 @@ impl Functions {
             let offsets: Vec<u64> = part.iter().map(|(_, offset)| *offset).collect();
             let places = Symbols::of_file(Path::new(path)).map(|symbols| symbols.places(&offsets));
             let mut places = places.unwrap_or_else(|| vec![Vec::new(); offsets.len()]);
+            let mut frames = None;
+            for (spot, places) in part.iter().zip(&mut places).filter(|(_, places)| places.is_empty()) {
+                let frames = frames.get_or_insert_with(|| CallFrames::of_file(Path::new(path)));
+                let begins = frames.as_ref().and_then(|frames| frames.begins(spot.1)).unwrap_or(spot.1);
+                let name = match path.is_empty() {
+                    true => format!("0x{:x}", spot.1),
+                    false => format!("{library}+0x{begins:x}"),
+                };
+                places.push(Place { name, file: None, line: None });
+            }
+            // Where nobody says in which line a function is declared, it is the first one that was seen.
+            let mut lines: HashMap<(String, Option<String>), Option<u32>> = HashMap::new();
+            for Place { name, file, line } in places.iter().flatten() {
+                let known = lines.entry((name.clone(), file.clone())).or_insert(*line);
+                *known = known.iter().chain(line).min().copied();
+            }
+            for place in places.iter_mut().flatten() {
+                place.line = lines[&(place.name.clone(), place.file.clone())];
+            }
             for (spot, places) in part.iter().zip(&mut places) {
-                if places.is_empty() {
-                    let name = match path.is_empty() {
-                        true => format!("0x{:x}", spot.1),
-                        false => format!("{library}+0x{:x}", spot.1),
-                    };
-                    places.push(Place { name, file: None, line: None });
-                }
                 let numbers = places.drain(..).map(|place| self.number(library, place)).collect();
                 found.insert(*spot, numbers);
             }
@@ -449,7 +611,7 @@ impl Functions {
     }
 
     /// Leaves out what is above the outermost function; false where that is not there.
-    fn cut(&self, stack: &mut Vec<usize>, outermost: Outermost) -> bool {
+    fn cut(&self, stack: &mut Vec<usize>, reach: Reach, outermost: Outermost) -> bool {
         if let Outermost::Function(is_it) = outermost
             && let Some(place) = stack.iter().rposition(|number| is_it(&self.libraries[*number].1))
         {
@@ -457,7 +619,7 @@ impl Functions {
             return true;
         }
         let (library, name) = &self.libraries[*stack.last().expect("a sample has an address")];
-        is_entry(library, name, stack.len())
+        reach == Reach::Whole || is_entry(library, name, stack.len())
     }
 }
 

@@ -69,6 +69,8 @@ impl Drop for Process {
 
 /// How often the stop flag is looked at.
 const LOOK: i32 = 20;
+/// How often samples are taken over, in ms: there is room for some thirty of each processor.
+const SAMPLED: i32 = 5;
 /// A program and all that it started are gone so long after the starter was told to end them.
 const ENDING: Duration = Duration::from_secs(3);
 /// What a pipe holds, where the system allows it: fewer changes between the program and who reads.
@@ -222,7 +224,7 @@ fn ask(
             revents: 0,
         });
         // SAFETY: there are so many.
-        unsafe { libc::poll(polled.as_mut_ptr(), 3, LOOK) };
+        unsafe { libc::poll(polled.as_mut_ptr(), 3, if sampler.is_some() { SAMPLED } else { LOOK }) };
         sampler.iter_mut().for_each(Sampler::take);
         if polled[1].revents != 0 {
             take(&mut out, &mut room, 4, |bytes| listener.out(bytes));

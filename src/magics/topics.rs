@@ -359,7 +359,7 @@ Samples in turns
 
 Verdicts
   same               the interval of the speed-up lies within ±1 %
-  faster, slower     the interval lies outside ±1 %
+  faster, slower     the interval lies outside ±1 %, for commands ±0.5 %
   not resolved       neither, or the turns took less than 20 ms, or later samples contradict the first verdict
   faster (ranges)    fewer than 25 turns in the time, and the ranges do not overlap: a weaker verdict
   no work left       the time is below the overhead of a call, for example if the compiler computed the result

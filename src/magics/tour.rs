@@ -37,6 +37,7 @@ pub static ALL: &[Tour] = &[
     Tour { number: 10, text: include_str!("../../scripts/10-scaling.md") },
     Tour { number: 11, text: include_str!("../../scripts/11-cluster.md") },
     Tour { number: 12, text: include_str!("../../scripts/12-rust.md") },
+    Tour { number: 13, text: include_str!("../../scripts/13-profiles.md") },
 ];
 
 pub struct Tour {

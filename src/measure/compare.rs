@@ -47,6 +47,8 @@ pub struct Finding {
     /// With which probability; shared out over looks and subjects, or with few turns what least and greatest cover.
     pub coverage: f64,
     pub verdict: Verdict,
+    /// A difference is one that lies wholly beyond this share.
+    pub apart: f64,
     pub pairs: usize,
     /// Whether the first looks gave a verdict that all samples together do not support.
     pub withdrawn: bool,
@@ -304,12 +306,14 @@ pub struct Level<'a> {
 pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Level]) -> Finding {
     let pairs = first.times.len().min(second.times.len());
     let is_brief = passed < LEAST_TIME;
+    let apart = if levels.iter().any(|level| level.kind == UnitKind::Own) { SAME_OWN } else { SAME };
     let unknown = Finding {
         speedup: f64::NAN,
         low: f64::NAN,
         high: f64::NAN,
         coverage: 0.0,
         verdict: Verdict::NotResolved,
+        apart,
         pairs,
         withdrawn: false,
         is_brief,
@@ -333,7 +337,6 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
     let samples = Samples::new(1, ratios.clone());
     let speedup = samples.median().exp();
     let unknown = Finding { speedup, ..unknown };
-    let apart = if levels.iter().any(|level| level.kind == UnitKind::Own) { SAME_OWN } else { SAME };
     if pairs < 2 {
         return unknown;
     }

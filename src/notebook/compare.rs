@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use super::mask::{DRAWN, LOOSE, MARKS, MORE, OPTIONAL, STATUS, word};
+use super::mask::{DRAWN, LOOSE, MAP, MARKS, MORE, OPTIONAL, STATUS, word};
 
 /// What is compared: borders of tables and runs of spaces are not.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,7 @@ fn steps(line: &str, expected: &[Element]) -> impl Iterator<Item = usize> + use<
         Some(Element::Line(first)) => Some(first.as_str()),
         Some(Element::Table(_)) | None => None,
     };
-    let rest = line.strip_prefix(|c| [OPTIONAL, LOOSE, DRAWN, STATUS, MORE].contains(&c)).unwrap_or(line);
+    let rest = line.strip_prefix(|c| [OPTIONAL, LOOSE, DRAWN, MAP, STATUS, MORE].contains(&c)).unwrap_or(line);
     let mut counts: Vec<usize> = Vec::new();
     match line.chars().next() {
         Some(MORE) => counts.push(0),
@@ -91,6 +91,11 @@ fn steps(line: &str, expected: &[Element]) -> impl Iterator<Item = usize> + use<
             counts.extend(2..=lines);
         }
         Some(DRAWN) => {}
+        Some(MAP) => {
+            let is_last = |element: &Element| matches!(element, Element::Line(line) if line.starts_with(rest.trim()));
+            // The last line alone is no map.
+            counts.extend(expected.iter().position(is_last).filter(|last| *last > 0).map(|last| last + 1));
+        }
         _ => counts.extend(first.filter(|first| fits(line, first)).map(|_| 1)),
     }
     counts.into_iter()

@@ -14,6 +14,8 @@ pub const OPTIONAL: char = '\u{e001}';
 pub const LOOSE: char = '\u{e002}';
 /// In the place of lines whose first contains the rest of this one.
 pub const DRAWN: char = '\u{e003}';
+/// In the place of a map: boxes, and a last line that begins with the rest of this one.
+pub const MAP: char = '\u{e006}';
 /// At the start of the status line.
 pub const STATUS: char = '\u{e004}';
 /// In the place of lines that another run has said.
@@ -47,7 +49,7 @@ pub fn word(mark: char) -> &'static str {
         '\u{e015}' => "‹ratio›",
         '\u{e016}' => "‹words›",
         '\u{e017}' => "‹number›",
-        DRAWN => "‹drawn› ",
+        DRAWN | MAP => "‹drawn› ",
         _ => "",
     }
 }
@@ -117,7 +119,7 @@ fn mask(block: &Block, style: &Style) -> Vec<Block> {
         Block::Timing(timing) => {
             vec![Block::Text(format!("{DRAWN}sample")), Block::Notes(mask_notes(&timing.notes))]
         }
-        Block::Map(map) => vec![Block::Text(format!("{DRAWN}{}", map.title))],
+        Block::Map(map) => vec![Block::Text(format!("{MAP}{} = ", show::map_measure(map)))],
         Block::Plot(plot) if is_plot_measured(plot) => vec![Block::Text(format!("{DRAWN}{}", plot.title))],
         Block::Plot(plot) => vec![Block::Plot(Plot { in_table: false, ..plot.clone() })],
     }

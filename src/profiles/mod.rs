@@ -14,6 +14,7 @@ mod read;
 mod speedscope;
 mod stacks;
 mod symbols;
+mod unwind;
 
 pub use build::{Graph, Stacks};
 pub use diff::{Change, differences};
@@ -21,6 +22,7 @@ pub use export::{folded, pprof, speedscope};
 pub use map::{MAX_TILES, Rect, Tile, flames, layout};
 pub use read::{FORMATS, Format, LARGEST, ReadError, read};
 pub use symbols::{Place, Symbols};
+pub use unwind::{CallFrames, Caller, REGISTERS, Registers, STACK};
 
 /// What the weights of a profile are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,7 +36,12 @@ const MOST: usize = 2_000_000;
 const MOST_NAMES: u64 = 256 << 20;
 const MOST_LINES: u64 = 512 << 20;
 
-type Slice<'a> = EndianSlice<'a, LittleEndian>;
+/// Bytes as they are read here.
+pub type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+pub fn slice(bytes: &[u8]) -> Slice<'_> {
+    EndianSlice::new(bytes, LittleEndian)
+}
 
 impl Symbols {
     /// Those of a file; none where it is not such a file or cannot be read.
@@ -86,7 +91,7 @@ impl Symbols {
     /// inlined. Nothing where nobody knows.
     pub fn places(&self, offsets: &[u64]) -> Vec<Vec<Place>> {
         let section = |name: &str| self.lines.get(name).map_or(&[][..], Vec::as_slice);
-        let load = |id: gimli::SectionId| Ok::<_, gimli::Error>(EndianSlice::new(section(id.name()), LittleEndian));
+        let load = |id: gimli::SectionId| Ok::<_, gimli::Error>(slice(section(id.name())));
         let lines = gimli::Dwarf::load(load).and_then(Context::from_dwarf);
         let lines = lines.ok().filter(|_| !self.lines.is_empty());
         offsets.iter().map(|offset| self.place(*offset, lines.as_ref()).unwrap_or_default()).collect()
@@ -167,24 +172,25 @@ fn readable(name: &str) -> String {
 }
 
 /// A file with its table of sections.
-struct Elf {
+pub struct Elf {
     file: File,
     length: u64,
     head: [u8; 64],
     sections: Vec<Section>,
 }
 
-struct Section {
+pub struct Section {
     name: String,
     kind: u32,
     flags: u64,
+    pub address: u64,
     start: u64,
     size: u64,
     link: u32,
 }
 
 impl Elf {
-    fn open(path: &Path) -> Option<Elf> {
+    pub fn open(path: &Path) -> Option<Elf> {
         let file = File::open(path).ok()?;
         let length = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
         let mut head = [0; 64];
@@ -199,6 +205,7 @@ impl Elf {
             name: String::new(),
             kind: u32_at(row, 4),
             flags: u64_at(row, 8),
+            address: u64_at(row, 16),
             start: u64_at(row, 24),
             size: u64_at(row, 32),
             link: u32_at(row, 40),
@@ -213,7 +220,12 @@ impl Elf {
         Some(elf)
     }
 
-    fn segments(&self) -> Option<Vec<(u64, u64, u64)>> {
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// Parts that are loaded: place in the file, length, address.
+    pub fn segments(&self) -> Option<Vec<(u64, u64, u64)>> {
         const LOAD: u32 = 1;
         let (start, size, count) = (u64_at(&self.head, 32), u16_at(&self.head, 54), u16_at(&self.head, 56));
         let parts = table(&self.file, start, size, count, 56)?;
@@ -222,7 +234,7 @@ impl Elf {
     }
 
     /// What is in a section, where it is in the file and not longer than that.
-    fn bytes(&self, section: &Section, most: u64) -> Option<Vec<u8>> {
+    pub fn bytes(&self, section: &Section, most: u64) -> Option<Vec<u8>> {
         const NOTHING: u32 = 8;
         let end = section.start.checked_add(section.size)?;
         if section.kind == NOTHING || section.size > most || end > self.length {
@@ -251,7 +263,7 @@ impl Elf {
 
     /// Where distributions put what is known about lines: `/usr/lib/debug/.build-id/ab/cdef….debug`.
     fn debug_file(&self) -> Option<PathBuf> {
-        let note = self.sections.iter().find(|section| section.name == ".note.gnu.build-id")?;
+        let note = self.section(".note.gnu.build-id")?;
         let note = self.bytes(note, 1 << 10)?;
         // The lengths of the name and of the rest, a kind, and the name.
         let id: String = note.get(16..)?.iter().map(|byte| format!("{byte:02x}")).collect();

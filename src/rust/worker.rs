@@ -78,7 +78,7 @@ impl Worker {
     /// The same; something is looked at again and again meanwhile.
     pub fn call_and_look(&mut self, subject: usize, look: &mut dyn FnMut()) -> Fallible<(BlockValue, Cost)> {
         self.tell(frame::CALL, &(subject as u32).to_le_bytes())?;
-        while !readable(&self.stream) {
+        while !readable_in(&self.stream, Duration::from_millis(5)) {
             look();
             self.must_go_on()?;
         }
@@ -274,7 +274,11 @@ impl Drop for Worker {
 
 /// Whether something can be read, waiting a little for it.
 fn readable(stream: &UnixStream) -> bool {
+    readable_in(stream, LOOK)
+}
+
+fn readable_in(stream: &UnixStream, time: Duration) -> bool {
     let mut polled = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: the structure is whole.
-    unsafe { libc::poll(&raw mut polled, 1, LOOK.as_millis() as i32) > 0 }
+    unsafe { libc::poll(&raw mut polled, 1, time.as_millis() as i32) > 0 }
 }

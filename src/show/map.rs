@@ -28,6 +28,15 @@ pub fn node_name(profile: &Profile, node: usize) -> String {
     }
 }
 
+/// What stands on the part of a node that belongs to no other. In a map that of the root is what could not be placed,
+/// such as recursion.
+fn own_name(map: &Map, node: usize) -> String {
+    match map.profile.nodes[node].function {
+        ROOT if !map.flame => "the rest".to_string(),
+        _ => node_name(&map.profile, node),
+    }
+}
+
 fn one_line(text: &str) -> String {
     escaped(text).replace(['\n', '\t'], " ")
 }
@@ -43,10 +52,15 @@ pub fn map_text(map: &Map, style: &Style) -> String {
 /// Lines of a map that is printed.
 const HEIGHT: usize = 24;
 
+/// What of a tile says how long it took.
+pub fn map_measure(map: &Map) -> &'static str {
+    if map.flame { "width" } else { "area" }
+}
+
 fn caption(map: &Map) -> String {
     let profile = &map.profile;
     let node = &profile.nodes[map.root];
-    let what = if map.flame { "width" } else { "area" };
+    let what = map_measure(map);
     format!(
         "{what} = {} of {}; {} of all",
         weight_text(profile, node.total),
@@ -151,7 +165,7 @@ impl<'a> Canvas<'a> {
             if !fits || line >= self.height || room < 3 {
                 continue;
             }
-            let name = cut(&node_name(&self.map.profile, tile.node), room);
+            let name = cut(&own_name(self.map, tile.node), room);
             for (place, c) in name.chars().enumerate() {
                 if left + place < self.width {
                     lines[line].insert(left + place, c);
@@ -303,7 +317,7 @@ pub fn map_svg(map: &Map) -> String {
         }
         let node = &profile.nodes[tile.node];
         let [r, g, b] = colors.of(profile, tile.node);
-        let name = node_name(profile, tile.node);
+        let name = own_name(map, tile.node);
         let place = match node.function {
             ROOT => String::new(),
             function => profile.functions[function].place(),

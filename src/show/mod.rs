@@ -20,7 +20,7 @@ use crate::escape::escaped;
 use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
-pub use map::{Canvas, map_html, map_svg, map_text, node_name, path as node_path, weight_text};
+pub use map::{Canvas, map_html, map_measure, map_svg, map_text, node_name, path as node_path, weight_text};
 pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
 pub use printer::{Printed, Printer};

@@ -36,6 +36,17 @@ enum Input<'a> {
 
 impl Batches for Stream<'_> {
     fn next(&mut self) -> Fallible<Option<Batch>> {
+        let context = self.context;
+        let Some(meter) = context.meters.operators.as_deref() else { return self.next_batch() };
+        meter.begin_stream();
+        let batch = self.next_batch();
+        meter.end_stream();
+        batch
+    }
+}
+
+impl Stream<'_> {
+    fn next_batch(&mut self) -> Fallible<Option<Batch>> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
@@ -43,6 +54,7 @@ impl Batches for Stream<'_> {
             let Some(phase) = self.phases.front_mut() else { return Ok(None) };
             self.context.check()?;
             let meter = self.context.meters.operators.as_deref().zip(self.number);
+            meter.iter().for_each(|(meter, _)| meter.begin_batch());
             let before = meter.map(|(meter, number)| meter.enter(number, 0));
             let batch = match &mut self.input {
                 Input::Source(source) if self.most > 0 => {
@@ -63,6 +75,8 @@ impl Batches for Stream<'_> {
                 None => false,
             };
             if !wants_more {
+                let begin_phase = || self.context.meters.operators.iter().for_each(|meter| meter.begin_phase());
+                begin_phase();
                 phase.close(&mut self.ready)?;
                 let phase = self.phases.pop_front();
                 self.number = phase.as_ref().and_then(Phase::number);
@@ -73,6 +87,7 @@ impl Batches for Stream<'_> {
                     None => Input::Ended,
                 };
                 meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
+                begin_phase();
             }
         }
     }

@@ -213,6 +213,7 @@ fn write_finding(name: &str, base: &str, found: &Finding, stopped: bool) -> Stri
     let pairs = found.pairs;
     let weak = found.is_weak();
     let slower = times_slower(found).map_or("slower".to_string(), |times| format!("{times}× slower"));
+    let apart = 100.0 * found.apart;
     let sentence = match found.verdict {
         Verdict::Faster if weak => {
             format!("{name} is faster than {base} (weaker rule): all its times are below all times of the other")
@@ -220,8 +221,8 @@ fn write_finding(name: &str, base: &str, found: &Finding, stopped: bool) -> Stri
         Verdict::Slower if weak => {
             format!("{name} is {slower} than {base} (weaker rule): all its times are above all times of the other")
         }
-        Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±1 %"),
-        Verdict::Slower => format!("✓ {name} is {slower} than {base}: the interval lies outside ±1 %"),
+        Verdict::Faster => format!("✓ {name} is faster than {base}: the interval lies outside ±{apart} %"),
+        Verdict::Slower => format!("✓ {name} is {slower} than {base}: the interval lies outside ±{apart} %"),
         Verdict::Same => format!("✓ {name} and {base} are the same within 1 %"),
         Verdict::BelowResolution => {
             return format!(

@@ -42,7 +42,8 @@ pub static PROF: Magic = Magic {
     },
     about: "shows where the time of a pipeline or a program goes, also of profiles that other tools wrote\n\n\
             Subjects\n  \
-            PIPELINE           operators of the engine batch: calls, rows, own and cumulative time, share\n  \
+            PIPELINE           operators of the engine batch: calls, rows, own and cumulative time, share. \
+            `| on threads`, `on workers` and `on mapreduce` show stages, `on rows` the calls of each fn\n  \
             !python3 app.py    runs the program unchanged under cProfile; also -m MODULE and -c CODE\n  \
             !COMMAND           samples any program: by the kernel every ms of CPU time (perf_event_open), or where \
             that is refused by a library in the program. --sampler perf|preload chooses; the output says which\n  \
@@ -122,7 +123,12 @@ fn answer(
     let table = table::functions(&profile, shape, measured);
     let mut all_notes = table.notes;
     all_notes.append(&mut notes);
-    all_notes.extend(profile.notes.iter().map(|note| Note::from(note.as_str())));
+    // How many samples there were, and of how many the callers are known, is measured too.
+    let note = |note: &String| match measured {
+        true => Note::default().found(note.clone()).optional(),
+        false => Note::from(note.as_str()),
+    };
+    all_notes.extend(profile.notes.iter().map(note));
     let fields = vec![
         table::total_field(&profile, measured),
         Field::counted("functions", crate::data::Value::Int(profile.functions.len() as i64), Unit::Count("functions")),

@@ -71,7 +71,7 @@ pub fn of(session: &Session, magic: &lang::Magic, word: Option<&Word>) -> Fallib
                 .hint("%prof read \"samples/kjv.txt\" | words | count by word")
         });
     };
-    if let Some(number) = word.text.strip_prefix('_').and_then(|digits| digits.parse::<usize>().ok()) {
+    if let Some(number) = numbered(word) {
         let profile = session.profiles().get(&number).cloned();
         return profile.map(|profile| (format!("profile of cell {number}"), profile)).ok_or_else(|| {
             let known: Vec<String> = session.profiles().keys().map(|number| format!("_{number}")).collect();
@@ -82,6 +82,15 @@ pub fn of(session: &Session, magic: &lang::Magic, word: Option<&Word>) -> Fallib
     Ok((word.text.clone(), Arc::new(read(word, None)?)))
 }
 
+/// The cell of a result that a word names.
+fn numbered(word: &Word) -> Option<usize> {
+    word.text.strip_prefix('_').and_then(|digits| digits.parse().ok())
+}
+
+fn is_result(word: &Word) -> bool {
+    word.text == "_" || numbered(word).is_some()
+}
+
 /// `diff A B`
 pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &Shape) -> Fallible<Answer> {
     let [before, after] = words else {
@@ -89,6 +98,7 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
         return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%prof diff _3 \"new.prof\""));
     };
     let ((_, one), (_, other)) = (of(session, magic, Some(before))?, of(session, magic, Some(after))?);
+    let measured = [before, after].iter().any(|word| is_result(word));
     if one.unit != other.unit {
         let message = "the two profiles have different units, so they cannot be compared";
         return Err(Diagnostic::at(Kind::Type, after.span, message));
@@ -104,7 +114,8 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
         let mut grid = Grid::default();
         for change in changes.iter().filter(fits).take(most) {
             let plain = Unit::Plain.counted();
-            let figure = table::meaning(&one, false);
+            let figure = table::meaning(&one, measured);
+            let grown_by = if measured { Unit::Plain.measured() } else { plain };
             let (ty, then) = table::weight(&one, change.own.0);
             let calls = |calls: Option<u64>| calls.map_or(Value::Null, |calls| Value::Int(calls as i64));
             grid.put("calls_before", Type::Int, plain, calls(change.calls.0));
@@ -113,7 +124,7 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
             grid.put("own_after", ty.clone(), figure, table::weight(&one, change.own.1).1);
             let sign = if change.grown() < 0.0 { "−" } else { "+" };
             let grown = format!("{sign}{}", weight_text(&one, change.grown().abs()));
-            grid.put("change", Type::Text, plain, Value::text(&grown));
+            grid.put("change", Type::Text, grown_by, Value::text(&grown));
             grid.put("function", Type::Text, plain, Value::text(&change.name));
             grid.put("place", Type::Text, plain, Value::text(&change.place));
         }
@@ -135,7 +146,8 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
         return Ok(Answer::text("no function has this text".to_string()));
     }
     let note = Note::from("each was profiled once, so a small change may be noise");
-    let blocks = vec![Block::Figures(rows(shape.top).figures()), Block::Notes(vec![told.into(), note])];
+    let told = if measured { Note::default().found(told) } else { told.into() };
+    let blocks = vec![Block::Figures(rows(shape.top).figures()), Block::Notes(vec![told, note])];
     let all = figures_plan(&rows(usize::MAX).figures(), magic.span);
     let result = Binding::Result { table: Some(all), fields: Vec::new(), tables: Vec::new() };
     Ok(Answer { report: Report { blocks, ..Report::default() }, result: Some(result), ..Answer::default() })
