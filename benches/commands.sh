@@ -1,11 +1,13 @@
 #!/bin/sh
 # Commands that are compared: how many of N comparisons of a program with itself have a false verdict, and how many find
 # 2 % more work in a program of 20 ms, idle and beside 4 busy threads. Where hyperfine is installed, what it says in the
-# same time. Usage: benches/commands.sh target/release/timelab [N] [SECONDS]
+# same time. Usage: benches/commands.sh target/release/timelab [N] [SECONDS] [LOADS]; LOADS are numbers of busy threads,
+# 0 and 4 unless specified.
 set -eu
 timelab=$1
 count=${2:-10}
 seconds=${3:-10}
+loads=${4:-0 4}
 loop() { echo "awk 'BEGIN { for (i = 0; i < $1; i++) x += i; print 1 }'"; }
 
 # How many turns of the loop take 20 ms of CPU time here.
@@ -26,11 +28,11 @@ verdicts() {
     done
 }
 folder=$(mktemp -d)
-for load in 0 4; do
+for load in $loads; do
     spin "$load"
     echo "== $load busy threads, $count comparisons of $seconds s"
     verdicts "$turns" "$turns" > "$folder/same"
-    echo "A/A: $(grep -cE 'faster|slower' "$folder/same" || true) false verdicts, $(grep -c same "$folder/same" || true) same"
+    echo "A/A: of $(wc -l < "$folder/same") $(grep -cE 'faster|slower' "$folder/same" || true) false verdicts, $(grep -c same "$folder/same" || true) same"
     verdicts "$turns" "$more" > "$folder/more"
     echo "2 %: $(grep -c slower "$folder/more" || true) found, $(grep -cE 'faster|same' "$folder/more" || true) wrong"
     if command -v hyperfine > /dev/null; then

@@ -54,6 +54,38 @@ fn results_are_values_and_tables() {
 }
 
 #[test]
+fn blocks_are_sampled_with_the_lines_of_their_cells() {
+    let items = "%%rust\n#[inline(never)]\nfn inner(mut x: u64) -> u64 {\n    for i in 0..1000 { x = x.wrapping_mul(31) \
+                 ^ (i + (x >> 3)); }\n    x\n}\nstruct Inputs(Vec<u64>);\nimpl Inputs {\n    #[inline(never)]\n    \
+                 fn sum(&self) -> u64 { self.0.iter().fold(0, |all, x| all ^ inner(*x)) }\n}";
+    let sampled = |sampler: &str| {
+        let block = "rust {\n    let all = Inputs((0..200_000).collect());\n    all.sum()\n}";
+        run(&[items, &format!("%prof --sampler {sampler} --top 1000 {block}"), "rust { inner(0) } | count"])
+    };
+    for sampler in ["perf", "preload"] {
+        let (out, err) = sampled(sampler);
+        if err.contains("perf_event_open:") {
+            eprintln!("skipped {sampler}: {err}");
+            continue;
+        }
+        let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split(',').collect()).collect();
+        let row = |name: &str| {
+            let found = rows.iter().find(|row| row.len() == 5 && row[3] == name);
+            found.unwrap_or_else(|| panic!("{sampler}: there is no {name}: {out}{err}"))
+        };
+        let cumulative = |name: &str| row(name)[1].parse::<f64>().expect("a time");
+        assert!(cumulative("inner") > 0.0 && cumulative("the block") >= cumulative("inner"), "{sampler}: {out}");
+        assert_eq!(
+            [row("inner")[4], row("Inputs::sum")[4], row("the block")[4]],
+            ["cell 1:3", "cell 1:10", "cell 2:1"]
+        );
+        assert!(!out.contains("timelab_cell"), "what is ours is left out: {out}");
+        // Other cells are compiled as ever, and find what was there.
+        assert!(out.ends_with("count\n1\n"), "{out}{err}");
+    }
+}
+
+#[test]
 fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
     let (out, err) = run(&[
         "%%rust\nfn double(x: i64) -> i64 { x * 2 }\nlet mut all = vec![1i64, 2];",

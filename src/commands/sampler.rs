@@ -508,7 +508,7 @@ impl Taken {
         let Taken { stacks: seen, files, mut samples, lost, .. } = self;
         let mut seen: Vec<((Vec<Spot>, Reach), (f64, u64))> = seen.into_iter().collect();
         seen.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut functions = Functions { stacks: Stacks::default(), known: HashMap::new(), libraries: Vec::new() };
+        let mut functions = Functions::default();
         let spots = functions.all(&files, seen.iter().flat_map(|((stack, _), _)| stack.iter().copied()));
         let mut unknown = None;
         let mut torn = 0;
@@ -519,18 +519,17 @@ impl Taken {
                 // Where the caller itself ran nothing is left.
                 match stack.is_empty() {
                     true => samples -= count,
-                    false => functions.stacks.add(stack.into_iter().rev(), *seconds),
+                    false => functions.add(None, &stack, *seconds),
                 }
                 continue;
             }
             torn += count;
-            let unknown =
-                *unknown.get_or_insert_with(|| functions.stacks.function(Function::named("unknown caller")));
+            let unknown = *unknown.get_or_insert_with(|| functions.stacks.function(Function::named("unknown caller")));
             if *reach == Reach::Unsure {
                 // Only where the program was is certain.
                 stack.truncate(innermost);
             }
-            functions.stacks.add(std::iter::once(unknown).chain(stack.into_iter().rev()), *seconds);
+            functions.add(Some(unknown), &stack, *seconds);
         }
         let mut profile = functions.stacks.profile(how, Unit::Seconds);
         if torn > 0 {
@@ -549,11 +548,12 @@ impl Taken {
 }
 
 /// Functions that were seen.
+#[derive(Default)]
 struct Functions {
     stacks: Stacks,
     known: HashMap<(String, Place), usize>,
-    /// The library and the name of each.
-    libraries: Vec<(String, String)>,
+    /// Each with its library, and its number in the stacks once it stands in one.
+    each: Vec<(String, Place, Option<usize>)>,
 }
 
 impl Functions {
@@ -597,29 +597,38 @@ impl Functions {
     }
 
     fn number(&mut self, library: &str, place: Place) -> usize {
-        let key = (library.to_string(), place);
-        if let Some(number) = self.known.get(&key) {
-            return *number;
+        let next = self.each.len();
+        let number = *self.known.entry((library.to_string(), place.clone())).or_insert(next);
+        if number == next {
+            self.each.push((library.to_string(), place, None));
         }
-        let Place { name, file, line } = &key.1;
-        let module = crate_of(name).map_or_else(|| library.to_string(), str::to_string);
-        let number =
-            self.stacks.function(Function { module, file: file.clone(), line: *line, ..Function::named(name) });
-        self.libraries.push((key.0.clone(), name.clone()));
-        self.known.insert(key, number);
         number
+    }
+
+    /// Adds a stack, the innermost function first, below a caller.
+    fn add(&mut self, caller: Option<usize>, stack: &[usize], seconds: f64) {
+        let Functions { stacks, each, .. } = self;
+        let numbers = stack.iter().rev().map(|place| {
+            let (library, Place { name, file, line }, number) = &mut each[*place];
+            *number.get_or_insert_with(|| {
+                let module = crate_of(name).map_or_else(|| library.clone(), str::to_string);
+                stacks.function(Function { module, file: file.clone(), line: *line, ..Function::named(name) })
+            })
+        });
+        let numbers: Vec<usize> = caller.into_iter().chain(numbers).collect();
+        stacks.add(numbers, seconds);
     }
 
     /// Leaves out what is above the outermost function; false where that is not there.
     fn cut(&self, stack: &mut Vec<usize>, reach: Reach, outermost: Outermost) -> bool {
         if let Outermost::Function(is_it) = outermost
-            && let Some(place) = stack.iter().rposition(|number| is_it(&self.libraries[*number].1))
+            && let Some(place) = stack.iter().rposition(|number| is_it(&self.each[*number].1.name))
         {
             stack.truncate(place);
             return true;
         }
-        let (library, name) = &self.libraries[*stack.last().expect("a sample has an address")];
-        reach == Reach::Whole || is_entry(library, name, stack.len())
+        let (library, place, _) = &self.each[*stack.last().expect("a sample has an address")];
+        reach == Reach::Whole || is_entry(library, &place.name, stack.len())
     }
 }
 

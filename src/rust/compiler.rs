@@ -77,12 +77,13 @@ fn answer(broker: &Arc<Broker>, context: &mut CommandContext, question: Question
         Question::Compile { text, ticket } => {
             ticket.tell(Event::Begins(news));
             let result = compile(broker, context, &text, &ticket);
-            if text.as_str().starts_with(FOR_SAMPLES) && result.is_ok() {
+            let has_other_flags = text.as_str().starts_with(FOR_SAMPLES) && result.is_ok();
+            note(context, broker);
+            ticket.tell(Event::Compiled(result));
+            if has_other_flags {
                 broker.expect_ours();
                 let _ = quietly(|| context.execute(AS_EVER));
             }
-            note(context, broker);
-            ticket.tell(Event::Compiled(result));
         }
         Question::Depend { name, spec, done } => {
             broker.expect_ours();

@@ -666,8 +666,8 @@ impl Preload {
             return Err(Diagnostic::new(Kind::System, format!("it wrote over {} MiB of samples", LARGEST >> 20)));
         }
         let bytes = std::fs::read(&self.samples);
-        let bytes = bytes
-            .map_err(|error| Diagnostic::new(Kind::System, format!("the samples cannot be read: {error}")))?;
+        let bytes =
+            bytes.map_err(|error| Diagnostic::new(Kind::System, format!("the samples cannot be read: {error}")))?;
         commands::preloaded(&bytes, cpu.as_secs_f64(), outermost).ok_or_else(|| {
             let message = "the program took no sample: it used too little CPU time";
             Diagnostic::new(Kind::Domain, message).hint("profile a longer run of it")

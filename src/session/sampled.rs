@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::commands::{Outermost, Sampler};
-use crate::diagnostic::Fallible;
+use crate::diagnostic::{Fallible, Span};
 use crate::engines::{self, Choice};
 use crate::lang::RustBlock;
 use crate::profiles::{Function, Profile};
@@ -17,6 +17,8 @@ use super::rust::block_part;
 
 /// The module of what stands in cells.
 pub const CELLS: &str = "cells";
+/// The name of the block that is sampled.
+const BLOCK: &str = "the block";
 /// The crate as which cells are compiled.
 const COMPILED: &str = "ctx";
 
@@ -53,12 +55,12 @@ impl Session {
                 (given, cost, profile)
             }
         };
-        self.name_cells(&mut profile);
+        self.name_cells(&mut profile, span);
         Ok((given, cost, profile))
     }
 
-    /// Functions of cells by the names and the places that they have there.
-    fn name_cells(&self, profile: &mut Profile) {
+    /// Functions of cells by the names and the places that they have there; the block itself is at `span`.
+    fn name_cells(&self, profile: &mut Profile, span: Span) {
         let mut sources: HashMap<String, Vec<String>> = HashMap::new();
         for function in profile.functions.iter_mut().filter(|function| is_of_cells(function)) {
             let file = function.file.take().unwrap_or_default();
@@ -67,12 +69,19 @@ impl Session {
                 text.lines().map(str::to_string).collect()
             });
             let line = function.line.take().and_then(|line| lines.get(line.checked_sub(1)? as usize));
-            if let Some((cell, line)) = line.and_then(|line| self.line_of_a_cell(line)) {
+            function.module = CELLS.to_string();
+            function.name = name_in_cell(&function.name);
+            let place = match function.name == BLOCK {
+                true => self.text(span.cell).and_then(|text| text.get(..span.start as usize)).map(|before| {
+                    let line = before.matches('\n').count() as u32 + 1;
+                    (self.next_cell(), line)
+                }),
+                false => line.and_then(|line| self.line_of_a_cell(line)),
+            };
+            if let Some((cell, line)) = place {
                 function.file = Some(format!("cell {cell}"));
                 function.line = Some(line);
             }
-            function.module = CELLS.to_string();
-            function.name = name_in_cell(&function.name);
         }
     }
 
@@ -121,5 +130,5 @@ fn name_in_cell(name: &str) -> String {
         plain.replace_range(start..end, "");
     }
     let inside = plain.split("::").skip_while(|part| part.starts_with("{closure")).collect::<Vec<_>>().join("::");
-    if inside.is_empty() { "the block".to_string() } else { inside }
+    if inside.is_empty() { BLOCK.to_string() } else { inside }
 }

@@ -24,11 +24,9 @@ pub fn block(
         let message = "the block took no sample: it used less than a millisecond of CPU time";
         return Err(Diagnostic::at(Kind::Domain, subject.span, message).hint("give it more to do"));
     }
-    let notes = vec![
-        Note::from("run once, in ").seconds(cost.run.wall.as_secs_f64()).text(
-            "; compiled as for %time, but with frame pointers, so that callers can be seen. What was inlined is told \
+    let notes = vec![Note::from("run once, in ").seconds(cost.run.wall.as_secs_f64()).text(
+        "; compiled as for %time, but with frame pointers, so that callers can be seen. What was inlined is told \
              apart by the lines that it comes from",
-        ),
-    ];
+    )];
     Ok(super::answer(session, magic, profile, shape, notes, true))
 }

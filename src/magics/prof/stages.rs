@@ -35,7 +35,13 @@ pub fn stages(
     session.run(plan, choice, &RunContext { meters, ..context.clone() })?;
     let cost = meter.stop();
     let disk = Disk::read().zip(before).map(|(now, before)| now.since(&before));
-    let each = noted.each();
+    let mut each = noted.each();
+    for (number, stage) in each.iter_mut().enumerate().skip(1) {
+        // What the stage before gave.
+        if let Some((_, rest)) = stage.name.strip_prefix("a kept table").and_then(|name| name.split_once(" → ")) {
+            stage.name = format!("stage {number} → {rest}");
+        }
+    }
     let name = choice.engine.name();
     if each.is_empty() {
         let message = format!("`{name}` did not run this pipeline in stages: another engine took its place");
@@ -78,7 +84,11 @@ pub fn stages(
     let figures = grid.figures();
     let mut notes = Vec::new();
     if let Some(most) = each.iter().max_by_key(|stage| stage.cpu) {
-        notes.push(Note::default().found(format!("`{}` costs most: {} of the CPU time", most.name, percent(share(most)))));
+        notes.push(Note::default().found(format!(
+            "`{}` costs most: {} of the CPU time",
+            most.name,
+            percent(share(most))
+        )));
     }
     notes.push(Note::default().found(limit(&cost, disk)));
     notes.push("share is that of the CPU time; processors: how many worked at a time. One run".into());
