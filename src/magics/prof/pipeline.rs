@@ -169,8 +169,7 @@ fn answer(
         notes.push(Note::default().found(told));
     }
     notes.push(Note::default().found(limit(cost, disk)));
-    let note = "cumulative adds up from the source on; each time is that of the wall, read twice for each batch, or where \
-                that would be felt for some of them";
+    let note = "cumulative adds up from the source on; times are of the wall, measured around batches";
     notes.push(note.into());
     let profile = stacks.profile("operators of batch", Weights::Seconds);
     let fields = vec![
