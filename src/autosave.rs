@@ -38,7 +38,7 @@ impl Autosave {
     pub fn write(&self, text: &str) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         // A temporary file is the owner's alone, 0600, and stays so.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut file = tempfile::Builder::new().prefix(&temporary(std::process::id())).tempfile_in(&self.folder)?;
         file.write_all(text.as_bytes())?;
         file.persist(self.folder.join(format!("{}{OPEN}", self.name)))?;
         Ok(())
@@ -57,10 +57,10 @@ impl Autosave {
 
     /// The newest session that died, where this is the first to notice it.
     pub fn notice(&self) -> Option<PathBuf> {
+        self.remove_unfinished();
         let dead = |name: &str| {
             let process = name.strip_suffix(OPEN)?.rsplit('-').next()?.parse::<i32>().ok()?;
-            // SAFETY: signal 0 is sent to nobody; it only asks.
-            (unsafe { libc::kill(process, 0) } != 0).then_some(())
+            is_dead(process).then_some(())
         };
         let open = files(&self.folder, |name| dead(name).is_some());
         let mut newest = None;
@@ -72,10 +72,32 @@ impl Autosave {
         newest
     }
 
+    /// What processes were writing when they were killed.
+    fn remove_unfinished(&self) {
+        let writer = |name: &str| name.strip_prefix(UNFINISHED)?.split('-').next()?.parse::<i32>().ok();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().and_then(writer).is_some_and(is_dead) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The newest session that died.
     pub fn lost(&self) -> Option<PathBuf> {
         files(&self.folder, |name| name.ends_with(LOST)).pop()
     }
+}
+
+/// How the names of files begin that this process is writing.
+fn temporary(process: u32) -> String {
+    format!("{UNFINISHED}{process}-")
+}
+
+const UNFINISHED: &str = ".saving-";
+
+fn is_dead(process: i32) -> bool {
+    // SAFETY: signal 0 is sent to nobody; it only asks.
+    unsafe { libc::kill(process, 0) != 0 }
 }
 
 /// The files of sessions, the oldest first.

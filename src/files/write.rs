@@ -309,12 +309,15 @@ impl io::Write for Packed {
 /// Writes what is not a table into a file, whole or not at all.
 pub fn write_bytes(shown: &str, bytes: &[u8], confined: bool) -> Fallible<()> {
     let target = target(&expanded(shown), shown, confined)?;
+    replace(&target, bytes).map_err(|error| failed(shown, error))
+}
+
+/// Makes this the content of a file in one step: a kill leaves the old one or the new one, and nothing else.
+pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = Unfinished::new(folder).and_then(|file| {
-        file.file().write_all(bytes)?;
-        file.finish(&target)
-    });
-    written.map_err(|error| failed(shown, error))
+    let file = Unfinished::new(folder)?;
+    file.file().write_all(bytes)?;
+    file.finish(target)
 }
 
 /// The file that is replaced: behind a link, the file that it points to. Who may write in the current folder alone is

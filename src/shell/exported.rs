@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Kind;
 use crate::escape::file_name;
+use crate::files::replace;
 use crate::magics::file_cells;
 use crate::notebook::{self, Form, Output, is_notebook};
 use crate::player::Player;
@@ -12,7 +13,7 @@ use crate::run_context::Stop;
 use crate::show::{self, Style};
 
 use super::progress::Watch;
-use super::{test, write_whole};
+use super::test;
 
 /// What the command line asks for.
 pub struct Options {
@@ -52,7 +53,7 @@ pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
     };
     let written = notebook::export(&notebook, &outputs, options.form);
     let done = match &options.out {
-        Some(out) => write_whole(out, &written).map_err(|error| format!("\"{}\": {error}", file_name(out))),
+        Some(out) => replace(out, written.as_bytes()).map_err(|error| format!("\"{}\": {error}", file_name(out))),
         None => std::io::stdout().write_all(written.as_bytes()).map_err(|error| error.to_string()),
     };
     match done {
@@ -105,7 +106,7 @@ pub fn import(path: &Path, out: Option<&Path>) -> u8 {
     let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"));
     let made = text.and_then(|text| notebook::import(&text));
     let done = made.and_then(|text| match out {
-        Some(out) => write_whole(out, &text).map_err(|error| format!("\"{}\": {error}", file_name(out))),
+        Some(out) => replace(out, text.as_bytes()).map_err(|error| format!("\"{}\": {error}", file_name(out))),
         None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string()),
     });
     match done {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::diagnostic::Kind;
 use crate::escape::file_name;
+use crate::files::replace;
 use crate::magics::{CellStatus, file_cells};
 use crate::notebook::{Notebook, WIDTH, fence_of, is_notebook, updated};
 use crate::player::Player;
@@ -13,7 +14,7 @@ use crate::run_context::Stop;
 use crate::show::{self, Style};
 
 use super::progress::Watch;
-use super::{Ending, test, write_whole};
+use super::{Ending, test};
 
 /// Runs the cells of a file; `keep_going` says whether also those behind one that failed.
 pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Style) -> Ending {
@@ -49,7 +50,7 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(ran.printed.as_bytes()).and_then(|()| stdout.flush());
         record.outputs.push(Some(ran.printed));
-        if let Err(error) = write_whole(out, &record.text()) {
+        if let Err(error) = replace(out, record.text().as_bytes()) {
             eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
             return Ending::Failed;
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::Kind;
 use crate::escape;
+use crate::files::replace;
 use crate::magics::file_cells;
 use crate::notebook::{Comparison, Fence, Notebook, NotebookCell, compare, is_notebook, updated};
 use crate::player::{CellOutput, Player};
@@ -15,7 +16,6 @@ use crate::run_context::Stop;
 use crate::show::{Style, duration_text};
 
 use super::progress::Watch;
-use super::write_whole;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +78,7 @@ pub fn test(files: &[PathBuf], options: &Options, style: &Style) -> u8 {
     }
     let mut status = u8::from(all.iter().any(|tested| !tested.wrong.is_empty()));
     if let Some(path) = &options.junit
-        && let Err(error) = write_whole(path, &junit(&all))
+        && let Err(error) = replace(path, junit(&all).as_bytes())
     {
         eprintln!("error: \"{}\" cannot be written: {error}", escape::file_name(path));
         status = 1;
@@ -166,7 +166,7 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
         }
     }
     if tested.updated > 0
-        && let Err(error) = write_whole(path, &updated(&notebook, &outputs))
+        && let Err(error) = replace(path, updated(&notebook, &outputs).as_bytes())
     {
         tested.wrong.push(faulty(0, format!("it cannot be written: {error}")));
     }
