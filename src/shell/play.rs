@@ -102,7 +102,7 @@ impl Shell {
 
     /// A line that fits.
     fn say(&self, text: &str) {
-        self.complain(&show::wrapped(&escape::escaped(text), self.style().width));
+        self.complain(&show::filled(&escape::escaped(text), self.style().width));
     }
 
     fn show_prose(&self, text: &str) {
@@ -112,7 +112,7 @@ impl Shell {
         }
         let style = self.style();
         let mut out = String::from("\n");
-        for line in show::wrapped(&text, style.width).lines() {
+        for line in show::filled(&text, style.width).lines() {
             let is_head = line.starts_with('#');
             out.push_str(&if is_head { show::heading(line, &style) } else { line.to_string() });
             out.push('\n');
@@ -187,6 +187,7 @@ impl Shell {
             fresh.history = std::mem::take(&mut session.history);
             fresh.trusts = std::mem::take(&mut session.trusts);
             fresh.interactive = session.interactive;
+            fresh.attended = session.attended;
             fresh.survives = session.survives;
             fresh.confined = session.confined;
             *session = fresh;

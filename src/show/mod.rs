@@ -26,7 +26,7 @@ pub use plot::svg;
 pub use printer::{Printed, Printer};
 pub use table::{MOST_ROWS, cut, whole};
 pub use theme::{Role, Theme};
-pub use wrap::wrapped;
+pub use wrap::{filled, wrapped};
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,24 +5,41 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// The text in lines of at most `width` columns, where words let it be. What goes on stands under the column where the
 /// line's text begins: after its first gap of two spaces or more, if that is not too far to the right.
 pub fn wrapped(text: &str, width: usize) -> String {
+    lines(text, width, |line| {
+        // What stands under a column that is too far to the right stands at the left.
+        let text = line.trim_start_matches(' ');
+        let moved = format!("  {text}");
+        let line = if line.len() - text.len() > width / 2 { moved } else { line.to_string() };
+        let indent = indent(&line, width / 2);
+        (line, indent)
+    })
+}
+
+/// The same for prose: paragraphs stand at the left, and items of lists hang.
+pub fn filled(text: &str, width: usize) -> String {
+    lines(text, width, |line| {
+        let lead = line.len() - line.trim_start_matches(' ').len();
+        let is_item = line[lead..].starts_with(['-', '*', '>']) && line[lead + 1..].starts_with(' ');
+        (line.to_string(), (lead + 2 * usize::from(is_item)).min(width / 2))
+    })
+}
+
+/// The lines of a text, those that are too long broken: `start` gives such a line, and how far its rest stands in.
+fn lines(text: &str, width: usize, start: impl Fn(&str) -> (String, usize)) -> String {
     let mut out = String::new();
     for line in text.lines() {
         if line.width() <= width {
             out.push_str(line);
         } else {
-            wrap(line, width, &mut out);
+            let (line, indent) = start(line);
+            wrap(&line, width, indent, &mut out);
         }
         out.push('\n');
     }
     out
 }
 
-fn wrap(line: &str, width: usize, out: &mut String) {
-    // What stands under a column that is too far to the right stands at the left.
-    let text = line.trim_start_matches(' ');
-    let moved = format!("  {text}");
-    let line = if line.len() - text.len() > width / 2 { &moved } else { line };
-    let indent = indent(line, width / 2);
+fn wrap(line: &str, width: usize, indent: usize, out: &mut String) {
     let mut used = 0;
     let mut rest = line;
     while !rest.is_empty() {
