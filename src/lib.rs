@@ -56,3 +56,5 @@ pub mod magics;
 pub mod player;
 
 pub mod shell;
+
+pub mod jupyter;

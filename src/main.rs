@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use timelab::diagnostic::nearest;
 use timelab::engines;
 use timelab::escape::file_name;
+use timelab::jupyter;
 use timelab::measure::{self, Counting};
 use timelab::notebook::Form;
 use timelab::session::Settings;
@@ -134,8 +135,32 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// The kernel for Jupyter: JupyterLab and other front ends run cells with it
+    Kernel {
+        #[command(subcommand)]
+        command: KernelCommand,
+    },
     /// Print completions of this command line for a shell; bash: source <(timelab completions bash)
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Subcommand)]
+enum KernelCommand {
+    /// Tell Jupyter of this program: in your home, or in the installation at DIR
+    Install {
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        prefix: Option<PathBuf>,
+    },
+    /// Take that back
+    Uninstall {
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        prefix: Option<PathBuf>,
+    },
+    /// Run the kernel; Jupyter does this
+    Run {
+        #[arg(value_name = "CONNECTION_FILE", value_parser = file, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -238,6 +263,13 @@ fn run() -> ExitCode {
             return ExitCode::from(exported::export(&file, &options, &style));
         }
         Some(Command::Import { file, out }) => return ExitCode::from(exported::import(&file, out.as_deref())),
+        Some(Command::Kernel { command }) => {
+            return ExitCode::from(match command {
+                KernelCommand::Install { prefix } => jupyter::install(prefix.as_deref()),
+                KernelCommand::Uninstall { prefix } => jupyter::uninstall(prefix.as_deref()),
+                KernelCommand::Run { file } => jupyter::run(&file),
+            });
+        }
         Some(Command::Test { files, update, slow, jobs, junit, trust }) => {
             let options = test::Options { update, slow, jobs: jobs.into(), junit, trust };
             return ExitCode::from(test::test(&files, &options, &style));

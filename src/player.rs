@@ -42,54 +42,66 @@ impl Player {
     }
 
     pub fn cell(&mut self, text: &str, width: usize, context: &RunContext) -> CellOutput {
-        self.deep(text, width, context, 0)
+        let mut output = CellOutput::default();
+        let leaves = self.visit(text, context, &mut |session, evaluation| {
+            output.add(session, evaluation, &style(width));
+        });
+        CellOutput { leaves, ..output }
     }
 
-    fn deep(&mut self, text: &str, width: usize, context: &RunContext, depth: usize) -> CellOutput {
-        let evaluation = evaluate(&mut self.session, text, context);
-        let mut ran = self.drawn(&evaluation, &style(width));
-        if depth == DEEPEST_RUN && !evaluation.next.cells.is_empty() {
-            let message = format!("error: `%run` in `%run`, {DEEPEST_RUN} deep: does a file run itself?\n");
-            ran.printed.push_str(&message);
-            ran.masked.push_str(&message);
-            ran.error = Some(Kind::Domain);
-            return ran;
+    /// Runs a cell and those that it brings along, and shows each; whether the session is to end.
+    pub fn visit(&mut self, text: &str, context: &RunContext, show: &mut Show) -> bool {
+        self.deep(text, context, show, 0).1
+    }
+
+    /// Whether it went well, and whether what runs it is to end.
+    fn deep(&mut self, text: &str, context: &RunContext, show: &mut Show, depth: usize) -> (bool, bool) {
+        // What nobody trusts is a matter of the cell, not of the one that brought it along.
+        let own = RunContext { confined: self.session.confined, ..context.clone() };
+        let mut evaluation = evaluate(&mut self.session, text, &own);
+        let next = std::mem::take(&mut evaluation.next);
+        show(&self.session, &evaluation);
+        if depth == DEEPEST_RUN && !next.cells.is_empty() {
+            let message = format!("`%run` in `%run`, {DEEPEST_RUN} deep: does a file run itself?");
+            let error = Some(Diagnostic::new(Kind::Domain, message));
+            show(&self.session, &Evaluation { error, ..Evaluation::default() });
+            return (false, next.leaves);
         }
+        let mut is_good = evaluation.error.is_none();
         let confined = self.session.confined;
         // What a file that nobody trusts brings along writes nowhere else either.
-        self.session.confined = confined || evaluation.next.confined;
-        let played = evaluation.next.play.iter().flat_map(|notebook| notebook.cells());
+        self.session.confined = confined || next.confined;
+        let played = next.play.iter().flat_map(|notebook| notebook.cells());
         let played = played.filter(|(fence, _)| fence.directives.unmet().is_none()).map(|(_, cell)| &cell.input);
-        for cell in evaluation.next.cells.iter().chain(played) {
-            let next = self.deep(cell, width, context, depth + 1);
-            ran.printed.push_str(&next.printed);
-            ran.masked.push_str(&next.masked);
-            ran.reports.extend(next.reports);
-            ran.error = next.error;
-            if ran.error.is_some() || next.leaves {
+        for cell in next.cells.iter().chain(played) {
+            let (is_next_good, leaves) = self.deep(cell, context, show, depth + 1);
+            is_good = is_next_good;
+            if !is_good || leaves {
                 break;
             }
         }
         self.session.confined = confined;
-        ran
+        (is_good, next.leaves)
     }
+}
 
-    fn drawn(&self, evaluation: &Evaluation, style: &Style) -> CellOutput {
+/// Takes what each cell showed.
+pub type Show<'a> = dyn FnMut(&Session, &Evaluation) + 'a;
+
+impl CellOutput {
+    fn add(&mut self, session: &Session, evaluation: &Evaluation, style: &Style) {
         let told = |diagnostic: &Diagnostic| {
-            let text = diagnostic.span.and_then(|span| self.session.text(span.cell));
+            let text = diagnostic.span.and_then(|span| session.text(span.cell));
             show::diagnostic(diagnostic, text, style)
         };
         let warnings: String = evaluation.warnings.iter().map(told).collect();
         let error = evaluation.error.as_deref().map(told).unwrap_or_default();
         let (printed, masked) =
             (notebook::printed(&evaluation.report, style), notebook::masked(&evaluation.report, style));
-        CellOutput {
-            printed: format!("{warnings}{printed}{error}"),
-            masked: format!("{warnings}{masked}{error}"),
-            reports: vec![evaluation.report.clone()],
-            error: evaluation.error.as_ref().map(|error| error.kind),
-            status: evaluation.status,
-            leaves: evaluation.next.leaves,
-        }
+        self.printed.push_str(&format!("{warnings}{printed}{error}"));
+        self.masked.push_str(&format!("{warnings}{masked}{error}"));
+        self.reports.push(evaluation.report.clone());
+        self.error = evaluation.error.as_ref().map(|error| error.kind);
+        self.status = self.status.max(evaluation.status);
     }
 }

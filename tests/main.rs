@@ -17,6 +17,7 @@ mod growth;
 mod history;
 mod hostile;
 mod interleave;
+mod jupyter;
 mod kept;
 mod lab;
 mod latency;

@@ -1,6 +1,8 @@
 //! Notebooks: the format, what may differ, and the commands.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use timelab::notebook::{Notebook, compare, style};
 use timelab::player::Player;
@@ -165,6 +167,46 @@ fn what_was_measured_may_differ_and_nothing_else() {
     caught("read \"samples/words.txt\" | count", "1 row", "2 rows");
 }
 
+/// Each change of one place in a notebook is found by `timelab test`, in the cell where it stands, and nothing else is.
+#[test]
+fn a_mutation_of_each_kind_is_caught_in_a_file() {
+    let cells = "› 1..5 | map it, square = it * it\n\
+                 › %compare --for 200ms letters 2k seed 7:\n…   fold: fold \"\" acc + it\n…   join: join \"\"\n\
+                 › _.agree\n\
+                 › %time 1..10k | map it * 2 | top 2\n\
+                 › %bigo --steps --for 300ms n in 64..4k: letters n | join \"\"\n\
+                 › 1 // 0\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &fence(cells));
+    let path = path.to_string_lossy();
+    let output = timelab(&["test", "--update", &path], "");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let good = std::fs::read_to_string(&*path).expect("it was written");
+    assert_eq!(tested(&good, &[]).0, 0, "{good}");
+    let table = good.split("› %compare").next().expect("there is one").split("square = it * it\n").nth(1);
+    let mutations = [
+        ("a wrong value", 1, "16", "17"),
+        ("a renamed column", 1, "│ square", "│ squere"),
+        ("a renamed row", 2, "│ fold", "│ folt"),
+        ("agreement", 2, "2/2 equal", "1/2 equal"),
+        ("agree: no", 3, "\ntrue\n", "\nfalse\n"),
+        ("wall for CPU", 4, " wall", " CPU"),
+        ("another class", 5, "O(n)", "O(n²)"),
+        ("another error", 6, "division by zero", "division by one"),
+        ("a removed output", 1, table.expect("it has an output"), ""),
+    ];
+    for (what, cell, from, to) in mutations {
+        let changed = good.replacen(from, to, 1);
+        assert_ne!(changed, good, "{what}: {from} is in it\n{good}");
+        let (status, told) = tested(&changed, &[]);
+        assert_eq!(status, 1, "{what}\n{changed}\n{told}");
+        assert!(
+            told.contains(&format!(": cell {cell} differs")) && told.contains("5 as the file says"),
+            "{what}: {told}"
+        );
+    }
+}
+
 #[test]
 fn a_removed_output_is_found() {
     let (_, masked) = twice("%time 1..10k | sum");
@@ -215,6 +257,56 @@ fn outputs_are_written_while_a_file_runs() {
     let text = std::fs::read_to_string(&*saved).expect("it was written");
     assert!(text.starts_with("# A notebook\n\n```console timelab\n› 2 + 3\n5\n"), "{text}");
     assert_eq!(out(&timelab(&["run", &notebook.to_string_lossy()], "")), "5\n");
+}
+
+/// How often something is killed: `TIMELAB_CASES`, else a few times.
+pub fn kills() -> usize {
+    std::env::var("TIMELAB_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(5)
+}
+
+#[test]
+fn a_kill_leaves_a_whole_notebook_with_all_cells_that_were_run() {
+    const CELLS: usize = 60;
+    let folder = tempfile::tempdir().expect("a folder");
+    let cell = |i: usize| format!("{i} + 1000");
+    let script: String = (0..CELLS).map(|i| cell(i) + "\n").collect();
+    let script = file(folder.path(), "s.txt", &script);
+    let out = folder.path().join("out.md");
+    for round in 0..kills() {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_timelab"))
+            .arg("run")
+            .arg(&script)
+            .arg("--save")
+            .arg(&out)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("timelab starts");
+        // At another moment each time.
+        let seen = 1 + fastrand::usize(..CELLS - 2);
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        assert_eq!(lines.by_ref().take(seen).filter_map(Result::ok).count(), seen);
+        (0..fastrand::usize(..2000)).for_each(|_| std::hint::spin_loop());
+        child.kill().expect("it is our child");
+        child.wait().expect("it was killed");
+        let text = std::fs::read_to_string(&out).unwrap_or_default();
+        let notebook = Notebook::parse(&text).unwrap_or_else(|faulty| panic!("{round}: {faulty:?}\n{text}"));
+        let whole = notebook.cells().filter(|(_, cell)| !cell.output.is_empty()).count();
+        // Its output is printed first.
+        assert!(whole + 1 >= seen, "{round}: {whole} of {seen} cells\n{text}");
+        for (i, (_, found)) in notebook.cells().take(whole).enumerate() {
+            assert_eq!((&found.input, found.output.trim_end()), (&cell(i), (i + 1000).to_string().as_str()));
+        }
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .expect("it is there")
+            .map(|entry| entry.expect("it is there").file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "s.txt" && name != "out.md")
+            .collect();
+        // A kill between two calls of the system may leave one, whole; the next run is not disturbed by it.
+        left.retain(|name| !name.starts_with(".timelab-"));
+        assert!(left.is_empty(), "{left:?}");
+        let _ = std::fs::remove_file(&out);
+    }
 }
 
 #[test]

@@ -10,6 +10,9 @@ use expectrl::session::{OsSession, Session};
 use expectrl::{ControlCode, Eof, Expect, Needle, Regex};
 use tempfile::TempDir;
 
+use timelab::autosave::Autosave;
+use timelab::notebook::Notebook;
+
 /// A terminal with a shell in it.
 struct Terminal(OsSession);
 
@@ -941,6 +944,39 @@ fn a_tutorial_is_played_step_by_step() {
     terminal.enters("b + 100");
     terminal.sees("107");
     terminal.ends();
+}
+
+/// Kills the shell behind some cells, while it runs one more: it is lost at most, and the file is whole.
+#[test]
+fn a_kill_loses_at_most_the_running_cell() {
+    for round in 0..crate::notebook::kills() {
+        let home = home();
+        let mut terminal = start(home.path());
+        let cells = 1 + fastrand::usize(..4);
+        for i in 1..=cells {
+            terminal.enters(&format!("let a{i} = {i}"));
+            terminal.sees(format!("[{}]› ", i + 1));
+        }
+        terminal.enters("let last = 7");
+        (0..fastrand::usize(..20_000)).for_each(|_| std::hint::spin_loop());
+        let killed = Command::new("kill").args(["-9", &terminal.0.get_process().pid().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        terminal.sees(Eof);
+        drop(terminal);
+        let autosave = Autosave::at(&home.path().join(".local/state/timelab/sessions"));
+        let lost = autosave.notice().unwrap_or_else(|| panic!("{round}: nothing was saved"));
+        let text = std::fs::read_to_string(&lost).expect("it is there");
+        let notebook = Notebook::parse(&text).unwrap_or_else(|faulty| panic!("{round}: {faulty:?}\n{text}"));
+        let inputs: Vec<String> = notebook.cells().map(|(_, cell)| cell.input.clone()).collect();
+        let mut expected: Vec<String> = (1..=cells).map(|i| format!("let a{i} = {i}")).collect();
+        if inputs.len() > cells {
+            expected.push("let last = 7".to_string());
+        }
+        assert_eq!(inputs, expected, "{round}");
+        let folder = lost.parent().expect("it is in one");
+        let names: Vec<_> = std::fs::read_dir(folder).expect("it is there").flatten().collect();
+        assert_eq!(names.len(), 1, "{round}: {names:?}");
+    }
 }
 
 #[test]

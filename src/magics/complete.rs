@@ -30,6 +30,14 @@ pub struct Candidate {
     pub text: String,
     /// One line about it.
     pub about: String,
+    /// What it is, in a word.
+    pub kind: &'static str,
+}
+
+impl Candidate {
+    fn of(self, kind: &'static str) -> Candidate {
+        Candidate { kind, ..self }
+    }
 }
 
 /// The candidates for the word that ends at byte `at` of `text`, and where that word starts.
@@ -56,18 +64,18 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     if matches!(lead.trim_start(), "%" | "%%") {
         let with_body = lead.ends_with("%%");
         let fits = |magic: &&&Magic| !with_body || magic.syntax.takes.has_body();
-        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary())));
+        found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary()).of("magic")));
     } else if lead.ends_with('|') {
-        found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about)));
-        found
-            .extend(stages::ALIASES.iter().map(|(alias, stage)| candidate(alias, &format!("another name of {stage}"))));
-        found.push(candidate("on", "the engine that runs the cell"));
+        found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about).of("stage")));
+        let alias = |(alias, stage): &(&str, &str)| candidate(alias, &format!("another name of {stage}")).of("stage");
+        found.extend(stages::ALIASES.iter().map(alias));
+        found.push(candidate("on", "the engine that runs the cell").of("keyword"));
     } else if last_word(lead) == "on" && after_bar(lead) {
-        found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())));
+        found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")));
     } else if let Some(limits) = limits_of(lead) {
-        found.extend(limits.iter().map(|limit| candidate(limit.name, limit.values)));
+        found.extend(limits.iter().map(|limit| candidate(limit.name, limit.values).of("option")));
     } else if let Some(options) = of_store(&before[..start]) {
-        found.extend(options.iter().map(|(option, about)| candidate(option, about)));
+        found.extend(options.iter().map(|(option, about)| candidate(option, about).of("option")));
     } else if let Some(option) = open_option(before) {
         return values(session, before, option);
     } else if lead.starts_with('%') && option_word(text, start) {
@@ -75,31 +83,35 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
     } else if let Some(offers) = words_of(before) {
         return words(session, before, offers);
     } else if let Some(family) = choosing(&before[..start]) {
-        found.extend(family.variants().iter().map(|claims| candidate(claims.name, claims.about)));
+        found.extend(family.variants().iter().map(|claims| candidate(claims.name, claims.about).of("variant")));
     } else {
         match flowing(session, before) {
             Some(schema) => {
                 let columns = schema.columns.iter().map(|column| {
                     let quoted =
                         if bare_name(&column.name) { column.name.clone() } else { format!("`{}`", column.name) };
-                    Candidate { text: quoted, about: format!("column: {}", column.ty) }
+                    candidate(&quoted, &format!("column: {}", column.ty)).of("column")
                 });
                 found.extend(columns);
-                found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
+                found.extend(
+                    functions::ALL.iter().map(|function| candidate(function.name, function.about).of("function")),
+                );
             }
             None => {
-                found.push(candidate("read", "the lines of a text file, or the table of another"));
-                found.extend(sources::ALL.iter().map(|source| candidate(source.name, source.about)));
+                found.push(candidate("read", "the lines of a text file, or the table of another").of("source"));
+                found.extend(sources::ALL.iter().map(|source| candidate(source.name, source.about).of("source")));
                 if lead.ends_with('=') && lead.trim_start().starts_with("let ") {
-                    found.push(candidate("store", "a key-value server that answers late"));
+                    found.push(candidate("store", "a key-value server that answers late").of("source"));
                 }
-                found.extend(functions::ALL.iter().map(|function| candidate(function.name, function.about)));
+                found.extend(
+                    functions::ALL.iter().map(|function| candidate(function.name, function.about).of("function")),
+                );
                 if takes_family(before) {
                     found.extend(families());
                 }
             }
         }
-        found.extend(session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }));
+        found.extend(session.names().map(|(name, binding)| bound(name, binding)));
     }
     if word.is_empty() {
         // Functions may stand anywhere: they are offered once a letter narrows them down.
@@ -120,8 +132,8 @@ fn fields(session: &Session, name: &str) -> Option<Vec<Candidate>> {
         binding => binding,
     };
     let Some(Binding::Result { fields, tables, .. }) = result else { return None };
-    let fields = fields.iter().map(|field| candidate(field.name, &help::in_short(&field.value)));
-    let tables = tables.iter().map(|(name, plan)| candidate(name, &plan.schema().to_string()));
+    let fields = fields.iter().map(|field| candidate(field.name, &help::in_short(&field.value)).of("field"));
+    let tables = tables.iter().map(|(name, plan)| candidate(name, &plan.schema().to_string()).of("table"));
     Some(fields.chain(tables).collect())
 }
 
@@ -134,7 +146,7 @@ fn stages_for(word: &str) -> impl Iterator<Item = Candidate> {
     foreign::ALL.iter().filter(begins).filter_map(|foreign| {
         let quoted = foreign.leads.split('`').nth(1)?;
         let stage = stages::find(quoted.split(' ').next()?)?;
-        Some(candidate(stage.syntax.name, foreign.leads))
+        Some(candidate(stage.syntax.name, foreign.leads).of("stage"))
     })
 }
 
@@ -160,11 +172,11 @@ fn rust(session: &Session, before: &str, from: usize) -> (usize, Vec<Candidate>)
     let mut found = Vec::new();
     if !code[..start].ends_with(['.', ':']) {
         let (variables, items) = session.rust.known();
-        found.extend(variables.iter().map(|(name, ty)| candidate(name, ty)));
-        found.extend(items.iter().map(|name| candidate(name, "of a Rust cell")));
+        found.extend(variables.iter().map(|(name, ty)| candidate(name, ty).of("variable")));
+        found.extend(items.iter().map(|name| candidate(name, "of a Rust cell").of("item")));
     }
     let known = session.rust.complete(code, code.len(), PATIENCE);
-    found.extend(known.iter().map(|(name, kind)| candidate(name, kind)));
+    found.extend(known.iter().map(|(name, kind)| candidate(name, kind).of("item")));
     found.retain(|candidate| candidate.text.starts_with(word));
     found.sort_by(|a, b| a.text.cmp(&b.text));
     found.dedup_by(|a, b| a.text == b.text);
@@ -177,18 +189,29 @@ fn race(before: &str) -> (usize, Vec<Candidate>) {
     let word = before.rsplit(|c| !is_inside(c)).next().unwrap_or_default();
     let start = before.len() - word.len();
     let orders = Order::WORDS.map(|(order, _)| candidate(order, "memory order"));
-    let mut found: Vec<Candidate> = WORDS.iter().map(|word| candidate(word, "race language")).chain(orders).collect();
+    let mut found: Vec<Candidate> =
+        WORDS.iter().map(|word| candidate(word, "race language").of("keyword")).chain(orders).collect();
     let mut names: Vec<&str> = before[..start].split(|c| !is_inside(c)).skip(1).collect();
     names.retain(|name| name.starts_with(|c: char| c == '_' || c.is_alphabetic()) && !WORDS.contains(name));
     names.sort_unstable();
     names.dedup();
-    found.extend(names.iter().filter(|name| **name != "race").map(|name| candidate(name, "name")));
+    found.extend(names.iter().filter(|name| **name != "race").map(|name| candidate(name, "name").of("variable")));
     found.retain(|candidate| candidate.text.starts_with(word));
     (start, found)
 }
 
 fn candidate(text: &str, about: &str) -> Candidate {
-    Candidate { text: text.to_string(), about: about.to_string() }
+    Candidate { text: text.to_string(), about: about.to_string(), kind: "word" }
+}
+
+/// A name of the session.
+fn bound(name: &str, binding: &Binding) -> Candidate {
+    let kind = match binding {
+        Binding::Value(..) => "value",
+        Binding::Table(_) => "table",
+        Binding::Result { .. } => "result",
+    };
+    candidate(name, &said(binding)).of(kind)
 }
 
 /// What a name is, in a few words.
@@ -248,9 +271,7 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
     let mut found: Vec<Candidate> = match offers {
         Offers::Nothing => Vec::new(),
         Offers::Files => return files(before, start, ""),
-        Offers::Names => {
-            session.names().map(|(name, binding)| Candidate { text: name.clone(), about: said(binding) }).collect()
-        }
+        Offers::Names => session.names().map(|(name, binding)| bound(name, binding)).collect(),
         Offers::Families => families().collect(),
         Offers::Races => match earlier[..] {
             [] => demos().chain([candidate("play", "lets you choose which thread moves next")]).collect(),
@@ -273,10 +294,12 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             ["store"] => stores(session),
             _ => Vec::new(),
         },
-        Offers::Topics => help::topics().map(|topic| candidate(topic, "")).collect(),
+        Offers::Topics => help::topics().map(|topic| candidate(topic, "").of("topic")).collect(),
         Offers::Settings => match earlier[..] {
-            [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about)).collect(),
-            ["engine"] => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
+            [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about).of("setting")).collect(),
+            ["engine"] => {
+                engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect()
+            }
             [name] => {
                 let values = settings::ALL.iter().find(|setting| setting.name == name).map(|setting| setting.values);
                 // What stands in capitals is no value itself.
@@ -291,22 +314,22 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
 }
 
 fn demos() -> impl Iterator<Item = Candidate> {
-    races::ALL.iter().map(|demo| candidate(demo.name, demo.wrong))
+    races::ALL.iter().map(|demo| candidate(demo.name, demo.wrong).of("race"))
 }
 
 fn families() -> impl Iterator<Item = Candidate> {
     let facts = algorithms::ALL.iter().map(|family| family.facts());
-    facts.map(|facts| candidate(facts.name, facts.about))
+    facts.map(|facts| candidate(facts.name, facts.about).of("family"))
 }
 
 fn stores(session: &Session) -> Vec<Candidate> {
-    let all = session.names().map(|(name, binding)| candidate(name, &said(binding)));
+    let all = session.names().map(|(name, binding)| bound(name, binding));
     all.filter(|candidate| candidate.about.starts_with("store:")).collect()
 }
 
 fn baselines(session: &Session) -> Vec<Candidate> {
     let names = session.baselines.names().unwrap_or_default();
-    names.iter().map(|name| candidate(name, "baseline")).collect()
+    names.iter().map(|name| candidate(name, "baseline").of("baseline")).collect()
 }
 
 /// Whether a family may stand where `before` ends: on the first line of a magic that compares some.
@@ -375,7 +398,9 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
         }
         "--kinds" => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
         "--ops" | "--mix" => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
-        "--base" | "--on" => engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about())).collect(),
+        "--base" | "--on" => {
+            engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect()
+        }
         "--shape" => {
             let shapes = algorithms::ALL.iter().flat_map(|family| {
                 family
@@ -423,7 +448,8 @@ fn files(before: &str, start: usize, end: &str) -> (usize, Vec<Candidate>) {
             Some(metadata) => crate::show::bytes_text(metadata.len() as f64),
             None => String::new(),
         };
-        found.push(Candidate { text: format!("{folder}{file}{}", if is_folder { "/" } else { end }), about });
+        let path = format!("{folder}{file}{}", if is_folder { "/" } else { end });
+        found.push(candidate(&path, &about).of("path"));
     }
     found.sort_by(|a, b| a.text.cmp(&b.text));
     (start, found)
@@ -439,7 +465,8 @@ fn options(before: &str) -> (usize, Vec<Candidate>) {
     let start = before.rfind(char::is_whitespace).map_or(0, |i| i + 1);
     let name = before.trim_start_matches('%').split(char::is_whitespace).next().unwrap_or_default();
     let known = super::find(name).map(|magic| magic.syntax.options).unwrap_or_default();
-    let found = known.iter().map(|(option, takes)| candidate(option, if *takes { "takes a value" } else { "" }));
+    let found =
+        known.iter().map(|(option, takes)| candidate(option, if *takes { "takes a value" } else { "" }).of("option"));
     (start, found.filter(|candidate| candidate.text.starts_with(&before[start..])).collect())
 }
 

@@ -39,7 +39,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
                 let message = "cell numbers belong to this session and cannot be used with `--all` or `--find`";
                 return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint("%history --find \"two words\""));
             }
-            let entries = if session.interactive {
+            let entries = if session.attended {
                 session.history.entries().map_err(|error| {
                     Diagnostic::at(Kind::File, magic.span, format!("cannot read the history of all sessions: {error}"))
                 })?

@@ -116,7 +116,7 @@ pub struct Answer {
 }
 
 /// What a cell that did not fail tells a script.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CellStatus {
     #[default]
     Good,
@@ -262,6 +262,26 @@ pub struct Evaluation {
     pub error: Option<Box<Diagnostic>>,
     pub next: Next,
     pub status: CellStatus,
+}
+
+/// Whether a text is a cell of the language.
+pub fn parses(text: &str) -> bool {
+    parse(0, text, &Tables).is_ok()
+}
+
+/// What a cell shows that leaves nothing behind: it has no number, and the session is as it was before.
+///
+/// # Errors
+/// Its own.
+pub fn looked_up(session: &mut Session, text: &str, context: &RunContext) -> Fallible<Report> {
+    let id = session.remember(text);
+    let before = session.snapshot();
+    let answer = parse(id, text, &Tables).and_then(|cell| {
+        panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic)))
+    });
+    session.restore(before);
+    session.take_warnings();
+    answer.map(|answer| answer.report)
 }
 
 /// Runs the text of one cell. A failed one leaves the session as it was.

@@ -209,6 +209,10 @@ Other forms
   timelab export FILE.md --to html|ipynb|json|md [-o OUT]   runs it first; --no-run takes the texts of the file
   timelab import FILE.ipynb [-o OUT.md]
 
+Jupyter
+  timelab kernel install     tells Jupyter of the kernel; --prefix DIR for one installation. uninstall takes it back
+  Cells, completion, help of names, Stop and questions work in JupyterLab, jupyter console and nbclient.
+
 After a crash
   The shell saves the cells that did not fail after each one. The next start says so, %restore runs them again.
   %set autosave off stops it."#;

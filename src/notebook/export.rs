@@ -9,8 +9,9 @@ use crate::report::{Block, Report};
 use crate::show::{self, Format, Style};
 
 use super::compare::{Element, elements};
+use super::mime::{bundles, language_info};
 use super::write::{cell_text, fence_of, printed, prose, style};
-use super::{Notebook, WIDTH};
+use super::{KERNEL, Notebook, WIDTH};
 
 /// What a cell printed: the text, and the reports where it was run.
 #[derive(Default)]
@@ -108,7 +109,7 @@ fn data(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
 }
 
 /// The tables of a report, each as an array of row objects.
-fn tables(report: &Report) -> Vec<Json> {
+pub(super) fn tables(report: &Report) -> Vec<Json> {
     let style = Style { format: Format::Json, ..style(WIDTH) };
     let one = |block: &Block| {
         let holds = matches!(block, Block::Table { .. } | Block::Whole { .. } | Block::Figures(_) | Block::Data(_));
@@ -180,7 +181,7 @@ fn rest<'a>(text: &'a str, shown: &str) -> Option<&'a str> {
     (!rest.trim().is_empty()).then_some(rest)
 }
 
-fn block_html(block: &Block) -> String {
+pub(super) fn block_html(block: &Block) -> String {
     let alone = |block: Block| Report { blocks: vec![block], ..Report::default() };
     match block {
         Block::Table { .. } | Block::Whole { .. } | Block::Figures(_) | Block::Aside(_) => {
@@ -204,7 +205,7 @@ fn block_html(block: &Block) -> String {
     }
 }
 
-fn element_html(element: &Element) -> String {
+pub(super) fn element_html(element: &Element) -> String {
     let grid = match element {
         Element::Line(line) => return format!("<p class=\"status\">{}</p>\n", escape(line)),
         Element::Table(grid) => grid,
@@ -227,12 +228,9 @@ fn pre(text: &str) -> String {
     if text.trim().is_empty() { String::new() } else { format!("<pre>{}</pre>\n", escape(text.trim_end())) }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
-
-/// The name of the kernel and of its language.
-const KERNEL: &str = "timelab";
 
 fn jupyter(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let mut count = 0;
@@ -259,7 +257,7 @@ fn jupyter(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
         "cells": cells.collect::<Vec<_>>(),
         "metadata": {
             "kernelspec": { "display_name": KERNEL, "language": KERNEL, "name": KERNEL },
-            "language_info": { "name": KERNEL, "file_extension": ".txt", "mimetype": "text/plain" },
+            "language_info": language_info(),
             "title": title(notebook),
         },
         "nbformat": 4,
@@ -273,23 +271,23 @@ fn source(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-/// The outputs of a cell: the text, with the page's form of it, and each plot.
+/// The outputs of a cell as those of the kernel; where it was not run, its text.
 fn shown(output: &Output) -> Vec<Json> {
-    let mut all = Vec::new();
-    if !output.text.trim().is_empty() {
-        let mut data = json!({ "text/plain": source(&output.text) });
-        if !output.reports.is_empty() {
-            data["text/html"] = json!(source(&output_html(output)));
+    let texts: String = output.reports.iter().map(|report| printed(report, &style(WIDTH))).collect();
+    // An error and warnings are no part of a report.
+    let rest = if output.reports.is_empty() { Some(output.text.as_str()) } else { rest(&output.text, &texts) };
+    let all = output.reports.iter().flat_map(bundles).map(|bundle| bundle.data);
+    let all = all.chain(rest.filter(|text| !text.trim().is_empty()).map(|text| json!({ "text/plain": text })));
+    let display = |mut data: Json| {
+        for (name, form) in data.as_object_mut().into_iter().flatten() {
+            // Texts are lists of lines, data is not.
+            if let Some(text) = form.as_str().filter(|_| !name.ends_with("json")) {
+                *form = json!(source(text));
+            }
         }
-        all.push(json!({ "output_type": "display_data", "data": data, "metadata": {} }));
-    }
-    for block in output.reports.iter().flat_map(|report| &report.blocks) {
-        if let Block::Plot(plot) = block {
-            let data = json!({ "image/svg+xml": source(&show::svg(plot)), "text/plain": [plot.title] });
-            all.push(json!({ "output_type": "display_data", "data": data, "metadata": {} }));
-        }
-    }
-    all
+        json!({ "output_type": "display_data", "data": data, "metadata": {} })
+    };
+    all.map(display).collect()
 }
 
 /// A notebook from one of Jupyter: cells of our kernel become fences, other code stays code, text becomes prose.
@@ -312,12 +310,10 @@ pub fn import(text: &str) -> Result<String, String> {
         let is_code = cell["cell_type"].as_str() == Some("code");
         if is_code && is_ours {
             let outputs = cell["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
-            // A plot of its own is in the text already.
-            let plain = |output: &Json| {
-                let is_drawing = output["data"].get("image/svg+xml").is_some();
-                let text =
-                    if output["output_type"] == "stream" { &output["text"] } else { &output["data"]["text/plain"] };
-                if is_drawing { String::new() } else { joined(text) }
+            let plain = |output: &Json| match output["output_type"].as_str() {
+                Some("stream") => joined(&output["text"]),
+                Some("error") => without_colours(&traceback(&output["traceback"])),
+                _ => joined(&output["data"]["text/plain"]),
             };
             ours.push((source, outputs.iter().map(plain).collect()));
             continue;
@@ -346,6 +342,22 @@ fn apart(out: &mut String, part: &str) {
         out.push('\n');
     }
     out.push_str(part);
+}
+
+/// The lines of an error, which have no ends.
+fn traceback(lines: &Json) -> String {
+    lines.as_array().into_iter().flatten().filter_map(Json::as_str).map(|line| format!("{line}\n")).collect()
+}
+
+/// A text without what colours a terminal.
+fn without_colours(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        rest = after.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest);
+    }
+    out + rest
 }
 
 /// A text that is one, or a list of lines.

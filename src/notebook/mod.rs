@@ -13,6 +13,7 @@ mod compare;
 mod directives;
 mod export;
 mod mask;
+mod mime;
 mod write;
 
 use std::ops::Range;
@@ -22,10 +23,13 @@ pub use compare::{Comparison, compare};
 pub use directives::{Directives, Needed};
 pub use export::{Form, Output, export, import};
 pub use mask::{MARKS, masked};
+pub use mime::{Bundle, bundles, data_bundle, language_info, text_bundle};
 pub use write::{cell_text, fence_of, output_text, printed, prose, replaced, style, updated};
 
 /// Characters in a line of output where the fence does not say.
 pub const WIDTH: usize = 80;
+/// The name of the kernel of Jupyter and of its language.
+pub const KERNEL: &str = "timelab";
 /// What a fence says to hold cells.
 pub const INFO: &str = "console timelab";
 

@@ -29,7 +29,7 @@ const LONG: Duration = Duration::from_millis(50);
 pub struct Left(Rc<RefCell<Option<Receiver<()>>>>);
 
 impl Session {
-    /// Runs a plan on an engine; where somebody types and it may take long, so that the prompt can come back.
+    /// Runs a plan on an engine; where somebody waits and it may take long, so that the prompt can come back.
     pub(super) fn run_stoppably(
         &self,
         plan: &Prepared,
@@ -40,7 +40,7 @@ impl Session {
         self.do_stoppably(plan, engine, context, move |context| run_on(&inner, engine, context))
     }
 
-    /// Does the work of a plan on an engine; where somebody types and it may take long, so that the prompt can come
+    /// Does the work of a plan on an engine; where somebody waits and it may take long, so that the prompt can come
     /// back.
     pub(super) fn do_stoppably<T: Send + 'static>(
         &self,
@@ -49,10 +49,10 @@ impl Session {
         context: &RunContext,
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
-        if !self.interactive || is_short(plan) { work(context) } else { self.left.run(engine.name(), context, work) }
+        if !self.attended || is_short(plan) { work(context) } else { self.left.run(engine.name(), context, work) }
     }
 
-    /// Runs a plan on an engine, whose rows go to a sink as they come; where somebody types and it may take long, so
+    /// Runs a plan on an engine, whose rows go to a sink as they come; where somebody waits and it may take long, so
     /// that the prompt can come back.
     pub(super) fn stream_stoppably(
         &self,
@@ -61,7 +61,7 @@ impl Session {
         sink: &mut dyn TableSink,
         context: &RunContext,
     ) -> Fallible<(StreamOutput, Delivered)> {
-        if !self.interactive || is_short(plan) {
+        if !self.attended || is_short(plan) {
             return stream_counted(plan, engine, sink, context);
         }
         let inner = plan.clone();
@@ -69,9 +69,9 @@ impl Session {
         self.left.stream(engine.name(), context, work, sink)
     }
 
-    /// For work that is run again and again where somebody types.
+    /// For work that is run again and again where somebody waits.
     pub fn detached(&self) -> Option<Detached> {
-        self.interactive.then(|| Detached { left: self.left.clone(), long: Cell::new(true) })
+        self.attended.then(|| Detached { left: self.left.clone(), long: Cell::new(true) })
     }
 
     /// The same for a plan, if it may take long.

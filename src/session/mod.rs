@@ -74,6 +74,8 @@ pub struct Session {
     pub reads_stdin: bool,
     /// Whether somebody types at a terminal.
     pub interactive: bool,
+    /// Whether somebody waits for each cell, there or at a front end: a run that does not stop is left behind.
+    pub attended: bool,
     /// The cells of all sessions.
     pub history: History,
     /// Measurements that the person keeps.
@@ -145,6 +147,7 @@ impl Session {
             warnings: Vec::new(),
             reads_stdin: false,
             interactive: false,
+            attended: false,
             history: History::default(),
             baselines: Baselines::default(),
             measured: BTreeMap::new(),
@@ -555,6 +558,12 @@ impl Session {
     pub fn forget_cells(&mut self) {
         self.entered.clear();
         self.measured.clear();
+    }
+
+    /// Forgets this cell and those behind it, not what they named: the next one has its number.
+    pub fn forget_cells_from(&mut self, number: usize) {
+        self.entered.truncate(number.saturating_sub(1));
+        self.measured.retain(|cell, _| *cell < number);
     }
 
     /// Forgets all names, functions, results and kept tables.

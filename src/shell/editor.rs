@@ -141,7 +141,7 @@ impl Completer for Cells {
         let width = found.iter().map(|candidate| candidate.text.width()).max().unwrap_or(0);
         // Cut to the width, so that each stands on a line of its own.
         let room = show::terminal_width().saturating_sub(2);
-        let pair = |Candidate { text, about }: Candidate| {
+        let pair = |Candidate { text, about, .. }: Candidate| {
             let about = escape::escaped(&about).replace('\n', " ");
             let display = show::cut(&format!("{text}{:pad$}  {about}", "", pad = width - text.width()), room);
             Pair { display, replacement: text }

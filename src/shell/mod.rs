@@ -36,7 +36,7 @@ use crate::session::Session;
 use crate::show::{self, Drawn, Printed, Printer, Style, duration_text};
 
 use editor::{Editor, Input, Terminal};
-use signals::leave_the_terminal_as_it_was;
+pub use signals::leave_the_terminal_as_it_was;
 
 /// How deep `%run` may stand in files that are run.
 const DEEPEST_RUN: usize = 10;
@@ -262,6 +262,7 @@ impl Shell {
         leave_the_terminal_as_it_was();
         stop_on_ctrl_c(self.session.borrow().stop.clone(), false);
         self.session.borrow_mut().interactive = true;
+        self.session.borrow_mut().attended = true;
         self.autosave = Autosave::own().map(|autosave| (autosave, String::new()));
         self.configure();
         let history = History::own();
@@ -630,7 +631,7 @@ fn banner() -> String {
 }
 
 /// Ctrl-C raises the stop flag. Where nobody types, a second one ends the process.
-fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
+pub fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     let twice = AtomicBool::new(false);
     let handler = move || {
         stop.raise();
@@ -645,20 +646,6 @@ fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
     drop(
         registered.inspect_err(|error| drop(writeln!(std::io::stderr(), "warning: Ctrl-C will end timelab: {error}"))),
     );
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions());
-    let usual = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(mode.unwrap_or(usual)).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Whether somebody types.
