@@ -20,7 +20,7 @@ shows() {
   exit 1
 }
 tmux new-session -d -s "$name" -x 88 -y 36 \
-  "env HOME=$home TERM=screen-256color COLORTERM= $timelab play --trust scripts/02-comparing.md"
+  "env HOME=$home TERM=screen-256color COLORTERM= $timelab play scripts/02-comparing.md"
 shows "▸"
 tmux send-keys -t "$name" Enter
 shows "your guess"

@@ -10,7 +10,7 @@ mod wire;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -115,24 +115,25 @@ impl Kernel {
             }
             _ => None,
         };
+        let replied = Instant::now();
         if let Some(content) = &content {
             self.out.reply(Channel::Shell, request, content);
         }
         self.out.status(&request.header, "idle");
         let has_failed = content.as_ref().is_some_and(|content| content["status"] == "error");
         if has_failed && request.kind() == "execute_request" && request.flag("stop_on_error", true) {
-            self.abort();
+            self.abort(replied);
         }
     }
 
-    /// The cells that wait behind one that failed are not run.
-    fn abort(&mut self) {
+    /// The cells that waited when one failed are not run; those that came later are.
+    fn abort(&mut self, failed: Instant) {
         while let Ok(request) = self.sockets.requests.try_recv() {
             if self.sockets.ending.load(Ordering::SeqCst) {
                 // The loop sees it as well.
                 return;
             }
-            if request.kind() != "execute_request" {
+            if request.kind() != "execute_request" || request.arrived > failed {
                 self.take(&request);
                 continue;
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -139,11 +139,15 @@ async fn serve(
     tokio::spawn(receive(from_stdin, desk.clone(), Channel::Stdin));
     tokio::spawn(echo(heartbeat));
     tokio::spawn(watch_parent(desk));
-    send(outgoing, iopub, [(Channel::Shell, to_shell), (Channel::Control, to_control), (Channel::Stdin, to_stdin)])
-        .await;
+    let routers = [(Channel::Shell, to_shell), (Channel::Control, to_control), (Channel::Stdin, to_stdin)];
+    let told = send(outgoing, iopub, routers).await;
     for file in connection.files() {
         // It was there a moment ago.
         let _ = std::fs::remove_file(file);
+    }
+    if let Some(told) = told {
+        // It waits for a while only.
+        let _ = told.send(());
     }
 }
 
@@ -277,11 +281,16 @@ async fn watch_parent(desk: Desk) {
         tokio::time::sleep(OFTEN).await;
     }
     let header = json!({ "msg_type": "shutdown_request" });
-    desk.shut_down(&Request { identities: Vec::new(), header, content: json!({}) }, Channel::Control);
+    let request = Request { identities: Vec::new(), header, content: json!({}), arrived: Instant::now() };
+    desk.shut_down(&request, Channel::Control);
 }
 
-/// Sends what comes, until the end.
-async fn send(mut outgoing: UnboundedReceiver<Out>, mut iopub: PubSocket, mut routers: [(Channel, RouterSendHalf); 3]) {
+/// Sends what comes, until the end; who waits for it.
+async fn send(
+    mut outgoing: UnboundedReceiver<Out>,
+    mut iopub: PubSocket,
+    mut routers: [(Channel, RouterSendHalf); 3],
+) -> Option<SyncSender<()>> {
     /// For one message: a front end that takes nothing must not hold up the others.
     const PATIENCE: Duration = Duration::from_secs(1);
     /// The sockets have tasks of their own that write.
@@ -289,11 +298,8 @@ async fn send(mut outgoing: UnboundedReceiver<Out>, mut iopub: PubSocket, mut ro
     while let Some(out) = outgoing.recv().await {
         match out {
             Out::Message(channel, frames) => {
-                let mut message = ZmqMessage::from(Vec::new());
                 let mut frames = frames.into_iter();
-                if let Some(first) = frames.next() {
-                    message = ZmqMessage::from(first);
-                }
+                let mut message = ZmqMessage::from(frames.next().unwrap_or_default());
                 frames.for_each(|frame| message.push_back(frame.into()));
                 // A front end may be gone.
                 let _ = match routers.iter_mut().find(|(of, _)| *of == channel) {
@@ -303,9 +309,9 @@ async fn send(mut outgoing: UnboundedReceiver<Out>, mut iopub: PubSocket, mut ro
             }
             Out::End(told) => {
                 tokio::time::sleep(LEAVING).await;
-                let _ = told.send(());
-                return;
+                return Some(told);
             }
         }
     }
+    None
 }

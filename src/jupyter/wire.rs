@@ -1,6 +1,6 @@
 //! Messages of Jupyter's protocol as frames: signed with the key of the connection file, and checked.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value as Json, json};
@@ -57,6 +57,7 @@ pub struct Request {
     pub identities: Vec<Vec<u8>>,
     pub header: Json,
     pub content: Json,
+    pub arrived: Instant,
 }
 
 impl Request {
@@ -71,7 +72,8 @@ impl Request {
         let json = |part: &[u8]| serde_json::from_slice::<Json>(part).ok().filter(Json::is_object);
         let (header, content) = (json(parts[0])?, json(parts[3])?);
         header["msg_type"].as_str()?;
-        Some(Request { identities: frames[..at].iter().map(|frame| frame.to_vec()).collect(), header, content })
+        let identities = frames[..at].iter().map(|frame| frame.to_vec()).collect();
+        Some(Request { identities, header, content, arrived: Instant::now() })
     }
 
     /// Such as `execute_request`.
