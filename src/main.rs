@@ -308,7 +308,7 @@ fn looked_at_config(style: &Style) -> ExitCode {
         eprintln!("error: HOME is not set, so there is no folder for a configuration file");
         return ExitCode::FAILURE;
     };
-    match std::fs::read_to_string(&path) {
+    match config::text(&path) {
         Ok(text) => match config::read(&text, &mut Settings::new(None)) {
             Ok(()) => println!("{}: no errors", file_name(&path)),
             Err(error) => {

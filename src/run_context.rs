@@ -341,6 +341,8 @@ impl RunContext {
         let refusals = measure::refusals();
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match panic.downcast_ref::<&str>() {
             Some(said) if *said == measure::OUT_OF_MEMORY => Err(self.out_of_memory()),
+            // A library panics in its own words where it gets no memory.
+            _ if measure::refusals() > refusals => Err(self.out_of_memory()),
             _ => resume_unwind(panic),
         });
         match result {

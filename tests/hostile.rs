@@ -2,7 +2,7 @@
 
 mod attack;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
@@ -43,6 +43,39 @@ fn a_value_beyond_the_limit_is_an_error() {
     let output = run(folder.path(), &[&["--keep-going"], &arguments[..], &more].concat());
     assert!(err(&output).contains("needs more memory than this run is allowed"), "{}", err(&output));
     assert_eq!((out(&output).as_str(), output.status.code()), ("2\n", Some(1)));
+}
+
+/// Types come from the first records: one that is as long as its file takes no more than the limit, and no time of
+/// completion.
+#[test]
+fn a_long_record_is_looked_at_within_the_limit() {
+    const LONG: usize = 300 << 20;
+    let folder = folder();
+    for (name, before, after) in [
+        ("record.csv.zst", "a,b\n1,2\n1,\"", "\"\n"),
+        ("header.csv.zst", "a,\"", "\"\n1,2\n"),
+        ("a.json.zst", "{\"a\":\"", "\"}\n"),
+    ] {
+        let file = std::fs::File::create(folder.path().join(name)).expect("it is made");
+        let mut file = zstd::Encoder::new(file, 1).expect("it is written");
+        file.write_all(before.as_bytes()).expect("it is written");
+        std::io::copy(&mut std::io::repeat(b'x').take(LONG as u64), &mut file).expect("it is written");
+        file.write_all(after.as_bytes()).expect("it is written");
+        file.finish().expect("it is written");
+        let read = format!("read \"{name}\" | count");
+        let peak = "!grep VmHWM /proc/$PPID/status";
+        let output = run(folder.path(), &["--keep-going", "-c", "%set memory 50MB", "-c", &read, "-c", peak]);
+        assert!(err(&output).contains("needs more memory than it may have"), "{name}: {}", err(&output));
+        let peak = out(&output);
+        let kib: usize = peak.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is told");
+        assert!(kib < 160 << 10, "{name}: {peak}");
+        let mut session = Session::new(None, Console::default());
+        let cell = format!("read \"{}\" | ", folder.path().join(name).display());
+        let before = timelab::measure::allocated();
+        timelab::magics::complete(&mut session, &cell, cell.len());
+        let allocated = timelab::measure::allocated() - before;
+        assert!(allocated < (LONG / 4) as u64, "{name}: completion allocated {allocated} bytes");
+    }
 }
 
 /// A script is a regular file of a size that one can read.
@@ -102,6 +135,7 @@ fn an_evil_script_does_nothing() {
         "%compare --for 10ms --export P.csv 1..3 | sum, 1..3 | max".to_string(),
         format!("%prof !{mark}"),
         format!("%compare !{mark}, !true"),
+        "%set scratch link".to_string(),
         "1..3 | sum | on native".to_string(),
         "%set engine native\n1..3 | sum".to_string(),
         "%same --on rows,native 1..3 | sum".to_string(),

@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::run_context::Stop;
 
 use super::open::{Bytes, unreadable_at};
+use super::waiting;
 
 pub struct Lines {
     bytes: Bytes,
@@ -48,12 +49,8 @@ impl Lines {
     /// Adds the next line to `line`, with its line break; its offset, or none at the end.
     pub fn next(&mut self, line: &mut Vec<u8>) -> Fallible<Option<u64>> {
         let start = self.offset;
-        let read = match self.ends_at_returns {
-            true => read_line(&mut self.bytes, line),
-            false => self.bytes.read_until(b'\n', line),
-        };
-        let length =
-            read.map_err(|error| unreadable_at(&self.shown, &format!(" after {} {}", self.unit, self.number), &error))?;
+        let length = read_line(&mut self.bytes, line, self.ends_at_returns, &self.stop)
+            .map_err(|error| unreadable_at(&self.shown, &format!(" after {} {}", self.unit, self.number), &error))?;
         if length == 0 {
             return Ok(None);
         }
@@ -94,14 +91,22 @@ impl Lines {
     }
 }
 
-/// Adds a line that ends with `\n`, `\r\n` or `\r`; its length.
-fn read_line(bytes: &mut Bytes, line: &mut Vec<u8>) -> io::Result<usize> {
+/// Adds a line that ends with `\n`, `\r\n` or, where it may, `\r`; its length.
+fn read_line(bytes: &mut Bytes, line: &mut Vec<u8>, ends_at_returns: bool, stop: &Stop) -> io::Result<usize> {
     let before = line.len();
     loop {
         let available = filled(bytes)?;
-        let Some(at) = memchr::memchr2(b'\n', b'\r', available) else {
+        let end = match ends_at_returns {
+            true => memchr::memchr2(b'\n', b'\r', available),
+            false => memchr::memchr(b'\n', available),
+        };
+        let Some(at) = end else {
             if available.is_empty() {
                 break;
+            }
+            // A line may be as long as the file.
+            if stop.is_raised() {
+                return Err(waiting::stopped());
             }
             line.extend_from_slice(available);
             let length = available.len();

@@ -62,6 +62,9 @@ const EMPTY_ARRAY_HINT: &str = "to state its columns, add `types a: int, b: text
 /// How much of a file is looked at to find the types of its columns.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
+/// Completion reads no further: a record may be as long as its file.
+const GLANCE_BYTES: u64 = 2 * SAMPLE_BYTES;
+
 /// Opens what a plan reads: its files, one after the other, if they are still those that the plan was made for.
 pub fn open<'a>(read: &'a Read, context: &'a RunContext) -> Fallible<Box<dyn Records + 'a>> {
     for file in &read.files {
@@ -350,7 +353,10 @@ impl Look<'_> {
         for (i, file) in files[..most].iter().enumerate() {
             self.stop.check()?;
             let lines = || -> Fallible<Lines> {
-                let (bytes, is_array) = as_lines(open::unpacked_bytes(file)?, format, file)?;
+                let bytes = open::unpacked_bytes(file)?;
+                let bytes =
+                    if self.first_file_only { open::buffered(Box::new(bytes.take(GLANCE_BYTES))) } else { bytes };
+                let (bytes, is_array) = as_lines(bytes, format, file)?;
                 let lines = Lines::new(bytes, &file.shown, self.stop.clone());
                 Ok(if is_array { lines.called("object") } else { lines })
             };

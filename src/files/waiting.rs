@@ -48,7 +48,7 @@ pub fn wait(file: &impl AsRawFd, stop: &Stop) -> io::Result<()> {
     const LOOK_MILLISECONDS: i32 = 20;
     loop {
         if stop.is_raised() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "stopped"));
+            return Err(stopped());
         }
         if ready(file, libc::POLLIN, LOOK_MILLISECONDS) != 0 {
             return Ok(());
@@ -61,6 +61,11 @@ fn ready(file: &impl AsRawFd, events: i16, milliseconds: i32) -> i16 {
     let mut poll = libc::pollfd { fd: file.as_raw_fd(), events, revents: 0 };
     // SAFETY: it is one valid entry.
     if unsafe { libc::poll(&mut poll, 1, milliseconds) } > 0 { poll.revents } else { 0 }
+}
+
+/// The error of reading that the user stopped.
+pub fn stopped() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "stopped")
 }
 
 /// Whether the user stopped what waited.

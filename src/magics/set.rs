@@ -1,5 +1,6 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
 use crate::session::{Session, settings};
@@ -22,6 +23,9 @@ pub static SET: Magic = Magic {
     offers: Offers::Settings,
     privileges: |magic| match ranges::words(magic) {
         [name, value] if name.text == "engine" => of_engines(&value.text),
+        [name, value] if name.text == "scratch" && value.text != "auto" => {
+            Privileges::WRITES_ELSEWHERE.only_if(files::leads_outside(&value.text))
+        }
         _ => Privileges::NONE,
     },
     run,
@@ -35,7 +39,17 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
             Ok(shown(session, std::slice::from_ref(setting)))
         }
         [name, value] => {
-            (settings::find(name)?.set)(&mut session.settings, value)?;
+            let setting = settings::find(name)?;
+            // A link may have changed since the file of cells was judged.
+            if setting.name == "scratch"
+                && session.confined
+                && value.text != "auto"
+                && files::leads_outside(&value.text)
+            {
+                let message = "a file of cells that is not trusted can use only scratch folders in the current folder";
+                return Err(Diagnostic::at(Kind::File, value.span, message).hint("--trust"));
+            }
+            (setting.set)(&mut session.settings, value)?;
             Ok(Answer::default())
         }
         [name, value, surplus, ..] => {

@@ -398,7 +398,8 @@ impl Binder<'_> {
         let named: Vec<String> =
             columns.iter().flat_map(|columns| columns.iter().map(|word| word.text.clone())).collect();
         let look = files::Look { stop: &session.stop, first_file_only: session.is_looking(), named: &named };
-        let mut read = look.at(found, &path.text, format, &stated).map_err(at_path)?;
+        let look = || look.at(found, &path.text, format, &stated);
+        let mut read = session.context().within_limit(look).map_err(at_path)?;
         if let Some(columns) = columns
             && is_headless
         {

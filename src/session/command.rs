@@ -85,6 +85,8 @@ pub fn run(
         }
         _ => Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")),
     })?;
+    // Ctrl-\ ends the command that has the terminal, and not the session.
+    let _quit = has_terminal.then(IgnoredQuit::new);
     let (sender, printed) = channel();
     let forwarded = forward(child.stdout.take(), Stream::Out, &sender)
         .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender));
@@ -159,4 +161,27 @@ fn end(child: &mut Child, is_group: bool) {
     // SAFETY: as above.
     unsafe { libc::kill(target, libc::SIGKILL) };
     let _ = child.wait();
+}
+
+/// While it lives, the signal of Ctrl-\ does nothing to this process.
+struct IgnoredQuit(libc::sigaction);
+
+impl IgnoredQuit {
+    fn new() -> IgnoredQuit {
+        // SAFETY: an all-zero structure is a valid one, and the system fills the other.
+        unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            let mut ignored: libc::sigaction = std::mem::zeroed();
+            ignored.sa_sigaction = libc::SIG_IGN;
+            libc::sigaction(libc::SIGQUIT, &raw const ignored, &raw mut before);
+            IgnoredQuit(before)
+        }
+    }
+}
+
+impl Drop for IgnoredQuit {
+    fn drop(&mut self) {
+        // SAFETY: the structure is what the system gave.
+        unsafe { libc::sigaction(libc::SIGQUIT, &raw const self.0, std::ptr::null_mut()) };
+    }
 }

@@ -680,12 +680,17 @@ impl Drop for Command {
     fn drop(&mut self) {
         let Some(cleanup) = self.cleanup.take().filter(|_| self.has_run.get()) else { return };
         let mut context = self.context.clone();
+        let was_stopped = context.stop.is_raised();
+        // The person has stopped the command, not this; another Ctrl-C does.
+        context.stop.clear();
         if context.stop.is_raised() {
-            // The person has stopped the command, not this.
             context.stop = Stop::default();
         }
         if let Err(error) = cleanup(&context) {
             self.complaints.borrow_mut().push(format!("the cleanup of `{}` failed: {}", self.text, error.message));
+        }
+        if was_stopped {
+            self.context.stop.raise();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration file, a line a setting, and the file of cells that run when a shell starts. Scripts read neither.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +24,22 @@ pub fn path() -> Option<PathBuf> {
 /// The cells that run when a shell starts.
 pub fn init_path() -> Option<PathBuf> {
     Some(folder()?.join("init.txt"))
+}
+
+/// The text of a file that the user may have.
+///
+/// # Errors
+/// Also where reading it would wait for another program or never end.
+pub fn text(path: &Path) -> io::Result<String> {
+    const MOST: u64 = 16 << 20;
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.len() > MOST {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MOST >> 20)));
+    }
+    fs::read_to_string(path)
 }
 
 /// What the text of a configuration file sets.
@@ -77,16 +94,16 @@ pub fn template() -> String {
 /// Writes the commented file where there is none.
 pub fn write() -> Result<PathBuf, String> {
     let path = path().ok_or("HOME is not set, so there is no folder for a configuration file")?;
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
             format!("the file \"{}\" already exists and was not changed", file_name(&path))
         }
         _ => format!("\"{}\" cannot be written: {error}", file_name(&path)),
     };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-    std::io::Write::write_all(&mut file, template().as_bytes()).map_err(failed)?;
+    let mut file = fs::File::create_new(&path).map_err(failed)?;
+    io::Write::write_all(&mut file, template().as_bytes()).map_err(failed)?;
     Ok(path)
 }

@@ -138,12 +138,13 @@ impl Completer for Cells {
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (start, mut found) = complete(&mut self.session.borrow_mut(), line, at);
         found.retain(|candidate| is_plain(&candidate.text));
-        let width = found.iter().map(|candidate| candidate.text.width()).max().unwrap_or(0);
         // Cut to the width, so that each stands on a line of its own.
         let room = show::terminal_width().saturating_sub(2);
+        let width = found.iter().map(|candidate| candidate.text.width()).max().unwrap_or(0).min(room);
         let pair = |Candidate { text, about, .. }: Candidate| {
             let about = escape::escaped(&about).replace('\n', " ");
-            let display = show::cut(&format!("{text}{:pad$}  {about}", "", pad = width - text.width()), room);
+            let display =
+                show::cut(&format!("{text}{:pad$}  {about}", "", pad = width.saturating_sub(text.width())), room);
             Pair { display, replacement: text }
         };
         Ok((start, found.into_iter().map(pair).collect()))

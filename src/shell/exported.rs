@@ -1,10 +1,10 @@
 //! `timelab export` and `timelab import`.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Kind;
-use crate::escape::file_name;
+use crate::escape::{escaped, file_name};
 use crate::files::replace;
 use crate::magics::file_cells;
 use crate::notebook::{self, Form, Output, is_notebook};
@@ -54,7 +54,7 @@ pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
     let written = notebook::export(&notebook, &outputs, options.form);
     let done = match &options.out {
         Some(out) => replace(out, written.as_bytes()).map_err(|error| format!("\"{}\": {error}", file_name(out))),
-        None => std::io::stdout().write_all(written.as_bytes()).map_err(|error| error.to_string()),
+        None => print(&written).map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => 0,
@@ -107,7 +107,7 @@ pub fn import(path: &Path, out: Option<&Path>) -> u8 {
     let made = text.and_then(|text| notebook::import(&text));
     let done = made.and_then(|text| match out {
         Some(out) => replace(out, text.as_bytes()).map_err(|error| format!("\"{}\": {error}", file_name(out))),
-        None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string()),
+        None => print(&text).map_err(|error| error.to_string()),
     });
     match done {
         Ok(()) => 0,
@@ -115,5 +115,14 @@ pub fn import(path: &Path, out: Option<&Path>) -> u8 {
             eprintln!("error: \"{}\": {error}", file_name(path));
             1
         }
+    }
+}
+
+/// A terminal gets what would move its cursor with escapes.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.is_terminal() {
+        true => out.write_all(escaped(text).as_bytes()),
+        false => out.write_all(text.as_bytes()),
     }
 }

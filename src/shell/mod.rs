@@ -323,7 +323,7 @@ impl Shell {
     /// A file that the person may have, and what stands in it.
     fn own_file(&self, path: Option<PathBuf>) -> Option<(PathBuf, String)> {
         let path = path?;
-        match std::fs::read_to_string(&path) {
+        match config::text(&path) {
             Ok(text) => Some((path, text)),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {

@@ -167,12 +167,22 @@ pub fn remember_terminal() {
     }
 }
 
+/// The line editor has the terminal mark what is pasted: no more.
+const PASTES_AS_KEYS: &[u8] = b"\x1b[?2004l";
+
 /// Leaves the terminal as it was when the shell began. A signal handler may call it.
 pub fn restore_first_terminal() {
     let first = FIRST.load(Ordering::SeqCst);
     if !first.is_null() && is_ours() {
-        // SAFETY: nobody changes or frees the structure.
-        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, first) };
+        // SAFETY: nobody changes or frees the structures, and the system fills the one that is all zero.
+        unsafe {
+            let mut now: libc::termios = std::mem::zeroed();
+            let reads_keys = libc::tcgetattr(libc::STDIN_FILENO, &raw mut now) == 0 && now.c_lflag & libc::ICANON == 0;
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, first);
+            if reads_keys && libc::isatty(libc::STDOUT_FILENO) == 1 {
+                libc::write(libc::STDOUT_FILENO, PASTES_AS_KEYS.as_ptr().cast(), PASTES_AS_KEYS.len());
+            }
+        }
     }
 }
 

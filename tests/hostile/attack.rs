@@ -436,6 +436,11 @@ fn signals_leave_the_terminal_as_it_was() {
         let status = child.wait().expect("it ends");
         assert_eq!(status.signal(), Some(signal), "seed {seed}: {cell}");
         assert_eq!(state(&terminal), before, "seed {seed}: {cell}");
+        if cell.is_empty() && signal != libc::SIGABRT {
+            // Nor does it mark what is pasted any more. Without the other end, a text that never comes is an error.
+            drop(theirs);
+            see(&mut terminal, "\x1b[?2004l");
+        }
     }
 }
 

@@ -69,10 +69,14 @@ impl Scratch {
 
 fn failed(spill: &Spill, error: &io::Error) -> Box<Diagnostic> {
     let folder = spill.folder.display();
-    let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
-    let message = match full {
-        true => format!("the scratch folder {folder} is full; nothing is left in it of this run"),
-        false => format!("the scratch folder {folder} cannot be used: {error}"),
+    let message = match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => {
+            format!("the scratch folder {folder} is full; nothing is left in it of this run")
+        }
+        Some(libc::EFBIG) => {
+            format!("a file in the scratch folder {folder} would be larger than `ulimit -f` lets a file be")
+        }
+        _ => format!("the scratch folder {folder} cannot be used: {error}"),
     };
     Diagnostic::new(Kind::System, message).hint("%set scratch FOLDER chooses another one, %set memory auto needs none")
 }

@@ -158,7 +158,8 @@ impl Round<'_> {
 /// The table as it is by now, a line for each that is sampled; `places` are theirs among the entries.
 pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize], base: Option<&str>) -> String {
     let missing = base.is_some_and(|base| places.iter().all(|place| entries[*place].variant.name != base));
-    let width = places.iter().map(|place| entries[*place].variant.name.chars().count()).max().unwrap_or(0);
+    let width =
+        places.iter().map(|place| entries[*place].variant.name.chars().count()).max().unwrap_or(0).min(WIDEST_NAME);
     let mut lines = vec![format!("{} pairs", turns.pairs())];
     for (subject, place) in places.iter().enumerate() {
         let entry = &entries[*place];
@@ -181,6 +182,9 @@ pub fn so_far(entries: &[Entry], turns: &Turns, places: &[usize], base: Option<&
     }
     lines.join("\n")
 }
+
+/// Longer names make the columns after them no wider.
+const WIDEST_NAME: usize = 60;
 
 fn verdict_word(found: &Finding) -> String {
     let weak = if found.is_weak() { " (ranges)" } else { "" };
