@@ -17,14 +17,14 @@ pub struct Bundle {
     pub data: Json,
 }
 
-/// Tables as rows with their types. `application/json` would be the plain name, but JupyterLab prefers that to HTML, and
-/// would show a tree in the place of each table.
+/// Tables as rows with their types. `application/json` would be the plain name, but JupyterLab prefers that to HTML,
+/// and would show a tree in the place of each table.
 const ROWS: &str = "application/vnd.dataresource+json";
 /// Larger tables are no part of what is kept with a notebook.
 const MOST_ROWS: usize = 1000;
 
-/// What a cell shows, in its order: one bundle for what stands together as text, one for each drawing. Their plain texts
-/// together are what a terminal shows.
+/// What a cell shows, in its order: one bundle for what stands together as text, one for each drawing. Their plain
+/// texts together are what a terminal shows.
 pub fn bundles(report: &Report) -> Vec<Bundle> {
     let alone = |blocks: &[Block]| Report { blocks: blocks.to_vec(), ..Report::default() };
     let mut all: Vec<(Bundle, bool)> = Vec::new();
