@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Table;
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::measure;
 use crate::meters::Meters;
 
@@ -219,6 +219,47 @@ struct SpillCounts {
     passes: AtomicU64,
 }
 
+/// What one stage holds in memory as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole {
+    /// For a sentence that goes on with how much it takes.
+    pub what: &'static str,
+    pub bytes: usize,
+    pub span: Span,
+}
+
+impl Whole {
+    fn too_large(self, memory: u64) -> Box<Diagnostic> {
+        let Whole { what, bytes, span } = self;
+        let size = (bytes >> 20).max(1);
+        let message = format!("{what} takes {size} MiB, too much for a run with {} MiB of memory", memory >> 20);
+        let hint = "it is held in memory as a whole: %set memory gives the run more";
+        Diagnostic::at(Kind::System, span, message).hint(hint)
+    }
+}
+
+/// The largest of what the stages of a run hold as a whole: where memory runs out, the error names it.
+#[derive(Debug, Clone, Default)]
+pub struct Largest(Arc<Mutex<Option<Whole>>>);
+
+impl Largest {
+    fn note(&self, whole: Whole) {
+        let mut largest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if largest.is_none_or(|other| other.bytes <= whole.bytes) {
+            *largest = Some(whole);
+        }
+    }
+
+    /// The stage at this place holds nothing any more.
+    pub fn forget(&self, span: Span) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|whole| whole.span == span);
+    }
+
+    fn get(&self) -> Option<Whole> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Spill {
     pub fn new(budget: u64, folder: PathBuf) -> Spill {
         Spill { budget, folder, full_at: None, counts: Arc::default() }
@@ -298,6 +339,7 @@ pub struct RunContext {
     pub spill: Option<Spill>,
     /// The folder for files of runs that are told so later.
     pub scratch: PathBuf,
+    pub largest: Largest,
     /// How many tasks run at a time, on engines that have tasks.
     pub workers: usize,
     pub stop: Stop,
@@ -321,15 +363,34 @@ impl RunContext {
         Err(self.out_of_memory())
     }
 
+    /// Takes note of what a stage holds and cannot write to a file.
+    ///
+    /// # Errors
+    /// Where it is too much for the run.
+    pub fn hold_whole(&self, whole: Whole) -> Fallible<()> {
+        self.largest.note(whole);
+        match &self.spill {
+            Some(spill) if whole.bytes > spill.most() => Err(whole.too_large(spill.budget)),
+            _ => Ok(()),
+        }
+    }
+
     /// The error of a run that needs more than its limit, or was stopped and got no more memory.
     pub fn out_of_memory(&self) -> Box<Diagnostic> {
         if measure::allocations_are_stopped() || self.stop.is_raised() {
             return Diagnostic::new(Kind::Stopped, "stopped");
         }
+        if let Some(whole) = self.largest.get() {
+            return whole.too_large(self.spill.as_ref().map_or(self.memory, |spill| spill.budget));
+        }
         let mib = self.memory >> 20;
         let limit = if mib < 1024 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) };
         let message = format!("the run was stopped: it needs more memory than it may have ({limit})");
-        Diagnostic::new(Kind::System, message).hint("an aggregate, `top` or `take` keeps fewer rows")
+        let hint = match &self.spill {
+            Some(_) => "an aggregate, `top` or `take` keeps fewer rows",
+            None => "| on batch memory 64MB goes on in scratch files; an aggregate, `top` or `take` keeps fewer rows",
+        };
+        Diagnostic::new(Kind::System, message).hint(hint)
     }
 
     /// Does work whose allocations stay within the limit: one that would not ends it.

@@ -27,6 +27,7 @@ mod measure;
 mod measured;
 mod native;
 mod notebook;
+mod outside;
 mod partials;
 mod plots;
 mod polars;

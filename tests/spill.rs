@@ -145,16 +145,22 @@ fn a_full_disk_is_an_error_that_leaves_nothing() {
 #[test]
 fn a_group_that_does_not_fit_says_where() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    for cell in [
-        "1..200000 | map k = it % 2, x = it | group by k | agg sum(len(x))",
-        "1..200000 | agg median(it)",
-        "1..200000 | map k = 1, x = it | agg median(x) by k",
-        "1..9 | map k = 1 | join (1..200000 | map k = 1, y = it) on k | count",
+    const GROUP: &str = "one group of this stage takes";
+    for (cell, what) in [
+        ("1..200000 | map k = it % 2, x = it | group by k | agg sum(len(x))", GROUP),
+        ("1..200000 | agg median(it)", GROUP),
+        ("1..200000 | map k = 1, x = it | agg median(x) by k", GROUP),
+        (
+            "1..9 | map k = 1 | join (1..200000 | map k = 1, y = it) on k | count",
+            "one key on the right side of this join",
+        ),
+        ("1..200000 | map it * 7 % 200001 | top 150000", "what `top` keeps takes"),
+        ("1..200000 | sample 100000", "the input of `sample` takes"),
     ] {
         let (plan, context) = prepared(cell);
         let context = within(BUDGET, folder.path(), &context);
         let error = run("batch", &plan, &context).expect_err(cell);
-        assert!(error.message.contains("one group of this stage takes"), "{cell}: {}", error.message);
+        assert!(error.message.contains(what), "{cell}: {}", error.message);
         assert!(error.span.is_some_and(|span| span.start > 10), "{cell}: {:?}", error.span);
     }
 }
@@ -168,4 +174,31 @@ fn memory_and_scratch_are_settings() {
     assert!(lab.cell("%set scratch /nowhere/at/all").err.contains("scratch must be a folder"));
     let folder = tempfile::tempdir().expect("a folder can be made");
     assert_eq!(lab.cell(&format!("%set scratch {}", folder.path().display())).err, "");
+}
+
+/// The message is the same where an allocation is refused, or a task is the first to need more than there is.
+#[test]
+fn memory_that_runs_out_names_the_stage() {
+    for engine in ["batch", "threads workers 2"] {
+        for (cell, what) in [
+            ("1..3M | agg median(it)", "one group of this stage takes"),
+            ("1..3M | map k = it % 2, x = it | agg median(x) by k", "one group of this stage takes"),
+            ("1..3M | map \"text number \" + text(it) | top 2M", "what `top` keeps takes"),
+        ] {
+            let said = crate::command::timelab(&["-c", &format!("{cell} | on {engine} memory 8MB")], "");
+            let said = crate::command::err(&said);
+            assert!(said.contains(what) && said.contains("8 MiB of memory"), "{engine}: {cell}: {said}");
+        }
+    }
+}
+
+/// A text that grows with every row stays within the same budget.
+#[test]
+fn a_text_that_grows_without_end_is_stopped() {
+    for stage in ["scan \"ab\" replace(acc, \"b\", \"bab\")", "fold \"ab\" replace(acc, \"b\", \"bb\")"] {
+        let said = crate::command::timelab(&["-c", &format!("1.. | {stage} | on batch memory 16MB")], "");
+        assert_eq!(said.status.code(), Some(1), "{stage}");
+        let said = crate::command::err(&said);
+        assert!(said.contains("the state has grown to") || said.contains("16 MiB"), "{stage}: {said}");
+    }
 }

@@ -18,7 +18,7 @@ use crate::plan::{Basis, Field, File, Format, Read};
 use crate::run_context::RunContext;
 use crate::threads;
 
-use super::{Records, dates, extension, guard_maps, name_as_written, open, skipped, stdin};
+use super::{Records, Split, dates, extension, guard_maps, name_as_written, open, skipped, stdin};
 
 /// Reads with polars, which panics over some damaged files: such a panic is an error of the file.
 fn guarded<T>(file: &File, read: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
@@ -165,6 +165,8 @@ enum Rest {
         needed: Vec<bool>,
         group: usize,
         row: usize,
+        /// Of each group that is left.
+        bytes: u64,
     },
     Arrow {
         reader: Box<FileReader<fs::File>>,
@@ -176,8 +178,10 @@ enum Rest {
 }
 
 impl<'a> Groups<'a> {
-    /// Those that the bounds of the source leave out are skipped where `skips` is set.
-    pub fn new(read: &'a Read, file: &'a File, skips: bool) -> Fallible<Groups<'a>> {
+    /// Those row groups of a file that start in the split. Those that the bounds of the source leave out are skipped
+    /// where `skips` is set.
+    pub fn new(read: &'a Read, split: &Split, skips: bool) -> Fallible<Groups<'a>> {
+        let file = &read.files[split.file];
         let rest = guarded(file, || {
             check_readable(read, file)?;
             let failed = |error: PolarsError| wrong(file, &read.format, &error);
@@ -188,10 +192,15 @@ impl<'a> Groups<'a> {
                 let roots = roots(&schema, read);
                 let metadata = reader.get_metadata().map_err(failed)?.clone();
                 let groups = metadata.row_groups.len();
-                let needed = if skips { skipped::needed(read, &metadata, &schema) } else { vec![true; groups] };
+                let mut needed = if skips { skipped::needed(read, &metadata, &schema) } else { vec![true; groups] };
+                let is_in_split = in_split(&metadata, split);
+                needed.iter_mut().zip(&is_in_split).for_each(|(needed, is_in)| *needed &= *is_in);
+                let (first, row) = first_needed(&metadata, &needed);
+                let mine = is_in_split.iter().filter(|is_in| **is_in).count() as u64;
+                let bytes = split.bytes(file.seen.0) / mine.max(1);
                 return Ok(match groups {
                     0 => Rest::NoRows(opened),
-                    _ => Rest::Parquet { opened, metadata, roots, needed, group: 0, row: 0 },
+                    _ => Rest::Parquet { opened, metadata, roots, needed, group: first, row, bytes },
                 });
             }
             let metadata = read_file_metadata(&mut opened).map_err(failed)?;
@@ -218,7 +227,7 @@ impl<'a> Groups<'a> {
             let (frame, bytes) = match std::mem::replace(&mut self.rest, Rest::Nothing) {
                 Rest::Nothing => return Ok(None),
                 Rest::NoRows(opened) => (whole(read, file, opened)?, length),
-                Rest::Parquet { opened, metadata, roots, needed, group, row } => {
+                Rest::Parquet { opened, metadata, roots, needed, group, row, bytes } => {
                     // Of the first group no row is read where none is wanted: its columns are looked at all the same.
                     let all = metadata.row_groups[group].num_rows();
                     let rows = if needed[group] { all } else { 0 };
@@ -231,9 +240,8 @@ impl<'a> Groups<'a> {
                         start += metadata.row_groups[next].num_rows();
                         next += 1;
                     }
-                    let bytes = length / needed.len() as u64 * (next - group) as u64;
                     if next < needed.len() {
-                        self.rest = Rest::Parquet { opened, metadata, roots, needed, group: next, row: start };
+                        self.rest = Rest::Parquet { opened, metadata, roots, needed, group: next, row: start, bytes };
                     }
                     (frame, bytes)
                 }
@@ -248,6 +256,24 @@ impl<'a> Groups<'a> {
             wanted(&frame, read, file).map(Some)
         })
     }
+}
+
+/// For each row group whether it starts in a split.
+fn in_split(metadata: &FileMetadataRef, split: &Split) -> Vec<bool> {
+    let mut start = 0;
+    let groups = metadata.row_groups.iter().map(|group| {
+        let columns = group.parquet_columns().iter().map(|column| column.byte_range().start);
+        // Their rows stay in their order, wherever a file has put the groups.
+        start = columns.min().unwrap_or(start).max(start);
+        (split.start..split.end).contains(&start)
+    });
+    groups.collect()
+}
+
+/// The first group that is read and the number of its first row; of no group, the first one of all.
+fn first_needed(metadata: &FileMetadataRef, needed: &[bool]) -> (usize, usize) {
+    let first = needed.iter().position(|needed| *needed).unwrap_or(0);
+    (first, metadata.row_groups[..first].iter().map(|group| group.num_rows()).sum())
 }
 
 /// An error where a wanted column cannot be read.
@@ -383,10 +409,10 @@ pub struct Rows<'a> {
 const CHUNK_ROWS: usize = 4096;
 
 impl<'a> Rows<'a> {
-    pub fn new(read: &'a Read, file: &'a File, context: &RunContext) -> Fallible<Rows<'a>> {
+    pub fn new(read: &'a Read, file: usize, context: &RunContext) -> Fallible<Rows<'a>> {
         let types = read.wanted.iter().map(|index| read.fields[*index].ty.clone()).collect();
         // Who reads row by row is held against the others, and numbers rows as they stand in the file.
-        let mut groups = Groups::new(read, file, false)?;
+        let mut groups = Groups::new(read, &Split::whole(file), false)?;
         // What is wrong with the columns is told before the first row.
         let frame = groups.next(context)?.unwrap_or_default();
         Ok(Rows { groups, context: context.clone(), frame, types, at: 0, chunk: Vec::new() })

@@ -197,7 +197,7 @@ pub fn line_starts(file: &File, places: &[u64]) -> Fallible<Vec<u64>> {
 pub fn groups<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Groups<'a>> {
     let file = &read.files[split.file];
     check_unchanged(read, file, context)?;
-    Groups::new(read, file, true)
+    Groups::new(read, split, true)
 }
 
 /// The reader of one split.
@@ -215,7 +215,7 @@ pub fn reader<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallib
         Format::Json { .. } => Box::new(json::Json::new(lines()?, read)),
         Format::Parquet | Format::Arrow => {
             check_unchanged(read, file, context)?;
-            Box::new(columnar::Rows::new(read, file, context)?)
+            Box::new(columnar::Rows::new(read, split.file, context)?)
         }
     })
 }

@@ -34,14 +34,45 @@ pub struct Aggregates<'a> {
 }
 
 struct Aggregate {
-    arg: Option<Compiled>,
+    shape: Shape,
     /// Of what it takes, and of what it gives.
     value_ty: Type,
     ty: Type,
     span: Span,
+    state: State,
+}
+
+/// What goes into a state.
+struct Shape {
+    arg: Option<Compiled>,
     /// The expression of `reduce`.
     reduce: Option<rowwise::Compiled>,
-    state: State,
+}
+
+impl Shape {
+    /// Takes the rows of a batch into a state of `count` groups.
+    fn take(&self, state: &mut State, scope: Scope, count: usize, ids: Ids, program: &Program) -> Fallible<()> {
+        if let State::Shared(..) = state {
+            return Ok(());
+        }
+        let fault = |fault: Box<rowwise::RowError>| fault.diagnostic(None);
+        state.grow(count);
+        let value = match &self.arg {
+            Some(arg) => arg.value(scope).map_err(fault)?,
+            None => Column::constant(&Value::Int(0), &Type::Int),
+        };
+        match (state, &self.reduce) {
+            (State::Reduce(accs), Some(step)) => {
+                let mut frame = Frame::new(program).stopping_at(scope.stop);
+                for row in 0..ids.rows() {
+                    reduce_one(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
+                }
+            }
+            (State::Distinct(seen), _) => seen.take(&value, ids)?,
+            (state, _) => state.take(&value, ids),
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Aggregates<'a> {
@@ -52,11 +83,13 @@ impl<'a> Aggregates<'a> {
             _ => summary::shared(aggs),
         };
         let column = |(agg, figure): (&Agg, Option<(usize, Figure)>)| Aggregate {
-            arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
+            shape: Shape {
+                arg: agg.arg.as_ref().map(|arg| compiler.compile(arg)),
+                reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Compiled::new(step)) } else { None },
+            },
             value_ty: agg.arg.as_ref().map_or(Type::Int, |arg| arg.ty.clone()),
             ty: agg.ty.clone(),
             span: agg.arg.as_ref().map_or(Span::default(), |arg| arg.span),
-            reduce: if let AggFunc::Reduce(step) = &agg.func { Some(rowwise::Compiled::new(step)) } else { None },
             state: match figure {
                 Some((place, figure)) => State::Shared(place, figure),
                 None => State::new(&agg.func, agg.arg.as_ref().map_or(&Type::Int, |arg| &arg.ty)),
@@ -78,6 +111,21 @@ impl<'a> Aggregates<'a> {
         self.groups.len()
     }
 
+    /// Whether partials may be merged in any order of the input: only the order of groups is that of their rows.
+    pub fn merges_in_any_order(&self) -> bool {
+        let is_exact = |column: &Aggregate| match &column.state {
+            State::Count(..) | State::Ints(..) | State::IntEnd(..) => true,
+            // Sums of floats depend on it, and so does which of two zeros is the least.
+            State::Floats(..) | State::FloatEnd(..) | State::Numbers(..) | State::Spread(_) | State::Shared(..) => {
+                false
+            }
+            State::First(_) | State::Last(_) | State::Collect(_) | State::Reduce(_) | State::JoinText(..) => false,
+            // Their flat columns cost more than a few more merges.
+            State::ValueEnd(..) | State::Distinct(_) => false,
+        };
+        !self.keys.is_empty() && self.columns.iter().all(is_exact)
+    }
+
     /// To which of `parts` parts each row of a batch belongs, by its key: as in [`Partial::split`].
     pub fn places(&self, scope: Scope, parts: usize) -> Fallible<Vec<usize>> {
         if self.keys.is_empty() {
@@ -92,20 +140,42 @@ impl<'a> Aggregates<'a> {
         if self.keys.is_empty() { 1 } else { self.groups.len() }
     }
 
-    /// The groups here of those of a later part, by their keys and the keys of their first rows.
-    fn take_groups(&mut self, keys: &Packed, first: &Batch, context: &RunContext) -> Fallible<Vec<u32>> {
+    /// The groups here of those of a later part, by their keys and the keys of their first rows; and which are new.
+    fn take_groups(&mut self, keys: &Packed, first: &Batch, context: &RunContext) -> Fallible<(Vec<u32>, Vec<u32>)> {
         if self.keys.is_empty() {
-            return Ok(vec![0]);
+            return Ok((vec![0], Vec::new()));
         }
-        let (mut all, mut some) = (Vec::with_capacity(keys.len()), Vec::new());
+        let (mut all, mut all_fresh, mut some) = (Vec::with_capacity(keys.len()), Vec::new(), Vec::new());
         for start in (0..keys.len()).step_by(CHECKED_ROWS) {
             context.check()?;
             let count = CHECKED_ROWS.min(keys.len() - start);
             let fresh = self.groups.take(&keys.part(start, count), &mut some);
             self.first.push_rows(&first.part(start, count), &fresh)?;
             all.extend_from_slice(&some);
+            all_fresh.extend(fresh.iter().map(|row| start as u32 + row));
         }
-        Ok(all)
+        Ok((all, all_fresh))
+    }
+
+    /// Flat columns with a group for each row of a batch, as if no two rows had the same key: so cheap are rows that go
+    /// elsewhere before equal keys are looked for.
+    pub fn singles(&self, scope: Scope) -> Fallible<Batch> {
+        let rows = scope.rows();
+        let keys: Result<Vec<Column>, _> = self.keys.iter().map(|key| key.value(scope)).collect();
+        let mut columns = keys.map_err(|fault| fault.diagnostic(None))?;
+        let ids: Vec<u32> = (0..rows as u32).collect();
+        for summary in &self.summaries {
+            let mut summary = summary.empty();
+            summary.grow(rows);
+            summary.take(&scope.batch.columns[summary.column], &ids);
+            columns.extend(summary.columns());
+        }
+        for column in &self.columns {
+            let mut state = column.state.empty(&column.value_ty);
+            column.shape.take(&mut state, scope, rows, Ids::Each(&ids), self.program)?;
+            columns.extend(state.columns(&column.value_ty));
+        }
+        Ok(Batch { rows, columns })
     }
 
     /// Takes the states of a later part, whose group `i` is `ids[i]` here.
@@ -125,7 +195,7 @@ impl<'a> Aggregates<'a> {
         for (column, later) in self.columns.iter_mut().zip(states) {
             context.check()?;
             column.state.grow(count);
-            match (&mut column.state, later, &column.reduce) {
+            match (&mut column.state, later, &column.shape.reduce) {
                 (State::Reduce(accs), State::Reduce(later), Some(step)) => {
                     let mut frame = Frame::new(self.program).stopping_at(&context.stop);
                     each(ids, later, context, |id, value| {
@@ -159,30 +229,13 @@ impl Partial for Aggregates<'_> {
             summary.take(&scope.batch.columns[summary.column], &self.ids);
         }
         for column in &mut self.columns {
-            if let State::Shared(..) = column.state {
-                continue;
-            }
-            column.state.grow(count);
-            let value = match &column.arg {
-                Some(arg) => arg.value(scope).map_err(fault)?,
-                None => Column::constant(&Value::Int(0), &Type::Int),
-            };
-            match (&mut column.state, &column.reduce) {
-                (State::Reduce(accs), Some(step)) => {
-                    let mut frame = Frame::new(self.program).stopping_at(scope.stop);
-                    for row in 0..ids.rows() {
-                        reduce_one(&mut accs[ids.at(row)], value.value(row), step, &mut frame).map_err(fault)?;
-                    }
-                }
-                (State::Distinct(seen), _) => seen.take(&value, ids)?,
-                (state, _) => state.take(&value, ids),
-            }
+            column.shape.take(&mut column.state, scope, count, ids, self.program)?;
         }
         Ok(())
     }
 
     fn merge(&mut self, later: Self, context: &RunContext) -> Fallible<()> {
-        let ids = self.take_groups(&later.groups.packed(), &later.first.finish(), context)?;
+        let (ids, _) = self.take_groups(&later.groups.packed(), &later.first.finish(), context)?;
         let states = later.columns.into_iter().map(|column| column.state).collect();
         self.take_states(&ids, &later.summaries, states, context)
     }
@@ -208,14 +261,15 @@ impl Partial for Aggregates<'_> {
         Ok(Batch { rows: count, columns })
     }
 
-    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<Vec<u32>> {
         let mut flat = Flat::new(flat);
         let first = Batch { rows: flat.rows, columns: flat.columns(self.keys.len()) };
         let summaries: Vec<Summary> = self.summaries.iter().map(|summary| summary.of_columns(&mut flat)).collect();
         let states = self.columns.iter().map(|column| column.state.of_columns(&mut flat, &column.value_ty));
         let states = states.collect::<Fallible<Vec<State>>>()?;
-        let ids = self.take_groups(&Packed::new(&first.columns, first.rows), &first, context)?;
-        self.take_states(&ids, &summaries, states, context)
+        let (ids, fresh) = self.take_groups(&Packed::new(&first.columns, first.rows), &first, context)?;
+        self.take_states(&ids, &summaries, states, context)?;
+        Ok(fresh)
     }
 
     fn split(self, parts: usize) -> Fallible<Vec<Batch>> {
@@ -377,6 +431,27 @@ impl State {
             AggFunc::Collect => State::Collect(Vec::new()),
             AggFunc::Reduce(_) => State::Reduce(Vec::new()),
             AggFunc::JoinText(between) => State::JoinText(Vec::new(), between.clone()),
+        }
+    }
+
+    /// One of the same kind that has no group yet. `ty` is the type of what it takes.
+    fn empty(&self, ty: &Type) -> State {
+        match self {
+            State::Count(_, only_values) => State::Count(Vec::new(), *only_values),
+            State::Ints(_, mean) => State::Ints(Vec::new(), *mean),
+            State::Floats(_, mean) => State::Floats(Vec::new(), *mean),
+            State::IntEnd(ends, largest) => State::IntEnd(Ends::new(ends.start), *largest),
+            State::FloatEnd(ends, largest) => State::FloatEnd(Ends::new(ends.start), *largest),
+            State::ValueEnd(_, largest) => State::ValueEnd(Vec::new(), *largest),
+            State::Numbers(_, of) => State::Numbers(Vec::new(), *of),
+            State::Spread(_) => State::Spread(Vec::new()),
+            State::First(_) => State::First(Vec::new()),
+            State::Last(_) => State::Last(Vec::new()),
+            State::Distinct(_) => State::Distinct(Box::new(Seen::new(ty))),
+            State::Collect(_) => State::Collect(Vec::new()),
+            State::Reduce(_) => State::Reduce(Vec::new()),
+            State::JoinText(_, between) => State::JoinText(Vec::new(), between.clone()),
+            State::Shared(place, figure) => State::Shared(*place, *figure),
         }
     }
 

@@ -1,21 +1,27 @@
-//! Batches as bytes, for files that are spilled and for other processes on the same machine: column after column, as
-//! their slots stand in memory.
+//! Batches as bytes, for files that are spilled and for other processes on the same machine: column after column. Ints
+//! take as many bytes as their range needs (frame of reference), and a float that all rows share stands once: to write
+//! and to read fewer bytes costs less than to make them fewer.
 
 use crate::data::Value;
 
 use super::column::{Batch, Column, Data, Ints};
 use super::slots::{Nulls, Slots};
-use super::texts::GeneratedTexts;
+use super::texts::{GeneratedTexts, Texts};
 
 /// The bytes of a batch: its rows and its columns.
 pub fn to_bytes(batch: &Batch) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_size(batch.rows, &mut bytes);
-    put_size(batch.columns.len(), &mut bytes);
-    for column in &batch.columns {
-        put_column(column, batch.rows, &mut bytes);
-    }
+    put_batch(batch, &mut bytes);
     bytes
+}
+
+/// Adds the same to what is there.
+pub fn put_batch(batch: &Batch, bytes: &mut Vec<u8>) {
+    put_size(batch.rows, bytes);
+    put_size(batch.columns.len(), bytes);
+    for column in &batch.columns {
+        put_column(column, batch.rows, bytes);
+    }
 }
 
 /// The batch of such bytes; none where they are not those of one.
@@ -42,11 +48,24 @@ fn put_column(column: &Column, rows: usize, bytes: &mut Vec<u8>) {
     match &column.data {
         Data::Int(ints) => {
             bytes.push(0);
-            (0..rows).for_each(|row| bytes.extend_from_slice(&ints.slots.at(row).to_le_bytes()));
+            match &ints.slots {
+                Slots::One(value) => put_ints(&vec![*value; rows.min(1)], bytes),
+                Slots::Each(values) => put_ints(values, bytes),
+            }
         }
         Data::Float(slots) => {
-            bytes.push(1);
-            (0..rows).for_each(|row| bytes.extend_from_slice(&slots.at(row).to_le_bytes()));
+            let first = if rows > 0 { *slots.at(0) } else { 0.0 };
+            let is_one = match slots {
+                Slots::One(_) => true,
+                Slots::Each(values) => values.iter().all(|value| value.to_bits() == first.to_bits()),
+            };
+            if is_one {
+                bytes.push(5);
+                bytes.extend_from_slice(&first.to_le_bytes());
+            } else {
+                bytes.push(1);
+                (0..rows).for_each(|row| bytes.extend_from_slice(&slots.at(row).to_le_bytes()));
+            }
         }
         Data::Bool(slots) => {
             bytes.push(2);
@@ -54,13 +73,43 @@ fn put_column(column: &Column, rows: usize, bytes: &mut Vec<u8>) {
         }
         Data::Text(texts) => {
             bytes.push(3);
-            (0..rows).for_each(|row| put_text(texts.at(row), bytes));
+            let lengths: Vec<i64> = (0..rows).map(|row| texts.at(row).len() as i64).collect();
+            put_ints(&lengths, bytes);
+            bytes.reserve(lengths.iter().sum::<i64>() as usize);
+            (0..rows).for_each(|row| bytes.extend_from_slice(texts.at(row).as_bytes()));
         }
         Data::List(slots) => {
             bytes.push(4);
             (0..rows).for_each(|row| put_value(slots.at(row), bytes));
         }
     }
+}
+
+/// The least of them and how many bytes each takes above it, then these.
+fn put_ints(values: &[i64], bytes: &mut Vec<u8>) {
+    let least = values.iter().copied().min().unwrap_or(0);
+    let range = values.iter().copied().max().unwrap_or(0).wrapping_sub(least) as u64;
+    let width = WIDTHS.into_iter().find(|width| range >> (4 * width) >> (4 * width) == 0).unwrap_or(8);
+    bytes.push(width as u8);
+    bytes.extend_from_slice(&least.to_le_bytes());
+    let start = bytes.len();
+    bytes.resize(start + values.len() * width, 0);
+    let rest = &mut bytes[start..];
+    match width {
+        0 => {}
+        1 => put_narrow(values, least, rest, |value| [value as u8]),
+        2 => put_narrow(values, least, rest, |value| (value as u16).to_le_bytes()),
+        4 => put_narrow(values, least, rest, |value| (value as u32).to_le_bytes()),
+        _ => put_narrow(values, least, rest, u64::to_le_bytes),
+    }
+}
+
+/// How many bytes an int may take.
+const WIDTHS: [usize; 5] = [0, 1, 2, 4, 8];
+
+fn put_narrow<const N: usize>(values: &[i64], least: i64, bytes: &mut [u8], narrow: impl Fn(u64) -> [u8; N]) {
+    let places = bytes.as_chunks_mut::<N>().0;
+    places.iter_mut().zip(values).for_each(|(place, value)| *place = narrow(value.wrapping_sub(least) as u64));
 }
 
 fn put_text(text: &str, bytes: &mut Vec<u8>) {
@@ -112,6 +161,25 @@ fn flags(rows: usize, bytes: &mut &[u8]) -> Option<Vec<bool>> {
     Some(take(bytes, rows)?.iter().map(|flag| *flag != 0).collect())
 }
 
+/// As [`put_ints`] has written them.
+fn ints(rows: usize, bytes: &mut &[u8]) -> Option<Slots<i64>> {
+    let width = usize::from(*take(bytes, 1)?.first()?);
+    let least = i64::from_le_bytes(eight(bytes)?);
+    let narrow = take(bytes, rows.checked_mul(width)?)?;
+    Some(Slots::each(match width {
+        0 => return Some(Slots::One(least)),
+        1 => narrow.iter().map(|byte| least.wrapping_add(i64::from(*byte))).collect(),
+        2 => wide(narrow, least, |two| u64::from(u16::from_le_bytes(two))),
+        4 => wide(narrow, least, |four| u64::from(u32::from_le_bytes(four))),
+        8 => wide(narrow, least, u64::from_le_bytes),
+        _ => return None,
+    }))
+}
+
+fn wide<const N: usize>(narrow: &[u8], least: i64, wide: impl Fn([u8; N]) -> u64) -> Vec<i64> {
+    narrow.as_chunks::<N>().0.iter().map(|place| least.wrapping_add(wide(*place) as i64)).collect()
+}
+
 fn words<T>(rows: usize, bytes: &mut &[u8], word: fn([u8; 8]) -> T) -> Option<Vec<T>> {
     let words = take(bytes, rows.checked_mul(8)?)?.chunks_exact(8);
     Some(words.map(|eight| word(eight.try_into().expect("these are eight"))).collect())
@@ -125,16 +193,26 @@ fn column(rows: usize, bytes: &mut &[u8]) -> Option<Column> {
         _ => return None,
     };
     let data = match take(bytes, 1)? {
-        [0] => Data::Int(Ints { slots: Slots::each(words(rows, bytes, i64::from_le_bytes)?), bounds: None }),
+        [0] => Data::Int(Ints { slots: ints(rows, bytes)?, bounds: None }),
         [1] => Data::Float(Slots::each(words(rows, bytes, f64::from_le_bytes)?)),
         [2] => Data::Bool(Slots::each(flags(rows, bytes)?)),
         [3] => {
-            let mut made = GeneratedTexts::default();
-            for _ in 0..rows {
-                made.push(text(bytes)?);
+            let lengths = ints(rows, bytes)?;
+            if let Slots::One(0) = lengths {
+                return Some(Column { data: Data::Text(Texts::one("")), nulls });
+            }
+            let length = |row: usize| usize::try_from(*lengths.at(row)).ok();
+            let all = (0..rows).try_fold(0_usize, |all, row| all.checked_add(length(row)?))?;
+            let mut rest = std::str::from_utf8(take(bytes, all)?).ok()?;
+            let mut made = GeneratedTexts::with_capacity(rows);
+            for row in 0..rows {
+                let (text, after) = rest.split_at_checked(length(row)?)?;
+                made.push(text);
+                rest = after;
             }
             Data::Text(made.finish())
         }
+        [5] => Data::Float(Slots::One(f64::from_le_bytes(eight(bytes)?))),
         [4] => Data::List(Slots::each((0..rows).map(|_| value(bytes)).collect::<Option<_>>()?)),
         _ => return None,
     };

@@ -35,15 +35,17 @@ impl Distinct {
         }
     }
 
-    /// Takes rows by their keys.
-    fn take_keyed(&mut self, keys: &Packed, rows: &Batch, context: &RunContext) -> Fallible<()> {
+    /// Takes rows by their keys; those whose keys are new.
+    fn take_keyed(&mut self, keys: &Packed, rows: &Batch, context: &RunContext) -> Fallible<Vec<u32>> {
+        let mut all_fresh = Vec::new();
         for start in (0..rows.rows).step_by(CHECKED_ROWS) {
             context.check()?;
             let count = CHECKED_ROWS.min(rows.rows - start);
             let fresh = self.groups.take(&keys.part(start, count), &mut self.ids);
             self.rows.push_rows(&rows.part(start, count), &fresh)?;
+            all_fresh.extend(fresh.iter().map(|row| start as u32 + row));
         }
-        Ok(())
+        Ok(all_fresh)
     }
 
     /// The rows of one more batch whose keys are new; they are kept as well.
@@ -73,7 +75,7 @@ impl Partial for Distinct {
     }
 
     fn merge(&mut self, later: Distinct, context: &RunContext) -> Fallible<()> {
-        self.take_keyed(&later.groups.packed(), &later.rows.finish(), context)
+        self.take_keyed(&later.groups.packed(), &later.rows.finish(), context).map(drop)
     }
 
     fn size(&self) -> usize {
@@ -86,7 +88,7 @@ impl Partial for Distinct {
         Ok(Batch { rows, columns })
     }
 
-    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<Vec<u32>> {
         let Batch { rows, mut columns } = flat;
         let keys = columns.split_off(columns.len() - self.types.len());
         let keys = Packed::new(if self.by.is_some() { &keys } else { &columns }, rows);

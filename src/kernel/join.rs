@@ -101,12 +101,13 @@ impl Partial for RightSide {
         Ok(Batch { rows, columns })
     }
 
-    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<Vec<u32>> {
         let Batch { rows, mut columns } = flat;
         let keys = columns.split_off(columns.len() - self.types.len());
         let owners = self.take_keys(&Packed::new(&keys, rows), context)?;
         self.owners.extend(owners);
-        self.push(&Batch { rows, columns }, context)
+        self.push(&Batch { rows, columns }, context)?;
+        Ok(Vec::new())
     }
 
     fn split(self, parts: usize) -> Fallible<Vec<Batch>> {

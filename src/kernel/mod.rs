@@ -46,7 +46,7 @@ pub use external::KeysAt;
 pub use join::{Matches, RightSide};
 pub use partial::Partial;
 pub use parts::{Part, parts};
-pub use radix::{Parts, Radix};
+pub use radix::{Parts, Radix, Segment, pieces};
 pub use reading::Reading;
 pub use rows::Rows;
 pub use scope::Scope;

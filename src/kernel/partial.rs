@@ -30,11 +30,12 @@ pub trait Partial: Send + Sized {
     /// What it holds, as flat columns.
     fn columns(self) -> Fallible<Batch>;
 
-    /// Takes the flat columns of a later part of the input.
+    /// Takes the flat columns of a later part of the input. The rows of these whose keys it had not, in their order;
+    /// none where it numbers no keys.
     ///
     /// # Errors
     /// As [`Partial::merge`].
-    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()>;
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<Vec<u32>>;
 
     /// Its flat columns in `parts` parts, each of which has its own keys: the same ones in every partial, whichever
     /// process has it. Where there are no keys, all of it is one part.

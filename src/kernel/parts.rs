@@ -105,6 +105,8 @@ fn at_records(read: &Read, file: usize, places: &[u64], context: &RunContext) ->
             }
             splits
         }
-        Format::Parquet | Format::Arrow => cut(read, file, places, context),
+        // A row group is read by the task in whose part it starts.
+        Format::Parquet => Split::cut(file, &places.iter().copied().filter(is_inside).collect::<Vec<_>>()),
+        Format::Arrow => cut(read, file, places, context),
     }
 }

@@ -42,6 +42,18 @@ impl Rows {
         Rows { columns: types.into_iter().map(kept).collect(), rows: 0 }
     }
 
+    /// None yet, in columns of the kinds that these have.
+    pub fn like(batch: &Batch) -> Rows {
+        let ty = |column: &Column| match column.data {
+            Data::Int(_) => Type::Int,
+            Data::Float(_) => Type::Float,
+            Data::Bool(_) => Type::Bool,
+            Data::Text(_) => Type::Text,
+            Data::List(_) => Type::list(Type::Open),
+        };
+        Rows::new(&batch.columns.iter().map(ty).collect::<Vec<Type>>())
+    }
+
     pub fn of(schema: &Schema) -> Rows {
         Rows::new(schema.columns.iter().map(|column| &column.ty))
     }

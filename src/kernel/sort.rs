@@ -378,14 +378,15 @@ impl Partial for Sorted<'_> {
         Ok(all.gathered(&in_order))
     }
 
-    fn take_columns(&mut self, flat: Batch, _: &RunContext) -> Fallible<()> {
+    fn take_columns(&mut self, flat: Batch, _: &RunContext) -> Fallible<Vec<u32>> {
         if let Some(limit) = self.limit {
             self.rows.push(&flat)?;
-            return self.cut(limit);
+            self.cut(limit)?;
+            return Ok(Vec::new());
         }
         self.settle()?;
         self.runs.push(flat);
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn split(self, _: usize) -> Fallible<Vec<Batch>> {

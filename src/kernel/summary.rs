@@ -76,6 +76,11 @@ struct Figures {
 }
 
 impl Summary {
+    /// One of the same column that has no group yet.
+    pub fn empty(&self) -> Summary {
+        Summary { column: self.column, groups: Vec::new() }
+    }
+
     /// An entry for each of `count` groups.
     pub fn grow(&mut self, count: usize) {
         // NaN is above all.

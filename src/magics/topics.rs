@@ -81,7 +81,10 @@ The limit of a run
 
 With a limit that you set
   batch, threads  go on in a scratch file: an aggregate by keys, group, sort, distinct, reverse and join. The status
-                  line says how much was spilled. A step that cannot do that stops with an error at the limit
+                  line says how much was spilled. A step that cannot do that stops with an error that names it
+  workers         their processes hold what they can; what is merged in the shell goes on in a scratch file
+  rows, native, polars
+                  hold all in memory and stop with an error at the limit: rows and native show what plain code costs
   one run         ends with | on batch memory 64MB, or | on threads memory 64MB
   %set scratch    chooses the folder of scratch files, which have no name and end with the run
 

@@ -15,6 +15,6 @@ pub use board::{ATTEMPTS, Board, Claim};
 pub use job::{Attempt, JobLog, JobOptions, KeyRecord, LEAST_PARTITIONS, StepKind, StepRecord, run_job};
 pub use run::{Runner, Take, run};
 pub use stage::{Stage, objection, stages};
-pub use task::{OpenStage, Output, parts};
+pub use task::{Held, OpenStage, Output, parts};
 pub use threads::Threads;
 pub use workers::Workers;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::data::Schema;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::phase::{Batches, Spilling, Stream};
-use crate::kernel::{self, Batch, Part, Partial, Parts, Radix, Rows};
+use crate::kernel::phase::{Batches, MANY_GROUPS, Spilling, Stream};
+use crate::kernel::{self, Batch, Part, Partial, Parts, Radix, Rows, Segment};
 use crate::measure::Meter;
 use crate::meters::{StageTime, Stages};
 use crate::plan::{Kept, Op, Prepared, Source, Step};
@@ -118,7 +118,7 @@ fn run_told(
         }
         let mine = RunContext { stop: context.stop.part(), spill: None, ..context.clone() };
         let open = OpenStage::new(stage, &mine)?;
-        let open = if context.spill.is_none() { open.giving_parts() } else { open };
+        let open = if context.spill.is_none() { open.giving_parts()? } else { open };
         // What is sorted next may come in any order.
         let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
         let given = run_stage(&open, runner, in_order, &noting, context, sink)?;
@@ -131,14 +131,14 @@ fn run_told(
                 (source, pairs) = (kept(all, &last.schema, &last.schema, plan)?, false);
                 continue;
             }
-            Merged::Breaker(breaker) if left.is_empty() => return give_all(&mut *breaker.batches()?, sink),
+            Merged::Breaker(breaker) if left.is_empty() => return give_all(&mut *breaker.batches(true)?, sink),
             Merged::Breaker(breaker) => breaker,
         };
         if breaker.has_written() {
             // What did not fit into memory is no table: one thread goes on with its rows as they are merged.
             let rest = without_source(&last.schema, left.to_vec(), &plan.functions);
             let programs = Programs::new(&rest);
-            return give_all(&mut Stream::over(breaker.batches()?, &rest, &programs, context)?, sink);
+            return give_all(&mut Stream::over(breaker.batches(in_order)?, &rest, &programs, context)?, sink);
         }
         pairs = last.op == Op::Pairs;
         let all = breaker.into_breaker().expect("nothing was written").finish()?;
@@ -226,29 +226,7 @@ fn run_stage<'s>(
 ) -> Fallible<Merged<'s>> {
     let tasks = noting.counted(parts(open.stage(), open.context()));
     if open.stage().has_partials() {
-        let (mut merged, mut radix) = (open.merged(context)?, None);
-        runner.run(open, tasks, &mut |output| {
-            let keys = open.stage().keys();
-            match (output, &mut radix) {
-                (Output::Partial(later), None) => {
-                    merged.as_mut().ok_or_else(not_a_partial)?.merge(*later, context)?;
-                }
-                (Output::Partial(later), Some(radix)) => Radix::push(radix, Parts::of(later.columns()?, keys)),
-                (Output::Parts(later), Some(radix)) => radix.push(later),
-                (Output::Parts(later), None) => {
-                    let first = merged.take().and_then(Spilling::into_breaker).ok_or_else(not_a_partial)?;
-                    let radix = radix.insert(Radix::new(keys));
-                    radix.push(Parts::of(first.columns()?, keys));
-                    radix.push(later);
-                }
-                (Output::Rows(_), _) => return Err(not_a_partial()),
-            }
-            Ok(true)
-        })?;
-        return match radix {
-            Some(radix) => merge_parts(open, &radix, runner, in_order, context).map(Merged::Whole),
-            None => Ok(merged.map_or(Merged::Nothing, |merged| Merged::Breaker(Box::new(merged)))),
-        };
+        return merge_all(open, tasks, runner, in_order, context);
     }
     let mut phase = open.in_order(context)?;
     let mut ready = VecDeque::new();
@@ -267,6 +245,53 @@ fn run_stage<'s>(
     phase.close(&mut ready)?;
     give(&mut ready, sink)?;
     Ok(phase.into_breaker().map_or(Merged::Nothing, |breaker| Merged::Breaker(Box::new(breaker))))
+}
+
+/// Runs a stage whose tasks give partials, and merges these.
+fn merge_all<'s>(
+    open: &'s OpenStage,
+    tasks: Box<dyn Iterator<Item = Part> + Send>,
+    runner: &dyn Runner,
+    in_order: bool,
+    context: &'s RunContext,
+) -> Fallible<Merged<'s>> {
+    let keys = open.stage().keys();
+    let mut merged = open.merged(context)?.ok_or_else(not_a_partial)?;
+    // Of many groups, and those of a few groups that several tasks have.
+    let (mut many, mut few): (Vec<Parts>, Vec<(Batch, Vec<Segment>)>) = (Vec::new(), Vec::new());
+    let mut number = 0;
+    runner.run(open, tasks, &mut |output| {
+        match output {
+            Output::Partial(later) if many.is_empty() => merged.merge(*later, context)?,
+            Output::Partial(later) => {
+                many.push(Parts::of(later.columns()?, keys, vec![Segment { task: number, start: 0 }]));
+            }
+            Output::Parts(later) => {
+                if many.is_empty() && number > 0 && few.is_empty() {
+                    // What was merged so far is of the tasks before this one.
+                    let empty = open.merged(context)?.ok_or_else(not_a_partial)?;
+                    let first = std::mem::replace(&mut merged, empty).into_breaker().ok_or_else(not_a_partial)?;
+                    many.push(Parts::of(first.columns()?, keys, vec![Segment { task: 0, start: 0 }]));
+                }
+                many.push(later);
+            }
+            Output::Groups(flat, segments) => few.push((flat, segments)),
+            Output::Held => {}
+            Output::Rows(_) => return Err(not_a_partial()),
+        }
+        number += 1;
+        Ok(true)
+    })?;
+    let groups: usize = few.iter().map(|(flat, _)| flat.rows).sum();
+    if many.is_empty() && groups <= MANY_GROUPS {
+        let mut pieces: Vec<(usize, Batch)> =
+            few.iter().flat_map(|(flat, segments)| kernel::pieces(flat, segments)).collect();
+        pieces.sort_by_key(|(task, _)| *task);
+        pieces.into_iter().try_for_each(|(_, piece)| merged.take_columns(piece, context))?;
+        return Ok(Merged::Breaker(Box::new(merged)));
+    }
+    many.extend(few.into_iter().map(|(flat, segments)| Parts::of(flat, keys, segments)));
+    merge_parts(open, &Radix::new(many), runner, in_order, context).map(Merged::Whole)
 }
 
 fn not_a_partial() -> Box<Diagnostic> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase, Right, Spilling};
-use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, Scope, from_bytes, to_bytes};
+use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, Scope, Segment, from_bytes, to_bytes};
 use crate::plan::{Expr, Op, Prepared, Source, Step};
 use crate::rowwise::Programs;
 use crate::run_context::{ChunkSizes, RunContext};
@@ -23,6 +23,8 @@ pub struct OpenStage {
     context: RunContext,
     /// Whether partials of many groups are given in parts.
     in_parts: bool,
+    /// Whether a thread may keep the groups of all its tasks.
+    holds_groups: bool,
 }
 
 /// What a task gives.
@@ -31,7 +33,22 @@ pub enum Output<'s> {
     Partial(Box<Breaker<'s>>),
     /// A partial of many groups, for several threads.
     Parts(Parts),
+    /// The flat columns of a partial that has rows of several tasks.
+    Groups(Batch, Vec<Segment>),
+    /// Whoever did the task has kept what came of it, and gives it later.
+    Held,
 }
+
+/// The groups of several tasks of one thread: most keys come again in task after task, and are looked for only once.
+#[derive(Default)]
+pub struct Held<'s> {
+    groups: Option<Spilling<'s>>,
+    /// The tasks, and how many groups there were before each.
+    segments: Vec<Segment>,
+}
+
+/// With more groups than these a thread gives what it holds away: its table would not stay in the caches.
+const MOST_HELD: usize = 1 << 17;
 
 impl OpenStage {
     /// Builds the right sides of joins.
@@ -50,12 +67,32 @@ impl OpenStage {
                 }
             }
         }
-        Ok(OpenStage { stage, programs, programs_in_order, joins, context: context.clone(), in_parts: false })
+        Ok(OpenStage {
+            stage,
+            programs,
+            programs_in_order,
+            joins,
+            context: context.clone(),
+            in_parts: false,
+            holds_groups: false,
+        })
     }
 
     /// The same, where tasks give partials of many groups in parts.
-    pub fn giving_parts(self) -> OpenStage {
-        OpenStage { in_parts: true, ..self }
+    ///
+    /// # Errors
+    /// Those of a task of no rows.
+    pub fn giving_parts(self) -> Fallible<OpenStage> {
+        let holds_groups = self.stage.has_partials() && {
+            let breaker = self.phase(&NO_ROWS)?.into_breaker().and_then(Spilling::into_breaker);
+            breaker.is_some_and(|breaker| breaker.merges_in_any_order())
+        };
+        Ok(OpenStage { in_parts: true, holds_groups, ..self })
+    }
+
+    /// Whether tasks may be done with [`OpenStage::run_held`].
+    pub fn holds_groups(&self) -> bool {
+        self.holds_groups
     }
 
     pub fn stage(&self) -> &Stage {
@@ -73,18 +110,20 @@ impl OpenStage {
         Ok(phases?.pop_front().expect(FIRST_PHASE))
     }
 
-    /// Does a task: all of the stage's steps for the rows of a part of its source.
+    /// Does a task: all of the stage's steps for the rows of a part of its source. `number` is its place in the order
+    /// of tasks.
     ///
     /// # Errors
     /// What the steps run into.
-    pub fn run(&self, part: &Part) -> Fallible<Output<'_>> {
+    pub fn run(&self, number: usize, part: &Part) -> Fallible<Output<'_>> {
         let mut phase = self.phase(part)?;
         let mut ready = VecDeque::new();
         self.feed(part, &mut phase, &mut ready, &mut |_| Ok(()))?;
         match phase.into_breaker().and_then(Spilling::into_breaker) {
             Some(mut breaker) => {
                 if self.in_parts && breaker.has_many_groups() {
-                    return Ok(Output::Parts(Parts::of(breaker.columns()?, self.stage.keys())));
+                    let segments = vec![Segment { task: number, start: 0 }];
+                    return Ok(Output::Parts(Parts::of(breaker.columns()?, self.stage.keys(), segments)));
                 }
                 breaker.settle()?;
                 Ok(Output::Partial(Box::new(breaker)))
@@ -93,7 +132,38 @@ impl OpenStage {
         }
     }
 
-    /// The same for a stage whose tasks give rows: each batch goes to `take` as it comes. How many rows of the source
+    /// The same for a thread that keeps the groups of its tasks, which come in their order, as long as they are few.
+    ///
+    /// # Errors
+    /// As [`OpenStage::run`].
+    pub fn run_held<'s>(&'s self, held: &mut Held<'s>, number: usize, part: &Part) -> Fallible<Output<'s>> {
+        let before = held.groups.take();
+        let count = |groups: &Option<Spilling>| groups.as_ref().map_or(0, Spilling::groups);
+        held.segments.push(Segment { task: number, start: count(&before) });
+        let mut phase = self.phase(part)?.going_on_with(before);
+        self.feed(part, &mut phase, &mut VecDeque::new(), &mut |_| Ok(()))?;
+        held.groups = phase.into_breaker();
+        if count(&held.groups) <= MOST_HELD {
+            return Ok(Output::Held);
+        }
+        Ok(self.given(std::mem::take(held))?.unwrap_or(Output::Held))
+    }
+
+    /// What is held at last, if there is anything.
+    ///
+    /// # Errors
+    /// More rows than a table may have.
+    pub fn given<'s>(&'s self, held: Held<'s>) -> Fallible<Option<Output<'s>>> {
+        let Some(breaker) = held.groups.and_then(Spilling::into_breaker) else { return Ok(None) };
+        let is_many = breaker.has_many_groups();
+        let flat = breaker.columns()?;
+        Ok(Some(match is_many {
+            true => Output::Parts(Parts::of(flat, self.stage.keys(), held.segments)),
+            false => Output::Groups(flat, held.segments),
+        }))
+    }
+
+    /// The same as [`OpenStage::run`] for a stage whose tasks give rows: each batch goes to `take` as it comes. How many rows of the source
     /// were read.
     ///
     /// # Errors
@@ -154,12 +224,12 @@ impl OpenStage {
 
     /// What a task of no rows gives, where tasks give partials.
     pub fn no_partial(&self) -> Fallible<Option<Breaker<'_>>> {
-        Ok(self.phase(&Part::Rows { start: 0, end: 0 })?.into_breaker().and_then(Spilling::into_breaker))
+        Ok(self.phase(&NO_ROWS)?.into_breaker().and_then(Spilling::into_breaker))
     }
 
     /// What takes the partials of all tasks, where they give such.
     pub fn merged<'s>(&'s self, context: &'s RunContext) -> Fallible<Option<Spilling<'s>>> {
-        Ok(self.phase_of(&Part::Rows { start: 0, end: 0 }, context)?.into_breaker())
+        Ok(self.phase_of(&NO_ROWS, context)?.into_breaker())
     }
 
     /// The output that another process has written with [`Output::to_bytes`].
@@ -198,7 +268,9 @@ impl Output<'_> {
     pub fn to_bytes(self, stage: &Stage) -> Fallible<Vec<u8>> {
         Ok(to_bytes(&match self {
             Output::Partial(breaker) => breaker.columns()?,
-            Output::Parts(_) => return Err(Diagnostic::new(Kind::System, "parts stay in their process")),
+            Output::Parts(_) | Output::Groups(..) | Output::Held => {
+                return Err(Diagnostic::new(Kind::System, "parts stay in their process"));
+            }
             Output::Rows(batches) => {
                 let mut rows = Rows::of(stage.tasks.schema());
                 batches.iter().try_for_each(|batch| rows.push(batch))?;
@@ -264,6 +336,8 @@ impl<'s> Inner<'s> for OfTask<'s> {
         self.first_row
     }
 }
+
+const NO_ROWS: Part = Part::Rows { start: 0, end: 0 };
 
 const FIRST_PHASE: &str = "a plan has a phase, if one of no steps";
 

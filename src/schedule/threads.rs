@@ -1,6 +1,7 @@
 //! Work on threads of this process.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -10,7 +11,7 @@ use crate::run_context::RunContext;
 
 use super::board::Board;
 use super::run::{Runner, Take};
-use super::task::OpenStage;
+use super::task::{Held, OpenStage};
 
 /// So many threads.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,12 @@ impl Runner for Threads {
         parts: Box<dyn Iterator<Item = Part> + Send>,
         take: &mut Take<'_, 's>,
     ) -> Fallible<()> {
-        in_parallel(self.0, parts, &|part| stage.run(part), take, stage.context())
+        if stage.holds_groups() {
+            let work = |held: &mut Held<'s>, number: usize, part: &Part| stage.run_held(held, number, part);
+            return in_parallel_holding(self.0, parts, &work, &|held| stage.given(held), take, stage.context());
+        }
+        let work = |(): &mut (), number: usize, part: &Part| stage.run(number, part);
+        in_parallel_holding(self.0, parts, &work, &|()| Ok(None), take, stage.context())
     }
 
     fn workers(&self) -> usize {
@@ -35,8 +41,22 @@ impl Runner for Threads {
 /// more. The context's stop flag is of this work alone.
 pub fn in_parallel<I: Send + 'static, T: Send>(
     workers: usize,
-    mut items: Box<dyn Iterator<Item = I> + Send>,
+    items: Box<dyn Iterator<Item = I> + Send>,
     work: &(dyn Fn(&I) -> Fallible<T> + Sync),
+    take: &mut dyn FnMut(T) -> Fallible<bool>,
+    context: &RunContext,
+) -> Fallible<()> {
+    let work = |(): &mut (), _: usize, item: &I| work(item);
+    in_parallel_holding(workers, items, &work, &|()| Ok(None), take, context)
+}
+
+/// The same where each thread holds something from one of its items to the next, which come in their order; what is
+/// given of it at last comes after all else, in no order.
+fn in_parallel_holding<I: Send + 'static, T: Send, H: Default>(
+    workers: usize,
+    mut items: Box<dyn Iterator<Item = I> + Send>,
+    work: &(dyn Fn(&mut H, usize, &I) -> Fallible<T> + Sync),
+    give: &(dyn Fn(H) -> Fallible<Option<T>> + Sync),
     take: &mut dyn FnMut(T) -> Fallible<bool>,
     context: &RunContext,
 ) -> Fallible<()> {
@@ -44,24 +64,32 @@ pub fn in_parallel<I: Send + 'static, T: Send>(
     let is_alone = workers <= 1 || first.len() < 2;
     let items = first.into_iter().chain(items);
     if is_alone {
-        for item in items {
-            if !take(work(&item)?)? {
-                break;
+        let mut held = H::default();
+        for (number, item) in items.enumerate() {
+            if !take(work(&mut held, number, &item)?)? {
+                return Ok(());
             }
         }
-        return Ok(());
+        return give(held)?.map_or(Ok(()), |last| take(last).map(drop));
     }
     let board: Board<I, T> = Board::new(Box::new(items), 2 * workers, context.stop.clone());
+    let given = Mutex::new(Vec::new());
     let claims = || {
         let _limited = measure::limited(context.memory);
+        let mut held = H::default();
         while let Some(claim) = board.claim() {
-            match catch_unwind(AssertUnwindSafe(|| work(&claim.part))) {
+            match catch_unwind(AssertUnwindSafe(|| work(&mut held, claim.number, &claim.part))) {
                 Ok(output) => board.commit(&claim, output),
                 Err(panic) => board.panicked(&claim, panic),
             }
         }
+        if !context.stop.is_raised() {
+            let last = catch_unwind(AssertUnwindSafe(|| give(held)));
+            given.lock().unwrap_or_else(PoisonError::into_inner).push(last);
+        }
         measure::flush();
     };
+    let mut wants_more = true;
     scope(|scope| {
         let start = |number| {
             let builder = Builder::new().name(format!("task-{number}"));
@@ -73,6 +101,20 @@ pub fn in_parallel<I: Send + 'static, T: Send>(
             let error = "the system lets timelab start no thread";
             board.abandon(Diagnostic::new(Kind::System, error).hint("| on batch runs it on one thread"));
         }
-        board.collect(take)
-    })
+        board.collect(&mut |output| {
+            wants_more = take(output)?;
+            Ok(wants_more)
+        })
+    })?;
+    if !wants_more {
+        return Ok(());
+    }
+    // Who is stopped has given nothing.
+    context.stop.check()?;
+    for last in given.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(last) = last.unwrap_or_else(|panic| resume_unwind(panic))? {
+            take(last)?;
+        }
+    }
+    Ok(())
 }

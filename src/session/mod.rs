@@ -36,7 +36,7 @@ use crate::meters::Meters;
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
 use crate::report::Report;
-use crate::run_context::{ChunkSizes, Progress, ReadNotes, RunContext, Spill, Stop};
+use crate::run_context::{ChunkSizes, Largest, Progress, ReadNotes, RunContext, Spill, Stop};
 use crate::rust::{Built, Cost, Rust};
 use crate::schedule;
 use crate::service::THIS_PROGRAM;
@@ -330,6 +330,7 @@ impl Session {
             }),
             confined: self.confined,
             meters: Meters::default(),
+            largest: Largest::default(),
         }
     }
 

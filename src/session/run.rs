@@ -11,7 +11,7 @@ use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput}
 use crate::files::{self, Written};
 use crate::measure::{self, Cost, Stopwatch};
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
-use crate::run_context::{RunContext, Spill, TableSink};
+use crate::run_context::{Largest, RunContext, Spill, TableSink};
 use crate::schedule::{JobLog, JobOptions};
 use crate::show::bytes_text;
 
@@ -448,7 +448,7 @@ fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> F
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
-    let context = &within_limits(plan, context);
+    let context = &within_limits(plan, engine, context);
     let watched = files::Watched::new(plan.files());
     let result = context.within_limit(|| engine.run(plan, context));
     note_spilled(context);
@@ -463,12 +463,17 @@ pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &Run
 }
 
 /// The means of a run, as its plan or else the session says how much it may use.
-fn within_limits(plan: &Prepared, context: &RunContext) -> RunContext {
+fn within_limits(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> RunContext {
     let mut own = RunContext { workers: plan.limits.workers.unwrap_or(context.workers), ..context.clone() };
     own.spill = context.spill.as_ref().map(Spill::anew);
+    own.largest = Largest::default();
     if let Some(bytes) = plan.limits.memory {
         own.memory = bytes.saturating_add(measure::live());
         own.spill = Some(Spill::new(bytes, context.scratch.clone()));
+    }
+    if !engine.limits().iter().any(|limit| limit.name == engines::MEMORY.name) {
+        // It holds all in memory; the error at the limit says which engines do not.
+        own.spill = None;
     }
     own
 }
@@ -489,7 +494,7 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
-    let context = &within_limits(plan, context);
+    let context = &within_limits(plan, engine, context);
     let watched = files::Watched::new(plan.files());
     let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
     let result = context.within_limit(|| engine.stream(plan, &mut sink, context));

@@ -102,7 +102,8 @@ impl Engine for Polars {
             let text = guarded(|| query.describe_optimized_plan())?;
             let slow = lowered.notes.slow.into_iter().map(|expr| format!("row by row: {expr}"));
             let rounds = sums_floats(plan).then(|| ROUNDS.to_string());
-            Ok(text.lines().map(str::to_string).chain(slow).chain(rounds).collect())
+            let sources = plan.with_inner().into_iter().filter_map(|plan| source::described(&plan.source.op));
+            Ok(text.lines().map(str::to_string).chain(slow).chain(rounds).chain(sources).collect())
         });
         described.unwrap_or_else(|error| vec![error.message])
     }

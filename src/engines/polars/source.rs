@@ -153,6 +153,27 @@ fn scans(read: &Read) -> bool {
     read.format == (Format::Text { lossy: false }) && is_plain(read) && !read.files.iter().any(is_refused)
 }
 
+/// Who reads a file: what the time of this engine is the time of.
+pub fn described(source: &Source) -> Option<String> {
+    let Source::Read(read) = source else { return None };
+    let what = match &read.format {
+        Format::Text { .. } if scans(read) => return Some("polars reads the lines of the file itself".to_string()),
+        Format::Parquet | Format::Arrow => {
+            let format = if read.format == Format::Parquet { "parquet" } else { "arrow" };
+            return Some(format!(
+                "polars' {format} reader reads the columns in use first; timelab then converts dates and decimals"
+            ));
+        }
+        Format::Text { .. } => "text",
+        Format::Csv(_) => "csv",
+        Format::Json { .. } => "json",
+    };
+    Some(format!(
+        "timelab's {what} reader reads the file first, on one thread, because polars' own finds other errors: the \
+         time of this engine includes it"
+    ))
+}
+
 /// The same for a source.
 pub fn scanned(source: &Source) -> bool {
     matches!(source, Source::Read(read) if scans(read))

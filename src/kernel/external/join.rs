@@ -10,9 +10,9 @@ use crate::kernel::join::RightSide;
 use crate::kernel::partial::Partial;
 use crate::kernel::rows::Rows;
 use crate::plan::JoinKind;
-use crate::run_context::{RunContext, Spill};
+use crate::run_context::{RunContext, Spill, Whole};
 
-use super::keyed::{KeysAt, MOST_LEVELS, PARTS, ranked, too_large, write_parts};
+use super::keyed::{KeysAt, MOST_LEVELS, PARTS, ranked, write_parts};
 use super::merge::{Merge, Run};
 use super::scratch::{Place, Scratch};
 
@@ -39,6 +39,9 @@ impl ExternalRight {
         write_parts(ranked(flat, ranks), KeysAt::End(self.keys), 0, &mut self.parts, &self.scratch)
     }
 }
+
+/// All right rows of one key are joined with each left one.
+const ONE_KEY: &str = "one key on the right side of this join";
 
 const LOOKED_BATCHES: usize = 8;
 
@@ -129,9 +132,7 @@ impl ExternalJoin {
                 continue;
             }
             if side.keys() <= 1 || level == MOST_LEVELS {
-                if size > spill.most() {
-                    return Err(too_large(size, spill, self.right.span));
-                }
+                context.hold_whole(Whole { what: ONE_KEY, bytes: size, span: self.right.span })?;
                 continue;
             }
             spill.add_pass();

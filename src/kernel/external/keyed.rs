@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use crate::data::Type;
-use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::diagnostic::{Fallible, Span};
 use crate::kernel::column::{Batch, Column, Data};
-use crate::kernel::groups::{Groups, Packed};
+use crate::kernel::groups::Packed;
 use crate::kernel::partial::{Partial, spread};
-use crate::run_context::{RunContext, Spill};
+use crate::kernel::rows::Rows;
+use crate::run_context::{RunContext, Spill, Whole};
 
-use super::merge::{Merge, Run};
+use super::merge::{Numbered, Run};
 use super::scratch::{Place, Scratch};
 
 pub const PARTS: usize = 32;
+/// After so many rows one looks at the size of those that are held: it walks over lists.
+const LOOKED_ROWS: usize = 1 << 14;
 /// Each level looks at bits of the hash that those before have not seen.
 pub const MOST_LEVELS: u32 = 10;
 
@@ -41,6 +44,10 @@ pub struct Keyed {
     scratch: Arc<Scratch>,
     keys: KeysAt,
     parts: Vec<Vec<Place>>,
+    /// Rows with their ranks that were not written yet.
+    held: Option<Rows>,
+    /// Rows of these since their size was looked at.
+    looked: usize,
     next: i64,
     span: Span,
 }
@@ -50,14 +57,14 @@ impl Keyed {
     pub fn new(spill: &Spill, keys: KeysAt, span: Span) -> Fallible<Keyed> {
         spill.add_pass();
         let parts = vec![Vec::new(); PARTS];
-        Ok(Keyed { scratch: Arc::new(Scratch::new(spill)?), keys, parts, next: 0, span })
+        Ok(Keyed { scratch: Arc::new(Scratch::new(spill)?), keys, parts, held: None, looked: 0, next: 0, span })
     }
 
     /// Puts what a partial has into the file; it comes after all that is there.
     pub fn push(&mut self, flat: Batch) -> Fallible<()> {
-        let ranks = (self.next..self.next + flat.rows as i64).collect();
-        self.next += flat.rows as i64;
-        write_parts(ranked(flat, ranks), self.keys, 0, &mut self.parts, &self.scratch)
+        self.write_held()?;
+        let flat = self.numbered(flat);
+        write_parts(flat, self.keys, 0, &mut self.parts, &self.scratch)
     }
 
     /// The same for what was given out already: its keys count, but no rows come of it.
@@ -66,82 +73,141 @@ impl Keyed {
         write_parts(ranked(flat, ranks), self.keys, 0, &mut self.parts, &self.scratch)
     }
 
+    /// Takes the flat columns of a few rows, which are written with others, as soon as these are many: true where they
+    /// were. `empty` are those of no rows.
+    pub fn hold(&mut self, flat: Batch, empty: impl FnOnce() -> Fallible<Batch>) -> Fallible<bool> {
+        let flat = self.numbered(flat);
+        self.looked += flat.rows;
+        let mut held = match self.held.take() {
+            Some(held) => held,
+            None => Rows::like(&ranked(empty()?, Vec::new())),
+        };
+        held.push(&flat)?;
+        let is_full = self.looked >= LOOKED_ROWS && {
+            self.looked = 0;
+            held.size() > self.scratch.spill().limit()
+        };
+        self.held = Some(held);
+        if is_full {
+            self.write_held()?;
+        }
+        Ok(is_full)
+    }
+
+    /// Writes the rows that are held.
+    fn write_held(&mut self) -> Fallible<()> {
+        match self.held.take() {
+            Some(held) => write_parts(held.finish(), self.keys, 0, &mut self.parts, &self.scratch),
+            None => Ok(()),
+        }
+    }
+
+    fn numbered(&mut self, flat: Batch) -> Batch {
+        let ranks = (self.next..self.next + flat.rows as i64).collect();
+        self.next += flat.rows as i64;
+        ranked(flat, ranks)
+    }
+
     /// What comes of all partials; the last column is the rank. `types` are those of the results.
     pub fn finish<P: Partial<Whole = Batch>>(
-        self,
+        mut self,
         make: &dyn Fn() -> P,
         types: Vec<Type>,
         context: &RunContext,
-    ) -> Fallible<Merge> {
+    ) -> Fallible<Numbered> {
+        self.write_held()?;
+        let (rank, end, scratch) = (types.len(), self.next, self.scratch.clone());
+        let mut parts = PartByPart { left: self.left(), keyed: self };
         let mut runs = Vec::new();
-        for places in &self.parts {
-            self.part(places, 0, make, &mut runs, context)?;
+        while let Some(all) = parts.next(make, context)? {
+            let mut run = Run::default();
+            run.push(&all, &scratch)?;
+            runs.push(run);
         }
-        let rank = types.len();
         let types = types.into_iter().chain([Type::Int]).collect();
-        Merge::new(self.scratch, runs, vec![(rank, false)], types, context)
+        Numbered::new(scratch, runs, rank, end, types, context)
     }
 
+    /// The same, where any order will do.
+    pub fn part_by_part(mut self) -> Fallible<PartByPart> {
+        self.write_held()?;
+        Ok(PartByPart { left: self.left(), keyed: self })
+    }
+
+    /// The parts, the last one first, which belong to level 0.
+    fn left(&mut self) -> Vec<(Vec<Place>, u32)> {
+        std::mem::take(&mut self.parts).into_iter().rev().map(|places| (places, 0)).collect()
+    }
+}
+
+/// What comes of each part; the rows of one are in the order of their ranks.
+pub struct PartByPart {
+    keyed: Keyed,
+    /// Those that are left, and their levels; the next one is the last.
+    left: Vec<(Vec<Place>, u32)>,
+}
+
+impl PartByPart {
+    /// What comes of the next part that has rows; the last column is the rank.
+    pub fn next<P: Partial<Whole = Batch>>(
+        &mut self,
+        make: &dyn Fn() -> P,
+        context: &RunContext,
+    ) -> Fallible<Option<Batch>> {
+        while let Some((places, level)) = self.left.pop() {
+            if let Some(all) = self.part(&places, level, make(), context)? {
+                return Ok(Some(all));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What comes of these blocks; where they are too much they are split, and nothing comes of them yet.
     fn part<P: Partial<Whole = Batch>>(
-        &self,
+        &mut self,
         places: &[Place],
         level: u32,
-        make: &dyn Fn() -> P,
-        runs: &mut Vec<Run>,
+        mut partial: P,
         context: &RunContext,
-    ) -> Fallible<()> {
-        let spill = self.scratch.spill();
-        let (mut partial, mut groups) = (make(), Groups::default());
-        let (mut ranks, mut ids) = (Vec::new(), Vec::new());
+    ) -> Fallible<Option<Batch>> {
+        let Keyed { scratch, keys, span, .. } = &self.keyed;
+        let spill = scratch.spill();
+        let mut ranks = Vec::new();
         for (at, place) in places.iter().enumerate() {
             context.check()?;
-            let mut flat = self.scratch.read(*place)?;
+            let mut flat = scratch.read(*place)?;
             let theirs = flat.columns.pop().expect("the rank is the last column");
-            let keys = Packed::new(self.keys.of(&flat.columns), flat.rows);
-            // The partial numbers its keys in the same order.
-            for row in groups.take(&keys, &mut ids) {
-                ranks.push(rank_at(&theirs, row as usize));
-            }
-            partial.take_columns(flat, context)?;
-            let size = partial.size() + groups.size() + size_of_val(&ranks[..]);
+            ranks.extend(partial.take_columns(flat, context)?.iter().map(|row| rank_at(&theirs, *row as usize)));
+            let size = partial.size() + size_of_val(&ranks[..]);
             if size <= spill.limit_of_part() {
                 continue;
             }
-            if groups.len() <= 1 || level == MOST_LEVELS {
-                if size > spill.most() {
-                    return Err(too_large(size, spill, self.span));
-                }
+            if ranks.len() <= 1 || level == MOST_LEVELS {
+                context.hold_whole(Whole { what: ONE_GROUP, bytes: size, span: *span })?;
                 continue;
             }
             spill.add_pass();
             let mut deeper = vec![Vec::new(); PARTS];
-            drop(groups);
-            write_parts(ranked(partial.columns()?, ranks), self.keys, level + 1, &mut deeper, &self.scratch)?;
+            write_parts(ranked(partial.columns()?, ranks), *keys, level + 1, &mut deeper, scratch)?;
             for place in &places[at + 1..] {
                 context.check()?;
-                write_parts(self.scratch.read(*place)?, self.keys, level + 1, &mut deeper, &self.scratch)?;
+                write_parts(scratch.read(*place)?, *keys, level + 1, &mut deeper, scratch)?;
             }
-            return deeper.iter().try_for_each(|places| self.part(places, level + 1, make, runs, context));
+            self.left.extend(deeper.into_iter().rev().map(|places| (places, level + 1)));
+            return Ok(None);
         }
-        drop(groups);
         let wanted: Vec<u32> = (0..ranks.len() as u32).filter(|row| ranks[*row as usize] >= 0).collect();
-        let all = ranked(partial.finish()?, ranks);
-        if !wanted.is_empty() {
-            let mut run = Run::default();
-            let all = if wanted.len() < all.rows { all.gathered(&wanted) } else { all };
-            run.push(&all, &self.scratch)?;
-            runs.push(run);
+        if wanted.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        let all = ranked(partial.finish()?, ranks);
+        context.largest.forget(*span);
+        Ok(Some(if wanted.len() < all.rows { all.gathered(&wanted) } else { all }))
     }
 }
 
-/// The error of a key whose rows alone do not fit.
-pub fn too_large(size: usize, spill: &Spill, span: Span) -> Box<Diagnostic> {
-    let (size, budget) = (size >> 20, spill.budget >> 20);
-    let message = format!("one group of this stage takes {size} MiB, too much for a run with {budget} MiB of memory");
-    Diagnostic::at(Kind::System, span, message).hint("a group is held in memory as a whole: %set memory gives it more")
-}
+/// The rows of one key stay together.
+pub const ONE_GROUP: &str = "one group of this stage";
 
 /// Writes each row to the part of its key.
 pub fn write_parts(flat: Batch, keys: KeysAt, level: u32, parts: &mut [Vec<Place>], scratch: &Scratch) -> Fallible<()> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
-use crate::kernel::column::Batch;
+use crate::kernel::column::{Batch, Data, Ints};
 use crate::kernel::rows::Rows;
+use crate::kernel::slots::Slots;
 use crate::kernel::sort::{compare_rows, rank_of};
 use crate::run_context::RunContext;
 
@@ -18,7 +19,10 @@ const MOST_RUNS: usize = 256;
 
 /// Rows in order.
 #[derive(Default)]
-pub struct Run(VecDeque<Place>);
+pub struct Run {
+    places: VecDeque<Place>,
+    rows: usize,
+}
 
 impl Run {
     /// Adds rows that come after those that it has.
@@ -26,8 +30,9 @@ impl Run {
         let block = (scratch.spill().budget as usize / (8 * MOST_RUNS)).max(1);
         let rows = (block * batch.rows).checked_div(batch.size()).unwrap_or(batch.rows).clamp(1, 1 << 16);
         for start in (0..batch.rows).step_by(rows) {
-            self.0.push_back(scratch.write(&batch.part(start, rows.min(batch.rows - start)))?);
+            self.places.push_back(scratch.write(&batch.part(start, rows.min(batch.rows - start)))?);
         }
+        self.rows += batch.rows;
         Ok(())
     }
 }
@@ -78,7 +83,7 @@ impl Merge {
 
     fn of_few(scratch: Arc<Scratch>, runs: Vec<Run>, keys: Vec<(usize, bool)>, types: Vec<Type>) -> Fallible<Merge> {
         let mut merge = Merge { scratch, heads: Vec::new(), heap: Vec::new(), keys, types };
-        for Run(left) in runs {
+        for Run { places: left, .. } in runs {
             let block = Batch { rows: 0, columns: Vec::new() };
             let mut head = Head { left, block, row: 0, rank: 0, held: None };
             if merge.is_at_row(&mut head)? {
@@ -171,5 +176,143 @@ impl Head {
     fn none() -> Head {
         let block = Batch { rows: 0, columns: Vec::new() };
         Head { left: VecDeque::new(), block, row: 0, rank: 0, held: None }
+    }
+}
+
+/// The rows of runs that each ascend by a number that no other row has, in the order of these numbers. Where rows go is
+/// told by the numbers themselves, a window of them after the other, so that no two rows are compared.
+pub struct Numbered {
+    scratch: Arc<Scratch>,
+    heads: Vec<NumberedHead>,
+    /// The column of the numbers.
+    number: usize,
+    types: Vec<Type>,
+    /// So many numbers are looked at next: about as many rows are among them as are given at once.
+    window: i64,
+    ready: Batch,
+    given: usize,
+}
+
+/// The rows of a run that were not given out yet.
+struct NumberedHead {
+    left: VecDeque<Place>,
+    block: Batch,
+    row: usize,
+}
+
+/// About so many rows are put in order at once.
+const WINDOW_ROWS: i64 = 1 << 14;
+
+impl Numbered {
+    /// All numbers are below `end`. `types` are those of all columns of the runs.
+    pub fn new(
+        scratch: Arc<Scratch>,
+        mut runs: Vec<Run>,
+        number: usize,
+        end: i64,
+        types: Vec<Type>,
+        context: &RunContext,
+    ) -> Fallible<Numbered> {
+        while runs.len() > MOST_RUNS {
+            scratch.spill().add_pass();
+            let some = runs.drain(..MOST_RUNS).collect();
+            let mut few = Numbered::of_few(scratch.clone(), some, number, end, types.clone());
+            let mut run = Run::default();
+            while let Some(batch) = few.next(1 << 13, context)? {
+                run.push(&batch, &scratch)?;
+            }
+            runs.push(run);
+        }
+        Ok(Numbered::of_few(scratch, runs, number, end, types))
+    }
+
+    fn of_few(scratch: Arc<Scratch>, runs: Vec<Run>, number: usize, end: i64, types: Vec<Type>) -> Numbered {
+        let rows: usize = runs.iter().map(|run| run.rows).sum();
+        let window = (i128::from(end) * i128::from(WINDOW_ROWS) / (rows as i128).max(1)).clamp(1, 1 << 40) as i64;
+        let none = || Batch { rows: 0, columns: Vec::new() };
+        let head = |run: Run| NumberedHead { left: run.places, block: none(), row: 0 };
+        Numbered {
+            heads: runs.into_iter().map(head).collect(),
+            scratch,
+            number,
+            types,
+            window,
+            ready: none(),
+            given: 0,
+        }
+    }
+
+    /// The next rows, at most so many.
+    pub fn next(&mut self, most: usize, context: &RunContext) -> Fallible<Option<Batch>> {
+        context.check()?;
+        if self.given == self.ready.rows {
+            (self.ready, self.given) = (self.in_window()?, 0);
+        }
+        let rows = most.min(self.ready.rows - self.given);
+        let part = (rows > 0).then(|| self.ready.part(self.given, rows));
+        self.given += rows;
+        Ok(part)
+    }
+
+    /// The rows of the next window of numbers; none at the end.
+    fn in_window(&mut self) -> Fallible<Batch> {
+        for head in &mut self.heads {
+            head.open(&self.scratch)?;
+        }
+        self.heads.retain(|head| head.row < head.block.rows);
+        let first = self.heads.iter().map(|head| head.numbers(self.number)[head.row]).min().unwrap_or(0);
+        let end = first.saturating_add(self.window);
+        let (mut rows, mut numbers) = (Rows::new(&self.types), Vec::new());
+        for head in &mut self.heads {
+            while head.row < head.block.rows {
+                let here = &head.numbers(self.number)[head.row..];
+                let count = here.partition_point(|number| *number < end);
+                if count == 0 {
+                    break;
+                }
+                numbers.extend_from_slice(&here[..count]);
+                rows.push(&head.block.part(head.row, count))?;
+                head.row += count;
+                head.open(&self.scratch)?;
+            }
+        }
+        Ok(rows.finish().gathered(&in_order(&numbers, first, end)))
+    }
+}
+
+/// The places of numbers from `first` up to, but without, `end`, in the order of the numbers.
+fn in_order(numbers: &[i64], first: i64, end: i64) -> Vec<u32> {
+    const NONE: u32 = u32::MAX;
+    let range = end.abs_diff(first) as usize;
+    if range > 16 * numbers.len() {
+        let mut order: Vec<u32> = (0..numbers.len() as u32).collect();
+        order.sort_unstable_by_key(|place| numbers[*place as usize]);
+        return order;
+    }
+    let mut places = vec![NONE; range];
+    numbers.iter().enumerate().for_each(|(place, number)| places[(number - first) as usize] = place as u32);
+    places.retain(|place| *place != NONE);
+    places
+}
+
+impl NumberedHead {
+    /// Reads the next block where all rows of this one were given out.
+    fn open(&mut self, scratch: &Scratch) -> Fallible<()> {
+        while self.row >= self.block.rows
+            && let Some(next) = self.left.pop_front()
+        {
+            // The block is dropped before the next one takes its place in memory.
+            self.block = Batch { rows: 0, columns: Vec::new() };
+            (self.block, self.row) = (scratch.read(next)?, 0);
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, column: usize) -> &[i64] {
+        match &self.block.columns[column].data {
+            Data::Int(Ints { slots: Slots::Each(numbers), .. }) => numbers,
+            Data::Int(Ints { slots: Slots::One(number), .. }) => std::slice::from_ref(number),
+            Data::Float(_) | Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("numbers are ints"),
+        }
     }
 }

@@ -7,6 +7,6 @@ mod merge;
 mod scratch;
 
 pub use join::{ExternalJoin, ExternalRight};
-pub use keyed::{Keyed, KeysAt, ranked, too_large};
-pub use merge::{Merge, Run};
+pub use keyed::{Keyed, KeysAt, ONE_GROUP, PartByPart, ranked};
+pub use merge::{Merge, Numbered, Run};
 pub use scratch::{Place, Scratch};

@@ -4,9 +4,10 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::bytes::{from_bytes, to_bytes};
+use crate::kernel::bytes::{from_bytes, put_batch};
 use crate::kernel::column::Batch;
 use crate::run_context::Spill;
 
@@ -15,7 +16,12 @@ pub struct Scratch {
     file: File,
     end: AtomicU64,
     spill: Spill,
+    /// The bytes of the last batch: the next one's go to the same place in memory, which the system need not clear.
+    buffer: Mutex<Vec<u8>>,
 }
+
+/// A larger buffer is not kept.
+const MOST_KEPT: usize = 1 << 20;
 
 /// Where a batch stands.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +41,7 @@ impl Scratch {
         let file = tempfile::tempfile_in(folder.path()).map_err(wrong)?;
         // The file lives on without its folder.
         folder.close().map_err(wrong)?;
-        Ok(Scratch { file, end: AtomicU64::new(0), spill: spill.clone() })
+        Ok(Scratch { file, end: AtomicU64::new(0), spill: spill.clone(), buffer: Mutex::default() })
     }
 
     pub fn spill(&self) -> &Spill {
@@ -45,25 +51,41 @@ impl Scratch {
     /// # Errors
     /// Where the disk is full.
     pub fn write(&self, batch: &Batch) -> Fallible<Place> {
-        let bytes = to_bytes(batch);
+        let mut bytes = self.take_buffer();
+        put_batch(batch, &mut bytes);
         let place = Place { start: self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed), bytes: bytes.len() };
         let written = match self.spill.add_write(bytes.len() as u64) {
             true => self.file.write_all_at(&bytes, place.start),
             false => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
         };
         written.map_err(|error| failed(&self.spill, &error))?;
+        self.keep_buffer(bytes);
         Ok(place)
     }
 
     /// # Errors
     /// Those of the disk.
     pub fn read(&self, place: Place) -> Fallible<Batch> {
-        let mut bytes = vec![0; place.bytes];
+        let mut bytes = self.take_buffer();
+        bytes.resize(place.bytes, 0);
         self.file.read_exact_at(&mut bytes, place.start).map_err(|error| failed(&self.spill, &error))?;
-        from_bytes(&bytes).ok_or_else(|| {
+        let batch = from_bytes(&bytes).ok_or_else(|| {
             let folder = self.spill.folder.display();
             Diagnostic::new(Kind::System, format!("the scratch file in {folder} does not hold what was written to it"))
-        })
+        })?;
+        self.keep_buffer(bytes);
+        Ok(batch)
+    }
+
+    fn take_buffer(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.buffer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep_buffer(&self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= MOST_KEPT {
+            bytes.clear();
+            *self.buffer.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Breaker<'a> {
 }
 
 /// To spread groups over parts takes about as long as to merge them: for fewer of these one thread is quick enough.
-const MANY_GROUPS: usize = 1 << 15;
+pub const MANY_GROUPS: usize = 1 << 15;
 
 /// What becomes of all rows.
 #[derive(Clone, Copy)]
@@ -78,9 +78,30 @@ impl<'a> Breaker<'a> {
 
     /// Whether it has so many groups that several threads should merge them.
     pub fn has_many_groups(&self) -> bool {
+        self.groups() > MANY_GROUPS
+    }
+
+    /// How many groups it has by keys.
+    pub fn groups(&self) -> usize {
         match self {
-            Breaker::Groups(groups) => groups.keyed_groups() > MANY_GROUPS,
+            Breaker::Groups(groups) => groups.keyed_groups(),
+            Breaker::Sorted(_) | Breaker::All(..) => 0,
+        }
+    }
+
+    /// As [`Aggregates::merges_in_any_order`].
+    pub fn merges_in_any_order(&self) -> bool {
+        match self {
+            Breaker::Groups(groups) => groups.merges_in_any_order(),
             Breaker::Sorted(_) | Breaker::All(..) => false,
+        }
+    }
+
+    /// As [`Aggregates::singles`], where it is one of groups.
+    pub fn singles(&self, scope: Scope) -> Fallible<Batch> {
+        match self {
+            Breaker::Groups(groups) => groups.singles(scope),
+            Breaker::Sorted(_) | Breaker::All(..) => Ok(scope.batch.clone()),
         }
     }
 
@@ -118,7 +139,7 @@ impl Partial for Breaker<'_> {
         match (self, later) {
             (Breaker::Groups(groups), Breaker::Groups(later)) => groups.merge(*later, context),
             (Breaker::Sorted(sorted), Breaker::Sorted(later)) => sorted.merge(*later, context),
-            (all @ Breaker::All(..), Breaker::All(later, _)) => all.take_columns(later.finish(), context),
+            (all @ Breaker::All(..), Breaker::All(later, _)) => all.take_columns(later.finish(), context).map(drop),
             _ => Err(Diagnostic::new(Kind::System, "only partials of one op can be merged")),
         }
     }
@@ -139,7 +160,7 @@ impl Partial for Breaker<'_> {
         }
     }
 
-    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+    fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<Vec<u32>> {
         match self {
             Breaker::Groups(groups) => groups.take_columns(flat, context),
             Breaker::Sorted(sorted) => sorted.take_columns(flat, context),
@@ -148,7 +169,7 @@ impl Partial for Breaker<'_> {
                     context.check()?;
                     rows.push(&flat.part(start, CHECKED_ROWS.min(flat.rows - start)))?;
                 }
-                Ok(())
+                Ok(Vec::new())
             }
         }
     }

@@ -19,7 +19,7 @@ use super::{Batch, Compiler, Scope};
 
 use operator::{Operator, Sink, metered};
 
-pub use breaker::{Breaker, Pairs};
+pub use breaker::{Breaker, MANY_GROUPS, Pairs};
 pub use explode::of_text;
 pub use operator::{Batches, Inner, Right};
 pub use spilling::Spilling;
@@ -84,9 +84,19 @@ impl<'a> Phase<'a> {
         Ok(())
     }
 
+    /// The same phase with a breaker that has seen other rows, if any is given.
+    pub fn going_on_with(self, breaker: Option<Spilling<'a>>) -> Phase<'a> {
+        Phase { breaker: breaker.or(self.breaker), ..self }
+    }
+
     /// The number of its breaker, where somebody asks what each operator takes.
     pub fn number(&self) -> Option<usize> {
         self.number
+    }
+
+    /// Whether what flows in is sorted before anything else becomes of it: then it may come in any order.
+    pub fn sorts_first(&self) -> bool {
+        self.operators.is_empty() && self.breaker.as_ref().is_some_and(Spilling::is_sort)
     }
 
     /// What its breaker has of all the input, once that has come to its end.

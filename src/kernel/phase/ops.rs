@@ -13,7 +13,7 @@ use crate::run_context::{LogSink, RunContext};
 
 use super::explode::Explode;
 use super::operator::{Batches, Inner, Operator, Right, Sink};
-use super::spilling::Merged;
+use super::spilling::InOrder;
 
 /// The operator of a step; none for a pipeline breaker. `inner` makes the batches of the plans inside it.
 pub fn operator<'a>(
@@ -229,8 +229,8 @@ impl Operator for Streamed<'_> {
         let types: Vec<Type> = self.of.schema.columns.iter().map(|column| column.ty.clone()).collect();
         let left_out = types.len();
         let context = self.means.context;
-        let merge = keyed.finish(&|| self.of.distinct(), types, context)?;
-        let mut merged = Merged { merge, left_out, context };
+        let rows = keyed.finish(&|| self.of.distinct(), types, context)?;
+        let mut merged = InOrder { rows, left_out, context };
         while let Some(batch) = merged.next()? {
             if !next(batch)? {
                 break;

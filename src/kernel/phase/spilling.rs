@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Type};
 use crate::diagnostic::Fallible;
-use crate::kernel::external::{Keyed, KeysAt, Merge, Place, Run, Scratch, too_large};
-use crate::kernel::{Batch, Compiler, Partial, Scope};
+use crate::kernel::external::{Keyed, KeysAt, Merge, Numbered, ONE_GROUP, PartByPart, Place, Run, Scratch};
+use crate::kernel::{Aggregates, Batch, Compiler, Partial, Scope};
 use crate::measure;
 use crate::plan::{Op, Prepared, Step};
 use crate::rowwise::Program;
-use crate::run_context::{RunContext, Spill};
+use crate::run_context::{RunContext, Spill, Whole};
 
-use super::breaker::{Breaker, Whole};
+use super::breaker::Breaker;
 use super::operator::Batches;
 
 /// What a breaker has in memory, and what it has written.
@@ -22,6 +22,10 @@ pub struct Spilling<'a> {
     /// Rows since its size was last looked at, and the live heap then.
     rows: usize,
     live: u64,
+    /// Rows, or groups of partials, since something was written.
+    taken: usize,
+    /// So many times rows are still written without a look for equal keys: few of them have been equal.
+    unmerged: usize,
 }
 
 /// What an empty breaker of the same step is made of.
@@ -45,10 +49,32 @@ enum Written {
 /// Its size is looked at after so many rows, or when the heap has grown by an eighth of what the run may use.
 const LOOKED_ROWS: usize = 1 << 14;
 
+/// Where less than every second row had a key that was there already, rows are written so many times without a look for
+/// equal keys, before it is tried again.
+const UNMERGED: usize = 8;
+
 impl<'a> Of<'a> {
     fn breaker(&self) -> Option<Breaker<'a>> {
         let compiler = Compiler::new(&self.plan.functions);
         Breaker::new(&self.step.op, self.input, &compiler, self.program, self.context)
+    }
+
+    /// What the op keeps in memory and cannot write.
+    fn kept_whole(&self) -> &'static str {
+        match &self.step.op {
+            Op::Aggregate { .. } => ONE_GROUP,
+            Op::Sort { .. } => "what `top` keeps",
+            Op::Sample { .. } => "the input of `sample`",
+            Op::Pairs => "the input of `pairs`",
+            _ => "the input of this stage",
+        }
+    }
+
+    fn groups(&self) -> Aggregates<'a> {
+        match self.breaker() {
+            Some(Breaker::Groups(groups)) => *groups,
+            _ => unreachable!("only groups are written by key"),
+        }
     }
 }
 
@@ -62,19 +88,36 @@ impl<'a> Spilling<'a> {
         context: &'a RunContext,
     ) -> Option<Spilling<'a>> {
         let of = Of { step, input, plan, program, context };
-        Some(Spilling { now: of.breaker()?, written: None, of, rows: 0, live: measure::live() })
+        let live = measure::live();
+        Some(Spilling { now: of.breaker()?, written: None, of, rows: 0, live, taken: 0, unmerged: 0 })
     }
 
     pub fn take(&mut self, scope: Scope) -> Fallible<()> {
+        if self.unmerged > 0 {
+            return self.hold(self.now.singles(scope)?);
+        }
         self.rows += scope.rows();
+        self.taken += scope.rows();
         self.now.take(scope)?;
         self.look()
     }
 
     /// Takes what a later part of the input gave.
     pub fn merge(&mut self, later: Breaker<'a>, context: &RunContext) -> Fallible<()> {
+        if self.unmerged > 0 {
+            return self.hold(later.columns()?);
+        }
         self.rows = LOOKED_ROWS;
+        self.taken += later.groups();
         self.now.merge(later, context)?;
+        self.look()
+    }
+
+    /// Takes the flat columns of a later part of the input.
+    pub fn take_columns(&mut self, flat: Batch, context: &RunContext) -> Fallible<()> {
+        self.rows = LOOKED_ROWS;
+        self.taken += flat.rows;
+        self.now.take_columns(flat, context)?;
         self.look()
     }
 
@@ -87,15 +130,32 @@ impl<'a> Spilling<'a> {
         self.written.is_some()
     }
 
-    pub fn is_pairs(&self) -> bool {
-        matches!(self.now, Breaker::All(_, Whole::Pairs))
+    /// How many groups it has by keys, in memory.
+    pub fn groups(&self) -> usize {
+        self.now.groups()
     }
 
-    /// Its rows, in batches.
-    pub fn batches(mut self) -> Fallible<Box<dyn Batches + 'a>> {
+    pub fn is_sort(&self) -> bool {
+        matches!(self.now, Breaker::Sorted(_))
+    }
+
+    /// Keeps flat columns, and writes them with others.
+    fn hold(&mut self, flat: Batch) -> Fallible<()> {
+        let Some(Written::Groups(keyed)) = &mut self.written else { unreachable!("groups were written") };
+        let of = &self.of;
+        if keyed.hold(flat, || of.groups().columns())? {
+            self.unmerged -= 1;
+        }
+        Ok(())
+    }
+
+    /// Its rows, in batches; those of groups come in any order, unless they are wanted in order.
+    pub fn batches(mut self, in_order: bool) -> Fallible<Box<dyn Batches + 'a>> {
         let context = self.of.context;
         if self.written.is_none() {
-            return self.now.batches(context);
+            let batches = self.now.batches(context)?;
+            context.largest.forget(self.of.step.span);
+            return Ok(batches);
         }
         self.write()?;
         let types: Vec<Type> = self.of.step.schema.columns.iter().map(|column| column.ty.clone()).collect();
@@ -104,12 +164,13 @@ impl<'a> Spilling<'a> {
         Ok(match self.written.expect("something was written") {
             Written::Groups(keyed) => {
                 drop(now);
-                let make = || match of.breaker() {
-                    Some(Breaker::Groups(groups)) => *groups,
-                    _ => unreachable!("a breaker of the same step is of the same kind"),
-                };
-                let merge = keyed.finish(&make, types, context)?;
-                Box::new(Merged { merge, left_out: width, context })
+                let make = || of.groups();
+                if !in_order {
+                    let ready = Batch { rows: 0, columns: Vec::new() };
+                    return Ok(Box::new(InParts { parts: keyed.part_by_part()?, of, ready, given: 0 }));
+                }
+                let rows = keyed.finish(&make, types, context)?;
+                Box::new(InOrder { rows, left_out: width, context })
             }
             Written::Runs(scratch, runs) => {
                 let Breaker::Sorted(sorted) = now else { unreachable!("runs are of a sort") };
@@ -137,7 +198,7 @@ impl<'a> Spilling<'a> {
             self.live = measure::live();
             return Ok(());
         }
-        if size > spill.most() { Err(too_large(size, spill, self.of.step.span)) } else { Ok(()) }
+        self.of.context.hold_whole(Whole { what: self.of.kept_whole(), bytes: size, span: self.of.step.span })
     }
 
     fn can_write(&self) -> bool {
@@ -153,11 +214,16 @@ impl<'a> Spilling<'a> {
         let Some(spill) = &self.of.context.spill else { return Ok(()) };
         let Some(empty) = self.of.breaker() else { return Ok(()) };
         let full = std::mem::replace(&mut self.now, empty);
+        let (taken, groups) = (std::mem::take(&mut self.taken), full.groups());
         if self.written.is_none() {
             self.written = Some(self.of.written(spill)?);
         }
         match self.written.as_mut().expect("it was just made") {
-            Written::Groups(keyed) => keyed.push(full.columns()?),
+            Written::Groups(keyed) => {
+                keyed.push(full.columns()?)?;
+                self.unmerged = if taken < 2 * groups { UNMERGED } else { 0 };
+                Ok(())
+            }
             Written::Runs(scratch, runs) => {
                 let mut run = Run::default();
                 run.push(&full.columns()?, scratch)?;
@@ -188,6 +254,51 @@ impl Of<'_> {
             Op::Reverse => Written::Backwards(scratch, Vec::new()),
             _ => Written::Runs(scratch, Vec::new()),
         })
+    }
+}
+
+/// Groups, part by part.
+struct InParts<'a> {
+    parts: PartByPart,
+    of: Of<'a>,
+    ready: Batch,
+    given: usize,
+}
+
+impl Batches for InParts<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        let context = self.of.context;
+        context.check()?;
+        if self.given == self.ready.rows {
+            self.ready = Batch { rows: 0, columns: Vec::new() };
+            self.given = 0;
+            let of = self.of;
+            let Some(mut next) = self.parts.next(&|| of.groups(), context)? else { return Ok(None) };
+            next.columns.truncate(of.step.schema.columns.len());
+            self.ready = next;
+        }
+        let rows = context.chunk_sizes.rows.min(self.ready.rows - self.given);
+        let part = self.ready.part(self.given, rows);
+        self.given += rows;
+        Ok(Some(part))
+    }
+}
+
+/// Rows in the order of their ranks, without these.
+pub struct InOrder<'a> {
+    pub rows: Numbered,
+    /// The column of the ranks.
+    pub left_out: usize,
+    pub context: &'a RunContext,
+}
+
+impl Batches for InOrder<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        let mut batch = self.rows.next(self.context.chunk_sizes.rows, self.context)?;
+        if let Some(batch) = &mut batch {
+            batch.columns.truncate(self.left_out);
+        }
+        Ok(batch)
     }
 }
 

@@ -83,7 +83,10 @@ impl Stream<'_> {
                 let meter = self.context.meters.operators.as_deref().zip(self.number);
                 let before = meter.map(|(meter, number)| meter.enter(number, 0));
                 self.input = match phase.and_then(Phase::into_breaker) {
-                    Some(breaker) => Input::Breaker(breaker.batches()?),
+                    Some(breaker) => {
+                        let in_order = !self.phases.front().is_some_and(Phase::sorts_first);
+                        Input::Breaker(breaker.batches(in_order)?)
+                    }
                     None => Input::Ended,
                 };
                 meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));

@@ -373,7 +373,7 @@ impl Job<'_> {
     /// Takes what a task has handed over.
     fn merge<'s>(&self, breaker: &'s OpenStage, partial: &mut Breaker<'s>, batch: Batch) -> Fallible<()> {
         if self.options.combine {
-            return partial.take_columns(batch, self.context);
+            return partial.take_columns(batch, self.context).map(drop);
         }
         for start in (0..batch.rows).step_by(self.context.chunk_sizes.rows) {
             self.context.check()?;

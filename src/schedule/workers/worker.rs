@@ -15,7 +15,7 @@ use crate::kernel::{self, Part};
 use crate::measure::{self, Meter};
 use crate::meters::Meters;
 use crate::plan::{Beside, Prepared};
-use crate::run_context::{Progress, ReadNotes, RunContext, Stop};
+use crate::run_context::{Largest, Progress, ReadNotes, RunContext, Stop};
 use crate::schedule::{OpenStage, Stage};
 use crate::service::Program;
 
@@ -129,6 +129,7 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         log: Arc::new(|_| {}),
         confined: true,
         meters: Meters::default(),
+        largest: Largest::default(),
         // What does not fit is merged and written by the shell.
         spill: None,
         scratch: std::env::temp_dir(),
@@ -150,7 +151,7 @@ fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
         Err(error) => return (failed(error.clone()), Vec::new()),
     };
     let (rows, bytes) = (context.progress.rows(), context.progress.bytes().0);
-    let output = context.within_limit(|| stage.run(part)?.to_bytes(stage.stage()));
+    let output = context.within_limit(|| stage.run(0, part)?.to_bytes(stage.stage()));
     let (output, error) = match output {
         Ok(output) => (output, None),
         Err(error) => (Vec::new(), Some(error)),
