@@ -143,8 +143,8 @@ fn a_scratch_disk_that_is_full_is_an_error() {
         let arguments = ["-Urm", "sh", "-c", script, env!("CARGO_BIN_EXE_timelab"), size];
         Command::new("unshare").args(arguments).arg(folder.path()).arg(cell).output()
     };
-    let probe = Command::new("unshare").args(["-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none \"$0\""]);
-    let probe = { probe }.arg(folder.path()).output();
+    let mount = ["-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none \"$0\""];
+    let probe = Command::new("unshare").args(mount).arg(folder.path()).output();
     if !probe.as_ref().is_ok_and(|probe| probe.status.success()) {
         println!("skipped: a_scratch_disk_that_is_full_is_an_error: no tmpfs in a user namespace here: {probe:?}");
         return;

@@ -149,7 +149,9 @@ fn merged<P: Partial>(
         let all = &mut parts[at];
         match chance.below(3) {
             0 => all.merge(later, context).expect("there is nothing to go wrong"),
-            1 => all.take_columns(moved(later.columns().expect("there are columns")), context).expect("they fit"),
+            1 => {
+                all.take_columns(moved(later.columns().expect("there are columns")), context).expect("they fit");
+            }
             _ => {
                 for part in later.split(1 + chance.below(4)).expect("there are columns") {
                     all.take_columns(moved(part), context).expect("they fit");

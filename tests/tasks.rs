@@ -112,7 +112,7 @@ impl Runner for Elsewhere {
                         }
                         let part = serde_json::to_string(&claim.part).expect("a part is plain data");
                         let part: Part = serde_json::from_str(&part).expect("it is the text of one");
-                        let output = theirs.run(&part).and_then(|output| output.to_bytes(theirs.stage()));
+                        let output = theirs.run(0, &part).and_then(|output| output.to_bytes(theirs.stage()));
                         board.commit(&claim, output);
                     }
                 });
