@@ -222,7 +222,7 @@ struct SpillCounts {
 /// What one stage holds in memory as a whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole {
-    /// For a sentence that goes on with how much it takes.
+    /// A subject and its verb: how much memory follows.
     pub what: &'static str,
     pub bytes: usize,
     pub span: Span,
@@ -231,8 +231,9 @@ pub struct Whole {
 impl Whole {
     fn too_large(self, memory: u64) -> Box<Diagnostic> {
         let Whole { what, bytes, span } = self;
-        let size = (bytes >> 20).max(1);
-        let message = format!("{what} takes {size} MiB, too much for a run with {} MiB of memory", memory >> 20);
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let (size, memory) = (mib(bytes as u64), mib(memory));
+        let message = format!("{what} {size:.1} MiB, too much for a run with {memory:.1} MiB of memory");
         let hint = "it is held in memory as a whole: %set memory gives the run more";
         Diagnostic::at(Kind::System, span, message).hint(hint)
     }
@@ -243,7 +244,7 @@ impl Whole {
 pub struct Largest(Arc<Mutex<Option<Whole>>>);
 
 impl Largest {
-    fn note(&self, whole: Whole) {
+    pub fn note(&self, whole: Whole) {
         let mut largest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if largest.is_none_or(|other| other.bytes <= whole.bytes) {
             *largest = Some(whole);

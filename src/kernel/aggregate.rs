@@ -173,6 +173,8 @@ impl<'a> Aggregates<'a> {
         for column in &self.columns {
             let mut state = column.state.empty(&column.value_ty);
             column.shape.take(&mut state, scope, rows, Ids::Each(&ids), self.program)?;
+            // As before another batch: who was in this one has a value, unless it is flagged.
+            state.grow(rows);
             columns.extend(state.columns(&column.value_ty));
         }
         Ok(Batch { rows, columns })

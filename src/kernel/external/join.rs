@@ -41,7 +41,7 @@ impl ExternalRight {
 }
 
 /// All right rows of one key are joined with each left one.
-const ONE_KEY: &str = "one key on the right side of this join";
+const ONE_KEY: &str = "one key on the right side of this join takes";
 
 const LOOKED_BATCHES: usize = 8;
 

@@ -207,7 +207,7 @@ impl PartByPart {
 }
 
 /// The rows of one key stay together.
-pub const ONE_GROUP: &str = "one group of this stage";
+pub const ONE_GROUP: &str = "one group of this stage takes";
 
 /// Writes each row to the part of its key.
 pub fn write_parts(flat: Batch, keys: KeysAt, level: u32, parts: &mut [Vec<Place>], scratch: &Scratch) -> Fallible<()> {

@@ -49,6 +49,9 @@ enum Written {
 /// Its size is looked at after so many rows, or when the heap has grown by an eighth of what the run may use.
 const LOOKED_ROWS: usize = 1 << 14;
 
+/// Each of these may be a large part of what does not fit.
+const FEW_GROUPS: usize = 32;
+
 /// Where less than every second row had a key that was there already, rows are written so many times without a look for
 /// equal keys, before it is tried again.
 const UNMERGED: usize = 8;
@@ -63,10 +66,10 @@ impl<'a> Of<'a> {
     fn kept_whole(&self) -> &'static str {
         match &self.step.op {
             Op::Aggregate { .. } => ONE_GROUP,
-            Op::Sort { .. } => "what `top` keeps",
-            Op::Sample { .. } => "the input of `sample`",
-            Op::Pairs => "the input of `pairs`",
-            _ => "the input of this stage",
+            Op::Sort { .. } => "what `top` keeps takes",
+            Op::Sample { .. } => "the input of `sample` takes",
+            Op::Pairs => "the input of `pairs` takes",
+            _ => "the input of this stage takes",
         }
     }
 
@@ -194,6 +197,11 @@ impl<'a> Spilling<'a> {
             return Ok(());
         }
         if self.can_write() {
+            if self.now.groups() <= FEW_GROUPS {
+                // To write them takes as much again.
+                let what = "a few large groups of this stage take";
+                self.of.context.largest.note(Whole { what, bytes: size, span: self.of.step.span });
+            }
             self.write()?;
             self.live = measure::live();
             return Ok(());
