@@ -22,6 +22,7 @@
 //!            | [ number ] [ TEXT ]                                                                        (peek)
 //!            | TEXT [ "as" NAME ] [ "parts" unary ]                                   ("as" may stand last) (write)
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
+//!            | ( expr | "until" expr ) "{" stage { "|" stage } "}" [ "max" unary ]                   (iterate)
 //!            | "map" "=" "(" expr "," expr ")" "into" name "," name "reduce" "=" expr
 //!              [ "combine" "=" expr ]                                                                   (mapreduce)
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
@@ -767,6 +768,7 @@ impl<'a> Parser<'a> {
                 }
             },
             ArgumentSyntax::MapReduce => self.map_reduce(&mut stage)?,
+            ArgumentSyntax::Iterate => self.rounds(&mut stage)?,
             ArgumentSyntax::Peek => {
                 while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
@@ -790,7 +792,7 @@ impl<'a> Parser<'a> {
     }
 
     fn stage_ends(&self, known: StageSyntax) -> Fallible<()> {
-        if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ",")) {
+        if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | "," | "}")) {
             return Ok(());
         }
         let message = format!("`{}`: unexpected {}", known.name, self.what_stands());
@@ -810,7 +812,7 @@ impl<'a> Parser<'a> {
     fn args_end(&self, known: StageSyntax) -> bool {
         match self.peek() {
             Token::End => true,
-            Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
+            Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | "," | "}"),
             Token::Word(word) => {
                 matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
@@ -890,7 +892,7 @@ impl<'a> Parser<'a> {
 
     fn join(&mut self, stage: &mut Stage) -> Fallible<()> {
         // A name that nothing follows is a text of the session.
-        let ends = matches!(self.peek_after(1), Token::End | Token::Sign("|" | ";" | ")" | ","));
+        let ends = matches!(self.peek_after(1), Token::End | Token::Sign("|" | ";" | ")" | "," | "}"));
         if matches!(self.peek(), Token::Text(_)) || (ends && matches!(self.peek(), Token::Word(_))) {
             let expr = self.atom()?;
             stage.args.push(Arg { name: None, expr, direction: None });
@@ -958,6 +960,22 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// `n { stages }` or `until e { stages }`
+    fn rounds(&mut self, stage: &mut Stage) -> Fallible<()> {
+        // A name alone is a number of rounds, whatever it is called.
+        if self.at_word("until") && *self.peek_after(1) != Token::Sign("{") {
+            stage.kind = Some(Word { text: "until".to_string(), span: self.span() });
+            self.at += 1;
+        }
+        if self.at("{") {
+            return Err(self.expected("a number of rounds, or `until` and a condition"));
+        }
+        let expr = self.expr()?;
+        stage.args.push(Arg { name: None, expr, direction: None });
+        stage.branches.push((stage.name.clone(), self.inner_stages(("{", "}"), "of the block")?));
+        Ok(())
+    }
+
     /// `word =`
     fn assigned(&mut self, word: &str) -> Fallible<Word> {
         let found = Word { text: word.to_string(), span: self.span() };
@@ -972,14 +990,21 @@ impl<'a> Parser<'a> {
     fn branch(&mut self) -> Fallible<(Word, Vec<Stage>)> {
         let name = self.name("the name of a branch")?;
         self.expect(":", "after the name of a branch")?;
-        self.expect("(", "before the stages of a branch")?;
+        Ok((name, self.inner_stages(("(", ")"), "of a branch")?))
+    }
+
+    /// Stages between brackets.
+    fn inner_stages(&mut self, (open, close): (&str, &str), of: &str) -> Fallible<Vec<Stage>> {
+        self.expect(open, &format!("before the stages {of}"))?;
+        let usage = self.usage;
         self.eat("|");
         let mut stages = vec![self.nested(Self::stage)?];
         while self.eat("|") {
             stages.push(self.nested(Self::stage)?);
         }
-        self.expect(")", "after the stages of a branch")?;
-        Ok((name, stages))
+        self.expect(close, &format!("after the stages {of}"))?;
+        self.usage = usage;
+        Ok(stages)
     }
 
     /// A NAME or a pipeline in brackets.

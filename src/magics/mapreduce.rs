@@ -127,7 +127,7 @@ fn options(session: &Session, magic: &lang::Magic) -> Fallible<JobOptions> {
 fn explained(session: &Session, plan: Plan, context: &RunContext) -> Fallible<Answer> {
     let engine = engines::MAPREDUCE;
     let plan = session.prepared(plan, Choice::only(engine), context)?;
-    match engine.objection(&plan) {
+    match engines::objection(engine, &plan) {
         None => Ok(Answer::text(engine.explain(&plan).join("\n"))),
         Some(objection) => {
             let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);

@@ -30,6 +30,9 @@ pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
     {
         return Some((reason, span));
     }
+    if let Source::Iterated(_) = &plan.source.op {
+        return Some(("each round is a plan of its own, and only one plan is compiled: leave `iterate` out", span));
+    }
     for (i, step) in plan.steps.iter().enumerate() {
         if let Op::Join { right, on, .. } = &step.op
             && let Some(reason) = on.iter().find_map(|(_, right)| of_expr(right))

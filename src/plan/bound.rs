@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Schema;
 use crate::diagnostic::Span;
 
@@ -33,11 +35,34 @@ pub enum BoundOp {
     Op(Op<Plan>),
     /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
     Persist(u64),
+    /// Runs a block of steps again and again, on the table that its last round gave.
+    Iterate(Box<Rounds<Plan>>),
     /// The last step: the session writes the table to a file and gives path, rows and bytes.
     Write(Write),
     /// The last step: the session computes the input once and runs each plan on it; the source of these is
     /// [`BoundOp::Passed`].
     Tee(Vec<(String, Plan)>),
+}
+
+/// A block that is run in rounds, each on the table that the one before gave; its columns are always the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rounds<P> {
+    /// Its source stands for the table that a round gets.
+    pub block: P,
+    /// No more rounds follow once this gives no rows; its source stands for the table too.
+    pub until: Option<P>,
+    /// So many rounds at most.
+    pub most: u64,
+}
+
+impl<P> Rounds<P> {
+    pub fn plans(&self) -> Vec<&P> {
+        std::iter::once(&self.block).chain(&self.until).collect()
+    }
+
+    pub fn plans_mut(&mut self) -> Vec<&mut P> {
+        std::iter::once(&mut self.block).chain(&mut self.until).collect()
+    }
 }
 
 /// A key-value server that runs.
@@ -92,6 +117,7 @@ impl Plan {
                 step.op,
                 BoundOp::Op(Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Fold { .. })
                     | BoundOp::Persist(_)
+                    | BoundOp::Iterate(_)
                     | BoundOp::Write(_)
             )
         };
@@ -104,7 +130,7 @@ impl Plan {
             BoundOp::Source(source) => !matches!(source, Source::Range { end: None, .. }),
             BoundOp::Op(op) => matches!(op, Op::Slice { length: Some(_), .. }),
             BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => true,
-            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => false,
+            BoundOp::Persist(_) | BoundOp::Iterate(_) | BoundOp::Write(_) | BoundOp::Tee(_) => false,
         };
         let end = self.steps.iter().position(is_end).unwrap_or(self.steps.len());
         &self.steps[..end]
@@ -183,6 +209,7 @@ impl BoundOp {
         match self {
             BoundOp::Op(op) => op.plans(),
             BoundOp::Tee(branches) => branches.iter().map(|(_, plan)| plan).collect(),
+            BoundOp::Iterate(rounds) => rounds.plans(),
             BoundOp::Source(_)
             | BoundOp::Passed
             | BoundOp::Rust(_)
@@ -197,6 +224,7 @@ impl BoundOp {
         match self {
             BoundOp::Op(op) => op.plans_mut(),
             BoundOp::Tee(branches) => branches.iter_mut().map(|(_, plan)| plan).collect(),
+            BoundOp::Iterate(rounds) => rounds.plans_mut(),
             BoundOp::Source(_)
             | BoundOp::Passed
             | BoundOp::Rust(_)

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
 use super::typing::{Evaluator, Scope, Typer};
-use super::{Agg, AggFunc, BoundOp, Expr, Function, Named, Node, Op, Plan, Source, Step, Write};
+use super::{Agg, AggFunc, BoundOp, Expr, Function, Named, Node, Op, Plan, Rounds, Source, Step, Write};
 
 /// A plan that grows.
 pub struct Builder<'a> {
@@ -51,6 +51,16 @@ impl<'a> Builder<'a> {
     /// Ends with several results.
     pub fn tee(&mut self, branches: Vec<(String, Plan)>, span: Span) -> Fallible<()> {
         self.add(BoundOp::Tee(branches), self.schema().clone(), span)
+    }
+
+    /// Goes on with what the rounds of a block give.
+    pub fn iterate(&mut self, rounds: Rounds<Plan>, span: Span) -> Fallible<()> {
+        let given = rounds.block.schema();
+        // There may be no round.
+        let may_be_input = rounds.until.is_some() || rounds.most == 0;
+        let order = if may_be_input { self.schema().order.weaker(given.order) } else { given.order };
+        let schema = Schema::new(given.columns.clone(), order);
+        self.add(BoundOp::Iterate(Box::new(rounds)), schema, span)
     }
 
     /// Keeps the table so far, under this number.
@@ -299,7 +309,7 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
         }
         Op::Concat(plans) => {
             let orders = plans.iter().map(|plan| plan.schema().order);
-            Schema::new(input.columns.clone(), orders.fold(input.order, weaker))
+            Schema::new(input.columns.clone(), orders.fold(input.order, Order::weaker))
         }
         Op::Zip(plans) => {
             let mut columns = input.columns.clone();
@@ -312,7 +322,7 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             }
             distinct_names(&columns, span)?;
             let orders = plans.iter().map(|plan| plan.schema().order);
-            Schema::new(columns, orders.fold(input.order, weaker))
+            Schema::new(columns, orders.fold(input.order, Order::weaker))
         }
         Op::Pairs => {
             let ty = &input.columns[0].ty;
@@ -320,15 +330,6 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             keep(vec![column("a"), column("b")])
         }
     })
-}
-
-/// The order of what two tables make together.
-fn weaker(a: Order, b: Order) -> Order {
-    match (a, b) {
-        (Order::Random, _) | (_, Order::Random) => Order::Random,
-        (Order::Lost, _) | (_, Order::Lost) => Order::Lost,
-        (Order::Kept, Order::Kept) => Order::Kept,
-    }
 }
 
 fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {

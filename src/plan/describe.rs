@@ -3,7 +3,7 @@
 use crate::data::Schema;
 use crate::lang::Operator;
 
-use super::{Expr, JoinKind, Named, Node, Op, Prepared, Source};
+use super::{Expr, Iterated, JoinKind, Named, Node, Op, Prepared, Rounds, Source};
 
 /// An expression over columns of `schema`, as it might be typed.
 pub fn expr_text(expr: &Expr, schema: &Schema, plan: &Prepared) -> String {
@@ -151,5 +151,21 @@ pub fn source_text(source: &Source) -> String {
         }
         Source::Generated { what, count, seed } => format!("{} {count} seed {seed}", what.name),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.table().height()),
+        Source::Iterated(iterated) => {
+            let block = plan_text(&iterated.rounds.block);
+            format!("{} | {} {{ {block} }}", plan_text(&iterated.input), rounds_text(iterated))
+        }
+    }
+}
+
+/// The head of a block that is run in rounds.
+pub fn rounds_text(iterated: &Iterated) -> String {
+    let Rounds { until, most, .. } = &iterated.rounds;
+    match until.as_ref().and_then(|until| Some((until, &until.steps.first()?.op))) {
+        Some((until, Op::Filter(Expr { node: Node::If(arms, _), .. }))) => {
+            let condition = arms.first().map_or(String::new(), |(done, _)| expr_text(done, until.input(0), until));
+            format!("iterate until {condition}, {most} rounds at most,")
+        }
+        _ => format!("iterate {most}"),
     }
 }

@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value, bits};
-use crate::diagnostic::{Fallible, Span};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::lang::Comparison;
 use crate::sources;
 
 use super::aggregates::{self, NumbersToFloat};
-use super::{Expr, Prepared};
+use super::{Expr, Prepared, Rounds};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step<O = Op> {
@@ -102,6 +102,23 @@ pub enum Source {
     },
     /// A table that was computed before.
     Kept(Kept),
+    /// What the last round of a block gives. The session runs the rounds, and hands engines [`Source::Kept`] in its
+    /// place.
+    Iterated(Box<Iterated>),
+}
+
+/// A block that is run in rounds, and what the first one gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Iterated {
+    pub input: Prepared,
+    pub rounds: Rounds<Prepared>,
+}
+
+impl Iterated {
+    /// The error of an engine that is handed rounds: they are no work of its own.
+    pub fn not_run() -> Box<Diagnostic> {
+        Diagnostic::new(Kind::System, "the rounds of this `iterate` were not run")
+    }
 }
 
 /// A computed table. Two are equal when they are the same one; in another process its number stands for it.

@@ -117,7 +117,9 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => after,
             // What is kept is used by later plans in their own ways; all of what is written is; a branch of a `tee` is
             // pruned when it is run.
-            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => vec![true; widths[i - 1]],
+            BoundOp::Persist(_) | BoundOp::Iterate(_) | BoundOp::Write(_) | BoundOp::Tee(_) => {
+                vec![true; widths[i - 1]]
+            }
         };
     }
     // From the start: take them out and tell the expressions where their columns went. The columns of a table that
@@ -146,6 +148,11 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
             BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => vec![true; needs[i].len()],
             BoundOp::Op(op) => kept_by(op, &needs[i], &flow, step.schema.columns.len()),
             BoundOp::Persist(_) => flow.clone(),
+            // A round gets what the one before gave: all columns of it.
+            BoundOp::Iterate(rounds) => {
+                keep(&mut rounds.block, &flow);
+                flow.clone()
+            }
             BoundOp::Write(_) | BoundOp::Tee(_) => needs[i].clone(),
         };
         let flows = !matches!(

@@ -6,6 +6,7 @@ mod detached;
 mod kept;
 pub mod programs;
 mod reading;
+mod rounds;
 mod run;
 mod rust;
 mod sampled;

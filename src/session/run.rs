@@ -16,6 +16,7 @@ use crate::schedule::{JobLog, JobOptions};
 use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
+use super::rounds::run_rounds;
 use super::{Session, reading};
 
 /// A table and how it came about.
@@ -102,6 +103,8 @@ impl Session {
         let watch = Stopwatch::start();
         let (inner, options) = (plan.clone(), options.clone());
         let (run, log) = self.do_stoppably(&plan, choice.engine, context, move |context| {
+            // The rounds of a block are jobs of their own; the log is that of the last one.
+            let inner = if inner.iterates() { run_rounds(&inner, engines::MAPREDUCE, context)?.0 } else { inner };
             let watched = files::Watched::new(inner.files());
             let mut log = JobLog::default();
             let run = context.within_limit(|| engines::mapreduce::run_job(&inner, &options, context, &mut log));
@@ -376,7 +379,7 @@ impl Session {
                     let before = Plan { steps: plan.steps[..at].to_vec(), ..plan.clone() };
                     let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
-                    let objects = choice.engine.objection(&before).is_some();
+                    let objects = engines::objection(choice.engine, &before).is_some();
                     let default = Choice { chosen: false, ..Choice::only(engines::DEFAULT) };
                     let choice = if objects { default } else { choice };
                     let table = Arc::new(self.run_once(&before, choice, context)?.0.table);
@@ -420,7 +423,7 @@ impl Session {
         choice: Choice,
     ) -> Fallible<(&'static dyn Engine, Option<&'static str>)> {
         let engine = choice.engine;
-        match engine.objection(plan) {
+        match engines::objection(engine, plan) {
             None => Ok((engine, None)),
             Some(objection) if choice.chosen => {
                 let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
@@ -448,6 +451,11 @@ fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> F
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+    if plan.iterates() {
+        let (plan, spent) = run_rounds(plan, engine, context)?;
+        let run = run_on(&plan, engine, context)?;
+        return Ok(EngineOutput { steps: spent.together(run.steps), cost: [spent.cost(), run.cost].concat(), ..run });
+    }
     let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
     let result = context.within_limit(|| engine.run(plan, context));
@@ -489,6 +497,11 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
+    if plan.iterates() {
+        let (plan, spent) = run_rounds(plan, engine, context)?;
+        let run = stream_on(&plan, engine, sink, context)?;
+        return Ok(StreamOutput { steps: spent.together(run.steps), cost: [spent.cost(), run.cost].concat(), ..run });
+    }
     let context = &within_limits(plan, context);
     let watched = files::Watched::new(plan.files());
     let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
@@ -702,6 +715,6 @@ pub(super) fn known_rows(source: &Source) -> Option<u64> {
         Source::Values(values) => Some(values.len() as u64),
         Source::Generated { count, .. } => Some(*count),
         Source::Kept(kept) => Some(kept.table().height() as u64),
-        Source::Read(_) => None,
+        Source::Read(_) | Source::Iterated(_) => None,
     }
 }

@@ -186,7 +186,12 @@ fn of_source(source: &Source, after: &[Step]) -> Option<&'static str> {
         Source::Generated { count, .. } if too_many(*count) => {
             Some("polars counts rows in 32 bits: these are too many")
         }
-        Source::Range { .. } | Source::Values(_) | Source::Read(_) | Source::Generated { .. } | Source::Kept(_) => None,
+        Source::Range { .. }
+        | Source::Values(_)
+        | Source::Read(_)
+        | Source::Generated { .. }
+        | Source::Kept(_)
+        | Source::Iterated(_) => None,
     }
 }
 
