@@ -30,6 +30,8 @@ pub enum ArgumentSyntax {
     Tee,
     /// `"path" [as FORMAT]`
     Write,
+    /// Any of these words, each once.
+    Words(&'static [&'static str]),
     /// `n { stages }` or `until e { stages }`: the number or the condition is the only argument, `until` the kind, and
     /// the stages the only branch.
     Iterate,

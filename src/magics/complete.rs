@@ -104,6 +104,10 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
                 found.extend(sources::ALL.iter().map(|source| candidate(source.name, source.about).of("source")));
                 if lead.ends_with('=') && lead.trim_start().starts_with("let ") {
                     found.push(candidate("store", "a key-value server that answers late").of("source"));
+                    found.push(candidate("spawn", "runs the pipeline as a job, while you go on").of("keyword"));
+                }
+                if session.names().any(|(_, binding)| is_job(binding)) {
+                    found.push(candidate("wait", "waits for the end of a job and gives its table").of("keyword"));
                 }
                 found.extend(
                     functions::ALL.iter().map(|function| candidate(function.name, function.about).of("function")),
@@ -225,10 +229,15 @@ pub fn said(binding: &Binding) -> String {
                 let delay = if store.delay > 0.0 { duration_text(store.delay) } else { "no delay".to_string() };
                 format!("store: {} keys, {delay} a request, at {}", grouped(store.keys), store.address)
             }
+            None if plan.job().is_some() => format!("job: {}", plan.schema()),
             None => format!("table: {}", plan.schema()),
         },
         Binding::Result { .. } => "result".to_string(),
     }
+}
+
+fn is_job(binding: &Binding) -> bool {
+    matches!(binding, Binding::Table(plan) if plan.job().is_some())
 }
 
 fn last_word(text: &str) -> &str {
@@ -289,6 +298,15 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             [] => vec![candidate("growth", "shows the cost of each single operation while a structure grows")],
             ["growth"] => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
             ["growth", _] => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
+            _ => Vec::new(),
+        },
+        Offers::Dashboard => match earlier[..] {
+            [] => vec![candidate("stop", "ends the page")],
+            _ => Vec::new(),
+        },
+        Offers::Jobs => match earlier[..] {
+            [] => vec![candidate("stop", "ends a job")],
+            ["stop"] => session.running_jobs().iter().map(|name| candidate(name, "running")).collect(),
             _ => Vec::new(),
         },
         Offers::Stores => match earlier[..] {
@@ -498,7 +516,9 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
     let (last, before) = statements.split_last()?;
     give_names(session, before);
     match last {
-        Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) => session.bind(pipeline).ok(),
+        Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) | Statement::Spawn(_, pipeline) => {
+            session.bind(pipeline).ok()
+        }
         Statement::LetCommand(..) | Statement::LetStore(..) | Statement::Function(_) | Statement::RustFunction(_) => {
             None
         }

@@ -57,6 +57,7 @@ fn of_op(op: &Op) -> Option<&'static str> {
         Op::Distinct(Some(by)) if by.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Join { on, .. } if on.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Explode(named) if named.len() > 1 => Some("compiled code makes rows of one list alone"),
+        Op::Tally(_) => Some("compiled code counts nothing: leave `counter` out"),
         Op::Peek { .. } => Some("compiled code has nowhere to show what passes: leave `peek` out"),
         Op::Project(_)
         | Op::Filter(_)

@@ -125,6 +125,7 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Prepared) -> String {
         Op::Pairs => "pairs".to_string(),
         Op::Sample { count, seed } => format!("sample {count} seed {seed}"),
         Op::Peek { count, .. } => format!("peek {count}"),
+        Op::Tally(counters) => format!("count {}", named(counters)),
     }
 }
 
@@ -152,10 +153,24 @@ pub fn source_text(source: &Source) -> String {
         Source::Generated { what, count, seed } => format!("{} {count} seed {seed}", what.name),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.table().height()),
         Source::Iterated(iterated) => {
-            let block = plan_text(&iterated.rounds.block);
-            format!("{} | {} {{ {block} }}", plan_text(&iterated.input), rounds_text(iterated))
+            format!("{} | {}", plan_text(&iterated.input), in_rounds(iterated))
         }
     }
+}
+
+/// A block that is run in rounds, in one line.
+fn in_rounds(iterated: &Iterated) -> String {
+    format!("{} {{ {} }}", rounds_text(iterated), block_text(&iterated.rounds.block))
+}
+
+/// The steps of a block. Where it begins with rounds of its own, these come after the steps before them.
+fn block_text(block: &Prepared) -> String {
+    let before = match &block.source.op {
+        Source::Iterated(inner) => vec![block_text(&inner.input), in_rounds(inner)],
+        _ => Vec::new(),
+    };
+    let steps = block.steps().map(|(step, input)| op_text(&step.op, input, block));
+    before.into_iter().filter(|text| !text.is_empty()).chain(steps).collect::<Vec<_>>().join(" | ")
 }
 
 /// The head of a block that is run in rounds.

@@ -12,7 +12,7 @@ mod prepared;
 mod prune;
 mod typing;
 
-pub use bound::{BoundOp, KeyValueStore, Plan, Rounds};
+pub use bound::{BoundOp, KeyValueStore, Plan, Rounds, Storage};
 pub use builder::{Builder, constant, int, ready, whole};
 pub use describe::{expr_text, op_text, rounds_text, source_text};
 pub use expr::{Expr, ExternalFunction, ExternalPlace, Function, Link, Node};

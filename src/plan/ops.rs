@@ -81,6 +81,8 @@ pub enum Op<P = Prepared> {
         count: u64,
         label: String,
     },
+    /// Adds up what these are in each row that passes, under their names: ints as they are, a true bool as 1.
+    Tally(Vec<Named>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -479,7 +481,9 @@ impl<P> Op<P> {
     /// Which rows this op must see. `is_numbered` says whether a part of its input knows the number of its first row.
     pub(super) fn reach(&self, is_numbered: bool) -> Reach {
         match self {
-            Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) => Reach::Row,
+            Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) | Op::Tally(_) => {
+                Reach::Row
+            }
             Op::Sample { .. } | Op::Peek { .. } if is_numbered => Reach::Row,
             Op::Sample { .. } | Op::Peek { .. } => Reach::Seq,
             Op::Sort { .. } | Op::Distinct(_) | Op::Aggregate { .. } | Op::Pairs => Reach::All,
@@ -490,7 +494,7 @@ impl<P> Op<P> {
     /// Whether a part of what this op gives knows the number of its first row, if a part of its input does.
     pub(super) fn keeps_numbers(&self) -> bool {
         match self {
-            Op::Project(_) | Op::Number | Op::Peek { .. } => true,
+            Op::Project(_) | Op::Number | Op::Peek { .. } | Op::Tally(_) => true,
             Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { .. }
@@ -521,7 +525,8 @@ impl<P> Op<P> {
             | Op::Join { .. }
             | Op::Concat(_)
             | Op::Zip(_)
-            | Op::Peek { .. } => false,
+            | Op::Peek { .. }
+            | Op::Tally(_) => false,
         }
     }
 
@@ -557,7 +562,7 @@ impl<P> Op<P> {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter().map(|named| input(&named.expr)).collect(),
+            Op::Project(named) | Op::Tally(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
             Op::Explode(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter().map(|key| input(&key.expr)).collect(),
@@ -587,7 +592,7 @@ impl<P> Op<P> {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
+            Op::Project(named) | Op::Tally(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
             Op::Explode(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter_mut().map(|key| input(&mut key.expr)).collect(),
@@ -627,7 +632,8 @@ impl<P> Op<P> {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => Vec::new(),
+            | Op::Peek { .. }
+            | Op::Tally(_) => Vec::new(),
         }
     }
 
@@ -648,7 +654,8 @@ impl<P> Op<P> {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => Vec::new(),
+            | Op::Peek { .. }
+            | Op::Tally(_) => Vec::new(),
         }
     }
 
@@ -673,6 +680,7 @@ impl<P> Op<P> {
             Op::Pairs => Op::Pairs,
             Op::Sample { count, seed } => Op::Sample { count, seed },
             Op::Peek { count, label } => Op::Peek { count, label },
+            Op::Tally(counters) => Op::Tally(counters),
         })
     }
 }

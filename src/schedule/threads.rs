@@ -6,7 +6,7 @@ use std::thread::{Builder, scope};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::Part;
 use crate::measure;
-use crate::run_context::RunContext;
+use crate::run_context::{Counters, Counts128, RunContext};
 
 use super::board::Board;
 use super::run::{Runner, Take};
@@ -44,28 +44,39 @@ pub fn in_parallel<I: Send + 'static, T: Send>(
     let is_alone = workers <= 1 || first.len() < 2;
     let items = first.into_iter().chain(items);
     if is_alone {
-        for item in items {
-            if !take(work(&item)?)? {
+        for (number, item) in items.enumerate() {
+            let output = match &context.monitor {
+                Some(watch) => watch.task(0, number, || work(&item), Result::is_ok),
+                None => work(&item),
+            };
+            if !take(output?)? {
                 break;
             }
         }
         return Ok(());
     }
-    let board: Board<I, T> = Board::new(Box::new(items), 2 * workers, context.stop.clone());
-    let claims = || {
-        let _limited = measure::limited(context.memory);
+    let board: Board<I, (T, Counts128)> = Board::new(Box::new(items), 2 * workers, context.stop.clone());
+    let watch = context.monitor.as_deref();
+    let claims = |worker: usize| {
+        let _limited = context.limited();
         while let Some(claim) = board.claim() {
-            match catch_unwind(AssertUnwindSafe(|| work(&claim.part))) {
-                Ok(output) => board.commit(&claim, output),
+            let attempt = || Counters::attempt(|| work(&claim.part));
+            let watched = || match watch {
+                Some(watch) => watch.task(worker, claim.number, attempt, |(output, _)| output.is_ok()),
+                None => attempt(),
+            };
+            match catch_unwind(AssertUnwindSafe(watched)) {
+                Ok((output, counted)) => board.commit(&claim, output.map(|output| (output, counted))),
                 Err(panic) => board.panicked(&claim, panic),
             }
         }
         measure::flush();
     };
     scope(|scope| {
+        let claims = &claims;
         let start = |number| {
             let builder = Builder::new().name(format!("task-{number}"));
-            builder.spawn_scoped(scope, claims).is_ok()
+            builder.spawn_scoped(scope, move || claims(number)).is_ok()
         };
         // Where the system allows no more threads, fewer do it.
         let started = (0..workers).take_while(|number| start(*number)).count();
@@ -73,6 +84,9 @@ pub fn in_parallel<I: Send + 'static, T: Send>(
             let error = "the system lets timelab start no thread";
             board.abandon(Diagnostic::new(Kind::System, error).hint("| on batch runs it on one thread"));
         }
-        board.collect(take)
+        board.collect(&mut |(output, counted)| {
+            context.counters.commit(&counted);
+            take(output)
+        })
     })
 }

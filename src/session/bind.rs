@@ -14,7 +14,7 @@ use crate::plan::{
 use crate::sources;
 use crate::stages;
 
-use super::Session;
+use super::{Session, jobs};
 
 /// What a pipeline means.
 #[derive(Debug, Clone)]
@@ -292,6 +292,10 @@ impl Binder<'_> {
                 Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot be a table here")
                     .hint(format!("let x = !{}", word.text.lines().next().unwrap_or_default())))
             }
+            SourceNode::Wait(name) => match self.view.name(&name.text) {
+                Some(Binding::Table(plan)) if plan.job().is_some() => Ok(self.kept(&plan)),
+                _ => Err(jobs::not_a_job(name)),
+            },
             SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
             SourceNode::Generated { source: what, count, seed } => {
                 let count = whole(&self.view, count, &format!("the number of {}", what.rows))?;

@@ -56,7 +56,7 @@ fn same_columns(builder: &mut Builder, block: Plan, passed: &Schema, span: Span)
         let message = "the block of `iterate` gives a table: it cannot contain `write` or `tee`";
         return Err(Diagnostic::at(Kind::Syntax, end.span, message).hint("put it behind the block: } | write …"));
     }
-    if let Some(persist) = block.steps.iter().find(|step| matches!(step.op, BoundOp::Persist(_))) {
+    if let Some(persist) = block.steps.iter().find(|step| matches!(step.op, BoundOp::Persist(..))) {
         let message = "the table changes from round to round, so the block cannot keep it";
         return Err(Diagnostic::at(Kind::Syntax, persist.span, message).hint("put it behind the block: } | persist"));
     }
