@@ -8,6 +8,8 @@ mod commands;
 mod compare;
 mod concurrency;
 mod console;
+mod counters;
+mod dashboard;
 mod edges;
 mod examples;
 mod files;
