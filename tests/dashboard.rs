@@ -94,7 +94,7 @@ fn a_shell_that_ends_ends_its_page() {
 fn runs(host: &str, token: &str) -> Vec<Value> {
     let (_, body) = get(host, &format!("/state?token={token}"));
     let state: Value = serde_json::from_str(&body).expect("json");
-    assert!(state["live"].as_u64().is_some_and(|live| live > 0), "{body}");
+    assert!(state["live"].is_u64(), "{body}");
     state["runs"].as_array().expect("a list").clone()
 }
 

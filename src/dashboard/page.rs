@@ -35,8 +35,8 @@ const PAGE: &str = r##"<!doctype html>
 <div id="tasks" role="img" aria-labelledby="tasks-said"></div></section>
 <section aria-labelledby="h-keys"><h2 id="h-keys">Top keys</h2>
 <table><caption class="hidden">Keys with the most records</caption><thead><tr><th scope="col">key</th>
-<th scope="col">records</th><th scope="col">share</th><th scope="col">partition</th><th scope="col">hot</th></tr></thead>
-<tbody id="keys"></tbody></table></section>
+<th scope="col">records</th><th scope="col">share</th><th scope="col">partition</th><th scope="col">hot</th></tr>
+</thead><tbody id="keys"></tbody></table></section>
 <section aria-labelledby="h-log"><h2 id="h-log">Log</h2><pre id="log" tabindex="0" aria-label="lines of log"></pre>
 </section>
 <section aria-labelledby="h-runs"><h2 id="h-runs">All runs</h2>
@@ -93,7 +93,8 @@ const speed=dt>0.05?(r.bytes-old.bytes)/dt:r.bytes/Math.max(r.elapsed,1e-9);
 const facts=[["Run",r.number+": "+r.name],["State",r.state+" on "+r.engine],["Elapsed",sec(r.elapsed)],
 ["Rows read",si(r.rows,"rows")],["Throughput",si(rate,"rows/s")+(r.bytes?", "+si(speed,"B/s"):"")]];
 if(r.all_bytes)facts.push(["Read",mib(r.bytes)+" of "+mib(r.all_bytes)+" ("+Math.round(100*r.bytes/r.all_bytes)+" %)"]);
-facts.push(["Memory",mib(s.live)+" live"+(r.budget?" of "+mib(r.budget)+" ("+Math.round(100*s.live/r.budget)+" %)":"")]);
+const share=r.budget?" of "+mib(r.budget)+" ("+Math.round(100*s.live/r.budget)+" %)":"";
+facts.push(["Memory",mib(s.live)+" live"+share]);
 facts.push(["Spilled",r.spilled?mib(r.spilled)+" in "+r.passes+" passes":"nothing"]);
 by("now").replaceChildren(...facts.flatMap(([k,v])=>{const dt=document.createElement("dt"),
 dd=document.createElement("dd");dt.textContent=k;dd.textContent=v;return[dt,dd]}));
@@ -118,8 +119,9 @@ add("rect",{class:t.failed?"f":"t",x,y:18*workers.indexOf(t.worker)+1,width:Math
 height:14,opacity:t.end===null?0.5:1})});
 add("text",{class:"w",x:70,y:high-3},sec(left));add("text",{class:"w",x:1000,y:high-3,"text-anchor":"end"},sec(right));
 box.replaceChildren(svg)}
-async function look(){if(!paused&&!document.hidden){try{const answer=await fetch("/state?token="+token,{cache:"no-store"});
-if(!answer.ok)throw 0;before=last;last=await answer.json();draw(last)}catch{tell("the shell has ended, or its page was stopped")}}
+async function look(){if(!paused&&!document.hidden){try{
+const answer=await fetch("/state?token="+token,{cache:"no-store"});if(!answer.ok)throw 0;
+before=last;last=await answer.json();draw(last)}catch{tell("the shell has ended, or its page was stopped")}}
 setTimeout(look,500)}
 by("pause").addEventListener("click",()=>{paused=!paused;by("pause").setAttribute("aria-pressed",paused);
 by("pause").textContent=paused?"Go on":"Pause"});

@@ -13,14 +13,14 @@ pub static DASHBOARD: Magic = Magic {
     about: "shows what runs, live: in the terminal, and on a page for a browser on this machine\n\
             \n\
             What is shown\n  \
-            The stages with their tasks, the tasks on each worker over time, rows and bytes per second, the memory and\n  \
-            its budget, what was spilled, hot keys (of %mapreduce), and lines of log.\n\n\
+            The stages with their tasks, the tasks on each worker over time, rows and bytes per second, the\n  \
+            memory and its budget, what was spilled, hot keys (of %mapreduce), and lines of log.\n\n\
             The page\n  \
-            It is served on 127.0.0.1 to who has the address with its token, and needs nothing from elsewhere. It ends\n  \
-            with the shell, or at: %dashboard stop\n\n\
+            It is served on 127.0.0.1 to who has the address with its token, and needs nothing from elsewhere.\n  \
+            It ends with the shell, or at: %dashboard stop\n\n\
             The terminal\n  \
-            From here on a cell that takes long shows the same below its progress. While jobs run, %dashboard itself\n  \
-            shows them until they end; Ctrl-C leaves them alone.",
+            From here on a cell that takes long shows the same below its progress. While jobs run, %dashboard\n  \
+            itself shows them until they end; Ctrl-C leaves them alone.",
     examples: &[],
     offers: Offers::Dashboard,
     privileges: lang::Privileges::none,

@@ -120,8 +120,8 @@ thread_local! {
 /// Until it is dropped, also polars' threads ask for no more than the limit.
 pub struct PoolLimited;
 
-/// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant. One that
-/// is `apart` goes on when the user stops what ran.
+/// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant. A run
+/// that is `apart` goes on when the user stops what ran.
 pub fn pool_limited(bytes: u64, apart: bool) -> PoolLimited {
     let stops = if apart { u64::MAX } else { STOPS.load(Ordering::SeqCst) };
     STOPS_OF_POOL.store(stops, Ordering::Relaxed);

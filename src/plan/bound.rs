@@ -32,7 +32,8 @@ pub enum BoundOp {
     Rust(u64),
     /// The source is the pairs of a key-value server: the session asks for them and puts [`Source::Kept`] in its place.
     Store(KeyValueStore),
-    /// The source is the table of a job of this number: the session waits for it and puts [`Source::Kept`] in its place.
+    /// The source is the table of a job of this number: the session waits for it, and puts [`Source::Kept`] in its
+    /// place.
     Job(u64),
     Op(Op<Plan>),
     /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.

@@ -15,6 +15,7 @@ use crate::meters::Meters;
 use crate::panics;
 use crate::plan::{Binding, BoundOp, Kept, Plan, Prepared, Source, Step, Write};
 use crate::run_context::{Counters, Counts128, Progress, ReadNotes, RunContext, Stop};
+use crate::show::grouped;
 
 use super::Session;
 use super::bind::{Bound, rows_of};
@@ -126,7 +127,7 @@ impl Job {
                 let message = format!("stopped: the job `{0}` goes on; %jobs stop {0} ends it", self.name);
                 return Err(Diagnostic::new(Kind::Stopped, message));
             }
-            context.progress.tell(format!("waiting for the job {}: {}", self.name, self.said_progress()));
+            context.progress.tell(format!("waiting for the job {}: {}", self.name, self.so_far().unwrap_or_default()));
             let waited = self.shared.has_ended.wait_timeout(state, LOOK);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -143,13 +144,21 @@ impl Job {
 
     /// How far it has come, in words.
     pub fn said_progress(&self) -> String {
-        let (done, all) = self.progress.bytes();
-        let rows = self.progress.rows();
         match self.state() {
             JobState::Done => "100 %".to_string(),
-            _ if all > 0 && done > 0 => format!("{:.0} %", 100.0 * done.min(all) as f64 / all as f64),
-            _ if rows > 0 => format!("{} rows", crate::show::grouped(rows)),
-            _ => "0 %".to_string(),
+            JobState::Running | JobState::Failed | JobState::Stopped => {
+                self.so_far().unwrap_or_else(|| "0 %".to_string())
+            }
+        }
+    }
+
+    /// What it has read, in words.
+    fn so_far(&self) -> Option<String> {
+        let ((done, all), rows) = (self.progress.bytes(), self.progress.rows());
+        match () {
+            () if all > 0 && done > 0 => Some(format!("{:.0} %", 100.0 * done.min(all) as f64 / all as f64)),
+            () if rows > 0 => Some(format!("{} rows", grouped(rows))),
+            () => None,
         }
     }
 }
