@@ -1,5 +1,5 @@
-//! What runs do at the moment, for who watches: steps, tasks on workers, rows, memory, scratch files, hot keys, lines of
-//! log. It knows no engine: engines tell it.
+//! What runs do at the moment, for who watches: steps, tasks on workers, rows, memory, scratch files, hot keys, lines
+//! of log. It knows no engine: engines tell it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
