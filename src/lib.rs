@@ -9,6 +9,7 @@ pub mod descendants;
 pub mod diagnostic;
 pub mod escape;
 pub mod measure;
+pub mod monitor;
 pub mod panics;
 pub mod service;
 
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod autosave;
 pub mod baselines;
 pub mod commands;
+pub mod dashboard;
 pub mod files;
 pub mod rowwise;
 pub mod show;

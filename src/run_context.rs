@@ -1,5 +1,6 @@
 //! What a run may spend, how it is stopped, and what it tells while it goes on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::measure;
 use crate::meters::Meters;
+use crate::monitor::RunWatch;
 
 /// A flag that a signal or another thread raises; work looks at it every thousand rows or so.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +69,17 @@ struct Counts {
     hidden: AtomicBool,
     drawn: AtomicBool,
     told: Mutex<String>,
+    board: Mutex<Option<Board>>,
+}
+
+/// What is drawn below what was told, as long as the run goes on.
+#[derive(Clone)]
+struct Board(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Board")
+    }
 }
 
 impl Progress {
@@ -95,6 +108,17 @@ impl Progress {
 
     pub fn told(&self) -> String {
         self.counts.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whoever draws what is told draws this too.
+    pub fn show_board(&self, board: impl Fn() -> String + Send + Sync + 'static) {
+        *self.counts.board.lock().unwrap_or_else(PoisonError::into_inner) = Some(Board(Arc::new(board)));
+    }
+
+    /// What it shows now; nothing where there is none.
+    pub fn board(&self) -> String {
+        let board = self.counts.board.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        board.map_or(String::new(), |board| (board.0)())
     }
 
     /// From here on another program has the terminal: nothing is drawn. What was is gone when this returns.
@@ -186,6 +210,70 @@ impl ReadNotes {
 
     fn found(&self) -> MutexGuard<'_, Readings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a run counts for the user, by the labels.
+#[derive(Debug, Clone, Default)]
+pub struct Counters(Arc<Mutex<Counts128>>);
+
+/// Sums of ints, which may be large before they are shown.
+pub type Counts128 = BTreeMap<String, i128>;
+
+thread_local! {
+    /// What the attempt at a task has counted that this thread makes.
+    static ATTEMPT: RefCell<Option<Counts128>> = const { RefCell::new(None) };
+}
+
+impl Counters {
+    /// Adds to a label. What an attempt at a task adds counts when it is committed.
+    pub fn add(&self, label: &str, more: i128) {
+        let is_kept =
+            ATTEMPT.with_borrow_mut(|attempt| attempt.as_mut().map(|counts| add_to(counts, label, more)).is_some());
+        if !is_kept {
+            add_to(&mut self.found(), label, more);
+        }
+    }
+
+    /// Makes an attempt: with what it gives comes what it has counted.
+    pub fn attempt<T>(work: impl FnOnce() -> T) -> (T, Counts128) {
+        /// The attempt around this one goes on, also where this one panics.
+        struct Outer(Option<Counts128>);
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                ATTEMPT.set(self.0.take());
+            }
+        }
+        let outer = Outer(ATTEMPT.replace(Some(BTreeMap::new())));
+        let given = work();
+        let counts = ATTEMPT.take().unwrap_or_default();
+        drop(outer);
+        (given, counts)
+    }
+
+    /// Adds what an attempt has counted that succeeded.
+    pub fn commit(&self, counts: &Counts128) {
+        counts.iter().for_each(|(label, more)| self.add(label, *more));
+    }
+
+    /// What was counted so far.
+    pub fn each(&self) -> Counts128 {
+        self.found().clone()
+    }
+
+    pub fn clear(&self) {
+        self.found().clear();
+    }
+
+    fn found(&self) -> MutexGuard<'_, Counts128> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add_to(counts: &mut Counts128, label: &str, more: i128) {
+    match counts.get_mut(label) {
+        Some(sum) => *sum = sum.saturating_add(more),
+        None => drop(counts.insert(label.to_string(), more)),
     }
 }
 
@@ -346,11 +434,16 @@ pub struct RunContext {
     pub stop: Stop,
     pub progress: Progress,
     pub read_notes: ReadNotes,
+    pub counters: Counters,
     pub log: LogSink,
     /// Whether the cell comes from a file that nobody trusts: it writes only in the current folder.
     pub confined: bool,
     /// What somebody wants to know of where its time goes.
     pub meters: Meters,
+    /// Whether it runs beside other cells: a stop of these is none of its own.
+    pub is_job: bool,
+    /// Where somebody watches the run.
+    pub monitor: Option<Arc<RunWatch>>,
 }
 
 impl RunContext {
@@ -378,7 +471,7 @@ impl RunContext {
 
     /// The error of a run that needs more than its limit, or was stopped and got no more memory.
     pub fn out_of_memory(&self) -> Box<Diagnostic> {
-        if measure::allocations_are_stopped() || self.stop.is_raised() {
+        if (!self.is_job && measure::allocations_are_stopped()) || self.stop.is_raised() {
             return Diagnostic::new(Kind::Stopped, "stopped");
         }
         if let Some(whole) = self.largest.get() {
@@ -394,12 +487,17 @@ impl RunContext {
         Diagnostic::new(Kind::System, message).hint(hint)
     }
 
+    /// Until what this gives is dropped, this thread's work asks for no more memory than the run may have.
+    pub fn limited(&self) -> measure::Limited {
+        if self.is_job { measure::limited_apart(self.memory) } else { measure::limited(self.memory) }
+    }
+
     /// Does work whose allocations stay within the limit: one that would not ends it.
     ///
     /// # Errors
     /// Its own, and that of the limit.
     pub fn within_limit<T>(&self, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
-        let _limited = measure::limited(self.memory);
+        let _limited = self.limited();
         let refusals = measure::refusals();
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match panic.downcast_ref::<&str>() {
             Some(said) if *said == measure::OUT_OF_MEMORY => Err(self.out_of_memory()),

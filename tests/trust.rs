@@ -107,6 +107,10 @@ fn magics_say_what_their_words_do() {
         ("%compare --export x.csv --on rows,batch 1..3 | sum", Privileges::NONE),
         ("%compare --export ../x.csv --on rows,batch 1..3 | sum", Privileges::WRITES_ELSEWHERE),
         ("let x = !ls", Privileges::RUNS_CODE),
+        ("let f = spawn 1..3 | sum | on threads; wait f", Privileges::NONE),
+        ("let f = spawn rust { [1] } | sum", Privileges::RUNS_CODE),
+        ("let f = spawn 1..3 | write \"../x.csv\"", Privileges::WRITES_ELSEWHERE),
+        ("let f = spawn 1..3 | sum | on native", Privileges::RUNS_CODE),
         ("fn f(x: int) -> int = rust { x }", Privileges::RUNS_CODE),
         ("fn f(x) = x + 1", Privileges::NONE),
         ("%timeit?", Privileges::NONE),
@@ -147,7 +151,13 @@ fn every_stage_sees_what_stands_in_it() {
             | ArgumentSyntax::Renames
             | ArgumentSyntax::Fold
             | ArgumentSyntax::Peek
+            | ArgumentSyntax::Words(_)
             | ArgumentSyntax::MapReduce => &[],
+            ArgumentSyntax::Iterate => &[
+                ("1..3 | NAME 2 { map it }", Privileges::NONE),
+                ("1..3 | NAME 2 { concat (rust { [1] }) }", Privileges::RUNS_CODE),
+                ("1..3 | NAME until it > 1 { WRITE }", Privileges::WRITES_ELSEWHERE),
+            ],
         };
         for (form, expected) in forms {
             check(&form.replace("WRITE", write).replace("NAME", name), *expected);

@@ -192,6 +192,7 @@ fn bound(session: &mut Session, cell: &str) -> Fallible<Option<Plan>> {
             Statement::Let(..)
             | Statement::LetCommand(..)
             | Statement::LetStore(..)
+            | Statement::Spawn(..)
             | Statement::Function(_)
             | Statement::RustFunction(_) => {
                 session.statement(statement, &context)?;

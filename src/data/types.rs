@@ -97,6 +97,17 @@ pub enum Order {
     Random,
 }
 
+impl Order {
+    /// The order of what two tables make together.
+    pub fn weaker(self, other: Order) -> Order {
+        match (self, other) {
+            (Order::Random, _) | (_, Order::Random) => Order::Random,
+            (Order::Lost, _) | (_, Order::Lost) => Order::Lost,
+            (Order::Kept, Order::Kept) => Order::Kept,
+        }
+    }
+}
+
 /// The named, typed columns of a table, and whether its rows have an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {

@@ -16,7 +16,7 @@ use crate::diagnostic::{Fallible, Span};
 use crate::lang::{Expr, Privileges, Word};
 use crate::measure::Cost;
 use crate::native::GeneratedCode;
-use crate::plan::{Limits, Prepared};
+use crate::plan::{Limits, Prepared, Source};
 use crate::run_context::{RunContext, TableSink};
 
 /// The reference: it runs everything.
@@ -50,6 +50,14 @@ impl Choice {
 
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ALL.iter().copied().chain([MAPREDUCE]).find(|engine| engine.name() == name)
+}
+
+/// Why an engine cannot run a plan, or a round of a block in it.
+pub fn objection(engine: &dyn Engine, plan: &Prepared) -> Option<Objection> {
+    let sources = plan.with_inner().into_iter().map(|plan| &plan.source.op);
+    let iterated = sources.filter_map(|source| if let Source::Iterated(found) = source { Some(found) } else { None });
+    let mut plans = iterated.flat_map(|iterated| std::iter::once(&iterated.input).chain(iterated.rounds.plans()));
+    plans.find_map(|plan| engine.objection(plan)).or_else(|| engine.objection(plan))
 }
 
 pub trait Engine: Sync {

@@ -36,7 +36,7 @@ impl Part {
 pub fn parts(source: &Source, most: usize, context: &RunContext) -> Vec<Part> {
     let most = most.max(1);
     match source {
-        Source::Range { end: None, .. } => vec![Part::Whole],
+        Source::Range { end: None, .. } | Source::Iterated(_) => vec![Part::Whole],
         Source::Range { start, end: Some(end) } => {
             even((i128::from(*end) - i128::from(*start)).clamp(0, i128::from(u64::MAX)) as u64, most)
         }

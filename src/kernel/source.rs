@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::plan::{self, Step};
+use crate::plan::{self, Iterated, Step};
 use crate::run_context::RunContext;
 use crate::sources::Generate;
 
@@ -66,6 +66,7 @@ pub fn source<'a>(step: &'a Step<plan::Source>, part: Part, context: &'a RunCont
             let reading = Reading::new(read, splits, context).map_err(|error| error.or_at(step.span))?;
             Source::Files { reading: Box::new(reading), span: step.span }
         }
+        plan::Source::Iterated(_) => return Err(Iterated::not_run().or_at(step.span)),
         plan::Source::Kept(kept) => {
             let rows = part.rows(kept.table().height() as u64);
             let table = kept.table().part(rows.start as usize, (rows.end - rows.start) as usize);

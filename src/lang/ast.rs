@@ -133,6 +133,8 @@ pub enum Statement {
     LetCommand(Word, Word),
     /// `let name = store delay 5ms keys 10k seed 1`
     LetStore(Word, Vec<(Word, Expr)>),
+    /// `let name = spawn pipeline`
+    Spawn(Word, Pipeline),
     /// `fn name(x, y) = body`
     Function(Function),
     /// `fn name(x: int, y: text) -> int = rust { … }`
@@ -207,6 +209,8 @@ pub enum SourceNode {
     },
     /// `rust [with name, …] { … }`
     Rust(RustBlock),
+    /// `wait name`
+    Wait(Word),
     /// `!command`, which only some magics take, and nothing follows.
     Command(Word),
     /// A name, a list, or any other expression.
@@ -289,6 +293,65 @@ impl Expr {
     /// Whether this name stands somewhere in it.
     pub fn has_name(&self, name: &str) -> bool {
         matches!(&self.node, Node::Name(found) if found == name) || self.parts().iter().any(|part| part.has_name(name))
+    }
+
+    /// The call of this function that it is.
+    pub fn whole_call(&self, name: &str) -> Option<(&Word, &[Expr])> {
+        match &self.node {
+            Node::Call(word, args) if word.text == name => Some((word, args)),
+            _ => None,
+        }
+    }
+
+    /// Whether this function is called somewhere in it.
+    pub fn calls(&self, name: &str) -> bool {
+        self.call_of(name).is_some()
+    }
+
+    /// The place of the first call of this function.
+    pub fn call_of(&self, name: &str) -> Option<Span> {
+        match self.whole_call(name) {
+            Some(_) => Some(self.span),
+            None => self.parts().into_iter().find_map(|part| part.call_of(name)),
+        }
+    }
+
+    /// The parts that are evaluated whenever it is, and those that it may skip, with the word that does so.
+    pub fn parts_by_need(&mut self) -> (Vec<&mut Expr>, Vec<(&'static str, &Expr)>) {
+        fn first<'e>(what: &'static str, items: &'e mut [Expr]) -> (Vec<&'e mut Expr>, Vec<(&'static str, &'e Expr)>) {
+            match items.split_first_mut() {
+                Some((first, rest)) => (vec![first], rest.iter().map(|item| (what, item)).collect()),
+                None => (Vec::new(), Vec::new()),
+            }
+        }
+        match &mut self.node {
+            Node::And(items) => first("and", items),
+            Node::Or(items) => first("or", items),
+            Node::If(arms, otherwise) => match arms.split_first_mut() {
+                Some(((test, then), rest)) => {
+                    let rest = rest.iter().flat_map(|(test, then)| [test, then]);
+                    let skipped = std::iter::once(&*then).chain(rest).chain([&**otherwise]);
+                    (vec![test], skipped.map(|part| ("if", part)).collect())
+                }
+                None => (vec![&mut **otherwise], Vec::new()),
+            },
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Text(_) | Node::Name(_) => {
+                (Vec::new(), Vec::new())
+            }
+            Node::Call(word, items) => match word.text.as_str() {
+                "coalesce" => first("coalesce", items),
+                _ => (items.iter_mut().collect(), Vec::new()),
+            },
+            Node::List(items) => (items.iter_mut().collect(), Vec::new()),
+            Node::Index(a, b) | Node::Compare(a, _, _, b) | Node::In { item: a, list: b, .. } => {
+                (vec![&mut **a, &mut **b], Vec::new())
+            }
+            Node::Field(a, _) | Node::Negate(a) | Node::Not(a) => (vec![&mut **a], Vec::new()),
+            Node::Chain(start, links) => {
+                let rest = links.iter_mut().map(|(_, _, operand)| operand);
+                (std::iter::once(&mut **start).chain(rest).collect(), Vec::new())
+            }
+        }
     }
 
     /// The parts of this expression, in order.

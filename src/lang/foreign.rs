@@ -62,6 +62,14 @@ words! { OF_LANGUAGE:
         "[1, null] | filter is_null(it)";
     ["first", "last", "quantile", "std", "n_distinct"] "it is an aggregate: use it in `agg`",
         "1..9 | agg first(it), last(it), quantile(it, 0.9), std(it), n_distinct(it)";
+    ["counter", "counters"] "`counter(\"label\", e)` counts true rows or adds up ints: %help counters",
+        "1..9 | filter counter(\"large\", it > 5) | count";
+    ["spawn", "wait"] "`let f = spawn …` starts a job, `wait f` waits for its table: %help jobs",
+        "let f = spawn 1..1M | sum; wait f";
+    ["until", "max"] "`iterate until e { stages } max n` runs stages in rounds until e is true in every row",
+        "[1] | iterate until it > 100 { map it * 2 }";
+    ["compressed", "disk"] "`persist compressed disk` keeps a table in less memory: %help memory",
+        "let big = 1..1k | map it * it | persist compressed";
     ["seed"] "`seed n` makes random data reproducible; `%set seed` sets the default", "random 3 seed 7";
     ["only"] "`only a, b` chooses variants of a family in %compare",
         "%compare --for 50ms n in [50]: sorting only quick, merge";
@@ -87,7 +95,7 @@ words! { ALL:
     ["groupby", "group_by", "aggregate", "summarise", "summarize", "rollup"]
         "`agg … by` computes values per group, `group by` collects its rows",
         "1..10 | agg n = count(), total = sum(it) by rest = it % 3";
-    ["value_counts", "tally", "counter"] "`count by e` counts the rows of each key",
+    ["value_counts", "tally"] "`count by e` counts the rows of each key",
         "1..10 | count by rest = it % 3";
     ["avg", "average"] "`mean` is the average", "[1, 2, 6] | mean";
     ["nunique", "count_distinct"] "`n_distinct` counts different values", "[1, 1, 2] | agg n = n_distinct(it)";
@@ -166,6 +174,13 @@ words! { ALL:
     ["ls", "dir", "pwd", "clear", "cls", "cat", "bash", "system"]
         "`!` runs a system command, `%cd` changes the folder, Ctrl-L clears the screen", "!ls samples";
     ["vars", "locals", "globals", "env"] "`%who` lists the names of the session", "%who";
+    ["accumulator", "metric", "metrics"] "`counter(\"label\", e)` counts rows beside the result",
+        "1..9 | filter counter(\"large\", it > 5) | count";
+    ["future", "background", "submit", "nohup", "detach"]
+        "`let f = spawn …` runs a pipeline as a job; %jobs lists them",
+        "let f = spawn 1..1M | sum; wait f";
+    ["repeat", "converge", "fixpoint"] "`iterate n { stages }` runs stages in rounds",
+        "[1] | iterate 3 { map it * 2 }";
     ["for", "while", "loop", "foreach", "do"]
         "a range with `map` works like a loop, a sweep repeats a measurement (`n in 1k..16k:`)",
         "1..4 | map it * it";

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! statement  = "let" NAME "=" ( pipeline | "!" REST OF LINE | "store" { WORD unary } )
+//!            | "let" NAME "=" "spawn" pipeline [ "|" "on" NAME { WORD atom } ]
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
 //!            | "fn" NAME "(" [ NAME ":" type { "," NAME ":" type } ] ")" "->" type "=" "rust" "{" RUST "}"
 //!            | pipeline [ "|" "on" NAME { WORD atom } ]
@@ -11,6 +12,7 @@
 //!            | GENERATED sum [ "seed" atom ]
 //!            | "rust" [ "with" NAME { "," NAME } ] "{" RUST "}"
 //!            | [sum] ".." [ ["="] sum ]      (a sum must stand before it)
+//!            | "wait" NAME
 //!            | "(" pipeline ")"              (where the bracket stands first and holds "|" or ".." or a source word)
 //!            | expr
 //! stage      = NAME parts [ "by" arg { "," arg } ] { WORD atom }
@@ -22,6 +24,8 @@
 //!            | [ number ] [ TEXT ]                                                                        (peek)
 //!            | TEXT [ "as" NAME ] [ "parts" unary ]                                   ("as" may stand last) (write)
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
+//!            | { WORD }                                                                               (persist)
+//!            | ( expr | "until" expr ) "{" stage { "|" stage } "}" [ "max" unary ]                   (iterate)
 //!            | "map" "=" "(" expr "," expr ")" "into" name "," name "reduce" "=" expr
 //!              [ "combine" "=" expr ]                                                                   (mapreduce)
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
@@ -295,10 +299,18 @@ impl<'a> Parser<'a> {
             if self.at_store() {
                 return Ok(Statement::LetStore(name, self.store()?));
             }
+            if self.at_spawn() {
+                self.at += 1;
+                return Ok(Statement::Spawn(name, self.pipeline(Place::Statement)?));
+            }
             return Ok(Statement::Let(name, self.pipeline(Place::Let)?));
         }
         if self.eat_word("fn") {
             return self.function();
+        }
+        if self.at_spawn() {
+            return Err(Diagnostic::at(Kind::Syntax, self.span(), "a job needs a name")
+                .hint("let f = spawn …; then `wait f`, or use `f` as a table"));
         }
         Ok(Statement::Pipeline(self.pipeline(Place::Statement)?))
     }
@@ -307,6 +319,31 @@ impl<'a> Parser<'a> {
     fn at_store(&self) -> bool {
         let is_option = |token: &Token| matches!(token, Token::Word(word) if STORE_OPTIONS.contains(&word.as_str()));
         self.at_word("store") && is_option(self.peek_after(1))
+    }
+
+    /// Whether a job begins here: `spawn` is a name where nothing follows that could begin a pipeline.
+    fn at_spawn(&self) -> bool {
+        if !self.at_word("spawn") {
+            return false;
+        }
+        let touches = self.tokens.tokens[self.at].1.end == self.tokens.tokens[self.at + 1].1.start;
+        match self.peek_after(1) {
+            Token::Word(word) => !matches!(word.as_str(), "and" | "or" | "in" | "if" | "then" | "else" | "by" | "on"),
+            Token::Quoted(_) | Token::Int(_) | Token::Float(_) | Token::Text(_) | Token::Code(_) => true,
+            // A call or an element where the bracket touches the name.
+            Token::Sign(sign) => matches!(*sign, "(" | "[") && !touches,
+            Token::Command(_) | Token::End => false,
+        }
+    }
+
+    /// Whether a job is waited for here: `wait` alone is a name like others.
+    fn at_wait(&self) -> bool {
+        let is_name = match self.peek_after(1) {
+            Token::Word(word) => !is_reserved(word),
+            Token::Quoted(_) => true,
+            _ => false,
+        };
+        self.at_word("wait") && is_name
     }
 
     /// `store { WORD unary }`
@@ -529,6 +566,10 @@ impl<'a> Parser<'a> {
         let node = match self.peek().clone() {
             Token::Sign("|") if place == Place::Statement => SourceNode::Last,
             Token::Word(word) if word == "read" => self.read()?,
+            Token::Word(_) if self.at_wait() => {
+                self.at += 1;
+                SourceNode::Wait(self.name("the name of a job")?)
+            }
             Token::Word(_) if let Some(source) = generated => {
                 self.at += 1;
                 let count = self.sum(None)?;
@@ -767,6 +808,8 @@ impl<'a> Parser<'a> {
                 }
             },
             ArgumentSyntax::MapReduce => self.map_reduce(&mut stage)?,
+            ArgumentSyntax::Iterate => self.rounds(&mut stage)?,
+            ArgumentSyntax::Words(known) => self.words_of(&mut stage, known)?,
             ArgumentSyntax::Peek => {
                 while stage.args.len() < 2 && !self.args_end(known) {
                     let expr = self.atom()?;
@@ -790,7 +833,7 @@ impl<'a> Parser<'a> {
     }
 
     fn stage_ends(&self, known: StageSyntax) -> Fallible<()> {
-        if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | ",")) {
+        if matches!(self.peek(), Token::End | Token::Sign("|" | ";" | ")" | "," | "}")) {
             return Ok(());
         }
         let message = format!("`{}`: unexpected {}", known.name, self.what_stands());
@@ -810,7 +853,7 @@ impl<'a> Parser<'a> {
     fn args_end(&self, known: StageSyntax) -> bool {
         match self.peek() {
             Token::End => true,
-            Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | ","),
+            Token::Sign(sign) => matches!(*sign, "|" | ";" | ")" | "," | "}"),
             Token::Word(word) => {
                 matches!(word.as_str(), "by" | "asc" | "desc" | "on") || known.options.contains(&word.as_str())
             }
@@ -890,7 +933,7 @@ impl<'a> Parser<'a> {
 
     fn join(&mut self, stage: &mut Stage) -> Fallible<()> {
         // A name that nothing follows is a text of the session.
-        let ends = matches!(self.peek_after(1), Token::End | Token::Sign("|" | ";" | ")" | ","));
+        let ends = matches!(self.peek_after(1), Token::End | Token::Sign("|" | ";" | ")" | "," | "}"));
         if matches!(self.peek(), Token::Text(_)) || (ends && matches!(self.peek(), Token::Word(_))) {
             let expr = self.atom()?;
             stage.args.push(Arg { name: None, expr, direction: None });
@@ -958,6 +1001,41 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// Words that say how the stage does it.
+    fn words_of(&mut self, stage: &mut Stage, known: &[&str]) -> Fallible<()> {
+        while let Token::Word(word) = self.peek().clone() {
+            let span = self.span();
+            if !known.contains(&word.as_str()) {
+                let message = format!("`{}` has no option `{word}`", stage.name.text);
+                let error = Diagnostic::at(Kind::Name, span, message).near(&word, known.iter().copied());
+                let usage = self.usage.map(|usage| format!("usage: {usage}"));
+                return Err(if error.hint.is_some() { error } else { error.hint(usage.unwrap_or_default()) });
+            }
+            if stage.args.iter().any(|arg| arg.expr.has_name(&word)) {
+                return Err(Diagnostic::at(Kind::Syntax, span, format!("option `{word}` is given twice")));
+            }
+            self.at += 1;
+            stage.args.push(Arg { name: None, expr: Expr { node: Node::Name(word), span }, direction: None });
+        }
+        Ok(())
+    }
+
+    /// `n { stages }` or `until e { stages }`
+    fn rounds(&mut self, stage: &mut Stage) -> Fallible<()> {
+        // A name alone is a number of rounds, whatever it is called.
+        if self.at_word("until") && *self.peek_after(1) != Token::Sign("{") {
+            stage.kind = Some(Word { text: "until".to_string(), span: self.span() });
+            self.at += 1;
+        }
+        if self.at("{") {
+            return Err(self.expected("a number of rounds, or `until` and a condition"));
+        }
+        let expr = self.expr()?;
+        stage.args.push(Arg { name: None, expr, direction: None });
+        stage.branches.push((stage.name.clone(), self.inner_stages(("{", "}"), "of the block")?));
+        Ok(())
+    }
+
     /// `word =`
     fn assigned(&mut self, word: &str) -> Fallible<Word> {
         let found = Word { text: word.to_string(), span: self.span() };
@@ -972,14 +1050,21 @@ impl<'a> Parser<'a> {
     fn branch(&mut self) -> Fallible<(Word, Vec<Stage>)> {
         let name = self.name("the name of a branch")?;
         self.expect(":", "after the name of a branch")?;
-        self.expect("(", "before the stages of a branch")?;
+        Ok((name, self.inner_stages(("(", ")"), "of a branch")?))
+    }
+
+    /// Stages between brackets.
+    fn inner_stages(&mut self, (open, close): (&str, &str), of: &str) -> Fallible<Vec<Stage>> {
+        self.expect(open, &format!("before the stages {of}"))?;
+        let usage = self.usage;
         self.eat("|");
         let mut stages = vec![self.nested(Self::stage)?];
         while self.eat("|") {
             stages.push(self.nested(Self::stage)?);
         }
-        self.expect(")", "after the stages of a branch")?;
-        Ok((name, stages))
+        self.expect(close, &format!("after the stages {of}"))?;
+        self.usage = usage;
+        Ok(stages)
     }
 
     /// A NAME or a pipeline in brackets.

@@ -30,6 +30,11 @@ pub enum ArgumentSyntax {
     Tee,
     /// `"path" [as FORMAT]`
     Write,
+    /// Any of these words, each once.
+    Words(&'static [&'static str]),
+    /// `n { stages }` or `until e { stages }`: the number or the condition is the only argument, `until` the kind, and
+    /// the stages the only branch.
+    Iterate,
     /// `map = (key, value) into NAME, NAME reduce = e [combine = e]`. Key and value are the first two arguments, with
     /// the names of their columns; then come `reduce` and `combine`, with these words as their names.
     MapReduce,

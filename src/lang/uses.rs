@@ -8,7 +8,9 @@ impl Statement {
     pub fn privileges(&self, syntax: &dyn Syntax) -> Privileges {
         match self {
             Statement::LetCommand(..) | Statement::RustFunction(_) => Privileges::RUNS_CODE,
-            Statement::Let(_, pipeline) | Statement::Pipeline(pipeline) => pipeline.privileges(syntax),
+            Statement::Let(_, pipeline) | Statement::Spawn(_, pipeline) | Statement::Pipeline(pipeline) => {
+                pipeline.privileges(syntax)
+            }
             // It listens where only this machine reaches it.
             Statement::LetStore(..) | Statement::Function(_) => Privileges::NONE,
         }
@@ -39,6 +41,7 @@ impl Source {
             | SourceNode::Range { .. }
             | SourceNode::Read { .. }
             | SourceNode::Generated { .. }
+            | SourceNode::Wait(_)
             | SourceNode::Expr(_) => Privileges::NONE,
         }
     }

@@ -65,11 +65,13 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         let with_body = lead.ends_with("%%");
         let fits = |magic: &&&Magic| !with_body || magic.syntax.takes.has_body();
         found.extend(ALL.iter().filter(fits).map(|magic| candidate(magic.syntax.name, magic.summary()).of("magic")));
-    } else if lead.ends_with('|') {
+    } else if lead.ends_with('|') || opens_block(lead) {
         found.extend(stages::ALL.iter().map(|stage| candidate(stage.syntax.name, stage.about).of("stage")));
         let alias = |(alias, stage): &(&str, &str)| candidate(alias, &format!("another name of {stage}")).of("stage");
         found.extend(stages::ALIASES.iter().map(alias));
-        found.push(candidate("on", "the engine that runs the cell").of("keyword"));
+        if !opens_block(lead) {
+            found.push(candidate("on", "the engine that runs the cell").of("keyword"));
+        }
     } else if last_word(lead) == "on" && after_bar(lead) {
         found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")));
     } else if let Some(limits) = limits_of(lead) {
@@ -102,6 +104,10 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
                 found.extend(sources::ALL.iter().map(|source| candidate(source.name, source.about).of("source")));
                 if lead.ends_with('=') && lead.trim_start().starts_with("let ") {
                     found.push(candidate("store", "a key-value server that answers late").of("source"));
+                    found.push(candidate("spawn", "runs the pipeline as a job, while you go on").of("keyword"));
+                }
+                if session.names().any(|(_, binding)| is_job(binding)) {
+                    found.push(candidate("wait", "waits for the end of a job and gives its table").of("keyword"));
                 }
                 found.extend(
                     functions::ALL.iter().map(|function| candidate(function.name, function.about).of("function")),
@@ -223,10 +229,15 @@ pub fn said(binding: &Binding) -> String {
                 let delay = if store.delay > 0.0 { duration_text(store.delay) } else { "no delay".to_string() };
                 format!("store: {} keys, {delay} a request, at {}", grouped(store.keys), store.address)
             }
+            None if plan.job().is_some() => format!("job: {}", plan.schema()),
             None => format!("table: {}", plan.schema()),
         },
         Binding::Result { .. } => "result".to_string(),
     }
+}
+
+fn is_job(binding: &Binding) -> bool {
+    matches!(binding, Binding::Table(plan) if plan.job().is_some())
 }
 
 fn last_word(text: &str) -> &str {
@@ -287,6 +298,15 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
             [] => vec![candidate("growth", "shows the cost of each single operation while a structure grows")],
             ["growth"] => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
             ["growth", _] => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
+            _ => Vec::new(),
+        },
+        Offers::Dashboard => match earlier[..] {
+            [] => vec![candidate("stop", "ends the page")],
+            _ => Vec::new(),
+        },
+        Offers::Jobs => match earlier[..] {
+            [] => vec![candidate("stop", "ends a job")],
+            ["stop"] => session.running_jobs().iter().map(|name| candidate(name, "running")).collect(),
             _ => Vec::new(),
         },
         Offers::Stores => match earlier[..] {
@@ -472,9 +492,8 @@ fn options(before: &str) -> (usize, Vec<Candidate>) {
 
 /// The columns that flow into the stage in which the text ends; none before the first bar.
 fn flowing(session: &mut Session, before: &str) -> Option<Schema> {
-    let (start, bar) = last_bar(before)?;
-    let text = before[start..bar].trim();
-    let text = if text.is_empty() { "_" } else { text };
+    let text = before_last_bar(before)?;
+    let text = if text.trim().is_empty() { "_" } else { text.trim() };
     let id = session.remember(text);
     let cell = parse(id, text, &Tables).ok()?;
     let names = session.snapshot();
@@ -497,7 +516,9 @@ fn last_bound(session: &mut Session, statements: &[Statement]) -> Option<Bound> 
     let (last, before) = statements.split_last()?;
     give_names(session, before);
     match last {
-        Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) => session.bind(pipeline).ok(),
+        Statement::Pipeline(pipeline) | Statement::Let(_, pipeline) | Statement::Spawn(_, pipeline) => {
+            session.bind(pipeline).ok()
+        }
         Statement::LetCommand(..) | Statement::LetStore(..) | Statement::Function(_) | Statement::RustFunction(_) => {
             None
         }
@@ -548,9 +569,13 @@ fn of_magic(session: &mut Session, magic: &lang::Magic) -> Option<Bound> {
     }
 }
 
-/// The innermost open pipeline that has a bar: where it starts, and its last bar.
-fn last_bar(before: &str) -> Option<(usize, usize)> {
-    let mut bars: Vec<(usize, Option<usize>)> = vec![(0, None)];
+/// The innermost open pipeline that has a bar, up to its last one. In a block of stages it is the pipeline that flows
+/// into the block, and then the stages of that.
+fn before_last_bar(before: &str) -> Option<String> {
+    /// What stands before the start, the start, and the last bar.
+    type Open = (String, usize, Option<usize>);
+    let mut opened: Vec<Open> = vec![(String::new(), 0, None)];
+    let text = |(lead, start, bar): &Open| bar.map(|bar| format!("{lead}{}", &before[*start..bar]));
     let mut quote = None;
     let mut chars = before.char_indices();
     while let Some((i, c)) = chars.next() {
@@ -559,15 +584,26 @@ fn last_bar(before: &str) -> Option<(usize, usize)> {
             c if quote == Some(c) => quote = None,
             '\\' if quote.is_some() => drop(chars.next()),
             _ if quote.is_some() => {}
-            '(' => bars.push((i + 1, None)),
-            ')' => drop(bars.pop()),
+            '(' => opened.push((String::new(), i + 1, None)),
+            '{' => match opened.last().and_then(text) {
+                // Nothing stands between the bar before the block and its first stage.
+                Some(input) => opened.push((format!("{input} | "), i + 1, None)),
+                None => opened.push((String::new(), i + 1, None)),
+            },
+            ')' | '}' => drop(opened.pop()),
             '|' => {
-                if let Some(last) = bars.last_mut() {
-                    last.1 = Some(i);
+                if let Some(last) = opened.last_mut() {
+                    last.2 = Some(i);
                 }
             }
             _ => {}
         }
     }
-    bars.into_iter().rev().find_map(|(start, bar)| Some((start, bar?)))
+    opened.iter().rev().find_map(text)
+}
+
+/// Whether a text ends where a block of stages begins.
+fn opens_block(lead: &str) -> bool {
+    let head = lead.strip_suffix('{').and_then(|head| head.rsplit_once('|'));
+    head.is_some_and(|(_, stage)| stage.trim_start().starts_with("iterate "))
 }

@@ -4,7 +4,7 @@ use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines;
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
-use crate::plan::{BoundOp, Kept, Prepared, Reach, Source, Step, Write, op_text, source_text};
+use crate::plan::{BoundOp, Kept, Prepared, Reach, Source, Step, Write, op_text, rounds_text, source_text};
 use crate::run_context::RunContext;
 use crate::session::{Bound, Session};
 
@@ -61,7 +61,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     for engine in engines::ALL {
         lines.push(String::new());
         lines.push(format!("{}: {}", engine.name(), engine.about()));
-        match engine.objection(&plan) {
+        match engines::objection(*engine, &plan) {
             Some(objection) => lines.push(format!("  cannot run this: {}", objection.reason)),
             None => lines.extend(engine.explain(&plan).into_iter().map(|line| format!("  {line}"))),
         }
@@ -83,15 +83,24 @@ const REACHES: &str = "reach: a `row` step can run on any part of the rows separ
 
 /// Each step with its reach and the columns that flow out of it.
 fn steps(plan: &Prepared) -> Vec<String> {
-    let said: Vec<String> = std::iter::once(source_text(&plan.source.op))
-        .chain(plan.steps().map(|(step, input)| op_text(&step.op, input, plan)))
-        .collect();
+    let mut before = Vec::new();
+    let source = match &plan.source.op {
+        Source::Iterated(iterated) => {
+            before = steps(&iterated.input);
+            before.push(format!("  {:6}  {} {{", Reach::All.name(), rounds_text(iterated)));
+            before.extend(steps(&iterated.rounds.block).into_iter().skip(1).map(|line| format!("  {line}")));
+            "} gives what its last round gives".to_string()
+        }
+        source => source_text(source),
+    };
+    let said: Vec<String> =
+        std::iter::once(source).chain(plan.steps().map(|(step, input)| op_text(&step.op, input, plan))).collect();
     let width = said.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(60);
     let schemas = std::iter::once(&plan.source.schema).chain(plan.steps.iter().map(|step| &step.schema));
     let line = |((line, schema), reach): ((&String, &Schema), Reach)| {
         format!("  {:6}  {line:width$}  → {schema}", reach.name())
     };
-    said.iter().zip(schemas).zip(plan.reaches()).map(line).collect()
+    before.into_iter().chain(said.iter().zip(schemas).zip(plan.reaches()).map(line)).collect()
 }
 
 fn write_line(write: &Write, schema: &Schema) -> String {

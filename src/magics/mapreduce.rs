@@ -14,7 +14,7 @@ use crate::session::{Bound, RunResult, Session};
 
 use super::compare::Grid;
 use super::timing::asked_count;
-use super::{Answer, Magic, Offers, figures_plan, passed, run_notes, status_line, table_block, table_result};
+use super::{Answer, Magic, Offers, counters, figures_plan, passed, run_notes, status_line, table_block, table_result};
 
 pub static MAPREDUCE: Magic = Magic {
     syntax: MagicSyntax {
@@ -127,7 +127,7 @@ fn options(session: &Session, magic: &lang::Magic) -> Fallible<JobOptions> {
 fn explained(session: &Session, plan: Plan, context: &RunContext) -> Fallible<Answer> {
     let engine = engines::MAPREDUCE;
     let plan = session.prepared(plan, Choice::only(engine), context)?;
-    match engine.objection(&plan) {
+    match engines::objection(engine, &plan) {
         None => Ok(Answer::text(engine.explain(&plan).join("\n"))),
         Some(objection) => {
             let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
@@ -141,6 +141,7 @@ fn answer(ran: &RunResult, log: &JobLog, options: &JobOptions) -> Answer {
     let keys = keys(log);
     let tasks = tasks(log);
     let mut blocks = vec![table_block(ran)];
+    blocks.extend(counters(ran).map(Block::Aside));
     blocks.extend(run_notes(ran));
     blocks.push(Block::Aside(shown(log)));
     if !log.keys.is_empty() {
@@ -159,7 +160,9 @@ fn answer(ran: &RunResult, log: &JobLog, options: &JobOptions) -> Answer {
         Field::counted("lost", Value::Int(lost as i64), Unit::Count("attempts")),
     ];
     let result = match table_result(ran, fields) {
-        Binding::Result { table, fields, .. } => Binding::Result { table, fields, tables },
+        Binding::Result { table, fields, tables: counted } => {
+            Binding::Result { table, fields, tables: [tables, counted].concat() }
+        }
         other => other,
     };
     Answer { report: Report { blocks, ..Report::default() }, result: Some(result), ..Answer::default() }

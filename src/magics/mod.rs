@@ -16,11 +16,13 @@ mod complete;
 mod concurrency;
 mod contention;
 mod cost;
+mod dashboard;
 mod edit;
 mod explain;
 pub mod glossary;
 mod help;
 mod history;
+mod jobs;
 mod last;
 mod latency;
 mod magnitudes;
@@ -102,6 +104,10 @@ pub enum Offers {
     Structures,
     /// `store`, and the stores of the session.
     Stores,
+    /// `stop`, and the jobs that run.
+    Jobs,
+    /// `stop`.
+    Dashboard,
 }
 
 /// What a cell tells, and what later cells may use of it.
@@ -193,6 +199,8 @@ pub static ALL: &[&Magic] = &[
     &speedup::SPEEDUP,
     &cost::COST,
     &need::NEED,
+    &jobs::JOBS,
+    &dashboard::DASHBOARD,
     &who::WHO,
     &who::WHOS,
     &who::DEL,
@@ -294,10 +302,20 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
     }
     measure::keep_reserve();
     let before = session.snapshot();
+    let context = &session.watched_cell(text, context);
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
         false => answer(session, &cell, context),
     });
+    if let Some(watch) = &context.monitor {
+        let failure = answer.as_ref().err();
+        failure.iter().for_each(|error| watch.log(&error.message));
+        watch.end(match failure {
+            None => "done",
+            Some(error) if error.kind == Kind::Stopped => "stopped",
+            Some(_) => "failed",
+        });
+    }
     let warnings = session.take_warnings();
     let (mut report, next, status, error) = match answer {
         Ok(Answer { mut report, result, dropped, next, status }) => {
@@ -384,6 +402,7 @@ fn answer(session: &mut Session, cell: &Cell, context: &RunContext) -> Fallible<
         }
         Cell::Magic(magic) => {
             let known = find(&magic.name.text).expect("the parser knows only magics of the table");
+            jobs::warn_of_running(session, magic);
             (known.run)(session, magic, context)
         }
         Cell::Command(command) => {
@@ -404,6 +423,7 @@ fn asks_an_engine(statement: &Statement) -> bool {
         Statement::Let(..)
         | Statement::LetCommand(..)
         | Statement::LetStore(..)
+        | Statement::Spawn(..)
         | Statement::Function(_)
         | Statement::RustFunction(_) => false,
     }
@@ -421,6 +441,7 @@ fn given_answer(given: CellValue) -> Answer {
         CellValue::Tables(results) => {
             let mut answer = Answer::default();
             let mut tables = Vec::new();
+            let counters = results.last().and_then(|(_, ran)| counters(ran));
             for (name, ran) in &results {
                 answer.report.blocks.push(Block::Text(name.clone()));
                 answer.report.blocks.push(table_block(ran));
@@ -429,6 +450,12 @@ fn given_answer(given: CellValue) -> Answer {
             }
             answer.report.status_line =
                 results.last().map(|(_, ran)| status_line(ran, ran.table.height() as u64)).unwrap_or_default();
+            if let Some(counters) = counters
+                && !tables.iter().any(|(name, _)| name == COUNTERS)
+            {
+                tables.push((COUNTERS.to_string(), figures_plan(&counters, Span::default())));
+                answer.report.blocks.push(Block::Aside(counters));
+            }
             answer.result = Some(Binding::Result { table: None, fields: Vec::new(), tables });
             answer
         }
@@ -436,12 +463,14 @@ fn given_answer(given: CellValue) -> Answer {
         CellValue::Printed(printed) => {
             let RunPrinted { run, rows, dropped } = printed;
             let table = dropped.is_none().then(|| table_block(&run));
-            let blocks = table.into_iter().chain(run_notes(&run)).collect();
+            let counters = counters(&run).map(Block::Aside);
+            let blocks = table.into_iter().chain(counters).chain(run_notes(&run)).collect();
             let report = Report { blocks, status_line: status_line(&run, rows) };
             Answer { report, result: Some(rows_result(&run, rows, Vec::new())), dropped, ..Answer::default() }
         }
         CellValue::Table(ran) => {
-            let blocks = std::iter::once(table_block(&ran)).chain(run_notes(&ran)).collect();
+            let counters = counters(&ran).map(Block::Aside);
+            let blocks = std::iter::once(table_block(&ran)).chain(counters).chain(run_notes(&ran)).collect();
             let report = Report { blocks, status_line: status_line(&ran, ran.table.height() as u64) };
             Answer { report, result: Some(table_result(&ran, Vec::new())), ..Answer::default() }
         }
@@ -471,7 +500,19 @@ fn rows_result(ran: &RunResult, rows: u64, mut fields: Vec<Field>) -> Binding {
             fields.push(Field::measured(name, Value::Float(time.as_secs_f64()), Unit::Seconds));
         }
     }
-    Binding::Result { table: Some(result_plan(ran)), fields, tables: Vec::new() }
+    let tables = counters(ran).map(|counters| (COUNTERS.to_string(), figures_plan(&counters, Span::default())));
+    Binding::Result { table: Some(result_plan(ran)), fields, tables: tables.into_iter().collect() }
+}
+
+/// The name of the table of what a run has counted.
+const COUNTERS: &str = "counters";
+
+/// What a run has counted, where it has counters.
+fn counters(ran: &RunResult) -> Option<Figures> {
+    let row = |(label, count): &(String, i64)| vec![Value::text(label), Value::Int(*count)];
+    let heads = [("name", Type::Text, Unit::Plain.counted()), ("value", Type::Int, Unit::Count("").counted())];
+    let rows: Vec<Vec<Value>> = ran.counters.iter().map(row).collect();
+    (!rows.is_empty()).then(|| Figures::of_rows(&heads, &rows))
 }
 
 fn table_block(ran: &RunResult) -> Block {

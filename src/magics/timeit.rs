@@ -134,6 +134,14 @@ impl Body {
                     session.statement(statement, context).map(drop)?
                 }
                 // As a command, it is done once.
+                Statement::Spawn(name, _) => {
+                    return Err(Diagnostic::at(
+                        Kind::Syntax,
+                        name.span,
+                        "a job is not timed: it would start only once",
+                    )
+                    .hint("leave `spawn` out"));
+                }
                 Statement::LetStore(name, _) => {
                     return Err(Diagnostic::at(
                         Kind::Syntax,

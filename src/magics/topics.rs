@@ -10,6 +10,7 @@ pub static ALL: &[(&str, &str)] = &[
     ("notebooks", NOTEBOOKS),
     ("shell", SHELL),
     ("memory", MEMORY),
+    ("counters", COUNTERS),
     ("trust", TRUST),
     ("sql", SQL),
 ];
@@ -62,6 +63,7 @@ Topics
   %help shell        keys, results, files of the shell
   %help settings     what %set changes
   %help memory       how much a run may use
+  %help counters     what a run counts beside its result
   %help trust        what a file may do unasked
   %help sql          stages for SQL and pandas users
   %help glossary     terms of the field
@@ -71,6 +73,28 @@ One name
   sorting?           a family; sorting?? its sources
   groupby?           a word of another tool
   %help --find TEXT  searches all help texts"#;
+
+const COUNTERS: &str = r#"
+What they count
+  counter("label", e) gives e. A bool counts its true rows, an int is added up; null counts nothing.
+  The counters of a run stand below its result: name, value. `_.counters` is that table. Counters of one label are one.
+
+Where they stand
+  In filter, map and derive, as a whole or as a part of an expression. Not where `if`, `and`, `or` or `coalesce` may
+  skip it: each row must be counted.
+  A column that nothing needs is counted all the same.
+
+Each row counts once
+  On threads, workers and mapreduce an attempt at a task counts when its output is taken: work that is done again
+  counts once.
+  In the rounds of `iterate` each round counts.
+  Where a `take` behind it ends the run early, only the rows up to there are counted; how many that are depends on the
+  engine, and a note says so. native counts nothing: it objects.
+
+Examples
+  › 1..1000 | filter counter("even", it % 2 == 0) | sum
+  › _.counters
+  › 1..10 | derive x = counter("total", it) | count"#;
 
 const MEMORY: &str = r#"
 The limit of a run
@@ -103,6 +127,7 @@ What it does not cover
   mapped files   the system takes their memory back when it needs it
 
 With less memory
+  persist         keeps a table as it is; `persist compressed` takes less memory, `persist disk` a scratch file
   An aggregate, `top` or `take` keeps fewer rows than a table. `write` streams on batch and rows.
   Results are kept up to 256 MiB in total. %whos shows what names hold, %del and %reset remove them.
 

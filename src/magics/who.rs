@@ -6,20 +6,24 @@ use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::{Binding, BoundOp, Source};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
-use crate::session::{Entered, Outcome, Session};
+use crate::session::{Entered, Outcome, Persisted, Session};
 
 use super::{Answer, Magic, Offers, said};
 
 pub static WHO: Magic = Magic {
     syntax: MagicSyntax { name: "who", usage: "%who", takes: Takes::Words, options: &[] },
-    about: "lists the names of this session",
+    about: "lists the names of this session: kind, rows where they are known, bytes where they are kept",
     examples: &["%who"],
     offers: Offers::Nothing,
     privileges: lang::Privileges::none,
     run: |session, _, _| {
-        let name = |row: Vec<Value>| if let Value::Text(name) = &row[0] { Some(name.to_string()) } else { None };
-        let names: Vec<String> = names(session).into_iter().filter_map(name).collect();
-        Ok(if names.is_empty() { none() } else { Answer::text(names.join("  ")) })
+        let named = names(session);
+        let measured = session.names().any(|(_, binding)| binding.is_measured());
+        let without_what = |mut row: Vec<Value>| {
+            row.remove(2);
+            row
+        };
+        Ok(table(&["name", "kind", "rows", "bytes"], named.into_iter().map(without_what).collect(), measured))
     },
 };
 
@@ -35,7 +39,8 @@ pub static WHOS: Magic = Magic {
             Outcome::Nothing | Outcome::Dropped(_) => false,
         });
         let measured = results_measured || session.names().any(|(_, binding)| binding.is_measured());
-        Ok(table(names(session).into_iter().chain(results(session)).collect(), measured))
+        let rows = names(session).into_iter().chain(results(session)).collect();
+        Ok(table(&["name", "kind", "what", "rows", "bytes"], rows, measured))
     },
 };
 
@@ -68,12 +73,13 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
         let (kind, count, bytes) = match binding {
             Binding::Value(..) => ("value", Value::Null, Value::Null),
             Binding::Table(plan) => match (&plan.steps[0].op, session.kept_table(plan)) {
-                (_, Some(table)) => ("kept table", Value::Int(table.height() as i64), Value::Int(table.bytes() as i64)),
+                (_, Some(table)) => (kept(&table), Value::Int(table.rows as i64), Value::Int(table.bytes as i64)),
                 (BoundOp::Source(Source::Kept(kept)), None) if plan.steps.len() == 1 => {
                     ("kept table", Value::Int(kept.table().height() as i64), Value::Int(kept.table().bytes() as i64))
                 }
                 _ => match plan.store() {
                     Some(store) => ("store", Value::Int(store.keys as i64), Value::Null),
+                    None if plan.job().is_some() => ("job", Value::Null, Value::Null),
                     None => ("lazy table", Value::Null, Value::Null),
                 },
             },
@@ -99,6 +105,16 @@ fn names(session: &Session) -> Vec<Vec<Value>> {
     rows.extend(variables.iter().map(|(name, ty)| rust(name, "rust variable", ty)));
     rows.extend(items.iter().map(|name| rust(name, "rust item", "")));
     rows
+}
+
+/// How a table is kept, in words.
+fn kept(table: &Persisted) -> &'static str {
+    match (table.storage.compressed, table.storage.on_disk) {
+        (false, false) => "kept table",
+        (true, false) => "compressed table",
+        (false, true) => "table on disk",
+        (true, true) => "compressed table on disk",
+    }
 }
 
 /// A row for each result that is kept or was dropped.
@@ -133,15 +149,18 @@ fn none() -> Answer {
     Answer::text("no names yet: let name = …, fn name(x) = …".to_string())
 }
 
-fn table(rows: Vec<Vec<Value>>, measured: bool) -> Answer {
+fn table(columns: &[&str], rows: Vec<Vec<Value>>, measured: bool) -> Answer {
     if rows.is_empty() {
         return none();
     }
-    let columns =
-        [("name", Type::Text), ("kind", Type::Text), ("what", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
-    let schema = columns.map(|(name, ty)| Column { name: name.to_string(), ty });
-    let by_column: Vec<Vec<Value>> = (0..5).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
-    let table = Arc::new(Table::from_columns(Schema::new(schema.to_vec(), Order::Kept), rows.len(), &by_column));
+    let schema = columns.iter().map(|name| {
+        let ty = if matches!(*name, "rows" | "bytes") { Type::Int } else { Type::Text };
+        Column { name: name.to_string(), ty }
+    });
+    let schema = Schema::new(schema.collect(), Order::Kept);
+    let by_column: Vec<Vec<Value>> =
+        (0..columns.len()).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
+    let table = Arc::new(Table::from_columns(schema, rows.len(), &by_column));
     Answer {
         report: Report { blocks: vec![Block::Table { table, measured }], ..Report::default() },
         ..Answer::default()

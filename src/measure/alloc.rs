@@ -97,6 +97,11 @@ pub fn limited(bytes: u64) -> Limited {
     Limited(WORK.replace(Work { limit: bytes, stops: STOPS.load(Ordering::SeqCst) }))
 }
 
+/// The same for work that goes on when the user stops what ran.
+pub fn limited_apart(bytes: u64) -> Limited {
+    Limited(WORK.replace(Work { limit: bytes, stops: u64::MAX }))
+}
+
 impl Drop for Limited {
     fn drop(&mut self) {
         WORK.set(self.0);
@@ -115,9 +120,11 @@ thread_local! {
 /// Until it is dropped, also polars' threads ask for no more than the limit.
 pub struct PoolLimited;
 
-/// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant.
-pub fn pool_limited(bytes: u64) -> PoolLimited {
-    STOPS_OF_POOL.store(STOPS.load(Ordering::SeqCst), Ordering::Relaxed);
+/// Sets the limit of polars' threads. Of several runs at once (one may be left behind) the last one's is meant. A run
+/// that is `apart` goes on when the user stops what ran.
+pub fn pool_limited(bytes: u64, apart: bool) -> PoolLimited {
+    let stops = if apart { u64::MAX } else { STOPS.load(Ordering::SeqCst) };
+    STOPS_OF_POOL.store(stops, Ordering::Relaxed);
     LIMIT_OF_POOL.store(bytes, Ordering::Relaxed);
     PoolLimited
 }

@@ -18,8 +18,8 @@ mod steps;
 use std::time::{Duration, Instant};
 
 pub use alloc::{
-    Counting, Limited, PoolLimited, allocated, allocations_are_stopped, end_if_stopped, limited, live, may_allocate,
-    note as note_heap, pool_limited, stop_allocations,
+    Counting, Limited, PoolLimited, allocated, allocations_are_stopped, end_if_stopped, limited, limited_apart, live,
+    may_allocate, note as note_heap, pool_limited, stop_allocations,
 };
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};

@@ -30,6 +30,9 @@ pub fn objection(plan: &Prepared) -> Option<(&'static str, Span)> {
     {
         return Some((reason, span));
     }
+    if let Source::Iterated(_) = &plan.source.op {
+        return Some(("each round is a plan of its own, and only one plan is compiled: leave `iterate` out", span));
+    }
     for (i, step) in plan.steps.iter().enumerate() {
         if let Op::Join { right, on, .. } = &step.op
             && let Some(reason) = on.iter().find_map(|(_, right)| of_expr(right))
@@ -54,6 +57,7 @@ fn of_op(op: &Op) -> Option<&'static str> {
         Op::Distinct(Some(by)) if by.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Join { on, .. } if on.len() > MOST_KEYS => Some("std has no hash of more than 12 keys"),
         Op::Explode(named) if named.len() > 1 => Some("compiled code makes rows of one list alone"),
+        Op::Tally(_) => Some("compiled code counts nothing: leave `counter` out"),
         Op::Peek { .. } => Some("compiled code has nowhere to show what passes: leave `peek` out"),
         Op::Project(_)
         | Op::Filter(_)

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::Schema;
 use crate::diagnostic::Span;
 
@@ -30,14 +32,48 @@ pub enum BoundOp {
     Rust(u64),
     /// The source is the pairs of a key-value server: the session asks for them and puts [`Source::Kept`] in its place.
     Store(KeyValueStore),
+    /// The source is the table of a job of this number: the session waits for it, and puts [`Source::Kept`] in its
+    /// place.
+    Job(u64),
     Op(Op<Plan>),
     /// The session computes what stands before it once, under this number, and puts [`Source::Kept`] in its place.
-    Persist(u64),
+    Persist(u64, Storage),
+    /// Runs a block of steps again and again, on the table that its last round gave.
+    Iterate(Box<Rounds<Plan>>),
     /// The last step: the session writes the table to a file and gives path, rows and bytes.
     Write(Write),
     /// The last step: the session computes the input once and runs each plan on it; the source of these is
     /// [`BoundOp::Passed`].
     Tee(Vec<(String, Plan)>),
+}
+
+/// How a table is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Storage {
+    pub compressed: bool,
+    /// In a file, which ends with the table.
+    pub on_disk: bool,
+}
+
+/// A block that is run in rounds, each on the table that the one before gave; its columns are always the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rounds<P> {
+    /// Its source stands for the table that a round gets.
+    pub block: P,
+    /// No more rounds follow once this gives no rows; its source stands for the table too.
+    pub until: Option<P>,
+    /// So many rounds at most.
+    pub most: u64,
+}
+
+impl<P> Rounds<P> {
+    pub fn plans(&self) -> Vec<&P> {
+        std::iter::once(&self.block).chain(&self.until).collect()
+    }
+
+    pub fn plans_mut(&mut self) -> Vec<&mut P> {
+        std::iter::once(&mut self.block).chain(&mut self.until).collect()
+    }
 }
 
 /// A key-value server that runs.
@@ -73,7 +109,7 @@ impl Plan {
 
     /// The same plan, which computes all that it would have kept.
     pub fn without_persist(mut self) -> Plan {
-        self.steps.retain(|step| !matches!(step.op, BoundOp::Persist(_)));
+        self.steps.retain(|step| !matches!(step.op, BoundOp::Persist(..)));
         for plan in self.steps.iter_mut().flat_map(|step| step.op.plans_mut()) {
             *plan = std::mem::replace(plan, Plan::of(Vec::new())).without_persist();
         }
@@ -91,7 +127,8 @@ impl Plan {
             matches!(
                 step.op,
                 BoundOp::Op(Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Fold { .. })
-                    | BoundOp::Persist(_)
+                    | BoundOp::Persist(..)
+                    | BoundOp::Iterate(_)
                     | BoundOp::Write(_)
             )
         };
@@ -103,8 +140,8 @@ impl Plan {
         let is_end = |step: &Step<BoundOp>| match &step.op {
             BoundOp::Source(source) => !matches!(source, Source::Range { end: None, .. }),
             BoundOp::Op(op) => matches!(op, Op::Slice { length: Some(_), .. }),
-            BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => true,
-            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => false,
+            BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) | BoundOp::Job(_) => true,
+            BoundOp::Persist(..) | BoundOp::Iterate(_) | BoundOp::Write(_) | BoundOp::Tee(_) => false,
         };
         let end = self.steps.iter().position(is_end).unwrap_or(self.steps.len());
         &self.steps[..end]
@@ -114,6 +151,14 @@ impl Plan {
     pub fn store(&self) -> Option<&KeyValueStore> {
         match &self.steps[..] {
             [Step { op: BoundOp::Store(store), .. }] => Some(store),
+            _ => None,
+        }
+    }
+
+    /// The job whose table it is, where it is nothing else.
+    pub fn job(&self) -> Option<u64> {
+        match &self.steps[..] {
+            [Step { op: BoundOp::Job(number), .. }] => Some(*number),
             _ => None,
         }
     }
@@ -183,11 +228,13 @@ impl BoundOp {
         match self {
             BoundOp::Op(op) => op.plans(),
             BoundOp::Tee(branches) => branches.iter().map(|(_, plan)| plan).collect(),
+            BoundOp::Iterate(rounds) => rounds.plans(),
             BoundOp::Source(_)
             | BoundOp::Passed
             | BoundOp::Rust(_)
             | BoundOp::Store(_)
-            | BoundOp::Persist(_)
+            | BoundOp::Job(_)
+            | BoundOp::Persist(..)
             | BoundOp::Write(_) => Vec::new(),
         }
     }
@@ -197,11 +244,13 @@ impl BoundOp {
         match self {
             BoundOp::Op(op) => op.plans_mut(),
             BoundOp::Tee(branches) => branches.iter_mut().map(|(_, plan)| plan).collect(),
+            BoundOp::Iterate(rounds) => rounds.plans_mut(),
             BoundOp::Source(_)
             | BoundOp::Passed
             | BoundOp::Rust(_)
             | BoundOp::Store(_)
-            | BoundOp::Persist(_)
+            | BoundOp::Job(_)
+            | BoundOp::Persist(..)
             | BoundOp::Write(_) => Vec::new(),
         }
     }

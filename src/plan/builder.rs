@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Arg, Word};
 
 use super::typing::{Evaluator, Scope, Typer};
-use super::{Agg, AggFunc, BoundOp, Expr, Function, Named, Node, Op, Plan, Source, Step, Write};
+use super::{Agg, AggFunc, BoundOp, Expr, Function, Named, Node, Op, Plan, Rounds, Source, Step, Storage, Write};
 
 /// A plan that grows.
 pub struct Builder<'a> {
@@ -53,12 +53,22 @@ impl<'a> Builder<'a> {
         self.add(BoundOp::Tee(branches), self.schema().clone(), span)
     }
 
+    /// Goes on with what the rounds of a block give.
+    pub fn iterate(&mut self, rounds: Rounds<Plan>, span: Span) -> Fallible<()> {
+        let given = rounds.block.schema();
+        // There may be no round.
+        let may_be_input = rounds.until.is_some() || rounds.most == 0;
+        let order = if may_be_input { self.schema().order.weaker(given.order) } else { given.order };
+        let schema = Schema::new(given.columns.clone(), order);
+        self.add(BoundOp::Iterate(Box::new(rounds)), schema, span)
+    }
+
     /// Keeps the table so far, under this number.
-    pub fn persist(&mut self, id: u64, span: Span) -> Fallible<()> {
+    pub fn persist(&mut self, id: u64, storage: Storage, span: Span) -> Fallible<()> {
         // What is kept has its types: later plans use it in their own ways.
         let mut schema = self.schema().clone();
         schema.columns.iter_mut().for_each(|column| column.ty = column.ty.closed());
-        self.add(BoundOp::Persist(id), schema, span)
+        self.add(BoundOp::Persist(id, storage), schema, span)
     }
 
     fn add(&mut self, op: BoundOp, schema: Schema, span: Span) -> Fallible<()> {
@@ -93,6 +103,46 @@ impl<'a> Builder<'a> {
         let mut typer = Typer::new(self.scope, Some(&schema), &mut self.plan.functions, &mut self.warnings);
         typer.acc = Some(acc.clone());
         typer.expr(expr)
+    }
+
+    /// The argument without its counters, which count in a step before it; unless one is all of it: what that counts is
+    /// added to `later`, by the number of the argument, to be counted where its column is there.
+    pub fn counted(&mut self, arg: &Arg, number: usize, later: &mut Vec<(usize, String)>) -> Fallible<Arg> {
+        let is_own = |name: &str| self.scope.functions().is_some_and(|newest| newest.find(name).is_some());
+        if is_own(COUNTER) {
+            return Ok(arg.clone());
+        }
+        if let Some((label, counted)) = arg.expr.whole_call(COUNTER).map(counter).transpose()?
+            && !counted.calls(COUNTER)
+        {
+            later.push((number, label));
+            return Ok(Arg { expr: counted.clone(), ..arg.clone() });
+        }
+        let mut expr = arg.expr.clone();
+        let mut found = Vec::new();
+        take_counters(&mut expr, &mut found)?;
+        if !found.is_empty() {
+            let typed = found.iter().map(|(label, expr)| Ok(Named { name: label.clone(), expr: self.expr(expr)? }));
+            let counters = typed.collect::<Fallible<Vec<Named>>>()?;
+            self.tally(counters, arg.expr.span)?;
+        }
+        Ok(Arg { expr, ..arg.clone() })
+    }
+
+    /// Adds up ints and true bools under their names.
+    pub fn tally(&mut self, mut counters: Vec<Named>, span: Span) -> Fallible<()> {
+        for Named { expr, .. } in &mut counters {
+            match expr.ty {
+                Type::Int | Type::Bool => {}
+                Type::Open => *expr = expr.clone().widened(&Type::Int),
+                _ => {
+                    let message = format!("`counter` needs a bool or an int, got {}", expr.ty);
+                    return Err(Diagnostic::at(Kind::Type, expr.span, message)
+                        .hint("a condition counts its true rows: counter(\"large\", it > 100)"));
+                }
+            }
+        }
+        self.push(Op::Tally(counters), span)
     }
 
     /// The value of an argument that has no row.
@@ -197,6 +247,43 @@ impl<'a> Builder<'a> {
     }
 }
 
+const COUNTER: &str = "counter";
+
+/// The label and the expression of a call of `counter`.
+fn counter<'e>((word, args): (&Word, &'e [lang::Expr])) -> Fallible<(String, &'e lang::Expr)> {
+    let wrong = |span: Span, message: String| {
+        Err(Diagnostic::at(Kind::Type, span, message).hint("counter(\"large\", it > 100)"))
+    };
+    match args {
+        [lang::Expr { node: lang::Node::Text(label), .. }, counted] => Ok((label.clone(), counted)),
+        [label, _] => wrong(label.span, "the label of `counter` is a text in quotes".to_string()),
+        _ => wrong(word.span, format!("`counter`: expected 2 arguments, got {}", args.len())),
+    }
+}
+
+/// Takes the counters out of an expression: what each counts stays in its place. One that is not evaluated for each row
+/// is an error.
+fn take_counters(expr: &mut lang::Expr, found: &mut Vec<(String, lang::Expr)>) -> Fallible<()> {
+    if !expr.calls(COUNTER) {
+        return Ok(());
+    }
+    if let Some(call) = expr.whole_call(COUNTER) {
+        let (label, counted) = counter(call)?;
+        let mut counted = counted.clone();
+        take_counters(&mut counted, found)?;
+        found.push((label, counted.clone()));
+        *expr = counted;
+        return Ok(());
+    }
+    let (always, sometimes) = expr.parts_by_need();
+    if let Some((what, place)) = sometimes.into_iter().find_map(|(what, part)| Some((what, part.call_of(COUNTER)?))) {
+        let message = format!("`counter` must be evaluated for every row, and `{what}` may skip it");
+        return Err(Diagnostic::at(Kind::Syntax, place, message)
+            .hint("count in a stage of its own: | derive n = counter(\"label\", …)"));
+    }
+    always.into_iter().try_for_each(|part| take_counters(part, found))
+}
+
 fn direction_word(direction: lang::Direction) -> &'static str {
     match direction {
         lang::Direction::Ascending => "asc",
@@ -261,7 +348,9 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             distinct_names(&columns, span)?;
             keep(columns)
         }
-        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } => input.clone(),
+        Op::Filter(_) | Op::Slice { .. } | Op::Reverse | Op::Sample { .. } | Op::Peek { .. } | Op::Tally(_) => {
+            input.clone()
+        }
         Op::Sort { .. } => {
             let order = if input.order == Order::Random { Order::Random } else { Order::Kept };
             Schema::new(input.columns.clone(), order)
@@ -299,7 +388,7 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
         }
         Op::Concat(plans) => {
             let orders = plans.iter().map(|plan| plan.schema().order);
-            Schema::new(input.columns.clone(), orders.fold(input.order, weaker))
+            Schema::new(input.columns.clone(), orders.fold(input.order, Order::weaker))
         }
         Op::Zip(plans) => {
             let mut columns = input.columns.clone();
@@ -312,7 +401,7 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             }
             distinct_names(&columns, span)?;
             let orders = plans.iter().map(|plan| plan.schema().order);
-            Schema::new(columns, orders.fold(input.order, weaker))
+            Schema::new(columns, orders.fold(input.order, Order::weaker))
         }
         Op::Pairs => {
             let ty = &input.columns[0].ty;
@@ -320,15 +409,6 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
             keep(vec![column("a"), column("b")])
         }
     })
-}
-
-/// The order of what two tables make together.
-fn weaker(a: Order, b: Order) -> Order {
-    match (a, b) {
-        (Order::Random, _) | (_, Order::Random) => Order::Random,
-        (Order::Lost, _) | (_, Order::Lost) => Order::Lost,
-        (Order::Kept, Order::Kept) => Order::Kept,
-    }
 }
 
 fn distinct_names(columns: &[Column], span: Span) -> Fallible<()> {

@@ -3,7 +3,7 @@
 use crate::data::Schema;
 use crate::lang::Operator;
 
-use super::{Expr, JoinKind, Named, Node, Op, Prepared, Source};
+use super::{Expr, Iterated, JoinKind, Named, Node, Op, Prepared, Rounds, Source};
 
 /// An expression over columns of `schema`, as it might be typed.
 pub fn expr_text(expr: &Expr, schema: &Schema, plan: &Prepared) -> String {
@@ -125,6 +125,7 @@ pub fn op_text(op: &Op, input: &Schema, plan: &Prepared) -> String {
         Op::Pairs => "pairs".to_string(),
         Op::Sample { count, seed } => format!("sample {count} seed {seed}"),
         Op::Peek { count, .. } => format!("peek {count}"),
+        Op::Tally(counters) => format!("count {}", named(counters)),
     }
 }
 
@@ -151,5 +152,35 @@ pub fn source_text(source: &Source) -> String {
         }
         Source::Generated { what, count, seed } => format!("{} {count} seed {seed}", what.name),
         Source::Kept(kept) => format!("a kept table of {} rows", kept.table().height()),
+        Source::Iterated(iterated) => {
+            format!("{} | {}", plan_text(&iterated.input), in_rounds(iterated))
+        }
+    }
+}
+
+/// A block that is run in rounds, in one line.
+fn in_rounds(iterated: &Iterated) -> String {
+    format!("{} {{ {} }}", rounds_text(iterated), block_text(&iterated.rounds.block))
+}
+
+/// The steps of a block. Where it begins with rounds of its own, these come after the steps before them.
+fn block_text(block: &Prepared) -> String {
+    let before = match &block.source.op {
+        Source::Iterated(inner) => vec![block_text(&inner.input), in_rounds(inner)],
+        _ => Vec::new(),
+    };
+    let steps = block.steps().map(|(step, input)| op_text(&step.op, input, block));
+    before.into_iter().filter(|text| !text.is_empty()).chain(steps).collect::<Vec<_>>().join(" | ")
+}
+
+/// The head of a block that is run in rounds.
+pub fn rounds_text(iterated: &Iterated) -> String {
+    let Rounds { until, most, .. } = &iterated.rounds;
+    match until.as_ref().and_then(|until| Some((until, &until.steps.first()?.op))) {
+        Some((until, Op::Filter(Expr { node: Node::If(arms, _), .. }))) => {
+            let condition = arms.first().map_or(String::new(), |(done, _)| expr_text(done, until.input(0), until));
+            format!("iterate until {condition}, {most} rounds at most,")
+        }
+        _ => format!("iterate {most}"),
     }
 }

@@ -25,7 +25,7 @@ pub fn magnitudes(plan: &Prepared) -> Option<Magnitudes> {
         // What the step gives, where the magnitudes do not stand at its end.
         let mut given = None;
         match &mut step.op {
-            Op::Peek { .. } => continue,
+            Op::Peek { .. } | Op::Tally(_) => continue,
             Op::Project(named) => flow = flow.projected(named),
             Op::Aggregate { keys, aggs } => flow = Flow::aggregated(keys.len(), aggs),
             // The rows are the same by the columns of the plan alone.

@@ -12,15 +12,15 @@ mod prepared;
 mod prune;
 mod typing;
 
-pub use bound::{BoundOp, KeyValueStore, Plan};
+pub use bound::{BoundOp, KeyValueStore, Plan, Rounds, Storage};
 pub use builder::{Builder, constant, int, ready, whole};
-pub use describe::{expr_text, op_text, source_text};
+pub use describe::{expr_text, op_text, rounds_text, source_text};
 pub use expr::{Expr, ExternalFunction, ExternalPlace, Function, Link, Node};
 pub use magnitudes::{Magnitudes, magnitudes};
 pub use open::close_files;
 pub use ops::{
-    Agg, AggFunc, Basis, Bound, CsvOptions, Field, File, Format, JoinKind, Kept, Named, Op, Reach, Read, Shared,
-    SortKey, Source, Step, Write,
+    Agg, AggFunc, Basis, Bound, CsvOptions, Field, File, Format, Iterated, JoinKind, Kept, Named, Op, Reach, Read,
+    Shared, SortKey, Source, Step, Write,
 };
 pub use prepared::{Beside, Limits, Prepared};
 pub use prune::prune;

@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value, bits};
-use crate::diagnostic::{Fallible, Span};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::lang::Comparison;
 use crate::sources;
 
 use super::aggregates::{self, NumbersToFloat};
-use super::{Expr, Prepared};
+use super::{Expr, Prepared, Rounds};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step<O = Op> {
@@ -81,6 +81,8 @@ pub enum Op<P = Prepared> {
         count: u64,
         label: String,
     },
+    /// Adds up what these are in each row that passes, under their names: ints as they are, a true bool as 1.
+    Tally(Vec<Named>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +104,23 @@ pub enum Source {
     },
     /// A table that was computed before.
     Kept(Kept),
+    /// What the last round of a block gives. The session runs the rounds, and hands engines [`Source::Kept`] in its
+    /// place.
+    Iterated(Box<Iterated>),
+}
+
+/// A block that is run in rounds, and what the first one gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Iterated {
+    pub input: Prepared,
+    pub rounds: Rounds<Prepared>,
+}
+
+impl Iterated {
+    /// The error of an engine that is handed rounds: they are no work of its own.
+    pub fn not_run() -> Box<Diagnostic> {
+        Diagnostic::new(Kind::System, "the rounds of this `iterate` were not run")
+    }
 }
 
 /// A computed table. Two are equal when they are the same one; in another process its number stands for it.
@@ -462,7 +481,9 @@ impl<P> Op<P> {
     /// Which rows this op must see. `is_numbered` says whether a part of its input knows the number of its first row.
     pub(super) fn reach(&self, is_numbered: bool) -> Reach {
         match self {
-            Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) => Reach::Row,
+            Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Join { .. } | Op::Concat(_) | Op::Tally(_) => {
+                Reach::Row
+            }
             Op::Sample { .. } | Op::Peek { .. } if is_numbered => Reach::Row,
             Op::Sample { .. } | Op::Peek { .. } => Reach::Seq,
             Op::Sort { .. } | Op::Distinct(_) | Op::Aggregate { .. } | Op::Pairs => Reach::All,
@@ -473,7 +494,7 @@ impl<P> Op<P> {
     /// Whether a part of what this op gives knows the number of its first row, if a part of its input does.
     pub(super) fn keeps_numbers(&self) -> bool {
         match self {
-            Op::Project(_) | Op::Number | Op::Peek { .. } => true,
+            Op::Project(_) | Op::Number | Op::Peek { .. } | Op::Tally(_) => true,
             Op::Filter(_)
             | Op::Explode(_)
             | Op::Slice { .. }
@@ -504,7 +525,8 @@ impl<P> Op<P> {
             | Op::Join { .. }
             | Op::Concat(_)
             | Op::Zip(_)
-            | Op::Peek { .. } => false,
+            | Op::Peek { .. }
+            | Op::Tally(_) => false,
         }
     }
 
@@ -540,7 +562,7 @@ impl<P> Op<P> {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter().map(|named| input(&named.expr)).collect(),
+            Op::Project(named) | Op::Tally(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
             Op::Explode(named) => named.iter().map(|named| input(&named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter().map(|key| input(&key.expr)).collect(),
@@ -570,7 +592,7 @@ impl<P> Op<P> {
             | Op::Sample { .. }
             | Op::Peek { .. }
             | Op::Distinct(None) => Vec::new(),
-            Op::Project(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
+            Op::Project(named) | Op::Tally(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Filter(expr) => vec![input(expr)],
             Op::Explode(named) => named.iter_mut().map(|named| input(&mut named.expr)).collect(),
             Op::Sort { keys, .. } => keys.iter_mut().map(|key| input(&mut key.expr)).collect(),
@@ -610,7 +632,8 @@ impl<P> Op<P> {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => Vec::new(),
+            | Op::Peek { .. }
+            | Op::Tally(_) => Vec::new(),
         }
     }
 
@@ -631,7 +654,8 @@ impl<P> Op<P> {
             | Op::Fold { .. }
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => Vec::new(),
+            | Op::Peek { .. }
+            | Op::Tally(_) => Vec::new(),
         }
     }
 
@@ -656,6 +680,7 @@ impl<P> Op<P> {
             Op::Pairs => Op::Pairs,
             Op::Sample { count, seed } => Op::Sample { count, seed },
             Op::Peek { count, label } => Op::Peek { count, label },
+            Op::Tally(counters) => Op::Tally(counters),
         })
     }
 }

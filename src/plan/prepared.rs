@@ -9,7 +9,8 @@ use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::{
-    BoundOp, Expr, ExternalFunction, ExternalPlace, File, Function, Node, Plan, Reach, Read, Shared, Source, Step,
+    BoundOp, Expr, ExternalFunction, ExternalPlace, File, Function, Iterated, Kept, Node, Plan, Reach, Read, Rounds,
+    Shared, Source, Step,
 };
 
 /// A source and the steps after it, pruned, with tables and values in the places of what was computed before. Only
@@ -43,11 +44,22 @@ impl Prepared {
     /// The session has left something in it that it should have done itself.
     pub fn of(plan: Plan) -> Fallible<Prepared> {
         stacker::maybe_grow(128 << 10, 4 << 20, || {
-            let mut steps = plan.steps.into_iter();
-            let source = match steps.next() {
+            let mut plan = plan;
+            let last_rounds = plan.steps.iter().rposition(|step| matches!(step.op, BoundOp::Iterate(_)));
+            let after = plan.steps.split_off(last_rounds.unwrap_or(0) + 1);
+            let source = match plan.steps.pop() {
                 Some(Step { op: BoundOp::Source(op), schema, span }) => Step { op, schema, span },
+                Some(Step { op: BoundOp::Iterate(rounds), schema, span }) => {
+                    let input = Prepared::of(plan.clone())?;
+                    Step {
+                        op: Source::Iterated(Box::new(Iterated { input, rounds: in_rounds(*rounds)? })),
+                        schema,
+                        span,
+                    }
+                }
                 other => return Err(left(other.as_ref())),
             };
+            let steps = after.into_iter();
             let step = |step: Step<BoundOp>| match step {
                 Step { op: BoundOp::Op(op), schema, span } if !op.exprs().into_iter().any(has_subquery) => {
                     Ok(Step { op: op.with_plans(Prepared::of)?, schema, span })
@@ -57,6 +69,23 @@ impl Prepared {
             let steps = steps.map(step).collect::<Fallible<_>>()?;
             Ok(Prepared { source, steps, functions: plan.functions, limits: Limits::default() })
         })
+    }
+
+    /// A block whose round gets this table.
+    pub fn with_passed(&self, table: &Arc<Table>) -> Prepared {
+        let mut plan = self.clone();
+        // Where the block begins with rounds of its own, it is what those get.
+        let mut source = &mut plan.source.op;
+        while let Source::Iterated(iterated) = source {
+            source = &mut iterated.input.source.op;
+        }
+        *source = Source::Kept(Kept::new(table.clone()));
+        plan
+    }
+
+    /// Whether a block in it is run in rounds.
+    pub fn iterates(&self) -> bool {
+        self.with_inner().into_iter().any(|plan| matches!(plan.source.op, Source::Iterated(_)))
     }
 
     /// The columns of the result.
@@ -99,6 +128,9 @@ impl Prepared {
         let (mut all, mut left) = (Vec::new(), vec![self]);
         while let Some(plan) = left.pop() {
             all.push(plan);
+            if let Source::Iterated(iterated) = &plan.source.op {
+                left.extend(std::iter::once(&iterated.input).chain(iterated.rounds.plans()));
+            }
             left.extend(plan.steps.iter().rev().flat_map(|step| step.op.plans().into_iter().rev()));
         }
         all
@@ -188,6 +220,9 @@ impl Prepared {
                 })?;
                 *kept = kept.clone().found(table);
             }
+            if let Source::Iterated(iterated) = &mut plan.source.op {
+                left.extend(std::iter::once(&mut iterated.input).chain(iterated.rounds.plans_mut()));
+            }
             let mut bodies = plan.functions.iter_mut().map(|function| &mut function.body);
             bodies.try_for_each(|body| load(body, beside))?;
             for step in &mut plan.steps {
@@ -216,6 +251,18 @@ fn load(expr: &mut Expr, beside: &Beside) -> Fallible<()> {
 /// Readers and writers of nested text call themselves at each level.
 fn on_deep_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(64 << 20, 64 << 20, work)
+}
+
+/// The plans of rounds, whose sources stand for the tables that the rounds get.
+fn in_rounds(rounds: Rounds<Plan>) -> Fallible<Rounds<Prepared>> {
+    let prepared = |mut plan: Plan| {
+        let first = plan.steps.first_mut().expect("a plan has a source");
+        let none = Table::stacked(&first.schema, []);
+        first.op = BoundOp::Source(Source::Kept(Kept::new(Arc::new(none))));
+        Prepared::of(plan)
+    };
+    let Rounds { block, until, most } = rounds;
+    Ok(Rounds { block: prepared(block)?, until: until.map(prepared).transpose()?, most })
 }
 
 /// Whether a table whose only value is meant was not computed yet.

@@ -114,10 +114,12 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
         }
         after = match &mut step.op {
             BoundOp::Op(op) => needed_before(op, &after),
-            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => after,
+            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) | BoundOp::Job(_) => after,
             // What is kept is used by later plans in their own ways; all of what is written is; a branch of a `tee` is
             // pruned when it is run.
-            BoundOp::Persist(_) | BoundOp::Write(_) | BoundOp::Tee(_) => vec![true; widths[i - 1]],
+            BoundOp::Persist(..) | BoundOp::Iterate(_) | BoundOp::Write(_) | BoundOp::Tee(_) => {
+                vec![true; widths[i - 1]]
+            }
         };
     }
     // From the start: take them out and tell the expressions where their columns went. The columns of a table that
@@ -143,9 +145,16 @@ fn keep(plan: &mut Plan, wanted: &[bool]) {
                 }
                 needs[i].clone()
             }
-            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) => vec![true; needs[i].len()],
+            BoundOp::Source(_) | BoundOp::Passed | BoundOp::Rust(_) | BoundOp::Store(_) | BoundOp::Job(_) => {
+                vec![true; needs[i].len()]
+            }
             BoundOp::Op(op) => kept_by(op, &needs[i], &flow, step.schema.columns.len()),
-            BoundOp::Persist(_) => flow.clone(),
+            BoundOp::Persist(..) => flow.clone(),
+            // A round gets what the one before gave: all columns of it.
+            BoundOp::Iterate(rounds) => {
+                keep(&mut rounds.block, &flow);
+                flow.clone()
+            }
             BoundOp::Write(_) | BoundOp::Tee(_) => needs[i].clone(),
         };
         let flows = !matches!(
@@ -232,7 +241,8 @@ fn kept_by(op: &mut Op<Plan>, needs: &[bool], flow: &[bool], width: usize) -> Ve
         | Op::Reverse
         | Op::Distinct(_)
         | Op::Sample { .. }
-        | Op::Peek { .. } => flow.to_vec(),
+        | Op::Peek { .. }
+        | Op::Tally(_) => flow.to_vec(),
     }
 }
 
@@ -294,6 +304,8 @@ fn needed_before(op: &mut Op<Plan>, after: &[bool]) -> Vec<bool> {
         Op::Filter(expr) => width(&[expr], after.to_vec()),
         Op::Sort { keys, .. } => width(&keys.iter().map(|key| &key.expr).collect::<Vec<_>>(), after.to_vec()),
         Op::Slice { .. } | Op::Reverse | Op::Sample { .. } => after.to_vec(),
+        // It counts whether or not anything uses the rows.
+        Op::Tally(counters) => width(&counters.iter().map(|counter| &counter.expr).collect::<Vec<_>>(), after.to_vec()),
         // It shows what a person would see.
         Op::Peek { .. } => vec![true; after.len()],
         Op::Number => after[..after.len() - 1].to_vec(),

@@ -631,6 +631,9 @@ impl<'a> Typer<'a> {
             "count" | "mean" | "median" | "quantile" | "std" | "first" | "last" | "n_distinct" => {
                 error.hint(format!("it is an aggregate, so use it in `agg`: | agg {}(…)", word.text))
             }
+            "counter" => {
+                error.hint("it counts in `filter`, `map` and `derive` only: | filter counter(\"kept\", it > 0)")
+            }
             name if is_listed => error.hint(format!("it is an aggregate: | agg {name}(…)")),
             _ => {
                 let error = lang::foreign::suggest(error, &word.text, names.iter().map(String::as_str));

@@ -52,6 +52,9 @@ pub trait Runner {
     /// The first one in the order of jobs.
     fn each(&self, jobs: usize, work: &Job, context: &RunContext) -> Fallible<Vec<(Batch, Vec<usize>)>> {
         let context = &RunContext { stop: context.stop.part(), ..context.clone() };
+        if let Some(watch) = &context.monitor {
+            watch.stage("merge", Some(jobs));
+        }
         let mut all = Vec::with_capacity(jobs);
         let take = &mut |one| {
             all.push(one);
@@ -225,6 +228,13 @@ fn run_stage<'s>(
     sink: &mut dyn FnMut(Batch) -> Fallible<bool>,
 ) -> Fallible<Merged<'s>> {
     let tasks = noting.counted(parts(open.stage(), open.context()));
+    if let Some(watch) = &context.monitor {
+        let (least, most) = tasks.size_hint();
+        watch.stage(
+            if open.stage().has_partials() { "tasks, merged" } else { "tasks" },
+            most.filter(|most| *most == least),
+        );
+    }
     if open.stage().has_partials() {
         return merge_all(open, tasks, runner, in_order, context);
     }

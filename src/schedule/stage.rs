@@ -47,7 +47,7 @@ impl Stage {
         let mut taken = 0;
         for step in steps {
             match &step.op {
-                Op::Project(_) => {}
+                Op::Project(_) | Op::Tally(_) => {}
                 Op::Number if is_numbered => {}
                 Op::Filter(_) | Op::Explode(_) => is_numbered = false,
                 Op::Join { .. } if joins => is_numbered = false,

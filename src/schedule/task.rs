@@ -377,6 +377,7 @@ pub fn parts(stage: &Stage, context: &RunContext) -> Box<dyn Iterator<Item = Par
         Source::Values(values) => rows(values.len() as u64),
         Source::Generated { count, .. } => rows(*count),
         Source::Range { start, end: Some(end) } => rows(end.saturating_sub(*start).max(0) as u64),
+        Source::Iterated(_) => 1,
         Source::Range { start, end: None } => {
             let count = i64::MAX.abs_diff(*start) / task_rows;
             return match count {

@@ -7,7 +7,7 @@ use std::thread::{Builder, scope};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::Part;
 use crate::measure;
-use crate::run_context::RunContext;
+use crate::run_context::{Counters, Counts128, RunContext};
 
 use super::board::Board;
 use super::run::{Runner, Take};
@@ -66,20 +66,30 @@ fn in_parallel_holding<I: Send + 'static, T: Send, H: Default>(
     if is_alone {
         let mut held = H::default();
         for (number, item) in items.enumerate() {
-            if !take(work(&mut held, number, &item)?)? {
+            let output = match &context.monitor {
+                Some(watch) => watch.task(0, number, || work(&mut held, number, &item), Result::is_ok),
+                None => work(&mut held, number, &item),
+            };
+            if !take(output?)? {
                 return Ok(());
             }
         }
         return give(held)?.map_or(Ok(()), |last| take(last).map(drop));
     }
-    let board: Board<I, T> = Board::new(Box::new(items), 2 * workers, context.stop.clone());
+    let board: Board<I, (T, Counts128)> = Board::new(Box::new(items), 2 * workers, context.stop.clone());
     let given = Mutex::new(Vec::new());
-    let claims = || {
-        let _limited = measure::limited(context.memory);
+    let watch = context.monitor.as_deref();
+    let claims = |worker: usize| {
+        let _limited = context.limited();
         let mut held = H::default();
         while let Some(claim) = board.claim() {
-            match catch_unwind(AssertUnwindSafe(|| work(&mut held, claim.number, &claim.part))) {
-                Ok(output) => board.commit(&claim, output),
+            let mut attempt = || Counters::attempt(|| work(&mut held, claim.number, &claim.part));
+            let watched = || match watch {
+                Some(watch) => watch.task(worker, claim.number, attempt, |(output, _)| output.is_ok()),
+                None => attempt(),
+            };
+            match catch_unwind(AssertUnwindSafe(watched)) {
+                Ok((output, counted)) => board.commit(&claim, output.map(|output| (output, counted))),
                 Err(panic) => board.panicked(&claim, panic),
             }
         }
@@ -91,9 +101,10 @@ fn in_parallel_holding<I: Send + 'static, T: Send, H: Default>(
     };
     let mut wants_more = true;
     scope(|scope| {
+        let claims = &claims;
         let start = |number| {
             let builder = Builder::new().name(format!("task-{number}"));
-            builder.spawn_scoped(scope, claims).is_ok()
+            builder.spawn_scoped(scope, move || claims(number)).is_ok()
         };
         // Where the system allows no more threads, fewer do it.
         let started = (0..workers).take_while(|number| start(*number)).count();
@@ -101,7 +112,8 @@ fn in_parallel_holding<I: Send + 'static, T: Send, H: Default>(
             let error = "the system lets timelab start no thread";
             board.abandon(Diagnostic::new(Kind::System, error).hint("| on batch runs it on one thread"));
         }
-        board.collect(&mut |output| {
+        board.collect(&mut |(output, counted)| {
+            context.counters.commit(&counted);
             wants_more = take(output)?;
             Ok(wants_more)
         })

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
-use crate::lang::{self, Expr, Node, Pipeline, Points, SourceNode, Sweep, Word};
+use crate::lang::{self, ArgumentSyntax, Expr, Node, Pipeline, Points, SourceNode, Sweep, Word};
 use crate::plan::{
-    self, Binding, BoundOp, Builder, CsvOptions, Definition, Evaluator, Format, Function, Plan, Scope, Source, Step,
-    int, whole,
+    self, Binding, BoundOp, Builder, CsvOptions, DEEPEST_TYPE, Definition, Evaluator, Format, Function, Plan, Scope,
+    Source, Step, int, whole,
 };
 use crate::sources;
 use crate::stages;
 
-use super::Session;
+use super::{Session, jobs};
 
 /// What a pipeline means.
 #[derive(Debug, Clone)]
@@ -205,11 +205,13 @@ impl Binder<'_> {
         let mut plan = plan;
         for stage in written {
             let mut tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
-            for (_, branch) in &stage.branches {
-                let passed = Step { op: BoundOp::Passed, schema: plan.schema().clone(), span: stage.span };
-                tables.push(self.stages(Plan::of(vec![passed]), branch)?);
-            }
             let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
+            for (_, branch) in &stage.branches {
+                tables.push(match known.syntax.shape {
+                    ArgumentSyntax::Iterate => self.block(plan.schema().clone(), branch, stage.span)?,
+                    _ => self.inner(plan.schema().clone(), branch, stage.span)?,
+                });
+            }
             let mut builder = Builder::from_plan(&self.view, plan);
             let bound = (known.bind)(&mut builder, stage, tables);
             self.warnings.append(&mut builder.warnings);
@@ -217,6 +219,30 @@ impl Binder<'_> {
             plan = builder.plan;
         }
         Ok(plan)
+    }
+
+    /// Stages that are handed a table of these columns.
+    fn inner(&mut self, schema: Schema, written: &[lang::Stage], span: Span) -> Fallible<Plan> {
+        self.stages(Plan::of(vec![Step { op: BoundOp::Passed, schema, span }]), written)
+    }
+
+    /// Stages that are handed what they gave before: the types of their columns hold both, and so does the order.
+    fn block(&mut self, mut schema: Schema, written: &[lang::Stage], span: Span) -> Fallible<Plan> {
+        loop {
+            let plan = self.inner(schema.clone(), written, span)?;
+            let given = plan.schema();
+            let met = |column: &Column| {
+                let other = given.index(&column.name).map(|index| &given.columns[index].ty);
+                let ty = other.and_then(|other| column.ty.meet(other)).unwrap_or_else(|| column.ty.clone());
+                Column { name: column.name.clone(), ty }
+            };
+            let order = schema.order.weaker(given.order);
+            let next = Schema::new(schema.columns.iter().map(met).collect(), order);
+            if next == schema || next.columns.iter().any(|column| column.ty.depth() > DEEPEST_TYPE) {
+                return Ok(plan);
+            }
+            schema = next;
+        }
     }
 
     /// A pipeline where only a table makes sense.
@@ -266,6 +292,10 @@ impl Binder<'_> {
                 Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot be a table here")
                     .hint(format!("let x = !{}", word.text.lines().next().unwrap_or_default())))
             }
+            SourceNode::Wait(name) => match self.view.name(&name.text) {
+                Some(Binding::Table(plan)) if plan.job().is_some() => Ok(self.kept(&plan)),
+                _ => Err(jobs::not_a_job(name)),
+            },
             SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
             SourceNode::Generated { source: what, count, seed } => {
                 let count = whole(&self.view, count, &format!("the number of {}", what.rows))?;

@@ -3,9 +3,12 @@
 mod bind;
 mod command;
 mod detached;
+mod jobs;
 mod kept;
+mod persisted;
 pub mod programs;
 mod reading;
+mod rounds;
 mod run;
 mod rust;
 mod sampled;
@@ -24,6 +27,7 @@ use std::sync::Arc;
 
 use crate::baselines::{Baseline, Baselines};
 use crate::console::Console;
+use crate::dashboard::{Server, board};
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::engines::{self, Choice};
@@ -33,19 +37,22 @@ use crate::history::History;
 use crate::lang::{self, Statement, Word};
 use crate::measure::{self, Clocks, Noise, Programs};
 use crate::meters::Meters;
+use crate::monitor::{Gauges, Monitor};
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
 use crate::report::Report;
-use crate::run_context::{ChunkSizes, Largest, Progress, ReadNotes, RunContext, Spill, Stop};
+use crate::run_context::{ChunkSizes, Counters, Largest, Progress, ReadNotes, RunContext, Spill, Stop};
 use crate::rust::{Built, Cost, Rust};
 use crate::schedule;
 use crate::service::THIS_PROGRAM;
-use crate::show::{MOST_ROWS, Printer, bytes_text};
+use crate::show::{MOST_ROWS, Printer, bytes_text, cut};
 
 pub use bind::{Bound, rows_of as value_plan};
 pub use command::{run as run_process, run_command, shell_command};
 pub use detached::Detached;
+pub use jobs::{Job, JobState};
 pub use kept::{Entered, MOST_BYTES, Outcome};
+pub use persisted::Persisted;
 pub use programs::{VariantOutput, lone_command};
 pub use run::{RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
@@ -60,7 +67,7 @@ pub struct Session {
     /// Cell n at place n - 1.
     entered: Vec<Entered>,
     /// Tables that `persist` computed, by its number.
-    kept: RefCell<HashMap<u64, Arc<Table>>>,
+    kept: RefCell<HashMap<u64, Rc<Persisted>>>,
     /// The texts of all cells, by the number that spans carry.
     texts: Vec<Arc<str>>,
     pub settings: Settings,
@@ -101,6 +108,10 @@ pub struct Session {
     pub rust: Rust,
     blocks: rust::Blocks,
     stores: stores::Stores,
+    jobs: jobs::Jobs,
+    /// Jobs are watched from their start, cells as long as there is a page that shows them.
+    monitor: Arc<Monitor>,
+    dashboard: Option<Server>,
     /// The last profiles, by the numbers of their cells.
     profiles: BTreeMap<usize, Arc<Profile>>,
     /// What starts the commands that are measured.
@@ -162,6 +173,9 @@ impl Session {
             rust: Rust::new(Path::new(THIS_PROGRAM), console.clone()),
             blocks: rust::Blocks::default(),
             stores: stores::Stores::default(),
+            jobs: jobs::Jobs::default(),
+            monitor: Arc::default(),
+            dashboard: None,
             programs: programs::Programs::default(),
             profiles: BTreeMap::new(),
             spent: RefCell::default(),
@@ -287,13 +301,14 @@ impl Session {
         });
         plans.for_each(|plan| {
             plan.walk(&mut |step| {
-                if let BoundOp::Persist(id) = step.op {
+                if let BoundOp::Persist(id, _) = step.op {
                     reachable.push(id);
                 }
             });
         });
         self.kept.get_mut().retain(|id, _| reachable.contains(id));
         self.end_stores();
+        self.end_jobs();
     }
 
     /// Tells something that is no error.
@@ -324,6 +339,7 @@ impl Session {
             stop: self.stop.clone(),
             progress: Progress::default(),
             read_notes: ReadNotes::default(),
+            counters: Counters::default(),
             log: Arc::new(move |line| match is_terminal {
                 true => err.write_line(&escaped(line)),
                 false => err.write_line(line),
@@ -331,7 +347,58 @@ impl Session {
             confined: self.confined,
             meters: Meters::default(),
             largest: Largest::default(),
+            is_job: false,
+            monitor: None,
         }
+    }
+
+    /// Starts the page that shows what runs, if it is not there; its address.
+    ///
+    /// # Errors
+    /// Where the system gives no port.
+    pub fn start_dashboard(&mut self) -> std::io::Result<String> {
+        let server = match self.dashboard.take() {
+            Some(server) => server,
+            None => Server::start(self.monitor.clone())?,
+        };
+        Ok(self.dashboard.insert(server).url())
+    }
+
+    /// Ends the page; false where there was none.
+    pub fn stop_dashboard(&mut self) -> bool {
+        self.dashboard.take().is_some()
+    }
+
+    pub fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
+    }
+
+    /// The means of a cell, which is watched as long as there is a page that shows it.
+    pub fn watched_cell(&self, text: &str, context: &RunContext) -> RunContext {
+        if self.dashboard.is_none() {
+            return context.clone();
+        }
+        let monitor = self.monitor.clone();
+        context.progress.show_board(move || board(&monitor));
+        self.watched(text, context)
+    }
+
+    /// The means of a run that is watched under a name.
+    fn watched(&self, name: &str, context: &RunContext) -> RunContext {
+        const LONGEST: usize = 80;
+        let progress = context.progress.clone();
+        let gauges = move || {
+            let (bytes, all_bytes) = progress.bytes();
+            Gauges { rows: progress.rows(), bytes, all_bytes }
+        };
+        let line = name.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let watch = self.monitor.begin(&escaped(&cut(line, LONGEST)), gauges);
+        let (log, mine) = (context.log.clone(), watch.clone());
+        let log = Arc::new(move |line: &str| {
+            mine.log(line);
+            log(line);
+        });
+        RunContext { log, monitor: Some(watch), ..context.clone() }
     }
 
     /// How long compiling and starting processes took so far. No meter and no stopwatch counts it.
@@ -356,8 +423,12 @@ impl Session {
 
     /// Runs one statement.
     pub fn statement(&mut self, statement: &Statement, context: &RunContext) -> Fallible<CellValue> {
+        context.counters.clear();
         match statement {
             Statement::Let(name, pipeline) => {
+                if let lang::SourceNode::Wait(job) = &pipeline.source.node {
+                    self.wait_for(job, context)?;
+                }
                 let (bound, measured) = self.bind_marked(pipeline)?;
                 if let Bound::Table(plan) = &bound
                     && plan.is_final()
@@ -387,6 +458,10 @@ impl Session {
             }
             Statement::LetStore(name, options) => {
                 self.start_store(name, options, context)?;
+                Ok(CellValue::Nothing)
+            }
+            Statement::Spawn(name, pipeline) => {
+                self.spawn(name, pipeline, context)?;
                 Ok(CellValue::Nothing)
             }
             Statement::Function(function) => {
@@ -577,9 +652,9 @@ impl Session {
     }
 
     /// The table of a plan that ends in a `persist` and was computed.
-    pub fn kept_table(&self, plan: &Plan) -> Option<Arc<Table>> {
+    pub fn kept_table(&self, plan: &Plan) -> Option<Rc<Persisted>> {
         match plan.steps.last()?.op {
-            BoundOp::Persist(id) => self.kept.borrow().get(&id).cloned(),
+            BoundOp::Persist(id, _) => self.kept.borrow().get(&id).cloned(),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput};
 use crate::files::{self, Written};
 use crate::measure::{self, Cost, Stopwatch};
+use crate::monitor::KeySeen;
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{Largest, RunContext, Spill, TableSink};
-use crate::schedule::{JobLog, JobOptions};
+use crate::schedule::{JobLog, JobOptions, KeyRecord};
 use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
-use super::{Session, reading};
+use super::rounds::run_rounds;
+use super::{Persisted, Session, reading};
 
 /// A table and how it came about.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub struct RunResult {
     pub reading: Vec<String>,
     /// What may surprise, for lines under the table.
     pub notes: Vec<String>,
+    /// What it has counted, by the labels.
+    pub counters: Vec<(String, i64)>,
     /// Whether a value that was measured went into it.
     pub measured: bool,
 }
@@ -83,6 +88,7 @@ impl Session {
             rows_read,
             bytes_read,
             reading: reading::status(context),
+            counters: counted(&plan, context)?,
             notes: context.read_notes.notes(),
             measured,
         })
@@ -102,9 +108,15 @@ impl Session {
         let watch = Stopwatch::start();
         let (inner, options) = (plan.clone(), options.clone());
         let (run, log) = self.do_stoppably(&plan, choice.engine, context, move |context| {
+            // The rounds of a block are jobs of their own; the log is that of the last one.
+            let inner = if inner.iterates() { run_rounds(&inner, engines::MAPREDUCE, context)?.0 } else { inner };
             let watched = files::Watched::new(inner.files());
+            tell_watch(engines::MAPREDUCE, context);
             let mut log = JobLog::default();
             let run = context.within_limit(|| engines::mapreduce::run_job(&inner, &options, context, &mut log));
+            if let Some(watch) = &context.monitor {
+                watch.keys(log.keys.iter().map(seen_key).collect());
+            }
             watched
                 .judge(run.or_else(|error| {
                     context.stop.check()?;
@@ -125,6 +137,7 @@ impl Session {
             rows_read,
             bytes_read,
             reading: reading::status(context),
+            counters: counted(&plan, context)?,
             notes: context.read_notes.notes(),
             measured,
         };
@@ -169,6 +182,7 @@ impl Session {
             rows_read,
             bytes_read,
             reading: reading::status(context),
+            counters: counted(&plan, context)?,
             notes: context.read_notes.notes(),
             measured,
         };
@@ -222,6 +236,7 @@ impl Session {
             rows_read,
             bytes_read,
             reading: reading::status(context),
+            counters: counted(&plan, context)?,
             notes: [context.read_notes.notes(), written.notes].concat(),
             measured,
         })
@@ -327,12 +342,12 @@ impl Session {
             return (None, 0);
         }
         let kept = |step: &Step<BoundOp>| {
-            if let BoundOp::Persist(id) = step.op { self.kept.borrow().get(&id).cloned() } else { None }
+            if let BoundOp::Persist(id, _) = step.op { self.kept.borrow().get(&id).cloned() } else { None }
         };
         let mut bytes = 0;
         for step in plan.steps.iter().rev() {
             if let Some(table) = kept(step) {
-                return (Some(table.height() as u64), bytes);
+                return (Some(table.rows), bytes);
             }
             if let BoundOp::Source(Source::Read(read)) = &step.op {
                 bytes += read.bytes();
@@ -366,21 +381,25 @@ impl Session {
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
     fn keep_persisted(&self, plan: &mut Plan, choice: Choice, context: &RunContext) -> Fallible<()> {
-        let id = |step: &Step<BoundOp>| if let BoundOp::Persist(id) = step.op { Some(id) } else { None };
+        let id = |step: &Step<BoundOp>| match step.op {
+            BoundOp::Persist(id, storage) => Some((id, storage)),
+            _ => None,
+        };
         let last = plan.steps.iter().enumerate().rev().find_map(|(at, step)| Some((at, id(step)?)));
-        if let Some((at, id)) = last {
+        if let Some((at, (id, storage))) = last {
             let known = self.kept.borrow().get(&id).cloned();
             let table = match known {
-                Some(table) => table,
+                Some(persisted) => persisted.table(context)?,
                 None => {
                     let before = Plan { steps: plan.steps[..at].to_vec(), ..plan.clone() };
                     let before = self.prepared(before, choice, context)?;
                     // What is kept is the same whoever computes it.
-                    let objects = choice.engine.objection(&before).is_some();
+                    let objects = engines::objection(choice.engine, &before).is_some();
                     let default = Choice { chosen: false, ..Choice::only(engines::DEFAULT) };
                     let choice = if objects { default } else { choice };
                     let table = Arc::new(self.run_once(&before, choice, context)?.0.table);
-                    self.kept.borrow_mut().insert(id, table.clone());
+                    let persisted = Persisted::new(table.clone(), storage, &context.scratch, context)?;
+                    self.kept.borrow_mut().insert(id, Rc::new(persisted));
                     table
                 }
             };
@@ -420,7 +439,7 @@ impl Session {
         choice: Choice,
     ) -> Fallible<(&'static dyn Engine, Option<&'static str>)> {
         let engine = choice.engine;
-        match engine.objection(plan) {
+        match engines::objection(engine, plan) {
             None => Ok((engine, None)),
             Some(objection) if choice.chosen => {
                 let message = format!("the engine `{}` cannot run this: {}", engine.name(), objection.reason);
@@ -448,7 +467,13 @@ fn run_open(plan: &Prepared, open: &mut dyn OpenPlan, context: &RunContext) -> F
 
 /// Runs a plan; an error whose row the engine does not know is looked for again on `rows`.
 pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &RunContext) -> Fallible<EngineOutput> {
+    if plan.iterates() {
+        let (plan, spent) = run_rounds(plan, engine, context)?;
+        let run = run_on(&plan, engine, context)?;
+        return Ok(EngineOutput { steps: spent.together(run.steps), cost: [spent.cost(), run.cost].concat(), ..run });
+    }
     let context = &within_limits(plan, engine, context);
+    tell_watch(engine, context);
     let watched = files::Watched::new(plan.files());
     let result = context.within_limit(|| engine.run(plan, context));
     note_spilled(context);
@@ -478,6 +503,21 @@ fn within_limits(plan: &Prepared, engine: &'static dyn Engine, context: &RunCont
     own
 }
 
+fn seen_key(key: &KeyRecord) -> KeySeen {
+    let name = if let Value::Text(text) = &key.key { text.to_string() } else { key.key.to_string() };
+    KeySeen { key: name, records: key.records, share: key.share, partition: key.partition, hot: key.is_hot }
+}
+
+/// Tells who watches what works now.
+fn tell_watch(engine: &'static dyn Engine, context: &RunContext) {
+    if let Some(watch) = &context.monitor {
+        watch.on(engine.name());
+        if let Some(spill) = context.spill.clone() {
+            watch.spilling(spill.budget, move || spill.written());
+        }
+    }
+}
+
 /// Says what did not fit into the memory of a run.
 fn note_spilled(context: &RunContext) {
     let Some((bytes, _, passes)) = context.spill.as_ref().map(Spill::written).filter(|written| written.0 > 0) else {
@@ -494,7 +534,13 @@ fn stream_on(
     sink: &mut dyn TableSink,
     context: &RunContext,
 ) -> Fallible<StreamOutput> {
+    if plan.iterates() {
+        let (plan, spent) = run_rounds(plan, engine, context)?;
+        let run = stream_on(&plan, engine, sink, context)?;
+        return Ok(StreamOutput { steps: spent.together(run.steps), cost: [spent.cost(), run.cost].concat(), ..run });
+    }
     let context = &within_limits(plan, engine, context);
+    tell_watch(engine, context);
     let watched = files::Watched::new(plan.files());
     let mut sink = Watched { sink, files: &watched, begun: false, failed: false };
     let result = context.within_limit(|| engine.stream(plan, &mut sink, context));
@@ -550,6 +596,34 @@ impl Delivered {
     fn fits(&self) -> bool {
         self.bytes <= self.memory.map_or(MOST_BYTES, |memory| MOST_BYTES.min(memory / 8))
     }
+}
+
+/// What a run has counted. Where it may have ended before all rows were counted, a note says so.
+fn counted(plan: &Prepared, context: &RunContext) -> Fallible<Vec<(String, i64)>> {
+    let is_open = |plan: &Prepared| {
+        let tally = plan.steps.iter().position(|step| matches!(step.op, Op::Tally(_)));
+        let after = tally.map(|tally| &plan.steps[tally..]).unwrap_or_default();
+        let mut passing = after.iter().take_while(|step| !step.op.is_breaker());
+        passing.any(|step| matches!(step.op, Op::Slice { length: Some(_), .. }))
+    };
+    if plan.with_inner().into_iter().any(is_open) {
+        context.read_notes.add_note(
+            "counted up to where `take` ended the run: how many rows that are depends on the engine".to_string(),
+        );
+    }
+    let of_label = |(label, sum): (String, i128)| match i64::try_from(sum) {
+        Ok(sum) => Ok((label, sum)),
+        Err(_) => Err(Diagnostic::new(Kind::Overflow, format!("int overflow: the counter \"{label}\" is {sum}"))
+            .hint("count fewer rows, or sum floats: agg sum(float(x))")),
+    };
+    // One that no row has reached is there too.
+    let steps = plan.with_inner().into_iter().flat_map(|plan| &plan.steps);
+    for step in steps {
+        if let Op::Tally(counters) = &step.op {
+            counters.iter().for_each(|counter| context.counters.add(&counter.name, 0));
+        }
+    }
+    context.counters.each().into_iter().map(of_label).collect()
 }
 
 /// Whether no step waits for the last of rows that have none.
@@ -617,7 +691,7 @@ pub(super) fn found_again<T>(plan: &Prepared, error: Box<Diagnostic>, context: &
 }
 
 /// What becomes of the rows: path, rows and bytes of each file.
-fn listed(written: &Written) -> Table {
+pub(super) fn listed(written: &Written) -> Table {
     let named = [("path", Type::Text), ("rows", Type::Int), ("bytes", Type::Int)];
     let columns = named.map(|(name, ty)| Column { name: name.to_string(), ty });
     let files = &written.files;
@@ -651,7 +725,7 @@ pub(super) fn write_once(
 }
 
 /// Runs a plan and writes its rows as they come.
-fn write_rows(
+pub(super) fn write_rows(
     plan: &Prepared,
     engine: &'static dyn Engine,
     write: &Write,
@@ -683,7 +757,7 @@ fn placed(mut error: Box<Diagnostic>, span: Span) -> Box<Diagnostic> {
 }
 
 /// Refuses to write onto a file that the plan reads.
-fn not_a_source(plan: &Plan, write: &Write, span: Span) -> Fallible<()> {
+pub(super) fn not_a_source(plan: &Plan, write: &Write, span: Span) -> Fallible<()> {
     match source_at(plan, &write.path) {
         None => Ok(()),
         Some(source) => {
@@ -707,6 +781,6 @@ pub(super) fn known_rows(source: &Source) -> Option<u64> {
         Source::Values(values) => Some(values.len() as u64),
         Source::Generated { count, .. } => Some(*count),
         Source::Kept(kept) => Some(kept.table().height() as u64),
-        Source::Read(_) => None,
+        Source::Read(_) | Source::Iterated(_) => None,
     }
 }

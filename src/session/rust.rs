@@ -389,6 +389,7 @@ impl Session {
                 step.op = BoundOp::Source(Source::Kept(Kept::new(Arc::new(table))));
             }
             Session::fill_store(step)?;
+            self.fill_job(step, context)?;
             for inner in step.op.plans_mut() {
                 self.fill_blocks(inner, context)?;
             }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::autosave::Autosave;
 use crate::baselines::Baselines;
-use crate::diagnostic::{Diagnostic, Kind};
+use crate::diagnostic::{Diagnostic, Kind, listed};
 use crate::escape;
 use crate::history::History;
 use crate::lang::{self, Splitter, split};
@@ -579,6 +579,14 @@ impl Drop for Shell {
     fn drop(&mut self) {
         if let Some((autosave, _)) = &self.autosave {
             autosave.end();
+        }
+        let Ok(mut session) = self.session.try_borrow_mut() else { return };
+        let stopped = session.stop_jobs();
+        drop(session);
+        if !stopped.is_empty() {
+            let names: Vec<&str> = stopped.iter().map(String::as_str).collect();
+            let jobs = if names.len() == 1 { "the job" } else { "the jobs" };
+            self.complain(&format!("stopped {jobs} {}: `wait NAME` waits for the end of one\n", listed(&names)));
         }
     }
 }

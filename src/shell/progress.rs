@@ -69,7 +69,8 @@ fn draw(progress: &Progress, ended: &Receiver<()>) {
             progress.set_drawn(true);
         }
         let (done, all) = progress.bytes();
-        let told = progress.told();
+        let (told, board) = (progress.told(), progress.board());
+        let told = if board.is_empty() { told } else { format!("{told}\n{board}").trim_start().to_string() };
         if !told.is_empty() {
             bar.set_style(rows.clone());
             bar.set_message(told);

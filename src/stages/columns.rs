@@ -5,6 +5,7 @@ use crate::lang::{self, ArgumentSyntax, By, Node, StageSyntax, Word};
 use crate::plan::{Builder, Named, Op, Plan};
 
 use super::Stage;
+use super::map::{count, counted};
 
 const ARGS: ArgumentSyntax =
     ArgumentSyntax::Args { least: 1, most: usize::MAX, named: true, directed: false, by: By::No };
@@ -21,15 +22,21 @@ pub static DERIVE: Stage = Stage {
 };
 
 fn derive(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
+    let mut later = Vec::new();
+    let args = counted(builder, stage, &mut later)?;
     let mut columns = builder.all_columns(stage.span);
-    for arg in &stage.args {
+    let mut places = Vec::new();
+    for arg in &args {
         let named = builder.named(arg)?;
-        match columns.iter_mut().find(|column| column.name == named.name) {
-            Some(column) => *column = named,
+        let place = columns.iter().position(|column| column.name == named.name);
+        match place {
+            Some(place) => columns[place] = named,
             None => columns.push(named),
         }
+        places.push(place.unwrap_or(columns.len() - 1));
     }
-    builder.push(Op::Project(columns), stage.span)
+    builder.push(Op::Project(columns), stage.span)?;
+    count(builder, later.into_iter().map(|(number, label)| (places[number], label)), stage)
 }
 
 pub static ENUMERATE: Stage = Stage {

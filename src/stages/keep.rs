@@ -3,24 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::diagnostic::Fallible;
-use crate::lang::{self, ArgumentSyntax, By, Node, StageSyntax};
-use crate::plan::{Builder, Op, Plan};
+use crate::lang::{self, ArgumentSyntax, Node, StageSyntax};
+use crate::plan::{Builder, Op, Plan, Storage};
 
 use super::Stage;
 
 pub static PERSIST: Stage = Stage {
     syntax: StageSyntax {
         name: "persist",
-        usage: "persist",
-        shape: ArgumentSyntax::Args { least: 0, most: 0, named: false, directed: false, by: By::No },
+        usage: "persist [compressed] [disk]",
+        shape: ArgumentSyntax::Words(&["compressed", "disk"]),
         options: &[],
     },
-    about: "computes the pipeline up to here once, on first use, and keeps the table",
-    examples: &[("1..4 | persist | sum", "sum\n6\n")],
+    about: "computes the pipeline up to here once, on first use, and keeps the table; `%who` shows its bytes",
+    examples: &[("1..4 | persist | sum", "sum\n6\n"), ("1..4 | persist compressed disk | sum", "sum\n6\n")],
     privileges: lang::Privileges::none,
     bind: |builder, stage, _| {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        builder.persist(NEXT.fetch_add(1, Ordering::Relaxed), stage.span)
+        let has = |word: &str| stage.args.iter().any(|arg| arg.expr.has_name(word));
+        let storage = Storage { compressed: has("compressed"), on_disk: has("disk") };
+        builder.persist(NEXT.fetch_add(1, Ordering::Relaxed), storage, stage.span)
     },
 };
 

@@ -7,6 +7,7 @@ mod filter;
 mod flat_map;
 mod fold;
 mod group;
+mod iterate;
 mod join;
 mod keep;
 mod map;
@@ -64,6 +65,7 @@ pub static ALL: &[&Stage] = &[
     &mapreduce::MAPREDUCE,
     &fold::FOLD,
     &fold::SCAN,
+    &iterate::ITERATE,
     &join::JOIN,
     &together::CONCAT,
     &together::ZIP,

@@ -42,7 +42,12 @@ pub struct Notes {
     pub slow: Vec<String>,
     /// The first rows that each `peek` saw, in the order of the plan.
     pub peeked: Vec<Arc<Mutex<Option<Peeked>>>>,
+    /// The labels of counters, and what they are.
+    pub tallied: Vec<(Vec<String>, Sums)>,
 }
+
+/// Known when the query has run.
+pub type Sums = Arc<Mutex<Option<Vec<i128>>>>;
 
 pub struct Peeked {
     pub label: String,

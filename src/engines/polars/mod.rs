@@ -62,7 +62,7 @@ impl Engine for Polars {
             return Err(Diagnostic::at(Kind::Objection, span, reason));
         }
         context.stop.check()?;
-        let limited = measure::pool_limited(context.memory);
+        let limited = measure::pool_limited(context.memory, context.is_job);
         let lowered = ops::lower(plan, Some(context))?;
         let streamed = lowered.flow.large && !lowered.notes.ordered;
         let query = choose_optimisations(lowered.flow.frame, &lowered.notes);
@@ -88,6 +88,10 @@ impl Engine for Polars {
                 let values: Vec<String> = row.iter().map(|value| value.to_string()).collect();
                 (context.log)(&format!("{}{}", peeked.label, values.join("  ")));
             }
+        }
+        for (labels, sums) in lowered.notes.tallied {
+            let sums = sums.lock().expect("nothing panics while it holds this").take().unwrap_or_default();
+            labels.iter().zip(sums).for_each(|(label, sum)| context.counters.add(label, sum));
         }
         let table = Table::new(frame, schema).map_err(bug)?;
         Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
@@ -187,7 +191,12 @@ fn of_source(source: &Source, after: &[Step]) -> Option<&'static str> {
         Source::Generated { count, .. } if too_many(*count) => {
             Some("polars counts rows in 32 bits: these are too many")
         }
-        Source::Range { .. } | Source::Values(_) | Source::Read(_) | Source::Generated { .. } | Source::Kept(_) => None,
+        Source::Range { .. }
+        | Source::Values(_)
+        | Source::Read(_)
+        | Source::Generated { .. }
+        | Source::Kept(_)
+        | Source::Iterated(_) => None,
     }
 }
 
@@ -212,7 +221,8 @@ fn of_op(op: &Op) -> Option<&'static str> {
         | Op::Zip(_)
         | Op::Pairs
         | Op::Sample { .. }
-        | Op::Peek { .. } => None,
+        | Op::Peek { .. }
+        | Op::Tally(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::run_context::{RunContext, Stop};
 use super::aggregate;
 use super::bounds::{self, Bounds};
 use super::exprs::{self, Columns, Shared, column, name};
-use super::flow::{Flow, Lowerer, Notes, Peeked, key_of};
+use super::flow::{Flow, Lowerer, Notes, Peeked, Sums, key_of};
 use super::kernels;
 use super::source;
 
@@ -80,7 +80,8 @@ fn uses_columns(steps: &[Step], width: usize) -> bool {
             | Op::Zip(_)
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => {}
+            | Op::Peek { .. }
+            | Op::Tally(_) => {}
         }
     }
     true
@@ -108,7 +109,8 @@ pub fn taken(steps: &[Step]) -> Option<u64> {
             | Op::Zip(_)
             | Op::Pairs
             | Op::Sample { .. }
-            | Op::Peek { .. } => return None,
+            | Op::Peek { .. }
+            | Op::Tally(_) => return None,
         }
     }
     None
@@ -220,6 +222,7 @@ impl Lowerer<'_> {
                 Flow { frame, rows: flow.rows.map(|rows| rows.min(count)), ..flow }
             }
             Op::Peek { count, label } => self.peek(flow, *count, label),
+            Op::Tally(counters) => self.tally(flow, counters),
         })
     }
 
@@ -377,6 +380,36 @@ impl Lowerer<'_> {
         columns.extend(right_columns.iter().map(|index| other.columns[*index].clone()));
         let frame = frame.select(all(columns.len()));
         Ok(Flow { frame, columns, rows, large })
+    }
+
+    fn tally(&mut self, flow: Flow, counters: &[plan::Named]) -> Flow {
+        let sums: Sums = Arc::default();
+        self.notes.tallied.push((counters.iter().map(|counter| counter.name.clone()).collect(), sums.clone()));
+        let exprs: Vec<&plan::Expr> = counters.iter().map(|counter| &counter.expr).collect();
+        let (width, columns) = (flow.columns.len(), types(&flow.columns));
+        let counted: Vec<Type> = exprs.iter().map(|expr| expr.ty.clone()).collect();
+        let flow = self.add_columns(flow, &exprs, "t", false);
+        let all_columns = columns.into_iter().enumerate().map(|(i, ty)| (name("c", i), ty));
+        let with_counted = counted.iter().enumerate().map(|(i, ty)| (name("t", i), ty.clone()));
+        let schema = all_columns.chain(with_counted).collect();
+        let frame = opaque(flow.frame, schema, "COUNT", move |frame| {
+            let counted: Vec<i128> = (0..counted.len())
+                .map(|i| {
+                    let values = data::values(frame.columns()[width + i].as_materialized_series(), &counted[i]);
+                    values
+                        .iter()
+                        .map(|value| match value {
+                            Value::Int(i) => i128::from(*i),
+                            Value::Bool(b) => i128::from(*b),
+                            Value::Null | Value::Float(_) | Value::Text(_) | Value::List(_) => 0,
+                        })
+                        .sum()
+                })
+                .collect();
+            *sums.lock().expect("nothing panics while it holds this") = Some(counted);
+            Ok(frame)
+        });
+        Flow { frame: frame.select(all(width)), ..flow }
     }
 
     fn peek(&mut self, flow: Flow, count: u64, label: &str) -> Flow {

@@ -3,7 +3,7 @@
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::files::{self, Records};
-use crate::plan::Source;
+use crate::plan::{Iterated, Source};
 use crate::rowwise::Frame;
 use crate::run_context::RunContext;
 
@@ -24,6 +24,7 @@ pub fn source_flow<'a>(source: &'a Source, span: Span, context: &'a RunContext) 
             Box::new(File { records, rows: 0, span, context })
         }
         Source::Kept(kept) => Box::new(Kept { table: kept.table(), at: 0, chunk: Vec::new(), context }),
+        Source::Iterated(_) => return Err(Iterated::not_run().or_at(span)),
     })
 }
 

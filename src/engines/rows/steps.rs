@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Key, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::plan::{Op, Prepared};
+use crate::plan::{Named, Op, Prepared};
 use crate::rowwise::{Compiled, Frame, Programs, check_state, unequal_lists};
 use crate::run_context::{LogSink, RunContext, TableSink};
 
@@ -231,6 +231,10 @@ impl<'a> Chain<'a> {
             Op::Sample { count, seed } => blocking(self.flow(), context, Sample { count: *count, seed: *seed }),
             Op::Peek { count, label } => {
                 Box::new(Peek { input: self.flow(), left: *count, label, log: context.log.clone() })
+            }
+            Op::Tally(counters) => {
+                let codes = counters.iter().map(|counter| Compiled::new(&counter.expr)).collect();
+                Box::new(Tally { input: self.flow(), counters, codes, rows: 0, context })
             }
         };
         Ok(Chain::from(flow))
@@ -578,6 +582,31 @@ impl Flow for Peek<'_> {
             self.left -= 1;
             let values: Vec<String> = frame.row.iter().map(|value| value.to_string()).collect();
             (self.log)(&format!("{}{}", self.label, values.join("  ")));
+        }
+        Ok(())
+    }
+}
+
+struct Tally<'a> {
+    input: Input<'a>,
+    counters: &'a [Named],
+    codes: Vec<Compiled>,
+    rows: u64,
+    context: &'a RunContext,
+}
+
+impl Flow for Tally<'_> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.input.next(frame)?;
+        self.rows += 1;
+        frame.steps += 1;
+        for (counter, code) in self.counters.iter().zip(&self.codes) {
+            let more = match code.value(frame).map_err(at_row(self.rows))? {
+                Value::Int(i) => i128::from(i),
+                Value::Bool(b) => i128::from(b),
+                Value::Null | Value::Float(_) | Value::Text(_) | Value::List(_) => 0,
+            };
+            self.context.counters.add(&counter.name, more);
         }
         Ok(())
     }

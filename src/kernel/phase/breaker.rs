@@ -64,7 +64,8 @@ impl<'a> Breaker<'a> {
             | Op::Join { .. }
             | Op::Concat(_)
             | Op::Zip(_)
-            | Op::Peek { .. } => None,
+            | Op::Peek { .. }
+            | Op::Tally(_) => None,
         }
     }
 

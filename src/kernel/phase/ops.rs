@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::kernel::external::{ExternalJoin, Keyed, KeysAt};
-use crate::kernel::{Batch, Column, Compiled, Compiler, Distinct, Matches, Partial, RightSide, Scope};
-use crate::plan::{Expr, Function, JoinKind, Op, Prepared, Step};
+use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Distinct, Matches, Partial, RightSide, Scope};
+use crate::plan::{Expr, Function, JoinKind, Named, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
 
@@ -74,6 +74,10 @@ pub fn operator<'a>(
             Box::new(Zip { parts: parts?, wanted: true, span: step.span })
         }
         Op::Peek { count, label } => Box::new(Peek { left: *count, label, log: context.log.clone() }),
+        Op::Tally(counters) => {
+            let codes = counters.iter().map(|counter| compile(&counter.expr)).collect();
+            Box::new(Tally { counters, codes, means })
+        }
         Op::Sort { .. } | Op::Reverse | Op::Aggregate { .. } | Op::Pairs | Op::Sample { .. } => return Ok(None),
     }))
 }
@@ -456,5 +460,31 @@ impl Operator for Peek<'_> {
             (self.log)(&format!("{}{}", self.label, values.join("  ")));
         }
         next(batch)
+    }
+}
+
+struct Tally<'a> {
+    counters: &'a [Named],
+    codes: Vec<Compiled>,
+    means: Means<'a>,
+}
+
+impl Operator for Tally<'_> {
+    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let columns = self.means.columns(&self.codes, &batch)?;
+        for (counter, column) in self.counters.iter().zip(&columns) {
+            let value = |row: usize| if column.nulls.at(row) { 0 } else { counted(column, row) };
+            self.means.context.counters.add(&counter.name, (0..batch.rows).map(value).sum());
+        }
+        next(batch)
+    }
+}
+
+/// What a row counts.
+fn counted(column: &Column, row: usize) -> i128 {
+    match &column.data {
+        Data::Int(ints) => i128::from(*ints.slots.at(row)),
+        Data::Bool(bools) => i128::from(*bools.at(row)),
+        Data::Float(_) | Data::Text(_) | Data::List(_) => 0,
     }
 }

@@ -150,7 +150,7 @@ impl<'p> Writer<'p> {
                 return self.again(&rows, &names, &stored);
             }
             // The engine objects to it: what passes is not shown.
-            Op::Peek { .. } => segment.comment(&said),
+            Op::Peek { .. } | Op::Tally(_) => segment.comment(&said),
         }
         segment
     }

@@ -68,6 +68,7 @@ impl Writer<'_> {
                 self.table(&mut segment, Kept::new(Arc::new(table)), &step.schema);
             }
             Source::Kept(kept) => self.table(&mut segment, kept.clone(), &step.schema),
+            Source::Iterated(_) => unreachable!("the engine objects to it"),
             Source::Generated { what, count, seed } => {
                 let Some(make) = what.compiled else {
                     let values: Vec<Value> = (0..*count).map(|row| what.value.value(*seed, row)).collect();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::data::generate;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure::{self, Clock, ThreadCpu};
-use crate::run_context::RunContext;
+use crate::run_context::{Counters, RunContext};
 
 use super::log::{Attempt, StepKind};
 
@@ -64,8 +64,11 @@ impl Pool<'_> {
             self.context.progress.tell(format!("round {round} · {}: {done} of {count} tasks", kind.name()));
         };
         tell(0);
+        if let Some(watch) = &self.context.monitor {
+            watch.stage(kind.name(), Some(count));
+        }
         let work_on = |worker: usize| {
-            let _limited = measure::limited(self.context.memory);
+            let _limited = self.context.limited();
             loop {
                 let task = next.fetch_add(1, Ordering::Relaxed);
                 // Tasks before one that failed were all begun: the first error is known when they end.
@@ -131,7 +134,13 @@ impl Pool<'_> {
         loop {
             let attempt = made.len() + 1;
             let (start, cpu) = (self.start.elapsed(), ThreadCpu.now());
-            let output = self.context.stop.check().and_then(|()| work(task));
+            let work = || Counters::attempt(|| self.context.stop.check().and_then(|()| work(task)));
+            let (output, counted) = match &self.context.monitor {
+                Some(watch) => {
+                    watch.task(worker, task, work, |(output, _)| output.is_ok() && !self.is_lost(tasks, task, attempt))
+                }
+                None => work(),
+            };
             let lost = output.is_ok() && self.is_lost(tasks, task, attempt);
             made.push(Attempt {
                 round: tasks.round,
@@ -145,6 +154,8 @@ impl Pool<'_> {
                 lost,
             });
             if !lost {
+                // Nothing of an attempt that was lost counts.
+                self.context.counters.commit(&counted);
                 return (output, made);
             }
         }

@@ -6,7 +6,7 @@ use crate::data::Schema;
 use crate::diagnostic::Diagnostic;
 use crate::kernel::Part;
 use crate::measure::Cost;
-use crate::run_context::ChunkSizes;
+use crate::run_context::{ChunkSizes, Counts128};
 
 /// What the shell asks. Answers come in the order of the questions that have one.
 #[derive(Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Done {
     pub bytes: u64,
     /// Columns in which a text was taken for null, each by the place of the text in the list of such texts.
     pub null_texts: Vec<(usize, Vec<String>)>,
+    /// What it has counted for the user.
+    pub counters: Counts128,
 }
 
 /// What a stage cost a worker.

@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::Part;
 use crate::measure::{self, Cost};
 use crate::plan::Source;
-use crate::run_context::Stop;
+use crate::run_context::{Counts128, Stop};
 
 use super::board::{ATTEMPTS, Board, Claim};
 use super::run::{Runner, Take};
@@ -54,7 +54,14 @@ impl Workers {
     }
 
     /// Works on a board until nothing is left to do there.
-    fn work<'s>(&self, board: &Board<Part, Output<'s>>, stage: &'s OpenStage, ordered: &Ordered, process: Process) {
+    fn work<'s>(
+        &self,
+        number: usize,
+        board: &Board<Part, (Output<'s>, Counts128)>,
+        stage: &'s OpenStage,
+        ordered: &Ordered,
+        process: Process,
+    ) {
         let context = stage.context();
         let mut mine = Some(process);
         while let Some(claim) = board.claim() {
@@ -65,7 +72,12 @@ impl Workers {
                     continue;
                 }
             };
-            match process.task(ordered, &Order::Task { part: claim.part.clone() }, &context.stop) {
+            let mut task = || process.task(ordered, &Order::Task { part: claim.part.clone() }, &context.stop);
+            let done = match &context.monitor {
+                Some(watch) => watch.task(number, claim.number, task, Result::is_ok),
+                None => task(),
+            };
+            match done {
                 Ok((done, bytes)) => {
                     context.progress.add_rows(done.rows);
                     context.progress.add_bytes(done.bytes);
@@ -74,7 +86,7 @@ impl Workers {
                     }
                     let output = match done.error {
                         Some(error) => Err(error),
-                        None => stage.output(&bytes),
+                        None => stage.output(&bytes).map(|output| (output, done.counters)),
                     };
                     board.commit(&claim, output);
                     mine = Some(process);
@@ -110,16 +122,16 @@ impl Runner for Workers {
         let ordered = Ordered::of(stage, self.memory / self.count.max(1) as u64)?;
         let processes = process::ready(first.len()).map_err(|error| not_started(&error))?;
         let window = 2 * processes.len();
-        let board: Board<Part, Output> =
+        let board: Board<Part, (Output, Counts128)> =
             Board::new(Box::new(first.into_iter().chain(parts)), window, context.stop.clone());
         scope(|scope| {
             let mut started = 0;
             for (number, process) in processes.into_iter().enumerate() {
                 let (board, ordered) = (&board, &ordered);
                 let work = move || {
-                    let _limited = measure::limited(context.memory);
+                    let _limited = context.limited();
                     // What a task gave may need more memory than there is, when it is taken here.
-                    let done = catch_unwind(AssertUnwindSafe(|| self.work(board, stage, ordered, process)));
+                    let done = catch_unwind(AssertUnwindSafe(|| self.work(number, board, stage, ordered, process)));
                     if done.is_err() {
                         board.abandon(context.out_of_memory());
                     }
@@ -132,7 +144,10 @@ impl Runner for Workers {
                 let error = "the system lets timelab start no thread";
                 board.abandon(Diagnostic::new(Kind::System, error).hint("| on batch runs it on one thread"));
             }
-            board.collect(take)
+            board.collect(&mut |(output, counted)| {
+                context.counters.commit(&counted);
+                take(output)
+            })
         })
     }
 

@@ -15,7 +15,7 @@ use crate::kernel::{self, Part};
 use crate::measure::{self, Meter};
 use crate::meters::Meters;
 use crate::plan::{Beside, Prepared};
-use crate::run_context::{Largest, Progress, ReadNotes, RunContext, Stop};
+use crate::run_context::{Counters, Counts128, Largest, Progress, ReadNotes, RunContext, Stop};
 use crate::schedule::{OpenStage, Stage};
 use crate::service::Program;
 
@@ -125,9 +125,12 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         stop,
         progress: Progress::default(),
         read_notes: ReadNotes::default(),
+        counters: Counters::default(),
         // No task has a `peek`: the shell does these steps.
         log: Arc::new(|_| {}),
         confined: true,
+        is_job: false,
+        monitor: None,
         meters: Meters::default(),
         largest: Largest::default(),
         // What does not fit is merged and written by the shell.
@@ -151,7 +154,8 @@ fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
         Err(error) => return (failed(error.clone()), Vec::new()),
     };
     let (rows, bytes) = (context.progress.rows(), context.progress.bytes().0);
-    let output = context.within_limit(|| stage.run(0, part)?.to_bytes(stage.stage()));
+    let attempt = || context.within_limit(|| stage.run(0, part)?.to_bytes(stage.stage()));
+    let (output, counters) = Counters::attempt(attempt);
     let (output, error) = match output {
         Ok(output) => (output, None),
         Err(error) => (Vec::new(), Some(error)),
@@ -161,10 +165,11 @@ fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
         rows: context.progress.rows() - rows,
         bytes: context.progress.bytes().0 - bytes,
         null_texts: context.read_notes.null_texts().into_iter().collect(),
+        counters,
     };
     (done, output)
 }
 
 fn failed(error: Box<Diagnostic>) -> Done {
-    Done { error: Some(error), rows: 0, bytes: 0, null_texts: Vec::new() }
+    Done { error: Some(error), rows: 0, bytes: 0, null_texts: Vec::new(), counters: Counts128::new() }
 }
