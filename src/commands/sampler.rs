@@ -428,9 +428,9 @@ impl Taken {
     /// The stack by the registers and the copy of the stack that come with a sample, and whether it is there to its
     /// end.
     fn unwound(&mut self, process: u32, rest: &[u8]) -> Option<(Vec<Spot>, bool)> {
-        // The kernel says in which mode the processor was, 0 for a thread of its own.
-        let mode = u64_at(rest, 0)?;
-        if mode == 0 {
+        // How wide the registers are; none for a thread of the kernel.
+        const WIDE: u64 = 2;
+        if u64_at(rest, 0)? != WIDE {
             return None;
         }
         let registers = 8 * SAMPLED.0.len();

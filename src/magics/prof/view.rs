@@ -133,13 +133,14 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
     let (grown, shrunk): (Vec<_>, Vec<_>) =
         changes.iter().filter(fits).filter(|change| change.grown() != 0.0).partition(|change| change.grown() > 0.0);
     let sum = |changes: &[&profiles::Change]| changes.iter().map(|change| change.grown().abs()).sum::<f64>();
+    let functions = |count: usize| if count == 1 { "1 function".to_string() } else { format!("{count} functions") };
     let told = format!(
-        "{} before, {} after; {} functions grew by {} in all, {} shrank by {}",
+        "{} before, {} after; {} grew by {} in all, {} shrank by {}",
         weight_text(&one, one.total),
         weight_text(&one, other.total),
-        grown.len(),
+        functions(grown.len()),
         weight_text(&one, sum(&grown)),
-        shrunk.len(),
+        functions(shrunk.len()),
         weight_text(&one, sum(&shrunk)),
     );
     if changes.iter().filter(fits).count() == 0 {
