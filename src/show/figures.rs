@@ -9,6 +9,7 @@ use crate::escape::escaped;
 use crate::report::{Bounds, Field, Figures, Meaning, Unit};
 
 use super::numbers::{lone_ratio, ratio_within};
+use super::wrap::wrapped;
 use super::{Format, Style, figure, table};
 
 /// A verdict over several variants is long.
@@ -67,13 +68,29 @@ fn draw(figures: &Figures, style: &Style) -> String {
     let widths: Vec<usize> = (0..names.len()).map(wide).collect();
     let mut out = String::new();
     for part in parts(&widths, naming(&cells, &right, height), style.width) {
+        if let Some((last, others)) = part.split_last().filter(|(last, _)| !right[**last]) {
+            let used = 1 + others.iter().map(|i| widths[*i] + 3).sum::<usize>() + 3;
+            in_lines(&mut cells[*last], style.width.saturating_sub(used));
+        }
         let heads: Vec<&str> = part.iter().map(|i| names[*i].as_str()).collect();
         let right: Vec<bool> = part.iter().map(|i| right[*i]).collect();
-        let first =
-            |i: usize, shown: usize| cells[part[i]][..shown].iter().map(|cell| table::cut(cell, WIDEST)).collect();
+        let cut = |cell: &String| cell.lines().map(|line| table::cut(line, WIDEST)).collect::<Vec<_>>().join("\n");
+        let first = |i: usize, shown: usize| cells[part[i]][..shown].iter().map(cut).collect();
         out.push_str(&table::fitted(&heads, &right, WIDEST, height, &first, style));
     }
     out
+}
+
+/// Breaks cells of words that are wider than the room for them.
+fn in_lines(cells: &mut [String], room: usize) {
+    // In less, there are too few words in a line to be read.
+    const LEAST: usize = 16;
+    if room < LEAST {
+        return;
+    }
+    for cell in cells.iter_mut().filter(|cell| cell.width() > room) {
+        *cell = wrapped(cell, room).trim_end().to_string();
+    }
 }
 
 /// How many columns name a row: the first ones in words whose cells are together in no other row.

@@ -106,8 +106,9 @@ fn grid(
     for (i, name) in names.iter().enumerate() {
         let mut cells: Vec<String> = vec![cut(&visible(name, widest), widest)];
         cells.extend(first(i, shown));
-        let wide = |cells: &[String]| cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
-        let mut width = wide(&cells);
+        // A cell may have several lines.
+        let wide = |cells: &[String]| cells.iter().flat_map(|cell| cell.lines()).map(|line| line.width()).max();
+        let mut width = wide(&cells).unwrap_or(0);
         if width + 3 > room {
             // The first column is cut to what there is; later ones are cut only to a width that can still be read.
             let least = if i == 0 { 4 } else { 12 };
@@ -116,7 +117,7 @@ fn grid(
             }
             width = room.saturating_sub(3).max(least);
             cells.iter_mut().for_each(|cell| *cell = cut(cell, width));
-            width = wide(&cells);
+            width = wide(&cells).unwrap_or(0);
         }
         room = room.saturating_sub(width + 3);
         drawn.push((cells, i));
