@@ -1,7 +1,7 @@
 //! Rust that counts what it does: a text is compiled as a program of its own with `-C profile-generate`, whose counters
 //! are read around each call, with its allocations, the bytes that it moved, and its stack.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::escape::file_name;
@@ -28,6 +28,10 @@ const LOOK: Duration = Duration::from_millis(20);
 const ALLOCATION: f64 = 20.0;
 /// Room for the program and its threads beside what it works on.
 const ROOM: u64 = 2 << 30;
+/// Programs of more bytes together are not kept. One of a few lines has half a million.
+const KEPT: u64 = 64 << 20;
+/// What was used within this time may be about to start.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What one call did.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -58,7 +62,7 @@ impl Counts {
 /// The text of a program that calls a block of Rust with an int of this name: each line is one.
 pub fn block_program(name: &str, body: &str) -> String {
     format!(
-        "#![allow(warnings)]\nfn main() {{\n    support::serve(|line| {{\n        \
+        "#![allow(warnings)]\nfn main() {{\n    support::serve_anew(|line| {{\n        \
          let {name}: i64 = line.trim().parse().expect(\"an int\");\n        \
          Box::new(move || {{\n            let mut subject = |{name}: i64| {{\n{body}\n            }};\n            \
          std::hint::black_box(subject(std::hint::black_box({name})));\n        }})\n    }})\n}}\n"
@@ -80,8 +84,8 @@ pub enum Uncounted {
 }
 
 impl Counted {
-    /// Compiles a text and starts it. It calls `support::serve` with what makes the work of a line. The program is kept
-    /// in the cache of the user, by the hash of its text.
+    /// Compiles a text and starts it. It calls `support::serve` or `serve_anew` with what makes the work of a line. The
+    /// program is kept in the cache of the user, by the hash of its text, as long as there is room for it.
     ///
     /// # Errors
     /// Where the toolchain cannot, or the text does not stand alone.
@@ -144,8 +148,9 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         drop(self.work.take());
-        // It may be in the middle of a call that does not end.
-        let _ = self.child.kill();
+        // It may be in the middle of a call that does not end, in a fork of its own.
+        // SAFETY: a plain system call; the child leads a group and has not been waited for.
+        unsafe { libc::kill(-(self.child.id() as libc::pid_t), libc::SIGKILL) };
         let _ = self.child.wait();
     }
 }
@@ -163,8 +168,10 @@ fn program(text: &str, context: &RunContext) -> Result<PathBuf, Uncounted> {
     let (source, program) = (folder.join("main.rs"), folder.join("main"));
     let is_there = || program.is_file() && fs::read_to_string(&source).is_ok_and(|known| known == text);
     if is_there() {
+        note_use(&folder);
         return Ok(program);
     }
+    make_room(&cache);
     let failed = |error: std::io::Error| because(format!("{}: {error}", file_name(&folder)));
     // Two threads may compile the same text.
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -188,6 +195,41 @@ fn cache() -> Option<PathBuf> {
     own.or_else(home).map(|folder| folder.join("timelab").join("counted"))
 }
 
+/// What was used last is kept longest.
+fn note_use(folder: &Path) {
+    // Where it cannot be noted, the program is compiled again some day.
+    let _ = File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
+}
+
+/// Removes the programs that were not used for the longest time, until those that are left, with a new one, take at
+/// most [`KEPT`]. What shells have left that were killed while they compiled goes in the same way.
+fn make_room(cache: &Path) {
+    const NEW: u64 = 2 << 20;
+    let Ok(entries) = fs::read_dir(cache) else { return };
+    let bytes = |folder: &Path| -> u64 {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    };
+    let used = |folder: &Path| fs::metadata(folder).and_then(|metadata| metadata.modified()).ok();
+    let known = entries.flatten().map(|entry| entry.path());
+    let mut known: Vec<(SystemTime, PathBuf)> = known.filter_map(|folder| Some((used(&folder)?, folder))).collect();
+    known.sort();
+    let mut room = KEPT.saturating_sub(NEW);
+    for (used, folder) in known.into_iter().rev() {
+        let bytes = bytes(&folder);
+        let is_recent = used.elapsed().is_ok_and(|age| age < RECENT);
+        if bytes <= room {
+            room -= bytes;
+        } else {
+            // All that are older go too.
+            room = 0;
+            if !is_recent {
+                let _ = fs::remove_dir_all(&folder);
+            }
+        }
+    }
+}
+
 fn private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -200,13 +242,17 @@ fn compile(folder: &Path, text: &str, context: &RunContext) -> Result<(), Uncoun
     write("main.rs", text)?;
     let common = ["--edition", "2024", "-C", "opt-level=3", "-C", "codegen-units=1", "--cap-lints", "allow"];
     rustc(folder, &common, &["--crate-type", "rlib", "support.rs", "-o", "libsupport.rlib"], context)?;
-    let mut counted =
-        vec!["-C", "profile-generate=/dev/null", "--extern", "support=libsupport.rlib", "main.rs", "-o", "main"];
+    // Nobody debugs it: with symbols it is five times as large.
+    let mut counted = vec!["-C", "profile-generate=/dev/null", "-C", "strip=symbols"];
+    counted.extend(["--extern", "support=libsupport.rlib", "main.rs", "-o", "main"]);
     // Threads would lose each other's counts. What has one counts without locks, which is several times as fast.
     if names_threads(text) {
         counted.extend(["-C", "llvm-args=-instrprof-atomic-counter-update-all"]);
     }
-    rustc(folder, &common, &counted, context)
+    rustc(folder, &common, &counted, context)?;
+    // It is part of the program now.
+    let _ = fs::remove_file(folder.join("libsupport.rlib"));
+    Ok(())
 }
 
 /// Whether the word `thread` stands in a text: nothing starts one without it.

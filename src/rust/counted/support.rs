@@ -106,6 +106,13 @@ unsafe extern "C" {
     fn clock_gettime(clock: i32, time: *mut [i64; 2]) -> i32;
     fn mincore(start: *mut u8, length: usize, pages: *mut u8) -> i32;
     fn _exit(status: i32) -> !;
+    fn fork() -> i32;
+    fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
+    fn pipe2(ends: *mut [i32; 2], flags: i32) -> i32;
+    fn read(file: i32, to: *mut u8, count: usize) -> isize;
+    fn write(file: i32, from: *const u8, count: usize) -> isize;
+    fn close(file: i32) -> i32;
+    fn prctl(option: i32, a: u64, b: u64, c: u64, d: u64) -> i32;
 }
 
 /// The sum of all counters of the program.
@@ -125,17 +132,62 @@ fn counters() -> u64 {
 /// Answers each line of standard input. `make` gives the work of a line: what is counted is the call of that alone.
 pub fn serve(make: fn(&str) -> Box<dyn FnMut()>) -> ! {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        // Each on a stack of its own: the work must not be seen to touch what making it has touched.
-        let answer = apart(move || Work(make(&line))).and_then(|work| apart(move || counted(work)));
-        let answer = answer.unwrap_or_else(|| "failed".to_string());
-        let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "\n{MARK}{answer}").and_then(|()| out.flush());
-        if written.is_err() {
+        if !answer(line, make) {
             break;
         }
     }
     // SAFETY: it ends the process, and writes no profile.
     unsafe { _exit(0) }
+}
+
+/// The same for a text of which nobody knows what it leaves in a `static`: each line in a fork of its own, which finds
+/// what the first one found.
+pub fn serve_anew(make: fn(&str) -> Box<dyn FnMut()>) -> ! {
+    const PARENT_DEATH_SIGNAL: i32 = 1;
+    const KILL: u64 = 9;
+    const CLOSE_ON_EXEC: i32 = 0o2000000;
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let mut ends = [0i32; 2];
+        // SAFETY: this process has one thread, and waits for its child before it goes on. The text may end the child in
+        // any way and with any status: that it has answered is told by a byte in a pipe.
+        let has_answered = unsafe {
+            let child = if pipe2(&mut ends, CLOSE_ON_EXEC) == 0 { fork() } else { -1 };
+            if child == 0 {
+                prctl(PARENT_DEATH_SIGNAL, KILL, 0, 0, 0);
+                if answer(line, make) {
+                    write(ends[1], &1, 1);
+                }
+                _exit(0)
+            }
+            close(ends[1]);
+            let (mut byte, mut status) = (0u8, 0);
+            let has_answered = child > 0 && read(ends[0], &mut byte, 1) == 1;
+            close(ends[0]);
+            if child > 0 {
+                waitpid(child, &mut status, 0);
+            }
+            has_answered
+        };
+        if !has_answered && !tell(FAILED) {
+            break;
+        }
+    }
+    // SAFETY: it ends the process, and writes no profile.
+    unsafe { _exit(0) }
+}
+
+/// Does the work of a line and tells what was counted; whether somebody is there to take it.
+fn answer(line: String, make: fn(&str) -> Box<dyn FnMut()>) -> bool {
+    // Each on a stack of its own: the work must not be seen to touch what making it has touched.
+    let counts = apart(move || Work(make(&line))).and_then(|work| apart(move || counted(work)));
+    tell(&counts.unwrap_or_else(|| FAILED.to_string()))
+}
+
+const FAILED: &str = "failed";
+
+fn tell(answer: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{MARK}{answer}").and_then(|()| out.flush()).is_ok()
 }
 
 struct Work(Box<dyn FnMut()>);
