@@ -35,15 +35,15 @@ pub static ANAGRAMS: Typed<[String], Vec<Vec<usize>>> = Typed {
     },
 };
 
-fn mixed(n: usize, chance: &mut Random) -> Box<[String]> {
+fn mixed(n: usize, rng: &mut Random) -> Box<[String]> {
     let mut words: Vec<String> = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
-        let word = if !words.is_empty() && chance.one_in(3) {
-            let earlier = chance.below(words.len());
-            shuffled(&words[earlier], chance)
+        let word = if !words.is_empty() && rng.one_in(3) {
+            let earlier = rng.below(words.len());
+            shuffled(&words[earlier], rng)
         } else {
-            made_word(chance)
+            made_word(rng)
         };
         if seen.insert(word.clone()) {
             words.push(word);
@@ -52,11 +52,11 @@ fn mixed(n: usize, chance: &mut Random) -> Box<[String]> {
     words.into_boxed_slice()
 }
 
-fn none(n: usize, chance: &mut Random) -> Box<[String]> {
+fn none(n: usize, rng: &mut Random) -> Box<[String]> {
     let mut words = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
-        let word = made_word(chance);
+        let word = made_word(rng);
         if seen.insert(letters_in_order(&word)) {
             words.push(word);
         }
@@ -64,11 +64,11 @@ fn none(n: usize, chance: &mut Random) -> Box<[String]> {
     words.into_boxed_slice()
 }
 
-fn one_group(n: usize, chance: &mut Random) -> Box<[String]> {
+fn one_group(n: usize, rng: &mut Random) -> Box<[String]> {
     let mut words = Vec::with_capacity(n);
     let mut seen = HashSet::new();
     while words.len() < n {
-        let word = shuffled("trampolines", chance);
+        let word = shuffled("trampolines", rng);
         if seen.insert(word.clone()) {
             words.push(word);
         }
@@ -77,19 +77,19 @@ fn one_group(n: usize, chance: &mut Random) -> Box<[String]> {
 }
 
 /// Three to ten letters, every second one a vowel.
-fn made_word(chance: &mut Random) -> String {
+fn made_word(rng: &mut Random) -> String {
     const SOUNDS: [&[u8]; 2] = [b"bcdfghjklmnpqrstvwxyz", b"aeiou"];
-    let (length, first) = (3 + chance.below(8), chance.below(2));
+    let (length, first) = (3 + rng.below(8), rng.below(2));
     let mut letter = |i: usize| {
         let sounds = SOUNDS[(first + i) % 2];
-        char::from(sounds[chance.below(sounds.len())])
+        char::from(sounds[rng.below(sounds.len())])
     };
     (0..length).map(&mut letter).collect()
 }
 
-fn shuffled(word: &str, chance: &mut Random) -> String {
+fn shuffled(word: &str, rng: &mut Random) -> String {
     let mut letters: Vec<char> = word.chars().collect();
-    chance.shuffle(&mut letters);
+    rng.shuffle(&mut letters);
     letters.into_iter().collect()
 }
 

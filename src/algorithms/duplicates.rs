@@ -32,18 +32,18 @@ pub static DUPLICATES: Typed<[i64], Vec<i64>> = Typed {
     output: |_, found| column("it", Type::Int, Order::Lost, found.into_iter().map(Value::Int).collect()),
 };
 
-fn some(n: usize, chance: &mut Random) -> Box<[i64]> {
-    (0..n).map(|_| chance.int(0, 2 * n as i64)).collect()
+fn some(n: usize, rng: &mut Random) -> Box<[i64]> {
+    (0..n).map(|_| rng.int(0, 2 * n as i64)).collect()
 }
 
-fn none(n: usize, chance: &mut Random) -> Box<[i64]> {
+fn none(n: usize, rng: &mut Random) -> Box<[i64]> {
     let mut numbers: Box<[i64]> = (0..n as i64).map(|i| 7 * i + 3).collect();
-    chance.shuffle(&mut numbers);
+    rng.shuffle(&mut numbers);
     numbers
 }
 
-fn few_distinct(n: usize, chance: &mut Random) -> Box<[i64]> {
-    (0..n).map(|_| chance.int(0, 10)).collect()
+fn few_distinct(n: usize, rng: &mut Random) -> Box<[i64]> {
+    (0..n).map(|_| rng.int(0, 10)).collect()
 }
 
 fn pairs(numbers: &[i64]) -> Vec<i64> {

@@ -37,23 +37,23 @@ pub static EDIT_DISTANCE: Typed<Pair, usize> = Typed {
     output: |_, distance| ints([distance as i64]),
 };
 
-fn random(n: usize, chance: &mut Random) -> Box<Pair> {
-    let mut text = || (0..n).map(|_| b"acgt"[chance.below(4)]).collect();
+fn random(n: usize, rng: &mut Random) -> Box<Pair> {
+    let mut text = || (0..n).map(|_| b"acgt"[rng.below(4)]).collect();
     Box::new(Pair { from: text(), to: text() })
 }
 
-fn near(n: usize, chance: &mut Random) -> Box<Pair> {
-    let mut pair = equal(n, chance);
+fn near(n: usize, rng: &mut Random) -> Box<Pair> {
+    let mut pair = equal(n, rng);
     for letter in &mut pair.to {
-        if chance.one_in(50) {
-            *letter = b"acgt"[chance.below(4)];
+        if rng.one_in(50) {
+            *letter = b"acgt"[rng.below(4)];
         }
     }
     pair
 }
 
-fn equal(n: usize, chance: &mut Random) -> Box<Pair> {
-    let from: Vec<u8> = (0..n).map(|_| b"acgt"[chance.below(4)]).collect();
+fn equal(n: usize, rng: &mut Random) -> Box<Pair> {
+    let from: Vec<u8> = (0..n).map(|_| b"acgt"[rng.below(4)]).collect();
     Box::new(Pair { to: from.clone(), from })
 }
 

@@ -40,13 +40,13 @@ pub static MATRICES: Typed<Factors, Vec<f64>> = Typed {
     output: |_, product| column("it", Type::Float, Order::Kept, product.into_iter().map(Value::Float).collect()),
 };
 
-fn random(n: usize, chance: &mut Random) -> Box<Factors> {
-    let mut matrix = || (0..n * n).map(|_| chance.unit()).collect();
+fn random(n: usize, rng: &mut Random) -> Box<Factors> {
+    let mut matrix = || (0..n * n).map(|_| rng.unit()).collect();
     Box::new(Factors { n, a: matrix(), b: matrix() })
 }
 
-fn identity(n: usize, chance: &mut Random) -> Box<Factors> {
-    let a = (0..n * n).map(|_| chance.unit()).collect();
+fn identity(n: usize, rng: &mut Random) -> Box<Factors> {
+    let a = (0..n * n).map(|_| rng.unit()).collect();
     let b = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
     Box::new(Factors { n, a, b })
 }

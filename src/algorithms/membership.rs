@@ -27,9 +27,9 @@ pub static MEMBERSHIP: Typed<Shelf, Vec<bool>> = Typed {
         text: include_str!("membership.rs"),
     },
     shapes: &[
-        Shape { name: "present", about: "all are there", make: |n, chance| shelf(n, chance, |_| true) },
-        Shape { name: "absent", about: "none is there", make: |n, chance| shelf(n, chance, |_| false) },
-        Shape { name: "half", about: "every second one is there", make: |n, chance| shelf(n, chance, |i| i % 2 == 0) },
+        Shape { name: "present", about: "all are there", make: |n, rng| shelf(n, rng, |_| true) },
+        Shape { name: "absent", about: "none is there", make: |n, rng| shelf(n, rng, |_| false) },
+        Shape { name: "half", about: "every second one is there", make: |n, rng| shelf(n, rng, |i| i % 2 == 0) },
     ],
     variants: &[
         variant("list", "looks at one after the other", Linear, Constant, 1_000_000, list)
@@ -44,11 +44,11 @@ pub static MEMBERSHIP: Typed<Shelf, Vec<bool>> = Typed {
 };
 
 /// Even numbers on the shelf, in any order; what is absent is odd.
-fn shelf(n: usize, chance: &mut Random, is_there: fn(usize) -> bool) -> Box<Shelf> {
+fn shelf(n: usize, rng: &mut Random, is_there: fn(usize) -> bool) -> Box<Shelf> {
     let mut list: Vec<i64> = (0..n as i64).map(|i| i * 2).collect();
-    let wanted = (0..LOOK_UPS).map(|i| 2 * chance.below(n.max(1)) as i64 + i64::from(!is_there(i))).collect();
+    let wanted = (0..LOOK_UPS).map(|i| 2 * rng.below(n.max(1)) as i64 + i64::from(!is_there(i))).collect();
     let sorted = list.clone();
-    chance.shuffle(&mut list);
+    rng.shuffle(&mut list);
     let (hashed, tree) = (list.iter().copied().collect(), list.iter().copied().collect());
     Box::new(Shelf { list, sorted, hashed, tree, wanted })
 }

@@ -15,9 +15,9 @@ pub static PERMUTATIONS: Typed<[i64], Vec<Vec<i64>>> = Typed {
     shapes: &[Shape {
         name: "shuffled",
         about: "the numbers from 1 to n in any order",
-        make: |n, chance| {
+        make: |n, rng| {
             let mut numbers: Box<[i64]> = (1..=n as i64).collect();
-            chance.shuffle(&mut numbers);
+            rng.shuffle(&mut numbers);
             numbers
         },
     }],

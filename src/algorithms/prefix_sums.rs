@@ -16,7 +16,7 @@ pub static PREFIX_SUMS: Typed<[i64], Vec<i64>> = Typed {
     shapes: &[Shape {
         name: "random",
         about: "ints between -1000 and 1000",
-        make: |n, chance| (0..n).map(|_| chance.int(-1_000, 1_001)).collect(),
+        make: |n, rng| (0..n).map(|_| rng.int(-1_000, 1_001)).collect(),
     }],
     variants: &[
         variant("again", "adds up from the start for each number", Quadratic, Linear, 100_000, again),

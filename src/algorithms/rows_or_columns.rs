@@ -30,7 +30,7 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
         text: include_str!("rows_or_columns.rs"),
     },
     shapes: &[
-        Shape { name: "random", about: "about half of the rows count", make: |n, chance| goods(rows(n, chance)) },
+        Shape { name: "random", about: "about half of the rows count", make: |n, rng| goods(rows(n, rng)) },
         Shape { name: "sorted", about: "the same by quantity: a branch is foreseen", make: sorted },
         Shape { name: "none", about: "no row counts", make: none },
     ],
@@ -50,18 +50,18 @@ pub static ROWS_OR_COLUMNS: Typed<Goods, i64> = Typed {
     output: |_, sum| column("sum", Type::Int, Order::Kept, vec![Value::Int(sum)]),
 };
 
-fn rows(n: usize, chance: &mut Random) -> Vec<Row> {
-    (0..n).map(|_| Row { price: chance.int(1, 1_000), quantity: chance.int(0, 100) }).collect()
+fn rows(n: usize, rng: &mut Random) -> Vec<Row> {
+    (0..n).map(|_| Row { price: rng.int(1, 1_000), quantity: rng.int(0, 100) }).collect()
 }
 
-fn sorted(n: usize, chance: &mut Random) -> Box<Goods> {
-    let mut rows = rows(n, chance);
+fn sorted(n: usize, rng: &mut Random) -> Box<Goods> {
+    let mut rows = rows(n, rng);
     rows.sort_by_key(|row| row.quantity);
     goods(rows)
 }
 
-fn none(n: usize, chance: &mut Random) -> Box<Goods> {
-    let mut rows = rows(n, chance);
+fn none(n: usize, rng: &mut Random) -> Box<Goods> {
+    let mut rows = rows(n, rng);
     rows.iter_mut().for_each(|row| row.quantity %= LEAST);
     goods(rows)
 }

@@ -49,27 +49,27 @@ pub static SEARCHING: Typed<Search, Vec<Option<usize>>> = Typed {
     },
 };
 
-fn even(n: usize, chance: &mut Random) -> Box<Search> {
-    let sorted = spread(n, chance);
-    let wanted = picked(&sorted, n, chance);
+fn even(n: usize, rng: &mut Random) -> Box<Search> {
+    let sorted = spread(n, rng);
+    let wanted = picked(&sorted, n, rng);
     Box::new(Search { sorted, wanted })
 }
 
-fn absent(n: usize, chance: &mut Random) -> Box<Search> {
-    let sorted = spread(n, chance);
-    let wanted = picked(&sorted, n, chance).into_iter().map(|number| number + 1).collect();
+fn absent(n: usize, rng: &mut Random) -> Box<Search> {
+    let sorted = spread(n, rng);
+    let wanted = picked(&sorted, n, rng).into_iter().map(|number| number + 1).collect();
     Box::new(Search { sorted, wanted })
 }
 
-fn early(n: usize, chance: &mut Random) -> Box<Search> {
-    let sorted = spread(n, chance);
-    let wanted = picked(&sorted, n.min(10), chance);
+fn early(n: usize, rng: &mut Random) -> Box<Search> {
+    let sorted = spread(n, rng);
+    let wanted = picked(&sorted, n.min(10), rng);
     Box::new(Search { sorted, wanted })
 }
 
-fn outlier(n: usize, chance: &mut Random) -> Box<Search> {
-    let mut sorted = spread(n, chance);
-    let wanted = picked(&sorted, n.saturating_sub(1), chance);
+fn outlier(n: usize, rng: &mut Random) -> Box<Search> {
+    let mut sorted = spread(n, rng);
+    let wanted = picked(&sorted, n.saturating_sub(1), rng);
     if let Some(last) = sorted.last_mut() {
         *last = i64::MAX / 2;
     }
@@ -77,13 +77,13 @@ fn outlier(n: usize, chance: &mut Random) -> Box<Search> {
 }
 
 /// Even numbers about ten apart.
-fn spread(n: usize, chance: &mut Random) -> Vec<i64> {
-    (0..n as i64).map(|i| i * 10 + 2 * chance.int(0, 5)).collect()
+fn spread(n: usize, rng: &mut Random) -> Vec<i64> {
+    (0..n as i64).map(|i| i * 10 + 2 * rng.int(0, 5)).collect()
 }
 
 /// Some of the first `among` numbers; where there is none, numbers that are nowhere.
-fn picked(sorted: &[i64], among: usize, chance: &mut Random) -> Vec<i64> {
-    (0..LOOK_UPS).map(|i| if among == 0 { i as i64 } else { sorted[chance.below(among)] }).collect()
+fn picked(sorted: &[i64], among: usize, rng: &mut Random) -> Vec<i64> {
+    (0..LOOK_UPS).map(|i| if among == 0 { i as i64 } else { sorted[rng.below(among)] }).collect()
 }
 
 fn linear(search: &Search) -> Vec<Option<usize>> {

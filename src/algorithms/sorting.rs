@@ -42,33 +42,33 @@ pub static SORTING: Typed<[i64], Vec<i64>> = Typed {
     output: |_, sorted| ints(sorted),
 };
 
-fn random(n: usize, chance: &mut Random) -> Box<[i64]> {
+fn random(n: usize, rng: &mut Random) -> Box<[i64]> {
     // So wide that hardly two are equal: equal ones would break a run that falls.
-    (0..n).map(|_| chance.int(-1_000_000_000_000_000_000, 1_000_000_000_000_000_000)).collect()
+    (0..n).map(|_| rng.int(-1_000_000_000_000_000_000, 1_000_000_000_000_000_000)).collect()
 }
 
-fn sorted(n: usize, chance: &mut Random) -> Box<[i64]> {
-    let mut numbers = random(n, chance);
+fn sorted(n: usize, rng: &mut Random) -> Box<[i64]> {
+    let mut numbers = random(n, rng);
     numbers.sort_unstable();
     numbers
 }
 
-fn reversed(n: usize, chance: &mut Random) -> Box<[i64]> {
-    let mut numbers = sorted(n, chance);
+fn reversed(n: usize, rng: &mut Random) -> Box<[i64]> {
+    let mut numbers = sorted(n, rng);
     numbers.reverse();
     numbers
 }
 
-fn nearly_sorted(n: usize, chance: &mut Random) -> Box<[i64]> {
-    let mut numbers = sorted(n, chance);
+fn nearly_sorted(n: usize, rng: &mut Random) -> Box<[i64]> {
+    let mut numbers = sorted(n, rng);
     for _ in 0..n.div_ceil(100) {
-        numbers.swap(chance.below(n), chance.below(n));
+        numbers.swap(rng.below(n), rng.below(n));
     }
     numbers
 }
 
-fn few_distinct(n: usize, chance: &mut Random) -> Box<[i64]> {
-    (0..n).map(|_| chance.int(0, 10)).collect()
+fn few_distinct(n: usize, rng: &mut Random) -> Box<[i64]> {
+    (0..n).map(|_| rng.int(0, 10)).collect()
 }
 
 fn bubble(numbers: &[i64]) -> Vec<i64> {

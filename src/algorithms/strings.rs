@@ -18,13 +18,13 @@ pub static STRINGS: Typed<[String], String> = Typed {
         Shape {
             name: "letters",
             about: "each part is one letter",
-            make: |n, chance| (0..n).map(|_| chance.letter().to_string()).collect(),
+            make: |n, rng| (0..n).map(|_| rng.letter().to_string()).collect(),
         },
         Shape {
             name: "words",
             about: "each part has one to five letters",
-            make: |n, chance| {
-                let mut part = || (0..=chance.below(5)).map(|_| chance.letter()).collect();
+            make: |n, rng| {
+                let mut part = || (0..=rng.below(5)).map(|_| rng.letter()).collect();
                 (0..n).map(|_| part()).collect()
             },
         },

@@ -32,25 +32,25 @@ pub static SUBSET_SUMS: Typed<Wanted, u64> = Typed {
     output: |_, choices| ints([choices as i64]),
 };
 
-fn half(n: usize, chance: &mut Random) -> Box<Wanted> {
-    let numbers = spread(n, 100, chance);
+fn half(n: usize, rng: &mut Random) -> Box<Wanted> {
+    let numbers = spread(n, 100, rng);
     Box::new(Wanted { sum: numbers.iter().sum::<i64>() / 2, numbers })
 }
 
 /// One random number from each nth part of 1 to `most`, in random order: what they add up to, and with it the work of
 /// `counted`, hardly depends on the seed.
-fn spread(n: usize, most: usize, chance: &mut Random) -> Vec<i64> {
+fn spread(n: usize, most: usize, rng: &mut Random) -> Vec<i64> {
     let part = |i: usize| {
         let (low, high) = (most * i / n, most * (i + 1) / n);
-        chance.int(low as i64, high.max(low + 1) as i64) + 1
+        rng.int(low as i64, high.max(low + 1) as i64) + 1
     };
     let mut numbers: Vec<i64> = (0..n).map(part).collect();
-    chance.shuffle(&mut numbers);
+    rng.shuffle(&mut numbers);
     numbers
 }
 
-fn absent(n: usize, chance: &mut Random) -> Box<Wanted> {
-    let numbers: Vec<i64> = spread(n, 50, chance).into_iter().map(|number| 2 * number).collect();
+fn absent(n: usize, rng: &mut Random) -> Box<Wanted> {
+    let numbers: Vec<i64> = spread(n, 50, rng).into_iter().map(|number| 2 * number).collect();
     Box::new(Wanted { sum: (numbers.iter().sum::<i64>() / 2) | 1, numbers })
 }
 

@@ -53,15 +53,15 @@ fn lines(grid: &Grid) -> Table {
     column("row", Type::Text, Order::Kept, rows.collect())
 }
 
-fn scattered(n: usize, chance: &mut Random) -> Box<Grid> {
-    let grid = full(chance);
+fn scattered(n: usize, rng: &mut Random) -> Box<Grid> {
+    let grid = full(rng);
     let mut order: Vec<usize> = (0..81).collect();
-    chance.shuffle(&mut order);
+    rng.shuffle(&mut order);
     Box::new(with_blanks(grid, n, &order))
 }
 
-fn from_the_top(n: usize, chance: &mut Random) -> Box<Grid> {
-    let grid = full(chance);
+fn from_the_top(n: usize, rng: &mut Random) -> Box<Grid> {
+    let grid = full(rng);
     let order: Vec<usize> = (0..81).collect();
     Box::new(with_blanks(grid, n, &order))
 }
@@ -81,10 +81,10 @@ fn classic(n: usize, _: &mut Random) -> Box<Grid> {
 }
 
 /// A full grid: rows that are shifted against each other, then shuffled in all ways that keep the rules.
-fn full(chance: &mut Random) -> Grid {
+fn full(rng: &mut Random) -> Grid {
     let mut digits: Vec<u8> = (1..=9).collect();
-    chance.shuffle(&mut digits);
-    let (rows, columns) = (shuffled_lines(chance), shuffled_lines(chance));
+    rng.shuffle(&mut digits);
+    let (rows, columns) = (shuffled_lines(rng), shuffled_lines(rng));
     let mut grid = [0; 81];
     for (at, place) in grid.iter_mut().enumerate() {
         let (row, column) = (rows[at / 9], columns[at % 9]);
@@ -94,10 +94,10 @@ fn full(chance: &mut Random) -> Grid {
 }
 
 /// 0 to 8, where threes stay together.
-fn shuffled_lines(chance: &mut Random) -> Vec<usize> {
+fn shuffled_lines(rng: &mut Random) -> Vec<usize> {
     let mut threes = [[0, 1, 2], [3, 4, 5], [6, 7, 8]];
-    chance.shuffle(&mut threes);
-    threes.iter_mut().for_each(|three| chance.shuffle(three));
+    rng.shuffle(&mut threes);
+    threes.iter_mut().for_each(|three| rng.shuffle(three));
     threes.concat()
 }
 

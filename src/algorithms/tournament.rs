@@ -31,9 +31,9 @@ pub static TOURNAMENT: Typed<[Match], Option<(String, i64)>> = Typed {
         Shape {
             name: "even",
             about: "a team for eight matches, each as good",
-            make: |n, chance| matches(n, n / 8 + 2, chance),
+            make: |n, rng| matches(n, n / 8 + 2, rng),
         },
-        Shape { name: "few_teams", about: "four teams", make: |n, chance| matches(n, 4, chance) },
+        Shape { name: "few_teams", about: "four teams", make: |n, rng| matches(n, 4, rng) },
         Shape { name: "favourite", about: "one team is in every match, and wins", make: favourite },
     ],
     variants: &[
@@ -60,18 +60,18 @@ pub static TOURNAMENT: Typed<[Match], Option<(String, i64)>> = Typed {
     },
 };
 
-fn matches(n: usize, teams: usize, chance: &mut Random) -> Box<[Match]> {
-    let names: Vec<String> = (0..teams).map(|i| name(i, chance)).collect();
+fn matches(n: usize, teams: usize, rng: &mut Random) -> Box<[Match]> {
+    let names: Vec<String> = (0..teams).map(|i| name(i, rng)).collect();
     let mut game = || {
-        let home = chance.below(teams);
-        let guest = (home + 1 + chance.below(teams - 1)) % teams;
-        Match { home: names[home].clone(), guest: names[guest].clone(), home_wins: chance.one_in(2) }
+        let home = rng.below(teams);
+        let guest = (home + 1 + rng.below(teams - 1)) % teams;
+        Match { home: names[home].clone(), guest: names[guest].clone(), home_wins: rng.one_in(2) }
     };
     (0..n).map(|_| game()).collect()
 }
 
-fn favourite(n: usize, chance: &mut Random) -> Box<[Match]> {
-    let mut matches = matches(n, n / 8 + 2, chance);
+fn favourite(n: usize, rng: &mut Random) -> Box<[Match]> {
+    let mut matches = matches(n, n / 8 + 2, rng);
     for game in &mut matches {
         game.home = "Favourites".to_string();
         game.home_wins = true;
@@ -80,8 +80,8 @@ fn favourite(n: usize, chance: &mut Random) -> Box<[Match]> {
 }
 
 /// Letters by chance; the number keeps two teams apart.
-fn name(number: usize, chance: &mut Random) -> String {
-    let letters: String = (0..4).map(|_| chance.letter()).collect();
+fn name(number: usize, rng: &mut Random) -> String {
+    let letters: String = (0..4).map(|_| rng.letter()).collect();
     format!("{letters} {number}")
 }
 

@@ -196,7 +196,7 @@ pub fn compare<E>(
     wall: &dyn Clock,
     subjects: &mut [Sampled<E>],
     design: Design,
-    chance: &mut fastrand::Rng,
+    rng: &mut fastrand::Rng,
     mut go_on: impl FnMut(&Turns) -> bool,
 ) -> (Turns, Option<(usize, E)>) {
     let mut turns = Turns {
@@ -208,7 +208,7 @@ pub fn compare<E>(
         passed: 0,
         judged: None,
     };
-    let failed = take(wall, subjects, chance, &mut turns, |turns| {
+    let failed = take(wall, subjects, rng, &mut turns, |turns| {
         let pairs = turns.pairs();
         let last = pairs >= LOOKS[LOOKS.len() - 1];
         !(last || LOOKS.contains(&pairs) && turns.is_settled()) && go_on(turns)
@@ -221,27 +221,27 @@ pub fn compare<E>(
 pub fn linger<E>(
     wall: &dyn Clock,
     subjects: &mut [Sampled<E>],
-    chance: &mut fastrand::Rng,
+    rng: &mut fastrand::Rng,
     turns: &mut Turns,
     go_on: impl FnMut(&Turns) -> bool,
 ) -> Option<(usize, E)> {
     turns.judged.get_or_insert((turns.times.first().map_or(0, Vec::len), turns.passed));
-    take(wall, subjects, chance, turns, go_on)
+    take(wall, subjects, rng, turns, go_on)
 }
 
 /// Whole turns, as long as `go_on` says so.
 fn take<E>(
     wall: &dyn Clock,
     subjects: &mut [Sampled<E>],
-    chance: &mut fastrand::Rng,
+    rng: &mut fastrand::Rng,
     turns: &mut Turns,
     mut go_on: impl FnMut(&Turns) -> bool,
 ) -> Option<(usize, E)> {
     let (start, before) = (wall.now(), turns.passed);
     let mut orders: Vec<Vec<usize>> = turns.design.units.iter().map(|units| (0..units.count).collect()).collect();
     loop {
-        for row in square(subjects.len(), chance) {
-            let units = next_units(turns, &mut orders, chance);
+        for row in square(subjects.len(), rng) {
+            let units = next_units(turns, &mut orders, rng);
             let mut times = vec![0.0; subjects.len()];
             for number in row {
                 let Sampled { workload, clock, overhead, calls, warm } = &mut subjects[number];
@@ -263,12 +263,12 @@ fn take<E>(
 }
 
 /// Which units the next turn has: all in a random order, then all in another one.
-fn next_units(turns: &Turns, orders: &mut [Vec<usize>], chance: &mut fastrand::Rng) -> Vec<usize> {
+fn next_units(turns: &Turns, orders: &mut [Vec<usize>], rng: &mut fastrand::Rng) -> Vec<usize> {
     let pairs = turns.pairs();
     let next = |(units, order): (&Units, &mut Vec<usize>)| {
         let place = pairs / units.each.max(1) % units.count.max(1);
         if place == 0 && pairs.is_multiple_of(units.each.max(1)) {
-            chance.shuffle(order);
+            rng.shuffle(order);
         }
         order[place]
     };
@@ -277,11 +277,11 @@ fn next_units(turns: &Turns, orders: &mut [Vec<usize>], chance: &mut fastrand::R
 
 /// A random cyclic Latin square: each row is the row before moved by one, in random order, so that each subject stands
 /// once in each place.
-pub fn square(subjects: usize, chance: &mut fastrand::Rng) -> Vec<Vec<usize>> {
+pub fn square(subjects: usize, rng: &mut fastrand::Rng) -> Vec<Vec<usize>> {
     let mut names: Vec<usize> = (0..subjects).collect();
-    chance.shuffle(&mut names);
+    rng.shuffle(&mut names);
     let mut shifts: Vec<usize> = (0..subjects).collect();
-    chance.shuffle(&mut shifts);
+    rng.shuffle(&mut shifts);
     let row = |shift: usize| (0..subjects).map(|place| names[(place + shift) % subjects]).collect();
     shifts.into_iter().map(row).collect()
 }

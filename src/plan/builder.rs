@@ -383,8 +383,8 @@ fn output(op: &Op<Plan>, input: &Schema, span: Span) -> Fallible<Schema> {
                 columns.push(Column { name, ty: column.ty.clone() });
             }
             distinct_names(&columns, span)?;
-            let chance = right.schema().order == Order::Random;
-            Schema::new(columns, if chance { Order::Random } else { lost })
+            let is_random = right.schema().order == Order::Random;
+            Schema::new(columns, if is_random { Order::Random } else { lost })
         }
         Op::Concat(plans) => {
             let orders = plans.iter().map(|plan| plan.schema().order);

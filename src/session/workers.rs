@@ -66,7 +66,7 @@ impl Workers {
         &self,
         subjects: &[Screened],
         budget: Duration,
-        chance: &mut fastrand::Rng,
+        rng: &mut fastrand::Rng,
     ) -> Result<(), (usize, Box<Diagnostic>)> {
         let round: f64 = subjects.iter().map(|one| one.sample).sum();
         let affordable = budget.as_nanos() as f64 / round.max(1.0);
@@ -80,7 +80,7 @@ impl Workers {
             let mut order: Vec<(usize, usize)> =
                 (0..subjects.len()).flat_map(|one| (0..copies).map(move |copy| (one, copy))).collect();
             // A disturbance that lasts must not always hit the same copies.
-            chance.shuffle(&mut order);
+            rng.shuffle(&mut order);
             for (one, copy) in order {
                 let Screened { subject, clock, calls, warm, .. } = subjects[one];
                 let number = subject * self.copies + copy;

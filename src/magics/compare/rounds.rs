@@ -522,8 +522,8 @@ fn sample_in_turns(
     if ready.is_empty() {
         return Ok(None);
     }
-    let chance = &mut fastrand::Rng::new();
-    match choose_copies(clocks, ready, limit / CHOOSING, chance) {
+    let rng = &mut fastrand::Rng::new();
+    match choose_copies(clocks, ready, limit / CHOOSING, rng) {
         Ok(()) => {}
         Err((_, error)) if error.kind == Kind::Stopped => return Err(error),
         Err((place, error)) => return Ok(Some((place, error.message.clone()))),
@@ -550,12 +550,12 @@ fn sample_in_turns(
         !context.stop.is_raised() && passed().saturating_add(next) <= limit() && !enough(turns)
     };
     let design = Design { base: base.unwrap_or(0), units: units(ready) };
-    let (mut turns, mut failed) = compare(wall, &mut subjects, design, chance, go_on);
+    let (mut turns, mut failed) = compare(wall, &mut subjects, design, rng, go_on);
     let settled = passed();
     let short = LEAST.max(settled * 2).min(settled + LONGEST_CHECK).min(limit());
     let more = |turns: &Turns| if asked.runs.is_some() { !enough(turns) } else { passed() < short };
     if failed.is_none() && !context.stop.is_raised() && more(&turns) {
-        failed = linger(wall, &mut subjects, chance, &mut turns, |turns| {
+        failed = linger(wall, &mut subjects, rng, &mut turns, |turns| {
             live.sampled(&round.entries, turns, &places);
             !context.stop.is_raised() && more(turns)
         });
@@ -616,7 +616,7 @@ fn choose_copies(
     clocks: &Clocks,
     ready: &[Ready],
     budget: Duration,
-    chance: &mut fastrand::Rng,
+    rng: &mut fastrand::Rng,
 ) -> Result<(), (usize, Box<Diagnostic>)> {
     let mut places = Vec::new();
     let mut screened = Vec::new();
@@ -628,7 +628,7 @@ fn choose_copies(
         places.push(one.place);
     }
     match ready.iter().find_map(|one| one.subject.workers()) {
-        Some((workers, _)) => workers.choose(&screened, budget, chance).map_err(|(one, error)| (places[one], error)),
+        Some((workers, _)) => workers.choose(&screened, budget, rng).map_err(|(one, error)| (places[one], error)),
         None => Ok(()),
     }
 }

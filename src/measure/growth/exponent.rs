@@ -59,6 +59,8 @@ pub fn exponent(points: &[Point], constant: f64, reading: Reading) -> Exponent {
         let Line { slope, error, .. } = line(part);
         (slope, ERRORS * error)
     };
+    // With the constant the slope is too low, and without it too high where the constant was fitted too large: the
+    // truth lies between both.
     for subtracted in [0.0, constant] {
         let logs = upper(points, subtracted);
         if logs.len() > 2 {
@@ -72,6 +74,7 @@ pub fn exponent(points: &[Point], constant: f64, reading: Reading) -> Exponent {
             }
         }
     }
+    // An end that is off tilts the line by less, the wider the sizes are.
     let span = (points[points.len() - 1].n / points[0].n).sqrt().ln();
     let systematic = reading.systematic + reading.ends / span.max(f64::MIN_POSITIVE);
     let interval = Exponent { low: f64::INFINITY, high: f64::NEG_INFINITY };

@@ -94,6 +94,7 @@ fn exponential(points: &[Point], rules: &Rules) -> Fit {
     let step = (BASES.1 / BASES.0).powf(1.0 / (BASE_STEPS - 1) as f64);
     let grid = (0..BASE_STEPS).map(|i| with(BASES.0 * step.powi(i as i32)));
     let mut best = grid.min_by(|a, b| a.rms.total_cmp(&b.rms)).expect("the grid is not empty");
+    // The error has one lowest point between two neighbours of the grid; a derivative would need one for each term.
     let mut width = step.sqrt();
     for _ in 0..HALVINGS {
         let base = best.base.unwrap_or(BASES.0);
@@ -102,6 +103,7 @@ fn exponential(points: &[Point], rules: &Rules) -> Fit {
                 best = next;
             }
         }
+        // By half, a step to the wrong side could not be made good.
         width = width.powf(0.7);
     }
     best
@@ -168,6 +170,7 @@ pub fn power_bic(points: &[Point], rules: &Rules) -> f64 {
 
 fn bic(points: &[Point], rms: f64, used: usize, rules: &Rules) -> f64 {
     let count = points.len() as f64;
+    // Without the floor a curve that goes through all points would win by any number of terms.
     count * (rms * rms + rules.floor * rules.floor).ln() + used as f64 * count.ln()
 }
 
@@ -180,6 +183,7 @@ struct Solved {
 }
 
 fn solved(points: &[Point], terms: &[Term], signed: std::ops::Range<usize>) -> Solved {
+    // Divided by the cost: a millionth of the largest size must not outweigh all of a small one.
     let row = |point: &Point| terms.iter().map(|term| term.at(point.n) / point.cost).collect();
     let rows: Vec<Vec<f64>> = points.iter().map(row).collect();
     let weights = weights(points);
@@ -203,6 +207,7 @@ fn fit_terms(points: &[Point], class: Class, base: Option<f64>, terms: Vec<Term>
         // The c that was searched for is a parameter of its own.
         Class::Exponential => 3,
         Class::Factorial => 2,
+        // A term at zero explains nothing and costs nothing.
         _ => coefficients.iter().filter(|factor| **factor != 0.0).count().max(1),
     };
     let bic = bic(points, rms, used, rules);
@@ -268,12 +273,14 @@ fn non_negative(rows: &[Vec<f64>], weights: &[f64], signed: std::ops::Range<usiz
 fn least_squares(rows: &[Vec<f64>], weights: &[f64], chosen: &[usize]) -> Option<Vec<f64>> {
     let count = chosen.len();
     let sum = |of: &dyn Fn(&[f64]) -> f64| -> f64 { rows.iter().zip(weights).map(|(row, w)| w * w * of(row)).sum() };
+    // n and n³ at n = 10⁶ differ by 10¹²: unscaled, the pivots would say nothing.
     let scales: Vec<f64> = chosen.iter().map(|c| sum(&|row| row[*c] * row[*c]).sqrt().max(f64::MIN_POSITIVE)).collect();
     let equation = |i: usize| {
         let with = |j: usize| sum(&|row| row[chosen[i]] * row[chosen[j]]) / scales[i] / scales[j];
         let right = sum(&|row| row[chosen[i]]) / scales[i];
         (0..count).map(with).chain([right]).collect()
     };
+    // Up to three unknowns: a decomposition that bears worse conditions would need a library for the same digits.
     let mut system: Vec<Vec<f64>> = (0..count).map(equation).collect();
     for pivot in 0..count {
         let largest = (pivot..count).max_by(|a, b| system[*a][pivot].abs().total_cmp(&system[*b][pivot].abs()))?;
@@ -299,6 +306,7 @@ fn product(row: &[f64], coefficients: &[f64]) -> f64 {
 fn steeper(points: &[Point], constant: f64, lead: Term) -> f64 {
     let (first, last) = (points[0].n, points[points.len() - 1].n);
     let middle = (first * last).sqrt();
+    // What is left of a cost of which the constant is nearly all is noise.
     let upper = points.iter().filter(|point| point.n >= middle && point.cost - constant > 0.05 * point.cost);
     let logs: Vec<(f64, f64)> =
         upper.map(|point| (point.n.ln(), (point.cost - constant).ln() - lead.at(point.n).ln())).collect();

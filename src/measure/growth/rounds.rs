@@ -57,6 +57,7 @@ pub fn rounds<E>(
             return (all, None);
         }
     }
+    // Each size has the same time, not the same number of rounds: else the largest alone would use it up.
     let share = limit.saturating_sub(wall.now() - start) / sizes.len().max(1) as u64;
     let most = |times: &Times| {
         let sample = (times.calls as f64 * times.each.first().copied().unwrap_or(0.0)).max(1.0);
@@ -117,6 +118,7 @@ pub fn timed(sizes: &[Worked], cache: u64) -> Vec<Point> {
     const MANY: usize = 5;
     let fits = |size: &&Worked| size.point.n >= LEAST && size.bytes.is_some_and(|bytes| bytes <= cache as f64 / 4.0);
     let mut points: Vec<Point> = sizes.iter().map(|size| size.point).collect();
+    // From the end: a larger size that took less shows what the smaller one takes without what disturbed it.
     for at in (1..points.len()).rev() {
         points[at - 1].cost = points[at - 1].cost.min(points[at].cost);
     }

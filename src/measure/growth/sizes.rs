@@ -53,6 +53,7 @@ pub fn walk<E>(clock: &dyn Clock, sizes: &[i64], limit: u64, mut run: impl FnMut
     let start = clock.now();
     let mut costs: Vec<(f64, f64)> = Vec::new();
     for (at, size) in sizes.iter().enumerate() {
+        // Before it is run, not after: the next size of an exponential may take longer than all so far together.
         let next = predicted(&costs, *size as f64);
         if (clock.now() - start) as f64 + next > limit as f64 {
             return Walk { done: at, end: Some(End::Time) };
