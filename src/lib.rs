@@ -49,6 +49,8 @@ pub mod races;
 pub mod stages;
 pub mod structures;
 
+pub mod harness;
+
 pub mod session;
 
 pub mod notebook;

@@ -213,7 +213,8 @@ fn main() -> ExitCode {
 // Its frame must not be part of that of `main`.
 #[inline(never)]
 fn run() -> ExitCode {
-    timelab::service::hook(&[&timelab::concurrency::PROGRAMS[..], &[&timelab::schedule::workers::PROGRAM]].concat());
+    let own = [&timelab::schedule::workers::PROGRAM, &timelab::harness::PROGRAM];
+    timelab::service::hook(&[&timelab::concurrency::PROGRAMS[..], &own].concat());
     timelab::rust::prepare();
     measure::prepare_for_limit();
     let arguments = Arguments::parse();

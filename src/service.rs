@@ -209,20 +209,25 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let begin = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if begin.elapsed() >= PATIENCE {
-                let process = self.id() as libc::pid_t;
-                // Where there are no more threads, the system reaps it when this process ends.
-                let _ = std::thread::Builder::new().spawn(move || {
-                    // SAFETY: it is our own child, and nobody else waits for it any more.
-                    unsafe { libc::waitpid(process, std::ptr::null_mut(), 0) };
-                });
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        end(&mut self.child);
+    }
+}
+
+/// Ends a process that nobody else waits for.
+pub fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill();
+    let begin = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if begin.elapsed() >= PATIENCE {
+            let process = child.id() as libc::pid_t;
+            // Where there are no more threads, the system reaps it when this process ends.
+            let _ = std::thread::Builder::new().spawn(move || {
+                // SAFETY: it is our own child, and nobody else waits for it any more.
+                unsafe { libc::waitpid(process, std::ptr::null_mut(), 0) };
+            });
+            return;
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

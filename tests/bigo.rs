@@ -114,6 +114,8 @@ fn what_is_no_subject_says_so() {
     assert!(failed("%bigo 1..1000 | sum").contains("%bigo 1..n | sum"));
     assert!(failed("%bigo k in 1..8: 1..n | sum").contains("does not use `k`"));
     assert!(failed("%bigo").contains("needs a subject"));
+    assert!(failed("%bigo n").contains("`n` is the size, and here is nothing that depends on it"));
+    assert!(failed("%bigo n").contains("%bigo 1..n | sort by it"));
     assert!(failed("%bigo n in 8..1: 1..n | sum").contains("the sweep ends at 1"));
     assert!(failed("%bigo n in []: 1..n | sum").contains("no points"));
     assert!(failed("%bigo --case worst 1..n | sum").contains("algorithm family"));
@@ -200,6 +202,81 @@ fn the_space_of_rust_is_heap_and_stack() {
     let mut program = counting(&block_program("n", "std::hint::black_box(Vec::<u8>::with_capacity(n as usize)).len()"));
     let counts = program.count("5000", &context()).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!((counts.peak, counts.allocations, counts.allocated), (5000.0, 1.0, 5000.0));
+}
+
+/// What a block keeps for its next call is not there for the next size.
+#[test]
+fn each_size_of_a_block_starts_anew() {
+    let keeps = "static KEPT: std::sync::Mutex<Vec<i64>> = std::sync::Mutex::new(Vec::new());
+        let mut kept = KEPT.lock().unwrap();
+        kept.extend(0..n);
+        kept.iter().map(|i| std::hint::black_box(*i)).sum::<i64>()";
+    let mut program = counting(&block_program("n", keeps));
+    let mut at = |n: i64| program.count(&n.to_string(), &context()).unwrap_or_else(|error| panic!("{error:?}")).steps();
+    let (first, large, again) = (at(100), at(10_000), at(100));
+    assert_eq!(first, again);
+    assert!(large > 50.0 * first, "{first} {large}");
+}
+
+/// Programs that were not used for long go, once all together have too many bytes; those used last stay.
+#[test]
+fn programs_that_count_do_not_pile_up() {
+    let cache = tempfile::tempdir().expect("there is room for a folder");
+    let counted = cache.path().join("timelab").join("counted");
+    let hour = std::time::Duration::from_secs(3600);
+    let folder = |name: &str, megabytes: u64, hours: u32| {
+        let folder = counted.join(name);
+        std::fs::create_dir_all(&folder).expect("it is new");
+        std::fs::File::create(folder.join("main")).and_then(|file| file.set_len(megabytes << 20)).expect("it is new");
+        let then = std::time::SystemTime::now() - hour * hours;
+        std::fs::File::open(&folder).and_then(|folder| folder.set_modified(then)).expect("it is ours");
+        folder
+    };
+    let (old, older, oldest) = (folder("a", 30, 2), folder("b", 30, 3), folder("c", 1, 4));
+    let context = format!("{}", cache.path().display());
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args([
+            "--format",
+            "csv",
+            "-c",
+            "%bigo --steps n in 8..64: rust with n { (0..n).map(std::hint::black_box).sum::<i64>() }",
+        ])
+        .args(["-c", "_.class"])
+        .env("XDG_CACHE_HOME", &context)
+        .output()
+        .expect("it starts");
+    assert!(out(&output).ends_with("O(n)\n"), "{}", err(&output));
+    // 64 MiB hold 30 + 30 and a new one; nothing behind the first that has no room stays.
+    assert_eq!((old.is_dir(), older.is_dir(), oldest.is_dir()), (true, true, true));
+    let large = folder("d", 40, 1);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_timelab"))
+        .args(["-c", "%bigo --steps n in 8..64: rust with n { (0..n + 1).map(std::hint::black_box).sum::<i64>() }"])
+        .env("XDG_CACHE_HOME", &context)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!((large.is_dir(), old.is_dir(), older.is_dir(), oldest.is_dir()), (true, false, false, false));
+}
+
+/// What nothing uses is not computed, and it is said.
+#[test]
+fn what_is_not_computed_is_named() {
+    let said = notes("%bigo --steps n in 16..512: 1..n | map it * it | count");
+    assert!(said.contains("the result does not use `it * it`: it is not computed"), "{said}");
+    let said = notes("%bigo --steps n in 16..512: 1..n | derive a = it * it, b = it + 1 | derive c = a * 2 | sum b");
+    assert!(said.contains("does not use `it * it`, `a * 2`: they are not computed"), "{said}");
+    for used in ["map it * it | sum", "map it * it | filter it > 3 | count", "map it | count", "sort by it % 3 | count"]
+    {
+        let said = notes(&format!("%bigo --steps n in 16..512: 1..n | {used}"));
+        assert!(!said.contains("does not use"), "{used}: {said}");
+    }
+}
+
+/// Nobody asked for steps, but they grow: the time is constant only as far as it was seen.
+#[test]
+fn a_time_that_only_seems_constant_is_no_claim() {
+    let cell = "%bigo --time --for 1s n in 16..1k: 1..200000 + n | map it * it | filter it % 3 == 1 | sum";
+    assert_eq!(printed(&[cell, "_.class"]), "null");
 }
 
 #[test]
@@ -359,6 +436,18 @@ fn a_variant_that_fails_leaves_the_others() {
     assert!(evaluation.error.is_none(), "{evaluation:?}");
     assert_eq!(evaluation.status, CellStatus::Failed);
     assert_eq!(lab.cell("_1.growth | filter variant == \"good\" | map class").out, "class\nO(n)\n");
+}
+
+/// An algorithm knows no stop flag: its process is ended, and the sizes that are done are kept.
+#[test]
+fn a_stop_ends_an_algorithm() {
+    let mut lab = Lab::new("batch");
+    let said = lab.notes_stopped_at("%bigo --time --for 60s n in [64, 128, 30000]: sorting only bubble", "samples");
+    assert!(said.contains("time    no claim · stopped"), "{said}");
+    assert_eq!(lab.cell("_1.sizes").out, "3\n");
+    // The next one has a process again.
+    assert_eq!(lab.cell("%bigo --allocs --for 1s n in [64, 128]: sorting only bubble").err, "");
+    assert_eq!(lab.cell("_ | map n").out, "n\n64\n128\n");
 }
 
 #[test]

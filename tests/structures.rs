@@ -208,6 +208,32 @@ fn magnitudes_are_in_order() {
     assert_eq!(falling, "row\n0\n1\n2\n3\n4\n5");
 }
 
+/// When the time is over, what is done is kept, and the rest is named.
+#[test]
+fn the_time_may_end_each_of_them() {
+    let mut lab = Lab::new("batch");
+    let said = lab.notes("%structures --n 500 --kinds vec,linked --ops get,iterate --for 0.001ms");
+    assert!(said.contains("not measured: vec iterate, linked get, linked iterate; allow more with --for"), "{said}");
+    assert_eq!(lab.cell("_1 | map kind, operation").out, "kind,operation\nvec,get\n");
+    let said = lab.notes("%structures --n 500 --kinds vec,deque,linked --mix get=1 --for 0.001ms");
+    assert!(said.contains("not measured: deque, linked; allow more with --for"), "{said}");
+    assert_eq!(lab.cell("_ | map kind").out, "kind\nvec\n");
+    let said = lab.notes("%structures growth vec push_back --n 200 --for 0.001ms");
+    assert!(said.contains("the time of --for is over: 1 of 7 passes are kept"), "{said}");
+    assert_eq!(lab.cell("_ | map n").out, "n\n1\n5\n9\n17\n33\n65\n129\n");
+}
+
+/// Whatever an operation is in the middle of, its process is ended.
+#[test]
+fn a_stop_keeps_kinds_and_passes() {
+    let mut lab = Lab::new("batch");
+    let said = lab.notes_stopped_at("%structures --n 20k --mix get=1", "linked");
+    assert!(said.contains("stopped: the kinds measured so far are kept"), "{said}");
+    assert!(said.contains("not measured: linked, chunked"), "{said}");
+    let said = lab.notes_stopped_at("%structures growth vec push_front --n 40k", "pass 2");
+    assert!(said.contains("stopped: 1 of 7 passes are kept"), "{said}");
+}
+
 /// What was measured before a stop is kept, and no class is claimed of what was not.
 #[test]
 fn a_stop_keeps_what_is_there() {

@@ -23,5 +23,5 @@ pub use ops::{
     Shared, SortKey, Source, Step, Write,
 };
 pub use prepared::{Beside, Limits, Prepared};
-pub use prune::prune;
+pub use prune::{prune, unused};
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::data::{Type, Value};
+use crate::diagnostic::Span;
 use crate::lang::Comparison;
 
 use super::{Basis, Bound, BoundOp, Expr, Format, Kept, Named, Node, Op, Plan, Read, Source, Step};
@@ -14,6 +15,36 @@ pub fn prune(plan: &mut Plan) {
     keep(plan, &all);
     limit_sorts(plan);
     bound_files(plan);
+}
+
+/// Where the expressions stand that nothing uses, so that no engine computes them. One that is as cheap as reading a
+/// column is none of them.
+pub fn unused(plan: &Plan) -> Vec<Span> {
+    let mut pruned = plan.clone();
+    prune(&mut pruned);
+    let mut used = Vec::new();
+    computed(&pruned, &mut used);
+    let mut all = Vec::new();
+    computed(plan, &mut all);
+    all.retain(|span| !used.contains(span));
+    all.dedup();
+    all
+}
+
+/// Where the expressions of a plan stand that compute something, with the plans inside of it.
+fn computed(plan: &Plan, spans: &mut Vec<Span>) {
+    for step in &plan.steps {
+        for expr in step.op.exprs() {
+            let mut inner = expr;
+            while let Node::Widen(narrow) = &inner.node {
+                inner = narrow;
+            }
+            if !matches!(inner.node, Node::Column(_) | Node::Const(_)) {
+                spans.push(inner.span);
+            }
+        }
+        step.op.plans().into_iter().for_each(|plan| computed(plan, spans));
+    }
 }
 
 /// Tells each source of files which rows the filters behind it leave: a reader may leave out the others.

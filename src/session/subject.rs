@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::algorithms::{Case, Claims};
 use crate::data::{Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput};
 use crate::lang::{self, Pipeline, Word};
 use crate::measure::{Clock, Cost, Meter, Workload};
 use crate::native;
-use crate::plan::{Binding, BoundOp, Evaluator, File, Plan, Prepared};
+use crate::plan::{Binding, BoundOp, Evaluator, File, Plan, Prepared, unused};
 use crate::run_context::RunContext;
 
 use super::Session;
@@ -91,6 +91,13 @@ const FEW: usize = 3;
 impl Replicas {
     /// Everything once.
     pub const NONE: Replicas = Replicas { copies: 1, processes: 1 };
+}
+
+impl Draft {
+    /// The expressions of a pipeline that nothing uses.
+    pub fn unused(&self) -> Vec<Span> {
+        if let Drafted::Plan(plan, _) = &self.0 { unused(plan) } else { Vec::new() }
+    }
 }
 
 impl Session {
@@ -337,7 +344,9 @@ impl Subject<'_> {
     /// The steps of one run; 0 where nobody counts them.
     pub fn steps(&self, context: &RunContext) -> Fallible<u64> {
         match &self.work {
-            Work::Plan(plan, engine, apart) => Ok(run_plan(plan, *engine, apart, context)?.steps.unwrap_or_default()),
+            Work::Plan(plan, engine, detached) => {
+                Ok(run_plan(plan, *engine, detached, context)?.steps.unwrap_or_default())
+            }
             Work::Expr(evaluator, ..) => evaluator(None, None).map(|(_, steps)| steps),
             Work::Rust { .. } | Work::Algorithm(_) | Work::Command(_) => Ok(0),
         }
@@ -467,13 +476,13 @@ impl Workload<Box<Diagnostic>> for Called<'_> {
 fn run_plan(
     plan: &Arc<Prepared>,
     engine: &'static dyn Engine,
-    apart: &Option<Detached>,
+    detached: &Option<Detached>,
     context: &RunContext,
 ) -> Fallible<EngineOutput> {
-    match apart {
-        Some(apart) if apart.is_long() => {
+    match detached {
+        Some(detached) if detached.is_long() => {
             let plan = plan.clone();
-            apart.run(engine.name(), context, move |context| run_on(&plan, engine, context))
+            detached.run(engine.name(), context, move |context| run_on(&plan, engine, context))
         }
         _ => run_on(plan, engine, context),
     }

@@ -50,6 +50,9 @@ pub static OPERATIONS: &[(&str, &str)] = &[
     ("count", "the counter: adds one to the value of a key, or to 0"),
 ];
 
+/// The seed of all elements that are measured; that of keys is the next one.
+pub const SEED: i64 = 0;
+
 pub fn find(name: &str) -> Option<&'static Kind> {
     ALL.iter().copied().find(|kind| kind.name == name)
 }

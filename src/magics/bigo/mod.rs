@@ -3,21 +3,23 @@ mod deadline;
 mod figures;
 mod subjects;
 mod words;
+mod work;
 
 use std::time::{Duration, Instant};
 
 use crate::commands;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::harness::Harness;
 use crate::lang::{self, Argument, MagicSyntax, Points, Privileges, Step, Sweep, Takes, Variants, Word};
 use crate::measure::growth::{self, Answer as Growth, Class, Doubt, Question, Verdict};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{Replicas, Session, lone_block, lone_command};
+use crate::session::{Draft, Replicas, Session, lone_block, lone_command};
 
 use super::command_options::{self, command_help};
-use super::compare::{Asker, Variant, What, family, table_of, written};
+use super::compare::{Asker, Variant, What, family, lone_name, table_of, written};
 use super::timing::{self, Telling};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
@@ -80,7 +82,8 @@ pub static BIGO: Magic = Magic {
             _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the time where no \
             steps were counted; null where no class is claimed. _.growth is a table of all answers.\n\n\
             Inputs of a family\n  \
-            --case best|average|worst or --shape SHAPE chooses them.\n  \
+            --case best|average|worst or --shape SHAPE chooses them. Short runs are timed on several inputs in turn, \
+            also of the next seeds: a processor learns one by heart.\n  \
             --setup CELL runs once, untimed, and the subject sees its names.",
         command_help!(
             "\n  A command is asked for its time, its peak of resident memory, and its instructions in user space, \
@@ -136,6 +139,7 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
         command_options::only_for_commands(magic)?;
     }
     session.programs.told = command_options::told(session, magic)?;
+    refuse_size_alone(variants)?;
     let family = family(session, magic, variants)?;
     let case = Case::asked(magic, &family)?;
     if let Some(family) = &family {
@@ -149,18 +153,19 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let sweep = swept(session, magic, variants, &family)?;
     let sizes = sizes(session, variants, &sweep)?;
     let compiling = Instant::now();
-    check(session, variants, &family, &chosen, &sweep.name, &sizes, context)?;
+    let unused = check(session, variants, &family, &chosen, &sweep.name, &sizes, context)?;
     let is_rust = chosen.iter().filter_map(Variant::pipeline).any(|pipeline| lone_block(pipeline).is_some());
     let mut compiled = if is_rust { compiling.elapsed() } else { Duration::ZERO };
     let telling = Telling::new(&context.progress);
     let quiet = &RunContext { progress: Progress::default(), ..context.clone() };
     let inputs = Inputs::new(&family, case, variants, sizes, &chosen);
     let deadline = Deadline::new(&context.stop);
+    let harness = Harness::new(context);
     let mut all: Vec<Measured> = Vec::new();
     for variant in &chosen {
         let place = if chosen.len() > 1 { format!("{} · ", variant.name) } else { String::new() };
         let live = |told: &dyn Fn() -> String| telling.tell(|| format!("{place}{}", told()));
-        let candidate = subjects::Candidate { variant, name: &sweep.name, inputs: &inputs };
+        let candidate = subjects::Candidate { variant, name: &sweep.name, inputs: &inputs, harness: &harness };
         let least = candidate.least();
         all.push(match candidate.measure(session, &asked, &deadline, quiet, &live) {
             // The others go on.
@@ -189,6 +194,11 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     if family.is_none() && all.iter().any(|measured| measured.is_rust) {
         notes.extend(words::uncounted(&asked.questions));
     }
+    notes.extend(words::unused(&unused));
+    let has_state = |variant: &Variant| variant.pipeline().and_then(lone_block).is_some_and(words::keeps_state);
+    if chosen.iter().any(has_state) {
+        notes.push(words::state(&sweep.name.text));
+    }
     notes.extend(words::crossings(&sweep.name.text, &all));
     notes.extend(words::shown(&sweep.name.text, &all, context.stop.is_raised()));
     if let Some(family) = &family {
@@ -209,6 +219,17 @@ fn measured(session: &mut Session, magic: &lang::Magic, variants: &Variants, con
     let is_lost = |measured: &Measured| measured.rows.is_empty() && measured.is_cut() && !context.stop.is_raised();
     let status = if all.iter().any(is_lost) { CellStatus::Failed } else { CellStatus::Good };
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables }), status, ..Answer::default() })
+}
+
+/// Refuses `%bigo n`: the size is no work of any size.
+fn refuse_size_alone(variants: &Variants) -> Fallible<()> {
+    match variants.shared.as_ref().filter(|_| variants.sweep.is_none() && variants.block.is_empty()) {
+        Some(pipeline) if lone_name(pipeline) == Some("n") => {
+            let message = "`n` is the size, and here is nothing that depends on it";
+            Err(Diagnostic::at(Kind::Syntax, pipeline.span, message).hint("%bigo 1..n | sort by it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What went wrong beside commands, and from where on their memory is seen.
@@ -291,7 +312,7 @@ fn sizes(session: &mut Session, variants: &Variants, sweep: &Sweep) -> Fallible<
     Ok(Some(points))
 }
 
-/// Types all subjects once, at the least size, and compiles their Rust.
+/// Types all subjects once, at the least size, and compiles their Rust. Gives the expressions that nothing uses.
 fn check(
     session: &mut Session,
     variants: &Variants,
@@ -300,7 +321,7 @@ fn check(
     name: &Word,
     sizes: &Option<Vec<i64>>,
     context: &RunContext,
-) -> Fallible<()> {
+) -> Fallible<Vec<String>> {
     session.give_point(name, sizes.as_ref().map_or(growth::LEAST, |sizes| sizes[0]));
     let input = match (family, &variants.shared) {
         _ if !chosen.iter().any(Variant::continues) => None,
@@ -308,9 +329,12 @@ fn check(
         (None, Some(shared)) => Some(table_of(session, shared)?),
         (None, None) => None,
     };
-    let mut blocks = Vec::new();
+    let (mut blocks, mut unused) = (Vec::new(), Vec::new());
     for variant in chosen {
         let draft = variant.draft(session, input.as_ref())?;
+        for span in draft.iter().flat_map(Draft::unused) {
+            unused.push(session.words(span).to_string());
+        }
         if variant.pipeline().is_some_and(|pipeline| lone_block(pipeline).is_some()) {
             blocks.extend(draft);
         }
@@ -319,7 +343,7 @@ fn check(
     for block in blocks {
         session.subjects(vec![block], Replicas::NONE, false, context)?.remove(0)?;
     }
-    Ok(())
+    Ok(unused)
 }
 
 /// What was found out about one subject.
@@ -334,8 +358,11 @@ impl Answers {
             Some((*question, growth::answer(*question, &points)))
         });
         let mut found = Answers { answers: answers.collect() };
+        let steps = found.answer(Question::Steps).map(|steps| steps.verdict).or_else(|| {
+            (!measured.beside.is_empty()).then(|| growth::answer(Question::Steps, &measured.beside).verdict)
+        });
         found.withdraw_exponential_time();
-        found.withdraw_hidden_time();
+        found.withdraw_hidden_time(steps);
         if measured.is_rust {
             found.withdraw_uncounted_steps();
         }
@@ -343,13 +370,13 @@ impl Answers {
     }
 
     /// Steps that grow, however little, are work that takes time: a time that seems constant only does not show it yet.
-    fn withdraw_hidden_time(&mut self) {
+    fn withdraw_hidden_time(&mut self, steps: Option<Verdict>) {
         let grows = |verdict| match verdict {
             Verdict::Class(class) => class >= Class::Linear,
             Verdict::Power | Verdict::NoClaim(Doubt::HiddenGrowth(_) | Doubt::LateGrowth(_)) => true,
             Verdict::NoClaim(_) => false,
         };
-        if !self.answer(Question::Steps).is_some_and(|steps| grows(steps.verdict)) {
+        if !steps.is_some_and(grows) {
             return;
         }
         for (question, answer) in &mut self.answers {

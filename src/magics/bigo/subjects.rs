@@ -1,18 +1,21 @@
 //! One subject at all its sizes: walked up once for its costs, once for its steps, then sampled in rounds.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::algorithms::Case;
+use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
+use crate::harness::{Harness, Input};
 use crate::lang::{Variants, Word};
 use crate::magics::compare::{Asker, Variant, What, table_of};
 use crate::magics::timing::{self, Time};
-use crate::measure::growth::{self, End, Point, Question, Sampled, Times, Walk, Worked, rounds, timed, usual, walk};
-use crate::measure::{self, Clock, Clocks, Cost, Overhead, ThreadCpu, Wall, second_cache};
+use crate::measure::growth::{
+    self, Class, End, Point, Question, Sampled, Times, Verdict, Walk, Worked, rounds, timed, usual, walk,
+};
+use crate::measure::{Clock, Clocks, Cost, Overhead, ThreadCpu, Wall, second_cache};
 use crate::plan::Plan;
 use crate::run_context::RunContext;
 use crate::rust::{Counted, Uncounted, block_program};
@@ -21,6 +24,7 @@ use crate::show::duration_text;
 
 use super::Asked;
 use super::deadline::Deadline;
+use super::work::Work;
 
 /// What goes into the subjects at each size.
 pub struct Inputs<'a> {
@@ -28,11 +32,9 @@ pub struct Inputs<'a> {
     variants: &'a Variants,
     sizes: Option<Vec<i64>>,
     case: super::Case,
-    /// The inputs of a family that were made, by shape and size, with the bytes that they hold.
-    cases: Vec<((String, i64), OnceCell<Held>)>,
+    /// The inputs of a family that pipelines continue, by size, where they were made.
+    tables: Vec<(i64, OnceCell<Arc<Table>>)>,
 }
-
-type Held = (Arc<dyn Case>, u64);
 
 impl<'a> Inputs<'a> {
     pub fn new(
@@ -42,23 +44,12 @@ impl<'a> Inputs<'a> {
         sizes: Option<Vec<i64>>,
         chosen: &[Variant],
     ) -> Inputs<'a> {
-        let inputs = Inputs { family, variants, sizes, case, cases: Vec::new() };
-        let keys = |variant| {
-            inputs.shape(variant).map(|shape| inputs.sizes(variant).into_iter().map(move |size| (shape.clone(), size)))
-        };
-        let mut all: Vec<(String, i64)> = chosen.iter().filter_map(keys).flatten().collect();
+        let inputs = Inputs { family, variants, sizes, case, tables: Vec::new() };
+        let continuing = chosen.iter().filter(|variant| family.is_some() && variant.continues());
+        let mut all: Vec<i64> = continuing.flat_map(|variant| inputs.sizes(variant)).collect();
         all.sort_unstable();
         all.dedup();
-        Inputs { cases: all.into_iter().map(|key| (key, OnceCell::new())).collect(), ..inputs }
-    }
-
-    /// The shape of the family's input for a subject.
-    fn shape(&self, variant: &Variant) -> Option<String> {
-        let family = self.family.as_ref()?;
-        Some(match &variant.what {
-            What::Algorithm(claims) => self.case.shape(family, claims).to_string(),
-            What::Pipeline { .. } => family.shape.clone(),
-        })
+        Inputs { tables: all.into_iter().map(|size| (size, OnceCell::new())).collect(), ..inputs }
     }
 
     /// The sizes of a subject: those asked for, up to its largest.
@@ -77,18 +68,19 @@ impl<'a> Inputs<'a> {
         all.map(|claims| claims.most as i64).max().unwrap_or(growth::LARGEST)
     }
 
-    /// The family's input of a size.
-    fn case(&self, variant: &Variant, size: i64) -> Fallible<Option<&Held>> {
-        let (Some(family), Some(shape)) = (self.family, self.shape(variant)) else { return Ok(None) };
-        let place = self.cases.iter().find(|((known, of), _)| *known == shape && *of == size);
-        let Some((_, place)) = place else { return Ok(None) };
+    /// The family's input of a size, as pipelines take it.
+    fn table(&self, session: &Session, size: i64, context: &RunContext) -> Fallible<Option<&Arc<Table>>> {
+        let Some(family) = self.family else { return Ok(None) };
+        let Some((_, place)) = self.tables.iter().find(|(of, _)| *of == size) else { return Ok(None) };
         if place.get().is_none() {
-            measure::flush();
-            let before = measure::live();
-            let case = family.case_of(size, &shape)?;
-            measure::flush();
+            let maker = family.maker(size)?;
+            // A large one takes seconds, and its maker knows no stop flag.
+            let table = match session.detached() {
+                Some(detached) => detached.run("the input", context, move |_| maker())?,
+                None => maker()?,
+            };
             // Nobody else can have filled it meanwhile.
-            let _ = place.set((case, measure::live().saturating_sub(before)));
+            let _ = place.set(Arc::new(table));
         }
         Ok(place.get())
     }
@@ -104,9 +96,9 @@ impl<'a> Inputs<'a> {
         if !variant.continues() {
             return Ok(None);
         }
-        if let Some((case, _)) = self.case(variant, size)? {
+        if let Some(table) = self.table(session, size, context)? {
             let span = variant.pipeline().map(|pipeline| pipeline.span).unwrap_or_default();
-            return Ok(Some(kept_plan(Arc::new(case.input()), span)));
+            return Ok(Some(kept_plan(table.clone(), span)));
         }
         let Some(shared) = &self.variants.shared else { return Ok(None) };
         let plan = table_of(session, shared)?;
@@ -121,6 +113,8 @@ pub struct Candidate<'a> {
     pub variant: &'a Variant<'a>,
     pub name: &'a Word,
     pub inputs: &'a Inputs<'a>,
+    /// What runs algorithms of a family.
+    pub harness: &'a Harness,
 }
 
 /// What one size cost.
@@ -157,6 +151,8 @@ pub struct Measured {
     pub is_rust: bool,
     /// Whether it is a program of the system.
     pub is_command: bool,
+    /// Steps that were counted though nobody asked for them: where the time alone seems constant.
+    pub beside: Vec<Point>,
 }
 
 pub enum Cut {
@@ -186,12 +182,24 @@ impl Measured {
             engine: String::new(),
             is_rust: false,
             is_command: false,
+            beside: Vec::new(),
         }
     }
 
     /// Whether it ended in a way after which nothing is claimed.
     pub fn is_cut(&self) -> bool {
         self.cut.is_some()
+    }
+
+    /// Whether its steps are known, asked for or not.
+    pub fn has_steps(&self) -> bool {
+        !self.beside.is_empty() || self.rows.iter().any(|row| row.steps.is_some())
+    }
+
+    /// Whether the time says that nothing grows. It would also say so of a growth that a constant hides.
+    fn seems_constant(&self) -> bool {
+        let time = self.points(Question::Time).map(|points| growth::answer(Question::Time, &points).verdict);
+        time == Some(Verdict::Class(Class::Constant))
     }
 
     /// The costs that a question is answered from; none where it was not measured.
@@ -246,7 +254,7 @@ impl Candidate<'_> {
         let limit = asked.limit.as_nanos() as f64;
         let mut measured = Measured::new(&self.variant.name);
         let patience = asked.limit * ENDLESS;
-        let mut opened: Vec<session::Subject> = Vec::new();
+        let mut opened: Vec<Work> = Vec::new();
         let compiling = Instant::now();
         let ahead = if runs { self.compiled(session, &sizes, context, live) } else { Ok(HashMap::new()) };
         let ahead = match ahead {
@@ -296,6 +304,17 @@ impl Candidate<'_> {
                 return Err(error);
             }
         }
+        if !is(Question::Steps) && measured.cut.is_none() && measured.seems_constant() {
+            let sizes: Vec<i64> = measured.rows.iter().map(|row| row.n).collect();
+            let mut beside = Measured::new(&self.variant.name);
+            let counted =
+                self.count(session, &sizes, (limit * COUNT) as u64, deadline, patience, &mut beside, context, live);
+            // Where they cannot be counted, nothing is known of them.
+            if counted.is_ok() && !beside.is_cut() {
+                measured.beside = beside.points(Question::Steps).unwrap_or_default();
+            }
+            measured.compiled += beside.compiled;
+        }
         // It may have been raised after the last run had ended.
         deadline.was_reached();
         if context.stop.is_raised() {
@@ -315,18 +334,18 @@ impl Candidate<'_> {
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
         ahead: &RefCell<HashMap<i64, session::Subject<'static>>>,
-        opened: &mut Vec<session::Subject<'c>>,
+        opened: &mut Vec<Work<'c>>,
     ) -> Walk<Box<Diagnostic>> {
         walk(&Wall, sizes, limit, |at| {
             let n = sizes[at];
             live(&|| format!("{} = {n}", self.name.text));
             let work = match ahead.borrow_mut().remove(&n) {
-                Some(work) => work,
+                Some(work) => Work::Subject(work),
                 None => self.ready(session, n, context)?,
             };
+            let held = self.held(&work, n, context)?;
             let (cost, spent) = first_cost(&work, context)?;
             context.stop.check()?;
-            let held = self.inputs.case(self.variant, n)?.map(|(_, bytes)| *bytes as f64).unwrap_or(0.0);
             let (space, allocs) = (cost.peak as f64, cost.allocated as f64);
             measured.is_command = work.command().is_some();
             measured.rows.push(Row {
@@ -370,16 +389,26 @@ impl Candidate<'_> {
         sizes.iter().zip(subjects).map(|(n, subject)| Ok((*n, subject?))).collect()
     }
 
-    fn ready(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<session::Subject<'_>> {
+    /// The bytes that its input holds.
+    fn held(&self, work: &Work, n: i64, context: &RunContext) -> Fallible<f64> {
+        if let Work::Algorithm(algorithm) = work {
+            return Ok(algorithm.held(context)? as f64);
+        }
+        let known = self.inputs.tables.iter().find(|(size, _)| self.variant.continues() && *size == n);
+        Ok(known.and_then(|(_, table)| table.get()).map_or(0.0, |table| table.data_bytes() as f64))
+    }
+
+    fn ready(&self, session: &mut Session, n: i64, context: &RunContext) -> Fallible<Work<'_>> {
         session.give_point(self.name, n);
-        if let What::Algorithm(claims) = &self.variant.what {
-            let case = self.inputs.case(self.variant, n)?.map(|(case, _)| case);
-            return session.algorithm(case.expect("a family has an input of each size"), *claims);
+        if let (What::Algorithm(claims), Some(family)) = (&self.variant.what, self.inputs.family) {
+            let (name, shape) = (family.family.facts().name.to_string(), self.inputs.case.shape(family, claims));
+            let input = Input { family: name, shape: shape.to_string(), size: n, seed: family.seed };
+            return Ok(Work::Algorithm(self.harness.algorithm(input, claims.name, claims.threaded)));
         }
         let input = self.inputs.plan(session, self.variant, n, context)?;
         let draft =
             self.variant.draft(session, input.as_ref())?.expect("a subject that is not an algorithm is a pipeline");
-        session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0)
+        session.subjects(vec![draft], Replicas::NONE, false, context)?.remove(0).map(Work::Subject)
     }
 
     /// How a walk ended.
@@ -460,10 +489,11 @@ impl Candidate<'_> {
             // Counts of the program are exact, and those of its runs here are another measure.
             measured.rows.iter_mut().for_each(|row| (row.space, row.allocs) = (None, None));
         }
-        deadline.set(patience);
-        let walked = walk(&Wall, sizes, limit, |at| {
+        let clock = Counting::default();
+        let walked = walk(&clock, sizes, limit, |at| {
             let n = sizes[at];
             live(&|| format!("{} = {n} · counting steps", self.name.text));
+            deadline.set(patience);
             let counted = match &mut program {
                 None => {
                     let before = ThreadCpu.now();
@@ -477,6 +507,7 @@ impl Candidate<'_> {
                 }
             };
             let (row, spent) = counted;
+            clock.pass(spent);
             match measured.rows.iter_mut().find(|row| row.n == n) {
                 Some(known) if program.is_some() => {
                     (known.steps, known.space, known.allocs) = (row.steps, row.space, row.allocs);
@@ -580,10 +611,38 @@ impl Candidate<'_> {
     }
 }
 
+/// The CPU time of counting: on a busy machine as many sizes are counted as on an idle one, if that does not take too
+/// long by the wall.
+struct Counting {
+    spent: Cell<u64>,
+    start: Instant,
+}
+
+impl Default for Counting {
+    fn default() -> Counting {
+        Counting { spent: Cell::new(0), start: Instant::now() }
+    }
+}
+
+impl Counting {
+    /// So much longer, at most, by the wall.
+    const LONGER: u64 = 3;
+
+    fn pass(&self, spent: u64) {
+        self.spent.set(self.spent.get() + spent);
+    }
+}
+
+impl Clock for Counting {
+    fn now(&self) -> u64 {
+        self.spent.get().max(self.start.elapsed().as_nanos() as u64 / Counting::LONGER)
+    }
+}
+
 /// Samples all sizes that were opened.
 fn sample(
     clocks: &Clocks,
-    opened: &[session::Subject],
+    opened: &[Work],
     limit: u64,
     measured: &mut Measured,
     context: &RunContext,
@@ -620,7 +679,7 @@ fn sample(
 
 /// What a run costs, and the nanoseconds that went into finding out. The first run also pays for what is made only
 /// once.
-fn first_cost(work: &session::Subject, context: &RunContext) -> Fallible<(Cost, u64)> {
+fn first_cost(work: &Work, context: &RunContext) -> Fallible<(Cost, u64)> {
     let spent = |cost: &Cost| {
         let wall = cost.wall.as_nanos() as u64;
         // On a busy machine it may have waited for its turn.

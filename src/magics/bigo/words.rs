@@ -1,5 +1,6 @@
 //! What the growth of subjects is called, in lines.
 
+use crate::lang::RustBlock;
 use crate::measure::growth::{Answer, Class, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
 use crate::report::Note;
 use crate::show::{duration_text, grouped, percent};
@@ -53,9 +54,12 @@ fn write_answer(question: Question, answer: &Answer, measured: &Measured) -> Str
         Verdict::NoClaim(_) => "no claim".to_string(),
     }];
     match answer.verdict {
-        Verdict::Class(_) => {
+        Verdict::Class(class) => {
             parts.extend(answer.curve.as_ref().and_then(|curve| curve.base).map(|base| format!("c ≈ {base:.3}")));
             parts.extend(answer.exponent.map(|exponent| format!("exponent {}", interval(&exponent))));
+            if question == Question::Time && class == Class::Constant && !measured.has_steps() {
+                parts.push("no steps were counted, so a growth that a constant hides would not be seen".to_string());
+            }
             if !answer.also.is_empty() {
                 let also: Vec<&str> = answer.also.iter().map(|class| inner(*class)).collect();
                 parts.push(format!("also: {}", also.join(", ")));
@@ -64,7 +68,14 @@ fn write_answer(question: Question, answer: &Answer, measured: &Measured) -> Str
         Verdict::Power => {
             parts.extend(answer.exponent.map(|exponent| format!("polynomial, exponent {}", interval(&exponent))));
         }
-        Verdict::NoClaim(doubt) => parts.push(why(doubt, answer.curve.as_ref())),
+        Verdict::NoClaim(doubt) => {
+            parts.push(why(doubt, answer.curve.as_ref()));
+            // Where there are only a few batches, each is a step.
+            let in_batches = !measured.is_rust && !measured.is_command && doubt == Doubt::Departs;
+            if in_batches && matches!(question, Question::Space | Question::Allocs) {
+                parts.push("memory grows by batches of rows: try larger sizes".to_string());
+            }
+        }
     }
     if question == Question::Space && matches!(answer.verdict, Verdict::Class(_)) {
         let what = if measured.is_command { "peak of the resident memory" } else { "peak of the live heap" };
@@ -135,6 +146,30 @@ pub fn uncounted(questions: &[Question]) -> Option<Note> {
     let is_unchecked = questions.contains(&Question::Steps) && !questions.contains(&Question::Time);
     let said = "compiled code of the standard library counts no steps: --time --steps shows whether it matters";
     is_unchecked.then(|| Note::from(said).optional())
+}
+
+/// What no engine computes, because nothing uses it.
+pub fn unused(expressions: &[String]) -> Option<Note> {
+    let named: Vec<String> = expressions.iter().map(|expression| format!("`{expression}`")).collect();
+    let (first, them) = match &named[..] {
+        [] => return None,
+        [one] => (one.clone(), "it is not computed, and no figure includes it"),
+        all => (all.join(", "), "they are not computed, and no figure includes them"),
+    };
+    Some(Note::from(format!("the result does not use {first}: {them}")))
+}
+
+/// Whether a block of Rust can keep something from one call for the next.
+pub fn keeps_state(block: &RustBlock) -> bool {
+    ["static", "thread_local"].into_iter().any(|word| names(&block.body.text, word))
+}
+
+/// What is measured of a block that keeps something.
+pub fn state(name: &str) -> Note {
+    Note::from(format!(
+        "the block has a `static`: it starts anew for each {name}, steps are those of a first call, and the calls of a \
+         time sample share it"
+    ))
 }
 
 /// Where time grows in another way than the steps.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::algorithms::{self, Case, Claims, Family};
+use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::lang::{self, Pipeline, SourceNode, Variants};
 use crate::plan::Plan;
@@ -71,7 +72,8 @@ fn refuse_unknown(session: &Session, magic: &lang::Magic, variants: &Variants, n
     Err(if error.hint.is_some() { error } else { error.hint("%algorithms lists the families") })
 }
 
-fn lone_name(pipeline: &Pipeline) -> Option<&str> {
+/// The name that a pipeline is, if it is nothing else.
+pub fn lone_name(pipeline: &Pipeline) -> Option<&str> {
     match &pipeline.source.node {
         SourceNode::Expr(expr) if pipeline.stages.is_empty() && pipeline.on.is_none() => match &expr.node {
             lang::Node::Name(name) => Some(name),
@@ -126,11 +128,21 @@ impl Asker {
         self.case_of(size, &self.shape)
     }
 
+    /// What makes the input of a size as a table, on any thread.
+    pub fn maker(&self, size: i64) -> Fallible<impl FnOnce() -> Fallible<Table> + Send + 'static> {
+        let size = self.size(size)?;
+        let (family, shape, seed, span) = (self.family, self.shape.clone(), self.seed, self.shape_span);
+        Ok(move || family.case(size, seed, &shape).map(|case| case.input()).map_err(|error| error.or_at(span)))
+    }
+
     pub fn case_of(&self, size: i64, shape: &str) -> Fallible<Arc<dyn Case>> {
-        let size = usize::try_from(size)
-            .map_err(|_| Diagnostic::at(Kind::Domain, self.span, format!("there is no input of size {size}")))?;
-        let case = self.family.case(size, self.seed, shape);
+        let case = self.family.case(self.size(size)?, self.seed, shape);
         case.map(Arc::from).map_err(|error| error.or_at(self.shape_span))
+    }
+
+    fn size(&self, size: i64) -> Fallible<usize> {
+        let error = |_| Diagnostic::at(Kind::Domain, self.span, format!("there is no input of size {size}"));
+        usize::try_from(size).map_err(error)
     }
 
     /// An input as a plan.

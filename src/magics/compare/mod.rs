@@ -25,7 +25,7 @@ use super::privileges::of_engines;
 use super::timing::{self, Telling};
 use super::{Answer, CellStatus, Magic, Offers, against, baseline, figures_plan, passed};
 
-pub use family::{Asker, family};
+pub use family::{Asker, family, lone_name};
 pub use figures::Grid;
 pub use rounds::table_of;
 pub use variants::{Variant, What, written};

@@ -1,27 +1,21 @@
 //! What was measured of each operation: its class by counts, its time by a clock.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::diagnostic::Fallible;
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::harness::Harness;
 use crate::magics::bigo::{Agrees, agrees, classes};
-use crate::magics::timing::Time;
 use crate::measure::growth::{Answer, Verdict};
-use crate::measure::{Clocks, Overhead};
 use crate::run_context::RunContext;
-use crate::session::Session;
-use crate::structures::{Cell, Kind};
+use crate::structures::{self, Cell};
 
 use super::counts;
-use super::filled::{Filled, SEED, filled};
 
 /// An operation with what was found.
 pub struct MeasuredCell {
     pub cell: Cell,
     /// Nanoseconds.
-    pub time: Option<f64>,
+    pub time: f64,
     /// Of one of n operations.
     pub answer: Option<Answer>,
 }
@@ -29,10 +23,13 @@ pub struct MeasuredCell {
 pub struct Measured {
     pub cells: Vec<MeasuredCell>,
     /// The heap of an element of each kind.
-    pub bytes: Vec<(&'static Kind, Option<f64>)>,
+    pub bytes: Vec<(&'static structures::Kind, f64)>,
     pub compiled: Option<Duration>,
     /// Why no classes were measured.
     pub uncounted: Option<String>,
+    /// What was not measured, and why it ended before.
+    pub left_out: Vec<Cell>,
+    pub failed: Option<Box<Diagnostic>>,
 }
 
 impl MeasuredCell {
@@ -61,17 +58,26 @@ impl MeasuredCell {
     }
 }
 
-/// Measures operations of these kinds. What was measured before a stop is kept.
+/// Measures operations, those of a kind one after the other, until the time is over. What was measured before a stop or
+/// a failure is kept.
+///
+/// # Errors
+/// Where there is nothing to keep.
 pub fn measure(
-    session: &mut Session,
-    kinds: &[&'static Kind],
     cells: &[Cell],
     size: usize,
+    limit: Option<Duration>,
     context: &RunContext,
     live: &dyn Fn(String),
 ) -> Fallible<Measured> {
-    let clocks = session.clocks.clone();
-    let mut measured = Measured { cells: Vec::new(), bytes: Vec::new(), compiled: None, uncounted: None };
+    let mut measured = Measured {
+        cells: Vec::new(),
+        bytes: Vec::new(),
+        compiled: None,
+        uncounted: None,
+        left_out: Vec::new(),
+        failed: None,
+    };
     live("compiling with counters".to_string());
     let mut program = match counts::start(context) {
         Ok((program, time)) => {
@@ -84,83 +90,37 @@ pub fn measure(
         }
     };
     context.stop.check()?;
-    let mut done = 0;
-    for kind in kinds {
-        let mut parts: HashMap<usize, Filled> = HashMap::new();
-        let own = cells.iter().filter(|cell| cell.kind.name == kind.name);
-        for cell in own {
-            done += 1;
-            live(format!("{} {} · {done} of {}", kind.name, cell.name(), cells.len()));
-            let filled = match parts.entry(cell.part) {
-                Entry::Occupied(filled) => filled.into_mut(),
-                Entry::Vacant(place) => match filled(kind, cell.part, size, context) {
-                    Ok(filled) => place.insert(filled),
-                    Err(_) => break,
-                },
-            };
-            let time = time(&clocks, cell, filled, size, context);
-            let answer = program.as_mut().and_then(|program| counts::class(program, cell, context));
-            if context.stop.is_raised() {
+    let harness = Harness::new(context);
+    let start = Instant::now();
+    for (done, cell) in cells.iter().enumerate() {
+        live(format!("{} {} · {} of {}", cell.kind.name, cell.name(), done + 1, cells.len()));
+        // The first one is measured in any case.
+        if limit.is_some_and(|limit| done > 0 && start.elapsed() >= limit) {
+            measured.left_out = cells[done..].to_vec();
+            break;
+        }
+        let timed = match harness.time(cell, size, &context.stop) {
+            Ok(timed) => timed,
+            Err(error) => {
+                measured.left_out = cells[done..].to_vec();
+                measured.failed = Some(error).filter(|error| error.kind != Kind::Stopped);
                 break;
             }
-            measured.cells.push(MeasuredCell { cell: *cell, time, answer });
+        };
+        if measured.bytes.last().is_none_or(|(kind, _)| kind.name != cell.kind.name) {
+            measured.bytes.push((cell.kind, timed.bytes));
         }
-        let bytes = parts.get(&0).map(|filled| filled.bytes as f64 / size as f64);
-        measured.bytes.push((kind, bytes));
+        let answer = program.as_mut().and_then(|program| counts::class(program, cell, context));
+        // Its time is there, and nothing is claimed of it.
+        measured.cells.push(MeasuredCell { cell: *cell, time: timed.time, answer });
         if context.stop.is_raised() {
+            measured.left_out = cells[done + 1..].to_vec();
             break;
         }
     }
-    // With nothing at all there is nothing to keep.
-    if measured.cells.is_empty() { context.stop.check().map(|()| measured) } else { Ok(measured) }
-}
-
-/// A sample lasts so many nanoseconds, if there are enough keys.
-const SAMPLE: f64 = 200_000.0;
-const SAMPLES: usize = 15;
-const FEWEST: usize = 3;
-/// Copies and samples of one operation take no longer.
-const PATIENCE: Duration = Duration::from_millis(150);
-
-/// The nanoseconds of one operation: the median of samples with many keys each. What changes the structure gets a new
-/// copy for each sample, outside the time.
-fn time(clocks: &Clocks, cell: &Cell, filled: &mut Filled, size: usize, context: &RunContext) -> Option<f64> {
-    let keys = cell.facts.keys.drawn(size, SEED + 1);
-    let start = Instant::now();
-    let mut sample = |keys: &[i64], clock: Time| {
-        if cell.facts.changes {
-            filled.held.reset();
-        }
-        let clock = clock.clock(clocks);
-        let before = clock.now();
-        black_box(filled.held.run(cell.operation, black_box(keys)));
-        (clock.now() - before) as f64
-    };
-    let mut count = 1;
-    let mut last = sample(&keys[..1], Time::Wall);
-    while last < SAMPLE / 2.0 && count < keys.len() && start.elapsed() < PATIENCE {
-        let wanted = (SAMPLE * count as f64 / last.max(10.0)) as usize;
-        count = wanted.clamp(2 * count, 50 * count).min(keys.len());
-        last = sample(&keys[..count], Time::Wall);
-        if context.stop.is_raised() {
-            return None;
-        }
+    if !measured.cells.is_empty() {
+        return Ok(measured);
     }
-    let clock = Time::chosen(None, last, false);
-    let overhead = Overhead::measure(clock.clock(clocks));
-    let mut times = Vec::new();
-    // Other keys in each sample, where there are more.
-    let mut at = 0;
-    while times.len() < SAMPLES && (times.len() < FEWEST || start.elapsed() < PATIENCE) {
-        if at + count > keys.len() {
-            at = 0;
-        }
-        times.push((sample(&keys[at..at + count], clock) - overhead.read).max(0.0) / count as f64);
-        at += count;
-        if context.stop.is_raised() {
-            return None;
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Some(times[times.len() / 2])
+    context.stop.check()?;
+    Err(measured.failed.take().expect("nothing was measured, so something failed"))
 }

@@ -8,9 +8,7 @@ use crate::measure::Clock;
 use crate::measure::growth::{Answer, Point, Question, answer, usual, walk};
 use crate::run_context::RunContext;
 use crate::rust::{Counted, Uncounted};
-use crate::structures::{self, Cell};
-
-use super::filled::SEED;
+use crate::structures::{self, Cell, SEED};
 
 /// Smaller sizes show what is constant about an operation.
 const LEAST: i64 = 16;

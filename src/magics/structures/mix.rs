@@ -1,25 +1,21 @@
 //! Kinds ranked for a mix of operations.
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::data::generate::unit;
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::harness::{Harness, ROUNDS};
 use crate::lang::{self, Word};
 use crate::magics::compare::Grid;
 use crate::magics::timing::Telling;
 use crate::magics::{Answer, figures_plan, passed};
-use crate::measure::Overhead;
 use crate::plan::Binding;
 use crate::report::{Across, Axis, Block, Drawn, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
-use crate::session::Session;
 use crate::show::grouped;
 use crate::structures::{self, Cell};
 
-use super::filled::{SEED, filled};
-use super::{asked_names, kind_names, named, nanoseconds, operation_names};
+use super::{LATE, asked_names, kind_names, left_out, named, nanoseconds, operation_names};
 
 /// An operation and its part of 1.
 struct Share {
@@ -48,33 +44,39 @@ impl Ranked {
     }
 }
 
-const ROUNDS: usize = 9;
-/// The operations of a round, and how long it lasts at most.
-const OPERATIONS: usize = 20_000;
-const ROUND: Duration = Duration::from_millis(40);
-
-pub fn run(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunContext) -> Fallible<Answer> {
+pub fn run(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
     let word = magic.option("--mix").flatten().expect("it was asked for");
     let (shares, sum) = shares(word)?;
     let kinds = asked_names(magic, "--kinds", &kind_names())?;
     let telling = Telling::new(&context.progress);
     let (mut ranked, mut lacking): (Vec<Ranked>, Vec<String>) = (Vec::new(), Vec::new());
+    let harness = Harness::new(context);
+    // What was not measured, and why it ended.
+    let (mut others, mut failed): (Vec<String>, Option<Box<Diagnostic>>) = (Vec::new(), None);
     for kind in structures::ALL.iter().filter(|kind| kinds.as_ref().is_none_or(|names| names.contains(&kind.name))) {
         telling.tell(|| format!("{} · {} ranked", kind.name, ranked.len()));
         let cells = kind.cells();
         // Membership is that of keys which are there.
         let of = |share: &Share| cells.iter().find(|cell| cell.facts.name == share.operation).copied();
-        match shares.iter().map(|share| of(share).ok_or(share.operation)).collect::<Result<Vec<Cell>, _>>() {
-            Ok(cells) => match measured(session, &shares, &cells, size, context)? {
-                Some(found) => ranked.push(found),
-                None => break,
+        let is_late = !ranked.is_empty() && limit.is_some_and(|limit| start.elapsed() >= limit);
+        let with_part = |share: &Share| Ok((of(share).ok_or(share.operation)?, share.part));
+        match shares.iter().map(with_part).collect::<Result<Vec<(Cell, f64)>, &str>>() {
+            Ok(_) if is_late || failed.is_some() => others.push(kind.name.to_string()),
+            Ok(cells) => match harness.mix(&cells, size, &context.stop) {
+                Ok(mixed) => ranked.push(Ranked { name: kind.name, times: mixed.times, bytes: mixed.bytes }),
+                Err(error) => {
+                    failed = Some(error);
+                    others.push(kind.name.to_string());
+                }
             },
             Err(missing) => lacking.push(format!("{} has no {missing}", kind.name)),
         }
     }
     if ranked.is_empty() {
-        context.stop.check()?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let message = "no kind has all these operations";
         return Err(Diagnostic::at(Kind::Domain, word.span, message).hint(lacking.join(", ")));
     }
@@ -105,9 +107,15 @@ pub fn run(session: &mut Session, magic: &lang::Magic, size: usize, context: &Ru
     if !lacking.is_empty() {
         notes.push(format!("left out: {}", lacking.join(", ")).into());
     }
-    if context.stop.is_raised() {
-        notes.push(Note::from("stopped: the kinds measured so far are kept").optional());
+    let why = failed.is_none().then_some(LATE);
+    match failed {
+        Some(error) if error.kind == Kind::Stopped => {
+            notes.push(Note::from("stopped: the kinds measured so far are kept").optional());
+        }
+        Some(error) => notes.push(Note::default().found(error.message.as_str()).optional()),
+        None => {}
     }
+    notes.extend(left_out(others.into_iter(), why));
     let plot = bars(&ranked);
     let table = Some(figures_plan(&figures, magic.span));
     let blocks = vec![Block::Figures(figures), Block::Plot(plot), Block::Notes(notes)];
@@ -165,72 +173,4 @@ fn shares(word: &Word) -> Fallible<(Vec<Share>, f64)> {
     }
     all.iter_mut().for_each(|share| share.part /= sum);
     Ok((all, sum))
-}
-
-/// Rounds of the same operations in the same order; none where it was stopped.
-fn measured(
-    session: &mut Session,
-    shares: &[Share],
-    cells: &[Cell],
-    size: usize,
-    context: &RunContext,
-) -> Fallible<Option<Ranked>> {
-    // So many operations pass between two looks at the clock and the stop flag.
-    const LOOK: usize = 16;
-    let kind = cells[0].kind;
-    let mut parts: Vec<usize> = cells.iter().map(|cell| cell.part).collect();
-    parts.sort_unstable();
-    parts.dedup();
-    let mut all = Vec::new();
-    for part in &parts {
-        match filled(kind, *part, size, context) {
-            Ok(filled) => all.push(filled),
-            Err(_) if context.stop.is_raised() => return Ok(None),
-            Err(error) => return Err(error),
-        }
-    }
-    let bytes = all.iter().map(|filled| filled.bytes as f64).sum::<f64>() / size as f64;
-    let keys: Vec<Vec<i64>> = cells.iter().map(|cell| cell.facts.keys.drawn(size, SEED + 1)).collect();
-    let order: Vec<usize> = (0..OPERATIONS as u64).map(|i| chosen(shares, unit(SEED + 2, i))).collect();
-    let clock = &*session.clocks.cpu.clone();
-    let overhead = Overhead::measure(clock);
-    let mut times = Vec::new();
-    for _ in 0..ROUNDS {
-        all.iter_mut().for_each(|filled| filled.held.reset());
-        let mut next = vec![0usize; cells.len()];
-        let (mut spent, mut done) = (0.0, 0usize);
-        let started = Instant::now();
-        for steps in order.chunks(LOOK) {
-            let before = clock.now();
-            for step in steps {
-                let (cell, keys) = (&cells[*step], &keys[*step]);
-                let key = next[*step] % keys.len();
-                next[*step] += 1;
-                let filled = &mut all[parts.iter().position(|part| *part == cell.part).expect("it was filled")];
-                black_box(filled.held.run_changed(cell.operation, black_box(&keys[key..key + 1])));
-            }
-            spent += (clock.now() - before) as f64 - overhead.read;
-            done += steps.len();
-            if context.stop.is_raised() {
-                return Ok(None);
-            }
-            if started.elapsed() > ROUND {
-                break;
-            }
-        }
-        times.push(spent.max(0.0) / done as f64);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(Some(Ranked { name: kind.name, times, bytes }))
-}
-
-fn chosen(shares: &[Share], at: f64) -> usize {
-    let mut left = at;
-    for (place, share) in shares.iter().enumerate() {
-        if left < share.part {
-            return place;
-        }
-        left -= share.part;
-    }
-    shares.len() - 1
 }

@@ -2,11 +2,10 @@
 
 mod cells;
 mod counts;
-mod filled;
 mod mix;
 mod spikes;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -20,7 +19,7 @@ use crate::structures::{self, Cell};
 
 use super::bigo::Agrees;
 use super::compare::Grid;
-use super::timing::{Telling, asked_count};
+use super::timing::{Telling, asked_count, asked_time};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
 use cells::MeasuredCell;
@@ -28,10 +27,10 @@ use cells::MeasuredCell;
 pub static STRUCTURES: Magic = Magic {
     syntax: MagicSyntax {
         name: "structures",
-        usage: "%structures [--n N] [--kinds LIST] [--ops LIST] [--mix OP=SHARE,…] · \
-                %structures growth KIND OP [--n N]",
+        usage: "%structures [--n N] [--kinds LIST] [--ops LIST] [--mix OP=SHARE,…] [--for TIME] · \
+                %structures growth KIND OP [--n N] [--for TIME]",
         takes: Takes::Words,
-        options: &[("--n", true), ("--kinds", true), ("--ops", true), ("--mix", true)],
+        options: &[("--n", true), ("--kinds", true), ("--ops", true), ("--mix", true), ("--for", true)],
     },
     about: "measures the cost of each operation on data structures, beside the class that textbooks claim\n\n\
             Kinds\n  \
@@ -46,7 +45,9 @@ pub static STRUCTURES: Magic = Magic {
             Options\n  \
             --kinds and --ops take names, separated by commas: --ops push_back,pop_front\n  \
             --mix push_front=40,push_back=40,get=20 ranks the kinds for such a mix, by time and by bytes. Shares that \
-            do not add up to 100 are scaled. Kinds share a rank if the intervals of their medians overlap.\n\n\
+            do not add up to 100 are scaled. Kinds share a rank if the intervals of their medians overlap.\n  \
+            --for ends after such a time, which is without compiling. After it, and after Ctrl-C, what is done is \
+            kept, and the rest is named.\n\n\
             Growth\n  \
             `%structures growth vec push_back` adds elements one by one to an empty structure and shows the time of \
             each addition: occasionally one moves all elements. `push` is short for the usual addition of the kind.\n\n\
@@ -66,15 +67,16 @@ pub static STRUCTURES: Magic = Magic {
 const SIZE: usize = 100_000;
 const MOST: usize = 1_000_000;
 
-fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
+fn run(_: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let words: &[Word] = if let Argument::Words(words) = &magic.subject { words } else { &[] };
     let size = asked_size(magic)?;
+    let limit = asked_time(magic)?;
     match words {
         [] if magic.option("--mix").is_some() => {
             refuse(magic, "--ops", "`--mix` names the operations")?;
-            mix::run(session, magic, size, context)
+            mix::run(magic, size, limit, context)
         }
-        [] => table(session, magic, size, context),
+        [] => table(magic, size, limit, context),
         [first, rest @ ..] if first.text == "growth" => {
             for option in ["--mix", "--ops", "--kinds"] {
                 refuse(magic, option, "`growth` names the kind and the operation")?;
@@ -83,7 +85,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
                 let message = "`growth` needs a kind and an operation";
                 return Err(Diagnostic::at(Kind::Syntax, first.span, message).hint("%structures growth vec push_back"));
             };
-            spikes::run(session, magic, kind, operation, size, context)
+            spikes::run(magic, kind, operation, size, limit, context)
         }
         [first, ..] => {
             let message = format!("`%structures` expects `growth` or options, got `{}`", first.text);
@@ -146,7 +148,7 @@ fn operation_names() -> Vec<&'static str> {
 }
 
 /// The table of all operations that were asked for.
-fn table(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunContext) -> Fallible<Answer> {
+fn table(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
     let kinds = asked_names(magic, "--kinds", &kind_names())?;
     let operations = asked_names(magic, "--ops", &operation_names())?;
@@ -160,13 +162,18 @@ fn table(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunC
     }
     let telling = Telling::new(&context.progress);
     let live = |told: String| telling.tell(|| told);
-    let measured = cells::measure(session, &kinds, &cells, size, context, &live)?;
+    let measured = cells::measure(&cells, size, limit, context, &live)?;
     let found = &measured.cells;
     let main = main_table(found);
     let mut notes = summary(&measured, size);
     if context.stop.is_raised() {
         notes.push(Note::from("stopped: the measurements so far are kept").optional());
     }
+    if let Some(error) = &measured.failed {
+        notes.push(Note::default().found(error.message.as_str()).optional());
+    }
+    let why = (limit.is_some() && !context.stop.is_raised() && measured.failed.is_none()).then_some(LATE);
+    notes.extend(left_out(measured.left_out.iter().map(|cell| format!("{} {}", cell.kind.name, cell.name())), why));
     let picks = picks(&measured);
     let matrix = matrix(&kinds, found);
     let mut report = Report { status_line: vec![passed(start.elapsed())], ..Report::default() };
@@ -182,7 +189,26 @@ fn table(session: &mut Session, magic: &lang::Magic, size: usize, context: &RunC
     }
     report.blocks.push(Block::Aside(picks));
     let result = Some(Binding::Result { table, fields: Vec::new(), tables });
-    Ok(Answer { report, result, status: CellStatus::Good, ..Answer::default() })
+    let status = if measured.failed.is_some() { CellStatus::Failed } else { CellStatus::Good };
+    Ok(Answer { report, result, status, ..Answer::default() })
+}
+
+/// Why something was left out, where the time was over.
+const LATE: &str = "; allow more with --for";
+
+/// What was not measured: nothing is claimed of it.
+fn left_out(names: impl Iterator<Item = String>, why: Option<&str>) -> Option<Note> {
+    const FEW: usize = 3;
+    let names: Vec<String> = names.collect();
+    let said = match &names[..] {
+        [] => return None,
+        [first @ .., last] if names.len() > FEW + 1 => {
+            format!("{}, … {last} ({} in all)", first[..FEW].join(", "), names.len())
+        }
+        names => names.join(", "),
+    };
+    // How far it came is a matter of time.
+    Some(Note::default().found(format!("not measured: {said}{}", why.unwrap_or_default())).optional())
 }
 
 fn text(rows: &mut Grid, name: &str, value: Option<&str>) {
@@ -195,7 +221,7 @@ fn main_table(found: &[MeasuredCell]) -> Figures {
         let facts = found.cell.facts;
         text(&mut rows, "kind", Some(found.cell.kind.name));
         text(&mut rows, "operation", Some(&found.cell.name()));
-        rows.put("ns", Type::Float, Unit::Plain.measured(), nanoseconds(found.time));
+        rows.put("ns", Type::Float, Unit::Plain.measured(), nanoseconds(Some(found.time)));
         let measured = found.measured();
         rows.put("measured", Type::Text, Unit::Plain.measured(), measured.map_or(Value::Null, |m| Value::text(&m)));
         let amortised = if facts.is_amortised { " amortised" } else { "" };
@@ -232,7 +258,7 @@ fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell]) -> Figure
         text(&mut rows, "ns", Some(&name));
         for kind in kinds {
             let of = |found: &&MeasuredCell| found.cell.kind.name == kind.name && found.cell.name() == name;
-            let time = found.iter().find(of).and_then(|found| found.time);
+            let time = found.iter().find(of).map(|found| found.time);
             rows.put(kind.name, Type::Float, Unit::Plain.measured(), nanoseconds(time));
         }
     }
@@ -243,8 +269,7 @@ fn picks(measured: &cells::Measured) -> Figures {
     let mut rows = Grid::default();
     for (kind, bytes) in &measured.bytes {
         text(&mut rows, "kind", Some(kind.name));
-        let rounded = bytes.map_or(Value::Null, |bytes| Value::Float((bytes * 10.0).round() / 10.0));
-        rows.put("bytes", Type::Float, Unit::Plain.measured(), rounded);
+        rows.put("bytes", Type::Float, Unit::Plain.measured(), Value::Float((bytes * 10.0).round() / 10.0));
         text(&mut rows, "pick_it_for", Some(kind.pick));
     }
     rows.figures()

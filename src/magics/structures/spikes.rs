@@ -1,22 +1,19 @@
 //! The cost of each single addition while a structure grows from nothing.
 
-use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::harness::{Harness, MANY};
 use crate::lang::{self, Word};
 use crate::magics::timing::Telling;
 use crate::magics::{Answer, figures_plan, passed};
-use crate::measure::{self, Overhead};
 use crate::plan::Binding;
 use crate::report::{Across, Axis, Block, Drawn, Field, Figures, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
-use crate::session::Session;
 use crate::show::grouped;
-use crate::structures::{self, Cell, Keys};
+use crate::structures::{self, Cell};
 
-use super::filled::SEED;
 use super::{kind_names, named, operation_names};
 
 /// The median of so many passes is free of what the machine did meanwhile, and not of what the allocator does.
@@ -27,49 +24,45 @@ const POINTS: usize = 600;
 const ROWS: usize = 40;
 
 pub fn run(
-    session: &mut Session,
     magic: &lang::Magic,
     kind: &Word,
     operation: &Word,
     size: usize,
+    limit: Option<Duration>,
     context: &RunContext,
 ) -> Fallible<Answer> {
     let start = Instant::now();
     let known = structures::find(named(kind, &kind.text, &kind_names())?).expect("it is a known kind");
     let cell = addition(known, operation)?;
     let telling = Telling::new(&context.progress);
-    let keys = if cell.facts.keys == Keys::New { cell.facts.keys } else { Keys::Mixed }.drawn(size, SEED + 1);
-    let clock = &*session.clocks.wall.clone();
-    let overhead = Overhead::measure(clock);
-    // Single additions, and so many at once: the clock cannot tell most of the single ones.
-    const MANY: usize = 64;
-    let mut passes = vec![[0.0; PASSES]; size];
-    let mut together = vec![[0.0; PASSES]; size.div_ceil(MANY)];
-    for pass in 0..2 * PASSES {
-        let mut held = known.parts[cell.part].empty();
-        for (place, keys) in keys[..size].chunks(MANY).enumerate() {
-            context.check()?;
-            telling
-                .tell(|| format!("pass {} of {} · {} elements", pass + 1, 2 * PASSES, grouped((place * MANY) as u64)));
-            let mut add = |keys: &[i64]| {
-                let before = clock.now();
-                black_box(held.run(cell.operation, black_box(keys)));
-                (clock.now() - before) as f64
-            };
-            if pass < PASSES {
-                for (at, key) in keys.iter().enumerate() {
-                    passes[place * MANY + at][pass] = add(std::slice::from_ref(key));
-                }
-            } else {
-                together[place][pass - PASSES] = (add(keys) - overhead.read).max(0.0);
+    let harness = Harness::new(context);
+    telling.tell(|| format!("allocations of {} elements", grouped(size as u64)));
+    let allocated = harness.allocations(&cell, size, &context.stop)?;
+    let overhead = harness.overhead(false, &context.stop)?;
+    // Of each addition, and of so many together.
+    let (mut single, mut together): (Vec<Vec<f64>>, Vec<Vec<f64>>) = Default::default();
+    let mut ended = None;
+    while single.len() < PASSES && ended.is_none() {
+        telling.tell(|| format!("pass {} of {PASSES} · {} elements", single.len() + 1, grouped(size as u64)));
+        let pass = |in_one| harness.additions(&cell, size, in_one, &context.stop).map(floats);
+        match pass(false).and_then(|each| Ok((each, pass(true)?))) {
+            Ok((each, all)) => {
+                single.push(each);
+                together.push(all);
             }
+            Err(error) if single.is_empty() => return Err(error),
+            Err(error) => ended = Some(error.message),
+        }
+        if ended.is_none() && single.len() < PASSES && limit.is_some_and(|limit| start.elapsed() >= limit) {
+            ended = Some("the time of --for is over".to_string());
         }
     }
+    let passes = single.len();
     // What reading the clock takes is no time of an addition, but none is shorter than what the clock can tell.
     let seen = overhead.read.max(overhead.precision);
-    let times: Vec<f64> = passes.iter().map(|each| (median_of(*each) - overhead.read).max(seen)).collect();
-    let together: Vec<f64> = together.iter().map(|each| median_of(*each)).collect();
-    let allocated = allocations(&cell, &keys[..size], context)?;
+    let without = |times: Vec<f64>, least: f64| times.into_iter().map(move |time| (time - overhead.read).max(least));
+    let times: Vec<f64> = without(medians(&single), seen).collect();
+    let together: Vec<f64> = without(medians(&together), 0.0).collect();
     let mut sorted = times.clone();
     sorted.sort_by(f64::total_cmp);
     let median = sorted[sorted.len() / 2];
@@ -97,13 +90,16 @@ pub fn run(
     let mut notes = vec![
         said.seconds(most / 1e9).text(" for the slowest; ratio: to the average"),
         Note::from(format!(
-            "the median of {PASSES} passes for each of {} additions to an empty {}; the clock cannot resolve single \
-             additions below ",
+            "{} for each of {} additions to an empty {}; the clock cannot resolve single additions below ",
+            if passes == 1 { "one pass".to_string() } else { format!("the median of {passes} passes") },
             grouped(size as u64),
             known.name
         ))
         .seconds(seen / 1e9),
     ];
+    if let Some(why) = ended {
+        notes.push(Note::default().found(format!("{why}: {passes} of {PASSES} passes are kept")).optional());
+    }
     if all > spikes.len() {
         let shown = format!("{} additions allocated memory; the {ROWS} slowest are shown", grouped(all as u64));
         notes.push(Note::from(shown));
@@ -120,9 +116,18 @@ pub fn run(
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() })
 }
 
-fn median_of(mut passes: [f64; PASSES]) -> f64 {
-    passes.sort_by(f64::total_cmp);
-    passes[PASSES / 2]
+fn floats(numbers: Vec<u64>) -> Vec<f64> {
+    numbers.into_iter().map(|number| number as f64).collect()
+}
+
+/// The median of each place.
+fn medians(passes: &[Vec<f64>]) -> Vec<f64> {
+    let median = |at: usize| {
+        let mut all: Vec<f64> = passes.iter().map(|pass| pass[at]).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    (0..passes[0].len()).map(median).collect()
 }
 
 /// The operation, which adds an element; `push` is the usual one of its kind.
@@ -143,21 +148,6 @@ fn addition(kind: &'static structures::Kind, word: &Word) -> Fallible<Cell> {
         let message = format!("`{}` has no `{name}`", kind.name);
         Diagnostic::at(Kind::Domain, word.span, message).hint(own.join(", "))
     })
-}
-
-/// The bytes that each addition allocated.
-fn allocations(cell: &Cell, keys: &[i64], context: &RunContext) -> Fallible<Vec<u64>> {
-    let mut held = cell.kind.parts[cell.part].empty();
-    let mut all = Vec::with_capacity(keys.len());
-    for (at, key) in keys.iter().enumerate() {
-        if at % 1024 == 0 {
-            context.check()?;
-        }
-        let before = measure::allocated();
-        black_box(held.run(cell.operation, black_box(std::slice::from_ref(key))));
-        all.push(measure::allocated() - before);
-    }
-    Ok(all)
 }
 
 /// Each addition, and the mean of all until then: it stays low where the spikes are rare enough.

@@ -27,8 +27,9 @@ use message::Order;
 use order::Ordered;
 use process::{Missing, Process};
 
+pub use frame::{receive, send};
 pub use process::started;
-pub use worker::PROGRAM;
+pub use worker::{PROGRAM, own_socket};
 
 /// So many worker processes.
 pub struct Workers {

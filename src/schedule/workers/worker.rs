@@ -58,7 +58,10 @@ fn work() -> io::Result<()> {
 }
 
 /// The socket that stands in the place of standard output. What is printed goes nowhere: it is no message.
-fn own_socket() -> io::Result<UnixStream> {
+///
+/// # Errors
+/// Those of the system.
+pub fn own_socket() -> io::Result<UnixStream> {
     let nowhere = File::options().write(true).open("/dev/null")?;
     // SAFETY: plain system calls; the new descriptor is nobody else's.
     unsafe {
