@@ -260,14 +260,28 @@ impl<'a> Groups<'a> {
 
 /// For each row group whether it starts in a split.
 fn in_split(metadata: &FileMetadataRef, split: &Split) -> Vec<bool> {
+    starts(metadata).into_iter().map(|start| (split.start..split.end).contains(&start)).collect()
+}
+
+/// Where each row group starts.
+fn starts(metadata: &FileMetadataRef) -> Vec<u64> {
     let mut start = 0;
     let groups = metadata.row_groups.iter().map(|group| {
         let columns = group.parquet_columns().iter().map(|column| column.byte_range().start);
         // Their rows stay in their order, wherever a file has put the groups.
         start = columns.min().unwrap_or(start).max(start);
-        (split.start..split.end).contains(&start)
+        start
     });
     groups.collect()
+}
+
+/// Where the row groups of a parquet file start; none where it cannot be read: who reads it tells why.
+pub fn group_starts(file: &File) -> Option<Vec<u64>> {
+    let found = guarded(file, || {
+        let failed = |error: PolarsError| wrong(file, &Format::Parquet, &error);
+        Ok(starts(ParquetReader::new(open::plain(file)?).get_metadata().map_err(failed)?))
+    });
+    found.ok()
 }
 
 /// The first group that is read and the number of its first row; of no group, the first one of all.

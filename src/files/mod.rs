@@ -193,6 +193,11 @@ pub fn line_starts(file: &File, places: &[u64]) -> Fallible<Vec<u64>> {
         .map_err(|error| Diagnostic::new(Kind::File, format!("\"{}\" cannot be read: {error}", file.shown)))
 }
 
+/// Where the row groups of a parquet file start.
+pub fn group_starts(file: &File) -> Option<Vec<u64>> {
+    columnar::group_starts(file)
+}
+
 /// The row groups of a parquet or arrow file.
 pub fn groups<'a>(read: &'a Read, split: &Split, context: &RunContext) -> Fallible<Groups<'a>> {
     let file = &read.files[split.file];

@@ -105,8 +105,12 @@ fn at_records(read: &Read, file: usize, places: &[u64], context: &RunContext) ->
             }
             splits
         }
-        // A row group is read by the task in whose part it starts.
-        Format::Parquet => Split::cut(file, &places.iter().copied().filter(is_inside).collect::<Vec<_>>()),
+        Format::Parquet => {
+            // A row group is read by the task in whose part it starts.
+            let starts = files::group_starts(found).unwrap_or_default();
+            let next = |place: &u64| starts.iter().find(|start| *start >= place && **start > starts[0]).copied();
+            Split::cut(file, &places.iter().filter_map(next).collect::<Vec<_>>())
+        }
         Format::Arrow => cut(read, file, places, context),
     }
 }
