@@ -20,7 +20,7 @@ pub static JOBS: Magic = Magic {
             A shell or a script that ends stops its jobs and names them. So does a name that is given away.\n\n\
             Limits\n  \
             A job computes what `persist` has not kept yet by itself. It cannot run on native or call Rust functions.",
-    examples: &["let f = spawn 1..1M | map it * it | sum; wait f", "%jobs"],
+    examples: &["%jobs"],
     offers: Offers::Jobs,
     privileges: lang::Privileges::none,
     run,
