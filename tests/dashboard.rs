@@ -128,7 +128,7 @@ fn runs_are_shown_with_their_tasks() {
     assert_eq!(all[2]["keys"][0]["hot"], true);
     assert_eq!(all[3]["state"], "failed");
     let log = all[3]["log"].to_string();
-    assert!(log.contains("seen: 1") && log.contains("division by zero"), "{log}");
+    assert!(log.contains("seen:  1") && log.contains("division by zero"), "{log}");
     assert_eq!(all[4]["budget"], 8_000_000);
 }
 

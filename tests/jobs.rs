@@ -53,7 +53,7 @@ fn jobs_are_listed_and_stopped() {
     assert!(listed.contains(",10,rows\n"), "{listed}");
     for (cell, warned) in [("%timeit 1 + 1", true), ("%time 1..3 | sum", true), ("%whos", false)] {
         let printed = lab.cell(cell);
-        assert_eq!(printed.err.contains("the job f runs beside this"), warned, "{cell}: {}", printed.err);
+        assert_eq!(printed.err.contains("the job `f` runs beside this"), warned, "{cell}: {}", printed.err);
     }
     assert!(lab.cell("%jobs stop f").out.contains("is being stopped"));
     let printed = lab.cell("wait f");
@@ -101,7 +101,7 @@ fn a_script_that_ends_names_the_jobs_that_it_stops() {
     let output = timelab(&["--format", "csv", "-c", &cell], "");
     assert_eq!(out(&output), "it\n1\n2\n");
     assert!(output.status.success());
-    assert!(err(&output).contains("stopped the jobs f and g"), "{}", err(&output));
+    assert!(err(&output).contains("stopped the jobs `f` and `g`"), "{}", err(&output));
     let output = timelab(&["-c", "let f = spawn 1..3; wait f"], "");
     assert!(!err(&output).contains("stopped"), "{}", err(&output));
 }
@@ -119,7 +119,7 @@ fn a_job_writes_its_file_whole() {
     let other = folder.path().join("other.csv");
     let cell = format!("let f = spawn 1..9000000000000 | write \"{}\"", other.display());
     let output = timelab(&["-c", &cell], "");
-    assert!(err(&output).contains("stopped the job f"), "{}", err(&output));
+    assert!(err(&output).contains("stopped the job `f`"), "{}", err(&output));
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["rows.csv"]);
 }

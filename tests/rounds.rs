@@ -99,7 +99,7 @@ fn rounds_give_what_they_say() {
             ("[9] | iterate until it < 2 { map it // 2 } max 3", "it\n1\n"),
             // A block that begins with rounds, one in a join, and rounds of rounds.
             ("[1] | iterate 2 { iterate 3 { map it + 1 } }", "it\n7\n"),
-            ("[1] | iterate 2 { map it + 1 | iterate until it > 9 { map it * 2 } | map it - 8 }", "it\n4\n"),
+            ("[1] | iterate 2 { map it + 1 | iterate until it > 9 { map it * 2 } | map it - 8 }", "it\n10\n"),
             ("[1] | map it | join (1..3 | iterate 2 { map it * it }) on it", "it\n1\n"),
             ("[3] | iterate 2 { concat ([1] | iterate 2 { map it + 1 }) }", "it\n3\n3\n3\n"),
             ("[1, 2] | iterate 2 { map it + 1 } | iterate 2 { map it * 10 } | sum", "sum\n700\n"),
@@ -156,8 +156,8 @@ fn mistakes_in_rounds_are_told_where_they_stand() {
     fails("[1] | iterate 2 map it", "expected `{`", "map");
     fails("[1] | iterate 2 { }", "expected the name of a stage", "}");
     fails("1.. | iterate 2 { map it }", "the range before it has no end", "iterate 2 { map it }");
-    fails("[1] | iterate 2 { map 1 // (it - 1) }", "division by zero", "//");
-    fails("[2] | iterate 2 { map 1 // (it - 1) } | sum", "division by zero", "//");
+    fails("[1] | iterate 2 { map 1 // (it - 1) }", "division by zero", "1 // (it - 1)");
+    fails("[2] | iterate 2 { map 1 // (it - 1) } | sum", "division by zero", "1 // (it - 1)");
 }
 
 #[test]
