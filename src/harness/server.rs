@@ -1,9 +1,7 @@
 //! The other side: inputs and structures that are kept, and what is done with them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
-use std::time::{Duration, Instant};
 
 use crate::algorithms::{self, Case};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
@@ -35,17 +33,9 @@ fn serve(arguments: &[String]) -> io::Result<()> {
 #[derive(Default)]
 pub struct Server {
     clocks: Clocks,
-    inputs: HashMap<Input, Inputs>,
+    /// With the bytes that they hold.
+    inputs: HashMap<Input, (Box<dyn Case>, u64)>,
     structures: Structures,
-}
-
-/// An input, and others of the same size and shape.
-struct Inputs {
-    first: Box<dyn Case>,
-    /// The bytes that it holds.
-    bytes: u64,
-    /// Made where calls are timed.
-    others: Option<Vec<Box<dyn Case>>>,
 }
 
 impl Server {
@@ -58,26 +48,25 @@ impl Server {
         let clock = |is_cpu: bool| -> &dyn Clock { if is_cpu { &*clocks.cpu } else { &*clocks.wall } };
         let bytes = |numbers: Vec<u64>| numbers.into_iter().flat_map(u64::to_le_bytes).collect();
         let answer = match order {
-            Order::Input(input) => Answer::Held(self.inputs(input)?.bytes),
+            Order::Input(input) => Answer::Held(self.input(input)?.1),
             Order::Run { input, variant } => {
-                let call = self.inputs(input)?.first.call(variant)?;
+                let call = self.input(input)?.0.call(variant)?;
                 let meter = Meter::start();
                 call();
                 Answer::Cost(meter.stop())
             }
             Order::Sample { input, variant, calls, is_cpu } => {
-                let each = self.calls(input, variant, *calls)?;
-                Answer::Nanoseconds(in_turn(&each).time(clock(*is_cpu), *calls)?)
+                let call = self.input(input)?.0.call(variant)?;
+                Answer::Nanoseconds(called(&*call).time(clock(*is_cpu), *calls)?)
             }
             Order::Readings { input, variant, calls } => {
-                let each = self.calls(input, variant, *calls)?;
+                let call = self.input(input)?.0.call(variant)?;
                 let start = Readings::now(&clocks);
-                in_turn(&each).time(clock(false), *calls)?;
+                called(&*call).time(clock(false), *calls)?;
                 Answer::Readings(Readings::since(&clocks, &start))
             }
             Order::Overhead { is_cpu } => {
-                let nothing: Vec<Box<dyn Fn()>> = (0..NOTHING).map(|_| Box::new(|| ()) as Box<dyn Fn()>).collect();
-                let Overhead { read, call, precision } = Overhead::of(clock(*is_cpu), &mut in_turn(&nothing))?;
+                let Overhead { read, call, precision } = Overhead::measure(clock(*is_cpu));
                 Answer::Overhead { read, call, precision }
             }
             Order::Time { cell, size } => Answer::Timed(self.structures.time(&clocks, &known(cell)?, *size)),
@@ -99,60 +88,28 @@ impl Server {
         Ok((answer, Vec::new()))
     }
 
-    /// What to time: calls on several inputs in turn, which begin with the one that was asked for. A processor learns
-    /// the branches of a short run on one input by heart: sorting the same 500 numbers again and again took a third of
-    /// the time of sorting others.
-    fn calls(&mut self, input: &Input, variant: &str, calls: u64) -> Fallible<Vec<Box<dyn Fn() + '_>>> {
-        let inputs = self.inputs(input)?;
-        if calls > 1 && inputs.others.is_none() {
-            inputs.others = Some(others(input, inputs.bytes)?);
+    fn input(&mut self, input: &Input) -> Fallible<&(Box<dyn Case>, u64)> {
+        if !self.inputs.contains_key(input) {
+            let unknown = |what: &str| Diagnostic::new(Kind::Name, format!("there is no {what}"));
+            let family = algorithms::find(&input.family).ok_or_else(|| unknown("such family"))?;
+            let size = usize::try_from(input.size).map_err(|_| unknown(&format!("input of size {}", input.size)))?;
+            measure::flush();
+            let before = measure::live();
+            let case = family.case(size, input.seed, &input.shape)?;
+            measure::flush();
+            self.inputs.insert(input.clone(), (case, measure::live().saturating_sub(before)));
         }
-        let others = inputs.others.iter().flatten().take(calls.saturating_sub(1) as usize);
-        std::iter::once(&inputs.first).chain(others).map(|case| case.call(variant)).collect()
-    }
-
-    fn inputs(&mut self, input: &Input) -> Fallible<&mut Inputs> {
-        Ok(match self.inputs.entry(input.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                measure::flush();
-                let before = measure::live();
-                let first = made(input, input.seed)?;
-                measure::flush();
-                place.insert(Inputs { first, bytes: measure::live().saturating_sub(before), others: None })
-            }
-        })
+        Ok(&self.inputs[input])
     }
 }
 
-/// Inputs of the following seeds: not so many that they would fill the nearest caches, or take long to make.
-fn others(input: &Input, bytes: u64) -> Fallible<Vec<Box<dyn Case>>> {
-    const BYTES: u64 = 128 << 10;
-    const MOST: u64 = 1 << 10;
-    const TIME: Duration = Duration::from_millis(20);
-    let start = Instant::now();
-    let count = (BYTES / bytes.max(1)).min(MOST) as i64;
-    let seeds = (1..count).map(|next| input.seed.wrapping_add(next)).take_while(|_| start.elapsed() < TIME);
-    seeds.map(|seed| made(input, seed)).collect()
-}
-
-fn made(input: &Input, seed: i64) -> Fallible<Box<dyn Case>> {
-    let unknown = |what: &str| Diagnostic::new(Kind::Name, format!("there is no {what}"));
-    let family = algorithms::find(&input.family).ok_or_else(|| unknown("such family"))?;
-    let size = usize::try_from(input.size).map_err(|_| unknown(&format!("input of size {}", input.size)))?;
-    family.case(size, seed, &input.shape)
-}
-
-/// As many calls of nothing as there may be of an algorithm.
-const NOTHING: usize = 64;
-
-/// Calls one after the other, as they are timed.
-fn in_turn(calls: &[Box<dyn Fn() + '_>]) -> impl FnMut() -> Fallible<()> {
-    let mut next = calls.iter().cycle();
+/// A call as it is timed. It is the same input each time, so a processor learns the branches of a short run by heart:
+/// sorting the same 500 numbers again takes a third of the time of sorting others. Several inputs in turn, as many as
+/// fit into 128 KiB, were tried: sorts were then called n log n, but searches, of which a larger input leaves only one,
+/// became five times as fast there and had no class any more.
+fn called(call: &dyn Fn()) -> impl FnMut() -> Fallible<()> {
     move || {
-        if let Some(call) = next.next() {
-            call();
-        }
+        call();
         Ok(())
     }
 }

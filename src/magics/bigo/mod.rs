@@ -82,8 +82,7 @@ pub static BIGO: Magic = Magic {
             _.class, _.exponent, _.low, _.high, _.c and _.sizes are values: of the steps, or of the time where no \
             steps were counted; null where no class is claimed. _.growth is a table of all answers.\n\n\
             Inputs of a family\n  \
-            --case best|average|worst or --shape SHAPE chooses them. Short runs are timed on several inputs in turn, \
-            also of the next seeds: a processor learns one by heart.\n  \
+            --case best|average|worst or --shape SHAPE chooses them.\n  \
             --setup CELL runs once, untimed, and the subject sees its names.",
         command_help!(
             "\n  A command is asked for its time, its peak of resident memory, and its instructions in user space, \
