@@ -90,6 +90,10 @@ impl Kernel {
                 break;
             }
             self.take(&request);
+            // What woke this loop may have been taken since.
+            if self.sockets.ending.load(Ordering::SeqCst) {
+                break;
+            }
         }
         let Kernel { player, out, .. } = self;
         // What cells have started ends with the session.
@@ -98,6 +102,10 @@ impl Kernel {
     }
 
     fn take(&mut self, request: &Request) {
+        if request.kind() == "execute_request" {
+            // An interrupt that comes once the cell is known to run is for this cell.
+            self.player.session.stop.clear();
+        }
         self.out.status(&request.header, "busy");
         let content = match request.kind() {
             "execute_request" => Some(self.execute(request)),
@@ -152,7 +160,6 @@ impl Kernel {
         let first = self.player.session.next_cell();
         // The result of the last cell has this number.
         let number = (first + cells.len()).saturating_sub(1).max(1);
-        self.player.session.stop.clear();
         self.live.begin(&request.header, is_silent);
         self.live.publish("execute_input", &json!({ "code": code, "execution_count": number }));
         let allowed = request.flag("allow_stdin", true).then(|| request.clone());

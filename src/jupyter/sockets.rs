@@ -252,9 +252,11 @@ impl Desk {
         self.interrupt();
         // It wakes who waits for a request.
         let _ = self.requests.send(request.clone());
-        tokio::spawn(async {
+        let files = self.out.connection.files();
+        tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             descendants::end(libc::SIGTERM);
+            files.iter().for_each(|file| drop(std::fs::remove_file(file)));
             std::process::exit(0);
         });
     }
