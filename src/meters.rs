@@ -1,4 +1,5 @@
-//! What a run notes of itself where somebody asks: the time of operators, of stages, and of functions. It knows no plan.
+//! What a run notes of itself where somebody asks: the time of operators, of stages, and of functions. It knows no
+//! plan.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -20,7 +20,8 @@ const CELL: &str = include_str!("cell.rs");
 const CELL_NAME: &str = "timelab-cell";
 const CELL_MANIFEST: &str = "[package]\nname = \"timelab-cell\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
 
-/// Before a text whose stacks and lines are to be seen in samples. Only these flags change, so that types stay the same.
+/// Before a text whose stacks and lines are to be seen in samples. Only these flags change, so that types stay the
+/// same.
 pub const FOR_SAMPLES: &str = ":build_env RUSTFLAGS=-Cprefer-dynamic -Cforce-frame-pointers=yes -Cdebuginfo=1 \
                                -Cstrip=none\n";
 /// The flags of all other texts, which are those that the compiler's library sets.

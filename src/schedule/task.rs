@@ -163,8 +163,8 @@ impl OpenStage {
         }))
     }
 
-    /// The same as [`OpenStage::run`] for a stage whose tasks give rows: each batch goes to `take` as it comes. How many
-    /// rows of the source were read.
+    /// The same as [`OpenStage::run`] for a stage whose tasks give rows: each batch goes to `take` as it comes. How
+    /// many rows of the source were read.
     ///
     /// # Errors
     /// Also those of `take`.

@@ -54,8 +54,8 @@ fn sampled(
     }
     let mut notes = Vec::new();
     if command_name(&subject_text).starts_with("python") {
-        let note = "sampled as a program of C: its own functions are not seen. %prof !python3 FILE, -m MODULE or -c CODE \
-                    runs it under cProfile";
+        let note = "sampled as a program of C: its own functions are not seen. %prof !python3 FILE, -m MODULE or -c \
+                    CODE runs it under cProfile";
         notes.push(note.into());
     }
     if !is_good {
