@@ -56,7 +56,8 @@ fn results_are_values_and_tables() {
 #[test]
 fn blocks_are_sampled_with_the_lines_of_their_cells() {
     let items = "%%rust\n#[inline(never)]\nfn inner(mut x: u64) -> u64 {\n    for i in 0..1000 { x = \
-                 x.wrapping_mul(31) ^ (i + (x >> 3)); }\n    x\n}\nstruct Inputs(Vec<u64>);\nimpl Inputs {\n    #[inline(never)]\n    \
+                 x.wrapping_mul(31) ^ (i + (x >> 3)); }\n    x\n}\n\
+                 struct Inputs(Vec<u64>);\nimpl Inputs {\n    #[inline(never)]\n    \
                  fn sum(&self) -> u64 { self.0.iter().fold(0, |all, x| all ^ inner(*x)) }\n}";
     let sampled = |sampler: &str| {
         let block = "rust {\n    let all = Inputs((0..200_000).collect());\n    all.sum()\n}";
