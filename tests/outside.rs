@@ -32,10 +32,11 @@ fn ended(shell: &Child) -> (i32, i64) {
     (status, usage.ru_maxrss)
 }
 
-/// Cells that need several times 16 MB.
+/// Cells that need several times their memory.
 const LARGE: [&str; 5] = [
     "1..1M | map k = it * 2654435761 % 1000003, v = it | agg s = sum(v) by k | top 1 by s",
-    "1..1M | map k = it * 2654435761 % 1000003, t = \"text number \" + text(it) | sort by k | take 2",
+    "1..1M | map k = it * 2654435761 % 1000003, t = \"text number \" + text(it) | sort by k \
+     | agg first(t), last(t), count()",
     "1..1M | map it * 2654435761 % 1000003 | distinct | count",
     "1..1M | map k = it % 700001, x = it | join (1..1M | map k = it * 7919 % 800011, y = it) on k | agg sum(x * y % 9)",
     "1..1M | map k = it % 300007, x = it | agg median(x) by k | top 2 by k",
@@ -48,14 +49,14 @@ fn the_system_sees_no_more_memory_than_the_budget_allows() {
         let expected = out(&timelab(&["--format", "csv", "-c", cell], ""));
         assert!(expected.lines().count() >= 2, "{cell}: {expected}");
         for engine in ["batch", "threads workers 2"] {
-            let mut shell = shell(folder.path(), &format!("{cell} | on {} memory 16MB", engine));
+            let mut shell = shell(folder.path(), &format!("{cell} | on {engine} memory 32MB"));
             let mut given = String::new();
             let stdout = shell.stdout.as_mut().expect("it is piped");
             std::io::Read::read_to_string(stdout, &mut given).expect("it is text");
             let (status, peak) = ended(&shell);
             assert_eq!((status, &given), (0, &expected), "{engine}: {cell}");
             // 1.25 times the budget and 32 MB.
-            assert!(peak <= 52 << 10, "{engine}: {cell}: {peak} KiB");
+            assert!(peak <= 72 << 10, "{engine}: {cell}: {peak} KiB");
             assert!(is_empty(folder.path()), "{engine}: {cell}");
         }
     }
