@@ -58,3 +58,27 @@ fn is_invisible(c: char) -> bool {
     // In first place every mark would be escaped.
     !c.is_ascii() && !c.is_whitespace() && format!("a{c}").escape_debug().nth(1) == Some('\\')
 }
+
+/// An address without the value of its token.
+pub fn without_token(address: &str) -> String {
+    let parts = address.split(';').map(|part| match part.split_once('=') {
+        Some((name, _)) if name.trim().eq_ignore_ascii_case("token") => format!("{name}=…"),
+        _ => part.to_string(),
+    });
+    parts.collect::<Vec<_>>().join(";")
+}
+
+/// A text in which the tokens of addresses are as many asterisks, so that places in it are the same.
+pub fn hidden_tokens(text: &str) -> String {
+    const SIGN: &str = "token=";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(found) = rest.to_ascii_lowercase().find(SIGN) {
+        let start = found + SIGN.len();
+        let end = rest[start..].find([';', '"', '\'', ' ', '\t', '\n', ')']).map_or(rest.len(), |at| start + at);
+        out.push_str(&rest[..start]);
+        out.extend(std::iter::repeat_n('*', end - start));
+        rest = &rest[end..];
+    }
+    out + rest
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::escape::file_name;
+use crate::escape::{file_name, hidden_tokens};
 
 /// The most cells that are remembered.
 pub const MOST: usize = 10_000;
@@ -73,12 +73,12 @@ impl History {
 
     /// Adds a cell, before it runs: also one that ends the shell is there the next time.
     pub fn add(&self, cell: &str) -> io::Result<()> {
-        self.append(&Line::Cell(cell.to_string()))
+        self.append(&Line::Cell(hidden_tokens(cell)))
     }
 
     /// Tells that the last cell of this text failed.
     pub fn failed(&self, cell: &str) -> io::Result<()> {
-        self.append(&Line::Failed(cell.to_string()))
+        self.append(&Line::Failed(hidden_tokens(cell)))
     }
 
     fn append(&self, line: &Line) -> io::Result<()> {

@@ -38,6 +38,7 @@ pub mod interleave;
 pub mod kernel;
 pub mod native;
 
+pub mod remote;
 pub mod rust;
 pub mod schedule;
 

@@ -51,6 +51,58 @@ fn random_pipelines_agree() {
     assert!(2 * counts.ran >= all, "at least half of the cells run: {counts:?}");
 }
 
+/// The engines that run elsewhere, where `TIMELAB_REMOTE` names some that are there: `benches/remote-engines.sh` does.
+#[test]
+fn random_pipelines_agree_elsewhere() {
+    let named = std::env::var("TIMELAB_REMOTE").unwrap_or_default();
+    for engine in timelab::engines::REMOTE.iter().map(|engine| engine.name()) {
+        if !named.split(',').any(|name| name == engine) {
+            println!("{engine}: skipped, TIMELAB_REMOTE does not name it");
+            continue;
+        }
+        let folder = std::env::temp_dir().join(format!("timelab-elsewhere-{}-{engine}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        let seeds = random::seeds(200);
+        let mut counts = Counts::default();
+        let (mut differences, mut reasons) = (Vec::new(), std::collections::BTreeMap::<String, u64>::new());
+        for seed in seeds.clone() {
+            let cell = maker::cell(seed, &folder).render(&folder);
+            write_files(&cell);
+            let rows = on_rows(&cell.text);
+            if !matches!(&rows, Ok(Some(_)) | Err(_)) {
+                counts.misses += 1;
+                continue;
+            }
+            let on = |text: &str| outcome(engine, ChunkSizes::default(), text);
+            let other = on(&cell.text);
+            if let Err(error) = &other
+                && error.kind == Kind::Objection
+                && rows.is_ok()
+            {
+                *reasons.entry(error.message.clone()).or_default() += 1;
+            }
+            let found = match (&rows, &other) {
+                (_, Err(error)) if error.kind == Kind::Objection => Agreement::Objection,
+                (Err(error), Ok(_)) if is_optional(&cell.text, error, on) => Agreement::MayFail,
+                (Ok(_), Err(error)) if is_optional(&cell.text, error, on_rows) => Agreement::MayFail,
+                _ => agree(&rows, &other),
+            };
+            counts.add(&found);
+            if let Agreement::Different(what) = found {
+                let Rendered { text, files } = &cell;
+                let files: Vec<String> = files.iter().map(|(path, has)| format!("\n  in {path:?}: {has:?}")).collect();
+                differences.push(format!("seed {seed}: {engine}: {what}\n› {text}{}", files.concat()));
+            }
+        }
+        let all = seeds.end - seeds.start;
+        println!("{engine}: seeds {seeds:?}: {counts:?}: {} % are objections", 100 * counts.objections / all.max(1));
+        reasons.iter().for_each(|(reason, count)| println!("  {count}: {reason}"));
+        std::fs::remove_dir_all(&folder).expect("it was written");
+        assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n\n"));
+        assert!(counts.ran > 0, "some run: {counts:?}");
+    }
+}
+
 /// The text of a random cell, whose files are there.
 pub fn random_cell(seed: u64, folder: &Path) -> String {
     let cell = maker::cell(seed, folder).render(folder);

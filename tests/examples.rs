@@ -58,9 +58,9 @@ fn examples_print_what_they_say_on_every_engine() {
 }
 
 /// Magics whose examples are only run: help is prose that changes with each sentence, how many sizes `%bigo` reaches is
-/// a matter of time, `%cd` tells where the project lies, `%explain` what the processor can do, and the rows of
-/// `%amdahl` depend on its cores.
-const ONLY_RUN: [&str; 5] = ["help", "bigo", "cd", "explain", "amdahl"];
+/// a matter of time, `%cd` tells where the project lies, `%explain` what the processor can do, the rows of `%amdahl`
+/// depend on its cores, and `%engines` on what is installed.
+const ONLY_RUN: [&str; 6] = ["help", "bigo", "cd", "explain", "amdahl", "engines"];
 
 /// What each example prints, without what was measured: `tests/kept/magics.txt`, renewed by `TIMELAB_UPDATE=1`. Rust is
 /// only run: its compiler belongs to the program.

@@ -39,6 +39,7 @@ mod profiles;
 mod races;
 mod random;
 mod reading;
+mod remote;
 mod rounds;
 mod rust;
 mod samples;

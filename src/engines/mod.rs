@@ -1,10 +1,14 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
 mod batch;
+mod beam;
+mod dask;
 pub mod mapreduce;
 mod native;
 mod polars;
+mod ray;
 mod rows;
+mod spark;
 mod tasks;
 mod threads;
 mod workers;
@@ -33,6 +37,9 @@ pub static ALL: &[&dyn Engine] =
 /// show, so that comparisons of all engines leave it out.
 pub static MAPREDUCE: &dyn Engine = &mapreduce::MapReduce;
 
+/// Engines that run elsewhere. They are chosen by name alone too: they need a server, or something to be installed.
+pub static REMOTE: &[&dyn Engine] = &[&spark::Spark, &dask::Dask, &ray::Ray, &beam::Beam];
+
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]
 pub struct Choice {
@@ -48,8 +55,13 @@ impl Choice {
     }
 }
 
+/// The engines that have a name, also those that are chosen by it alone.
+pub fn every() -> impl Iterator<Item = &'static dyn Engine> {
+    ALL.iter().copied().chain([MAPREDUCE]).chain(REMOTE.iter().copied())
+}
+
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
-    ALL.iter().copied().chain([MAPREDUCE]).find(|engine| engine.name() == name)
+    every().find(|engine| engine.name() == name)
 }
 
 /// Why an engine cannot run a plan, or a round of a block in it.
@@ -72,6 +84,11 @@ pub trait Engine: Sync {
     /// The limits that `on` may set for a run on it.
     fn limits(&self) -> &'static [Limit] {
         &[]
+    }
+
+    /// What is known of its place, where it runs elsewhere.
+    fn elsewhere(&self) -> Option<&'static Elsewhere> {
+        None
     }
 
     /// Whether it uses several threads.
@@ -109,6 +126,18 @@ pub trait Engine: Sync {
 
     /// What this engine makes of the plan, in its own terms, a line each.
     fn explain(&self, plan: &Prepared) -> Vec<String>;
+}
+
+/// How the place of an engine is said that runs elsewhere.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// What its addresses begin with, before `://`.
+    pub schemes: &'static [&'static str],
+    pub example: &'static str,
+    /// The variable of the environment that has its address, where nothing else says it.
+    pub variable: Option<&'static str>,
+    /// Whether it starts on this machine where no address is known.
+    pub starts_here: bool,
 }
 
 /// A limit of one run, as an option of `on`.

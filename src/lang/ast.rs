@@ -167,10 +167,11 @@ pub struct Pipeline {
     pub span: Span,
 }
 
-/// `on ENGINE [option value]…`
+/// `on ENGINE ["address"] [option value]…`
 #[derive(Debug, Clone, PartialEq)]
 pub struct On {
     pub engine: Word,
+    pub address: Option<Word>,
     pub options: Vec<(Word, Expr)>,
 }
 

@@ -5,7 +5,7 @@
 //!            | "let" NAME "=" "spawn" pipeline [ "|" "on" NAME { WORD atom } ]
 //!            | "fn" NAME "(" [ NAME { "," NAME } ] ")" "=" expr
 //!            | "fn" NAME "(" [ NAME ":" type { "," NAME ":" type } ] ")" "->" type "=" "rust" "{" RUST "}"
-//!            | pipeline [ "|" "on" NAME { WORD atom } ]
+//!            | pipeline [ "|" "on" NAME [ TEXT ] { WORD atom } ]
 //! pipeline   = source { "|" stage }          (at the start of a cell the source may be left out: the last result)
 //! source     = "read" TEXT { "as" NAME | "columns" name { "," name } | "types" name ":" NAME { "," name ":" NAME }
 //!              | "null" unary { "," unary } | WORD unary }
@@ -544,6 +544,14 @@ impl<'a> Parser<'a> {
             let all = format!("engines are {}", crate::diagnostic::listed(&names));
             return Err(if error.hint.is_some() { error } else { error.hint(all) });
         }
+        let address = if let Token::Text(text) = self.peek() {
+            let text = text.clone();
+            let span = self.span();
+            self.at += 1;
+            Some(Word { text, span })
+        } else {
+            None
+        };
         let mut options = Vec::new();
         while matches!(self.peek(), Token::Word(_)) {
             let name = self.name("an option")?;
@@ -553,7 +561,7 @@ impl<'a> Parser<'a> {
             return Err(Diagnostic::at(Kind::Syntax, self.span(), "nothing may follow `on ENGINE`")
                 .hint("the whole cell runs on one engine: move `on` after the last stage"));
         }
-        Ok(On { engine, options })
+        Ok(On { engine, address, options })
     }
 
     fn source(&mut self, place: Place) -> Fallible<Source> {

@@ -73,7 +73,7 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
             found.push(candidate("on", "the engine that runs the cell").of("keyword"));
         }
     } else if last_word(lead) == "on" && after_bar(lead) {
-        found.extend(engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")));
+        found.extend(engines::every().map(|engine| candidate(engine.name(), engine.about()).of("engine")));
     } else if let Some(limits) = limits_of(lead) {
         found.extend(limits.iter().map(|limit| candidate(limit.name, limit.values).of("option")));
     } else if let Some(options) = of_store(&before[..start]) {

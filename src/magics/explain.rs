@@ -58,7 +58,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         }
         _ => {}
     }
-    for engine in engines::ALL {
+    // Those elsewhere are told of where they are asked for.
+    let elsewhere = Some(engine.engine).filter(|engine| engine.elsewhere().is_some());
+    for engine in engines::ALL.iter().copied().chain(elsewhere) {
         lines.push(String::new());
         lines.push(format!("{}: {}", engine.name(), engine.about()));
         match engines::objection(*engine, &plan) {

@@ -65,7 +65,7 @@ fn text_about(session: &Session, word: &Word) -> Fallible<String> {
         }
         "glossary" => glossary::ALL.iter().map(term).collect::<Vec<_>>().join("\n\n"),
         "algorithms" if !word.text.starts_with('%') => families::list(),
-        "engines" => list(engines::ALL.iter().map(|engine| (engine.name(), engine.about()))),
+        "engines" => list(engines::every().map(|engine| (engine.name(), engine.about()))),
         _ => match topics::find(name) {
             Some(topic) => topic.to_string(),
             None => one(session, name).ok_or_else(|| unknown(session, word, name))?,
@@ -333,7 +333,7 @@ pub fn topics() -> impl Iterator<Item = &'static str> {
         .chain(functions::ALL.iter().map(|function| function.name))
         .chain(super::ALL.iter().map(|magic| magic.syntax.name))
         .chain(structures::ALL.iter().map(|kind| kind.name))
-        .chain(engines::ALL.iter().map(|engine| engine.name()))
+        .chain(engines::every().map(|engine| engine.name()))
         .chain(algorithms::ALL.iter().map(|family| family.facts().name))
         .chain(races::ALL.iter().map(|demo| demo.name))
         .chain(glossary::ALL.iter().map(|term| term.name))

@@ -18,6 +18,7 @@ mod contention;
 mod cost;
 mod dashboard;
 mod edit;
+mod engine_list;
 mod explain;
 pub mod glossary;
 mod help;
@@ -55,6 +56,7 @@ use std::time::{Duration, Instant};
 use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines;
+use crate::escape::hidden_tokens;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
 use crate::measure;
 use crate::notebook::{self, Notebook};
@@ -184,6 +186,7 @@ pub static ALL: &[&Magic] = &[
     &latency::LATENCY,
     &baseline::BASELINE,
     &explain::EXPLAIN,
+    &engine_list::ENGINES,
     &same::SAME,
     &check::CHECK,
     &rust::RUST,
@@ -246,7 +249,7 @@ impl Syntax for Tables {
     }
 
     fn engine_names(&self) -> Vec<&'static str> {
-        engines::ALL.iter().chain([&engines::MAPREDUCE]).map(|engine| engine.name()).collect()
+        engines::every().map(|engine| engine.name()).collect()
     }
 
     fn stage_privileges(&self, stage: &lang::Stage) -> Privileges {
@@ -295,7 +298,9 @@ pub fn looked_up(session: &mut Session, text: &str, context: &RunContext) -> Fal
 /// Runs the text of one cell. A failed one leaves the session as it was.
 pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Evaluation {
     let number = session.next_cell();
-    let id = session.remember(text);
+    // What is kept and shown of a cell has no tokens.
+    let shown = hidden_tokens(text);
+    let id = session.remember(&shown);
     if leaves(session, text) {
         let next = Next { leaves: true, ..Next::default() };
         return Evaluation { number, next, ..Evaluation::default() };
@@ -322,7 +327,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
             if !session.settings.timing {
                 report.status_line.clear();
             }
-            session.end_cell(text, false, result, dropped, report.clone());
+            session.end_cell(&shown, false, result, dropped, report.clone());
             (report, next, status, None)
         }
         Err(mut error) => {
@@ -339,9 +344,9 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
                 session.note_unmeasured();
             }
             // For %save and %history; it is shown by who has the error.
-            let told = show::diagnostic(&error, Some(text), &notebook::style(notebook::WIDTH));
+            let told = show::diagnostic(&error, Some(&shown), &notebook::style(notebook::WIDTH));
             let kept = Report { blocks: vec![Block::Text(told.trim_end().to_string())], ..Report::default() };
-            session.end_cell(text, true, None, None, kept);
+            session.end_cell(&shown, true, None, None, kept);
             (Report::default(), Next::default(), CellStatus::Good, Some(error))
         }
     };

@@ -1,5 +1,6 @@
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::engines;
 use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::run_context::RunContext;
@@ -26,6 +27,8 @@ pub static SET: Magic = Magic {
         [name, value] if name.text == "scratch" && value.text != "auto" => {
             Privileges::WRITES_ELSEWHERE.only_if(files::leads_outside(&value.text))
         }
+        [name, _] if name.text == "python" => Privileges::RUNS_CODE,
+        [name, _] if engines::REMOTE.iter().any(|engine| engine.name() == name.text) => Privileges::REACHES_NETWORK,
         _ => Privileges::NONE,
     },
     run,

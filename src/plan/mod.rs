@@ -8,6 +8,7 @@ mod expr;
 mod magnitudes;
 mod open;
 mod ops;
+mod place;
 mod prepared;
 mod prune;
 mod typing;
@@ -22,6 +23,7 @@ pub use ops::{
     Agg, AggFunc, Basis, Bound, CsvOptions, Field, File, Format, Iterated, JoinKind, Kept, Named, Op, Reach, Read,
     Shared, SortKey, Source, Step, Write,
 };
+pub use place::{Place, Words};
 pub use prepared::{Beside, Limits, Prepared};
 pub use prune::{prune, unused};
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

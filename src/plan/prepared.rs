@@ -9,8 +9,8 @@ use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 
 use super::{
-    BoundOp, Expr, ExternalFunction, ExternalPlace, File, Function, Iterated, Kept, Node, Plan, Reach, Read, Rounds,
-    Shared, Source, Step,
+    BoundOp, Expr, ExternalFunction, ExternalPlace, File, Function, Iterated, Kept, Node, Place, Plan, Reach, Read,
+    Rounds, Shared, Source, Step,
 };
 
 /// A source and the steps after it, pruned, with tables and values in the places of what was computed before. Only
@@ -35,6 +35,9 @@ pub struct Limits {
     /// Map tasks and reduce partitions, where a plan runs as a job.
     pub tasks: Option<usize>,
     pub partitions: Option<usize>,
+    /// Where it runs, on an engine that is elsewhere.
+    #[serde(skip)]
+    pub place: Option<Place>,
 }
 
 impl Prepared {

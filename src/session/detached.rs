@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Table, Type};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::{Engine, EngineOutput, StreamOutput};
+use crate::engines::{self, Engine, EngineOutput, StreamOutput};
 use crate::measure::{self, Clock};
 use crate::plan::{Expr, Node, Op, Prepared};
 use crate::run_context::{RunContext, Stop, TableSink};
@@ -19,6 +19,7 @@ use super::run::{Delivered, Nowhere, known_rows, run_on, stream_counted};
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE_ELSEWHERE: Duration = Duration::from_millis(2500);
 
 /// Work that is repeated and takes longer may be left behind; to start a thread for it takes no thousandth of its time.
 const LONG: Duration = Duration::from_millis(50);
@@ -149,13 +150,19 @@ impl Left {
     ) -> Fallible<T> {
         // The flag of the session is lowered for the next cell, that of this work stays up.
         let stop = Stop::default();
+        // An engine elsewhere is told to stop, and says whether it did.
+        let is_elsewhere = engines::find(name).is_some_and(|engine| engine.elsewhere().is_some());
+        let patience = if is_elsewhere { PATIENCE_ELSEWHERE } else { PATIENCE };
         let theirs = RunContext { stop: stop.clone(), ..context.clone() };
         // Rows wait for the sink, not the sink for rows.
         let ((told, tells), (alive, end)) = (sync_channel(WAITING), channel());
         let run = move |sink: &mut dyn TableSink| {
             let _alive = alive;
             let result = work(&theirs, sink);
-            let result = theirs.stop.check().and(result);
+            let result = match result {
+                Err(error) if error.kind == Kind::Stopped => Err(error),
+                result => theirs.stop.check().and(result),
+            };
             measure::flush();
             result
         };
@@ -193,7 +200,7 @@ impl Left {
                 Err(RecvTimeoutError::Timeout) if !context.stop.is_raised() => {}
                 Ok(Told::Rows(_)) | Err(RecvTimeoutError::Timeout) => {
                     stop.raise();
-                    if stopped.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    if stopped.get_or_insert_with(Instant::now).elapsed() >= patience {
                         self.0.replace(Some(end));
                         let message = format!(
                             "stopped: `{name}` is in a step that cannot be interrupted; the next run waits until it \

@@ -415,6 +415,12 @@ impl Session {
         let engine =
             engines::find(name).ok_or_else(|| Diagnostic::new(Kind::Name, format!("unknown engine `{name}`")))?;
         let mut choice = Choice::only(engine);
+        let address = on.and_then(|on| on.address.as_ref()).map(|word| (word.text.as_str(), word.span));
+        if let (Some((_, span)), None) = (address, engine.elsewhere()) {
+            let message = format!("the engine `{name}` runs here and takes no address");
+            return Err(Diagnostic::at(Kind::Type, span, message).hint(format!("| on {name}")));
+        }
+        choice.limits.place = settings::place(&self.settings, engine, address)?;
         for (word, value) in on.map(|on| &on.options[..]).unwrap_or_default() {
             set_limit(&mut choice, word, value)?;
         }

@@ -19,7 +19,7 @@ use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
 use super::rounds::run_rounds;
-use super::{Persisted, Session, reading};
+use super::{Persisted, Session, reading, settings};
 
 /// A table and how it came about.
 #[derive(Debug, Clone)]
@@ -376,7 +376,11 @@ impl Session {
         // Of the tables that are in their places now, only some columns may be wanted.
         prune(&mut plan);
         self.fill(&mut plan, &mut HashMap::new(), choice, context)?;
-        Ok(Prepared { limits: choice.limits, ..Prepared::of(plan)? })
+        let mut limits = choice.limits;
+        if limits.place.is_none() {
+            limits.place = settings::place(&self.settings, choice.engine, None)?;
+        }
+        Ok(Prepared { limits, ..Prepared::of(plan)? })
     }
 
     /// Puts kept tables in the place of what stands before a `persist`, computing those that are not there yet.
@@ -478,6 +482,8 @@ pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &Run
     let result = context.within_limit(|| engine.run(plan, context));
     note_spilled(context);
     watched.judge(match result {
+        // An engine elsewhere says what became of the run there.
+        Err(error) if error.kind == Kind::Stopped => Err(error),
         Err(error) => {
             // Who waits for a store ends with an error of its own.
             context.stop.check()?;
@@ -546,6 +552,7 @@ fn stream_on(
     let result = context.within_limit(|| engine.stream(plan, &mut sink, context));
     note_spilled(context);
     watched.judge(match result {
+        Err(error) if error.kind == Kind::Stopped => Err(error),
         Err(error) => {
             context.stop.check()?;
             let is_known = engine.name() == engines::REFERENCE.name() || sink.failed;

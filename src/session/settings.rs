@@ -1,19 +1,26 @@
 //! The settings: what `%set` and the configuration file may say, each with its name, values and meaning.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 
-use crate::diagnostic::{Diagnostic, Fallible, Kind, listed};
-use crate::engines;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
+use crate::engines::{self, Engine};
+use crate::escape::without_token;
 use crate::lang::{Word, whole_number};
+use crate::plan::{Place, Words};
 use crate::show::{Theme, bytes_text};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The engine of cells that do not say `on`, where the person chose one.
     pub engine: Option<&'static str>,
+    /// The addresses of engines that run elsewhere, by their names.
+    pub addresses: BTreeMap<&'static str, String>,
+    /// The program that runs drivers of engines in Python; otherwise that of the active virtual environment.
+    pub python: Option<String>,
     /// The seed of `letters`, `random` and `sample` where none is said.
     pub seed: i64,
     /// The most heap that a run may need, in bytes; otherwise what is free.
@@ -43,6 +50,8 @@ impl Settings {
     pub fn new(engine: Option<&'static str>) -> Settings {
         Settings {
             engine,
+            addresses: BTreeMap::new(),
+            python: None,
             seed: 0,
             memory: None,
             scratch: None,
@@ -95,6 +104,41 @@ pub static ALL: &[Setting] = &[
                 Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied())
             })?;
             settings.engine = Some(engine.name());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "spark",
+        values: "ADDRESS|auto",
+        about: "sets the server that `on spark` uses, Spark Connect or Sail; auto: $SPARK_REMOTE",
+        example: "sc://127.0.0.1:15002",
+        value: |settings| address_of(settings, "spark"),
+        set: |settings, word| set_address(settings, "spark", word),
+    },
+    Setting {
+        name: "dask",
+        values: "ADDRESS|auto",
+        about: "sets the scheduler that `on dask` uses; auto: $DASK_SCHEDULER_ADDRESS, else one on this machine",
+        example: "tcp://127.0.0.1:8786",
+        value: |settings| address_of(settings, "dask"),
+        set: |settings, word| set_address(settings, "dask", word),
+    },
+    Setting {
+        name: "ray",
+        values: "ADDRESS|auto",
+        about: "sets the cluster that `on ray` uses; auto: $RAY_ADDRESS, else one on this machine",
+        example: "ray://127.0.0.1:10001",
+        value: |settings| address_of(settings, "ray"),
+        set: |settings, word| set_address(settings, "ray", word),
+    },
+    Setting {
+        name: "python",
+        values: "PATH|auto",
+        about: "chooses the Python of engines that need one; auto: the active virtual environment, else python3",
+        example: "python3",
+        value: |settings| settings.python.clone().unwrap_or_else(|| "auto".to_string()),
+        set: |settings, word| {
+            settings.python = (word.text != "auto").then(|| word.text.clone());
             Ok(())
         },
     },
@@ -195,6 +239,70 @@ pub static ALL: &[Setting] = &[
         set: |settings, word| one_of(word, "autosave", &SWITCHES).map(|autosave| settings.autosave = autosave),
     },
 ];
+
+/// The address of an engine without its token.
+fn address_of(settings: &Settings, engine: &str) -> String {
+    settings.addresses.get(engine).map_or("auto".to_string(), |address| without_token(address))
+}
+
+fn set_address(settings: &mut Settings, engine: &'static str, word: &Word) -> Fallible<()> {
+    if word.text == "auto" {
+        settings.addresses.remove(engine);
+        return Ok(());
+    }
+    let known = engines::find(engine).expect("it is in the table");
+    check_address(known, &word.text, Some(word.span))?;
+    settings.addresses.insert(engine, word.text.clone());
+    Ok(())
+}
+
+/// Where a run on an engine takes place: at the address that is said, that of the settings, or that of the
+/// environment. None where the engine runs here.
+///
+/// # Errors
+/// The address is not one of this engine.
+pub fn place(settings: &Settings, engine: &dyn Engine, said: Option<(&str, Span)>) -> Fallible<Option<Place>> {
+    let Some(elsewhere) = engine.elsewhere() else { return Ok(None) };
+    let set = settings.addresses.get(engine.name()).cloned();
+    let address = match said {
+        Some((address, span)) => {
+            check_address(engine, address, Some(span))?;
+            Some(address.to_string())
+        }
+        None if set.is_some() => set,
+        None => {
+            let found = elsewhere.variable.and_then(|name| env::var(name).ok()).filter(|value| !value.is_empty());
+            if let Some(address) = &found {
+                check_address(engine, address, None)?;
+            }
+            found
+        }
+    };
+    Ok(Some(Place::of(Words { address, python: settings.python.clone(), options: Vec::new() })))
+}
+
+fn check_address(engine: &dyn Engine, address: &str, span: Option<Span>) -> Fallible<()> {
+    let Some(elsewhere) = engine.elsewhere() else { return Ok(()) };
+    if elsewhere.schemes.is_empty() {
+        let mut error = Diagnostic::new(Kind::Type, format!("{} takes no address", engine.name()));
+        error.span = span;
+        return Err(error.hint(elsewhere.example));
+    }
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| elsewhere.schemes.contains(&scheme)) {
+        return Ok(());
+    }
+    let schemes: Vec<String> = elsewhere.schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+    let message = format!(
+        "an address of {} begins with {}, got `{}`",
+        engine.name(),
+        schemes.join(" or "),
+        without_token(address)
+    );
+    let mut error = Diagnostic::new(Kind::Type, message).hint(format!("for example: {}", elsewhere.example));
+    error.span = span;
+    Err(error)
+}
 
 const THEMES: [(&str, Theme); 2] = [("dark", Theme::Dark), ("light", Theme::Light)];
 const SWITCHES: [(&str, bool); 2] = [("on", true), ("off", false)];

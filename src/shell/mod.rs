@@ -216,7 +216,7 @@ impl Shell {
         let is_on = self.session.borrow().settings.autosave;
         let is_restoring = cell.trim_start().starts_with("%restore");
         let Some((autosave, text)) = self.autosave.as_mut().filter(|_| is_on && !is_restoring) else { return };
-        text.push_str(&cell_text(cell));
+        text.push_str(&cell_text(&escape::hidden_tokens(cell)));
         let written = autosave.write(&format!("```{INFO}\n{text}```\n"));
         if let Err(error) = written {
             self.complain(&format!("warning: the session is saved no longer: {error}\n"));
