@@ -63,7 +63,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     for engine in engines::ALL.iter().copied().chain(elsewhere) {
         lines.push(String::new());
         lines.push(format!("{}: {}", engine.name(), engine.about()));
-        match engines::objection(*engine, &plan) {
+        match engines::objection(engine, &plan) {
             Some(objection) => lines.push(format!("  cannot run this: {}", objection.reason)),
             None => lines.extend(engine.explain(&plan).into_iter().map(|line| format!("  {line}"))),
         }

@@ -307,7 +307,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
     }
     measure::keep_reserve();
     let before = session.snapshot();
-    let context = &session.watched_cell(text, context);
+    let context = &session.watched_cell(&shown, context);
     let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
         false => answer(session, &cell, context),
