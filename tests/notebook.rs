@@ -388,6 +388,32 @@ fn exports_hold_the_same_cells() {
 }
 
 #[test]
+fn devices_and_links_are_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &fence("› 1 + 1\n2\n"));
+    let path = path.to_string_lossy();
+    // One that this test may lose.
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).expect("it can be read")
+    });
+    let export = |to: &Path| timelab(&["export", &path, "--to", "md", "-o", &to.to_string_lossy()], "");
+    assert_eq!(export(&pipe).status.code(), Some(0));
+    assert!(reader.join().expect("it ends").contains("› 1 + 1"));
+    assert!(std::fs::symlink_metadata(&pipe).expect("it is there").file_type().is_fifo());
+    let real = file(folder.path(), "real.md", "");
+    let link = folder.path().join("link.md");
+    std::os::unix::fs::symlink(&real, &link).expect("a link can be made");
+    assert_eq!(export(&link).status.code(), Some(0));
+    assert!(std::fs::read_to_string(&real).expect("it is there").contains("› 1 + 1"));
+    assert!(std::fs::symlink_metadata(&link).expect("it is there").is_symlink());
+}
+
+#[test]
 fn other_code_of_jupyter_stays_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = r##"{"cells": [{"cell_type": "markdown", "source": ["# Hi\n", "there"]},

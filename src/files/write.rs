@@ -312,8 +312,14 @@ pub fn write_bytes(shown: &str, bytes: &[u8], confined: bool) -> Fallible<()> {
     replace(&target, bytes).map_err(|error| failed(shown, error))
 }
 
-/// Makes this the content of a file in one step: a kill leaves the old one or the new one, and nothing else.
+/// Makes this the content of a file in one step: a kill leaves the old one or the new one, and nothing else. What is
+/// not a file, as `/dev/null`, is written to, and a link stays one.
 pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
+        return OpenOptions::new().write(true).open(target)?.write_all(bytes);
+    }
+    let real = fs::canonicalize(target);
+    let target = real.as_deref().unwrap_or(target);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = Unfinished::new(folder)?;
     file.file().write_all(bytes)?;
