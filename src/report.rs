@@ -55,6 +55,29 @@ pub enum Block {
     Timing(Timing),
     Plot(Plot),
     Map(Map),
+    Flow(Flow),
+}
+
+/// Records at the places of a job, and the ways that they go.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    pub title: String,
+    /// By their columns, from left to right.
+    pub nodes: Vec<FlowNode>,
+    /// From one node to another, by their places in the list.
+    pub links: Vec<(usize, usize)>,
+}
+
+/// What is at one place of one step.
+#[derive(Debug, Clone)]
+pub struct FlowNode {
+    pub column: usize,
+    /// The same for all of a column.
+    pub step: String,
+    pub place: String,
+    pub records: Vec<String>,
+    /// Records that are not listed.
+    pub more: usize,
 }
 
 /// A profile as a square map, or as a flame graph.

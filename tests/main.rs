@@ -24,6 +24,7 @@ mod jupyter;
 mod kept;
 mod lab;
 mod latency;
+mod mapreduce;
 mod masked;
 mod meaning;
 mod measure;

@@ -54,6 +54,7 @@ fn block(block: &Block) -> Block {
         }
         Block::Plot(plot) => Block::Text(plot_words(plot)),
         Block::Map(map) => Block::Text(format!("‹map {}›", map.title)),
+        Block::Flow(_) => block.clone(),
     }
 }
 

@@ -254,7 +254,7 @@ fn many_groups_are_merged_in_parts() {
 
 fn job(plan: &Prepared, options: &JobOptions, context: &RunContext) -> Fallible<(Table, JobLog)> {
     let mut log = JobLog::default();
-    let rows = schedule::run_job(plan, options, context, &mut log)?;
+    let rows = schedule::run_job(plan, options, None, context, &mut log)?;
     Ok((kernel::table(rows, plan.schema()).expect("it has the columns of its plan"), log))
 }
 

@@ -10,6 +10,7 @@ mod perf_event;
 mod process;
 mod sampler;
 mod starter;
+mod streaming;
 mod words;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub use output::{Compared, Gathered, KEPT, Output};
 pub use process::hook;
 pub use sampler::{Outermost, Sampler, preloaded};
 pub use starter::{Failure, Listener, Starter};
+pub use streaming::{Part, Streaming};
 pub use words::{braces, quoted, resolve};
 
 /// A library that samples the program into which it is loaded, as text for rustc.

@@ -7,9 +7,9 @@ use crate::lang::{Expr, Privileges, Word};
 use crate::meters::StageTime;
 use crate::plan::{Limits, Op, Prepared, Source, op_text, source_text};
 use crate::run_context::RunContext;
-use crate::schedule::{self, JobLog, JobOptions, LEAST_PARTITIONS, Stage, StepRecord};
+use crate::schedule::{self, JobFolder, JobLog, JobOptions, LEAST_PARTITIONS, Stage, StepRecord};
 
-use super::{Engine, EngineOutput, Limit, MOST_WORKERS, Objection, WORKERS};
+use super::{Engine, EngineOutput, Limit, MEMORY, MOST_WORKERS, Objection, WORKERS};
 
 pub struct MapReduce;
 
@@ -37,18 +37,20 @@ fn set(limit: &mut Option<usize>, number: u64, most: usize) -> bool {
 pub fn run_job(
     plan: &Prepared,
     options: &JobOptions,
+    kept_in: Option<&JobFolder>,
     context: &RunContext,
     log: &mut JobLog,
 ) -> Fallible<EngineOutput> {
     let before = log.steps.len();
-    let rows = schedule::run_job(plan, options, context, log)?;
+    let rows = schedule::run_job(plan, options, kept_in, context, log)?;
     if let Some(stages) = &context.meters.stages {
         log.steps[before..].iter().for_each(|step| stages.add(stage_time(step)));
     }
     let table: Table = kernel::table(rows, plan.schema()).map_err(|what| {
         Diagnostic::new(Kind::System, format!("the kernel gave another table than was meant: {what}"))
     })?;
-    Ok(EngineOutput { table, steps: None, compile: None, cost: Vec::new() })
+    let cost = log.cost.iter().map(|cost| ("workers", cost.clone())).collect();
+    Ok(EngineOutput { table, steps: None, compile: None, cost })
 }
 
 fn stage_time(step: &StepRecord) -> StageTime {
@@ -76,7 +78,7 @@ impl Engine for MapReduce {
     }
 
     fn limits(&self) -> &'static [Limit] {
-        &[WORKERS, TASKS, PARTITIONS]
+        &[WORKERS, TASKS, PARTITIONS, MEMORY]
     }
 
     fn is_parallel(&self) -> bool {
@@ -93,14 +95,38 @@ impl Engine for MapReduce {
 
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let Limits { tasks, partitions, .. } = plan.limits;
-        let options = JobOptions { tasks, partitions, ..JobOptions::default() };
-        run_job(plan, &options, context, &mut JobLog::default())
+        let memory = context.spill.as_ref().map(|spill| spill.budget);
+        let options = JobOptions { tasks, partitions, memory, ..JobOptions::default() };
+        run_job(plan, &options, None, context, &mut JobLog::default())
     }
 
     fn explain(&self, plan: &Prepared) -> Vec<String> {
         let stages = schedule::stages(plan);
         let several = stages.len() > 1;
         stages.iter().enumerate().flat_map(|(number, stage)| explained(number, several, stage, plan)).collect()
+    }
+}
+
+/// A right side of so many bytes or less is broadcast.
+const BROADCAST: u64 = 16_000_000;
+
+/// How tasks get the right side of a join.
+fn right_side(right: &Prepared) -> String {
+    // What steps make of it is known when they have run.
+    let bytes = match &right.source.op {
+        Source::Kept(kept) if right.steps.is_empty() => Some(kept.table().data_bytes() as u64),
+        Source::Values(_) | Source::Kept(_) | Source::Range { .. } | Source::Generated { .. } | Source::Iterated(_) => {
+            None
+        }
+        Source::Read(read) => Some(read.bytes()),
+    };
+    let shared = "a table by the key, which all threads share; with --on workers each process gets a copy";
+    match bytes {
+        Some(bytes) if bytes <= BROADCAST => {
+            format!("the right side of the join, from {bytes} bytes: broadcast, each task gets all of it")
+        }
+        Some(bytes) => format!("the right side of the join, from {bytes} bytes, too many to broadcast: {shared}"),
+        None => format!("the right side of the join: broadcast up to {} MB, else {shared}", BROADCAST / 1_000_000),
     }
 }
 
@@ -127,8 +153,8 @@ fn explained(number: usize, several: bool, stage: &Stage, plan: &Prepared) -> Ve
         let text = op_text(&step.op, input, &stage.tasks);
         if !(has_partials && place + 1 == last) {
             has_map = true;
-            if let Op::Join { .. } = step.op {
-                line("load", "the right side of the join, which all tasks get whole (a broadcast)".to_string());
+            if let Op::Join { right, .. } = &step.op {
+                line("load", right_side(right));
             }
             line("map", text);
             continue;

@@ -1,7 +1,6 @@
 //! The engine `workers`: the tasks of a plan's stages in processes of their own.
 
 use crate::diagnostic::Fallible;
-use crate::files;
 use crate::lang::{Expr, Privileges, Word};
 use crate::measure;
 use crate::plan::Prepared;
@@ -48,15 +47,7 @@ impl Engine for Workers {
         if let Some((reason, span)) = schedule::objection(plan) {
             return Some(Objection { reason, span });
         }
-        if plan.calls_external() {
-            let reason = "a function in Rust is only in the process of the shell, not in its workers";
-            return Some(Objection { reason, span: plan.span() });
-        }
-        let reads_input = plan.files().iter().any(files::is_standard_input);
-        reads_input.then_some(Objection {
-            reason: "standard input is only in the process of the shell, not in its workers",
-            span: plan.source.span,
-        })
+        schedule::worker_objection(plan).map(|(reason, span)| Objection { reason, span })
     }
 
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {

@@ -140,6 +140,17 @@ impl<'a> Aggregates<'a> {
         if self.keys.is_empty() { 1 } else { self.groups.len() }
     }
 
+    /// As [`Partial::split`], with the flat columns of one more aggregate at the end: the least place of each group,
+    /// if the groups are at places from `first` on. Also how many groups there are.
+    pub fn split_numbered(self, parts: usize, first: i64) -> Fallible<(Vec<Batch>, usize)> {
+        let places = self.groups.parts(parts);
+        let mut flat = self.columns()?;
+        flat.columns.push(Column::ints((first..).take(flat.rows).collect(), None));
+        flat.columns.push(Column::constant(&Value::Bool(true), &Type::Bool));
+        let count = flat.rows;
+        Ok((spread(&flat, places, parts), count))
+    }
+
     /// The groups here of those of a later part, by their keys and the keys of their first rows; and which are new.
     fn take_groups(&mut self, keys: &Packed, first: &Batch, context: &RunContext) -> Fallible<(Vec<u32>, Vec<u32>)> {
         if self.keys.is_empty() {

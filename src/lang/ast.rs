@@ -244,7 +244,33 @@ pub struct Stage {
     pub kind: Option<Word>,
     /// The key pairs of a join.
     pub on: Vec<(Expr, Expr)>,
+    /// Code in the places of arguments: `map`, `reduce` or `combine` of `mapreduce`.
+    pub code: Vec<StageCode>,
+    /// The types that are said for the names of the first two arguments of `mapreduce`.
+    pub types: Vec<(Word, Type)>,
     pub span: Span,
+}
+
+/// `map = rust { … }` or `reduce = command "…"`. The argument itself is null then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageCode {
+    /// Which argument it is.
+    pub part: Word,
+    pub code: Code,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Code {
+    /// A closure.
+    Rust(RustBlock),
+    /// A command of the system's shell.
+    Command(Word),
+}
+
+impl Stage {
+    pub fn code(&self, part: &str) -> Option<&Code> {
+        self.code.iter().find(|code| code.part.text == part).map(|code| &code.code)
+    }
 }
 
 /// An expression with the name that it was given and the direction that it is sorted in.

@@ -26,8 +26,9 @@
 //!            | NAME ":" "(" stage { "|" stage } ")" { "," … }                                            (tee)
 //!            | { WORD }                                                                               (persist)
 //!            | ( expr | "until" expr ) "{" stage { "|" stage } "}" [ "max" unary ]                   (iterate)
-//!            | "map" "=" "(" expr "," expr ")" "into" name "," name "reduce" "=" expr
-//!              [ "combine" "=" expr ]                                                                   (mapreduce)
+//!            | "map" "=" ( "(" expr "," expr ")" | code ) "into" name [":" type] "," name [":" type]
+//!              "reduce" "=" ( expr | code ) [ "combine" "=" ( expr | code ) ]                            (mapreduce)
+//!              code = "rust" [ "with" NAME { "," NAME } ] "{" RUST "}" | "command" TEXT
 //! arg        = [ name "=" ] expr [ direction ]                        direction = "asc" | "desc"
 //! expr       = and { "or" and }
 //! and        = not { "and" not }
@@ -54,6 +55,11 @@ use super::foreign::{self, ForeignWord};
 use super::lexer::{MAX_DEPTH, Token, Tokens, is_reserved, lex, lex_as};
 use super::split;
 use super::syntax::{ArgumentSyntax, By, StageSyntax, Syntax};
+/// Stands for an expression that is not there.
+fn null_at(span: Span) -> Expr {
+    Expr { node: Node::Null, span }
+}
+
 /// Where a pipeline stands: only at the end of a statement may it say `on ENGINE`.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Place {
@@ -759,6 +765,8 @@ impl<'a> Parser<'a> {
             branches: Vec::new(),
             kind: None,
             on: Vec::new(),
+            code: Vec::new(),
+            types: Vec::new(),
             span,
         };
         match known.shape {
@@ -989,22 +997,26 @@ impl<'a> Parser<'a> {
     }
 
     fn map_reduce(&mut self, stage: &mut Stage) -> Fallible<()> {
-        self.assigned("map")?;
-        self.expect("(", "before the key and the value of a pair")?;
-        let key = self.nested(Self::expr)?;
-        self.expect(",", "between the key and the value of a pair")?;
-        let value = self.nested(Self::expr)?;
-        self.expect(")", "after the key and the value of a pair")?;
+        let map = self.assigned("map")?;
+        let (key, value) = if self.stage_code(&map, stage)? {
+            (null_at(map.span), null_at(map.span))
+        } else {
+            self.expect("(", "before the key and the value of a pair")?;
+            let key = self.nested(Self::expr)?;
+            self.expect(",", "between the key and the value of a pair")?;
+            let value = self.nested(Self::expr)?;
+            self.expect(")", "after the key and the value of a pair")?;
+            (key, value)
+        };
         if !self.eat_word("into") {
             return Err(self.expected("`into` and the names of two columns"));
         }
-        let mut add = |name: Word, expr: Expr| stage.args.push(Arg { name: Some(name), expr, direction: None });
-        add(self.new_name("the name of the column of keys")?, key);
+        self.pair_column("the name of the column of keys", key, stage)?;
         self.expect(",", "between the names of the two columns")?;
-        add(self.new_name("the name of the column of values")?, value);
-        add(self.assigned("reduce")?, self.expr()?);
+        self.pair_column("the name of the column of values", value, stage)?;
+        self.stage_part("reduce", stage)?;
         if self.at_word("combine") {
-            add(self.assigned("combine")?, self.expr()?);
+            self.stage_part("combine", stage)?;
         }
         Ok(())
     }
@@ -1042,6 +1054,45 @@ impl<'a> Parser<'a> {
         stage.args.push(Arg { name: None, expr, direction: None });
         stage.branches.push((stage.name.clone(), self.inner_stages(("{", "}"), "of the block")?));
         Ok(())
+    }
+
+    /// `name [: type]`
+    fn pair_column(&mut self, what: &str, expr: Expr, stage: &mut Stage) -> Fallible<()> {
+        let name = self.new_name(what)?;
+        if self.eat(":") {
+            let start = self.span();
+            let ty = self.type_name()?;
+            let written = Word { text: name.text.clone(), span: start.to(self.behind()) };
+            stage.types.push((written, ty));
+        }
+        stage.args.push(Arg { name: Some(name), expr, direction: None });
+        Ok(())
+    }
+
+    /// `part = e`, or code in its place.
+    fn stage_part(&mut self, part: &str, stage: &mut Stage) -> Fallible<()> {
+        let part = self.assigned(part)?;
+        let expr = if self.stage_code(&part, stage)? { null_at(part.span) } else { self.expr()? };
+        stage.args.push(Arg { name: Some(part), expr, direction: None });
+        Ok(())
+    }
+
+    /// Reads code, where it stands here.
+    fn stage_code(&mut self, part: &Word, stage: &mut Stage) -> Fallible<bool> {
+        let code = if self.at_word("rust") {
+            Code::Rust(self.rust()?)
+        } else if self.at_word("command")
+            && let Token::Text(text) = self.peek_after(1).clone()
+        {
+            self.at += 1;
+            let word = Word { text, span: self.span() };
+            self.at += 1;
+            Code::Command(word)
+        } else {
+            return Ok(false);
+        };
+        stage.code.push(StageCode { part: part.clone(), code });
+        Ok(true)
     }
 
     /// `word =`

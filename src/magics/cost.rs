@@ -186,7 +186,7 @@ impl Rates {
         Rates {
             bytes: bytes(StepKind::Load, true),
             map: seconds(StepKind::Map),
-            reduce: seconds(StepKind::Reduce),
+            reduce: seconds(StepKind::Merge) + seconds(StepKind::Reduce),
             shuffled: bytes(StepKind::Shuffle, false),
         }
     }
@@ -299,7 +299,7 @@ fn measured(session: &mut Session, pipeline: &Pipeline, context: &RunContext) ->
     };
     // On one thread: tasks side by side share caches, and would say less of one core.
     let context = &RunContext { workers: 1, ..context.clone() };
-    let (_, log) = session.run_job(plan, &JobOptions::default(), context)?;
+    let (_, log) = session.run_job(plan, &JobOptions::default(), None, context)?;
     let rates = Rates::of(&log);
     if rates.bytes > 0.0 && rates.map > 0.0 {
         return Ok(rates);

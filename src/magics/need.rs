@@ -60,10 +60,21 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     let (velocity, disk) = (per_second("--rate")?, per_second("--disk")?.unwrap_or(DISK));
     let within = asked_hours(magic, "--within")?.unwrap_or(WITHIN);
+    if let Some(word) = magic.option("--within").flatten().filter(|_| within <= 0.0) {
+        let message = format!("`--within` must be a time over 0, got `{}`", word.text);
+        return Err(Diagnostic::at(Kind::Type, word.span, message).hint("--within 24h"));
+    }
     let (rate, work) = match &magic.subject {
         Argument::Nothing => (reading_rate(), "reading from memory alone"),
         Argument::Statement(statement) => match &**statement {
-            Statement::Pipeline(pipeline) => (core_rate(session, pipeline, context)?, "the pipeline"),
+            Statement::Pipeline(pipeline) => {
+                let rate = core_rate(session, pipeline, context).map_err(|mut error| {
+                    let is_ours = error.hint.as_deref().is_some_and(|hint| hint.starts_with("%cost"));
+                    error.hint = if is_ours { Some(NEED.examples[1].to_string()) } else { error.hint };
+                    error
+                });
+                (rate?, "the pipeline")
+            }
             _ => {
                 return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%need` needs a pipeline, or options alone")
                     .hint(NEED.examples[1]));

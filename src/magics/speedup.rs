@@ -23,14 +23,14 @@ use super::{Answer, Magic, Offers, figures_plan, passed};
 pub static SPEEDUP: Magic = Magic {
     syntax: MagicSyntax {
         name: "speedup",
-        usage: "%speedup [--workers LIST] [--on threads|mapreduce] [--for TIME] PIPELINE",
+        usage: "%speedup [--workers LIST] [--on threads|workers|mapreduce] [--for TIME] PIPELINE",
         takes: Takes::Statement,
         options: &[("--workers", true), ("--on", true), ("--for", true)],
     },
     about: "measures how much faster several workers run a pipeline, and says whether more would help\n\n\
             How it is measured\n  \
             In each round every number of workers runs the pipeline once, in random order. 5 rounds at least, 21 at\n  \
-            most, in 10 s unless specified with --for\n\n\
+            most, in 10 s unless specified with --for. Of --on workers, starting the processes is not timed\n\n\
             Columns\n  \
             kind          measured: at most as many workers as cores. oversubscribed: more workers than cores.\n  \
             \x20             predicted (model): by Amdahl's law, from the measured serial share\n  \
@@ -98,8 +98,8 @@ fn measure(subjects: &[Subject], workers: &[usize], limit: Duration, context: &R
     let mut all: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     let mut order: Vec<usize> = (0..subjects.len()).collect();
     let mut random = fastrand::Rng::with_seed(7);
-    // Files come into the page cache, and code into the other ones.
-    subjects[0].run(context)?;
+    // Files come into the page cache, code into the other ones, and worker processes are started.
+    subjects[subjects.len() - 1].run(context)?;
     for round in 0..MOST_ROUNDS {
         if round >= LEAST_ROUNDS && begin.elapsed() > limit {
             break;
@@ -214,6 +214,9 @@ fn advice(
     serial: Option<f64>,
     few_tasks: Option<usize>,
 ) -> String {
+    if few_tasks == Some(0) {
+        return "the input is empty: there is nothing to do".to_string();
+    }
     if let Some(tasks) = few_tasks {
         let tasks = if tasks == 1 { "one task".to_string() } else { format!("{tasks} tasks") };
         return format!("the input is only large enough for {tasks}: more workers have nothing to do");
@@ -296,13 +299,13 @@ fn asked_workers(magic: &lang::Magic, cores: usize) -> Fallible<Vec<usize>> {
 }
 
 fn asked_engine(magic: &lang::Magic) -> Fallible<&'static dyn engines::Engine> {
-    const NAMES: [&str; 2] = ["threads", "mapreduce"];
+    const NAMES: [&str; 3] = ["threads", "workers", "mapreduce"];
     let word = magic.option("--on").flatten();
     let name = word.map_or(NAMES[0], |word| &word.text);
     match (NAMES.contains(&name).then(|| engines::find(name)).flatten(), word) {
         (Some(engine), _) => Ok(engine),
         (None, Some(word)) => {
-            let message = format!("`--on` must be threads or mapreduce, got `{name}`");
+            let message = format!("`--on` must be threads, workers or mapreduce, got `{name}`");
             Err(Diagnostic::at(Kind::Type, word.span, message).near(name, NAMES))
         }
         (None, None) => Err(Diagnostic::new(Kind::System, "the engine `threads` is missing")),

@@ -129,6 +129,9 @@ fn of_expr(expr: &Expr) -> Option<&'static str> {
             Node::Call(Func::Matches, _) => {
                 reason = Some("`matches` needs the regex crate, which compiled code does not have")
             }
+            Node::ExternalFunction(code, _) if code.0.place().is_command() => {
+                reason = Some("a command is not Rust that could be compiled in")
+            }
             Node::ExternalFunction(code, _) if code.0.source().is_none() => {
                 reason = Some(
                     "a function in Rust cannot be compiled in if it uses variables, names of the session, or \

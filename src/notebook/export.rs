@@ -190,6 +190,7 @@ pub(super) fn block_html(block: &Block) -> String {
             elements(&show::report(&alone(block.clone()), &wide).out).iter().map(element_html).collect()
         }
         Block::Plot(plot) => format!("<figure>{}</figure>\n", show::svg(plot)),
+        Block::Flow(flow) => format!("<figure>{}</figure>\n", show::flow_svg(flow)),
         Block::Map(map) => {
             static NUMBER: AtomicUsize = AtomicUsize::new(0);
             show::map_html(map, &format!("map-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))

@@ -79,7 +79,7 @@ pub fn masked(report: &Report, style: &Style) -> String {
 fn holds_measured(block: &Block) -> bool {
     match block {
         Block::Table { measured, .. } | Block::Whole { measured, .. } | Block::Value { measured, .. } => *measured,
-        Block::Text(_) | Block::Told { .. } | Block::Printed(_) => false,
+        Block::Text(_) | Block::Told { .. } | Block::Printed(_) | Block::Flow(_) => false,
         Block::Measured(_) | Block::Timing(_) => true,
         Block::Figures(figures) | Block::Data(figures) | Block::Aside(figures) => {
             figures.meanings.iter().any(|meaning| meaning.measured)
@@ -104,6 +104,7 @@ fn mask(block: &Block, style: &Style) -> Vec<Block> {
         | Block::Value { .. }
         | Block::Text(_)
         | Block::Told { .. }
+        | Block::Flow(_)
         | Block::Printed(_) => vec![block.clone()],
         Block::Measured(fields) => {
             let masked = Block::Measured(fields.iter().map(mask_field).collect());

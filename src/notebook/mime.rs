@@ -29,7 +29,7 @@ pub fn bundles(report: &Report) -> Vec<Bundle> {
     let alone = |blocks: &[Block]| Report { blocks: blocks.to_vec(), ..Report::default() };
     let mut all: Vec<(Bundle, bool)> = Vec::new();
     let mut aside = String::new();
-    let is_drawing = |block: &Block| matches!(block, Block::Plot(_) | Block::Map(_));
+    let is_drawing = |block: &Block| matches!(block, Block::Plot(_) | Block::Map(_) | Block::Flow(_));
     for part in report.blocks.chunk_by(|one, next| !is_drawing(one) && !is_drawing(next)) {
         let mut part = part.to_vec();
         if let [Block::Plot(plot)] = &mut part[..] {
@@ -42,6 +42,7 @@ pub fn bundles(report: &Report) -> Vec<Bundle> {
         match &part[..] {
             [Block::Plot(plot)] => data["image/svg+xml"] = json!(show::svg(plot)),
             [Block::Map(map)] => data["image/svg+xml"] = json!(show::map_svg(map)),
+            [Block::Flow(flow)] => data["image/svg+xml"] = json!(show::flow_svg(flow)),
             blocks => {
                 if blocks.iter().any(is_table) {
                     data["text/html"] = json!(blocks.iter().map(block_html).collect::<String>());

@@ -10,6 +10,7 @@ use crate::data::{Type, Value};
 use crate::diagnostic::{Fallible, Span};
 use crate::functions::Func;
 use crate::lang::{Comparison, Operator};
+use crate::run_context::Stop;
 
 use super::{Plan, Shared};
 
@@ -67,6 +68,9 @@ pub trait ExternalFunction: Debug + Send + Sync {
 
     /// Where its code is.
     fn place(&self) -> ExternalPlace;
+
+    /// A run begins, which this flag stops.
+    fn prepare(&self, _: &Stop) {}
 }
 
 /// A compiled function: what stands for it in another process.
@@ -76,6 +80,13 @@ pub struct ExternalPlace {
     /// The library that was compiled, and what it exports.
     pub library: PathBuf,
     pub symbol: String,
+}
+
+impl ExternalPlace {
+    /// Whether it is a command, which any process can run, and no library.
+    pub fn is_command(&self) -> bool {
+        self.library.as_os_str().is_empty()
+    }
 }
 
 /// A function of its own kind in serialised form. What is read is its place alone: it can be called once it was found

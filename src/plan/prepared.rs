@@ -150,6 +150,11 @@ impl Prepared {
         self.reads().into_iter().flat_map(|read| read.files.iter().cloned()).collect()
     }
 
+    /// Where the code is of the functions that it calls in another process, or in another language.
+    pub fn external_places(&self) -> Vec<ExternalPlace> {
+        self.with_inner().into_iter().flat_map(|plan| plan.beside().functions.into_keys()).collect()
+    }
+
     /// Whether it calls functions that run in another process, or in another language.
     pub fn calls_external(&self) -> bool {
         self.with_inner().into_iter().any(|plan| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed, nearest};
 use crate::functions::{self, Func, Shown, TypeMismatch};
-use crate::lang::{self, Comparison, Operator, Word};
+use crate::lang::{self, Comparison, Operator, StageCode, Word};
 use crate::report::Field;
 
 use super::{Expr, ExternalFunction, Function, Link, Node, Plan, Shared, aggregates};
@@ -99,6 +99,12 @@ pub trait Scope {
     fn functions(&self) -> Option<Arc<Definition>>;
     /// An expression without columns, ready to be evaluated.
     fn evaluator(&self, functions: &[Function], expr: &Expr) -> Fallible<Evaluator>;
+
+    /// Code of a stage as a function of columns of these types.
+    ///
+    /// # Errors
+    /// Those of the compiler, where it is Rust.
+    fn stage_code(&self, written: &StageCode, takes: &[Type], gives: &Type) -> Fallible<Arc<Elsewhere>>;
 
     /// What a name means before `.field`: `_` is the latest result that has the field, so that a value of it does not
     /// hide the others.

@@ -47,7 +47,7 @@ pub use toolchain::library_folder;
 pub use wire::{ResultKind, put as put_value, rows_bytes, rust_type, table_bytes};
 use worker::Files;
 pub use worker::{BlockValue, Worker};
-pub use writing::{block, fetches_nothing, function};
+pub use writing::{block, fetches_nothing, function, stage_code};
 
 /// Prepares the process for Rust cells: becomes the runner, where it was started as one. Before anything else happens.
 pub fn prepare() {

@@ -375,6 +375,50 @@ pub fn function(signature: &Signature, given: &str, body: &Text) -> Text {
     }
 }
 
+/// The body of a function whose closure is a part of a stage: `map` gives pairs of one row, as texts; the others make
+/// one of two values, here of all values of a key.
+pub fn stage_code(part: &str, signature: &Signature, closure: &Text) -> Text {
+    let passed = |(name, ty): &(String, Type)| match ty {
+        Type::Text => format!("{name}.as_str(), "),
+        Type::Int | Type::Float | Type::Bool | Type::List(_) | Type::Open | Type::Never => format!("{name}, "),
+    };
+    let passed: String = signature.takes.iter().map(passed).collect();
+    if part != "map" {
+        return Text::default().ours(REDUCE_CODE).ours(&format!("timelab_reduce({passed}{{")).all(closure).ours("\n})");
+    }
+    let letters: Vec<String> = (0..signature.takes.len()).map(|at| format!("A{at}")).collect();
+    let arguments: String = letters.iter().map(|letter| format!("{}: {letter}, ", letter.to_lowercase())).collect();
+    let names = letters.iter().map(|letter| letter.to_lowercase()).collect::<Vec<_>>().join(", ");
+    let (all, bounds) = (letters.join(", "), letters.join(", "));
+    let generics = if all.is_empty() { String::new() } else { format!("{all}, ") };
+    Text::default()
+        .ours(MAP_CODE)
+        .ours(&format!(
+            "fn timelab_call<{generics}R>({arguments}f: impl Fn({bounds}) -> R) -> R {{ f({names}) }}\n\
+             timelab_pairs(timelab_call({passed}{{"
+        ))
+        .all(closure)
+        .ours("\n}))")
+}
+
+/// A pair of the user becomes two texts.
+const MAP_CODE: &str = "trait TimelabText { fn timelab_text(&self) -> String; }
+macro_rules! timelab_texts { ($($ty:ty),*) => { $(impl TimelabText for $ty {
+    fn timelab_text(&self) -> String { self.to_string() }
+})* } }
+timelab_texts!(String, &str, char, bool, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+impl TimelabText for f64 { fn timelab_text(&self) -> String { format!(\"{self:?}\") } }
+impl TimelabText for f32 { fn timelab_text(&self) -> String { format!(\"{self:?}\") } }
+fn timelab_pairs<K: TimelabText, V: TimelabText>(pairs: Vec<(K, V)>) -> Vec<Vec<String>> {
+    pairs.iter().map(|(key, value)| vec![key.timelab_text(), value.timelab_text()]).collect()
+}
+";
+
+const REDUCE_CODE: &str = "fn timelab_reduce<V>(values: Vec<V>, f: impl Fn(V, V) -> V) -> V {
+    values.into_iter().reduce(f).expect(\"a key has a value\")
+}
+";
+
 /// Whether a text calls a function of this name, or hands it over.
 fn calls(text: &str, name: &str) -> bool {
     let tokens = statements(text).into_iter().flat_map(|list| list.syntax().descendants_with_tokens());

@@ -12,7 +12,10 @@ mod threads;
 pub mod workers;
 
 pub use board::{ATTEMPTS, Board, Claim};
-pub use job::{Attempt, JobLog, JobOptions, KeyRecord, LEAST_PARTITIONS, StepKind, StepRecord, run_job};
+pub use job::{
+    Attempt, Bad, BadRow, JobFolder, JobLog, JobOptions, KeyRecord, LEAST_PARTITIONS, SavedJob, StepKind, StepRecord,
+    TRIES, TraceBox, mark, run_job, trace, worker_objection,
+};
 pub use run::{Runner, Take, run};
 pub use stage::{Stage, objection, stages};
 pub use task::{Held, OpenStage, Output, parts};

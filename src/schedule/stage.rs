@@ -105,6 +105,14 @@ impl Stage {
         }
     }
 
+    /// How many keys the groups of its last step have.
+    pub fn keys_count(&self) -> usize {
+        match self.tasks.steps.last() {
+            Some(Step { op: Op::Aggregate { keys, .. }, .. }) => keys.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether each task gives a part of what the breaker at the end has.
     pub fn has_partials(&self) -> bool {
         self.tasks.steps.last().is_some_and(|step| step.op.is_breaker())

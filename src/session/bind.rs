@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::data::{Column, Order, Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
 use crate::files;
-use crate::lang::{self, ArgumentSyntax, Expr, Node, Pipeline, Points, SourceNode, Sweep, Word};
+use crate::lang::{self, ArgumentSyntax, Expr, Node, Pipeline, Points, SourceNode, StageCode, Sweep, Word};
 use crate::plan::{
-    self, Binding, BoundOp, Builder, CsvOptions, DEEPEST_TYPE, Definition, Evaluator, Format, Function, Plan, Scope,
-    Source, Step, int, whole,
+    self, Binding, BoundOp, Builder, CsvOptions, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Format, Function,
+    Plan, Scope, Source, Step, int, whole,
 };
 use crate::sources;
 use crate::stages;
@@ -67,6 +67,10 @@ impl Scope for View<'_> {
 
     fn evaluator(&self, functions: &[Function], expr: &plan::Expr) -> Fallible<Evaluator> {
         self.session.evaluator(functions, expr)
+    }
+
+    fn stage_code(&self, written: &StageCode, takes: &[Type], gives: &Type) -> Fallible<Arc<Elsewhere>> {
+        self.session.stage_code(self, written, takes, gives)
     }
 }
 

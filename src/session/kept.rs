@@ -145,6 +145,10 @@ impl Held {
                 self.rest += std::mem::size_of_val(timing.samples.each()) as u64;
                 timing.notes.iter().for_each(|note| self.note(note));
             }
+            Block::Flow(flow) => {
+                let records = flow.nodes.iter().flat_map(|node| &node.records);
+                self.rest += records.map(String::len).sum::<usize>() as u64;
+            }
             Block::Map(map) => self.rest += std::mem::size_of_val(&map.profile.nodes[..]) as u64,
             Block::Plot(plot) => {
                 let points = plot.series.iter().map(|series| std::mem::size_of_val(&series.points[..]));

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::baselines::{Baseline, Baselines};
 use crate::console::Console;
@@ -54,7 +55,7 @@ pub use jobs::{Job, JobState};
 pub use kept::{Entered, MOST_BYTES, Outcome};
 pub use persisted::Persisted;
 pub use programs::{VariantOutput, lone_command};
-pub use run::{RunPrinted, RunResult};
+pub use run::{JobName, RunPrinted, RunResult};
 pub use rust::{Block as RustBound, lone_block};
 pub use settings::{Settings, processors};
 pub use subject::{Draft, RUST, Replicas, Subject, only_table, value_table};
@@ -70,6 +71,8 @@ pub struct Session {
     kept: RefCell<HashMap<u64, Rc<Persisted>>>,
     /// The texts of all cells, by the number that spans carry.
     texts: Vec<Arc<str>>,
+    /// How long pipelines took on the default engine, by their texts; the last ones.
+    walls: RefCell<Vec<(String, Duration)>>,
     pub settings: Settings,
     pub stop: Stop,
     /// Where cells print and ask.
@@ -153,6 +156,7 @@ impl Session {
             entered: Vec::new(),
             kept: RefCell::new(HashMap::new()),
             texts: Vec::new(),
+            walls: RefCell::default(),
             settings: Settings::new(engine.into()),
             stop: Stop::default(),
             warnings: Vec::new(),
@@ -200,6 +204,26 @@ impl Session {
     pub fn remember(&mut self, text: &str) -> u32 {
         self.texts.push(Arc::from(text));
         (self.texts.len() - 1) as u32
+    }
+
+    /// A plan as it was written.
+    pub fn written(&self, plan: &Plan) -> Option<&str> {
+        let (first, last) = (plan.steps.first()?.span, plan.steps.last()?.span);
+        let text = self.text(first.cell).filter(|_| first.cell == last.cell)?;
+        text.get(first.start as usize..last.end as usize).map(str::trim)
+    }
+
+    /// How long the default engine took for a pipeline of this text, where it ran in this session.
+    pub fn wall_of(&self, text: &str) -> Option<Duration> {
+        self.walls.borrow().iter().rev().find(|(known, _)| known == text).map(|(_, wall)| *wall)
+    }
+
+    fn note_wall(&self, text: Option<String>, wall: Duration) {
+        const MOST: usize = 32;
+        let mut walls = self.walls.borrow_mut();
+        walls.extend(text.map(|text| (text, wall)));
+        let more = walls.len().saturating_sub(MOST);
+        walls.drain(..more);
     }
 
     /// The text that a span points into.

@@ -14,7 +14,7 @@ use crate::measure::{self, Cost, Stopwatch};
 use crate::monitor::KeySeen;
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{Largest, RunContext, Spill, TableSink};
-use crate::schedule::{JobLog, JobOptions, KeyRecord};
+use crate::schedule::{JobFolder, JobLog, JobOptions, KeyRecord, SavedJob, mark};
 use crate::show::bytes_text;
 
 use super::kept::MOST_BYTES;
@@ -60,6 +60,14 @@ pub struct RunPrinted {
     pub dropped: Option<u64>,
 }
 
+/// A job that is kept under a name, and its pipeline as it was written.
+#[derive(Debug, Clone)]
+pub struct JobName {
+    pub name: String,
+    pub pipeline: String,
+    pub span: Span,
+}
+
 impl Session {
     /// Runs a plan on an engine.
     ///
@@ -74,14 +82,17 @@ impl Session {
         let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
+        let written = self.written(&plan).map(str::to_string);
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
+        let wall = watch.elapsed();
+        self.note_wall(written.filter(|_| engine.name() == engines::DEFAULT.name()), wall);
         Ok(RunResult {
             table: Arc::new(run.table),
             engine: engine.name(),
             instead,
             steps: run.steps,
-            wall: watch.elapsed(),
+            wall,
             compile: run.compile,
             start: self.built().since(&built).start,
             cost: run.cost,
@@ -94,26 +105,40 @@ impl Session {
         })
     }
 
-    /// Runs a plan as a map/reduce job, and gives what that did.
+    /// Runs a plan as a map/reduce job, and gives what that did. One with a name is kept until it is done; where a job
+    /// of that name is there, it goes on.
     ///
     /// # Errors
-    /// As [`Session::run`].
-    pub fn run_job(&self, plan: Plan, options: &JobOptions, context: &RunContext) -> Fallible<(RunResult, JobLog)> {
+    /// As [`Session::run`]; also where the job of that name has another plan, or its input has changed.
+    pub fn run_job(
+        &self,
+        plan: Plan,
+        options: &JobOptions,
+        name: Option<&JobName>,
+        context: &RunContext,
+    ) -> Fallible<(RunResult, JobLog)> {
         self.settle(context)?;
         let choice = Choice::only(engines::MAPREDUCE);
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
         let plan = self.prepared(plan, choice, context)?;
         self.engine_for(&plan, choice)?;
+        let kept = name.map(|name| kept_job(&plan, options, name, context)).transpose()?;
+        let (options, workers, folder) = match kept {
+            Some((job, folder)) => (job.options, job.workers, Some(Arc::new(folder))),
+            None => (options.clone(), context.workers, None),
+        };
+        let context = &RunContext { workers, ..context.clone() };
         let watch = Stopwatch::start();
-        let (inner, options) = (plan.clone(), options.clone());
-        let (run, log) = self.do_stoppably(&plan, choice.engine, context, move |context| {
+        let (inner, kept_in) = (plan.clone(), folder.clone());
+        let run = self.do_stoppably(&plan, choice.engine, context, move |context| {
             // The rounds of a block are jobs of their own; the log is that of the last one.
             let inner = if inner.iterates() { run_rounds(&inner, engines::MAPREDUCE, context)?.0 } else { inner };
             let watched = files::Watched::new(inner.files());
             tell_watch(engines::MAPREDUCE, context);
             let mut log = JobLog::default();
-            let run = context.within_limit(|| engines::mapreduce::run_job(&inner, &options, context, &mut log));
+            let run = context
+                .within_limit(|| engines::mapreduce::run_job(&inner, &options, kept_in.as_deref(), context, &mut log));
             if let Some(watch) = &context.monitor {
                 watch.keys(log.keys.iter().map(seen_key).collect());
             }
@@ -123,7 +148,17 @@ impl Session {
                     found_again(&inner, error, context)
                 }))
                 .map(|run| (run, log))
+        });
+        let (run, log) = run.map_err(|error| match name {
+            Some(name) if error.hint.is_none() => {
+                error.hint(format!("what was done is kept: %mapreduce resume {}", name.name))
+            }
+            _ => error,
         })?;
+        if let Some(folder) = folder.and_then(Arc::into_inner) {
+            folder.remove();
+        }
+        self.add_spent(&run.cost);
         reading::add(&plan, context);
         let result = RunResult {
             table: Arc::new(run.table),
@@ -156,6 +191,7 @@ impl Session {
         let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
         let measured = plan.measured;
+        let written = self.written(&plan).map(str::to_string);
         let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
         let (run, given) = match engine.open(&plan, self, context)? {
@@ -168,6 +204,8 @@ impl Session {
         };
         self.add_spent(&run.cost);
         reading::add(&plan, context);
+        let wall = watch.elapsed().saturating_sub(given.spent);
+        self.note_wall(written.filter(|_| engine.name() == engines::DEFAULT.name()), wall);
         let dropped = (!given.fits()).then_some(given.bytes);
         let table = run.table.filter(|_| dropped.is_none()).unwrap_or_else(|| Table::stacked(plan.schema(), []));
         let run = RunResult {
@@ -175,7 +213,7 @@ impl Session {
             engine: engine.name(),
             instead,
             steps: run.steps,
-            wall: watch.elapsed().saturating_sub(given.spent),
+            wall,
             compile: run.compile,
             start: self.built().since(&built).start,
             cost: run.cost,
@@ -789,5 +827,33 @@ pub(super) fn known_rows(source: &Source) -> Option<u64> {
         Source::Generated { count, .. } => Some(*count),
         Source::Kept(kept) => Some(kept.table().height() as u64),
         Source::Read(_) | Source::Iterated(_) => None,
+    }
+}
+
+/// The job of that name: a new one of this plan, or the one that is there, which must have it.
+fn kept_job(
+    plan: &Prepared,
+    options: &JobOptions,
+    name: &JobName,
+    context: &RunContext,
+) -> Fallible<(SavedJob, JobFolder)> {
+    let folder = JobFolder::open(&name.name).map_err(|error| error.or_at(name.span))?;
+    let mark = mark(plan)?;
+    match folder.job()? {
+        Some(job) if job.mark == mark => Ok((job, folder)),
+        Some(job) => {
+            let message = match job.pipeline == name.pipeline {
+                true => format!("the input of the job `{}` has changed since it began", name.name),
+                false => format!("the job `{}` has another plan: {}", name.name, job.pipeline),
+            };
+            let hint = format!("choose another name, or remove {}", folder.path().display());
+            Err(Diagnostic::at(Kind::File, name.span, message).hint(hint))
+        }
+        None => {
+            let (options, pipeline) = (options.clone(), name.pipeline.clone());
+            let job = SavedJob { pipeline, options, workers: context.workers, mark };
+            folder.begin(&job)?;
+            Ok((job, folder))
+        }
     }
 }

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::commands;
 use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, EngineOutput, Host, OpenPlan};
-use crate::lang::{Pipeline, RustBlock, RustFunction, SourceNode};
+use crate::lang::{Code, Pipeline, RustBlock, RustFunction, SourceNode, StageCode};
 use crate::measure;
 use crate::native::{self, GeneratedCode};
 use crate::plan::{
@@ -42,6 +43,8 @@ pub struct Blocks {
     /// By the number that plans carry.
     bound: RefCell<Vec<Rc<Block>>>,
     functions: RefCell<Vec<(Arc<RustCode>, Block)>>,
+    /// Closures of stages that were compiled, by their texts and types.
+    stage_codes: RefCell<HashMap<String, Arc<Elsewhere>>>,
     /// Whether cells are only looked at: then nothing is compiled and nothing runs.
     looking: Cell<bool>,
 }
@@ -316,16 +319,30 @@ impl Session {
         let takes = written.parameters.iter().map(|(word, ty)| (word.text.clone(), ty.clone())).collect();
         let signature = Signature { name: written.name.text.clone(), takes, gives: written.gives.clone() };
         let (subject, inputs) = subject(scope, &written.body)?;
-        let alone = inputs.is_empty() && self.stands_alone(&written.body.body.text, &signature);
-        let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         let subject = BlockSource { function: Some(signature), ..subject };
+        let code = self.compiled_function(subject, inputs, &written.body, context)?;
+        let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
+        Ok(Arc::new(Elsewhere { takes, gives: written.gives.clone(), code: Shared(code) }))
+    }
+
+    /// Compiles a subject that is a function, whose body the block has.
+    fn compiled_function(
+        &self,
+        subject: BlockSource,
+        inputs: Vec<(String, Filling)>,
+        written: &RustBlock,
+        context: &RunContext,
+    ) -> Fallible<Arc<RustCode>> {
+        let signature = subject.function.clone().expect("the subject is a function");
+        let alone = inputs.is_empty() && self.stands_alone(&written.body.text, &signature);
+        let source = alone.then(|| format!("({})", rust::function(&signature, "", &subject.body).as_str()));
         self.must_run()?;
         let places = own_places(std::slice::from_ref(&subject));
         let library = self.rust.library(&[subject], places, 1, context)?;
         let shape = library.shapes[0].clone();
-        let place = library.place(&written.name.text);
+        let place = library.place(&signature.name);
         let library = Rc::new(RefCell::new(library));
-        let block = Block { library, subject: 0, inputs, shape, span: written.body.body.span };
+        let block = Block { library, subject: 0, inputs, shape, span: written.body.span };
         let code = Arc::new(RustCode {
             span: block.span,
             source,
@@ -334,8 +351,47 @@ impl Session {
             was_called: AtomicBool::new(false),
         });
         self.blocks.functions.borrow_mut().push((code.clone(), block));
-        let takes = written.parameters.iter().map(|(_, ty)| ty.clone()).collect();
-        Ok(Arc::new(Elsewhere { takes, gives: written.gives.clone(), code: Shared(code) }))
+        Ok(code)
+    }
+
+    /// Code of a stage as a function of columns.
+    ///
+    /// # Errors
+    /// Those of the compiler.
+    pub(super) fn stage_code(
+        &self,
+        scope: &dyn Scope,
+        written: &StageCode,
+        takes: &[Type],
+        gives: &Type,
+    ) -> Fallible<Arc<Elsewhere>> {
+        let block = match &written.code {
+            Code::Rust(block) => block,
+            Code::Command(word) => {
+                let part = [commands::Part::Map, commands::Part::Combine, commands::Part::Reduce];
+                let part = part.into_iter().find(|part| part.name() == written.part.text);
+                let part = part.expect("the parser knows these parts alone");
+                let code = Arc::new(commands::Streaming::new(part, &word.text, word.span));
+                return Ok(Arc::new(Elsewhere { takes: takes.to_vec(), gives: gives.clone(), code: Shared(code) }));
+            }
+        };
+        let key = format!("{} {takes:?} {gives:?} {}", written.part.text, block.body.text);
+        if block.with.is_empty()
+            && let Some(known) = self.blocks.stage_codes.borrow().get(&key)
+        {
+            return Ok(known.clone());
+        }
+        let named = takes.iter().enumerate().map(|(at, ty)| (format!("timelab_{at}"), ty.clone())).collect();
+        let signature = Signature { name: format!("{}_code", written.part.text), takes: named, gives: gives.clone() };
+        let (subject, inputs) = subject(scope, block)?;
+        let body = rust::stage_code(&written.part.text, &signature, &subject.body);
+        let subject = BlockSource { body, function: Some(signature), ..subject };
+        let code = self.compiled_function(subject, inputs, block, &self.context())?;
+        let code = Arc::new(Elsewhere { takes: takes.to_vec(), gives: gives.clone(), code: Shared(code) });
+        if block.with.is_empty() {
+            self.blocks.stage_codes.borrow_mut().insert(key, code.clone());
+        }
+        Ok(code)
     }
 
     /// Opens a process for each function in Rust that is about to be called.
@@ -344,6 +400,7 @@ impl Session {
             let mut called = Vec::new();
             function.body.walk(&mut |part| {
                 if let Node::ExternalFunction(code, _) = &part.node {
+                    code.0.prepare(&context.stop);
                     called.push(Arc::as_ptr(&code.0).cast::<()>());
                 }
             });

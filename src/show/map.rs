@@ -366,7 +366,7 @@ pub fn path(profile: &Profile, mut node: usize) -> String {
     if names.is_empty() { "all".to_string() } else { names.join(" › ") }
 }
 
-fn xml(text: &str) -> String {
+pub(super) fn xml(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -3,6 +3,7 @@
 mod beside;
 mod diagnostic;
 mod figures;
+mod flow;
 mod map;
 mod numbers;
 mod plot;
@@ -20,6 +21,7 @@ use crate::escape::escaped;
 use crate::report::{Block, Field, Note, Piece, Plot, Report, Unit};
 
 pub use diagnostic::diagnostic;
+pub use flow::{flow_svg, flow_text};
 pub use map::{Canvas, map_html, map_measure, map_svg, map_text, node_name, path as node_path, weight_text};
 pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
@@ -172,6 +174,10 @@ pub fn report_of(report: &Report, named: &[String], style: &Style) -> Drawn {
                     drawn.out.push_str(&format!("```\n{}```\n", map_text(map, &plain)));
                 }
             }
+            Block::Flow(flow) if style.format == Format::Markdown => {
+                drawn.out.push_str(&format!("```\n{}```\n", flow_text(flow, style)));
+            }
+            Block::Flow(flow) => drawn.out.push_str(&flow_text(flow, style)),
             Block::Timing(found) => {
                 let (out, err) = timing::timing(found, style);
                 drawn.out.push_str(&out);

@@ -13,9 +13,21 @@ pub fn duration_text(seconds: f64) -> String {
     }
     // So many seconds are more nanoseconds than a float can hold.
     if (seconds * 1e9).is_infinite() {
-        return in_units(seconds / 60.0, &[("min", f64::INFINITY)]);
+        return in_units(seconds / (365.0 * 86400.0), &[("years", f64::INFINITY)]);
     }
-    in_units(seconds * 1e9, &[("ns", 1000.0), ("µs", 1000.0), ("ms", 1000.0), ("s", 120.0), ("min", f64::INFINITY)])
+    in_units(
+        seconds * 1e9,
+        &[
+            ("ns", 1000.0),
+            ("µs", 1000.0),
+            ("ms", 1000.0),
+            ("s", 120.0),
+            ("min", 180.0),
+            ("h", 72.0),
+            ("days", 730.0),
+            ("years", f64::INFINITY),
+        ],
+    )
 }
 
 /// A value in the first of some units, each with the number from which on the next one is used. What would be rounded
@@ -26,8 +38,13 @@ fn in_units(mut value: f64, units: &[(&str, f64)]) -> String {
         if end.is_infinite() || text.parse::<f64>().is_ok_and(|shown| shown < *end) {
             return if unit.is_empty() { text } else { format!("{text} {unit}") };
         }
-        // Minutes are shown from two on.
-        value /= if *end == 120.0 { 60.0 } else { *end };
+        // Minutes are shown from two on, hours and days from three on, years from two on.
+        value /= match *unit {
+            "s" | "min" => 60.0,
+            "h" => 24.0,
+            "days" => 365.0,
+            _ => *end,
+        };
     }
     three_digits(value)
 }

@@ -114,6 +114,15 @@ impl<'a> Breaker<'a> {
         }
     }
 
+    /// Its flat columns in parts by key, with the place of each group in two more: as in
+    /// [`Aggregates::split_numbered`]. What has no groups is one part, without them.
+    pub fn split_numbered(self, parts: usize, first: i64) -> Fallible<(Vec<Batch>, usize)> {
+        match self {
+            Breaker::Groups(groups) => groups.split_numbered(parts, first),
+            Breaker::Sorted(_) | Breaker::All(..) => Ok((self.split(parts)?, 0)),
+        }
+    }
+
     /// Its rows, in batches.
     pub fn batches(self, context: &'a RunContext) -> Fallible<Box<dyn Batches + 'a>> {
         let pairs = matches!(self, Breaker::All(_, Whole::Pairs));

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use crate::data::Value;
+use crate::measure::Cost;
+
+use super::bad::BadRow;
 
 /// What a job did.
 #[derive(Debug, Default)]
@@ -13,10 +16,16 @@ pub struct JobLog {
     pub keys: Vec<KeyRecord>,
     pub wall: Duration,
     pub workers: usize,
+    /// Rows that were left out and are listed: each with its file, its line or number from 1.
+    pub bad: Vec<(Option<String>, u64, BadRow)>,
+    /// Tasks that an earlier run of the job had done.
+    pub resumed: usize,
+    /// What the worker processes cost, where they did the tasks.
+    pub cost: Option<Cost>,
 }
 
 /// A part of a round, in the order in which records pass them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StepKind {
     /// The source is opened, and the right sides of joins are computed.
     Load,
@@ -30,6 +39,10 @@ pub enum StepKind {
     Reduce,
     /// The rows are put together, by steps that need all of them in order too.
     Output,
+    /// Of a partition that has far more than others, several tasks reduce a part each. Before the reduce tasks.
+    Split,
+    /// What adjacent tasks have of a partition becomes one. Before the reduce tasks.
+    Merge,
 }
 
 impl StepKind {
@@ -40,6 +53,8 @@ impl StepKind {
             StepKind::Map => "map",
             StepKind::Combine => "combine",
             StepKind::Shuffle => "shuffle",
+            StepKind::Split => "split",
+            StepKind::Merge => "merge",
             StepKind::Reduce => "reduce",
             StepKind::Output => "output",
         }
@@ -61,8 +76,12 @@ pub struct StepRecord {
     pub wall: Duration,
     /// The records of each task; of the shuffle, those of each partition.
     pub loads: Vec<u64>,
-    /// Attempts that were lost.
+    /// Bytes that were written to files, for other tasks.
+    pub spill: u64,
+    /// Attempts that were lost, and done again.
     pub retries: usize,
+    /// Rows that were left out, because of an error in them.
+    pub bad: u64,
 }
 
 impl StepRecord {
@@ -78,7 +97,9 @@ impl StepRecord {
             cpu: Duration::ZERO,
             wall: Duration::ZERO,
             loads: Vec::new(),
+            spill: 0,
             retries: 0,
+            bad: 0,
         }
     }
 
@@ -112,7 +133,7 @@ pub struct Attempt {
     pub start: Duration,
     pub end: Duration,
     pub cpu: Duration,
-    /// Whether nothing is left of it, so that the task was done again.
+    /// Whether nothing is left of it: it was killed, or failed for a reason that another may not meet.
     pub lost: bool,
 }
 

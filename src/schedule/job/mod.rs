@@ -2,31 +2,48 @@
 //! recorded. The tasks are those of all schedules; only what happens between them is seen here, so that the result is
 //! the same as that of other engines.
 
+mod bad;
 mod log;
 mod pool;
+mod saved;
+mod trace;
+mod work;
 
 use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::data::{Schema, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::phase::{Batches, Breaker, Pairs, Spilling};
-use crate::kernel::{self, Batch, Part, Partial, Rows, from_bytes, to_bytes};
-use crate::plan::{Agg, AggFunc, Op, Prepared, Read, Source, Step};
-use crate::run_context::RunContext;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::files;
+use crate::kernel::phase::{Batches, Pairs, Spilling};
+use crate::kernel::{self, Batch, Column, Data, Part, Partial, Rows};
+use crate::measure;
+use crate::plan::{ExternalPlace, Op, Prepared, Read, Source, Step};
+use crate::run_context::{Counters, RunContext};
 
+pub use bad::{Bad, BadRow};
 pub use log::{Attempt, JobLog, KeyRecord, StepKind, StepRecord};
+pub use saved::{JobFolder, SavedJob, mark};
+pub use trace::{TraceBox, trace};
+pub use work::{Given, Shape, Task, Work};
 
 use super::Threads;
 use super::run::{computed, kept};
 use super::stage::Stage;
 use super::task::{OpenStage, parts};
-use pool::{Pool, Tasks};
+use super::workers::{Failure, Hand, Ordered, Processes};
+use pool::{Do, Pool, Tasks};
+use saved::Place;
+use work::{Handed, Mapped, Sent};
 
 /// How a job is done; its result does not depend on it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobOptions {
     /// Map tasks of each round; else as many as the input is large.
     pub tasks: Option<usize>,
@@ -38,6 +55,18 @@ pub struct JobOptions {
     pub on_disk: bool,
     /// The bytes that the tasks which run at a time may hold together; then what they hand over goes through files too.
     pub memory: Option<u64>,
+    /// Whether tasks run in worker processes; else on threads of this one.
+    pub on_workers: bool,
+    /// Whether there are as many workers as tasks that wait, up to those of the context.
+    pub grows: bool,
+    /// How often a task is tried.
+    pub tries: usize,
+    /// Whether what many tasks have of a partition is merged by tasks of their own first.
+    pub tree: bool,
+    /// Whether a partition that has far more than others is reduced by several tasks first.
+    pub split_hot: bool,
+    /// What becomes of rows with an error.
+    pub bad: Bad,
     /// The chance that an attempt at a task is lost, below 1, and the seed of these losses.
     pub chaos: f64,
     pub seed: i64,
@@ -53,6 +82,12 @@ impl Default for JobOptions {
             combine: true,
             on_disk: false,
             memory: None,
+            on_workers: false,
+            grows: false,
+            tries: TRIES,
+            tree: true,
+            split_hot: false,
+            bad: Bad::Fail,
             chaos: 0.0,
             seed: 0,
             counts_keys: false,
@@ -65,27 +100,54 @@ const LEAST_TASKS: usize = 2;
 pub const LEAST_PARTITIONS: usize = 8;
 /// With a limit of memory, so that what a reduce task holds is a small part of all.
 const PARTITIONS_IN_LIMIT: usize = 64;
-/// What a map task holds is looked at after so many batches.
-const LOOKED_BATCHES: usize = 8;
+pub const TRIES: usize = 3;
+/// So many things that tasks have of a partition are merged by one task.
+const MERGED: usize = 16;
 /// So many keys are listed.
 const TOP_KEYS: usize = 10;
 
-/// Runs a plan as a job. The rows of the result are in one batch.
+/// A partition is split that has more than so many times what it would have if all had the same.
+const HOT: u64 = 2;
+/// Of rows that are left out, so many are listed.
+const MOST_LISTED: usize = 100_000;
+
+/// Runs a plan as a job. The rows of the result are in one batch. With a folder, what tasks give is kept there until
+/// the job is done, and what is there already is not done again.
 ///
 /// # Errors
 /// What the plan runs into: of several tasks the first in their order tells it.
-pub fn run_job(plan: &Prepared, options: &JobOptions, context: &RunContext, log: &mut JobLog) -> Fallible<Batch> {
+pub fn run_job(
+    plan: &Prepared,
+    options: &JobOptions,
+    kept_in: Option<&JobFolder>,
+    context: &RunContext,
+    log: &mut JobLog,
+) -> Fallible<Batch> {
+    if let Some((reason, span)) = worker_objection(plan).filter(|_| options.on_workers) {
+        return Err(Diagnostic::at(Kind::Objection, span, reason).hint("--on threads runs it in this process"));
+    }
     for read in plan.reads() {
         context.progress.expect_bytes(read.bytes());
     }
     // What does not fit goes through files of the job itself.
-    let context = &RunContext { progress: context.progress.of_parts(), spill: None, ..context.clone() };
+    let mut context = RunContext { progress: context.progress.of_parts(), spill: None, ..context.clone() };
     let start = Instant::now();
-    let on_disk = options.on_disk || options.memory.is_some();
-    let folder = on_disk.then(TempDir::new).transpose();
-    let folder = folder.map_err(|error| Diagnostic::new(Kind::File, format!("cannot make a folder: {error}")))?;
-    let pool = Pool { context, start, chaos: options.chaos, seed: options.seed };
-    let job = Job { options, context, pool, folder };
+    let mut processes = None;
+    if options.on_workers {
+        // Half of the memory is for what is put together here, the other half for the processes.
+        let live = measure::live();
+        let half = context.memory.saturating_sub(live) / 2;
+        context.memory = live + half;
+        let first = if options.grows { 1 } else { context.workers };
+        processes = Some(Processes::start(first, half / context.workers.max(1) as u64)?);
+    }
+    let context = &context;
+    let on_disk = (options.on_disk || options.memory.is_some()) && kept_in.is_none();
+    let folder = on_disk.then(|| new_folder(&context.scratch)).transpose();
+    let folder = folder.map_err(|error| Diagnostic::new(Kind::System, format!("cannot make a folder: {error}")))?;
+    let JobOptions { chaos, seed, tries, grows, .. } = *options;
+    let pool = Pool { context, start, chaos, seed, tries, grows, processes };
+    let job = Job { options, context, pool, folder, kept_in, resumed: AtomicUsize::new(0) };
     let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
     for round in 1.. {
         let begun = Instant::now();
@@ -98,10 +160,14 @@ pub fn run_job(plan: &Prepared, options: &JobOptions, context: &RunContext, log:
             }
         }
         let last_input = stage.last_input().clone();
-        let (all, are_pairs) = job.round(round, stage, begun, log)?;
+        // What is sorted next may come in any order.
+        let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
+        let (all, are_pairs) = job.round(round, stage, in_order, begun, log)?;
         if left.is_empty() {
             log.wall = start.elapsed();
             log.workers = context.workers;
+            log.resumed = job.resumed.load(Ordering::Relaxed);
+            log.cost = job.pool.processes.as_ref().map(Processes::cost);
             return if are_pairs { all_pairs(all, schema, context) } else { Ok(all) };
         }
         pairs = are_pairs;
@@ -109,6 +175,33 @@ pub fn run_job(plan: &Prepared, options: &JobOptions, context: &RunContext, log:
         source = kept(all, if pairs { &last_input } else { schema }, schema, plan)?;
     }
     unreachable!("a job has a last round")
+}
+
+/// Before the number of the process in the name of a folder.
+const FOLDER: &str = "timelab-job-";
+
+/// A folder for what tasks hand over. Those of processes that were killed go away.
+fn new_folder(scratch: &Path) -> io::Result<TempDir> {
+    let is_left = |name: &str| {
+        let process = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
+    };
+    for entry in fs::read_dir(scratch)?.flatten() {
+        if entry.file_name().to_str().is_some_and(is_left) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new().prefix(&format!("{FOLDER}{}-", std::process::id())).tempdir_in(scratch)
+}
+
+/// Why a plan cannot run in worker processes, in words, and the place.
+pub fn worker_objection(plan: &Prepared) -> Option<(&'static str, Span)> {
+    // Commands run wherever they are started.
+    if !plan.external_places().iter().all(ExternalPlace::is_command) {
+        return Some(("a function in Rust is only in the process of the shell, not in its workers", plan.span()));
+    }
+    let reads_input = plan.files().iter().any(files::is_standard_input);
+    reads_input.then_some(("standard input is only in the process of the shell, not in its workers", plan.source.span))
 }
 
 fn all_pairs(all: Batch, schema: &Schema, context: &RunContext) -> Fallible<Batch> {
@@ -123,78 +216,34 @@ struct Job<'j> {
     options: &'j JobOptions,
     context: &'j RunContext,
     pool: Pool<'j>,
-    /// Where what tasks hand over is written.
+    /// Where what tasks hand over is written, unless the job is kept.
     folder: Option<TempDir>,
+    kept_in: Option<&'j JobFolder>,
+    /// Tasks that were done already.
+    resumed: AtomicUsize,
 }
 
-/// What a map task hands over, and what it saw.
-struct Mapped {
-    /// For each partition; more than once where they do not fit into memory.
-    pairs: Vec<Vec<Handed>>,
-    records_in: u64,
-    records: u64,
-    /// How long its parts took: map, combine, shuffle.
-    times: [Duration; 3],
-}
-
-/// What goes from a map task to a reduce task.
-struct Handed {
-    rows: u64,
-    bytes: u64,
-    /// None where it is in a file.
-    batch: Option<Batch>,
-}
-
-/// What a map task holds of its pairs.
-enum Held<'s> {
-    Combined(Box<Breaker<'s>>),
-    /// For each partition.
-    Rows(Box<Breaker<'s>>, Vec<Rows>),
-}
-
-impl<'s> Held<'s> {
-    fn new(combine: bool, breaker: &'s OpenStage, partitions: usize, columns: &Schema) -> Fallible<Held<'s>> {
-        let empty = Box::new(breaker.no_partial()?.expect("its only step is a breaker"));
-        Ok(match combine {
-            true => Held::Combined(empty),
-            false => Held::Rows(empty, (0..partitions).map(|_| Rows::of(columns)).collect()),
-        })
-    }
-
-    fn take(&mut self, breaker: &OpenStage, batch: &Batch, partitions: usize) -> Fallible<()> {
-        match self {
-            Held::Combined(partial) => breaker.fill(partial, batch),
-            Held::Rows(partial, rows) => {
-                let mut of_part: Vec<Vec<u32>> = vec![Vec::new(); partitions];
-                let places = breaker.places(partial, batch, partitions)?;
-                places.into_iter().enumerate().for_each(|(row, part)| of_part[part].push(row as u32));
-                rows.iter_mut().zip(&of_part).try_for_each(|(rows, of_part)| rows.push_rows(batch, of_part))
-            }
-        }
-    }
-
-    fn size(&self) -> u64 {
-        match self {
-            Held::Combined(partial) => partial.size() as u64,
-            Held::Rows(_, rows) => rows.iter().map(|rows| rows.size() as u64).sum(),
-        }
-    }
-
-    fn split(self, partitions: usize) -> Fallible<Vec<Batch>> {
-        match self {
-            Held::Combined(mut partial) => {
-                partial.settle()?;
-                partial.split(partitions)
-            }
-            Held::Rows(_, rows) => Ok(rows.into_iter().map(Rows::finish).collect()),
-        }
-    }
+/// A round: its number, what its tasks do, and how worker processes are told of that.
+struct Round {
+    number: usize,
+    work: Work,
+    ordered: Option<Ordered>,
+    parts: Vec<Part>,
+    /// The bytes of the parts, of files.
+    bytes: Option<u64>,
 }
 
 impl Job<'_> {
     /// The rows that a round gives, and whether their pairs are meant.
-    fn round(&self, round: usize, stage: Stage, begun: Instant, log: &mut JobLog) -> Fallible<(Batch, bool)> {
-        let mut load = StepRecord::new(round, StepKind::Load, 1);
+    fn round(
+        &self,
+        number: usize,
+        stage: Stage,
+        in_order: bool,
+        begun: Instant,
+        log: &mut JobLog,
+    ) -> Fallible<(Batch, bool)> {
+        let mut load = StepRecord::new(number, StepKind::Load, 1);
         if let Source::Read(read) = &stage.tasks.source.op {
             load.tasks = read.files.len();
             load.bytes_in = Some(read.bytes());
@@ -203,37 +252,52 @@ impl Job<'_> {
         log.steps.push(load);
         let begun = Instant::now();
         let parts = self.parts(&stage);
-        let mut slice = StepRecord::new(round, StepKind::Slice, parts.len());
+        let mut slice = StepRecord::new(number, StepKind::Slice, parts.len());
         let part_bytes: Option<Vec<u64>> = parts.iter().map(|part| bytes_of(part, &stage.tasks.source)).collect();
         slice.bytes_out = part_bytes.as_ref().map(|bytes| bytes.iter().sum());
         slice.wall = begun.elapsed();
         let bytes = slice.bytes_out;
         log.steps.push(slice);
-        if stage.has_partials() {
-            return self.map_reduce(round, stage, &parts, bytes, log);
+
+        let counts = self.options.counts_keys && log.keys.is_empty();
+        let bad = self.options.bad;
+        let work = Work::new(stage, |is_keyed| self.shape(number, is_keyed), counts, bad, self.context)?;
+        let processes = self.pool.processes.as_ref();
+        let ordered = processes.map(|processes| Ordered::of_work(&work, processes.memory)).transpose()?;
+        let round = Round { number, work, ordered, parts, bytes };
+        let given = match round.work.shuffle().is_some() {
+            true => self.map_reduce(&round, in_order, counts, log),
+            false => self.map_only(&round, log),
+        };
+        if let Some(processes) = processes {
+            processes.finish();
         }
-        let begun = Instant::now();
-        let open = OpenStage::new(stage, self.context)?;
-        let tasks = Tasks { round, kind: StepKind::Map, count: parts.len() };
-        let (outputs, attempts) = self.pool.run_each(tasks, |task| {
-            let mut batches = Vec::new();
-            let records_in = open.run_into(&parts[task], &mut |batch| {
-                batches.push(batch);
-                Ok(())
-            })?;
-            Ok((records_in, batches))
-        })?;
-        let rows = |batches: &[Batch]| batches.iter().map(|batch| batch.rows as u64).sum::<u64>();
-        let mut map = StepRecord::new(round, StepKind::Map, parts.len());
-        let done = || outputs.iter().flatten();
-        map.records_in = Some(done().map(|(records, _)| records).sum());
-        map.bytes_in = bytes;
-        map.records_out = Some(done().map(|(_, batches)| rows(batches)).sum());
-        map.loads = done().map(|(records, _)| *records).collect();
-        spent(&mut map, &attempts, begun.elapsed());
-        log.steps.push(map);
-        log.attempts.extend(attempts);
-        self.output(round, &open, outputs.into_iter().map(|output| output.map(|(_, batches)| batches)), log)
+        given
+    }
+
+    fn shape(&self, round: usize, is_keyed: bool) -> Shape {
+        let workers = self.context.workers.max(1) as u64;
+        // Several tasks run at a time, and while one writes there are copies of what it holds.
+        let most = match (&self.pool.processes, self.options.memory) {
+            (Some(processes), Some(_)) => Some(processes.memory / 6),
+            (None, Some(bytes)) => Some(bytes / (4 * workers)),
+            (_, None) => None,
+        };
+        let partitions = self.options.partitions.unwrap_or(match self.options.memory {
+            Some(_) => PARTITIONS_IN_LIMIT,
+            None => self.context.workers.max(LEAST_PARTITIONS),
+        });
+        Shape {
+            round,
+            partitions: if is_keyed { partitions } else { 1 },
+            is_keyed,
+            combine: self.options.combine,
+            most,
+            folder: match (self.kept_in, &self.folder) {
+                (Some(kept), _) => Some(kept.path().to_path_buf()),
+                (None, folder) => folder.as_ref().map(|folder| folder.path().to_path_buf()),
+            },
+        }
     }
 
     /// The parts of the source, a task for each.
@@ -246,6 +310,93 @@ impl Job<'_> {
                 if found.len() < LEAST_TASKS { cut(LEAST_TASKS) } else { found }
             }
         }
+    }
+
+    /// A round whose tasks give rows.
+    fn map_only(&self, round: &Round, log: &mut JobLog) -> Fallible<(Batch, bool)> {
+        let begun = Instant::now();
+        let Round { number, work, parts, .. } = round;
+        let input = |task: usize| part_text(&parts[task], work.map_stage().stage());
+        let tasks = Tasks { round: *number, kind: StepKind::Map, count: parts.len(), input: &input };
+        let (outputs, attempts) = self.pool.run_each(tasks, &|task, hand| {
+            let place = (*number, StepKind::Map, task);
+            if let Some((given, bytes)) = self.done_before(place)? {
+                return Ok(given.into_rows(&bytes)?);
+            }
+            let asked = Task::Rows { part: parts[task].clone() };
+            match (hand, self.kept_in) {
+                (None, None) => Ok(work.rows(&parts[task])?),
+                (hand, _) => {
+                    let (given, bytes) = self.ask_and_keep(hand, round, place, asked, &[])?;
+                    Ok(given.into_rows(&bytes)?)
+                }
+            }
+        })?;
+        let rows = |batches: &[Batch]| batches.iter().map(|batch| batch.rows as u64).sum::<u64>();
+        let mut map = StepRecord::new(*number, StepKind::Map, parts.len());
+        let done = || outputs.iter().flatten();
+        map.records_in = Some(done().map(|(seen, _)| seen.records_in).sum());
+        map.bytes_in = round.bytes;
+        map.records_out = Some(done().map(|(_, batches)| rows(batches)).sum());
+        map.loads = done().map(|(seen, _)| seen.records_in).collect();
+        map.bad = done().map(|(seen, _)| seen.bad.len() as u64).sum();
+        self.list_bad(round, done().flat_map(|(seen, _)| &seen.bad), log);
+        spent(&mut map, &attempts, begun.elapsed());
+        log.steps.push(map);
+        log.attempts.extend(attempts);
+        let outputs = outputs.into_iter().map(|output| output.map(|(_, batches)| batches));
+        self.output(*number, work.map_stage(), outputs, log)
+    }
+
+    /// Has a task done, by a worker process where there is one.
+    fn ask(
+        &self,
+        hand: Option<&mut Hand>,
+        round: &Round,
+        task: Task,
+        bytes: &[u8],
+    ) -> Result<(Given, Vec<u8>), Failure> {
+        match (hand, &round.ordered) {
+            (Some(hand), Some(ordered)) => hand.ask(ordered, task, bytes, self.context),
+            _ => Ok(round.work.done(task, bytes)?),
+        }
+    }
+
+    /// What a task gave in an earlier run of the job.
+    fn done_before(&self, place: Place) -> Fallible<Option<(Given, Vec<u8>)>> {
+        let Some(kept_in) = self.kept_in else { return Ok(None) };
+        let Some((given, counted, bytes)) = kept_in.done(place)? else { return Ok(None) };
+        self.resumed.fetch_add(1, Ordering::Relaxed);
+        self.context.counters.commit(&counted);
+        Ok(Some((given, bytes)))
+    }
+
+    /// Has a task done, and keeps what it gives where the job is kept.
+    fn ask_and_keep(
+        &self,
+        hand: Option<&mut Hand>,
+        round: &Round,
+        place: Place,
+        task: Task,
+        bytes: &[u8],
+    ) -> Result<(Given, Vec<u8>), Failure> {
+        let (given, counted) = Counters::attempt(|| self.ask(hand, round, task, bytes));
+        self.context.counters.commit(&counted);
+        let (given, bytes) = given?;
+        if let Some(kept_in) = self.kept_in {
+            kept_in.keep(place, &given, &counted, &bytes)?;
+        }
+        Ok((given, bytes))
+    }
+
+    /// Lists rows that were left out, where they are wanted.
+    fn list_bad<'b>(&self, round: &Round, bad: impl Iterator<Item = &'b BadRow>, log: &mut JobLog) {
+        if self.options.bad != Bad::Keep {
+            return;
+        }
+        let room = MOST_LISTED.saturating_sub(log.bad.len());
+        let all: Vec<BadRow> = bad.take(room).cloned().collect();
+        log.bad.extend(bad::with_lines(all, &round.work.map_stage().stage().tasks.source.op));
     }
 
     /// Puts rows through the steps that need all of them in order.
@@ -289,78 +440,89 @@ impl Job<'_> {
     }
 
     /// A round whose tasks give parts of what the breaker at the end has.
-    fn map_reduce(
-        &self,
-        round: usize,
-        mut stage: Stage,
-        parts: &[Part],
-        bytes: Option<u64>,
-        log: &mut JobLog,
-    ) -> Fallible<(Batch, bool)> {
-        let mut last = stage.tasks.steps.pop().expect("a stage with partials has a breaker at its end");
-        let keys = if let Op::Aggregate { keys, .. } = &last.op { keys.len() } else { 0 };
-        let is_keyed = keys > 0;
-        let counts = is_keyed && self.options.counts_keys && log.keys.is_empty();
-        if let (true, Op::Aggregate { aggs, .. }) = (counts, &mut last.op) {
-            aggs.push(Agg { name: String::new(), func: AggFunc::Rows, arg: None, ty: Type::Int });
-        }
-        let mapped_columns = stage.tasks.schema().clone();
-        let partitions = match is_keyed {
-            true => self.options.partitions.unwrap_or_else(|| match self.options.memory {
-                Some(_) => PARTITIONS_IN_LIMIT,
-                None => self.context.workers.max(LEAST_PARTITIONS),
-            }),
-            false => 1,
-        };
-        let breaker = OpenStage::new(Stage::of_step(last, &mapped_columns, &stage), self.context)?;
-        let map = OpenStage::new(Stage::of_tasks(stage.tasks, stage.pairs), self.context)?;
-
+    fn map_reduce(&self, round: &Round, in_order: bool, counts: bool, log: &mut JobLog) -> Fallible<(Batch, bool)> {
+        let Round { number, work, parts, .. } = round;
+        let shuffle = work.shuffle().expect("the round has a shuffle");
         let begun = Instant::now();
-        let tasks = Tasks { round, kind: StepKind::Map, count: parts.len() };
-        let (outputs, attempts) = self
-            .pool
-            .run(tasks, |task| self.mapped(&map, &breaker, &parts[task], partitions, &mapped_columns, (round, task)))?;
-        self.log_map(round, &outputs, &attempts, bytes, begun.elapsed(), log);
-        log.attempts.extend(attempts);
-
-        let begun = Instant::now();
-        let tasks = Tasks { round, kind: StepKind::Reduce, count: partitions };
-        let (reduced, attempts) = self.pool.run(tasks, |partition| {
-            let mut partial = breaker.no_partial()?.expect("its only step is a breaker");
-            for (task, output) in outputs.iter().enumerate() {
-                for (piece, handed) in output.pairs[partition].iter().enumerate() {
-                    let batch = self.received(handed, [round, task, partition, piece])?;
-                    self.merge(&breaker, &mut partial, batch)?;
+        let input = |task: usize| part_text(&parts[task], work.map_stage().stage());
+        let tasks = Tasks { round: *number, kind: StepKind::Map, count: parts.len(), input: &input };
+        let (outputs, attempts) = self.pool.run(tasks, &|task, hand| {
+            let place = (*number, StepKind::Map, task);
+            if let Some((given, bytes)) = self.done_before(place)? {
+                return Ok(given.into_mapped(&bytes)?);
+            }
+            match (hand, self.kept_in) {
+                (None, None) => Ok(work.map(&parts[task], task)?),
+                (hand, _) => {
+                    let (given, bytes) =
+                        self.ask_and_keep(hand, round, place, Task::Map { part: parts[task].clone(), task }, &[])?;
+                    Ok(given.into_mapped(&bytes)?)
                 }
             }
-            partial.settle()?;
-            partial.finish()
         })?;
-        let mut reduce = StepRecord::new(round, StepKind::Reduce, partitions);
-        let handed = |partition: usize| outputs.iter().flat_map(move |output| &output.pairs[partition]);
-        reduce.records_in = Some((0..partitions).flat_map(handed).map(|handed| handed.rows).sum());
-        reduce.bytes_in = Some((0..partitions).flat_map(handed).map(|handed| handed.bytes).sum());
-        reduce.records_out = Some(reduced.iter().map(|batch| batch.rows as u64).sum());
-        reduce.loads = (0..partitions).map(|partition| handed(partition).map(|handed| handed.rows).sum()).collect();
+        self.log_map(round, &outputs, &attempts, begun.elapsed(), log);
+        self.list_bad(round, outputs.iter().flat_map(|output| &output.seen.bad), log);
+        log.attempts.extend(attempts);
+
+        let mut handed: Vec<Vec<Handed>> = vec![Vec::new(); shuffle.shape().partitions];
+        for output in outputs {
+            handed.iter_mut().zip(output.pairs).for_each(|(all, pairs)| all.extend(pairs));
+        }
+        if self.options.split_hot {
+            self.split(round, &mut handed, log)?;
+        }
+        // Rows that were not combined would only be copied.
+        if self.options.tree && self.options.combine {
+            self.merge(round, &mut handed, log)?;
+        }
+
+        let begun = Instant::now();
+        let input = |partition: usize| format!("partition {partition}");
+        let tasks = Tasks { round: *number, kind: StepKind::Reduce, count: handed.len(), input: &input };
+        let (mut batches, attempts) = self.pool.run(tasks, &|partition, hand| {
+            let place = (*number, StepKind::Reduce, partition);
+            if let Some((given, bytes)) = self.done_before(place)? {
+                return Ok(given.into_reduced(&bytes)?);
+            }
+            match (hand, self.kept_in) {
+                (None, None) => Ok(shuffle.reduce(&handed[partition])?),
+                (hand, _) => {
+                    let (sent, bytes) = send(&handed[partition]);
+                    let (given, bytes) =
+                        self.ask_and_keep(hand, round, place, Task::Reduce { handed: sent }, &bytes)?;
+                    Ok(given.into_reduced(&bytes)?)
+                }
+            }
+        })?;
+        let mut reduce = StepRecord::new(*number, StepKind::Reduce, handed.len());
+        took(&mut reduce, &handed);
+        reduce.records_out = Some(batches.iter().map(|batch| batch.rows as u64).sum());
+        reduce.loads = handed.iter().map(|handed| handed.iter().map(|one| one.rows).sum()).collect();
         spent(&mut reduce, &attempts, begun.elapsed());
         log.steps.push(reduce);
         log.attempts.extend(attempts);
 
         let begun = Instant::now();
-        let pairs = breaker.stage().tasks.steps.last().is_some_and(|step| step.op == Op::Pairs);
-        let mut batches: Vec<Batch> = reduced;
-        if counts {
-            log.keys = count_keys(&mut batches, keys);
-        }
-        let mut output = StepRecord::new(round, StepKind::Output, 1);
+        let last = shuffle.combiner().stage();
+        let pairs = last.tasks.steps.last().is_some_and(|step| step.op == Op::Pairs);
+        let mut output = StepRecord::new(*number, StepKind::Output, 1);
         output.records_in = Some(batches.iter().map(|batch| batch.rows as u64).sum());
+        let places: Option<Vec<Column>> =
+            shuffle.shape().is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
+        if counts && shuffle.shape().is_keyed {
+            log.keys = count_keys(&mut batches, last.keys_count());
+        }
         let all = match &batches[..] {
             [one] => one.clone(),
             _ => {
-                let types: Vec<Type> = breaker.stage().tasks.schema().columns.iter().map(|c| c.ty.clone()).collect();
-                let mut rows = Rows::new(&types[..batches[0].columns.len()]);
+                let types: Vec<Type> = last.tasks.schema().columns.iter().map(|column| column.ty.clone()).collect();
+                let mut rows = Rows::new(&types);
                 batches.iter().try_for_each(|batch| rows.push(batch))?;
-                rows.finish()
+                let all = rows.finish();
+                match places.filter(|_| in_order) {
+                    Some(places) => all.gathered(&in_places(&places, &batches)),
+                    None => all,
+                }
             }
         };
         output.records_out = Some(all.rows as u64);
@@ -370,126 +532,132 @@ impl Job<'_> {
         Ok((all, pairs))
     }
 
-    /// Takes what a task has handed over.
-    fn merge<'s>(&self, breaker: &'s OpenStage, partial: &mut Breaker<'s>, batch: Batch) -> Fallible<()> {
-        if self.options.combine {
-            return partial.take_columns(batch, self.context).map(drop);
-        }
-        for start in (0..batch.rows).step_by(self.context.chunk_sizes.rows) {
-            self.context.check()?;
-            let rows = self.context.chunk_sizes.rows.min(batch.rows - start);
-            breaker.fill(partial, &batch.part(start, rows))?;
+    /// Merges what adjacent tasks have of a partition, until it is not much any more.
+    fn merge(&self, round: &Round, handed: &mut [Vec<Handed>], log: &mut JobLog) -> Fallible<()> {
+        for level in 0.. {
+            if handed.iter().all(|handed| handed.len() <= MERGED) {
+                return Ok(());
+            }
+            self.merge_groups(round, (StepKind::Merge, level), handed, &|_| MERGED, log)?;
         }
         Ok(())
     }
 
-    /// One map task.
-    fn mapped(
+    /// The first of two phases for partitions that have far more than others: several tasks each make a partial of
+    /// what some map tasks gave. The reduce task then merges these.
+    fn split(&self, round: &Round, handed: &mut [Vec<Handed>], log: &mut JobLog) -> Fallible<()> {
+        let loads: Vec<u64> = handed.iter().map(|handed| handed.iter().map(|one| one.rows).sum()).collect();
+        let fair = loads.iter().sum::<u64>().div_ceil(loads.len().max(1) as u64).max(1);
+        if loads.len() < 2 || loads.iter().all(|load| *load <= HOT * fair) {
+            return Ok(());
+        }
+        let lengths: Vec<usize> = handed.iter().map(Vec::len).collect();
+        let size = |partition: usize| {
+            let parts = if loads[partition] > HOT * fair { loads[partition].div_ceil(fair) } else { 1 };
+            lengths[partition].div_ceil((parts as usize).max(1)).max(1)
+        };
+        self.merge_groups(
+            round,
+            (StepKind::Split, 0),
+            handed,
+            &|partition| match size(partition) {
+                // What is not split stays as it is.
+                size if size == lengths[partition].max(1) => usize::MAX,
+                size => size,
+            },
+            log,
+        )
+    }
+
+    /// Makes one of each group of things that tasks have of a partition, of which `size` go together. With
+    /// `usize::MAX` they are left as they are.
+    fn merge_groups(
         &self,
-        map: &OpenStage,
-        breaker: &OpenStage,
-        part: &Part,
-        partitions: usize,
-        columns: &Schema,
-        (round, task): (usize, usize),
-    ) -> Fallible<Mapped> {
+        round: &Round,
+        (kind, level): (StepKind, usize),
+        handed: &mut [Vec<Handed>],
+        size: &dyn Fn(usize) -> usize,
+        log: &mut JobLog,
+    ) -> Fallible<()> {
+        let shuffle = round.work.shuffle().expect("the round has a shuffle");
         let begun = Instant::now();
-        let mut held = Held::new(self.options.combine, breaker, partitions, columns)?;
-        let mut pairs: Vec<Vec<Handed>> = (0..partitions).map(|_| Vec::new()).collect();
-        // Several tasks run at a time, and while one writes there are copies of what it holds.
-        let most = self.options.memory.map(|bytes| bytes / (4 * self.context.workers.max(1) as u64));
-        let (mut records, mut batches) = (0, 0);
-        let (mut combining, mut shuffling) = (Duration::ZERO, Duration::ZERO);
-        let mut hand_over = |held: Held| -> Fallible<()> {
-            let begun = Instant::now();
-            for (partition, batch) in held.split(partitions)?.into_iter().enumerate() {
-                let piece = pairs[partition].len();
-                if piece == 0 || batch.rows > 0 {
-                    pairs[partition].push(self.handed(batch, [round, task, partition, piece])?);
+        let groups: Vec<(usize, &[Handed])> = handed
+            .iter()
+            .enumerate()
+            .filter(|(partition, _)| size(*partition) != usize::MAX)
+            .flat_map(|(partition, handed)| handed.chunks(size(partition)).map(move |group| (partition, group)))
+            .collect();
+        let input = |task: usize| format!("partition {}", groups[task].0);
+        let tasks = Tasks { round: round.number, kind, count: groups.len(), input: &input };
+        let merge: &Do<Handed> = &|task, hand| {
+            let (partition, group) = groups[task];
+            if let ([one], true) = (group, kind == StepKind::Merge) {
+                return Ok(one.clone());
+            }
+            let place = (round.number, kind, level << 32 | task);
+            if let Some((given, bytes)) = self.done_before(place)? {
+                return Ok(given.into_merged(&bytes)?);
+            }
+            let file = format!("round-{}-{}-{level}-{task}-partition-{partition}", round.number, kind.name());
+            match (hand, self.kept_in) {
+                (None, None) => Ok(shuffle.merge(group, file)?),
+                (hand, _) => {
+                    let (sent, bytes) = send(group);
+                    let (given, bytes) =
+                        self.ask_and_keep(hand, round, place, Task::Merge { handed: sent, file }, &bytes)?;
+                    Ok(given.into_merged(&bytes)?)
                 }
             }
-            shuffling += begun.elapsed();
-            Ok(())
         };
-        let records_in = map.run_into(part, &mut |batch| {
-            records += batch.rows as u64;
-            batches += 1;
-            let begun = Instant::now();
-            held.take(breaker, &batch, partitions)?;
-            combining += begun.elapsed();
-            if let Some(most) = most.filter(|_| batches % LOOKED_BATCHES == 0)
-                && held.size() > most
-            {
-                let full = std::mem::replace(&mut held, Held::new(self.options.combine, breaker, partitions, columns)?);
-                hand_over(full)?;
+        let (outputs, attempts) = self.pool.run(tasks, merge)?;
+        let mut record = StepRecord::new(round.number, kind, groups.len());
+        record.records_in = Some(groups.iter().flat_map(|(_, group)| *group).map(|one| one.rows).sum());
+        record.bytes_in = Some(groups.iter().flat_map(|(_, group)| *group).map(|one| one.bytes).sum());
+        record.records_out = Some(outputs.iter().map(|one| one.rows).sum());
+        record.bytes_out = Some(outputs.iter().map(|one| one.bytes).sum());
+        record.spill = written(&outputs);
+        record.loads = groups.iter().map(|(_, group)| group.iter().map(|one| one.rows).sum()).collect();
+        spent(&mut record, &attempts, begun.elapsed());
+        log.steps.push(record);
+        log.attempts.extend(attempts);
+        let mut merged: Vec<Vec<Handed>> = vec![Vec::new(); handed.len()];
+        groups.iter().zip(outputs).for_each(|((partition, _), one)| merged[*partition].push(one));
+        for (partition, merged) in merged.into_iter().enumerate() {
+            if size(partition) != usize::MAX {
+                handed[partition] = merged;
             }
-            Ok(())
-        })?;
-        hand_over(held)?;
-        let mapping = begun.elapsed().saturating_sub(combining + shuffling);
-        let times = match self.options.combine {
-            true => [mapping, combining, shuffling],
-            false => [mapping, Duration::ZERO, combining + shuffling],
-        };
-        Ok(Mapped { pairs, records_in, records, times })
-    }
-
-    /// Puts what a task gives to another where that finds it.
-    fn handed(&self, batch: Batch, place: [usize; 4]) -> Fallible<Handed> {
-        let rows = batch.rows as u64;
-        let Some(folder) = &self.folder else {
-            return Ok(Handed { rows, bytes: batch.bytes(), batch: Some(batch) });
-        };
-        let bytes = to_bytes(&batch);
-        std::fs::write(folder.path().join(file_name(place)), &bytes)
-            .map_err(|error| Diagnostic::new(Kind::File, format!("cannot write what a task hands over: {error}")))?;
-        Ok(Handed { rows, bytes: bytes.len() as u64, batch: None })
-    }
-
-    fn received(&self, handed: &Handed, place: [usize; 4]) -> Fallible<Batch> {
-        if let Some(batch) = &handed.batch {
-            return Ok(batch.clone());
         }
-        let folder = self.folder.as_ref().expect("what is not in memory is in the folder");
-        let bytes = std::fs::read(folder.path().join(file_name(place)))
-            .map_err(|error| Diagnostic::new(Kind::File, format!("cannot read what a task handed over: {error}")))?;
-        from_bytes(&bytes).ok_or_else(|| Diagnostic::new(Kind::System, "a file that a task handed over is broken"))
+        Ok(())
     }
 
     /// Map, combine and shuffle are parts of the same tasks: the time of these is divided among them.
-    fn log_map(
-        &self,
-        round: usize,
-        outputs: &[Mapped],
-        attempts: &[Attempt],
-        bytes: Option<u64>,
-        wall: Duration,
-        log: &mut JobLog,
-    ) {
-        let mut whole = StepRecord::new(round, StepKind::Map, outputs.len());
+    fn log_map(&self, round: &Round, outputs: &[Mapped], attempts: &[Attempt], wall: Duration, log: &mut JobLog) {
+        let number = round.number;
+        let mut whole = StepRecord::new(number, StepKind::Map, outputs.len());
         spent(&mut whole, attempts, wall);
-        let sum = |at: usize| outputs.iter().map(|output| output.times[at]).sum::<Duration>().as_secs_f64();
+        let sum = |at: usize| outputs.iter().map(|output| output.seen.times[at]).sum::<Duration>().as_secs_f64();
         let all = (sum(0) + sum(1) + sum(2)).max(1e-12);
         let share = |record: &mut StepRecord, at: usize| {
             record.cpu = whole.cpu.mul_f64(sum(at) / all);
             record.wall = whole.wall.mul_f64(sum(at) / all);
         };
-        let records: Vec<u64> = outputs.iter().map(|output| output.records).collect();
+        let records: Vec<u64> = outputs.iter().map(|output| output.seen.records).collect();
         let handed = |output: &Mapped| output.pairs.iter().flatten().map(|handed| handed.rows).sum::<u64>();
         let bytes_handed: u64 =
             outputs.iter().flat_map(|output| output.pairs.iter().flatten()).map(|handed| handed.bytes).sum();
-        let partitions = outputs.first().map_or(0, |output| output.pairs.len());
+        let partitions = round.work.shuffle().map_or(0, |shuffle| shuffle.shape().partitions);
 
-        let mut map = StepRecord::new(round, StepKind::Map, outputs.len());
-        map.records_in = Some(outputs.iter().map(|output| output.records_in).sum());
-        map.bytes_in = bytes;
+        let mut map = StepRecord::new(number, StepKind::Map, outputs.len());
+        map.records_in = Some(outputs.iter().map(|output| output.seen.records_in).sum());
+        map.bytes_in = round.bytes;
         map.records_out = Some(records.iter().sum());
-        map.loads = outputs.iter().map(|output| output.records_in).collect();
+        map.loads = outputs.iter().map(|output| output.seen.records_in).collect();
         map.retries = whole.retries;
+        map.bad = outputs.iter().map(|output| output.seen.bad.len() as u64).sum();
         share(&mut map, 0);
         log.steps.push(map);
         if self.options.combine {
-            let mut combine = StepRecord::new(round, StepKind::Combine, outputs.len());
+            let mut combine = StepRecord::new(number, StepKind::Combine, outputs.len());
             combine.records_in = Some(records.iter().sum());
             combine.records_out = Some(outputs.iter().map(handed).sum());
             combine.bytes_out = Some(bytes_handed);
@@ -497,11 +665,12 @@ impl Job<'_> {
             share(&mut combine, 1);
             log.steps.push(combine);
         }
-        let mut shuffle = StepRecord::new(round, StepKind::Shuffle, outputs.len() * partitions);
+        let mut shuffle = StepRecord::new(number, StepKind::Shuffle, outputs.len() * partitions);
         shuffle.records_in = Some(outputs.iter().map(handed).sum());
         shuffle.records_out = shuffle.records_in;
         shuffle.bytes_in = Some(bytes_handed);
         shuffle.bytes_out = Some(bytes_handed);
+        shuffle.spill = outputs.iter().flat_map(|output| &output.pairs).map(|handed| written(handed)).sum();
         let of_partition =
             |at: usize| outputs.iter().flat_map(|output| &output.pairs[at]).map(|handed| handed.rows).sum();
         shuffle.loads = (0..partitions).map(of_partition).collect();
@@ -510,8 +679,37 @@ impl Job<'_> {
     }
 }
 
-fn file_name([round, task, partition, piece]: [usize; 4]) -> String {
-    format!("round-{round}-task-{task}-partition-{partition}-{piece}")
+/// What is handed over as a message.
+fn send(handed: &[Handed]) -> (Vec<Sent>, Vec<u8>) {
+    let mut bytes = Vec::new();
+    (handed.iter().map(|one| Sent::of(one, &mut bytes)).collect(), bytes)
+}
+
+/// The bytes of what is in files.
+fn written(handed: &[Handed]) -> u64 {
+    handed.iter().filter(|one| one.batch.is_none()).map(|one| one.bytes).sum()
+}
+
+/// What a step takes from others.
+fn took(record: &mut StepRecord, handed: &[Vec<Handed>]) {
+    record.records_in = Some(handed.iter().flatten().map(|one| one.rows).sum());
+    record.bytes_in = Some(handed.iter().flatten().map(|one| one.bytes).sum());
+}
+
+/// The rows of all partitions, which stand one after the other, by the places of the first rows of their keys.
+fn in_places(places: &[Column], batches: &[Batch]) -> Vec<u32> {
+    let mut order: Vec<(i64, u32)> = Vec::new();
+    for (column, batch) in places.iter().zip(batches) {
+        let first = order.len();
+        let place = |row: usize| match &column.data {
+            Data::Int(ints) => *ints.slots.at(row),
+            Data::Float(_) | Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("places are ints"),
+        };
+        order.extend((0..batch.rows).map(|row| (place(row), (first + row) as u32)));
+    }
+    // Those of each partition are in order: the sort finds these runs.
+    order.sort();
+    order.into_iter().map(|(_, row)| row).collect()
 }
 
 /// What the attempts of a step cost together.
@@ -519,6 +717,21 @@ fn spent(record: &mut StepRecord, attempts: &[Attempt], wall: Duration) {
     record.cpu = attempts.iter().map(|attempt| attempt.cpu).sum();
     record.retries = attempts.iter().filter(|attempt| attempt.lost).count();
     record.wall = wall;
+}
+
+/// The place of a part in its input, for errors.
+fn part_text(part: &Part, stage: &Stage) -> String {
+    match (&stage.tasks.source.op, part) {
+        (Source::Read(read), Part::Files(splits)) => {
+            let place = |split: &files::Split| {
+                let file = &read.files[split.file];
+                format!("\"{}\", bytes {} to {}", file.shown, split.start, split.end.min(file.seen.0))
+            };
+            splits.iter().map(place).collect::<Vec<_>>().join("; ")
+        }
+        (_, Part::Rows { start, end }) => format!("rows {start} to {end}"),
+        (_, Part::Whole | Part::Files(_)) => "all rows".to_string(),
+    }
 }
 
 /// The bytes of a part of files; none where it is no such part.

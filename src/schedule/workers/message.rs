@@ -1,12 +1,16 @@
 //! What the shell and its worker processes tell each other.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::Schema;
 use crate::diagnostic::Diagnostic;
 use crate::kernel::Part;
 use crate::measure::Cost;
-use crate::run_context::{ChunkSizes, Counts128};
+use crate::plan::ExternalPlace;
+use crate::run_context::{ChunkSizes, Counts128, RunContext};
+use crate::schedule::job::{Bad, Given, Shape, Task};
 
 /// What the shell asks. Answers come in the order of the questions that have one.
 #[derive(Serialize, Deserialize)]
@@ -17,6 +21,8 @@ pub enum Order {
     Stage(StageOrder),
     /// A task of the stage: [`Done`], with the bytes of its output.
     Task { part: Part },
+    /// A task of a job, with bytes: [`Done`], with bytes.
+    JobTask(Task),
     /// The tasks of a stage are not wanted any more. No answer, but that of a task that runs.
     Stop { stage: u64 },
     /// The stage is over: [`Spent`].
@@ -29,23 +35,51 @@ pub struct StageOrder {
     /// As [`crate::plan::Prepared::to_json`] writes it.
     pub plan: String,
     pub pairs: bool,
+    /// Of a job's round: how its pairs are handed over.
+    pub shuffle: Option<ShuffleOrder>,
+    pub bad: Bad,
     pub chunk_sizes: ChunkSizes,
     /// The most live heap above that of an idle worker, in bytes.
     pub memory: u64,
+    /// The functions that it calls which are commands.
+    pub commands: Vec<ExternalPlace>,
     /// The tables that are kept; others are forgotten.
     pub tables: Vec<u64>,
+}
+
+/// Plans of one step, as [`crate::plan::Prepared::to_json`] writes them.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ShuffleOrder {
+    pub combiner: String,
+    pub reducer: String,
+    pub shape: Shape,
 }
 
 /// What a task gave, and what it has seen on the way.
 #[derive(Serialize, Deserialize)]
 pub struct Done {
     pub error: Option<Box<Diagnostic>>,
+    /// Of a task of a job.
+    pub given: Option<Given>,
+    /// CPU time of the thread that did it.
+    pub cpu: Duration,
     pub rows: u64,
     pub bytes: u64,
     /// Columns in which a text was taken for null, each by the place of the text in the list of such texts.
     pub null_texts: Vec<(usize, Vec<String>)>,
     /// What it has counted for the user.
     pub counters: Counts128,
+}
+
+impl Done {
+    /// Adds what it has seen to what the run has.
+    pub fn note(&self, context: &RunContext) {
+        context.progress.add_rows(self.rows);
+        context.progress.add_bytes(self.bytes);
+        for (text, columns) in &self.null_texts {
+            columns.iter().for_each(|column| context.read_notes.add_null_text(column, *text));
+        }
+    }
 }
 
 /// What a stage cost a worker.

@@ -2,6 +2,7 @@
 //! which another one does.
 
 mod frame;
+mod hand;
 mod message;
 mod order;
 mod process;
@@ -24,10 +25,11 @@ use super::stage::Stage;
 use super::task::{OpenStage, Output};
 
 use message::Order;
-use order::Ordered;
 use process::{Missing, Process};
 
 pub use frame::{receive, send};
+pub use hand::{Failure, Hand, Processes};
+pub use order::Ordered;
 pub use process::started;
 pub use worker::{PROGRAM, own_socket};
 
@@ -73,18 +75,15 @@ impl Workers {
                     continue;
                 }
             };
-            let mut task = || process.task(ordered, &Order::Task { part: claim.part.clone() }, &context.stop);
+            let order = Order::Task { part: claim.part.clone() };
+            let mut task = || process.task(ordered, &order, &[], &context.stop);
             let done = match &context.monitor {
                 Some(watch) => watch.task(number, claim.number, task, Result::is_ok),
                 None => task(),
             };
             match done {
                 Ok((done, bytes)) => {
-                    context.progress.add_rows(done.rows);
-                    context.progress.add_bytes(done.bytes);
-                    for (text, columns) in &done.null_texts {
-                        columns.iter().for_each(|column| context.read_notes.add_null_text(column, *text));
-                    }
+                    done.note(context);
                     let output = match done.error {
                         Some(error) => Err(error),
                         None => stage.output(&bytes).map(|output| (output, done.counters)),

@@ -5,20 +5,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::data::Table;
-use crate::diagnostic::Fallible;
+use crate::diagnostic::{Diagnostic, Fallible};
 use crate::kernel::{self, Batch, Cut};
+use crate::plan::ExternalPlace;
 use crate::run_context::ChunkSizes;
 use crate::schedule::OpenStage;
+use crate::schedule::job::{Bad, Work};
 
 use super::frame::Shared;
-use super::message::{Order, StageOrder};
+use super::message::{Order, ShuffleOrder, StageOrder};
 
 pub struct Ordered {
     id: u64,
     plan: String,
     pairs: bool,
+    shuffle: Option<ShuffleOrder>,
+    bad: Bad,
     chunk_sizes: ChunkSizes,
     memory: u64,
+    commands: Vec<ExternalPlace>,
     tables: Vec<TableOrder>,
 }
 
@@ -43,10 +48,28 @@ impl Ordered {
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             plan: stage.tasks.to_json()?,
             pairs: stage.pairs,
+            shuffle: None,
+            bad: Bad::Fail,
             chunk_sizes: open.context().chunk_sizes,
             memory,
+            commands: stage.tasks.external_places(),
             tables: tables.map(|(id, table)| TableOrder { id, table, shared: OnceLock::new() }).collect(),
         })
+    }
+
+    /// The work of a round of a job.
+    ///
+    /// # Errors
+    /// As [`Ordered::of`].
+    pub fn of_work(work: &Work, memory: u64) -> Fallible<Ordered> {
+        let shuffle = work.shuffle().map(|shuffle| {
+            Ok::<_, Box<Diagnostic>>(ShuffleOrder {
+                combiner: shuffle.combiner().stage().tasks.to_json()?,
+                reducer: shuffle.reducer().stage().tasks.to_json()?,
+                shape: shuffle.shape().clone(),
+            })
+        });
+        Ok(Ordered { shuffle: shuffle.transpose()?, bad: work.bad(), ..Ordered::of(work.map_stage(), memory)? })
     }
 
     pub fn id(&self) -> u64 {
@@ -62,8 +85,11 @@ impl Ordered {
             id: self.id,
             plan: self.plan.clone(),
             pairs: self.pairs,
+            shuffle: self.shuffle.clone(),
+            bad: self.bad,
             chunk_sizes: self.chunk_sizes,
             memory: self.memory,
+            commands: self.commands.clone(),
             tables,
         })
     }

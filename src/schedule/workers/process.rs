@@ -143,9 +143,25 @@ impl Process {
     }
 
     /// Does a task of a stage, of which it is told at the first one; what the task gave.
-    pub fn task(&mut self, stage: &Ordered, order: &Order, stop: &Stop) -> Result<(Done, Vec<u8>), Missing> {
-        let asked = self.tell(stage).and_then(|()| send(&self.socket, order, &[]));
+    pub fn task(
+        &mut self,
+        stage: &Ordered,
+        order: &Order,
+        bytes: &[u8],
+        stop: &Stop,
+    ) -> Result<(Done, Vec<u8>), Missing> {
+        let asked = self.tell(stage).and_then(|()| send(&self.socket, order, bytes));
         asked.map_err(|error| self.lost(&error))?;
+        self.answer(stage, stop)
+    }
+
+    /// The same, where the process is killed before it can answer; how it ended.
+    pub fn task_and_kill(&mut self, stage: &Ordered, order: &Order, bytes: &[u8]) -> Missing {
+        let _ = self.tell(stage).and_then(|()| send(&self.socket, order, bytes));
+        self.lost(&io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn answer(&mut self, stage: &Ordered, stop: &Stop) -> Result<(Done, Vec<u8>), Missing> {
         let mut since: Option<Instant> = None;
         while !self.has_answer() {
             if since.is_none() && stop.is_raised() {

@@ -8,15 +8,18 @@ use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::commands::Streaming;
 use crate::data::{Schema, Table};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::{self, Part};
-use crate::measure::{self, Meter};
+use crate::kernel;
+use crate::measure::{self, Clock, Meter, ThreadCpu};
 use crate::meters::Meters;
-use crate::plan::{Beside, Prepared};
+use crate::plan::{Beside, ExternalFunction, ExternalPlace, Prepared, Shared};
 use crate::run_context::{Counters, Counts128, Largest, Progress, ReadNotes, RunContext, Stop};
-use crate::schedule::{OpenStage, Stage};
+use crate::schedule::Stage;
+use crate::schedule::job::{Given, Work};
 use crate::service::Program;
 
 use super::frame::{receive, send};
@@ -75,7 +78,7 @@ pub fn own_socket() -> io::Result<UnixStream> {
 
 /// A stage that tasks can be done of.
 struct Opened {
-    stage: Fallible<OpenStage>,
+    work: Fallible<Work>,
     context: RunContext,
     meter: Meter,
 }
@@ -97,10 +100,15 @@ fn serve(socket: &UnixStream, orders: &Receiver<(Order, Vec<u8>)>, current: &Cur
                 opened = Some(open(order, &tables, current));
             }
             Order::Task { part } => {
-                let (done, output) = match &opened {
-                    Some(opened) => task(opened, &part),
-                    None => (failed(Diagnostic::new(Kind::System, "a worker has no stage")), Vec::new()),
-                };
+                let (done, output) = task(opened.as_ref(), |work| {
+                    let stage = work.map_stage();
+                    Ok((None, stage.run(0, &part)?.to_bytes(stage.stage())?))
+                });
+                send(socket, &done, &output)?;
+            }
+            Order::JobTask(asked) => {
+                let (done, output) =
+                    task(opened.as_ref(), |work| work.done(asked, &bytes).map(|(given, output)| (Some(given), output)));
                 send(socket, &done, &output)?;
             }
             Order::Finish => {
@@ -140,31 +148,45 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         spill: None,
         scratch: std::env::temp_dir(),
     };
-    let beside = Beside { tables: tables.clone(), ..Beside::default() };
+    let command = |place: ExternalPlace| {
+        let code: Arc<dyn ExternalFunction> = Arc::new(Streaming::at(&place, &context.stop)?);
+        Some((place, Shared(code)))
+    };
+    let functions = order.commands.into_iter().filter_map(command).collect();
+    let beside = Beside { tables: tables.clone(), functions };
     let meter = Meter::start();
-    let stage = context.within_limit(|| {
-        let tasks = Prepared::from_json(&order.plan, &beside)?;
-        OpenStage::new(Stage::of_tasks(tasks, order.pairs), &context)
+    let work = context.within_limit(|| {
+        let stage =
+            |plan: &str, pairs| Ok::<_, Box<Diagnostic>>(Stage::of_tasks(Prepared::from_json(plan, &beside)?, pairs));
+        let shuffle = order.shuffle.map(|shuffle| {
+            Ok::<_, Box<Diagnostic>>((stage(&shuffle.combiner, false)?, stage(&shuffle.reducer, false)?, shuffle.shape))
+        });
+        Work::of_stages(stage(&order.plan, order.pairs)?, shuffle.transpose()?, order.bad, &context)
     });
-    Opened { stage, context, meter }
+    Opened { work, context, meter }
 }
 
 /// Does a task: what is told of it, and the bytes of its output.
-fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
-    let Opened { stage, context, .. } = opened;
-    let stage = match stage {
-        Ok(stage) => stage,
+fn task(opened: Option<&Opened>, work_on: impl FnOnce(&Work) -> Fallible<(Option<Given>, Vec<u8>)>) -> (Done, Vec<u8>) {
+    let Some(Opened { work, context, .. }) = opened else {
+        return (failed(Diagnostic::new(Kind::System, "a worker has no stage")), Vec::new());
+    };
+    let work = match work {
+        Ok(work) => work,
         Err(error) => return (failed(error.clone()), Vec::new()),
     };
     let (rows, bytes) = (context.progress.rows(), context.progress.bytes().0);
-    let attempt = || context.within_limit(|| stage.run(0, part)?.to_bytes(stage.stage()));
-    let (output, counters) = Counters::attempt(attempt);
-    let (output, error) = match output {
-        Ok(output) => (output, None),
-        Err(error) => (Vec::new(), Some(error)),
+    let cpu = ThreadCpu.now();
+    let (output, counters) = Counters::attempt(|| context.within_limit(|| work_on(work)));
+    let cpu = Duration::from_nanos(ThreadCpu.now().saturating_sub(cpu));
+    let (given, output, error) = match output {
+        Ok((given, output)) => (given, output, None),
+        Err(error) => (None, Vec::new(), Some(error)),
     };
     let done = Done {
         error,
+        given,
+        cpu,
         rows: context.progress.rows() - rows,
         bytes: context.progress.bytes().0 - bytes,
         null_texts: context.read_notes.null_texts().into_iter().collect(),
@@ -174,5 +196,6 @@ fn task(opened: &Opened, part: &Part) -> (Done, Vec<u8>) {
 }
 
 fn failed(error: Box<Diagnostic>) -> Done {
-    Done { error: Some(error), rows: 0, bytes: 0, null_texts: Vec::new(), counters: Counts128::new() }
+    let (cpu, counters) = (Duration::ZERO, Counts128::new());
+    Done { error: Some(error), given: None, cpu, rows: 0, bytes: 0, null_texts: Vec::new(), counters }
 }

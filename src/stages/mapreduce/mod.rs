@@ -2,10 +2,12 @@
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::lang::{self, Arg, ArgumentSyntax, Operator, StageSyntax};
+use crate::lang::{self, Arg, ArgumentSyntax, Code, Operator, StageCode, StageSyntax};
 use crate::plan::{Agg, AggFunc, Builder, Expr, Named, Node, Op, Plan};
 
 use super::{Stage, agg, reduce};
+
+mod code;
 
 pub static MAPREDUCE: Stage = Stage {
     syntax: StageSyntax {
@@ -14,7 +16,23 @@ pub static MAPREDUCE: Stage = Stage {
         shape: ArgumentSyntax::MapReduce,
         options: &[],
     },
-    about: "makes pairs of key and value from each row, and one value from all values of a key",
+    about: "makes pairs of key and value from each row, and one value from all values of a key\n\n\
+            Expressions\n  \
+            map      a key and a value. A list of keys gives a pair for each; the value is one for all of them, or\n  \
+            \x20        a list of as many\n  \
+            reduce   `acc` and `it` are two values of one key, and must be associative: then they are combined in\n  \
+            \x20        each task. Or the two names: the key, and the list of its values in input order\n  \
+            combine  `acc` and `it`, where reduce uses the names: what is combined before\n\n\
+            Rust\n  \
+            map = rust { |line| … } takes the columns in order (text as &str) and returns a Vec of pairs;\n  \
+            reduce = rust { |a, b| … } makes one value of two. A row with null in a column has no pairs\n\n\
+            Commands\n  \
+            map = command \"…\" gets a row on each line of standard input, with tabs between columns, and prints a\n  \
+            pair on each line: key TAB value. reduce = command \"…\" gets such lines sorted by key. \\t, \\n and\n  \
+            \\\\ stand for a tab, a line break and a backslash. A command runs for each 16384 rows, or keys, and\n  \
+            must end with status 0\n\n\
+            Types\n  \
+            into word, n: int: needed after Rust and commands for what is not text",
     examples: &[
         (
             r#"["to be", "or not to be"] | mapreduce map = (words(it), 1) into word, n reduce = acc + it
@@ -44,9 +62,13 @@ pub static MAPREDUCE: Stage = Stage {
             "word,n\na,1\nb,1\n",
         ),
     ],
-    privileges: lang::Privileges::none,
+    privileges,
     bind,
 };
+
+fn privileges(stage: &lang::Stage) -> lang::Privileges {
+    lang::Privileges::RUNS_CODE.only_if(!stage.code.is_empty())
+}
 
 /// What `reduce` does with the values of a key.
 enum Reducer<'s> {
@@ -54,17 +76,31 @@ enum Reducer<'s> {
     Pairs(&'s Arg),
     /// All of them at once; where they are combined before, those that are left.
     All { reduce: &'s Arg, combine: Option<&'s Arg> },
+    /// Rust or a command.
+    Code { reduce: &'s StageCode, combine: Option<Combiner<'s>> },
+}
+
+enum Combiner<'s> {
+    Expr(&'s Arg),
+    Code(&'s StageCode),
 }
 
 fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()> {
     let [key, value, reduce, rest @ ..] = &stage.args[..] else {
         unreachable!("the parser reads all parts of the stage")
     };
-    let reducer = reducer(key, value, reduce, rest.first())?;
-    let (key, value) = (builder.named(key)?, builder.named(value)?);
-    let names = [key.name.clone(), value.name.clone()];
-    let has_null = !matches!(&value.expr.node, Node::Const(value) if !value.is_null());
-    pairs(builder, key, value, stage.span)?;
+    let reducer = reducer(stage, key, value, reduce, rest.first())?;
+    let names = [key, value].map(|arg| arg.name.as_ref().map_or_else(String::new, |name| name.text.clone()));
+    let mut has_null = true;
+    match code::of(stage, "map") {
+        Some(written) => code::map(builder, stage, written, &names)?,
+        None => {
+            let (key, value) = (builder.named(key)?, builder.named(value)?);
+            has_null = !matches!(&value.expr.node, Node::Const(value) if !value.is_null());
+            pairs(builder, key, value, stage.span)?;
+            code::check_types(builder, stage, &names)?;
+        }
+    }
     match reducer {
         Reducer::Pairs(step) => {
             let two = two_into_one(builder, step)?;
@@ -86,11 +122,29 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
             project(builder, list, &names, stage.span)?;
             of_list(builder, reduce, &names, stage.span)
         }
+        Reducer::Code { reduce, combine } => {
+            match combine {
+                Some(Combiner::Expr(step)) => {
+                    let two = two_into_one(builder, step)?;
+                    reduced(builder, two, has_null, &names, stage.span)?;
+                }
+                Some(Combiner::Code(written)) => code::combine(builder, stage, written, &names)?,
+                None => {}
+            }
+            code::reduce(builder, stage, reduce, &names)
+        }
     }
 }
 
 /// Which of the two forms was written.
-fn reducer<'s>(key: &Arg, value: &Arg, reduce: &'s Arg, combine: Option<&'s Arg>) -> Fallible<Reducer<'s>> {
+fn reducer<'s>(
+    stage: &'s lang::Stage,
+    key: &Arg,
+    value: &Arg,
+    reduce: &'s Arg,
+    combine: Option<&'s Arg>,
+) -> Fallible<Reducer<'s>> {
+    let (reduce_code, combine_code) = (code::of(stage, "reduce"), code::of(stage, "combine"));
     let is_of_two = |arg: &Arg| arg.expr.has_name("acc") || arg.expr.has_name("it");
     let is_of_all = |arg: &Arg| {
         let names = [key, value].into_iter().filter_map(|column| column.name.as_ref());
@@ -99,6 +153,25 @@ fn reducer<'s>(key: &Arg, value: &Arg, reduce: &'s Arg, combine: Option<&'s Arg>
     let wrong =
         |arg: &Arg, message: String, hint: String| Err(Diagnostic::at(Kind::Type, arg.expr.span, message).hint(hint));
     let named = |arg: &Arg| arg.name.as_ref().map_or_else(String::new, |name| name.text.clone());
+    if let Some(written) = reduce_code {
+        let combiner = match (combine, combine_code) {
+            (_, Some(written)) => Some(Combiner::Code(written)),
+            (Some(step), None) if !is_of_two(step) => {
+                let message = "`combine` must make one value of `acc` and `it`".to_string();
+                return wrong(step, message, "combine = acc + it".to_string());
+            }
+            (step, None) => step.map(Combiner::Expr),
+        };
+        if let (Code::Rust(_), Some(_), Some(combine)) = (&written.code, &combiner, combine) {
+            let message = "a `reduce` of two values is its own combiner".to_string();
+            return wrong(combine, message, "leave `combine` out".to_string());
+        }
+        return Ok(Reducer::Code { reduce: written, combine: combiner });
+    }
+    if let (Some(written), Some(combine)) = (combine_code, combine) {
+        let message = format!("`combine` can be {} where `reduce` is one", code::what(written));
+        return wrong(combine, message, "combine = acc + it".to_string());
+    }
     for arg in std::iter::once(reduce).chain(combine) {
         if is_of_two(arg) && is_of_all(arg) {
             let message = format!(

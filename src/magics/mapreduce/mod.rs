@@ -1,16 +1,20 @@
+mod show;
+mod split;
+
 use std::time::{Duration, Instant};
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::mapreduce::MOST_TASKS;
-use crate::engines::{self, Choice, MOST_WORKERS};
-use crate::lang::{self, Argument, MagicSyntax, Pipeline, Statement, Takes, whole_number};
+use crate::engines::{self, Choice, LEAST_MEMORY, MOST_WORKERS};
+use crate::interleave::barrier::cores;
+use crate::lang::{self, Argument, Cell, MagicSyntax, Pipeline, Statement, Takes, Word, whole_number};
 use crate::measure;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Note, Report, Unit};
 use crate::run_context::RunContext;
-use crate::schedule::{Attempt, JobLog, JobOptions, KeyRecord, StepKind, StepRecord};
-use crate::session::{Bound, RunResult, Session};
+use crate::schedule::{Attempt, Bad, BadRow, JobFolder, JobLog, JobOptions, KeyRecord, StepKind, StepRecord, TRIES};
+use crate::session::{Bound, JobName, RunResult, Session};
 
 use super::compare::Grid;
 use super::timing::asked_count;
@@ -19,18 +23,27 @@ use super::{Answer, Magic, Offers, counters, figures_plan, passed, run_notes, st
 pub static MAPREDUCE: Magic = Magic {
     syntax: MagicSyntax {
         name: "mapreduce",
-        usage: "%mapreduce [explain] [--workers N] [--tasks N] [--partitions N] [--combine on|off] \
-                [--via memory|disk] [--chaos P] [--memory SIZE] PIPELINE",
+        usage: "%mapreduce [explain|show] [--workers N|auto] [--on threads|workers] [--tasks N] [--partitions N] \
+                [--combine on|off] [--merge tree|flat] [--via memory|disk] [--memory SIZE] [--retries N] \
+                [--bad fail|skip|keep] [--split hot] [--chaos P] [--job NAME] PIPELINE, or %mapreduce resume NAME",
         takes: Takes::Statement,
         options: &[
             ("explain", false),
+            ("show", false),
+            ("resume", true),
             ("--workers", true),
+            ("--on", true),
             ("--tasks", true),
             ("--partitions", true),
             ("--combine", true),
+            ("--merge", true),
             ("--via", true),
-            ("--chaos", true),
             ("--memory", true),
+            ("--retries", true),
+            ("--bad", true),
+            ("--split", true),
+            ("--chaos", true),
+            ("--job", true),
         ],
     },
     about: "runs a pipeline as a map/reduce job, and shows each step: records, bytes, time, skew\n\n\
@@ -40,25 +53,39 @@ pub static MAPREDUCE: Magic = Magic {
             map      does the steps that need one row at a time\n  \
             combine  makes one pair of all pairs of a key in a task, before anything is handed over\n  \
             shuffle  divides the pairs of each task among the partitions, by the hash of the key\n  \
+            merge    makes one of what adjacent tasks have of a partition, where more than 16 have something\n  \
             reduce   merges what all tasks have of each partition, a task for each\n  \
             output   puts the rows together\n  \
             A pipeline with several aggregates, sorts or the like has several rounds.\n\n\
             Options\n  \
-            --workers N       tasks at a time: those of %set workers unless specified\n  \
+            --workers N       tasks at a time: those of %set workers unless specified. auto starts one more while\n  \
+            \x20                 tasks wait, up to the cores\n  \
+            --on workers      tasks run in worker processes; threads of the shell unless specified\n  \
             --tasks N         map tasks: one for each 8 MiB unless specified, two at least\n  \
             --partitions N    reduce tasks: as many as workers unless specified, 8 at least\n  \
             --combine off     hands all pairs over: shows what the combiner saves\n  \
+            --merge flat      each reduce task merges all that it gets; tree, the default, has merge tasks\n  \
             --via disk        what tasks hand over goes through files, as in the first such systems\n  \
-            --chaos P         the chance that an attempt at a task is lost, from 0 to 0.9; it is done again, and\n  \
-            \x20                 the result is the same\n  \
+            --retries N       how often a task is tried whose worker process dies, or whose own code fails: 3\n  \
+            --bad skip        leaves out rows with an error in them; keep also lists them in _.bad: file, line,\n  \
+            \x20                 reason, text. Not in compressed files, parquet, arrow and arrays of json\n  \
+            --split hot       runs without and with a first phase, in which several tasks reduce what goes to a\n  \
+            \x20                 partition with a hot key; compares the tables, and shows both times\n  \
+            --chaos P         the chance that the worker of a task is killed (on threads: that its attempt is\n  \
+            \x20                 lost), from 0 to 0.9; it is done again, and the result is the same\n  \
             --memory SIZE     the most heap of the job: 64MB. A map task that holds too much hands over what it\n  \
-            \x20                 has; all that is handed over goes through files, into 64 partitions by default\n\n\
+            \x20                 has; all that is handed over goes through files, into 64 partitions by default\n  \
+            --job NAME        keeps what finished tasks gave in a folder, until the job is done. After a crash,\n  \
+            \x20                 resume NAME goes on: the pipeline and its input must be the same\n\n\
+            explain and show\n  \
+            explain says which part of the pipeline becomes which step. show draws the records of a small input as\n  \
+            they move through the steps; a name called show goes after --\n\n\
             Columns\n  \
             time              that of map, combine and shuffle, parts of the same tasks, is divided among them\n  \
             skew              the largest task, or partition, by the median one, in records; ! marks 2 or more\n\n\
             Tables for later cells\n  \
             _ is the result; _.stages has all columns of the steps, _.keys the keys with the most records, _.tasks\n  \
-            each attempt at a task.\n\n\
+            each attempt at a task, _.bad the rows that --bad keep has left out.\n\n\
             Hot keys\n  \
             A key with more than twice the records that a partition has on average makes its reduce task the last\n  \
             one to end. More partitions do not help: all records of a key go to one. The combiner does.",
@@ -73,29 +100,104 @@ pub static MAPREDUCE: Magic = Magic {
     run,
 };
 
+/// So often a task is tried at most.
+const MOST_TRIES: usize = 100;
+
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
+    if let Some(word) = magic.option("resume").flatten() {
+        return resumed(session, magic, word, context);
+    }
     let pipeline = pipeline(magic)?;
     let options = options(session, magic)?;
-    let plan = match session.bind(pipeline)? {
-        Bound::Table(plan) if !plan.is_final() => plan,
-        Bound::Table(_) | Bound::Value(..) => {
-            let message = "`%mapreduce` needs a pipeline that returns one table";
-            return Err(Diagnostic::at(Kind::Type, pipeline.span, message)
-                .hint("leave out what follows the last stage, or use: | on mapreduce"));
-        }
-    };
+    let plan = bound(session, pipeline)?;
     if magic.option("explain").is_some() {
         return explained(session, plan, context);
     }
-    let workers = at_most(magic, "--workers", MOST_WORKERS)?.unwrap_or(context.workers);
+    if magic.option("show").is_some() {
+        return show::shown(session, plan, context);
+    }
+    let name = magic.option("--job").flatten().map(|word| JobName {
+        name: word.text.clone(),
+        pipeline: session.written(&plan).unwrap_or_default().to_string(),
+        span: word.span,
+    });
+    if let (true, Some(name)) = (options.split_hot, &name) {
+        let message = "`--split hot` runs the pipeline several times, and `--job` keeps one run";
+        return Err(Diagnostic::at(Kind::Syntax, name.span, message).hint("remove one of them"));
+    }
+    let workers = match options.grows {
+        true => cores().len().max(2),
+        false => at_most(magic, "--workers", MOST_WORKERS)?.unwrap_or(context.workers),
+    };
     let memory = options.memory.map_or(context.memory, |bytes| bytes.saturating_add(measure::live()));
     let context = &RunContext { workers, memory: memory.min(context.memory), ..context.clone() };
-    let (ran, log) = session.run_job(plan, &options, context)?;
-    let mut answer = answer(&ran, &log, &options);
-    answer.report.status_line = status_line(&ran, ran.table.height() as u64);
+    if options.split_hot {
+        return split::compared(session, plan, &options, start, context);
+    }
+    let before = session.written(&plan).and_then(|text| session.wall_of(text));
+    let (ran, log) = session.run_job(plan, &options, name.as_ref(), context)?;
+    Ok(finished(answer(&ran, &log, &options, before, Vec::new()), &ran, start))
+}
+
+/// The answer with its status line.
+fn finished(mut answer: Answer, ran: &RunResult, start: Instant) -> Answer {
+    answer.report.status_line = status_line(ran, ran.table.height() as u64);
     answer.report.status_line.push(passed(start.elapsed()));
-    Ok(answer)
+    answer
+}
+
+fn bound(session: &mut Session, pipeline: &Pipeline) -> Fallible<Plan> {
+    match session.bind(pipeline)? {
+        Bound::Table(plan) if !plan.is_final() => Ok(plan),
+        Bound::Table(_) | Bound::Value(..) => {
+            let message = "`%mapreduce` needs a pipeline that returns one table";
+            Err(Diagnostic::at(Kind::Type, pipeline.span, message)
+                .hint("leave out what follows the last stage, or use: | on mapreduce"))
+        }
+    }
+}
+
+/// Goes on with a job that an earlier run has not finished.
+fn resumed(session: &mut Session, magic: &lang::Magic, word: &Word, context: &RunContext) -> Fallible<Answer> {
+    let start = Instant::now();
+    if magic.options.len() > 1 || magic.subject != Argument::Nothing {
+        let message = "`%mapreduce resume` takes the name of a job alone";
+        return Err(Diagnostic::at(Kind::Syntax, magic.span, message)
+            .hint(format!("%mapreduce resume {}: its pipeline and options are kept with it", word.text)));
+    }
+    let names = JobFolder::names();
+    let job = match names.contains(&word.text) {
+        true => JobFolder::open(&word.text)?.job()?,
+        false => None,
+    };
+    let Some(job) = job else {
+        let error = Diagnostic::at(Kind::Name, word.span, format!("there is no unfinished job `{}`", word.text));
+        let error = error.near(&word.text, names.iter().map(String::as_str));
+        return Err(match (&error.hint, &names[..]) {
+            (None, []) => error.hint("no job is kept; --job NAME keeps one until it is done"),
+            (None, names) => error.hint(format!("jobs that are kept: {}", names.join(", "))),
+            _ => error,
+        });
+    };
+    let cell = session.remember(&job.pipeline);
+    let pipeline = match lang::parse(cell, &job.pipeline, &super::Tables)? {
+        Cell::Statements(mut statements) if statements.len() == 1 => match statements.remove(0) {
+            Statement::Pipeline(pipeline) => Some(pipeline),
+            _ => None,
+        },
+        _ => None,
+    };
+    let pipeline = match pipeline {
+        Some(pipeline) => pipeline,
+        None => return Err(Diagnostic::at(Kind::File, word.span, "the kept job has no pipeline")),
+    };
+    let plan = bound(session, &pipeline)?;
+    let name = JobName { name: word.text.clone(), pipeline: job.pipeline.clone(), span: word.span };
+    let memory = job.options.memory.map_or(context.memory, |bytes| bytes.saturating_add(measure::live()));
+    let context = &RunContext { memory: memory.min(context.memory), ..context.clone() };
+    let (ran, log) = session.run_job(plan, &job.options, Some(&name), context)?;
+    Ok(finished(answer(&ran, &log, &job.options, None, Vec::new()), &ran, start))
 }
 
 fn pipeline(magic: &lang::Magic) -> Fallible<&Pipeline> {
@@ -118,6 +220,19 @@ fn options(session: &Session, magic: &lang::Magic) -> Fallible<JobOptions> {
         combine: one_of(magic, "--combine", ["on", "off"])?,
         on_disk: !one_of(magic, "--via", ["memory", "disk"])?,
         memory: asked_memory(magic)?,
+        on_workers: !one_of(magic, "--on", ["threads", "workers"])?,
+        grows: magic.option("--workers").flatten().is_some_and(|word| word.text == "auto"),
+        tries: at_most(magic, "--retries", MOST_TRIES)?.unwrap_or(TRIES),
+        tree: one_of(magic, "--merge", ["tree", "flat"])?,
+        split_hot: match magic.option("--split").flatten() {
+            None => false,
+            Some(word) if word.text == "hot" => true,
+            Some(word) => {
+                let message = format!("`--split` must be hot, got `{}`", word.text);
+                return Err(Diagnostic::at(Kind::Type, word.span, message).hint("--split hot"));
+            }
+        },
+        bad: asked_bad(magic)?,
         chaos: asked_chance(magic)?,
         seed: session.settings.seed,
         counts_keys: true,
@@ -136,7 +251,8 @@ fn explained(session: &Session, plan: Plan, context: &RunContext) -> Fallible<An
     }
 }
 
-fn answer(ran: &RunResult, log: &JobLog, options: &JobOptions) -> Answer {
+/// What a job gave and did; `before` is how long the default engine took, `aside` is shown after the tables of steps.
+fn answer(ran: &RunResult, log: &JobLog, options: &JobOptions, before: Option<Duration>, aside: Vec<Block>) -> Answer {
     let stages = all_columns(log);
     let keys = keys(log);
     let tasks = tasks(log);
@@ -147,17 +263,23 @@ fn answer(ran: &RunResult, log: &JobLog, options: &JobOptions) -> Answer {
     if !log.keys.is_empty() {
         blocks.push(Block::Aside(keys.clone()));
     }
-    blocks.push(Block::Notes(notes(log, options)));
+    blocks.extend(aside);
+    blocks.push(Block::Notes(notes(log, options, before)));
     let table = |figures: &Figures| figures_plan(figures, Default::default());
-    let tables = [("stages", &stages), ("keys", &keys), ("tasks", &tasks)];
-    let tables = tables.map(|(name, figures)| (name.to_string(), table(figures))).to_vec();
+    let bad = bad(log);
+    let mut tables = vec![("stages", &stages), ("keys", &keys), ("tasks", &tasks)];
+    tables.extend((options.bad == Bad::Keep).then_some(("bad", &bad)));
+    let tables = tables.into_iter().map(|(name, figures)| (name.to_string(), table(figures))).collect();
     let skew = log.steps.iter().filter_map(StepRecord::skew).max_by(f64::total_cmp);
     let lost = log.attempts.iter().filter(|attempt| attempt.lost).count();
+    let left_out: u64 = log.steps.iter().map(|step| step.bad).sum();
     let fields = vec![
         Field::measured("wall", Value::Float(log.wall.as_secs_f64()), Unit::Seconds),
         Field::measured("cpu", Value::Float(all_cpu(log).as_secs_f64()), Unit::Seconds),
         Field::counted("skew", skew.map_or(Value::Null, Value::Float), Unit::Times),
         Field::counted("lost", Value::Int(lost as i64), Unit::Count("attempts")),
+        Field::counted("resumed", Value::Int(log.resumed as i64), Unit::Count("tasks")),
+        Field::counted("left_out", Value::Int(left_out as i64), Unit::Count("rows")),
     ];
     let result = match table_result(ran, fields) {
         Binding::Result { table, fields, tables: counted } => {
@@ -184,7 +306,8 @@ fn times(number: Option<f64>) -> Value {
 fn shown(log: &JobLog) -> Figures {
     let mut grid = Grid::default();
     let several = log.steps.iter().any(|step| step.round > 1);
-    let lost = log.steps.iter().any(|step| step.retries > 0);
+    let any = |count: &dyn Fn(&StepRecord) -> u64| log.steps.iter().any(|step| count(step) > 0);
+    let (spills, lost, bad) = (any(&|step| step.spill), any(&|step| step.retries as u64), any(&|step| step.bad));
     for step in &log.steps {
         if several {
             grid.put("round", Type::Int, Unit::Plain.counted(), Value::Int(step.round as i64));
@@ -200,8 +323,14 @@ fn shown(log: &JobLog) -> Figures {
             Value::text(&format!("{skew:.1}{mark}"))
         });
         grid.put("skew", Type::Text, Unit::Plain.counted(), skew.unwrap_or(Value::Null));
+        if spills {
+            grid.put("spill", Type::Int, Unit::Bytes.counted(), count(Some(step.spill)));
+        }
         if lost {
             grid.put("lost", Type::Int, Unit::Plain.counted(), Value::Int(step.retries as i64));
+        }
+        if bad {
+            grid.put("bad", Type::Int, Unit::Plain.counted(), count(Some(step.bad)));
         }
     }
     grid.figures()
@@ -239,9 +368,28 @@ fn all_columns(log: &JobLog) -> Figures {
         int("median", count(spread.map(|(_, median, _)| median)));
         int("max", count(spread.map(|(.., most)| most)));
         grid.put("skew", Type::Float, Unit::Times.counted(), times(step.skew()));
-        grid.put("lost", Type::Int, Unit::Plain.counted(), Value::Int(step.retries as i64));
+        grid.put("spill", Type::Int, Unit::Bytes.counted(), count(Some(step.spill)));
+        grid.put("retries", Type::Int, Unit::Plain.counted(), Value::Int(step.retries as i64));
+        grid.put("bad", Type::Int, Unit::Plain.counted(), count(Some(step.bad)));
     }
     grid.figures()
+}
+
+/// Rows that were left out.
+fn bad(log: &JobLog) -> Figures {
+    let row = |(file, line, row): &(Option<String>, u64, BadRow)| {
+        let file = file.as_ref().map_or(Value::Null, |file| Value::text(file));
+        vec![file, count(Some(*line)), Value::text(&row.reason), Value::text(&row.text)]
+    };
+    Figures::of_rows(
+        &[
+            ("file", Type::Text, Unit::Plain.counted()),
+            ("line", Type::Int, Unit::Plain.counted()),
+            ("reason", Type::Text, Unit::Plain.counted()),
+            ("text", Type::Text, Unit::Plain.counted()),
+        ],
+        &log.bad.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// The keys with the most records.
@@ -300,7 +448,7 @@ fn tasks(log: &JobLog) -> Figures {
     )
 }
 
-fn notes(log: &JobLog, options: &JobOptions) -> Vec<Note> {
+fn notes(log: &JobLog, options: &JobOptions, before: Option<Duration>) -> Vec<Note> {
     let mut notes: Vec<Note> = pictures(log).into_iter().map(|line| Note::default().found(line).optional()).collect();
     let wall = log.wall.as_secs_f64();
     let mut total =
@@ -308,11 +456,31 @@ fn notes(log: &JobLog, options: &JobOptions) -> Vec<Note> {
     if let Some(bytes) = log.steps.first().and_then(|load| load.bytes_in).filter(|bytes| *bytes > 0) {
         total = total.text(" · ").measured(bytes as f64 / wall.max(1e-9), Unit::BytesPerSecond);
     }
+    if let Some(before) = before.map(|before| before.as_secs_f64()) {
+        let ratio = before / wall.max(1e-9);
+        let words =
+            if ratio >= 1.0 { "× as fast as batch, which took " } else { "× the speed of batch, which took " };
+        total = total.text(" · ").measured(ratio, Unit::Times).text(words).seconds(before).text(" in an earlier cell");
+    }
     notes.push(total);
+    if log.resumed > 0 {
+        notes.push(format!("{} tasks were done by an earlier run of the job, and not again", log.resumed).into());
+    }
+    let left_out: u64 = log.steps.iter().map(|step| step.bad).sum();
+    if left_out > 0 {
+        let listed = if options.bad == Bad::Keep { ": _.bad lists them" } else { ": --bad keep lists them" };
+        let rows = if left_out == 1 { "1 row was".to_string() } else { format!("{left_out} rows were") };
+        notes.push(format!("{rows} left out because of an error{listed}").into());
+    }
     let lost = log.attempts.iter().filter(|attempt| attempt.lost).count();
     if options.chaos > 0.0 {
         let tasks = log.attempts.len() - lost;
-        let text = format!("--chaos: {lost} attempts were lost and done again; {tasks} tasks, each counted once");
+        let text = match options.on_workers {
+            true => format!(
+                "--chaos: {lost} workers were killed, and their tasks done again; {tasks} tasks, each counted once"
+            ),
+            false => format!("--chaos: {lost} attempts were lost and done again; {tasks} tasks, each counted once"),
+        };
         notes.push(text.into());
     }
     for key in log.keys.iter().filter(|key| key.is_hot) {
@@ -401,10 +569,23 @@ fn asked_chance(magic: &lang::Magic) -> Fallible<f64> {
     })
 }
 
+fn asked_bad(magic: &lang::Magic) -> Fallible<Bad> {
+    let Some(word) = magic.option("--bad").flatten() else { return Ok(Bad::Fail) };
+    match word.text.as_str() {
+        "fail" => Ok(Bad::Fail),
+        "skip" => Ok(Bad::Skip),
+        "keep" => Ok(Bad::Keep),
+        text => {
+            let message = format!("`--bad` must be fail, skip or keep, got `{text}`");
+            Err(Diagnostic::at(Kind::Type, word.span, message).near(text, ["fail", "skip", "keep"]))
+        }
+    }
+}
+
 fn asked_memory(magic: &lang::Magic) -> Fallible<Option<u64>> {
     let Some(word) = magic.option("--memory").flatten() else { return Ok(None) };
-    whole_number(&word.text).filter(|bytes| *bytes > 0).map(Some).ok_or_else(|| {
-        let message = format!("`--memory` must be a number of bytes, got `{}`", word.text);
-        Diagnostic::at(Kind::Type, word.span, message).hint("--memory 2GiB")
+    whole_number(&word.text).filter(|bytes| *bytes >= LEAST_MEMORY).map(Some).ok_or_else(|| {
+        let message = format!("`--memory` must be at least 8MB, got `{}`", word.text);
+        Diagnostic::at(Kind::Type, word.span, message).hint("--memory 64MB")
     })
 }

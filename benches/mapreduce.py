@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Word count and group-by as jobs, beside other engines in the same run: the CPU time, wall time and resident memory of
+whole processes, in turns in random order. Then a word count of more data in a tenth of the memory that it needs.
+Usage: benches/mapreduce.py target/release/timelab [MB] [ROUNDS]"""
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+timelab = sys.argv[1]
+megabytes = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+
+
+def run(cell):
+    """Seconds of CPU, seconds, resident bytes, and what was printed."""
+    with tempfile.TemporaryFile() as out:
+        start = os.times().elapsed
+        child = subprocess.Popen(
+            [timelab, "--format", "csv", "-c", cell], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        wall = os.times().elapsed - start
+        out.seek(0)
+        printed = out.read()
+    if status:
+        sys.exit(f"this failed: {cell}")
+    return used.ru_utime + used.ru_stime, wall, used.ru_maxrss * 1024, printed
+
+
+def compare(title, cells):
+    """Runs each way once a round, in random order; what all print must be the same."""
+    found = {name: [] for name in cells}
+    printed = set()
+    for _ in range(rounds):
+        for name in random.sample(list(cells), len(cells)):
+            *figures, text = run(cells[name])
+            found[name].append(figures)
+            printed.add(text)
+    print(f"== {title}: {'same table' if len(printed) == 1 else 'DIFFERENT TABLES'}")
+    for name, figures in found.items():
+        cpu, wall, resident = (statistics.median(column) for column in zip(*figures))
+        print(f"{name:24} {cpu:7.3f} s CPU  {wall:7.3f} s  {resident / 1e6:7.0f} MB")
+    return {name: statistics.median(row[0] for row in figures) for name, figures in found.items()}
+
+
+with tempfile.TemporaryDirectory() as folder:
+    book = open("samples/kjv.txt", "rb").read()
+    words, table = os.path.join(folder, "words.txt"), os.path.join(folder, "t.csv")
+    with open(words, "wb") as file:
+        for _ in range(max(1, megabytes * 1_000_000 // len(book))):
+            file.write(book)
+    subprocess.run(
+        [timelab, "-c", f"1..{megabytes * 50_000} | map k = it * 7919 % 9973, x = it % 1000 | write \"{table}\""],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    jobs = {
+        f"word count, {megabytes} MB": f'read "{words}" | words | count by lower(word) | top 3',
+        "group-by": f'read "{table}" | agg sum(x), count() by k | sort by k',
+    }
+    for title, pipeline in jobs.items():
+        ways = {engine: f"{pipeline} | on {engine}" for engine in ["polars", "batch", "threads", "mapreduce"]}
+        ways["--on workers"] = f"%mapreduce --on workers {pipeline}"
+        ways["--combine off"] = f"%mapreduce --combine off {pipeline}"
+        cpu = compare(title, ways)
+        print(f"mapreduce / threads {cpu['mapreduce'] / cpu['threads']:.2f} (at most 1.3), "
+              f"mapreduce / polars {cpu['mapreduce'] / cpu['polars']:.2f}")
+    many = f"1..{megabytes * 100_000} | map k = it * 7919 % 9999991 | count by k | top 3"
+    _, _, needed, _ = run(f"%mapreduce {many}")
+    budget = max(needed // 10, 16_000_000)
+    cpu = compare(
+        f"a tenth of the memory ({budget / 1e6:.0f} MB)",
+        {"in memory": f"%mapreduce {many}", "in a tenth": f"%mapreduce --memory {budget} {many}"},
+    )
+    _, _, resident, _ = run(f"%mapreduce --memory {budget} {many}")
+    print(f"CPU {cpu['in a tenth'] / cpu['in memory']:.2f} (at most 1.5), resident {resident / 1e6:.0f} MB "
+          f"(at most {(1.25 * budget + 32e6) / 1e6:.0f})")

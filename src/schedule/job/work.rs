@@ -1,0 +1,537 @@
+//! The tasks of a round: map, merge and reduce. The same code does them in this process and in worker processes.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Column as Named, Order, Schema, Type};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::kernel::phase::Breaker;
+use crate::kernel::{Batch, Column, Part, Partial, Rows, from_bytes, to_bytes};
+use crate::plan::{Agg, AggFunc, Expr, Node, Op, Step};
+use crate::run_context::{Counters, RunContext};
+use crate::schedule::stage::Stage;
+use crate::schedule::task::OpenStage;
+
+use super::bad::{Bad, BadRow, is_of_row, without_bad};
+
+/// What the tasks of a round do.
+pub struct Work {
+    map: OpenStage,
+    /// None where tasks give rows.
+    shuffle: Option<Shuffle>,
+    /// What becomes of rows with an error.
+    bad: Bad,
+}
+
+pub struct Shuffle {
+    /// A stage of one step, the breaker: what a map task has of it.
+    combiner: OpenStage,
+    /// The same for reduce tasks, which with keys also keep the place of the first row of each.
+    reducer: OpenStage,
+    shape: Shape,
+}
+
+/// How map tasks hand over what they have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shape {
+    pub round: usize,
+    pub partitions: usize,
+    pub is_keyed: bool,
+    /// Whether a map task makes one pair of all pairs of a key.
+    pub combine: bool,
+    /// The bytes of pairs that a map task may hold.
+    pub most: Option<u64>,
+    /// Where what is handed over is written; else it stays in memory.
+    pub folder: Option<PathBuf>,
+}
+
+/// What a map task hands over, and what it saw.
+pub struct Mapped {
+    /// For each partition; more than once where they do not fit into memory.
+    pub pairs: Vec<Vec<Handed>>,
+    pub seen: Seen,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Seen {
+    pub records_in: u64,
+    pub records: u64,
+    /// How long its parts took: map, combine, shuffle.
+    pub times: [Duration; 3],
+    pub bad: Vec<BadRow>,
+}
+
+/// What goes from one task to another.
+#[derive(Clone)]
+pub struct Handed {
+    pub rows: u64,
+    pub bytes: u64,
+    /// None where it is in a file of this name.
+    pub batch: Option<Batch>,
+    pub file: String,
+    /// Whether it is of a partial; else it has pairs as they are.
+    pub is_partial: bool,
+}
+
+/// The place of a row in the round: the task in the upper bits, then its place in the task.
+const TASK_BITS: u32 = 40;
+/// What a map task holds is looked at after so many batches.
+const LOOKED_BATCHES: usize = 8;
+
+impl Work {
+    /// The work of a round of this stage; `counts` says whether the records of each key are counted.
+    ///
+    /// # Errors
+    /// Those of the right sides of joins.
+    pub fn new(
+        mut stage: Stage,
+        shape: impl FnOnce(bool) -> Shape,
+        counts: bool,
+        bad: Bad,
+        context: &RunContext,
+    ) -> Fallible<Work> {
+        if !stage.has_partials() {
+            return Ok(Work { map: OpenStage::new(stage, context)?, shuffle: None, bad });
+        }
+        let mut last = stage.tasks.steps.pop().expect("a stage with partials has a breaker at its end");
+        let columns = stage.tasks.schema().clone();
+        let is_keyed = matches!(&last.op, Op::Aggregate { keys, .. } if !keys.is_empty());
+        if let (true, Op::Aggregate { aggs, .. }) = (counts && is_keyed, &mut last.op) {
+            aggs.push(Agg { name: String::new(), func: AggFunc::Rows, arg: None, ty: Type::Int });
+        }
+        let placed = placed(&last, &columns);
+        let combiner = Stage::of_step(last, &columns, &stage);
+        let reducer = match placed {
+            Some((last, columns)) => Stage::of_step(last, &columns, &stage),
+            None => combiner.clone(),
+        };
+        let map = Stage::of_tasks(stage.tasks, stage.pairs);
+        Work::of_stages(map, Some((combiner, reducer, shape(is_keyed))), bad, context)
+    }
+
+    /// The same from its stages, as another process is told of them.
+    ///
+    /// # Errors
+    /// As [`Work::new`].
+    pub fn of_stages(
+        map: Stage,
+        shuffle: Option<(Stage, Stage, Shape)>,
+        bad: Bad,
+        context: &RunContext,
+    ) -> Fallible<Work> {
+        let shuffle = shuffle.map(|(combiner, reducer, shape)| {
+            let (combiner, reducer) = (OpenStage::new(combiner, context)?, OpenStage::new(reducer, context)?);
+            Ok::<_, Box<Diagnostic>>(Shuffle { combiner, reducer, shape })
+        });
+        Ok(Work { map: OpenStage::new(map, context)?, shuffle: shuffle.transpose()?, bad })
+    }
+
+    pub fn map_stage(&self) -> &OpenStage {
+        &self.map
+    }
+
+    pub fn shuffle(&self) -> Option<&Shuffle> {
+        self.shuffle.as_ref()
+    }
+
+    pub fn bad(&self) -> Bad {
+        self.bad
+    }
+
+    /// A map task of a round without a shuffle: what it saw, and its rows.
+    ///
+    /// # Errors
+    /// What the steps run into.
+    pub fn rows(&self, part: &Part) -> Fallible<(Seen, Vec<Batch>)> {
+        let rows = |parts: &[Part]| {
+            let mut batches = Vec::new();
+            let mut seen = Seen::default();
+            for part in parts {
+                seen.records_in += self.map.run_into(part, &mut |batch| {
+                    batches.push(batch);
+                    Ok(())
+                })?;
+            }
+            Ok((seen, batches))
+        };
+        let (mut given, bad) = self.without_bad(part, &rows)?;
+        given.0.bad = bad;
+        Ok(given)
+    }
+
+    /// A map task.
+    ///
+    /// # Errors
+    /// What the steps run into, and files that cannot be written.
+    pub fn map(&self, part: &Part, task: usize) -> Fallible<Mapped> {
+        let (mut mapped, bad) = self.without_bad(part, &|parts| self.map_parts(parts, task))?;
+        mapped.seen.bad = bad;
+        Ok(mapped)
+    }
+
+    /// Works on a part; where rows with an error are to be left out and there are some, on the parts without them.
+    fn without_bad<T>(&self, part: &Part, work: &dyn Fn(&[Part]) -> Fallible<T>) -> Fallible<(T, Vec<BadRow>)> {
+        let context = self.map.context();
+        let error = match Counters::attempt(|| work(std::slice::from_ref(part))) {
+            (Err(error), _) if self.bad != Bad::Fail && is_of_row(&error) => error,
+            (other, counted) => {
+                context.counters.commit(&counted);
+                return Ok((other?, Vec::new()));
+            }
+        };
+        let source = &self.map.stage().tasks.source;
+        // What is only tried counts nothing.
+        let probe = |part: &Part| Counters::attempt(|| self.probe(part)).0;
+        let (parts, bad) = without_bad(source, part, &error, context, &probe)?;
+        Ok((work(&parts)?, bad))
+    }
+
+    /// Does what a task does with a part, and keeps nothing of it.
+    fn probe(&self, part: &Part) -> Fallible<()> {
+        let taken = self.map.run_into(part, &mut |batch| match &self.shuffle {
+            Some(shuffle) => shuffle.probe(&batch),
+            None => Ok(()),
+        });
+        taken.map(|_| ())
+    }
+
+    fn map_parts(&self, parts: &[Part], task: usize) -> Fallible<Mapped> {
+        let begun = Instant::now();
+        let shuffle = self.shuffle.as_ref().expect("map tasks with pairs are those of a round with a shuffle");
+        let mut held = Held::new(shuffle, task)?;
+        let mut pairs: Vec<Vec<Handed>> = (0..shuffle.shape.partitions).map(|_| Vec::new()).collect();
+        let (mut records, mut batches) = (0, 0);
+        let (mut combining, mut shuffling) = (Duration::ZERO, Duration::ZERO);
+        let mut hand_over = |held: &mut Held| -> Fallible<()> {
+            let begun = Instant::now();
+            for (partition, batch) in held.split()?.into_iter().enumerate() {
+                let piece = pairs[partition].len();
+                if piece == 0 || batch.rows > 0 {
+                    let file = format!("round-{}-task-{task}-partition-{partition}-{piece}", shuffle.shape.round);
+                    pairs[partition].push(shuffle.hand_over(batch, file, shuffle.shape.combine)?);
+                }
+            }
+            shuffling += begun.elapsed();
+            Ok(())
+        };
+        let mut records_in = 0;
+        for part in parts {
+            records_in += self.map.run_into(part, &mut |batch| {
+                records += batch.rows as u64;
+                batches += 1;
+                let begun = Instant::now();
+                if self.bad != Bad::Fail && !shuffle.shape.combine {
+                    // What is wrong with a pair shows only where it is reduced.
+                    shuffle.probe(&batch)?;
+                }
+                held.take(batch)?;
+                combining += begun.elapsed();
+                match shuffle.shape.most {
+                    Some(most) if batches % LOOKED_BATCHES == 0 && held.size() > most => hand_over(&mut held),
+                    _ => Ok(()),
+                }
+            })?;
+        }
+        hand_over(&mut held)?;
+        let mapping = begun.elapsed().saturating_sub(combining + shuffling);
+        let times = match shuffle.shape.combine {
+            true => [mapping, combining, shuffling],
+            false => [mapping, Duration::ZERO, combining + shuffling],
+        };
+        Ok(Mapped { pairs, seen: Seen { records_in, records, times, bad: Vec::new() } })
+    }
+}
+
+impl Shuffle {
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub fn combiner(&self) -> &OpenStage {
+        &self.combiner
+    }
+
+    pub fn reducer(&self) -> &OpenStage {
+        &self.reducer
+    }
+
+    /// Makes one of what several tasks have of a partition.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written, and what the breaker runs into.
+    pub fn merge(&self, handed: &[Handed], file: String) -> Fallible<Handed> {
+        self.hand_over(self.merged(handed)?.columns()?, file, true)
+    }
+
+    /// Takes pairs, and keeps nothing of them.
+    fn probe(&self, batch: &Batch) -> Fallible<()> {
+        let mut partial = self.combiner.no_partial()?.expect("its only step is a breaker");
+        self.combiner.fill(&mut partial, batch)
+    }
+
+    /// What comes of a partition. With keys, the last column is the place of the first row of each.
+    ///
+    /// # Errors
+    /// As [`Shuffle::merge`].
+    pub fn reduce(&self, handed: &[Handed]) -> Fallible<Batch> {
+        let mut partial = self.merged(handed)?;
+        partial.settle()?;
+        partial.finish()
+    }
+
+    fn merged(&self, handed: &[Handed]) -> Fallible<Breaker<'_>> {
+        let context = self.reducer.context();
+        let mut partial = self.reducer.no_partial()?.expect("its only step is a breaker");
+        for handed in handed {
+            let batch = self.receive(handed)?;
+            if handed.is_partial {
+                partial.take_columns(batch, context).map(drop)?;
+                continue;
+            }
+            for start in (0..batch.rows).step_by(context.chunk_sizes.rows) {
+                context.check()?;
+                let rows = context.chunk_sizes.rows.min(batch.rows - start);
+                self.reducer.fill(&mut partial, &batch.part(start, rows))?;
+            }
+        }
+        Ok(partial)
+    }
+
+    /// Puts what a task gives to another where that finds it.
+    fn hand_over(&self, batch: Batch, file: String, is_partial: bool) -> Fallible<Handed> {
+        let rows = batch.rows as u64;
+        let Some(folder) = &self.shape.folder else {
+            return Ok(Handed { rows, bytes: batch.bytes(), batch: Some(batch), file, is_partial });
+        };
+        let bytes = to_bytes(&batch);
+        std::fs::write(folder.join(&file), &bytes)
+            .map_err(|error| Diagnostic::new(Kind::System, format!("cannot write what a task hands over: {error}")))?;
+        Ok(Handed { rows, bytes: bytes.len() as u64, batch: None, file, is_partial })
+    }
+
+    fn receive(&self, handed: &Handed) -> Fallible<Batch> {
+        if let Some(batch) = &handed.batch {
+            return Ok(batch.clone());
+        }
+        let folder = self.shape.folder.as_ref().expect("what is not in memory is in the folder");
+        let bytes = std::fs::read(folder.join(&handed.file))
+            .map_err(|error| Diagnostic::new(Kind::System, format!("cannot read what a task handed over: {error}")))?;
+        from_bytes(&bytes).ok_or_else(broken)
+    }
+}
+
+fn broken() -> Box<Diagnostic> {
+    Diagnostic::new(Kind::System, "what a task handed over is broken")
+}
+
+/// The same aggregate by keys, which also keeps the place of the first row of each; and the columns that it takes.
+fn placed(last: &Step, columns: &Schema) -> Option<(Step, Schema)> {
+    let mut last = last.clone();
+    let Op::Aggregate { keys, aggs } = &mut last.op else { return None };
+    if keys.is_empty() {
+        return None;
+    }
+    let place = Expr::new(Node::Column(columns.columns.len()), Type::Int, last.span);
+    aggs.push(Agg { name: String::new(), func: AggFunc::Min, arg: Some(place), ty: Type::Int });
+    let place = Named { name: String::new(), ty: Type::Int };
+    let columns = columns.columns.iter().cloned().chain([place]).collect();
+    Some((last, Schema::new(columns, Order::Kept)))
+}
+
+/// What a map task holds of its pairs.
+struct Held<'s> {
+    shuffle: &'s Shuffle,
+    /// Without a combiner it stays empty: it knows to which partition a pair belongs.
+    partial: Breaker<'s>,
+    /// The pairs of each partition, where they are not combined.
+    rows: Vec<Rows>,
+    /// The place of the next pair or group.
+    place: i64,
+}
+
+impl<'s> Held<'s> {
+    fn new(shuffle: &'s Shuffle, task: usize) -> Fallible<Held<'s>> {
+        let partial = shuffle.combiner.no_partial()?.expect("its only step is a breaker");
+        Ok(Held { shuffle, partial, rows: Held::no_rows(shuffle), place: (task as i64) << TASK_BITS })
+    }
+
+    fn no_rows(shuffle: &Shuffle) -> Vec<Rows> {
+        let columns = &shuffle.reducer.stage().tasks.source.schema;
+        let partitions = if shuffle.shape.combine { 0 } else { shuffle.shape.partitions };
+        (0..partitions).map(|_| Rows::of(columns)).collect()
+    }
+
+    fn take(&mut self, mut batch: Batch) -> Fallible<()> {
+        let Shape { combine, partitions, is_keyed, .. } = self.shuffle.shape;
+        if combine {
+            return self.shuffle.combiner.fill(&mut self.partial, &batch);
+        }
+        let mut of_part: Vec<Vec<u32>> = vec![Vec::new(); partitions];
+        let places = self.shuffle.combiner.places(&self.partial, &batch, partitions)?;
+        places.into_iter().enumerate().for_each(|(row, part)| of_part[part].push(row as u32));
+        if is_keyed {
+            batch.columns.push(Column::ints((self.place..).take(batch.rows).collect(), None));
+            self.place += batch.rows as i64;
+        }
+        self.rows.iter_mut().zip(&of_part).try_for_each(|(rows, of_part)| rows.push_rows(&batch, of_part))
+    }
+
+    fn size(&self) -> u64 {
+        self.partial.size() as u64 + self.rows.iter().map(|rows| rows.size() as u64).sum::<u64>()
+    }
+
+    /// For each partition what it has so far; then it has nothing.
+    fn split(&mut self) -> Fallible<Vec<Batch>> {
+        let Shape { combine, partitions, is_keyed, .. } = self.shuffle.shape;
+        if !combine {
+            let rows = std::mem::replace(&mut self.rows, Held::no_rows(self.shuffle));
+            return Ok(rows.into_iter().map(Rows::finish).collect());
+        }
+        let empty = self.shuffle.combiner.no_partial()?.expect("its only step is a breaker");
+        let mut partial = std::mem::replace(&mut self.partial, empty);
+        if !is_keyed {
+            partial.settle()?;
+            return partial.split(partitions);
+        }
+        let (parts, count) = partial.split_numbered(partitions, self.place)?;
+        self.place += count as i64;
+        Ok(parts)
+    }
+}
+
+/// What is handed over, as a message says it; the batches stand one after the other in the bytes beside it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sent {
+    rows: u64,
+    bytes: u64,
+    file: String,
+    is_partial: bool,
+    /// None where it is in its file.
+    length: Option<usize>,
+}
+
+impl Sent {
+    pub fn of(handed: &Handed, bytes: &mut Vec<u8>) -> Sent {
+        let length = handed.batch.as_ref().map(|batch| {
+            let flat = to_bytes(batch);
+            bytes.extend_from_slice(&flat);
+            flat.len()
+        });
+        Sent {
+            rows: handed.rows,
+            bytes: handed.bytes,
+            file: handed.file.clone(),
+            is_partial: handed.is_partial,
+            length,
+        }
+    }
+
+    /// Takes what it has from the start of the bytes.
+    fn received(self, bytes: &mut &[u8]) -> Fallible<Handed> {
+        let batch = match self.length {
+            None => None,
+            Some(length) => {
+                let (here, rest) = bytes.split_at_checked(length).ok_or_else(broken)?;
+                *bytes = rest;
+                Some(from_bytes(here).ok_or_else(broken)?)
+            }
+        };
+        Ok(Handed { rows: self.rows, bytes: self.bytes, batch, file: self.file, is_partial: self.is_partial })
+    }
+}
+
+/// A task as another process is told of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Task {
+    Rows { part: Part },
+    Map { part: Part, task: usize },
+    Merge { handed: Vec<Sent>, file: String },
+    Reduce { handed: Vec<Sent> },
+}
+
+/// What it gave, beside bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Given {
+    /// One batch for all.
+    Rows(Seen),
+    Mapped {
+        pairs: Vec<Vec<Sent>>,
+        seen: Seen,
+    },
+    Merged(Sent),
+    /// One batch.
+    Reduced,
+}
+
+impl Work {
+    /// Does a task that another process asks for.
+    ///
+    /// # Errors
+    /// Those of the task.
+    pub fn done(&self, task: Task, mut bytes: &[u8]) -> Fallible<(Given, Vec<u8>)> {
+        let shuffle = || self.shuffle.as_ref().ok_or_else(broken);
+        let mut received = |handed: Vec<Sent>| -> Fallible<Vec<Handed>> {
+            handed.into_iter().map(|sent| sent.received(&mut bytes)).collect()
+        };
+        match task {
+            Task::Rows { part } => {
+                let (seen, batches) = self.rows(&part)?;
+                let mut rows = Rows::of(self.map.stage().tasks.schema());
+                batches.iter().try_for_each(|batch| rows.push(batch))?;
+                Ok((Given::Rows(seen), to_bytes(&rows.finish())))
+            }
+            Task::Map { part, task } => Ok(self.map(&part, task)?.sent()),
+            Task::Merge { handed, file } => {
+                let merged = shuffle()?.merge(&received(handed)?, file)?;
+                let mut out = Vec::new();
+                Ok((Given::Merged(Sent::of(&merged, &mut out)), out))
+            }
+            Task::Reduce { handed } => Ok((Given::Reduced, to_bytes(&shuffle()?.reduce(&received(handed)?)?))),
+        }
+    }
+}
+
+impl Mapped {
+    /// As a message.
+    pub fn sent(&self) -> (Given, Vec<u8>) {
+        let mut bytes = Vec::new();
+        let sent = |handed: &Vec<Handed>, bytes: &mut Vec<u8>| handed.iter().map(|one| Sent::of(one, bytes)).collect();
+        let pairs = self.pairs.iter().map(|handed| sent(handed, &mut bytes)).collect();
+        (Given::Mapped { pairs, seen: self.seen.clone() }, bytes)
+    }
+}
+
+impl Given {
+    /// # Errors
+    /// It is what another kind of task gives, or is broken.
+    pub fn into_mapped(self, mut bytes: &[u8]) -> Fallible<Mapped> {
+        let Given::Mapped { pairs, seen } = self else { return Err(broken()) };
+        let mut received =
+            |sent: Vec<Sent>| sent.into_iter().map(|sent| sent.received(&mut bytes)).collect::<Fallible<Vec<Handed>>>();
+        let pairs = pairs.into_iter().map(&mut received).collect::<Fallible<_>>()?;
+        Ok(Mapped { pairs, seen })
+    }
+
+    /// # Errors
+    /// As [`Given::into_mapped`].
+    pub fn into_rows(self, bytes: &[u8]) -> Fallible<(Seen, Vec<Batch>)> {
+        let Given::Rows(seen) = self else { return Err(broken()) };
+        Ok((seen, vec![from_bytes(bytes).ok_or_else(broken)?]))
+    }
+
+    /// # Errors
+    /// As [`Given::into_mapped`].
+    pub fn into_merged(self, mut bytes: &[u8]) -> Fallible<Handed> {
+        let Given::Merged(sent) = self else { return Err(broken()) };
+        sent.received(&mut bytes)
+    }
+
+    /// # Errors
+    /// As [`Given::into_mapped`].
+    pub fn into_reduced(self, bytes: &[u8]) -> Fallible<Batch> {
+        let Given::Reduced = self else { return Err(broken()) };
+        from_bytes(bytes).ok_or_else(broken)
+    }
+}

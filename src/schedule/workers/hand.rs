@@ -1,0 +1,134 @@
+//! Worker processes in the hands of a job: a thread of the job has one, and asks it for one task after the other.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::measure::Cost;
+use crate::run_context::RunContext;
+use crate::schedule::job::{Given, Task};
+
+use super::message::Order;
+use super::order::Ordered;
+use super::process::{Missing, Process, another, ready};
+use super::{not_started, stopped};
+
+/// Those that a job uses.
+pub struct Processes {
+    free: Mutex<Vec<Process>>,
+    /// What each may hold above what an idle one holds, in bytes.
+    pub memory: u64,
+    cost: Mutex<Cost>,
+}
+
+/// One of them, of a thread of the job.
+pub struct Hand<'p> {
+    all: &'p Processes,
+    process: Option<Process>,
+    /// Whether the process is to be killed while it does the next task.
+    pub is_killed: bool,
+    /// CPU time of the last task.
+    pub cpu: Duration,
+}
+
+/// Why a task gave nothing.
+pub enum Failure {
+    Error(Box<Diagnostic>),
+    /// Its process is gone; how it ended.
+    Lost(String),
+}
+
+impl From<Box<Diagnostic>> for Failure {
+    fn from(error: Box<Diagnostic>) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+impl Processes {
+    /// So many that are ready.
+    ///
+    /// # Errors
+    /// Where the system starts none.
+    pub fn start(count: usize, memory: u64) -> Fallible<Processes> {
+        let free = ready(count).map_err(|error| not_started(&error))?;
+        Ok(Processes { free: Mutex::new(free), memory, cost: Mutex::default() })
+    }
+
+    pub fn hand(&self) -> Hand<'_> {
+        let process = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Hand { all: self, process, is_killed: false, cpu: Duration::ZERO }
+    }
+
+    /// The round is over: what the tasks so far cost.
+    pub fn finish(&self) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        free.retain_mut(|process| match process.finish() {
+            Ok(spent) => {
+                *cost = cost.beside(&spent.cost);
+                true
+            }
+            Err(_) => false,
+        });
+    }
+
+    pub fn cost(&self) -> Cost {
+        self.cost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        self.finish();
+        let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
+        free.drain(..).for_each(Process::release);
+    }
+}
+
+impl Hand<'_> {
+    /// Has a task done.
+    ///
+    /// # Errors
+    /// That of the task, or that its process is gone.
+    pub fn ask(
+        &mut self,
+        ordered: &Ordered,
+        task: Task,
+        bytes: &[u8],
+        context: &RunContext,
+    ) -> Result<(Given, Vec<u8>), Failure> {
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => another().map_err(|error| not_started(&error))?,
+        };
+        let order = Order::JobTask(task);
+        self.cpu = Duration::ZERO;
+        let answer = match std::mem::take(&mut self.is_killed) {
+            true => Err(process.task_and_kill(ordered, &order, bytes)),
+            false => process.task(ordered, &order, bytes, &context.stop),
+        };
+        match answer {
+            Ok((done, output)) => {
+                self.process = Some(process);
+                self.cpu = done.cpu;
+                done.note(context);
+                context.counters.commit(&done.counters);
+                match (done.error, done.given) {
+                    (Some(error), _) => Err(error.into()),
+                    (None, Some(given)) => Ok((given, output)),
+                    (None, None) => Err(Diagnostic::new(Kind::System, "a worker gave nothing").into()),
+                }
+            }
+            Err(Missing::Stopped) => Err(stopped(&context.stop).into()),
+            Err(Missing::Lost(how)) => Err(Failure::Lost(how)),
+        }
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            self.all.free.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+        }
+    }
+}

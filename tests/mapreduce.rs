@@ -1,0 +1,307 @@
+//! Jobs: whoever does the tasks, whatever is lost, split or left out, the result is that of other engines.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use timelab::console::Console;
+use timelab::data::{Sameness, Table};
+use timelab::engines::{self, Choice};
+use timelab::kernel;
+use timelab::plan::Prepared;
+use timelab::run_context::{ChunkSizes, RunContext};
+use timelab::schedule::{self, Bad, JobLog, JobOptions, StepKind};
+use timelab::session::Session;
+
+use crate::command::{err, out, timelab};
+use crate::lab::{self, Lab};
+
+fn prepared(cell: &str) -> (Prepared, RunContext) {
+    let mut session = Session::new("rows", Console::default());
+    let plan = lab::plan(&mut session, cell).expect(cell).expect("a pipeline has a plan");
+    let context = session.context();
+    let plan = session.prepared(plan, Choice::only(engines::REFERENCE), &context).expect(cell);
+    let chunk_sizes = ChunkSizes { rows: 7, task: 16 * 90, ..context.chunk_sizes };
+    (plan, RunContext { workers: 2, chunk_sizes, ..context })
+}
+
+fn job(plan: &Prepared, options: &JobOptions, context: &RunContext) -> (Table, JobLog) {
+    let mut log = JobLog::default();
+    let rows = schedule::run_job(plan, options, None, context, &mut log).expect("the job runs");
+    (kernel::table(rows, plan.schema()).expect("it has the columns of its plan"), log)
+}
+
+#[test]
+fn groups_come_in_the_order_of_other_engines() {
+    for cell in [
+        "1..500 | map k = it * 7 % 301, x = it | agg sum(x), first(x) by k",
+        "[\"a b c\", \"b c\", null, \"c\"] | words | count by it",
+        "1..500 | map k = text(it * 11 % 97), j = it % 3 | count by k, j",
+        "1..500 | map k = it * 7 % 301, x = it | distinct by k | count by it = x % 10",
+    ] {
+        let (plan, context) = prepared(cell);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(cell).table;
+        let plain = JobOptions { counts_keys: true, ..JobOptions::default() };
+        for options in [
+            plain.clone(),
+            JobOptions { combine: false, partitions: Some(3), ..plain.clone() },
+            JobOptions { memory: Some(1), ..plain.clone() },
+            JobOptions { tasks: Some(40), ..plain.clone() },
+            JobOptions { tasks: Some(40), tree: false, ..plain.clone() },
+            JobOptions { combine: false, split_hot: true, tasks: Some(9), partitions: Some(5), ..plain },
+        ] {
+            let (table, _) = job(&plan, &options, &context);
+            assert!(expected.frame().equals_missing(table.frame()), "{cell} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn workers_do_the_tasks_of_a_job() {
+    for cell in [
+        "1..500 | map it * it",
+        "1..500 | filter it % 7 == 3 | skip 60 | take 20",
+        "1..500 | map k = it % 9, x = 1 / it | agg sum(x), mean(x), std(x), median(x), count() by k",
+        "1..500 | map k = it * 7 % 301, x = it | top 9 by k",
+        "1..500 | map k = it % 50, x = it | join (10..40 | map k = it, y = it * it) on k | agg sum(y) by x = x % 3",
+        "1..60 | pairs | filter a * b % 17 == 4 | count by a",
+        "[\"a b c\", \"b c\", null, \"c\"] | words | count by it",
+        "1..500 | filter it > 1000 | agg sum(it), count(), min(it)",
+    ] {
+        let (plan, context) = prepared(cell);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(cell).table;
+        let plain = JobOptions { on_workers: true, counts_keys: true, ..JobOptions::default() };
+        for options in [
+            plain.clone(),
+            JobOptions { combine: false, on_disk: true, ..plain.clone() },
+            JobOptions { tasks: Some(20), grows: true, ..plain.clone() },
+            JobOptions { memory: Some(1 << 20), split_hot: true, ..plain },
+        ] {
+            let (table, _) = job(&plan, &options, &context);
+            if let Sameness::Different(what) = expected.same(&table) {
+                panic!("{cell} {options:?}: {what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fifty_workers_are_killed_and_nothing_is_lost_or_counted_twice() {
+    let (plan, context) = prepared("1..2000 | map k = it % 13, x = it | agg sum(x), count() by k");
+    let calm = JobOptions { tasks: Some(60), counts_keys: true, ..JobOptions::default() };
+    let wild = JobOptions { on_workers: true, chaos: 0.5, seed: 11, ..calm.clone() };
+    let (expected, calm) = job(&plan, &calm, &context);
+    let (table, wild) = job(&plan, &wild, &context);
+    assert!(expected.frame().equals_missing(table.frame()));
+    let killed = wild.attempts.iter().filter(|attempt| attempt.lost).count();
+    assert!(killed >= 50, "{killed} were killed");
+    for (calm, wild) in calm.steps.iter().zip(&wild.steps) {
+        assert_eq!((calm.kind, calm.records_in, calm.records_out), (wild.kind, wild.records_in, wild.records_out));
+        assert_eq!(calm.loads, wild.loads);
+    }
+}
+
+#[test]
+fn a_hot_partition_is_reduced_by_several_tasks() {
+    let (plan, context) = prepared("1..4000 | map k = if it % 4 == 0 then it else 0, x = it | agg sum(x) by k");
+    let plain = JobOptions { combine: false, tasks: Some(16), ..JobOptions::default() };
+    let (expected, before) = job(&plan, &plain, &context);
+    let (table, after) = job(&plan, &JobOptions { split_hot: true, ..plain }, &context);
+    assert!(expected.frame().equals_missing(table.frame()));
+    let largest = |log: &JobLog| {
+        let steps = log.steps.iter().filter(|step| matches!(step.kind, StepKind::Reduce | StepKind::Split));
+        steps.flat_map(|step| step.loads.clone()).max().expect("some task reduces")
+    };
+    assert!(2 * largest(&after) < largest(&before), "{} and {}", largest(&before), largest(&after));
+}
+
+#[test]
+fn rows_with_an_error_are_left_out_and_listed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("n.txt");
+    let lines: Vec<String> = (1..=300).map(|n| if n % 100 == 7 { format!("bad {n}") } else { n.to_string() }).collect();
+    fs::write(&path, lines.join("\n")).expect("it is written");
+    let sum: i64 = (1..=300).filter(|n| n % 100 != 7).sum();
+    for combine in [true, false] {
+        for on_workers in [true, false] {
+            let cell = format!("read \"{}\" | map n = int(line) | agg sum(n), count() by k = n % 2", path.display());
+            let (plan, context) = prepared(&cell);
+            let options = JobOptions { bad: Bad::Keep, combine, on_workers, tasks: Some(7), ..JobOptions::default() };
+            let (table, log) = job(&plan, &options, &context);
+            let total: i64 = table.frame().column("n_sum").or(table.frame().column("sum")).map_or_else(
+                |_| panic!("{:?}", table.frame()),
+                |column| column.i64().expect("ints").iter().flatten().sum(),
+            );
+            assert_eq!(total, sum);
+            let found: Vec<(u64, &str)> = log.bad.iter().map(|(_, line, row)| (*line, row.text.as_str())).collect();
+            assert_eq!(found, [(7, "bad 7"), (107, "bad 107"), (207, "bad 207")]);
+            assert!(log.bad[0].2.reason.contains("bad 7"), "{}", log.bad[0].2.reason);
+        }
+    }
+}
+
+#[test]
+fn bad_rows_of_csv_have_their_lines() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.csv");
+    let rows: String = (1..=200).map(|n| format!("\"a\nb{n}\",{}\n", if n == 150 { 0 } else { n })).collect();
+    fs::write(&path, format!("name,n\n{rows}")).expect("it is written");
+    let mut lab = Lab::new("batch");
+    let path = path.display();
+    let printed = lab.cell(&format!("%mapreduce --bad keep --tasks 5 read \"{path}\" | map k = 1000 // n | sum k"));
+    assert_eq!(printed.err, "", "{}", printed.err);
+    let expected: i64 = (1..=200).filter(|n| *n != 150).map(|n| 1000 / n).sum();
+    assert!(printed.out.contains(&expected.to_string()), "{}", printed.out);
+    let listed = lab.cell("_.bad | map line, text");
+    assert!(listed.out.contains("300"), "two lines a record, after the header: {}", listed.out);
+    let one = lab.cell("%mapreduce --bad skip 1..10 | map 10 // (it - 4) | count");
+    assert!(one.out.contains('8'), "{}", one.out);
+    let failed = lab.cell("%mapreduce --bad fail 1..10 | map 10 // (it - 4) | count");
+    assert!(failed.err.contains("zero"), "{}", failed.err);
+}
+
+const PLAIN_STAGE: &str = "map = (words(lower(it)), 1) into word, n reduce = acc + it";
+const TEXTS: &str = r#"["To be or", "not to be", "tab	and\\slash", ""]"#;
+
+#[test]
+fn commands_map_combine_and_reduce_on_every_engine() {
+    let words = r#"command "tr A-Z a-z | awk '{ for (i = 1; i <= NF; i++) print $i \"\\t1\" }'""#;
+    let sums = r#"command "awk -F'\\t' '{ n[$1] += $2 } END { for (k in n) print k \"\\t\" n[k] }'""#;
+    let cell = |stage: &str| format!(r#"["To be or", "not to be", ""] | mapreduce {stage} | sort by word"#);
+    let expected = Lab::new("rows").cell(&cell(PLAIN_STAGE)).out;
+    assert!(expected.contains("be,2"), "{expected}");
+    for engine in lab::engine_names() {
+        for stage in [
+            format!("map = {words} into word, n: int reduce = acc + it"),
+            format!("map = {words} into word, n: int reduce = {sums}"),
+            format!("map = {words} into word, n: int reduce = {sums} combine = {sums}"),
+            format!("map = {words} into word, n: int reduce = {sums} combine = acc + it"),
+            format!("map = (words(lower(it)), 1) into word, n reduce = {sums}"),
+        ] {
+            let printed = Lab::new(engine).cell(&cell(&stage));
+            assert_eq!((printed.out.as_str(), printed.err.as_str()), (expected.as_str(), ""), "{engine}: {stage}");
+        }
+    }
+}
+
+#[test]
+fn what_commands_get_and_give_is_escaped() {
+    let mut lab = Lab::new("batch");
+    let cell = format!("{TEXTS} | mapreduce map = command \"cat -A | sed 's/$/\\tx/'\" into k, v reduce = len(v)");
+    let printed = lab.cell(&cell);
+    assert!(printed.out.contains("tab\tand\\slash$"), "{}", printed.out);
+    let same = lab.cell(&format!("{TEXTS} | mapreduce map = command \"cat\" into k, v reduce = len(v) | map k"));
+    assert!(same.out.contains("tab\tand\\slash"), "{}", same.out);
+    let failed = lab.cell("[1, 2] | mapreduce map = command \"echo no >&2; exit 3\" into k, v reduce = len(v)");
+    assert!(failed.err.contains("status 3") && failed.err.contains("no"), "{}", failed.err);
+    let bad = lab.cell("[1, 2] | mapreduce map = command \"echo a\" into k, v: int reduce = acc + it");
+    assert!(bad.err.contains("int"), "{}", bad.err);
+}
+
+#[test]
+fn closures_map_and_reduce_on_every_engine() {
+    let words =
+        "rust { |line| line.to_lowercase().split_whitespace().map(|w| (w.to_string(), 1)).collect::<Vec<_>>() }";
+    let cell = |stage: &str| format!(r#"["To be or", "not to be", ""] | mapreduce {stage} | sort by word"#);
+    let expected = Lab::new("rows").cell(&cell(PLAIN_STAGE)).out;
+    let engines = || lab::engine_names().into_iter().filter(|name| *name != "workers");
+    let mut arguments = vec!["--format".to_string(), "csv".to_string(), "--keep-going".to_string()];
+    for reduce in ["acc + it", "rust { |a, b| a + b }"] {
+        let stage = format!("map = {words} into word, n: int reduce = {reduce}");
+        for engine in engines() {
+            arguments.extend(["-c".to_string(), format!("{} | on {engine}", cell(&stage))]);
+        }
+    }
+    let on_workers = cell(&format!("map = {words} into word, n: int reduce = acc + it | on workers"));
+    let not = "1..9 | mapreduce map = (it % 2, it) into k, v reduce = rust { |a, b| a - b }";
+    arguments.extend(
+        ["-c", &on_workers.replace(" | on workers | sort by word", " | sort by word | on workers"), "-c", not]
+            .map(str::to_string),
+    );
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let printed = timelab(&arguments, "");
+    assert_eq!(out(&printed), expected.repeat(2 * engines().count()), "{}", err(&printed));
+    assert!(err(&printed).contains("only in the process of the shell"), "{}", err(&printed));
+    assert!(err(&printed).contains("associative"), "{}", err(&printed));
+}
+
+#[test]
+fn a_job_goes_on_after_its_shell_was_killed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (state, input) = (dir.path().join("state"), dir.path().join("in.txt"));
+    let lines: String = (0..4000).map(|n| format!("{} {}\n", n % 7, n)).collect();
+    fs::write(&input, lines).expect("it is written");
+    let pipeline = format!(
+        "read \"{}\" | map k = split(line, \" \")[0], s = \"x\" | mapreduce map = (k, 1) into k, n reduce = acc + it \
+         | sort by k",
+        input.display()
+    );
+    let shell = |cell: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        command.env("XDG_STATE_HOME", &state).args(["--format", "csv", "-c", cell]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let expected = out(&timelab(&["--format", "csv", "-c", &pipeline], ""));
+    let mut first =
+        shell(&format!("%mapreduce --job t --tasks 400 --workers 1 {pipeline}")).spawn().expect("it starts");
+    let folder = state.join("timelab/jobs/t");
+    let done = || count(&folder, "done-1-map-");
+    while done() < 20 && first.try_wait().expect("it is ours").is_none() {
+        thread::yield_now();
+    }
+    first.kill().expect("it is ours");
+    first.wait().expect("it is ours");
+    let before = done();
+    assert!(before >= 20 && folder.join("job.json").exists(), "{before} tasks are kept");
+    let mode = fs::metadata(&folder).map(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777);
+    assert_eq!(mode.ok(), Some(0o700));
+
+    let other = shell("%mapreduce --job t 1..9 | count").output().expect("it runs");
+    assert!(err(&other).contains("has another plan"), "{}", err(&other));
+    let resumed = shell("%mapreduce resume t").output().expect("it runs");
+    assert_eq!(out(&resumed), expected, "{}", err(&resumed));
+    let said = format!("{before} tasks were done by an earlier run");
+    let said_more = err(&resumed).lines().any(|line| {
+        line.split_once(" tasks were done by an earlier run")
+            .and_then(|(number, _)| number.trim().parse::<usize>().ok())
+            .is_some_and(|number| number >= before)
+    });
+    assert!(said_more, "{said}: {}", err(&resumed));
+    assert!(!folder.exists());
+    let gone = shell("%mapreduce resume t").output().expect("it runs");
+    assert!(err(&gone).contains("no unfinished job"), "{}", err(&gone));
+}
+
+fn count(folder: &Path, start: &str) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start)).count()
+}
+
+#[test]
+fn a_job_whose_input_has_changed_does_not_go_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (state, input) = (dir.path().join("state"), dir.path().join("in.txt"));
+    fs::write(&input, "1\n2\nx\n").expect("it is written");
+    let cell = format!("%mapreduce --job u read \"{}\" | map int(line) | sum", input.display());
+    let shell = |cell: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        command.env("XDG_STATE_HOME", &state).args(["--format", "csv", "-c", cell]).output().expect("it runs")
+    };
+    assert!(err(&shell(&cell)).contains("what was done is kept") || err(&shell(&cell)).contains("int"));
+    fs::write(&input, "1\n2\n3\n4\n").expect("it is written");
+    let resumed = shell("%mapreduce resume u");
+    assert!(err(&resumed).contains("has changed since it began"), "{}", err(&resumed));
+}
+
+#[test]
+fn records_are_shown_as_they_move() {
+    let mut lab = Lab::new("batch");
+    let shown = lab.cell(r#"%mapreduce show ["a b", "b"] | words | count by it"#).out;
+    for part in ["slice", "map", "combine and shuffle", "task 1 → partition", "reduce", "(b, 2)", "output"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let sample = lab.notes("%mapreduce show 1..1000 | filter it % 2 == 0 | sum");
+    assert!(sample.contains("the first 20 rows"), "{sample}");
+}
