@@ -10,6 +10,7 @@ use timelab::plan::Prepared;
 use timelab::run_context::{ChunkSizes, RunContext, Spill};
 use timelab::session::Session;
 
+use crate::command::{err, timelab};
 use crate::lab::{self, Lab};
 
 /// Cells whose ops hold several times the budget, and whose results depend on the order of rows.
@@ -200,5 +201,16 @@ fn a_text_that_grows_without_end_is_stopped() {
         assert_eq!(said.status.code(), Some(1), "{stage}");
         let said = crate::command::err(&said);
         assert!(said.contains("the state has grown to") || said.contains("15 MiB"), "{stage}: {said}");
+    }
+}
+
+/// Rows of one number are smaller than what sorting them takes beside.
+#[test]
+fn a_sort_of_one_column_fits_into_its_budget() {
+    for engine in ["batch", "threads"] {
+        for cell in ["1..2M | sort it desc | count", "random 1M seed 3 | sort it | map it >= 0 | count by it"] {
+            let output = timelab(&["-c", "%set memory 32MB", "-c", &format!("{cell} | on {engine}")], "");
+            assert_eq!(output.status.code(), Some(0), "{cell} on {engine}: {}", err(&output));
+        }
     }
 }

@@ -366,7 +366,11 @@ impl Partial for Sorted<'_> {
     }
 
     fn size(&self) -> usize {
-        self.rows.size() + self.runs.iter().map(Batch::size).sum::<usize>()
+        // To put a row in order takes two ranks with its number, and its place: more than a row of one number has.
+        const BESIDE: usize = 2 * size_of::<Ranked>() + size_of::<u32>();
+        let held = self.rows.size() + self.runs.iter().map(Batch::size).sum::<usize>();
+        let rows = self.rows.count() + self.runs.iter().map(|run| run.rows).sum::<usize>();
+        if self.limit.is_none() { held + rows * BESIDE } else { held }
     }
 
     fn columns(mut self) -> Fallible<Batch> {
