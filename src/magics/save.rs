@@ -79,17 +79,16 @@ fn notebook_of(cells: &[&Entered]) -> String {
 
 /// Writes a file whole or not at all.
 fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
+    if force {
+        return files::replace(path, text.as_bytes());
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
-    if force {
-        file.persist(path)?
-    } else {
-        file.persist_noclobber(path)?
-    };
+    file.persist_noclobber(path)?;
     Ok(())
 }
 
