@@ -609,6 +609,12 @@ impl Exprs<'_> {
 
     fn sort_key(&mut self, key: &SortKey) -> Translated<SortOrder> {
         columns_of_type(&key.expr)?;
+        if matches!(key.expr.node, Node::Const(_)) {
+            return Err(Refusal {
+                reason: "a constant key of a sort is the number of a column there",
+                span: key.expr.span,
+            });
+        }
         let child = one_form(self.expr(&key.expr)?, &key.expr.ty);
         Ok(sort_order(child, key.descending))
     }
