@@ -506,7 +506,7 @@ impl Taken {
     /// The profile, and of how many samples it is.
     fn profile(self, how: &str, outermost: Outermost) -> (Profile, u64) {
         let Taken { stacks: seen, files, mut samples, lost, .. } = self;
-        let mut seen: Vec<((Vec<Spot>, Reach), (f64, u64))> = seen.into_iter().collect();
+        let mut seen = Vec::from_iter(seen);
         seen.sort_by(|a, b| a.0.cmp(&b.0));
         let mut functions = Functions::default();
         let spots = functions.all(&files, seen.iter().flat_map(|((stack, _), _)| stack.iter().copied()));

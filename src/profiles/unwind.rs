@@ -28,6 +28,7 @@ pub const STACK: usize = 7;
 
 /// What comes after a function.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each frame of each sample, and lives for a moment")]
 pub enum Caller {
     Known(Registers),
     /// It has none: a program or a thread begins there.
