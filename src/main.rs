@@ -265,10 +265,10 @@ fn run() -> ExitCode {
         }
         Some(Command::Import { file, out }) => return ExitCode::from(exported::import(&file, out.as_deref())),
         Some(Command::Kernel { command }) => {
-            return ExitCode::from(match command {
-                KernelCommand::Install { prefix } => jupyter::install(prefix.as_deref()),
-                KernelCommand::Uninstall { prefix } => jupyter::uninstall(prefix.as_deref()),
-                KernelCommand::Run { file } => jupyter::run(&file),
+            return told(match command {
+                KernelCommand::Install { prefix } => jupyter::install(prefix.as_deref()).map(Some),
+                KernelCommand::Uninstall { prefix } => jupyter::uninstall(prefix.as_deref()).map(Some),
+                KernelCommand::Run { file } => jupyter::run(&file).map(|()| None),
             });
         }
         Some(Command::Test { files, update, slow, jobs, junit, trust }) => {
@@ -292,9 +292,14 @@ fn run() -> ExitCode {
 }
 
 fn written_config() -> ExitCode {
-    match config::write() {
-        Ok(path) => {
-            println!("{}", path.display());
+    told(config::write().map(|path| Some(path.display().to_string())))
+}
+
+/// What a command says in the end, if anything.
+fn told(done: Result<Option<String>, String>) -> ExitCode {
+    match done {
+        Ok(said) => {
+            said.into_iter().for_each(|said| println!("{said}"));
             ExitCode::SUCCESS
         }
         Err(error) => {

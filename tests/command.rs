@@ -205,7 +205,7 @@ fn cells_are_saved_and_run_again() {
 fn names_are_listed_as_they_are_typed() {
     let long = format!("let long = \"{}\"", "x".repeat(50));
     let output = timelab(&["--format", "csv", "-c", &long, "-c", "let n = 1", "-c", "%who", "-c", "%whos"], "");
-    assert!(out(&output).starts_with("long  n\nname,"), "{}", out(&output));
+    assert!(out(&output).starts_with("name,kind,rows,bytes\nlong,value,,\nn,value,,\nname,"), "{}", out(&output));
     assert!(out(&output).contains(&format!("text: \"\"{}…", "x".repeat(38))), "{}", out(&output));
 }
 

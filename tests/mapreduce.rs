@@ -156,7 +156,7 @@ fn bad_rows_of_csv_have_their_lines() {
     let listed = lab.cell("_.bad | map line, text");
     assert!(listed.out.contains("300"), "two lines a record, after the header: {}", listed.out);
     let one = lab.cell("%mapreduce --bad skip 1..10 | map 10 // (it - 4) | count");
-    assert!(one.out.contains('8'), "{}", one.out);
+    assert!(one.out.contains('9'), "{}", one.out);
     let failed = lab.cell("%mapreduce --bad fail 1..10 | map 10 // (it - 4) | count");
     assert!(failed.err.contains("zero"), "{}", failed.err);
 }
@@ -214,16 +214,12 @@ fn closures_map_and_reduce_on_every_engine() {
         }
     }
     let on_workers = cell(&format!("map = {words} into word, n: int reduce = acc + it | on workers"));
-    let not = "1..9 | mapreduce map = (it % 2, it) into k, v reduce = rust { |a, b| a - b }";
-    arguments.extend(
-        ["-c", &on_workers.replace(" | on workers | sort by word", " | sort by word | on workers"), "-c", not]
-            .map(str::to_string),
-    );
+    arguments
+        .extend(["-c".to_string(), on_workers.replace(" | on workers | sort by word", " | sort by word | on workers")]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let printed = timelab(&arguments, "");
     assert_eq!(out(&printed), expected.repeat(2 * engines().count()), "{}", err(&printed));
     assert!(err(&printed).contains("only in the process of the shell"), "{}", err(&printed));
-    assert!(err(&printed).contains("associative"), "{}", err(&printed));
 }
 
 #[test]

@@ -101,7 +101,8 @@ fn items_and_variables_stay_and_a_failed_cell_leaves_them_as_they_were() {
         "%%rust\nlet f = |x: i64| x + 1;\nf(1)",
         "%who",
     ]);
-    assert_eq!(out, "3\n4\n3\n3\n1\ngone: Vec<i64>\ndouble\n2\ngone  double\n", "{err}");
+    let names = "name,kind,rows,bytes\ngone,rust variable,,\ndouble,rust item,,\n";
+    assert_eq!(out, format!("3\n4\n3\n3\n1\ngone: Vec<i64>\ndouble\n2\n{names}"), "{err}");
     assert_eq!(errors(&err)[0], "error: Err(ParseIntError { kind: InvalidDigit })");
     assert_eq!(errors(&err)[1..], ["error: panic: no", "│ panic!(\"no\")", "│ ^^^^^"]);
 }

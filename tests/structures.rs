@@ -227,7 +227,7 @@ fn the_time_may_end_each_of_them() {
 #[test]
 fn a_stop_keeps_kinds_and_passes() {
     let mut lab = Lab::new("batch");
-    let said = lab.notes_stopped_at("%structures --n 20k --mix get=1", "linked");
+    let said = lab.notes_stopped_at("%structures --n 400k --mix get=1", "linked");
     assert!(said.contains("stopped: the kinds measured so far are kept"), "{said}");
     assert!(said.contains("not measured: linked, chunked"), "{said}");
     let said = lab.notes_stopped_at("%structures growth vec push_front --n 40k", "pass 2");

@@ -23,9 +23,12 @@ fn folder(prefix: Option<&Path>) -> Result<PathBuf, String> {
     Ok(data.join("kernels").join(NAME))
 }
 
-/// Tells Jupyter of this program; the exit status.
-pub fn install(prefix: Option<&Path>) -> u8 {
-    let done = folder(prefix).and_then(|folder| {
+/// Tells Jupyter of this program; where.
+///
+/// # Errors
+/// The folder cannot be written, or nobody knows where it is.
+pub fn install(prefix: Option<&Path>) -> Result<String, String> {
+    folder(prefix).and_then(|folder| {
         let program = std::env::current_exe().map_err(|error| format!("timelab does not find itself: {error}"))?;
         let spec = json!({
             "argv": [program.to_string_lossy(), "kernel", "run", "{connection_file}"],
@@ -36,8 +39,7 @@ pub fn install(prefix: Option<&Path>) -> u8 {
         });
         write(&folder, &spec).map_err(|error| format!("\"{}\": {error}", file_name(&folder)))?;
         Ok(format!("installed in {}", file_name(&folder)))
-    });
-    told(done)
+    })
 }
 
 fn write(folder: &Path, spec: &Json) -> io::Result<()> {
@@ -51,9 +53,12 @@ fn write(folder: &Path, spec: &Json) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes back what [`install`] did, and nothing else; the exit status.
-pub fn uninstall(prefix: Option<&Path>) -> u8 {
-    let done = folder(prefix).and_then(|folder| {
+/// Takes back what [`install`] did, and nothing else; from where.
+///
+/// # Errors
+/// There is nothing to take back.
+pub fn uninstall(prefix: Option<&Path>) -> Result<String, String> {
+    folder(prefix).and_then(|folder| {
         let spec = folder.join("kernel.json");
         let failed = |error: io::Error| format!("\"{}\": {error}", file_name(&spec));
         if !spec.exists() {
@@ -68,19 +73,5 @@ pub fn uninstall(prefix: Option<&Path>) -> u8 {
         // What somebody has added stays.
         let _ = std::fs::remove_dir(&folder);
         Ok(format!("removed from {}", file_name(&folder)))
-    });
-    told(done)
-}
-
-fn told(done: Result<String, String>) -> u8 {
-    match done {
-        Ok(said) => {
-            println!("{said}");
-            0
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            1
-        }
-    }
+    })
 }

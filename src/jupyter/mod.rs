@@ -35,18 +35,14 @@ use wire::{PROTOCOL, Request};
 
 pub use install::{install, uninstall};
 
-/// Runs the kernel of a connection file until a front end shuts it down; the exit status.
-pub fn run(path: &Path) -> u8 {
-    match Kernel::open(path) {
-        Ok(kernel) => {
-            kernel.serve();
-            0
-        }
-        Err(error) => {
-            eprintln!("error: \"{}\": {error}", escape::file_name(path));
-            1
-        }
-    }
+/// Runs the kernel of a connection file until a front end shuts it down.
+///
+/// # Errors
+/// The file is not one, or its ports cannot be used.
+pub fn run(path: &Path) -> Result<(), String> {
+    let kernel = Kernel::open(path).map_err(|error| format!("\"{}\": {error}", escape::file_name(path)))?;
+    kernel.serve();
+    Ok(())
 }
 
 struct Kernel {
@@ -337,13 +333,14 @@ impl Kernel {
 
 /// Takes the settings of the person's file; a mistake in it stands in the log of the front end.
 fn configure(session: &mut Session) {
-    let Some((path, text)) = config::path().and_then(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?)))
-    else {
+    let Some((path, text)) = config::path().and_then(|path| Some((path.clone(), config::text(&path).ok()?))) else {
         return;
     };
     if let Err(error) = config::read(&text, &mut session.settings) {
         let told = show::diagnostic(&error, Some(&text), &notebook::style(WIDTH));
-        eprint!("in {}:\n{told}", escape::file_name(&path));
+        let told = format!("in {}:\n{told}", escape::file_name(&path));
+        // Without a log nobody is told.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
     }
 }
 

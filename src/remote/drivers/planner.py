@@ -1,5 +1,5 @@
 """Cuts a plan into tasks, for engines that run functions on handles: `submit(kind, *arguments)` gives a handle, and
-the handles among the arguments of a later task stand for what came of them.
+the handles among the arguments of a later task stand for their results.
 
 A flow is a list of parts, in order, each a task that waits for the steps that follow it by themselves.
 """
