@@ -55,7 +55,7 @@ pub fn run(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &
     // What was not measured, and why it ended.
     let (mut others, mut failed): (Vec<String>, Option<Box<Diagnostic>>) = (Vec::new(), None);
     for kind in structures::ALL.iter().filter(|kind| kinds.as_ref().is_none_or(|names| names.contains(&kind.name))) {
-        telling.tell(|| format!("{} · {} ranked", kind.name, ranked.len()));
+        telling.tell_now(format!("{} · {} ranked", kind.name, ranked.len()));
         let cells = kind.cells();
         // Membership is that of keys which are there.
         let of = |share: &Share| cells.iter().find(|cell| cell.facts.name == share.operation).copied();

@@ -161,7 +161,7 @@ fn table(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &Ru
         return Err(Diagnostic::at(Kind::Domain, span, "none of these kinds has any of these operations"));
     }
     let telling = Telling::new(&context.progress);
-    let live = |told: String| telling.tell(|| told);
+    let live = |told: String| telling.tell_now(told);
     let measured = cells::measure(&cells, size, limit, context, &live)?;
     let found = &measured.cells;
     let main = main_table(found);

@@ -43,7 +43,7 @@ pub fn run(
     let (mut single, mut together): (Vec<Vec<f64>>, Vec<Vec<f64>>) = Default::default();
     let mut ended = None;
     while single.len() < PASSES && ended.is_none() {
-        telling.tell(|| format!("pass {} of {PASSES} · {} elements", single.len() + 1, grouped(size as u64)));
+        telling.tell_now(format!("pass {} of {PASSES} · {} elements", single.len() + 1, grouped(size as u64)));
         let pass = |in_one| harness.additions(&cell, size, in_one, &context.stop).map(floats);
         match pass(false).and_then(|each| Ok((each, pass(true)?))) {
             Ok((each, all)) => {
