@@ -102,7 +102,7 @@ impl Operators {
         names.len() - 1
     }
 
-    /// From here on the time is that of an operator, which takes so many rows; the number of the one before.
+    /// From here on the time counts for an operator, which takes `rows` rows; the number of the one before.
     #[inline]
     pub fn enter(&self, operator: usize, rows: usize) -> usize {
         let before = self.switch(operator);

@@ -15,7 +15,7 @@ use super::merge::{Numbered, Run};
 use super::scratch::{Place, Scratch};
 
 pub const PARTS: usize = 32;
-/// After so many rows one looks at the size of those that are held: it walks over lists.
+/// The size of the held rows is looked at after this many: measuring it walks over lists.
 const LOOKED_ROWS: usize = 1 << 14;
 /// Each level looks at bits of the hash that those before have not seen.
 pub const MOST_LEVELS: u32 = 10;

@@ -200,7 +200,7 @@ struct NumberedHead {
     row: usize,
 }
 
-/// About so many rows are put in order at once.
+/// About how many rows are put in order at once.
 const WINDOW_ROWS: i64 = 1 << 14;
 
 impl Numbered {

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 use super::super::Answer;
 
-/// Of the input so many rows are taken.
+/// How many rows of the input are shown.
 const MOST_ROWS: u64 = 20;
 /// So many records are drawn at one place.
 const MOST_DRAWN: usize = 12;

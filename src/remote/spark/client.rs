@@ -202,7 +202,7 @@ impl Client {
         let grpc = Grpc::new(channel).max_decoding_message_size(MOST_BYTES).max_encoding_message_size(MOST_BYTES);
         let user = UserContext { user_id: address.user.clone(), user_name: address.user.clone() };
         let mut client = Client { runtime, grpc, session: uuid()?, user, token: address.token.clone() };
-        // What is no number must be an error there, not null.
+        // A text that is not a number must be an error there, not null.
         let settings = [("spark.sql.ansi.enabled", "true"), ("spark.sql.session.timeZone", "UTC")];
         let pairs = settings.map(|(key, value)| KeyValue { key: key.to_string(), value: Some(value.to_string()) });
         let request = ConfigRequest {

@@ -524,7 +524,7 @@ fn aggregate(agg: &Agg, number: usize, span: Span) -> Translated<(Expression, Af
             (call("sum", vec![arg()]), Box::new(or_zero))
         }
         AggFunc::Sum => {
-            // Exact; the cast of a sum that is no int is an error.
+            // Exact; the cast of a sum that is not an int is an error.
             let exact = cast(cast(arg(), "BIGINT"), "DECIMAL(19,0)");
             let or_zero = |sum| call("coalesce", vec![cast(sum, "BIGINT"), literal(LiteralType::Long(0))]);
             (call("sum", vec![exact]), Box::new(or_zero))

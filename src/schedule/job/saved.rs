@@ -163,7 +163,7 @@ impl JobFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| cannot("read", &path, &error))?,
         };
-        // Files are put in their places whole: what is not is no file of ours.
+        // A file is renamed into its place once it is whole: any other file is not ours.
         let head = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length) as usize);
         let parts = head.and_then(|head| bytes[8..].split_at_checked(head));
         let found = parts.and_then(|(head, rest)| {
