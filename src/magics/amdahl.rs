@@ -128,7 +128,8 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
     );
     let mut report = Report::default();
     let table = Some(figures_plan(&figures, Default::default()));
-    let plot = plot(&measured, cores, serial, laws.as_ref(), more.last().copied().filter(|_| serial.is_some()));
+    let plot =
+        plot("threads", &measured, cores, serial, laws.as_ref(), more.last().copied().filter(|_| serial.is_some()));
     report.blocks.push(Block::Figures(figures));
     report.blocks.push(Block::Plot(plot));
     let mut notes = notes(cores, probe, is_undisturbed, serial, laws.as_ref());
@@ -193,6 +194,7 @@ fn notes(cores: usize, probe: Option<f64>, is_undisturbed: bool, serial: Option<
 
 /// Speed-ups as points, and as lines what two laws say of more threads.
 pub(super) fn plot(
+    by: &str,
     measured: &[(usize, f64)],
     cores: usize,
     serial: Option<f64>,
@@ -219,8 +221,8 @@ pub(super) fn plot(
     }
     let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
     Plot {
-        title: "speed-up by threads".to_string(),
-        x: Across::Numbers(axis("threads", Unit::Plain, false)),
+        title: format!("speed-up by {by}"),
+        x: Across::Numbers(axis(by, Unit::Plain, false)),
         y: axis("speed-up", Unit::Times, true),
         series: all,
         in_table: true,

@@ -199,7 +199,7 @@ fn told(times: &Times, cores: usize) -> Answer {
     fields.extend(serial.map(|serial| Field::measured("serial", Value::Float(serial), Unit::Share)));
     let mut blocks = vec![Block::Figures(figures)];
     if !measured.is_empty() {
-        blocks.push(Block::Plot(plot(&measured, cores, serial, laws.as_ref(), most)));
+        blocks.push(Block::Plot(plot("workers", &measured, cores, serial, laws.as_ref(), most)));
     }
     blocks.push(Block::Notes(notes));
     let report = Report { blocks, ..Report::default() };

@@ -37,8 +37,8 @@ const LINE: f64 = 15.0;
 const LETTER: f64 = 6.6;
 const GAP: f64 = 46.0;
 const MARGIN: f64 = 8.0;
-/// So many characters of a record are drawn.
-const MOST: usize = 30;
+/// So many characters of a record, or of a step with its columns, are drawn.
+const MOST: usize = 40;
 
 /// A flow as one SVG element that needs nothing else: steps from left to right, their places one below the other.
 pub fn flow_svg(flow: &Flow) -> String {
