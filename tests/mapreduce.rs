@@ -222,6 +222,62 @@ fn closures_map_and_reduce_on_every_engine() {
     assert!(err(&printed).contains("only in the process of the shell"), "{}", err(&printed));
 }
 
+/// Closures of two are tried on the values that they get: what is refused depends on how the values are combined, and
+/// neither rounding nor a panic that only the trial meets is an error.
+#[test]
+fn closures_that_are_not_associative_are_found_out() {
+    let refused = [
+        ("1..10", "(it % 3, it)", "int", "a - b", "with 1, 4, 7 the order of the steps matters: -10 or 4"),
+        ("1..10", "(it % 3, it)", "int", "(a + b) / 2", "the order of the steps matters"),
+        ("[0.5, 1, 4]", "(1, it)", "float", "(a + b) / 2.0", "with 0.5, 1.0, 4.0 the order of the steps matters"),
+        ("[\"a\", \"b\", \"c\"]", "(1, it)", "text", "format!(\"({a}{b})\")", "\"((ab)c)\" or \"(a(bc))\""),
+        // The first three do not tell.
+        ("0..20", "(1, if it > 5 then it else 0)", "int", "a - b", "with 0, 10, 19"),
+    ];
+    let taken = [
+        ("1..10", "(it % 3, it)", "int", "a.max(b)", "7\n8\n9"),
+        ("[1e20, -1e20, 1.0]", "(1, it)", "float", "a + b", "1.0"),
+        ("[\"a\", \"b\", \"c\"]", "(1, it)", "text", "a + &b", "abc"),
+        // `b + c` alone is too large.
+        ("[-9, 9223372036854775807, 5]", "(1, it)", "int", "a.checked_add(b).unwrap()", "9223372036854775803"),
+        ("[7, 2]", "(1, it)", "int", "a - b", "5"),
+    ];
+    let cell = |(input, map, ty, closure, _): &(&str, &str, &str, &str, &str)| {
+        format!(
+            "{input} | mapreduce map = {map} into k, v: {ty} reduce = rust {{ |a, b| {closure} }} | map v | sort by v"
+        )
+    };
+    let mut arguments = vec!["--format".to_string(), "csv".to_string(), "--keep-going".to_string()];
+    for case in refused.iter().chain(&taken) {
+        for engine in ["batch", "native", "mapreduce"] {
+            arguments.extend(["-c".to_string(), format!("{} | on {engine}", cell(case))]);
+        }
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let printed = timelab(&arguments, "");
+    let words = "`reduce` needs an associative expression, but with ";
+    assert_eq!(err(&printed).matches(words).count(), 3 * refused.len(), "{}", err(&printed));
+    for (.., expected) in refused {
+        assert!(err(&printed).contains(expected), "{expected}: {}", err(&printed));
+    }
+    let expected: String = taken.iter().map(|(.., values)| format!("v\n{values}\n").repeat(3)).collect();
+    assert_eq!(out(&printed), expected);
+}
+
+#[test]
+fn records_that_are_shown_become_an_svg_with_whole_steps() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, page) = (dir.path().join("show.md"), dir.path().join("show.html"));
+    let text = "```console timelab\n› %mapreduce show [\"to be <or>\", \"not & be\"] | words | count by it\n```\n";
+    fs::write(&file, text).expect("it is written");
+    let [file, page] = [&file, &page].map(|path| path.to_str().expect("a text"));
+    let printed = timelab(&["export", file, "--to", "html", "-o", page], "");
+    let html = fs::read_to_string(page).unwrap_or_else(|_| panic!("{}", err(&printed)));
+    for expected in [">combine and shuffle (word, count)<", ">(&lt;or&gt;, 1)<", ">(&amp;, 1)<", ">(be, 2)<"] {
+        assert!(html.contains(expected), "{expected}: {html}");
+    }
+}
+
 #[test]
 fn a_job_goes_on_after_its_shell_was_killed() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -9,6 +9,7 @@ use super::broker::{Broker, CompileError, Event, Ticket};
 use super::cost::Cost;
 use super::frame::{Ending, Failure};
 use super::text::Text;
+use super::writing;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::run_context::{RunContext, Stop};
 
@@ -141,7 +142,14 @@ impl PendingRun {
     }
 
     fn explain(&self, failure: &Failure) -> Box<Diagnostic> {
-        let mut diagnostic = Diagnostic::new(Kind::Rust, failure.message.clone());
+        // Our own check of a closure ends the cell as a panic, but it is not the user's.
+        let check = failure.message.strip_prefix("panic: ").filter(|text| text.contains(writing::NOT_ASSOCIATIVE));
+        let mut diagnostic = match check {
+            Some(text) => {
+                Diagnostic::new(Kind::Type, text).hint("`fold` goes through the rows in order, whatever the expression")
+            }
+            None => Diagnostic::new(Kind::Rust, failure.message.clone()),
+        };
         diagnostic.span = failure.place.and_then(|place| self.place(place));
         diagnostic
     }

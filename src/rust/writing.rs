@@ -384,7 +384,11 @@ pub fn stage_code(part: &str, signature: &Signature, closure: &Text) -> Text {
     };
     let passed: String = signature.takes.iter().map(passed).collect();
     if part != "map" {
-        return Text::default().ours(REDUCE_CODE).ours(&format!("timelab_reduce({passed}{{")).all(closure).ours("\n})");
+        return Text::default()
+            .ours(&format!("const TIMELAB_NOT: &str = {NOT_ASSOCIATIVE:?};\n{REDUCE_CODE}"))
+            .ours(&format!("timelab_reduce({part:?}, {passed}{{"))
+            .all(closure)
+            .ours("\n})");
     }
     let letters: Vec<String> = (0..signature.takes.len()).map(|at| format!("A{at}")).collect();
     let arguments: String = letters.iter().map(|letter| format!("{}: {letter}, ", letter.to_lowercase())).collect();
@@ -414,7 +418,55 @@ fn timelab_pairs<K: TimelabText, V: TimelabText>(pairs: Vec<(K, V)>) -> Vec<Vec<
 }
 ";
 
-const REDUCE_CODE: &str = "fn timelab_reduce<V>(values: Vec<V>, f: impl Fn(V, V) -> V) -> V {
+/// What an error about a closure of two says behind the name of its part: the words are those for an expression.
+pub const NOT_ASSOCIATIVE: &str = " needs an associative expression, but with ";
+
+/// Reduces the values of a key, and tries `(a ∘ b) ∘ c` and `a ∘ (b ∘ c)` on up to two triples of them: on values that
+/// the closure really gets, so that none is refused for values that it was not made for, and on the same ones on every
+/// engine. Where a panic ends a trial, that triple says nothing. Floats may differ by rounding, measured by the largest
+/// of the three.
+const REDUCE_CODE: &str = "trait TimelabValue: Clone + ::std::fmt::Debug {
+    fn timelab_size(&self) -> f64 { 0.0 }
+    fn timelab_same(&self, other: &Self, size: f64) -> bool;
+}
+macro_rules! timelab_values { ($($ty:ty),*) => { $(impl TimelabValue for $ty {
+    fn timelab_same(&self, other: &Self, _: f64) -> bool { self == other }
+})* } }
+timelab_values!(i64, bool, String);
+impl TimelabValue for f64 {
+    fn timelab_size(&self) -> f64 { self.abs() }
+    fn timelab_same(&self, other: &Self, size: f64) -> bool {
+        let size = size.max(self.abs()).max(other.abs());
+        self == other || !self.is_finite() || !other.is_finite() || (self - other).abs() <= 1e-9 * size.max(1.0)
+    }
+}
+impl<V: TimelabValue> TimelabValue for Vec<V> {
+    fn timelab_size(&self) -> f64 { self.iter().map(V::timelab_size).fold(0.0, f64::max) }
+    fn timelab_same(&self, other: &Self, size: f64) -> bool {
+        self.len() == other.len() && self.iter().zip(other).all(|(one, other)| one.timelab_same(other, size))
+    }
+}
+fn timelab_try<V: TimelabValue>(part: &str, [a, b, c]: [&V; 3], f: &impl Fn(V, V) -> V) {
+    let tried = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| {
+        (f(f(a.clone(), b.clone()), c.clone()), f(a.clone(), f(b.clone(), c.clone())))
+    }));
+    let Ok((left, right)) = tried else { return };
+    if left.timelab_same(&right, a.timelab_size().max(b.timelab_size()).max(c.timelab_size())) { return }
+    let short = |value: &V| {
+        let text = format!(\"{value:?}\");
+        match text.char_indices().nth(40) {
+            Some((end, _)) => format!(\"{}…\", &text[..end]),
+            None => text,
+        }
+    };
+    let [a, b, c, left, right] = [a, b, c, &left, &right].map(short);
+    panic!(\"`{part}`{TIMELAB_NOT}{a}, {b}, {c} the order of the steps matters: {left} or {right}\");
+}
+fn timelab_reduce<V: TimelabValue>(part: &str, values: Vec<V>, f: impl Fn(V, V) -> V) -> V {
+    if let [a, b, c, ..] = &values[..] { timelab_try(part, [a, b, c], &f); }
+    if let (16.., [a, .., c]) = (values.len(), &values[..]) {
+        timelab_try(part, [a, &values[values.len() / 2], c], &f);
+    }
     values.into_iter().reduce(f).expect(\"a key has a value\")
 }
 ";

@@ -25,7 +25,8 @@ pub static MAPREDUCE: Stage = Stage {
             combine  `acc` and `it`, where reduce uses the names: what is combined before\n\n\
             Rust\n  \
             map = rust { |line| … } takes the columns in order (text as &str) and returns a Vec of pairs;\n  \
-            reduce = rust { |a, b| … } makes one value of two. A row with null in a column has no pairs\n\n\
+            reduce = rust { |a, b| … } makes one value of two, and must be associative: it is tried on values of\n  \
+            each key. A row with null in a column has no pairs\n\n\
             Commands\n  \
             map = command \"…\" gets a row on each line of standard input, with tabs between columns, and prints a\n  \
             pair on each line: key TAB value. reduce = command \"…\" gets such lines sorted by key. \\t, \\n and\n  \
