@@ -38,6 +38,14 @@ pub struct CompileError {
     pub keeps: Option<String>,
     /// The variable whose type cannot be written as it was.
     pub takes: Option<String>,
+    /// Whether the runner was lost before the text could be loaded: written anew, it can be.
+    pub lost: bool,
+}
+
+impl CompileError {
+    pub fn lost() -> CompileError {
+        CompileError { lost: true, ..super::pending::killed().into() }
+    }
 }
 
 impl From<CompileError> for Box<Diagnostic> {
@@ -48,7 +56,7 @@ impl From<CompileError> for Box<Diagnostic> {
 
 impl From<Box<Diagnostic>> for CompileError {
     fn from(error: Box<Diagnostic>) -> CompileError {
-        CompileError { error, keeps: None, takes: None }
+        CompileError { error, keeps: None, takes: None, lost: false }
     }
 }
 
@@ -63,6 +71,8 @@ pub struct Ticket {
     silent: bool,
     cancelled: Arc<AtomicBool>,
     loaded: Arc<AtomicBool>,
+    /// How many runners had been lost when its text was written.
+    pub losses: u64,
 }
 
 impl Ticket {
@@ -119,8 +129,10 @@ pub struct Broker {
     /// Whose library is loaded next.
     loads: Mutex<Option<Ticket>>,
     supervisor: Mutex<Option<UnixStream>>,
-    /// Supervisors that came so far, and those that were lost.
+    /// How many supervisors came so far.
     came: AtomicU64,
+    /// The last of them that is known to be gone. One at a time is there, so that all before it are gone too.
+    last_lost: AtomicU64,
     losses: AtomicU64,
     lost: AtomicBool,
     known: Mutex<Known>,
@@ -138,6 +150,7 @@ impl Broker {
             loads: Mutex::default(),
             supervisor: Mutex::default(),
             came: AtomicU64::new(0),
+            last_lost: AtomicU64::new(0),
             losses: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             known: Mutex::default(),
@@ -188,6 +201,7 @@ impl Broker {
                     *supervisor = Some(connection);
                     self.came.fetch_add(1, Ordering::SeqCst) + 1
                 };
+                self.note_loss(number - 1);
                 let broker = self.clone();
                 std::thread::spawn(move || broker.listen(listens, number));
             }
@@ -222,16 +236,27 @@ impl Broker {
                 _ => {}
             }
         }
+        self.note_loss(number);
+    }
+
+    /// How many supervisors came so far.
+    pub fn came(&self) -> u64 {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// Notes once that the supervisor that came as this number is gone, with the variables; whoever finds it out first.
+    pub fn note_loss(&self, number: u64) {
         {
             let mut supervisor = lock(&self.supervisor);
-            if self.came.load(Ordering::SeqCst) != number {
-                // There is a new one already.
+            if self.last_lost.fetch_max(number, Ordering::SeqCst) >= number {
                 return;
             }
-            *supervisor = None;
+            if self.came() == number {
+                *supervisor = None;
+            }
         }
-        self.losses.fetch_add(1, Ordering::SeqCst);
         self.known().kill();
+        self.losses.fetch_add(1, Ordering::SeqCst);
         self.lost.store(true, Ordering::SeqCst);
         lock(&self.turns).values().for_each(|ticket| ticket.tell(Event::Lost));
     }
@@ -264,7 +289,8 @@ impl Broker {
     pub fn ticket(&self, commits: bool, silent: bool) -> (Ticket, Receiver<Event>) {
         let (events, receiver) = channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let ticket = Ticket { number, events, commits, silent, cancelled: Arc::default(), loaded: Arc::default() };
+        let (cancelled, loaded) = (Arc::default(), Arc::default());
+        let ticket = Ticket { number, events, commits, silent, cancelled, loaded, losses: self.losses() };
         lock(&self.turns).insert(number, ticket.clone());
         (ticket, receiver)
     }

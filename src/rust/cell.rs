@@ -106,8 +106,11 @@ fn store() -> &'static mut Store {
 
 /// Takes the variable of an earlier cell.
 pub fn take<T: 'static>(name: &str) -> T {
-    let value = taken(name).and_then(|value| value.downcast().map_err(|value| put_by(name, value)).ok());
-    *value.unwrap_or_else(|| panic!("the variable `{name}` has an old type, because its type was defined again"))
+    let value = taken(name).unwrap_or_else(|| panic!("the variable `{name}` is not there any more"));
+    *value.downcast().unwrap_or_else(|value| {
+        put_by(name, value);
+        panic!("the variable `{name}` has an old type, because its type was defined again")
+    })
 }
 
 /// Looks for a name here, not in the cell: there the compiler inlines what hashes only where nothing else calls it.

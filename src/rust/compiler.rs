@@ -77,7 +77,11 @@ fn answer(broker: &Arc<Broker>, context: &mut CommandContext, question: Question
         Question::Compile { ticket, .. } if ticket.is_cancelled() => {}
         Question::Compile { text, ticket } => {
             ticket.tell(Event::Begins(news));
-            let result = compile(broker, context, &text, &ticket);
+            // A text that was written before a loss takes variables that are gone.
+            let result = match ticket.losses == broker.losses() {
+                true => compile(broker, context, &text, &ticket),
+                false => Err(CompileError::lost()),
+            };
             let has_other_flags = text.as_str().starts_with(FOR_SAMPLES) && result.is_ok();
             note(context, broker);
             ticket.tell(Event::Compiled(result));
@@ -190,13 +194,19 @@ fn compile(
     ticket: &Ticket,
 ) -> Result<(), CompileError> {
     broker.expect(ticket.clone());
+    let supervisor = broker.came();
     match quietly(|| context.execute(text.as_str())) {
         Ok(_) => Ok(()),
         Err(Error::CompilationErrors(errors)) => {
             let (keeps, takes) = (keeps(&errors, text), takes(&errors, text));
-            Err(CompileError { error: first_error(&errors, text, broker), keeps, takes })
+            Err(CompileError { error: first_error(&errors, text, broker), keeps, takes, lost: false })
         }
-        Err(Error::SubprocessTerminated(_)) => Err(super::pending::killed().into()),
+        Err(Error::SubprocessTerminated(_)) if ticket.was_loaded() => Err(super::pending::killed().into()),
+        Err(Error::SubprocessTerminated(_)) => {
+            // It may have been gone before, and nobody had noticed yet.
+            broker.note_loss(supervisor);
+            Err(CompileError::lost())
+        }
         // The runner made evcxr take the cell back: why, it has told the shell.
         Err(_) if ticket.was_loaded() => Ok(()),
         Err(error) => Err(Diagnostic::new(Kind::Type, error.to_string()).into()),

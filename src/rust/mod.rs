@@ -287,10 +287,10 @@ impl Rust {
         let parts = parts(body, span);
         let mut lost: Vec<String> = Vec::new();
         let mut ticket = loop {
-            let text = cell_text(&parts, &self.variables(), &lost);
+            let text = || cell_text(&parts, &self.variables(), &lost);
             match self.compile(&text, true, context) {
                 Ok(ticket) => break ticket,
-                Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &text)?,
+                Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &text())?,
                 // A variable that was moved, or that borrows from another, does not stay.
                 Err(CompileError { keeps: Some(name), .. }) if !lost.contains(&name) => lost.push(name),
                 Err(refusal) => return Err(place_error(refusal.error, &Text::default().theirs(body, span))),
@@ -338,10 +338,12 @@ impl Rust {
         let bodies = || subjects.iter().fold(Text::default(), |all, subject| all.all(&subject.body));
         let mut copies = copies;
         loop {
-            let variables = self.variables();
-            let lending: Vec<BlockSource> = subjects.iter().map(|subject| subject.lending(&variables)).collect();
-            let text = subjects_text(&lending, &places, copies, &variables);
-            match self.library_of(text, subjects.len(), copies, context) {
+            let text = || {
+                let variables = self.variables();
+                let lending: Vec<BlockSource> = subjects.iter().map(|subject| subject.lending(&variables)).collect();
+                subjects_text(&lending, &places, copies, &variables)
+            };
+            match self.library_of(&text, subjects.len(), copies, context) {
                 Ok(library) => return Ok(Library { places, ..library }),
                 Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &bodies())?,
                 // What stands once in a cell may not be there twice: a variable is changed, a name is exported.
@@ -357,10 +359,12 @@ impl Rust {
     pub fn library_for_samples(&self, subject: &BlockSource, context: &RunContext) -> Fallible<Library> {
         let places = vec![(0..subject.inputs.len()).collect()];
         loop {
-            let variables = self.variables();
-            let lending = [subject.lending(&variables)];
-            let text = subjects_text(&lending, &places, 1, &variables);
-            match self.library_of(Text::default().ours(FOR_SAMPLES).all(&text), 1, 1, context) {
+            let text = || {
+                let variables = self.variables();
+                let text = subjects_text(&[subject.lending(&variables)], &places, 1, &variables);
+                Text::default().ours(FOR_SAMPLES).all(&text)
+            };
+            match self.library_of(&text, 1, 1, context) {
                 Ok(library) => return Ok(Library { places, ..library }),
                 Err(CompileError { takes: Some(name), .. }) => self.respell(&name, &subject.body)?,
                 Err(refusal) => return Err(place_error(refusal.error, &subject.body)),
@@ -380,7 +384,7 @@ impl Rust {
 
     fn library_of(
         &self,
-        text: Text,
+        text: &dyn Fn() -> Text,
         count: usize,
         copies: usize,
         context: &RunContext,
@@ -392,13 +396,13 @@ impl Rust {
 
     fn compiled_library(
         &self,
-        text: Text,
+        text: &dyn Fn() -> Text,
         count: usize,
         copies: usize,
         context: &RunContext,
     ) -> Result<Library, CompileError> {
-        let mut ticket = self.compile(&text, false, context)?;
-        let (library, function) = (ticket.library.clone(), ticket.function.clone());
+        let mut ticket = self.compile(text, false, context)?;
+        let (library, function, text) = (ticket.library.clone(), ticket.function.clone(), ticket.text.clone());
         let (start, compile) = (ticket.start, ticket.compile);
         let mut shapes = Vec::new();
         loop {
@@ -444,7 +448,7 @@ impl Rust {
     /// What opens such forks, for as long as no cell changes anything.
     pub fn opener(&self, library: &mut Library, context: &RunContext) -> Fallible<Opener> {
         if !self.is_fresh(library) {
-            let new = self.library_of(library.text.clone(), library.shapes.len(), library.copies, context);
+            let new = self.library_of(&|| library.text.clone(), library.shapes.len(), library.copies, context);
             let new = new.map_err(|refusal| refusal.error)?;
             if new.shapes != library.shapes {
                 let message = "the type of this Rust expression has changed since it was entered";
@@ -507,15 +511,39 @@ impl Rust {
         }
     }
 
-    /// Has a text compiled; it was loaded when this returns, and runs.
-    fn compile(&self, text: &Text, commits: bool, context: &RunContext) -> Result<PendingRun, CompileError> {
+    /// Has a text compiled; it was loaded when this returns, and runs. It is written anew where the runner is lost
+    /// before that.
+    fn compile(
+        &self,
+        text: &dyn Fn() -> Text,
+        commits: bool,
+        context: &RunContext,
+    ) -> Result<PendingRun, CompileError> {
+        /// A runner that is lost more often than this does not start.
+        const TRIES: usize = 3;
+        let mut tried = 1;
+        loop {
+            match self.try_compile(text, commits, context) {
+                Err(refusal) if refusal.lost && tried < TRIES => tried += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    fn try_compile(
+        &self,
+        text: &dyn Fn() -> Text,
+        commits: bool,
+        context: &RunContext,
+    ) -> Result<PendingRun, CompileError> {
         let works = self.works();
         works.broker.limit(context);
         let (ticket, receiver) = works.broker.ticket(commits, false);
+        let text = text();
         let request = Request::Compiler(Question::Compile { text: text.clone(), ticket: ticket.clone() });
         works.requests.send(request).map_err(|_| gone())?;
         let mut start = Instant::now();
-        let mut waiting = PendingRun::new(ticket, receiver, works.broker.clone(), text.clone(), context);
+        let mut waiting = PendingRun::new(ticket, receiver, works.broker.clone(), text, context);
         let does = if works.broker.has_runner() { "waiting for" } else { "starting" };
         context.progress.tell(format!("{does} the Rust compiler"));
         loop {

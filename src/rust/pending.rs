@@ -22,7 +22,7 @@ pub struct PendingRun {
     events: Arc<Mutex<Receiver<Event>>>,
     pub broker: Arc<Broker>,
     stop: Stop,
-    text: Text,
+    pub text: Text,
     pub library: String,
     pub function: String,
     pub start: Duration,
