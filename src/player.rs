@@ -4,7 +4,7 @@
 use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::magics::{CellStatus, Evaluation, evaluate};
-use crate::notebook::{self, style};
+use crate::notebook::{self, Look};
 use crate::report::Report;
 use crate::run_context::RunContext;
 use crate::session::Session;
@@ -20,7 +20,7 @@ pub struct Player {
 /// What a cell and those that it brought along printed.
 #[derive(Default)]
 pub struct CellOutput {
-    /// As at a terminal of the fence's width.
+    /// As at a terminal, with the look of the fence.
     pub printed: String,
     /// The same with marks in the place of what was measured.
     pub masked: String,
@@ -41,10 +41,10 @@ impl Player {
         Player { session }
     }
 
-    pub fn cell(&mut self, text: &str, width: usize, context: &RunContext) -> CellOutput {
+    pub fn cell(&mut self, text: &str, look: Look, context: &RunContext) -> CellOutput {
         let mut output = CellOutput::default();
         let leaves = self.visit(text, context, &mut |session, evaluation| {
-            output.add(session, evaluation, &style(width));
+            output.add(session, evaluation, &look.style());
         });
         CellOutput { leaves, ..output }
     }

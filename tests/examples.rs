@@ -4,13 +4,12 @@ use std::path::Path;
 
 use timelab::functions;
 use timelab::magics::{self, glossary};
-use timelab::show::{self, Format, Style};
+use timelab::notebook::{self, Notebook};
 use timelab::sources;
 use timelab::stages;
 
 use crate::command::{err, timelab};
-use crate::lab::{Lab, PLAIN, csv, engine_names};
-use crate::masked::masked;
+use crate::lab::{Lab, csv, engine_names};
 
 fn all() -> Vec<(&'static str, &'static str)> {
     let stages = stages::ALL.iter().flat_map(|stage| stage.examples.iter().copied());
@@ -63,13 +62,18 @@ fn examples_print_what_they_say_on_every_engine() {
 /// installed.
 const ONLY_RUN: [&str; 7] = ["help", "bigo", "cd", "explain", "amdahl", "speedup", "engines"];
 
-/// What each example prints, without what was measured: `tests/kept/magics.txt`, renewed by `TIMELAB_UPDATE=1`. Rust is
-/// only run: its compiler belongs to the program.
+/// What each example prints, in a notebook: `tests/kept/magics.md`, renewed by `TIMELAB_UPDATE=1`; what was measured may
+/// differ. Each is a session of its own. Rust is only run: its compiler belongs to the program.
 #[test]
 fn examples_of_magics_print_what_they_printed() {
+    const WIDTH: usize = 100;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::env::set_current_dir(root).expect("the project is there");
-    let mut now = String::new();
+    let path = root.join("tests/kept/magics.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let notebook = Notebook::parse(&text).unwrap_or_else(|faulty| panic!("{faulty:?}"));
+    let kept: Vec<_> = notebook.cells().map(|(_, cell)| cell).collect();
+    let (mut now, mut wrong) = (Vec::new(), Vec::new());
     for magic in magics::ALL {
         for cell in magic.examples {
             if cell.contains("rust") {
@@ -83,19 +87,25 @@ fn examples_of_magics_print_what_they_printed() {
                 assert!(!evaluation.report.blocks.is_empty(), "{cell} says nothing");
                 continue;
             }
-            let drawn = show::report(&masked(&evaluation.report), &Style { format: Format::Table, ..PLAIN });
-            now.push_str(&format!("› {}\n{}{}\n", cell.replace('\n', "\n… "), drawn.out, drawn.err));
+            let style = notebook::style(WIDTH);
+            let printed = notebook::printed(&evaluation.report, &style);
+            let masked = notebook::masked(&evaluation.report, &style);
+            let expected = kept.get(now.len()).filter(|kept| kept.input == *cell).map(|kept| kept.output.as_str());
+            match notebook::compare(expected.unwrap_or_default(), &printed, &masked) {
+                Ok(()) => now.push((cell.to_string(), expected.unwrap_or_default().to_string())),
+                Err(differs) => {
+                    wrong.push(format!("{cell}\n{}\nkept:\n{}", differs.got.join("\n"), differs.expected.join("\n")));
+                    now.push((cell.to_string(), printed));
+                }
+            }
         }
     }
-    let path = root.join("tests/kept/magics.txt");
     if std::env::var_os("TIMELAB_UPDATE").is_some() {
-        std::fs::write(&path, &now).expect("the kept file can be written");
+        let text = format!("# What the examples of magics print\n\n{}", notebook::fence_of(WIDTH, &now));
+        std::fs::write(&path, text).expect("the kept file can be written");
+        return;
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let (now, kept): (Vec<&str>, Vec<&str>) = (now.split("\n› ").collect(), kept.split("\n› ").collect());
-    let differ = now.iter().zip(&kept).filter(|(now, kept)| now != kept);
-    let differ: Vec<String> = differ.map(|(now, kept)| format!("{now}\nkept:\n{kept}")).collect();
-    assert!(differ.is_empty(), "{}\nthe kept output is in {}", differ.join("\n"), path.display());
+    assert!(wrong.is_empty(), "{}\nthe kept output is in {}", wrong.join("\n"), path.display());
     assert_eq!(now.len(), kept.len(), "there are other examples: TIMELAB_UPDATE=1 keeps what they print");
 }
 

@@ -25,7 +25,6 @@ mod kept;
 mod lab;
 mod latency;
 mod mapreduce;
-mod masked;
 mod meaning;
 mod measure;
 mod measured;

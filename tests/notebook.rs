@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use timelab::notebook::{Notebook, compare, style};
+use timelab::notebook::{Look, Notebook, compare};
 use timelab::player::Player;
+use timelab::show::Format;
 
 use crate::command::{err, out, timelab};
 
@@ -41,11 +42,11 @@ fn faulty(text: &str, line: usize, why: &str) {
 #[test]
 fn a_file_is_read_as_it_is_written() {
     let text = "prose\n\n<!-- timelab: slow needs=\"cores>=1, rust\" stop ask=\"10×? 100×?\" -->\n\n\
-                ```console timelab width=100\n› 1..4 | sum\n… | map it\n…\n6\n\\› no cell\n› 1\n```\n\n\
+                ```console timelab width=100 format=csv\n› 1..4 | sum\n… | map it\n…\n6\n\\› no cell\n› 1\n```\n\n\
                 ```rust\n› 2\n```\n";
     let notebook = Notebook::parse(text).expect("it is good");
     let [fence] = &notebook.fences[..] else { panic!("one fence: {notebook:?}") };
-    assert_eq!((fence.line, fence.width), (5, 100));
+    assert_eq!((fence.line, fence.look), (5, Look { width: 100, format: Format::Csv }));
     assert!(fence.directives.slow && fence.directives.stop.as_deref() == Some("10×? 100×?"));
     assert_eq!(fence.directives.needs.len(), 2);
     let cells: Vec<_> = fence.cells.iter().map(|cell| (cell.input.as_str(), cell.output.as_str())).collect();
@@ -134,10 +135,10 @@ fn a_claim_that_does_not_hold_fails_with_what_it_read() {
 fn twice(cell: &str) -> (String, String) {
     let mut first = Player::fresh();
     let context = first.session.context();
-    let before = first.cell(cell, 80, &context).printed;
+    let before = first.cell(cell, Look::default(), &context).printed;
     let mut second = Player::fresh();
     let context = second.session.context();
-    let now = second.cell(cell, 80, &context);
+    let now = second.cell(cell, Look::default(), &context);
     let found = compare(&before, &now.printed, &now.masked);
     assert!(found.is_ok(), "{cell}\n{before}\n{}\n{found:?}", now.masked);
     (before, now.masked)
@@ -214,7 +215,7 @@ fn a_removed_output_is_found() {
     // A status line alone may be left out.
     let mut player = Player::fresh();
     let context = player.session.context();
-    let ran = player.cell("1..4 | sum", 80, &context);
+    let ran = player.cell("1..4 | sum", Look::default(), &context);
     let value = ran.printed.lines().take(5).map(|line| format!("{line}\n")).collect::<String>();
     assert!(compare(&value, &ran.printed, &ran.masked).is_ok(), "{}", ran.masked);
 }
@@ -324,7 +325,7 @@ fn marks_are_not_taken_from_the_text() {
     let cell = "\"a\u{e010}b\"";
     let mut player = Player::fresh();
     let context = player.session.context();
-    let ran = player.cell(cell, style(80).width, &context);
+    let ran = player.cell(cell, Look::default(), &context);
     assert!(compare("a1 msb\n", &ran.printed, &ran.masked).is_err());
 }
 
@@ -499,4 +500,49 @@ fn what_is_no_notebook_is_a_fault() {
         assert_eq!(output.status.code(), Some(1));
         assert!(out(&output).contains(why), "{}", out(&output));
     }
+}
+
+/// A wide table stands in parts, each behind the columns that name a row, and a long cell goes on in further lines: the
+/// same table at another width, or with measured cells of other lengths, is the same.
+#[test]
+fn parts_of_a_wide_table_are_one_table() {
+    let narrow = "┌──────┬──────┬────┐\n│ kind │ op   │ ns │\n├──────┼──────┼────┤\n│ vec  │ push │ 12 │\n│ vec  │ get  │  1 │\n\
+                  └──────┴──────┴────┘\n┌──────┬──────┬───────────┐\n│ kind │ op   │ why       │\n\
+                  ├──────┼──────┼───────────┤\n│ vec  │ push │ all move  │\n│      │      │   by one  │\n\
+                  │ vec  │ get  │           │\n└──────┴──────┴───────────┘\n";
+    let wide = "┌──────┬──────┬────┬─────────────────┐\n│ kind │ op   │ ns │ why             │\n\
+                ├──────┼──────┼────┼─────────────────┤\n│ vec  │ push │ 12 │ all move by one │\n\
+                │ vec  │ get  │  1 │                 │\n└──────┴──────┴────┴─────────────────┘\n";
+    assert_eq!(compare(narrow, wide, wide), Ok(()));
+    assert_eq!(compare(wide, narrow, narrow), Ok(()));
+    for wrong in [narrow.replace("by one", "by two"), narrow.replace("get ", "pop ")] {
+        assert!(compare(&wrong, wide, wide).is_err(), "{wrong}");
+    }
+}
+
+/// Notes that only a measurement brings along may stand between others; all that is counted must be there.
+#[test]
+fn a_note_of_another_run_may_stand_between_others() {
+    let cell = "%compare letters 200 seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"";
+    let mut player = Player::fresh();
+    let context = player.session.context();
+    let ran = player.cell(cell, Look::default(), &context);
+    let note = "letters 200 seed 7 was computed once and not timed\n";
+    assert!(ran.printed.contains(note), "{}", ran.printed);
+    let more = ran.printed.replace(note, &format!("all are timed by wall time: so it is\n{note}"));
+    assert_eq!(compare(&more, &ran.printed, &ran.masked), Ok(()));
+    for wrong in
+        [ran.printed.replace(note, ""), ran.printed.replace("letters 200 seed 7 was", "letters 300 seed 7 was")]
+    {
+        assert!(compare(&wrong, &ran.printed, &ran.masked).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn long_times_are_times() {
+    let cell = "%need --volume 150TB --within 24h";
+    let mut player = Player::fresh();
+    let context = player.session.context();
+    let ran = player.cell(cell, Look::default(), &context);
+    assert_eq!(compare(&ran.printed, &ran.printed, &ran.masked), Ok(()));
 }

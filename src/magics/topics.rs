@@ -206,7 +206,8 @@ const NOTEBOOKS: &str = r#"
 What a notebook is
   Markdown. A fence that begins with ```console timelab holds cells and what they printed; all else is text.
   › begins a cell, … continues it. What follows is its output; a line of output that begins with › … or \ has a \
-  before it. ```console timelab width=100 sets the width of the output, 80 unless specified.
+  before it. ```console timelab width=100 format=csv sets the width of the output (80 unless specified) and the format
+  of tables.
 
 Playing and running
   %tour                        lists the tutorials, %tour 1 plays the first

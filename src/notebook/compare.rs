@@ -120,7 +120,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 /// The values of a kind of figure; nothing measured is a dot.
 fn kind(mark: char) -> Option<&'static str> {
     Some(match mark {
-        '\u{e010}' => r"(?:-?\d[\d .,]* ?(?:ns|µs|ms|s|min)|·)",
+        '\u{e010}' => r"(?:-?\d[\d .,]* ?(?:ns|µs|ms|s|min|h|days|years)|·)",
         '\u{e011}' => r"(?:\d[\d .,]* ?(?:B|KiB|MiB|GiB|TiB)|·)",
         '\u{e012}' => r"(?:\d[\d .,]*\S?( \S+)*|·)",
         '\u{e013}' => r"(?:\d.*/s|·)",
@@ -223,33 +223,50 @@ pub fn elements(text: &str) -> Vec<Element> {
         while let Some(row) = lines.next_if(|line| line.starts_with(['│', '├', '└'])) {
             if row.starts_with('│') {
                 let inside = row.trim_end().trim_start_matches('│').trim_end_matches('│');
-                rows.push(inside.split('│').map(spaced).collect());
+                let cells: Vec<&str> = inside.split('│').collect();
+                match rows.last_mut().filter(|_| goes_on(&cells)) {
+                    Some(before) => before.iter_mut().zip(cells).for_each(|(cell, more)| {
+                        *cell = spaced(&format!("{cell} {more}"));
+                    }),
+                    None => rows.push(cells.into_iter().map(spaced).collect()),
+                }
             } else if row.starts_with('└') {
                 break;
             }
         }
         let heads = if rows.is_empty() { Vec::new() } else { rows.remove(0) };
         let grid = Grid { heads, rows };
-        match found.last_mut() {
-            Some(Element::Table(before)) if before.goes_on_with(&grid) => before.join(grid),
-            _ => found.push(Element::Table(grid)),
-        }
+        let apart = match found.last_mut() {
+            Some(Element::Table(before)) => before.join(grid).err(),
+            Some(Element::Line(_)) | None => Some(grid),
+        };
+        found.extend(apart.map(Element::Table));
     }
     // Nothing is one empty line, which says nothing.
     found.retain(|element| *element != Element::Line(String::new()));
     found
 }
 
-impl Grid {
-    /// Whether the other is a further part: it begins with the same column.
-    fn goes_on_with(&self, other: &Grid) -> bool {
-        let first = |grid: &Grid| grid.rows.iter().map(|row| row.first().cloned()).collect::<Vec<_>>();
-        self.heads.first() == other.heads.first() && other.heads.len() > 1 && first(self) == first(other)
-    }
+/// Whether a line of a table is a further one of the row above: a long last cell goes on with an indent.
+fn goes_on(cells: &[&str]) -> bool {
+    let Some((last, others)) = cells.split_last() else { return false };
+    last.starts_with("   ") && !last.trim().is_empty() && others.iter().all(|cell| cell.trim().is_empty())
+}
 
-    fn join(&mut self, other: Grid) {
-        self.heads.extend(other.heads.into_iter().skip(1));
-        self.rows.iter_mut().zip(other.rows).for_each(|(row, more)| row.extend(more.into_iter().skip(1)));
+impl Grid {
+    /// Joins the other where it is a further part: it begins with the columns that name the rows.
+    fn join(&mut self, other: Grid) -> Result<(), Grid> {
+        let is_shared = |i: &usize| {
+            let cells = |grid: &Grid| grid.rows.iter().map(|row| row.get(*i).cloned()).collect::<Vec<_>>();
+            self.heads.get(*i) == other.heads.get(*i) && cells(self) == cells(&other)
+        };
+        let shared = (0..self.heads.len()).take_while(is_shared).count();
+        if shared == 0 || other.heads.len() <= shared {
+            return Err(other);
+        }
+        self.heads.extend(other.heads.into_iter().skip(shared));
+        self.rows.iter_mut().zip(other.rows).for_each(|(row, more)| row.extend(more.into_iter().skip(shared)));
+        Ok(())
     }
 }
 

@@ -60,7 +60,15 @@ pub fn masked(report: &Report, style: &Style) -> String {
     let is_measured = report.blocks.iter().any(holds_measured);
     let mut blocks = Vec::new();
     for block in &report.blocks {
-        blocks.extend(mask(block, style));
+        match block {
+            // Between them another run may say more.
+            Block::Notes(notes) if is_measured => {
+                let each =
+                    mask_notes(notes).into_iter().flat_map(|note| [Note::default().text(MORE.to_string()), note]);
+                blocks.push(Block::Notes(each.collect()));
+            }
+            _ => blocks.extend(mask(block, style)),
+        }
         if is_measured && matches!(block, Block::Notes(_) | Block::Timing(_) | Block::Measured(_)) {
             blocks.push(Block::Text(MORE.to_string()));
         }

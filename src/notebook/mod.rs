@@ -4,7 +4,7 @@
 //! ```text
 //! notebook  = { prose | comment | fence }
 //! comment   = "<!-- timelab: " directives " -->"                     stands before a fence
-//! fence     = "```console timelab" [" width=" number] { cell } "```"
+//! fence     = "```console timelab" { " width=" number | " format=" format } { cell } "```"
 //! cell      = "› " line { "… " line } { output }
 //! output    = a line; one that begins with ›, … or \ has a leading \
 //! ```
@@ -18,6 +18,8 @@ mod write;
 
 use std::ops::Range;
 use std::path::Path;
+
+use crate::show::Format;
 
 pub use compare::{Comparison, compare};
 pub use directives::{Directives, Needed};
@@ -51,9 +53,24 @@ pub struct Fence {
     pub line: usize,
     /// The whole fence with its directives.
     pub range: Range<usize>,
-    pub width: usize,
+    /// How its outputs look.
+    pub look: Look,
     pub directives: Directives,
     pub cells: Vec<NotebookCell>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Characters in a line.
+    pub width: usize,
+    /// Of tables.
+    pub format: Format,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look { width: WIDTH, format: Format::Table }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -101,17 +118,17 @@ impl Notebook {
                     pending = Some((line.number, start, directives));
                 }
             } else if let Some(opening) = Opening::of(line.text) {
-                match opening.width(&line)? {
+                match opening.look(&line)? {
                     None => {
                         forgotten(&pending)?;
                         reader.skip(&line, &opening)?;
                     }
-                    Some(width) => {
+                    Some(look) => {
                         let (_, start, directives) =
                             pending.take().unwrap_or((line.number, line.start, Directives::default()));
                         let cells = reader.cells(&line, &opening)?;
                         let range = start..reader.lines[reader.at - 1].end;
-                        fences.push(Fence { line: line.number, range, width, directives, cells });
+                        fences.push(Fence { line: line.number, range, look, directives, cells });
                     }
                 }
             } else if !line.text.trim().is_empty() {
@@ -181,22 +198,19 @@ impl<'a> Opening<'a> {
         (count >= 3 && !(sign == '`' && info.contains('`'))).then_some(Opening { sign, count, info })
     }
 
-    /// The width of its output; none where it holds no cells.
-    fn width(&self, line: &Line) -> Result<Option<usize>, Faulty> {
-        const NARROWEST: usize = 20;
-        const WIDEST: usize = 400;
+    /// How its outputs look; none where it holds no cells.
+    fn look(&self, line: &Line) -> Result<Option<Look>, Faulty> {
         let words: Vec<&str> = self.info.split_whitespace().collect();
         match &words[..] {
             ["console", "timelab", more @ ..] => {
-                let mut width = WIDTH;
+                let mut look = Look::default();
                 for word in more {
-                    let number = word.strip_prefix("width=").and_then(|number| number.parse().ok());
-                    let fits = |width: &usize| (NARROWEST..=WIDEST).contains(width);
-                    width = number.filter(fits).ok_or_else(|| {
-                        line.faulty(format!("expected `width={NARROWEST}` to `width={WIDEST}`, got `{word}`"))
-                    })?;
+                    match word.split_once('=') {
+                        Some(("format", name)) => look.format = format_named(name).map_err(|why| line.faulty(why))?,
+                        _ => look.width = width(word).map_err(|why| line.faulty(why))?,
+                    }
                 }
-                Ok(Some(width))
+                Ok(Some(look))
             }
             words if words.contains(&"timelab") => {
                 Err(line.faulty(format!("expected a fence `{INFO}`, got `{}`", self.info)))
@@ -210,6 +224,21 @@ impl<'a> Opening<'a> {
         let indent = line.len() - line.trim_start_matches(' ').len();
         indent <= 3 && text.chars().count() >= self.count && text.chars().all(|c| c == self.sign)
     }
+}
+
+fn width(word: &str) -> Result<usize, String> {
+    const NARROWEST: usize = 20;
+    const WIDEST: usize = 400;
+    let number = word.strip_prefix("width=").and_then(|number| number.parse().ok());
+    let fits = |width: &usize| (NARROWEST..=WIDEST).contains(width);
+    let expected = || format!("expected `width={NARROWEST}` to `width={WIDEST}` or `format=csv`, got `{word}`");
+    number.filter(fits).ok_or_else(expected)
+}
+
+fn format_named(name: &str) -> Result<Format, String> {
+    let found = Format::ALL.iter().find(|(known, _)| *known == name);
+    let known = || Format::ALL.map(|(known, _)| known).join("`, `");
+    found.map(|(_, format)| *format).ok_or_else(|| format!("unknown format `{name}`: expected `{}`", known()))
 }
 
 struct Reader<'a> {

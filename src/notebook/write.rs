@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::report::{Block, Report};
 use crate::show::{self, Format, Style, Theme};
 
-use super::{INFO, Notebook, WIDTH};
+use super::{INFO, Look, Notebook, WIDTH};
 
 /// The lines of a cell.
 pub fn cell_text(input: &str) -> String {
@@ -68,6 +68,12 @@ pub fn replaced(text: &str, changes: impl IntoIterator<Item = (Range<usize>, Str
     }
     out.push_str(&text[at..]);
     out
+}
+
+impl Look {
+    pub fn style(self) -> Style {
+        Style { format: self.format, ..style(self.width) }
+    }
 }
 
 /// How a notebook's output looks: as at a terminal without colours, and long lines are not broken.

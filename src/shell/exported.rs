@@ -91,7 +91,7 @@ fn ran(
         }
         let context = player.session.context();
         let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
-        let ran = player.cell(&cell.input, fence.width, &context);
+        let ran = player.cell(&cell.input, fence.look, &context);
         watch.end();
         if stop.is_raised() || ran.error == Some(Kind::Stopped) {
             return Err(130);

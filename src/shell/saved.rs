@@ -8,7 +8,7 @@ use crate::diagnostic::Kind;
 use crate::escape::file_name;
 use crate::files::replace;
 use crate::magics::{CellStatus, file_cells};
-use crate::notebook::{Notebook, WIDTH, fence_of, is_notebook, updated};
+use crate::notebook::{Look, Notebook, WIDTH, fence_of, is_notebook, updated};
 use crate::player::Player;
 use crate::run_context::Stop;
 use crate::show::{self, Style};
@@ -37,15 +37,15 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
     let notebook = if is_notebook(path) { test::read(path).ok() } else { None };
     let mut record = Record { notebook, cells, outputs: Vec::new() };
     let mut ending = Ending::Good;
-    let all: Vec<(String, usize)> = record.inputs();
-    for (input, width) in all {
+    let all: Vec<(String, Look)> = record.inputs();
+    for (input, look) in all {
         let Some(input) = (!input.is_empty()).then_some(input) else {
             record.outputs.push(None);
             continue;
         };
         let context = player.session.context();
         let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
-        let ran = player.cell(&input, width, &context);
+        let ran = player.cell(&input, look, &context);
         watch.end();
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(ran.printed.as_bytes()).and_then(|()| stdout.flush());
@@ -79,14 +79,14 @@ struct Record {
 }
 
 impl Record {
-    /// The cells in their order with the widths of their outputs; an empty one is not run here.
-    fn inputs(&self) -> Vec<(String, usize)> {
+    /// The cells in their order with the looks of their outputs; an empty one is not run here.
+    fn inputs(&self) -> Vec<(String, Look)> {
         match &self.notebook {
-            None => self.cells.iter().map(|cell| (cell.clone(), WIDTH)).collect(),
+            None => self.cells.iter().map(|cell| (cell.clone(), Look::default())).collect(),
             Some(notebook) => {
                 let input = |is_met: bool, input: &str| if is_met { input.to_string() } else { String::new() };
                 let all = notebook.cells();
-                all.map(|(fence, cell)| (input(fence.directives.unmet().is_none(), &cell.input), fence.width)).collect()
+                all.map(|(fence, cell)| (input(fence.directives.unmet().is_none(), &cell.input), fence.look)).collect()
             }
         }
     }

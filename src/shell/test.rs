@@ -10,7 +10,7 @@ use crate::diagnostic::Kind;
 use crate::escape;
 use crate::files::replace;
 use crate::magics::file_cells;
-use crate::notebook::{Comparison, Fence, Notebook, NotebookCell, compare, is_notebook, updated};
+use crate::notebook::{Comparison, Fence, Look, Notebook, NotebookCell, compare, is_notebook, updated};
 use crate::player::{CellOutput, Player};
 use crate::run_context::Stop;
 use crate::show::{Style, duration_text};
@@ -115,7 +115,7 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
     };
     player.session.confined = confined;
     let mut outputs: Vec<Option<String>> = Vec::new();
-    let mut before: Vec<(&str, usize)> = Vec::new();
+    let mut before: Vec<(&str, Look)> = Vec::new();
     for (place, (fence, cell)) in notebook.cells().enumerate() {
         tested.cells += 1;
         if let Some(why) = skipped(fence, options) {
@@ -126,17 +126,17 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
             outputs.push(None);
             continue;
         }
-        let mut ran = run(&mut player, cell, fence.width, style, &format!("{} · cell {}", tested.path, place + 1));
+        let mut ran = run(&mut player, cell, fence.look, style, &format!("{} · cell {}", tested.path, place + 1));
         let mut found = compare(&cell.output, &ran.printed, &ran.masked);
         if ran.error == Some(Kind::Claim) && found.is_err() && !stop.is_raised() {
             // What it reads was measured once: all that came before is measured again.
             player = fresh(stop);
             player.session.confined = confined;
-            for (input, width) in &before {
+            for (input, look) in &before {
                 let context = player.session.context();
-                player.cell(input, *width, &context);
+                player.cell(input, *look, &context);
             }
-            ran = run(&mut player, cell, fence.width, style, "once more");
+            ran = run(&mut player, cell, fence.look, style, "once more");
             found = compare(&cell.output, &ran.printed, &ran.masked);
         }
         if stop.is_raised() {
@@ -144,7 +144,7 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
             tested.wrong.push(faulty(cell.line, "stopped".to_string()));
             break;
         }
-        before.push((&cell.input, fence.width));
+        before.push((&cell.input, fence.look));
         let claim = ran.error == Some(Kind::Claim);
         match found {
             Ok(()) => {
@@ -180,12 +180,12 @@ fn fresh(stop: &Stop) -> Player {
     player
 }
 
-fn run(player: &mut Player, cell: &NotebookCell, width: usize, style: &Style, place: &str) -> CellOutput {
+fn run(player: &mut Player, cell: &NotebookCell, look: Look, style: &Style, place: &str) -> CellOutput {
     let context = player.session.context();
     context.progress.tell(place.to_string());
     // What the cell tells of itself comes over it.
     let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
-    let ran = player.cell(&cell.input, width, &context);
+    let ran = player.cell(&cell.input, look, &context);
     watch.end();
     ran
 }

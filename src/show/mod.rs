@@ -42,6 +42,12 @@ pub enum Format {
     Markdown,
 }
 
+impl Format {
+    /// With the names that people type.
+    pub const ALL: [(&'static str, Format); 4] =
+        [("table", Format::Table), ("csv", Format::Csv), ("json", Format::Json), ("md", Format::Markdown)];
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     pub format: Format,
