@@ -22,7 +22,10 @@ pub struct Player {
 pub struct CellOutput {
     /// As at a terminal, with the look of the fence.
     pub printed: String,
-    /// The same with marks in the place of what was measured.
+    /// What of it goes to standard output, and what to standard error.
+    pub out: String,
+    pub err: String,
+    /// All of it with marks in the place of what was measured.
     pub masked: String,
     /// The reports, for exports.
     pub reports: Vec<Report>,
@@ -96,9 +99,11 @@ impl CellOutput {
         };
         let warnings: String = evaluation.warnings.iter().map(told).collect();
         let error = evaluation.error.as_deref().map(told).unwrap_or_default();
-        let (printed, masked) =
-            (notebook::printed(&evaluation.report, style), notebook::masked(&evaluation.report, style));
-        self.printed.push_str(&format!("{warnings}{printed}{error}"));
+        let (drawn, masked) =
+            (notebook::drawn(&evaluation.report, style), notebook::masked(&evaluation.report, style));
+        self.printed.push_str(&format!("{warnings}{}{}{error}", drawn.out, drawn.err));
+        self.out.push_str(&drawn.out);
+        self.err.push_str(&format!("{warnings}{}{error}", drawn.err));
         self.masked.push_str(&format!("{warnings}{masked}{error}"));
         self.reports.push(evaluation.report.clone());
         self.error = evaluation.error.as_ref().map(|error| error.kind);

@@ -26,7 +26,7 @@ pub use directives::{Directives, Needed};
 pub use export::{Form, Output, export, import};
 pub use mask::{MARKS, masked};
 pub use mime::{Bundle, bundles, data_bundle, language_info, text_bundle};
-pub use write::{cell_text, fence_of, output_text, printed, prose, replaced, style, updated};
+pub use write::{cell_text, drawn, fence_of, output_text, printed, prose, replaced, style, updated};
 
 /// Characters in a line of output where the fence does not say.
 pub const WIDTH: usize = 80;

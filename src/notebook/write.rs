@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::report::{Block, Report};
-use crate::show::{self, Format, Style, Theme};
+use crate::show::{self, Drawn, Format, Style, Theme};
 
 use super::{INFO, Look, Notebook, WIDTH};
 
@@ -89,16 +89,21 @@ pub fn style(width: usize) -> Style {
     }
 }
 
-/// A report as lines: what goes to standard output, then what goes to standard error. A plot stands below its table.
+/// A report as lines: what goes to standard output, then what goes to standard error.
 pub fn printed(report: &Report, style: &Style) -> String {
+    let Drawn { out, err } = drawn(report, style);
+    out + &err
+}
+
+/// The same apart. A plot stands below its table.
+pub fn drawn(report: &Report, style: &Style) -> Drawn {
     let mut report = report.clone();
     for block in &mut report.blocks {
         if let Block::Plot(plot) = block {
             plot.in_table = false;
         }
     }
-    let drawn = show::report(&report, style);
-    drawn.out + &drawn.err
+    show::report(&report, style)
 }
 
 /// The text before a fence, or behind the last, without what is for timelab alone.

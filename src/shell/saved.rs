@@ -47,8 +47,10 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
         let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
         let ran = player.cell(&input, look, &context);
         watch.end();
+        // Who does not read it loses nothing of the file.
+        let _ = std::io::stderr().write_all(ran.err.as_bytes());
         let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(ran.printed.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout.write_all(ran.out.as_bytes()).and_then(|()| stdout.flush());
         record.outputs.push(Some(ran.printed));
         if let Err(error) = replace(out, record.text().as_bytes()) {
             eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
