@@ -131,10 +131,20 @@ impl Baseline {
         }
         let machine = Machine { cpu: "unknown".to_string(), cores: 0 };
         let cell = format!("%baseline import {shown}");
-        let [timelab, setup, input] = ["hyperfine".to_string(), String::new(), String::new()];
+        let [timelab, setup, input] = [HYPERFINE.to_string(), String::new(), String::new()];
         Ok(Baseline { taken, timelab, machine, cell, setup, input, seed: 0, files: Vec::new(), points })
     }
 }
+
+impl Baseline {
+    /// Whether it comes from there.
+    pub fn is_of_hyperfine(&self) -> bool {
+        self.timelab == HYPERFINE
+    }
+}
+
+/// In the place of a version of timelab.
+const HYPERFINE: &str = "hyperfine";
 
 impl Machine {
     /// The one that this runs on.

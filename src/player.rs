@@ -99,8 +99,7 @@ impl CellOutput {
         };
         let warnings: String = evaluation.warnings.iter().map(told).collect();
         let error = evaluation.error.as_deref().map(told).unwrap_or_default();
-        let (drawn, masked) =
-            (notebook::drawn(&evaluation.report, style), notebook::masked(&evaluation.report, style));
+        let (drawn, masked) = (notebook::drawn(&evaluation.report, style), notebook::masked(&evaluation.report, style));
         self.printed.push_str(&format!("{warnings}{}{}{error}", drawn.out, drawn.err));
         self.out.push_str(&drawn.out);
         self.err.push_str(&format!("{warnings}{}{error}", drawn.err));

@@ -110,6 +110,38 @@ fn different_outputs_have_no_winner() {
     assert!(!said.contains("faster") && !said.contains("slower"), "{said}");
 }
 
+/// What a shell runs is held against what a shell runs, and nothing is subtracted.
+#[test]
+fn one_that_needs_a_shell_brings_all_into_one() {
+    let said = notes("%compare --runs 3:\n  a: !seq 3\n  b: !seq 3 | cat");
+    assert!(said.contains("a, b: run by `sh -c`, as some need a shell: its own start ("), "{said}");
+    assert!(!said.contains("started directly"), "{said}");
+    let said = notes("%compare --runs 3:\n  a: !seq 3\n  b: !seq 1 3");
+    assert!(said.contains("a, b: started directly, without a shell"), "{said}");
+}
+
+/// The first runs choose the clock, and later ones may not be like them.
+#[test]
+fn what_waits_only_in_later_runs_is_timed_by_the_wall() {
+    if std::process::Command::new("python3").arg("-V").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    const WAIT: f64 = 0.05;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, runs) = (folder.path().join("late.py"), folder.path().join("runs"));
+    let text = format!(
+        "import os, time\nwith open({runs:?}, 'a') as f: f.write('x')\n\
+         if os.path.getsize({runs:?}) > 6: time.sleep({WAIT})\nsum(range(200000))\n"
+    );
+    std::fs::write(&file, text).expect("it can be written");
+    let cells = [format!("%timeit --runs 20 !python3 {}", file.display()), "_.median".to_string()];
+    let mut lab = Lab::new("batch");
+    let told: Vec<_> = cells.iter().map(|cell| lab.cell(cell)).collect();
+    let median: f64 = told[1].out.trim().parse().unwrap_or_else(|_| panic!("{told:?}"));
+    assert!(median >= WAIT, "{told:?}");
+}
+
 #[test]
 fn commands_pipelines_and_rust_are_held_against_each_other() {
     let cell = "%compare --runs 3:\n  a: 1..4 | map it * 2\n  b: !seq 2 2 6\n  c: !printf '2\\n4\\n6\\n'";
@@ -283,7 +315,7 @@ fn hostile_commands_leave_the_session_and_nothing_else() {
     // It cannot be started.
     let no_program = tempfile::NamedTempFile::new().expect("a file can be made");
     let path = no_program.path().display().to_string();
-    for (command, message) in [("no-such-program-here", "there is no program"), (&path, "there is no program")] {
+    for (command, message) in [("no-such-program-here", "there is no program"), (&path, "is not executable")] {
         let error = lab.evaluate(&format!("%time !{command}")).error.expect("it cannot start");
         assert!(error.message.contains(message), "{command}: {}", error.message);
     }

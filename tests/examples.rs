@@ -62,8 +62,8 @@ fn examples_print_what_they_say_on_every_engine() {
 /// installed.
 const ONLY_RUN: [&str; 7] = ["help", "bigo", "cd", "explain", "amdahl", "speedup", "engines"];
 
-/// What each example prints, in a notebook: `tests/kept/magics.md`, renewed by `TIMELAB_UPDATE=1`; what was measured may
-/// differ. Each is a session of its own. Rust is only run: its compiler belongs to the program.
+/// What each example prints, in a notebook: `tests/kept/magics.md`, renewed by `TIMELAB_UPDATE=1`; what was measured
+/// may differ. Each is a session of its own. Rust is only run: its compiler belongs to the program.
 #[test]
 fn examples_of_magics_print_what_they_printed() {
     const WIDTH: usize = 100;

@@ -1,4 +1,5 @@
-//! Kept cells with what they print, on every engine, in notebooks: `tests/kept/*.md`. Each fence is a session of its own.
+//! Kept cells with what they print, on every engine, in notebooks: `tests/kept/*.md`. Each fence is a session of its
+//! own.
 //! An output has the warnings and the error first, then the result, without notes and the status line. Where an engine
 //! objects to a cell, the cell is not compared on it, and the objection stands in the file's `.objections.txt`.
 //! `TIMELAB_UPDATE=1` writes what is printed now into the files: read the difference before you keep it.

@@ -507,8 +507,9 @@ fn what_is_no_notebook_is_a_fault() {
 /// same table at another width, or with measured cells of other lengths, is the same.
 #[test]
 fn parts_of_a_wide_table_are_one_table() {
-    let narrow = "┌──────┬──────┬────┐\n│ kind │ op   │ ns │\n├──────┼──────┼────┤\n│ vec  │ push │ 12 │\n│ vec  │ get  │  1 │\n\
-                  └──────┴──────┴────┘\n┌──────┬──────┬───────────┐\n│ kind │ op   │ why       │\n\
+    let narrow = "┌──────┬──────┬────┐\n│ kind │ op   │ ns │\n├──────┼──────┼────┤\n\
+                  │ vec  │ push │ 12 │\n│ vec  │ get  │  1 │\n└──────┴──────┴────┘\n\
+                  ┌──────┬──────┬───────────┐\n│ kind │ op   │ why       │\n\
                   ├──────┼──────┼───────────┤\n│ vec  │ push │ all move  │\n│      │      │   by one  │\n\
                   │ vec  │ get  │           │\n└──────┴──────┴───────────┘\n";
     let wide = "┌──────┬──────┬────┬─────────────────┐\n│ kind │ op   │ ns │ why             │\n\

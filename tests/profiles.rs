@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use timelab::magics::CellStatus;
 use timelab::profiles::{
     self, Format, Function, Profile, Rect, Stacks, Unit, differences, flames, folded, layout, read, speedscope,
 };
@@ -166,6 +167,41 @@ fn areas_add_up_and_never_overlap() {
     }
     for seed in 0..60 {
         check_map(&random(seed), &format!("seed {seed}"));
+    }
+}
+
+/// Also where functions call each other in a circle: the nodes of a function have its own time together.
+#[test]
+fn each_function_has_its_own_time_in_its_nodes() {
+    for name in DUMPS {
+        check_own_times(&dump(name), name);
+    }
+    if std::process::Command::new("python3").arg("-V").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    // All calls of it stand in circles.
+    const CODE: &str = "import cProfile, runpy, sys; \
+                        sys.argv = ['x', '-n', '3', '-r', '1', '[i*i for i in range(9999)]']; \
+                        cProfile.run('runpy.run_module(\"timeit\", run_name=\"__main__\")', sys.argv.pop(0) + '.prof')";
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut python = std::process::Command::new("python3");
+    let ran = python.args(["-c", CODE]).current_dir(folder.path()).output().expect("it starts");
+    let bytes = std::fs::read(folder.path().join("x.prof")).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let profile = read(&bytes, None).unwrap_or_else(|error| panic!("{error:?}"));
+    check_own_times(&profile, "timeit");
+    let folded: f64 = folded(&profile).lines().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    assert!(folded > 0.0);
+}
+
+#[track_caller]
+fn check_own_times(profile: &Profile, what: &str) {
+    let mut own = vec![0.0; profile.functions.len()];
+    profile.nodes.iter().skip(1).for_each(|node| own[node.function] += node.own);
+    let large = |(function, _): &(&Function, f64)| function.own > 1e-4 * profile.total;
+    for (function, own) in profile.functions.iter().zip(own).filter(large) {
+        let near = (own - function.own).abs() <= 1e-6 * profile.total;
+        assert!(near, "{what}: {} has {} and {own} in the tree", function.name, function.own);
     }
 }
 
@@ -521,6 +557,16 @@ fn python_programs_are_profiled_unchanged() {
     assert!(printed.err.is_empty(), "{}", printed.err);
     let printed = lab.cell("%prof !python3 -c 'x = {\"a\": 1}; print(x)'");
     assert!(printed.err.is_empty(), "{}", printed.err);
+    // What pickles a class of its own file finds it again, options of the interpreter stay, and threads are named.
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("app.py");
+    let text = "import pickle, threading\nclass A: pass\nthread = threading.Thread(target=sum, args=([1],))\n\
+                thread.start()\nthread.join()\npickle.loads(pickle.dumps(A()))\nassert __name__ == '__main__'\n";
+    std::fs::write(&file, text).expect("it can be written");
+    let cell = format!("%prof !python3 -u -X dev {}", file.display());
+    let evaluation = lab.evaluate(&cell);
+    assert!(evaluation.error.is_none() && evaluation.status == CellStatus::Good, "{evaluation:?}");
+    assert!(lab.notes(&cell).contains("1 other thread began"));
     let error = lab.evaluate("%prof !python3 /no/such/file.py").error.expect("there is none");
     assert!(error.message.contains("left no profile"), "{}", error.message);
 }

@@ -60,16 +60,19 @@ pub fn quoted(text: &str) -> String {
 /// # Errors
 /// The name of a program that is not there.
 pub fn resolve(text: &str, path: Option<&std::ffi::OsStr>) -> Result<Program, String> {
-    let shell = || Program {
-        path: PathBuf::from("/bin/sh"),
-        words: ["sh", "-c", text].map(OsString::from).to_vec(),
-        is_shell: true,
+    let Some(words) = plain_words(text) else { return Ok(through_shell(text)) };
+    let Some(name) = words.first().filter(|name| !OF_THE_SHELL.contains(&name.as_str())) else {
+        return Ok(through_shell(text));
     };
-    let Some(words) = plain_words(text) else { return Ok(shell()) };
-    let Some(name) = words.first().filter(|name| !OF_THE_SHELL.contains(&name.as_str())) else { return Ok(shell()) };
     let found = find(name, path).ok_or_else(|| name.clone())?;
     let words = words.iter().map(|word| OsString::from_vec(word.clone().into_bytes())).collect();
     Ok(Program { path: found, words, is_shell: false })
+}
+
+/// The system's shell with a text.
+pub fn through_shell(text: &str) -> Program {
+    let words = ["sh", "-c", text].map(OsString::from).to_vec();
+    Program { path: PathBuf::from("/bin/sh"), words, is_shell: true }
 }
 
 /// The words of a text; none where a shell would do more with it than to part them.

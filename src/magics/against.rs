@@ -63,8 +63,13 @@ impl Against {
     pub fn differences(&self, now: &Baseline) -> Vec<String> {
         let (then, name) = (&self.kept, &self.name);
         let mut found = Vec::new();
+        // Other tools do not say all that we would like to know.
+        let is_ours = !then.is_of_hyperfine();
+        if !is_ours {
+            found.push(format!("`{name}` was measured by hyperfine, on a machine that it does not name"));
+        }
         let mut differs = |what: &str, then: String, now: String| {
-            if then != now {
+            if then != now && is_ours {
                 found.push(format!("`{name}` was measured with a different {what}: {then} then, {now} now"));
             }
         };

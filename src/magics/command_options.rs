@@ -20,8 +20,8 @@ macro_rules! command_help {
             "\n\nCommands\n  \
              `!cmd` to the end of the line is a command. Deeper-indented lines below continue it.\n  \
              `{n}` inserts a name of the sweep or the session, a text as one quoted word; `{{` is a brace.\n  \
-             Without shell syntax the program is started directly. Otherwise `sh -c` runs it, and the time that a \
-             shell needs to start is measured and subtracted.\n  \
+             Without shell syntax the program is started directly. Otherwise `sh -c` runs it, and the start of the \
+             shell is in the times.\n  If one command of a comparison needs a shell, `sh -c` runs all of them.\n  \
              Its output is not shown; _.stdout, _.stderr and _.status are values.\n  \
              --prepare (CELL), --prepare \"CMD\"  runs before each sample, not counted\n  \
              --cleanup (CELL), --cleanup \"CMD\"  runs once at the end, also after a failure and Ctrl-C\n  \
@@ -48,6 +48,7 @@ pub fn told(session: &mut Session, magic: &lang::Magic) -> Fallible<Told> {
         warmup: warmup.unwrap_or(usual.warmup),
         runs: timing::asked_count(magic, "--runs")?,
         form: form.unwrap_or(usual.form),
+        ..usual
     })
 }
 
@@ -80,11 +81,8 @@ pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     let mut notes = Vec::new();
     notes.push(match command.shell_start() {
         _ if !command.is_shell() => Note::from("started directly, without a shell"),
-        Some(start) => {
-            let note = Note::from("run by `sh -c`, whose own start (").seconds(start);
-            note.text(") is subtracted from the times")
-        }
-        None => Note::from("run by `sh -c`"),
+        Some(start) => Note::from("run by `sh -c`, whose own start (").seconds(start).text(" here) is in the times"),
+        None => Note::from("run by `sh -c`, whose own start is in the times"),
     });
     if command.changes() {
         notes.push(Note::from("its output changes from run to run").optional());

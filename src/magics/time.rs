@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Statement, Takes};
-use crate::measure::{Cost, Limit, Meter};
+use crate::measure::{Cost, Limit, Meter, told_apart};
 use crate::plan::Binding;
 use crate::report::{Block, Field, Note, Report, Unit};
 use crate::run_context::RunContext;
@@ -115,11 +115,15 @@ fn time_command(
     let command = subject.command().expect("a command was drafted");
     let (ran, is_good) = command.once(context)?;
     let seconds = |name, time: Duration| Field::measured(name, Value::Float(time.as_secs_f64()), Unit::Seconds);
+    let part = |name, time: Duration| match told_apart(ran.cpu()) {
+        true => seconds(name, time),
+        false => Field::measured(name, Value::Null, Unit::Seconds),
+    };
     let fields = vec![
         seconds("wall", ran.wall),
         seconds("cpu", ran.cpu()),
-        seconds("user", ran.user),
-        seconds("system", ran.system),
+        part("user", ran.user),
+        part("system", ran.system),
         Field::measured("preempted", Value::Int(ran.preempted as i64), Unit::Count("involuntary switches")),
         Field::measured("peak", Value::Int(ran.peak as i64), Unit::Bytes),
     ];

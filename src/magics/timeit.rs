@@ -411,7 +411,13 @@ fn measure_on(
         None if is_command => {
             let ran = subject.command().map_or(Vec::new(), Command::samples);
             let peak = ran.iter().map(|ran| ran.peak).max().unwrap_or(cost.peak);
-            let missed = missed.filter(|_| time == Time::Cpu);
+            let later = subject.command().filter(|_| time == Time::Cpu).and_then(|command| command.missed(context));
+            let missed = missed.filter(|_| time == Time::Cpu).or(later);
+            let (samples, time) = match (later, asked, subject.command()) {
+                // Its first runs were not like the later ones.
+                (Some(_), None, Some(command)) if samples.calls == 1 => (Samples::new(1, command.walls()), Time::Wall),
+                _ => (samples, time),
+            };
             let cost = Cost { peak, ..cost };
             let (interrupted, removed) = (false, samples.median() <= 0.0);
             Ok(Measurement { samples, time, overhead, cost, missed, interrupted, cpu, removed, stopped })

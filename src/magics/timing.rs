@@ -9,7 +9,7 @@ use crate::lang::{self, Cell, Pipeline, Statement, Word, parse, seconds, whole_n
 use crate::measure::{Calibration, Clock, Clocks, INTERRUPTED, Missed, Overhead, Workload, calibrate, noise};
 use crate::report::{Note, Unit};
 use crate::run_context::{Progress, RunContext};
-use crate::session::{RUST, Session, lone_block};
+use crate::session::{RUST, Session, lone_block, lone_command};
 
 use super::Tables;
 
@@ -166,9 +166,13 @@ pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust befor
                              hides a number from it, as does a name of the session: let n = 1000, then \
                              rust with n { (0..n).sum::<i64>() }";
 
-/// The name of a variant that nobody has named: its engine, or the language that it is written in.
-pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &'static str {
-    if lone_block(pipeline).is_some() { RUST } else { choice.engine.name() }
+/// The name of a variant that nobody has named: its engine, the language that it is written in, or its command.
+pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &str {
+    match lone_command(pipeline) {
+        Some(command) => &command.text,
+        None if lone_block(pipeline).is_some() => RUST,
+        None => choice.engine.name(),
+    }
 }
 
 /// Runs the cell of `--setup` once; its names are there until the magic ends.

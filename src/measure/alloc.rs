@@ -19,56 +19,81 @@ static PEAK: AtomicI64 = AtomicI64::new(0);
 /// What a thread adds up before it tells the totals.
 const FLUSH: u64 = 64 << 10;
 
-#[derive(Clone, Copy)]
 struct Local {
-    count: u64,
-    bytes: u64,
-    live: i64,
+    count: Cell<u64>,
+    bytes: Cell<u64>,
+    live: Cell<i64>,
     /// The most that `live` was: the peak of one thread is exact, however little it allocates.
-    peak: i64,
+    peak: Cell<i64>,
     /// From this size on an allocation is looked at before it is made.
-    large: usize,
+    large: Cell<usize>,
 }
-
-const NOTHING: Local = Local { count: 0, bytes: 0, live: 0, peak: 0, large: LARGE };
 
 /// Small allocations are looked at only when many of them have led beyond the limit.
 const LARGE: usize = 64 << 10;
 
 thread_local! {
-    static LOCAL: Cell<Local> = const { Cell::new(NOTHING) };
+    static LOCAL: Local = const {
+        Local {
+            count: Cell::new(0),
+            bytes: Cell::new(0),
+            live: Cell::new(0),
+            peak: Cell::new(0),
+            large: Cell::new(LARGE),
+        }
+    };
     /// The bytes that this thread has added to the totals.
     static FLUSHED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Counts bytes that were allocated, and bytes that were freed.
-pub fn note(allocated: usize, freed: usize) {
-    // A thread that is going away has no counters any more: its last frees are not counted.
-    let _ = LOCAL.try_with(|cell| {
-        let mut local = cell.get();
-        local.count += u64::from(allocated > 0);
-        local.bytes += allocated as u64;
-        local.live += allocated as i64 - freed as i64;
-        local.peak = local.peak.max(local.live);
-        if local.bytes >= FLUSH || local.live.unsigned_abs() >= FLUSH {
-            flush(local);
-            local = Local { large: if is_beyond(0) { least_refused() } else { LARGE }, ..NOTHING };
+// Each allocation comes by here, so that the usual way is a few additions in place of the call. A thread that is going
+// away has no counters any more: its last frees are not counted.
+
+/// Counts bytes that were allocated in the place of others.
+#[inline(always)]
+pub fn note_allocated(bytes: usize, before: usize) {
+    let _ = LOCAL.try_with(|local| {
+        local.count.set(local.count.get() + 1);
+        local.bytes.set(local.bytes.get() + bytes as u64);
+        let live = local.live.get() + bytes as i64 - before as i64;
+        local.live.set(live);
+        if live > local.peak.get() {
+            local.peak.set(live);
         }
-        cell.set(local);
+        if local.bytes.get() >= FLUSH || live.unsigned_abs() >= FLUSH {
+            flush(local);
+        }
     });
 }
 
-fn flush(local: Local) {
-    let _ = FLUSHED.try_with(|flushed| flushed.set(flushed.get() + local.bytes));
-    COUNT.fetch_add(local.count, Ordering::Relaxed);
-    BYTES.fetch_add(local.bytes, Ordering::Relaxed);
-    let before = LIVE.fetch_add(local.live, Ordering::Relaxed);
-    PEAK.fetch_max(before + local.peak, Ordering::Relaxed);
+/// Counts bytes that were freed.
+#[inline(always)]
+pub fn note_freed(bytes: usize) {
+    let _ = LOCAL.try_with(|local| {
+        let live = local.live.get() - bytes as i64;
+        local.live.set(live);
+        if live.unsigned_abs() >= FLUSH {
+            flush(local);
+        }
+    });
+}
+
+#[cold]
+#[inline(never)]
+fn flush(local: &Local) {
+    let (count, bytes, live, peak) =
+        (local.count.replace(0), local.bytes.replace(0), local.live.replace(0), local.peak.replace(0));
+    let _ = FLUSHED.try_with(|flushed| flushed.set(flushed.get() + bytes));
+    COUNT.fetch_add(count, Ordering::Relaxed);
+    BYTES.fetch_add(bytes, Ordering::Relaxed);
+    let before = LIVE.fetch_add(live, Ordering::Relaxed);
+    PEAK.fetch_max(before + peak, Ordering::Relaxed);
+    local.large.set(if is_beyond(0) { least_refused() } else { LARGE });
 }
 
 /// Adds what this thread has counted to the totals: for a thread that ends.
 pub fn flush_thread() {
-    flush(LOCAL.replace(NOTHING));
+    LOCAL.with(flush);
 }
 
 /// The live heap of the process, in bytes, to 64 KiB a thread.
@@ -219,7 +244,7 @@ pub struct Reading {
 
 /// The bytes that this thread has allocated since it began.
 pub fn allocated() -> u64 {
-    FLUSHED.get() + LOCAL.get().bytes
+    FLUSHED.get() + LOCAL.with(|local| local.bytes.get())
 }
 
 /// Reads the totals.
@@ -269,7 +294,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(0, layout.size());
+        note_freed(layout.size());
         if !refused::is_emergency(pointer) {
             unsafe { System.dealloc(pointer, layout) }
         }
@@ -297,14 +322,14 @@ unsafe impl GlobalAlloc for Counting {
 #[inline]
 fn counted(layout: Layout, before: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
     let size = layout.size();
-    let large = LOCAL.try_with(|local| local.get().large).unwrap_or(usize::MAX);
+    let large = LOCAL.try_with(|local| local.large.get()).unwrap_or(usize::MAX);
     if size < large || !is_beyond(size.saturating_sub(before)) {
         let mut pointer = allocate();
         if pointer.is_null() {
             pointer = refused::emergency(layout);
         }
         if !pointer.is_null() {
-            note(size, before);
+            note_allocated(size, before);
             return pointer;
         }
     }

@@ -337,7 +337,7 @@ fn now() -> Duration {
 /// Whether so much CPU time can be told apart into that of the program and that of the system: most systems note at
 /// each tick of a clock where a thread is, and share the time out by that. Of 25 ticks the shares are right within some
 /// 10 %.
-fn told_apart(cpu: Duration) -> bool {
+pub fn told_apart(cpu: Duration) -> bool {
     const TICKS: u32 = 25;
     tick().is_some_and(|tick| cpu >= tick * TICKS)
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use alloc::{
     Counting, Limited, PoolLimited, allocated, allocations_are_stopped, end_if_stopped, limited, limited_apart, live,
-    may_allocate, note as note_heap, pool_limited, stop_allocations,
+    may_allocate, note_allocated, note_freed, pool_limited, stop_allocations,
 };
 pub use cache::second_cache;
 pub use clock::{Clock, Clocks, ProcessCpu, ThreadCpu, Wall, add_thread_cpu, add_thread_queued, process_cpu};
@@ -27,7 +27,7 @@ pub use compare::{
     Design, Finding, LEAST_TIME, LOOKS, Level, Sampled, Side, Turns, UnitKind, Units, Verdict, compare, judge, linger,
     median_rank, square,
 };
-pub use cost::{Cost, Limit, Meter, Programs, Stopwatch, flush, leave_out};
+pub use cost::{Cost, Limit, Meter, Programs, Stopwatch, flush, leave_out, told_apart};
 pub use noise::{Noise, noise};
 pub use readings::{Missed, Readings, System, thread_queued};
 pub use refused::{OUT_OF_MEMORY, keep_reserve, panics as refusals, prepare_for_limit, stack_is_small};

@@ -68,6 +68,7 @@ pub fn emergency(layout: Layout) -> *mut u8 {
 }
 
 /// Whether memory came from there: the system's allocator does not know it.
+#[inline]
 pub fn is_emergency(pointer: *mut u8) -> bool {
     let start = EMERGENCY.0.get() as usize;
     (start..start + EMERGENCY_BYTES).contains(&(pointer as usize))

@@ -137,75 +137,128 @@ impl Graph {
 }
 
 /// The tree that a graph allows: a callee's time is shared out over its callers as they were counted, and below these
-/// as they were. What is not known is not made up: a function that calls itself is followed once.
+/// as they were. What is not known is not made up: a function that calls itself is followed once, and what only calls
+/// in a circle begins at the root. Each function has its own time in all of its nodes together.
 fn tree(functions: &[Function], edges: &[Edge], total: f64) -> Vec<Node> {
-    let mut out: Vec<Vec<usize>> = vec![Vec::new(); functions.len()];
+    let mut tree = Tree::new(functions, edges, total);
     let mut called = vec![0.0_f64; functions.len()];
-    for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.caller != edge.callee) {
-        out[edge.caller].push(at);
-        called[edge.callee] += edge.cumulative;
-    }
-    let mut nodes = vec![Node { function: ROOT, parent: 0, own: 0.0, total }];
-    // A node to be filled, with the share of its function's cumulative time that it has.
-    let mut work: std::collections::VecDeque<(usize, f64)> = std::collections::VecDeque::new();
-    let enough = |weight: f64| weight > 0.0 && weight >= LEAST_SHARE * total;
+    edges.iter().filter(|edge| edge.caller != edge.callee).for_each(|edge| called[edge.callee] += edge.cumulative);
     for (function, known) in functions.iter().enumerate() {
         // What nobody who is known has called it for.
         let rest = known.cumulative - called[function];
         let is_root = called[function] <= 0.0;
         let weight = if is_root { known.cumulative } else { rest };
-        if enough(weight) && (is_root || rest > 0.01 * known.cumulative) {
-            nodes.push(Node { function, parent: 0, own: 0.0, total: weight });
-            work.push_back((nodes.len() - 1, weight / known.cumulative.max(f64::MIN_POSITIVE)));
+        if tree.is_enough(weight) && (is_root || rest > 0.01 * known.cumulative) {
+            tree.plant(function, weight);
         }
     }
-    while let Some((at, share)) = work.pop_front() {
-        let function = nodes[at].function;
-        let own = functions[function].own * share;
-        let room = (nodes[at].total - own).max(0.0);
-        nodes[at].own = own.min(nodes[at].total);
-        let is_above = |callee: usize| {
-            let (mut up, mut depth) = (at, 0);
-            loop {
-                if nodes[up].function == callee || depth >= DEEPEST {
-                    return true;
-                }
-                if up == 0 {
-                    return false;
-                }
-                (up, depth) = (nodes[up].parent, depth + 1);
-            }
-        };
-        let below: Vec<(usize, f64)> = out[function]
-            .iter()
-            .map(|edge| (edges[*edge].callee, edges[*edge].cumulative * share))
-            .filter(|(callee, weight)| enough(*weight) && !is_above(*callee))
-            .collect();
-        let sum: f64 = below.iter().map(|(_, weight)| weight).sum();
-        // Recursion may have counted more than there is.
-        let scale = if sum > room { room / sum } else { 1.0 };
-        let mut placed = 0.0;
-        for (callee, weight) in below {
-            if nodes.len() >= MOST_NODES {
-                break;
-            }
-            let weight = weight * scale;
-            placed += weight;
-            nodes.push(Node { function: callee, parent: at, own: 0.0, total: weight });
-            let all = functions[callee].cumulative.max(f64::MIN_POSITIVE);
-            work.push_back((nodes.len() - 1, (weight / all).min(1.0)));
+    // Where functions call each other in a circle, nobody may stand outside of it: the longest of them is the first.
+    let mut left: Vec<usize> = (0..functions.len()).filter(|at| tree.is_enough(functions[*at].own)).collect();
+    left.sort_by(|a, b| functions[*b].cumulative.total_cmp(&functions[*a].cumulative));
+    for function in left {
+        if !tree.has_node[function] {
+            tree.plant(function, functions[function].cumulative);
         }
-        nodes[at].own = (nodes[at].total - placed).max(0.0);
     }
-    let placed: f64 = nodes.iter().skip(1).filter(|node| node.parent == 0).map(|node| node.total).sum();
-    // The roots may have counted more than all own times together, by rounding or by recursion.
-    if placed > total && placed > 0.0 {
-        let scale = total / placed;
-        nodes.iter_mut().skip(1).for_each(|node| {
-            node.own *= scale;
-            node.total *= scale;
-        });
+    tree.settled()
+}
+
+/// A tree that grows.
+struct Tree<'a> {
+    functions: &'a [Function],
+    edges: &'a [Edge],
+    /// For each function its edges to others.
+    out: Vec<Vec<usize>>,
+    total: f64,
+    nodes: Vec<Node>,
+    /// For each function whether it has a node.
+    has_node: Vec<bool>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(functions: &'a [Function], edges: &'a [Edge], total: f64) -> Tree<'a> {
+        let mut out: Vec<Vec<usize>> = vec![Vec::new(); functions.len()];
+        for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.caller != edge.callee) {
+            out[edge.caller].push(at);
+        }
+        let nodes = vec![Node { function: ROOT, parent: 0, own: 0.0, total }];
+        Tree { functions, edges, out, total, nodes, has_node: vec![false; functions.len()] }
     }
-    nodes[0].own = (total - placed).max(0.0);
-    nodes
+
+    fn is_enough(&self, weight: f64) -> bool {
+        weight > 0.0 && weight >= LEAST_SHARE * self.total
+    }
+
+    fn add(&mut self, function: usize, parent: usize, weight: f64) -> usize {
+        self.nodes.push(Node { function, parent, own: 0.0, total: weight });
+        self.has_node[function] = true;
+        self.nodes.len() - 1
+    }
+
+    /// Puts a function below the root, and below it what it calls, level by level.
+    fn plant(&mut self, function: usize, weight: f64) {
+        let share = |weight: f64, function: &Function| weight / function.cumulative.max(f64::MIN_POSITIVE);
+        let root = self.add(function, 0, weight);
+        // A node to be filled, with the share of its function's cumulative time that it has.
+        let mut work = std::collections::VecDeque::from([(root, share(weight, &self.functions[function]))]);
+        while let Some((at, part)) = work.pop_front() {
+            let function = self.nodes[at].function;
+            let room = (self.nodes[at].total - self.functions[function].own * part).max(0.0);
+            let below: Vec<(usize, f64)> = self.out[function]
+                .iter()
+                .map(|edge| (self.edges[*edge].callee, self.edges[*edge].cumulative * part))
+                .filter(|(callee, weight)| self.is_enough(*weight) && !self.is_above(at, *callee))
+                .collect();
+            let sum: f64 = below.iter().map(|(_, weight)| weight).sum();
+            // Recursion may have counted more than there is.
+            let scale = if sum > room { room / sum } else { 1.0 };
+            let mut placed = 0.0;
+            for (callee, weight) in below {
+                if self.nodes.len() >= MOST_NODES {
+                    break;
+                }
+                let weight = weight * scale;
+                placed += weight;
+                let node = self.add(callee, at, weight);
+                work.push_back((node, share(weight, &self.functions[callee]).min(1.0)));
+            }
+            self.nodes[at].own = (self.nodes[at].total - placed).max(0.0);
+        }
+    }
+
+    fn is_above(&self, at: usize, callee: usize) -> bool {
+        let (mut up, mut depth) = (at, 0);
+        loop {
+            if self.nodes[up].function == callee || depth >= DEEPEST {
+                return true;
+            }
+            if up == 0 {
+                return false;
+            }
+            (up, depth) = (self.nodes[up].parent, depth + 1);
+        }
+    }
+
+    /// The nodes, where each function has its own time in all of its nodes together. What has no node is the root's.
+    fn settled(mut self) -> Vec<Node> {
+        let mut found = vec![0.0_f64; self.functions.len()];
+        let mut count = vec![0_u32; self.functions.len()];
+        for node in &self.nodes[1..] {
+            found[node.function] += node.own;
+            count[node.function] += 1;
+        }
+        for node in &mut self.nodes[1..] {
+            let function = node.function;
+            let own = self.functions[function].own;
+            node.own = match found[function] > 0.0 {
+                true => node.own / found[function] * own,
+                false => own / f64::from(count[function]),
+            };
+        }
+        let placed: f64 = self.nodes[1..].iter().map(|node| node.own).sum();
+        self.nodes[0].own = (self.total - placed).max(0.0);
+        total_up(&mut self.nodes);
+        self.nodes[0].total = self.total;
+        self.nodes
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::io::Read;
 
+use crate::measure::end_if_stopped;
+
 use super::{Profile, callgrind, cprofile, firefox, perf, pprof, speedscope, stacks};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +85,15 @@ fn decompressed(bytes: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
     }
     let mut plain = Vec::new();
     let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST as u64 + 1);
-    reader
-        .read_to_end(&mut plain)
-        .map_err(|error| ReadError::at(format!("the gzip data is damaged: {error}"), plain.len()))?;
+    let mut part = vec![0; 1 << 20];
+    loop {
+        let read = reader.read(&mut part);
+        match read.map_err(|error| ReadError::at(format!("the gzip data is damaged: {error}"), plain.len()))? {
+            0 => break,
+            length => plain.extend_from_slice(&part[..length]),
+        }
+        end_if_stopped();
+    }
     if plain.len() > LARGEST {
         return Err(ReadError::new(format!("it has over {} MiB after decompression", LARGEST >> 20)));
     }

@@ -184,7 +184,7 @@ fn counted(pointer: *mut c_void, size: usize) -> *mut c_void {
             REFUSED.store(size, Relaxed);
         } else {
             // SAFETY: the allocator just gave it.
-            measure::note_heap(unsafe { malloc_usable_size(pointer) }, 0);
+            measure::note_allocated(unsafe { malloc_usable_size(pointer) }, 0);
         }
     }
     pointer
@@ -207,14 +207,14 @@ unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
     let before = unsafe { malloc_usable_size(pointer) };
     let moved = counted(unsafe { libc::realloc(pointer, size) }, size);
     if !moved.is_null() || size == 0 {
-        measure::note_heap(0, before);
+        measure::note_freed(before);
     }
     moved
 }
 
 unsafe extern "C" fn free(pointer: *mut c_void) {
     if COUNTING.load(Relaxed) && !pointer.is_null() {
-        measure::note_heap(0, unsafe { malloc_usable_size(pointer) });
+        measure::note_freed(unsafe { malloc_usable_size(pointer) });
     }
     unsafe { libc::free(pointer) }
 }

@@ -11,7 +11,7 @@ use crate::data::{Order, Sameness, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::engines::{self, Choice};
 use crate::lang::{Pipeline, Source, SourceNode, Statement, Word};
-use crate::measure::{Clock, Clocks, Cost, Overhead, Readings, Samples, System, Workload};
+use crate::measure::{Clock, Clocks, Cost, Missed, Overhead, Readings, Samples, System, Workload};
 use crate::plan::{Binding, BoundOp};
 use crate::profiles::Profile;
 use crate::run_context::{RunContext, Stop};
@@ -37,11 +37,22 @@ pub struct Told {
     /// Exactly so many samples.
     pub runs: Option<u64>,
     pub form: Form,
+    /// Whether also what needs no shell is run by one.
+    pub shell: bool,
 }
 
 impl Default for Told {
     fn default() -> Told {
-        Told { input: None, ok: vec![0], prepare: None, cleanup: None, warmup: 1, runs: None, form: Form::Text }
+        Told {
+            input: None,
+            ok: vec![0],
+            prepare: None,
+            cleanup: None,
+            warmup: 1,
+            runs: None,
+            form: Form::Text,
+            shell: false,
+        }
     }
 }
 
@@ -143,10 +154,9 @@ pub struct Command {
     context: RunContext,
 }
 
-/// What it takes to start something that does nothing: by the wall, and by CPU time; nanoseconds.
+/// What it takes to start something that does nothing, in nanoseconds.
 struct Starts {
     wall: Samples,
-    cpu: Samples,
     /// What of the wall is neither on a processor nor waiting for one.
     idle: Samples,
 }
@@ -155,7 +165,8 @@ impl Session {
     /// A command with the values of its names.
     pub(super) fn command(&mut self, word: &Word) -> Fallible<Command> {
         let told = self.programs.told.clone();
-        let (text, program) = self.program(word)?;
+        let (text, direct) = self.program(word)?;
+        let program = if told.shell { commands::through_shell(&text) } else { direct };
         let prepare = told.prepare.as_ref().map(|step| self.action(step, None)).transpose()?;
         let cleanup = told.cleanup.as_ref().map(|step| self.action(step, Some(CLEANUP))).transpose()?;
         Ok(Command {
@@ -177,6 +188,11 @@ impl Session {
         })
     }
 
+    /// Whether a shell has to run a command.
+    pub fn needs_shell(&self, word: &Word) -> bool {
+        self.program(word).is_ok_and(|(_, program)| program.is_shell)
+    }
+
     /// What is started for a command.
     fn program(&self, word: &Word) -> Fallible<(String, Program)> {
         let (text, _) = self.with_values(&word.text);
@@ -189,8 +205,12 @@ impl Session {
             clean.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(|p| p.to_os_string()));
         let path = own.or_else(|| std::env::var_os("PATH"));
         let program = commands::resolve(&text, path.as_deref()).map_err(|name| {
-            Diagnostic::at(Kind::System, word.span, format!("there is no program `{name}`"))
-                .hint("write a path, or a program in a folder of PATH")
+            match name.contains('/') && Path::new(&name).is_file() {
+                true => Diagnostic::at(Kind::System, word.span, format!("`{name}` is not executable"))
+                    .hint(format!("chmod +x {name}, or name its interpreter: python3 {name}")),
+                false => Diagnostic::at(Kind::System, word.span, format!("there is no program `{name}`"))
+                    .hint("write a path, or a program in a folder of PATH"),
+            }
         })?;
         Ok((text, program))
     }
@@ -443,9 +463,9 @@ impl Command {
         self.first.borrow().clone()
     }
 
-    /// The seconds that a shell takes to start, where that was measured.
+    /// The seconds of the wall that the shell takes to start that runs it.
     pub fn shell_start(&self) -> Option<f64> {
-        self.starts.borrow().as_ref().filter(|_| self.is_shell()).map(|starts| starts.wall.median() / 1e9)
+        self.start(&self.context).ok().filter(|_| self.is_shell())
     }
 
     /// The seconds of the wall that it takes to start something that does nothing, through a shell where this is.
@@ -589,6 +609,34 @@ impl Command {
         Sampled { command: self, context }
     }
 
+    /// What the clocks say of a run: a first thread that never waits is all that works, and its CPU time is the
+    /// command's.
+    fn reading(&self, ran: &ProcessRun, context: &RunContext) -> Fallible<Readings> {
+        let idle = self.with_starts(context, |starts| starts.idle.quantile(0.75))?.max(0.0) as u64;
+        let cpu = ran.cpu().as_nanos() as u64;
+        let (thread, queued) = ran.thread.unzip();
+        // A shell starts others, and what each of them waited for is not known.
+        let waits = if ran.thread.is_none() || self.is_shell() { 1 } else { ran.waits };
+        let system = System { process: cpu, reading: 0, children: 0, queued, waits };
+        let wall = (ran.wall.as_nanos() as u64).saturating_sub(idle);
+        Ok(Readings { wall, thread: thread.unwrap_or_default(), system })
+    }
+
+    /// What CPU time leaves out of its samples, where that is so in a part of them: the first runs of a program need
+    /// not be like its later ones.
+    pub fn missed(&self, context: &RunContext) -> Option<Missed> {
+        const PART: usize = 20;
+        let samples = self.samples();
+        let missed = samples.iter().filter_map(|ran| self.reading(ran, context).ok()?.missed());
+        let missed: Vec<Missed> = missed.collect();
+        missed.last().copied().filter(|_| missed.len() * PART > samples.len())
+    }
+
+    /// The nanoseconds of the wall of each sample.
+    pub fn walls(&self) -> Vec<f64> {
+        self.samples.borrow().iter().map(|ran| ran.wall.as_nanos() as f64).collect()
+    }
+
     /// What a run of it costs.
     pub fn cost(ran: &ProcessRun) -> Cost {
         Cost {
@@ -604,7 +652,7 @@ impl Command {
 
     fn with_starts<T>(&self, context: &RunContext, of: impl FnOnce(&Starts) -> T) -> Fallible<T> {
         if self.starts.borrow().is_none() {
-            let shell = Program { words: ["sh", "-c", ":"].map(Into::into).to_vec(), ..self.program.clone() };
+            let shell = commands::through_shell(":");
             let nothing = commands::resolve("true", std::env::var_os("PATH").as_deref()).ok();
             let program = if self.program.is_shell { Some(shell) } else { nothing };
             let mut ran = Vec::new();
@@ -617,7 +665,6 @@ impl Command {
             let of = |figure: fn(&ProcessRun) -> f64| Samples::new(1, ran.iter().map(figure).collect());
             *self.starts.borrow_mut() = Some(Starts {
                 wall: of(|ran| ran.wall.as_nanos() as f64),
-                cpu: of(|ran| ran.cpu().as_nanos() as f64),
                 idle: of(|ran| {
                     let (on_processor, queued) = ran.thread.unwrap_or_default();
                     ran.wall.as_nanos() as f64 - (on_processor + queued) as f64
@@ -716,24 +763,16 @@ impl Workload<Box<Diagnostic>> for Sampled<'_> {
         self.time(clock, calls)
     }
 
-    /// The start of a shell is no part of the command.
-    fn overhead(&self, clock: &dyn Clock) -> Option<Overhead> {
+    /// Nothing is subtracted. What a shell takes to start changes from moment to moment on a busy machine, by more
+    /// than short commands take: with an estimate of it subtracted, 6 of 55 comparisons of a pipe with itself beside
+    /// three to eight busy threads said "faster" or "slower".
+    fn overhead(&self, _: &dyn Clock) -> Option<Overhead> {
         // The system counts CPU time of a process in microseconds.
         const STEP: f64 = 1000.0;
-        if !self.command.is_shell() {
-            return Some(Overhead { read: 0.0, call: 0.0, precision: STEP });
-        }
-        let of = |starts: &Starts| {
-            let samples = if clock.is_cpu() { &starts.cpu } else { &starts.wall };
-            let doubt = samples.iqr() / (samples.each().len().max(1) as f64).sqrt();
-            Overhead { read: samples.median(), call: 0.0, precision: doubt.max(STEP) }
-        };
-        self.command.with_starts(self.context, of).ok()
+        Some(Overhead { read: 0.0, call: 0.0, precision: STEP })
     }
 
-    /// What the clocks say: a first thread that never waits is all that works, and its CPU time is the command's.
     fn readings(&mut self, _: &Clocks, calls: u64) -> Fallible<Readings> {
-        let idle = self.command.with_starts(self.context, |starts| starts.idle.quantile(0.75))?.max(0.0) as u64;
         let mut all: Option<Readings> = None;
         for _ in 0..calls.max(1) {
             let enough = |ran: &ProcessRun| self.command.told.runs.is_some() || ran.wall >= LONG;
@@ -741,13 +780,7 @@ impl Workload<Box<Diagnostic>> for Sampled<'_> {
                 Some(ran) => ran,
                 None => self.command.run_once(self.context)?,
             };
-            let cpu = ran.cpu().as_nanos() as u64;
-            let (thread, queued) = ran.thread.unzip();
-            // A shell starts others, and what each of them waited for is not known.
-            let waits = if ran.thread.is_none() || self.command.is_shell() { 1 } else { ran.waits };
-            let system = System { process: cpu, reading: 0, children: 0, queued, waits };
-            let wall = (ran.wall.as_nanos() as u64).saturating_sub(idle);
-            let one = Readings { wall, thread: thread.unwrap_or_default(), system };
+            let one = self.command.reading(&ran, self.context)?;
             // An empty reading would know nothing of the queue, and then the sum does not either.
             all = Some(all.map_or(one, |all| all.and(one)));
         }

@@ -1,6 +1,7 @@
 //! What the growth of subjects is called, in lines.
 
 use crate::lang::RustBlock;
+use crate::magics::timing::Time;
 use crate::measure::growth::{Answer, Class, Doubt, Exponent, FEWEST, Fit, NARROWEST, Question, Verdict};
 use crate::report::Note;
 use crate::show::{duration_text, grouped, percent};
@@ -76,6 +77,9 @@ fn write_answer(question: Question, answer: &Answer, measured: &Measured) -> Str
                 parts.push("memory grows by batches of rows: try larger sizes".to_string());
             }
         }
+    }
+    if question == Question::Time && measured.is_command {
+        parts.push(format!("{} time", if measured.time == Time::Cpu { "CPU" } else { "wall" }));
     }
     if question == Question::Space && matches!(answer.verdict, Verdict::Class(_)) {
         let what = if measured.is_command { "peak of the resident memory" } else { "peak of the live heap" };

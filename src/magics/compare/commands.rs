@@ -26,14 +26,16 @@ pub fn notes(session: &Session, asked: &Variants, rounds: &[Round]) -> Vec<Note>
             _ => {}
         }
     }
+    let is_mixed = asked.pipelines().filter_map(lone_command).any(|word| !session.needs_shell(word));
     if !direct.is_empty() {
         notes.push(format!("{}: started directly, without a shell", direct.join(", ")).into());
     }
     if !shells.is_empty() {
         let names: Vec<&str> = shells.iter().map(|(name, _)| *name).collect();
         let start = shells.iter().map(|(_, start)| *start).fold(0.0, f64::max);
-        let note = Note::from(format!("{}: run by `sh -c`, whose own start (", names.join(", "))).seconds(start);
-        notes.push(note.text(") is subtracted from the times"));
+        let why = if is_mixed { ", as some need a shell: its" } else { ", whose" };
+        let note = Note::from(format!("{}: run by `sh -c`{why} own start (", names.join(", "))).seconds(start);
+        notes.push(note.text(" here) is in the times"));
     }
     let others = rounds.iter().flat_map(|round| &round.entries).filter_map(Entry::ran).any(|ran| ran.command.is_none());
     if others {

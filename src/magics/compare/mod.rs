@@ -148,6 +148,9 @@ fn compare(session: &mut Session, magic: &lang::Magic, asked: &Variants, context
     }
     let export = export::asked(session, magic)?;
     session.programs.told = command_options::told(session, magic)?;
+    // What a shell runs is held against what a shell runs.
+    let mut commands = asked.pipelines().filter_map(lone_command);
+    session.programs.told.shell = commands.any(|word| session.needs_shell(word));
     let limit = timing::asked_time(magic)?.unwrap_or(LONGEST);
     let clock = timing::asked_clock(magic)?;
     let against = against::asked(session, magic)?;

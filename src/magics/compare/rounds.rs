@@ -576,10 +576,11 @@ fn sample_in_turns(
     for (subject, place) in places.iter().enumerate() {
         let Outcome::Ran(ran) = &mut round.entries[*place].outcome else { continue };
         let samples = turns.samples(subject);
-        // Half of its runs took no longer than the shell alone.
-        let shell = ready[subject].subject.command().and_then(|command| command.shell_start());
-        ran.removed = ran.removed.or(shell.filter(|_| samples.median() <= 0.0).map(|seconds| seconds * 1e9));
         ran.samples = Some(samples);
+        let one = &ready[subject];
+        let missed =
+            one.subject.command().filter(|_| one.time == Time::Cpu).and_then(|command| command.missed(context));
+        ran.misses = ran.misses.or(missed);
         ran.finding = base.filter(|base| *base != subject).map(|_| turns.finding(subject));
     }
     drop(subjects);

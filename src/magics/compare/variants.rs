@@ -6,7 +6,7 @@ use crate::engines::{self, Choice};
 use crate::lang::{self, Pipeline, Variants};
 use crate::magics::timing;
 use crate::plan::Plan;
-use crate::session::{Draft, Session, lone_block};
+use crate::session::{Draft, Session, lone_block, lone_command};
 
 /// One of those that are compared.
 pub struct Variant<'a> {
@@ -36,6 +36,12 @@ pub fn variants<'a>(session: &Session, magic: &lang::Magic, variants: &'a Varian
             let choice = session.engine(pipeline.on.as_ref())?;
             Ok(vec![of_engine(session, pipeline, choice)])
         }
+        ([], None, Some(pipeline)) if lone_command(pipeline).is_some() => Err(Diagnostic::at(
+            Kind::Syntax,
+            magic.span,
+            "there is only one command, so there is nothing to compare it with",
+        )
+        .hint("a command takes the rest of its line: write `a: !CMD` and `b: !CMD` below, indented")),
         ([], None, _) => Err(Diagnostic::at(
             Kind::Syntax,
             magic.span,

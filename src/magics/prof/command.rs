@@ -49,7 +49,9 @@ fn sampled(
     let values = command_options::values(command);
     drop(one);
     if profile.nodes.len() < 2 {
-        let message = "the program took no sample: it used less than a millisecond of CPU time in user space";
+        let ended = if is_good { String::new() } else { format!("the program failed: {}; ", ran.ending()) };
+        let message =
+            format!("{ended}no sample was taken, because it used under a millisecond of CPU time in user space");
         return Err(Diagnostic::at(Kind::Domain, subject.span, message).hint("profile a longer run of it"));
     }
     let mut notes = Vec::new();
@@ -91,46 +93,63 @@ pub fn sampler(magic: &lang::Magic) -> Fallible<Option<SamplerKind>> {
     }
 }
 
-/// The interpreter, and what stands behind it where that is a program: `app.py …`, `-m MODULE …`, `-c CODE …`.
-fn python(text: &str) -> Option<(String, String)> {
-    let text = text.trim_start();
-    let end = text.find(char::is_whitespace)?;
-    let (interpreter, rest) = (&text[..end], text[end..].trim());
-    let name = interpreter.rsplit('/').next()?;
-    let version = name.strip_prefix("python")?;
-    let is_version = version.chars().all(|c| c.is_ascii_digit() || c == '.');
-    // Its other options would be those of the profiler.
-    let is_program = !rest.starts_with('-') || rest.starts_with("-m ") || rest.starts_with("-c ");
-    (is_version && !rest.is_empty() && is_program).then(|| (interpreter.to_string(), rest.to_string()))
+/// How a program in Python is run.
+struct Python<'a> {
+    interpreter: &'a str,
+    /// Options of the interpreter.
+    options: &'a str,
+    /// `app.py …`, `-m MODULE …` or `-c CODE …`
+    program: &'a str,
 }
+
+/// How a command runs a program in Python, where it does.
+fn python(text: &str) -> Option<Python<'_>> {
+    /// Options with a word behind them.
+    const WITH_WORD: [&str; 2] = ["-X", "-W"];
+    /// Those of one letter that do not matter to the profiler.
+    const LETTERS: &str = "bBdEIOPqsSuvx";
+    let text = text.trim();
+    let (interpreter, rest) = text.split_once(char::is_whitespace)?;
+    let version = interpreter.rsplit('/').next()?.strip_prefix("python")?;
+    if !version.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let options = rest.trim_start();
+    let mut program = options;
+    loop {
+        let (word, behind) = program.split_once(char::is_whitespace).unwrap_or((program, ""));
+        let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty());
+        program = match letters {
+            None | Some("m" | "c") => break,
+            _ if WITH_WORD.contains(&word) => behind.trim_start().split_once(char::is_whitespace)?.1,
+            Some(letters) if letters.starts_with(['X', 'W']) => behind,
+            Some(letters) if letters.chars().all(|c| LETTERS.contains(c)) => behind,
+            Some(_) => return None,
+        }
+        .trim_start();
+    }
+    let options = options[..options.len() - program.len()].trim();
+    (!program.is_empty()).then_some(Python { interpreter, options, program })
+}
+
+/// Runs a program under cProfile.
+const PROFILED: &str = include_str!("profiled.py");
 
 fn python_profile(
     session: &mut Session,
     magic: &lang::Magic,
     word: &Word,
-    (interpreter, rest): &(String, String),
+    Python { interpreter, options, program }: &Python,
     shape: &Shape,
     context: &RunContext,
 ) -> Fallible<Answer> {
     let system =
         |error: std::io::Error| Diagnostic::new(Kind::System, format!("no temporary file can be made: {error}"));
     let folder = tempfile::tempdir().map_err(system)?;
-    let dump = folder.path().join("dump.prof");
-    let shown = dump.to_string_lossy();
-    let profiled = match rest.strip_prefix("-c ") {
-        // The profiler takes files and modules.
-        Some(code) => {
-            let file = folder.path().join("command.py");
-            let quoted = code.trim();
-            let script = format!(
-                "printf '%s\\n' {quoted} > '{}' && exec {interpreter} -m cProfile -o '{shown}' '{}'",
-                file.display(),
-                file.display()
-            );
-            script
-        }
-        None => format!("{interpreter} -m cProfile -o '{shown}' {rest}"),
-    };
+    let (dump, driver) = (folder.path().join("dump.prof"), folder.path().join("profiled.py"));
+    std::fs::write(&driver, PROFILED).map_err(system)?;
+    let quoted = |path: &std::path::Path| crate::commands::quoted(&path.to_string_lossy());
+    let profiled = format!("{interpreter} {options} {} {} {program}", quoted(&driver), quoted(&dump));
     let run = Pipeline {
         source: lang::Source {
             node: lang::SourceNode::Command(Word { text: braced(&profiled), span: word.span }),
@@ -151,19 +170,19 @@ fn python_profile(
         let why = errors.clone().map_or(String::new(), |said| format!("; its standard error ends: {said}"));
         Diagnostic::at(Kind::System, word.span, format!("the program left no profile: {}{why}", ran.ending()))
     })?;
-    let mut profile = profiles::read(&bytes, Some(profiles::Format::CProfile)).map_err(|error| {
+    let profile = profiles::read(&bytes, Some(profiles::Format::CProfile)).map_err(|error| {
         Diagnostic::at(Kind::System, word.span, format!("the profile of {interpreter} cannot be read: {}", error.what))
     })?;
-    // The code of -c has no file of the person.
-    let is_code = |function: &&mut profiles::Function| {
-        function.file.as_deref().is_some_and(|file| std::path::Path::new(file).starts_with(folder.path()))
-    };
-    profile.functions.iter_mut().filter(is_code).for_each(|function| function.file = Some("-c".to_string()));
+    let threads = std::fs::read_to_string(folder.path().join("dump.prof.threads")).unwrap_or_default();
     let mut notes = vec![
         Note::from(format!("profiled by {interpreter}'s cProfile, which slows calls down; "))
             .seconds(ran.wall.as_secs_f64())
             .text(" of the wall"),
     ];
+    if let Ok(threads @ 1..) = threads.parse::<u64>() {
+        let others = if threads == 1 { "1 other thread".to_string() } else { format!("{threads} other threads") };
+        notes.push(Note::default().found(format!("{others} began, which cProfile does not see")).optional());
+    }
     if !is_good {
         notes.push(Note::from(format!("✗ the program failed: {}", ran.ending())));
         notes.extend(errors.map(|said| Note::from(format!("its standard error ends: {said}"))));

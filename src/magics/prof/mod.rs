@@ -81,13 +81,14 @@ pub static PROF: Magic = Magic {
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let shape = Shape::asked(magic)?;
     match &magic.subject {
-        Argument::Words(words) => match words[0].text.as_str() {
+        // A file may be large, and its readers ask for memory again and again: so Ctrl-C ends them.
+        Argument::Words(words) => context.within_limit(|| match words[0].text.as_str() {
             "view" => view::view(session, magic, &words[1..], &shape),
             "map" => drawn(session, magic, &words[1..], false),
             "flame" => drawn(session, magic, &words[1..], true),
             "diff" => view::diff(session, magic, &words[1..], &shape),
             _ => view::export(session, magic, &words[1..]),
-        },
+        }),
         Argument::Statement(statement) => match &**statement {
             Statement::Pipeline(subject) if lone_command(subject).is_some() => {
                 command::command(session, magic, subject, &shape, context)
