@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
+use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes, Word};
 use crate::latency::{self, LARGEST, Means, Missing, Probe, access, level, working_set};
 use crate::plan::Binding;
 use crate::races::busy;
@@ -57,7 +57,12 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         && let Some(word) = words.first()
     {
         let message = format!("`%latency` takes only options, got `{}`", word.text);
-        return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(format!("%latency --only {}", word.text)));
+        let hint = match chosen(word) {
+            Ok(_) if magic.options.is_empty() => format!("%latency --only {}", word.text),
+            Ok(_) => "remove it".to_string(),
+            Err(unknown) => unknown.hint.unwrap_or_default(),
+        };
+        return Err(Diagnostic::at(Kind::Syntax, word.span, message).hint(hint));
     }
     let limit = asked_time(magic)?;
     let time = limit.unwrap_or(USUAL);
@@ -151,8 +156,16 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
 
 /// The rows that were asked for, by their names or those of their groups.
 fn asked(magic: &lang::Magic) -> Fallible<Vec<&'static Probe>> {
+    let all = || latency::ALL.iter().flat_map(|group| group.probes.iter());
+    match magic.option("--only").flatten() {
+        Some(word) => chosen(word),
+        None => Ok(all().collect()),
+    }
+}
+
+/// Those of a list of names.
+fn chosen(word: &Word) -> Fallible<Vec<&'static Probe>> {
     let all = || latency::ALL.iter().flat_map(|group| group.probes.iter().map(move |probe| (group.name, probe)));
-    let Some(word) = magic.option("--only").flatten() else { return Ok(all().map(|(_, probe)| probe).collect()) };
     let mut wanted: Vec<String> = Vec::new();
     for name in word.text.split(',').map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()) {
         if !all().any(|(group, probe)| group == name || probe.key() == name) {

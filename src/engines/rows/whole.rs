@@ -1,11 +1,13 @@
 //! Steps that need all rows before they can give one.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::data::{Value, generate};
 use crate::diagnostic::Fallible;
 use crate::rowwise::{Compiled, Frame};
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, Stop};
 
 use super::flow::{Flow, Whole, at_row, more};
 
@@ -36,27 +38,50 @@ impl Whole for Sort {
             rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
             // With a limit no more than twice its rows are kept.
             if rows.len() >= limit.saturating_mul(2).max(1024) {
-                frame.steps += self.keep_first(&mut rows, limit);
+                frame.steps += self.keep_first(&mut rows, limit, &context.stop)?;
             }
         }
         context.stop.check()?;
-        frame.steps += self.keep_first(&mut rows, limit);
+        frame.steps += self.keep_first(&mut rows, limit, &context.stop)?;
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 }
 
 impl Sort {
     /// Sorts and keeps the first; how many comparisons that took, and rows that were moved.
-    fn keep_first(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize) -> u64 {
-        let mut steps = rows.len() as u64;
-        rows.sort_by(|(a, _), (b, _)| {
-            steps += 1;
+    fn keep_first(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize, stop: &Stop) -> Fallible<u64> {
+        let comparisons = sort(rows, stop, |(a, _), (b, _)| {
             let pairs = a.iter().zip(b).zip(&self.keys);
             let orders = pairs.map(|((a, b), (_, descending))| a.compare_directed(b, *descending));
-            orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-        });
+            orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        })?;
+        let steps = rows.len() as u64 + comparisons;
         rows.truncate(limit);
-        steps
+        Ok(steps)
+    }
+}
+
+/// What ends a sort from within.
+struct Stopped;
+
+/// Sorts by the library's own sort, which asks nobody whether to go on: a million rows take longer than anyone waits
+/// after Ctrl-C. So it is left by an unwinding of our own, which reaches no hook. How many comparisons it took.
+fn sort<T>(rows: &mut [T], stop: &Stop, mut compare: impl FnMut(&T, &T) -> Ordering) -> Fallible<u64> {
+    const LOOK: u64 = 1 << 12;
+    let mut comparisons = 0;
+    let sorting = || {
+        rows.sort_by(|a, b| {
+            comparisons += 1;
+            if comparisons % LOOK == 0 && stop.is_raised() {
+                resume_unwind(Box::new(Stopped));
+            }
+            compare(a, b)
+        });
+    };
+    match catch_unwind(AssertUnwindSafe(sorting)) {
+        Ok(()) => Ok(comparisons),
+        Err(end) if end.is::<Stopped>() => stop.check().map(|()| comparisons),
+        Err(panic) => resume_unwind(panic),
     }
 }
 
@@ -92,14 +117,11 @@ pub struct Sample {
 }
 
 impl Whole for Sample {
-    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, _: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
+    fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
         let rows = all_rows(input, frame)?;
         let mut order: Vec<usize> = (0..rows.len()).collect();
         let place = |row: &usize| (generate::mix(self.seed, *row as u64), *row);
-        order.sort_by(|a, b| {
-            frame.steps += 1;
-            place(a).cmp(&place(b))
-        });
+        frame.steps += sort(&mut order, &context.stop, |a, b| place(a).cmp(&place(b)))?;
         let mut chosen = vec![false; rows.len()];
         for row in order.into_iter().take(usize::try_from(self.count).unwrap_or(usize::MAX)) {
             chosen[row] = true;

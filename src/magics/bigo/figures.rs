@@ -95,7 +95,7 @@ pub fn answers(all: &[Measured], found: &[Answers]) -> Figures {
 /// they were measured.
 pub fn plot(name: &str, all: &[Measured], found: &[Answers], questions: &[Question]) -> Option<Block> {
     const FEWEST: usize = 2;
-    let measured = |question: &&Question| all.iter().any(|measured| measured.points(**question).is_some());
+    let measured = |question: &&Question| found.iter().any(|found| found.answer(**question).is_some());
     let question = *questions.iter().find(measured)?;
     let points = |measured: &Measured| -> Vec<(f64, f64)> {
         let cost = |row: &Row| match question {

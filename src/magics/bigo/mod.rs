@@ -352,10 +352,7 @@ struct Answers {
 
 impl Answers {
     fn new(measured: &Measured, questions: &[Question]) -> Answers {
-        let answers = questions.iter().filter_map(|question| {
-            let points = measured.points(*question)?;
-            Some((*question, growth::answer(*question, &points)))
-        });
+        let answers = questions.iter().filter_map(|question| Some((*question, measured.answer(*question)?)));
         let mut found = Answers { answers: answers.collect() };
         let steps = found.answer(Question::Steps).map(|steps| steps.verdict).or_else(|| {
             (!measured.beside.is_empty()).then(|| growth::answer(Question::Steps, &measured.beside).verdict)

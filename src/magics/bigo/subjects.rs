@@ -13,7 +13,8 @@ use crate::lang::{Variants, Word};
 use crate::magics::compare::{Asker, Variant, What, table_of};
 use crate::magics::timing::{self, Time};
 use crate::measure::growth::{
-    self, Class, End, Point, Question, Sampled, Times, Verdict, Walk, Worked, rounds, timed, usual, walk,
+    self, Answer, Budget, Class, End, Point, Question, Sampled, Times, Verdict, Walk, Worked, answer_timed, rounds,
+    usual, walk,
 };
 use crate::measure::{Clock, Clocks, Cost, Overhead, ThreadCpu, Wall, second_cache};
 use crate::plan::Plan;
@@ -198,17 +199,14 @@ impl Measured {
 
     /// Whether the time says that nothing grows. It would also say so of a growth that a constant hides.
     fn seems_constant(&self) -> bool {
-        let time = self.points(Question::Time).map(|points| growth::answer(Question::Time, &points).verdict);
-        time == Some(Verdict::Class(Class::Constant))
+        self.answer(Question::Time).is_some_and(|answer| answer.verdict == Verdict::Class(Class::Constant))
     }
 
-    /// The costs that a question is answered from; none where it was not measured.
-    pub fn points(&self, question: Question) -> Option<Vec<Point>> {
+    /// What the costs say; none where they were not measured.
+    pub fn answer(&self, question: Question) -> Option<Answer> {
         let of = |cost: fn(&Row) -> Option<f64>| {
-            // Nothing at all is no more than one: a cost of 0 has no logarithm.
-            let point = |row: &Row| Some(Point { n: row.n as f64, cost: cost(row)?.max(1.0) });
-            let points: Vec<Point> = self.rows.iter().filter_map(point).collect();
-            (!points.is_empty()).then_some(points)
+            let points = self.points(cost);
+            (!points.is_empty()).then(|| growth::answer(question, &points))
         };
         match question {
             Question::Time => {
@@ -217,18 +215,28 @@ impl Measured {
                     Some(Worked { point, bytes: row.bytes })
                 };
                 let sizes: Vec<Worked> = self.rows.iter().filter(|row| row.n > 0).filter_map(worked).collect();
-                (!sizes.is_empty()).then(|| timed(&sizes, second_cache()))
+                (!sizes.is_empty()).then(|| answer_timed(&sizes, second_cache()))
             }
             Question::Steps => of(|row| row.steps),
             Question::Space => of(|row| row.space),
             Question::Allocs => of(|row| row.allocs),
         }
     }
+
+    fn points(&self, cost: fn(&Row) -> Option<f64>) -> Vec<Point> {
+        // Nothing at all is no more than one: a cost of 0 has no logarithm.
+        let point = |row: &Row| Some(Point { n: row.n as f64, cost: cost(row)?.max(1.0) });
+        self.rows.iter().filter_map(point).collect()
+    }
 }
 
 /// The shares of the time: to walk up, to count steps; what is left is for samples.
 const WALK: f64 = 0.3;
 const COUNT: f64 = 0.3;
+/// On a busy machine each may take so much longer, by the wall.
+const LONGER: f64 = 1.5;
+/// What is left for each where the others took longer.
+const LEAST: f64 = 0.1;
 /// A first run that takes longer is not repeated: what is made only once is then a small part of it.
 const SLOW: Duration = Duration::from_millis(20);
 /// A run that takes so many times the whole time of the subject will not end.
@@ -251,7 +259,6 @@ impl Candidate<'_> {
         let sizes = self.inputs.sizes(self.variant);
         let is = |question| asked.questions.contains(&question);
         let runs = is(Question::Time) || is(Question::Space) || is(Question::Allocs);
-        let limit = asked.limit.as_nanos() as f64;
         let mut measured = Measured::new(&self.variant.name);
         let patience = asked.limit * ENDLESS;
         let mut opened: Vec<Work> = Vec::new();
@@ -267,13 +274,22 @@ impl Candidate<'_> {
         if !ahead.borrow().is_empty() {
             measured.compiled = compiling.elapsed();
         }
+        let start = Instant::now();
+        let share = |share: f64| asked.limit.mul_f64(share).as_nanos() as u64;
+        // Until so much of the time is over.
+        let until = |share: f64| asked.limit.mul_f64(share).saturating_sub(start.elapsed()).as_nanos() as u64;
         if runs {
             deadline.set(patience);
-            let share = if is(Question::Time) { WALK } else { 1.0 };
+            let walk = match (is(Question::Time), is(Question::Steps)) {
+                (true, _) => WALK,
+                (false, true) => 1.0 - COUNT,
+                (false, false) => 1.0,
+            };
+            let longest = (walk * LONGER).min(1.0);
             let walked = self.walk_up(
                 session,
                 &sizes,
-                (limit * share) as u64,
+                Budget { limit: share(walk), wall: Some((&Wall, share(longest))) },
                 &mut measured,
                 context,
                 live,
@@ -284,15 +300,17 @@ impl Candidate<'_> {
             self.end(walked, &sizes, deadline, patience, &mut measured)?;
         }
         if is(Question::Steps) && measured.cut.is_none() {
-            let share = if runs { COUNT } else { 1.0 };
-            self.count(session, &sizes, (limit * share) as u64, deadline, patience, &mut measured, context, live)?;
+            let count = if runs { COUNT } else { 1.0 };
+            let end = if is(Question::Time) { (WALK + COUNT) * LONGER } else { 1.0 };
+            let budget = Budget { limit: share(count), wall: Some((&Wall, until(end).max(share(LEAST)))) };
+            self.count(session, &sizes, budget, deadline, patience, &mut measured, context, live)?;
         }
         if is(Question::Time) && !context.stop.is_raised() {
             deadline.set(patience);
             let failed = sample(
                 &session.clocks.clone(),
                 &opened,
-                (limit * (1.0 - WALK - COUNT)) as u64,
+                until(1.0).clamp(share(LEAST), share(1.0 - WALK - COUNT)),
                 &mut measured,
                 context,
                 live,
@@ -307,11 +325,11 @@ impl Candidate<'_> {
         if !is(Question::Steps) && measured.cut.is_none() && measured.seems_constant() {
             let sizes: Vec<i64> = measured.rows.iter().map(|row| row.n).collect();
             let mut beside = Measured::new(&self.variant.name);
-            let counted =
-                self.count(session, &sizes, (limit * COUNT) as u64, deadline, patience, &mut beside, context, live);
+            let budget = Budget { limit: share(COUNT), wall: Some((&Wall, until(1.0).max(share(LEAST)))) };
+            let counted = self.count(session, &sizes, budget, deadline, patience, &mut beside, context, live);
             // Where they cannot be counted, nothing is known of them.
             if counted.is_ok() && !beside.is_cut() {
-                measured.beside = beside.points(Question::Steps).unwrap_or_default();
+                measured.beside = beside.points(|row| row.steps);
             }
             measured.compiled += beside.compiled;
         }
@@ -329,14 +347,14 @@ impl Candidate<'_> {
         &'c self,
         session: &mut Session,
         sizes: &[i64],
-        limit: u64,
+        budget: Budget,
         measured: &mut Measured,
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
         ahead: &RefCell<HashMap<i64, session::Subject<'static>>>,
         opened: &mut Vec<Work<'c>>,
     ) -> Walk<Box<Diagnostic>> {
-        walk(&Wall, sizes, limit, |at| {
+        walk(&Wall, sizes, budget, |at| {
             let n = sizes[at];
             live(&|| format!("{} = {n}", self.name.text));
             let work = match ahead.borrow_mut().remove(&n) {
@@ -448,7 +466,7 @@ impl Candidate<'_> {
         &self,
         session: &mut Session,
         sizes: &[i64],
-        limit: u64,
+        budget: Budget,
         deadline: &Deadline,
         patience: Duration,
         measured: &mut Measured,
@@ -458,7 +476,7 @@ impl Candidate<'_> {
         if self.variant.pipeline().and_then(lone_command).is_some() {
             measured.is_command = true;
             deadline.set(patience);
-            let counted = self.count_instructions(session, sizes, limit, measured, context, live);
+            let counted = self.count_instructions(session, sizes, budget, measured, context, live);
             deadline.clear();
             return match counted.end {
                 Some(End::Time) if !measured.rows.is_empty() => Ok(()),
@@ -490,7 +508,9 @@ impl Candidate<'_> {
             measured.rows.iter_mut().for_each(|row| (row.space, row.allocs) = (None, None));
         }
         let clock = Counting::default();
-        let walked = walk(&clock, sizes, limit, |at| {
+        // A program counts in a process of its own: an algorithm has its CPU time on a busy machine, too.
+        let budget = if program.is_some() { Budget::from(budget.limit) } else { budget };
+        let walked = walk(&clock, sizes, budget, |at| {
             let n = sizes[at];
             live(&|| format!("{} = {n} · counting steps", self.name.text));
             deadline.set(patience);
@@ -532,12 +552,12 @@ impl Candidate<'_> {
         &self,
         session: &mut Session,
         sizes: &[i64],
-        limit: u64,
+        budget: Budget,
         measured: &mut Measured,
         context: &RunContext,
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Walk<Box<Diagnostic>> {
-        walk(&Wall, sizes, limit, |at| {
+        walk(&Wall, sizes, budget, |at| {
             let n = sizes[at];
             if measured.uncounted.is_some() {
                 return Ok(0);

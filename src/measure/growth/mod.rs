@@ -10,12 +10,14 @@ mod exponent;
 mod fit;
 mod rounds;
 mod sizes;
+mod timed;
 
 pub use class::Class;
 pub use exponent::Exponent;
 pub use fit::Fit;
-pub use rounds::{ROUNDS, SAMPLE, Sampled, Times, Worked, rounds, timed};
-pub use sizes::{End, LARGEST, LEAST, Walk, denser, usual, walk};
+pub use rounds::{ROUNDS, SAMPLE, Sampled, Times, rounds};
+pub use sizes::{Budget, End, LARGEST, LEAST, Walk, denser, usual, walk};
+pub use timed::{Worked, answer_timed};
 
 use exponent::{Reading, exponent, line};
 use fit::{Rules, fits, power_bic};

@@ -3,7 +3,7 @@
 
 use crate::measure::{Clock, Overhead, Workload};
 
-use super::Point;
+use super::FEWEST;
 
 /// How long a sample lasts, in nanoseconds; one call where that is longer.
 pub const SAMPLE: u64 = 200_000;
@@ -35,9 +35,9 @@ impl Times {
     }
 }
 
-/// Samples all sizes in rounds for so many nanoseconds of `wall`; each size at least once. Sizes that take long are in
-/// as many rounds as their share of the time allows. `go_on` is asked between samples. What was measured before a
-/// failure stays.
+/// Samples all sizes in rounds for so many nanoseconds of `wall`; each size at least once, as far as that allows. Sizes
+/// that take long are in as many rounds as their share of the time allows. `go_on` is asked between samples. What was
+/// measured before a failure stays.
 pub fn rounds<E>(
     wall: &dyn Clock,
     clock: &dyn Clock,
@@ -48,11 +48,18 @@ pub fn rounds<E>(
 ) -> (Vec<Times>, Option<E>) {
     let start = wall.now();
     let mut all: Vec<Times> = vec![Times::default(); sizes.len()];
+    let mut last = 0;
     for (at, size) in sizes.iter_mut().enumerate() {
+        let before = wall.now();
+        // A larger size takes no less than the one before it.
+        if at >= FEWEST && before - start + last > limit {
+            return (all, None);
+        }
         match calibrated(clock, size) {
             Ok(times) => all[at] = times,
             Err(error) => return (all, Some(error)),
         }
+        last = wall.now() - before;
         if !go_on() {
             return (all, None);
         }
@@ -98,51 +105,4 @@ fn calibrated<E>(clock: &dyn Clock, size: &mut Sampled<E>) -> Result<Times, E> {
         let wanted = (SAMPLE as f64 * calls as f64 / elapsed.max(1) as f64).ceil() as u64;
         calls = wanted.clamp(2 * calls, 100 * calls).min(MOST_CALLS);
     }
-}
-
-/// A size with its least time, and the bytes that it works on, where known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Worked {
-    pub point: Point,
-    pub bytes: Option<f64>,
-}
-
-/// The points that a class by time is fitted to. Where enough sizes lie in a quarter of the second cache, only these:
-/// in larger ones the memory grows slower, which looks like a logarithm. And no size costs more than a larger one: what
-/// does was disturbed, unless so many do that the cost is like that.
-pub fn timed(sizes: &[Worked], cache: u64) -> Vec<Point> {
-    const LEAST: f64 = 4.0;
-    const ENOUGH: usize = 8;
-    const RANGE: f64 = 16.0;
-    const DISTURBED: f64 = 1.3;
-    const MANY: usize = 5;
-    let fits = |size: &&Worked| size.point.n >= LEAST && size.bytes.is_some_and(|bytes| bytes <= cache as f64 / 4.0);
-    let mut points: Vec<Point> = sizes.iter().map(|size| size.point).collect();
-    // From the end: a larger size that took less shows what the smaller one takes without what disturbed it.
-    for at in (1..points.len()).rev() {
-        points[at - 1].cost = points[at - 1].cost.min(points[at].cost);
-    }
-    let lowered = sizes.iter().zip(&points).filter(|(size, point)| size.point.cost > DISTURBED * point.cost).count();
-    if MANY * lowered > sizes.len() {
-        points = sizes.iter().map(|size| size.point).collect();
-    }
-    let near: Vec<Point> = sizes.iter().zip(&points).filter(|(size, _)| fits(size)).map(|(_, point)| *point).collect();
-    match (&near[..], points.last()) {
-        ([first, .., last], Some(largest))
-            if near.len() >= ENOUGH && last.n >= RANGE * first.n && is_memory(&near, *last, *largest) =>
-        {
-            near
-        }
-        _ => points,
-    }
-}
-
-/// Whether the memory alone may be why sizes beyond `last` cost more, where the near ones hardly grow: from a cache to
-/// memory, an access costs some fifty times as much over a thousand times the size. What rises by more does other work,
-/// and must be seen.
-fn is_memory(near: &[Point], last: Point, largest: Point) -> bool {
-    const FLAT: f64 = 0.3;
-    const STEEP: f64 = 0.8;
-    let slope = |from: Point, to: Point| (to.cost / from.cost).ln() / (to.n / from.n).ln();
-    largest.n <= last.n || slope(near[near.len() / 2], last) > FLAT || slope(last, largest) <= STEEP
 }

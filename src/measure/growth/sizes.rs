@@ -46,16 +46,42 @@ pub enum End<E> {
     Failed(E),
 }
 
-/// Runs sizes, the least first, until the next would exceed `limit` nanoseconds in all. What the next costs is
-/// extrapolated from those before, so that no exponential runs away: `run` says what it cost, in nanoseconds, without
-/// what else happened on the machine meanwhile.
-pub fn walk<E>(clock: &dyn Clock, sizes: &[i64], limit: u64, mut run: impl FnMut(usize) -> Result<u64, E>) -> Walk<E> {
-    let start = clock.now();
+/// What a walk may spend.
+pub struct Budget<'a> {
+    /// Nanoseconds of the clock of the walk.
+    pub limit: u64,
+    /// Nanoseconds by the wall, however busy the machine is.
+    pub wall: Option<(&'a dyn Clock, u64)>,
+}
+
+impl From<u64> for Budget<'_> {
+    fn from(limit: u64) -> Self {
+        Budget { limit, wall: None }
+    }
+}
+
+/// Runs sizes, the least first, until the next would exceed the budget. What the next costs is extrapolated from those
+/// before, so that no exponential runs away: `run` says what it cost, in nanoseconds, without what else happened on the
+/// machine meanwhile.
+pub fn walk<'a, E>(
+    clock: &dyn Clock,
+    sizes: &[i64],
+    budget: impl Into<Budget<'a>>,
+    mut run: impl FnMut(usize) -> Result<u64, E>,
+) -> Walk<E> {
+    let Budget { limit, wall } = budget.into();
+    let (start, wall_start) = (clock.now(), wall.map_or(0, |(wall, _)| wall.now()));
     let mut costs: Vec<(f64, f64)> = Vec::new();
     for (at, size) in sizes.iter().enumerate() {
         // Before it is run, not after: the next size of an exponential may take longer than all so far together.
         let next = predicted(&costs, *size as f64);
-        if (clock.now() - start) as f64 + next > limit as f64 {
+        let is_late = wall.is_some_and(|(wall, most)| {
+            let passed = (wall.now() - wall_start) as f64;
+            // The machine goes on to give as much of its time as so far.
+            let spent: f64 = costs.iter().map(|(_, cost)| cost).sum();
+            passed + next * (passed / spent.max(1.0)).max(1.0) > most as f64
+        });
+        if is_late && at > 0 || (clock.now() - start) as f64 + next > limit as f64 {
             return Walk { done: at, end: Some(End::Time) };
         }
         match run(at) {
