@@ -185,7 +185,8 @@ Why nothing is claimed
   hides … but 3 sizes   Only so many sizes have left the constant behind; five are needed.
   is off by             The curve of the nearest class misses the sizes by more than this kind of cost scatters.
   depart                The largest sizes leave the curve, or their exponent is not that of the class: the class may
-                        change on the way, a cache may end, or the cost is a power between two classes.
+                        change on the way, a cache may end, or the cost is a power between two classes. By time also
+                        where some of the sizes alone are of another class.
   time grows faster     Compiled code of the standard library counts no steps, and the time shows that it matters.
   several classes fit   These sizes do not tell the classes apart: a wider sweep may.
   failed, did not end   A size failed, or took twice the time of the subject.

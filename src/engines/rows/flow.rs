@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::data::{Key, Value};
 use crate::diagnostic::{Diagnostic, Fallible};
 use crate::rowwise::{Compiled, Frame, RowError};
-use crate::run_context::RunContext;
+use crate::run_context::{RunContext, Stop};
 
 pub trait Flow {
     /// Puts the next row into `frame.row`.
@@ -66,5 +66,21 @@ impl<W: Whole> Flow for Blocking<'_, W> {
             }
             None => Err(None),
         }
+    }
+}
+
+impl<W> Drop for Blocking<'_, W> {
+    fn drop(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            leave(rows, &self.context.stop);
+        }
+    }
+}
+
+/// Drops rows, after Ctrl-C on another thread: to free a million takes longer than anyone waits for a prompt.
+pub fn leave<T: Send + 'static>(rows: T, stop: &Stop) {
+    if stop.is_raised() {
+        // Where there is no further thread, the rows are dropped here.
+        let _ = std::thread::Builder::new().name("leave".to_string()).spawn(move || drop(rows));
     }
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::Fallible;
 use crate::rowwise::{Compiled, Frame};
 use crate::run_context::{RunContext, Stop};
 
-use super::flow::{Flow, Whole, at_row, more};
+use super::flow::{Flow, Whole, at_row, leave, more};
 
 fn all_rows(input: &mut dyn Flow, frame: &mut Frame) -> Fallible<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
@@ -28,7 +28,38 @@ pub struct Sort {
 
 impl Whole for Sort {
     fn run(&mut self, input: &mut dyn Flow, frame: &mut Frame, context: &RunContext) -> Fallible<VecDeque<Vec<Value>>> {
-        let mut rows: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
+        const LOOK: usize = 1 << 12;
+        let mut rows = Vec::new();
+        if let Err(error) = self.gather(&mut rows, input, frame, context) {
+            leave(rows, &context.stop);
+            return Err(error);
+        }
+        let mut sorted = VecDeque::with_capacity(rows.len());
+        let mut rest = rows.into_iter();
+        while let Some((_, row)) = rest.next() {
+            sorted.push_back(row);
+            // The keys are freed here.
+            if sorted.len().is_multiple_of(LOOK) && context.stop.is_raised() {
+                leave((rest, sorted), &context.stop);
+                return context.stop.check().map(|()| VecDeque::new());
+            }
+        }
+        Ok(sorted)
+    }
+}
+
+/// A row behind the values that it is sorted by.
+type Keyed = (Vec<Value>, Vec<Value>);
+
+impl Sort {
+    /// All rows, or the first, in order.
+    fn gather(
+        &self,
+        rows: &mut Vec<Keyed>,
+        input: &mut dyn Flow,
+        frame: &mut Frame,
+        context: &RunContext,
+    ) -> Fallible<()> {
         let mut seen = 0;
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         while more(input.next(frame))? {
@@ -38,18 +69,16 @@ impl Whole for Sort {
             rows.push((key.map_err(at_row(seen))?, std::mem::take(&mut frame.row)));
             // With a limit no more than twice its rows are kept.
             if rows.len() >= limit.saturating_mul(2).max(1024) {
-                frame.steps += self.keep_first(&mut rows, limit, &context.stop)?;
+                frame.steps += self.keep_first(rows, limit, &context.stop)?;
             }
         }
         context.stop.check()?;
-        frame.steps += self.keep_first(&mut rows, limit, &context.stop)?;
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        frame.steps += self.keep_first(rows, limit, &context.stop)?;
+        Ok(())
     }
-}
 
-impl Sort {
     /// Sorts and keeps the first; how many comparisons that took, and rows that were moved.
-    fn keep_first(&self, rows: &mut Vec<(Vec<Value>, Vec<Value>)>, limit: usize, stop: &Stop) -> Fallible<u64> {
+    fn keep_first(&self, rows: &mut Vec<Keyed>, limit: usize, stop: &Stop) -> Fallible<u64> {
         let comparisons = sort(rows, stop, |(a, _), (b, _)| {
             let pairs = a.iter().zip(b).zip(&self.keys);
             let orders = pairs.map(|((a, b), (_, descending))| a.compare_directed(b, *descending));

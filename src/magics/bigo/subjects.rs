@@ -235,6 +235,8 @@ const WALK: f64 = 0.3;
 const COUNT: f64 = 0.3;
 /// On a busy machine each may take so much longer, by the wall.
 const LONGER: f64 = 1.5;
+/// The last run of a share ends a little after it.
+const END: f64 = 0.95;
 /// What is left for each where the others took longer.
 const LEAST: f64 = 0.1;
 /// A first run that takes longer is not repeated: what is made only once is then a small part of it.
@@ -310,7 +312,7 @@ impl Candidate<'_> {
             let failed = sample(
                 &session.clocks.clone(),
                 &opened,
-                until(1.0).clamp(share(LEAST), share(1.0 - WALK - COUNT)),
+                until(END).clamp(share(LEAST), share(1.0 - WALK - COUNT)),
                 &mut measured,
                 context,
                 live,
@@ -325,7 +327,7 @@ impl Candidate<'_> {
         if !is(Question::Steps) && measured.cut.is_none() && measured.seems_constant() {
             let sizes: Vec<i64> = measured.rows.iter().map(|row| row.n).collect();
             let mut beside = Measured::new(&self.variant.name);
-            let budget = Budget { limit: share(COUNT), wall: Some((&Wall, until(1.0).max(share(LEAST)))) };
+            let budget = Budget { limit: share(COUNT), wall: Some((&Wall, until(END).max(share(LEAST)))) };
             let counted = self.count(session, &sizes, budget, deadline, patience, &mut beside, context, live);
             // Where they cannot be counted, nothing is known of them.
             if counted.is_ok() && !beside.is_cut() {

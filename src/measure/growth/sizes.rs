@@ -69,6 +69,8 @@ pub fn walk<'a, E>(
     budget: impl Into<Budget<'a>>,
     mut run: impl FnMut(usize) -> Result<u64, E>,
 ) -> Walk<E> {
+    /// The share of the limit from which on the speed of the machine is known.
+    const KNOWN: f64 = 0.05;
     let Budget { limit, wall } = budget.into();
     let (start, wall_start) = (clock.now(), wall.map_or(0, |(wall, _)| wall.now()));
     let mut costs: Vec<(f64, f64)> = Vec::new();
@@ -77,8 +79,8 @@ pub fn walk<'a, E>(
         let next = predicted(&costs, *size as f64);
         let is_late = wall.is_some_and(|(wall, most)| {
             let passed = (wall.now() - wall_start) as f64;
-            // The machine goes on to give as much of its time as so far.
-            let spent: f64 = costs.iter().map(|(_, cost)| cost).sum();
+            // The machine goes on to give as much of its time as so far; of a moment nothing is known.
+            let spent = costs.iter().map(|(_, cost)| cost).sum::<f64>().max(limit as f64 * KNOWN);
             passed + next * (passed / spent.max(1.0)).max(1.0) > most as f64
         });
         if is_late && at > 0 || (clock.now() - start) as f64 + next > limit as f64 {

@@ -83,6 +83,10 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
         return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
     }
     let Some(power) = without_log(class) else { return answer };
+    // The slope of a logarithm falls: where no larger sizes say whether a step has ended, a higher power may begin.
+    if others.is_empty() && rises(class, &answer.used) {
+        return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
+    }
     // A logarithm that the larger sizes of the same cache do not show came from a step at a small one.
     let alone = |part: &&Part| part.class() == Some(power) && !part.answer.also.contains(&class);
     if let Some(part) = parts.iter().find(alone) {
@@ -91,6 +95,15 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     // Nor is it certain where a slope without it is in the interval.
     let is_near = answer.exponent.zip(power.order()).is_some_and(|(exponent, (power, _))| exponent.low <= power);
     if is_near { named(answer, power) } else { answer }
+}
+
+/// Whether the largest sizes are steeper than a class by more than noise.
+fn rises(class: Class, points: &[Point]) -> bool {
+    const STEEPER: f64 = 0.25;
+    const FEWEST: usize = 4;
+    let last = &points[points.len() - (points.len() / 3).max(FEWEST).min(points.len())..];
+    let over = |point: &Point| Some((point.n.ln(), (point.cost / class.at(point.n)?).ln()));
+    last.iter().map(over).collect::<Option<Vec<_>>>().is_some_and(|over| line(&over).slope > STEEPER)
 }
 
 /// With another class that the time may be of.
