@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use timelab::measure::growth::{
-    Answer, Class, Doubt, End, Exponent, Point, Question, ROUNDS, SAMPLE, Sampled, Verdict, Worked, answer,
+    Answer, Budget, Class, Doubt, End, Exponent, Point, Question, ROUNDS, SAMPLE, Sampled, Verdict, Worked, answer,
     answer_timed, denser, rounds, usual, walk,
 };
 use timelab::measure::{Clock, Overhead};
@@ -667,4 +667,23 @@ fn a_line_that_hides_a_square_is_no_logarithm() {
             }
         }
     }
+}
+
+/// On a machine that gives a tenth of its time, fewer sizes are run, not for longer.
+#[test]
+fn a_busy_machine_ends_a_walk_earlier() {
+    let sizes = [100, 200, 400, 800, 1_600, 3_200, 6_400];
+    let done = |busy: f64| {
+        let (spent, wall) = (Hand::default(), Hand::default());
+        let budget = Budget { limit: 12_000, wall: Some((&wall, 40_000)) };
+        let walked = walk(&spent, &sizes, budget, |at| {
+            spent.0.set(spent.0.get() + sizes[at] as f64);
+            wall.0.set(wall.0.get() + busy * sizes[at] as f64);
+            Ok::<u64, Infallible>(sizes[at] as u64)
+        });
+        assert_eq!(walked.end, Some(End::Time));
+        assert!(wall.now() <= 40_000, "{} by the wall", wall.now());
+        walked.done
+    };
+    assert_eq!((done(1.0), done(10.0)), (6, 5));
 }

@@ -51,7 +51,7 @@ pub static CACHES: Group = Group {
 /// What a processor fetches at once.
 const LINE: usize = 64;
 /// Looks at the stop flag lie so many steps apart.
-const LOOK: usize = 1 << 16;
+const LOOK: usize = 1 << 12;
 /// No working set is larger.
 pub const LARGEST: usize = 1 << 30;
 
