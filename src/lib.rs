@@ -12,6 +12,7 @@ pub mod measure;
 pub mod monitor;
 pub mod panics;
 pub mod service;
+pub mod temporary;
 
 pub mod meters;
 pub mod profiles;

@@ -16,6 +16,7 @@ use timelab::notebook::Form;
 use timelab::session::Settings;
 use timelab::shell::{Shell, config, exported, saved, stdin_is_terminal, test};
 use timelab::show::{self, Style, Theme};
+use timelab::temporary;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -205,9 +206,15 @@ fn main() -> ExitCode {
     if measure::stack_is_small()
         && let Ok(thread) = std::thread::Builder::new().name("main".to_string()).stack_size(STACK).spawn(run)
     {
-        return thread.join().unwrap_or(ExitCode::FAILURE);
+        return ended(thread.join().unwrap_or(ExitCode::FAILURE));
     }
-    run()
+    ended(run())
+}
+
+/// Jobs that run beside the cells end with the process, and leave nothing.
+fn ended(status: ExitCode) -> ExitCode {
+    temporary::remove_all();
+    status
 }
 
 // Its frame must not be part of that of `main`.

@@ -15,11 +15,9 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::plan::{Format, Write};
 use crate::run_context::{RunContext, TableSink};
 
+use super::groups;
 use super::open;
 use super::write::{Complete, Draft, Written, WrittenFile, beside, failed};
-
-/// The bytes of rows that are kept in memory until their number is known; more of them wait in a file.
-const MOST_BYTES: usize = 32 << 20;
 
 /// Files that are complete and still have no name, so that a kill leaves nothing.
 const MOST_HELD: usize = 200;
@@ -56,7 +54,8 @@ impl<'a> Parts<'a> {
         self.rows += compact.height();
         self.bytes += compact.data_bytes();
         self.waiting.push(compact);
-        if self.bytes >= MOST_BYTES {
+        // More of them wait in a file until their number is known.
+        if self.bytes >= groups::most_bytes(self.context) {
             let spool = match &mut self.spool {
                 Some(spool) => spool,
                 none => {

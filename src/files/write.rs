@@ -18,7 +18,7 @@ use crate::run_context::{RunContext, Stop, TableSink};
 
 use super::csv::{self, SEPARATOR_RECORDS};
 use super::field::Fitting;
-use super::groups::RowGroups;
+use super::groups::{self, RowGroups};
 use super::home::expanded;
 use super::lines;
 use super::parts::{self, Parts};
@@ -26,6 +26,8 @@ use super::{Packing, SAMPLE_BYTES, extension, name_as_written, open};
 
 /// Rows that are written between two looks at the stop flag.
 const CHUNK_ROWS: usize = 4096;
+/// About so many bytes of values are taken out of a table at a time.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// What is being written; nothing of it is seen before [`Writer::finish`].
 pub struct Writer<'a>(Writing<'a>);
@@ -144,7 +146,7 @@ impl<'a> Draft<'a> {
             }
             Format::Json { .. } => Content::Json { names: schema.names().map(encode::json_text).collect() },
             Format::Parquet | Format::Arrow => {
-                let groups = RowGroups::new(schema, &write.format, out.clone());
+                let groups = RowGroups::new(schema, &write.format, out.clone(), groups::most_bytes(context));
                 Content::Groups(groups.map_err(|error| failed(io::Error::other(error.to_string())))?)
             }
         };
@@ -467,9 +469,12 @@ pub fn fits(format: &Format, table: &crate::data::Schema) -> Result<(), String> 
 fn each_row(table: &Table, context: &RunContext, mut row: impl FnMut(u64, &[Value]) -> Fallible<()>) -> Fallible<()> {
     let width = table.schema().columns.len();
     let mut values = Vec::with_capacity(width);
-    for start in (0..table.height()).step_by(CHUNK_ROWS) {
+    // Rows may be wide, and a value takes more than what stands in the table.
+    let each = table.data_bytes() / table.height().max(1) + width * size_of::<Value>();
+    let rows = (CHUNK_BYTES / each.max(1)).clamp(1, CHUNK_ROWS);
+    for start in (0..table.height()).step_by(rows) {
         context.check()?;
-        let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, CHUNK_ROWS)).collect();
+        let columns: Vec<Vec<Value>> = (0..width).map(|i| table.values(i, start, rows)).collect();
         for i in 0..columns.first().map_or(0, Vec::len) {
             values.clear();
             values.extend(columns.iter().map(|column| column[i].clone()));

@@ -143,6 +143,11 @@ pub struct Matches {
 }
 
 impl Matches {
+    /// How many columns the right rows have.
+    pub fn width(&self) -> usize {
+        self.right.columns.len()
+    }
+
     /// What the rows of a batch give, in batches of about `most` rows; `give` says whether to go on.
     pub fn join(
         &self,

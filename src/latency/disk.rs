@@ -49,10 +49,9 @@ const MIB: usize = 1 << 20;
 /// The size of the file.
 const FILE: usize = 64 * MIB;
 
-/// A file that is removed with this value.
+/// A file without a name.
 struct Own {
     file: File,
-    path: PathBuf,
 }
 
 impl Own {
@@ -63,7 +62,9 @@ impl Own {
         let path = folder.join(format!("latency-{}-{:016x}", std::process::id(), fastrand::u64(..)));
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        let mut own = Own { file, path };
+        // Nobody needs its name: whatever ends the process, no file stays.
+        fs::remove_file(&path).map_err(failed)?;
+        let mut own = Own { file };
         let mut random = fastrand::Rng::with_seed(7);
         let mut block = vec![0u8; MIB.min(bytes)];
         for at in 0..bytes / block.len() {
@@ -95,13 +96,6 @@ impl Own {
             _ if io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN) => Some(false),
             _ => None,
         }
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // Without it the next start of the system has a file too many.
-        let _ = fs::remove_file(&self.path);
     }
 }
 

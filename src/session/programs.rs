@@ -17,6 +17,7 @@ use crate::profiles::Profile;
 use crate::run_context::{RunContext, Stop};
 use crate::rust::without_ours;
 use crate::service::THIS_PROGRAM;
+use crate::temporary::{Folder, NamedFile};
 
 use super::Session;
 use super::bind::{Bound, Ready};
@@ -293,7 +294,9 @@ impl Session {
             Form::Csv => ("csv", ".csv"),
             Form::Json => ("json", ".json"),
         };
-        let mut file = tempfile::Builder::new().suffix(extension).tempfile().map_err(not_kept)?;
+        let mut builder = tempfile::Builder::new();
+        let file = NamedFile::new_in(builder.suffix(extension), &tempfile::env::temp_dir());
+        let mut file = file.map_err(not_kept)?;
         file.write_all(&output.kept).and_then(|()| file.flush()).map_err(not_kept)?;
         let path = file.path().to_string_lossy().into_owned();
         let span = Default::default();
@@ -680,13 +683,14 @@ pub(super) struct Preload {
     pub library: PathBuf,
     /// What it writes.
     pub samples: PathBuf,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl Preload {
     pub fn build() -> Fallible<Preload> {
         let system = |what: &str, error: std::io::Error| Diagnostic::new(Kind::System, format!("{what}: {error}"));
-        let folder = tempfile::tempdir().map_err(|error| system("no temporary folder can be made", error))?;
+        let folder = Folder::new_in(&tempfile::Builder::new(), &tempfile::env::temp_dir())
+            .map_err(|error| system("no temporary folder can be made", error))?;
         let (source, library, samples) =
             (folder.path().join("preload.rs"), folder.path().join("libpreload.so"), folder.path().join("samples"));
         std::fs::write(&source, commands::PRELOAD).map_err(|error| system("the library cannot be written", error))?;

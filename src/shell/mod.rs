@@ -34,6 +34,7 @@ use crate::report::{Block, Report};
 use crate::run_context::{RunContext, Stop};
 use crate::session::Session;
 use crate::show::{self, Drawn, Printed, Printer, Style, duration_text};
+use crate::temporary;
 
 use editor::{Editor, Input, Terminal};
 pub use signals::leave_the_terminal_as_it_was;
@@ -646,6 +647,7 @@ pub fn stop_on_ctrl_c(stop: Stop, second_ends: bool) {
         measure::stop_allocations();
         if twice.swap(true, Ordering::SeqCst) && second_ends {
             progress::restore_terminal();
+            temporary::remove_all();
             signal_hook::low_level::exit(130);
         }
     };

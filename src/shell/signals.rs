@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libc::{c_void, sigaction, siginfo_t};
 
 use crate::descendants;
+use crate::temporary;
 
 use super::progress;
 
@@ -83,6 +84,7 @@ extern "C" fn on_end(signal: c_int, _: *mut siginfo_t, _: *mut c_void) {
     progress::restore_first_terminal();
     let passed_on = matches!(signal, libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
     descendants::end(if passed_on { signal } else { libc::SIGTERM });
+    temporary::remove_all();
     raise_default(signal);
     // SAFETY: it ends this process.
     unsafe { libc::_exit(128 + signal) };
@@ -97,6 +99,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
         // One that was sent does not come again by itself.
         let was_sent = (*info).si_code <= 0;
         if was_sent || before.is_null() {
+            temporary::remove_all();
             raise_default(signal);
         } else {
             // The step that failed is made again, for who handled its failure before.

@@ -13,7 +13,7 @@ use crate::plan::JoinKind;
 use crate::run_context::{RunContext, Spill, Whole};
 
 use super::keyed::{KeysAt, MOST_LEVELS, PARTS, ranked, write_parts};
-use super::merge::{Merge, Run};
+use super::merge::{Merge, Run, WIDE};
 use super::scratch::{Place, Scratch};
 
 /// The right side in a scratch file.
@@ -151,13 +151,16 @@ impl ExternalJoin {
             return both.try_for_each(|(left, right)| self.part(left, right, level + 1, make, runs, context));
         }
         let matches = side.finish()?;
+        // Of many columns fewer rows are made at once.
+        let most = spill.budget as usize / WIDE / ((self.width + matches.width()).max(1) * size_of::<u128>());
+        let most = most.clamp(64, 1 << 13);
         let mut run = Run::default();
         for place in left {
             let Batch { rows, mut columns } = scratch.read(*place)?;
             let rank = columns.pop().expect("the rank is the last column");
             let keys = columns.split_off(self.width);
             columns.push(rank);
-            matches.join(self.kind, &keys, &Batch { rows, columns }, 1 << 13, &mut |batch| {
+            matches.join(self.kind, &keys, &Batch { rows, columns }, most, &mut |batch| {
                 context.check()?;
                 run.push(&batch, scratch)?;
                 Ok(true)

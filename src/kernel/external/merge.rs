@@ -16,6 +16,8 @@ use super::scratch::{Place, Scratch};
 
 /// So many runs are merged at once: of each a block is in memory.
 const MOST_RUNS: usize = 256;
+/// Rows that take more than this part of the memory are not given at once.
+pub const WIDE: usize = 32;
 
 /// Rows in order.
 #[derive(Default)]
@@ -28,7 +30,9 @@ impl Run {
     /// Adds rows that come after those that it has.
     pub fn push(&mut self, batch: &Batch, scratch: &Scratch) -> Fallible<()> {
         let block = (scratch.spill().budget as usize / (8 * MOST_RUNS)).max(1);
-        let rows = (block * batch.rows).checked_div(batch.size()).unwrap_or(batch.rows).clamp(1, 1 << 16);
+        // Its texts may stand in large buffers with others.
+        let bytes = batch.bytes() as usize;
+        let rows = (block * batch.rows).checked_div(bytes).unwrap_or(batch.rows).clamp(1, 1 << 16);
         for start in (0..batch.rows).step_by(rows) {
             self.places.push_back(scratch.write(&batch.part(start, rows.min(batch.rows - start)))?);
         }
@@ -53,6 +57,8 @@ struct Head {
     left: VecDeque<Place>,
     block: Batch,
     row: usize,
+    /// Of a row of the block, about.
+    row_bytes: usize,
     /// As far as one number tells the order of the first key.
     rank: u64,
     /// Its place among the blocks from which the next batch is made.
@@ -85,7 +91,7 @@ impl Merge {
         let mut merge = Merge { scratch, heads: Vec::new(), heap: Vec::new(), keys, types };
         for Run { places: left, .. } in runs {
             let block = Batch { rows: 0, columns: Vec::new() };
-            let mut head = Head { left, block, row: 0, rank: 0, held: None };
+            let mut head = Head { left, block, row: 0, row_bytes: 0, rank: 0, held: None };
             if merge.is_at_row(&mut head)? {
                 merge.heap.push(merge.heads.len());
                 merge.heads.push(head);
@@ -97,12 +103,14 @@ impl Merge {
         Ok(merge)
     }
 
-    /// The next rows, at most so many.
+    /// The next rows, at most so many, and fewer of wide ones.
     pub fn next(&mut self, most: usize, context: &RunContext) -> Fallible<Option<Batch>> {
         context.check()?;
+        let (mut bytes, most_bytes) = (0, self.scratch.spill().budget as usize / WIDE);
         let mut held: Vec<(Batch, Vec<u32>)> = Vec::new();
         let mut picks = Vec::with_capacity(most);
         while picks.len() < most
+            && bytes <= most_bytes
             && let Some(first) = self.heap.first().copied()
         {
             let mut head = std::mem::replace(&mut self.heads[first], Head::none());
@@ -113,6 +121,7 @@ impl Merge {
             picks.push((place, held[place].1.len()));
             held[place].1.push(head.row as u32);
             head.row += 1;
+            bytes += head.row_bytes;
             let has_more = self.is_at_row(&mut head)?;
             self.heads[first] = head;
             if !has_more {
@@ -134,8 +143,10 @@ impl Merge {
     fn is_at_row(&self, head: &mut Head) -> Fallible<bool> {
         while head.row >= head.block.rows {
             let Some(next) = head.left.pop_front() else { return Ok(false) };
+            let block = self.scratch.read(next)?;
             *head = Head {
-                block: self.scratch.read(next)?,
+                row_bytes: next.bytes() / block.rows.max(1),
+                block,
                 row: 0,
                 rank: 0,
                 held: None,
@@ -175,7 +186,7 @@ impl Merge {
 impl Head {
     fn none() -> Head {
         let block = Batch { rows: 0, columns: Vec::new() };
-        Head { left: VecDeque::new(), block, row: 0, rank: 0, held: None }
+        Head { left: VecDeque::new(), block, row: 0, row_bytes: 0, rank: 0, held: None }
     }
 }
 
@@ -198,6 +209,8 @@ struct NumberedHead {
     left: VecDeque<Place>,
     block: Batch,
     row: usize,
+    /// Of a row of the block, about.
+    row_bytes: usize,
 }
 
 /// About how many rows are put in order at once.
@@ -230,7 +243,7 @@ impl Numbered {
         let rows: usize = runs.iter().map(|run| run.rows).sum();
         let window = (i128::from(end) * i128::from(WINDOW_ROWS) / (rows as i128).max(1)).clamp(1, 1 << 40) as i64;
         let none = || Batch { rows: 0, columns: Vec::new() };
-        let head = |run: Run| NumberedHead { left: run.places, block: none(), row: 0 };
+        let head = |run: Run| NumberedHead { left: run.places, block: none(), row: 0, row_bytes: 0 };
         Numbered {
             heads: runs.into_iter().map(head).collect(),
             scratch,
@@ -261,7 +274,14 @@ impl Numbered {
         }
         self.heads.retain(|head| head.row < head.block.rows);
         let first = self.heads.iter().map(|head| head.numbers(self.number)[head.row]).min().unwrap_or(0);
-        let end = first.saturating_add(self.window);
+        let mut end = first.saturating_add(self.window);
+        let widest = self.heads.iter().map(|head| head.row_bytes).max().unwrap_or(0);
+        if widest * WINDOW_ROWS as usize > self.scratch.spill().budget as usize / WIDE {
+            // The blocks that are in memory are enough for these numbers. Of narrow rows more are put in order at once.
+            let with_more = self.heads.iter().filter(|head| !head.left.is_empty());
+            let lasts = with_more.map(|head| head.numbers(self.number)[head.block.rows - 1]);
+            end = lasts.map(|last| last + 1).fold(end, i64::min);
+        }
         let (mut rows, mut numbers) = (Rows::new(&self.types), Vec::new());
         for head in &mut self.heads {
             while head.row < head.block.rows {
@@ -304,6 +324,7 @@ impl NumberedHead {
             // The block is dropped before the next one takes its place in memory.
             self.block = Batch { rows: 0, columns: Vec::new() };
             (self.block, self.row) = (scratch.read(next)?, 0);
+            self.row_bytes = next.bytes() / self.block.rows.max(1);
         }
         Ok(())
     }

@@ -30,6 +30,12 @@ pub struct Place {
     bytes: usize,
 }
 
+impl Place {
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+}
+
 impl Scratch {
     /// # Errors
     /// Where the scratch folder cannot be written.

@@ -10,6 +10,7 @@ use crate::report::{Block, Map, Note};
 use crate::run_context::RunContext;
 use crate::session::programs::{SamplerKind, Told};
 use crate::session::{Session, lone_command};
+use crate::temporary::Folder;
 
 use super::super::{Answer, CellStatus};
 use super::table::Shape;
@@ -145,7 +146,7 @@ fn python_profile(
 ) -> Fallible<Answer> {
     let system =
         |error: std::io::Error| Diagnostic::new(Kind::System, format!("no temporary file can be made: {error}"));
-    let folder = tempfile::tempdir().map_err(system)?;
+    let folder = Folder::new_in(&tempfile::Builder::new(), &tempfile::env::temp_dir()).map_err(system)?;
     let (dump, driver) = (folder.path().join("dump.prof"), folder.path().join("profiled.py"));
     std::fs::write(&driver, PROFILED).map_err(system)?;
     let quoted = |path: &std::path::Path| crate::commands::quoted(&path.to_string_lossy());

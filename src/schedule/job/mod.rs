@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
@@ -26,6 +25,7 @@ use crate::kernel::{self, Batch, Column, Data, Part, Partial, Rows};
 use crate::measure;
 use crate::plan::{ExternalPlace, Op, Prepared, Read, Source, Step};
 use crate::run_context::{Counters, RunContext};
+use crate::temporary::Folder;
 
 pub use bad::{Bad, BadRow};
 pub use log::{Attempt, JobLog, KeyRecord, StepKind, StepRecord};
@@ -181,7 +181,7 @@ pub fn run_job(
 const FOLDER: &str = "timelab-job-";
 
 /// A folder for what tasks hand over. Those of processes that were killed go away.
-fn new_folder(scratch: &Path) -> io::Result<TempDir> {
+fn new_folder(scratch: &Path) -> io::Result<Folder> {
     let is_left = |name: &str| {
         let process = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
@@ -191,7 +191,7 @@ fn new_folder(scratch: &Path) -> io::Result<TempDir> {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new().prefix(&format!("{FOLDER}{}-", std::process::id())).tempdir_in(scratch)
+    Folder::new_in(tempfile::Builder::new().prefix(&format!("{FOLDER}{}-", std::process::id())), scratch)
 }
 
 /// Why a plan cannot run in worker processes, in words, and the place.
@@ -217,7 +217,7 @@ struct Job<'j> {
     context: &'j RunContext,
     pool: Pool<'j>,
     /// Where what tasks hand over is written, unless the job is kept.
-    folder: Option<TempDir>,
+    folder: Option<Folder>,
     kept_in: Option<&'j JobFolder>,
     /// Tasks that were done already.
     resumed: AtomicUsize,
