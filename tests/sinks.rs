@@ -154,3 +154,47 @@ fn a_printed_result_is_kept_as_far_as_there_is_room() {
     assert!(err(&output).contains("the result `_1` was dropped: it takes 275 MiB"), "{}", err(&output));
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// What spills, and what gives many rows for each: a file is written within the limit of the run, whatever it holds.
+#[test]
+fn what_does_not_fit_is_written_within_the_limit() {
+    const MOST: u64 = 100 << 10;
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let texts = "1..400k | map k = it * 7919 % 1000003, a = format(\"text number {} of the table\", it), c = text(it * 3)";
+    let right = "1..300k | map k = it * 11, z = format(\"the other {}\", it)";
+    let wide = "1..6k | map k = it, t = replace(\"0123456789012345678901234567890123456789\", \"0\", \
+                \"the quick brown fox jumps over the lazy dog, and again and again and again and again\") + text(it), \
+                u = join(range(0, 900), \",\") + text(it)";
+    let columns: Vec<String> = (0..150).map(|i| format!("c{i} = it * {i}")).collect();
+    let columns = format!("1..30k | map k = it, {}", columns.join(", "));
+    let cases = [
+        ("distinct", format!("{texts} | distinct")),
+        ("by", format!("{texts} | distinct by k % 350k")),
+        ("join", format!("{texts} | join ({right}) on k")),
+        ("left", format!("{texts} | join left ({right}) on k")),
+        ("lists", "1..150k | map k = it, l = range(0, it % 30) | distinct".to_string()),
+        ("wide", format!("{wide} | distinct")),
+        ("wide join", format!("{wide} | join (1..60k | map k = it * 2, z = text(it) + \" and others\") on k")),
+        ("columns", format!("{columns} | distinct")),
+        ("many", "1..1k | map l = range(0, 4k) | flat_map x = l".to_string()),
+        ("each", "1..2k | map it % 2 | join (1..2k | map it % 2) on it".to_string()),
+    ];
+    for (what, rows) in cases {
+        let names = match what {
+            "lists" => &["t.parquet", "t.arrow", "t.jsonl"][..],
+            _ => &["t.parquet", "t.arrow", "t.jsonl", "t.csv"],
+        };
+        for name in names {
+            let path = folder.path().join(name);
+            let scratch = format!("%set scratch {:?}", folder.path());
+            let kib = peak(&["%set memory 60MB".to_string(), scratch, format!("{rows} | write {path:?}")]);
+            assert!(kib < MOST, "{what} as {name}: {kib} KiB");
+        }
+        for name in ["t.parquet", "t.arrow"] {
+            let path = folder.path().join(name);
+            let output = timelab(&["-c", &format!("%same ({rows}), (read {path:?})")], "");
+            let said = out(&output);
+            assert_eq!(output.status.code(), Some(0), "{what} from {name}: {said} {}", err(&output));
+        }
+    }
+}

@@ -252,8 +252,7 @@ fn run_stage<'s>(
         }
         Ok(true)
     })?;
-    phase.close(&mut ready)?;
-    give(&mut ready, sink)?;
+    while phase.close(&mut ready)? && give(&mut ready, sink)? {}
     Ok(phase.into_breaker().map_or(Merged::Nothing, |breaker| Merged::Breaker(Box::new(breaker))))
 }
 

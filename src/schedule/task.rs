@@ -197,8 +197,9 @@ impl OpenStage {
             }
             rows = (2 * rows).min(most);
         }
-        phase.close(ready)?;
-        done(ready)?;
+        while phase.close(ready)? {
+            done(ready)?;
+        }
         Ok(read)
     }
 

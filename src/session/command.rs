@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -163,18 +164,51 @@ fn end(child: &mut Child, is_group: bool) {
     let _ = child.wait();
 }
 
-/// While it lives, the signal of Ctrl-\ does nothing to this process.
+/// While it lives, Ctrl-\ does nothing to this process. Whoever else sends that signal ends it as ever.
 struct IgnoredQuit(libc::sigaction);
+
+/// What handled the signal before.
+static QUIT_BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
 impl IgnoredQuit {
     fn new() -> IgnoredQuit {
-        // SAFETY: an all-zero structure is a valid one, and the system fills the other.
+        let ours = on_quit as *const () as usize;
+        // SAFETY: an all-zero structure is a valid one, and the system fills the other. The handler does only what a
+        // signal handler may do.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
-            let mut ignored: libc::sigaction = std::mem::zeroed();
-            ignored.sa_sigaction = libc::SIG_IGN;
-            libc::sigaction(libc::SIGQUIT, &raw const ignored, &raw mut before);
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ours;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            libc::sigfillset(&raw mut action.sa_mask);
+            libc::sigaction(libc::SIGQUIT, &raw const action, &raw mut before);
+            // Two commands may run at a time.
+            if before.sa_sigaction != ours {
+                QUIT_BEFORE.store(before.sa_sigaction, Ordering::SeqCst);
+            }
             IgnoredQuit(before)
+        }
+    }
+}
+
+extern "C" fn on_quit(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the system gives a valid structure; the address is that of a handler.
+    unsafe {
+        // The terminal sends it to all that it has in the foreground.
+        if (*info).si_code > 0 {
+            return;
+        }
+        match QUIT_BEFORE.load(Ordering::SeqCst) {
+            libc::SIG_IGN => {}
+            libc::SIG_DFL => {
+                libc::signal(signal, libc::SIG_DFL);
+                libc::raise(signal);
+            }
+            handler => {
+                let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                    std::mem::transmute(handler);
+                handler(signal, info, context);
+            }
         }
     }
 }

@@ -98,6 +98,11 @@ impl Operator for Explode<'_> {
             _ => Err(Diagnostic::new(Kind::System, "a list of texts comes of a text")),
         }
     }
+
+    fn multiplies(&self) -> bool {
+        // A batch of texts holds few bytes more than were read at once.
+        matches!(self.list, List::Values(_) | List::Range(..))
+    }
 }
 
 impl Explode<'_> {

@@ -29,6 +29,8 @@ pub use stream::{OneThread, Stream, first_rows};
 /// gives a row.
 pub struct Phase<'a> {
     operators: Vec<Box<dyn Operator + 'a>>,
+    /// So many of them have given all, since the input has come to its end.
+    closed: usize,
     /// Without one, what the steps give is the result of the plan.
     breaker: Option<Spilling<'a>>,
     /// The number of the breaker, where somebody asks what each operator takes.
@@ -45,7 +47,7 @@ pub fn phases<'a>(
     inner: &dyn Inner<'a>,
 ) -> Fallible<VecDeque<Phase<'a>>> {
     let compiler = Compiler::new(&plan.functions);
-    let none = || Phase { operators: Vec::new(), breaker: None, number: None, program, context };
+    let none = || Phase { operators: Vec::new(), closed: 0, breaker: None, number: None, program, context };
     let (mut done, mut phase) = (VecDeque::new(), none());
     for (step, input) in plan.steps() {
         let meter = context.meters.operators.as_deref();
@@ -68,20 +70,24 @@ pub fn phases<'a>(
 impl<'a> Phase<'a> {
     /// Takes a batch of its input, and puts what it gives at once into `ready`; false when it wants no more.
     pub fn take(&mut self, batch: Batch, ready: &mut VecDeque<Batch>) -> Fallible<bool> {
-        let Phase { operators, breaker, number, program, context } = self;
+        let Phase { operators, breaker, number, program, context, .. } = self;
         push(operators, batch, &mut |batch| end(breaker, *number, batch, program, context, ready))
     }
 
-    /// Its input has come to its end: each step in turn gives what it kept to those after it.
-    pub fn close(&mut self, ready: &mut VecDeque<Batch>) -> Fallible<()> {
-        let Phase { operators, breaker, number, program, context } = self;
-        for i in 0..operators.len() {
-            let (operator, rest) = operators[i..].split_first_mut().expect("it is one of them");
-            operator.finish(&mut |batch| {
+    /// Its input has come to its end: each step in turn gives what it kept to those after it. Where that comes out of
+    /// the phase, some of it is put into `ready`; true until that was all.
+    pub fn close(&mut self, ready: &mut VecDeque<Batch>) -> Fallible<bool> {
+        let Phase { operators, closed, breaker, number, program, context } = self;
+        while let Some((operator, rest)) = operators[*closed..].split_first_mut() {
+            let has_more = operator.give_kept(&mut |batch| {
                 push(rest, batch, &mut |batch| end(breaker, *number, batch, program, context, ready))
             })?;
+            *closed += usize::from(!has_more);
+            if !ready.is_empty() {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The same phase with a breaker that has seen other rows, if any is given.
@@ -92,6 +98,11 @@ impl<'a> Phase<'a> {
     /// The number of its breaker, where somebody asks what each operator takes.
     pub fn number(&self) -> Option<usize> {
         self.number
+    }
+
+    /// Whether it may give many rows for each that it takes.
+    pub fn multiplies(&self) -> bool {
+        self.breaker.is_none() && self.operators.iter().any(|operator| operator.multiplies())
     }
 
     /// Whether what flows in is sorted before anything else becomes of it: then it may come in any order.

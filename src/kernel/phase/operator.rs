@@ -18,9 +18,15 @@ pub trait Operator {
     /// Takes a batch and gives what comes of it to `next`; false when it wants no more.
     fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool>;
 
-    /// The input has come to its end: gives what was kept.
-    fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
-        Ok(())
+    /// The input has come to its end: gives some of what was kept. True as long as there is more of it, which it gives
+    /// the next time: what stands behind it takes the rows meanwhile.
+    fn give_kept(&mut self, _: &mut Sink) -> Fallible<bool> {
+        Ok(false)
+    }
+
+    /// Whether many rows may come of one.
+    fn multiplies(&self) -> bool {
+        false
     }
 }
 
@@ -118,14 +124,18 @@ impl Operator for Metered<'_> {
         pushed
     }
 
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
         let Metered { operator, meter, number } = self;
         let before = meter.enter(*number, 0);
-        let finished = operator.finish(&mut |batch| {
+        let has_more = operator.give_kept(&mut |batch| {
             meter.gave(*number, batch.rows);
             next(batch)
         });
         meter.leave(before);
-        finished
+        has_more
+    }
+
+    fn multiplies(&self) -> bool {
+        self.operator.multiplies()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::external::{ExternalJoin, Keyed, KeysAt};
+use crate::kernel::external::{ExternalJoin, Keyed, KeysAt, Merge};
 use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Distinct, Matches, Partial, RightSide, Scope};
 use crate::plan::{Expr, Function, JoinKind, Named, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
@@ -38,8 +38,8 @@ pub fn operator<'a>(
         Op::Number => Box::new(Number { row: inner.first_row() as i64 }),
         Op::Distinct(by) => {
             let of = OfDistinct { by: by.as_deref(), schema: &step.schema, functions };
-            let (distinct, keyed) = (of.distinct(), None);
-            Box::new(Streamed { distinct, keyed, of, batches: 0, span: step.span, means })
+            let distinct = of.distinct();
+            Box::new(Streamed { distinct, keyed: None, left: None, of, batches: 0, span: step.span, means })
         }
         Op::Fold { start, step: each_step, each } => Box::new(Fold {
             acc: start.clone(),
@@ -60,7 +60,7 @@ pub fn operator<'a>(
                     let join = Some(ExternalJoin::new(external, *kind, types));
                     let right: Vec<Type> = columns(right_plan.schema());
                     let side = RightOf { on, wanted: right_columns, types: right, functions: &right_plan.functions };
-                    Box::new(JoinedLater { join, keys, side, types: columns(&step.schema), means })
+                    Box::new(JoinedLater { join, left: None, keys, side, types: columns(&step.schema), means })
                 }
             }
         }
@@ -170,6 +170,8 @@ impl Operator for Number {
 struct Streamed<'a> {
     distinct: Distinct,
     keyed: Option<Keyed>,
+    /// What was not given yet, once it has all.
+    left: Option<InOrder<'a>>,
     of: OfDistinct<'a>,
     /// Since its size was looked at.
     batches: usize,
@@ -227,20 +229,17 @@ impl Operator for Streamed<'_> {
         if self.keyed.is_some() || fresh.rows == 0 { Ok(true) } else { next(fresh) }
     }
 
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
-        let Some(mut keyed) = self.keyed.take() else { return Ok(()) };
-        keyed.push(std::mem::replace(&mut self.distinct, self.of.distinct()).columns()?)?;
-        let types: Vec<Type> = self.of.schema.columns.iter().map(|column| column.ty.clone()).collect();
-        let left_out = types.len();
-        let context = self.means.context;
-        let rows = keyed.finish(&|| self.of.distinct(), types, context)?;
-        let mut merged = InOrder { rows, left_out, context };
-        while let Some(batch) = merged.next()? {
-            if !next(batch)? {
-                break;
-            }
+    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
+        if let Some(mut keyed) = self.keyed.take() {
+            keyed.push(std::mem::replace(&mut self.distinct, self.of.distinct()).columns()?)?;
+            let types: Vec<Type> = self.of.schema.columns.iter().map(|column| column.ty.clone()).collect();
+            let left_out = types.len();
+            let context = self.means.context;
+            let rows = keyed.finish(&|| self.of.distinct(), types, context)?;
+            self.left = Some(InOrder { rows, left_out, context });
         }
-        Ok(())
+        let Some(left) = &mut self.left else { return Ok(false) };
+        left.next()?.map_or(Ok(false), next)
     }
 }
 
@@ -278,12 +277,12 @@ impl Operator for Fold<'_> {
         if self.each { self.give(steps, next) } else { Ok(true) }
     }
 
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
+    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
         if !self.each {
             let acc = std::mem::take(&mut self.acc);
             self.give(vec![acc], next)?;
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -303,11 +302,17 @@ impl Operator for Join<'_> {
             if batch.rows == 0 { Ok(true) } else { next(batch) }
         })
     }
+
+    fn multiplies(&self) -> bool {
+        true
+    }
 }
 
 /// A join of which one side does not fit into memory: it gives its rows when it has all.
 struct JoinedLater<'a> {
     join: Option<ExternalJoin>,
+    /// What was not given yet, once it has all, and the column that only orders it.
+    left: Option<(Merge, usize)>,
     keys: Vec<Compiled>,
     side: RightOf<'a>,
     /// Of the result.
@@ -330,19 +335,18 @@ impl Operator for JoinedLater<'_> {
         Ok(true)
     }
 
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
-        let Some(join) = self.join.take() else { return Ok(()) };
-        let (RightOf { on, wanted, types, functions }, context) = (&self.side, self.means.context);
-        let make = || RightSide::new(on, wanted, types, &Compiler::new(functions));
-        let width = join.width();
-        let mut merge = join.finish(&make, std::mem::take(&mut self.types), context)?;
-        while let Some(mut batch) = merge.next(context.chunk_sizes.rows, context)? {
-            batch.columns.remove(width);
-            if !next(batch)? {
-                break;
-            }
+    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
+        let context = self.means.context;
+        if let Some(join) = self.join.take() {
+            let RightOf { on, wanted, types, functions } = &self.side;
+            let make = || RightSide::new(on, wanted, types, &Compiler::new(functions));
+            let width = join.width();
+            self.left = Some((join.finish(&make, std::mem::take(&mut self.types), context)?, width));
         }
-        Ok(())
+        let Some((merge, number)) = &mut self.left else { return Ok(false) };
+        let Some(mut batch) = merge.next(context.chunk_sizes.rows, context)? else { return Ok(false) };
+        batch.columns.remove(*number);
+        next(batch)
     }
 }
 
@@ -357,16 +361,13 @@ impl Operator for Concat<'_> {
         Ok(self.wanted)
     }
 
-    fn finish(&mut self, next: &mut Sink) -> Fallible<()> {
-        while self.wanted
-            && let Some(part) = self.parts.front_mut()
-        {
-            match part.next()? {
-                Some(batch) => self.wanted = next(batch)?,
-                None => drop(self.parts.pop_front()),
-            }
+    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
+        let Some(part) = self.parts.front_mut().filter(|_| self.wanted) else { return Ok(false) };
+        match part.next()? {
+            Some(batch) => self.wanted = next(batch)?,
+            None => drop(self.parts.pop_front()),
         }
-        Ok(())
+        Ok(self.wanted)
     }
 }
 
@@ -434,14 +435,14 @@ impl Operator for Zip<'_> {
         Ok(self.wanted)
     }
 
-    fn finish(&mut self, _: &mut Sink) -> Fallible<()> {
+    fn give_kept(&mut self, _: &mut Sink) -> Fallible<bool> {
         // Unequal lengths are an error only where all rows were wanted: a `take` behind it never sees the end.
         for part in &mut self.parts {
             if self.wanted && part.next(1)?.is_some() {
                 return Err(self.unequal());
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

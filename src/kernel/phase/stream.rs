@@ -18,6 +18,10 @@ pub struct Stream<'a> {
     /// The one that runs, and those after it.
     phases: VecDeque<Phase<'a>>,
     ready: VecDeque<Batch>,
+    /// What the phase has not taken yet of a batch, and the most rows that it takes at once: many may come of each, and
+    /// all of these wait in the queue.
+    left: Option<Batch>,
+    few: usize,
     /// The most rows that are taken from the source next; with none, nobody wants any.
     most: usize,
     context: &'a RunContext,
@@ -56,7 +60,10 @@ impl Stream<'_> {
             let meter = self.context.meters.operators.as_deref().zip(self.number);
             meter.iter().for_each(|(meter, _)| meter.begin_batch());
             let before = meter.map(|(meter, number)| meter.enter(number, 0));
+            let left = self.left.take();
+            let is_left = left.is_some();
             let batch = match &mut self.input {
+                _ if is_left => left,
                 Input::Source(source) if self.most > 0 => {
                     let batch = source.next(self.most)?;
                     self.most = (2 * self.most).min(self.context.chunk_sizes.rows);
@@ -67,18 +74,31 @@ impl Stream<'_> {
                 Input::Source(_) | Input::Ended => None,
             };
             if let Some(((meter, number), before)) = meter.zip(before) {
-                meter.gave(number, batch.as_ref().map_or(0, |batch| batch.rows));
+                meter.gave(number, batch.as_ref().filter(|_| !is_left).map_or(0, |batch| batch.rows));
                 meter.leave(before);
             }
             let wants_more = match batch {
-                Some(batch) => phase.take(batch, &mut self.ready)?,
+                Some(batch) => {
+                    let (now, left) = cut(batch, self.few);
+                    let rows = now.rows;
+                    let wants_more = phase.take(now, &mut self.ready)?;
+                    self.left = left.filter(|_| wants_more);
+                    self.few = fewer(self.few, rows, self.ready.iter().map(|batch| batch.rows).sum());
+                    wants_more
+                }
                 None => false,
             };
             if !wants_more {
                 let begin_phase = || self.context.meters.operators.iter().for_each(|meter| meter.begin_phase());
-                begin_phase();
-                phase.close(&mut self.ready)?;
+                // Nothing more is asked of it, and what it holds is not needed any more.
+                if !matches!(std::mem::replace(&mut self.input, Input::Ended), Input::Ended) {
+                    begin_phase();
+                }
+                if phase.close(&mut self.ready)? {
+                    continue;
+                }
                 let phase = self.phases.pop_front();
+                self.few = self.phases.front().map_or(usize::MAX, few_at_first);
                 self.number = phase.as_ref().and_then(Phase::number);
                 let meter = self.context.meters.operators.as_deref().zip(self.number);
                 let before = meter.map(|(meter, number)| meter.enter(number, 0));
@@ -94,6 +114,32 @@ impl Stream<'_> {
             }
         }
     }
+}
+
+/// About so many rows wait in the queue at most, but for those that come of one row.
+const MANY_READY: usize = 1 << 14;
+
+/// How many rows a phase takes at first, before it is known how many come of each.
+fn few_at_first(phase: &Phase) -> usize {
+    if phase.multiplies() { 1 } else { usize::MAX }
+}
+
+/// How many rows are taken next, where so many were given for those that were taken.
+fn fewer(few: usize, taken: usize, given: usize) -> usize {
+    match given {
+        _ if few == usize::MAX => few,
+        given if given > MANY_READY => (taken * (MANY_READY / 2) / given).max(1),
+        given if given < MANY_READY / 4 => few.saturating_mul(2).min(1 << 20),
+        _ => few,
+    }
+}
+
+fn cut(batch: Batch, rows: usize) -> (Batch, Option<Batch>) {
+    if batch.rows <= rows {
+        return (batch, None);
+    }
+    let left = batch.part(rows, batch.rows - rows);
+    (batch.part(0, rows), Some(left))
 }
 
 /// The plans inside ops are run when they are asked for batches.
@@ -115,7 +161,8 @@ impl<'a> Stream<'a> {
         let source = kernel::source(&plan.source, Part::Whole, context)?;
         let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
         let most = first_rows(&plan.steps).map_or(context.chunk_sizes.rows, |rows| rows.min(context.chunk_sizes.rows));
-        Ok(Stream { input: Input::Source(source), phases, ready: VecDeque::new(), most, context, number })
+        let (ready, few) = (VecDeque::new(), phases.front().map_or(usize::MAX, few_at_first));
+        Ok(Stream { input: Input::Source(source), phases, ready, left: None, few, most, context, number })
     }
 
     /// The steps of a plan over batches that take the place of its source.
@@ -126,8 +173,9 @@ impl<'a> Stream<'a> {
         context: &'a RunContext,
     ) -> Fallible<Stream<'a>> {
         let phases = phases(plan, programs.of(plan), context, &OneThread { programs, context })?;
-        let (ready, most) = (VecDeque::new(), context.chunk_sizes.rows);
-        Ok(Stream { input: Input::Breaker(batches), phases, ready, most, context, number: None })
+        let (ready, few) = (VecDeque::new(), phases.front().map_or(usize::MAX, few_at_first));
+        let (most, number) = (context.chunk_sizes.rows, None);
+        Ok(Stream { input: Input::Breaker(batches), phases, ready, left: None, few, most, context, number })
     }
 
     /// The same, with a limit on the rows of the first batch.

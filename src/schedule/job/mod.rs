@@ -424,8 +424,9 @@ impl Job<'_> {
                 }
             }
         }
-        phase.close(&mut ready)?;
-        ready.drain(..).try_for_each(|batch| rows.push(&batch))?;
+        while phase.close(&mut ready)? {
+            ready.drain(..).try_for_each(|batch| rows.push(&batch))?;
+        }
         let pairs = open.stage().in_order.steps.last().is_some_and(|step| step.op == Op::Pairs);
         let (all, pairs) = match phase.into_breaker().and_then(Spilling::into_breaker) {
             Some(breaker) => (breaker.finish()?, pairs),
