@@ -5,7 +5,7 @@ mod attack;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,50 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("it runs")
+}
+
+/// What a job writes to the disk is gone with the process, whatever signal ends it.
+#[test]
+fn a_signal_leaves_no_folder_of_a_job() {
+    let files = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("it can be read").flatten();
+        entries.filter(|entry| !entry.file_name().as_bytes().starts_with(b".")).map(|entry| entry.path())
+    };
+    let faults = [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE];
+    let sent = [libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGINT, libc::SIGUSR1, libc::SIGRTMAX()];
+    for (at, signal) in sent.into_iter().chain(faults).enumerate() {
+        let folder = folder();
+        let workers = if at % 2 == 0 { "--on workers " } else { "" };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        let cell = format!("%mapreduce --via disk {workers}1..9000000000000 | count by it % 100003");
+        command.args(["-c", &cell]).current_dir(folder.path());
+        command.env("HOME", folder.path()).env("TMPDIR", folder.path()).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        // SAFETY: the child makes system calls only.
+        unsafe {
+            command.pre_exec(|| {
+                // Under `nohup` it is ignored, and stays so.
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().expect("it starts");
+        // Until tasks have written something.
+        while !files(folder.path()).any(|path| files(&path).next().is_some()) {
+            assert!(child.try_wait().expect("it is our child").is_none(), "signal {signal}: it ended by itself");
+            std::thread::yield_now();
+        }
+        // SAFETY: the child was not collected yet.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        let status = child.wait().expect("it ends");
+        match signal {
+            libc::SIGINT => assert_eq!(status.code(), Some(130)),
+            _ => assert_eq!(status.signal(), Some(signal)),
+        }
+        let left: Vec<_> = files(folder.path()).collect();
+        assert!(left.is_empty(), "signal {signal}: {left:?}");
+    }
 }
 
 /// A value that would be too large is an error, and the session goes on.

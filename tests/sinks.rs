@@ -160,7 +160,8 @@ fn a_printed_result_is_kept_as_far_as_there_is_room() {
 fn what_does_not_fit_is_written_within_the_limit() {
     const MOST: u64 = 100 << 10;
     let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let texts = "1..400k | map k = it * 7919 % 1000003, a = format(\"text number {} of the table\", it), c = text(it * 3)";
+    let texts =
+        "1..400k | map k = it * 7919 % 1000003, a = format(\"text number {} of the table\", it), c = text(it * 3)";
     let right = "1..300k | map k = it * 11, z = format(\"the other {}\", it)";
     let wide = "1..6k | map k = it, t = replace(\"0123456789012345678901234567890123456789\", \"0\", \
                 \"the quick brown fox jumps over the lazy dog, and again and again and again and again\") + text(it), \

@@ -79,6 +79,8 @@ pub fn run(
         // Nobody types for it, and Ctrl-C reaches only this process: a group is stopped as a whole.
         command.stdin(Stdio::null()).process_group(0);
     }
+    // Ctrl-\ ends the command that has the terminal, and not the session.
+    let _quit = has_terminal.then(IgnoredQuit::new);
     let mut child = descendants::ends_with_us(command).spawn().map_err(|error| match error.raw_os_error() {
         Some(libc::EAGAIN) => {
             Diagnostic::new(Kind::System, "the command cannot be run: the system lets timelab start no more processes")
@@ -86,8 +88,6 @@ pub fn run(
         }
         _ => Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")),
     })?;
-    // Ctrl-\ ends the command that has the terminal, and not the session.
-    let _quit = has_terminal.then(IgnoredQuit::new);
     let (sender, printed) = channel();
     let forwarded = forward(child.stdout.take(), Stream::Out, &sender)
         .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender));

@@ -444,6 +444,41 @@ fn signals_leave_the_terminal_as_it_was() {
     }
 }
 
+/// Ctrl-\ ends the command that has the terminal; the same signal of somebody else ends the shell.
+#[test]
+fn ctrl_backslash_is_for_the_command() {
+    let folder = folder();
+    let (mut terminal, theirs) = terminal();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
+    command.current_dir(folder.path()).env("HOME", folder.path()).env("TERM", "xterm");
+    let stream = || Stdio::from(theirs.try_clone().expect("a descriptor can be doubled"));
+    command.stdin(stream()).stdout(stream()).stderr(stream());
+    // SAFETY: the child makes system calls only.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0);
+            libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().expect("timelab starts");
+    let type_in = |terminal: &mut File, text: &str| terminal.write_all(text.as_bytes()).expect("the shell reads");
+    see(&mut terminal, "]\u{203a} ");
+    for number in 2..4 {
+        // The echo of the line does not hold what the command prints.
+        type_in(&mut terminal, "!printf 'it is %s' up; sleep 1000\r");
+        see(&mut terminal, "it is up");
+        type_in(&mut terminal, "\u{1c}");
+        see(&mut terminal, &format!("[{number}]\u{203a} "));
+    }
+    type_in(&mut terminal, "!printf 'it is %s' up; sleep 1000\r");
+    see(&mut terminal, "it is up");
+    // SAFETY: the child was not collected yet.
+    unsafe { libc::kill(child.id() as i32, libc::SIGQUIT) };
+    assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGQUIT));
+}
+
 /// Both ends of a pseudo-terminal.
 fn terminal() -> (File, File) {
     let (mut ours, mut theirs) = (0, 0);
