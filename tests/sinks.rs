@@ -163,11 +163,11 @@ fn what_does_not_fit_is_written_within_the_limit() {
     let texts =
         "1..400k | map k = it * 7919 % 1000003, a = format(\"text number {} of the table\", it), c = text(it * 3)";
     let right = "1..300k | map k = it * 11, z = format(\"the other {}\", it)";
-    let wide = "1..6k | map k = it, t = replace(\"0123456789012345678901234567890123456789\", \"0\", \
-                \"the quick brown fox jumps over the lazy dog, and again and again and again and again\") + text(it), \
-                u = join(range(0, 900), \",\") + text(it)";
-    let columns: Vec<String> = (0..150).map(|i| format!("c{i} = it * {i}")).collect();
-    let columns = format!("1..30k | map k = it, {}", columns.join(", "));
+    let wide = "1..6k | derive t = replace(\"0123456789012345678901234567890123456789\", \"0\", \
+                \"the quick brown fox jumps over the lazy dog, and again and again and again and again\") + text(it) \
+                | map k = it, t, u = replace(t, \" \", \" and more words between them, \") + text(it)";
+    let columns: Vec<String> = (0..40).map(|i| format!("c{i} = it * {i}")).collect();
+    let columns = format!("1..60k | map k = it, {}", columns.join(", "));
     let cases = [
         ("distinct", format!("{texts} | distinct")),
         ("by", format!("{texts} | distinct by k % 350k")),
