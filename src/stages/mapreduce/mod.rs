@@ -208,7 +208,8 @@ fn pairs(builder: &mut Builder, key: Named, value: Named, span: Span) -> Fallibl
     if !is_list {
         return builder.push(Op::Project(vec![key, value]), span);
     }
-    if !matches!(value.expr.node, Node::Const(_)) {
+    // A list that is the same for all rows has a value for each key, too.
+    if !matches!(value.expr.node, Node::Const(_)) || matches!(value.expr.ty, Type::List(_)) {
         return builder.push(Op::Explode(vec![key, value]), span);
     }
     // The words of a text alone are the faster case.
