@@ -141,12 +141,10 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         Some(at) => format!("{} is enough", ways[at].name),
         None => "none of these is enough".to_string(),
     })];
-    notes.push(found(format!(
-        "measured: {work} handles {}/s on one core; {cores} cores here, {} of memory free; --disk: {}/s",
-        bytes_text(rate),
-        bytes_text(memory),
-        bytes_text(disk)
-    )));
+    let measured = found(format!("measured: {work} handles {}/s on one core; {cores} cores here, ", bytes_text(rate)));
+    // The unit of the table: another one would look like another amount.
+    let measured = measured.measured(memory, Unit::Bytes);
+    notes.push(measured.text(format!(" of memory free; --disk: {}/s", bytes_text(disk))));
     notes.extend(varieties(magic)?.map(Note::from));
     notes.push("a model: every core is as fast as one here, the network keeps up, and nothing fails".into());
     let table = Some(figures_plan(&figures, Default::default()));
