@@ -155,7 +155,7 @@ fn a_group_that_does_not_fit_says_where() {
             "1..9 | map k = 1 | join (1..200000 | map k = 1, y = it) on k | count",
             "one key on the right side of this join",
         ),
-        ("1..200000 | map it * 7 % 200001 | top 150000", "what `top` keeps takes"),
+        ("1..200000 | map it * 7 % 200001 | top 150000", "the first rows in this order take"),
         ("1..200000 | sample 100000", "the input of `sample` takes"),
     ] {
         let (plan, context) = prepared(cell);
@@ -184,7 +184,7 @@ fn memory_that_runs_out_names_the_stage() {
         for (cell, what) in [
             ("1..3M | agg median(it)", "one group of this stage takes"),
             ("1..3M | map k = it % 2, x = it | agg median(x) by k", "a few large groups of this stage take"),
-            ("1..3M | map \"text number \" + text(it) | top 2M", "what `top` keeps takes"),
+            ("1..3M | map \"text number \" + text(it) | top 2M", "the first rows in this order take"),
         ] {
             let said = crate::command::timelab(&["-c", &format!("{cell} | on {engine} memory 8MB")], "");
             let said = crate::command::err(&said);

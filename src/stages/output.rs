@@ -16,7 +16,8 @@ pub static TEE: Stage = Stage {
         shape: ArgumentSyntax::Tee,
         options: &[],
     },
-    about: "computes several named results in one pass; each may end with `write`; later cells use `_3.name`",
+    about: "computes several named results of one input, which is read once and held in memory; each may end with \
+            `write`; later cells use `_3.name`",
     examples: &[("1..6 | tee total: (sum), big: (filter it > 3)", "total\nsum\n15\nbig\nit\n4\n5\n")],
     privileges: Privileges::none,
     bind: tee,

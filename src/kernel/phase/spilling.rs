@@ -66,7 +66,7 @@ impl<'a> Of<'a> {
     fn kept_whole(&self) -> &'static str {
         match &self.step.op {
             Op::Aggregate { .. } => ONE_GROUP,
-            Op::Sort { .. } => "what `top` keeps takes",
+            Op::Sort { .. } => "the first rows in this order take",
             Op::Sample { .. } => "the input of `sample` takes",
             Op::Pairs => "the input of `pairs` takes",
             _ => "the input of this stage takes",
