@@ -180,7 +180,7 @@ enum When {
 }
 
 fn engine_names() -> Vec<&'static str> {
-    engines::ALL.iter().map(|engine| engine.name()).collect()
+    engines::here().map(|engine| engine.name()).collect()
 }
 
 /// A file that is there; what else somebody may have meant stands in the error.

@@ -418,6 +418,10 @@ impl Default for ChunkSizes {
     }
 }
 
+/// The hint where no engine has one of its own.
+pub const MEMORY_HINT: &str =
+    "| on batch memory 64MB goes on in scratch files; an aggregate, `top` or `take` keeps fewer rows";
+
 /// One run's means.
 #[derive(Clone)]
 pub struct RunContext {
@@ -429,6 +433,8 @@ pub struct RunContext {
     /// The folder for files of runs that are told so later.
     pub scratch: PathBuf,
     pub largest: Largest,
+    /// What the person may write so that a run needs less memory.
+    pub memory_hint: &'static str,
     /// How many tasks run at a time, on engines that have tasks.
     pub workers: usize,
     pub stop: Stop,
@@ -481,8 +487,8 @@ impl RunContext {
         let limit = if mib < 1024 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) };
         let message = format!("the run was stopped: it needs more memory than it may have ({limit})");
         let hint = match &self.spill {
-            Some(_) => "an aggregate, `top` or `take` keeps fewer rows",
-            None => "| on batch memory 64MB goes on in scratch files; an aggregate, `top` or `take` keeps fewer rows",
+            Some(_) if self.memory_hint == MEMORY_HINT => "an aggregate, `top` or `take` keeps fewer rows",
+            _ => self.memory_hint,
         };
         Diagnostic::new(Kind::System, message).hint(hint)
     }

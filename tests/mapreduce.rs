@@ -103,6 +103,52 @@ fn fifty_workers_are_killed_and_nothing_is_lost_or_counted_twice() {
 }
 
 #[test]
+fn options_of_a_job_stand_behind_on() {
+    let mut lab = Lab::new("batch");
+    let cell = "1..500 | map k = it * 7 % 301, x = it | agg sum(x), count() by k";
+    let expected = lab.cell(&format!("{cell} | on rows")).out;
+    for options in [
+        "combine off",
+        "combine on merge flat tasks 40",
+        "via disk partitions 3",
+        "on workers workers auto",
+        "on threads chaos 0.5 retries 1",
+        "memory 16MB bad skip via memory",
+    ] {
+        assert_eq!(lab.cell(&format!("{cell} | on mapreduce {options}")).out, expected, "{options}");
+    }
+    let skipped = "[\"1\", \"x\", \"3\"] | map int(it) | sum | on mapreduce bad skip";
+    assert_eq!(lab.cell(skipped).out, "sum\n4\n");
+    let notes = lab.notes(skipped);
+    assert!(notes.contains("1 row was left out"), "{notes}");
+    for (options, said) in [
+        ("combine maybe", "`combine` must be on or off"),
+        ("on batch", "`on` must be threads or workers"),
+        ("chaos 0.95", "`chaos` must be a chance from 0 to 0.9"),
+        ("bad keep", "`bad` must be fail or skip"),
+        ("split hot", "has no option `split`"),
+        ("workers none", "`workers` must be 1 to 1024, or auto"),
+    ] {
+        let error = lab.cell(&format!("{cell} | on mapreduce {options}")).err;
+        assert!(error.contains(said), "{options}: {error}");
+    }
+}
+
+/// Also where the list is the same for all rows.
+#[test]
+fn a_list_of_values_has_one_for_each_key() {
+    for engine in ["rows", "batch", "threads", "workers", "mapreduce"] {
+        let mut lab = Lab::new(engine);
+        for values in ["[5, 6]", "[it[0] - it[0] + 5, 6]"] {
+            let stage = format!("mapreduce map = (it, {values}) into k, n reduce = acc + it");
+            assert_eq!(lab.cell(&format!("[[1, 2], [2, 3]] | {stage}")).out, "k,n\n1,5\n2,11\n3,6\n", "{engine}");
+            let error = lab.cell(&format!("[[1, 2], [3]] | {stage}")).err;
+            assert!(error.contains("must have the same length, got 1 and 2"), "{engine}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_hot_partition_is_reduced_by_several_tasks() {
     let (plan, context) = prepared("1..4000 | map k = if it % 4 == 0 then it else 0, x = it | agg sum(x) by k");
     let plain = JobOptions { combine: false, tasks: Some(16), ..JobOptions::default() };
@@ -309,6 +355,8 @@ fn a_job_goes_on_after_its_shell_was_killed() {
     assert!(before >= 20 && folder.join("job.json").exists(), "{before} tasks are kept");
     let mode = fs::metadata(&folder).map(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777);
     assert_eq!(mode.ok(), Some(0o700));
+    // One file for what the only thread hands over, not one for each task and partition.
+    assert_eq!(count(&folder, "pairs-"), 1);
 
     let other = shell("%mapreduce --job t 1..9 | count").output().expect("it runs");
     assert!(err(&other).contains("has another plan"), "{}", err(&other));
@@ -326,9 +374,11 @@ fn a_job_goes_on_after_its_shell_was_killed() {
     assert!(err(&gone).contains("no unfinished job"), "{}", err(&gone));
 }
 
+/// What was only half written when the shell was killed does not count.
 fn count(folder: &Path, start: &str) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start)).count()
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(start) && !name.ends_with(".new")).count()
 }
 
 #[test]

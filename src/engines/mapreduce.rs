@@ -2,32 +2,163 @@
 
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::interleave::barrier::cores;
 use crate::kernel;
 use crate::lang::{Expr, Privileges, Word};
 use crate::meters::StageTime;
-use crate::plan::{Limits, Op, Prepared, Source, op_text, source_text};
+use crate::plan::{JobLimits, Op, Prepared, Source, op_text, source_text};
 use crate::run_context::RunContext;
-use crate::schedule::{self, JobFolder, JobLog, JobOptions, LEAST_PARTITIONS, Stage, StepRecord};
+use crate::schedule::{self, Bad, JobFolder, JobLog, JobOptions, LEAST_PARTITIONS, Stage, StepRecord, TRIES};
 
-use super::{Engine, EngineOutput, Limit, MEMORY, MOST_WORKERS, Objection, WORKERS};
+use super::{Engine, EngineOutput, Limit, LimitValue, MEMORY, MOST_WORKERS, Objection};
 
 pub struct MapReduce;
 
 /// So many tasks or partitions at most.
 pub const MOST_TASKS: usize = 1 << 16;
 
-const TASKS: Limit =
-    Limit { name: "tasks", values: "1 to 65536", set: |limits, number| set(&mut limits.tasks, number, MOST_TASKS) };
+/// How a job needs less memory that was given no limit.
+pub const MEMORY_HINT: &str = "%mapreduce --memory 64MB, or | on mapreduce memory 64MB, has pairs go through files; an \
+                               aggregate, `top` or `take` keeps fewer rows";
+/// The same where its pairs go through files already.
+pub const LIMITED_MEMORY_HINT: &str = "more memory, as in --memory 256MB; with more partitions, --partitions 256, a \
+                                       reduce task holds less; an aggregate, `top` or `take` keeps fewer rows";
+/// So often a task is tried at most.
+pub const MOST_TRIES: usize = 100;
+/// The chance that an attempt is lost at most.
+pub const MOST_CHAOS: f64 = 0.9;
 
-const PARTITIONS: Limit = Limit {
-    name: "partitions",
-    values: "1 to 1024",
-    set: |limits, number| set(&mut limits.partitions, number, MOST_WORKERS),
-};
+/// What `on` may say of a job: the options of `%mapreduce` that are not about what it shows and keeps.
+const LIMITS: &[Limit] = &[
+    Limit {
+        name: "workers",
+        values: "1 to 1024, or auto",
+        set: |limits, value| {
+            limits.job.grows = matches!(value, LimitValue::Word("auto"));
+            limits.workers = if limits.job.grows { Some(cores().len().max(2)) } else { value.count(MOST_WORKERS) };
+            limits.workers.is_some()
+        },
+    },
+    MEMORY,
+    Limit {
+        name: "tasks",
+        values: "1 to 65536",
+        set: |limits, value| {
+            limits.job.tasks = value.count(MOST_TASKS);
+            limits.job.tasks.is_some()
+        },
+    },
+    Limit {
+        name: "partitions",
+        values: "1 to 1024",
+        set: |limits, value| {
+            limits.job.partitions = value.count(MOST_WORKERS);
+            limits.job.partitions.is_some()
+        },
+    },
+    Limit {
+        name: "combine",
+        values: "on or off",
+        set: |limits, value| either(&mut limits.job.without_combine, value, ["on", "off"]),
+    },
+    Limit {
+        name: "on",
+        values: "threads or workers",
+        set: |limits, value| either(&mut limits.job.on_workers, value, ["threads", "workers"]),
+    },
+    Limit {
+        name: "retries",
+        values: "1 to 100",
+        set: |limits, value| {
+            limits.job.tries = value.count(MOST_TRIES);
+            limits.job.tries.is_some()
+        },
+    },
+    Limit {
+        name: "bad",
+        values: "fail or skip",
+        set: |limits, value| either(&mut limits.job.skips_bad, value, ["fail", "skip"]),
+    },
+    Limit {
+        name: "merge",
+        values: "tree or flat",
+        set: |limits, value| either(&mut limits.job.flat, value, ["tree", "flat"]),
+    },
+    Limit {
+        name: "via",
+        values: "memory or disk",
+        set: |limits, value| either(&mut limits.job.on_disk, value, ["memory", "disk"]),
+    },
+    Limit {
+        name: "chaos",
+        values: "a chance from 0 to 0.9",
+        set: |limits, value| {
+            let chance = match value {
+                LimitValue::Int(number) => number as f64,
+                LimitValue::Float(chance) => chance,
+                LimitValue::Word(_) => return false,
+            };
+            limits.job.chaos = chance;
+            (0.0..=MOST_CHAOS).contains(&chance)
+        },
+    },
+];
 
-fn set(limit: &mut Option<usize>, number: u64, most: usize) -> bool {
-    *limit = usize::try_from(number).ok().filter(|number| (1..=most).contains(number));
-    limit.is_some()
+/// Sets a limit to whether a word is the second of the two that it may be.
+fn either(limit: &mut bool, value: LimitValue, words: [&str; 2]) -> bool {
+    let place = words.iter().position(|word| matches!(value, LimitValue::Word(given) if given == *word));
+    *limit = place == Some(1);
+    place.is_some()
+}
+
+/// The job of a plan with its own limits, and with those of a run.
+fn options(plan: &Prepared, context: &RunContext) -> JobOptions {
+    let JobLimits {
+        tasks,
+        partitions,
+        without_combine,
+        on_disk,
+        on_workers,
+        grows,
+        tries,
+        flat,
+        skips_bad,
+        chaos,
+        seed,
+    } = plan.limits.job;
+    JobOptions {
+        tasks,
+        partitions,
+        combine: !without_combine,
+        on_disk,
+        memory: context.spill.as_ref().map(|spill| spill.budget),
+        on_workers,
+        grows,
+        tries: tries.unwrap_or(TRIES),
+        tree: !flat,
+        bad: if skips_bad { Bad::Skip } else { Bad::Fail },
+        chaos,
+        seed,
+        ..JobOptions::default()
+    }
+}
+
+/// The same for the rounds of a block in a plan, which are jobs of their own. A row that these would leave out is
+/// an error: nobody would be told of it.
+pub fn job_limits(options: &JobOptions) -> JobLimits {
+    JobLimits {
+        tasks: options.tasks,
+        partitions: options.partitions,
+        without_combine: !options.combine,
+        on_disk: options.on_disk,
+        on_workers: options.on_workers,
+        grows: options.grows,
+        tries: Some(options.tries),
+        flat: !options.tree,
+        skips_bad: false,
+        chaos: options.chaos,
+        seed: options.seed,
+    }
 }
 
 /// Runs a plan as a job; what it did is in the log.
@@ -78,7 +209,7 @@ impl Engine for MapReduce {
     }
 
     fn limits(&self) -> &'static [Limit] {
-        &[WORKERS, TASKS, PARTITIONS, MEMORY]
+        LIMITS
     }
 
     fn is_parallel(&self) -> bool {
@@ -94,10 +225,16 @@ impl Engine for MapReduce {
     }
 
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
-        let Limits { tasks, partitions, .. } = plan.limits;
-        let memory = context.spill.as_ref().map(|spill| spill.budget);
-        let options = JobOptions { tasks, partitions, memory, ..JobOptions::default() };
-        run_job(plan, &options, None, context, &mut JobLog::default())
+        let mut log = JobLog::default();
+        let run = run_job(plan, &options(plan, context), None, context, &mut log)?;
+        let left_out: u64 = log.steps.iter().map(|step| step.bad).sum();
+        if left_out > 0 {
+            let rows = if left_out == 1 { "1 row was".to_string() } else { format!("{left_out} rows were") };
+            context
+                .read_notes
+                .add_note(format!("{rows} left out because of an error: %mapreduce --bad keep lists them"));
+        }
+        Ok(run)
     }
 
     fn explain(&self, plan: &Prepared) -> Vec<String> {

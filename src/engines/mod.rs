@@ -33,8 +33,8 @@ pub static DEFAULT: &dyn Engine = &batch::Kernel;
 pub static ALL: &[&dyn Engine] =
     &[&rows::Rows, &polars::Polars, &native::Native, &batch::Kernel, &threads::Threads, &workers::Workers];
 
-/// Runs plans as jobs of map and reduce tasks. It is chosen by name alone: it does what `threads` does, with more to
-/// show, so that comparisons of all engines leave it out.
+/// Runs plans as jobs of map and reduce tasks. It is chosen by name alone: its tasks are those of `threads`, so that a
+/// comparison of all engines would learn nothing from it, and would wait for it. `%mapreduce` says what it does.
 pub static MAPREDUCE: &dyn Engine = &mapreduce::MapReduce;
 
 /// Engines that run elsewhere. They are chosen by name alone too: they need a server, or something to be installed.
@@ -55,9 +55,14 @@ impl Choice {
     }
 }
 
-/// The engines that have a name, also those that are chosen by it alone.
+/// The engines of this program, also that which is chosen by its name alone.
+pub fn here() -> impl Iterator<Item = &'static dyn Engine> {
+    ALL.iter().copied().chain([MAPREDUCE])
+}
+
+/// The engines that have a name, also those elsewhere.
 pub fn every() -> impl Iterator<Item = &'static dyn Engine> {
-    ALL.iter().copied().chain([MAPREDUCE]).chain(REMOTE.iter().copied())
+    here().chain(REMOTE.iter().copied())
 }
 
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
@@ -145,7 +150,25 @@ pub struct Limit {
     pub name: &'static str,
     /// What it takes.
     pub values: &'static str,
-    pub set: fn(&mut Limits, u64) -> bool,
+    pub set: fn(&mut Limits, LimitValue) -> bool,
+}
+
+/// What is given for a limit.
+#[derive(Debug, Clone, Copy)]
+pub enum LimitValue<'a> {
+    Int(u64),
+    Float(f64),
+    Word(&'a str),
+}
+
+impl LimitValue<'_> {
+    fn int(self) -> Option<u64> {
+        if let LimitValue::Int(number) = self { Some(number) } else { None }
+    }
+
+    fn count(self, most: usize) -> Option<usize> {
+        self.int().and_then(|number| usize::try_from(number).ok()).filter(|number| (1..=most).contains(number))
+    }
 }
 
 /// How many tasks may run at a time.
@@ -154,10 +177,9 @@ pub const MOST_WORKERS: usize = 1024;
 pub const WORKERS: Limit = Limit {
     name: "workers",
     values: "1 to 1024",
-    set: |limits, number| {
-        let workers = usize::try_from(number).ok().filter(|workers| (1..=MOST_WORKERS).contains(workers));
-        limits.workers = workers;
-        workers.is_some()
+    set: |limits, value| {
+        limits.workers = value.count(MOST_WORKERS);
+        limits.workers.is_some()
     },
 };
 
@@ -167,8 +189,8 @@ pub const LEAST_MEMORY: u64 = 8_000_000;
 pub const MEMORY: Limit = Limit {
     name: "memory",
     values: "at least 8MB",
-    set: |limits, number| {
-        limits.memory = Some(number).filter(|bytes| *bytes >= LEAST_MEMORY);
+    set: |limits, value| {
+        limits.memory = value.int().filter(|bytes| *bytes >= LEAST_MEMORY);
         limits.memory.is_some()
     },
 };

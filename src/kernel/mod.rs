@@ -38,7 +38,7 @@ mod texts;
 mod words;
 
 pub use aggregate::Aggregates;
-pub use bytes::{from_bytes, to_bytes};
+pub use bytes::{from_bytes, put_batch, to_bytes};
 pub use column::{Batch, Column, Data, Ints};
 pub use distinct::Distinct;
 pub use expr::{Compiled, Compiler, Fallback};

@@ -560,14 +560,24 @@ impl<'a> Parser<'a> {
         };
         let mut options = Vec::new();
         while matches!(self.peek(), Token::Word(_)) {
-            let name = self.name("an option")?;
-            options.push((name, self.postfix()?));
+            let name = self.eat_on().map_or_else(|| self.name("an option"), Ok)?;
+            let value = match self.eat_on() {
+                Some(Word { text, span }) => Expr { node: Node::Name(text), span },
+                None => self.postfix()?,
+            };
+            options.push((name, value));
         }
         if self.at("|") {
             return Err(Diagnostic::at(Kind::Syntax, self.span(), "nothing may follow `on ENGINE`")
                 .hint("the whole cell runs on one engine: move `on` after the last stage"));
         }
         Ok(On { engine, address, options })
+    }
+
+    /// `on` as an option of an engine, or as what one is given.
+    fn eat_on(&mut self) -> Option<Word> {
+        let span = self.span();
+        self.eat_word("on").then(|| Word { text: "on".to_string(), span })
     }
 
     fn source(&mut self, place: Place) -> Fallible<Source> {

@@ -72,7 +72,7 @@ pub fn complete(session: &mut Session, text: &str, at: usize) -> (usize, Vec<Can
         if !opens_block(lead) {
             found.push(candidate("on", "the engine that runs the cell").of("keyword"));
         }
-    } else if last_word(lead) == "on" && after_bar(lead) {
+    } else if lead.rsplit('|').next().map(str::trim) == Some("on") && after_bar(lead) {
         found.extend(engines::every().map(|engine| candidate(engine.name(), engine.about()).of("engine")));
     } else if let Some(limits) = limits_of(lead) {
         found.extend(limits.iter().map(|limit| candidate(limit.name, limit.values).of("option")));
@@ -317,9 +317,7 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
         Offers::Topics => help::topics().map(|topic| candidate(topic, "").of("topic")).collect(),
         Offers::Settings => match earlier[..] {
             [] => settings::ALL.iter().map(|setting| candidate(setting.name, setting.about).of("setting")).collect(),
-            ["engine"] => {
-                engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect()
-            }
+            ["engine"] => engines::here().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect(),
             [name] => {
                 let values = settings::ALL.iter().find(|setting| setting.name == name).map(|setting| setting.values);
                 // What stands in capitals is no value itself.
@@ -419,7 +417,7 @@ fn values(session: &Session, before: &str, option: &str) -> (usize, Vec<Candidat
         "--kinds" => structures::ALL.iter().map(|kind| candidate(kind.name, kind.about)).collect(),
         "--ops" | "--mix" => structures::OPERATIONS.iter().map(|(name, about)| candidate(name, about)).collect(),
         "--base" | "--on" => {
-            engines::ALL.iter().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect()
+            engines::here().map(|engine| candidate(engine.name(), engine.about()).of("engine")).collect()
         }
         "--shape" => {
             let shapes = algorithms::ALL.iter().flat_map(|family| {

@@ -24,6 +24,6 @@ pub use ops::{
     Shared, SortKey, Source, Step, Write,
 };
 pub use place::{Place, Words};
-pub use prepared::{Beside, Limits, Prepared};
+pub use prepared::{Beside, JobLimits, Limits, Prepared};
 pub use prune::{prune, unused};
 pub use typing::{Binding, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Scope, Typer};

@@ -26,18 +26,37 @@ pub struct Prepared {
 }
 
 /// What the user lets a run use; what is not said is as the session has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// How many tasks at a time.
     pub workers: Option<usize>,
     /// Bytes.
     pub memory: Option<u64>,
-    /// Map tasks and reduce partitions, where a plan runs as a job.
-    pub tasks: Option<usize>,
-    pub partitions: Option<usize>,
+    pub job: JobLimits,
     /// Where it runs, on an engine that is elsewhere.
     #[serde(skip)]
     pub place: Option<Place>,
+}
+
+/// How a plan runs as a map/reduce job; the default is how jobs run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobLimits {
+    /// Map tasks and reduce partitions.
+    pub tasks: Option<usize>,
+    pub partitions: Option<usize>,
+    pub without_combine: bool,
+    pub on_disk: bool,
+    pub on_workers: bool,
+    /// Whether there are as many workers as tasks that wait.
+    pub grows: bool,
+    /// How often a task is tried.
+    pub tries: Option<usize>,
+    pub flat: bool,
+    /// Whether rows with an error are left out.
+    pub skips_bad: bool,
+    /// The chance that an attempt at a task is lost, and the seed of these losses.
+    pub chaos: f64,
+    pub seed: i64,
 }
 
 impl Prepared {

@@ -31,7 +31,7 @@ use crate::console::Console;
 use crate::dashboard::{Server, board};
 use crate::data::{Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, listed};
-use crate::engines::{self, Choice};
+use crate::engines::{self, Choice, LimitValue};
 use crate::escape::escaped;
 use crate::files;
 use crate::history::History;
@@ -42,7 +42,7 @@ use crate::monitor::{Gauges, Monitor};
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
 use crate::report::Report;
-use crate::run_context::{ChunkSizes, Counters, Largest, Progress, ReadNotes, RunContext, Spill, Stop};
+use crate::run_context::{ChunkSizes, Counters, Largest, MEMORY_HINT, Progress, ReadNotes, RunContext, Spill, Stop};
 use crate::rust::{Built, Cost, Rust};
 use crate::schedule;
 use crate::service::THIS_PROGRAM;
@@ -371,6 +371,7 @@ impl Session {
             confined: self.confined,
             meters: Meters::default(),
             largest: Largest::default(),
+            memory_hint: MEMORY_HINT,
             is_job: false,
             monitor: None,
         }
@@ -448,6 +449,7 @@ impl Session {
         for (word, value) in on.map(|on| &on.options[..]).unwrap_or_default() {
             set_limit(&mut choice, word, value)?;
         }
+        choice.limits.job.seed = self.settings.seed;
         Ok(choice)
     }
 
@@ -734,10 +736,21 @@ fn set_limit(choice: &mut Choice, word: &Word, value: &lang::Expr) -> Fallible<(
             [] => format!("the engine `{name}` has no option `{}`", word.text),
             _ => format!("the engine `{name}` has no option `{}`; options are {}", word.text, listed(&names)),
         };
-        return Err(Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names));
+        let error = Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names);
+        return Err(match (&error.hint, word.text.as_str()) {
+            (None, option @ ("split" | "job")) if name == engines::MAPREDUCE.name() => {
+                error.hint(format!("%mapreduce --{option} has it: it shows or keeps more than the result"))
+            }
+            _ => error,
+        });
     };
-    let number = if let lang::Node::Int(number) = value.node { u64::try_from(number).ok() } else { None };
-    if number.is_some_and(|number| (limit.set)(&mut choice.limits, number)) {
+    let given = match &value.node {
+        lang::Node::Int(number) => u64::try_from(*number).ok().map(LimitValue::Int),
+        lang::Node::Float(number) => Some(LimitValue::Float(*number)),
+        lang::Node::Name(word) => Some(LimitValue::Word(word)),
+        _ => None,
+    };
+    if given.is_some_and(|given| (limit.set)(&mut choice.limits, given)) {
         return Ok(());
     }
     Err(Diagnostic::at(Kind::Type, value.span, format!("`{}` must be {}", limit.name, limit.values)))

@@ -11,7 +11,6 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput};
 use crate::files::{self, Written};
 use crate::measure::{self, Cost, Stopwatch};
-use crate::monitor::KeySeen;
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
 use crate::run_context::{Largest, RunContext, Spill, TableSink};
 use crate::schedule::{JobFolder, JobLog, JobOptions, KeyRecord, SavedJob, mark};
@@ -128,19 +127,27 @@ impl Session {
             Some((job, folder)) => (job.options, job.workers, Some(Arc::new(folder))),
             None => (options.clone(), context.workers, None),
         };
-        let context = &RunContext { workers, ..context.clone() };
+        let memory_hint = job_memory_hint(options.memory.is_some());
+        let context = &RunContext { workers, memory_hint, ..context.clone() };
         let watch = Stopwatch::start();
         let (inner, kept_in) = (plan.clone(), folder.clone());
         let run = self.do_stoppably(&plan, choice.engine, context, move |context| {
             // The rounds of a block are jobs of their own; the log is that of the last one.
-            let inner = if inner.iterates() { run_rounds(&inner, engines::MAPREDUCE, context)?.0 } else { inner };
+            let inner = match inner.iterates() {
+                true => {
+                    let mut inner = inner;
+                    inner.limits.job = engines::mapreduce::job_limits(&options);
+                    run_rounds(&inner, engines::MAPREDUCE, context)?.0
+                }
+                false => inner,
+            };
             let watched = files::Watched::new(inner.files());
             tell_watch(engines::MAPREDUCE, context);
             let mut log = JobLog::default();
             let run = context
                 .within_limit(|| engines::mapreduce::run_job(&inner, &options, kept_in.as_deref(), context, &mut log));
             if let Some(watch) = &context.monitor {
-                watch.keys(log.keys.iter().map(seen_key).collect());
+                watch.keys(log.keys.iter().map(KeyRecord::seen).collect());
             }
             watched
                 .judge(run.or_else(|error| {
@@ -544,12 +551,14 @@ fn within_limits(plan: &Prepared, engine: &'static dyn Engine, context: &RunCont
         // It holds all in memory; the error at the limit says which engines do not.
         own.spill = None;
     }
+    if engine.name() == engines::MAPREDUCE.name() {
+        own.memory_hint = job_memory_hint(own.spill.is_some());
+    }
     own
 }
 
-fn seen_key(key: &KeyRecord) -> KeySeen {
-    let name = if let Value::Text(text) = &key.key { text.to_string() } else { key.key.to_string() };
-    KeySeen { key: name, records: key.records, share: key.share, partition: key.partition, hot: key.is_hot }
+fn job_memory_hint(has_limit: bool) -> &'static str {
+    if has_limit { engines::mapreduce::LIMITED_MEMORY_HINT } else { engines::mapreduce::MEMORY_HINT }
 }
 
 /// Tells who watches what works now.

@@ -98,7 +98,7 @@ pub static ALL: &[Setting] = &[
         example: "rows",
         value: |settings| settings.engine.map_or(format!("{} (the default)", engines::DEFAULT.name()), str::to_string),
         set: |settings, word| {
-            let names: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
+            let names: Vec<&str> = engines::here().map(|engine| engine.name()).collect();
             let engine = engines::find(&word.text).ok_or_else(|| {
                 let message = format!("unknown engine `{}`; engines are {}", word.text, listed(&names));
                 Diagnostic::at(Kind::Name, word.span, message).near(&word.text, names.iter().copied())

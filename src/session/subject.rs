@@ -215,7 +215,7 @@ impl Session {
                     // It is compiled together with the other Rust that it is compared with.
                     true => {
                         parts.push(plan_part(&plan, &native::code(&plan)));
-                        HalfWork::Compiled(plan, engine)
+                        HalfWork::Compiled(Box::new((plan, engine)))
                     }
                     false => {
                         let detached = self.detached_for(&plan);
@@ -253,7 +253,7 @@ struct Half {
 enum HalfWork {
     Done(Work<'static>),
     Block,
-    Compiled(Prepared, &'static dyn Engine),
+    Compiled(Box<(Prepared, &'static dyn Engine)>),
 }
 
 impl Half {
@@ -266,9 +266,7 @@ impl Half {
         let work = match (work, rust) {
             (HalfWork::Done(work), _) => work,
             (HalfWork::Block, Some((workers, block))) => Work::Rust { workers, block, compiled: None },
-            (HalfWork::Compiled(plan, engine), Some((workers, block))) => {
-                Work::Rust { workers, block, compiled: Some(Box::new((plan, engine))) }
-            }
+            (HalfWork::Compiled(plan), Some((workers, block))) => Work::Rust { workers, block, compiled: Some(plan) },
             (HalfWork::Block | HalfWork::Compiled(..), None) => unreachable!("what is Rust was compiled"),
         };
         Subject { work, instead, rows_read, bytes_read, files }

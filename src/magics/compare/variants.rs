@@ -77,7 +77,7 @@ fn of_engine<'a>(session: &Session, pipeline: &'a Pipeline, choice: Choice) -> V
 }
 
 fn asked_engines(on: &lang::Word) -> Fallible<Vec<Choice>> {
-    let known: Vec<&str> = engines::ALL.iter().map(|engine| engine.name()).collect();
+    let known: Vec<&str> = engines::here().map(|engine| engine.name()).collect();
     let mut choices: Vec<Choice> = Vec::new();
     for name in on.text.split(',') {
         let engine = engines::find(name).ok_or_else(|| {

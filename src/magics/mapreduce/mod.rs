@@ -4,11 +4,13 @@ mod split;
 use std::time::{Duration, Instant};
 
 use crate::data::{Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::engines::mapreduce::MOST_TASKS;
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::engines::mapreduce::{MOST_CHAOS, MOST_TASKS, MOST_TRIES};
 use crate::engines::{self, Choice, LEAST_MEMORY, MOST_WORKERS};
 use crate::interleave::barrier::cores;
-use crate::lang::{self, Argument, Cell, MagicSyntax, Pipeline, Statement, Takes, Word, whole_number};
+use crate::lang::{
+    self, Argument, Cell, MagicSyntax, Node, Pipeline, SourceNode, Statement, Takes, Word, whole_number,
+};
 use crate::measure;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Note, Report, Unit};
@@ -77,6 +79,9 @@ pub static MAPREDUCE: Magic = Magic {
             \x20                 has; all that is handed over goes through files, into 64 partitions by default\n  \
             --job NAME        keeps what finished tasks gave in a folder, until the job is done. After a crash,\n  \
             \x20                 resume NAME goes on: the pipeline and its input must be the same\n\n\
+            In any cell\n  \
+            | on mapreduce workers 2 combine off via disk runs a job without the tables. It takes the same options\n  \
+            but split, job and bad keep, which show or keep more than the result\n\n\
             explain and show\n  \
             explain says which part of the pipeline becomes which step. show draws the records of a small input as\n  \
             they move through the steps; a name called show goes after --\n\n\
@@ -100,9 +105,6 @@ pub static MAPREDUCE: Magic = Magic {
     run,
 };
 
-/// So often a task is tried at most.
-const MOST_TRIES: usize = 100;
-
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let start = Instant::now();
     if let Some(word) = magic.option("resume").flatten() {
@@ -110,7 +112,10 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     }
     let pipeline = pipeline(magic)?;
     let options = options(session, magic)?;
-    let plan = bound(session, pipeline)?;
+    let plan = bound(session, pipeline).map_err(|error| match verb_alone(pipeline) {
+        Some(verb) if error.kind == Kind::Name => needs_pipeline(&format!("%mapreduce {verb}"), pipeline.span),
+        _ => error,
+    })?;
     if magic.option("explain").is_some() {
         return explained(session, plan, context);
     }
@@ -203,14 +208,24 @@ fn resumed(session: &mut Session, magic: &lang::Magic, word: &Word, context: &Ru
 fn pipeline(magic: &lang::Magic) -> Fallible<&Pipeline> {
     let statement = if let Argument::Statement(statement) = &magic.subject { Some(&**statement) } else { None };
     let Some(Statement::Pipeline(pipeline)) = statement else {
-        return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%mapreduce` needs a pipeline")
-            .hint("for example: %mapreduce read \"samples/kjv.txt\" | words | count by word"));
+        return Err(needs_pipeline("%mapreduce", magic.span));
     };
     match &pipeline.on {
         None => Ok(pipeline),
         Some(on) => Err(Diagnostic::at(Kind::Syntax, on.engine.span, "`%mapreduce` chooses the engine itself")
             .hint("leave out `| on …`; the options stand before the pipeline")),
     }
+}
+
+fn needs_pipeline(what: &str, span: Span) -> Box<Diagnostic> {
+    Diagnostic::at(Kind::Syntax, span, format!("`{what}` needs a pipeline"))
+        .hint(format!("for example: {what} read \"samples/kjv.txt\" | words | count by word"))
+}
+
+/// `show` or the like, behind which nothing follows: then it may be a name.
+fn verb_alone(pipeline: &Pipeline) -> Option<&str> {
+    let SourceNode::Expr(lang::Expr { node: Node::Name(name), .. }) = &pipeline.source.node else { return None };
+    Some(&**name).filter(|name| pipeline.stages.is_empty() && ["explain", "show"].contains(name))
 }
 
 fn options(session: &Session, magic: &lang::Magic) -> Fallible<JobOptions> {
@@ -496,7 +511,7 @@ fn notes(log: &JobLog, options: &JobOptions, before: Option<Duration>) -> Vec<No
         notes.push(text.into());
     }
     if !log.steps.iter().any(|step| step.kind == StepKind::Reduce) {
-        notes.push("no step needs a shuffle: `| on threads` does the same with less".into());
+        notes.push("no step needs a shuffle: `| on threads` and `| on workers` do the same with less".into());
     }
     notes
 }
@@ -561,10 +576,9 @@ fn one_of(magic: &lang::Magic, option: &str, [first, second]: [&str; 2]) -> Fall
 }
 
 fn asked_chance(magic: &lang::Magic) -> Fallible<f64> {
-    const MOST: f64 = 0.9;
     let Some(word) = magic.option("--chaos").flatten() else { return Ok(0.0) };
-    word.text.parse().ok().filter(|chance| (0.0..=MOST).contains(chance)).ok_or_else(|| {
-        let message = format!("`--chaos` must be a chance from 0 to {MOST}, got `{}`", word.text);
+    word.text.parse().ok().filter(|chance| (0.0..=MOST_CHAOS).contains(chance)).ok_or_else(|| {
+        let message = format!("`--chaos` must be a chance from 0 to {MOST_CHAOS}, got `{}`", word.text);
         Diagnostic::at(Kind::Type, word.span, message).hint("--chaos 0.2")
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::data::Value;
 use crate::measure::Cost;
+use crate::monitor::KeySeen;
 
 use super::bad::BadRow;
 
@@ -147,4 +148,12 @@ pub struct KeyRecord {
     pub partition: usize,
     /// Whether it alone is over twice what a partition has where all have the same.
     pub is_hot: bool,
+}
+
+impl KeyRecord {
+    /// As it is shown to whoever watches the run.
+    pub fn seen(&self) -> KeySeen {
+        let key = if let Value::Text(text) = &self.key { text.to_string() } else { self.key.to_string() };
+        KeySeen { key, records: self.records, share: self.share, partition: self.partition, hot: self.is_hot }
+    }
 }

@@ -6,12 +6,14 @@ mod bad;
 mod log;
 mod pool;
 mod saved;
+mod spills;
 mod trace;
 mod work;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -105,8 +107,11 @@ pub const TRIES: usize = 3;
 const MERGED: usize = 16;
 /// So many keys are listed.
 const TOP_KEYS: usize = 10;
+/// Rows between two looks at the stop flag, where all are put in order.
+const GATHERED: usize = 1 << 16;
 
-/// A partition is split that has more than so many times what it would have if all had the same.
+/// A partition is split, and a key is hot, that has more than so many times what each partition would have if all had
+/// the same.
 const HOT: u64 = 2;
 /// Of rows that are left out, so many are listed.
 const MOST_LISTED: usize = 100_000;
@@ -261,7 +266,7 @@ impl Job<'_> {
 
         let counts = self.options.counts_keys && log.keys.is_empty();
         let bad = self.options.bad;
-        let work = Work::new(stage, |is_keyed| self.shape(number, is_keyed), counts, bad, self.context)?;
+        let work = Work::new(stage, |is_keyed| self.shape(is_keyed), counts, bad, self.context)?;
         let processes = self.pool.processes.as_ref();
         let ordered = processes.map(|processes| Ordered::of_work(&work, processes.memory)).transpose()?;
         let round = Round { number, work, ordered, parts, bytes };
@@ -275,7 +280,7 @@ impl Job<'_> {
         given
     }
 
-    fn shape(&self, round: usize, is_keyed: bool) -> Shape {
+    fn shape(&self, is_keyed: bool) -> Shape {
         let workers = self.context.workers.max(1) as u64;
         // Several tasks run at a time, and while one writes there are copies of what it holds.
         let most = match (&self.pool.processes, self.options.memory) {
@@ -288,7 +293,6 @@ impl Job<'_> {
             None => self.context.workers.max(LEAST_PARTITIONS),
         });
         Shape {
-            round,
             partitions: if is_keyed { partitions } else { 1 },
             is_keyed,
             combine: self.options.combine,
@@ -464,6 +468,7 @@ impl Job<'_> {
         self.log_map(round, &outputs, &attempts, begun.elapsed(), log);
         self.list_bad(round, outputs.iter().flat_map(|output| &output.seen.bad), log);
         log.attempts.extend(attempts);
+        let records = outputs.iter().map(|output| output.seen.records).sum();
 
         let mut handed: Vec<Vec<Handed>> = vec![Vec::new(); shuffle.shape().partitions];
         for output in outputs {
@@ -480,20 +485,30 @@ impl Job<'_> {
         let begun = Instant::now();
         let input = |partition: usize| format!("partition {partition}");
         let tasks = Tasks { round: *number, kind: StepKind::Reduce, count: handed.len(), input: &input };
+        let watched = self.context.monitor.as_ref().filter(|_| counts && shuffle.shape().is_keyed);
+        let top: Mutex<BTreeMap<usize, Vec<KeyRecord>>> = Mutex::default();
         let (mut batches, attempts) = self.pool.run(tasks, &|partition, hand| {
             let place = (*number, StepKind::Reduce, partition);
-            if let Some((given, bytes)) = self.done_before(place)? {
-                return Ok(given.into_reduced(&bytes)?);
-            }
-            match (hand, self.kept_in) {
-                (None, None) => Ok(shuffle.reduce(&handed[partition])?),
-                (hand, _) => {
+            let batch = match (self.done_before(place)?, hand, self.kept_in) {
+                (Some((given, bytes)), ..) => given.into_reduced(&bytes)?,
+                (None, None, None) => shuffle.reduce(&handed[partition])?,
+                (None, hand, _) => {
                     let (sent, bytes) = send(&handed[partition]);
                     let (given, bytes) =
                         self.ask_and_keep(hand, round, place, Task::Reduce { handed: sent }, &bytes)?;
-                    Ok(given.into_reduced(&bytes)?)
+                    given.into_reduced(&bytes)?
                 }
+            };
+            // Whoever watches sees the keys of the partitions that are done while others are not.
+            if let (Some(watch), [.., counted, _]) = (watched, &batch.columns[..]) {
+                let width = shuffle.combiner().stage().keys_count();
+                let (keys, _) = top_of(partition, &batch, counted, width, self.context)?;
+                let mut top = top.lock().unwrap_or_else(PoisonError::into_inner);
+                top.insert(partition, keys);
+                let keys = top.values().flatten().cloned().collect();
+                watch.keys(ranked(keys, records, handed.len()).iter().map(KeyRecord::seen).collect());
             }
+            Ok(batch)
         })?;
         let mut reduce = StepRecord::new(*number, StepKind::Reduce, handed.len());
         took(&mut reduce, &handed);
@@ -511,17 +526,28 @@ impl Job<'_> {
         let places: Option<Vec<Column>> =
             shuffle.shape().is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
         if counts && shuffle.shape().is_keyed {
-            log.keys = count_keys(&mut batches, last.keys_count());
+            log.keys = count_keys(&mut batches, last.keys_count(), self.context)?;
         }
-        let all = match &batches[..] {
-            [one] => one.clone(),
+        let order = places.filter(|_| in_order && batches.len() > 1).map(|places| in_places(&places, &batches));
+        let all = match batches.len() {
+            1 => batches.remove(0),
             _ => {
                 let types: Vec<Type> = last.tasks.schema().columns.iter().map(|column| column.ty.clone()).collect();
                 let mut rows = Rows::new(&types);
-                batches.iter().try_for_each(|batch| rows.push(batch))?;
+                for batch in batches {
+                    self.context.check()?;
+                    rows.push(&batch)?;
+                }
                 let all = rows.finish();
-                match places.filter(|_| in_order) {
-                    Some(places) => all.gathered(&in_places(&places, &batches)),
+                match order {
+                    Some(order) => {
+                        let mut rows = Rows::new(&types);
+                        for order in order.chunks(GATHERED) {
+                            self.context.check()?;
+                            rows.push_rows(&all, order)?;
+                        }
+                        rows.finish()
+                    }
                     None => all,
                 }
             }
@@ -591,7 +617,7 @@ impl Job<'_> {
         let input = |task: usize| format!("partition {}", groups[task].0);
         let tasks = Tasks { round: round.number, kind, count: groups.len(), input: &input };
         let merge: &Do<Handed> = &|task, hand| {
-            let (partition, group) = groups[task];
+            let (_, group) = groups[task];
             if let ([one], true) = (group, kind == StepKind::Merge) {
                 return Ok(one.clone());
             }
@@ -599,13 +625,11 @@ impl Job<'_> {
             if let Some((given, bytes)) = self.done_before(place)? {
                 return Ok(given.into_merged(&bytes)?);
             }
-            let file = format!("round-{}-{}-{level}-{task}-partition-{partition}", round.number, kind.name());
             match (hand, self.kept_in) {
-                (None, None) => Ok(shuffle.merge(group, file)?),
+                (None, None) => Ok(shuffle.merge(group)?),
                 (hand, _) => {
                     let (sent, bytes) = send(group);
-                    let (given, bytes) =
-                        self.ask_and_keep(hand, round, place, Task::Merge { handed: sent, file }, &bytes)?;
+                    let (given, bytes) = self.ask_and_keep(hand, round, place, Task::Merge { handed: sent }, &bytes)?;
                     Ok(given.into_merged(&bytes)?)
                 }
             }
@@ -688,7 +712,7 @@ fn send(handed: &[Handed]) -> (Vec<Sent>, Vec<u8>) {
 
 /// The bytes of what is in files.
 fn written(handed: &[Handed]) -> u64 {
-    handed.iter().filter(|one| one.batch.is_none()).map(|one| one.bytes).sum()
+    handed.iter().map(Handed::spilled).sum()
 }
 
 /// What a step takes from others.
@@ -747,25 +771,43 @@ fn bytes_of(part: &Part, source: &Step<Source>) -> Option<u64> {
 
 /// Takes the last column, the records of each key, from all partitions, and gives the keys that have the most.
 /// The first `width` columns are the key.
-fn count_keys(partitions: &mut [Batch], width: usize) -> Vec<KeyRecord> {
-    let mut found: Vec<(u64, usize, usize)> = Vec::new();
-    let mut all = 0;
+fn count_keys(partitions: &mut [Batch], width: usize, context: &RunContext) -> Fallible<Vec<KeyRecord>> {
+    let (mut keys, mut all) = (Vec::new(), 0);
     for (partition, batch) in partitions.iter_mut().enumerate() {
         let counts = batch.columns.pop().expect("the records were counted last");
-        let mut here: Vec<(u64, usize, usize)> = (0..batch.rows)
-            .map(|row| match counts.value(row) {
-                Value::Int(count) => (count.max(0) as u64, partition, row),
-                _ => (0, partition, row),
-            })
-            .collect();
-        all += here.iter().map(|(count, ..)| count).sum::<u64>();
-        here.sort_unstable_by_key(|(count, _, row)| (std::cmp::Reverse(*count), *row));
-        found.extend(here.into_iter().take(TOP_KEYS));
+        let (top, records) = top_of(partition, batch, &counts, width, context)?;
+        keys.extend(top);
+        all += records;
     }
-    found.sort_unstable_by_key(|(count, partition, row)| (std::cmp::Reverse(*count), *partition, *row));
-    let fair = all as f64 / partitions.len().max(1) as f64;
-    let key = |(records, partition, row): (u64, usize, usize)| KeyRecord {
-        key: match &partitions[partition].columns[..width] {
+    Ok(ranked(keys, all, partitions.len()))
+}
+
+/// The keys of a partition that have the most records, and how many records it has. `counts` has those of each key.
+fn top_of(
+    partition: usize,
+    batch: &Batch,
+    counts: &Column,
+    width: usize,
+    context: &RunContext,
+) -> Fallible<(Vec<KeyRecord>, u64)> {
+    let (mut found, mut all): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
+    let keep_top = |found: &mut Vec<(u64, usize)>| {
+        found.sort_unstable_by_key(|(records, row)| (std::cmp::Reverse(*records), *row));
+        found.truncate(TOP_KEYS);
+    };
+    for row in 0..batch.rows {
+        let records = if let Value::Int(count) = counts.value(row) { count.max(0) as u64 } else { 0 };
+        all += records;
+        found.push((records, row));
+        // Never all of them: there may be as many as the memory holds.
+        if found.len() == GATHERED {
+            context.check()?;
+            keep_top(&mut found);
+        }
+    }
+    keep_top(&mut found);
+    let key = |(records, row): (u64, usize)| KeyRecord {
+        key: match &batch.columns[..width] {
             [one] => one.value(row),
             several => {
                 let values: Vec<String> = several.iter().map(|column| column.value(row).to_string()).collect();
@@ -773,9 +815,21 @@ fn count_keys(partitions: &mut [Batch], width: usize) -> Vec<KeyRecord> {
             }
         },
         records,
-        share: records as f64 / (all as f64).max(1.0),
+        share: 0.0,
         partition,
-        is_hot: partitions.len() > 1 && records as f64 > 2.0 * fair,
+        is_hot: false,
     };
-    found.into_iter().take(TOP_KEYS).map(key).collect()
+    Ok((found.into_iter().map(key).collect(), all))
+}
+
+/// Of the top keys of partitions those with the most of all records, and their share of these.
+fn ranked(mut keys: Vec<KeyRecord>, all: u64, partitions: usize) -> Vec<KeyRecord> {
+    keys.sort_by_key(|key| (std::cmp::Reverse(key.records), key.partition));
+    keys.truncate(TOP_KEYS);
+    let fair = all as f64 / partitions.max(1) as f64;
+    for key in &mut keys {
+        key.share = key.records as f64 / (all as f64).max(1.0);
+        key.is_hot = partitions > 1 && key.records as f64 > HOT as f64 * fair;
+    }
+    keys
 }

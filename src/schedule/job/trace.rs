@@ -51,7 +51,6 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
         let input = stage.tasks.source.clone();
         let has_steps = stage.tasks.steps.len() > usize::from(stage.has_partials());
         let shape = |is_keyed| Shape {
-            round,
             partitions: if is_keyed { PARTITIONS } else { 1 },
             is_keyed,
             combine: true,

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Column as Named, Order, Schema, Type};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible};
 use crate::kernel::phase::Breaker;
-use crate::kernel::{Batch, Column, Part, Partial, Rows, from_bytes, to_bytes};
+use crate::kernel::{Batch, Column, Part, Partial, Rows, from_bytes, put_batch, to_bytes};
 use crate::plan::{Agg, AggFunc, Expr, Node, Op, Step};
 use crate::run_context::{Counters, RunContext};
 use crate::schedule::stage::Stage;
 use crate::schedule::task::OpenStage;
 
 use super::bad::{Bad, BadRow, is_of_row, without_bad};
+use super::spills::{Place, Spills, broken};
 
 /// What the tasks of a round do.
 pub struct Work {
@@ -31,12 +32,13 @@ pub struct Shuffle {
     /// The same for reduce tasks, which with keys also keep the place of the first row of each.
     reducer: OpenStage,
     shape: Shape,
+    /// None where what is handed over stays in memory.
+    spills: Option<Spills>,
 }
 
 /// How map tasks hand over what they have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Shape {
-    pub round: usize,
     pub partitions: usize,
     pub is_keyed: bool,
     /// Whether a map task makes one pair of all pairs of a key.
@@ -68,17 +70,23 @@ pub struct Seen {
 pub struct Handed {
     pub rows: u64,
     pub bytes: u64,
-    /// None where it is in a file of this name.
-    pub batch: Option<Batch>,
-    pub file: String,
+    pairs: Where,
     /// Whether it is of a partial; else it has pairs as they are.
     pub is_partial: bool,
+}
+
+#[derive(Clone)]
+enum Where {
+    Memory(Batch),
+    File(Place),
 }
 
 /// The place of a row in the round: the task in the upper bits, then its place in the task.
 const TASK_BITS: u32 = 40;
 /// What a map task holds is looked at after so many batches.
 const LOOKED_BATCHES: usize = 8;
+/// So many pairs wait at most to be divided among the partitions.
+const MOST_WAITING: usize = 1 << 17;
 
 impl Work {
     /// The work of a round of this stage; `counts` says whether the records of each key are counted.
@@ -123,7 +131,8 @@ impl Work {
     ) -> Fallible<Work> {
         let shuffle = shuffle.map(|(combiner, reducer, shape)| {
             let (combiner, reducer) = (OpenStage::new(combiner, context)?, OpenStage::new(reducer, context)?);
-            Ok::<_, Box<Diagnostic>>(Shuffle { combiner, reducer, shape })
+            let spills = shape.folder.clone().map(Spills::new);
+            Ok::<_, Box<Diagnostic>>(Shuffle { combiner, reducer, shape, spills })
         });
         Ok(Work { map: OpenStage::new(map, context)?, shuffle: shuffle.transpose()?, bad })
     }
@@ -206,13 +215,12 @@ impl Work {
         let (mut combining, mut shuffling) = (Duration::ZERO, Duration::ZERO);
         let mut hand_over = |held: &mut Held| -> Fallible<()> {
             let begun = Instant::now();
-            for (partition, batch) in held.split()?.into_iter().enumerate() {
-                let piece = pairs[partition].len();
-                if piece == 0 || batch.rows > 0 {
-                    let file = format!("round-{}-task-{task}-partition-{partition}-{piece}", shuffle.shape.round);
-                    pairs[partition].push(shuffle.hand_over(batch, file, shuffle.shape.combine)?);
-                }
-            }
+            let split = held.split()?.into_iter().enumerate();
+            // Each partition has something, if it is of no rows.
+            let wanted = split.filter(|(partition, batch)| pairs[*partition].is_empty() || batch.rows > 0);
+            let (partitions, batches): (Vec<usize>, Vec<Batch>) = wanted.unzip();
+            let handed = shuffle.hand_over(batches, shuffle.shape.combine)?;
+            partitions.into_iter().zip(handed).for_each(|(partition, handed)| pairs[partition].push(handed));
             shuffling += begun.elapsed();
             Ok(())
         };
@@ -261,8 +269,9 @@ impl Shuffle {
     ///
     /// # Errors
     /// Files that cannot be read or written, and what the breaker runs into.
-    pub fn merge(&self, handed: &[Handed], file: String) -> Fallible<Handed> {
-        self.hand_over(self.merged(handed)?.columns()?, file, true)
+    pub fn merge(&self, handed: &[Handed]) -> Fallible<Handed> {
+        let handed = self.hand_over(vec![self.merged(handed)?.columns()?], true)?;
+        Ok(handed.into_iter().next().expect("one batch was handed over"))
     }
 
     /// Takes pairs, and keeps nothing of them.
@@ -299,31 +308,35 @@ impl Shuffle {
         Ok(partial)
     }
 
-    /// Puts what a task gives to another where that finds it.
-    fn hand_over(&self, batch: Batch, file: String, is_partial: bool) -> Fallible<Handed> {
-        let rows = batch.rows as u64;
-        let Some(folder) = &self.shape.folder else {
-            return Ok(Handed { rows, bytes: batch.bytes(), batch: Some(batch), file, is_partial });
+    /// Puts what a task gives to others where these find it.
+    fn hand_over(&self, batches: Vec<Batch>, is_partial: bool) -> Fallible<Vec<Handed>> {
+        let rows: Vec<u64> = batches.iter().map(|batch| batch.rows as u64).collect();
+        let handed = |rows, bytes, pairs| Handed { rows, bytes, pairs, is_partial };
+        let Some(spills) = &self.spills else {
+            let batches = rows.into_iter().zip(batches);
+            return Ok(batches.map(|(rows, batch)| handed(rows, batch.bytes(), Where::Memory(batch))).collect());
         };
-        let bytes = to_bytes(&batch);
-        std::fs::write(folder.join(&file), &bytes)
-            .map_err(|error| Diagnostic::new(Kind::System, format!("cannot write what a task hands over: {error}")))?;
-        Ok(Handed { rows, bytes: bytes.len() as u64, batch: None, file, is_partial })
+        let places = spills.write(batches.into_iter(), &self.reducer.context().stop)?;
+        let places = rows.into_iter().zip(places);
+        Ok(places.map(|(rows, place)| handed(rows, place.bytes, Where::File(place))).collect())
     }
 
     fn receive(&self, handed: &Handed) -> Fallible<Batch> {
-        if let Some(batch) = &handed.batch {
-            return Ok(batch.clone());
+        match &handed.pairs {
+            Where::Memory(batch) => Ok(batch.clone()),
+            Where::File(place) => self.spills.as_ref().ok_or_else(broken)?.read(place),
         }
-        let folder = self.shape.folder.as_ref().expect("what is not in memory is in the folder");
-        let bytes = std::fs::read(folder.join(&handed.file))
-            .map_err(|error| Diagnostic::new(Kind::System, format!("cannot read what a task handed over: {error}")))?;
-        from_bytes(&bytes).ok_or_else(broken)
     }
 }
 
-fn broken() -> Box<Diagnostic> {
-    Diagnostic::new(Kind::System, "what a task handed over is broken")
+impl Handed {
+    /// The bytes that it has in a file.
+    pub fn spilled(&self) -> u64 {
+        match &self.pairs {
+            Where::Memory(_) => 0,
+            Where::File(place) => place.bytes,
+        }
+    }
 }
 
 /// The same aggregate by keys, which also keeps the place of the first row of each; and the columns that it takes.
@@ -345,7 +358,11 @@ struct Held<'s> {
     shuffle: &'s Shuffle,
     /// Without a combiner it stays empty: it knows to which partition a pair belongs.
     partial: Breaker<'s>,
-    /// The pairs of each partition, where they are not combined.
+    /// Where they are not combined: pairs that were not divided among the partitions yet, and the partition of each.
+    /// To divide many at once costs less than batch after batch.
+    waiting: Rows,
+    places: Vec<u32>,
+    /// The pairs of each partition.
     rows: Vec<Rows>,
     /// The place of the next pair or group.
     place: i64,
@@ -354,13 +371,13 @@ struct Held<'s> {
 impl<'s> Held<'s> {
     fn new(shuffle: &'s Shuffle, task: usize) -> Fallible<Held<'s>> {
         let partial = shuffle.combiner.no_partial()?.expect("its only step is a breaker");
-        Ok(Held { shuffle, partial, rows: Held::no_rows(shuffle), place: (task as i64) << TASK_BITS })
+        let place = (task as i64) << TASK_BITS;
+        let (waiting, places) = (Held::no_rows(shuffle), Vec::new());
+        Ok(Held { shuffle, partial, waiting, places, rows: Vec::new(), place })
     }
 
-    fn no_rows(shuffle: &Shuffle) -> Vec<Rows> {
-        let columns = &shuffle.reducer.stage().tasks.source.schema;
-        let partitions = if shuffle.shape.combine { 0 } else { shuffle.shape.partitions };
-        (0..partitions).map(|_| Rows::of(columns)).collect()
+    fn no_rows(shuffle: &Shuffle) -> Rows {
+        Rows::of(&shuffle.reducer.stage().tasks.source.schema)
     }
 
     fn take(&mut self, mut batch: Batch) -> Fallible<()> {
@@ -368,25 +385,50 @@ impl<'s> Held<'s> {
         if combine {
             return self.shuffle.combiner.fill(&mut self.partial, &batch);
         }
-        let mut of_part: Vec<Vec<u32>> = vec![Vec::new(); partitions];
         let places = self.shuffle.combiner.places(&self.partial, &batch, partitions)?;
-        places.into_iter().enumerate().for_each(|(row, part)| of_part[part].push(row as u32));
+        self.places.extend(places.into_iter().map(|place| place as u32));
         if is_keyed {
             batch.columns.push(Column::ints((self.place..).take(batch.rows).collect(), None));
             self.place += batch.rows as i64;
         }
-        self.rows.iter_mut().zip(&of_part).try_for_each(|(rows, of_part)| rows.push_rows(&batch, of_part))
+        self.waiting.push(&batch)?;
+        if self.waiting.count() < MOST_WAITING {
+            return Ok(());
+        }
+        let parts = self.divided();
+        if self.rows.is_empty() {
+            self.rows = parts.iter().map(|_| Held::no_rows(self.shuffle)).collect();
+        }
+        self.rows.iter_mut().zip(&parts).try_for_each(|(rows, part)| rows.push(part))
+    }
+
+    /// The pairs that wait, by partition.
+    fn divided(&mut self) -> Vec<Batch> {
+        let all = std::mem::replace(&mut self.waiting, Held::no_rows(self.shuffle)).finish();
+        let places = std::mem::take(&mut self.places);
+        if self.shuffle.shape.partitions == 1 {
+            return vec![all];
+        }
+        let mut of_part: Vec<Vec<u32>> = vec![Vec::new(); self.shuffle.shape.partitions];
+        places.into_iter().enumerate().for_each(|(row, part)| of_part[part as usize].push(row as u32));
+        of_part.iter().map(|rows| all.gathered(rows)).collect()
     }
 
     fn size(&self) -> u64 {
-        self.partial.size() as u64 + self.rows.iter().map(|rows| rows.size() as u64).sum::<u64>()
+        let rows = self.rows.iter().chain([&self.waiting]).map(|rows| rows.size() as u64).sum::<u64>();
+        self.partial.size() as u64 + size_of_val(&self.places[..]) as u64 + rows
     }
 
     /// For each partition what it has so far; then it has nothing.
     fn split(&mut self) -> Fallible<Vec<Batch>> {
         let Shape { combine, partitions, is_keyed, .. } = self.shuffle.shape;
         if !combine {
-            let rows = std::mem::replace(&mut self.rows, Held::no_rows(self.shuffle));
+            let parts = self.divided();
+            let mut rows = std::mem::take(&mut self.rows);
+            if rows.is_empty() {
+                return Ok(parts);
+            }
+            rows.iter_mut().zip(&parts).try_for_each(|(rows, part)| rows.push(part))?;
             return Ok(rows.into_iter().map(Rows::finish).collect());
         }
         let empty = self.shuffle.combiner.no_partial()?.expect("its only step is a breaker");
@@ -406,39 +448,41 @@ impl<'s> Held<'s> {
 pub struct Sent {
     rows: u64,
     bytes: u64,
-    file: String,
     is_partial: bool,
-    /// None where it is in its file.
-    length: Option<usize>,
+    pairs: SentPairs,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum SentPairs {
+    /// So many of the bytes.
+    Beside(usize),
+    File(Place),
 }
 
 impl Sent {
     pub fn of(handed: &Handed, bytes: &mut Vec<u8>) -> Sent {
-        let length = handed.batch.as_ref().map(|batch| {
-            let flat = to_bytes(batch);
-            bytes.extend_from_slice(&flat);
-            flat.len()
-        });
-        Sent {
-            rows: handed.rows,
-            bytes: handed.bytes,
-            file: handed.file.clone(),
-            is_partial: handed.is_partial,
-            length,
-        }
+        let pairs = match &handed.pairs {
+            Where::File(place) => SentPairs::File(place.clone()),
+            Where::Memory(batch) => {
+                let before = bytes.len();
+                put_batch(batch, bytes);
+                SentPairs::Beside(bytes.len() - before)
+            }
+        };
+        Sent { rows: handed.rows, bytes: handed.bytes, is_partial: handed.is_partial, pairs }
     }
 
     /// Takes what it has from the start of the bytes.
     fn received(self, bytes: &mut &[u8]) -> Fallible<Handed> {
-        let batch = match self.length {
-            None => None,
-            Some(length) => {
+        let pairs = match self.pairs {
+            SentPairs::File(place) => Where::File(place),
+            SentPairs::Beside(length) => {
                 let (here, rest) = bytes.split_at_checked(length).ok_or_else(broken)?;
                 *bytes = rest;
-                Some(from_bytes(here).ok_or_else(broken)?)
+                Where::Memory(from_bytes(here).ok_or_else(broken)?)
             }
         };
-        Ok(Handed { rows: self.rows, bytes: self.bytes, batch, file: self.file, is_partial: self.is_partial })
+        Ok(Handed { rows: self.rows, bytes: self.bytes, pairs, is_partial: self.is_partial })
     }
 }
 
@@ -447,7 +491,7 @@ impl Sent {
 pub enum Task {
     Rows { part: Part },
     Map { part: Part, task: usize },
-    Merge { handed: Vec<Sent>, file: String },
+    Merge { handed: Vec<Sent> },
     Reduce { handed: Vec<Sent> },
 }
 
@@ -483,8 +527,8 @@ impl Work {
                 Ok((Given::Rows(seen), to_bytes(&rows.finish())))
             }
             Task::Map { part, task } => Ok(self.map(&part, task)?.sent()),
-            Task::Merge { handed, file } => {
-                let merged = shuffle()?.merge(&received(handed)?, file)?;
+            Task::Merge { handed } => {
+                let merged = shuffle()?.merge(&received(handed)?)?;
                 let mut out = Vec::new();
                 Ok((Given::Merged(Sent::of(&merged, &mut out)), out))
             }

@@ -17,7 +17,7 @@ use crate::kernel;
 use crate::measure::{self, Clock, Meter, ThreadCpu};
 use crate::meters::Meters;
 use crate::plan::{Beside, ExternalFunction, ExternalPlace, Prepared, Shared};
-use crate::run_context::{Counters, Counts128, Largest, Progress, ReadNotes, RunContext, Stop};
+use crate::run_context::{Counters, Counts128, Largest, MEMORY_HINT, Progress, ReadNotes, RunContext, Stop};
 use crate::schedule::Stage;
 use crate::schedule::job::{Given, Work};
 use crate::service::Program;
@@ -144,6 +144,7 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         monitor: None,
         meters: Meters::default(),
         largest: Largest::default(),
+        memory_hint: MEMORY_HINT,
         // What does not fit is merged and written by the shell.
         spill: None,
         scratch: std::env::temp_dir(),
