@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs random pipelines on real Dask, Sail and Spark on this machine, one after the other, and compares them with `rows`.
+# Runs random pipelines on real Dask, Ray, Beam, Sail and Spark on this machine, one after the other, and compares them
+# with `rows`.
 # Installs pinned versions into environments under the user's cache folder (about 1.5 GB with Spark) and starts servers
 # on loopback only, which end with it.
 #
-#   benches/remote-engines.sh [dask] [sail] [spark]
+#   benches/remote-engines.sh [dask] [ray] [beam] [sail] [spark]
 #
 # TIMELAB_CASES says how many pipelines (200 unless specified). An engine that cannot be installed is skipped by name.
 set -u
@@ -45,7 +46,7 @@ agree() {
     TIMELAB_REMOTE=$1 cargo test --release --locked random_pipelines_agree_elsewhere -- --nocapture || failed=1
 }
 
-for engine in ${*:-dask sail spark}; do
+for engine in ${*:-dask ray beam sail spark}; do
     echo "== $engine"
     case $engine in
     dask)
@@ -61,13 +62,25 @@ for engine in ${*:-dask sail spark}; do
         export DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:48786 VIRTUAL_ENV="$cache/dask"
         agree dask
         ;;
+    ray)
+        # It starts here with the shell's own driver.
+        install ray 'ray[client]==2.60.0' pyarrow==26.0.1 || { echo "ray: skipped, it cannot be installed"; continue; }
+        VIRTUAL_ENV="$cache/ray" agree ray
+        ;;
+    beam)
+        install beam apache-beam==2.77.0 pyarrow || { echo "beam: skipped, it cannot be installed"; continue; }
+        VIRTUAL_ENV="$cache/beam" agree beam
+        ;;
     sail)
         install sail pysail==0.7.2 || { echo "sail: skipped, it cannot be installed"; continue; }
         "$cache/sail/bin/sail" spark server --ip 127.0.0.1 --port 45051 >/dev/null 2>&1 &
         server=$!
         listening 45051 || { echo "sail: skipped, it does not start"; end_servers; continue; }
         export SPARK_REMOTE=sc://127.0.0.1:45051
+        # What %plan prints is run where there is a PySpark: the next engine of this script installs one.
+        [ -x "$cache/spark/bin/python" ] && export TIMELAB_PYSPARK="$cache/spark/bin/python"
         agree spark
+        cargo test --release --locked printed_programs_agree -- --nocapture || failed=1
         ;;
     spark)
         command -v java >/dev/null || { echo "spark: skipped, there is no Java"; continue; }
@@ -80,11 +93,12 @@ for engine in ${*:-dask sail spark}; do
             --conf spark.sql.warehouse.dir="$cache/warehouse" spark-internal >/dev/null 2>&1 &
         server=$!
         listening 45002 || { echo "spark: skipped, it does not start"; end_servers; continue; }
-        export SPARK_REMOTE=sc://127.0.0.1:45002
+        export SPARK_REMOTE=sc://127.0.0.1:45002 TIMELAB_PYSPARK="$cache/spark/bin/python"
         agree spark
+        cargo test --release --locked printed_programs_agree -- --nocapture || failed=1
         ;;
     *)
-        echo "unknown engine $engine: dask, sail or spark"
+        echo "unknown engine $engine: dask, ray, beam, sail or spark"
         failed=1
         ;;
     esac

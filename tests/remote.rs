@@ -181,3 +181,61 @@ fn spark_without_a_server_says_what_it_needs() {
     assert!(err(&output).contains("spark needs the address of a server"), "{}", err(&output));
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// The plan of another engine as SQL, and as a program that holds it.
+#[test]
+fn plans_are_printed() {
+    let said = |cell: &str| {
+        let output = timelab(&["-c", cell], "");
+        (out(&output), err(&output), output.status.code())
+    };
+    let (sql, _, status) = said("%plan 1..10 | map it * it | sum");
+    assert_eq!(status, Some(0));
+    assert!(sql.starts_with("WITH s0 AS (") && sql.contains("range(1, 10)") && sql.contains("AS `sum`"), "{sql}");
+    let (program, _, _) = said("%plan --as spark [3, 1] | sort by it");
+    assert!(
+        program.contains("SparkSession") && program.contains("ORDER BY") && program.contains("(3L, 0L)"),
+        "{program}"
+    );
+    let (_, error, status) = said("%plan --as dask 1..10 | sum");
+    assert!(error.contains("no program is printed for dask") && error.contains("| on dask"), "{error}");
+    assert_eq!(status, Some(1));
+    assert!(said("%plan --as sqll 1..3").1.contains("did you mean `sql`?"));
+    assert!(said("%plan 1..9 | fold 0 acc + it").1.contains("sequential"));
+    assert!(said("%plan 1..5000 | persist | sum").1.contains("1,000 rows"));
+}
+
+/// The printed programs say what the pipelines mean: they are run where `TIMELAB_PYSPARK` names a Python with PySpark
+/// and `SPARK_REMOTE` a server, as `benches/remote-engines.sh` does.
+#[test]
+fn printed_programs_agree() {
+    let (Ok(python), Ok(_)) = (std::env::var("TIMELAB_PYSPARK"), std::env::var("SPARK_REMOTE")) else {
+        println!("printed programs: skipped, TIMELAB_PYSPARK and SPARK_REMOTE do not name a Python and a server");
+        return;
+    };
+    const SHOWN: &str = "table.show(100, truncate=False)";
+    let as_csv = [
+        "import csv, sys",
+        "out = csv.writer(sys.stdout, lineterminator=\"\\n\")",
+        "out.writerow(table.columns)",
+        "for row in table.collect():",
+        "    out.writerow([\"\" if value is None else value for value in row])",
+    ];
+    let cells = [
+        "1..1000 | filter it % 7 == 0 | map x = it * it | agg n = count(), s = sum(x)",
+        "read \"samples/kjv.txt\" | words | count by word | top 5",
+        "read \"samples/depends.csv\" | join (read \"samples/packages.csv\") on package | agg n = count() by section | \
+         sort by n desc | take 4",
+        "[\"it's\", \"a\\\\b\", \"say \\\"x\\\"\", null] | derive n = len(it) | enumerate | reverse",
+        "[3, 1, 2] | concat ([9]) | zip (5..9) | sort by it desc",
+        "[[1, null, 3], []] | map s = sum(it), n = len(it)",
+    ];
+    for cell in cells {
+        let program = out(&timelab(&["-c", &format!("%plan --as sail {cell}")], ""));
+        assert!(program.contains(SHOWN), "{cell}: {program}");
+        let program = program.replace(SHOWN, &as_csv.join("\n"));
+        let ran = Command::new(&python).args(["-W", "ignore", "-c", &program]).output().expect("Python starts");
+        let wanted = out(&timelab(&["--format", "csv", "-c", cell], ""));
+        assert_eq!(out(&ran), wanted, "{cell}\n{program}\n{}", err(&ran));
+    }
+}

@@ -1,12 +1,10 @@
 //! The engines: each runs any plan that it does not object to, and all give the same table.
 
 mod batch;
-mod beam;
-mod dask;
+mod driver;
 pub mod mapreduce;
 mod native;
 mod polars;
-mod ray;
 mod rows;
 mod spark;
 mod tasks;
@@ -38,7 +36,7 @@ pub static ALL: &[&dyn Engine] =
 pub static MAPREDUCE: &dyn Engine = &mapreduce::MapReduce;
 
 /// Engines that run elsewhere. They are chosen by name alone too: they need a server, or something to be installed.
-pub static REMOTE: &[&dyn Engine] = &[&spark::Spark, &dask::Dask, &ray::Ray, &beam::Beam];
+pub static REMOTE: &[&dyn Engine] = &[&spark::Spark, &driver::DASK, &driver::RAY, &driver::BEAM];
 
 /// An engine for a run, and whether the person chose it: where nobody did, `rows` may stand in for one that objects.
 #[derive(Clone, Copy)]

@@ -53,6 +53,15 @@ static ALL: &[Choices] = &[
             choice("worst", "the shape for which a variant is slowest"),
         ],
     ),
+    of(
+        "plan",
+        "--as",
+        &[
+            choice("sql", "a query in Spark's SQL, unless specified"),
+            choice("spark", "a program for PySpark"),
+            choice("sail", "the same for Sail"),
+        ],
+    ),
     of_all(
         "--as",
         &[

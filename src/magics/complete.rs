@@ -16,6 +16,7 @@ use crate::lang::{self, Argument, Cell, Statement, Takes, bare_name, parse, rust
 use crate::latency;
 use crate::plan::Binding;
 use crate::races;
+use crate::remote::servers;
 use crate::session::{Bound, Session, settings};
 use crate::show::{cut, duration_text, grouped};
 use crate::sources;
@@ -302,6 +303,14 @@ fn words(session: &Session, before: &str, offers: Offers) -> (usize, Vec<Candida
         },
         Offers::Dashboard => match earlier[..] {
             [] => vec![candidate("stop", "ends the page")],
+            _ => Vec::new(),
+        },
+        Offers::Engines => match earlier[..] {
+            [] => vec![candidate("start", "installs and starts a server"), candidate("stop", "ends one, or all")],
+            ["start" | "stop"] => servers::ALL
+                .iter()
+                .map(|service| candidate(service.name, &format!("for `on {}`", service.engine)))
+                .collect(),
             _ => Vec::new(),
         },
         Offers::Jobs => match earlier[..] {

@@ -12,7 +12,7 @@ use crate::engines;
 use crate::escape::without_token;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
 use crate::plan::Binding;
-use crate::remote::{host_port, is_loopback};
+use crate::remote::{host_port, is_loopback, servers};
 use crate::report::{Block, Report};
 use crate::run_context::RunContext;
 use crate::session::{Session, kept_plan, settings};
@@ -78,7 +78,11 @@ fn status(session: &Session) -> Answer {
             "beam" => "apache_beam",
             other => other,
         };
-        let version = packages.version(needs);
+        // What %engine has installed has an environment of its own.
+        let started = servers::ALL.iter().filter(|service| service.engine == *name && service.is_installed());
+        let mut pins = started.flat_map(|service| service.packages);
+        let pinned = pins.find_map(|pin| Some(pin.strip_prefix(needs)?.split_once("==")?.1));
+        let version = packages.version(needs).or(pinned);
         let installed = match (*name, &version) {
             // The client is part of this program.
             ("spark", None) => "the client",
@@ -267,7 +271,7 @@ idea    A server of Spark Connect without Spark: the same client and the same re
         DataFusion on Arrow columns.
 origin  LakeSail, 2024.
 here    `batch` and `polars` show what columns and vectorised loops gain.
-try     pip install pysail; sail spark server --port 50051; then on spark \"sc://127.0.0.1:50051\"",
+try     %engine start sail, then 1..10 | sum | on spark",
     ),
     (
         "dask",

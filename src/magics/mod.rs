@@ -18,6 +18,7 @@ mod contention;
 mod cost;
 mod dashboard;
 mod edit;
+mod engine;
 mod engine_list;
 mod explain;
 pub mod glossary;
@@ -29,6 +30,7 @@ mod latency;
 mod magnitudes;
 mod mapreduce;
 mod need;
+mod plan;
 mod privileges;
 mod prof;
 mod race;
@@ -110,6 +112,8 @@ pub enum Offers {
     Jobs,
     /// `stop`.
     Dashboard,
+    /// `start` and `stop`, and what can be started.
+    Engines,
 }
 
 /// What a cell tells, and what later cells may use of it.
@@ -186,6 +190,7 @@ pub static ALL: &[&Magic] = &[
     &latency::LATENCY,
     &baseline::BASELINE,
     &explain::EXPLAIN,
+    &plan::PLAN,
     &engine_list::ENGINES,
     &same::SAME,
     &check::CHECK,
@@ -204,6 +209,7 @@ pub static ALL: &[&Magic] = &[
     &need::NEED,
     &jobs::JOBS,
     &dashboard::DASHBOARD,
+    &engine::ENGINE,
     &who::WHO,
     &who::WHOS,
     &who::DEL,

@@ -4,10 +4,11 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use polars::prelude::{Column as Series, CompatLevel, DataFrame, DataType, PlSmallStr, Series as OneSeries};
-use polars_arrow::array::{PrimitiveArray, Utf8Array};
+use polars_arrow::array::{Array, ListArray, PrimitiveArray, Utf8Array};
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
 use polars_arrow::io::ipc::read::{StreamReader, StreamState, read_stream_metadata};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
+use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatch;
 
 use crate::data::{Schema, Table, Type, dtype};
@@ -38,14 +39,7 @@ pub fn numbered(table: &Table) -> Vec<u8> {
     let mut fields = ArrowSchema::default();
     for (i, column) in table.frame().columns().iter().enumerate() {
         let series = column.as_materialized_series().rechunk();
-        // Texts in the form that all readers know.
-        let array = match series.str() {
-            Ok(texts) => {
-                let values: Vec<Option<&str>> = texts.iter().collect();
-                Utf8Array::<i32>::from(values).boxed()
-            }
-            Err(_) => series.to_arrow(0, CompatLevel::oldest()),
-        };
+        let array = plain(series.to_arrow(0, CompatLevel::oldest()));
         fields.insert(format!("c{i}").into(), Field::new(format!("c{i}").into(), array.dtype().clone(), true));
         columns.push(array);
     }
@@ -58,6 +52,20 @@ pub fn numbered(table: &Table) -> Vec<u8> {
     let written = writer.start(&fields, None).and_then(|()| writer.write(&batch, None)).and_then(|()| writer.finish());
     written.expect("a vector takes all that is written");
     stream
+}
+
+/// Texts and lists in the form that all readers know: with 32 bits for each place. There are at most 64 MiB of them.
+fn plain(array: Box<dyn Array>) -> Box<dyn Array> {
+    if let Some(texts) = array.as_any().downcast_ref::<Utf8Array<i64>>() {
+        let values: Vec<Option<&str>> = texts.iter().collect();
+        return Utf8Array::<i32>::from(values).boxed();
+    }
+    let Some(lists) = array.as_any().downcast_ref::<ListArray<i64>>() else { return array };
+    let values = plain(lists.values().clone());
+    let places: Vec<i32> = lists.offsets().iter().map(|place| *place as i32).collect();
+    let offsets = OffsetsBuffer::try_from(places).expect("they were in order");
+    let ty = ListArray::<i32>::default_datatype(values.dtype().clone());
+    ListArray::<i32>::new(ty, offsets, values, lists.validity().cloned()).boxed()
 }
 
 fn frames(stream: &[u8], schema: &Schema) -> Result<Vec<DataFrame>, String> {

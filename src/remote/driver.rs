@@ -18,7 +18,7 @@ use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::escape::{hidden_tokens, without_token};
 use crate::measure;
-use crate::plan::{Prepared, Words};
+use crate::plan::Prepared;
 use crate::run_context::RunContext;
 
 use super::reach::{host_port, reach};
@@ -107,9 +107,9 @@ fn running() -> MutexGuard<'static, Option<HashMap<Key, Process>>> {
 }
 
 /// The program that runs drivers: the one that was said, that of the active virtual environment, or the system's.
-fn python(words: Option<&Words>) -> String {
-    if let Some(said) = words.and_then(|words| words.python.clone()) {
-        return said;
+pub fn python(said: Option<&str>) -> String {
+    if let Some(said) = said {
+        return said.to_string();
     }
     let active = std::env::var("VIRTUAL_ENV").ok().filter(|folder| !folder.is_empty());
     let inside = active.map(|folder| format!("{folder}/bin/python")).filter(|path| Path::new(path).exists());
@@ -135,7 +135,7 @@ pub fn run(driver: &Driver, plan: &Prepared, context: &RunContext) -> Fallible<T
     }
     let translated =
         translate::translate(plan).map_err(|refusal| Diagnostic::at(Kind::Objection, refusal.span, refusal.reason))?;
-    let key = (driver.engine, python(words));
+    let key = (driver.engine, python(words.and_then(|words| words.python.as_deref())));
     let known = running().get_or_insert_default().remove(&key);
     let lives = |process: &mut Process| matches!(process.child.try_wait(), Ok(None));
     let mut process = match known.and_then(|mut known| lives(&mut known).then_some(known)) {

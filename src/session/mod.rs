@@ -41,6 +41,7 @@ use crate::meters::Meters;
 use crate::monitor::{Gauges, Monitor};
 use crate::plan::{self, Binding, BoundOp, Definition, Kept, Op, Plan, Source, Step};
 use crate::profiles::Profile;
+use crate::remote::servers;
 use crate::report::Report;
 use crate::run_context::{ChunkSizes, Counters, Largest, MEMORY_HINT, Progress, ReadNotes, RunContext, Spill, Stop};
 use crate::rust::{Built, Cost, Rust};
@@ -115,6 +116,8 @@ pub struct Session {
     /// Jobs are watched from their start, cells as long as there is a page that shows them.
     monitor: Arc<Monitor>,
     dashboard: Option<Server>,
+    /// Servers of engines that were started here.
+    servers: Vec<servers::Server>,
     /// The last profiles, by the numbers of their cells.
     profiles: BTreeMap<usize, Arc<Profile>>,
     /// What starts the commands that are measured.
@@ -180,6 +183,7 @@ impl Session {
             jobs: jobs::Jobs::default(),
             monitor: Arc::default(),
             dashboard: None,
+            servers: Vec::new(),
             programs: programs::Programs::default(),
             profiles: BTreeMap::new(),
             spent: RefCell::default(),
@@ -392,6 +396,38 @@ impl Session {
     /// Ends the page; false where there was none.
     pub fn stop_dashboard(&mut self) -> bool {
         self.dashboard.take().is_some()
+    }
+
+    /// Keeps a server of an engine, which from now on is the one that is used.
+    pub fn keep_server(&mut self, server: servers::Server) {
+        let engine = server.service.engine;
+        self.settings.addresses.insert(engine, server.address.clone());
+        self.settings.pythons.insert(engine, server.python.to_string_lossy().into_owned());
+        self.servers.push(server);
+    }
+
+    /// The servers that were started here and still run: names and addresses.
+    pub fn running_servers(&mut self) -> Vec<(&'static str, String)> {
+        let ended = |server: &mut servers::Server| (!server.lives()).then_some(server.service.name);
+        let ended: Vec<&str> = self.servers.iter_mut().filter_map(ended).collect();
+        ended.into_iter().for_each(|name| _ = self.stop_servers(Some(name)));
+        self.servers.iter().map(|server| (server.service.name, server.address.clone())).collect()
+    }
+
+    /// Ends a server of this name, or all; the names of those that have ended.
+    pub fn stop_servers(&mut self, name: Option<&str>) -> Vec<&'static str> {
+        let is_meant = |server: &servers::Server| name.is_none_or(|name| server.service.name == name);
+        let (ending, left) = std::mem::take(&mut self.servers).into_iter().partition(|server| is_meant(server));
+        self.servers = left;
+        let ending: Vec<servers::Server> = ending;
+        for server in &ending {
+            let engine = server.service.engine;
+            if self.settings.addresses.get(engine) == Some(&server.address) {
+                self.settings.addresses.remove(engine);
+                self.settings.pythons.remove(engine);
+            }
+        }
+        ending.iter().map(|server| server.service.name).collect()
     }
 
     pub fn monitor(&self) -> &Arc<Monitor> {

@@ -532,7 +532,7 @@ pub(super) fn run_on(plan: &Prepared, engine: &'static dyn Engine, context: &Run
         Err(error) => {
             // Who waits for a store ends with an error of its own.
             context.stop.check()?;
-            if engine.name() == engines::REFERENCE.name() { Err(error) } else { found_again(plan, error, context) }
+            if engine.name() == engines::REFERENCE.name() { Err(error) } else { found_on(plan, engine, error, context) }
         }
         result => result,
     })
@@ -603,7 +603,7 @@ fn stream_on(
         Err(error) => {
             context.stop.check()?;
             let is_known = engine.name() == engines::REFERENCE.name() || sink.failed;
-            if is_known { Err(error) } else { found_again(plan, error, context) }
+            if is_known { Err(error) } else { found_on(plan, engine, error, context) }
         }
         result => result,
     })
@@ -732,13 +732,31 @@ impl TableSink for Nowhere {
     }
 }
 
+/// The same for an engine that may be elsewhere. Servers compute constants and values that no row needs: what fails
+/// there and nowhere else is no error of the pipeline.
+fn found_on<T>(
+    plan: &Prepared,
+    engine: &'static dyn Engine,
+    error: Box<Diagnostic>,
+    context: &RunContext,
+) -> Fallible<T> {
+    if engine.elsewhere().is_none() || error.row.is_some() || !is_of_data(&error) {
+        return found_again(plan, error, context);
+    }
+    context.within_limit(|| engines::REFERENCE.stream(plan, &mut Nowhere, context))?;
+    let message = format!("the engine `{}` cannot run this: it fails in what no row needs", engine.name());
+    Err(Diagnostic::new(Kind::Objection, format!("{message}: {}", error.message)))
+}
+
+fn is_of_data(error: &Diagnostic) -> bool {
+    use Kind::{Depth, Domain, File, Overflow, Shape, ZeroDivision};
+
+    matches!(error.kind, Overflow | ZeroDivision | Domain | Depth | Shape | File)
+}
+
 /// An error with its row: the reference stops at the first failing row and knows its number.
 pub(super) fn found_again<T>(plan: &Prepared, error: Box<Diagnostic>, context: &RunContext) -> Fallible<T> {
-    let data_error = matches!(
-        error.kind,
-        Kind::Overflow | Kind::ZeroDivision | Kind::Domain | Kind::Depth | Kind::Shape | Kind::File
-    );
-    if data_error && error.row.is_none() {
+    if is_of_data(&error) && error.row.is_none() {
         context.within_limit(|| engines::REFERENCE.stream(plan, &mut Nowhere, context))?;
     }
     Err(error)

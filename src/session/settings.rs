@@ -11,6 +11,7 @@ use crate::engines::{self, Engine};
 use crate::escape::without_token;
 use crate::lang::{Word, whole_number};
 use crate::plan::{Place, Words};
+use crate::remote;
 use crate::show::{Theme, bytes_text};
 
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub engine: Option<&'static str>,
     /// The addresses of engines that run elsewhere, by their names.
     pub addresses: BTreeMap<&'static str, String>,
+    /// The programs that run the drivers of engines that were started here.
+    pub pythons: BTreeMap<&'static str, String>,
     /// The program that runs drivers of engines in Python; otherwise that of the active virtual environment.
     pub python: Option<String>,
     /// The seed of `letters`, `random` and `sample` where none is said.
@@ -51,6 +54,7 @@ impl Settings {
         Settings {
             engine,
             addresses: BTreeMap::new(),
+            pythons: BTreeMap::new(),
             python: None,
             seed: 0,
             memory: None,
@@ -71,6 +75,16 @@ pub fn processors() -> usize {
 }
 
 impl Settings {
+    /// The program that runs Python.
+    pub fn python_program(&self) -> String {
+        remote::python(self.python.as_deref())
+    }
+
+    /// How many processes do the work of a server that is started here.
+    pub fn processes(&self) -> usize {
+        self.workers.unwrap_or_else(processors)
+    }
+
     /// Where what does not fit into memory is written.
     pub fn scratch_folder(&self) -> PathBuf {
         self.scratch.clone().unwrap_or_else(env::temp_dir)
@@ -278,7 +292,8 @@ pub fn place(settings: &Settings, engine: &dyn Engine, said: Option<(&str, Span)
             found
         }
     };
-    Ok(Some(Place::of(Words { address, python: settings.python.clone(), options: Vec::new() })))
+    let python = settings.python.clone().or_else(|| settings.pythons.get(engine.name()).cloned());
+    Ok(Some(Place::of(Words { address, python, options: Vec::new() })))
 }
 
 fn check_address(engine: &dyn Engine, address: &str, span: Option<Span>) -> Fallible<()> {

@@ -2,8 +2,6 @@
 //! a run that is stopped here is interrupted there.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -100,9 +98,7 @@ pub fn run(plan: &Prepared, context: &RunContext) -> Fallible<Table> {
     })?;
     let address = Address::parse(said)?;
     reach(ENGINE, &address.shown, &address.at, &context.stop)?;
-    let relation =
-        relations::relation(plan).map_err(|refusal| Diagnostic::at(Kind::Objection, refusal.span, refusal.reason))?;
-    check_files(plan, context)?;
+    let relation = relations::relation(plan, is_loopback(&address.at.host), context)?;
     let mut lock = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = lock.get_or_insert_default().remove(said);
     drop(lock);
@@ -116,34 +112,6 @@ pub fn run(plan: &Prepared, context: &RunContext) -> Fallible<Table> {
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(said.to_string(), client);
     }
     outcome
-}
-
-/// Proves that the files are there and are text: a server may take a missing file for an empty one, and bytes that are
-/// not UTF-8 for others.
-fn check_files(plan: &Prepared, context: &RunContext) -> Fallible<()> {
-    for file in plan.files() {
-        let failed = |what: String| Diagnostic::new(Kind::File, format!("\"{}\" {what}", file.shown));
-        let mut open = File::open(&file.path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-        let mut buffer = vec![0; 1 << 20];
-        let mut kept = 0;
-        loop {
-            context.check()?;
-            let read = open.read(&mut buffer[kept..]).map_err(|error| failed(format!("cannot be read: {error}")))?;
-            let whole = kept + read;
-            let valid = match std::str::from_utf8(&buffer[..whole]) {
-                Ok(_) => whole,
-                // The end of a character may come with the next bytes.
-                Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
-                Err(_) => return Err(failed("is not UTF-8 text".to_string())),
-            };
-            if read == 0 {
-                break;
-            }
-            buffer.copy_within(valid..whole, 0);
-            kept = whole - valid;
-        }
-    }
-    Ok(())
 }
 
 /// A number for sessions and operations, as the protocol wants them.
@@ -381,7 +349,10 @@ fn first_line(text: &str) -> String {
 fn ours(message: &str) -> Option<(&str, &str)> {
     let (_, rest) = message.split_once("timelab:")?;
     let (kind, words) = rest.split_once(':')?;
-    Some((kind, words.lines().next().unwrap_or_default().trim_end_matches(['\'', '"', '.'])))
+    // Spark adds the state of SQL.
+    let words = words.lines().next().unwrap_or_default();
+    let words = words.split_once(" SQLSTATE").map_or(words, |(words, _)| words);
+    Some((kind, words.trim_end_matches(['\'', '"', '.', ' '])))
 }
 
 /// A status of the server as an error that names the engine.
@@ -390,6 +361,9 @@ fn failure(status: &tonic::Status) -> Box<Diagnostic> {
     if let Some((kind, words)) = ours(message) {
         return match kind {
             "objection" => Diagnostic::new(Kind::Objection, format!("the engine `{ENGINE}` cannot run this: {words}")),
+            "zero" => Diagnostic::new(Kind::ZeroDivision, words.to_string()),
+            "shape" => Diagnostic::new(Kind::Shape, words.to_string()),
+            "file" => Diagnostic::new(Kind::File, words.to_string()),
             _ => Diagnostic::new(Kind::Domain, words.to_string()),
         };
     }
@@ -400,6 +374,11 @@ fn failure(status: &tonic::Status) -> Box<Diagnostic> {
     }
     if is(&["DIVIDE_BY_ZERO", "REMAINDER_BY_ZERO"]) {
         return Diagnostic::new(Kind::ZeroDivision, format!("division by zero: {}", first_line(message)));
+    }
+    // The server's own words that it cannot run such a plan, whatever its rows are.
+    if class.ends_with("AnalysisException") || is(&["Uncomparable values", "not implemented"]) {
+        let message = format!("the engine `{ENGINE}` cannot run this: the server says: {}", first_line(message));
+        return Diagnostic::new(Kind::Objection, message);
     }
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => {

@@ -176,7 +176,7 @@ pub struct ReleaseExecuteResponse {}
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Relation {
-    #[prost(oneof = "RelType", tags = "2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15")]
+    #[prost(oneof = "RelType", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15")]
     pub rel_type: Option<RelType>,
 }
 
@@ -198,6 +198,8 @@ pub enum RelType {
     Limit(Box<Limit>),
     #[prost(message, tag = "9")]
     Aggregate(Box<Aggregate>),
+    #[prost(message, tag = "10")]
+    Sql(Sql),
     #[prost(message, tag = "11")]
     LocalRelation(LocalRelation),
     #[prost(message, tag = "13")]
@@ -250,7 +252,7 @@ pub struct Join {
     pub right: Option<Relation>,
     #[prost(message, optional, tag = "3")]
     pub condition: Option<Expression>,
-    /// 1 inner, 3 left, 5 anti, 6 semi.
+    /// 1 inner, 2 full, 3 left, 5 anti, 6 semi.
     #[prost(int32, tag = "4")]
     pub join_type: i32,
 }
@@ -328,6 +330,12 @@ pub struct Aggregate {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub struct Sql {
+    #[prost(string, tag = "1")]
+    pub query: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub struct LocalRelation {
     #[prost(bytes = "vec", optional, tag = "1")]
     pub data: Option<Vec<u8>>,
@@ -347,7 +355,7 @@ pub struct Range {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Expression {
-    #[prost(oneof = "ExprType", tags = "1, 2, 3, 6, 7, 10, 14")]
+    #[prost(oneof = "ExprType", tags = "1, 2, 3, 6, 7, 10, 11, 12, 14")]
     pub expr_type: Option<ExprType>,
 }
 
@@ -365,6 +373,10 @@ pub enum ExprType {
     Cast(Box<Cast>),
     #[prost(message, tag = "10")]
     Lambda(Box<Lambda>),
+    #[prost(message, tag = "11")]
+    Window(Box<Window>),
+    #[prost(message, tag = "12")]
+    ExtractValue(Box<ExtractValue>),
     #[prost(message, tag = "14")]
     Variable(Variable),
 }
@@ -436,6 +448,25 @@ pub struct Lambda {
     pub function: Option<Expression>,
     #[prost(message, repeated, tag = "2")]
     pub arguments: Vec<Variable>,
+}
+
+/// A function of a row among others: of its partition, in an order.
+#[derive(Clone, PartialEq, Message)]
+pub struct Window {
+    #[prost(message, optional, tag = "1")]
+    pub window_function: Option<Expression>,
+    #[prost(message, repeated, tag = "2")]
+    pub partition_spec: Vec<Expression>,
+    #[prost(message, repeated, tag = "3")]
+    pub order_spec: Vec<SortOrder>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ExtractValue {
+    #[prost(message, optional, tag = "1")]
+    pub child: Option<Expression>,
+    #[prost(message, optional, tag = "2")]
+    pub extraction: Option<Expression>,
 }
 
 #[derive(Clone, PartialEq, Message)]
