@@ -46,7 +46,7 @@ fn a_signal_leaves_no_folder_of_a_job() {
         let folder = folder();
         let workers = if at % 2 == 0 { "--on workers " } else { "" };
         let mut command = Command::new(env!("CARGO_BIN_EXE_timelab"));
-        let cell = format!("%mapreduce --via disk {workers}1..9000000000000 | count by it % 100003");
+        let cell = format!("%mapreduce --via disk {workers}1..100M | count by it % 1000003");
         command.args(["-c", &cell]).current_dir(folder.path());
         command.env("HOME", folder.path()).env("TMPDIR", folder.path()).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
