@@ -66,7 +66,7 @@ enum Command {
     Run {
         #[arg(value_parser = file, value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Write a notebook with what the cells print, after each cell
+        /// Write a notebook with what the cells print, after each cell while that is cheap, and at the end
         #[arg(long, value_name = "OUT.md", value_hint = ValueHint::FilePath)]
         save: Option<PathBuf>,
         /// Run cells that contain Rust or system commands, which can do anything
@@ -75,6 +75,9 @@ enum Command {
         /// Continue after a cell that failed
         #[arg(long)]
         keep_going: bool,
+        /// Replace OUT.md whatever it is; otherwise only FILE itself or what this command has written before
+        #[arg(long, requires = "save")]
+        force: bool,
     },
     /// Play a notebook at a terminal, cell by cell; the session stays open at its end
     Play {
@@ -99,6 +102,9 @@ enum Command {
         /// Run cells that contain Rust or system commands, which can do anything
         #[arg(long)]
         trust: bool,
+        /// Replace OUT whatever it is; otherwise only an earlier export of the same notebook
+        #[arg(long, requires = "out")]
+        force: bool,
     },
     /// Convert a Jupyter notebook (.ipynb)
     Import {
@@ -107,6 +113,9 @@ enum Command {
         /// Write into this file; standard output unless specified
         #[arg(short = 'o', long = "output", value_name = "OUT.md", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
+        /// Replace OUT.md whatever it is; otherwise only an earlier import of the same notebook
+        #[arg(long, requires = "out")]
+        force: bool,
     },
     /// Run notebooks in new sessions and compare their outputs; measured figures may differ
     #[command(after_help = "Exit status: 0 all equal; 1 a difference, a failed claim or a faulty file; \
@@ -255,22 +264,25 @@ fn run() -> ExitCode {
             let written = std::io::stdout().write_all(&script);
             return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
-        Some(Command::Run { file, save: Some(out), trust, keep_going }) => {
-            return ExitCode::from(saved::run(&file, &out, trust, keep_going, &style).status());
+        Some(Command::Run { file, save: Some(out), trust, keep_going, force }) => {
+            let options = saved::Options { out: &out, trust, keep_going, force };
+            return ExitCode::from(saved::run(&file, &options, &style).status());
         }
-        Some(Command::Run { file, save: None, trust, keep_going }) => {
+        Some(Command::Run { file, save: None, trust, keep_going, .. }) => {
             return ExitCode::from(Shell::new(None, style, keep_going).file(&file, trust).status());
         }
         Some(Command::Play { file, trust }) => {
             return ExitCode::from(Shell::new(None, style, false).tutorial(&file, trust).status());
         }
-        Some(Command::Export { file, to, out, no_run, trust }) => {
+        Some(Command::Export { file, to, out, no_run, trust, force }) => {
             let known = Form::ALL.iter().find(|(name, _)| *name == to).map(|(_, form)| *form);
             let form = known.expect("clap knows the same forms");
-            let options = exported::Options { form, out, runs: !no_run, trust };
+            let options = exported::Options { form, out, runs: !no_run, trust, force };
             return ExitCode::from(exported::export(&file, &options, &style));
         }
-        Some(Command::Import { file, out }) => return ExitCode::from(exported::import(&file, out.as_deref())),
+        Some(Command::Import { file, out, force }) => {
+            return ExitCode::from(exported::import(&file, out.as_deref(), force));
+        }
         Some(Command::Kernel { command }) => {
             return told(match command {
                 KernelCommand::Install { prefix } => jupyter::install(prefix.as_deref()).map(Some),

@@ -4,8 +4,8 @@
 use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::magics::{CellStatus, Evaluation, evaluate};
-use crate::notebook::{self, Look};
-use crate::report::Report;
+use crate::notebook::{self, Failure, Look, Notebook, Shown, cell_text, prose};
+use crate::report::{Block, Report};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::{self, Style};
@@ -27,8 +27,8 @@ pub struct CellOutput {
     pub err: String,
     /// All of it with marks in the place of what was measured.
     pub masked: String,
-    /// The reports, for exports.
-    pub reports: Vec<Report>,
+    /// What each cell showed, for exports.
+    pub shown: Vec<Shown>,
     /// The kind of the error that ended it.
     pub error: Option<Kind>,
     /// Whether a comparison found different results, or a variant failed.
@@ -74,10 +74,17 @@ impl Player {
         let confined = self.session.confined;
         // What a file that nobody trusts brings along writes nowhere else either.
         self.session.confined = confined || next.confined;
-        let played = next.play.iter().flat_map(|notebook| notebook.cells());
-        let played = played.filter(|(fence, _)| fence.directives.unmet().is_none()).map(|(_, cell)| &cell.input);
-        for cell in next.cells.iter().chain(played) {
-            let (is_next_good, leaves) = self.deep(cell, context, show, depth + 1);
+        let played = next.play.iter().flat_map(steps);
+        for (text, cell) in next.cells.iter().map(|cell| (String::new(), cell.clone())).chain(played) {
+            if !text.is_empty() {
+                // Nobody can be asked here: the text and the question stand before the cell.
+                let report = Report { blocks: vec![Block::Text(text)], ..Report::default() };
+                show(&self.session, &Evaluation { report, ..Evaluation::default() });
+            }
+            if cell.is_empty() {
+                continue;
+            }
+            let (is_next_good, leaves) = self.deep(&cell, context, show, depth + 1);
             is_good = is_next_good;
             if !is_good || leaves {
                 break;
@@ -86,6 +93,29 @@ impl Player {
         self.session.confined = confined;
         (is_good, next.leaves)
     }
+}
+
+/// The cells of a notebook that can run here, each with what is to be read before it; the text at the end has none.
+fn steps(notebook: &Notebook) -> Vec<(String, String)> {
+    let mut steps = Vec::new();
+    for (i, fence) in notebook.fences.iter().enumerate() {
+        let is_met = fence.directives.unmet().is_none();
+        let mut before = prose(notebook, i).trim().to_string();
+        if let Some(question) = fence.directives.stop.as_ref().filter(|_| is_met) {
+            before.push_str(&format!("\n\n{question}"));
+        }
+        for cell in fence.cells.iter().filter(|_| is_met) {
+            if !fence.directives.hidden {
+                before.push_str(&format!("\n\n{}", cell_text(&cell.input).trim_end()));
+            }
+            steps.push((std::mem::take(&mut before), cell.input.clone()));
+        }
+        if !before.is_empty() {
+            steps.push((before, String::new()));
+        }
+    }
+    steps.push((prose(notebook, notebook.fences.len()).trim().to_string(), String::new()));
+    steps
 }
 
 /// Takes what each cell showed.
@@ -104,7 +134,12 @@ impl CellOutput {
         self.out.push_str(&drawn.out);
         self.err.push_str(&format!("{warnings}{}{error}", drawn.err));
         self.masked.push_str(&format!("{warnings}{masked}{error}"));
-        self.reports.push(evaluation.report.clone());
+        let failure = evaluation.error.as_deref().map(|it| Failure {
+            name: format!("{:?}", it.kind),
+            message: it.message.clone(),
+            text: error,
+        });
+        self.shown.push(Shown { warnings, report: evaluation.report.clone(), failure });
         self.error = evaluation.error.as_ref().map(|error| error.kind);
         self.status = self.status.max(evaluation.status);
     }

@@ -413,6 +413,49 @@ fn a_signal_interrupts() {
     });
 }
 
+/// What keeps what it has measured is stopped all the same: that is shown, and what waits is not run.
+#[test]
+fn a_stopped_measurement_is_shown_and_ends_the_queue() {
+    for code in ["%timeit --for 10min 1..10k | sum", "%bigo --for 10min n in 1k..64M: 1..n | sum"] {
+        let mut client = Client::start();
+        let id = client.send("execute_request", execution(code));
+        let waits = client.send("execute_request", execution("7"));
+        let mut is_stopped = false;
+        let done = client.done_with(&id, |client, message| {
+            if message.kind == "display_data" && !is_stopped {
+                is_stopped = true;
+                client.control("interrupt_request", json!({}));
+            }
+        });
+        assert_eq!((&done.reply["status"], &done.reply["ename"]), (&json!("error"), &json!("Stopped")), "{done:?}");
+        assert_eq!(client.done(&waits).reply["status"], "aborted");
+        assert_eq!(client.run("1 + 1").text(), "2\n");
+    }
+}
+
+#[test]
+fn the_last_progress_of_a_stopped_cell_is_cleared() {
+    let mut client = Client::start();
+    let id = client.send("execute_request", execution("1..100G | sum"));
+    let mut is_stopped = false;
+    let done = client.done_with(&id, |client, message| {
+        if message.kind == "display_data" && !is_stopped {
+            is_stopped = true;
+            client.control("interrupt_request", json!({}));
+        }
+    });
+    let updates = done.all("update_display_data");
+    assert_eq!(updates.last().map(|last| &last["data"]["text/plain"]), Some(&json!("")), "{done:?}");
+}
+
+#[test]
+fn exit_says_how_to_end() {
+    let mut client = Client::start();
+    let done = client.run("exit");
+    let said: String = done.all("stream").iter().filter_map(|stream| stream["text"].as_str()).collect();
+    assert!(said.contains("shut it down"), "{done:?}");
+}
+
 #[test]
 fn an_interrupt_while_nothing_runs_stops_nothing() {
     let mut client = Client::start();

@@ -66,6 +66,14 @@ fn faults_have_a_line() {
     faulty("```console timelab\nhello\n› 1\n```\n", 2, "expected a cell");
     faulty("```console timelab\n› 1\n1\n… | sum\n```\n", 4, "is written with a `\\`");
     faulty("<!-- timelab: slow -->\nprose\n", 1, "follows these directives");
+    // What is nearly one of ours.
+    for info in ["Console Timelab", "console  TimeLab width=90", "{.console .timelab}", "console-timelab"] {
+        faulty(&format!("a\n\n```{info}\n› 1\n```\n"), 3, "expected a fence `console timelab`");
+    }
+    for comment in ["Timelab: skip", "timelab : skip", "timelab skip", "TIMELAB: needs=\"rust\""] {
+        faulty(&format!("a\n<!-- {comment} -->\n```console timelab\n```\n"), 2, "directives begin with");
+    }
+    assert!(Notebook::parse("<!-- timelab is a shell -->\n\n```toml\ntimelab = 1\n```\n").is_ok());
 }
 
 #[test]
@@ -255,6 +263,7 @@ fn outputs_are_written_while_a_file_runs() {
     assert_eq!(tested(&text, &[]).0, 0, "{text}");
     // A notebook keeps its prose.
     let notebook = file(folder.path(), "n.md", &fence("› 2 + 3\n"));
+    std::fs::remove_file(&*saved).expect("it is there");
     assert!(timelab(&["run", &notebook.to_string_lossy(), "--save", &saved], "").status.success());
     let text = std::fs::read_to_string(&*saved).expect("it was written");
     assert!(text.starts_with("# A notebook\n\n```console timelab\n› 2 + 3\n5\n"), "{text}");
@@ -373,14 +382,18 @@ fn exports_hold_the_same_cells() {
     assert!(!page.contains("secret") && !page.contains("http"), "{page}");
     let jupyter = export("ipynb");
     let parsed: serde_json::Value = serde_json::from_str(&jupyter).expect("it is json");
-    assert_eq!((parsed["nbformat"].as_i64(), parsed["cells"].as_array().map(Vec::len)), (Some(4), Some(4)));
+    assert_eq!((parsed["nbformat"].as_i64(), parsed["cells"].as_array().map(Vec::len)), (Some(4), Some(5)));
+    // A hidden cell is there, so that the others run, and says what it is.
+    assert_eq!(parsed["cells"][3]["metadata"]["tags"], serde_json::json!(["hide-cell"]), "{jupyter}");
+    assert_eq!(parsed["cells"][2]["outputs"][0]["output_type"], "error", "{jupyter}");
     let back = file(folder.path(), "a.ipynb", &jupyter);
     let back = out(&timelab(&["import", &back.to_string_lossy()], ""));
     let cells = |text: &str| -> Vec<String> {
         let notebook = Notebook::parse(text).expect("it is good");
         notebook.cells().map(|(_, cell)| cell.input.clone()).collect()
     };
-    assert_eq!(cells(&back), ["1..4 | map it, twice = 2 * it", "1 // 0"]);
+    assert_eq!(cells(&back), ["1..4 | map it, twice = 2 * it", "1 // 0", "let secret = 7"]);
+    assert!(back.contains("<!-- timelab: hidden -->\n```console timelab\n› let secret"), "{back}");
     assert!(back.contains("```python\n1 < 2\n```"), "{back}");
     let data: serde_json::Value = serde_json::from_str(&export("json")).expect("it is json");
     assert_eq!(data["parts"][1]["tables"][0][2]["twice"], 6);
@@ -438,13 +451,30 @@ fn results_of_tests_are_written_for_servers() {
     let arguments = ["test", "--junit", &report.to_string_lossy(), &path.to_string_lossy()];
     assert_eq!(timelab(&arguments, "").status.code(), Some(1));
     let text = std::fs::read_to_string(&report).expect("it was written");
-    assert!(text.contains("tests=\"2\" failures=\"1\" skipped=\"0\""), "{text}");
+    assert!(text.contains("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""), "{text}");
+    for line in ["name=\"line 4: 1 + 1\"></testcase>", "name=\"line 6: 1 + 1\"><failure"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
     // Several files at once, each in a process.
     let other = file(folder.path(), "b.md", &fence("› 1 + 1\n2\n"));
     let arguments = ["test", "--jobs", "2", &path.to_string_lossy(), &other.to_string_lossy()];
     let output = timelab(&arguments, "");
     assert_eq!(output.status.code(), Some(1));
     assert!(out(&output).contains("b.md: 1 cell, 1 as the file says"), "{}", out(&output));
+    // One report of all, with what is wrong with a file; another file is not taken for a report.
+    let broken = file(folder.path(), "c.md", "```console timelab\n› 1\n");
+    let all = [&path, &other, &broken].map(|path| path.to_string_lossy().into_owned());
+    let arguments = |report: &Path| -> Vec<String> {
+        let flags = ["test", "--jobs", "2", "--junit"].map(str::to_string).into_iter();
+        flags.chain([report.to_string_lossy().into_owned()]).chain(all.iter().cloned()).collect()
+    };
+    let run = |report: &Path| timelab(&arguments(report).iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert_eq!(run(&report).status.code(), Some(1));
+    let text = std::fs::read_to_string(&report).expect("it was written");
+    let suites: Vec<&str> = text.matches("<testsuite ").collect();
+    assert_eq!((suites.len(), text.matches("<testsuites>").count()), (3, 1), "{text}");
+    assert!(text.contains("<testcase") && text.contains("<error message=\"line 1: this fence is not closed"), "{text}");
+    assert_eq!(run(&other).status.code(), Some(2));
 }
 
 #[test]
@@ -507,9 +537,9 @@ fn what_is_no_notebook_is_a_fault() {
 /// same table at another width, or with measured cells of other lengths, is the same.
 #[test]
 fn parts_of_a_wide_table_are_one_table() {
-    let narrow = "┌──────┬──────┬────┐\n│ kind │ op   │ ns │\n├──────┼──────┼────┤\n\
-                  │ vec  │ push │ 12 │\n│ vec  │ get  │  1 │\n└──────┴──────┴────┘\n\
-                  ┌──────┬──────┬───────────┐\n│ kind │ op   │ why       │\n\
+    let narrow = "┌──────┬──────┬────┐\n│ kind │ op   │ ns │\n├──────┼──────┼────┤\n│ vec  │ push │ 12 │\n\
+                  │ vec  │ get  │  1 │\n\
+                  └──────┴──────┴────┘\n┌──────┬──────┬───────────┐\n│ kind │ op   │ why       │\n\
                   ├──────┼──────┼───────────┤\n│ vec  │ push │ all move  │\n│      │      │   by one  │\n\
                   │ vec  │ get  │           │\n└──────┴──────┴───────────┘\n";
     let wide = "┌──────┬──────┬────┬─────────────────┐\n│ kind │ op   │ ns │ why             │\n\
@@ -531,7 +561,9 @@ fn a_note_of_another_run_may_stand_between_others() {
     let ran = player.cell(cell, Look::default(), &context);
     let note = "letters 200 seed 7 was computed once and not timed\n";
     assert!(ran.printed.contains(note), "{}", ran.printed);
-    let more = ran.printed.replace(note, &format!("all are timed by wall time: so it is\n{note}"));
+    let said = "all are timed by wall time: fold works on several threads or in several processes, which CPU time of \
+                the thread does not include";
+    let more = ran.printed.replace(note, &format!("{said}\n{note}"));
     assert_eq!(compare(&more, &ran.printed, &ran.masked), Ok(()));
     for wrong in
         [ran.printed.replace(note, ""), ran.printed.replace("letters 200 seed 7 was", "letters 300 seed 7 was")]
@@ -547,4 +579,244 @@ fn long_times_are_times() {
     let context = player.session.context();
     let ran = player.cell(cell, Look::default(), &context);
     assert_eq!(compare(&ran.printed, &ran.printed, &ran.masked), Ok(()));
+}
+
+#[test]
+fn tables_may_be_drawn_in_other_ways() {
+    let drawn = "┌────┬────┐\n│ it │ ab │\n├────┼────┤\n│  1 │  2 │\n│  3 │  4 │\n└────┴────┘\n2 rows · batch\n";
+    let others = [
+        "+----+----+\n| it | ab |\n+----+----+\n| 1 | 2 |\n| 3 | 4 |\n+----+----+\n2 rows · batch\n",
+        "│ it │ ab │\n│ 1 │ 2 │\n│ 3 │ 4 │\n2 rows · batch\n",
+        "| it | ab |\n|----|----|\n| 1 | 2 |\n| 3 | 4 |\n2 rows · batch\n",
+        "╭────┬────╮\n│ it │ ab │\n├────┼────┤\n│ 1 │ 2 │\n├────┼────┤\n│ 3 │ 4 │\n╰────┴────╯\n2 rows · batch\n",
+    ];
+    for other in others {
+        assert_eq!(compare(other, drawn, drawn), Ok(()), "{other}");
+        assert!(compare(&other.replace("4", "5"), drawn, drawn).is_err(), "{other}");
+    }
+    // The row that is not there is named.
+    let missing = compare(&drawn.replace("│  3 │  4 │\n", ""), drawn, drawn).expect_err("a row is missing");
+    assert_eq!((missing.expected, missing.got), (Vec::new(), vec!["3 │ 4".to_string()]));
+}
+
+#[test]
+fn skipped_fences_are_no_output_of_a_cell() {
+    let text = fence("› 1 + 1\n2\n");
+    let text = format!("<!-- timelab: skip -->\n```console timelab\n› 5 // 0\n```\n\n{text}");
+    let (status, told) = tested(&text, &[]);
+    assert_eq!((status, told.contains("1 skipped (skip)")), (0, true), "{told}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &text);
+    let (path, saved) = (path.to_string_lossy(), folder.path().join("o.md"));
+    let ran = timelab(&["run", &path, "--save", &saved.to_string_lossy()], "");
+    assert!(err(&ran).contains("line 2: 1 cell skipped: skip"), "{}", err(&ran));
+    for made in
+        [std::fs::read_to_string(&saved).expect("it is there"), out(&timelab(&["export", &path, "--to", "md"], ""))]
+    {
+        assert!(!made.contains("skipped"), "{made}");
+    }
+}
+
+#[test]
+fn a_mark_of_the_byte_order_disables_nothing() {
+    let text =
+        "\u{feff}<!-- timelab: skip -->\n```console timelab\n› 1 // 0\n```\n\n```console timelab\n› 1 + 1\n3\n```\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", text);
+    let output = timelab(&["test", "--update", &path.to_string_lossy()], "");
+    assert!(out(&output).contains("1 skipped (skip)"), "{}", out(&output));
+    let written = std::fs::read_to_string(&path).expect("it is there");
+    let (before, _) = text.split_once("3\n").expect("it is there");
+    // Only the value, and how long it took.
+    assert!(written.starts_with(&format!("{before}2\n")) && written.ends_with("```\n"), "{written}");
+    let script = file(folder.path(), "s.txt", "\u{feff}2 + 3\n");
+    assert_eq!(out(&timelab(&[&script.to_string_lossy()], "")), "5\n");
+}
+
+#[test]
+fn fences_in_lists_and_several_directives_are_read() {
+    let text = "1. first\n\n   <!-- timelab: slow -->\n   <!-- timelab: needs=\"cores>=1\" -->\n   \
+                ```console timelab\n   › 1..2 | map it,\n   …   b = 2\n   wrong\n   ```\n   - deeper\n\n     \
+                ```console timelab\n     › 2\n     2\n     ```\n";
+    let notebook = Notebook::parse(text).expect("it is good");
+    let [first, second] = &notebook.fences[..] else { panic!("{notebook:?}") };
+    assert!(first.directives.slow && first.directives.needs.len() == 1);
+    assert_eq!((first.cells[0].input.as_str(), second.cells[0].output.as_str()), ("1..2 | map it,\n  b = 2", "2\n"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", text);
+    let path = path.to_string_lossy();
+    assert_eq!(timelab(&["test", "--update", "--slow", &path], "").status.code(), Some(0));
+    let written = std::fs::read_to_string(&*path).expect("it is there");
+    assert!(written.contains("\n   …   b = 2\n   ┌") && written.contains("\n   ```\n   - deeper"), "{written}");
+    assert_eq!(timelab(&["test", "--slow", &path], "").status.code(), Some(0), "{written}");
+}
+
+#[test]
+fn a_file_without_cells_says_so() {
+    let (status, told) = tested("# Nothing\n\n```rust\n› 1\n```\n", &[]);
+    assert!(status == 0 && told.contains("there are no cells in it") && !told.contains('✓'), "{told}");
+}
+
+#[test]
+fn a_claim_fails_whatever_the_file_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.md");
+    let save = format!("%save {} --failed", path.display());
+    timelab(&["--keep-going", "-c", "let n = 3", "-c", "%check n > 5", "-c", &save], "");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    assert!(text.contains("the claim does not hold"), "{text}");
+    let (status, told) = tested(&text, &[]);
+    assert!(status == 1 && told.contains("1 as the file says"), "{told}");
+}
+
+#[test]
+fn files_of_others_and_read_only_files_are_not_replaced() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let notebook = file(folder.path(), "a.md", &fence("› 1 + 1\n"));
+    let jupyter = folder.path().join("a.ipynb");
+    let at = |path: &Path| path.to_string_lossy().into_owned();
+    let exported = |to: &str, out: &Path, more: &[&str]| {
+        timelab(&[&["export", &at(&notebook), "--to", to, "-o", &at(out)], more].concat(), "").status.code()
+    };
+    assert_eq!(exported("ipynb", &jupyter, &[]), Some(0));
+    let commands: [(&str, Vec<String>); 6] = [
+        ("run.md", vec!["run".into(), at(&notebook), "--save".into()]),
+        ("o.html", ["export".into(), at(&notebook), "--to".into(), "html".into(), "-o".into()].to_vec()),
+        ("o.ipynb", ["export".into(), at(&notebook), "--to".into(), "ipynb".into(), "-o".into()].to_vec()),
+        ("o.json", ["export".into(), at(&notebook), "--to".into(), "json".into(), "-o".into()].to_vec()),
+        ("o.md", ["export".into(), at(&notebook), "--to".into(), "md".into(), "-o".into()].to_vec()),
+        ("i.md", ["import".into(), at(&jupyter), "-o".into()].to_vec()),
+    ];
+    for (name, command) in commands {
+        let target = folder.path().join(name);
+        let run = |more: &[&str]| {
+            let all: Vec<&str> = command.iter().map(String::as_str).collect();
+            timelab(&[&all[..], &[&at(&target)], more].concat(), "")
+        };
+        let read = || std::fs::read_to_string(&target).expect("it is there");
+        // Its own former output is replaced, a file of somebody else is not.
+        assert_eq!((run(&[]).status.code(), run(&[]).status.code()), (Some(0), Some(0)), "{name}");
+        std::fs::write(&target, "mine\n").expect("it can be written");
+        let refused = run(&[]);
+        assert_eq!((refused.status.code(), read().as_str()), (Some(1), "mine\n"), "{name}");
+        assert!(err(&refused).contains("--force"), "{}", err(&refused));
+        assert_eq!(run(&["--force"]).status.code(), Some(0), "{name}");
+        assert_ne!(read(), "mine\n");
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o444)).expect("it is ours");
+        let refused = run(&["--force"]);
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+        assert!(err(&refused).contains("read-only"), "{}", err(&refused));
+    }
+    // A link stays one, also where it points to nothing yet.
+    let link = folder.path().join("link.html");
+    std::os::unix::fs::symlink("later.html", &link).expect("a link can be made");
+    assert_eq!(exported("html", &link, &[]), Some(0));
+    assert!(link.is_symlink() && folder.path().join("later.html").is_file());
+    // Nor is the file that is tested.
+    let wrong = file(folder.path(), "w.md", &fence("› 1 + 1\n3\n"));
+    std::fs::set_permissions(&wrong, std::fs::Permissions::from_mode(0o444)).expect("it is ours");
+    assert_eq!(timelab(&["test", "--update", &at(&wrong)], "").status.code(), Some(1));
+    assert!(std::fs::read_to_string(&wrong).expect("it is there").contains("\n3\n"));
+}
+
+#[test]
+fn cells_of_one_cell_of_jupyter_are_split_and_text_stays_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = r##"{"cells": [
+        {"cell_type": "code", "source": "1..3 | sum\n2+2", "outputs": [], "metadata": {}},
+        {"cell_type": "markdown", "source": "text\n\n<!-- timelab: skip -->"},
+        {"cell_type": "code", "source": "5", "outputs": [{"output_type": "error", "traceback": ["error: no"]}]},
+        {"cell_type": "markdown", "source": "```console timelab\n› 666\n```\n<!-- open"},
+        {"cell_type": "code", "source": "6", "outputs": []},
+        {"cell_type": "markdown", "source": "~~~~ Console Timelab\n› 667"},
+        {"cell_type": "code", "source": "7", "metadata": {"timelab": {"directives": "skip nonsense -->"}}}],
+        "metadata": {"kernelspec": {"name": "timelab"}}, "nbformat": 4, "nbformat_minor": 5}"##;
+    let path = file(folder.path(), "p.ipynb", text);
+    let made = out(&timelab(&["import", &path.to_string_lossy()], ""));
+    let notebook = Notebook::parse(&made).unwrap_or_else(|faulty| panic!("{faulty:?}\n{made}"));
+    let cells: Vec<&str> = notebook.cells().map(|(_, cell)| cell.input.as_str()).collect();
+    assert_eq!(cells, ["1..3 | sum", "2+2", "5", "6", "7"], "{made}");
+    assert!(notebook.fences.iter().all(|fence| !fence.directives.skip), "{made}");
+    assert!(made.contains("error: no\n"), "{made}");
+}
+
+#[test]
+fn directives_looks_and_warnings_come_back_from_jupyter() {
+    let text = "<!-- timelab: slow stop ask=\"how?\" needs=\"cores>=1, memory>=1MB\" -->\n\
+                ```console timelab width=60 format=csv\n› 1..3 | map it\n```\n\n<!-- timelab: skip -->\n\
+                ```console timelab\n› 1 + 1\n```\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", text);
+    let jupyter = out(&timelab(&["export", &path.to_string_lossy(), "--to", "ipynb"], ""));
+    let back = file(folder.path(), "a.ipynb", &jupyter);
+    let back = out(&timelab(&["import", &back.to_string_lossy()], ""));
+    let fences = |text: &str| -> Vec<_> {
+        let notebook = Notebook::parse(text).unwrap_or_else(|faulty| panic!("{faulty:?}\n{text}"));
+        notebook.fences.into_iter().map(|fence| (fence.directives, fence.look)).collect()
+    };
+    assert_eq!(fences(&back), fences(text), "{back}");
+    // A warning stands before the result.
+    let shown = timelab::notebook::Shown { warnings: "warning: of it\n".to_string(), ..Default::default() };
+    let output = timelab::notebook::Output { text: String::new(), shown: vec![shown] };
+    let notebook = Notebook::parse("```console timelab\n› 1\n```\n").expect("it is good");
+    let made = timelab::notebook::export(&notebook, &[Some(output)], timelab::notebook::Form::Ipynb);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("json");
+    assert_eq!(made["cells"][0]["outputs"][0]["name"], "stderr");
+}
+
+#[test]
+fn a_session_is_saved_for_jupyter_and_a_missing_folder_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.ipynb");
+    let save = format!("%save {}", path.display());
+    timelab(&["-c", "1..3 | map it, twice = 2 * it", "-c", &save], "");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    let made: serde_json::Value = serde_json::from_str(&text).expect("json");
+    assert_eq!((made["nbformat"].as_i64(), made["cells"].as_array().map(Vec::len)), (Some(4), Some(1)), "{text}");
+    assert!(made["cells"][0]["outputs"][0]["data"]["text/html"].is_array(), "{text}");
+    for ending in ["md", "txt", "ipynb"] {
+        let save = format!("%save {}/nodir/x.{ending}", folder.path().display());
+        let told = err(&timelab(&["-c", "1", "-c", &save], ""));
+        assert!(told.contains("there is no folder") && told.contains("nodir") && !told.contains(".tmp/."), "{told}");
+    }
+}
+
+#[test]
+fn a_long_script_is_saved_in_linear_time() {
+    // 4 000 cells would be written 4 000 times, 8 000 lines on average; what counts is that all are there at the end.
+    const CELLS: usize = 4000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let script: String = (0..CELLS).map(|i| format!("{i} + 1\n")).collect();
+    let script = file(folder.path(), "s.txt", &script);
+    let saved = folder.path().join("o.md");
+    let ran = timelab(&["run", &script.to_string_lossy(), "--save", &saved.to_string_lossy()], "");
+    assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+    let notebook = Notebook::parse(&std::fs::read_to_string(&saved).expect("it is there")).expect("it is good");
+    assert_eq!(notebook.cells().filter(|(_, cell)| !cell.output.is_empty()).count(), CELLS);
+}
+
+#[test]
+fn help_leads_to_the_parts_of_notebooks() {
+    let parts = [
+        ("jupyter", "timelab kernel install"),
+        ("kernel", "timelab kernel install"),
+        ("test", "timelab test FILE.md"),
+        ("autosave", "%set autosave off"),
+        ("import", "timelab import FILE.ipynb"),
+        ("export", "timelab export FILE.md"),
+        ("play", "timelab play FILE.md"),
+    ];
+    for (name, text) in parts {
+        let told = out(&timelab(&["-c", &format!("%help {name}")], ""));
+        assert!(told.contains(text), "{name}: {told}");
+    }
+}
+
+#[test]
+fn the_hint_of_an_export_can_be_typed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "a.md", &fence("› !echo hi\n"));
+    let told = err(&timelab(&["export", &path.to_string_lossy(), "--to", "json"], ""));
+    assert!(told.contains("timelab export --to json --trust"), "{told}");
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use crate::data::{Schema, Table, Type, Value, encode};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::escape::file_name;
 use crate::plan::{CsvOptions, Format, Write};
 use crate::run_context::{RunContext, Stop, TableSink};
 
@@ -315,17 +316,50 @@ pub fn write_bytes(shown: &str, bytes: &[u8], confined: bool) -> Fallible<()> {
 }
 
 /// Makes this the content of a file in one step: a kill leaves the old one or the new one, and nothing else. What is
-/// not a file, as `/dev/null`, is written to, and a link stays one.
+/// not a file, as `/dev/null`, is written to, and a link stays one, also where what it points to is not there yet. A
+/// read-only file is not replaced, whoever asks for it.
 pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
         return OpenOptions::new().write(true).open(target)?.write_all(bytes);
     }
-    let real = fs::canonicalize(target);
-    let target = real.as_deref().unwrap_or(target);
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = Unfinished::new(folder)?;
+    is_writable(target)?;
+    let target = &same_place(target);
+    let file = Unfinished::new(folder_of(target)?)?;
     file.file().write_all(bytes)?;
     file.finish(target)
+}
+
+/// Whether a file is there that may not be replaced.
+///
+/// # Errors
+/// It is read-only. The system lets root write to it all the same.
+pub fn is_writable(target: &Path) -> io::Result<()> {
+    match fs::metadata(target) {
+        Ok(metadata) if metadata.is_file() && is_read_only(&metadata) => {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only, so it is not replaced"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn is_read_only(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o222 == 0
+}
+
+/// The folder in which a file is written.
+///
+/// # Errors
+/// There is none; the error has its name.
+pub fn folder_of(target: &Path) -> io::Result<&Path> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => Ok(folder),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", file_name(folder)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::new(error.kind(), format!("there is no folder \"{}\"", file_name(folder))))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The file that is replaced: behind a link, the file that it points to. Who may write in the current folder alone is
@@ -345,7 +379,7 @@ pub fn target(path: &Path, shown: &str, confined: bool) -> Fallible<PathBuf> {
         let hint = "`parts 8` writes a folder of 8 files";
         return Err(if metadata.is_dir() { error.hint(hint) } else { error });
     }
-    if metadata.permissions().mode() & 0o222 == 0 {
+    if is_read_only(&metadata) {
         return Err(Diagnostic::new(Kind::File, format!("\"{shown}\" is read-only, so it is not replaced"))
             .hint(format!("!chmod u+w \"{shown}\"")));
     }

@@ -85,8 +85,10 @@ impl Live {
     pub fn publish(&self, kind: &str, content: &Json) {
         let mut shown = self.shown();
         shown.flush(&self.out, true);
-        // What it came to stands behind the progress, which stays.
-        shown.display = None;
+        // What it came to takes the place of how far it was.
+        if let Some((id, _)) = shown.display.take() {
+            shown.display(&self.out, "update_display_data", &json!({ "text/plain": "" }), Some(&id));
+        }
         if !shown.is_silent {
             self.out.publish(&shown.parent, kind, content);
         }

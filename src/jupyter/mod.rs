@@ -175,6 +175,8 @@ impl Kernel {
             if leaves {
                 // A front end of a terminal leaves; others show that it goes on.
                 payload.push(json!({ "source": "ask_exit", "keepkernel": false }));
+                let text = "the kernel goes on: to end it, shut it down in the menu of the front end\n";
+                self.live.publish("stream", &json!({ "name": "stderr", "text": text }));
             }
             if failure.is_some() || leaves {
                 break;
@@ -219,6 +221,11 @@ impl Kernel {
             failure = error.as_deref().map(|error| failed(session, error));
         });
         drop(watch);
+        if failure.is_none() && self.player.session.stop.is_raised() {
+            // What was measured until then is shown; the cells that wait are not wanted any more.
+            let error = Diagnostic::new(Kind::Stopped, "stopped: the cells that wait are not run");
+            failure = Some(failed(&self.player.session, &error));
+        }
         (failure, leaves)
     }
 

@@ -68,7 +68,11 @@ fn text_about(session: &Session, word: &Word) -> Fallible<String> {
         "engines" => list(engines::every().map(|engine| (engine.name(), engine.about()))),
         _ => match topics::find(name) {
             Some(topic) => topic.to_string(),
-            None => one(session, name).ok_or_else(|| unknown(session, word, name))?,
+            None => {
+                let parts = one(session, name).into_iter().chain(topics::part(name).map(str::to_string));
+                let parts: Vec<String> = parts.collect();
+                if parts.is_empty() { Err(unknown(session, word, name))? } else { parts.join("\n\n") }
+            }
         },
     };
     Ok(text)

@@ -72,7 +72,7 @@ use crate::stages;
 
 pub use complete::{Candidate, complete, said};
 pub use privileges::privileges;
-pub use run::file_cells;
+pub use run::{FileCells, file_cells};
 pub use signature::signature;
 
 pub struct Magic {

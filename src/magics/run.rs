@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::escape::{file_name, revealed};
 use crate::files;
 use crate::lang::{self, MAX_BYTES, MagicSyntax, Privileges, Takes, split};
-use crate::notebook::{Notebook, is_notebook};
+use crate::notebook::{Notebook, is_notebook, without_mark};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show;
@@ -49,19 +49,29 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     let trusted = magic.option("--trust").is_some();
     let found = file_cells(session, &files::expanded(&path.text), trusted, "%run", context);
-    let (cells, confined) = found.map_err(|error| error.or_at(path.span))?;
+    let FileCells { cells, confined, skipped } = found.map_err(|error| error.or_at(path.span))?;
+    skipped.iter().for_each(|line| session.console.err.write_line(line));
     Ok(Answer { next: Next { cells, confined, ..Next::default() }, ..Answer::default() })
 }
 
-/// The cells of a file, if they may run, and whether nobody was asked: then they keep to the current folder. `said` is
-/// what runs it, for the hint.
+/// The cells of a file that may run.
+pub struct FileCells {
+    pub cells: Vec<String>,
+    /// Whether nobody was asked: then they keep to the current folder.
+    pub confined: bool,
+    /// Which cells of a notebook are left out, and why: a line for each fence. Who runs the file says so, because these
+    /// lines belong to no cell.
+    pub skipped: Vec<String>,
+}
+
+/// The cells of a file, if they may run. `said` is what runs it, for the hint.
 pub fn file_cells(
     session: &mut Session,
     path: &Path,
     trusted: bool,
     said: &str,
     context: &RunContext,
-) -> Fallible<(Vec<String>, bool)> {
+) -> Fallible<FileCells> {
     let failed = |message: String| Diagnostic::new(Kind::File, message);
     let shown = file_name(path);
     let unread = |error: std::io::Error| match error.kind() {
@@ -83,10 +93,11 @@ pub fn file_cells(
     }
     let mut text = String::new();
     std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(unread)?;
-    let cells = if is_notebook(path) { notebook_cells(session, &text, &shown)? } else { split(&text) };
+    let (cells, skipped) =
+        if is_notebook(path) { notebook_cells(&text, &shown)? } else { (split(without_mark(&text)), Vec::new()) };
     let privileged: Vec<bool> = cells.iter().map(|cell| privileges(cell).any()).collect();
     if trusted || !privileged.contains(&true) {
-        return Ok((cells, !trusted));
+        return Ok(FileCells { cells, confined: !trusted, skipped });
     }
     // The same name may be another file in another folder, and any change of the file may be one of what it does.
     let seen = (std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), cells.clone());
@@ -94,26 +105,26 @@ pub fn file_cells(
         ask(session, path, &cells, &privileged, said, context)?;
         session.trusts.push(seen);
     }
-    Ok((cells, false))
+    Ok(FileCells { cells, confined: false, skipped })
 }
 
-/// The cells of a notebook that can run here.
-fn notebook_cells(session: &Session, text: &str, path: &str) -> Fallible<Vec<String>> {
+/// The cells of a notebook that can run here, and what is said of the others.
+fn notebook_cells(text: &str, path: &str) -> Fallible<(Vec<String>, Vec<String>)> {
     let notebook = Notebook::parse(text).map_err(|faulty| {
         Diagnostic::new(Kind::File, format!("\"{path}\", line {}: {}", faulty.line, faulty.message))
     })?;
-    let mut cells = Vec::new();
+    let (mut cells, mut skipped) = (Vec::new(), Vec::new());
     for fence in &notebook.fences {
         match fence.directives.unmet() {
             None => cells.extend(fence.cells.iter().map(|cell| cell.input.clone())),
             Some(why) => {
                 let count = fence.cells.len();
                 let plural = if count == 1 { "cell" } else { "cells" };
-                session.console.err.write_line(&format!("line {}: {count} {plural} skipped: {why}", fence.line));
+                skipped.push(format!("line {}: {count} {plural} skipped: {why}", fence.line));
             }
         }
     }
-    Ok(cells)
+    Ok((cells, skipped))
 }
 
 /// The places of the privileged cells, and of those before them that they depend on: what defines a name that they use,

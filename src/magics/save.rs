@@ -4,7 +4,9 @@ use std::path::Path;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
 use crate::lang::{self, MagicSyntax, Privileges, Takes};
-use crate::notebook::{WIDTH, fence_of, is_notebook, printed, style};
+use crate::notebook::{
+    Form, Notebook, NotebookCell, Output, Shown, WIDTH, export, fence_of, is_notebook, printed, style,
+};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Session};
 
@@ -17,8 +19,9 @@ pub static SAVE: Magic = Magic {
         takes: Takes::Words,
         options: &[("--force", false), ("--failed", false)],
     },
-    about: "writes cells into a file for %run; FILE.md becomes a notebook with the outputs that are kept; without \
-            numbers all that did not fail; --force replaces a file, --failed takes what failed too",
+    about: "writes cells into a file for %run; FILE.md becomes a notebook with the outputs that are kept, FILE.ipynb \
+            one for Jupyter; without numbers all that did not fail; --force replaces a file, --failed takes what \
+            failed too",
     examples: &["%save /tmp/cells.txt --force", "%save /tmp/cells.md --force"],
     offers: Offers::Files,
     privileges: |magic| {
@@ -55,7 +58,11 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     };
     let force = magic.option("--force").is_some();
     let shown = files::expanded(&path.text);
-    let text = if is_notebook(&shown) { notebook_of(&cells) } else { script_of(&cells) };
+    let text = match shown.extension().map(|ending| ending.to_string_lossy().to_lowercase()) {
+        _ if is_notebook(&shown) => notebook_of(&cells),
+        Some(ending) if ending == "ipynb" => jupyter_of(&cells),
+        _ => script_of(&cells),
+    };
     let target = match files::target(&shown, &path.text, context.confined) {
         // Without the option no file is replaced, whatever it is.
         Err(_) if !force && shown.is_file() => shown,
@@ -77,15 +84,27 @@ fn notebook_of(cells: &[&Entered]) -> String {
     fence_of(WIDTH, &all)
 }
 
+/// The same for Jupyter.
+fn jupyter_of(cells: &[&Entered]) -> String {
+    let notebook = Notebook::parse(&notebook_of(cells)).expect("what we write can be read");
+    let shown = |cell: &Entered| {
+        // What failed has its error in the text.
+        let report = cell.report.clone().filter(|_| !cell.failed);
+        report.map(|report| Shown { report, ..Shown::default() }).into_iter().collect()
+    };
+    let output = |((_, found), cell): ((_, &NotebookCell), &&Entered)| {
+        Some(Output { text: found.output.clone(), shown: shown(cell) })
+    };
+    let outputs: Vec<Option<Output>> = notebook.cells().zip(cells).map(output).collect();
+    export(&notebook, &outputs, Form::Ipynb)
+}
+
 /// Writes a file whole or not at all.
 fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
     if force {
         return files::replace(path, text.as_bytes());
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = files::folder_of(path)?;
     let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.persist_noclobber(path)?;

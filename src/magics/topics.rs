@@ -15,6 +15,23 @@ pub static ALL: &[(&str, &str)] = &[
     ("sql", SQL),
 ];
 
+/// Names of parts of a topic, by their headings.
+const PARTS: [(&str, &str, &str); 7] = [
+    ("jupyter", NOTEBOOKS, "Jupyter"),
+    ("kernel", NOTEBOOKS, "Jupyter"),
+    ("test", NOTEBOOKS, "Testing"),
+    ("autosave", NOTEBOOKS, "After a crash"),
+    ("export", NOTEBOOKS, "Other forms"),
+    ("import", NOTEBOOKS, "Other forms"),
+    ("play", NOTEBOOKS, "Playing and running"),
+];
+
+/// The part of a topic with this name; the name may mean something else too.
+pub fn part(name: &str) -> Option<&'static str> {
+    let (_, topic, heading) = PARTS.iter().find(|(part, ..)| *part == name)?;
+    topic.trim_start_matches('\n').split("\n\n").find(|part| part.lines().next() == Some(heading))
+}
+
 pub fn find(name: &str) -> Option<&'static str> {
     let name = if name == "pandas" { "sql" } else { name };
     ALL.iter().find(|(topic, _)| *topic == name).map(|(_, text)| text.trim_start_matches('\n'))
@@ -214,34 +231,44 @@ Playing and running
   %tour                        lists the tutorials, %tour 1 plays the first
   timelab play FILE.md         text, then a cell: Enter runs it, s skips it, b goes back, q leaves you in the session
   timelab run FILE.md          runs the cells; so do timelab FILE.md and %run FILE.md
-  timelab run FILE --save OUT.md   writes a notebook with the outputs, after each cell
-  %save FILE.md                writes this session as a notebook
+  timelab run FILE --save OUT.md   writes a notebook with the outputs, after each cell while that takes a second in all
+                               at most, then as often as takes 2 % of the time, and at the end
+  %save FILE.md                writes this session as a notebook; FILE.ipynb as one of Jupyter
+  A file that is there is replaced only if it is FILE itself or what the same command has written before from the same
+  cells, else with --force. This holds for run --save, export -o and import -o. A read-only file is never replaced.
+  The choice of a thread to run next in a race has a help of its own: %race play?
 
 Testing
   timelab test FILE.md …       runs each file in a fresh session and compares the outputs
-  What was measured may differ, what was counted may not. Borders of tables and runs of spaces are not compared, and a
-  status line that the file leaves out is not either. Rows of a table with measured columns are compared as a set.
+  What was measured may differ, what was counted may not. The lines of tables and runs of spaces are not compared, and
+  a status line that the file leaves out is not either; bars must stand between the cells. Rows of a table with measured
+  columns are compared as a set.
+  Behind a measurement another run may print other notes, so any line may stand there in the file. Verdicts by times
+  and words that were measured are not compared: claim what matters with %check.
   --update writes the outputs that differ. --slow runs slow cells too. --jobs N tests N files at once.
-  --junit FILE writes results for a server of tests. --trust runs cells that hold Rust or commands.
-  %check EXPRESSION claims that it is true. A claim that fails is measured once more before it counts.
+  --junit FILE writes results for a server of tests, a case for each cell.
+  --trust runs cells that hold Rust or commands.
+  %check EXPRESSION claims that it is true. A claim that fails is measured once more before it counts; then the test
+  fails, whatever the file says.
   Exit status: 0 all equal; 1 a difference, a failed claim or a faulty file; 2 a bad command line.
 
 Directives
-  A comment right before a fence: <!-- timelab: slow needs="cores>=4" -->
+  A comment right before a fence: <!-- timelab: slow needs="cores>=4" -->; several add up
   auto              play does not wait
   stop ask="10×?"   play asks before it shows the output
-  hidden            runs, and is not shown by play and exports
+  hidden            runs, and is not shown by play and exports; Jupyter gets it as a hidden cell
   slow              runs in test only with --slow
   skip              is not run
   needs="…"         else skipped: cores>=N, memory>=4GB, rust, python, spark, dask, beam, ray; a comma means and
 
 Other forms
   timelab export FILE.md --to html|ipynb|json|md [-o OUT]   runs it first; --no-run takes the texts of the file
-  timelab import FILE.ipynb [-o OUT.md]
+  timelab import FILE.ipynb [-o OUT.md]   each cell in a cell of Jupyter gets its ›; the output is behind the last
 
 Jupyter
   timelab kernel install     tells Jupyter of the kernel; --prefix DIR for one installation. uninstall takes it back
   Cells, completion, help of names, Stop and questions work in JupyterLab, jupyter console and nbclient.
+  Stop keeps what was measured until then, and the cells that wait are not run. To end, shut the kernel down.
 
 After a crash
   The shell saves the cells that did not fail after each one. The next start says so, %restore runs them again.

@@ -21,7 +21,7 @@ pub struct Grid {
 }
 
 /// How an output differs from what the file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// Lines of the file that do not fit.
     pub expected: Vec<String>,
@@ -210,27 +210,56 @@ impl Grid {
     }
 }
 
-/// What an output is made of, in its order.
+impl Element {
+    fn line(&self) -> Option<&str> {
+        match self {
+            Element::Line(line) => Some(line),
+            Element::Table(_) => None,
+        }
+    }
+}
+
+/// What an output is made of, in its order. A table may be drawn with other lines, or with bars between its cells
+/// alone.
 pub fn elements(text: &str) -> Vec<Element> {
     let mut found: Vec<Element> = Vec::new();
     let mut lines = text.trim_end_matches('\n').lines().peekable();
-    while let Some(line) = lines.next() {
-        if !line.starts_with('┌') {
+    while let Some(line) = lines.peek().copied() {
+        let starts_table = match Drawn::of(line) {
+            Drawn::Border => true,
+            Drawn::Row => {
+                let mut ahead = lines.clone().skip(1);
+                ahead.next().is_some_and(|next| Drawn::of(next) != Drawn::Other)
+            }
+            Drawn::Other => false,
+        };
+        if !starts_table {
             found.push(Element::Line(spaced(line)));
+            lines.next();
+            continue;
+        }
+        // The border above.
+        let is_open = lines.next_if(|line| Drawn::of(line) == Drawn::Border).is_some();
+        if is_open && !lines.peek().is_some_and(|line| Drawn::of(line) == Drawn::Row) {
             continue;
         }
         let mut rows: Vec<Vec<String>> = Vec::new();
-        while let Some(row) = lines.next_if(|line| line.starts_with(['│', '├', '└'])) {
-            if row.starts_with('│') {
-                let inside = row.trim_end().trim_start_matches('│').trim_end_matches('│');
-                let cells: Vec<&str> = inside.split('│').collect();
+        while let Some(row) = lines.next_if(|line| Drawn::of(line) != Drawn::Other) {
+            if Drawn::of(row) == Drawn::Row {
+                let bar = row.chars().next().unwrap_or('│');
+                let inside = row.trim_end();
+                let inside = inside.strip_prefix(bar).unwrap_or(inside);
+                let inside = inside.strip_suffix(bar).unwrap_or(inside);
+                let cells: Vec<&str> = inside.split(bar).collect();
                 match rows.last_mut().filter(|_| goes_on(&cells)) {
                     Some(before) => before.iter_mut().zip(cells).for_each(|(cell, more)| {
                         *cell = spaced(&format!("{cell} {more}"));
                     }),
                     None => rows.push(cells.into_iter().map(spaced).collect()),
                 }
-            } else if row.starts_with('└') {
+            } else if row.starts_with(['└', '╰', '╚'])
+                || row.starts_with('+') && !lines.peek().is_some_and(|line| Drawn::of(line) == Drawn::Row)
+            {
                 break;
             }
         }
@@ -245,6 +274,35 @@ pub fn elements(text: &str) -> Vec<Element> {
     // Nothing is one empty line, which says nothing.
     found.retain(|element| *element != Element::Line(String::new()));
     found
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drawn {
+    /// Lines and corners alone.
+    Border,
+    /// It begins and ends with a bar.
+    Row,
+    Other,
+}
+
+impl Drawn {
+    fn of(line: &str) -> Drawn {
+        const BARS: [char; 4] = ['│', '|', '║', '┃'];
+        let line = line.trim_end();
+        let is_corner = |c: char| ('─'..='╿').contains(&c) && !BARS.contains(&c) || matches!(c, '+' | '-' | '=' | ':');
+        let starts = line.starts_with(|c: char| ('┌'..='╬').contains(&c) || ('╭'..='╰').contains(&c) || c == '+');
+        let is_row =
+            BARS.iter().any(|bar| line.len() > 2 * bar.len_utf8() && line.starts_with(*bar) && line.ends_with(*bar));
+        let is_inner =
+            line.starts_with('|') && line.trim_matches('|').chars().all(|c| matches!(c, '-' | '+' | '|' | ':' | ' '));
+        match line.chars().count() {
+            3.. if starts && !line.starts_with(BARS) && line.chars().all(is_corner) => Drawn::Border,
+            3.. if is_inner && line.contains("--") => Drawn::Border,
+            3.. if is_row => Drawn::Row,
+            _ => Drawn::Other,
+        }
+    }
 }
 
 /// Whether a line of a table is a further one of the row above: a long last cell goes on with an indent.
@@ -278,6 +336,9 @@ fn spaced(text: &str) -> String {
 /// The lines from the first difference on, a few of each.
 fn differing(pattern: &[Element], expected: &[Element]) -> Comparison {
     const FEW: usize = 8;
+    // What another run may say, or this one need not, says nothing of a difference.
+    let may_go = |element: &&Element| element.line().is_some_and(|line| line.starts_with([MORE, OPTIONAL]));
+    let pattern = &pattern[pattern.iter().take_while(may_go).count()..];
     if let (Some(Element::Table(grid)), Some(Element::Table(other))) = (pattern.first(), expected.first())
         && let Some((expected, got)) = grid.fits(other)
     {

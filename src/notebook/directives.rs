@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::KERNEL;
+
 /// For all cells of a fence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Directives {
@@ -30,7 +32,7 @@ pub enum Needed {
 }
 
 const ENGINES: [&str; 4] = ["spark", "dask", "beam", "ray"];
-const UNITS: [(&str, u64); 8] = [
+const UNITS: [(&str, u64); 9] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
@@ -39,6 +41,8 @@ const UNITS: [(&str, u64); 8] = [
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("TB", 1_000_000_000_000),
+    // What ends with another unit ends with this one too.
+    ("B", 1),
 ];
 
 impl Directives {
@@ -88,9 +92,60 @@ impl Directives {
         Ok(directives)
     }
 
+    /// What both say; a question that comes later takes the place of the other.
+    pub fn and(self, more: Directives) -> Directives {
+        Directives {
+            auto: self.auto || more.auto,
+            stop: more.stop.or(self.stop),
+            hidden: self.hidden || more.hidden,
+            slow: self.slow || more.slow,
+            skip: self.skip || more.skip,
+            needs: self.needs.into_iter().chain(more.needs).collect(),
+        }
+    }
+
+    /// Whether a comment is meant to hold directives, and does not begin as they do.
+    pub fn is_nearly(comment: &str) -> bool {
+        let text = comment.trim_start();
+        let Some((name, rest)) = text.split_at_checked(KERNEL.len()) else { return false };
+        let rest = rest.trim();
+        name.eq_ignore_ascii_case(KERNEL)
+            && (rest.starts_with(':') || !rest.is_empty() && Directives::parse(rest).is_ok())
+    }
+
     /// Why its cells cannot run here, in words.
     pub fn unmet(&self) -> Option<String> {
         if self.skip { Some("skip".to_string()) } else { self.needs.iter().find_map(Needed::unmet) }
+    }
+}
+
+/// The words that [`Directives::parse`] takes.
+impl std::fmt::Display for Directives {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let flags = [(self.auto, "auto"), (self.hidden, "hidden"), (self.slow, "slow"), (self.skip, "skip")];
+        let mut words: Vec<String> = flags.iter().filter(|(is, _)| *is).map(|(_, word)| word.to_string()).collect();
+        words.extend(self.stop.as_ref().map(|question| format!("stop ask=\"{question}\"")));
+        let needs: Vec<String> = self.needs.iter().map(Needed::to_string).collect();
+        words.extend((!needs.is_empty()).then(|| format!("needs=\"{}\"", needs.join(", "))));
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl std::fmt::Display for Needed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Needed::Cores(count) => write!(f, "cores>={count}"),
+            Needed::Memory(bytes) => {
+                let whole = UNITS.iter().filter(|(_, unit)| bytes % unit == 0);
+                match whole.max_by_key(|(_, unit)| *unit) {
+                    Some((name, unit)) => write!(f, "memory>={}{name}", bytes / unit),
+                    None => write!(f, "memory>={bytes}B"),
+                }
+            }
+            Needed::Rust => f.write_str("rust"),
+            Needed::Python => f.write_str("python"),
+            Needed::Engine(name) => f.write_str(name),
+        }
     }
 }
 

@@ -5,19 +5,38 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pulldown_cmark::{Options, Parser, html};
 use serde_json::{Value as Json, json};
 
+use crate::lang::split;
 use crate::report::{Block, Report};
 use crate::show::{self, Format, Style};
 
 use super::compare::{Element, elements};
 use super::mime::{bundles, language_info};
-use super::write::{cell_text, fence_of, printed, prose, style};
-use super::{KERNEL, Notebook, WIDTH};
+use super::write::{cell_text, fence_of, fence_with, is_same_but_outputs, printed, prose, style};
+use super::{Directives, Fence, KERNEL, Look, Notebook, WIDTH, as_prose, without_mark};
 
-/// What a cell printed: the text, and the reports where it was run.
+/// What a cell printed: the text, and what it showed where it was run.
 #[derive(Default)]
 pub struct Output {
     pub text: String,
-    pub reports: Vec<Report>,
+    pub shown: Vec<Shown>,
+}
+
+/// What a cell showed, in this order; a cell that runs others shows more than one.
+#[derive(Default)]
+pub struct Shown {
+    /// As lines.
+    pub warnings: String,
+    pub report: Report,
+    pub failure: Option<Failure>,
+}
+
+/// The error that ended a cell.
+pub struct Failure {
+    /// Its kind.
+    pub name: String,
+    pub message: String,
+    /// As lines.
+    pub text: String,
 }
 
 /// The form of an export.
@@ -47,17 +66,18 @@ pub fn export(notebook: &Notebook, outputs: &[Option<Output>], form: Form) -> St
 /// The parts of a notebook in their order.
 enum Part<'a> {
     Prose(String),
-    Cell(&'a str, &'a Output),
+    Cell(&'a str, &'a Output, usize),
 }
 
-fn parts<'a>(notebook: &'a Notebook, outputs: &'a [Option<Output>]) -> Vec<Part<'a>> {
+/// A cell has the place of its fence. Hidden cells are left out where nothing runs any more.
+fn parts<'a>(notebook: &'a Notebook, outputs: &'a [Option<Output>], with_hidden: bool) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     let mut outputs = outputs.iter();
     for (i, fence) in notebook.fences.iter().enumerate() {
         parts.push(Part::Prose(prose(notebook, i)));
         for (cell, output) in fence.cells.iter().zip(outputs.by_ref()) {
-            if let Some(output) = output.as_ref().filter(|_| !fence.directives.hidden) {
-                parts.push(Part::Cell(&cell.input, output));
+            if let Some(output) = output.as_ref().filter(|_| with_hidden || !fence.directives.hidden) {
+                parts.push(Part::Cell(&cell.input, output, i));
             }
         }
     }
@@ -68,7 +88,7 @@ fn parts<'a>(notebook: &'a Notebook, outputs: &'a [Option<Output>]) -> Vec<Part<
 
 /// The first heading.
 fn title(notebook: &Notebook) -> String {
-    let heading = notebook.text.lines().find_map(|line| line.strip_prefix("# "));
+    let heading = without_mark(&notebook.text).lines().find_map(|line| line.strip_prefix("# "));
     heading.unwrap_or("timelab notebook").trim().to_string()
 }
 
@@ -76,19 +96,25 @@ fn title(notebook: &Notebook) -> String {
 fn markdown(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let mut text = String::new();
     let mut cells: Vec<(String, String)> = Vec::new();
+    let mut open = None;
     let end = |text: &mut String, cells: &mut Vec<(String, String)>| {
         if !cells.is_empty() {
             text.push_str(&fence_of(WIDTH, cells));
             cells.clear();
         }
     };
-    for part in parts(notebook, outputs) {
+    for part in parts(notebook, outputs, false) {
         match part {
             Part::Prose(prose) => {
                 end(&mut text, &mut cells);
                 text.push_str(&prose);
             }
-            Part::Cell(input, output) => cells.push((input.to_string(), output.text.clone())),
+            Part::Cell(input, output, fence) => {
+                if open.replace(fence) != Some(fence) {
+                    end(&mut text, &mut cells);
+                }
+                cells.push((input.to_string(), output.text.clone()));
+            }
         }
     }
     end(&mut text, &mut cells);
@@ -96,12 +122,12 @@ fn markdown(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
 }
 
 fn data(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
-    let cells = parts(notebook, outputs).into_iter().map(|part| match part {
+    let cells = parts(notebook, outputs, false).into_iter().map(|part| match part {
         Part::Prose(text) => json!({ "prose": text.trim_matches('\n') }),
-        Part::Cell(input, output) => json!({
+        Part::Cell(input, output, _) => json!({
             "input": input,
             "output": output.text,
-            "tables": output.reports.iter().flat_map(tables).collect::<Vec<_>>(),
+            "tables": output.shown.iter().flat_map(|shown| tables(&shown.report)).collect::<Vec<_>>(),
         }),
     });
     let all = json!({ "title": title(notebook), "parts": cells.collect::<Vec<_>>() });
@@ -120,15 +146,17 @@ pub(super) fn tables(report: &Report) -> Vec<Json> {
 }
 
 const STYLE: &str = include_str!("page.css");
+/// By which a page is known to be one of ours.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"timelab\">";
 
 /// One file without a network: what it shows is in it.
 fn page(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let mut body = String::new();
     let mut number = 0;
-    for part in parts(notebook, outputs) {
+    for part in parts(notebook, outputs, false) {
         match part {
             Part::Prose(text) => html::push_html(&mut body, Parser::new_ext(&text, options())),
-            Part::Cell(input, output) => {
+            Part::Cell(input, output, _) => {
                 number += 1;
                 let code = escape(cell_text(input).trim_end());
                 body.push_str(&format!(
@@ -143,7 +171,8 @@ fn page(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let title = escape(&title(notebook));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{GENERATOR}\n\
+         <title>{title}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 }
@@ -154,11 +183,15 @@ fn options() -> Options {
 
 /// Tables as tables and plots as drawings, where the cell was run; else its text.
 fn output_html(output: &Output) -> String {
-    if output.reports.is_empty() {
+    if output.shown.is_empty() {
         return pre(&output.text);
     }
     let mut out = String::new();
-    for report in &output.reports {
+    let told = |text: &str| format!("<pre class=\"error\">{}</pre>\n", escape(text.trim_end()));
+    for Shown { warnings, report, failure } in &output.shown {
+        if !warnings.is_empty() {
+            out.push_str(&told(warnings));
+        }
         for block in &report.blocks {
             out.push_str(&block_html(block));
         }
@@ -166,19 +199,9 @@ fn output_html(output: &Output) -> String {
         if !line.is_empty() {
             out.push_str(&format!("<p class=\"status\">{}</p>\n", escape(&line)));
         }
-    }
-    // An error and warnings are no part of a report.
-    let shown: String = output.reports.iter().map(|report| printed(report, &style(WIDTH))).collect();
-    if let Some(rest) = rest(&output.text, &shown) {
-        out.push_str(&format!("<pre class=\"error\">{}</pre>\n", escape(rest.trim_end())));
+        out.push_str(&failure.as_ref().map(|failure| told(&failure.text)).unwrap_or_default());
     }
     out
-}
-
-/// What a cell printed besides its reports.
-fn rest<'a>(text: &'a str, shown: &str) -> Option<&'a str> {
-    let rest = text.strip_prefix(shown).or_else(|| text.strip_suffix(shown))?;
-    (!rest.trim().is_empty()).then_some(rest)
 }
 
 pub(super) fn block_html(block: &Block) -> String {
@@ -189,8 +212,8 @@ pub(super) fn block_html(block: &Block) -> String {
             let wide = Style { width: 10_000, ..style(WIDTH) };
             elements(&show::report(&alone(block.clone()), &wide).out).iter().map(element_html).collect()
         }
-        Block::Plot(plot) => format!("<figure>{}</figure>\n", show::svg(plot)),
-        Block::Flow(flow) => format!("<figure>{}</figure>\n", show::flow_svg(flow)),
+        Block::Plot(plot) => format!("<figure class=\"plot\">{}</figure>\n", show::svg(plot)),
+        Block::Flow(flow) => format!("<figure class=\"plot\">{}</figure>\n", show::flow_svg(flow)),
         Block::Map(map) => {
             static NUMBER: AtomicUsize = AtomicUsize::new(0);
             show::map_html(map, &format!("map-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
@@ -219,8 +242,11 @@ pub(super) fn element_html(element: &Element) -> String {
     };
     let row = |row: &Vec<String>| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>());
     let rows: String = grid.rows.iter().map(row).collect();
+    // A box that can be scrolled with keys is read out by its name.
+    let name = format!("Table: {}", escape(&grid.heads.join(", ")));
     format!(
-        "<div class=\"wide\" tabindex=\"0\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n\
+        "<div class=\"wide\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\"><table>\n\
+         <thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n\
          </table></div>\n"
     )
 }
@@ -235,21 +261,21 @@ pub(super) fn escape(text: &str) -> String {
 
 fn jupyter(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let mut count = 0;
-    let cells = parts(notebook, outputs).into_iter().enumerate().map(|(i, part)| match part {
+    let cells = parts(notebook, outputs, true).into_iter().enumerate().map(|(i, part)| match part {
         Part::Prose(text) => json!({
             "cell_type": "markdown",
             "id": format!("cell-{}", i + 1),
             "metadata": {},
             "source": source(text.trim_matches('\n')),
         }),
-        Part::Cell(input, output) => {
+        Part::Cell(input, output, fence) => {
             count += 1;
             json!({
                 "cell_type": "code",
                 "execution_count": count,
                 "id": format!("cell-{}", i + 1),
-                "metadata": {},
-                "outputs": shown(output),
+                "metadata": metadata(&notebook.fences[fence], fence),
+                "outputs": outputs_of(output),
                 "source": source(input),
             })
         }
@@ -267,18 +293,35 @@ fn jupyter(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     serde_json::to_string_pretty(&all).expect("texts are json") + "\n"
 }
 
+/// What a fence says, for the way back, and in the words that Jupyter's own tools know.
+fn metadata(fence: &Fence, place: usize) -> Json {
+    let Fence { directives, look, .. } = fence;
+    let mut own = json!({ "fence": place + 1 });
+    if *directives != Directives::default() {
+        own["directives"] = json!(directives.to_string());
+    }
+    if *look != Look::default() {
+        own["look"] = json!(look.to_string());
+    }
+    let mut all = json!({ KERNEL: own });
+    let tags = [(directives.skip, "skip-execution"), (directives.hidden, "hide-cell")];
+    let tags: Vec<&str> = tags.iter().filter(|(is, _)| *is).map(|(_, tag)| *tag).collect();
+    if !tags.is_empty() {
+        all["tags"] = json!(tags);
+    }
+    if directives.hidden {
+        all["jupyter"] = json!({ "source_hidden": true, "outputs_hidden": true });
+    }
+    all
+}
+
 /// A text as Jupyter writes it: lines with their ends.
 fn source(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
 /// The outputs of a cell as those of the kernel; where it was not run, its text.
-fn shown(output: &Output) -> Vec<Json> {
-    let texts: String = output.reports.iter().map(|report| printed(report, &style(WIDTH))).collect();
-    // An error and warnings are no part of a report.
-    let rest = if output.reports.is_empty() { Some(output.text.as_str()) } else { rest(&output.text, &texts) };
-    let all = output.reports.iter().flat_map(bundles).map(|bundle| bundle.data);
-    let all = all.chain(rest.filter(|text| !text.trim().is_empty()).map(|text| json!({ "text/plain": text })));
+fn outputs_of(output: &Output) -> Vec<Json> {
     let display = |mut data: Json| {
         for (name, form) in data.as_object_mut().into_iter().flatten() {
             // Texts are lists of lines, data is not.
@@ -288,7 +331,87 @@ fn shown(output: &Output) -> Vec<Json> {
         }
         json!({ "output_type": "display_data", "data": data, "metadata": {} })
     };
-    all.map(display).collect()
+    let error = |name: &str, message: &str, text: &str| {
+        let lines: Vec<&str> = text.lines().collect();
+        json!({ "output_type": "error", "ename": name, "evalue": message, "traceback": lines })
+    };
+    if output.shown.is_empty() {
+        const ERROR: &str = "error: ";
+        let starts =
+            output.text.split_inclusive('\n').scan(0, |at, line| Some((std::mem::replace(at, *at + line.len()), line)));
+        let failed = starts.filter(|(_, line)| line.starts_with(ERROR)).map(|(at, _)| at).next();
+        let (text, failure) = output.text.split_at(failed.unwrap_or(output.text.len()));
+        let message = failure.lines().next().unwrap_or_default().trim_start_matches(ERROR);
+        let mut all = Vec::new();
+        all.extend((!text.trim().is_empty()).then(|| display(json!({ "text/plain": text }))));
+        all.extend((!failure.is_empty()).then(|| error("Error", message, failure)));
+        return all;
+    }
+    let mut all = Vec::new();
+    for Shown { warnings, report, failure } in &output.shown {
+        if !warnings.is_empty() {
+            all.push(json!({ "output_type": "stream", "name": "stderr", "text": source(warnings) }));
+        }
+        all.extend(bundles(report).into_iter().map(|bundle| display(bundle.data)));
+        all.extend(failure.as_ref().map(|failure| error(&failure.name, &failure.message, &failure.text)));
+    }
+    all
+}
+
+/// Whether a file is what an export of a notebook in this form has written before: then nothing of a person is lost
+/// with it but outputs.
+pub fn is_former(found: &str, new: &str, form: Form) -> bool {
+    let title =
+        |page: &str| page.split_once("<title>").and_then(|(_, rest)| Some(rest.split_once("</title>")?.0.to_string()));
+    let parsed = |text: &str| serde_json::from_str::<Json>(text).ok();
+    let each = |all: &Json, list: &str, of: &[&str]| -> Option<Vec<String>> {
+        let one = |part: &Json| of.iter().map(|name| joined(&part[*name])).collect();
+        Some(all[list].as_array()?.iter().map(one).collect())
+    };
+    match form {
+        Form::Html => found.contains(GENERATOR) && title(found) == title(new),
+        Form::Ipynb => match (parsed(found), parsed(new)) {
+            (Some(found), Some(new)) => {
+                let cells = |all: &Json| each(all, "cells", &["cell_type", "source"]);
+                cells(&found).is_some() && cells(&found) == cells(&new)
+            }
+            _ => false,
+        },
+        Form::Json => match (parsed(found), parsed(new)) {
+            (Some(found), Some(new)) => {
+                let parts = |all: &Json| each(all, "parts", &["prose", "input"]);
+                parts(&found).is_some() && parts(&found) == parts(&new)
+            }
+            _ => false,
+        },
+        Form::Md => is_same_but_outputs(found, new),
+    }
+}
+
+/// A fence that is put together of cells of Jupyter.
+#[derive(Default)]
+struct Open {
+    /// What its cells say of it.
+    own: Json,
+    cells: Vec<(String, String)>,
+}
+
+impl Open {
+    fn end(&mut self, out: &mut String) {
+        let Open { own, cells } = std::mem::take(self);
+        if cells.is_empty() {
+            return;
+        }
+        let text = |name: &str| own[name].as_str().unwrap_or_default().replace("-->", "");
+        // Whoever wrote the file, words that are not known would make a notebook that cannot be read.
+        let directives = Directives::parse(&text("directives")).unwrap_or_default();
+        let look = Look::parse(text("look").split_whitespace()).unwrap_or_default();
+        let comment = match directives == Directives::default() {
+            true => String::new(),
+            false => format!("<!-- timelab: {directives} -->\n"),
+        };
+        apart(out, &format!("{comment}{}", fence_with(look, &cells)));
+    }
 }
 
 /// A notebook from one of Jupyter: cells of our kernel become fences, other code stays code, text becomes prose.
@@ -296,7 +419,7 @@ fn shown(output: &Output) -> Vec<Json> {
 /// # Errors
 /// In words, where it is none.
 pub fn import(text: &str) -> Result<String, String> {
-    let all: Json = serde_json::from_str(text).map_err(|error| format!("it is not json: {error}"))?;
+    let all: Json = serde_json::from_str(without_mark(text)).map_err(|error| format!("it is not json: {error}"))?;
     if all["nbformat"].as_i64() != Some(4) {
         return Err("it is not a notebook of Jupyter, of nbformat 4".to_string());
     }
@@ -305,35 +428,48 @@ pub fn import(text: &str) -> Result<String, String> {
     let is_ours = spec["name"].as_str() == Some(KERNEL);
     let language = spec["language"].as_str().or(all["metadata"]["language_info"]["name"].as_str()).unwrap_or("");
     let mut out = String::new();
-    let mut ours: Vec<(String, String)> = Vec::new();
+    let mut open = Open::default();
     for cell in cells {
-        let source = joined(&cell["source"]);
+        let source = joined(&cell["source"]).replace("\r\n", "\n");
         let is_code = cell["cell_type"].as_str() == Some("code");
         if is_code && is_ours {
             let outputs = cell["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
             let plain = |output: &Json| match output["output_type"].as_str() {
-                Some("stream") => joined(&output["text"]),
+                Some("stream") => without_colours(&joined(&output["text"])),
                 Some("error") => without_colours(&traceback(&output["traceback"])),
                 _ => joined(&output["data"]["text/plain"]),
             };
-            ours.push((source, outputs.iter().map(plain).collect()));
+            let mut text = String::new();
+            for part in outputs.iter().map(plain) {
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                text.push_str(&part);
+            }
+            let own = &cell["metadata"][KERNEL];
+            if *own != open.own {
+                open.end(&mut out);
+                open.own = own.clone();
+            }
+            // One cell of Jupyter may hold several of ours; what they printed stands behind the last.
+            let mut inputs = split(&source);
+            if let Some(last) = inputs.pop() {
+                open.cells.extend(inputs.into_iter().map(|input| (input, String::new())));
+                open.cells.push((last, text));
+            }
             continue;
         }
-        if !ours.is_empty() {
-            apart(&mut out, &fence_of(WIDTH, &ours));
-            ours.clear();
-        }
+        open.end(&mut out);
         if is_code {
             let longest = source.split(|c| c != '`').map(str::len).max().unwrap_or(0);
             let fence = "`".repeat(longest.max(2) + 1);
+            let language = if language.eq_ignore_ascii_case(KERNEL) { "text" } else { language };
             apart(&mut out, &format!("{fence}{language}\n{}\n{fence}\n", source.trim_end()));
         } else {
-            apart(&mut out, &format!("{}\n", source.trim_end()));
+            apart(&mut out, &format!("{}\n", as_prose(&source).trim_end()));
         }
     }
-    if !ours.is_empty() {
-        apart(&mut out, &fence_of(WIDTH, &ours));
-    }
+    open.end(&mut out);
     Ok(out)
 }
 

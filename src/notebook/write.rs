@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::report::{Block, Report};
 use crate::show::{self, Drawn, Format, Style, Theme};
 
-use super::{INFO, Look, Notebook, WIDTH};
+use super::{INFO, Look, Notebook, without_mark};
 
 /// The lines of a cell.
 pub fn cell_text(input: &str) -> String {
@@ -36,21 +36,38 @@ pub fn output_text(output: &str) -> String {
 
 /// A fence of cells, each with its output.
 pub fn fence_of(width: usize, cells: &[(String, String)]) -> String {
-    let width = if width == WIDTH { String::new() } else { format!(" width={width}") };
+    fence_with(Look { width, ..Look::default() }, cells)
+}
+
+/// The same with another look.
+pub fn fence_with(look: Look, cells: &[(String, String)]) -> String {
+    let more = look.to_string();
+    let more = if more.is_empty() { more } else { format!(" {more}") };
     let body: String = cells.iter().map(|(input, output)| cell_text(input) + &output_text(output)).collect();
-    format!("```{INFO}{width}\n{body}```\n")
+    format!("```{INFO}{more}\n{body}```\n")
+}
+
+/// Whether two notebooks have the same texts and cells, whatever the outputs say.
+pub fn is_same_but_outputs(one: &str, other: &str) -> bool {
+    let bare = |text: &str| {
+        let notebook = Notebook::parse(&text.replace("\r\n", "\n")).ok()?;
+        let none: Vec<Option<String>> = notebook.cells().map(|_| Some(String::new())).collect();
+        Some(updated(&notebook, &none))
+    };
+    bare(one).is_some_and(|one| Some(one) == bare(other))
 }
 
 /// The notebook with other outputs: for each cell in its order, a new one or none. All else stays byte for byte.
 pub fn updated(notebook: &Notebook, outputs: &[Option<String>]) -> String {
     let all = notebook.cells().zip(outputs);
-    let changes = all.filter_map(|((_, cell), output)| Some((cell.output_range.clone(), output.as_ref()?)));
-    let written = changes.map(|(range, output)| {
+    let changes = all.filter_map(|((fence, cell), output)| Some((fence, cell.output_range.clone(), output.as_ref()?)));
+    let written = changes.map(|(fence, range, output)| {
         // Empty lines behind an output set the next cell apart.
         let old = &notebook.text[range.clone()];
         let blank = old.split_inclusive('\n').rev().take_while(|line| line.trim().is_empty());
         let blank: usize = blank.map(str::len).sum();
-        let new = output_text(output);
+        let indent = " ".repeat(fence.indent);
+        let new = output_text(output).split_inclusive('\n').map(|line| format!("{indent}{line}")).collect::<String>();
         let new = if notebook.has_crlf() { new.replace('\n', "\r\n") } else { new };
         (range.start..range.end - blank, new)
     });
@@ -110,7 +127,7 @@ pub fn drawn(report: &Report, style: &Style) -> Drawn {
 pub fn prose(notebook: &Notebook, fence: usize) -> String {
     let start = fence.checked_sub(1).map_or(0, |before| notebook.fences[before].range.end);
     let end = notebook.fences.get(fence).map_or(notebook.text.len(), |fence| fence.range.start);
-    without_comments(&notebook.text[start..end])
+    without_comments(without_mark(&notebook.text[start..end]))
 }
 
 fn without_comments(text: &str) -> String {

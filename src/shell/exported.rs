@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::Kind;
 use crate::escape::{escaped, file_name};
 use crate::files::replace;
-use crate::magics::file_cells;
+use crate::magics::{FileCells, file_cells};
 use crate::notebook::{self, Form, Output, is_notebook};
 use crate::player::Player;
 use crate::run_context::Stop;
 use crate::show::{self, Style};
 
 use super::progress::Watch;
-use super::test;
+use super::{kept, test};
 
 /// What the command line asks for.
 pub struct Options {
@@ -22,6 +22,8 @@ pub struct Options {
     /// Whether the cells run; else the texts of the file are taken.
     pub runs: bool,
     pub trust: bool,
+    /// Whether any file is replaced.
+    pub force: bool,
 }
 
 /// Writes a notebook in another form; the exit status.
@@ -42,14 +44,24 @@ pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
     let stop = Stop::default();
     super::leave_the_terminal_as_it_was();
     super::stop_on_ctrl_c(stop.clone(), true);
+    let texts: Vec<Option<Output>> =
+        notebook.cells().map(|(_, cell)| Some(Output { text: cell.output.clone(), ..Output::default() })).collect();
+    if let Some(out) = &options.out {
+        // Before anything runs: the texts and cells of it are known now.
+        let form = options.form;
+        let is_former = |found: &str| notebook::is_former(found, &notebook::export(&notebook, &texts, form), form);
+        if let Err(why) = kept::may_replace(out, None, options.force, is_former) {
+            eprintln!("error: {why}");
+            return 1;
+        }
+    }
     let outputs = if options.runs {
-        match ran(path, &notebook, options.trust, &stop, style) {
+        match ran(path, &notebook, options, &stop, style) {
             Ok(outputs) => outputs,
             Err(status) => return status,
         }
     } else {
-        let text = |cell: &notebook::NotebookCell| Output { text: cell.output.clone(), reports: Vec::new() };
-        notebook.cells().map(|(_, cell)| Some(text(cell))).collect()
+        texts
     };
     let written = notebook::export(&notebook, &outputs, options.form);
     let done = match &options.out {
@@ -69,15 +81,20 @@ pub fn export(path: &Path, options: &Options, style: &Style) -> u8 {
 fn ran(
     path: &Path,
     notebook: &notebook::Notebook,
-    trust: bool,
+    options: &Options,
     stop: &Stop,
     style: &Style,
 ) -> Result<Vec<Option<Output>>, u8> {
     let mut player = Player::fresh();
     player.session.stop = stop.clone();
     let context = player.session.context();
-    match file_cells(&mut player.session, path, trust, "timelab export", &context) {
-        Ok((_, confined)) => player.session.confined = confined,
+    let form = Form::ALL.iter().find(|(_, form)| *form == options.form).map_or("html", |(name, _)| *name);
+    let said = format!("timelab export --to {form}");
+    match file_cells(&mut player.session, path, options.trust, &said, &context) {
+        Ok(FileCells { confined, skipped, .. }) => {
+            player.session.confined = confined;
+            skipped.iter().for_each(|line| eprintln!("{line}"));
+        }
         Err(error) => {
             eprint!("{}", show::diagnostic(&error, None, style));
             return Err(1);
@@ -86,7 +103,7 @@ fn ran(
     let mut outputs = Vec::new();
     for (fence, cell) in notebook.cells() {
         if fence.directives.unmet().is_some() {
-            outputs.push(Some(Output { text: cell.output.clone(), reports: Vec::new() }));
+            outputs.push(Some(Output { text: cell.output.clone(), ..Output::default() }));
             continue;
         }
         let context = player.session.context();
@@ -96,15 +113,21 @@ fn ran(
         if stop.is_raised() || ran.error == Some(Kind::Stopped) {
             return Err(130);
         }
-        outputs.push(Some(Output { text: ran.printed, reports: ran.reports }));
+        outputs.push(Some(Output { text: ran.printed, shown: ran.shown }));
     }
     Ok(outputs)
 }
 
 /// Makes a notebook of one of Jupyter; the exit status.
-pub fn import(path: &Path, out: Option<&Path>) -> u8 {
+pub fn import(path: &Path, out: Option<&Path>, force: bool) -> u8 {
     let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"));
     let made = text.and_then(|text| notebook::import(&text));
+    let made = made.and_then(|text| match out {
+        Some(out) => {
+            kept::may_replace(out, None, force, |found| notebook::is_same_but_outputs(found, &text)).map(|()| text)
+        }
+        None => Ok(text),
+    });
     let done = made.and_then(|text| match out {
         Some(out) => replace(out, text.as_bytes()).map_err(|error| format!("\"{}\": {error}", file_name(out))),
         None => print(&text).map_err(|error| error.to_string()),

@@ -5,6 +5,7 @@ mod console;
 mod editor;
 pub mod exported;
 mod highlight;
+mod kept;
 mod map;
 mod pager;
 mod play;
@@ -27,7 +28,7 @@ use crate::diagnostic::{Diagnostic, Kind, listed};
 use crate::escape;
 use crate::history::History;
 use crate::lang::{self, Splitter, split};
-use crate::magics::{CellStatus, Evaluation, Next, evaluate, file_cells};
+use crate::magics::{CellStatus, Evaluation, FileCells, Next, evaluate, file_cells};
 use crate::measure;
 use crate::notebook::{INFO, Notebook, cell_text, is_notebook};
 use crate::report::{Block, Report};
@@ -111,7 +112,8 @@ impl Shell {
         let context = self.session.borrow().context();
         let cells = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab", &context);
         match cells {
-            Ok((cells, confined)) => {
+            Ok(FileCells { cells, confined, skipped }) => {
+                skipped.iter().for_each(|line| self.complain(&format!("{line}\n")));
                 self.session.borrow_mut().confined = confined;
                 self.batch(cells)
             }
@@ -241,7 +243,7 @@ impl Shell {
         let context = self.session.borrow().context();
         let allowed = file_cells(&mut self.session.borrow_mut(), path, trusted, "timelab play", &context);
         match allowed {
-            Ok((_, confined)) => self.session.borrow_mut().confined = confined,
+            Ok(FileCells { confined, .. }) => self.session.borrow_mut().confined = confined,
             Err(error) => return self.failed(&error),
         }
         match test::read(path) {

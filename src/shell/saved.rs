@@ -1,23 +1,35 @@
 //! `timelab run FILE --save OUT.md`: runs cells, prints what they print, and writes a notebook with their outputs after
-//! each cell.
+//! each cell while that is cheap.
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::diagnostic::Kind;
 use crate::escape::file_name;
 use crate::files::replace;
-use crate::magics::{CellStatus, file_cells};
-use crate::notebook::{Look, Notebook, WIDTH, fence_of, is_notebook, updated};
+use crate::magics::{CellStatus, FileCells, file_cells};
+use crate::notebook::{Look, Notebook, WIDTH, fence_of, is_notebook, is_same_but_outputs, updated};
 use crate::player::Player;
 use crate::run_context::Stop;
 use crate::show::{self, Style};
 
 use super::progress::Watch;
-use super::{Ending, test};
+use super::{Ending, kept, test};
 
-/// Runs the cells of a file; `keep_going` says whether also those behind one that failed.
-pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Style) -> Ending {
+/// What the command line asks for.
+pub struct Options<'a> {
+    pub out: &'a Path,
+    pub trust: bool,
+    /// Whether cells run also behind one that failed.
+    pub keep_going: bool,
+    /// Whether any file is replaced.
+    pub force: bool,
+}
+
+/// Runs the cells of a file.
+pub fn run(path: &Path, options: &Options, style: &Style) -> Ending {
+    let Options { out, trust: trusted, keep_going, force } = *options;
     let mut player = Player::fresh();
     let stop = Stop::default();
     player.session.stop = stop.clone();
@@ -25,8 +37,9 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
     super::stop_on_ctrl_c(stop.clone(), true);
     let context = player.session.context();
     let cells = match file_cells(&mut player.session, path, trusted, "timelab run", &context) {
-        Ok((cells, confined)) => {
+        Ok(FileCells { cells, confined, skipped }) => {
             player.session.confined = confined;
+            skipped.iter().for_each(|line| eprintln!("{line}"));
             cells
         }
         Err(error) => {
@@ -35,7 +48,16 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
         }
     };
     let notebook = if is_notebook(path) { test::read(path).ok() } else { None };
+    if let Err(why) = kept::may_replace(out, notebook.is_some().then_some(path), force, |found| match &notebook {
+        Some(notebook) => is_same_but_outputs(found, &notebook.text),
+        // It may have ended earlier.
+        None => is_start_of(found, &cells),
+    }) {
+        eprintln!("error: {why}");
+        return Ending::Failed;
+    }
     let mut record = Record { notebook, cells, outputs: Vec::new() };
+    let mut saver = Saver::new(out);
     let mut ending = Ending::Good;
     let all: Vec<(String, Look)> = record.inputs();
     for (input, look) in all {
@@ -52,7 +74,10 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(ran.out.as_bytes()).and_then(|()| stdout.flush());
         record.outputs.push(Some(ran.printed));
-        if let Err(error) = replace(out, record.text().as_bytes()) {
+        let is_end = stop.is_raised() || ran.error.is_some() || ran.leaves || written.is_err();
+        if (is_end || saver.is_time())
+            && let Err(error) = saver.write(&record)
+        {
             eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
             return Ending::Failed;
         }
@@ -69,7 +94,60 @@ pub fn run(path: &Path, out: &Path, trusted: bool, keep_going: bool, style: &Sty
             break;
         }
     }
+    if let Err(error) = saver.write(&record) {
+        eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
+        return Ending::Failed;
+    }
     ending
+}
+
+/// Whether a text is a notebook of the first of these cells and nothing else.
+fn is_start_of(found: &str, cells: &[String]) -> bool {
+    let Ok(notebook) = Notebook::parse(found) else { return false };
+    let all: Vec<(String, String)> =
+        notebook.cells().map(|(_, cell)| (cell.input.clone(), cell.output.clone())).collect();
+    let is_start = all.len() <= cells.len() && all.iter().zip(cells).all(|((one, _), other)| *one == bare(other));
+    is_start && fence_of(WIDTH, &all) == found
+}
+
+/// A cell as a notebook has it.
+fn bare(cell: &str) -> String {
+    cell.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Writes the whole notebook again and again: after each cell, as long as that takes less than a second in all, then
+/// so often that it takes a small part of the time. A notebook of many short cells would take hours else.
+struct Saver<'a> {
+    out: &'a Path,
+    start: Instant,
+    /// How long all writing took.
+    spent: Duration,
+    is_pending: bool,
+}
+
+impl<'a> Saver<'a> {
+    fn new(out: &'a Path) -> Saver<'a> {
+        Saver { out, start: Instant::now(), spent: Duration::ZERO, is_pending: true }
+    }
+
+    /// Whether what is new is written now.
+    fn is_time(&mut self) -> bool {
+        const CHEAP: Duration = Duration::from_secs(1);
+        /// Of the time that has passed.
+        const SHARE: u32 = 50;
+        self.is_pending = true;
+        self.spent < CHEAP || (self.spent - CHEAP) * SHARE < self.start.elapsed()
+    }
+
+    fn write(&mut self, record: &Record) -> std::io::Result<()> {
+        if !std::mem::take(&mut self.is_pending) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let written = replace(self.out, record.text().as_bytes());
+        self.spent += start.elapsed();
+        written
+    }
 }
 
 /// What was run so far.

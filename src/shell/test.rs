@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use crate::diagnostic::Kind;
 use crate::escape;
 use crate::files::replace;
-use crate::magics::file_cells;
-use crate::notebook::{Comparison, Fence, Look, Notebook, NotebookCell, compare, is_notebook, updated};
+use crate::magics::{FileCells, file_cells};
+use crate::notebook::{
+    Comparison, Fence, INFO, Look, Notebook, NotebookCell, cell_text, compare, is_notebook, updated,
+};
 use crate::player::{CellOutput, Player};
 use crate::run_context::Stop;
 use crate::show::{Style, duration_text};
 
+use super::kept;
 use super::progress::Watch;
 
 /// What the command line asks for.
@@ -39,6 +42,8 @@ struct Tested {
     wrong: Vec<Wrong>,
     /// Reasons, each with the number of cells.
     skipped: Vec<(String, usize)>,
+    /// One for each cell in its order, and one for what is wrong with the file.
+    cases: Vec<Case>,
     time: Duration,
     stopped: bool,
 }
@@ -49,11 +54,31 @@ struct Wrong {
     text: String,
 }
 
+/// What a server of tests is told. Its name is the same, whatever becomes of it.
+struct Case {
+    name: String,
+    result: CaseResult,
+}
+
+enum CaseResult {
+    Good,
+    Skipped(String),
+    Failed(String),
+    /// The file cannot be tested, or was not to its end.
+    Broken(String),
+}
+
 /// Tests files; the exit status.
 pub fn test(files: &[PathBuf], options: &Options, style: &Style) -> u8 {
     let stop = Stop::default();
     super::leave_the_terminal_as_it_was();
     super::stop_on_ctrl_c(stop.clone(), true);
+    if let Some(path) = &options.junit
+        && let Err(why) = kept::may_replace(path, None, false, |found| found.contains("<testsuites"))
+    {
+        eprintln!("error: {}", why.replace("\n\n  to replace it: --force", ": it is not a report of tests"));
+        return 2;
+    }
     if options.jobs > 1 && files.len() > 1 {
         return beside(files, options, &stop);
     }
@@ -77,13 +102,21 @@ pub fn test(files: &[PathBuf], options: &Options, style: &Style) -> u8 {
         print(&summary(&all, files.len(), start.elapsed()));
     }
     let mut status = u8::from(all.iter().any(|tested| !tested.wrong.is_empty()));
-    if let Some(path) = &options.junit
-        && let Err(error) = replace(path, junit(&all).as_bytes())
-    {
-        eprintln!("error: \"{}\" cannot be written: {error}", escape::file_name(path));
+    let suites = all.iter().map(suite).collect::<String>();
+    if !options.junit.as_ref().is_none_or(|path| is_written(path, &suites)) {
         status = 1;
     }
     if stop.is_raised() { 130 } else { status }
+}
+
+/// Writes what servers of tests read; whether that can be done.
+fn is_written(path: &Path, suites: &str) -> bool {
+    let text = format!("{JUNIT_START}{suites}{JUNIT_END}");
+    let written = replace(path, text.as_bytes());
+    if let Err(error) = &written {
+        eprintln!("error: \"{}\" cannot be written: {error}", escape::file_name(path));
+    }
+    written.is_ok()
 }
 
 fn print(text: &str) {
@@ -93,6 +126,18 @@ fn print(text: &str) {
 
 fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested {
     let start = Instant::now();
+    let mut tested = tested_until(path, options, stop, style);
+    tested.time = start.elapsed();
+    let broken = tested.wrong.iter().filter(|wrong| wrong.cell == 0);
+    let cases = broken.map(|wrong| {
+        let place = if wrong.line > 0 { format!("line {}: ", wrong.line) } else { String::new() };
+        Case { name: "the file".to_string(), result: CaseResult::Broken(format!("{place}{}", wrong.text)) }
+    });
+    tested.cases.extend(cases);
+    tested
+}
+
+fn tested_until(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested {
     let mut tested = Tested { path: escape::file_name(path), ..Tested::default() };
     let faulty = |line: usize, text: String| Wrong { line, cell: 0, text };
     let notebook = match read(path) {
@@ -106,7 +151,7 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
     // What can do anything is refused here as everywhere, and nobody is asked.
     let context = player.session.context();
     let confined = match file_cells(&mut player.session, path, options.trust, "timelab test", &context) {
-        Ok((_, confined)) => confined,
+        Ok(FileCells { confined, .. }) => confined,
         Err(error) => {
             let hint = error.hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
             tested.wrong.push(faulty(0, format!("{}{hint}", error.message)));
@@ -118,7 +163,9 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
     let mut before: Vec<(&str, Look)> = Vec::new();
     for (place, (fence, cell)) in notebook.cells().enumerate() {
         tested.cells += 1;
+        let name = format!("line {}: {}", cell.line, cell.input.lines().next().unwrap_or_default());
         if let Some(why) = skipped(fence, options) {
+            tested.cases.push(Case { name, result: CaseResult::Skipped(why.clone()) });
             match tested.skipped.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, count)) => *count += 1,
                 None => tested.skipped.push((why, 1)),
@@ -128,7 +175,7 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
         }
         let mut ran = run(&mut player, cell, fence.look, style, &format!("{} · cell {}", tested.path, place + 1));
         let mut found = compare(&cell.output, &ran.printed, &ran.masked);
-        if ran.error == Some(Kind::Claim) && found.is_err() && !stop.is_raised() {
+        if ran.error == Some(Kind::Claim) && !stop.is_raised() {
             // What it reads was measured once: all that came before is measured again.
             player = fresh(stop);
             player.session.confined = confined;
@@ -145,32 +192,34 @@ fn tested(path: &Path, options: &Options, stop: &Stop, style: &Style) -> Tested 
             break;
         }
         before.push((&cell.input, fence.look));
+        // A claim that does not hold fails, whatever the file says.
         let claim = ran.error == Some(Kind::Claim);
-        match found {
-            Ok(()) => {
+        let differs = if claim { Some(difference(cell, &Comparison::default(), Some(&ran))) } else { None };
+        let differs = differs.or_else(|| found.err().map(|comparison| difference(cell, &comparison, None)));
+        let result = match differs {
+            None => {
                 tested.good += 1;
                 outputs.push(None);
+                CaseResult::Good
             }
-            Err(_) if options.update && !claim => {
+            Some(_) if options.update && !claim => {
                 tested.updated += 1;
                 outputs.push(Some(ran.printed));
+                CaseResult::Good
             }
-            Err(comparison) => {
+            Some(text) => {
                 outputs.push(None);
-                tested.wrong.push(Wrong {
-                    line: cell.line,
-                    cell: place + 1,
-                    text: difference(cell, &comparison, claim.then_some(&ran)),
-                });
+                tested.wrong.push(Wrong { line: cell.line, cell: place + 1, text: text.clone() });
+                CaseResult::Failed(text)
             }
-        }
+        };
+        tested.cases.push(Case { name, result });
     }
     if tested.updated > 0
         && let Err(error) = replace(path, updated(&notebook, &outputs).as_bytes())
     {
         tested.wrong.push(faulty(0, format!("it cannot be written: {error}")));
     }
-    tested.time = start.elapsed();
     tested
 }
 
@@ -225,9 +274,7 @@ fn skipped(fence: &Fence, options: &Options) -> Option<String> {
 /// What the file says and what was printed, in lines.
 fn difference(cell: &NotebookCell, comparison: &Comparison, claim: Option<&CellOutput>) -> String {
     let mut text = String::new();
-    for line in cell.input.lines() {
-        let _ = writeln!(text, "    › {line}");
-    }
+    cell_text(&cell.input).lines().for_each(|line| _ = writeln!(text, "    {line}"));
     if let Some(ran) = claim {
         ran.printed.lines().for_each(|line| _ = writeln!(text, "    {line}"));
         return text;
@@ -255,6 +302,10 @@ fn told(tested: &Tested) -> String {
     }
     let ran = tested.good + tested.wrong.iter().filter(|wrong| wrong.cell > 0).count() + tested.updated;
     let plural = if ran == 1 { "cell" } else { "cells" };
+    if tested.wrong.is_empty() && tested.cells == 0 {
+        let line = format!("– {}: there are no cells in it; they stand in fences ```{INFO}\n", tested.path);
+        return escape::escaped(&line);
+    }
     let mark = if tested.wrong.is_empty() { "✓" } else { "✗" };
     let mut parts = vec![format!("{mark} {}: {ran} {plural}, {} as the file says", tested.path, tested.good)];
     if tested.updated > 0 {
@@ -283,10 +334,15 @@ fn beside(files: &[PathBuf], options: &Options, stop: &Stop) -> u8 {
             return 1;
         }
     };
-    if options.junit.is_some() {
-        eprintln!("error: `--junit` needs one job");
-        return 2;
-    }
+    // Each process writes a report of its own; together they are one.
+    let reports = match options.junit.as_ref().map(|_| tempfile::tempdir()).transpose() {
+        Ok(reports) => reports,
+        Err(error) => {
+            eprintln!("error: a folder for the reports cannot be made: {error}");
+            return 1;
+        }
+    };
+    let report = |i: usize| reports.as_ref().map(|folder| folder.path().join(format!("{i}.xml")));
     let mut flags = Vec::new();
     let all = [(options.update, "--update"), (options.slow, "--slow"), (options.trust, "--trust")];
     flags.extend(all.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag));
@@ -295,12 +351,17 @@ fn beside(files: &[PathBuf], options: &Options, stop: &Stop) -> u8 {
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(files.len()) {
             scope.spawn(|| {
-                while let Some(path) = files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                loop {
+                    let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(path) = files.get(i) else { return };
                     if stop.is_raised() {
                         return;
                     }
                     let mut command = Command::new(&program);
                     command.arg("test").args(&flags).arg(path).stdin(Stdio::null()).stderr(Stdio::inherit());
+                    if let Some(report) = report(i) {
+                        command.arg("--junit").arg(report);
+                    }
                     let status = match command.output() {
                         Ok(output) => {
                             print(&String::from_utf8_lossy(&output.stdout));
@@ -316,51 +377,49 @@ fn beside(files: &[PathBuf], options: &Options, stop: &Stop) -> u8 {
             });
         }
     });
-    worst.into_inner()
+    let mut worst = worst.into_inner();
+    if let Some(path) = &options.junit {
+        let text = |i: usize| report(i).and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let inside = |i: usize| {
+            let text = text(i);
+            text.strip_prefix(JUNIT_START).and_then(|rest| rest.strip_suffix(JUNIT_END)).unwrap_or_default().to_string()
+        };
+        if !is_written(path, &(0..files.len()).map(inside).collect::<String>()) {
+            worst = worst.max(1);
+        }
+    }
+    worst
 }
 
-/// The format that servers of tests read: a suite for each file, a case for each cell that differs or that ran.
-fn junit(all: &[Tested]) -> String {
+const JUNIT_START: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+const JUNIT_END: &str = "</testsuites>\n";
+
+/// A file in the format that servers of tests read: a case for each cell.
+fn suite(tested: &Tested) -> String {
     let escaped = |text: &str| -> String {
         let visible = text.chars().filter(|c| !c.is_control() || *c == '\n');
         let text: String = visible.collect();
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
     };
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for tested in all {
-        let name = escaped(&tested.path);
-        let skipped: usize = tested.skipped.iter().map(|(_, count)| count).sum();
-        let tests = tested.good + tested.updated + skipped + tested.wrong.len();
-        let _ = writeln!(
-            out,
-            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{}\" skipped=\"{skipped}\" time=\"{:.3}\">",
-            tested.wrong.len(),
-            tested.time.as_secs_f64()
-        );
-        for i in 0..tested.good + tested.updated {
-            let _ = writeln!(out, "    <testcase classname=\"{name}\" name=\"as the file says {}\"/>", i + 1);
-        }
-        for wrong in &tested.wrong {
-            let text = escaped(&wrong.text);
-            let _ = writeln!(
-                out,
-                "    <testcase classname=\"{name}\" name=\"line {}\">\
-                 <failure message=\"cell {} differs\">{text}</failure></testcase>",
-                wrong.line, wrong.cell
-            );
-        }
-        for (why, count) in &tested.skipped {
-            for i in 0..*count {
-                let why = escaped(why);
-                let _ = writeln!(
-                    out,
-                    "    <testcase classname=\"{name}\" name=\"{why} {}\"><skipped message=\"{why}\"/></testcase>",
-                    i + 1
-                );
-            }
-        }
-        out.push_str("  </testsuite>\n");
+    let count = |is: fn(&CaseResult) -> bool| tested.cases.iter().filter(|case| is(&case.result)).count();
+    let file = escaped(&tested.path);
+    let mut out = format!(
+        "  <testsuite name=\"{file}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3}\">\n",
+        tested.cases.len(),
+        count(|result| matches!(result, CaseResult::Failed(_))),
+        count(|result| matches!(result, CaseResult::Broken(_))),
+        count(|result| matches!(result, CaseResult::Skipped(_))),
+        tested.time.as_secs_f64()
+    );
+    for Case { name, result } in &tested.cases {
+        let inside = match result {
+            CaseResult::Good => String::new(),
+            CaseResult::Skipped(why) => format!("<skipped message=\"{}\"/>", escaped(why)),
+            CaseResult::Failed(text) => format!("<failure message=\"it differs\">{}</failure>", escaped(text)),
+            CaseResult::Broken(why) => format!("<error message=\"{}\"/>", escaped(why)),
+        };
+        let _ = writeln!(out, "    <testcase classname=\"{file}\" name=\"{}\">{inside}</testcase>", escaped(name));
     }
-    out.push_str("</testsuites>\n");
+    out.push_str("  </testsuite>\n");
     out
 }
