@@ -6,8 +6,8 @@ use crate::escape::file_name;
 use crate::files::{is_writable, same_place};
 
 /// Whether a command may write this file, which is asked before anything runs: it is not there, or empty, or not a
-/// regular file, or it is `input` itself, or what the same command has written before, as `is_former` finds out from its
-/// text. Nothing replaces a read-only file.
+/// regular file, or it is `input` itself, or what the same command has written before, as `is_former` finds out
+/// from its text. Nothing replaces a read-only file.
 ///
 /// # Errors
 /// In words for people.
