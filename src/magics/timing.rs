@@ -166,7 +166,7 @@ pub const KEPT_WORK: &str = "if the compiler has done the work of the Rust befor
                              hides a number from it, as does a name of the session: let n = 1000, then \
                              rust with n { (0..n).sum::<i64>() }";
 
-/// The name of a variant that nobody has named: its engine, the language that it is written in, or its command.
+/// The name of an unnamed variant: its engine, the language that it is written in, or its command.
 pub fn variant_name(pipeline: &Pipeline, choice: Choice) -> &str {
     match lone_command(pipeline) {
         Some(command) => &command.text,

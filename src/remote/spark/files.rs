@@ -217,7 +217,7 @@ fn typed(found: Expression, field: &Field, options: &CsvOptions) -> Expression {
             let whole = if field.is_stated() { "[+-]?[0-9]+" } else { "-?(0|[1-9][0-9]*)" };
             let sign = if field.is_stated() { "[+-]?" } else { "-?" };
             if !field.is_stated() {
-                // An int beyond 64 bits is no float by itself.
+                // An int beyond 64 bits is not a float by itself.
                 arms.extend([fits("^-?[0-9]{19,}\\z"), raise("objection", "a column has ints of 19 digits", ty)]);
             }
             let power = "([eE][+-]?[0-9]+)?\\z";
