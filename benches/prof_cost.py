@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 PIPELINES = [
-    "1..200M | map it % 4096 * 3 | filter it % 3 == 1 or it > 9 | sum",
-    "1..200M | map it % 1000 | filter it > 10 | map it + 1 | derive y = it * 2 | agg a = sum(it), b = max(y)",
+    "1..800M | map it % 4096 * 3 | filter it % 3 == 1 or it > 9 | sum",
+    "1..400M | map it % 1000 | filter it > 10 | map it + 1 | derive y = it * 2 | agg a = sum(it), b = max(y)",
     "1..60M | map it % 100k | count by it | agg n = count()",
     "1..20k | pairs | map it = a * b % 77 | distinct | count",
 ]

@@ -91,7 +91,7 @@ impl Operators {
     /// The first batches of a phase are all measured; they tell what measuring costs.
     const FIRST: u64 = 32;
     /// The share of the time that may go into reading the clock.
-    const SHARE: f64 = 0.01;
+    const SHARE: f64 = 0.004;
 
     /// Adds an operator; its number.
     pub fn add(&self, name: String) -> usize {

@@ -16,7 +16,7 @@ fn check_braces(text: &str, expected: &str) {
         "word" => Some(quoted("it's me")),
         _ => None,
     };
-    assert_eq!(braces(text, value).0, expected, "{text}");
+    assert_eq!(braces(text, value).text, expected, "{text}");
 }
 
 #[test]
@@ -123,10 +123,13 @@ fn one_that_needs_a_shell_brings_all_into_one() {
 /// The first runs choose the clock, and later ones may not be like them.
 #[test]
 fn what_waits_only_in_later_runs_is_timed_by_the_wall() {
-    if std::process::Command::new("python3").arg("-V").output().is_err() {
+    // Itself, and no script in its place that starts others.
+    let itself = ["-c", "import sys; print(sys.executable)"];
+    let Ok(python) = std::process::Command::new("python3").args(itself).output() else {
         eprintln!("skipped: there is no python3");
         return;
-    }
+    };
+    let python = String::from_utf8_lossy(&python.stdout).trim().to_string();
     const WAIT: f64 = 0.05;
     let folder = tempfile::tempdir().expect("a folder");
     let (file, runs) = (folder.path().join("late.py"), folder.path().join("runs"));
@@ -135,11 +138,42 @@ fn what_waits_only_in_later_runs_is_timed_by_the_wall() {
          if os.path.getsize({runs:?}) > 6: time.sleep({WAIT})\nsum(range(200000))\n"
     );
     std::fs::write(&file, text).expect("it can be written");
-    let cells = [format!("%timeit --runs 20 !python3 {}", file.display()), "_.median".to_string()];
+    let cells = [format!("%timeit --runs 20 !{python} {}", file.display()), "_.median".to_string()];
     let mut lab = Lab::new("batch");
     let told: Vec<_> = cells.iter().map(|cell| lab.cell(cell)).collect();
     let median: f64 = told[1].out.trim().parse().unwrap_or_else(|_| panic!("{told:?}"));
     assert!(median >= WAIT, "{told:?}");
+    // A comparison is sampled anew.
+    std::fs::remove_file(&runs).expect("it was written");
+    let file = file.display();
+    let told = lab.cell(&format!("%compare --runs 20:\n  a: !{python} {file}\n  b: !{python} {file}"));
+    assert!(told.err.contains("all are timed by wall time: "), "{told:?}");
+    assert!(!told.out.contains("no verdict"), "{told:?}");
+    let told = lab.cell("_ | map median | min");
+    let least: f64 = told.out.trim().parse().unwrap_or_else(|_| panic!("{told:?}"));
+    assert!(least >= WAIT, "{told:?}");
+}
+
+#[test]
+fn a_name_in_braces_that_is_nearly_known_is_warned_of() {
+    let mut lab = Lab::new("batch");
+    lab.cell("let count = 3");
+    lab.cell("let many = 1..3");
+    let said = lab.cell("%time !echo {conut}").err;
+    assert!(said.contains("`{conut}` stays as it is: did you mean `{count}`?"), "{said}");
+    let said = lab.cell("%time !echo {many}").err;
+    assert!(said.contains("`{many}` stays as it is, because `many` is not a number, a text or a bool"), "{said}");
+    let said = lab.cell("%time !awk 'BEGIN{print}{exit}{i}' {count}").err;
+    assert!(!said.contains("stays as it is"), "{said}");
+}
+
+#[test]
+fn an_output_that_is_cut_says_so() {
+    let mut lab = Lab::new("batch");
+    let said = lab.cell("%time !head -c 70000000 /dev/zero").err;
+    assert!(said.contains("_.stdout has the first 64.0 MiB of an output of 66.8 MiB"), "{said}");
+    let said = lab.cell("%compare --runs 2:\n  a: !head -c 70000000 /dev/zero\n  b: !head -c 3 /dev/zero").err;
+    assert!(said.contains("a: _.outputs has the first 64.0 MiB of an output of 66.8 MiB"), "{said}");
 }
 
 #[test]

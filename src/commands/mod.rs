@@ -24,7 +24,7 @@ pub use process::hook;
 pub use sampler::{Outermost, Sampler, preloaded};
 pub use starter::{Failure, Listener, Starter};
 pub use streaming::{Part, Streaming};
-pub use words::{braces, quoted, resolve, through_shell};
+pub use words::{Filled, braces, quoted, resolve, through_shell};
 
 /// A library that samples the program into which it is loaded, as text for rustc.
 pub const PRELOAD: &str = include_str!("preload.rs.txt");

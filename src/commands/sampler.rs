@@ -497,7 +497,7 @@ impl Taken {
             let hex = |text: &str| u64::from_str_radix(text, 16).ok();
             let runs = words.next()?.contains('x');
             let (start, end, offset) = (hex(start)?, hex(end)?, hex(words.next()?)?);
-            let path = words.nth(2).unwrap_or("[anonymous]").to_string();
+            let path = words.nth(2).unwrap_or(ANONYMOUS).to_string();
             runs.then_some(Mapping { start, end, offset, path })
         });
         self.mappings.insert(process, mappings.collect());
@@ -547,6 +547,9 @@ impl Taken {
     }
 }
 
+/// Memory that runs and belongs to no file.
+const ANONYMOUS: &str = "[anonymous]";
+
 /// Functions that were seen.
 #[derive(Default)]
 struct Functions {
@@ -565,7 +568,9 @@ impl Functions {
         let mut found = HashMap::new();
         for part in spots.chunk_by(|a, b| a.0 == b.0) {
             let path = files.get(part[0].0 as usize).map_or("", String::as_str);
-            let library = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("unknown");
+            // What a compiler makes while the program runs lies in no file.
+            let is_outside = path.is_empty() || path == ANONYMOUS || path.starts_with("//anon");
+            let library = if is_outside { ANONYMOUS } else { path.rsplit('/').next().unwrap_or(path) };
             let offsets: Vec<u64> = part.iter().map(|(_, offset)| *offset).collect();
             let places = Symbols::of_file(Path::new(path)).map(|symbols| symbols.places(&offsets));
             let mut places = places.unwrap_or_else(|| vec![Vec::new(); offsets.len()]);
@@ -573,8 +578,8 @@ impl Functions {
             for (spot, places) in part.iter().zip(&mut places).filter(|(_, places)| places.is_empty()) {
                 let frames = frames.get_or_insert_with(|| CallFrames::of_file(Path::new(path)));
                 let begins = frames.as_ref().and_then(|frames| frames.begins(spot.1)).unwrap_or(spot.1);
-                let name = match path.is_empty() {
-                    true => format!("0x{:x}", spot.1),
+                let name = match is_outside {
+                    true => "code outside all files (JIT)".to_string(),
                     false => format!("{library}+0x{begins:x}"),
                 };
                 places.push(Place { name, file: None, line: None });

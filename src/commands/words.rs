@@ -14,31 +14,44 @@ const OF_THE_SHELL: [&str; 33] = [
     "trap", "type", "ulimit", "umask", "until", "while",
 ];
 
-/// Puts values into the braces that hold exactly a name: `{n}`. `{{` is a brace. All else stays as it is. Gives the
-/// names that were used too.
-pub fn braces(text: &str, value: impl Fn(&str) -> Option<String>) -> (String, Vec<String>) {
-    let (mut given, mut used) = (String::with_capacity(text.len()), Vec::new());
+/// A command with values in its braces.
+#[derive(Debug, Clone, Default)]
+pub struct Filled {
+    pub text: String,
+    /// The names whose values were put in.
+    pub used: Vec<String>,
+    /// Names in braces that have no value, so that they stayed.
+    pub left: Vec<String>,
+}
+
+/// Puts values into the braces that hold exactly a name: `{n}`. `{{` is a brace. All else stays as it is.
+pub fn braces(text: &str, value: impl Fn(&str) -> Option<String>) -> Filled {
+    let mut filled = Filled { text: String::with_capacity(text.len()), ..Filled::default() };
     let mut rest = text;
     while let Some(at) = rest.find('{') {
-        given.push_str(&rest[..at]);
+        filled.text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix('{') {
-            given.push('{');
+            filled.text.push('{');
             rest = after;
             continue;
         }
         let named = rest.find('}').map(|end| &rest[..end]).filter(|name| is_name(name));
-        match named.and_then(|name| Some((name, value(name)?))) {
-            Some((name, value)) => {
-                given.push_str(&value);
-                used.push(name.to_string());
+        match named.map(|name| (name, value(name))) {
+            Some((name, Some(value))) => {
+                filled.text.push_str(&value);
+                filled.used.push(name.to_string());
                 rest = &rest[name.len() + 1..];
             }
-            None => given.push('{'),
+            Some((name, None)) => {
+                filled.text.push('{');
+                filled.left.push(name.to_string());
+            }
+            None => filled.text.push('{'),
         }
     }
-    given.push_str(rest);
-    (given, used)
+    filled.text.push_str(rest);
+    filled
 }
 
 fn is_name(text: &str) -> bool {

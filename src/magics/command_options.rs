@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::commands::Output;
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files;
@@ -76,6 +77,17 @@ pub fn values(command: &Command) -> Vec<Field> {
     ]
 }
 
+/// That `_.stdout` has the beginning only.
+pub fn cut_stdout(command: &Command) -> Option<Note> {
+    cut_output(&*command.output()?, "", "_.stdout")
+}
+
+/// That what is kept of an output is its beginning only.
+pub fn cut_output(output: &Output, whose: &str, place: &str) -> Option<Note> {
+    let [all, kept] = [output.length, output.kept.len() as u64].map(|bytes| bytes_text(bytes as f64));
+    (!output.is_whole()).then(|| format!("{whose}{place} has the first {kept} of an output of {all}").into())
+}
+
 /// How a command was run, and what is to be known about its figures, which are at least `floor` bytes.
 pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -87,6 +99,7 @@ pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     if command.changes() {
         notes.push(Note::from("its output changes from run to run").optional());
     }
+    notes.extend(cut_stdout(command));
     let left: u64 = command.samples().iter().map(|ran| ran.left).sum();
     if left > 0 {
         notes.push(Note::default().found(format!("{left} processes that it left behind were ended")).optional());

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::commands::{self, Compared, Failure, Gathered, Outermost, Output, ProcessRun, Program, Starter};
+use crate::commands::{self, Compared, Failure, Filled, Gathered, Outermost, Output, ProcessRun, Program, Starter};
 use crate::data::{Order, Sameness, Schema, Table, Type, Value};
-use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::diagnostic::{Diagnostic, Fallible, Kind, Span, nearest};
 use crate::engines::{self, Choice};
 use crate::lang::{Pipeline, Source, SourceNode, Statement, Word};
 use crate::measure::{Clock, Clocks, Cost, Missed, Overhead, Readings, Samples, System, Workload};
@@ -167,6 +167,9 @@ impl Session {
     pub(super) fn command(&mut self, word: &Word) -> Fallible<Command> {
         let told = self.programs.told.clone();
         let (text, direct) = self.program(word)?;
+        for name in self.with_values(&word.text).left {
+            self.warn_of_braces(&name, word.span);
+        }
         let program = if told.shell { commands::through_shell(&text) } else { direct };
         let prepare = told.prepare.as_ref().map(|step| self.action(step, None)).transpose()?;
         let cleanup = told.cleanup.as_ref().map(|step| self.action(step, Some(CLEANUP))).transpose()?;
@@ -196,7 +199,7 @@ impl Session {
 
     /// What is started for a command.
     fn program(&self, word: &Word) -> Fallible<(String, Program)> {
-        let (text, _) = self.with_values(&word.text);
+        let text = self.with_values(&word.text).text;
         if text.contains('\0') {
             return Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot contain the character U+0000"));
         }
@@ -216,8 +219,22 @@ impl Session {
         Ok((text, program))
     }
 
-    /// A command's text with the values of the names in braces, and these names.
-    pub fn with_values(&self, text: &str) -> (String, Vec<String>) {
+    /// Says that a name in braces stays as it is, where it looks as if its value was meant.
+    fn warn_of_braces(&mut self, name: &str, span: Span) {
+        let message = match self.lookup(name) {
+            Some(_) => format!("`{{{name}}}` stays as it is, because `{name}` is not a number, a text or a bool"),
+            // A letter alone is more likely code of another language.
+            None if name.chars().count() == 1 => return,
+            None => match nearest(name, self.names().map(|(known, _)| known.as_str())) {
+                Some(known) => format!("`{{{name}}}` stays as it is: did you mean `{{{known}}}`?"),
+                None => return,
+            },
+        };
+        self.warn(span, message);
+    }
+
+    /// A command's text with the values of the names in braces.
+    pub fn with_values(&self, text: &str) -> Filled {
         commands::braces(text, |name| match self.lookup(name)? {
             Binding::Value(Value::Text(text), ..) => Some(commands::quoted(&text)),
             Binding::Value(value @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)), ..) => Some(value.to_string()),
@@ -633,6 +650,11 @@ impl Command {
         let missed = samples.iter().filter_map(|ran| self.reading(ran, context).ok()?.missed());
         let missed: Vec<Missed> = missed.collect();
         missed.last().copied().filter(|_| missed.len() * PART > samples.len())
+    }
+
+    /// Begins anew with sampling.
+    pub fn forget_samples(&self) {
+        self.samples.borrow_mut().clear();
     }
 
     /// The nanoseconds of the wall of each sample.

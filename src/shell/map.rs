@@ -74,6 +74,8 @@ struct Player {
     before: Vec<usize>,
     selected: usize,
     finding: Option<String>,
+    /// What the last search did not find.
+    missed: Option<String>,
     children: Vec<Vec<usize>>,
 }
 
@@ -81,7 +83,7 @@ impl Player {
     fn new(map: &Map) -> Player {
         let children = map.profile.children();
         let selected = children[map.root].first().copied().unwrap_or(map.root);
-        Player { map: map.clone(), before: Vec::new(), selected, finding: None, children }
+        Player { map: map.clone(), before: Vec::new(), selected, finding: None, missed: None, children }
     }
 
     fn run(&mut self, style: &Style, out: &mut impl Write) -> io::Result<()> {
@@ -97,7 +99,13 @@ impl Player {
             // Raw terminals need the return.
             write!(out, "\x1b[H\x1b[2J{}", text.replace('\n', "\r\n"))?;
             out.flush()?;
+            // A terminal of another size is drawn anew.
+            while !is_waiting(RESIZE_MS) && size() == (width, height) {}
+            if size() != (width, height) {
+                continue;
+            }
             let key = read_key(&mut keys)?;
+            self.missed = None;
             if self.finding.is_some() {
                 self.find(key);
                 continue;
@@ -157,6 +165,7 @@ impl Player {
         let Some(text) = &mut self.finding else { return };
         match key {
             Key::Enter => {
+                let text = std::mem::take(text);
                 let wanted = text.to_lowercase();
                 self.finding = None;
                 let profile = &self.map.profile;
@@ -164,7 +173,9 @@ impl Player {
                 // The next one with the name, then the largest.
                 let below: Vec<usize> = (1..profile.nodes.len()).filter(has).collect();
                 let next = below.iter().find(|node| **node > self.selected).or(below.first());
-                if let Some(node) = next.filter(|_| !wanted.is_empty()) {
+                if next.is_none() {
+                    self.missed = Some(text);
+                } else if let Some(node) = next.filter(|_| !wanted.is_empty()) {
                     self.selected = *node;
                     if !self.is_below_root(*node) {
                         self.before.push(self.map.root);
@@ -211,9 +222,10 @@ impl Player {
             format!("calls {}", self.callees()),
             source_line(profile, node.function),
         ];
-        lines.push(match &self.finding {
-            Some(text) => format!("/{text}"),
-            None => "arrows move · Enter zooms · Backspace leaves · / finds · q quits".to_string(),
+        lines.push(match (&self.finding, &self.missed) {
+            (Some(text), _) => format!("/{text}"),
+            (None, Some(text)) => format!("no function has `{text}` in its name · / finds"),
+            (None, None) => "arrows move · Enter zooms · Backspace leaves · / finds · q quits".to_string(),
         });
         lines.iter().map(|line| cut(&escaped(line), width)).collect::<Vec<_>>().join("\n")
     }
@@ -303,7 +315,7 @@ fn read_key(keys: &mut impl Read) -> io::Result<Key> {
         b'\r' | b'\n' => Key::Enter,
         0x7f | 0x08 => Key::Back,
         0x1b => {
-            if !is_waiting() {
+            if !is_waiting(ESCAPE_MS) {
                 return Ok(Key::Escape);
             }
             match next(keys, &mut byte)? {
@@ -336,9 +348,13 @@ fn read_key(keys: &mut impl Read) -> io::Result<Key> {
     })
 }
 
-/// Whether more of a key is there: an Escape alone is one.
-fn is_waiting() -> bool {
+/// So long is waited for the rest of a key, as an Escape alone is one too, and before the size is looked at again.
+const ESCAPE_MS: libc::c_int = 30;
+const RESIZE_MS: libc::c_int = 200;
+
+/// Whether there is something to read within so many milliseconds, be it the end.
+fn is_waiting(most: libc::c_int) -> bool {
     let mut polled = libc::pollfd { fd: io::stdin().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: there is one.
-    unsafe { libc::poll(&raw mut polled, 1, 30) > 0 }
+    unsafe { libc::poll(&raw mut polled, 1, most) > 0 }
 }

@@ -111,9 +111,15 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// The same for shares that may be tiny: `5.8e-9 %`
+/// The same for shares that may be small, `0.021 %`, or tiny, `5.8e-9 %`
 pub fn share(share: f64) -> String {
-    if share > 0.0 && share < 0.0005 { format!("{:.1e} %", share * 100.0) } else { percent(share) }
+    let percents = share * 100.0;
+    match percents {
+        p if p <= 0.0 || p >= 0.05 => percent(share),
+        p if p >= 0.00995 => format!("{p:.3} %"),
+        p if p >= 0.000_995 => format!("{p:.4} %"),
+        p => format!("{p:.1e} %"),
+    }
 }
 
 /// A share as a bar of five characters: `███▌ `

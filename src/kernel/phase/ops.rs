@@ -7,6 +7,7 @@ use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::kernel::external::{ExternalJoin, Keyed, KeysAt, Merge};
 use crate::kernel::{Batch, Column, Compiled, Compiler, Data, Distinct, Matches, Partial, RightSide, Scope};
+use crate::measure;
 use crate::plan::{Expr, Function, JoinKind, Named, Op, Prepared, Step};
 use crate::rowwise::{self, Frame, Program};
 use crate::run_context::{LogSink, RunContext};
@@ -39,7 +40,8 @@ pub fn operator<'a>(
         Op::Distinct(by) => {
             let of = OfDistinct { by: by.as_deref(), schema: &step.schema, functions };
             let distinct = of.distinct();
-            Box::new(Streamed { distinct, keyed: None, left: None, of, batches: 0, span: step.span, means })
+            let live = measure::live();
+            Box::new(Streamed { distinct, keyed: None, left: None, of, batches: 0, live, span: step.span, means })
         }
         Op::Fold { start, step: each_step, each } => Box::new(Fold {
             acc: start.clone(),
@@ -173,8 +175,9 @@ struct Streamed<'a> {
     /// What was not given yet, once it has all.
     left: Option<InOrder<'a>>,
     of: OfDistinct<'a>,
-    /// Since its size was looked at.
+    /// Since its size was looked at, and the bytes of the heap at that time.
     batches: usize,
+    live: u64,
     span: Span,
     means: Means<'a>,
 }
@@ -198,7 +201,7 @@ impl OfDistinct<'_> {
     }
 }
 
-/// After so many batches one looks how large it is.
+/// Its size is looked at after so many batches, or when the heap has grown by an eighth of what the run may use.
 const LOOKED_BATCHES: usize = 8;
 
 impl Operator for Streamed<'_> {
@@ -210,8 +213,9 @@ impl Operator for Streamed<'_> {
         };
         let fresh = self.distinct.kept(scope)?;
         self.batches += 1;
-        if self.batches == LOOKED_BATCHES {
-            self.batches = 0;
+        let grown = measure::live().saturating_sub(self.live);
+        if self.batches >= LOOKED_BATCHES || grown >= spill.budget / 8 {
+            (self.batches, self.live) = (0, measure::live());
             if self.distinct.size() > spill.limit() {
                 let full = std::mem::replace(&mut self.distinct, self.of.distinct()).columns()?;
                 match &mut self.keyed {

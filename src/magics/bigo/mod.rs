@@ -272,7 +272,7 @@ fn swept(session: &mut Session, magic: &lang::Magic, variants: &Variants, family
     let shared = variants.shared.as_ref().map(|pipeline| pipeline.span);
     let commands: Vec<&Word> = variants.pipelines().filter_map(lone_command).collect();
     let uses = |span| match commands.iter().find(|command| command.span == span) {
-        Some(command) => commands::braces(&command.text, |_| Some(String::new())).1.iter().any(|used| used == name),
+        Some(command) => commands::braces(&command.text, |_| Some(String::new())).used.iter().any(|used| used == name),
         None => words::names(session.words(span), name),
     };
     let own = variants.block.iter().map(|variant| (variant.pipeline.span, variant.continues));

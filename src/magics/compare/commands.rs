@@ -2,7 +2,7 @@
 
 use crate::data::{Type, Value};
 use crate::lang::Variants;
-use crate::magics::command_options::least_memory;
+use crate::magics::command_options::{cut_output, least_memory};
 use crate::report::{Figures, Note, Unit};
 use crate::session::{Session, lone_command};
 
@@ -51,6 +51,8 @@ pub fn notes(session: &Session, asked: &Variants, rounds: &[Round]) -> Vec<Note>
         let told = format!("{left} processes that commands left behind were ended");
         notes.push(Note::default().found(told).optional());
     }
+    let cut = |(name, command): &(&str, &CommandRan)| cut_output(&command.output, &format!("{name}: "), "_.outputs");
+    notes.extend(all.iter().find_map(cut));
     notes.push(least_memory(session.programs.floor()));
     notes
 }
@@ -59,7 +61,7 @@ pub fn notes(session: &Session, asked: &Variants, rounds: &[Round]) -> Vec<Note>
 fn unused_sweep(session: &Session, asked: &Variants) -> Option<Note> {
     let sweep = asked.sweep.as_ref()?;
     let commands: Vec<&str> = asked.pipelines().filter_map(lone_command).map(|word| word.text.as_str()).collect();
-    let uses = |text: &&str| session.with_values(text).1.contains(&sweep.name.text);
+    let uses = |text: &&str| session.with_values(text).used.contains(&sweep.name.text);
     (!commands.is_empty() && !commands.iter().any(uses)).then(|| {
         let name = &sweep.name.text;
         format!("no command uses `{{{name}}}`, so each is the same at every {name}").into()

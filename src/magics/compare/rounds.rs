@@ -348,8 +348,13 @@ impl<'a> At<'a, '_> {
         round.parallel = ready.iter().any(|one| one.subject.is_parallel());
         let sampled = match context.stop.is_raised() {
             true => Ok(None),
-            false => choose_clocks(&clocks, &mut ready, round, asked, context)
-                .and_then(|()| sample_in_turns(&clocks, &ready, round, asked, context, *live)),
+            false => choose_clocks(&clocks, &mut ready, round, asked, context).and_then(|()| {
+                let failed = sample_in_turns(&clocks, &ready, round, asked, context, *live)?;
+                match failed.is_none() && !context.stop.is_raised() && turn_to_wall(&mut ready, round, asked) {
+                    true => sample_in_turns(&clocks, &ready, round, asked, context, *live),
+                    false => Ok(failed),
+                }
+            }),
         };
         keep_commands(&ready, round);
         if sampled.as_ref().map_or_else(|error| error.kind == Kind::Stopped, |_| context.stop.is_raised()) {
@@ -358,6 +363,27 @@ impl<'a> At<'a, '_> {
         }
         sampled
     }
+}
+
+/// Takes the clock of the wall for all where a command has waited in its samples, though it did not in its first run;
+/// whether that is so.
+fn turn_to_wall(ready: &mut [Ready], round: &mut Round, asked: &Asked) -> bool {
+    let misses = |entry: &Entry| Some((entry.variant.name.clone(), entry.ran()?.misses?));
+    let found = round.entries.iter().find_map(misses).filter(|_| asked.clock.is_none());
+    if found.is_none() {
+        return false;
+    }
+    round.missed = found;
+    for one in ready {
+        one.time = Time::Wall;
+        if let Outcome::Ran(ran) = &mut round.entries[one.place].outcome {
+            (ran.time, ran.misses) = (Time::Wall, None);
+        }
+        if let Some(command) = one.subject.command() {
+            command.forget_samples();
+        }
+    }
+    true
 }
 
 /// What is known of commands once they were sampled; one that prints something else each time is like no other.
@@ -542,12 +568,21 @@ fn sample_in_turns(
     let passed = || Duration::from_nanos(wall.now() - start);
     // Where results differ, or change from run to run, nobody wins: then there is nothing to be settled.
     let changes = || ready.iter().any(|one| one.subject.command().is_some_and(Command::changes));
+    // Then all is sampled anew, by another clock.
+    let missed = |one: &Ready| one.subject.command().filter(|_| one.time == Time::Cpu)?.missed(context);
+    let is_lost = |turns: &Turns| {
+        const LOOKED: usize = 8;
+        asked.clock.is_none()
+            && turns.pairs() >= LOOKED
+            && turns.pairs().is_power_of_two()
+            && ready.iter().any(|one| missed(one).is_some())
+    };
     let is_open = || asked.runs.is_some() || asked.against.is_some() || agree(&round.entries) && !changes();
     let limit = || if is_open() { limit } else { limit.min(LEAST) };
     let go_on = |turns: &Turns| {
         live.sampled(&round.entries, turns, &places);
         let next = passed() / turns.pairs() as u32;
-        !context.stop.is_raised() && passed().saturating_add(next) <= limit() && !enough(turns)
+        !context.stop.is_raised() && passed().saturating_add(next) <= limit() && !enough(turns) && !is_lost(turns)
     };
     let design = Design { base: base.unwrap_or(0), units: units(ready) };
     let (mut turns, mut failed) = compare(wall, &mut subjects, design, rng, go_on);
@@ -578,9 +613,7 @@ fn sample_in_turns(
         let samples = turns.samples(subject);
         ran.samples = Some(samples);
         let one = &ready[subject];
-        let missed =
-            one.subject.command().filter(|_| one.time == Time::Cpu).and_then(|command| command.missed(context));
-        ran.misses = ran.misses.or(missed);
+        ran.misses = ran.misses.or(missed(one));
         ran.finding = base.filter(|base| *base != subject).map(|_| turns.finding(subject));
     }
     drop(subjects);

@@ -25,7 +25,7 @@ pub fn command(
     let word = lone_command(subject).expect("it was looked at");
     session.programs.told = Told { runs: Some(1), ..command_options::told(session, magic)? };
     session.settle(context)?;
-    let (text, _) = session.with_values(&word.text);
+    let text = session.with_values(&word.text).text;
     match python(&text) {
         Some(arguments) => python_profile(session, magic, word, &arguments, shape, context),
         None => sampled(session, magic, subject, shape, context),
@@ -48,6 +48,7 @@ fn sampled(
     let (ran, is_good, profile) = command.sampled(kind, context).map_err(|error| error.or_at(subject.span))?;
     let errors = command.output().and_then(|output| output.last_errors());
     let values = command_options::values(command);
+    let cut = command_options::cut_stdout(command);
     drop(one);
     if profile.nodes.len() < 2 {
         let ended = if is_good { String::new() } else { format!("the program failed: {}; ", ran.ending()) };
@@ -61,6 +62,7 @@ fn sampled(
                     CODE runs it under cProfile";
         notes.push(note.into());
     }
+    notes.extend(cut);
     if !is_good {
         notes.push(Note::from(format!("✗ the program failed: {}", ran.ending())));
         notes.extend(errors.map(|said| Note::from(format!("its standard error ends: {said}"))));
@@ -166,6 +168,7 @@ fn python_profile(
     let (ran, is_good) = command.once(context)?;
     let errors = command.output().and_then(|output| output.last_errors());
     let values = command_options::values(command);
+    let cut = command_options::cut_stdout(command);
     drop(subject);
     let bytes = std::fs::read(&dump).map_err(|_| {
         let why = errors.clone().map_or(String::new(), |said| format!("; its standard error ends: {said}"));
@@ -184,6 +187,7 @@ fn python_profile(
         let others = if threads == 1 { "1 other thread".to_string() } else { format!("{threads} other threads") };
         notes.push(Note::default().found(format!("{others} began, which cProfile does not see")).optional());
     }
+    notes.extend(cut);
     if !is_good {
         notes.push(Note::from(format!("✗ the program failed: {}", ran.ending())));
         notes.extend(errors.map(|said| Note::from(format!("its standard error ends: {said}"))));
