@@ -31,8 +31,9 @@ pub struct Operators {
     depth: AtomicUsize,
     batches: AtomicU64,
     readings: AtomicU64,
-    /// One batch of so many is measured operator by operator.
+    /// One batch of so many is measured operator by operator, and so many come before the next one.
     every: AtomicU64,
+    left: AtomicU64,
     random: AtomicU64,
     /// Ticks that a reading takes.
     reading: f64,
@@ -78,6 +79,7 @@ impl Default for Operators {
             batches: AtomicU64::new(0),
             readings: AtomicU64::new(0),
             every: AtomicU64::new(1),
+            left: AtomicU64::new(0),
             random: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
             reading: last.saturating_sub(ticks.first) as f64 / TRIALS as f64,
             ticks,
@@ -91,7 +93,7 @@ impl Operators {
     /// The first batches of a phase are all measured; they tell what measuring costs.
     const FIRST: u64 = 32;
     /// The share of the time that may go into reading the clock.
-    const SHARE: f64 = 0.004;
+    const SHARE: f64 = 0.0025;
 
     /// Adds an operator; its number.
     pub fn add(&self, name: String) -> usize {
@@ -151,8 +153,15 @@ impl Operators {
             }
             return;
         }
-        let every = self.every.load(Ordering::Relaxed);
-        self.watch(every == 1 || self.random().is_multiple_of(every));
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            // From 1 to 2 · every − 1 batches, which is `every` in the mean.
+            let every = self.every.load(Ordering::Relaxed);
+            self.left.store(self.random() % (2 * every - 1), Ordering::Relaxed);
+        } else {
+            self.left.store(left - 1, Ordering::Relaxed);
+        }
+        self.watch(left == 0);
     }
 
     /// The stream that was asked first comes to a pipeline breaker, or begins to give what that has.
