@@ -4,7 +4,8 @@
 //! not claimed.
 
 use super::exponent::line;
-use super::{Answer, Class, Doubt, Point, Question, Verdict, answer};
+use super::fit::fits;
+use super::{Answer, Class, Doubt, LITTLE, Point, Question, Verdict, answer};
 
 /// A size with its least time, and the bytes that it works on, where known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +22,8 @@ const RANGE: f64 = 16.0;
 pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let points = monotone(sizes);
     let far = Part::all(&points);
-    let Some(inner) = near(sizes, &points, cache) else { return combined(&far, &[]) };
+    let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
+    let Some(inner) = inner else { return combined(&far, &[]) };
     let near = Part::all(&inner);
     let exceeds =
         |part: &Part| part.class().is_some_and(|class| exceeds(class, sizes, &points, inner[inner.len() - 1]));
@@ -82,9 +84,19 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     if all().any(contradicts) {
         return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
     }
+    // What bends looks like a higher power that begins to show: only much larger sizes tell them apart.
+    let widest = &others.first().unwrap_or(&parts[0]).answer.used;
+    let from = widest.partition_point(|point| point.n < answer.used[0].n);
+    let bends = without_log(class).is_some() || class == Class::Root;
+    let may_bend = bends || answer.also.iter().any(|other| without_log(*other) == Some(class));
+    let ends = widest[widest.len() - 1].n < RANGE * answer.used[answer.used.len() - 1].n;
+    if let Some(higher) = begun(class, &widest[from..]).filter(|_| may_bend && ends) {
+        let nothing = Verdict::NoClaim(Doubt::Ambiguous);
+        return if bends { Answer { verdict: nothing, also: Vec::new(), ..answer } } else { named(answer, higher) };
+    }
     let Some(power) = without_log(class) else { return answer };
-    // The slope of a logarithm falls: where no larger sizes say whether a step has ended, a higher power may begin.
-    if others.is_empty() && rises(class, &answer.used) {
+    // The slope of a logarithm falls.
+    if ends && rises(class, &answer.used) {
         return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
     }
     // A logarithm that the larger sizes of the same cache do not show came from a step at a small one.
@@ -95,6 +107,14 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     // Nor is it certain where a slope without it is in the interval.
     let is_near = answer.exponent.zip(power.order()).is_some_and(|(exponent, (power, _))| exponent.low <= power);
     if is_near { named(answer, power) } else { answer }
+}
+
+/// The next whole power above a class, where its curve, with terms of lower order, explains the times as well as times
+/// can be explained.
+fn begun(class: Class, points: &[Point]) -> Option<Class> {
+    let ((power, _), rules) = (class.order()?, Question::Time.rules());
+    let higher = fits(points, &rules).into_iter().find(|fit| fit.class.order() == Some((power.floor() + 1.0, 0)))?;
+    (higher.share > LITTLE && higher.rms <= rules.floor).then_some(higher.class)
 }
 
 /// Whether the largest sizes are steeper than a class by more than noise.
