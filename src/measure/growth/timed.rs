@@ -23,12 +23,13 @@ pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let points = monotone(sizes);
     let far = Part::all(&points);
     let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
-    let Some(inner) = inner else { return combined(&far, &[]) };
+    let Some(inner) = inner else { return doubted(combined(&far, &[]), &points) };
     let near = Part::all(&inner);
     let exceeds =
         |part: &Part| part.class().is_some_and(|class| exceeds(class, sizes, &points, inner[inner.len() - 1]));
     // What larger sizes cost more than memory can explain is work that the near ones do not show.
-    if near.iter().any(exceeds) { combined(&far, &[]) } else { combined(&near, &far) }
+    let found = if near.iter().any(exceeds) { combined(&far, &[]) } else { combined(&near, &far) };
+    doubted(found, &points)
 }
 
 /// Some of the sizes, the largest among them, and what they say.
@@ -84,19 +85,9 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     if all().any(contradicts) {
         return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
     }
-    // What bends looks like a higher power that begins to show: only much larger sizes tell them apart.
-    let widest = &others.first().unwrap_or(&parts[0]).answer.used;
-    let from = widest.partition_point(|point| point.n < answer.used[0].n);
-    let bends = without_log(class).is_some() || class == Class::Root;
-    let may_bend = bends || answer.also.iter().any(|other| without_log(*other) == Some(class));
-    let ends = widest[widest.len() - 1].n < RANGE * answer.used[answer.used.len() - 1].n;
-    if let Some(higher) = begun(class, &widest[from..]).filter(|_| may_bend && ends) {
-        let nothing = Verdict::NoClaim(Doubt::Ambiguous);
-        return if bends { Answer { verdict: nothing, also: Vec::new(), ..answer } } else { named(answer, higher) };
-    }
     let Some(power) = without_log(class) else { return answer };
-    // The slope of a logarithm falls.
-    if ends && rises(class, &answer.used) {
+    // The slope of a logarithm falls: where no larger sizes say whether a step has ended, a higher power may begin.
+    if others.is_empty() && rises(class, &answer.used) {
         return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
     }
     // A logarithm that the larger sizes of the same cache do not show came from a step at a small one.
@@ -109,12 +100,29 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     if is_near { named(answer, power) } else { answer }
 }
 
-/// The next whole power above a class, where its curve, with terms of lower order, explains the times as well as times
-/// can be explained.
-fn begun(class: Class, points: &[Point]) -> Option<Class> {
-    let ((power, _), rules) = (class.order()?, Question::Time.rules());
-    let higher = fits(points, &rules).into_iter().find(|fit| fit.class.order() == Some((power.floor() + 1.0, 0)))?;
-    (higher.share > LITTLE && higher.rms <= rules.floor).then_some(higher.class)
+/// An answer with the doubt that it deserves: what bends looks like a higher power that begins to show, and only much
+/// larger sizes tell them apart. `points` are all that were measured.
+fn doubted(answer: Answer, points: &[Point]) -> Answer {
+    let Verdict::Class(class) = answer.verdict else { return answer };
+    let bends = without_log(class).is_some() || class == Class::Root;
+    let may_bend = bends || answer.also.iter().any(|other| without_log(*other) == Some(class));
+    let goes_on = points[points.len() - 1].n >= RANGE * answer.used[answer.used.len() - 1].n;
+    let from = points.partition_point(|point| point.n < answer.used[0].n);
+    let Some(power) = class.order().map(|(power, _)| power.floor() + 1.0).filter(|_| may_bend && !goes_on) else {
+        return answer;
+    };
+    let rules = Question::Time.rules();
+    let all = fits(&points[from..], &rules);
+    let of = |order| all.iter().find(|fit| fit.class.order() == Some(order));
+    let Some((own, higher)) = class.order().and_then(of).zip(of((power, 0))) else { return answer };
+    // What scatters much excludes no curve that misses the times by a little more.
+    if higher.share <= LITTLE || higher.rms > rules.floor.hypot(own.rms) {
+        return answer;
+    }
+    if bends && higher.rms <= rules.floor {
+        return Answer { verdict: Verdict::NoClaim(Doubt::Ambiguous), also: Vec::new(), ..answer };
+    }
+    named(answer, higher.class)
 }
 
 /// Whether the largest sizes are steeper than a class by more than noise.
