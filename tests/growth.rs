@@ -196,10 +196,9 @@ fn a_square_that_begins_to_show_is_no_logarithm() {
         164437.0, 255476.0, 419221.0, 691869.0,
     ];
     let sizes = denser(&[16, 32, 64, 128, 256, 512, 1024, 2048, 4096]);
-    for (bytes, noise, seed) in [None, Some(34.0)]
-        .into_iter()
-        .flat_map(|bytes| [0.0, 0.3, 1.0].into_iter().flat_map(move |noise| (0..9).map(move |seed| (bytes, noise, seed))))
-    {
+    for (bytes, noise, seed) in [None, Some(34.0)].into_iter().flat_map(|bytes| {
+        [0.0, 0.3, 1.0].into_iter().flat_map(move |noise| (0..9).map(move |seed| (bytes, noise, seed)))
+    }) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut worked = |(n, cost): (&i64, &f64)| {
             let (n, cost) = (*n as f64, cost * (1.0 + noise * random.f64() * random.f64()));
@@ -223,6 +222,39 @@ fn a_square_that_begins_to_show_is_no_logarithm() {
             }
         }
     }
+}
+
+/// As it was measured: a file is read and sorted, and all of the sizes are larger than the cache. What the memory adds to
+/// n log n looks like n².
+#[test]
+fn memory_makes_no_square() {
+    let sizes = [
+        2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793,
+        8192, 11_585, 16_384, 23_170, 32_768, 46_341, 65_536, 92_682, 131_072, 185_364, 262_144, 370_728, 524_288,
+        741_455,
+    ];
+    let micros = [
+        251, 268, 238, 236, 244, 244, 243, 261, 238, 237, 242, 277, 284, 270, 254, 258, 259, 267, 283, 340, 324, 389,
+        425, 484, 572, 717, 1155, 1805, 2363, 3327, 4960, 7162, 11_605, 27_826, 44_616, 75_772, 114_978, 197_639,
+    ];
+    let kilobytes = [
+        528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528, 528,
+        528, 561, 563, 692, 855, 1361, 1707, 2720, 3411, 5436, 6818, 10_870, 13_634, 21_738, 27_266, 43_472,
+    ];
+    let worked = |at: usize| {
+        let point = Point { n: f64::from(sizes[at]), cost: 1e3 * f64::from(micros[at]) };
+        Worked { point, bytes: Some(1e3 * f64::from(kilobytes[at])) }
+    };
+    let all: Vec<Worked> = (0..sizes.len()).map(worked).collect();
+    for most in 24..=all.len() {
+        let found = answer_timed(&all[..most], CACHE / 2);
+        let is_wrong = matches!(found.verdict, Verdict::Class(class) if class >= Class::RootTimesLinear);
+        assert!(!is_wrong && found.verdict != Verdict::Power, "up to {}: {:?}", sizes[most - 1], found.verdict);
+    }
+    // Work that memory cannot explain is still seen.
+    let square = |size: &Worked| Worked { point: Point { cost: size.point.n.powi(2), ..size.point }, ..*size };
+    let squares: Vec<Worked> = all.iter().map(square).collect();
+    assert_eq!(answer_timed(&squares, CACHE / 2).verdict, Verdict::Class(Class::Quadratic));
 }
 
 /// Counts of a sweep from `least` to `most`.
@@ -254,6 +286,9 @@ fn a_line_that_bends_is_no_logarithm() {
         let found = counted(Question::Steps, 2, 1_000_000, |n| n * n.log2() + least * n).verdict;
         assert_eq!(found, Verdict::Class(Class::Linearithmic), "n log n + {least} n");
     }
+    // Rows in order up to 7919, then runs that are merged: no power of n.
+    let merged = |n: f64| if n <= 7919.0 { 5.0 * n } else { n * (6.0 + (n / 7919.0).log2()) };
+    assert!(matches!(counted(Question::Steps, 1_000, 1_500_000, merged).verdict, Verdict::NoClaim(_)));
     // A square begins to show, and a power keeps its slope.
     let begins = |n: f64| 4.0 * n + 3.0 * (n / 64.0).floor() * ((n / 64.0).floor() - 1.0);
     assert!(matches!(counted(Question::Steps, 64, 2_000, begins).verdict, Verdict::NoClaim(_)));

@@ -18,12 +18,18 @@ pub struct Worked {
 const ENOUGH: usize = 8;
 const RANGE: f64 = 16.0;
 
+/// The way from the cache to memory: an access costs some fifty times as much over a thousand times the bytes.
+const MEMORY: f64 = 0.6;
+
 /// Answers how the time grows: from the sizes in the second cache where they are enough, else from all.
 pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let points = monotone(sizes);
     let far = Part::all(&points);
     let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
-    let Some(inner) = inner else { return doubted(combined(&far, &[]), &points) };
+    let Some(inner) = inner else {
+        let found = doubted(combined(&far, &[]), &points);
+        return if may_be_lower(&found, sizes, cache) { unclaimed(found) } else { found };
+    };
     let near = Part::all(&inner);
     let exceeds =
         |part: &Part| part.class().is_some_and(|class| exceeds(class, sizes, &points, inner[inner.len() - 1]));
@@ -100,6 +106,28 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     if is_near { named(answer, power) } else { answer }
 }
 
+/// Whether the way from the cache to memory may be why the times are of a class, and not of one that is lower by a
+/// factor of n: where none of the sizes in the cache says so.
+fn may_be_lower(found: &Answer, sizes: &[Worked], cache: u64) -> bool {
+    let Verdict::Class(class) = found.verdict else { return false };
+    let (Some(first), Some(last)) = (found.used.get(found.used.len() / 2), found.used.last()) else { return false };
+    let bytes_at = |n: f64| sizes.iter().find(|size| size.point.n == n)?.bytes;
+    let Some((from, to)) = bytes_at(first.n).zip(bytes_at(last.n)).filter(|(_, to)| *to > cache as f64) else {
+        return false;
+    };
+    let memory = (to / from.max(1.0)).max(1.0).powf(MEMORY);
+    let explained = |lower: &Class| {
+        let grows = lower.at(last.n).zip(lower.at(first.n)).map(|(last, first)| last / first);
+        *lower < class && is_far(class, *lower) && grows.is_some_and(|grows| last.cost / first.cost <= memory * grows)
+    };
+    Class::CANDIDATES.iter().any(explained)
+}
+
+/// The same without a claim: several classes may be the one.
+fn unclaimed(answer: Answer) -> Answer {
+    Answer { verdict: Verdict::NoClaim(Doubt::Ambiguous), also: Vec::new(), ..answer }
+}
+
 /// An answer with the doubt that it deserves: what bends looks like a higher power that begins to show, and only much
 /// larger sizes tell them apart. `points` are all that were measured.
 fn doubted(answer: Answer, points: &[Point]) -> Answer {
@@ -120,7 +148,7 @@ fn doubted(answer: Answer, points: &[Point]) -> Answer {
         return answer;
     }
     if bends && higher.rms <= rules.floor {
-        return Answer { verdict: Verdict::NoClaim(Doubt::Ambiguous), also: Vec::new(), ..answer };
+        return unclaimed(answer);
     }
     named(answer, higher.class)
 }
@@ -147,7 +175,6 @@ fn named(mut answer: Answer, class: Class) -> Answer {
 /// access costs some fifty times as much over a thousand times the bytes. Pages that the system has to give make a step
 /// of up to ten, but beside a logarithm a step looks like a power, and after it the slope is what it was before.
 fn exceeds(class: Class, sizes: &[Worked], points: &[Point], last: Point) -> bool {
-    const MEMORY: f64 = 0.6;
     const STEP: f64 = 10.0;
     // Above that of memory by more than noise.
     const STEEP: f64 = 0.7;
