@@ -286,9 +286,32 @@ fn a_line_that_bends_is_no_logarithm() {
         let found = counted(Question::Steps, 2, 1_000_000, |n| n * n.log2() + least * n).verdict;
         assert_eq!(found, Verdict::Class(Class::Linearithmic), "n log n + {least} n");
     }
-    // Rows in order up to 7919, then runs that are merged: no power of n.
-    let merged = |n: f64| if n <= 7919.0 { 5.0 * n } else { n * (6.0 + (n / 7919.0).log2()) };
-    assert!(matches!(counted(Question::Steps, 1_000, 1_500_000, merged).verdict, Verdict::NoClaim(_)));
+    // As it was counted: rows in order up to 7919, then runs that are merged. That is no power of n.
+    let merged = [
+        (1_414, 7_064),
+        (2_000, 9_994),
+        (2_828, 14_134),
+        (4_000, 19_994),
+        (5_657, 28_279),
+        (8_000, 48_259),
+        (11_314, 67_876),
+        (16_000, 104_072),
+        (22_627, 150_461),
+        (32_000, 232_230),
+        (45_255, 346_187),
+        (64_000, 520_545),
+        (90_510, 782_883),
+        (128_000, 1_161_172),
+        (181_019, 1_738_854),
+        (256_000, 2_570_419),
+        (362_039, 3_839_741),
+        (512_000, 5_647_629),
+        (724_077, 8_403_508),
+        (1_024_000, 12_313_737),
+        (1_448_155, 18_247_183),
+    ];
+    let points = merged.map(|(n, cost)| Point { n: f64::from(n), cost: f64::from(cost) });
+    assert!(matches!(answer(Question::Steps, &points).verdict, Verdict::NoClaim(_)));
     // A square begins to show, and a power keeps its slope.
     let begins = |n: f64| 4.0 * n + 3.0 * (n / 64.0).floor() * ((n / 64.0).floor() - 1.0);
     assert!(matches!(counted(Question::Steps, 64, 2_000, begins).verdict, Verdict::NoClaim(_)));

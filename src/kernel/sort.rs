@@ -134,7 +134,7 @@ impl<'a> Sorted<'a> {
             }
             runs = merged;
         }
-        let in_order = runs.pop().unwrap_or_default().into_iter().map(|(_, row)| row).collect();
+        let in_order = self.numbers(&runs.pop().unwrap_or_default())?;
         Ok((all, in_order))
     }
 
@@ -172,6 +172,16 @@ impl<'a> Sorted<'a> {
         Ok(ranked)
     }
 
+    /// The numbers of ranked rows.
+    fn numbers(&self, ranked: &[Ranked]) -> Fallible<Vec<u32>> {
+        let mut numbers = Vec::with_capacity(ranked.len());
+        for part in ranked.chunks(CHECKED_ROWS) {
+            self.context.check()?;
+            numbers.extend(part.iter().map(|(_, row)| *row));
+        }
+        Ok(numbers)
+    }
+
     /// The row numbers in order.
     fn in_order(&self, all: &Batch) -> Fallible<Vec<u32>> {
         let mut ranked = self.ranked(0..all.rows as u32, |_| 0)?;
@@ -179,7 +189,7 @@ impl<'a> Sorted<'a> {
         let mut scratch = vec![(0, 0); all.rows];
         let sort = Sort { keys: &self.keys, columns: &all.columns, context: self.context };
         sort.rows(&mut ranked, &mut scratch, 0, 0)?;
-        Ok(ranked.into_iter().map(|(_, row)| row).collect())
+        self.numbers(&ranked)
     }
 }
 
