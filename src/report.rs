@@ -96,6 +96,8 @@ pub struct Figures {
     pub table: Table,
     /// One for each column.
     pub meanings: Vec<Meaning>,
+    /// Whether people see all rows, however many they are.
+    pub is_whole: bool,
 }
 
 /// What the numbers of a column are.
@@ -363,6 +365,11 @@ impl Figures {
         let columns: Vec<Vec<Value>> = (0..heads.len()).map(column).collect();
         let schema = heads.iter().map(|(name, ty, _)| Column { name: (*name).to_string(), ty: ty.clone() }).collect();
         let table = Table::from_columns(Schema::new(schema, Order::Kept), rows.len(), &columns);
-        Figures { table, meanings: heads.iter().map(|(_, _, meaning)| *meaning).collect() }
+        Figures { table, meanings: heads.iter().map(|(_, _, meaning)| *meaning).collect(), is_whole: false }
+    }
+
+    /// With all rows for people, too: a list that is read for each of its rows, and never grows.
+    pub fn whole(self) -> Figures {
+        Figures { is_whole: true, ..self }
     }
 }

@@ -9,8 +9,9 @@ use timelab::console::Console;
 use timelab::latency::{self, Means, Missing, access, level, working_set};
 use timelab::measure::Wall;
 use timelab::session::Session;
+use timelab::show::{self, Format, Style};
 
-use crate::lab::{Lab, Printed};
+use crate::lab::{Lab, PLAIN, Printed};
 
 #[track_caller]
 fn cell(text: &str) -> Printed {
@@ -112,6 +113,16 @@ fn what_is_published_stands_beside_it() {
     );
 }
 
+/// Longer tables are cut in a terminal, but this one is a list to be read.
+#[test]
+fn all_rows_are_shown() {
+    let report = Lab::new("batch").evaluate("%latency --for 1ms").report;
+    let shown = show::report(&report, &Style { format: Format::Table, ..PLAIN }).out;
+    for probe in latency::ALL.iter().flat_map(|group| group.probes) {
+        assert!(shown.contains(&format!("│ {} ", probe.name)), "{} is missing: {shown}", probe.name);
+    }
+}
+
 #[test]
 fn mistakes_say_what_would_be_right() {
     for (text, said) in [
@@ -121,6 +132,7 @@ fn mistakes_say_what_would_be_right() {
         ("%latency --only nothing_like_it", "groups: caches"),
         ("%latency --for -1", "--for"),
         ("%latency --working-set --only L1", "remove one of them"),
+        ("%latency --working-set 3", "`--working-set` takes no value"),
     ] {
         let printed = cell(text);
         assert!(printed.out.is_empty() && printed.err.contains(said), "{text}: {}", printed.err);

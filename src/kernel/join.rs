@@ -56,11 +56,7 @@ impl RightSide {
     }
 
     fn push(&mut self, rows: &Batch, context: &RunContext) -> Fallible<()> {
-        for start in (0..rows.rows).step_by(CHECKED_ROWS) {
-            context.check()?;
-            self.rows.push(&rows.part(start, CHECKED_ROWS.min(rows.rows - start)))?;
-        }
-        Ok(())
+        self.rows.push_all(rows, context)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::data::{Schema, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
+use crate::run_context::RunContext;
 
 use super::column::{Batch, Column, Data};
+use super::partial::CHECKED_ROWS;
 use super::slots::{Nulls, Slots};
 use super::texts;
 
@@ -92,6 +94,38 @@ impl Rows {
 
     pub fn push_rows(&mut self, batch: &Batch, rows: &[u32]) -> Fallible<()> {
         if rows.is_empty() { Ok(()) } else { self.push(&batch.gathered(rows)) }
+    }
+
+    /// All of a large batch, with a look at the stop flag before each part of it.
+    pub(super) fn push_all(&mut self, batch: &Batch, context: &RunContext) -> Fallible<()> {
+        for start in (0..batch.rows).step_by(CHECKED_ROWS) {
+            context.check()?;
+            self.push(&batch.part(start, CHECKED_ROWS.min(batch.rows - start)))?;
+        }
+        Ok(())
+    }
+
+    /// These rows of a large batch, in this order, with a look at the stop flag before each part of them.
+    pub(super) fn gathered(batch: &Batch, rows: &[u32], context: &RunContext) -> Fallible<Batch> {
+        let mut kept = Rows::like(batch);
+        kept.reserve(rows.len());
+        for part in rows.chunks(CHECKED_ROWS) {
+            context.check()?;
+            kept.push_rows(batch, part)?;
+        }
+        Ok(kept.finish())
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        for kept in &mut self.columns {
+            match &mut kept.data {
+                Slot::Int(values) => values.reserve(rows),
+                Slot::Float(values) => values.reserve(rows),
+                Slot::Bool(values) => values.reserve(rows),
+                Slot::Text(texts) => texts.reserve(rows),
+                Slot::List(values) => values.reserve(rows),
+            }
+        }
     }
 
     /// All rows as one batch, however many.

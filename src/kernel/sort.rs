@@ -1,6 +1,7 @@
 //! Sorting: row numbers by the first key's rank, ties by the keys after it.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::data::Type;
 use crate::diagnostic::Fallible;
@@ -95,7 +96,7 @@ impl<'a> Sorted<'a> {
         if self.limit.is_none() && self.rows.count() > 0 {
             let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
             let in_order = self.in_order(&all)?;
-            self.runs.push(all.gathered(&in_order));
+            self.runs.push(Rows::gathered(&all, &in_order, self.context)?);
         }
         Ok(())
     }
@@ -110,17 +111,17 @@ impl<'a> Sorted<'a> {
         self.settle()?;
         let mut ends = Vec::new();
         for run in std::mem::take(&mut self.runs) {
-            self.rows.push(&run)?;
+            self.rows.push_all(&run, self.context)?;
             ends.push(self.rows.count() as u32);
         }
         let all = std::mem::replace(&mut self.rows, Rows::new(&self.types)).finish();
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let rank = |row: u32| match self.keys.first() {
-            Some(key) => (rank(&all.columns[key.column], row as usize, key.descending, 0), row),
-            None => (0, row),
+            Some(key) => rank(&all.columns[key.column], row as usize, key.descending, 0),
+            None => 0,
         };
-        let mut runs: Vec<Vec<Ranked>> =
-            starts.zip(&ends).map(|(start, end)| (start..*end).map(rank).collect()).collect();
+        let mut runs =
+            starts.zip(&ends).map(|(start, end)| self.ranked(start..*end, rank)).collect::<Fallible<Vec<_>>>()?;
         // Neighbours are merged until one is left: each row is looked at as often as the number of runs can be halved.
         while runs.len() > 1 {
             let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
@@ -133,7 +134,7 @@ impl<'a> Sorted<'a> {
             }
             runs = merged;
         }
-        let in_order = runs.pop().unwrap_or_default().into_iter().map(|(_, row)| row).collect();
+        let in_order = self.numbers(&runs.pop().unwrap_or_default())?;
         Ok((all, in_order))
     }
 
@@ -160,17 +161,35 @@ impl<'a> Sorted<'a> {
         Ok(merged)
     }
 
+    /// Rows with their ranks.
+    fn ranked(&self, rows: Range<u32>, rank: impl Fn(u32) -> u64) -> Fallible<Vec<Ranked>> {
+        let mut ranked = Vec::with_capacity(rows.len());
+        for start in rows.clone().step_by(CHECKED_ROWS) {
+            self.context.check()?;
+            let end = rows.end.min(start.saturating_add(CHECKED_ROWS as u32));
+            ranked.extend((start..end).map(|row| (rank(row), row)));
+        }
+        Ok(ranked)
+    }
+
+    /// The numbers of ranked rows.
+    fn numbers(&self, ranked: &[Ranked]) -> Fallible<Vec<u32>> {
+        let mut numbers = Vec::with_capacity(ranked.len());
+        for part in ranked.chunks(CHECKED_ROWS) {
+            self.context.check()?;
+            numbers.extend(part.iter().map(|(_, row)| *row));
+        }
+        Ok(numbers)
+    }
+
     /// The row numbers in order.
     fn in_order(&self, all: &Batch) -> Fallible<Vec<u32>> {
-        let mut ranked: Vec<Ranked> = (0..all.rows as u32).map(|row| (0, row)).collect();
-        let mut scratch = ranked.clone();
-        Sort { keys: &self.keys, columns: &all.columns, context: self.context }.rows(
-            &mut ranked,
-            &mut scratch,
-            0,
-            0,
-        )?;
-        Ok(ranked.into_iter().map(|(_, row)| row).collect())
+        let mut ranked = self.ranked(0..all.rows as u32, |_| 0)?;
+        // Memory that the system clears where it is first written.
+        let mut scratch = vec![(0, 0); all.rows];
+        let sort = Sort { keys: &self.keys, columns: &all.columns, context: self.context };
+        sort.rows(&mut ranked, &mut scratch, 0, 0)?;
+        self.numbers(&ranked)
     }
 }
 
@@ -186,9 +205,12 @@ impl Sort<'_> {
     fn rows(&self, rows: &mut [Ranked], scratch: &mut [Ranked], from: usize, seen: usize) -> Fallible<()> {
         let Some(key) = self.keys.get(from) else { return Ok(()) };
         let column = &self.columns[key.column];
-        for (slot, row) in rows.iter_mut() {
-            *slot = rank(column, *row as usize, key.descending, seen);
-        }
+        let ranks = |part: &mut [Ranked]| {
+            for (slot, row) in part {
+                *slot = rank(column, *row as usize, key.descending, seen);
+            }
+        };
+        self.each_part(rows, ranks)?;
         self.by_rank(rows, scratch)?;
         let plain = matches!(column.nulls, Nulls::None) && !matches!(column.data, Data::List(_));
         let is_text = matches!(column.data, Data::Text(_));
@@ -224,36 +246,59 @@ impl Sort<'_> {
     }
 
     /// Sorts rows by their ranks: large parts are spread over buckets by the bits in which they differ, small ones are
-    /// compared. The stop flag is looked at before each large part.
+    /// compared.
     fn by_rank(&self, rows: &mut [Ranked], scratch: &mut [Ranked]) -> Fallible<()> {
         if rows.len() <= COMPARED_ROWS {
             rows.sort_unstable_by_key(|(rank, _)| *rank);
             return Ok(());
         }
-        self.context.check()?;
-        let least = rows.iter().map(|(rank, _)| *rank).min().unwrap_or_default();
-        let range = rows.iter().map(|(rank, _)| *rank).max().unwrap_or_default() - least;
+        let (mut least, mut most) = (u64::MAX, 0);
+        self.each_part(rows, |part| {
+            least = part.iter().fold(least, |least, (rank, _)| least.min(*rank));
+            most = part.iter().fold(most, |most, (rank, _)| most.max(*rank));
+        })?;
+        let range = most - least;
         if range == 0 {
             return Ok(());
         }
         let shift = (64 - range.leading_zeros()).saturating_sub(BUCKET_BITS);
         let bucket = |rank: u64| ((rank - least) >> shift) as usize;
         let mut ends = vec![0; 1 << BUCKET_BITS];
-        rows.iter().for_each(|(rank, _)| ends[bucket(*rank)] += 1);
+        self.each_part(rows, |part| part.iter().for_each(|(rank, _)| ends[bucket(*rank)] += 1))?;
         let mut end = 0;
         for count in &mut ends {
             end += std::mem::replace(count, end);
         }
-        for row in rows.iter() {
-            let place = &mut ends[bucket(row.0)];
-            scratch[*place] = *row;
-            *place += 1;
-        }
-        rows.copy_from_slice(scratch);
+        self.each_part(rows, |part| {
+            for row in part {
+                let place = &mut ends[bucket(row.0)];
+                scratch[*place] = *row;
+                *place += 1;
+            }
+        })?;
+        let mut sorted = &scratch[..];
+        self.each_part(rows, |part| {
+            let (first, rest) = sorted.split_at(part.len());
+            part.copy_from_slice(first);
+            sorted = rest;
+        })?;
         let mut start = 0;
         for end in ends.into_iter().filter(|_| shift > 0) {
             self.by_rank(&mut rows[start..end], &mut scratch[start..end])?;
             start = end;
+        }
+        Ok(())
+    }
+
+    /// Goes through rows. Where they are many, the stop flag is looked at before each part of them.
+    fn each_part(&self, rows: &mut [Ranked], mut take: impl FnMut(&mut [Ranked])) -> Fallible<()> {
+        if rows.len() <= COMPARED_ROWS {
+            take(rows);
+            return Ok(());
+        }
+        for part in rows.chunks_mut(CHECKED_ROWS) {
+            self.context.check()?;
+            take(part);
         }
         Ok(())
     }
@@ -378,8 +423,9 @@ impl Partial for Sorted<'_> {
             self.cut(limit)?;
             return Ok(self.rows.finish());
         }
+        let context = self.context;
         let (all, in_order) = self.all_in_order()?;
-        Ok(all.gathered(&in_order))
+        Rows::gathered(&all, &in_order, context)
     }
 
     fn take_columns(&mut self, flat: Batch, _: &RunContext) -> Fallible<Vec<u32>> {
@@ -398,10 +444,10 @@ impl Partial for Sorted<'_> {
     }
 
     fn finish(self) -> Fallible<Batch> {
-        let (limit, width) = (self.limit, self.width);
+        let (limit, width, context) = (self.limit, self.width, self.context);
         let (all, mut in_order) = self.all_in_order()?;
         in_order.truncate(limit.unwrap_or(usize::MAX));
         let wanted = Batch { rows: all.rows, columns: all.columns[..width].to_vec() };
-        Ok(wanted.gathered(&in_order))
+        Rows::gathered(&wanted, &in_order, context)
     }
 }

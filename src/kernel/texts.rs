@@ -247,6 +247,10 @@ impl Kept {
         }
     }
 
+    pub fn reserve(&mut self, rows: usize) {
+        self.views.reserve(rows);
+    }
+
     /// The bytes that they take; those of a table's buffers may be shared.
     pub fn size(&self) -> usize {
         let open = self.open.as_ref().map_or(0, |(_, bytes)| bytes.len());

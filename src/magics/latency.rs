@@ -58,6 +58,9 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     {
         let message = format!("`%latency` takes only options, got `{}`", word.text);
         let hint = match chosen(word) {
+            _ if magic.option("--working-set").is_some() => {
+                "`--working-set` takes no value: it shows all sizes".to_string()
+            }
             Ok(_) if magic.options.is_empty() => format!("%latency --only {}", word.text),
             Ok(_) => "remove it".to_string(),
             Err(unknown) => unknown.hint.unwrap_or_default(),
@@ -121,7 +124,7 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
         let ratio = measured.zip(published).map(|(measured, known)| measured / known.seconds);
         rows.put("ratio", Type::Float, Unit::Times.measured(), float(ratio));
     }
-    let figures = rows.figures();
+    let figures = rows.figures().whole();
     let mut notes: Vec<Note> = vec![
         "published: numbers every programmer should know, for machines of their time; ratio: measured / published"
             .into(),

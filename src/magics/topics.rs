@@ -205,7 +205,8 @@ Why nothing is claimed
                         change on the way, a cache may end, or the cost is a power between two classes. By time also
                         where some of the sizes alone are of another class.
   time grows faster     Compiled code of the standard library counts no steps, and the time shows that it matters.
-  several classes fit   These sizes do not tell the classes apart: a wider sweep may.
+  several classes fit   These sizes do not tell the classes apart: a wider sweep may. By time, n log n bends as n does
+                        where n² begins to show.
   failed, did not end   A size failed, or took twice the time of the subject.
   stopped               You pressed Ctrl-C. What was measured is kept, and no class is claimed from a part.
   not counted           The steps could not be counted, and why: Rust that uses more than n, or no toolchain.

@@ -164,7 +164,7 @@ fn mask_field(field: &Field) -> Field {
 
 /// A measured column is one of marks; where a ratio lies is drawn with the ratio.
 fn mask_figures(found: &Figures) -> Figures {
-    let Figures { table, meanings } = found;
+    let Figures { table, meanings, is_whole } = found;
     let height = table.height();
     let (mut columns, mut values, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for (i, (column, meaning)) in table.schema().columns.iter().zip(meanings).enumerate() {
@@ -178,7 +178,8 @@ fn mask_figures(found: &Figures) -> Figures {
             kept.push(Unit::Plain.measured());
         }
     }
-    Figures { table: Table::from_columns(Schema::new(columns, table.schema().order), height, &values), meanings: kept }
+    let table = Table::from_columns(Schema::new(columns, table.schema().order), height, &values);
+    Figures { table, meanings: kept, is_whole: *is_whole }
 }
 
 fn masked_table(table: &Table) -> Table {

@@ -26,8 +26,9 @@ pub fn written(figures: &Figures, style: &Style) -> String {
 
 /// A ratio and where it lies are drawn as one column.
 fn draw(figures: &Figures, style: &Style) -> String {
-    let Figures { table, meanings } = figures;
+    let Figures { table, meanings, is_whole } = figures;
     let height = table.height();
+    let shown = if *is_whole { height } else { table::shown(height) };
     // What nothing was measured of has no columns either.
     if meanings.is_empty() {
         return String::new();
@@ -76,7 +77,7 @@ fn draw(figures: &Figures, style: &Style) -> String {
         let right: Vec<bool> = part.iter().map(|i| right[*i]).collect();
         let cut = |cell: &String| cell.lines().map(|line| table::cut(line, WIDEST)).collect::<Vec<_>>().join("\n");
         let first = |i: usize, shown: usize| cells[part[i]][..shown].iter().map(cut).collect();
-        out.push_str(&table::fitted(&heads, &right, WIDEST, height, &first, style));
+        out.push_str(&table::fitted(&heads, &right, WIDEST, (shown, height), &first, style));
     }
     out
 }

@@ -28,7 +28,7 @@ const LINES: TableStyle = TableStyle::new()
 /// A table fitted to the width, where what does not fit is counted below; and whether it shows rounded floats. The
 /// `named` columns come first where there is no room for all.
 pub fn drawn(table: &Table, named: &[String], style: &Style) -> (String, bool) {
-    let shown = if table.height() > MOST_ROWS { FIRST_ROWS } else { table.height() };
+    let shown = shown(table.height());
     let first = first_rows(table, shown, named, style);
     (first.text + &below((table.height() - shown) as u64, &first.left_out, style), first.rounded)
 }
@@ -77,16 +77,20 @@ fn rows_in_order(table: &Table, shown: usize, order: &[usize], style: &Style) ->
     FirstRows { text, left_out, rounded: rounded.get() }
 }
 
-/// Draws columns by their names, alignment and first cells; what does not fit is counted below.
+/// How many rows of a table of this height are shown.
+pub fn shown(height: usize) -> usize {
+    if height > MOST_ROWS { FIRST_ROWS } else { height }
+}
+
+/// Draws columns by their names, alignment and cells of the rows that are shown; what does not fit is counted below.
 pub fn fitted(
     names: &[&str],
     right: &[bool],
     widest: usize,
-    height: usize,
+    (shown, height): (usize, usize),
     first: &dyn Fn(usize, usize) -> Vec<String>,
     style: &Style,
 ) -> String {
-    let shown = if height > MOST_ROWS { FIRST_ROWS } else { height };
     let (out, drawn) = grid(names, right, widest, shown, first, style);
     let left_out: Vec<String> = names[drawn..].iter().map(|name| name.to_string()).collect();
     out + &below((height - shown) as u64, &left_out, style)

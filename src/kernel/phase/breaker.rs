@@ -2,7 +2,7 @@
 
 use crate::data::{Schema, generate};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
-use crate::kernel::partial::{CHECKED_ROWS, Partial};
+use crate::kernel::partial::Partial;
 use crate::kernel::{Aggregates, Batch, Column, Compiler, Rows, Scope, Sorted};
 use crate::plan::Op;
 use crate::rowwise::Program;
@@ -175,10 +175,7 @@ impl Partial for Breaker<'_> {
             Breaker::Groups(groups) => groups.take_columns(flat, context),
             Breaker::Sorted(sorted) => sorted.take_columns(flat, context),
             Breaker::All(rows, _) => {
-                for start in (0..flat.rows).step_by(CHECKED_ROWS) {
-                    context.check()?;
-                    rows.push(&flat.part(start, CHECKED_ROWS.min(flat.rows - start)))?;
-                }
+                rows.push_all(&flat, context)?;
                 Ok(Vec::new())
             }
         }

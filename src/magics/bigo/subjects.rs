@@ -150,6 +150,8 @@ pub struct Measured {
     pub engine: String,
     /// Whether its steps are counters of Rust.
     pub is_rust: bool,
+    /// Whether it is an algorithm of a family.
+    pub is_family: bool,
     /// Whether it is a program of the system.
     pub is_command: bool,
     /// Steps that were counted though nobody asked for them: where the time alone seems constant.
@@ -182,6 +184,7 @@ impl Measured {
             time: Time::Cpu,
             engine: String::new(),
             is_rust: false,
+            is_family: false,
             is_command: false,
             beside: Vec::new(),
         }
@@ -261,7 +264,8 @@ impl Candidate<'_> {
         let sizes = self.inputs.sizes(self.variant);
         let is = |question| asked.questions.contains(&question);
         let runs = is(Question::Time) || is(Question::Space) || is(Question::Allocs);
-        let mut measured = Measured::new(&self.variant.name);
+        let is_family = matches!(self.variant.what, What::Algorithm(_));
+        let mut measured = Measured { is_family, ..Measured::new(&self.variant.name) };
         let patience = asked.limit * ENDLESS;
         let mut opened: Vec<Work> = Vec::new();
         let compiling = Instant::now();

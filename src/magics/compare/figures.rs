@@ -234,6 +234,7 @@ impl Grid {
     pub fn figures(self) -> Figures {
         let height = self.values.first().map_or(0, Vec::len);
         let schema = Schema::new(self.columns, Order::Kept);
-        Figures { table: Table::from_columns(schema, height, &self.values), meanings: self.meanings }
+        let table = Table::from_columns(schema, height, &self.values);
+        Figures { table, meanings: self.meanings, is_whole: false }
     }
 }

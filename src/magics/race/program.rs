@@ -515,5 +515,6 @@ fn schedule_table(program: &Program, source: &str, model: Model, choices: &[Choi
     }
     let meanings = vec![Unit::Plain.counted(); width];
     let schema = heads.into_iter().map(|(name, ty)| Column { name, ty }).collect();
-    Figures { table: Table::from_columns(Schema::new(schema, Order::Kept), told.len(), &columns), meanings }
+    let table = Table::from_columns(Schema::new(schema, Order::Kept), told.len(), &columns);
+    Figures { table, meanings, is_whole: false }
 }

@@ -230,7 +230,7 @@ fn main_table(found: &[MeasuredCell]) -> Figures {
         rows.put("agrees", Type::Text, Unit::Plain.measured(), agrees);
         rows.put("why", Type::Text, Unit::Plain.measured(), Value::text(&found.why()));
     }
-    rows.figures()
+    rows.figures().whole()
 }
 
 /// To three digits: more were not measured.

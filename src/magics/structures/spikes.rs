@@ -84,7 +84,7 @@ pub fn run(
     let heads = heads.map(|(name, ty)| Column { name: name.to_string(), ty }).to_vec();
     let meanings = vec![Unit::Plain.counted(), Unit::Seconds.measured(), Unit::Times.measured(), Unit::Bytes.counted()];
     let table = Table::from_columns(Schema::new(heads, Order::Kept), spikes.len(), &columns);
-    let figures = Figures { table, meanings };
+    let figures = Figures { table, meanings, is_whole: false };
     let subject = format!("{} {}", known.name, cell.name());
     let said = Note::from(format!("{subject}: ")).seconds(mean / 1e9).text(" per addition on average, ");
     let mut notes = vec![

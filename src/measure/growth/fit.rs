@@ -231,11 +231,11 @@ fn weights(points: &[Point]) -> Vec<f64> {
 }
 
 /// The terms of a candidate that may be below zero, by their places: those between in n (n − 1) / 2, the constant in
-/// 5 (n − 1).
+/// 5 (n − 1) and in the calls of a recursion, as 2ⁿ − 1.
 fn signed(class: Class, rules: &Rules) -> std::ops::Range<usize> {
     match class {
         _ if !rules.signed => 0..0,
-        Class::Linear => 0..1,
+        Class::Linear | Class::Exponential => 0..1,
         Class::Quadratic | Class::Cubic => 0..2,
         _ => 0..0,
     }

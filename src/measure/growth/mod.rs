@@ -474,5 +474,7 @@ fn is_power(points: &[Point], trust: &Trust) -> bool {
     let bend = if before.len() > 1 { line(last).slope - line(before).slope } else { 0.0 };
     let interval = exponent(points, 0.0, trust.reading);
     let of_class = |class: Class| slope_of(class, points).is_some_and(|slope| interval.holds(slope));
-    line(&logs).spread <= trust.line && bend.abs() <= STRAIGHT && !Class::CANDIDATES.into_iter().any(of_class)
+    line(&logs).spread <= trust.line
+        && bend.abs() <= STRAIGHT.min(trust.line)
+        && !Class::CANDIDATES.into_iter().any(of_class)
 }

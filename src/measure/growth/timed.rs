@@ -4,7 +4,8 @@
 //! not claimed.
 
 use super::exponent::line;
-use super::{Answer, Class, Doubt, Point, Question, Verdict, answer};
+use super::fit::fits;
+use super::{Answer, Class, Doubt, LITTLE, Point, Question, Verdict, answer};
 
 /// A size with its least time, and the bytes that it works on, where known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,16 +18,24 @@ pub struct Worked {
 const ENOUGH: usize = 8;
 const RANGE: f64 = 16.0;
 
+/// The way from the cache to memory: an access costs some fifty times as much over a thousand times the bytes.
+const MEMORY: f64 = 0.6;
+
 /// Answers how the time grows: from the sizes in the second cache where they are enough, else from all.
 pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let points = monotone(sizes);
     let far = Part::all(&points);
-    let Some(inner) = near(sizes, &points, cache) else { return combined(&far, &[]) };
+    let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
+    let Some(inner) = inner else {
+        let found = doubted(combined(&far, &[]), &points);
+        return if may_be_lower(&found, sizes, cache) { unclaimed(found) } else { found };
+    };
     let near = Part::all(&inner);
     let exceeds =
         |part: &Part| part.class().is_some_and(|class| exceeds(class, sizes, &points, inner[inner.len() - 1]));
     // What larger sizes cost more than memory can explain is work that the near ones do not show.
-    if near.iter().any(exceeds) { combined(&far, &[]) } else { combined(&near, &far) }
+    let found = if near.iter().any(exceeds) { combined(&far, &[]) } else { combined(&near, &far) };
+    doubted(found, &points)
 }
 
 /// Some of the sizes, the largest among them, and what they say.
@@ -97,6 +106,53 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
     if is_near { named(answer, power) } else { answer }
 }
 
+/// Whether the way from the cache to memory may be why the times are of a class, and not of one that is lower by a
+/// factor of n: where none of the sizes in the cache says so.
+fn may_be_lower(found: &Answer, sizes: &[Worked], cache: u64) -> bool {
+    let Verdict::Class(class) = found.verdict else { return false };
+    let (Some(first), Some(last)) = (found.used.get(found.used.len() / 2), found.used.last()) else { return false };
+    let bytes_at = |n: f64| sizes.iter().find(|size| size.point.n == n)?.bytes;
+    let Some((from, to)) = bytes_at(first.n).zip(bytes_at(last.n)).filter(|(_, to)| *to > cache as f64) else {
+        return false;
+    };
+    let memory = (to / from.max(1.0)).max(1.0).powf(MEMORY);
+    let explained = |lower: &Class| {
+        let grows = lower.at(last.n).zip(lower.at(first.n)).map(|(last, first)| last / first);
+        *lower < class && is_far(class, *lower) && grows.is_some_and(|grows| last.cost / first.cost <= memory * grows)
+    };
+    Class::CANDIDATES.iter().any(explained)
+}
+
+/// The same without a claim: several classes may be the one.
+fn unclaimed(answer: Answer) -> Answer {
+    Answer { verdict: Verdict::NoClaim(Doubt::Ambiguous), also: Vec::new(), ..answer }
+}
+
+/// An answer with the doubt that it deserves: what bends looks like a higher power that begins to show, and only much
+/// larger sizes tell them apart. `points` are all that were measured.
+fn doubted(answer: Answer, points: &[Point]) -> Answer {
+    let Verdict::Class(class) = answer.verdict else { return answer };
+    let bends = without_log(class).is_some() || class == Class::Root;
+    let may_bend = bends || answer.also.iter().any(|other| without_log(*other) == Some(class));
+    let goes_on = points[points.len() - 1].n >= RANGE * answer.used[answer.used.len() - 1].n;
+    let from = points.partition_point(|point| point.n < answer.used[0].n);
+    let Some(power) = class.order().map(|(power, _)| power.floor() + 1.0).filter(|_| may_bend && !goes_on) else {
+        return answer;
+    };
+    let rules = Question::Time.rules();
+    let all = fits(&points[from..], &rules);
+    let of = |order| all.iter().find(|fit| fit.class.order() == Some(order));
+    let Some((own, higher)) = class.order().and_then(of).zip(of((power, 0))) else { return answer };
+    // What scatters much excludes no curve that misses the times by a little more.
+    if higher.share <= LITTLE || higher.rms > rules.floor.hypot(own.rms) {
+        return answer;
+    }
+    if bends && higher.rms <= rules.floor {
+        return unclaimed(answer);
+    }
+    named(answer, higher.class)
+}
+
 /// Whether the largest sizes are steeper than a class by more than noise.
 fn rises(class: Class, points: &[Point]) -> bool {
     const STEEPER: f64 = 0.25;
@@ -119,7 +175,6 @@ fn named(mut answer: Answer, class: Class) -> Answer {
 /// access costs some fifty times as much over a thousand times the bytes. Pages that the system has to give make a step
 /// of up to ten, but beside a logarithm a step looks like a power, and after it the slope is what it was before.
 fn exceeds(class: Class, sizes: &[Worked], points: &[Point], last: Point) -> bool {
-    const MEMORY: f64 = 0.6;
     const STEP: f64 = 10.0;
     // Above that of memory by more than noise.
     const STEEP: f64 = 0.7;
