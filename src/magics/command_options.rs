@@ -76,6 +76,10 @@ pub fn values(command: &Command) -> Vec<Field> {
     ]
 }
 
+/// What the notes about commands may say.
+pub const SAYS: &[&str] =
+    &["its output changes from run to run", "{count} processes that <it|commands> left behind were ended", "~{bytes}"];
+
 /// How a command was run, and what is to be known about its figures, which are at least `floor` bytes.
 pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     let mut notes = Vec::new();
