@@ -1,7 +1,7 @@
 //! Runs the cells of files where nobody watches, and keeps what each prints: for notebooks that are tested, saved and
 //! exported. It prints nothing.
 
-use crate::console::Console;
+use crate::console::{Console, Reply};
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::magics::{CellStatus, Evaluation, evaluate};
 use crate::notebook::{self, Failure, Look, Notebook, Shown, cell_text, prose};
@@ -77,12 +77,16 @@ impl Player {
         let played = next.play.iter().flat_map(steps);
         for (text, cell) in next.cells.iter().map(|cell| (String::new(), cell.clone())).chain(played) {
             if !text.is_empty() {
-                // Nobody can be asked here: the text and the question stand before the cell.
                 let report = Report { blocks: vec![Block::Text(text)], ..Report::default() };
                 show(&self.session, &Evaluation { report, ..Evaluation::default() });
             }
             if cell.is_empty() {
                 continue;
+            }
+            match if next.play.is_some() { self.wait(context, show, depth) } else { Wish::Run } {
+                Wish::Run => {}
+                Wish::Skip => continue,
+                Wish::End => break,
             }
             let (is_next_good, leaves) = self.deep(&cell, context, show, depth + 1);
             is_good = is_next_good;
@@ -92,6 +96,33 @@ impl Player {
         }
         self.session.confined = confined;
         (is_good, next.leaves)
+    }
+}
+
+/// What becomes of a cell of a tutorial.
+enum Wish {
+    Run,
+    Skip,
+    End,
+}
+
+impl Player {
+    /// Asks before a cell of a tutorial; where nobody can be asked, it runs. What else is typed runs as a cell.
+    fn wait(&mut self, context: &RunContext, show: &mut Show, depth: usize) -> Wish {
+        loop {
+            let stop = self.session.stop.clone();
+            let question = "Enter runs this cell, s skips it, q ends; or type another cell: ";
+            match (self.session.console.ask)(question, &|| stop.is_raised()) {
+                Reply::CannotAsk => return Wish::Run,
+                Reply::End | Reply::Stopped => return Wish::End,
+                Reply::Line(line) => match line.trim() {
+                    "" => return Wish::Run,
+                    "s" => return Wish::Skip,
+                    "q" => return Wish::End,
+                    cell => drop(self.deep(cell, context, show, depth + 1)),
+                },
+            }
+        }
     }
 }
 
@@ -129,7 +160,8 @@ impl CellOutput {
         };
         let warnings: String = evaluation.warnings.iter().map(told).collect();
         let error = evaluation.error.as_deref().map(told).unwrap_or_default();
-        let (drawn, masked) = (notebook::drawn(&evaluation.report, style), notebook::masked(&evaluation.report, style));
+        let drawn = notebook::drawn(&evaluation.report, style);
+        let masked = notebook::masked(&evaluation.report, evaluation.sayings, style);
         self.printed.push_str(&format!("{warnings}{}{}{error}", drawn.out, drawn.err));
         self.out.push_str(&drawn.out);
         self.err.push_str(&format!("{warnings}{}{error}", drawn.err));

@@ -114,6 +114,8 @@ pub struct Timing {
     pub fields: Vec<Field>,
     /// What the clock tells.
     pub clock: &'static str,
+    /// Whether every run tells the same; else a machine that is busier would choose another clock.
+    pub is_clock_sure: bool,
     /// What is to be known about the figures, a line each.
     pub notes: Vec<Note>,
 }

@@ -89,7 +89,9 @@ fn examples_of_magics_print_what_they_printed() {
             }
             let style = notebook::style(WIDTH);
             let printed = notebook::printed(&evaluation.report, &style);
-            let masked = notebook::masked(&evaluation.report, &style);
+            let unknown = notebook::unknown(&evaluation.report, evaluation.sayings);
+            assert!(unknown.is_empty(), "{cell} says what no form allows: {unknown:#?}");
+            let masked = notebook::masked(&evaluation.report, evaluation.sayings, &style);
             let expected = kept.get(now.len()).filter(|kept| kept.input == *cell).map(|kept| kept.output.as_str());
             match notebook::compare(expected.unwrap_or_default(), &printed, &masked) {
                 Ok(()) => now.push((cell.to_string(), expected.unwrap_or_default().to_string())),

@@ -176,6 +176,56 @@ fn what_was_measured_may_differ_and_nothing_else() {
     caught("read \"samples/words.txt\" | count", "1 row", "2 rows");
 }
 
+/// In each place of what a cell prints, a line that it never says is found, and so are words behind a line.
+#[track_caller]
+fn nothing_is_invented(cell: &str) {
+    let (before, masked) = twice(cell);
+    let lines: Vec<&str> = before.lines().collect();
+    let with = |at: usize, line: &str| {
+        let mut lines = lines.clone();
+        lines.insert(at, line);
+        lines.join("\n") + "\n"
+    };
+    for at in 0..=lines.len() {
+        for line in ["and it is never slower", "✓ b is 3 times faster", "baseline: 12 ms", "9 ms"] {
+            let changed = with(at, line);
+            assert!(compare(&changed, &before, &masked).is_err(), "{cell}\n{line}\n{changed}\n{masked}");
+        }
+    }
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(char::is_alphabetic)) {
+        let mut lines = lines.clone();
+        let longer = format!("{line} and it is never slower");
+        lines[at] = &longer;
+        let changed = lines.join("\n") + "\n";
+        assert!(compare(&changed, &before, &masked).is_err(), "{cell}\n{changed}\n{masked}");
+    }
+}
+
+#[test]
+fn behind_no_measurement_a_line_can_be_invented() {
+    nothing_is_invented("%time 1..100k | sum");
+    nothing_is_invented("%timeit -r 20 1..1k | sum");
+    nothing_is_invented("%compare --for 200ms letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"");
+    nothing_is_invented("%compare --for 200ms n in 100..400: strings only push, join");
+    nothing_is_invented("%bigo --for 300ms n in 64..4k: letters n | join \"\"");
+    nothing_is_invented("%bigo --steps --for 300ms n in 64..1k: sorting only merge, quick");
+    nothing_is_invented("%latency --only l1,int_add --for 100ms");
+    nothing_is_invented("%race counter --each 10k");
+    nothing_is_invented("%%race x = 0\na: x = x + 1\nb: x = x + 1\ncheck x == 2");
+    nothing_is_invented("%prof 1..10k | map it * it | sum");
+    nothing_is_invented("%prof 1..20 | map fib(it) | on rows");
+    nothing_is_invented("%mapreduce --tasks 2 --partitions 2 1..2k | count by key = it % 7");
+    nothing_is_invented("%concurrency --tasks 2 --each 2ms");
+    nothing_is_invented("%amdahl --threads 2");
+}
+
+#[test]
+fn behind_no_measurement_of_structures_a_line_can_be_invented() {
+    nothing_is_invented("%structures --n 100 --kinds vec,deque --ops push_back,get");
+    nothing_is_invented("%structures --n 1k --kinds vec,deque --mix push_back=50,pop_front=50");
+    nothing_is_invented("%structures growth vec push_back --n 1k");
+}
+
 /// Each change of one place in a notebook is found by `timelab test`, in the cell where it stands, and nothing else is.
 #[test]
 fn a_mutation_of_each_kind_is_caught_in_a_file() {
@@ -509,7 +559,7 @@ fn parts_that_come_and_go_do_not_differ() {
     assert!(same("3 rows · compiled in 30.1 ms · batch · 5.1 ms · floats rounded\n"));
     assert!(!same("4 rows · batch · 5.1 ms\n") && !same("3 rows · batch · soon\n"));
     assert!(!same("3 rows · rows · 5.1 ms\n") && !same("3 rows · 7 lines · batch · 5.1 ms\n"));
-    let masked = "\u{e002}\u{e010} wall · \u{e010} CPU · \u{e016}\n\u{e002}\u{e011} peak heap · 12 steps\n";
+    let masked = "\u{e002}\u{e010} wall · \u{e010} CPU · \u{e018}\n\u{e002}\u{e011} peak heap · 12 steps\n";
     let same = |file: &str| compare(file, "", masked).is_ok();
     assert!(same("1.2 ms wall · 1.1 ms CPU (0.1 ms user, 1.0 ms system)\n4.00 KiB peak heap · 12 steps\n"));
     assert!(!same("1.2 ms CPU · 1.1 ms wall · CPU-bound\n4.00 KiB peak heap · 13 steps\n"));

@@ -44,7 +44,7 @@ pub use parts::trimmed;
 pub use split::Split;
 pub use stdin::{file as standard_input, is as is_standard_input};
 pub use watched::{Watched, guard_maps};
-pub use write::{Writer, Written, fits, folder_of, is_writable, replace, same_place, target, write_bytes};
+pub use write::{Growing, Writer, Written, fits, folder_of, is_writable, replace, same_place, target, write_bytes};
 
 use lines::Lines;
 

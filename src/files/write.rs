@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -327,6 +327,73 @@ pub fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = Unfinished::new(folder_of(target)?)?;
     file.file().write_all(bytes)?;
     file.finish(target)
+}
+
+/// A file that grows, and is whole at each moment: two files with the same beginning take turns under its name, so that
+/// only what is new is written. A kill leaves the other one beside it, which the next that grows there takes.
+pub struct Growing {
+    target: PathBuf,
+    beside: PathBuf,
+    /// The one that is written next.
+    next: File,
+    /// The one that has the name.
+    shown: File,
+    /// So many bytes of both are the same.
+    same: usize,
+}
+
+impl Growing {
+    /// Takes over a file whose content is this.
+    ///
+    /// # Errors
+    /// Also where the file system cannot exchange two names in one step.
+    pub fn new(target: &Path, bytes: &[u8]) -> io::Result<Growing> {
+        let target = same_place(target);
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let beside = target.with_file_name(format!(".timelab-{name}"));
+        let next = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
+        let ready = || {
+            next.set_permissions(fs::metadata(&target)?.permissions())?;
+            next.write_all_at(bytes, 0)?;
+            exchange(&beside, &target)?;
+            OpenOptions::new().write(true).open(&beside)
+        };
+        let other = ready().inspect_err(|_| drop(fs::remove_file(&beside)))?;
+        Ok(Growing { target, beside, shown: next, next: other, same: bytes.len() })
+    }
+
+    /// Makes this the content, whose first bytes, so many, are those of the content before.
+    ///
+    /// # Errors
+    /// Also where somebody else has written the file meanwhile.
+    pub fn write(&mut self, bytes: &[u8], same: usize) -> io::Result<()> {
+        // The other file lacks what was new the last time.
+        let from = same.min(self.same);
+        self.next.write_all_at(&bytes[from..], from as u64)?;
+        self.next.set_len(bytes.len() as u64)?;
+        exchange(&self.beside, &self.target)?;
+        if fs::metadata(&self.target)?.ino() != self.next.metadata()?.ino() {
+            return Err(io::Error::other("somebody else has written it"));
+        }
+        std::mem::swap(&mut self.next, &mut self.shown);
+        self.same = same;
+        Ok(())
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+/// Gives two files each other's names in one step.
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    let (one, other) = (CString::new(one.as_os_str().as_bytes())?, CString::new(other.as_os_str().as_bytes())?);
+    let here = libc::AT_FDCWD;
+    // SAFETY: both texts end with a zero byte and live until the call returns.
+    let result = unsafe { libc::renameat2(here, one.as_ptr(), here, other.as_ptr(), libc::RENAME_EXCHANGE) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether a file is there that may not be replaced.

@@ -191,6 +191,25 @@ impl Against {
     }
 }
 
+/// What a baseline may say of a later measurement.
+pub const SAYS: &[&str] = &[
+    "~{ratio} <faster|slower>",
+    "~[{name}|this] against `{word}`: there <is nothing left to time now|was nothing left to time then>, so there \
+     is no ratio",
+    "~[{name}|this] is not in `{word}`",
+    "~[{name}|this] is {ratio} <faster|slower> than in `{word}`: {ratio}[ \\[{number} {number}\\]] ({time} then, \
+     {time} now)[; weaker rule: the times do not overlap]",
+    "~[{name}|this] against `{word}`: {ratio} \\[{number} {number}\\] ({time} then, {time} now), no verdict: \
+     earlier saves differ by as much",
+    "~[{name}|this] against `{word}`: {ratio} ({time} then, {time} now), no verdict: the times overlap, or the \
+     medians are within 10 %; {count} saves of the same code (%baseline save {word} --force) allow a closer \
+     verdict",
+    "~[{name}|this] against `{word}`: faster at {count} of {count} points, slower at {count}",
+    "~just now",
+    "~{count} min ago",
+    "{count} <hour|day>[s] ago",
+];
+
 /// Whether there is a verdict.
 pub fn is_apart(beside: &Beside) -> bool {
     matches!(beside.verdict, Verdict::Faster | Verdict::Slower)

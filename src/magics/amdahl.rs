@@ -144,6 +144,16 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
     Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() }
 }
 
+/// What else the notes may say.
+pub const SAYS: &[&str] = &[
+    "stopped after {count} rounds",
+    "faster than {count} cores allow: many threads get more of a busy machine than one",
+    "~: other programs use the cores, so there is no serial share and no prediction",
+    "Amdahl's law: with any number of threads, at most {ratio} as fast",
+    "one number of threads does not show why speed is lost: {count} cores would give {ratio} if threads only wait \
+     for each other (contention, Amdahl's law), {ratio} if they only keep their caches consistent (coherency)",
+];
+
 fn row(threads: usize, kind: &str, speed_up: f64, serial: Option<f64>) -> Vec<Value> {
     vec![
         Value::Int(threads as i64),

@@ -52,6 +52,9 @@ pub fn source() -> String {
     styles.chain([generators]).collect::<Vec<_>>().join("\n\n")
 }
 
+/// What the notes may say of some runs.
+pub const SAYS: &[&str] = &["stopped: {count} of {count} styles"];
+
 fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     refuse_words(magic, "%async --requests 100")?;
     let start = Instant::now();

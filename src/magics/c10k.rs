@@ -96,6 +96,16 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     Ok(answer)
 }
 
+/// What else the notes may say.
+pub const SAYS: &[&str] = &[
+    "{word} cannot be run: {words}",
+    "{count} connections, not {count}: a process may open {count} files here (ulimit -Hn)",
+    "stopped: {count} of {count} servers",
+    "%c10k 10k opens ten thousand connections",
+    "{name}: most errors were: {words}",
+    "serial: {count} connections, one after the other, took {time}; {count} would take {time} (model)",
+];
+
 /// The number of connections, where one is asked for.
 fn asked(magic: &lang::Magic) -> Fallible<Option<u64>> {
     let Argument::Words(words) = &magic.subject else { return Ok(None) };

@@ -21,6 +21,9 @@ pub static CHECK: Magic = Magic {
     run,
 };
 
+/// The values that a claim has read.
+pub const SAYS: &[&str] = &["~: {words} = {words}"];
+
 fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     let Argument::Statement(statement) = &magic.subject else {
         return Err(Diagnostic::at(Kind::Syntax, magic.span, "`%check` needs an expression")

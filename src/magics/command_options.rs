@@ -88,6 +88,10 @@ pub fn cut_output(output: &Output, whose: &str, place: &str) -> Option<Note> {
     (!output.is_whole()).then(|| format!("{whose}{place} has the first {kept} of an output of {all}").into())
 }
 
+/// What the notes about commands may say.
+pub const SAYS: &[&str] =
+    &["its output changes from run to run", "{count} processes that <it|commands> left behind were ended", "~{bytes}"];
+
 /// How a command was run, and what is to be known about its figures, which are at least `floor` bytes.
 pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     let mut notes = Vec::new();

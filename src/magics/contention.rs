@@ -43,6 +43,15 @@ const THREADS: u64 = 2;
 const MOST_THREADS: u64 = 64;
 const OUTSIDES: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
 
+/// What else the notes may say.
+pub const SAYS: &[&str] = &[
+    "stopped: {count} of {count} rows",
+    "break-even: not resolved, because the machine is busy",
+    "break-even: {count} threads are faster than one even without work outside the lock",
+    "break-even: with {count}× as much work outside the lock or more, {count} threads are faster than one",
+    "break-even: not reached; there is no row from which on {count} threads were faster in every round",
+];
+
 fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {
     refuse_words(magic, "%contention --threads 4")?;
     let start = Instant::now();

@@ -420,6 +420,18 @@ fn row(term: &str, rate: String, source: &str, hours: f64, cost: f64) -> Vec<Val
     [term, &rate, source].map(Value::text).into_iter().chain(floats).collect()
 }
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "~{bytes}/s per <core|machine>",
+    "~1 machine with {number} cores at {number} an hour",
+    "~{number} machines with {number} cores at {number} an hour",
+    "~an engineer at {number} an hour",
+    "~measured: {bytes} read, {bytes} from map to reduce tasks; computed for {bytes}",
+    "~both programs cost the same",
+    "~this program costs {number} less than the other one",
+    "~the other program costs {number} less than this one",
+];
+
 /// What is cheaper, and by how much.
 fn compared(here: f64, there: f64) -> String {
     let (less, more, saved) = match here.total_cmp(&there) {

@@ -26,6 +26,9 @@ pub static JOBS: Magic = Magic {
     run,
 };
 
+/// How far a job is.
+pub const SAYS: &[&str] = &["~<running|done|failed|stopped>", "~{number} %", "~{count} rows"];
+
 fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<Answer> {
     let words = if let Argument::Words(words) = &magic.subject { &words[..] } else { &[] };
     match words {

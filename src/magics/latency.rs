@@ -222,6 +222,18 @@ fn chart(found: &[(&Probe, Option<f64>)]) -> Option<Plot> {
     })
 }
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "~L1 {bytes}[, L2 {bytes}][, L3 {bytes}]",
+    "working sets of the caches: L1 {bytes}[, L2 {bytes}][, L3 {bytes}]; --working-set shows all sizes",
+    "working sets of the caches: <L2|L3> {bytes}[, L3 {bytes}]; --working-set shows all sizes",
+    "not measured: <{name}|{bytes}[ and more]>: {words}",
+    "stopped: the measurements so far are kept",
+    "the machine is busy (load {number}, <one core|{count} cores>): times that need another thread, the system or \
+     a cache that processors share may be longer",
+    "larger working sets are not measured: a quarter of the memory limit is {bytes}",
+];
+
 /// What is to be known about times that wait for other programs.
 fn busy_note() -> Option<Note> {
     let said = format!(

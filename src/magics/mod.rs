@@ -41,6 +41,7 @@ mod run;
 mod rust;
 mod same;
 mod save;
+mod says;
 mod set;
 mod signature;
 mod speedup;
@@ -61,7 +62,7 @@ use crate::engines;
 use crate::escape::hidden_tokens;
 use crate::lang::{self, Cell, Expr, MagicSyntax, Privileges, SourceNode, StageSyntax, Statement, Syntax, Word, parse};
 use crate::measure;
-use crate::notebook::{self, Notebook};
+use crate::notebook::{self, Notebook, Sayings};
 use crate::panics;
 use crate::plan::{Binding, Plan};
 use crate::report::{Block, Field, Figures, Map, Note, Report, Unit};
@@ -275,6 +276,8 @@ pub struct Evaluation {
     /// The number of the cell in the session.
     pub number: usize,
     pub report: Report,
+    /// What such a report may say in another run.
+    pub sayings: Sayings,
     pub warnings: Vec<Diagnostic>,
     pub error: Option<Box<Diagnostic>>,
     pub next: Next,
@@ -314,7 +317,13 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
     measure::keep_reserve();
     let before = session.snapshot();
     let context = &session.watched_cell(&shown, context);
-    let answer = parse(id, text, &Tables).and_then(|cell| match session.survives {
+    let mut sayings: Sayings = &[];
+    let parsed = parse(id, text, &Tables).inspect(|cell| {
+        if let Cell::Magic(magic) = cell {
+            sayings = says::of(&magic.name.text);
+        }
+    });
+    let answer = parsed.and_then(|cell| match session.survives {
         true => panics::caught(|| answer(session, &cell, context)).unwrap_or_else(|panic| Err(defect(&panic))),
         false => answer(session, &cell, context),
     });
@@ -361,7 +370,7 @@ pub fn evaluate(session: &mut Session, text: &str, context: &RunContext) -> Eval
         // A cell prints before it has its result, also one that fails.
         report.blocks.insert(0, Block::Printed(printed));
     }
-    Evaluation { number, report, warnings, error, next, status }
+    Evaluation { number, report, sayings, warnings, error, next, status }
 }
 
 /// The name of a magic where a cell begins with it and nothing else has this name.

@@ -158,6 +158,20 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     Ok(Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() })
 }
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "~one process[ is enough]",
+    "~all cores[ is enough]",
+    "~out of core[ is enough]",
+    "~cluster of {number}[ is enough]",
+    "~none of these is enough",
+    "~memory",
+    "~disk",
+    "~time",
+    "~rate",
+    "~measured: {words} handles {bytes}/s on one core; {number} cores here, ",
+];
+
 /// A way to do the work.
 struct Way {
     name: String,

@@ -206,6 +206,19 @@ fn told(times: &Times, cores: usize) -> Answer {
     Answer { report, result: Some(Binding::Result { table, fields, tables: Vec::new() }), ..Answer::default() }
 }
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "work that shares nothing is only {ratio} as fast on two threads: no serial share and no prediction",
+    "the input is empty: there is nothing to do",
+    "the input is only large enough for <one task|{count} tasks>: more workers have nothing to do",
+    "one worker alone: --workers 1,2 compares",
+    "too few rounds for an interval: --for 30s takes more",
+    "several workers are slower than one here: starting and merging takes longer than the work",
+    "not resolved whether several workers are faster: an interval includes 1",
+    "{count} workers are the fastest of these: {ratio} one worker[; by Amdahl's law no number of workers gives \
+     more than {ratio}|; more workers than cores only take turns]",
+];
+
 /// What to do, in a sentence.
 fn advice(
     measured: &[(usize, f64)],

@@ -185,6 +185,18 @@ fn fields(cost: &Cost, built: &Built, ran: Option<&RunResult>) -> Vec<Field> {
     fields
 }
 
+/// What limits a run, and whose figures were added up.
+pub const SAYS: &[&str] = &[
+    "~too short to show what it waits for",
+    "~CPU-bound[ on {number} cores][, {share} of the time waiting for a processor]",
+    "~waiting",
+    "~{share} CPU, [{share} waiting for a processor, ]the rest waiting",
+    "~on a processor for {share} of the time",
+    "~sums of processes: CPU {word} {time}[, {word} {time}]*; peak heap {word} {bytes}[[, {word} {bytes}]*, so \
+     that at most the sum was in use at once][; programs that were started took {time} of the CPU time, their \
+     memory is not known]",
+];
+
 /// What limits a run, in words.
 fn bound(cost: &Cost) -> String {
     let on_cores = |cores: f64| match cores >= 1.3 {

@@ -267,7 +267,9 @@ fn time_subject(
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
     let found = measure(&subject, &limits, asked, &clocks, context, &telling)?;
     hold(session, magic, &subject, &found);
-    let mut answer = answer(&subject, &limits, found, noise, start.elapsed(), session.programs.floor());
+    let is_clock_sure = asked.is_some() || found.is_clock_sure();
+    let passed = start.elapsed();
+    let mut answer = answer(&subject, &limits, found, is_clock_sure, noise, passed, session.programs.floor());
     drop(subject);
     let complaints = session.programs.take_complaints().into_iter().map(Note::from).collect::<Vec<_>>();
     if !complaints.is_empty() {
@@ -340,6 +342,16 @@ fn measure(
 }
 
 impl Measurement {
+    /// Whether a sample is so much longer or shorter than where the clock changes that no disturbance makes it another.
+    fn is_clock_sure(&self) -> bool {
+        const FAR: f64 = 3.0;
+        let sample = self.samples.median() * self.samples.calls as f64;
+        match self.time {
+            Time::Wall => sample < INTERRUPTED / FAR,
+            Time::Cpu => sample > INTERRUPTED * FAR,
+        }
+    }
+
     /// Of a run that was alone when it was stopped.
     fn of_one(cost: Cost) -> Measurement {
         Measurement {
@@ -445,10 +457,19 @@ fn hold(session: &mut Session, magic: &lang::Magic, subject: &Body, found: &Meas
     session.hold_measured(baseline);
 }
 
+/// What else the notes below samples may say.
+pub const SAYS: &[&str] = &[
+    "this <works on several threads or in several processes|waits for something, or for another process>, which CPU \
+     time of the thread does not include: --clock wall counts it",
+    "every calibration was interrupted, so samples may be too short: set the calls with -n CALLS",
+    "one sample has no error bar: take more with --for TIME or -r SAMPLES",
+];
+
 fn answer(
     subject: &Body,
     limits: &Limits,
     found: Measurement,
+    is_clock_sure: bool,
     noise: Option<Note>,
     passed: Duration,
     floor: u64,
@@ -517,7 +538,7 @@ fn answer(
     let clock = time.said();
     notes.extend(noise);
     let report = Report {
-        blocks: vec![Block::Timing(Timing { samples, fields, clock, notes })],
+        blocks: vec![Block::Timing(Timing { samples, fields, clock, is_clock_sure, notes })],
         status_line: vec![subject.engines().into(), super::passed(passed)],
     };
     let result = Binding::Result { table: None, fields: values, tables: Vec::new() };

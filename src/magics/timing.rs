@@ -158,6 +158,15 @@ pub fn stopped(passed: Duration) -> Note {
     note.text(": the measurements so far are kept").optional()
 }
 
+/// What measurements with a clock may say.
+pub const SAYS: &[&str] = &[
+    "faster than the overhead of a call ({time}), so there is nothing to time",
+    "stopped after {time}: the measurements so far are kept",
+    // KEPT_WORK
+    "if the compiler has done the work of the Rust beforehand: std::hint::black_box(1000) hides a number from it, as \
+     does a name of the session: let n = 1000, then rust with n \\{ (0..n).sum::\\<i64\\>() }",
+];
+
 /// So few seconds are hardly more than a call: there, much work may have been done beforehand.
 pub const SHORT: f64 = 10e-9;
 

@@ -244,8 +244,8 @@ Testing
   What was measured may differ, what was counted may not. The lines of tables and runs of spaces are not compared, and
   a status line that the file leaves out is not either; bars must stand between the cells. Rows of a table with measured
   columns are compared as a set.
-  Behind a measurement another run may print other notes, so any line may stand there in the file. Verdicts by times
-  and words that were measured are not compared: claim what matters with %check.
+  Behind a measurement another run may print other notes: the file may have other sentences there that this kind of
+  measurement says, and no other line. Which verdict by times it has is not compared: claim what matters with %check.
   --update writes the outputs that differ. --slow runs slow cells too. --jobs N tests N files at once.
   --junit FILE writes results for a server of tests, a case for each cell.
   --trust runs cells that hold Rust or commands.

@@ -1,10 +1,12 @@
 //! Whether a cell prints what its file says, but for what was measured.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use regex::Regex;
 
-use super::mask::{DRAWN, LOOSE, MAP, MARKS, MORE, OPTIONAL, STATUS, word};
+use super::mask::{DRAWN, END, LIKE, LIKE_OR_NONE, LOOSE, MAP, MARKS, MORE, PLURAL, SAID, STATUS, word};
+use super::sayings::Says;
 
 /// What is compared: borders of tables and runs of spaces are not.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +38,7 @@ pub struct Comparison {
 pub fn compare(expected: &str, printed: &str, masked: &str) -> Result<(), Comparison> {
     // A text that holds what we use as marks is compared as it is.
     let masked = if printed.contains(|c| MARKS.contains(&c)) { printed } else { masked };
-    let (pattern, expected) = (elements(masked), elements(expected));
+    let (pattern, expected) = (pattern(masked), elements(expected));
     let (mut seen, mut open, mut furthest) = (HashSet::new(), vec![(0, 0)], (0, 0));
     while let Some((i, j)) = open.pop() {
         if !seen.insert((i, j)) {
@@ -46,63 +48,115 @@ pub fn compare(expected: &str, printed: &str, masked: &str) -> Result<(), Compar
             return Ok(());
         }
         furthest = furthest.max((j, i));
-        let Some(wanted) = pattern.get(i) else { continue };
+        let Some(Wanted { element, says }) = pattern.get(i) else { continue };
         let here = expected.get(j);
-        match wanted {
+        match element {
             Element::Table(grid) => {
-                if matches!(here, Some(Element::Table(other)) if grid.fits(other).is_none()) {
+                if matches!(here, Some(Element::Table(other)) if grid.fits(other, says).is_none()) {
                     open.push((i + 1, j + 1));
                 }
             }
-            Element::Line(line) => open.extend(steps(line, &expected[j.min(expected.len())..]).map(|n| (i + 1, j + n))),
-        }
-        // What another run has said, and this one does not.
-        if matches!(wanted, Element::Line(line) if line.starts_with(MORE)) && matches!(here, Some(Element::Line(_))) {
-            open.push((i, j + 1));
+            // What another run has said, and this one does not.
+            Element::Line(line) if line.starts_with(MORE) => {
+                open.push((i + 1, j));
+                let is_said = matches!(here, Some(Element::Line(line)) if says.allows_line(line));
+                open.extend(is_said.then_some((i, j + 1)));
+            }
+            Element::Line(line) => {
+                let rest = &expected[j.min(expected.len())..];
+                open.extend(steps(line, rest, says).map(|n| (i + 1, j + n)));
+            }
         }
     }
     let (j, i) = furthest;
     Err(differing(&pattern[i..], &expected[j..]))
 }
 
+/// An element of a pattern, and what may be said there.
+struct Wanted {
+    element: Element,
+    says: Rc<Says>,
+}
+
+fn pattern(masked: &str) -> Vec<Wanted> {
+    let mut says = Rc::new(Says::default());
+    let mut wanted = Vec::new();
+    for element in elements(masked) {
+        match element.line().and_then(Says::read) {
+            Some(read) => says = Rc::new(read),
+            None => wanted.push(Wanted { element, says: says.clone() }),
+        }
+    }
+    wanted
+}
+
 /// How many of the expected elements a line of the pattern may stand for.
-fn steps(line: &str, expected: &[Element]) -> impl Iterator<Item = usize> + use<> {
-    let first = match expected.first() {
-        Some(Element::Line(first)) => Some(first.as_str()),
-        Some(Element::Table(_)) | None => None,
-    };
-    let rest = line.strip_prefix(|c| [OPTIONAL, LOOSE, DRAWN, MAP, STATUS, MORE].contains(&c)).unwrap_or(line);
+fn steps(line: &str, expected: &[Element], says: &Says) -> impl Iterator<Item = usize> + use<> {
+    let first = expected.first().and_then(Element::line);
+    let rest = line.strip_prefix(|c| MARKS.contains(&c)).unwrap_or(line);
+    let one = |fits: &dyn Fn(&str) -> bool| first.filter(|first| fits(first)).map(|_| 1);
     let mut counts: Vec<usize> = Vec::new();
     match line.chars().next() {
-        Some(MORE) => counts.push(0),
-        Some(OPTIONAL) => {
-            counts.push(0);
-            counts.extend(first.filter(|first| fits(rest, first)).map(|_| 1));
-        }
         Some(STATUS) => {
             // Where the file leaves it out.
             counts.extend(expected.is_empty().then_some(0));
-            counts.extend(first.filter(|first| fits_loosely(rest, first)).map(|_| 1));
+            counts.extend(one(&|first| fits_loosely(rest, first, says)));
         }
-        Some(LOOSE) => counts.extend(first.filter(|first| fits_loosely(rest, first)).map(|_| 1)),
-        Some(DRAWN) if first.is_some_and(|first| first.contains(rest)) => {
-            let lines = expected.iter().take_while(|element| matches!(element, Element::Line(_))).count();
+        Some(LOOSE) => counts.extend(one(&|first| fits_loosely(rest, first, says))),
+        Some(LIKE) => counts.extend(one(&|first| is_like(rest, first))),
+        Some(LIKE_OR_NONE) => {
+            counts.push(0);
+            counts.extend(one(&|first| is_like(rest, first)));
+        }
+        Some(DRAWN) => {
+            let (title, words) = rest.split_once(END).unwrap_or((rest, ""));
+            let words: HashSet<&str> = letters(words).collect();
+            let lines = expected.iter().map_while(Element::line).enumerate();
+            let drawn = lines.take_while(|(at, line)| match at {
+                0 if !title.is_empty() => *line == title || is_cut(line, title),
+                _ => is_drawn(line, &words),
+            });
             // A title alone is no plot.
-            counts.extend(2..=lines);
+            counts.extend(2..=drawn.count());
         }
-        Some(DRAWN) => {}
         Some(MAP) => {
-            let is_last = |element: &Element| matches!(element, Element::Line(line) if line.starts_with(rest.trim()));
+            // What looks like a row of a table may be two lines of boxes.
+            let is_box = |element: &Element| element.line().is_none_or(|line| line.starts_with(['┌', '│', '+', '|']));
+            let is_last = |element: &Element| element.line().is_some_and(|line| is_like(rest, line));
             // The last line alone is no map.
-            counts.extend(expected.iter().position(is_last).filter(|last| *last > 0).map(|last| last + 1));
+            let boxes = expected.iter().take_while(|element| is_box(element)).count();
+            counts.extend((boxes > 0 && expected.get(boxes).is_some_and(is_last)).then_some(boxes + 1));
         }
-        _ => counts.extend(first.filter(|first| fits(line, first)).map(|_| 1)),
+        _ => counts.extend(one(&|first| fits(line, first, says))),
     }
     counts.into_iter()
 }
 
+fn is_like(expression: &str, text: &str) -> bool {
+    Regex::new(expression).is_ok_and(|expression| expression.is_match(text))
+}
+
+/// Whether a line is the beginning of a longer one.
+fn is_cut(line: &str, whole: &str) -> bool {
+    line.strip_suffix('…').is_some_and(|start| whole.starts_with(start.trim_end()))
+}
+
+/// Whether a line of a plot has nothing but values, what is drawn, and these words, which may be cut.
+fn is_drawn(line: &str, words: &HashSet<&str>) -> bool {
+    const UNITS: [&str; 18] =
+        ["ns", "µs", "ms", "s", "min", "h", "B", "KiB", "MiB", "GiB", "TiB", "k", "M", "G", "T", "e", "days", "years"];
+    let is_known = |word: &str| UNITS.contains(&word) || words.contains(word);
+    let is_start = |word: &str| line.contains(&format!("{word}…")) && words.iter().any(|known| known.starts_with(word));
+    letters(line).all(|word| is_known(word) || is_start(word))
+}
+
+/// The words of a text, without what stands between them.
+fn letters(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
+}
+
 /// Whether a text is one of a pattern.
-fn fits(pattern: &str, text: &str) -> bool {
+fn fits(pattern: &str, text: &str, says: &Says) -> bool {
     if !pattern.contains(|c| MARKS.contains(&c)) {
         return pattern == text;
     }
@@ -114,52 +168,49 @@ fn fits(pattern: &str, text: &str) -> bool {
         }
     }
     expression.push('$');
-    Regex::new(&expression).is_ok_and(|expression| expression.is_match(text))
+    let found = Regex::new(&expression).ok().and_then(|expression| expression.captures(text));
+    // Of a sentence a part may be missing, of a cell not all.
+    let is_said = |said: &str| says.allows_words(said) || said.is_empty() && pattern.chars().count() > 1;
+    found.is_some_and(|found| found.iter().skip(1).flatten().all(|said| is_said(said.as_str())))
 }
 
-/// The values of a kind of figure; nothing measured is a dot.
+/// The values of a kind of figure; nothing measured is a dot. What is said is captured.
 fn kind(mark: char) -> Option<&'static str> {
     Some(match mark {
         '\u{e010}' => r"(?:-?\d[\d .,]* ?(?:ns|µs|ms|s|min|h|days|years)|·)",
         '\u{e011}' => r"(?:\d[\d .,]* ?(?:B|KiB|MiB|GiB|TiB)|·)",
-        '\u{e012}' => r"(?:\d[\d .,]*\S?( \S+)*|·)",
-        '\u{e013}' => r"(?:\d.*/s|·)",
+        '\u{e012}' => r"(?:\d[\d ]*|·)",
+        '\u{e013}' => r"(?:\d[\d .,]* ?(?:[kMGT] )?\S+/s|·)",
         '\u{e014}' => r"(?:-?\d[\d .,e-]* ?%[ ▏▎▍▌▋▊▉█]*|·)",
-        '\u{e015}' => r"(?:-?\d[\d .,]*×?( ?\[.*\])?|baseline|·)",
+        '\u{e015}' => r"(?:-?\d[\d .,]*×?(?: ?\[[\d ,.]*\])?|baseline|·)",
         '\u{e016}' => r"(?:.*)",
         '\u{e017}' => r"(?:-?\d[\d .,e-]*|-?inf|NaN|null|·)",
+        '\u{e019}' => r"(?:true|false|·)",
+        SAID => r"(?:·|(.*))",
+        PLURAL => "s?",
         _ => return None,
     })
 }
 
 /// Parts of a line that are there where they take long enough to be named.
-const STARTS: [&str; 6] = [
-    "compiled in \u{e010}",
-    "started in \u{e010}",
-    "the compiler started in \u{e010}",
-    "CPU-bound\u{e016}",
-    "\u{e016}waiting\u{e016}",
-    "floats rounded",
-];
+const STARTS: [&str; 4] =
+    ["compiled in \u{e010}", "started in \u{e010}", "the compiler started in \u{e010}", "floats rounded"];
 
 /// The same for a line whose parts come and go with what was measured: each part with words must be there, and no part
 /// may be there that is not known.
-fn fits_loosely(pattern: &str, text: &str) -> bool {
+fn fits_loosely(pattern: &str, text: &str, says: &Says) -> bool {
     let parts = |line: &str| -> Vec<String> { without_brackets(line).split(" · ").map(str::to_string).collect() };
     let (mut wanted, found) = (parts(pattern), parts(text));
-    // A throughput and words about waiting are there where they say something.
-    let is_bare = |part: &str| part.chars().all(|c| matches!(c, '\u{e013}' | '\u{e016}' | ' '));
     for part in found {
-        match wanted.iter().position(|known| fits(known, &part)) {
+        match wanted.iter().position(|known| fits(known, &part, says)) {
             Some(at) => drop(wanted.remove(at)),
             // What took so little time that this run does not name it.
-            None if STARTS.iter().any(|known| fits(known, &part)) => {}
-            // What it waited for, in words.
-            None if !part.contains(|c: char| c.is_ascii_digit()) && wanted.iter().any(|known| is_bare(known)) => {}
+            None if STARTS.iter().any(|known| fits(known, &part, says)) => {}
             None => return false,
         }
     }
-    wanted.iter().all(|part| is_bare(part))
+    // A throughput and words about waiting are there where they say something.
+    wanted.iter().all(|part| part.chars().all(|c| matches!(c, '\u{e013}' | SAID | ' ')))
 }
 
 /// `(… user, … system)` is there where it is long enough.
@@ -175,7 +226,7 @@ fn without_brackets(line: &str) -> String {
 
 impl Grid {
     /// The rows of both that have no partner; none where all have one.
-    fn fits(&self, expected: &Grid) -> Option<(Vec<String>, Vec<String>)> {
+    fn fits(&self, expected: &Grid, says: &Says) -> Option<(Vec<String>, Vec<String>)> {
         let bare = |head: &String| head.split(" [").next().unwrap_or_default().to_string();
         let heads = |grid: &Grid| grid.heads.iter().map(bare).collect::<Vec<_>>();
         let line = |row: &Vec<String>| row.join(" │ ");
@@ -184,7 +235,7 @@ impl Grid {
         }
         let is_measured = self.rows.iter().flatten().any(|cell| cell.contains(|c| MARKS.contains(&c)));
         let row_fits = |row: &Vec<String>, other: &Vec<String>| {
-            row.len() == other.len() && row.iter().zip(other).all(|(cell, other)| fits(cell, other))
+            row.len() == other.len() && row.iter().zip(other).all(|(cell, other)| fits(cell, other, says))
         };
         let mut left: Vec<&Vec<String>> = expected.rows.iter().collect();
         let mut missing = Vec::new();
@@ -334,18 +385,20 @@ fn spaced(text: &str) -> String {
 }
 
 /// The lines from the first difference on, a few of each.
-fn differing(pattern: &[Element], expected: &[Element]) -> Comparison {
+fn differing(pattern: &[Wanted], expected: &[Element]) -> Comparison {
     const FEW: usize = 8;
     // What another run may say, or this one need not, says nothing of a difference.
-    let may_go = |element: &&Element| element.line().is_some_and(|line| line.starts_with([MORE, OPTIONAL]));
-    let pattern = &pattern[pattern.iter().take_while(may_go).count()..];
-    if let (Some(Element::Table(grid)), Some(Element::Table(other))) = (pattern.first(), expected.first())
-        && let Some((expected, got)) = grid.fits(other)
+    let may_go = |line: &str| line.starts_with([MORE, LIKE_OR_NONE]);
+    let is_shown = |wanted: &&Wanted| !wanted.element.line().is_some_and(may_go);
+    let pattern: Vec<&Wanted> = pattern.iter().filter(is_shown).collect();
+    if let (Some(Wanted { element: Element::Table(grid), says }), Some(Element::Table(other))) =
+        (pattern.first(), expected.first())
+        && let Some((expected, got)) = grid.fits(other, says)
     {
         return Comparison { expected, got: got.iter().map(|line| shown(line)).collect() };
     }
-    let lines = |elements: &[Element]| -> Vec<String> {
-        let of = |element: &Element| match element {
+    let lines = |elements: &[&Element]| -> Vec<String> {
+        let of = |element: &&Element| match element {
             Element::Line(line) => vec![shown(line)],
             Element::Table(grid) => {
                 std::iter::once(&grid.heads).chain(&grid.rows).map(|row| shown(&row.join(" │ "))).collect()
@@ -357,9 +410,15 @@ fn differing(pattern: &[Element], expected: &[Element]) -> Comparison {
         few.extend((more > 0).then(|| format!("… {more} more lines")));
         few
     };
-    Comparison { expected: lines(expected), got: lines(pattern) }
+    let got: Vec<&Element> = pattern.iter().map(|wanted| &wanted.element).collect();
+    Comparison { expected: lines(&expected.iter().collect::<Vec<_>>()), got: lines(&got) }
 }
 
+/// A line of a pattern for people: what is drawn there by its first words, what is like something by that alone.
 fn shown(line: &str) -> String {
+    if line.starts_with([LIKE, MAP]) {
+        return "‹measured›".to_string();
+    }
+    let line = line.split(END).next().unwrap_or(line);
     line.chars().map(|c| if MARKS.contains(&c) { word(c).to_string() } else { c.to_string() }).collect()
 }

@@ -15,6 +15,7 @@ mod directives;
 mod export;
 mod mask;
 mod mime;
+mod sayings;
 mod write;
 
 use std::ops::Range;
@@ -25,10 +26,11 @@ use crate::show::Format;
 pub use compare::{Comparison, compare};
 pub use directives::{Directives, Needed};
 pub use export::{Failure, Form, Output, Shown, export, import, is_former};
-pub use mask::{MARKS, masked};
+pub use mask::{MARKS, masked, unknown};
 pub use mime::{Bundle, bundles, data_bundle, language_info, text_bundle};
+pub use sayings::Sayings;
 pub use write::{
-    cell_text, drawn, fence_of, is_same_but_outputs, output_text, printed, prose, replaced, style, updated,
+    cell_text, drawn, fence_of, is_same_but_outputs, new_output, output_text, printed, prose, replaced, style, updated,
 };
 
 /// Characters in a line of output where the fence does not say.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::report::{Block, Report};
 use crate::show::{self, Drawn, Format, Style, Theme};
 
-use super::{INFO, Look, Notebook, without_mark};
+use super::{Fence, INFO, Look, Notebook, NotebookCell, without_mark};
 
 /// The lines of a cell.
 pub fn cell_text(input: &str) -> String {
@@ -60,18 +60,28 @@ pub fn is_same_but_outputs(one: &str, other: &str) -> bool {
 /// The notebook with other outputs: for each cell in its order, a new one or none. All else stays byte for byte.
 pub fn updated(notebook: &Notebook, outputs: &[Option<String>]) -> String {
     let all = notebook.cells().zip(outputs);
-    let changes = all.filter_map(|((fence, cell), output)| Some((fence, cell.output_range.clone(), output.as_ref()?)));
-    let written = changes.map(|(fence, range, output)| {
-        // Empty lines behind an output set the next cell apart.
-        let old = &notebook.text[range.clone()];
-        let blank = old.split_inclusive('\n').rev().take_while(|line| line.trim().is_empty());
-        let blank: usize = blank.map(str::len).sum();
-        let indent = " ".repeat(fence.indent);
-        let new = output_text(output).split_inclusive('\n').map(|line| format!("{indent}{line}")).collect::<String>();
-        let new = if notebook.has_crlf() { new.replace('\n', "\r\n") } else { new };
-        (range.start..range.end - blank, new)
-    });
-    replaced(&notebook.text, written)
+    let is_crlf = notebook.has_crlf();
+    let changes = all.filter_map(|((fence, cell), output)| Some((fence, cell, output.as_ref()?)));
+    replaced(&notebook.text, changes.map(|(fence, cell, output)| new_output(notebook, fence, cell, output, is_crlf)))
+}
+
+/// Where the output of a cell stands in a notebook, and the text of another one.
+pub fn new_output(
+    notebook: &Notebook,
+    fence: &Fence,
+    cell: &NotebookCell,
+    output: &str,
+    is_crlf: bool,
+) -> (Range<usize>, String) {
+    let range = cell.output_range.clone();
+    // Empty lines behind an output set the next cell apart.
+    let old = &notebook.text[range.clone()];
+    let blank = old.split_inclusive('\n').rev().take_while(|line| line.trim().is_empty());
+    let blank: usize = blank.map(str::len).sum();
+    let indent = " ".repeat(fence.indent);
+    let new = output_text(output).split_inclusive('\n').map(|line| format!("{indent}{line}")).collect::<String>();
+    let new = if is_crlf { new.replace('\n', "\r\n") } else { new };
+    (range.start..range.end - blank, new)
 }
 
 /// A text with these places replaced, which come in their order.

@@ -29,7 +29,7 @@ use crate::interleave::{Program, read};
 use crate::report::{Figures, Note, Plot};
 use crate::run_context::RunContext;
 
-pub use rounds::{MOST_EACH, MOST_THREADS, busy, busy_note};
+pub use rounds::{MOST_EACH, MOST_THREADS, SAYS, busy, busy_note};
 
 pub struct Demo {
     pub name: &'static str,

@@ -232,6 +232,15 @@ impl Track {
     }
 }
 
+/// What demos say only of some runs.
+pub const SAYS: &[&str] = &[
+    "the machine is busy (load {number}, <one core|{count} cores>): times and speed-ups are mostly waiting",
+    "stopped: {count} of {count} versions",
+    "possible, but not seen this time: {names}[; and {count} more]",
+    "each version has {number} s and does as many {word} as fit: see `each`",
+    "~{count} × {count}",
+];
+
 /// What is to be known about times where other programs want the cores too.
 pub fn busy_note() -> Option<String> {
     busy().map(|busy| format!("{busy}: times and speed-ups are mostly waiting"))

@@ -1,5 +1,5 @@
 //! `timelab run FILE --save OUT.md`: runs cells, prints what they print, and writes a notebook with their outputs after
-//! each cell while that is cheap.
+//! each cell.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::diagnostic::Kind;
 use crate::escape::file_name;
-use crate::files::replace;
+use crate::files::{Growing, replace};
 use crate::magics::{CellStatus, FileCells, file_cells};
-use crate::notebook::{Look, Notebook, WIDTH, fence_of, is_notebook, is_same_but_outputs, updated};
+use crate::notebook::{
+    Fence, Look, Notebook, NotebookCell, WIDTH, cell_text, fence_of, is_notebook, is_same_but_outputs, new_output,
+    output_text,
+};
 use crate::player::Player;
 use crate::run_context::Stop;
 use crate::show::{self, Style};
@@ -56,15 +59,14 @@ pub fn run(path: &Path, options: &Options, style: &Style) -> Ending {
         eprintln!("error: {why}");
         return Ending::Failed;
     }
-    let mut record = Record { notebook, cells, outputs: Vec::new() };
-    let mut saver = Saver::new(out);
+    let all = inputs(notebook.as_ref(), &cells);
+    let mut record = Record::new(notebook.as_ref());
+    let mut saver = Saver { out, spent: Duration::ZERO, growing: None, can_grow: true };
     let mut ending = Ending::Good;
-    let all: Vec<(String, Look)> = record.inputs();
-    for (input, look) in all {
-        let Some(input) = (!input.is_empty()).then_some(input) else {
-            record.outputs.push(None);
+    for (place, (input, look)) in all.into_iter().enumerate() {
+        if input.is_empty() {
             continue;
-        };
+        }
         let context = player.session.context();
         let watch = if style.color_err { Watch::start(&context.progress) } else { Watch::none() };
         let ran = player.cell(&input, look, &context);
@@ -73,13 +75,9 @@ pub fn run(path: &Path, options: &Options, style: &Style) -> Ending {
         let _ = std::io::stderr().write_all(ran.err.as_bytes());
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(ran.out.as_bytes()).and_then(|()| stdout.flush());
-        record.outputs.push(Some(ran.printed));
-        let is_end = stop.is_raised() || ran.error.is_some() || ran.leaves || written.is_err();
-        if (is_end || saver.is_time())
-            && let Err(error) = saver.write(&record)
-        {
-            eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
-            return Ending::Failed;
+        record.add(place, &input, &ran.printed);
+        if let Err(error) = saver.write(&record) {
+            return cannot_write(out, &error);
         }
         if stop.is_raised() || ran.error == Some(Kind::Stopped) {
             return Ending::Stopped;
@@ -94,11 +92,17 @@ pub fn run(path: &Path, options: &Options, style: &Style) -> Ending {
             break;
         }
     }
-    if let Err(error) = saver.write(&record) {
-        eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
-        return Ending::Failed;
+    if saver.spent.is_zero()
+        && let Err(error) = saver.write(&record)
+    {
+        return cannot_write(out, &error);
     }
     ending
+}
+
+fn cannot_write(out: &Path, error: &std::io::Error) -> Ending {
+    eprintln!("error: \"{}\" cannot be written: {error}", file_name(out));
+    Ending::Failed
 }
 
 /// Whether a text is a notebook of the first of these cells and nothing else.
@@ -115,71 +119,89 @@ fn bare(cell: &str) -> String {
     cell.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes the whole notebook again and again: after each cell, as long as that takes less than a second in all, then
-/// so often that it takes a small part of the time. A notebook of many short cells would take hours else.
-struct Saver<'a> {
-    out: &'a Path,
-    start: Instant,
-    /// How long all writing took.
-    spent: Duration,
-    is_pending: bool,
+/// The cells in their order with the looks of their outputs; an empty one is not run here.
+fn inputs(notebook: Option<&Notebook>, cells: &[String]) -> Vec<(String, Look)> {
+    match notebook {
+        None => cells.iter().map(|cell| (cell.clone(), Look::default())).collect(),
+        Some(notebook) => {
+            let input = |is_met: bool, input: &str| if is_met { input.to_string() } else { String::new() };
+            let all = notebook.cells();
+            all.map(|(fence, cell)| (input(fence.directives.unmet().is_none(), &cell.input), fence.look)).collect()
+        }
+    }
 }
 
-impl<'a> Saver<'a> {
-    fn new(out: &'a Path) -> Saver<'a> {
-        Saver { out, start: Instant::now(), spent: Duration::ZERO, is_pending: true }
-    }
+/// Writes a notebook after each cell: the whole of it while it is small. Later only what is new, as a notebook of many
+/// short cells would take hours else.
+struct Saver<'a> {
+    out: &'a Path,
+    /// How long all writing took.
+    spent: Duration,
+    growing: Option<Growing>,
+    /// Whether the file system allows it.
+    can_grow: bool,
+}
 
-    /// Whether what is new is written now.
-    fn is_time(&mut self) -> bool {
-        const CHEAP: Duration = Duration::from_secs(1);
-        /// Of the time that has passed.
-        const SHARE: u32 = 50;
-        self.is_pending = true;
-        self.spent < CHEAP || (self.spent - CHEAP) * SHARE < self.start.elapsed()
-    }
-
+impl Saver<'_> {
     fn write(&mut self, record: &Record) -> std::io::Result<()> {
-        if !std::mem::take(&mut self.is_pending) {
-            return Ok(());
-        }
+        const CHEAP: Duration = Duration::from_secs(1);
         let start = Instant::now();
-        let written = replace(self.out, record.text().as_bytes());
+        let bytes = record.text.as_bytes();
+        let has_grown = self.growing.as_mut().is_some_and(|growing| growing.write(bytes, record.same).is_ok());
+        let written = if has_grown {
+            Ok(())
+        } else {
+            self.can_grow &= self.growing.take().is_none();
+            replace(self.out, bytes)
+        };
         self.spent += start.elapsed();
+        if self.spent > CHEAP && self.growing.is_none() && self.can_grow {
+            self.growing = Growing::new(self.out, bytes).ok();
+            self.can_grow = self.growing.is_some();
+        }
         written
     }
 }
 
-/// What was run so far.
-struct Record {
-    notebook: Option<Notebook>,
-    /// Those of a script.
-    cells: Vec<String>,
-    outputs: Vec<Option<String>>,
+/// The notebook so far.
+struct Record<'a> {
+    /// Of a script there is none.
+    notebook: Option<&'a Notebook>,
+    cells: Vec<(&'a Fence, &'a NotebookCell)>,
+    is_crlf: bool,
+    text: String,
+    /// So many bytes of it are as they were before the last cell.
+    same: usize,
+    /// Behind the last output of the notebook that is in the text: the place there, and in the notebook.
+    done: (usize, usize),
 }
 
-impl Record {
-    /// The cells in their order with the looks of their outputs; an empty one is not run here.
-    fn inputs(&self) -> Vec<(String, Look)> {
-        match &self.notebook {
-            None => self.cells.iter().map(|cell| (cell.clone(), Look::default())).collect(),
-            Some(notebook) => {
-                let input = |is_met: bool, input: &str| if is_met { input.to_string() } else { String::new() };
-                let all = notebook.cells();
-                all.map(|(fence, cell)| (input(fence.directives.unmet().is_none(), &cell.input), fence.look)).collect()
-            }
-        }
+/// The end of the fence of a script.
+const END: &str = "```\n";
+
+impl<'a> Record<'a> {
+    fn new(notebook: Option<&'a Notebook>) -> Record<'a> {
+        let text = notebook.map_or(fence_of(WIDTH, &[]), |notebook| notebook.text.clone());
+        let cells = notebook.into_iter().flat_map(Notebook::cells).collect();
+        let is_crlf = notebook.is_some_and(Notebook::has_crlf);
+        Record { notebook, cells, is_crlf, text, same: 0, done: (0, 0) }
     }
 
-    fn text(&self) -> String {
-        match &self.notebook {
-            Some(notebook) => updated(notebook, &self.outputs),
-            None => {
-                let ran = self.cells.iter().zip(&self.outputs);
-                let all: Vec<(String, String)> =
-                    ran.map(|(cell, output)| (cell.clone(), output.clone().unwrap_or_default())).collect();
-                fence_of(WIDTH, &all)
-            }
-        }
+    /// Adds what a cell has printed.
+    fn add(&mut self, place: usize, input: &str, output: &str) {
+        let Some(notebook) = self.notebook else {
+            self.same = self.text.len() - END.len();
+            self.text.truncate(self.same);
+            self.text.push_str(&(cell_text(input) + &output_text(output) + END));
+            return;
+        };
+        let (fence, cell) = self.cells[place];
+        let (range, new) = new_output(notebook, fence, cell, output, self.is_crlf);
+        let (done, from) = self.done;
+        self.same = done + (range.start - from);
+        self.text.truncate(self.same);
+        self.text.push_str(&new);
+        self.done = (self.text.len(), range.end);
+        self.text.push_str(&notebook.text[range.end..]);
     }
 }

@@ -24,6 +24,7 @@ use super::timing::{self, Telling};
 use super::{Answer, CellStatus, Magic, Offers, figures_plan, passed};
 
 pub use claims::{Agrees, agrees, classes};
+pub use words::SAYS;
 
 use claims::Case;
 use deadline::Deadline;

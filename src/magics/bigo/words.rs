@@ -12,6 +12,41 @@ use super::subjects::{Cut, Measured};
 /// Counts and times whose exponents differ by more are told apart.
 pub(super) const APART: f64 = 0.4;
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "~<{class}>[ · c ≈ {number}][ · exponent {exponent}][ · no steps were counted, so a growth that a constant \
+     hides would not be seen][ · also: {also}][ · <CPU|wall> time][ · peak of the <resident memory|live heap>]",
+    "~[ · c ≈ {number}][ · exponent {exponent}][ · no steps were counted, so a growth that a constant hides would \
+     not be seen][ · also: {also}][ · <CPU|wall> time][ · peak of the <resident memory|live heap>]",
+    "~no class of the list[ · polynomial, exponent {exponent}][ · <CPU|wall> time]",
+    "~no claim · <{count} <size was|sizes were> measured, but at least {count} are needed|the largest size is less \
+     than {number} times the smallest|a constant hides the growth: from the smallest size to the largest, the \
+     cost rises by only {share}; try larger sizes|the time grows faster: compiled code of the standard library \
+     does not count its steps|a constant hides the growth at all but {count} sizes, and at least {count} are \
+     needed; try larger sizes|the nearest class, {also}, is off by {share} on average|several classes fit, and \
+     these sizes cannot tell them apart|the largest sizes depart from the nearest class, {also}; the class may \
+     change with the size>[ · memory grows by batches of rows: try larger sizes][ · <CPU|wall> time]",
+    "~no claim · <stopped|nothing was measured|{range} failed: {words}|{range} did not end within {time}>",
+    "[{name} ]time and steps differ (exponents {number} and {number}): <the time goes into work that is not \
+     counted as steps, or into slower levels of memory|the most frequent steps take the least time, such as \
+     moving adjacent bytes|the timed engine works differently from `rows`, where the steps were counted>",
+    "compiled code of the standard library counts no steps: --time --steps shows whether it matters",
+    "`{name}` is faster than `{name}` below {word} ≈ {count}, slower above",
+    "~[{name}: ]measured for {range} only, at {count} size[s][; timed for {range}, at {count} size[s]][; not \
+     measured: {sizes}|; skipped for lack of time: {sizes}; allow more with --for]",
+    "stopped: the sizes measured so far are kept",
+    "{name}: claimed {class}, measured {classes}: cannot be told apart at these sizes",
+    "{name}: theory bounds the worst puzzle only; with one solution, the digits that are left decide",
+    "~{class}",
+    "~{classes}",
+    "~yes",
+    "~no",
+    "~yes, it grows slower",
+    "~cannot be told apart",
+    "~only a bound is claimed",
+    "~no claim",
+];
+
 /// A line for each question and subject.
 pub fn answers(all: &[Measured], found: &[Answers], questions: &[Question]) -> Vec<Note> {
     let names = all.iter().map(|measured| measured.name.chars().count()).max().unwrap_or(0);

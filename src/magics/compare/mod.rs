@@ -29,6 +29,7 @@ pub use family::{Asker, family, lone_name};
 pub use figures::Grid;
 pub use rounds::table_of;
 pub use variants::{Variant, What, written};
+pub use words::SAYS;
 
 use figures::{claimed, sweep_drawn, sweep_plot, sweep_rows};
 use rounds::{Asked, Entry, Input, Live, Outcome, Round, round};

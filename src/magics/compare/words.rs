@@ -16,6 +16,51 @@ const DIFFERENT: &str = "different result";
 /// That on a variant, or beside a baseline, whose samples the clock cannot tell.
 const BELOW: &str = "below the resolution";
 
+/// What hangs on what was measured: a verdict, those of a row, those of a variant in a sentence, and notes.
+pub const SAYS: &[&str] = &[
+    "~<faster|slower>[ (ranges)]|same|not resolved|below the resolution|no work left|different result|cannot \
+     tell|no winner|no baseline|not compared|no verdict|failed|too large|did not end|not run",
+    "~<<faster|slower>[ (ranges)]|same|not resolved|below the resolution|no work left|different result|cannot \
+     tell|no winner|no baseline|not compared|no verdict|failed|too large|did not end|not run|{ratio} \
+     <faster|slower>>: {names}[; <<faster|slower>[ (ranges)]|same|not resolved|below the resolution|no work \
+     left|different result|cannot tell|no winner|no baseline|not compared|no verdict|failed|too large|did not \
+     end|not run|{ratio} <faster|slower>>: {names}]*",
+    "~{time}[ {ratio}]",
+    "{name} is faster than {name} (weaker rule): all its times are below all times of the other ({count} pairs: \
+     minimum and maximum, which cover <over 99.9 %|{share}>)",
+    "{name} is [{ratio} ]slower than {name} (weaker rule): all its times are above all times of the other \
+     ({count} pairs: minimum and maximum, which cover <over 99.9 %|{share}>)",
+    "✓ {name} is faster than {name}: the interval lies outside ±{number} % ({count} pairs[; processes differ by \
+     {share}, which the interval includes])",
+    "✓ {name} is [{ratio} ]slower than {name}: the interval lies outside ±{number} % ({count} pairs[; processes \
+     differ by {share}, which the interval includes])",
+    "✓ {name} and {name} are the same within 1 % ({count} pairs[; processes differ by {share}, which the interval \
+     includes])",
+    "{name} and {name}: a call takes at most twice the overhead of calling, or a sample less than the resolution \
+     of the clock, so there is no ratio",
+    "{name} and {name}: one pair has no error bar",
+    "{name} and {name} are not resolved<: later samples contradict the verdict of the first ones|: the comparison \
+     was stopped|: a verdict needs {time} of samples; allow more time with --for TIME| in this time; allow more \
+     time with --for TIME|: the interval is too wide> <({count} pairs: minimum and maximum, which cover <over \
+     99.9 %|{share}>)|({count} pairs[; processes differ by {share}, which the interval includes])>",
+    "{name}[ at {number}[, {number}]*]: faster than the overhead of a call ({time}), so there is nothing to time",
+    "{name} is not resolved: every calibration was interrupted",
+    "the baseline {name} has nothing left to time, so no variant is compared with it",
+    "below the resolution at {number}[, {number}]*: a call, or a call of the baseline, takes at most twice the \
+     overhead of calling, or a sample less than the resolution of the clock",
+    "all are timed by wall time: {name} <works on several threads or in several processes|waits for something, or \
+     for another process>, which CPU time of the thread does not include",
+    "{name} <works on several threads or in several processes|waits for something, or for another process>, which \
+     CPU time of the thread does not include: there is no verdict; --clock wall includes it",
+    "one run of {name}[ at {number}] takes {time}, longer than all samples should ({time})",
+    "✗ {name} did not end[ at {number}]: the call that was stopped had taken {time}",
+    "~stopped before samples were taken: a time is that of one run, and there is no speed-up",
+    "~{count} sample[s] of each, interleaved, <{count} call[s] per sample|calls per sample: {name} {count}[, \
+     {name} {count}]*>; <wall time[, but CPU time of the thread for {names}]|CPU time of the thread>",
+    "~{count}[, and one pair has no error bar: take more with --for TIME]",
+    "with fewer than 25 samples, minimum and maximum replace the interval",
+];
+
 impl Round<'_> {
     pub fn verdict(&self, entry: &Entry) -> String {
         let ran = match &entry.outcome {

@@ -135,6 +135,16 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     Ok(answer)
 }
 
+/// What else the notes may say.
+pub const SAYS: &[&str] = &[
+    "cannot run {word}: {words}",
+    "{word} cannot be run: {words}",
+    "stopped: {count} of {count} ways",
+    "{count} keys are read, not {count}: one after the other they wait {number} s",
+    "{count} threads, not {count}: the system starts no more",
+    "{count} threads: --tasks N says how many",
+];
+
 fn asked_tasks(magic: &lang::Magic) -> Fallible<Option<u64>> {
     let asked = asked_count(magic, "--tasks")?;
     match asked {

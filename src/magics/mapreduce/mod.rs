@@ -431,6 +431,13 @@ fn keys(log: &JobLog) -> Figures {
     Figures::of_rows(&heads, &log.keys.iter().map(row).collect::<Vec<_>>())
 }
 
+/// The tasks on the workers over time.
+pub const SAYS: &[&str] = &[
+    "workers over time: m map tasks, r reduce tasks, x lost, · waiting",
+    "worker {count} {tasks}",
+    "and {count} more workers",
+];
+
 /// Each attempt at a task.
 fn tasks(log: &JobLog) -> Figures {
     let row = |attempt: &Attempt| {

@@ -112,6 +112,28 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     }
 }
 
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "<1 other thread|{count} other threads> began, which cProfile does not see",
+    "the fastest of {count} runs; the limit is that of the first",
+    "~`{words}` costs most: {share} of the [CPU ]time",
+    "~the limit is the disk: {share} of the time was waiting, and {bytes} came from it",
+    "~the limit is memory: {share} of the time was waiting, and {count} pages had to be fetched",
+    "~the limit is waiting: {share} of the time, for no disk",
+    "~too short to say what limits it",
+    "~the limit is the CPU, which others used too: {share} of the time in which it could run it waited for one",
+    "~the limit is the CPU: on a processor for {share} of the time (whether that computes or waits for memory is \
+     not seen from here)",
+    "~{weight} in all, of {words}; {count} of {count} <functions|modules|files>[ that match, of {count}] by \
+     {word}[; --top N shows more, %last all]",
+    "~`{words}` is in no name and no place",
+    "~`{words}`: [{count} calls, ]{weight} of {weight} ({share})",
+    "~{weight} before, {weight} after; {count} function[s] grew by {weight} in all, {count} function[s] shrank by \
+     {weight}",
+    "~<+|−>{weight}",
+    "{count} samples of {words}",
+];
+
 /// What is told of a profile: its table, what is to be known about it, and the profile as the result.
 fn answer(
     session: &mut Session,

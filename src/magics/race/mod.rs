@@ -13,6 +13,8 @@ use crate::session::Session;
 use super::races as catalogue;
 use super::{Answer, Magic, Offers};
 
+pub use program::SAYS;
+
 pub static RACE: Magic = Magic {
     syntax: MagicSyntax {
         name: "race",

@@ -390,6 +390,18 @@ fn seen_line(seen: &Seen) -> String {
     )
 }
 
+/// What was seen of the threads.
+pub const SAYS: &[&str] = &[
+    "~seen: {count}[ of {count}] rounds in {time} on <1 core|{count} cores>, [not ]pinned · the threads overlapped \
+     in {share} of the rounds[ · stopped]",
+    "{count} round[s] ended early, because a thread had done {count} operations",
+    "on one core the threads take turns; most races need two cores",
+    "there is only one thread, so nothing can overlap",
+    "the threads hardly overlapped, so little could go wrong: the machine is busy, or has too few cores",
+    "{name} is impossible under SC, but happened on this processor",
+    "{name} was seen but is impossible in these models: this processor reorders more than they allow",
+];
+
 /// What the table does not say by itself.
 fn notes(program: &Program, source: &str, explored: &[Exploration], seen: Option<&Seen>) -> Vec<String> {
     let mut notes = Vec::new();

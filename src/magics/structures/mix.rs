@@ -87,7 +87,7 @@ pub fn run(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &
         let before = ranked.iter().filter(|other| other.interval().1 < one.interval().0).count();
         let smaller = ranked.iter().filter(|other| other.bytes.round() < one.bytes.round()).count();
         rows.put("rank", Type::Int, Unit::Plain.measured(), Value::Int(before as i64 + 1));
-        rows.put("kind", Type::Text, Unit::Plain.measured(), Value::text(one.name));
+        rows.put("kind", Type::Text, Unit::Plain.counted(), Value::text(one.name));
         rows.put("ns", Type::Float, Unit::Plain.measured(), nanoseconds(Some(one.median())));
         rows.put("bytes", Type::Float, Unit::Plain.measured(), Value::Float((one.bytes * 10.0).round() / 10.0));
         rows.put("bytes_rank", Type::Int, Unit::Plain.measured(), Value::Int(smaller as i64 + 1));
@@ -112,7 +112,7 @@ pub fn run(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &
         Some(error) if error.kind == Kind::Stopped => {
             notes.push(Note::from("stopped: the kinds measured so far are kept").optional());
         }
-        Some(error) => notes.push(Note::default().found(error.message.as_str()).optional()),
+        Some(error) => notes.push(error.message.as_str().into()),
         None => {}
     }
     notes.extend(left_out(others.into_iter(), why));

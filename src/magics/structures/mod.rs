@@ -170,7 +170,7 @@ fn table(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &Ru
         notes.push(Note::from("stopped: the measurements so far are kept").optional());
     }
     if let Some(error) = &measured.failed {
-        notes.push(Note::default().found(error.message.as_str()).optional());
+        notes.push(error.message.as_str().into());
     }
     let why = (limit.is_some() && !context.stop.is_raised() && measured.failed.is_none()).then_some(LATE);
     notes.extend(left_out(measured.left_out.iter().map(|cell| format!("{} {}", cell.kind.name, cell.name())), why));
@@ -223,12 +223,13 @@ fn main_table(found: &[MeasuredCell]) -> Figures {
         text(&mut rows, "operation", Some(&found.cell.name()));
         rows.put("ns", Type::Float, Unit::Plain.measured(), nanoseconds(Some(found.time)));
         let measured = found.measured();
-        rows.put("measured", Type::Text, Unit::Plain.measured(), measured.map_or(Value::Null, |m| Value::text(&m)));
+        // The class of counted steps.
+        rows.put("measured", Type::Text, Unit::Plain.counted(), measured.map_or(Value::Null, |m| Value::text(&m)));
         let amortised = if facts.is_amortised { " amortised" } else { "" };
         text(&mut rows, "claimed", Some(&format!("{}{amortised}", facts.claimed)));
         let agrees = found.agrees().map_or(Value::Null, |agrees| Value::text(agrees.said()));
-        rows.put("agrees", Type::Text, Unit::Plain.measured(), agrees);
-        rows.put("why", Type::Text, Unit::Plain.measured(), Value::text(&found.why()));
+        rows.put("agrees", Type::Text, Unit::Plain.counted(), agrees);
+        rows.put("why", Type::Text, Unit::Plain.counted(), Value::text(&found.why()));
     }
     rows.figures().whole()
 }
@@ -264,6 +265,15 @@ fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell]) -> Figure
     }
     rows.figures()
 }
+
+/// What hangs on what was measured.
+pub const SAYS: &[&str] = &[
+    "stopped: the <measurements|kinds measured> so far are kept",
+    "not measured: {words}",
+    "{words}: {count} of {count} passes are kept",
+    "~{count} of {count} agree with what textbooks claim[, and {count} <grows|grow> slower]",
+    "{name} {name}: claimed {class}, measured {classes}: {words}",
+];
 
 fn picks(measured: &cells::Measured) -> Figures {
     let mut rows = Grid::default();

@@ -1,0 +1,140 @@
+//! What a kind of measurement may say: sentences that another run prints instead, or not at all. A form is such a
+//! sentence with places for what differs.
+//!
+//! ```text
+//! form  = { text | "\" char | place | "[" forms "]" [ "*" ] | "<" forms ">" }
+//! forms = form { "|" form }                 one of them; in [ ] also none, with a * any number of them
+//! place = "{" kind "}"                      a value of this kind, see `place`
+//! ```
+
+use regex::{RegexSet, RegexSetBuilder};
+
+use super::mask::{END, SAYS};
+
+/// The forms of a measurement, in groups that measurements share. That of a line stands for one that is not always
+/// there; that of words, behind a `~`, for those in a line or a cell that is.
+pub type Sayings = &'static [&'static [&'static str]];
+
+/// Forms as regular expressions.
+#[derive(Debug, Clone, Default)]
+pub struct Says {
+    lines: Expressions,
+    words: Expressions,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Expressions {
+    each: Vec<String>,
+    set: RegexSet,
+}
+
+impl Says {
+    /// The forms of a measurement of something with these names.
+    pub fn new(sayings: Sayings, names: &[String]) -> Says {
+        let forms = || sayings.iter().copied().flatten();
+        let lines = forms().filter(|form| !form.starts_with('~')).map(|form| expression(form, names));
+        let words = forms().filter_map(|form| form.strip_prefix('~')).map(|form| expression(form, names));
+        Says { lines: Expressions::new(lines.collect()), words: Expressions::new(words.collect()) }
+    }
+
+    /// Whether a line is one that the measurement may print.
+    pub fn allows_line(&self, line: &str) -> bool {
+        self.lines.set.is_match(line)
+    }
+
+    /// Whether words are some that the measurement may say.
+    pub fn allows_words(&self, words: &str) -> bool {
+        self.words.set.is_match(words)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.each.is_empty() && self.words.each.is_empty()
+    }
+
+    /// As a line of a pattern.
+    pub fn written(&self) -> String {
+        let words = self.words.each.iter().map(|words| format!("~{words}"));
+        let all: Vec<String> = self.lines.each.iter().cloned().chain(words).collect();
+        format!("{SAYS}{}", all.join(&END.to_string()))
+    }
+
+    /// What [`Says::written`] wrote.
+    pub fn read(line: &str) -> Option<Says> {
+        let all = || line.strip_prefix(SAYS).into_iter().flat_map(|all| all.split(END));
+        line.starts_with(SAYS).then(|| Says {
+            lines: Expressions::new(all().filter(|one| !one.starts_with('~')).map(str::to_string).collect()),
+            words: Expressions::new(all().filter_map(|one| one.strip_prefix('~')).map(str::to_string).collect()),
+        })
+    }
+}
+
+impl Expressions {
+    fn new(each: Vec<String>) -> Expressions {
+        // Many names in many forms are a large expression.
+        const LARGEST: usize = 256 << 20;
+        let set = RegexSetBuilder::new(&each).size_limit(LARGEST).build();
+        Expressions { set: set.expect("what is made of forms and of escaped names is an expression"), each }
+    }
+}
+
+/// The regular expression of a form about something with these names.
+pub fn expression(form: &str, names: &[String]) -> String {
+    let mut found = String::from("^(?:");
+    let mut rest = form.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '[' | '<' => found.push_str("(?:"),
+            ']' => found.push_str(if rest.next_if_eq(&'*').is_some() { ")*" } else { ")?" }),
+            '>' => found.push(')'),
+            '|' => found.push('|'),
+            '\\' => found.push_str(&regex::escape(&rest.next().map(String::from).unwrap_or_default())),
+            '{' => found.push_str(&place(&rest.by_ref().take_while(|c| *c != '}').collect::<String>(), names)),
+            c => found.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    found.push_str(")$");
+    found
+}
+
+/// The values of a kind.
+fn place(kind: &str, names: &[String]) -> String {
+    const CLASS: &str = "(?:1|constant|log log n|log n|√n|n|n log log n|n log n|n √n|n²|n² log n|n³|cⁿ|n!)";
+    const NUMBER: &str = r"-?[0-9][0-9 .,]*(?:e-?[0-9]+)?";
+    const TIME: &str = r"-?[0-9][0-9 .,]*(?:e-?[0-9]+)? ?(?:ns|µs|ms|s|min|h|days|years)";
+    const BYTES: &str = r"[0-9][0-9 .,]* ?(?:B|KiB|MiB|GiB|TiB)";
+    let count = "[0-9][0-9 ]*";
+    let name = || {
+        let each: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+        format!("(?:{})", each.join("|"))
+    };
+    match kind {
+        "count" => count.to_string(),
+        "number" => NUMBER.to_string(),
+        "time" => TIME.to_string(),
+        "bytes" => BYTES.to_string(),
+        "ratio" => format!("{NUMBER}×"),
+        "share" => format!("{NUMBER} ?%"),
+        "throughput" => r"[0-9][0-9 .,]* ?(?:[kMGT] )?\S+/s".to_string(),
+        "bars" => "[▁-█]+".to_string(),
+        // A job's on a worker, over time.
+        "tasks" => "[mrx·]+".to_string(),
+        // What a profile counts.
+        "weight" => format!(r"(?:{TIME}|{BYTES}|{count} \S+)"),
+        // Of a variant, a row, or whatever else is measured.
+        "name" => name(),
+        "names" => format!("{0}(?:(?:,|;) {0})*", name()),
+        // Classes of growth, and the sizes that they were seen at.
+        "class" => format!(r"O\({CLASS}\)"),
+        "classes" => format!(
+            r"(?:O\({CLASS}\)|{CLASS}(?: or {CLASS})+|no class of the list(?:, exponent {NUMBER} ±{NUMBER})?|no claim)"
+        ),
+        "also" => format!("{CLASS}(?:, {CLASS})*"),
+        "exponent" => format!("{NUMBER} ±{NUMBER}"),
+        "range" => r"\S+ = [0-9][0-9 kM]*(?:\.\.[0-9][0-9 kM]*)?".to_string(),
+        "sizes" => "[0-9][0-9 kM,…]*".to_string(),
+        "word" => r"\S+".to_string(),
+        // The words of somebody else, such as an error of the system.
+        "words" => ".+".to_string(),
+        _ => unreachable!("`{kind}` is in a form but is not a kind"),
+    }
+}
