@@ -293,7 +293,10 @@ fn a_cell_is_run_and_shown_in_its_forms() {
     let data = &shown["data"];
     assert!(data["text/plain"].as_str().is_some_and(|text| text.contains("│  9 │") && text.contains("3 rows · ")));
     let html = data["text/html"].as_str().unwrap_or_default();
-    assert!(html.contains("<th scope=\"col\">it</th>") && html.contains("<td class=\"number\">4</td>"), "{html}");
+    assert!(
+        html.contains("<th scope=\"col\" class=\"number\">it</th>") && html.contains("<td class=\"number\">4</td>"),
+        "{html}"
+    );
     let rows = &data["application/vnd.dataresource+json"];
     assert_eq!(rows["data"], json!([{ "it": 1 }, { "it": 4 }, { "it": 9 }]), "{rows}");
     assert_eq!(rows["schema"]["fields"], json!([{ "name": "it", "type": "integer" }]));
@@ -617,6 +620,22 @@ fn questions_go_to_the_front_end() {
     client.question();
     client.control("interrupt_request", json!({}));
     assert_eq!(client.done(&id).reply["status"], "error");
+}
+
+#[test]
+fn a_tutorial_waits_before_each_cell() {
+    let mut client = Client::start();
+    let id = client.send("execute_request", execution("%tour 1"));
+    // Skips the first, types a cell of its own in the place of the second, and ends.
+    for answer in ["s", "20 + 3", "q"] {
+        let question = client.question();
+        assert!(question.content["prompt"].as_str().is_some_and(|prompt| prompt.contains("q ends")), "{question:?}");
+        client.answer(answer);
+    }
+    let done = client.done(&id);
+    assert_eq!(done.reply["status"], "ok", "{done:?}");
+    let text = done.text();
+    assert!(text.contains("The stopwatch") && text.contains("23\n") && !text.contains("wall ·"), "{text}");
 }
 
 #[test]

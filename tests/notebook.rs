@@ -428,7 +428,10 @@ fn exports_hold_the_same_cells() {
     let export = |to: &str| out(&timelab(&["export", &path, "--to", to], ""));
     let page = export("html");
     assert!(page.contains("<title>A &amp; B</title>") && page.contains("<td class=\"number\">3</td>"), "{page}");
-    assert!(page.contains("<th scope=\"col\">twice</th>") && page.contains("error: division by zero"), "{page}");
+    assert!(
+        page.contains("<th scope=\"col\" class=\"number\">twice</th>") && page.contains("error: division by zero"),
+        "{page}"
+    );
     assert!(!page.contains("secret") && !page.contains("http"), "{page}");
     let jupyter = export("ipynb");
     let parsed: serde_json::Value = serde_json::from_str(&jupyter).expect("it is json");
@@ -830,6 +833,30 @@ fn a_session_is_saved_for_jupyter_and_a_missing_folder_is_named() {
         let told = err(&timelab(&["-c", "1", "-c", &save], ""));
         assert!(told.contains("there is no folder") && told.contains("nodir") && !told.contains(".tmp/."), "{told}");
     }
+}
+
+#[test]
+fn a_file_that_grows_is_whole_after_each_step() {
+    use timelab::files::{Growing, replace};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("o.md");
+    let mut text = "start, end".to_string();
+    replace(&path, text.as_bytes()).expect("it can be written");
+    // A file system that cannot exchange names writes the whole file each time.
+    let Ok(mut growing) = Growing::new(&path, text.as_bytes()) else { return };
+    let read = || std::fs::read_to_string(&path).expect("it is there");
+    for step in 0..20 {
+        let same = text.len() - "end".len();
+        text.truncate(same);
+        text.push_str(&format!("{}, end", "x".repeat(step)));
+        growing.write(text.as_bytes(), same).expect("it can be written");
+        assert_eq!(read(), text);
+    }
+    // What somebody else has put there meanwhile is not mixed with ours.
+    replace(&path, b"other").expect("it can be written");
+    assert!(growing.write(b"start, end", 0).is_err());
+    drop(growing);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
 }
 
 #[test]

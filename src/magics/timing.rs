@@ -162,6 +162,8 @@ pub fn stopped(passed: Duration) -> Note {
 pub const SAYS: &[&str] = &[
     "faster than the overhead of a call ({time}), so there is nothing to time",
     "stopped after {time}: the measurements so far are kept",
+    "machine noise: the times of a constant loop spread by {share} (IQR), and {share} of its samples take over 1.5 \
+     times the median",
     // KEPT_WORK
     "if the compiler has done the work of the Rust beforehand: std::hint::black_box(1000) hides a number from it, as \
      does a name of the session: let n = 1000, then rust with n \\{ (0..n).sum::\\<i64\\>() }",
@@ -242,5 +244,6 @@ pub fn new_noise(session: &mut Session) -> Option<Note> {
     session.noise = Some(found);
     let note = Note::from("machine noise: the times of a constant loop spread by ");
     let note = note.measured(found.spread, Unit::Share).text(" (IQR), and ").measured(found.disturbed, Unit::Share);
-    Some(note.text(" of its samples take over 1.5 times the median"))
+    // It depends on whether an earlier cell has said it.
+    Some(note.text(" of its samples take over 1.5 times the median").optional())
 }

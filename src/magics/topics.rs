@@ -232,8 +232,7 @@ Playing and running
   %tour                        lists the tutorials, %tour 1 plays the first
   timelab play FILE.md         text, then a cell: Enter runs it, s skips it, b goes back, q leaves you in the session
   timelab run FILE.md          runs the cells; so do timelab FILE.md and %run FILE.md
-  timelab run FILE --save OUT.md   writes a notebook with the outputs, after each cell while that takes a second in all
-                               at most, then as often as takes 2 % of the time, and at the end
+  timelab run FILE --save OUT.md   writes a notebook with the outputs, whole after each cell
   %save FILE.md                writes this session as a notebook; FILE.ipynb as one of Jupyter
   A file that is there is replaced only if it is FILE itself or what the same command has written before from the same
   cells, else with --force. This holds for run --save, export -o and import -o. A read-only file is never replaced.

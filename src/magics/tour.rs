@@ -12,7 +12,7 @@ pub static TOUR: Magic = Magic {
     about: "lists the tutorials; with a number it plays one in this shell\n\n\
             Playing\n  \
             Text, then a cell, which waits: Enter runs it, s skips it, b goes back, q leaves. You may type other cells \
-            at any stop. Ten minutes each.\n\n\
+            at any stop. Ten minutes each. In Jupyter an input field asks before each cell.\n\n\
             Files\n  \
             Some cells read samples/, so start timelab in its folder. `timelab play scripts/01-stopwatch.md` plays the \
             same without the shell around it.",

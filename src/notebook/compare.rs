@@ -103,7 +103,7 @@ fn steps(line: &str, expected: &[Element], says: &Says) -> impl Iterator<Item = 
             counts.extend(one(&|first| fits_loosely(rest, first, says)));
         }
         Some(LOOSE) => counts.extend(one(&|first| fits_loosely(rest, first, says))),
-        Some(LIKE) => counts.extend(one(&|first| is_like(rest, first))),
+        Some(LIKE) => counts.extend(one(&|first| is_like(rest.split(END).next().unwrap_or(rest), first))),
         Some(LIKE_OR_NONE) => {
             counts.push(0);
             counts.extend(one(&|first| is_like(rest, first)));
@@ -115,6 +115,12 @@ fn steps(line: &str, expected: &[Element], says: &Says) -> impl Iterator<Item = 
             let drawn = lines.take_while(|(at, line)| match at {
                 0 if !title.is_empty() => *line == title || is_cut(line, title),
                 _ => is_drawn(line, &words),
+            });
+            // The values below the x axis are one line.
+            let mut axes = 0;
+            let drawn = drawn.take_while(|(_, line)| {
+                axes += usize::from(!title.is_empty() && is_of_values(line));
+                axes < 2
             });
             // A title alone is no plot.
             counts.extend(2..=drawn.count());
@@ -141,13 +147,23 @@ fn is_cut(line: &str, whole: &str) -> bool {
     line.strip_suffix('…').is_some_and(|start| whole.starts_with(start.trim_end()))
 }
 
+/// What stands behind a number.
+const UNITS: [&str; 18] =
+    ["ns", "µs", "ms", "s", "min", "h", "B", "KiB", "MiB", "GiB", "TiB", "k", "M", "G", "T", "e", "days", "years"];
+
 /// Whether a line of a plot has nothing but values, what is drawn, and these words, which may be cut.
 fn is_drawn(line: &str, words: &HashSet<&str>) -> bool {
-    const UNITS: [&str; 18] =
-        ["ns", "µs", "ms", "s", "min", "h", "B", "KiB", "MiB", "GiB", "TiB", "k", "M", "G", "T", "e", "days", "years"];
     let is_known = |word: &str| UNITS.contains(&word) || words.contains(word);
     let is_start = |word: &str| line.contains(&format!("{word}…")) && words.iter().any(|known| known.starts_with(word));
     letters(line).all(|word| is_known(word) || is_start(word))
+}
+
+/// Whether a line of a plot has nothing but values.
+fn is_of_values(line: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || " .,-+×%/".contains(c);
+    line.chars().all(is_part)
+        && line.contains(|c: char| c.is_ascii_digit())
+        && letters(line).all(|w| UNITS.contains(&w))
 }
 
 /// The words of a text, without what stands between them.
@@ -180,7 +196,7 @@ fn kind(mark: char) -> Option<&'static str> {
         '\u{e010}' => r"(?:-?\d[\d .,]* ?(?:ns|µs|ms|s|min|h|days|years)|·)",
         '\u{e011}' => r"(?:\d[\d .,]* ?(?:B|KiB|MiB|GiB|TiB)|·)",
         '\u{e012}' => r"(?:\d[\d ]*|·)",
-        '\u{e013}' => r"(?:\d[\d .,]* ?(?:[kMGT] )?\S+/s|·)",
+        '\u{e013}' => r"(?:\d[\d .,]* ?(?:(?:[kMGT] )?rows|B|KiB|MiB|GiB|TiB)/s|·)",
         '\u{e014}' => r"(?:-?\d[\d .,e-]* ?%[ ▏▎▍▌▋▊▉█]*|·)",
         '\u{e015}' => r"(?:-?\d[\d .,]*×?(?: ?\[[\d ,.]*\])?|baseline|·)",
         '\u{e016}' => r"(?:.*)",
@@ -250,7 +266,10 @@ impl Grid {
         }
         // How many sizes there are may be a matter of time.
         const MANY: usize = 5;
+        let is_size =
+            |row: &&Vec<String>| row.first().is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));
         let is_cut = is_measured
+            && left.iter().copied().chain(missing.iter().copied()).all(|row| is_size(&row))
             && self.rows.len().min(expected.rows.len()) >= MANY
             && self.rows.len() != expected.rows.len()
             && (left.is_empty() || missing.is_empty());
@@ -414,11 +433,13 @@ fn differing(pattern: &[Wanted], expected: &[Element]) -> Comparison {
     Comparison { expected: lines(&expected.iter().collect::<Vec<_>>()), got: lines(&got) }
 }
 
-/// A line of a pattern for people: what is drawn there by its first words, what is like something by that alone.
+/// A line of a pattern for people: what is drawn there by its title, what is like something by an example.
 fn shown(line: &str) -> String {
-    if line.starts_with([LIKE, MAP]) {
-        return "‹measured›".to_string();
-    }
-    let line = line.split(END).next().unwrap_or(line);
+    let mut parts = line.split(END);
+    let line = match line.starts_with(LIKE) {
+        true => parts.nth(1).unwrap_or_default(),
+        false if line.starts_with(MAP) => "‹a map›",
+        false => parts.next().unwrap_or(line),
+    };
     line.chars().map(|c| if MARKS.contains(&c) { word(c).to_string() } else { c.to_string() }).collect()
 }

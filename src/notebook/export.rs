@@ -210,7 +210,9 @@ pub(super) fn block_html(block: &Block) -> String {
         Block::Table { .. } | Block::Whole { .. } | Block::Figures(_) | Block::Aside(_) => {
             // So wide that no part of it stands below another.
             let wide = Style { width: 10_000, ..style(WIDTH) };
-            elements(&show::report(&alone(block.clone()), &wide).out).iter().map(element_html).collect()
+            let numbers = numbers(block);
+            let drawn = elements(&show::report(&alone(block.clone()), &wide).out);
+            drawn.iter().map(|element| element_html(element, Some(&numbers))).collect()
         }
         Block::Plot(plot) => format!("<figure class=\"plot\">{}</figure>\n", show::svg(plot)),
         Block::Flow(flow) => format!("<figure class=\"plot\">{}</figure>\n", show::flow_svg(flow)),
@@ -219,28 +221,44 @@ pub(super) fn block_html(block: &Block) -> String {
             show::map_html(map, &format!("map-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
         }
         Block::Data(_) => String::new(),
-        Block::Value { .. }
-        | Block::Printed(_)
-        | Block::Text(_)
-        | Block::Told { .. }
-        | Block::Measured(_)
-        | Block::Notes(_)
-        | Block::Timing(_) => pre(&printed(&alone(block.clone()), &style(WIDTH))),
+        Block::Value { .. } | Block::Printed(_) | Block::Text(_) | Block::Told { .. } => {
+            pre(&printed(&alone(block.clone()), &style(WIDTH)))
+        }
+        // Sentences, not drawings: they are broken where a line ends.
+        Block::Measured(_) | Block::Notes(_) | Block::Timing(_) => {
+            pre(&printed(&alone(block.clone()), &style(WIDTH))).replacen("<pre>", "<pre class=\"said\">", 1)
+        }
     }
 }
 
-pub(super) fn element_html(element: &Element) -> String {
+/// The columns of a table that are numbers.
+fn numbers(block: &Block) -> Vec<String> {
+    let table = match block {
+        Block::Table { table, .. } | Block::Whole { table, .. } => table,
+        Block::Figures(figures) | Block::Aside(figures) => &figures.table,
+        _ => return Vec::new(),
+    };
+    let columns = table.schema().columns.iter().filter(|column| column.ty.is_number());
+    columns.map(|column| column.name.clone()).collect()
+}
+
+/// One of those that an output is made of. Where it has no types, a column is one of numbers if all its cells are.
+pub(super) fn element_html(element: &Element, numbers: Option<&[String]>) -> String {
     let grid = match element {
         Element::Line(line) => return format!("<p class=\"status\">{}</p>\n", escape(line)),
         Element::Table(grid) => grid,
     };
-    let heads: String = grid.heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
-    let cell = |cell: &String| {
-        let is_number = cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-        let class = if is_number { " class=\"number\"" } else { "" };
-        format!("<td{class}>{}</td>", escape(cell))
+    let looks = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "-·".contains(c));
+    let is_number = |(place, head): (usize, &String)| match numbers {
+        Some(numbers) => numbers.iter().any(|name| head == name || head.starts_with(&format!("{name} ["))),
+        None => grid.rows.iter().filter_map(|row| row.get(place)).all(looks),
     };
-    let row = |row: &Vec<String>| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>());
+    let classes: Vec<&str> = grid.heads.iter().enumerate().map(is_number).map(class).collect();
+    let class_of = |place: usize| classes.get(place).copied().unwrap_or_default();
+    let head = |(place, head): (usize, &String)| format!("<th scope=\"col\"{}>{}</th>", class_of(place), escape(head));
+    let heads: String = grid.heads.iter().enumerate().map(head).collect();
+    let cell = |(place, cell): (usize, &String)| format!("<td{}>{}</td>", class_of(place), escape(cell));
+    let row = |row: &Vec<String>| format!("<tr>{}</tr>\n", row.iter().enumerate().map(cell).collect::<String>());
     let rows: String = grid.rows.iter().map(row).collect();
     // A box that can be scrolled with keys is read out by its name.
     let name = format!("Table: {}", escape(&grid.heads.join(", ")));
@@ -249,6 +267,10 @@ pub(super) fn element_html(element: &Element) -> String {
          <thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n\
          </table></div>\n"
     )
+}
+
+fn class(is_number: bool) -> &'static str {
+    if is_number { " class=\"number\"" } else { "" }
 }
 
 fn pre(text: &str) -> String {

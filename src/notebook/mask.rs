@@ -19,7 +19,7 @@ pub const LOOSE: char = '\u{e002}';
 pub const DRAWN: char = '\u{e003}';
 /// In the place of a map: boxes, and a last line that the rest of this one, an expression, says.
 pub const MAP: char = '\u{e006}';
-/// In the place of a line that the rest of this one, an expression, says.
+/// In the place of a line that the rest of this one, an expression, says; behind [`END`] is one.
 pub const LIKE: char = '\u{e001}';
 /// The same of a line that the file may leave out.
 pub const LIKE_OR_NONE: char = '\u{e009}';
@@ -286,8 +286,20 @@ impl Mask<'_> {
         let peak = if has("allocations") { "" } else { "[ · {bytes} peak memory]" };
         let clock = if timing.is_clock_sure { timing.clock } else { CLOCKS };
         let third = format!("{clock}[ · {{time}} CPU of all threads]{heap}{peak}");
+        let own = show::report(
+            &Report {
+                blocks: vec![Block::Timing(Timing { notes: Vec::new(), ..timing.clone() })],
+                ..Report::default()
+            },
+            &Style { format: Format::Table, ..*self.style },
+        );
+        let own = |last: bool| if last { own.out.lines().last() } else { own.out.lines().next() }.unwrap_or_default();
         let like = |mark: char, form: &str| format!("{mark}{}", expression(form, &[]));
-        let lines = [like(LIKE, &first), like(LIKE_OR_NONE, &second), like(LIKE, &third)];
+        let lines = [
+            format!("{}{END}{}", like(LIKE, &first), own(false)),
+            like(LIKE_OR_NONE, &second),
+            format!("{}{END}{}", like(LIKE, &third), own(true)),
+        ];
         blocks.extend(lines.map(Block::Text));
         blocks.push(self.notes_between_others(&timing.notes));
         blocks

@@ -83,7 +83,7 @@ pub fn text_bundle(text: &str) -> Bundle {
     let elements = elements(text);
     let mut data = json!({ "text/plain": text });
     if elements.iter().any(|element| matches!(element, Element::Table(_))) {
-        data["text/html"] = json!(elements.iter().map(element_html).collect::<String>());
+        data["text/html"] = json!(elements.iter().map(|element| element_html(element, None)).collect::<String>());
     }
     Bundle { data }
 }

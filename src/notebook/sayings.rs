@@ -114,7 +114,7 @@ fn place(kind: &str, names: &[String]) -> String {
         "bytes" => BYTES.to_string(),
         "ratio" => format!("{NUMBER}×"),
         "share" => format!("{NUMBER} ?%"),
-        "throughput" => r"[0-9][0-9 .,]* ?(?:[kMGT] )?\S+/s".to_string(),
+        "throughput" => format!(r"(?:[0-9][0-9 .,]* ?(?:[kMGT] )?rows|{BYTES})/s"),
         "bars" => "[▁-█]+".to_string(),
         // A job's on a worker, over time.
         "tasks" => "[mrx·]+".to_string(),

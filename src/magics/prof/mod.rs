@@ -131,7 +131,12 @@ pub const SAYS: &[&str] = &[
     "~{weight} before, {weight} after; {count} function[s] grew by {weight} in all, {count} function[s] shrank by \
      {weight}",
     "~<+|−>{weight}",
-    "{count} samples of {words}",
+    "{count} sample[s] by perf_event_open: the software clock, every ms of CPU time, in user space",
+    "{count} samples by a library that was loaded into the program (LD_PRELOAD, profiling timer); together they count \
+     for its CPU time",
+    "the callers of {share} of the samples are not known: their code has neither unwind tables nor frame pointers \
+     (compile with -fno-omit-frame-pointer), or their stack is deeper than {count} KiB",
+    "{count} samples were lost: the buffer was full",
 ];
 
 /// What is told of a profile: its table, what is to be known about it, and the profile as the result.
