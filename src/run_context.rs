@@ -170,6 +170,8 @@ struct Readings {
     /// For the status line, and for lines under the table.
     status: Vec<String>,
     notes: Vec<String>,
+    /// Rows that a job left out because of an error, or the rounds of a block as jobs.
+    left_out: u64,
 }
 
 impl ReadNotes {
@@ -204,8 +206,20 @@ impl ReadNotes {
         self.found().status.clone()
     }
 
+    /// Adds to the rows that were left out because of an error.
+    pub fn add_left_out(&self, rows: u64) {
+        self.found().left_out += rows;
+    }
+
     pub fn notes(&self) -> Vec<String> {
-        self.found().notes.clone()
+        let found = self.found();
+        let left_out = match found.left_out {
+            0 => None,
+            1 => Some("1 row was".to_string()),
+            rows => Some(format!("{rows} rows were")),
+        };
+        let why = "left out because of an error: %mapreduce --bad keep lists those outside of `iterate`";
+        found.notes.iter().cloned().chain(left_out.map(|rows| format!("{rows} {why}"))).collect()
     }
 
     fn found(&self) -> MutexGuard<'_, Readings> {

@@ -28,9 +28,9 @@ pub const PLAIN: Style = Style {
     ascii: false,
 };
 
-/// The names of all engines but those whose plans must be compiled, which takes a part of a second each.
+/// The names of all engines here but those whose plans must be compiled, which takes a part of a second each.
 pub fn engine_names() -> Vec<&'static str> {
-    engines::ALL.iter().filter(|engine| !engine.is_compiled()).map(|engine| engine.name()).collect()
+    engines::here().filter(|engine| !engine.is_compiled()).map(|engine| engine.name()).collect()
 }
 
 /// All engines, and those that work in portions once more with tiny ones.
@@ -40,6 +40,8 @@ pub fn ways() -> impl Iterator<Item = (&'static str, ChunkSizes)> {
         ("batch", tiny),
         // As many tasks as take a moment: one of a large table costs a merge.
         ("threads", ChunkSizes { task: 4 << 10, ..tiny }),
+        // Each round has a shuffle there.
+        ("mapreduce", ChunkSizes { task: 4 << 10, ..tiny }),
         // A task costs a message there.
         ("workers", ChunkSizes { task: 16 << 10, ..tiny }),
     ])

@@ -143,8 +143,7 @@ fn options(plan: &Prepared, context: &RunContext) -> JobOptions {
     }
 }
 
-/// The same for the rounds of a block in a plan, which are jobs of their own. A row that these would leave out is
-/// an error: nobody would be told of it.
+/// The same for the rounds of a block in a plan, which are jobs of their own. The rows that these leave out are counted.
 pub fn job_limits(options: &JobOptions) -> JobLimits {
     JobLimits {
         tasks: options.tasks,
@@ -155,7 +154,7 @@ pub fn job_limits(options: &JobOptions) -> JobLimits {
         grows: options.grows,
         tries: Some(options.tries),
         flat: !options.tree,
-        skips_bad: false,
+        skips_bad: options.bad != Bad::Fail,
         chaos: options.chaos,
         seed: options.seed,
     }
@@ -227,13 +226,7 @@ impl Engine for MapReduce {
     fn run(&self, plan: &Prepared, context: &RunContext) -> Fallible<EngineOutput> {
         let mut log = JobLog::default();
         let run = run_job(plan, &options(plan, context), None, context, &mut log)?;
-        let left_out: u64 = log.steps.iter().map(|step| step.bad).sum();
-        if left_out > 0 {
-            let rows = if left_out == 1 { "1 row was".to_string() } else { format!("{left_out} rows were") };
-            context
-                .read_notes
-                .add_note(format!("{rows} left out because of an error: %mapreduce --bad keep lists them"));
-        }
+        context.read_notes.add_left_out(log.steps.iter().map(|step| step.bad).sum());
         Ok(run)
     }
 

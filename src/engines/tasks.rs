@@ -3,7 +3,7 @@
 use crate::data::Table;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::{self, Batch, Rows};
-use crate::plan::{Op, Prepared, op_text, source_text};
+use crate::plan::{ExternalPlace, Op, Prepared, op_text, source_text};
 use crate::run_context::{RunContext, TableSink};
 use crate::schedule::{self, Runner, Stage};
 
@@ -39,6 +39,9 @@ pub fn explain(plan: &Prepared) -> Vec<String> {
     let mut lines: Vec<String> =
         stages.iter().enumerate().flat_map(|(number, stage)| explained(number, stage, plan)).collect();
     lines.push("the rows of tasks are taken in the order of the input".to_string());
+    if !plan.external_places().iter().all(ExternalPlace::is_command) {
+        lines.push("one process serves the functions in Rust: tasks take turns".to_string());
+    }
     lines
 }
 

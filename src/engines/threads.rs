@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Fallible;
 use crate::lang::{Expr, Privileges, Word};
-use crate::plan::{ExternalPlace, Prepared};
+use crate::plan::Prepared;
 use crate::run_context::{RunContext, TableSink};
 use crate::schedule;
 
@@ -54,10 +54,6 @@ impl Engine for Threads {
     }
 
     fn explain(&self, plan: &Prepared) -> Vec<String> {
-        let mut lines = tasks::explain(plan);
-        if !plan.external_places().iter().all(ExternalPlace::is_command) {
-            lines.push("one process serves the functions in Rust: tasks take turns".to_string());
-        }
-        lines
+        tasks::explain(plan)
     }
 }

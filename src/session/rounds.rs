@@ -6,7 +6,7 @@ use crate::data::Table;
 use crate::diagnostic::Fallible;
 use crate::engines::{Engine, EngineOutput};
 use crate::measure::Cost;
-use crate::plan::{Iterated, Kept, Limits, Prepared, Source};
+use crate::plan::{Iterated, JobLimits, Kept, Limits, Prepared, Source};
 use crate::run_context::RunContext;
 
 use super::run::run_on;
@@ -67,13 +67,16 @@ fn last_table(
     context: &RunContext,
     spent: &mut Spent,
 ) -> Fallible<Arc<Table>> {
-    let mut run =
-        |plan: Prepared| run_on(&Prepared { limits: *limits, ..plan }, engine, context).map(|run| spent.add(run));
-    let mut table = Arc::new(run(input.clone())?);
+    let mut run = |plan: Prepared, limits: &Limits| {
+        run_on(&Prepared { limits: *limits, ..plan }, engine, context).map(|run| spent.add(run))
+    };
+    // A row for which `until` is an error is not one in which it is true.
+    let for_until = Limits { job: JobLimits { skips_bad: false, ..limits.job }, ..*limits };
+    let mut table = Arc::new(run(input.clone(), limits)?);
     for round in 0..=rounds.most {
         context.stop.check()?;
         let is_done = match &rounds.until {
-            Some(until) => run(until.with_passed(&table))?.height() == 0,
+            Some(until) => run(until.with_passed(&table), &for_until)?.height() == 0,
             None => false,
         };
         if is_done {
@@ -87,7 +90,7 @@ fn last_table(
                 if rounds.until.is_some() { "at most " } else { "" },
                 rounds.most
             ));
-            table = Arc::new(run(rounds.block.with_passed(&table))?);
+            table = Arc::new(run(rounds.block.with_passed(&table), limits)?);
         }
     }
     context.progress.tell(String::new());

@@ -54,11 +54,6 @@ pub(super) fn associative_step(
         let message = format!("`reduce` can use only `acc` and `it`, not `{}`", builder.schema().columns[other].name);
         return Err(Diagnostic::at(Kind::Name, step.span, message).hint("choose one column with `map`"));
     }
-    if step.ty != ty && step.ty != Type::Open {
-        let message = format!("`reduce` must combine two {ty} into one, got {}", step.ty);
-        return Err(Diagnostic::at(Kind::Type, step.span, message).hint("`fold` can change the type"));
-    }
-    step = step.widened(&ty);
     let moved: Result<(), ()> = step.rewrite(&mut |expr| {
         if let Node::Column(index) = &mut expr.node {
             *index = 0;
@@ -66,12 +61,26 @@ pub(super) fn associative_step(
         Ok(())
     });
     moved.expect("nothing in it can fail");
-    associative(builder, &step, &ty, span)?;
+    of_two_values("reduce", builder, step, &ty, span)
+}
+
+/// The same of an expression that has its types, over a table whose only column has the values.
+///
+/// # Errors
+/// It has another type, or is not associative as far as fixed values show.
+pub(super) fn of_two_values(what: &str, builder: &Builder, step: Expr, ty: &Type, span: Span) -> Fallible<Expr> {
+    if step.ty != *ty && step.ty != Type::Open {
+        let message = format!("`{what}` must combine two {ty} into one, got {}", step.ty);
+        let wrong = Diagnostic::at(Kind::Type, step.span, message);
+        return Err(if what == "reduce" { wrong.hint("`fold` can change the type") } else { wrong });
+    }
+    let step = step.widened(ty);
+    associative(what, builder, &step, ty, span)?;
     Ok(step)
 }
 
 /// Tries `(a ∘ b) ∘ c == a ∘ (b ∘ c)` on fixed values; where one of them has no value, that triple says nothing.
-fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallible<()> {
+fn associative(what: &str, builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallible<()> {
     let evaluator = builder.scope.evaluator(&builder.plan.functions, step)?;
     let apply = |a: &Value, b: &Value| evaluator(Some(a), Some(b)).ok().map(|(value, _)| value);
     let values = values_to_try(ty);
@@ -83,7 +92,7 @@ fn associative(builder: &Builder, step: &Expr, ty: &Type, span: Span) -> Fallibl
                 let (Some(left), Some(right)) = (left, right) else { continue };
                 if !nearly(&left, &right) {
                     let message = format!(
-                        "`reduce` needs an associative expression, but with {a}, {b}, {c} the order of the steps \
+                        "`{what}` needs an associative expression, but with {a}, {b}, {c} the order of the steps \
                          matters: {left} or {right}"
                     );
                     return Err(Diagnostic::at(Kind::Type, span, message)

@@ -25,7 +25,7 @@ use crate::files;
 use crate::kernel::phase::{Batches, Pairs, Spilling};
 use crate::kernel::{self, Batch, Column, Data, Part, Partial, Rows};
 use crate::measure;
-use crate::plan::{ExternalPlace, Op, Prepared, Read, Source, Step};
+use crate::plan::{Op, Prepared, Read, Source, Step};
 use crate::run_context::{Counters, RunContext};
 use crate::temporary::Folder;
 
@@ -201,10 +201,6 @@ fn new_folder(scratch: &Path) -> io::Result<Folder> {
 
 /// Why a plan cannot run in worker processes, in words, and the place.
 pub fn worker_objection(plan: &Prepared) -> Option<(&'static str, Span)> {
-    // Commands run wherever they are started.
-    if !plan.external_places().iter().all(ExternalPlace::is_command) {
-        return Some(("a function in Rust is only in the process of the shell, not in its workers", plan.span()));
-    }
     let reads_input = plan.files().iter().any(files::is_standard_input);
     reads_input.then_some(("standard input is only in the process of the shell, not in its workers", plan.source.span))
 }

@@ -19,10 +19,12 @@ pub enum Order {
     Table { id: u64, schema: Schema },
     /// A stage, for tasks that follow. No answer: what is wrong with it, each task tells.
     Stage(StageOrder),
-    /// A task of the stage: [`Done`], with the bytes of its output.
+    /// A task of the stage: [`Answer`], with the bytes of its output.
     Task { part: Part },
-    /// A task of a job, with bytes: [`Done`], with bytes.
+    /// A task of a job, with bytes: [`Answer`], with bytes.
     JobTask(Task),
+    /// What a function gave that a task has called: its values are in the bytes, unless it failed. No answer.
+    Called { error: Option<Box<Diagnostic>> },
     /// The tasks of a stage are not wanted any more. No answer, but that of a task that runs.
     Stop { stage: u64 },
     /// The stage is over: [`Spent`].
@@ -41,8 +43,8 @@ pub struct StageOrder {
     pub chunk_sizes: ChunkSizes,
     /// The most live heap above that of an idle worker, in bytes.
     pub memory: u64,
-    /// The functions that it calls which are commands.
-    pub commands: Vec<ExternalPlace>,
+    /// The functions that it calls which are no expressions.
+    pub functions: Vec<ExternalPlace>,
     /// The tables that are kept; others are forgotten.
     pub tables: Vec<u64>,
 }
@@ -53,6 +55,18 @@ pub struct ShuffleOrder {
     pub combiner: String,
     pub reducer: String,
     pub shape: Shape,
+}
+
+/// What a worker says of a task.
+#[derive(Serialize, Deserialize)]
+pub enum Answer {
+    Done(Done),
+    /// It needs a function that the shell alone can call, for so many rows; the arguments are in the bytes.
+    /// [`Order::Called`].
+    Call {
+        function: ExternalPlace,
+        rows: usize,
+    },
 }
 
 /// What a task gave, and what it has seen on the way.

@@ -1,18 +1,19 @@
 //! A stage as worker processes are told of it.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::data::Table;
-use crate::diagnostic::{Diagnostic, Fallible};
+use crate::data::{Table, Value};
+use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel::{self, Batch, Cut};
-use crate::plan::ExternalPlace;
+use crate::plan::{Beside, ExternalFunction, ExternalPlace, Shared};
 use crate::run_context::ChunkSizes;
 use crate::schedule::OpenStage;
 use crate::schedule::job::{Bad, Work};
 
-use super::frame::Shared;
+use super::frame;
 use super::message::{Order, ShuffleOrder, StageOrder};
 
 pub struct Ordered {
@@ -23,7 +24,7 @@ pub struct Ordered {
     bad: Bad,
     chunk_sizes: ChunkSizes,
     memory: u64,
-    commands: Vec<ExternalPlace>,
+    functions: HashMap<ExternalPlace, Shared<dyn ExternalFunction>>,
     tables: Vec<TableOrder>,
 }
 
@@ -32,7 +33,7 @@ pub struct TableOrder {
     pub id: u64,
     pub table: Arc<Table>,
     /// Its rows, once for all processes that do not have them yet.
-    shared: OnceLock<Shared>,
+    shared: OnceLock<frame::Shared>,
 }
 
 impl Ordered {
@@ -43,7 +44,7 @@ impl Ordered {
     pub fn of(open: &OpenStage, memory: u64) -> Fallible<Ordered> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let stage = open.stage();
-        let tables = stage.tasks.beside().tables.into_iter();
+        let Beside { tables, functions } = stage.tasks.beside();
         Ok(Ordered {
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             plan: stage.tasks.to_json()?,
@@ -52,8 +53,8 @@ impl Ordered {
             bad: Bad::Fail,
             chunk_sizes: open.context().chunk_sizes,
             memory,
-            commands: stage.tasks.external_places(),
-            tables: tables.map(|(id, table)| TableOrder { id, table, shared: OnceLock::new() }).collect(),
+            functions,
+            tables: tables.into_iter().map(|(id, table)| TableOrder { id, table, shared: OnceLock::new() }).collect(),
         })
     }
 
@@ -80,6 +81,17 @@ impl Ordered {
         &self.tables
     }
 
+    /// Calls a function for a task: the values that it gives, from the arguments.
+    ///
+    /// # Errors
+    /// What the function ran into.
+    pub fn call(&self, function: &ExternalPlace, rows: usize, arguments: &[u8]) -> Fallible<Vec<u8>> {
+        let broken = || Diagnostic::new(Kind::System, "a worker calls a function that its stage does not have");
+        let code = self.functions.get(function).ok_or_else(broken)?;
+        let arguments: Vec<Vec<Value>> = serde_json::from_slice(arguments).map_err(|_| broken())?;
+        serde_json::to_vec(&code.0.call(&arguments, rows)?).map_err(|_| broken())
+    }
+
     pub fn order(&self, tables: Vec<u64>) -> Order {
         Order::Stage(StageOrder {
             id: self.id,
@@ -89,21 +101,21 @@ impl Ordered {
             bad: self.bad,
             chunk_sizes: self.chunk_sizes,
             memory: self.memory,
-            commands: self.commands.clone(),
+            functions: self.functions.keys().cloned().collect(),
             tables,
         })
     }
 }
 
 impl TableOrder {
-    pub fn shared(&self) -> io::Result<&Shared> {
+    pub fn shared(&self) -> io::Result<&frame::Shared> {
         if let Some(shared) = self.shared.get() {
             return Ok(shared);
         }
         let types = self.table.schema().columns.iter().map(|column| column.ty.clone());
         let all = Cut::new(self.table.frame(), types).next(usize::MAX);
         let all = all.unwrap_or(Batch { rows: 0, columns: Vec::new() });
-        let shared = Shared::of(&kernel::to_bytes(&all))?;
+        let shared = frame::Shared::of(&kernel::to_bytes(&all))?;
         Ok(self.shared.get_or_init(|| shared))
     }
 }

@@ -15,7 +15,7 @@ use crate::schedule::ATTEMPTS;
 use crate::service;
 
 use super::frame::{receive, send, send_shared};
-use super::message::{Done, Order, Ready, Spent};
+use super::message::{Answer, Done, Order, Ready, Spent};
 use super::order::Ordered;
 
 /// Those that nobody uses.
@@ -161,19 +161,30 @@ impl Process {
         self.lost(&io::ErrorKind::BrokenPipe.into())
     }
 
+    /// What the task gave, after the calls that it needs.
     fn answer(&mut self, stage: &Ordered, stop: &Stop) -> Result<(Done, Vec<u8>), Missing> {
         let mut since: Option<Instant> = None;
-        while !self.has_answer() {
-            if since.is_none() && stop.is_raised() {
-                since = Some(Instant::now());
-                let _ = send(&self.socket, &Order::Stop { stage: stage.id() }, &[]);
+        loop {
+            while !self.has_answer() {
+                if since.is_none() && stop.is_raised() {
+                    since = Some(Instant::now());
+                    let _ = send(&self.socket, &Order::Stop { stage: stage.id() }, &[]);
+                }
+                if since.is_some_and(|since| since.elapsed() > PATIENCE) {
+                    let _ = self.child.kill();
+                    return Err(Missing::Stopped);
+                }
             }
-            if since.is_some_and(|since| since.elapsed() > PATIENCE) {
-                let _ = self.child.kill();
-                return Err(Missing::Stopped);
-            }
+            let (answer, bytes) = receive(&self.socket).map_err(|error| self.lost(&error))?;
+            let (error, bytes) = match answer {
+                Answer::Done(done) => return Ok((done, bytes)),
+                Answer::Call { function, rows } => match stage.call(&function, rows, &bytes) {
+                    Ok(values) => (None, values),
+                    Err(error) => (Some(error), Vec::new()),
+                },
+            };
+            send(&self.socket, &Order::Called { error }, &bytes).map_err(|error| self.lost(&error))?;
         }
-        receive(&self.socket).map_err(|error| self.lost(&error))
     }
 
     /// What the stage cost it.

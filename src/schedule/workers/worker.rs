@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::commands::Streaming;
-use crate::data::{Schema, Table};
+use crate::data::{Schema, Table, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::kernel;
 use crate::measure::{self, Clock, Meter, ThreadCpu};
@@ -23,7 +23,7 @@ use crate::schedule::job::{Given, Work};
 use crate::service::Program;
 
 use super::frame::{receive, send};
-use super::message::{Done, Order, Ready, Spent, StageOrder};
+use super::message::{Answer, Done, Order, Ready, Spent, StageOrder};
 
 pub static PROGRAM: Program = Program { name: "worker", run: |_| work() };
 
@@ -34,6 +34,7 @@ fn work() -> io::Result<()> {
     measure::prepare_for_limit();
     let socket = own_socket()?;
     let (orders, given) = channel();
+    let (answers, called) = channel();
     let current = Current::default();
     let (from, stops) = (socket.try_clone()?, current.clone());
     // Orders are taken while a task runs: one may be to stop.
@@ -46,6 +47,10 @@ fn work() -> io::Result<()> {
                         current.1.raise();
                     }
                 }
+                Ok((Order::Called { error }, bytes)) => {
+                    // Who does not wait for it any more needs no answer.
+                    let _ = answers.send(error.map_or(Ok(bytes), Err));
+                }
                 Ok(order) => {
                     if orders.send(order).is_err() {
                         return;
@@ -57,7 +62,40 @@ fn work() -> io::Result<()> {
         }
     })?;
     send(&socket, &Ready, &[])?;
-    serve(&socket, &given, &current)
+    let shell = Arc::new(Shell { socket: socket.try_clone()?, called: Mutex::new(called) });
+    serve(&socket, &given, &current, &shell)
+}
+
+/// The shell, as one who can call functions that are in its process alone.
+#[derive(Debug)]
+struct Shell {
+    socket: UnixStream,
+    called: Mutex<Receiver<Fallible<Vec<u8>>>>,
+}
+
+#[derive(Debug)]
+struct InShell {
+    place: ExternalPlace,
+    shell: Arc<Shell>,
+}
+
+impl ExternalFunction for InShell {
+    fn call(&self, arguments: &[Vec<Value>], rows: usize) -> Fallible<Vec<Value>> {
+        let gone = || Diagnostic::new(Kind::System, "the shell does not answer its worker");
+        let bytes = serde_json::to_vec(arguments).map_err(|_| gone())?;
+        let called = self.shell.called.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&self.shell.socket, &Answer::Call { function: self.place.clone(), rows }, &bytes).map_err(|_| gone())?;
+        let bytes = called.recv().map_err(|_| gone())??;
+        serde_json::from_slice(&bytes).map_err(|_| gone())
+    }
+
+    fn source(&self) -> Option<&str> {
+        None
+    }
+
+    fn place(&self) -> ExternalPlace {
+        self.place.clone()
+    }
 }
 
 /// The socket that stands in the place of standard output. What is printed goes nowhere: it is no message.
@@ -83,7 +121,12 @@ struct Opened {
     meter: Meter,
 }
 
-fn serve(socket: &UnixStream, orders: &Receiver<(Order, Vec<u8>)>, current: &Current) -> io::Result<()> {
+fn serve(
+    socket: &UnixStream,
+    orders: &Receiver<(Order, Vec<u8>)>,
+    current: &Current,
+    shell: &Arc<Shell>,
+) -> io::Result<()> {
     let mut tables: HashMap<u64, Arc<Table>> = HashMap::new();
     let mut opened: Option<Opened> = None;
     for (order, bytes) in orders {
@@ -97,25 +140,25 @@ fn serve(socket: &UnixStream, orders: &Receiver<(Order, Vec<u8>)>, current: &Cur
             Order::Stage(order) => {
                 drop(opened.take());
                 tables.retain(|id, _| order.tables.contains(id));
-                opened = Some(open(order, &tables, current));
+                opened = Some(open(order, &tables, current, shell));
             }
             Order::Task { part } => {
                 let (done, output) = task(opened.as_ref(), |work| {
                     let stage = work.map_stage();
                     Ok((None, stage.run(0, &part)?.to_bytes(stage.stage())?))
                 });
-                send(socket, &done, &output)?;
+                send(socket, &Answer::Done(done), &output)?;
             }
             Order::JobTask(asked) => {
                 let (done, output) =
                     task(opened.as_ref(), |work| work.done(asked, &bytes).map(|(given, output)| (Some(given), output)));
-                send(socket, &done, &output)?;
+                send(socket, &Answer::Done(done), &output)?;
             }
             Order::Finish => {
                 let cost = opened.take().map(|opened| opened.meter.stop()).unwrap_or_default();
                 send(socket, &Spent { cost }, &[])?;
             }
-            Order::Stop { .. } => {}
+            Order::Stop { .. } | Order::Called { .. } => {}
         }
     }
     Ok(())
@@ -126,7 +169,7 @@ fn table(bytes: &[u8], schema: &Schema) -> Option<Table> {
     if batch.rows == 0 { Some(Table::stacked(schema, [])) } else { kernel::table(batch, schema).ok() }
 }
 
-fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current) -> Opened {
+fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current, shell: &Arc<Shell>) -> Opened {
     let stop = Stop::default();
     *current.lock().unwrap_or_else(PoisonError::into_inner) = (order.id, stop.clone());
     let context = RunContext {
@@ -149,11 +192,15 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current)
         spill: None,
         scratch: std::env::temp_dir(),
     };
-    let command = |place: ExternalPlace| {
-        let code: Arc<dyn ExternalFunction> = Arc::new(Streaming::at(&place, &context.stop)?);
-        Some((place, Shared(code)))
+    // Commands run wherever they are started.
+    let function = |place: ExternalPlace| {
+        let code: Arc<dyn ExternalFunction> = match Streaming::at(&place, &context.stop) {
+            Some(command) => Arc::new(command),
+            None => Arc::new(InShell { place: place.clone(), shell: shell.clone() }),
+        };
+        (place, Shared(code))
     };
-    let functions = order.commands.into_iter().filter_map(command).collect();
+    let functions = order.functions.into_iter().map(function).collect();
     let beside = Beside { tables: tables.clone(), functions };
     let meter = Meter::start();
     let work = context.within_limit(|| {

@@ -53,6 +53,30 @@ pub fn combine(builder: &mut Builder, stage: &lang::Stage, written: &StageCode, 
     }
 }
 
+/// Adds the ops that make one value of those of each key in each chunk of rows, by an expression over the two names.
+pub fn combine_by_key(
+    builder: &mut Builder,
+    written: &lang::Expr,
+    ty: &Type,
+    names: &[String; 2],
+    span: Span,
+) -> Fallible<()> {
+    let chunk = chunk(builder, span)?;
+    let list = agg::gathered(&names[1], AggFunc::Collect, closed(builder, 1, span), Type::list(ty.clone()));
+    let key = |builder: &Builder| Named { name: names[0].clone(), expr: builder.column_expr(0, span) };
+    let keys = vec![key(builder), chunk];
+    builder.push(Op::Aggregate { keys, aggs: vec![list] }, span)?;
+    let values = Named { name: names[1].clone(), expr: builder.column_expr(2, span) };
+    builder.push(Op::Project(vec![key(builder), values]), span)?;
+    let value = builder.expr(written)?;
+    if ty.meet(&value.ty).as_ref() != Some(ty) {
+        let message = format!("`combine` must make one {ty} of several, got {}", value.ty);
+        return Err(Diagnostic::at(Kind::Type, written.span, message));
+    }
+    let value = Named { name: names[1].clone(), expr: value.widened(ty) };
+    builder.push(Op::Project(vec![key(builder), value]), span)
+}
+
 /// Adds the ops that make one value, or the pairs of a command, of all values of each key.
 pub fn reduce(builder: &mut Builder, stage: &lang::Stage, written: &StageCode, names: &[String; 2]) -> Fallible<()> {
     let span = written.part.span;
@@ -103,21 +127,27 @@ fn closed(builder: &Builder, column: usize, span: Span) -> Expr {
     expr.widened(&ty)
 }
 
-/// Adds the ops that make one row of each chunk of rows: the columns as lists.
-fn chunks(builder: &mut Builder, columns: &[usize], span: Span) -> Fallible<Vec<Expr>> {
+/// Adds the op that numbers the rows; the chunk of each.
+fn chunk(builder: &mut Builder, span: Span) -> Fallible<Named> {
     let all = builder.schema().columns.len();
     builder.push(Op::Number, span)?;
     let number = builder.column_expr(all, span);
     let link =
         Link { operator: lang::Operator::FloorDivide, operand: Expr::constant(Value::Int(CHUNK), Type::Int), span };
     let chunk = Expr::new(Node::Chain(Box::new(number), vec![link]), Type::Int, span);
+    Ok(Named { name: "chunk".to_string(), expr: chunk })
+}
+
+/// Adds the ops that make one row of each chunk of rows: the columns as lists.
+fn chunks(builder: &mut Builder, columns: &[usize], span: Span) -> Fallible<Vec<Expr>> {
+    let chunk = chunk(builder, span)?;
     let lists = columns.iter().map(|column| {
         let expr = closed(builder, *column, span);
         let ty = Type::list(expr.ty.clone());
         agg::gathered(&format!("column {column}"), AggFunc::Collect, expr, ty)
     });
     let lists = lists.collect();
-    let keys = vec![Named { name: "chunk".to_string(), expr: chunk }];
+    let keys = vec![chunk];
     // In whichever order the rows come: code must not depend on it.
     builder.push(Op::Aggregate { keys, aggs: lists }, span)?;
     Ok((0..columns.len()).map(|at| builder.column_expr(at + 1, span)).collect())

@@ -2,6 +2,7 @@
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
+use crate::functions::Func;
 use crate::lang::{self, Arg, ArgumentSyntax, Code, Operator, StageCode, StageSyntax};
 use crate::plan::{Agg, AggFunc, Builder, Expr, Named, Node, Op, Plan};
 
@@ -22,7 +23,8 @@ pub static MAPREDUCE: Stage = Stage {
             \x20        a list of as many\n  \
             reduce   `acc` and `it` are two values of one key, and must be associative: then they are combined in\n  \
             \x20        each task. Or the two names: the key, and the list of its values in input order\n  \
-            combine  `acc` and `it`, where reduce uses the names: what is combined before\n\n\
+            combine  one value of several, where reduce uses the names: `acc` and `it`, or the names again. It must\n  \
+            \x20        be associative too\n\n\
             Rust\n  \
             map = rust { |line| … } takes the columns in order (text as &str) and returns a Vec of pairs;\n  \
             reduce = rust { |a, b| … } makes one value of two, and must be associative: it is tried on values of\n  \
@@ -61,6 +63,10 @@ pub static MAPREDUCE: Stage = Stage {
             r#"["b a", ""] | mapreduce map = (words(it), 1) into word, n reduce = sum(n) combine = acc + it
   | sort by word"#,
             "word,n\na,1\nb,1\n",
+        ),
+        (
+            "1..7 | mapreduce map = (it % 2, it) into odd, most reduce = max(most) combine = max(most) | sort by odd",
+            "odd,most\n0,6\n1,7\n",
         ),
     ],
     privileges,
@@ -115,8 +121,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
             of_list(builder, reduce, &names, stage.span)
         }
         Reducer::All { reduce, combine: Some(step) } => {
-            let two = two_into_one(builder, step)?;
-            reduced(builder, two, has_null, &names, stage.span)?;
+            combined(builder, step, has_null, &names, stage.span)?;
             let value = builder.column_expr(1, stage.span);
             let ty = Type::list(value.ty.clone());
             let list = Expr::new(Node::List(vec![value]), ty, stage.span);
@@ -125,10 +130,7 @@ fn bind(builder: &mut Builder, stage: &lang::Stage, _: Vec<Plan>) -> Fallible<()
         }
         Reducer::Code { reduce, combine } => {
             match combine {
-                Some(Combiner::Expr(step)) => {
-                    let two = two_into_one(builder, step)?;
-                    reduced(builder, two, has_null, &names, stage.span)?;
-                }
+                Some(Combiner::Expr(step)) => combined(builder, step, has_null, &names, stage.span)?,
                 Some(Combiner::Code(written)) => code::combine(builder, stage, written, &names)?,
                 None => {}
             }
@@ -154,26 +156,7 @@ fn reducer<'s>(
     let wrong =
         |arg: &Arg, message: String, hint: String| Err(Diagnostic::at(Kind::Type, arg.expr.span, message).hint(hint));
     let named = |arg: &Arg| arg.name.as_ref().map_or_else(String::new, |name| name.text.clone());
-    if let Some(written) = reduce_code {
-        let combiner = match (combine, combine_code) {
-            (_, Some(written)) => Some(Combiner::Code(written)),
-            (Some(step), None) if !is_of_two(step) => {
-                let message = "`combine` must make one value of `acc` and `it`".to_string();
-                return wrong(step, message, "combine = acc + it".to_string());
-            }
-            (step, None) => step.map(Combiner::Expr),
-        };
-        if let (Code::Rust(_), Some(_), Some(combine)) = (&written.code, &combiner, combine) {
-            let message = "a `reduce` of two values is its own combiner".to_string();
-            return wrong(combine, message, "leave `combine` out".to_string());
-        }
-        return Ok(Reducer::Code { reduce: written, combine: combiner });
-    }
-    if let (Some(written), Some(combine)) = (combine_code, combine) {
-        let message = format!("`combine` can be {} where `reduce` is one", code::what(written));
-        return wrong(combine, message, "combine = acc + it".to_string());
-    }
-    for arg in std::iter::once(reduce).chain(combine) {
+    for arg in reduce_code.is_none().then_some(reduce).into_iter().chain(combine.filter(|_| combine_code.is_none())) {
         if is_of_two(arg) && is_of_all(arg) {
             let message = format!(
                 "`{}` can use `acc` and `it`, or the names `{}` and `{}`, but not both",
@@ -188,11 +171,30 @@ fn reducer<'s>(
             );
         }
     }
-    match combine {
-        Some(combine) if !is_of_two(combine) => {
-            let message = "`combine` must make one value of `acc` and `it`".to_string();
-            wrong(combine, message, "combine = acc + it".to_string())
+    if let (Some(combine), None) = (combine, combine_code)
+        && !is_of_two(combine)
+        && !is_of_all(combine)
+    {
+        let message = "`combine` must make one value of several of a key".to_string();
+        let hint = format!("combine = acc + it, or of the list of them: combine = sum({})", named(value));
+        return wrong(combine, message, hint);
+    }
+    if let Some(written) = reduce_code {
+        let combiner = match (combine, combine_code) {
+            (_, Some(written)) => Some(Combiner::Code(written)),
+            (step, None) => step.map(Combiner::Expr),
+        };
+        if let (Code::Rust(_), Some(_), Some(combine)) = (&written.code, &combiner, combine) {
+            let message = "a `reduce` of two values is its own combiner".to_string();
+            return wrong(combine, message, "leave `combine` out".to_string());
         }
+        return Ok(Reducer::Code { reduce: written, combine: combiner });
+    }
+    if let (Some(written), Some(combine)) = (combine_code, combine) {
+        let message = format!("`combine` can be {} where `reduce` is one", code::what(written));
+        return wrong(combine, message, "combine = acc + it".to_string());
+    }
+    match combine {
         Some(combine) if is_of_two(reduce) => {
             let message = "a `reduce` of `acc` and `it` is its own combiner".to_string();
             wrong(combine, message, "leave `combine` out".to_string())
@@ -229,6 +231,38 @@ fn two_into_one(builder: &mut Builder, step: &Arg) -> Fallible<Expr> {
     typed
 }
 
+/// Adds the ops that combine the values of a key: by an expression of two of them, or of the list of several.
+fn combined(builder: &mut Builder, step: &Arg, has_null: bool, names: &[String; 2], span: Span) -> Fallible<()> {
+    if !names.iter().any(|name| step.expr.has_name(name)) {
+        let two = two_into_one(builder, step)?;
+        return reduced(builder, two, has_null, names, span);
+    }
+    let ty = builder.schema().columns[1].ty.closed();
+    let value = builder.column_expr(1, span).widened(&ty);
+    project(builder, Expr::new(Node::List(vec![value]), Type::list(ty.clone()), span), names, span)?;
+    let typed = builder.expr(&step.expr);
+    builder.plan.steps.pop();
+    let several = typed?;
+    if several.columns().contains(&0) {
+        return code::combine_by_key(builder, &step.expr, &ty, names, span);
+    }
+    let two = reduce::of_two_values("combine", builder, of_two(several, &ty), &ty, step.expr.span)?;
+    reduced(builder, two, has_null, names, span)
+}
+
+/// An expression over the list of the values of a key, for the list of two of them.
+fn of_two(mut several: Expr, ty: &Type) -> Expr {
+    let done: Result<(), ()> = several.rewrite(&mut |part| {
+        if let Node::Column(_) = part.node {
+            let [acc, it] = [Node::Acc, Node::Column(0)].map(|node| Expr::new(node, ty.clone(), part.span));
+            part.node = Node::List(vec![acc, it]);
+        }
+        Ok(())
+    });
+    done.expect("nothing in it can fail");
+    several
+}
+
 /// Adds the ops that make one value of all values of a key by `two`.
 fn reduced(builder: &mut Builder, two: Expr, has_null: bool, names: &[String; 2], span: Span) -> Fallible<()> {
     let values = builder.column_expr(1, span).widened(&two.ty);
@@ -255,12 +289,23 @@ fn reduced(builder: &mut Builder, two: Expr, has_null: bool, names: &[String; 2]
     project(builder, value, names, span)
 }
 
-/// Whether it is `acc + it` or `it + acc`.
+/// Whether it is `acc + it`, `it + acc`, or the sum of a list of the two.
 fn is_sum(two: &Expr) -> bool {
-    let Node::Chain(first, links) = &two.node else { return false };
-    let [link] = &links[..] else { return false };
-    link.operator == Operator::Add
-        && matches!((&first.node, &link.operand.node), (Node::Acc, Node::Column(_)) | (Node::Column(_), Node::Acc))
+    let (a, b) = match &two.node {
+        Node::Chain(first, links) => match &links[..] {
+            [link] if link.operator == Operator::Add => (&**first, &link.operand),
+            _ => return false,
+        },
+        Node::Call(Func::SumInts | Func::SumFloats, args) => match &args[..] {
+            [Expr { node: Node::List(items), .. }] => match &items[..] {
+                [a, b] => (a, b),
+                _ => return false,
+            },
+            _ => return false,
+        },
+        _ => return false,
+    };
+    matches!((&a.node, &b.node), (Node::Acc, Node::Column(_)) | (Node::Column(_), Node::Acc))
 }
 
 /// Adds the op that computes these of the rows of each key, which is the first column.
