@@ -167,6 +167,22 @@ fn a_name_in_braces_that_is_nearly_known_is_warned_of() {
     assert!(!said.contains("stays as it is"), "{said}");
 }
 
+/// In quotes of the command it would end them.
+#[test]
+fn a_text_is_not_quoted_twice() {
+    let mut lab = Lab::new("batch");
+    lab.cell("let x = \"a; echo more\"");
+    for command in ["echo \"{x}\"", "echo '{x}'", "echo it\\'s \"at {x}\""] {
+        let error = lab.evaluate(&format!("%time !{command}")).error.unwrap_or_else(|| panic!("{command} ran"));
+        assert!(error.message.contains("`{x}` stands in quotes"), "{}", error.message);
+    }
+    lab.cell("%time !echo \"one\" it\\'s {x}");
+    assert_eq!(lab.cell("_.stdout").out, "one it's a; echo more\n\n");
+    lab.cell("let x = \"plain\"");
+    lab.cell("%time !echo \"{x}\"");
+    assert_eq!(lab.cell("_.stdout").out, "plain\n\n");
+}
+
 #[test]
 fn an_output_that_is_cut_says_so() {
     let mut lab = Lab::new("batch");

@@ -22,13 +22,16 @@ pub struct Filled {
     pub used: Vec<String>,
     /// Names in braces that have no value, so that they stayed.
     pub left: Vec<String>,
+    /// Names whose value is quoted already, and stands in quotes of the command.
+    pub twice: Vec<String>,
 }
 
 /// Puts values into the braces that hold exactly a name: `{n}`. `{{` is a brace. All else stays as it is.
 pub fn braces(text: &str, value: impl Fn(&str) -> Option<String>) -> Filled {
     let mut filled = Filled { text: String::with_capacity(text.len()), ..Filled::default() };
-    let mut rest = text;
+    let (mut rest, mut quote) = (text, None);
     while let Some(at) = rest.find('{') {
+        quote = quote_after(quote, &rest[..at]);
         filled.text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix('{') {
@@ -41,6 +44,9 @@ pub fn braces(text: &str, value: impl Fn(&str) -> Option<String>) -> Filled {
             Some((name, Some(value))) => {
                 filled.text.push_str(&value);
                 filled.used.push(name.to_string());
+                if quote.is_some() && value.starts_with('\'') {
+                    filled.twice.push(name.to_string());
+                }
                 rest = &rest[name.len() + 1..];
             }
             Some((name, None)) => {
@@ -52,6 +58,20 @@ pub fn braces(text: &str, value: impl Fn(&str) -> Option<String>) -> Filled {
     }
     filled.text.push_str(rest);
     filled
+}
+
+/// The quote that is open behind a text, for a shell, where this one was open before it.
+fn quote_after(mut quote: Option<char>, text: &str) -> Option<char> {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => drop(chars.next()),
+            ('\'' | '"', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+    }
+    quote
 }
 
 fn is_name(text: &str) -> bool {

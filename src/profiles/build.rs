@@ -55,23 +55,28 @@ impl Stacks {
         total_up(&mut nodes);
         let mut edges: HashMap<(usize, usize), f64> = HashMap::new();
         let mut order: Vec<(usize, usize)> = Vec::new();
-        each_outermost(&nodes, functions.len(), |node, is_outermost| {
-            let Node { function, parent, own, total } = &nodes[node];
-            functions[*function].own += own;
-            if is_outermost {
-                functions[*function].cumulative += total;
-            }
-            let caller = nodes[*parent].function;
-            if caller != ROOT {
-                let weight = edges.entry((caller, *function)).or_insert_with(|| {
-                    order.push((caller, *function));
-                    0.0
-                });
+        each_outermost(
+            &nodes,
+            functions.len(),
+            |function| function,
+            |node, is_outermost| {
+                let Node { function, parent, own, total } = &nodes[node];
+                functions[*function].own += own;
                 if is_outermost {
-                    *weight += total;
+                    functions[*function].cumulative += total;
                 }
-            }
-        });
+                let caller = nodes[*parent].function;
+                if caller != ROOT {
+                    let weight = edges.entry((caller, *function)).or_insert_with(|| {
+                        order.push((caller, *function));
+                        0.0
+                    });
+                    if is_outermost {
+                        *weight += total;
+                    }
+                }
+            },
+        );
         let edge = |(caller, callee): &(usize, usize)| Edge {
             caller: *caller,
             callee: *callee,
@@ -93,24 +98,30 @@ fn total_up(nodes: &mut [Node]) {
     }
 }
 
-/// Each node but the root, with whether none above it has the same function: recursion counts once.
-fn each_outermost(nodes: &[Node], functions: usize, mut each: impl FnMut(usize, bool)) {
+/// Each node but the root, with whether none above it has the same function, or one of the same of so many groups:
+/// recursion counts once.
+pub(super) fn each_outermost(
+    nodes: &[Node],
+    groups: usize,
+    group: impl Fn(usize) -> usize,
+    mut each: impl FnMut(usize, bool),
+) {
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for (at, node) in nodes.iter().enumerate().skip(1) {
         children[node.parent].push(at);
     }
-    let mut open = vec![0_u32; functions];
+    let mut open = vec![0_u32; groups];
     // Nodes to enter, and those to leave.
     let mut work: Vec<(usize, bool)> = children[0].iter().map(|child| (*child, true)).collect();
     while let Some((node, enters)) = work.pop() {
-        let function = nodes[node].function;
+        let group = group(nodes[node].function);
         if enters {
-            each(node, open[function] == 0);
-            open[function] += 1;
+            each(node, open[group] == 0);
+            open[group] += 1;
             work.push((node, false));
             work.extend(children[node].iter().map(|child| (*child, true)));
         } else {
-            open[function] -= 1;
+            open[group] -= 1;
         }
     }
 }

@@ -121,6 +121,33 @@ impl Profile {
         children
     }
 
+    /// What groups of functions took with all that they called, by the tree. `groups` has the group of each function,
+    /// of which there are so many; calls inside of a group count once.
+    pub fn cumulative_of(&self, groups: &[usize], count: usize) -> Vec<f64> {
+        let mut found = vec![0.0; count];
+        build::each_outermost(
+            &self.nodes,
+            count,
+            |function| groups[function],
+            |node, is_outermost| {
+                let Node { function, total, .. } = &self.nodes[node];
+                if is_outermost {
+                    found[groups[*function]] += total;
+                }
+            },
+        );
+        found
+    }
+
+    /// Whether a function took much more than the tree shows. Tools that count callers know no stacks: functions that
+    /// call each other in a circle are followed once.
+    pub fn is_tree_smaller(&self) -> bool {
+        const SHARE: f64 = 0.02;
+        let each: Vec<usize> = (0..self.functions.len()).collect();
+        let shown = self.cumulative_of(&each, each.len());
+        self.functions.iter().zip(shown).any(|(function, shown)| function.cumulative - shown > SHARE * self.total)
+    }
+
     /// Its own share of all.
     pub fn share(&self, weight: f64) -> f64 {
         if self.total > 0.0 { weight / self.total } else { 0.0 }

@@ -13,7 +13,9 @@ pub fn begins(text: &str) -> bool {
 fn parts(line: &str) -> Option<(&str, f64)> {
     let (stack, weight) = line.trim_end().rsplit_once(char::is_whitespace)?;
     let weight: f64 = weight.parse().ok()?;
-    (weight.is_finite() && weight >= 0.0).then_some((stack.trim(), weight))
+    // Beyond this, numbers of samples have no place for each of them.
+    const MOST: f64 = (1_u64 << 53) as f64;
+    (0.0..=MOST).contains(&weight).then_some((stack.trim(), weight))
 }
 
 pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
@@ -27,8 +29,9 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let (stack, weight) = parts(&line)
-            .ok_or_else(|| ReadError::at(format!("line {} is not a stack and a number", number + 1), start))?;
+        let (stack, weight) = parts(&line).ok_or_else(|| {
+            ReadError::at(format!("line {} is not a stack and a number of samples", number + 1), start)
+        })?;
         let mut frames = Vec::new();
         // py-spy writes samples without a stack so.
         for frame in stack.split(';').filter(|_| !stack.is_empty()) {

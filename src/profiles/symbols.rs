@@ -2,6 +2,7 @@
 //! libraries (ELF, 64 bits).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -165,9 +166,28 @@ fn short_path(path: &str) -> String {
 
 /// A name as it was written, where the compiler has mangled it.
 fn readable(name: &str) -> String {
-    match rustc_demangle::try_demangle(name) {
-        Ok(plain) => format!("{plain:#}"),
-        Err(_) => name.to_string(),
+    if let Ok(plain) = rustc_demangle::try_demangle(name) {
+        return format!("{plain:#}");
+    }
+    let mut plain = Short(String::new());
+    let symbol = cpp_demangle::Symbol::new(name).ok().filter(|_| name.starts_with("_Z"));
+    match symbol.map(|symbol| symbol.structured_demangle(&mut plain, &cpp_demangle::DemangleOptions::default())) {
+        Some(Ok(())) => plain.0,
+        Some(Err(_)) | None => name.to_string(),
+    }
+}
+
+/// A name that may refer to its own parts, and so could become very long.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const LONGEST: usize = 4096;
+        if self.0.len() + text.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 

@@ -199,7 +199,12 @@ impl Session {
 
     /// What is started for a command.
     fn program(&self, word: &Word) -> Fallible<(String, Program)> {
-        let text = self.with_values(&word.text).text;
+        let Filled { text, twice, .. } = self.with_values(&word.text);
+        if let Some(name) = twice.first() {
+            let message = format!("`{{{name}}}` stands in quotes, but its text is inserted as a quoted word");
+            return Err(Diagnostic::at(Kind::Syntax, word.span, message)
+                .hint(format!("write {{{name}}} without quotes around it")));
+        }
         if text.contains('\0') {
             return Err(Diagnostic::at(Kind::Syntax, word.span, "a command cannot contain the character U+0000"));
         }
@@ -508,7 +513,11 @@ impl Command {
         let mut listener = Compared::with(&first);
         let ran = self.ask(&mut listener, context)?;
         self.changes.set(self.changes.get() || listener.differs());
-        self.judge(ran, &Output::of_errors(std::mem::take(&mut listener.errors)))
+        let number = self.samples.borrow().len() + 1;
+        self.judge(ran, &Output::of_errors(std::mem::take(&mut listener.errors))).map_err(|mut error| {
+            error.message = format!("in sample {number}: {}", error.message);
+            error
+        })
     }
 
     fn ask(&self, listener: &mut dyn commands::Listener, context: &RunContext) -> Fallible<ProcessRun> {

@@ -183,7 +183,7 @@ impl Player {
                     }
                 }
             }
-            Key::Escape | Key::End => self.finding = None,
+            Key::Escape | Key::End | Key::Char('\u{3}') => self.finding = None,
             Key::Back => {
                 text.pop();
             }

@@ -83,11 +83,11 @@ fn run(session: &mut Session, magic: &lang::Magic, context: &RunContext) -> Fall
     match &magic.subject {
         // A file may be large, and its readers ask for memory again and again: so Ctrl-C ends them.
         Argument::Words(words) => context.within_limit(|| match words[0].text.as_str() {
-            "view" => view::view(session, magic, &words[1..], &shape),
-            "map" => drawn(session, magic, &words[1..], false),
-            "flame" => drawn(session, magic, &words[1..], true),
-            "diff" => view::diff(session, magic, &words[1..], &shape),
-            _ => view::export(session, magic, &words[1..]),
+            "view" => view::view(session, magic, &words[1..], &shape, context),
+            "map" => drawn(session, magic, &words[1..], false, context),
+            "flame" => drawn(session, magic, &words[1..], true, context),
+            "diff" => view::diff(session, magic, &words[1..], &shape, context),
+            _ => view::export(session, magic, &words[1..], context),
         }),
         Argument::Statement(statement) => match &**statement {
             Statement::Pipeline(subject) if lone_command(subject).is_some() => {
@@ -124,6 +124,7 @@ pub const SAYS: &[&str] = &[
     "~the limit is the CPU, which others used too: {share} of the time in which it could run it waited for one",
     "~the limit is the CPU: on a processor for {share} of the time (whether that computes or waits for memory is \
      not seen from here)",
+    table::ESTIMATED,
     "~{weight} in all, of {words}; {count} of {count} <functions|modules|files>[ that match, of {count}] by \
      {word}[; --top N shows more, %last all]",
     "~`{words}` is in no name and no place",
@@ -168,7 +169,13 @@ fn answer(
 }
 
 /// A map or a flame graph; played where a person can be asked.
-fn drawn(session: &mut Session, magic: &lang::Magic, words: &[Word], flame: bool) -> Fallible<Answer> {
+fn drawn(
+    session: &mut Session,
+    magic: &lang::Magic,
+    words: &[Word],
+    flame: bool,
+    context: &RunContext,
+) -> Fallible<Answer> {
     let word = match words {
         [] => None,
         [word] => Some(word),
@@ -177,7 +184,7 @@ fn drawn(session: &mut Session, magic: &lang::Magic, words: &[Word], flame: bool
             return Err(Diagnostic::at(Kind::Syntax, words[1].span, message).hint("%prof map _3"));
         }
     };
-    let (title, profile) = view::of(session, magic, word)?;
+    let (title, profile) = view::of(session, magic, word, context)?;
     let map = Map { title, profile, root: 0, flame };
     if session.interactive {
         let next = Next { map: Some(map), ..Next::default() };

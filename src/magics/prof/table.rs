@@ -82,6 +82,9 @@ pub fn functions(profile: &Profile, shape: &Shape, measured: bool) -> Told {
         By::File => grouped_by(profile, |function| function.file.clone().unwrap_or_else(|| function.module.clone())),
     };
     let mut notes = Vec::new();
+    if shape.by != By::Function && profile.is_tree_smaller() {
+        notes.push(Note::from(ESTIMATED).optional());
+    }
     let all_rows = rows.len();
     if let Some(text) = &shape.find {
         let wanted = text.to_lowercase();
@@ -116,6 +119,10 @@ pub fn functions(profile: &Profile, shape: &Shape, measured: bool) -> Told {
     Told { shown, all: table(profile, &rows, shape.by, measured), notes }
 }
 
+/// Of what was counted for callers, not for stacks.
+pub const ESTIMATED: &str = "callers were counted, not stacks: where functions call each other in a circle, only their \
+                             own times are certain";
+
 fn each(profile: &Profile) -> Vec<Row> {
     let row = |function: &profiles::Function| Row {
         name: function.name.clone(),
@@ -147,18 +154,14 @@ fn grouped_by(profile: &Profile, key: impl Fn(&profiles::Function) -> String) ->
     for (function, row) in profile.functions.iter().zip(&keys) {
         let row = &mut rows[*row];
         row.own += function.own;
-        row.cumulative += function.cumulative;
         if let Some((calls, primitive)) = function.calls {
             let known = row.calls.unwrap_or((0, 0));
             row.calls = Some((known.0 + calls, known.1 + primitive));
         }
     }
-    for edge in profile.edges.iter().filter(|edge| keys[edge.caller] == keys[edge.callee] && edge.caller != edge.callee)
-    {
-        rows[keys[edge.callee]].cumulative -= edge.cumulative;
-    }
-    for row in &mut rows {
-        row.cumulative = row.cumulative.clamp(row.own, profile.total.max(row.own));
+    let cumulative = profile.cumulative_of(&keys, rows.len());
+    for (row, cumulative) in rows.iter_mut().zip(cumulative) {
+        row.cumulative = cumulative.max(row.own);
         if row.name.is_empty() {
             row.name = "unknown".to_string();
         }

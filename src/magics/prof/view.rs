@@ -11,6 +11,7 @@ use crate::magics::compare::Grid;
 use crate::plan::Binding;
 use crate::profiles::{self, FORMATS, Format, LARGEST, Profile, differences};
 use crate::report::{Block, Map, Note, Report, Unit};
+use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::{self, weight_text};
 
@@ -18,7 +19,13 @@ use super::super::{Answer, figures_plan};
 use super::table::{self, Shape};
 
 /// `view FILE [as FORMAT]`
-pub fn view(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &Shape) -> Fallible<Answer> {
+pub fn view(
+    session: &mut Session,
+    magic: &lang::Magic,
+    words: &[Word],
+    shape: &Shape,
+    context: &RunContext,
+) -> Fallible<Answer> {
     let usage = || {
         Diagnostic::at(
             Kind::Syntax,
@@ -32,7 +39,7 @@ pub fn view(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
         [file, word, format] if word.text == "as" => (file, Some(named(format)?)),
         _ => return Err(usage()),
     };
-    let profile = read(file, format)?;
+    let profile = read(session, file, format, context)?;
     Ok(super::answer(session, magic, profile, shape, Vec::new(), false))
 }
 
@@ -45,7 +52,7 @@ fn named(word: &Word) -> Fallible<Format> {
 }
 
 /// The profile in a file.
-pub fn read(file: &Word, format: Option<Format>) -> Fallible<Profile> {
+fn read(session: &Session, file: &Word, format: Option<Format>, context: &RunContext) -> Fallible<Profile> {
     let at = |why: String| Diagnostic::at(Kind::File, file.span, format!("cannot read \"{}\": {why}", file.text));
     let path = files::expanded(&file.text);
     let found = std::fs::metadata(&path).map_err(|error| at(error.to_string()))?;
@@ -56,14 +63,25 @@ pub fn read(file: &Word, format: Option<Format>) -> Fallible<Profile> {
         return Err(at(format!("it has over {} MiB", LARGEST >> 20)));
     }
     let bytes = std::fs::read(&path).map_err(|error| at(error.to_string()))?;
-    profiles::read(&bytes, format).map_err(|error| match error.offset {
+    let work = move |context: &RunContext| context.within_limit(|| Ok(profiles::read(&bytes, format)));
+    // What is left of a large one when it is stopped takes long to be freed.
+    let found = match session.detached() {
+        Some(detached) => detached.run("the profile", context, work)?,
+        None => work(context)?,
+    };
+    found.map_err(|error| match error.offset {
         Some(offset) => at(format!("{} (at byte {offset})", error.what)),
         None => at(error.what),
     })
 }
 
 /// The profile of a result, or the last one.
-pub fn of(session: &Session, magic: &lang::Magic, word: Option<&Word>) -> Fallible<(String, Arc<Profile>)> {
+pub fn of(
+    session: &Session,
+    magic: &lang::Magic,
+    word: Option<&Word>,
+    context: &RunContext,
+) -> Fallible<(String, Arc<Profile>)> {
     let Some(word) = word.filter(|word| word.text != "_") else {
         let last = session.profiles().last_key_value();
         return last.map(|(cell, profile)| (format!("profile of cell {cell}"), profile.clone())).ok_or_else(|| {
@@ -79,7 +97,7 @@ pub fn of(session: &Session, magic: &lang::Magic, word: Option<&Word>) -> Fallib
             if known.is_empty() { error } else { error.hint(format!("there are {}", known.join(", "))) }
         });
     }
-    Ok((word.text.clone(), Arc::new(read(word, None)?)))
+    Ok((word.text.clone(), Arc::new(read(session, word, None, context)?)))
 }
 
 /// The cell of a result that a word names.
@@ -92,12 +110,19 @@ fn is_result(word: &Word) -> bool {
 }
 
 /// `diff A B`
-pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &Shape) -> Fallible<Answer> {
+pub fn diff(
+    session: &mut Session,
+    magic: &lang::Magic,
+    words: &[Word],
+    shape: &Shape,
+    context: &RunContext,
+) -> Fallible<Answer> {
     let [before, after] = words else {
         let message = "`%prof diff` expects two results or files";
         return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%prof diff _3 \"new.prof\""));
     };
-    let ((_, one), (_, other)) = (of(session, magic, Some(before))?, of(session, magic, Some(after))?);
+    let (_, one) = of(session, magic, Some(before), context)?;
+    let (_, other) = of(session, magic, Some(after), context)?;
     let measured = [before, after].iter().any(|word| is_result(word));
     if one.unit != other.unit {
         let message = "the two profiles have different units, so they cannot be compared";
@@ -155,7 +180,7 @@ pub fn diff(session: &mut Session, magic: &lang::Magic, words: &[Word], shape: &
 }
 
 /// `export FORM FILE [_3]`
-pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word]) -> Fallible<Answer> {
+pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word], context: &RunContext) -> Fallible<Answer> {
     const FORMS: [&str; 4] = ["folded", "speedscope", "pprof", "svg"];
     let (form, file, word) = match words {
         [form, file] => (form, file, None),
@@ -165,8 +190,9 @@ pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word]) -> Fal
             return Err(Diagnostic::at(Kind::Syntax, magic.span, message).hint("%prof export svg \"map.svg\""));
         }
     };
-    let (title, profile) = of(session, magic, word)?;
+    let (title, profile) = of(session, magic, word, context)?;
     let name = Path::new(&file.text).file_stem().map_or(title.clone(), |stem| stem.to_string_lossy().into_owned());
+    let note = profile.is_tree_smaller().then_some(table::ESTIMATED);
     let bytes = match form.text.as_str() {
         "folded" => profiles::folded(&profile).into_bytes(),
         "speedscope" => profiles::speedscope(&profile, &name).into_bytes(),
@@ -178,5 +204,7 @@ pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word]) -> Fal
         }
     };
     files::write_bytes(&file.text, &bytes, session.confined).map_err(|error| error.or_at(file.span))?;
-    Ok(Answer::text(format!("{} written to \"{}\"", show::bytes_text(bytes.len() as f64), file.text)))
+    let mut answer = Answer::text(format!("{} written to \"{}\"", show::bytes_text(bytes.len() as f64), file.text));
+    answer.report.blocks.extend(note.map(|note| Block::Notes(vec![note.into()])));
+    Ok(answer)
 }
