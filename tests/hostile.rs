@@ -293,7 +293,7 @@ fn escape_sequences_are_shown() {
     let schema = Schema::one(evil, Type::Text);
     let table = Arc::new(Table::from_columns(schema, 1, &[vec![value.clone()]]));
     let meanings = vec![Meaning { unit: Unit::Plain, measured: false }];
-    let figures = Figures { table: (*table).clone(), meanings };
+    let figures = Figures { table: (*table).clone(), meanings, is_whole: false };
     let axis = || Axis { label: evil.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: false };
     let points = vec![(0.0, 1.0), (1.0, 2.0)];
     let plot = Plot {

@@ -507,7 +507,7 @@ fn a_plot_stands_beside_its_table_where_there_is_room() {
     plot.in_table = true;
     let (x, y) = plot.series[0].points.iter().map(|(x, y)| (Value::Int(*x as i64), Value::Float(*y))).unzip();
     let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 5, &[x, y]);
-    let figures = Figures { table, meanings: vec![Unit::Plain.counted(), Unit::Seconds.measured()] };
+    let figures = Figures { table, meanings: vec![Unit::Plain.counted(), Unit::Seconds.measured()], is_whole: false };
     let drawn = |style: &Style| {
         let blocks = vec![Block::Figures(figures.clone()), Block::Plot(plot.clone())];
         show::report(&Report { blocks, ..Report::default() }, style).out

@@ -163,7 +163,7 @@ fn a_range_is_not_called_an_interval() {
     let table = Table::from_columns(Schema::new(columns, Order::Kept), 1, &values);
     let head = |bounds| {
         let meanings = [Unit::Ratio(bounds), Unit::Low, Unit::High].map(Unit::measured).to_vec();
-        let blocks = vec![Block::Figures(Figures { table: table.clone(), meanings })];
+        let blocks = vec![Block::Figures(Figures { table: table.clone(), meanings, is_whole: false })];
         let style = Style { format: Format::Table, ..PLAIN };
         show::report(&Report { blocks, status_line: Vec::new() }, &style).out
     };
