@@ -119,7 +119,9 @@ impl Player {
                     "" => return Wish::Run,
                     "s" => return Wish::Skip,
                     "q" => return Wish::End,
-                    cell => drop(self.deep(cell, context, show, depth + 1)),
+                    cell => {
+                        self.deep(cell, context, show, depth + 1);
+                    }
                 },
             }
         }

@@ -371,10 +371,10 @@ impl Growing {
         let from = same.min(self.same);
         self.next.write_all_at(&bytes[from..], from as u64)?;
         self.next.set_len(bytes.len() as u64)?;
-        exchange(&self.beside, &self.target)?;
-        if fs::metadata(&self.target)?.ino() != self.next.metadata()?.ino() {
+        if fs::metadata(&self.target)?.ino() != self.shown.metadata()?.ino() {
             return Err(io::Error::other("somebody else has written it"));
         }
+        exchange(&self.beside, &self.target)?;
         std::mem::swap(&mut self.next, &mut self.shown);
         self.same = same;
         Ok(())

@@ -146,6 +146,7 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
 
 /// What else the notes may say.
 pub const SAYS: &[&str] = &[
+    "#predicted (model)",
     "stopped after {count} rounds",
     "faster than {count} cores allow: many threads get more of a busy machine than one",
     "~: other programs use the cores, so there is no serial share and no prediction",

@@ -12,7 +12,8 @@ use regex::{RegexSet, RegexSetBuilder};
 use super::mask::{END, SAYS};
 
 /// The forms of a measurement, in groups that measurements share. That of a line stands for one that is not always
-/// there; that of words, behind a `~`, for those in a line or a cell that is.
+/// there; that of words, behind a `~`, for those in a line or a cell that is. Behind a `#` is the cell of a row that is
+/// not always there.
 pub type Sayings = &'static [&'static [&'static str]];
 
 /// Forms as regular expressions.
@@ -20,6 +21,7 @@ pub type Sayings = &'static [&'static [&'static str]];
 pub struct Says {
     lines: Expressions,
     words: Expressions,
+    rows: Expressions,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -31,10 +33,22 @@ struct Expressions {
 impl Says {
     /// The forms of a measurement of something with these names.
     pub fn new(sayings: Sayings, names: &[String]) -> Says {
-        let forms = || sayings.iter().copied().flatten();
-        let lines = forms().filter(|form| !form.starts_with('~')).map(|form| expression(form, names));
-        let words = forms().filter_map(|form| form.strip_prefix('~')).map(|form| expression(form, names));
-        Says { lines: Expressions::new(lines.collect()), words: Expressions::new(words.collect()) }
+        let all: Vec<String> = sayings.iter().copied().flatten().map(|form| Says::marked(form, names)).collect();
+        Says::of(all.iter().map(String::as_str))
+    }
+
+    /// The expression of a form, behind the mark of the form.
+    fn marked(form: &str, names: &[String]) -> String {
+        let bare = form.strip_prefix(KINDS).unwrap_or(form);
+        let mark = &form[..form.len() - bare.len()];
+        format!("{mark}{}", expression(bare, names))
+    }
+
+    /// Those of marked expressions.
+    fn of<'a>(all: impl Iterator<Item = &'a str> + Clone) -> Says {
+        let behind = |mark: char| Expressions::new(all.clone().filter_map(move |one| one.strip_prefix(mark)));
+        let lines = all.clone().filter(|one| !one.starts_with(KINDS));
+        Says { lines: Expressions::new(lines), words: behind('~'), rows: behind('#') }
     }
 
     /// Whether a line is one that the measurement may print.
@@ -47,31 +61,36 @@ impl Says {
         self.words.set.is_match(words)
     }
 
+    /// Whether a cell is one of a row that is not always there.
+    pub fn allows_row(&self, cell: &str) -> bool {
+        self.rows.set.is_match(cell)
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.lines.each.is_empty() && self.words.each.is_empty()
+        [&self.lines, &self.words, &self.rows].iter().all(|one| one.each.is_empty())
     }
 
     /// As a line of a pattern.
     pub fn written(&self) -> String {
-        let words = self.words.each.iter().map(|words| format!("~{words}"));
-        let all: Vec<String> = self.lines.each.iter().cloned().chain(words).collect();
-        format!("{SAYS}{}", all.join(&END.to_string()))
+        let kinds = [("", &self.lines), ("~", &self.words), ("#", &self.rows)];
+        let all = kinds.iter().flat_map(|(mark, kind)| kind.each.iter().map(move |one| format!("{mark}{one}")));
+        format!("{SAYS}{}", all.collect::<Vec<_>>().join(&END.to_string()))
     }
 
     /// What [`Says::written`] wrote.
     pub fn read(line: &str) -> Option<Says> {
-        let all = || line.strip_prefix(SAYS).into_iter().flat_map(|all| all.split(END));
-        line.starts_with(SAYS).then(|| Says {
-            lines: Expressions::new(all().filter(|one| !one.starts_with('~')).map(str::to_string).collect()),
-            words: Expressions::new(all().filter_map(|one| one.strip_prefix('~')).map(str::to_string).collect()),
-        })
+        Some(Says::of(line.strip_prefix(SAYS)?.split(END)))
     }
 }
 
+/// What stands before a form that is not one of a line.
+const KINDS: [char; 2] = ['~', '#'];
+
 impl Expressions {
-    fn new(each: Vec<String>) -> Expressions {
+    fn new<'a>(each: impl Iterator<Item = &'a str>) -> Expressions {
         // Many names in many forms are a large expression.
         const LARGEST: usize = 256 << 20;
+        let each: Vec<String> = each.map(str::to_string).collect();
         let set = RegexSetBuilder::new(&each).size_limit(LARGEST).build();
         Expressions { set: set.expect("what is made of forms and of escaped names is an expression"), each }
     }
@@ -101,7 +120,7 @@ fn place(kind: &str, names: &[String]) -> String {
     const CLASS: &str = "(?:1|constant|log log n|log n|√n|n|n log log n|n log n|n √n|n²|n² log n|n³|cⁿ|n!)";
     const NUMBER: &str = r"-?[0-9][0-9 .,]*(?:e-?[0-9]+)?";
     const TIME: &str = r"-?[0-9][0-9 .,]*(?:e-?[0-9]+)? ?(?:ns|µs|ms|s|min|h|days|years)";
-    const BYTES: &str = r"[0-9][0-9 .,]* ?(?:B|KiB|MiB|GiB|TiB)";
+    const BYTES: &str = r"[0-9][0-9 .,]* ?(?:B|[KMGTP]i?B)";
     let count = "[0-9][0-9 ]*";
     let name = || {
         let each: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
