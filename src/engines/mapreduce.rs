@@ -35,26 +35,20 @@ const LIMITS: &[Limit] = &[
         values: "1 to 1024, or auto",
         set: |limits, value| {
             limits.job.grows = matches!(value, LimitValue::Word("auto"));
-            limits.workers = if limits.job.grows { Some(cores().len().max(2)) } else { value.count(MOST_WORKERS) };
-            limits.workers.is_some()
+            limits.workers = limits.job.grows.then(|| cores().len().max(2));
+            limits.job.grows || value.count_into(&mut limits.workers, MOST_WORKERS)
         },
     },
     MEMORY,
     Limit {
         name: "tasks",
         values: "1 to 65536",
-        set: |limits, value| {
-            limits.job.tasks = value.count(MOST_TASKS);
-            limits.job.tasks.is_some()
-        },
+        set: |limits, value| value.count_into(&mut limits.job.tasks, MOST_TASKS),
     },
     Limit {
         name: "partitions",
         values: "1 to 1024",
-        set: |limits, value| {
-            limits.job.partitions = value.count(MOST_WORKERS);
-            limits.job.partitions.is_some()
-        },
+        set: |limits, value| value.count_into(&mut limits.job.partitions, MOST_WORKERS),
     },
     Limit {
         name: "combine",
@@ -69,10 +63,7 @@ const LIMITS: &[Limit] = &[
     Limit {
         name: "retries",
         values: "1 to 100",
-        set: |limits, value| {
-            limits.job.tries = value.count(MOST_TRIES);
-            limits.job.tries.is_some()
-        },
+        set: |limits, value| value.count_into(&mut limits.job.tries, MOST_TRIES),
     },
     Limit {
         name: "bad",

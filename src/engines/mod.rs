@@ -164,8 +164,11 @@ impl LimitValue<'_> {
         if let LimitValue::Int(number) = self { Some(number) } else { None }
     }
 
-    fn count(self, most: usize) -> Option<usize> {
-        self.int().and_then(|number| usize::try_from(number).ok()).filter(|number| (1..=most).contains(number))
+    /// Sets a limit to a number from 1 on; whether it is one.
+    fn count_into(self, limit: &mut Option<usize>, most: usize) -> bool {
+        let number = self.int().and_then(|number| usize::try_from(number).ok());
+        *limit = number.filter(|number| (1..=most).contains(number));
+        limit.is_some()
     }
 }
 
@@ -175,10 +178,7 @@ pub const MOST_WORKERS: usize = 1024;
 pub const WORKERS: Limit = Limit {
     name: "workers",
     values: "1 to 1024",
-    set: |limits, value| {
-        limits.workers = value.count(MOST_WORKERS);
-        limits.workers.is_some()
-    },
+    set: |limits, value| value.count_into(&mut limits.workers, MOST_WORKERS),
 };
 
 /// The least memory that a run may be given, in bytes.

@@ -524,7 +524,8 @@ impl Job<'_> {
         if counts && shuffle.shape().is_keyed {
             log.keys = count_keys(&mut batches, last.keys_count(), self.context)?;
         }
-        let order = places.filter(|_| in_order && batches.len() > 1).map(|places| in_places(&places, &batches));
+        let places = places.filter(|_| in_order && batches.len() > 1);
+        let order = places.map(|places| in_places(&places, &batches, self.context)).transpose()?;
         let all = match batches.len() {
             1 => batches.remove(0),
             _ => {
@@ -718,19 +719,31 @@ fn took(record: &mut StepRecord, handed: &[Vec<Handed>]) {
 }
 
 /// The rows of all partitions, which stand one after the other, by the places of the first rows of their keys.
-fn in_places(places: &[Column], batches: &[Batch]) -> Vec<u32> {
+fn in_places(places: &[Column], batches: &[Batch], context: &RunContext) -> Fallible<Vec<u32>> {
     let mut order: Vec<(i64, u32)> = Vec::new();
+    // Where the rows of each partition end: they are in order.
+    let mut ends = Vec::new();
     for (column, batch) in places.iter().zip(batches) {
+        context.check()?;
         let first = order.len();
         let place = |row: usize| match &column.data {
             Data::Int(ints) => *ints.slots.at(row),
             Data::Float(_) | Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("places are ints"),
         };
         order.extend((0..batch.rows).map(|row| (place(row), (first + row) as u32)));
+        ends.push(order.len());
     }
-    // Those of each partition are in order: the sort finds these runs.
-    order.sort();
-    order.into_iter().map(|(_, row)| row).collect()
+    while ends.len() > 1 {
+        let mut start = 0;
+        ends = ends.chunks(2).filter_map(|pair| pair.last().copied()).collect();
+        for end in &ends {
+            context.check()?;
+            // The sort finds the two runs that there are, and merges them.
+            order[start..*end].sort();
+            start = *end;
+        }
+    }
+    Ok(order.into_iter().map(|(_, row)| row).collect())
 }
 
 /// What the attempts of a step cost together.
