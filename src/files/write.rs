@@ -372,7 +372,7 @@ impl Growing {
         self.next.write_all_at(&bytes[from..], from as u64)?;
         self.next.set_len(bytes.len() as u64)?;
         if fs::metadata(&self.target)?.ino() != self.shown.metadata()?.ino() {
-            return Err(io::Error::other("somebody else has written it"));
+            return Err(io::Error::other("another program has written it"));
         }
         exchange(&self.beside, &self.target)?;
         std::mem::swap(&mut self.next, &mut self.shown);

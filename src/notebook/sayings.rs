@@ -56,9 +56,9 @@ impl Says {
         self.lines.set.is_match(line)
     }
 
-    /// Whether words are some that the measurement may say.
+    /// Whether words are some that the measurement may say; a dot says nothing.
     pub fn allows_words(&self, words: &str) -> bool {
-        self.words.set.is_match(words)
+        words == "·" || self.words.set.is_match(words)
     }
 
     /// Whether a cell is one of a row that is not always there.
