@@ -370,7 +370,7 @@ impl Answers {
     /// Steps that grow, however little, are work that takes time: a time that seems constant only does not show it yet.
     fn withdraw_hidden_time(&mut self, steps: Option<Verdict>) {
         let grows = |verdict| match verdict {
-            Verdict::Class(class) => class >= Class::Linear,
+            Verdict::Class(class) => class > Class::Constant,
             Verdict::Power | Verdict::NoClaim(Doubt::HiddenGrowth(_) | Doubt::LateGrowth(_)) => true,
             Verdict::NoClaim(_) => false,
         };

@@ -110,6 +110,8 @@ const SEEN: f64 = 0.1;
 const AMBIGUOUS: usize = 3;
 /// What grows by less from the small sizes to the large ones may be called constant: a hash table is fuller or emptier.
 const HARDLY: f64 = 0.1;
+/// How far the exponent of smoothed steps may be to each side.
+const SMOOTHED: f64 = 0.2;
 /// What carries less of the cost is not named.
 const LITTLE: f64 = 0.02;
 /// Classes within so many units of BIC of the best are nearly as good: the odds against them are below e^5.
@@ -209,7 +211,13 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
         let smooth = fitted(Question::Allocs, without_steps(&used));
         // Whoever counts steps has no smoothing that could bend a line into a logarithm.
         let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
-        if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class)) {
+        // What was counted exactly has a slope that smoothing need not explain away.
+        let is_narrow = |exponent: Exponent| exponent.error() <= SMOOTHED;
+        let is_clear = |class: Class| {
+            let of = |exponent| is_narrow(exponent) && may_be(question, exponent, class, &used);
+            question == Question::Space || smooth.exponent.is_none_or(of)
+        };
+        if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)) {
             return smooth;
         }
     }
@@ -287,8 +295,8 @@ fn judged(question: Question, used: &[Point], all: &[Fit], chosen: usize, best: 
         Verdict::Class(class) if exponent.is_some_and(|exponent| !may_be(question, exponent, class, used)) => {
             Verdict::NoClaim(Doubt::Departs)
         }
-        // A logarithm that does not rise at the largest sizes has ended on the way.
-        Verdict::Class(Class::Log)
+        // A logarithm or a root that does not rise at the largest sizes has ended on the way.
+        Verdict::Class(Class::Log | Class::Root)
             if question != Question::Time && exponent.is_some_and(|exponent| exponent.low <= 0.0) =>
         {
             Verdict::NoClaim(Doubt::Departs)
@@ -296,6 +304,9 @@ fn judged(question: Question, used: &[Point], all: &[Fit], chosen: usize, best: 
         // Counts have no noise that could hide a factor of n.
         Verdict::Class(class) if question == Question::Time && also.iter().any(|other| is_far(class, *other)) => {
             Verdict::NoClaim(Doubt::Ambiguous)
+        }
+        Verdict::Class(Class::Exponential) if question == Question::Steps && !keeps_base(used, &curve, &rules) => {
+            Verdict::NoClaim(Doubt::Departs)
         }
         other => other,
     };
@@ -305,10 +316,25 @@ fn judged(question: Question, used: &[Point], all: &[Fit], chosen: usize, best: 
         let is_exact = || all.iter().any(|fit| fit.class == *class && fit.rms <= NOTHING_OPEN);
         exponent.is_none_or(|exponent| agrees(exponent, *class, used)) || is_exact()
     };
-    let also = also.into_iter().filter(is_named).collect();
+    let mut also: Vec<Class> = also.into_iter().filter(is_named).collect();
+    if let Verdict::Class(class) = verdict {
+        // What this kind of measurement cannot tell from its neighbour is as likely as that.
+        let is_neighbour = |other: &&Class| other.without_log() == Some(class) && is_named(other);
+        also.extend(rules.without.iter().filter(is_neighbour));
+    }
     let runner_up = all.iter().filter(is_near).min_by(|a, b| a.bic.total_cmp(&b.bic));
     let runner_up = runner_up.or_else(|| all.iter().min_by(|a, b| a.bic.total_cmp(&b.bic))).cloned();
     Answer { verdict, exponent, also, curve: Some(curve), runner_up, used: used.to_vec() }
+}
+
+/// Whether the larger half of the sizes has the same c as all of them: beside a power of n, a c that is fitted to all
+/// lies below that of the largest.
+fn keeps_base(used: &[Point], curve: &Fit, rules: &Rules) -> bool {
+    const NEAR: f64 = 0.05;
+    let upper = &used[used.len() / 2..];
+    let of_upper = fits(upper, rules).into_iter().find(|fit| fit.class == Class::Exponential).and_then(|fit| fit.base);
+    let both = curve.base.zip(of_upper);
+    upper.len() < FEWEST || both.is_none_or(|(all, upper)| (upper.ln() / all.ln() - 1.0).abs() <= NEAR)
 }
 
 /// Whether an exponent may be that of a claimed class at these sizes: between the slope that its power has and the one
