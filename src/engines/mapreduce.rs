@@ -134,7 +134,7 @@ fn options(plan: &Prepared, context: &RunContext) -> JobOptions {
     }
 }
 
-/// The same for the rounds of a block in a plan, which are jobs of their own. The rows that these leave out are counted.
+/// The same for the rounds of a block in a plan, which are jobs of their own. What they leave out is counted.
 pub fn job_limits(options: &JobOptions) -> JobLimits {
     JobLimits {
         tasks: options.tasks,

@@ -71,8 +71,8 @@ pub(super) fn associative_step(
 pub(super) fn of_two_values(what: &str, builder: &Builder, step: Expr, ty: &Type, span: Span) -> Fallible<Expr> {
     if step.ty != *ty && step.ty != Type::Open {
         let message = format!("`{what}` must combine two {ty} into one, got {}", step.ty);
-        let wrong = Diagnostic::at(Kind::Type, step.span, message);
-        return Err(if what == "reduce" { wrong.hint("`fold` can change the type") } else { wrong });
+        let hint = if what == "reduce" { "`fold` can change the type" } else { "combine = acc + it" };
+        return Err(Diagnostic::at(Kind::Type, step.span, message).hint(hint));
     }
     let step = step.widened(ty);
     associative(what, builder, &step, ty, span)?;
