@@ -224,8 +224,8 @@ fn a_square_that_begins_to_show_is_no_logarithm() {
     }
 }
 
-/// As it was measured: a file is read and sorted, and all of the sizes are larger than the cache. What the memory adds to
-/// n log n looks like n².
+/// As it was measured: a file is read and sorted, and all of the sizes are larger than the cache. What the memory adds
+/// to n log n looks like n².
 #[test]
 fn memory_makes_no_square() {
     let sizes = [

@@ -110,8 +110,8 @@ const SEEN: f64 = 0.1;
 const AMBIGUOUS: usize = 3;
 /// What grows by less from the small sizes to the large ones may be called constant: a hash table is fuller or emptier.
 const HARDLY: f64 = 0.1;
-/// How far the exponent of smoothed steps may be to each side.
-const SMOOTHED: f64 = 0.2;
+/// How far the exponent of a counted root may be to each side.
+const ROOT_ERROR: f64 = 0.2;
 /// What carries less of the cost is not named.
 const LITTLE: f64 = 0.02;
 /// Classes within so many units of BIC of the best are nearly as good: the odds against them are below e^5.
@@ -211,11 +211,10 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
         let smooth = fitted(Question::Allocs, without_steps(&used));
         // Whoever counts steps has no smoothing that could bend a line into a logarithm.
         let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
-        // What was counted exactly has a slope that smoothing need not explain away.
-        let is_narrow = |exponent: Exponent| exponent.error() <= SMOOTHED;
+        // What was counted exactly has a slope that smoothing need not explain away; a power of c has none.
         let is_clear = |class: Class| {
-            let of = |exponent| is_narrow(exponent) && may_be(question, exponent, class, &used);
-            question == Question::Space || smooth.exponent.is_none_or(of)
+            let of = |exponent| may_be(question, exponent, class, &used);
+            question == Question::Space || smooth.exponent.is_some_and(of)
         };
         if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)) {
             return smooth;
@@ -304,6 +303,12 @@ fn judged(question: Question, used: &[Point], all: &[Fit], chosen: usize, best: 
         // Counts have no noise that could hide a factor of n.
         Verdict::Class(class) if question == Question::Time && also.iter().any(|other| is_far(class, *other)) => {
             Verdict::NoClaim(Doubt::Ambiguous)
+        }
+        // Nor is a root what may as well be a constant or linear.
+        Verdict::Class(Class::Root)
+            if question != Question::Time && exponent.is_some_and(|exponent| exponent.error() > ROOT_ERROR) =>
+        {
+            Verdict::NoClaim(Doubt::Departs)
         }
         Verdict::Class(Class::Exponential) if question == Question::Steps && !keeps_base(used, &curve, &rules) => {
             Verdict::NoClaim(Doubt::Departs)
