@@ -1,9 +1,11 @@
 //! Commands of the system's shell.
 
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -89,8 +91,9 @@ pub fn run(
         _ => Diagnostic::new(Kind::System, format!("the command cannot be run: {error}")),
     })?;
     let (sender, printed) = channel();
-    let forwarded = forward(child.stdout.take(), Stream::Out, &sender)
-        .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender));
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let forwarded = forward(child.stdout.take(), Stream::Out, &sender, &has_ended)
+        .and_then(|()| forward(child.stderr.take(), Stream::Err, &sender, &has_ended));
     if let Err(error) = forwarded {
         end(&mut child, !has_terminal);
         return Err(Diagnostic::new(Kind::System, format!("no thread can be started: {error}")).hint("ulimit -u"));
@@ -115,8 +118,10 @@ pub fn run(
             }
             Err(RecvTimeoutError::Disconnected) => break,
             // What it left running in the background may hold the pipes for as long as it lives.
-            Err(RecvTimeoutError::Timeout) if !takes_output && matches!(child.try_wait(), Ok(Some(_))) => break,
-            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                has_ended.store(!takes_output && matches!(child.try_wait(), Ok(Some(_))), Ordering::SeqCst);
+                Ok(())
+            }
         };
         if let Err(error) = checked.and(context.stop.check()) {
             end(&mut child, !has_terminal);
@@ -132,16 +137,34 @@ pub fn run(
     }
 }
 
-/// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other.
-fn forward(pipe: Option<impl Read + Send + 'static>, stream: Stream, to: &Sender<(Stream, Vec<u8>)>) -> io::Result<()> {
+/// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other. Where
+/// the command has ended and the pipe is empty, nothing of its own can come any more.
+fn forward(
+    pipe: Option<impl Read + AsRawFd + Send + 'static>,
+    stream: Stream,
+    to: &Sender<(Stream, Vec<u8>)>,
+    has_ended: &Arc<AtomicBool>,
+) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
-    let to = to.clone();
+    let (to, has_ended) = (to.clone(), has_ended.clone());
     let forward = move || {
         let mut buffer = vec![0; 64 << 10];
-        while let Ok(read) = pipe.read(&mut buffer)
-            && read > 0
-            && to.send((stream, buffer[..read].to_vec())).is_ok()
-        {}
+        loop {
+            // Asked first: what was written until then is in the pipe.
+            let is_last = has_ended.load(Ordering::SeqCst);
+            let mut polled = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: there is one.
+            match unsafe { libc::poll(&raw mut polled, 1, LOOK.as_millis() as libc::c_int) } {
+                0 if is_last => return,
+                ..=0 => continue,
+                1.. => {}
+            }
+            match pipe.read(&mut buffer) {
+                Ok(read @ 1..) if to.send((stream, buffer[..read].to_vec())).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
     };
     std::thread::Builder::new().spawn(forward).map(drop)
 }
