@@ -95,9 +95,12 @@ fn temporary(process: u32) -> String {
 
 const UNFINISHED: &str = ".saving-";
 
+/// Whether a process has ended, be it that its parent has not asked for it yet.
 fn is_dead(process: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let is_zombie = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
     // SAFETY: signal 0 is sent to nobody; it only asks.
-    unsafe { libc::kill(process, 0) != 0 }
+    is_zombie || unsafe { libc::kill(process, 0) != 0 }
 }
 
 /// The files of sessions, the oldest first.

@@ -418,6 +418,24 @@ fn all_tutorials_print_what_they_say() {
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
 }
 
+/// Text of others may hold anything.
+#[test]
+fn a_page_runs_and_loads_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.md");
+    let text = "# T\n\n<script>alert(1)</script> ![i](http://e.example/x.png) [j](java\nscript:alert(1)) [k](https://k.example)\n\n\
+                <!-- a\ncomment -->\n\n![near](near.svg) [l](JavaScript:alert(2)) [m](data:text/html,x)\n";
+    std::fs::write(&path, text).expect("it can be written");
+    let page = out(&timelab(&["export", &path.to_string_lossy(), "--to", "html", "--no-run"], ""));
+    let body = page.split_once("<main>").expect("there is a body").1.to_lowercase();
+    for word in ["<script", "e.example", "href=\"java", "href=\"data", "comment"] {
+        assert!(!body.contains(word), "{word}: {body}");
+    }
+    for word in ["&lt;script&gt;", "https://k.example", "near.svg"] {
+        assert!(body.contains(word), "{word}: {body}");
+    }
+}
+
 #[test]
 fn exports_hold_the_same_cells() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pulldown_cmark::{Options, Parser, html};
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, html};
 use serde_json::{Value as Json, json};
 
 use crate::lang::split;
@@ -155,7 +155,7 @@ fn page(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
     let mut number = 0;
     for part in parts(notebook, outputs, false) {
         match part {
-            Part::Prose(text) => html::push_html(&mut body, Parser::new_ext(&text, options())),
+            Part::Prose(text) => html::push_html(&mut body, harmless(Parser::new_ext(&text, options()))),
             Part::Cell(input, output, _) => {
                 number += 1;
                 let code = escape(cell_text(input).trim_end());
@@ -175,6 +175,39 @@ fn page(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
          <title>{title}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
+}
+
+/// Prose of which nothing runs in the reader's browser, and which loads nothing: tags are shown as they are written,
+/// comments are left out, links lead to pages and mail only, and images lie beside the page.
+fn harmless<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Item = Event<'a>> {
+    let mut in_comment = false;
+    events.filter_map(move |event| {
+        Some(match event {
+            Event::Html(text) | Event::InlineHtml(text) => {
+                let begins = in_comment || text.trim_start().starts_with("<!--");
+                in_comment = begins && !text.contains("-->");
+                return (!begins).then_some(Event::Text(text));
+            }
+            Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+                let is_safe = scheme(&dest_url).is_none_or(|scheme| ["http", "https", "mailto"].contains(&&*scheme));
+                let dest_url = if is_safe { dest_url } else { CowStr::Borrowed("") };
+                Event::Start(Tag::Link { link_type, dest_url, title, id })
+            }
+            Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+                let is_near = scheme(&dest_url).is_none() && !dest_url.starts_with("//");
+                let dest_url = if is_near { dest_url } else { CowStr::Borrowed("") };
+                Event::Start(Tag::Image { link_type, dest_url, title, id })
+            }
+            other => other,
+        })
+    })
+}
+
+/// The scheme of an address, in small letters and without what browsers ignore in it.
+fn scheme(address: &str) -> Option<String> {
+    let clean: String = address.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+    let (scheme, _) = clean.split_once(':').filter(|(before, _)| !before.contains(['/', '?', '#']))?;
+    Some(scheme.to_lowercase())
 }
 
 fn options() -> Options {
