@@ -137,8 +137,8 @@ pub fn run(
     }
 }
 
-/// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other. Where
-/// the command has ended and the pipe is empty, nothing of its own can come any more.
+/// Sends what arrives on a pipe, on a thread of its own: a command may fill one pipe while nobody reads the other.
+/// Where the command has ended and the pipe is empty, nothing of its own can come any more.
 fn forward(
     pipe: Option<impl Read + AsRawFd + Send + 'static>,
     stream: Stream,
