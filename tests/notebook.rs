@@ -423,7 +423,7 @@ fn all_tutorials_print_what_they_say() {
 fn a_page_runs_and_loads_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.md");
-    let text = "# T\n\n<script>alert(1)</script> ![i](http://e.example/x.png) \
+    let text = "# T\n\n<script>alert(1)</script>\n\n![i](http://e.example/x.png) \
                 [j](java\nscript:alert(1)) [k](https://k.example)\n\n\
                 <!-- a\ncomment -->\n\n![near](near.svg) [l](JavaScript:alert(2)) [m](data:text/html,x)\n";
     std::fs::write(&path, text).expect("it can be written");

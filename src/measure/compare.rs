@@ -33,7 +33,7 @@ const SAME_OWN: f64 = 0.005;
 /// A call that takes no more than so many times what calling costs is below the resolution: that cost is subtracted,
 /// and differs by a good part of itself between subjects.
 const RESOLVED: f64 = 2.0;
-/// The turns are cut into so many stretches, of at least four turns each.
+/// The turns are cut into so many stretches, of at least four turns each; those of processes into fewer of these.
 const STRETCHES: usize = 24;
 
 /// What was found out about a subject beside the baseline.
@@ -306,7 +306,8 @@ pub struct Level<'a> {
 pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Level]) -> Finding {
     let pairs = first.times.len().min(second.times.len());
     let is_brief = passed < LEAST_TIME;
-    let apart = if levels.iter().any(|level| level.kind == UnitKind::Own) { SAME_OWN } else { SAME };
+    let is_own = levels.iter().any(|level| level.kind == UnitKind::Own);
+    let apart = if is_own { SAME_OWN } else { SAME };
     let unknown = Finding {
         speedup: f64::NAN,
         low: f64::NAN,
@@ -363,8 +364,11 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
     let miss = MISS / (others.max(1) * LOOKS.len()) as f64;
     let Some(mut interval) = median_interval(ratios.clone(), miss) else { return unknown };
     let mut hold = |(low, high): (f64, f64)| interval = (interval.0.min(low), interval.1.max(high));
-    if pairs >= 4 * STRETCHES {
-        let stretch: Vec<usize> = (0..pairs).map(|turn| turn * STRETCHES / pairs).collect();
+    // Processes take so long that few of them may all lie in one phase of the machine: shorter stretches are better
+    // than none.
+    if is_own || pairs >= 4 * STRETCHES {
+        let stretches = STRETCHES.min(pairs / 4);
+        let stretch: Vec<usize> = (0..pairs).map(|turn| turn * stretches / pairs).collect();
         hold(spread(unit_medians(&ratios, &stretch), miss));
     }
     let mut processes = None;

@@ -202,7 +202,8 @@ fn kind(mark: char) -> Option<&'static str> {
         '\u{e016}' => r"(?:.*)",
         '\u{e017}' => r"(?:-?\d[\d .,e-]*|-?inf|NaN|null|·)",
         '\u{e019}' => r"(?:true|false|·)",
-        SAID => r"(?:·|(.*))",
+        // As little as fits: what follows may be a figure.
+        SAID => r"(?:·|(.*?))",
         PLURAL => "s?",
         _ => return None,
     })

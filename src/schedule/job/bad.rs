@@ -201,7 +201,7 @@ impl Search<'_> {
         };
         if between.is_empty() {
             let (place, text) = self.record(file, *start, *end);
-            self.bad.push(BadRow { file: Some(file), place, reason: error.message, text });
+            self.bad.push(BadRow { file: Some(file), place, reason: without_place(error.message), text });
             return Ok(());
         }
         let middle = starts.len() / 2;
@@ -227,6 +227,12 @@ impl Search<'_> {
         });
         opened.map_or_else(|_| Vec::new(), |()| bytes)
     }
+}
+
+/// A message without the file and the line in front of it: a part counts lines from its own start.
+fn without_place(message: String) -> String {
+    let behind = message.split_once("\", line ").map(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    behind.and_then(|rest| rest.strip_prefix(": ")).map_or(message.clone(), str::to_string)
 }
 
 fn plain(value: &Value) -> String {
