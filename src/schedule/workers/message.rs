@@ -61,8 +61,8 @@ pub struct ShuffleOrder {
 #[derive(Serialize, Deserialize)]
 pub enum Answer {
     Done(Done),
-    /// It needs a function that the shell alone can call, for so many rows; the arguments are in the bytes.
-    /// [`Order::Called`].
+    /// The task calls a function that only the shell's process has, for this many rows; the arguments are in the
+    /// bytes. The answer is [`Order::Called`].
     Call {
         function: ExternalPlace,
         rows: usize,
