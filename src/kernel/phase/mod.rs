@@ -17,7 +17,7 @@ use crate::run_context::RunContext;
 
 use super::{Batch, Compiler, Scope};
 
-use operator::{Operator, Sink, metered};
+use operator::{Metered, Sink};
 
 pub use breaker::{Breaker, MANY_GROUPS, Pairs};
 pub use explode::of_text;
@@ -28,7 +28,7 @@ pub use stream::{OneThread, Stream, first_rows};
 /// Steps that take one batch after the other, and at most one breaker at their end, which has seen them all before it
 /// gives a row.
 pub struct Phase<'a> {
-    operators: Vec<Box<dyn Operator + 'a>>,
+    operators: Vec<Metered<'a>>,
     /// So many of them have given all, since the input has come to its end.
     closed: usize,
     /// Without one, what the steps give is the result of the plan.
@@ -59,7 +59,7 @@ pub fn phases<'a>(
             }
             None => {
                 let operator = ops::operator(step, input, plan, &compiler, program, context, inner)?;
-                phase.operators.extend(operator.map(|operator| metered(operator, meter, number)));
+                phase.operators.extend(operator.map(|operator| Metered { operator, meter: meter.zip(number) }));
             }
         }
     }
@@ -79,7 +79,9 @@ impl<'a> Phase<'a> {
     pub fn close(&mut self, ready: &mut VecDeque<Batch>) -> Fallible<bool> {
         let Phase { operators, closed, breaker, number, program, context } = self;
         while let Some((operator, rest)) = operators[*closed..].split_first_mut() {
+            let meter = operator.meter;
             let has_more = operator.give_kept(&mut |batch| {
+                Metered::gave(meter, batch.rows);
                 push(rest, batch, &mut |batch| end(breaker, *number, batch, program, context, ready))
             })?;
             *closed += usize::from(!has_more);
@@ -102,7 +104,7 @@ impl<'a> Phase<'a> {
 
     /// Whether it may give many rows for each that it takes.
     pub fn multiplies(&self) -> bool {
-        self.breaker.is_none() && self.operators.iter().any(|operator| operator.multiplies())
+        self.breaker.is_none() && self.operators.iter().any(|step| step.operator.multiplies())
     }
 
     /// Whether what flows in is sorted before anything else becomes of it: then it may come in any order.
@@ -138,14 +140,20 @@ fn end(
     Ok(true)
 }
 
-fn push(operators: &mut [Box<dyn Operator + '_>], batch: Batch, end: &mut Sink) -> Fallible<bool> {
+fn push(operators: &mut [Metered], batch: Batch, end: &mut Sink) -> Fallible<bool> {
     if batch.rows == 0 {
         return Ok(true);
     }
     match operators.split_first_mut() {
         None => end(batch),
         Some((first, rest)) => {
-            stacker::maybe_grow(128 << 10, 4 << 20, || first.push(batch, &mut |batch| push(rest, batch, end)))
+            let meter = first.meter;
+            stacker::maybe_grow(128 << 10, 4 << 20, || {
+                first.push(batch, &mut |batch| {
+                    Metered::gave(meter, batch.rows);
+                    push(rest, batch, end)
+                })
+            })
         }
     }
 }

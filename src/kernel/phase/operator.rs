@@ -94,48 +94,34 @@ pub trait Inner<'a> {
     }
 }
 
-/// An operator whose time is taken where somebody asks for it.
-pub fn metered<'a>(
-    operator: Box<dyn Operator + 'a>,
-    meter: Option<&'a Operators>,
-    number: Option<usize>,
-) -> Box<dyn Operator + 'a> {
-    match meter.zip(number) {
-        Some((meter, number)) => Box::new(Metered { operator, meter, number }),
-        None => operator,
-    }
+/// An operator with its number where somebody asks what each takes. It is measured in place: one call more for each
+/// operator would make chains of returns that processors foresee no more.
+pub struct Metered<'a> {
+    pub operator: Box<dyn Operator + 'a>,
+    pub meter: Option<(&'a Operators, usize)>,
 }
 
-struct Metered<'a> {
-    operator: Box<dyn Operator + 'a>,
-    meter: &'a Operators,
-    number: usize,
-}
-
-impl Operator for Metered<'_> {
-    fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
-        let Metered { operator, meter, number } = self;
-        let before = meter.enter(*number, batch.rows);
-        let pushed = operator.push(batch, &mut |batch| {
-            meter.gave(*number, batch.rows);
-            next(batch)
-        });
-        meter.leave(before);
+impl Metered<'_> {
+    #[inline]
+    pub fn push(&mut self, batch: Batch, next: &mut Sink) -> Fallible<bool> {
+        let Metered { operator, meter } = self;
+        let before = meter.map(|(meter, number)| meter.enter(number, batch.rows));
+        let pushed = operator.push(batch, next);
+        meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
         pushed
     }
 
-    fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
-        let Metered { operator, meter, number } = self;
-        let before = meter.enter(*number, 0);
-        let has_more = operator.give_kept(&mut |batch| {
-            meter.gave(*number, batch.rows);
-            next(batch)
-        });
-        meter.leave(before);
+    pub fn give_kept(&mut self, next: &mut Sink) -> Fallible<bool> {
+        let Metered { operator, meter } = self;
+        let before = meter.map(|(meter, number)| meter.enter(number, 0));
+        let has_more = operator.give_kept(next);
+        meter.zip(before).iter().for_each(|((meter, _), before)| meter.leave(*before));
         has_more
     }
 
-    fn multiplies(&self) -> bool {
-        self.operator.multiplies()
+    /// What it gives is counted by who takes it.
+    #[inline]
+    pub fn gave(meter: Option<(&Operators, usize)>, rows: usize) {
+        meter.iter().for_each(|(meter, number)| meter.gave(*number, rows));
     }
 }
