@@ -774,6 +774,23 @@ fn a_step_of_the_machine_is_no_class() {
     assert!(3 * right >= 2 * all, "{right} of {all}");
 }
 
+/// What grows and then grows no more is of no class that grows.
+#[test]
+fn what_ends_on_the_way_is_no_root() {
+    for class in [Class::Linear, Class::Linearithmic, Class::Quadratic] {
+        for start in [0.0, 300.0, 5_000.0] {
+            for most in [16_384, 65_536, 1_000_000] {
+                for part in [3.0, 8.0, 30.0, 100.0, 500.0] {
+                    let end = most as f64 / part;
+                    let found = timed_up_to(most, |n| start + 9.0 * class.at(n.min(end)).expect("it is a power"));
+                    let is_honest = matches!(found.verdict, Verdict::Class(Class::Constant) | Verdict::NoClaim(_));
+                    assert!(is_honest, "{start} + {class} to {end} of {most}: {:?}", found.verdict);
+                }
+            }
+        }
+    }
+}
+
 /// Copying all that is there before each part is quadratic, but the parts cost more than the copies for long.
 #[test]
 fn a_line_that_hides_a_square_is_no_logarithm() {

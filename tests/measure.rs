@@ -378,8 +378,8 @@ fn what_is_neither_same_nor_apart_is_not_resolved() {
 #[test]
 fn samples_in_processes_of_their_own_resolve_less() {
     let side = |times| Side { times, calls: 1, overhead: Overhead { precision: 0.0, ..FREE } };
-    let slow: Vec<f64> = (0..100).map(|turn| 20.12 + 0.02 * f64::from(turn % 9)).collect();
-    let quick = [20.0; 100];
+    let slow: Vec<f64> = (0..90).map(|turn| 20.12 + 0.02 * f64::from(turn * 4 % 9)).collect();
+    let quick = [20.0; 90];
     let each = [0; 100];
     let own = [Level { each: &each, kind: UnitKind::Own }];
     let judged = |levels: &[Level]| judge(side(&slow), side(&quick), 1, 1_000_000_000, levels);
@@ -483,6 +483,21 @@ fn phases_of_the_machine_are_in_the_interval() {
     let [piece, scattered] = [&second, &scattered].map(|times| judge(side(&first), side(times), 1, 1_000_000_000, &[]));
     assert!(piece.low < 0.96, "{piece:?}");
     assert!(scattered.low > 0.99, "{scattered:?}");
+}
+
+/// The same of a few processes: the ratios of one comparison, in the order of its turns and in another one.
+#[test]
+fn phases_are_in_the_interval_of_processes() {
+    let side = |times| Side { times, calls: 1, overhead: Overhead { precision: 0.0, ..FREE } };
+    let each = [0; 64];
+    let first = [20.0; 64];
+    let sorted: Vec<f64> = (0..64).map(|turn| if turn < 40 { 20.5 } else { 19.9 } + f64::from(turn) * 1e-4).collect();
+    let scattered: Vec<f64> = (0..64).map(|turn| sorted[turn * 27 % 64]).collect();
+    let own = [Level { each: &each, kind: UnitKind::Own }];
+    let [phases, scattered] =
+        [&sorted, &scattered].map(|times| judge(side(&first), side(times), 1, 1_000_000_000, &own));
+    assert!(phases.low < 0.98 && phases.high > 1.005, "{phases:?}");
+    assert!(scattered.low > phases.low || scattered.high < phases.high, "{scattered:?}");
 }
 
 /// Copies of the same code, which are faster or slower by where they lie.

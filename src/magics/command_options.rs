@@ -20,7 +20,8 @@ macro_rules! command_help {
         concat!(
             "\n\nCommands\n  \
              `!cmd` to the end of the line is a command. Deeper-indented lines below continue it.\n  \
-             `{n}` inserts a name of the sweep or the session, a text as one quoted word; `{{` is a brace.\n  \
+             `{n}` inserts a name of the sweep or the session, a text as one quoted word (without \
+             quotes of yours around it); `{{` is a brace.\n  \
              Without shell syntax the program is started directly. Otherwise `sh -c` runs it, and the start of the \
              shell is in the times.\n  If one command of a comparison needs a shell, `sh -c` runs all of them.\n  \
              Its output is not shown; _.stdout, _.stderr and _.status are values.\n  \

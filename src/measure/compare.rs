@@ -12,7 +12,9 @@
 //! Turns are not independent of each other where something lasts longer than a turn and favours one subject: a phase of
 //! the machine, where code lies in memory, which process runs it. So the sign test is also made on the medians of
 //! longer stretches, and of each copy of the code and each process that took part ([`Design::units`]). The interval
-//! holds all of these intervals. What the clock and the loop around the calls may hide is added to it.
+//! holds all of these intervals. Where each sample is a process of its own, turns are too few for such medians: there
+//! the interval of the sign test is widened by how much more the signs of neighbours agree than those of independent
+//! turns. What the clock and the loop around the calls may hide is added to it.
 
 use super::sampling::Workload;
 use super::{Clock, Overhead, Samples};
@@ -33,7 +35,7 @@ const SAME_OWN: f64 = 0.005;
 /// A call that takes no more than so many times what calling costs is below the resolution: that cost is subtracted,
 /// and differs by a good part of itself between subjects.
 const RESOLVED: f64 = 2.0;
-/// The turns are cut into so many stretches, of at least four turns each; those of processes into fewer of these.
+/// The turns are cut into so many stretches, of at least four turns each.
 const STRETCHES: usize = 24;
 
 /// What was found out about a subject beside the baseline.
@@ -362,13 +364,11 @@ pub fn judge(first: Side, second: Side, others: usize, passed: u64, levels: &[Le
         return Finding { verdict, ..finding };
     }
     let miss = MISS / (others.max(1) * LOOKS.len()) as f64;
-    let Some(mut interval) = median_interval(ratios.clone(), miss) else { return unknown };
+    let dispersion = if is_own { dispersion(&ratios) } else { 1.0 };
+    let Some(mut interval) = median_interval(ratios.clone(), miss, dispersion) else { return unknown };
     let mut hold = |(low, high): (f64, f64)| interval = (interval.0.min(low), interval.1.max(high));
-    // Processes take so long that few of them may all lie in one phase of the machine: shorter stretches are better
-    // than none.
-    if is_own || pairs >= 4 * STRETCHES {
-        let stretches = STRETCHES.min(pairs / 4);
-        let stretch: Vec<usize> = (0..pairs).map(|turn| turn * stretches / pairs).collect();
+    if !is_own && pairs >= 4 * STRETCHES {
+        let stretch: Vec<usize> = (0..pairs).map(|turn| turn * STRETCHES / pairs).collect();
         hold(spread(unit_medians(&ratios, &stretch), miss));
     }
     let mut processes = None;
@@ -407,17 +407,40 @@ fn is_few(pairs: usize) -> bool {
     pairs < LOOKS[0]
 }
 
-/// Where the median of values lies, by the sign test.
-fn median_interval(mut values: Vec<f64>, miss: f64) -> Option<(f64, f64)> {
+/// Where the median of values lies, by the sign test, where the number of those above it varies by so many times the
+/// variance that it has for independent values. The range of them where that is all one can say.
+fn median_interval(mut values: Vec<f64>, miss: f64, dispersion: f64) -> Option<(f64, f64)> {
     let rank = median_rank(values.len(), miss)?;
+    let middle = values.len() as f64 / 2.0;
+    let rank = (middle - (middle - rank as f64) * dispersion.sqrt()).max(1.0) as usize;
     values.sort_by(f64::total_cmp);
     Some((values[rank - 1], values[values.len() - rank]))
+}
+
+/// How many times as much the number of ratios above their median varies from stretch to stretch as that of
+/// independent ones, at least 1: the greatest of stretches of 4, 8, 16 … turns, at least twelve of them (batch means:
+/// Law, Simulation Modeling and Analysis, 9.5.3).
+fn dispersion(ratios: &[f64]) -> f64 {
+    const SHORTEST: usize = 4;
+    const FEWEST: usize = 12;
+    let turns = ratios.len();
+    let median = Samples::new(1, ratios.to_vec()).median();
+    let sign = |ratio: &f64| ratio.partial_cmp(&median).map_or(0.0, |order| f64::from(order as i8));
+    let of = |length: usize| {
+        let stretches = turns / length;
+        let sum = |stretch: usize| -> f64 {
+            ratios[stretch * turns / stretches..(stretch + 1) * turns / stretches].iter().map(sign).sum()
+        };
+        (0..stretches).map(|stretch| sum(stretch).powi(2)).sum::<f64>() / turns as f64
+    };
+    let lengths = std::iter::successors(Some(SHORTEST), |length| Some(2 * length));
+    lengths.take_while(|length| turns / length >= FEWEST || *length == SHORTEST).map(of).fold(1.0, f64::max)
 }
 
 /// The same, or where there are too few values the range of them.
 fn spread(values: Vec<f64>, miss: f64) -> (f64, f64) {
     let whole = range(&values);
-    median_interval(values, miss).unwrap_or(whole)
+    median_interval(values, miss, 1.0).unwrap_or(whole)
 }
 
 fn range(values: &[f64]) -> (f64, f64) {

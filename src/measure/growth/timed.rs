@@ -132,6 +132,9 @@ fn unclaimed(answer: Answer) -> Answer {
 /// larger sizes tell them apart. `points` are all that were measured.
 fn doubted(answer: Answer, points: &[Point]) -> Answer {
     let Verdict::Class(class) = answer.verdict else { return answer };
+    if has_ended(&answer, points) {
+        return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer };
+    }
     let bends = without_log(class).is_some() || class == Class::Root;
     let may_bend = bends || answer.also.iter().any(|other| without_log(*other) == Some(class));
     let goes_on = points[points.len() - 1].n >= RANGE * answer.used[answer.used.len() - 1].n;
@@ -153,11 +156,30 @@ fn doubted(answer: Answer, points: &[Point]) -> Answer {
     named(answer, higher.class)
 }
 
+/// Whether the largest of all sizes rise by less than half of what the curve says: what grew has come to its end. The
+/// slope of a logarithm falls by itself.
+fn has_ended(answer: &Answer, points: &[Point]) -> bool {
+    const SHARE: f64 = 0.5;
+    // Less than this is noise.
+    const LEAST: f64 = 0.2;
+    let Some(curve) = &answer.curve else { return false };
+    let last = last(points, 4);
+    let slope =
+        |of: &dyn Fn(&Point) -> f64| line(&last.iter().map(|p| (p.n.ln(), of(p).ln())).collect::<Vec<_>>()).slope;
+    let expected = slope(&|point| curve.at(point.n));
+    expected > LEAST && slope(&|point| point.cost) < SHARE * expected
+}
+
+/// The largest of the sizes, one of so many.
+fn last(points: &[Point], of: usize) -> &[Point] {
+    const FEWEST: usize = 4;
+    &points[points.len() - (points.len() / of).max(FEWEST).min(points.len())..]
+}
+
 /// Whether the largest sizes are steeper than a class by more than noise.
 fn rises(class: Class, points: &[Point]) -> bool {
     const STEEPER: f64 = 0.25;
-    const FEWEST: usize = 4;
-    let last = &points[points.len() - (points.len() / 3).max(FEWEST).min(points.len())..];
+    let last = last(points, 3);
     let over = |point: &Point| Some((point.n.ln(), (point.cost / class.at(point.n)?).ln()));
     last.iter().map(over).collect::<Option<Vec<_>>>().is_some_and(|over| line(&over).slope > STEEPER)
 }
