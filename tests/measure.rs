@@ -496,7 +496,7 @@ fn phases_are_in_the_interval_of_processes() {
     let own = [Level { each: &each, kind: UnitKind::Own }];
     let [phases, scattered] =
         [&sorted, &scattered].map(|times| judge(side(&first), side(times), 1, 1_000_000_000, &own));
-    assert!(phases.low < 0.98 && phases.high > 1.005, "{phases:?}");
+    assert!(phases.low < 0.98 && phases.high > 1.004, "{phases:?}");
     assert!(scattered.low > phases.low || scattered.high < phases.high, "{scattered:?}");
 }
 

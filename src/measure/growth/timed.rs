@@ -156,18 +156,21 @@ fn doubted(answer: Answer, points: &[Point]) -> Answer {
     named(answer, higher.class)
 }
 
-/// Whether the largest of all sizes rise by less than half of what the curve says: what grew has come to its end. The
-/// slope of a logarithm falls by itself.
+/// Whether the largest of all sizes rise by less than half of what the curve says: what grew has come to its end. A
+/// slow rise shows over more sizes only.
 fn has_ended(answer: &Answer, points: &[Point]) -> bool {
     const SHARE: f64 = 0.5;
-    // Less than this is noise.
-    const LEAST: f64 = 0.2;
+    // How much of the sizes, and a slope that noise does not make of them.
+    const WINDOWS: [(usize, f64); 2] = [(4, 0.2), (2, 0.07)];
     let Some(curve) = &answer.curve else { return false };
-    let last = last(points, 4);
-    let slope =
-        |of: &dyn Fn(&Point) -> f64| line(&last.iter().map(|p| (p.n.ln(), of(p).ln())).collect::<Vec<_>>()).slope;
-    let expected = slope(&|point| curve.at(point.n));
-    expected > LEAST && slope(&|point| point.cost) < SHARE * expected
+    let has_ended = |(of, least): (usize, f64)| {
+        let slope = |cost: &dyn Fn(&Point) -> f64| {
+            line(&last(points, of).iter().map(|point| (point.n.ln(), cost(point).ln())).collect::<Vec<_>>()).slope
+        };
+        let expected = slope(&|point| curve.at(point.n));
+        expected > least && slope(&|point| point.cost) < SHARE * expected
+    };
+    WINDOWS.into_iter().any(has_ended)
 }
 
 /// The largest of the sizes, one of so many.
