@@ -56,7 +56,9 @@ pub enum Kind {
     Claim,
     /// The engine cannot run this plan and says why.
     Objection,
-    /// The machine did not give what was asked: memory, threads, a terminal.
+    /// The run needs more memory than it may have. The same run needs as much again.
+    Memory,
+    /// The machine did not give what was asked: threads, a file, a terminal.
     System,
     /// Something that works but may surprise.
     Warning,

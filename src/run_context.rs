@@ -307,6 +307,8 @@ pub trait TableSink {
 pub struct Spill {
     /// In bytes.
     pub budget: u64,
+    /// Whether it is the part of a task, beside which others run.
+    pub is_of_task: bool,
     /// Files have no name in it, and are gone with the run.
     pub folder: PathBuf,
     /// The number of the write that finds the disk full, for tests.
@@ -322,22 +324,34 @@ struct SpillCounts {
 }
 
 /// What one stage holds in memory as a whole.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Whole {
     /// A subject and its verb: how much memory follows.
     pub what: &'static str,
+    /// Where it is one group: its key.
+    pub key: Option<String>,
     pub bytes: usize,
     pub span: Span,
 }
 
 impl Whole {
-    fn too_large(self, memory: u64) -> Box<Diagnostic> {
-        let Whole { what, bytes, span } = self;
+    fn too_large(self, memory: u64, is_of_task: bool) -> Box<Diagnostic> {
+        let Whole { what, key, bytes, span } = self;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let (size, memory) = (mib(bytes as u64), mib(memory));
-        let message = format!("{what} {size:.1} MiB, too much for a run with {memory:.1} MiB of memory");
-        let hint = "it is held in memory as a whole: %set memory gives the run more";
-        Diagnostic::at(Kind::System, span, message).hint(hint)
+        let (what, hint) = match key {
+            None => (what.to_string(), "it is held in memory as a whole: %set memory gives the run more"),
+            Some(key) => (
+                format!("the group of the key {key} takes"),
+                "all values of a key are held at a time, and more partitions do not help: `sum` and the like, or \
+                 `reduce` over `acc` and `it`, hold one value of each key; else it needs more memory",
+            ),
+        };
+        let message = match is_of_task {
+            true => format!("{what} {size:.1} MiB, more than the {:.1} MiB that a task may hold", memory / 2.0),
+            false => format!("{what} {size:.1} MiB, too much for a run with {memory:.1} MiB of memory"),
+        };
+        Diagnostic::at(Kind::Memory, span, message).hint(hint)
     }
 }
 
@@ -348,7 +362,7 @@ pub struct Largest(Arc<Mutex<Option<Whole>>>);
 impl Largest {
     pub fn note(&self, whole: Whole) {
         let mut largest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if largest.is_none_or(|other| other.bytes <= whole.bytes) {
+        if largest.as_ref().is_none_or(|other| other.bytes <= whole.bytes) {
             *largest = Some(whole);
         }
     }
@@ -359,13 +373,18 @@ impl Largest {
     }
 
     fn get(&self) -> Option<Whole> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Spill {
     pub fn new(budget: u64, folder: PathBuf) -> Spill {
-        Spill { budget, folder, full_at: None, counts: Arc::default() }
+        Spill { budget, is_of_task: false, folder, full_at: None, counts: Arc::default() }
+    }
+
+    /// The same for a task of a run.
+    pub fn of_task(budget: u64, folder: PathBuf) -> Spill {
+        Spill { is_of_task: true, ..Spill::new(budget, folder) }
     }
 
     /// The same for another run, which has written nothing.
@@ -482,9 +501,9 @@ impl RunContext {
     /// # Errors
     /// Where it is too much for the run.
     pub fn hold_whole(&self, whole: Whole) -> Fallible<()> {
-        self.largest.note(whole);
+        self.largest.note(whole.clone());
         match &self.spill {
-            Some(spill) if whole.bytes > spill.most() => Err(whole.too_large(spill.budget)),
+            Some(spill) if whole.bytes > spill.most() => Err(whole.too_large(spill.budget, spill.is_of_task)),
             _ => Ok(()),
         }
     }
@@ -495,7 +514,8 @@ impl RunContext {
             return Diagnostic::new(Kind::Stopped, "stopped");
         }
         if let Some(whole) = self.largest.get() {
-            return whole.too_large(self.spill.as_ref().map_or(self.memory, |spill| spill.budget));
+            let memory = self.spill.as_ref().map_or(self.memory, |spill| spill.budget);
+            return whole.too_large(memory, self.spill.as_ref().is_some_and(|spill| spill.is_of_task));
         }
         let mib = self.memory >> 20;
         let limit = if mib < 1024 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) };
@@ -504,7 +524,7 @@ impl RunContext {
             Some(_) if self.memory_hint == MEMORY_HINT => "an aggregate, `top` or `take` keeps fewer rows",
             _ => self.memory_hint,
         };
-        Diagnostic::new(Kind::System, message).hint(hint)
+        Diagnostic::new(Kind::Memory, message).hint(hint)
     }
 
     /// Until what this gives is dropped, this thread's work asks for no more memory than the run may have.

@@ -206,10 +206,12 @@ fn agree(rows: &Outcome, other: &Outcome) -> Agreement {
             Sameness::Different(what) => Agreement::Different(what),
         },
         (_, Err(error)) if error.kind == Kind::Objection => Agreement::Objection,
-        (Err(rows), Err(other)) if rows.kind == other.kind && rows.kind != Kind::System => match is_of_data(rows) {
-            true => Agreement::SameError,
-            false => Agreement::Miss,
-        },
+        (Err(rows), Err(other)) if rows.kind == other.kind && !matches!(rows.kind, Kind::System | Kind::Memory) => {
+            match is_of_data(rows) {
+                true => Agreement::SameError,
+                false => Agreement::Miss,
+            }
+        }
         _ => Agreement::Different(format!("{} on rows, {} here", told(rows), told(other))),
     }
 }

@@ -106,7 +106,9 @@ fn evaluated(text: &str) -> Option<String> {
             // What is long by right need not be run again.
             Some(error) if error.kind == Kind::Stopped => return None,
             // Of what a machine does not give there is nothing here.
-            Some(error) if error.kind == Kind::System => return Some(format!("{}: {}", engine.name(), error.message)),
+            Some(error) if matches!(error.kind, Kind::System | Kind::Memory) => {
+                return Some(format!("{}: {}", engine.name(), error.message));
+            }
             _ => {}
         }
     }

@@ -490,3 +490,165 @@ fn records_are_shown_as_they_move() {
     let sample = lab.notes("%mapreduce show 1..1000 | filter it % 2 == 0 | sum");
     assert!(sample.contains("the first 20 rows"), "{sample}");
 }
+
+/// Lists of all values of a key: what a reduce task makes of them is done while it has them, a part of them at a time.
+#[test]
+fn lists_of_values_are_reduced_in_less_memory_than_they_take() {
+    let cell = "1..1.2M | mapreduce map = (it * 7919 % 6007, it % 1009) into k, n reduce = max(n) - min(n) + len(n)";
+    let expected = out(&timelab(&["--format", "csv", "-c", &format!("{cell} | on batch")], ""));
+    assert_eq!(expected.lines().count(), 6008);
+    for options in ["", "--combine off", "--on workers --workers 2", "--partitions 2", "--partitions 1 --workers 1"] {
+        let printed = timelab(&["--format", "csv", "-c", &format!("%mapreduce --memory 16MB {options} {cell}")], "");
+        assert!(out(&printed) == expected, "{options}: {}", err(&printed));
+    }
+}
+
+#[test]
+fn groups_that_were_written_come_as_if_they_were_not() {
+    for cell in [
+        "1..60000 | map k = it * 7 % 5003, x = it | mapreduce map = (k, x) into k, n reduce = max(n) - min(n) + len(n)",
+        "1..60000 | map k = text(it * 7 % 5003), x = it | agg x = last(x), m = median(x), n = count() by k \
+         | filter x % 3 > 0 | map k, y = x + n, m",
+        "1..60000 | map k = it * 7 % 5003, x = it | group by k | filter x[0] % 3 > 0 | flat_map x",
+        "1..60000 | map k = it * 7 % 5003, x = it | group by k | mapreduce map = (x, k) into x, k reduce = acc + it",
+        "1..60000 | map k = it * 7 % 5003, x = it | group by k | map k, x = counter(\"odd\", len(x) % 2 == 1)",
+        "1..60000 | map k = it * 7 % 5003, x = it | group by k | map k, n = len(x) | top 9 by n, k",
+    ] {
+        let (plan, context) = prepared(cell);
+        let expected = engines::REFERENCE.run(&plan, &context).expect(cell).table;
+        context.counters.clear();
+        let plain = JobOptions { memory: Some(1), counts_keys: true, partitions: Some(2), ..JobOptions::default() };
+        let (_, in_memory) = job(&plan, &JobOptions { memory: None, ..plain.clone() }, &context);
+        let counted = context.counters.each();
+        let chunk_sizes = ChunkSizes { task: 16 * 9000, rows: 500, ..context.chunk_sizes };
+        let context = RunContext { chunk_sizes, ..context };
+        for options in [
+            plain.clone(),
+            JobOptions { combine: false, ..plain.clone() },
+            JobOptions { chaos: 0.3, partitions: Some(1), ..plain },
+        ] {
+            context.counters.clear();
+            let (table, log) = job(&plan, &options, &context);
+            if let Sameness::Different(what) = expected.same(&table) {
+                panic!("{cell} {options:?}: {what}");
+            }
+            assert_eq!(context.counters.each(), counted, "{cell} {options:?}");
+            let reduce = log.steps.iter().find(|step| step.kind == StepKind::Reduce).expect("the round has it");
+            assert!(reduce.spill > 0, "{cell} {options:?}: it fits");
+            let records = |log: &JobLog| log.keys.iter().map(|key| key.records).collect::<Vec<_>>();
+            assert_eq!(records(&log), records(&in_memory), "{cell} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_whose_values_do_not_fit_is_named() {
+    for on in ["threads", "workers"] {
+        let cell = format!(
+            "%mapreduce --memory 16MB --workers 2 --on {on} 1..3M | mapreduce \
+             map = (if it % 3 == 0 then it % 1000 else -7, it) into k, n reduce = max(n) - min(n)"
+        );
+        let said = err(&timelab(&["-c", &cell], ""));
+        assert!(said.contains("the group of the key -7 takes"), "{on}: {said}");
+        assert!(said.contains("that a task may hold") && said.contains("hold one value of each key"), "{on}: {said}");
+        assert!(!said.contains("tried"), "{on}: {said}");
+    }
+}
+
+/// A run that needs too much memory needs as much the next time.
+#[test]
+fn a_task_without_memory_is_not_tried_again() {
+    for options in ["--on workers --workers 2", "--workers 2"] {
+        let cell = format!("%mapreduce --memory 16MB {options} 1..2M | map text(it) | sort by it desc");
+        let said = err(&timelab(&["-c", &cell], ""));
+        assert!(said.contains("needs more") && !said.contains("tried"), "{options}: {said}");
+    }
+}
+
+#[test]
+fn few_records_make_no_key_hot() {
+    for (count, is_hot) in [(3, false), (1500, true)] {
+        let (plan, context) = prepared(&format!("0..{count} | count by it % 1"));
+        let options = JobOptions { combine: false, counts_keys: true, ..JobOptions::default() };
+        let (_, log) = job(&plan, &options, &context);
+        assert_eq!((log.keys[0].records, log.keys[0].is_hot), (count, is_hot));
+    }
+}
+
+/// From a worker to the process of the shell, which has the closure, and back.
+#[test]
+fn floats_that_are_no_numbers_reach_closures_as_they_are() {
+    let values = "[0.0, 1.0, -1.0, 2.5]";
+    let made = "map x = if it == 2.5 then -0.0 else if it == 0.0 then it / it else it * 1e308 * 10.0";
+    let closure = "rust { |x| vec![(format!(\"{} {} {}\", x.is_nan(), x > 1e300, x.is_sign_negative()), x * 2.0)] }";
+    let stage = format!("mapreduce map = {closure} into k, v: float reduce = acc + it");
+    let cell = format!("{values} | {made} | {stage} | map k, v = text(v), large = v > 1e300, small = v < -1e300");
+    let mut arguments = vec!["--format".to_string(), "csv".to_string()];
+    let engines = ["rows", "batch", "workers", "mapreduce on workers"];
+    for engine in engines {
+        arguments.extend(["-c".to_string(), format!("{cell} | sort by k | on {engine}")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let printed = timelab(&arguments, "");
+    let all = out(&printed);
+    let expected = &all[..all.len() / engines.len()];
+    assert_eq!(all, expected.repeat(engines.len()), "{}", err(&printed));
+    for part in ["true false", "false true false,", "false false true,"] {
+        assert!(expected.contains(part), "{part}: {expected}");
+    }
+}
+
+/// Also where a worker is in the middle of a command, and where nobody types.
+#[test]
+fn ctrl_c_ends_a_job_with_its_commands_and_files() {
+    for options in ["--via disk", "--via disk --on workers", "--memory 64MB"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (began, scratch) = (dir.path().join("began"), dir.path().join("scratch"));
+        fs::create_dir(&scratch).expect("it is made");
+        let command = format!("echo $$ > {}; exec sleep 1000", began.display());
+        let cell =
+            format!("%mapreduce {options} 1..9 | mapreduce map = command \"{command}\" into k, v reduce = len(v)");
+        let mut shell = Command::new(env!("CARGO_BIN_EXE_timelab"));
+        shell.env("TMPDIR", &scratch).args(["-c", &cell]).stdin(Stdio::null());
+        let mut shell = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let number = || fs::read_to_string(&began).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        while number().is_none() && shell.try_wait().expect("it is ours").is_none() {
+            thread::yield_now();
+        }
+        let number = number().expect("the command runs");
+        let kill = Command::new("kill").args(["-INT", &shell.id().to_string()]).status().expect("kill runs");
+        assert!(kill.success());
+        let output = shell.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130), "{options}");
+        assert!(err(&output).ends_with("\nstopped\n"), "{options}: {}", err(&output));
+        // A process that nobody has waited for yet has ended all the same.
+        let state = || fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let is_there =
+            || state().rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty());
+        let begun = std::time::Instant::now();
+        while is_there() && begun.elapsed().as_secs() < 20 {
+            thread::yield_now();
+        }
+        assert!(!is_there(), "{options}: {}", state());
+        let left: Vec<_> = fs::read_dir(&scratch).expect("it is there").flatten().map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "{options}: {left:?}");
+    }
+}
+
+#[test]
+fn too_little_memory_for_the_workers_is_said_at_once() {
+    let cell = "1..100k | map k = it % 5003, x = it | agg sum(x) by k | count";
+    let run =
+        |options: &str| timelab(&["--format", "csv", "-c", &format!("%mapreduce --on workers {options} {cell}")], "");
+    let few = run("--memory 8MB --workers 3");
+    assert!(
+        err(&few).contains("8 MB of memory is too little for 3 worker processes, which need 12 MB"),
+        "{}",
+        err(&few)
+    );
+    assert!(err(&few).contains("--memory 12MB, or --workers 2"), "{}", err(&few));
+    for options in ["--memory 8MB --workers 2", "--memory 12MB --workers 3", "--memory 8MB --workers 1 --combine off"] {
+        let enough = run(options);
+        assert_eq!(out(&enough), "count\n5003\n", "{options}: {}", err(&enough));
+    }
+}

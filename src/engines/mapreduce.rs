@@ -21,8 +21,8 @@ pub const MOST_TASKS: usize = 1 << 16;
 pub const MEMORY_HINT: &str = "%mapreduce --memory 64MB, or | on mapreduce memory 64MB, has pairs go through files; an \
                                aggregate, `top` or `take` keeps fewer rows";
 /// The same where its pairs go through files already.
-pub const LIMITED_MEMORY_HINT: &str = "more memory, as in --memory 256MB; with more partitions, --partitions 256, a \
-                                       reduce task holds less; an aggregate, `top` or `take` keeps fewer rows";
+pub const LIMITED_MEMORY_HINT: &str = "more memory, as in --memory 256MB; a sort and the result must fit: an \
+                                       aggregate, `top` or `take` keeps fewer rows";
 /// So often a task is tried at most.
 pub const MOST_TRIES: usize = 100;
 /// The chance that an attempt is lost at most.
@@ -222,9 +222,11 @@ impl Engine for MapReduce {
     }
 
     fn explain(&self, plan: &Prepared) -> Vec<String> {
-        let stages = schedule::stages(plan);
-        let several = stages.len() > 1;
-        stages.iter().enumerate().flat_map(|(number, stage)| explained(number, several, stage, plan)).collect()
+        let rounds = schedule::rounds(plan);
+        let several = rounds.len() > 1;
+        let round =
+            |(number, (stage, after)): (usize, &(Stage, Prepared))| explained(number, several, stage, after, plan);
+        rounds.iter().enumerate().flat_map(round).collect()
     }
 }
 
@@ -252,7 +254,7 @@ fn right_side(right: &Prepared) -> String {
 }
 
 /// Which part of a plan became which step of a round.
-fn explained(number: usize, several: bool, stage: &Stage, plan: &Prepared) -> Vec<String> {
+fn explained(number: usize, several: bool, stage: &Stage, after: &Prepared, plan: &Prepared) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = |step: &str, text: String| lines.push(format!("{step:8} {text}"));
     if several {
@@ -283,7 +285,9 @@ fn explained(number: usize, several: bool, stage: &Stage, plan: &Prepared) -> Ve
         if !has_map {
             line("map", "the rows as they are".to_string());
         }
-        line("combine", format!("{text}, of the rows of each task"));
+        if stage.combines() {
+            line("combine", format!("{text}, of the rows of each task"));
+        }
         line(
             "shuffle",
             match &step.op {
@@ -293,7 +297,16 @@ fn explained(number: usize, several: bool, stage: &Stage, plan: &Prepared) -> Ve
                 _ => "into one partition: there is no key".to_string(),
             },
         );
-        line("reduce", "what the tasks have of each partition, merged in the order of the tasks".to_string());
+        line(
+            "reduce",
+            match stage.combines() {
+                true => "what the tasks have of each partition, merged in the order of the tasks".to_string(),
+                false => format!("{text}, of the rows of each partition"),
+            },
+        );
+    }
+    for (step, input) in after.steps() {
+        line("reduce", format!("{}, of the groups of each partition", op_text(&step.op, input, after)));
     }
     if !has_partials && !has_map {
         line("map", "the rows as they are".to_string());

@@ -265,8 +265,10 @@ fn time_subject(
     let telling = Telling::new(&context.progress);
     // Rows of run after run would tell nothing about how far it has come.
     let context = &RunContext { progress: Progress::default(), ..context.clone() };
-    let found = measure(&subject, &limits, asked, &clocks, context, &telling)
-        .map_err(|error| if error.kind == Kind::System { error.or_at(magic.span) } else { error })?;
+    let found = measure(&subject, &limits, asked, &clocks, context, &telling).map_err(|error| match error.kind {
+        Kind::System | Kind::Memory => error.or_at(magic.span),
+        _ => error,
+    })?;
     hold(session, magic, &subject, &found);
     let is_clock_sure = asked.is_some() || found.is_clock_sure();
     let passed = start.elapsed();

@@ -17,7 +17,7 @@ pub use job::{
     TRIES, TraceBox, mark, run_job, trace, worker_objection,
 };
 pub use run::{Runner, Take, run};
-pub use stage::{Stage, objection, stages};
+pub use stage::{Stage, objection, rounds, stages};
 pub use task::{Held, OpenStage, Output, parts};
 pub use threads::Threads;
 pub use workers::Workers;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::Schema;
 use crate::diagnostic::Span;
 use crate::kernel::KeysAt;
-use crate::plan::{Function, Limits, Op, Prepared, Source, Step, op_text, source_text};
+use crate::plan::{AggFunc, Function, Limits, Op, Prepared, Source, Step, op_text, source_text};
 
 /// A part of a plan that many tasks do. It is plain data: another process that has `tasks` (see [`Prepared::to_json`])
 /// and `pairs` can run a task too.
@@ -113,6 +113,26 @@ impl Stage {
         }
     }
 
+    /// Of the steps that follow, those that take its groups one by one: who has all of some groups can do them.
+    pub fn steps_of_groups<'p>(&self, left: &'p [Step]) -> &'p [Step] {
+        if self.keys_count() == 0 {
+            return &[];
+        }
+        let is_row_wise =
+            |step: &&Step| matches!(step.op, Op::Project(_) | Op::Filter(_) | Op::Explode(_) | Op::Tally(_));
+        &left[..left.iter().take_while(is_row_wise).count()]
+    }
+
+    /// Whether a part of what the breaker at its end has is less than its rows: not where groups are lists of all of
+    /// their values.
+    pub fn combines(&self) -> bool {
+        let lists = |step: &Step| match &step.op {
+            Op::Aggregate { keys, aggs } => !keys.is_empty() && aggs.iter().any(|agg| agg.func == AggFunc::Collect),
+            _ => false,
+        };
+        !self.tasks.steps.last().is_some_and(lists)
+    }
+
     /// Whether each task gives a part of what the breaker at the end has.
     pub fn has_partials(&self) -> bool {
         self.tasks.steps.last().is_some_and(|step| step.op.is_breaker())
@@ -121,15 +141,28 @@ impl Stage {
 
 /// The stages of a plan; those after the first read what the one before gives, in whose place an empty source stands.
 pub fn stages(plan: &Prepared) -> Vec<Stage> {
+    cut(plan, |_, _| 0).into_iter().map(|(stage, _)| stage).collect()
+}
+
+/// The same as rounds of a job: behind each stage are the steps that its reduce tasks do with their groups.
+pub fn rounds(plan: &Prepared) -> Vec<(Stage, Prepared)> {
+    cut(plan, |stage, left| stage.steps_of_groups(left).len())
+}
+
+/// Cuts a plan into stages, each with as many of the steps after it as are asked for.
+fn cut(plan: &Prepared, more: impl Fn(&Stage, &[Step]) -> usize) -> Vec<(Stage, Prepared)> {
     let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
     let mut stages = Vec::new();
     loop {
         let (stage, taken) = Stage::first(source, pairs, left, &plan.functions, true);
-        let last = &left[..taken].last();
-        pairs = last.is_some_and(|step| step.op == Op::Pairs);
-        source = no_rows(last.map_or(&stage.tasks.source.schema, |step| &step.schema));
-        left = &left[taken..];
-        stages.push(stage);
+        let (own, rest) = left.split_at(taken);
+        let (after, rest) = rest.split_at(more(&stage, rest));
+        pairs = after.is_empty() && own.last().is_some_and(|step| step.op == Op::Pairs);
+        let given = own.last().map_or(&stage.tasks.source.schema, |step| &step.schema);
+        let after = without_source(given, after.to_vec(), &plan.functions);
+        source = no_rows(after.schema());
+        left = rest;
+        stages.push((stage, after));
         if left.is_empty() {
             return stages;
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
-use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase, Right, Spilling};
+use crate::kernel::phase::{self, Batches, Breaker, Inner, OneThread, Pairs, Phase, Right, Spilling, Stream};
 use crate::kernel::{self, Batch, Matches, Part, Partial, Parts, Rows, Scope, Segment, from_bytes, to_bytes};
 use crate::plan::{Expr, Op, Prepared, Source, Step};
 use crate::rowwise::Programs;
@@ -209,6 +209,22 @@ impl OpenStage {
     /// Those of the step's expressions.
     pub fn fill(&self, partial: &mut Breaker, batch: &Batch) -> Fallible<()> {
         partial.take(self.scope(batch))
+    }
+
+    /// The same, where what does not fit into memory is written.
+    ///
+    /// # Errors
+    /// Also those of the disk.
+    pub fn fill_spilling(&self, partial: &mut Spilling, batch: &Batch) -> Fallible<()> {
+        partial.take(self.scope(batch))
+    }
+
+    /// The steps over batches that take the place of the source.
+    ///
+    /// # Errors
+    /// Those of plans inside steps.
+    pub fn over<'s>(&'s self, batches: Box<dyn Batches + 's>) -> Fallible<Stream<'s>> {
+        Stream::over(batches, &self.stage.tasks, &self.programs, &self.context)
     }
 
     /// To which of `parts` parts each row of a batch belongs, by its key.

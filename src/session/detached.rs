@@ -19,6 +19,8 @@ use super::run::{Delivered, Nowhere, known_rows, run_on, stream_counted};
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Where nobody types the process ends with the cell, which takes its time too.
+const PATIENCE_ALONE: Duration = Duration::from_millis(10);
 const PATIENCE_ELSEWHERE: Duration = Duration::from_millis(2500);
 
 /// Work that is repeated and takes longer may be left behind; to start a thread for it takes no thousandth of its time.
@@ -50,7 +52,23 @@ impl Session {
         context: &RunContext,
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
-        if !self.attended || is_short(plan) { work(context) } else { self.left.run(engine.name(), context, work) }
+        match self.patience(plan, engine) {
+            Some(patience) => self.left.run(engine.name(), context, patience, work),
+            None => work(context),
+        }
+    }
+
+    /// How long a run of a plan is waited for once it is stopped; none where it is done here, to its end.
+    fn patience(&self, plan: &Prepared, engine: &'static dyn Engine) -> Option<Duration> {
+        // To free what many threads or calls of code hold may take long; whatever they do ends with the process.
+        let is_left = self.attended || engine.is_parallel() || plan.calls_external();
+        let patience = match (engine.elsewhere(), self.attended) {
+            // An engine elsewhere is told to stop, and says whether it did.
+            (Some(_), _) => PATIENCE_ELSEWHERE,
+            (None, true) => PATIENCE,
+            (None, false) => PATIENCE_ALONE,
+        };
+        (is_left && !is_short(plan)).then_some(patience)
     }
 
     /// Runs a plan on an engine, whose rows go to a sink as they come; where somebody waits and it may take long, so
@@ -62,12 +80,12 @@ impl Session {
         sink: &mut dyn TableSink,
         context: &RunContext,
     ) -> Fallible<(StreamOutput, Delivered)> {
-        if !self.attended || is_short(plan) {
+        let Some(patience) = self.patience(plan, engine) else {
             return stream_counted(plan, engine, sink, context);
-        }
+        };
         let inner = plan.clone();
         let work = move |context: &RunContext, sink: &mut dyn TableSink| stream_counted(&inner, engine, sink, context);
-        self.left.stream(engine.name(), context, work, sink)
+        self.left.stream(engine.name(), context, patience, work, sink)
     }
 
     /// For work that is run again and again where somebody waits.
@@ -124,7 +142,9 @@ impl Detached {
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
         let start = Instant::now();
-        let result = self.left.run(name, context, work);
+        let is_elsewhere = engines::find(name).is_some_and(|engine| engine.elsewhere().is_some());
+        let patience = if is_elsewhere { PATIENCE_ELSEWHERE } else { PATIENCE };
+        let result = self.left.run(name, context, patience, work);
         self.long.set(start.elapsed() >= LONG);
         result
     }
@@ -135,9 +155,10 @@ impl Left {
         &self,
         name: &str,
         context: &RunContext,
+        patience: Duration,
         work: impl FnOnce(&RunContext) -> Fallible<T> + Send + 'static,
     ) -> Fallible<T> {
-        self.stream(name, context, |context, _| work(context), &mut Nowhere)
+        self.stream(name, context, patience, |context, _| work(context), &mut Nowhere)
     }
 
     /// The same, where the work hands rows to a sink, which takes them on this thread.
@@ -145,14 +166,12 @@ impl Left {
         &self,
         name: &str,
         context: &RunContext,
+        patience: Duration,
         work: impl FnOnce(&RunContext, &mut dyn TableSink) -> Fallible<T> + Send + 'static,
         sink: &mut dyn TableSink,
     ) -> Fallible<T> {
         // The flag of the session is lowered for the next cell, that of this work stays up.
         let stop = Stop::default();
-        // An engine elsewhere is told to stop, and says whether it did.
-        let is_elsewhere = engines::find(name).is_some_and(|engine| engine.elsewhere().is_some());
-        let patience = if is_elsewhere { PATIENCE_ELSEWHERE } else { PATIENCE };
         let theirs = RunContext { stop: stop.clone(), ..context.clone() };
         // Rows wait for the sink, not the sink for rows.
         let ((told, tells), (alive, end)) = (sync_channel(WAITING), channel());
@@ -202,10 +221,13 @@ impl Left {
                     stop.raise();
                     if stopped.get_or_insert_with(Instant::now).elapsed() >= patience {
                         self.0.replace(Some(end));
-                        let message = format!(
-                            "stopped: `{name}` is in a step that cannot be interrupted; the next run waits until it \
-                             ends"
-                        );
+                        let message = match patience {
+                            PATIENCE_ALONE => "stopped".to_string(),
+                            _ => format!(
+                                "stopped: `{name}` is in a step that cannot be interrupted; the next run waits until \
+                                 it ends"
+                            ),
+                        };
                         return Err(Diagnostic::new(Kind::Stopped, message));
                     }
                 }

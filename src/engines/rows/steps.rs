@@ -352,7 +352,7 @@ impl Explode<'_> {
             None => Ok(()),
             Some(other) => {
                 let error = unequal_lists(self.length, other);
-                Err(Some(Box::new(Diagnostic { span: Some(self.span), row: Some(self.rows), ..*error })))
+                Err(Some(Box::new(Diagnostic { span: Some(self.span), row: Some(self.rows - 1), ..*error })))
             }
         }
     }

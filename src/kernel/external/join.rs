@@ -132,7 +132,7 @@ impl ExternalJoin {
                 continue;
             }
             if side.keys() <= 1 || level == MOST_LEVELS {
-                context.hold_whole(Whole { what: ONE_KEY, bytes: size, span: self.right.span })?;
+                context.hold_whole(Whole { what: ONE_KEY, key: None, bytes: size, span: self.right.span })?;
                 continue;
             }
             spill.add_pass();

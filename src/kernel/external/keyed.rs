@@ -177,13 +177,15 @@ impl PartByPart {
             context.check()?;
             let mut flat = scratch.read(*place)?;
             let theirs = flat.columns.pop().expect("the rank is the last column");
+            let key = key_text(keys.of(&flat.columns));
             ranks.extend(partial.take_columns(flat, context)?.iter().map(|row| rank_at(&theirs, *row as usize)));
             let size = partial.size() + size_of_val(&ranks[..]);
             if size <= spill.limit_of_part() {
                 continue;
             }
             if ranks.len() <= 1 || level == MOST_LEVELS {
-                context.hold_whole(Whole { what: ONE_GROUP, bytes: size, span: *span })?;
+                let key = key.filter(|_| ranks.len() == 1);
+                context.hold_whole(Whole { what: ONE_GROUP, key, bytes: size, span: *span })?;
                 continue;
             }
             spill.add_pass();
@@ -208,6 +210,15 @@ impl PartByPart {
 
 /// The rows of one key stay together.
 pub const ONE_GROUP: &str = "one group of this stage takes";
+
+/// So many characters of a key are told.
+const MOST_TOLD: usize = 40;
+
+/// The key of the first row, for errors.
+fn key_text(keys: &[Column]) -> Option<String> {
+    let values: Vec<String> = keys.iter().map(|key| key.value(0).to_string()).collect();
+    (!values.is_empty()).then(|| values.join(", ").chars().take(MOST_TOLD).collect())
+}
 
 /// Writes each row to the part of its key.
 pub fn write_parts(flat: Batch, keys: KeysAt, level: u32, parts: &mut [Vec<Place>], scratch: &Scratch) -> Fallible<()> {

@@ -200,13 +200,14 @@ impl<'a> Spilling<'a> {
             if self.now.groups() <= FEW_GROUPS {
                 // To write them takes as much again.
                 let what = "a few large groups of this stage take";
-                self.of.context.largest.note(Whole { what, bytes: size, span: self.of.step.span });
+                self.of.context.largest.note(Whole { what, key: None, bytes: size, span: self.of.step.span });
             }
             self.write()?;
             self.live = measure::live();
             return Ok(());
         }
-        self.of.context.hold_whole(Whole { what: self.of.kept_whole(), bytes: size, span: self.of.step.span })
+        let (what, span) = (self.of.kept_whole(), self.of.step.span);
+        self.of.context.hold_whole(Whole { what, key: None, bytes: size, span })
     }
 
     fn can_write(&self) -> bool {

@@ -53,10 +53,12 @@ pub static MAPREDUCE: Magic = Magic {
             load     opens the source, and computes the tables that are joined\n  \
             slice    cuts the input into parts, a map task for each\n  \
             map      does the steps that need one row at a time\n  \
-            combine  makes one pair of all pairs of a key in a task, before anything is handed over\n  \
+            combine  makes one pair of all pairs of a key in a task, before anything is handed over; not where the\n  \
+            \x20        groups are lists of all values, as for a reduce over the names without combine\n  \
             shuffle  divides the pairs of each task among the partitions, by the hash of the key\n  \
             merge    makes one of what adjacent tasks have of a partition, where more than 16 have something\n  \
-            reduce   merges what all tasks have of each partition, a task for each\n  \
+            reduce   merges what all tasks have of each partition, a task for each, and does the steps that take\n  \
+            \x20        its groups one by one\n  \
             output   puts the rows together\n  \
             A pipeline with several aggregates, sorts or the like has several rounds.\n\n\
             Options\n  \
@@ -76,7 +78,9 @@ pub static MAPREDUCE: Magic = Magic {
             --chaos P         the chance that the worker of a task is killed (on threads: that its attempt is\n  \
             \x20                 lost), from 0 to 0.9; it is done again, and the result is the same\n  \
             --memory SIZE     the most heap of the job: 64MB. A map task that holds too much hands over what it\n  \
-            \x20                 has; all that is handed over goes through files, into 64 partitions by default\n  \
+            \x20                 has; all that is handed over goes through files, into 64 partitions by default. A\n  \
+            \x20                 reduce task writes groups that do not fit; the values of one key must fit. At\n  \
+            \x20                 least 4 MB for each process of --on workers\n  \
             --job NAME        keeps what finished tasks gave in a folder, until the job is done. After a crash,\n  \
             \x20                 resume NAME goes on: the pipeline and its input must be the same\n\n\
             In any cell\n  \
@@ -92,8 +96,9 @@ pub static MAPREDUCE: Magic = Magic {
             _ is the result; _.stages has all columns of the steps, _.keys the keys with the most records, _.tasks\n  \
             each attempt at a task, _.bad the rows that --bad keep has left out.\n\n\
             Hot keys\n  \
-            A key with more than twice the records that a partition has on average makes its reduce task the last\n  \
-            one to end. More partitions do not help: all records of a key go to one. The combiner does.",
+            A key with more than twice the records that a partition has on average, and 1,000 at least, makes its\n  \
+            reduce task the last one to end. More partitions do not help: all records of a key go to one. The\n  \
+            combiner does.",
     examples: &[
         "%mapreduce read \"samples/kjv.txt\" | words | count by lower(word) | top 3",
         "%mapreduce --combine off --tasks 4 read \"samples/kjv.txt\" | words | count by lower(word) | top 3",

@@ -47,6 +47,7 @@ pub fn is_of_row(error: &Diagnostic) -> bool {
         | Kind::Stopped
         | Kind::Claim
         | Kind::Objection
+        | Kind::Memory
         | Kind::System
         | Kind::Warning => false,
     }

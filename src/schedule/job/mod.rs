@@ -3,6 +3,7 @@
 //! the same as that of other engines.
 
 mod bad;
+mod keys;
 mod log;
 mod pool;
 mod saved;
@@ -19,11 +20,11 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Schema, Type, Value};
+use crate::data::Schema;
 use crate::diagnostic::{Diagnostic, Fallible, Kind, Span};
 use crate::files;
 use crate::kernel::phase::{Batches, Pairs, Spilling};
-use crate::kernel::{self, Batch, Column, Data, Part, Partial, Rows};
+use crate::kernel::{self, Batch, Column, Part, Partial, Rows};
 use crate::measure;
 use crate::plan::{Op, Prepared, Read, Source, Step};
 use crate::run_context::{Counters, RunContext};
@@ -33,16 +34,17 @@ pub use bad::{Bad, BadRow};
 pub use log::{Attempt, JobLog, KeyRecord, StepKind, StepRecord};
 pub use saved::{JobFolder, SavedJob, mark};
 pub use trace::{TraceBox, trace};
-pub use work::{Given, Shape, Task, Work};
+pub use work::{Given, Shape, ShuffleStages, Task, Work};
 
 use super::Threads;
 use super::run::{computed, kept};
 use super::stage::Stage;
 use super::task::{OpenStage, parts};
 use super::workers::{Failure, Hand, Ordered, Processes};
+use keys::{HOT, TopKeys, ranked};
 use pool::{Do, Pool, Tasks};
 use saved::Place;
-use work::{Handed, Mapped, Sent};
+use work::{Handed, Mapped, Sent, Shuffle, place_at};
 
 /// How a job is done; its result does not depend on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,17 +104,13 @@ const LEAST_TASKS: usize = 2;
 pub const LEAST_PARTITIONS: usize = 8;
 /// With a limit of memory, so that what a reduce task holds is a small part of all.
 const PARTITIONS_IN_LIMIT: usize = 64;
+/// A reduce task may always hold so many bytes: to write less costs more than it saves.
+const LEAST_REDUCED: u64 = 256 << 10;
 pub const TRIES: usize = 3;
 /// So many things that tasks have of a partition are merged by one task.
 const MERGED: usize = 16;
-/// So many keys are listed.
-const TOP_KEYS: usize = 10;
 /// Rows between two looks at the stop flag, where all are put in order.
 const GATHERED: usize = 1 << 16;
-
-/// A partition is split, and a key is hot, that has more than so many times what each partition would have if all had
-/// the same.
-const HOT: u64 = 2;
 /// Of rows that are left out, so many are listed.
 const MOST_LISTED: usize = 100_000;
 
@@ -143,6 +141,7 @@ pub fn run_job(
         let live = measure::live();
         let half = context.memory.saturating_sub(live) / 2;
         context.memory = live + half;
+        enough_for(context.workers, 2 * half, options.memory)?;
         let first = if options.grows { 1 } else { context.workers };
         processes = Some(Processes::start(first, half / context.workers.max(1) as u64)?);
     }
@@ -157,6 +156,9 @@ pub fn run_job(
     for round in 1.. {
         let begun = Instant::now();
         let (mut stage, taken) = Stage::first(source, pairs, left, &plan.functions, true);
+        // Rows with an error are looked for in the input of a round, not in its groups.
+        let after = if options.bad == Bad::Fail { stage.steps_of_groups(&left[taken..]) } else { &[] };
+        let taken = taken + after.len();
         let schema = if taken == 0 { plan.input(plan.steps.len() - left.len()) } else { &left[taken - 1].schema };
         left = &left[taken..];
         for step in stage.tasks.steps.iter_mut().chain(&mut stage.in_order.steps) {
@@ -167,7 +169,7 @@ pub fn run_job(
         let last_input = stage.last_input().clone();
         // What is sorted next may come in any order.
         let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
-        let (all, are_pairs) = job.round(round, stage, in_order, begun, log)?;
+        let (all, are_pairs) = job.round(round, (stage, after), in_order, begun, log)?;
         if left.is_empty() {
             log.wall = start.elapsed();
             log.workers = context.workers;
@@ -180,6 +182,25 @@ pub fn run_job(
         source = kept(all, if pairs { &last_input } else { schema }, schema, plan)?;
     }
     unreachable!("a job has a last round")
+}
+
+/// A worker process does nothing useful with less, in bytes.
+const LEAST_OF_PROCESS: u64 = 2_000_000;
+/// Of its memory, a run may have used so much before it begins.
+const USED_BEFORE: u64 = 1_000_000;
+
+/// Refuses memory that is too little for so many worker processes, which get half of it. `asked` is what was asked for.
+fn enough_for(workers: usize, memory: u64, asked: Option<u64>) -> Fallible<()> {
+    let (least, needed) = (2 * LEAST_OF_PROCESS, 2 * LEAST_OF_PROCESS * workers as u64);
+    if memory + USED_BEFORE >= needed {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let (given, needed) = (asked.unwrap_or(memory), megabytes(needed));
+    let message =
+        format!("{} of memory is too little for {workers} worker processes, which need {needed}", megabytes(given));
+    let fewer = if given >= least { format!("--workers {}", given / least) } else { "--on threads".to_string() };
+    Err(Diagnostic::new(Kind::Memory, message).hint(format!("--memory {}, or {fewer}", needed.replace(' ', ""))))
 }
 
 /// Before the number of the process in the name of a folder.
@@ -239,7 +260,7 @@ impl Job<'_> {
     fn round(
         &self,
         number: usize,
-        stage: Stage,
+        (stage, after): (Stage, &[Step]),
         in_order: bool,
         begun: Instant,
         log: &mut JobLog,
@@ -262,12 +283,12 @@ impl Job<'_> {
 
         let counts = self.options.counts_keys && log.keys.is_empty();
         let bad = self.options.bad;
-        let work = Work::new(stage, |is_keyed| self.shape(is_keyed), counts, bad, self.context)?;
+        let work = Work::new(stage, after, |is_keyed| self.shape(is_keyed, counts), bad, self.context)?;
         let processes = self.pool.processes.as_ref();
         let ordered = processes.map(|processes| Ordered::of_work(&work, processes.memory)).transpose()?;
         let round = Round { number, work, ordered, parts, bytes };
         let given = match round.work.shuffle().is_some() {
-            true => self.map_reduce(&round, in_order, counts, log),
+            true => self.map_reduce(&round, in_order, log),
             false => self.map_only(&round, log),
         };
         if let Some(processes) = processes {
@@ -276,13 +297,13 @@ impl Job<'_> {
         given
     }
 
-    fn shape(&self, is_keyed: bool) -> Shape {
+    fn shape(&self, is_keyed: bool, counts: bool) -> Shape {
         let workers = self.context.workers.max(1) as u64;
         // Several tasks run at a time, and while one writes there are copies of what it holds.
-        let most = match (&self.pool.processes, self.options.memory) {
-            (Some(processes), Some(_)) => Some(processes.memory / 6),
-            (None, Some(bytes)) => Some(bytes / (4 * workers)),
-            (_, None) => None,
+        let (most, reduced_in) = match (&self.pool.processes, self.options.memory) {
+            (Some(processes), Some(_)) => (Some(processes.memory / 6), Some(processes.memory / 2)),
+            (None, Some(bytes)) => (Some(bytes / (4 * workers)), Some(bytes / (2 * workers))),
+            (_, None) => (None, None),
         };
         let partitions = self.options.partitions.unwrap_or(match self.options.memory {
             Some(_) => PARTITIONS_IN_LIMIT,
@@ -292,7 +313,9 @@ impl Job<'_> {
             partitions: if is_keyed { partitions } else { 1 },
             is_keyed,
             combine: self.options.combine,
+            counted: counts && is_keyed,
             most,
+            reduced_in: reduced_in.map(|bytes| bytes.max(LEAST_REDUCED)),
             folder: match (self.kept_in, &self.folder) {
                 (Some(kept), _) => Some(kept.path().to_path_buf()),
                 (None, folder) => folder.as_ref().map(|folder| folder.path().to_path_buf()),
@@ -441,7 +464,7 @@ impl Job<'_> {
     }
 
     /// A round whose tasks give parts of what the breaker at the end has.
-    fn map_reduce(&self, round: &Round, in_order: bool, counts: bool, log: &mut JobLog) -> Fallible<(Batch, bool)> {
+    fn map_reduce(&self, round: &Round, in_order: bool, log: &mut JobLog) -> Fallible<(Batch, bool)> {
         let Round { number, work, parts, .. } = round;
         let shuffle = work.shuffle().expect("the round has a shuffle");
         let begun = Instant::now();
@@ -474,18 +497,19 @@ impl Job<'_> {
             self.split(round, &mut handed, log)?;
         }
         // Rows that were not combined would only be copied.
-        if self.options.tree && self.options.combine {
+        if self.options.tree && shuffle.shape().combine {
             self.merge(round, &mut handed, log)?;
         }
 
         let begun = Instant::now();
         let input = |partition: usize| format!("partition {partition}");
         let tasks = Tasks { round: *number, kind: StepKind::Reduce, count: handed.len(), input: &input };
-        let watched = self.context.monitor.as_ref().filter(|_| counts && shuffle.shape().is_keyed);
-        let top: Mutex<BTreeMap<usize, Vec<KeyRecord>>> = Mutex::default();
-        let (mut batches, attempts) = self.pool.run(tasks, &|partition, hand| {
+        let Shape { is_keyed, counted, .. } = *shuffle.shape();
+        let watched = self.context.monitor.as_ref().filter(|_| counted);
+        let tops: Mutex<BTreeMap<usize, TopKeys>> = Mutex::default();
+        let (reduced, attempts) = self.pool.run(tasks, &|partition, hand| {
             let place = (*number, StepKind::Reduce, partition);
-            let batch = match (self.done_before(place)?, hand, self.kept_in) {
+            let reduced = match (self.done_before(place)?, hand, self.kept_in) {
                 (Some((given, bytes)), ..) => given.into_reduced(&bytes)?,
                 (None, None, None) => shuffle.reduce(&handed[partition])?,
                 (None, hand, _) => {
@@ -496,41 +520,40 @@ impl Job<'_> {
                 }
             };
             // Whoever watches sees the keys of the partitions that are done while others are not.
-            if let (Some(watch), [.., counted, _]) = (watched, &batch.columns[..]) {
-                let width = shuffle.combiner().stage().keys_count();
-                let (keys, _) = top_of(partition, &batch, counted, width, self.context)?;
-                let mut top = top.lock().unwrap_or_else(PoisonError::into_inner);
-                top.insert(partition, keys);
-                let keys = top.values().flatten().cloned().collect();
-                watch.keys(ranked(keys, records, handed.len()).iter().map(KeyRecord::seen).collect());
+            if let Some(watch) = watched {
+                let mut tops = tops.lock().unwrap_or_else(PoisonError::into_inner);
+                tops.insert(partition, reduced.seen.top.clone());
+                let keys = ranked(tops.iter().map(|(partition, top)| (*partition, top)), records, handed.len());
+                watch.keys(keys.iter().map(KeyRecord::seen).collect());
             }
-            Ok(batch)
+            Ok(reduced)
         })?;
         let mut reduce = StepRecord::new(*number, StepKind::Reduce, handed.len());
         took(&mut reduce, &handed);
-        reduce.records_out = Some(batches.iter().map(|batch| batch.rows as u64).sum());
+        reduce.records_out = Some(reduced.iter().map(|one| one.rows.rows as u64).sum());
         reduce.loads = handed.iter().map(|handed| handed.iter().map(|one| one.rows).sum()).collect();
+        reduce.spill = reduced.iter().map(|one| one.seen.spilled).sum();
         spent(&mut reduce, &attempts, begun.elapsed());
         log.steps.push(reduce);
         log.attempts.extend(attempts);
 
         let begun = Instant::now();
-        let last = shuffle.combiner().stage();
-        let pairs = last.tasks.steps.last().is_some_and(|step| step.op == Op::Pairs);
+        let pairs = shuffle.combiner().stage().tasks.steps.last().is_some_and(|step| step.op == Op::Pairs);
+        if counted {
+            let all = reduced.iter().map(|one| one.seen.top.records).sum();
+            log.keys = ranked(reduced.iter().map(|one| &one.seen.top).enumerate(), all, reduced.len());
+        }
+        let mut batches: Vec<Batch> = reduced.into_iter().map(|one| one.rows).collect();
         let mut output = StepRecord::new(*number, StepKind::Output, 1);
         output.records_in = Some(batches.iter().map(|batch| batch.rows as u64).sum());
         let places: Option<Vec<Column>> =
-            shuffle.shape().is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
-        if counts && shuffle.shape().is_keyed {
-            log.keys = count_keys(&mut batches, last.keys_count(), self.context)?;
-        }
+            is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
         let places = places.filter(|_| in_order && batches.len() > 1);
         let order = places.map(|places| in_places(&places, &batches, self.context)).transpose()?;
         let all = match batches.len() {
             1 => batches.remove(0),
             _ => {
-                let types: Vec<Type> = last.tasks.schema().columns.iter().map(|column| column.ty.clone()).collect();
-                let mut rows = Rows::new(&types);
+                let mut rows = Rows::new(shuffle.given());
                 for batch in batches {
                     self.context.check()?;
                     rows.push(&batch)?;
@@ -538,7 +561,7 @@ impl Job<'_> {
                 let all = rows.finish();
                 match order {
                     Some(order) => {
-                        let mut rows = Rows::new(&types);
+                        let mut rows = Rows::new(shuffle.given());
                         for order in order.chunks(GATHERED) {
                             self.context.check()?;
                             rows.push_rows(&all, order)?;
@@ -558,11 +581,19 @@ impl Job<'_> {
 
     /// Merges what adjacent tasks have of a partition, until it is not much any more.
     fn merge(&self, round: &Round, handed: &mut [Vec<Handed>], log: &mut JobLog) -> Fallible<()> {
+        let most = round.work.shuffle().and_then(|shuffle| shuffle.shape().most).unwrap_or(u64::MAX);
         for level in 0.. {
-            if handed.iter().all(|handed| handed.len() <= MERGED) {
+            // What does not become less, such as lists of all values, stays in pieces that fit.
+            let is_merged = |handed: &Vec<Handed>| {
+                let held: u64 = handed.iter().map(|one| one.held).sum();
+                handed.len() > MERGED && held / handed.len() as u64 <= most / MERGED as u64
+            };
+            let merged: Vec<bool> = handed.iter().map(is_merged).collect();
+            if !merged.contains(&true) {
                 return Ok(());
             }
-            self.merge_groups(round, (StepKind::Merge, level), handed, &|_| MERGED, log)?;
+            let size = |partition: usize| if merged[partition] { MERGED } else { usize::MAX };
+            self.merge_groups(round, (StepKind::Merge, level), handed, &size, log)?;
         }
         Ok(())
     }
@@ -667,7 +698,8 @@ impl Job<'_> {
         let handed = |output: &Mapped| output.pairs.iter().flatten().map(|handed| handed.rows).sum::<u64>();
         let bytes_handed: u64 =
             outputs.iter().flat_map(|output| output.pairs.iter().flatten()).map(|handed| handed.bytes).sum();
-        let partitions = round.work.shuffle().map_or(0, |shuffle| shuffle.shape().partitions);
+        let shape = round.work.shuffle().map(Shuffle::shape);
+        let partitions = shape.map_or(0, |shape| shape.partitions);
 
         let mut map = StepRecord::new(number, StepKind::Map, outputs.len());
         map.records_in = Some(outputs.iter().map(|output| output.seen.records_in).sum());
@@ -678,7 +710,7 @@ impl Job<'_> {
         map.bad = outputs.iter().map(|output| output.seen.bad.len() as u64).sum();
         share(&mut map, 0);
         log.steps.push(map);
-        if self.options.combine {
+        if shape.is_some_and(|shape| shape.combine) {
             let mut combine = StepRecord::new(number, StepKind::Combine, outputs.len());
             combine.records_in = Some(records.iter().sum());
             combine.records_out = Some(outputs.iter().map(handed).sum());
@@ -726,11 +758,7 @@ fn in_places(places: &[Column], batches: &[Batch], context: &RunContext) -> Fall
     for (column, batch) in places.iter().zip(batches) {
         context.check()?;
         let first = order.len();
-        let place = |row: usize| match &column.data {
-            Data::Int(ints) => *ints.slots.at(row),
-            Data::Float(_) | Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("places are ints"),
-        };
-        order.extend((0..batch.rows).map(|row| (place(row), (first + row) as u32)));
+        order.extend((0..batch.rows).map(|row| (place_at(column, row), (first + row) as u32)));
         ends.push(order.len());
     }
     while ends.len() > 1 {
@@ -776,69 +804,4 @@ fn bytes_of(part: &Part, source: &Step<Source>) -> Option<u64> {
         Part::Files(splits) => splits.iter().map(|split| split.bytes(length(read, split.file))).sum(),
         Part::Whole | Part::Rows { .. } => read.bytes(),
     })
-}
-
-/// Takes the last column, the records of each key, from all partitions, and gives the keys that have the most.
-/// The first `width` columns are the key.
-fn count_keys(partitions: &mut [Batch], width: usize, context: &RunContext) -> Fallible<Vec<KeyRecord>> {
-    let (mut keys, mut all) = (Vec::new(), 0);
-    for (partition, batch) in partitions.iter_mut().enumerate() {
-        let counts = batch.columns.pop().expect("the records were counted last");
-        let (top, records) = top_of(partition, batch, &counts, width, context)?;
-        keys.extend(top);
-        all += records;
-    }
-    Ok(ranked(keys, all, partitions.len()))
-}
-
-/// The keys of a partition that have the most records, and how many records it has. `counts` has those of each key.
-fn top_of(
-    partition: usize,
-    batch: &Batch,
-    counts: &Column,
-    width: usize,
-    context: &RunContext,
-) -> Fallible<(Vec<KeyRecord>, u64)> {
-    let (mut found, mut all): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
-    let keep_top = |found: &mut Vec<(u64, usize)>| {
-        found.sort_unstable_by_key(|(records, row)| (std::cmp::Reverse(*records), *row));
-        found.truncate(TOP_KEYS);
-    };
-    for row in 0..batch.rows {
-        let records = if let Value::Int(count) = counts.value(row) { count.max(0) as u64 } else { 0 };
-        all += records;
-        found.push((records, row));
-        // Never all of them: there may be as many as the memory holds.
-        if found.len() == GATHERED {
-            context.check()?;
-            keep_top(&mut found);
-        }
-    }
-    keep_top(&mut found);
-    let key = |(records, row): (u64, usize)| KeyRecord {
-        key: match &batch.columns[..width] {
-            [one] => one.value(row),
-            several => {
-                let values: Vec<String> = several.iter().map(|column| column.value(row).to_string()).collect();
-                Value::text(&values.join(", "))
-            }
-        },
-        records,
-        share: 0.0,
-        partition,
-        is_hot: false,
-    };
-    Ok((found.into_iter().map(key).collect(), all))
-}
-
-/// Of the top keys of partitions those with the most of all records, and their share of these.
-fn ranked(mut keys: Vec<KeyRecord>, all: u64, partitions: usize) -> Vec<KeyRecord> {
-    keys.sort_by_key(|key| (std::cmp::Reverse(key.records), key.partition));
-    keys.truncate(TOP_KEYS);
-    let fair = all as f64 / partitions.max(1) as f64;
-    for key in &mut keys {
-        key.share = key.records as f64 / (all as f64).max(1.0);
-        key.is_hot = partitions > 1 && key.records as f64 > HOT as f64 * fair;
-    }
-    keys
 }

@@ -243,8 +243,7 @@ impl Pool<'_> {
     /// Whether what failed may do better the next time: not where the data is wrong.
     fn may_be_tried_again(&self, error: &Diagnostic) -> bool {
         match error.kind {
-            Kind::Rust => true,
-            Kind::System => error.message != self.context.out_of_memory().message,
+            Kind::Rust | Kind::System => true,
             Kind::Syntax
             | Kind::File
             | Kind::Name
@@ -257,6 +256,7 @@ impl Pool<'_> {
             | Kind::Stopped
             | Kind::Claim
             | Kind::Objection
+            | Kind::Memory
             | Kind::Warning => false,
         }
     }

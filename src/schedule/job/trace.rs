@@ -39,6 +39,8 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
     let mut boxes = Vec::new();
     for round in 1.. {
         let (mut stage, taken) = Stage::first(source.clone(), pairs, left, &plan.functions, true);
+        let after = stage.steps_of_groups(&left[taken..]);
+        let taken = taken + after.len();
         let here = Prepared { source, steps: left[..taken].to_vec(), ..plan.clone() };
         let schema = here.schema().clone();
         left = &left[taken..];
@@ -54,10 +56,12 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
             partitions: if is_keyed { PARTITIONS } else { 1 },
             is_keyed,
             combine: true,
+            counted: false,
             most: None,
+            reduced_in: None,
             folder: None,
         };
-        let work = Work::new(stage, shape, false, Bad::Fail, context)?;
+        let work = Work::new(stage, after, shape, Bad::Fail, context)?;
         let put = |boxes: &mut Vec<TraceBox>, step, task, partition, columns: &Schema, batch: &Batch| {
             let columns: Vec<String> = columns.columns.iter().map(|column| column.name.clone()).collect();
             let record = |row| batch.columns.iter().take(columns.len()).map(|column| column.value(row)).collect();
@@ -83,7 +87,7 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
             let tasks = tasks.collect::<Fallible<Vec<Vec<Vec<Handed>>>>>()?;
             for (task, of_partition) in tasks.iter().enumerate() {
                 for (partition, handed) in of_partition.iter().enumerate() {
-                    let batch = shuffle.reduce(handed)?;
+                    let batch = shuffle.groups(handed)?;
                     if batch.rows > 0 {
                         put(&mut boxes, StepKind::Shuffle, Some(task), Some(partition), &result, &batch);
                     }
@@ -91,8 +95,8 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
             }
             for partition in 0..shuffle.shape().partitions {
                 let handed: Vec<Handed> = tasks.iter().flat_map(|task| task[partition].iter().cloned()).collect();
-                let batch = shuffle.reduce(&handed)?;
-                put(&mut boxes, StepKind::Reduce, None, Some(partition), &result, &batch);
+                let rows = shuffle.reduce(&handed)?.rows;
+                put(&mut boxes, StepKind::Reduce, None, Some(partition), &schema, &rows);
             }
         }
         let options = JobOptions { tasks: Some(TASKS), partitions: Some(PARTITIONS), ..JobOptions::default() };

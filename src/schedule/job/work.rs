@@ -1,20 +1,23 @@
 //! The tasks of a round: map, merge and reduce. The same code does them in this process and in worker processes.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Column as Named, Order, Schema, Type};
-use crate::diagnostic::{Diagnostic, Fallible};
-use crate::kernel::phase::Breaker;
-use crate::kernel::{Batch, Column, Part, Partial, Rows, from_bytes, put_batch, to_bytes};
-use crate::plan::{Agg, AggFunc, Expr, Node, Op, Step};
-use crate::run_context::{Counters, RunContext};
-use crate::schedule::stage::Stage;
+use crate::data::{self, Order, Schema, Type};
+use crate::diagnostic::Fallible;
+use crate::kernel::phase::{Batches, Breaker, Spilling};
+use crate::kernel::{Batch, Column, Data, Part, Partial, Rows, from_bytes, put_batch, to_bytes};
+use crate::measure;
+use crate::plan::{Agg, AggFunc, Expr, Named, Node, Op, Step};
+use crate::run_context::{Counters, RunContext, Spill};
+use crate::schedule::stage::{Stage, without_source};
 use crate::schedule::task::OpenStage;
 
 use super::bad::{Bad, BadRow, is_of_row, without_bad};
+use super::keys::TopKeys;
 use super::spills::{Place, Spills, broken};
 
 /// What the tasks of a round do.
@@ -31,9 +34,15 @@ pub struct Shuffle {
     combiner: OpenStage,
     /// The same for reduce tasks, which with keys also keep the place of the first row of each.
     reducer: OpenStage,
+    /// What reduce tasks do with their groups: steps that take rows one by one, each with its place behind its columns.
+    after: Option<OpenStage>,
+    /// What reduce tasks give: with keys, the last column is the place.
+    given: Vec<Type>,
     shape: Shape,
     /// None where what is handed over stays in memory.
     spills: Option<Spills>,
+    /// Where reduce tasks write groups that do not fit into memory.
+    spill: Option<Spill>,
 }
 
 /// How map tasks hand over what they have.
@@ -43,8 +52,12 @@ pub struct Shape {
     pub is_keyed: bool,
     /// Whether a map task makes one pair of all pairs of a key.
     pub combine: bool,
+    /// Whether the records of each key are counted: the last aggregate is their number.
+    pub counted: bool,
     /// The bytes of pairs that a map task may hold.
     pub most: Option<u64>,
+    /// The bytes that a reduce task may use before it writes groups.
+    pub reduced_in: Option<u64>,
     /// Where what is handed over is written; else it stays in memory.
     pub folder: Option<PathBuf>,
 }
@@ -65,11 +78,28 @@ pub struct Seen {
     pub bad: Vec<BadRow>,
 }
 
+/// What comes of a partition.
+pub struct Reduced {
+    /// With keys, the last column is the place of the first row of each group, and the rows are in order of these.
+    pub rows: Batch,
+    pub seen: ReducedSeen,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReducedSeen {
+    /// The keys with the most records, where these are counted.
+    pub top: TopKeys,
+    /// Bytes of groups that were written.
+    pub spilled: u64,
+}
+
 /// What goes from one task to another.
 #[derive(Clone)]
 pub struct Handed {
     pub rows: u64,
     pub bytes: u64,
+    /// The bytes that it takes in memory.
+    pub held: u64,
     pairs: Where,
     /// Whether it is of a partial; else it has pairs as they are.
     pub is_partial: bool,
@@ -83,31 +113,41 @@ enum Where {
 
 /// The place of a row in the round: the task in the upper bits, then its place in the task.
 const TASK_BITS: u32 = 40;
-/// What a map task holds is looked at after so many batches.
+/// What a map task holds is looked at after so many batches, or when the heap has grown by a quarter of what the task
+/// may hold.
 const LOOKED_BATCHES: usize = 8;
 /// So many pairs wait at most to be divided among the partitions.
 const MOST_WAITING: usize = 1 << 17;
 
 impl Work {
-    /// The work of a round of this stage; `counts` says whether the records of each key are counted.
+    /// The work of a round of this stage and of steps that take its groups one by one. `shape` is told whether there
+    /// are keys.
     ///
     /// # Errors
     /// Those of the right sides of joins.
     pub fn new(
         mut stage: Stage,
+        after: &[Step],
         shape: impl FnOnce(bool) -> Shape,
-        counts: bool,
         bad: Bad,
         context: &RunContext,
     ) -> Fallible<Work> {
         if !stage.has_partials() {
             return Ok(Work { map: OpenStage::new(stage, context)?, shuffle: None, bad });
         }
+        let combines = stage.combines();
         let mut last = stage.tasks.steps.pop().expect("a stage with partials has a breaker at its end");
         let columns = stage.tasks.schema().clone();
         let is_keyed = matches!(&last.op, Op::Aggregate { keys, .. } if !keys.is_empty());
-        if let (true, Op::Aggregate { aggs, .. }) = (counts && is_keyed, &mut last.op) {
+        let mut shape = shape(is_keyed);
+        shape.combine &= combines;
+        let after = (!after.is_empty()).then(|| {
+            let steps = with_places(after, last.schema.columns.len());
+            Stage::of_tasks(without_source(&placed_columns(&last.schema), steps, &stage.tasks.functions), false)
+        });
+        if let (true, Op::Aggregate { aggs, .. }) = (shape.counted, &mut last.op) {
             aggs.push(Agg { name: String::new(), func: AggFunc::Rows, arg: None, ty: Type::Int });
+            last.schema = placed_columns(&last.schema);
         }
         let placed = placed(&last, &columns);
         let combiner = Stage::of_step(last, &columns, &stage);
@@ -116,24 +156,15 @@ impl Work {
             None => combiner.clone(),
         };
         let map = Stage::of_tasks(stage.tasks, stage.pairs);
-        Work::of_stages(map, Some((combiner, reducer, shape(is_keyed))), bad, context)
+        Work::of_stages(map, Some(ShuffleStages { combiner, reducer, after, shape }), bad, context)
     }
 
     /// The same from its stages, as another process is told of them.
     ///
     /// # Errors
     /// As [`Work::new`].
-    pub fn of_stages(
-        map: Stage,
-        shuffle: Option<(Stage, Stage, Shape)>,
-        bad: Bad,
-        context: &RunContext,
-    ) -> Fallible<Work> {
-        let shuffle = shuffle.map(|(combiner, reducer, shape)| {
-            let (combiner, reducer) = (OpenStage::new(combiner, context)?, OpenStage::new(reducer, context)?);
-            let spills = shape.folder.clone().map(Spills::new);
-            Ok::<_, Box<Diagnostic>>(Shuffle { combiner, reducer, shape, spills })
-        });
+    pub fn of_stages(map: Stage, shuffle: Option<ShuffleStages>, bad: Bad, context: &RunContext) -> Fallible<Work> {
+        let shuffle = shuffle.map(|stages| Shuffle::new(stages, context));
         Ok(Work { map: OpenStage::new(map, context)?, shuffle: shuffle.transpose()?, bad })
     }
 
@@ -224,7 +255,7 @@ impl Work {
             shuffling += begun.elapsed();
             Ok(())
         };
-        let mut records_in = 0;
+        let (mut records_in, mut live) = (0, measure::live());
         for part in parts {
             records_in += self.map.run_into(part, &mut |batch| {
                 records += batch.rows as u64;
@@ -236,10 +267,15 @@ impl Work {
                 }
                 held.take(batch)?;
                 combining += begun.elapsed();
-                match shuffle.shape.most {
-                    Some(most) if batches % LOOKED_BATCHES == 0 && held.size() > most => hand_over(&mut held),
-                    _ => Ok(()),
+                let Some(most) = shuffle.shape.most else { return Ok(()) };
+                if batches % LOOKED_BATCHES != 0 && measure::live().saturating_sub(live) < most / 4 {
+                    return Ok(());
                 }
+                if held.size() > most {
+                    hand_over(&mut held)?;
+                }
+                live = measure::live();
+                Ok(())
             })?;
         }
         hand_over(&mut held)?;
@@ -252,9 +288,45 @@ impl Work {
     }
 }
 
+/// What a [`Shuffle`] is made of.
+pub struct ShuffleStages {
+    pub combiner: Stage,
+    pub reducer: Stage,
+    pub after: Option<Stage>,
+    pub shape: Shape,
+}
+
 impl Shuffle {
+    fn new(stages: ShuffleStages, context: &RunContext) -> Fallible<Shuffle> {
+        let ShuffleStages { combiner, reducer, after, shape } = stages;
+        let of_groups = reducer.tasks.schema();
+        let mut given: Vec<Type> = of_groups.columns.iter().map(|column| column.ty.clone()).collect();
+        if shape.counted {
+            given.remove(given.len() - 2);
+        }
+        if let Some(after) = &after {
+            given = after.tasks.schema().columns.iter().map(|column| column.ty.clone()).collect();
+        }
+        let open = |stage| OpenStage::new(stage, context);
+        let (combiner, reducer, after) = (open(combiner)?, open(reducer)?, after.map(open).transpose()?);
+        let folder = shape.folder.clone();
+        let spill = shape.reduced_in.filter(|_| shape.is_keyed).zip(folder.clone());
+        let spill = spill.map(|(bytes, folder)| Spill::of_task(bytes, folder));
+        Ok(Shuffle { combiner, reducer, after, given, shape, spills: folder.map(Spills::new), spill })
+    }
+
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// The types of what reduce tasks give, but for the place.
+    pub fn given(&self) -> &[Type] {
+        &self.given[..self.given.len() - usize::from(self.shape.is_keyed)]
+    }
+
+    /// What reduce tasks do with their groups.
+    pub fn after(&self) -> Option<&OpenStage> {
+        self.after.as_ref()
     }
 
     pub fn combiner(&self) -> &OpenStage {
@@ -270,7 +342,8 @@ impl Shuffle {
     /// # Errors
     /// Files that cannot be read or written, and what the breaker runs into.
     pub fn merge(&self, handed: &[Handed]) -> Fallible<Handed> {
-        let handed = self.hand_over(vec![self.merged(handed)?.columns()?], true)?;
+        let merged = self.taken(handed, self.reducer.context())?.into_breaker().expect(NOT_WRITTEN);
+        let handed = self.hand_over(vec![merged.columns()?], true)?;
         Ok(handed.into_iter().next().expect("one batch was handed over"))
     }
 
@@ -280,45 +353,84 @@ impl Shuffle {
         self.combiner.fill(&mut partial, batch)
     }
 
-    /// What comes of a partition. With keys, the last column is the place of the first row of each.
+    /// The groups of a partition, or all of its rows.
     ///
     /// # Errors
     /// As [`Shuffle::merge`].
-    pub fn reduce(&self, handed: &[Handed]) -> Fallible<Batch> {
-        let mut partial = self.merged(handed)?;
-        partial.settle()?;
-        partial.finish()
+    pub fn groups(&self, handed: &[Handed]) -> Fallible<Batch> {
+        let mut all = self.taken(handed, self.reducer.context())?.into_breaker().expect(NOT_WRITTEN);
+        all.settle()?;
+        all.finish()
     }
 
-    fn merged(&self, handed: &[Handed]) -> Fallible<Breaker<'_>> {
-        let context = self.reducer.context();
-        let mut partial = self.reducer.no_partial()?.expect("its only step is a breaker");
+    /// What comes of a partition. Groups that do not fit into memory are written, and come part by part.
+    ///
+    /// # Errors
+    /// As [`Shuffle::merge`]; and one group that does not fit.
+    pub fn reduce(&self, handed: &[Handed]) -> Fallible<Reduced> {
+        let top = RefCell::new(TopKeys::default());
+        let context = RunContext { spill: self.spill.as_ref().map(Spill::anew), ..self.reducer.context().clone() };
+        let groups = self.taken(handed, &context)?;
+        let was_written = groups.has_written();
+        let rows = if self.after.is_none() && !was_written {
+            let mut all = groups.into_breaker().expect(NOT_WRITTEN);
+            all.settle()?;
+            self.counted(all.finish()?, &top)
+        } else {
+            let groups = Counted { groups: groups.batches(false)?, shuffle: self, top: &top };
+            let mut batches: Box<dyn Batches + '_> = match &self.after {
+                Some(after) => Box::new(after.over(Box::new(groups))?),
+                None => Box::new(groups),
+            };
+            let mut rows = Rows::new(&self.given);
+            while let Some(batch) = batches.next()? {
+                rows.push(&batch)?;
+            }
+            drop(batches);
+            if was_written { by_place(&rows.finish()) } else { rows.finish() }
+        };
+        let spilled = context.spill.map_or(0, |spill| spill.written().0);
+        Ok(Reduced { rows, seen: ReducedSeen { top: top.into_inner(), spilled } })
+    }
+
+    /// Groups without the records of each, which are counted.
+    fn counted(&self, mut groups: Batch, top: &RefCell<TopKeys>) -> Batch {
+        if self.shape.counted {
+            let counts = groups.columns.remove(groups.columns.len() - 2);
+            top.borrow_mut().take(&groups, self.combiner.stage().keys_count(), &counts);
+        }
+        groups
+    }
+
+    /// What the breaker has of a partition.
+    fn taken<'s>(&'s self, handed: &[Handed], context: &'s RunContext) -> Fallible<Spilling<'s>> {
+        let mut all = self.reducer.merged(context)?.expect("its only step is a breaker");
         for handed in handed {
             let batch = self.receive(handed)?;
             if handed.is_partial {
-                partial.take_columns(batch, context).map(drop)?;
+                all.take_columns(batch, context)?;
                 continue;
             }
             for start in (0..batch.rows).step_by(context.chunk_sizes.rows) {
                 context.check()?;
                 let rows = context.chunk_sizes.rows.min(batch.rows - start);
-                self.reducer.fill(&mut partial, &batch.part(start, rows))?;
+                self.reducer.fill_spilling(&mut all, &batch.part(start, rows))?;
             }
         }
-        Ok(partial)
+        Ok(all)
     }
 
     /// Puts what a task gives to others where these find it.
     fn hand_over(&self, batches: Vec<Batch>, is_partial: bool) -> Fallible<Vec<Handed>> {
-        let rows: Vec<u64> = batches.iter().map(|batch| batch.rows as u64).collect();
-        let handed = |rows, bytes, pairs| Handed { rows, bytes, pairs, is_partial };
+        let sizes: Vec<(u64, u64)> = batches.iter().map(|batch| (batch.rows as u64, batch.bytes())).collect();
+        let handed = |(rows, held), bytes, pairs| Handed { rows, bytes, held, pairs, is_partial };
         let Some(spills) = &self.spills else {
-            let batches = rows.into_iter().zip(batches);
-            return Ok(batches.map(|(rows, batch)| handed(rows, batch.bytes(), Where::Memory(batch))).collect());
+            let batches = sizes.into_iter().zip(batches);
+            return Ok(batches.map(|(sizes, batch)| handed(sizes, sizes.1, Where::Memory(batch))).collect());
         };
         let places = spills.write(batches.into_iter(), &self.reducer.context().stop)?;
-        let places = rows.into_iter().zip(places);
-        Ok(places.map(|(rows, place)| handed(rows, place.bytes, Where::File(place))).collect())
+        let places = sizes.into_iter().zip(places);
+        Ok(places.map(|(sizes, place)| handed(sizes, place.bytes, Where::File(place))).collect())
     }
 
     fn receive(&self, handed: &Handed) -> Fallible<Batch> {
@@ -348,9 +460,60 @@ fn placed(last: &Step, columns: &Schema) -> Option<(Step, Schema)> {
     }
     let place = Expr::new(Node::Column(columns.columns.len()), Type::Int, last.span);
     aggs.push(Agg { name: String::new(), func: AggFunc::Min, arg: Some(place), ty: Type::Int });
-    let place = Named { name: String::new(), ty: Type::Int };
-    let columns = columns.columns.iter().cloned().chain([place]).collect();
-    Some((last, Schema::new(columns, Order::Kept)))
+    last.schema = placed_columns(&last.schema);
+    Some((last, placed_columns(columns)))
+}
+
+/// Columns with one of places, or of other numbers, behind them.
+fn placed_columns(columns: &Schema) -> Schema {
+    let place = data::Column { name: String::new(), ty: Type::Int };
+    Schema::new(columns.columns.iter().cloned().chain([place]).collect(), Order::Kept)
+}
+
+/// Steps that take rows of so many columns one by one, where the place of each stands behind its columns.
+fn with_places(steps: &[Step], mut width: usize) -> Vec<Step> {
+    let mut placed = steps.to_vec();
+    for step in &mut placed {
+        if let Op::Project(named) | Op::Explode(named) = &mut step.op {
+            let place = Expr::new(Node::Column(width), Type::Int, step.span);
+            named.push(Named { name: String::new(), expr: place });
+        }
+        width = step.schema.columns.len();
+        step.schema = placed_columns(&step.schema);
+    }
+    placed
+}
+
+/// The place that a row has in a column of places.
+pub fn place_at(places: &Column, row: usize) -> i64 {
+    match &places.data {
+        Data::Int(ints) => *ints.slots.at(row),
+        Data::Float(_) | Data::Bool(_) | Data::Text(_) | Data::List(_) => unreachable!("places are ints"),
+    }
+}
+
+/// Rows in order of the places that are their last column.
+fn by_place(rows: &Batch) -> Batch {
+    let Some(places) = rows.columns.last() else { return rows.clone() };
+    let mut order: Vec<u32> = (0..rows.rows as u32).collect();
+    order.sort_by_key(|row| place_at(places, *row as usize));
+    rows.gathered(&order)
+}
+
+/// Without a budget nothing is written.
+const NOT_WRITTEN: &str = "nothing was written";
+
+/// Groups of a partition, whose records are counted as they pass.
+struct Counted<'s> {
+    groups: Box<dyn Batches + 's>,
+    shuffle: &'s Shuffle,
+    top: &'s RefCell<TopKeys>,
+}
+
+impl Batches for Counted<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        Ok(self.groups.next()?.map(|groups| self.shuffle.counted(groups, self.top)))
+    }
 }
 
 /// What a map task holds of its pairs.
@@ -448,6 +611,7 @@ impl<'s> Held<'s> {
 pub struct Sent {
     rows: u64,
     bytes: u64,
+    held: u64,
     is_partial: bool,
     pairs: SentPairs,
 }
@@ -460,29 +624,31 @@ enum SentPairs {
 }
 
 impl Sent {
-    pub fn of(handed: &Handed, bytes: &mut Vec<u8>) -> Sent {
+    pub fn of(handed: &Handed, out: &mut Vec<u8>) -> Sent {
         let pairs = match &handed.pairs {
             Where::File(place) => SentPairs::File(place.clone()),
             Where::Memory(batch) => {
-                let before = bytes.len();
-                put_batch(batch, bytes);
-                SentPairs::Beside(bytes.len() - before)
+                let before = out.len();
+                put_batch(batch, out);
+                SentPairs::Beside(out.len() - before)
             }
         };
-        Sent { rows: handed.rows, bytes: handed.bytes, is_partial: handed.is_partial, pairs }
+        let Handed { rows, bytes, held, is_partial, .. } = *handed;
+        Sent { rows, bytes, held, is_partial, pairs }
     }
 
     /// Takes what it has from the start of the bytes.
-    fn received(self, bytes: &mut &[u8]) -> Fallible<Handed> {
-        let pairs = match self.pairs {
+    fn received(self, from: &mut &[u8]) -> Fallible<Handed> {
+        let Sent { rows, bytes, held, is_partial, pairs } = self;
+        let pairs = match pairs {
             SentPairs::File(place) => Where::File(place),
             SentPairs::Beside(length) => {
-                let (here, rest) = bytes.split_at_checked(length).ok_or_else(broken)?;
-                *bytes = rest;
+                let (here, rest) = from.split_at_checked(length).ok_or_else(broken)?;
+                *from = rest;
                 Where::Memory(from_bytes(here).ok_or_else(broken)?)
             }
         };
-        Ok(Handed { rows: self.rows, bytes: self.bytes, pairs, is_partial: self.is_partial })
+        Ok(Handed { rows, bytes, held, pairs, is_partial })
     }
 }
 
@@ -506,7 +672,7 @@ pub enum Given {
     },
     Merged(Sent),
     /// One batch.
-    Reduced,
+    Reduced(ReducedSeen),
 }
 
 impl Work {
@@ -532,7 +698,10 @@ impl Work {
                 let mut out = Vec::new();
                 Ok((Given::Merged(Sent::of(&merged, &mut out)), out))
             }
-            Task::Reduce { handed } => Ok((Given::Reduced, to_bytes(&shuffle()?.reduce(&received(handed)?)?))),
+            Task::Reduce { handed } => {
+                let Reduced { rows, seen } = shuffle()?.reduce(&received(handed)?)?;
+                Ok((Given::Reduced(seen), to_bytes(&rows)))
+            }
         }
     }
 }
@@ -574,8 +743,8 @@ impl Given {
 
     /// # Errors
     /// As [`Given::into_mapped`].
-    pub fn into_reduced(self, bytes: &[u8]) -> Fallible<Batch> {
-        let Given::Reduced = self else { return Err(broken()) };
-        from_bytes(bytes).ok_or_else(broken)
+    pub fn into_reduced(self, bytes: &[u8]) -> Fallible<Reduced> {
+        let Given::Reduced(seen) = self else { return Err(broken()) };
+        Ok(Reduced { rows: from_bytes(bytes).ok_or_else(broken)?, seen })
     }
 }

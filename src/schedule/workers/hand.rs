@@ -114,7 +114,7 @@ impl Hand<'_> {
                 done.note(context);
                 context.counters.commit(&done.counters);
                 match (done.error, done.given) {
-                    (Some(error), _) => Err(error.into()),
+                    (Some(error), _) => Err(self.of_job(error, context).into()),
                     (None, Some(given)) => Ok((given, output)),
                     (None, None) => Err(Diagnostic::new(Kind::System, "a worker gave nothing").into()),
                 }
@@ -122,6 +122,18 @@ impl Hand<'_> {
             Err(Missing::Stopped) => Err(stopped(&context.stop).into()),
             Err(Missing::Lost(how)) => Err(Failure::Lost(how)),
         }
+    }
+}
+
+impl Hand<'_> {
+    /// The error of a task; where it is that of the process's limit, with what it is of the job's.
+    fn of_job(&self, error: Box<Diagnostic>, context: &RunContext) -> Box<Diagnostic> {
+        if error.kind != Kind::Memory || error.span.is_some() {
+            return error;
+        }
+        let part = self.all.memory as f64 / 1e6;
+        let message = format!("a worker process was stopped: it needs more than its part of the memory ({part:.1} MB)");
+        Diagnostic::new(Kind::Memory, message).hint(context.memory_hint)
     }
 }
 

@@ -49,11 +49,12 @@ pub struct StageOrder {
     pub tables: Vec<u64>,
 }
 
-/// Plans of one step, as [`crate::plan::Prepared::to_json`] writes them.
+/// Plans without a source, as [`crate::plan::Prepared::to_json`] writes them.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ShuffleOrder {
     pub combiner: String,
     pub reducer: String,
+    pub after: Option<String>,
     pub shape: Shape,
 }
 

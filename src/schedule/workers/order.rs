@@ -63,14 +63,21 @@ impl Ordered {
     /// # Errors
     /// As [`Ordered::of`].
     pub fn of_work(work: &Work, memory: u64) -> Fallible<Ordered> {
-        let shuffle = work.shuffle().map(|shuffle| {
-            Ok::<_, Box<Diagnostic>>(ShuffleOrder {
-                combiner: shuffle.combiner().stage().tasks.to_json()?,
-                reducer: shuffle.reducer().stage().tasks.to_json()?,
+        let mut ordered = Ordered { bad: work.bad(), ..Ordered::of(work.map_stage(), memory)? };
+        if let Some(shuffle) = work.shuffle() {
+            let mut written = |open: &OpenStage| {
+                let plan = &open.stage().tasks;
+                ordered.functions.extend(plan.beside().functions);
+                plan.to_json()
+            };
+            ordered.shuffle = Some(ShuffleOrder {
+                combiner: written(shuffle.combiner())?,
+                reducer: written(shuffle.reducer())?,
+                after: shuffle.after().map(written).transpose()?,
                 shape: shuffle.shape().clone(),
-            })
-        });
-        Ok(Ordered { shuffle: shuffle.transpose()?, bad: work.bad(), ..Ordered::of(work.map_stage(), memory)? })
+            });
+        }
+        Ok(ordered)
     }
 
     pub fn id(&self) -> u64 {

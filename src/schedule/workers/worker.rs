@@ -19,7 +19,7 @@ use crate::meters::Meters;
 use crate::plan::{Beside, ExternalFunction, ExternalPlace, Prepared, Shared};
 use crate::run_context::{Counters, Counts128, Largest, MEMORY_HINT, Progress, ReadNotes, RunContext, Stop};
 use crate::schedule::Stage;
-use crate::schedule::job::{Given, Work};
+use crate::schedule::job::{Given, ShuffleStages, Work};
 use crate::service::Program;
 
 use super::frame::{receive, send};
@@ -207,7 +207,12 @@ fn open(order: StageOrder, tables: &HashMap<u64, Arc<Table>>, current: &Current,
         let stage =
             |plan: &str, pairs| Ok::<_, Box<Diagnostic>>(Stage::of_tasks(Prepared::from_json(plan, &beside)?, pairs));
         let shuffle = order.shuffle.map(|shuffle| {
-            Ok::<_, Box<Diagnostic>>((stage(&shuffle.combiner, false)?, stage(&shuffle.reducer, false)?, shuffle.shape))
+            Ok::<_, Box<Diagnostic>>(ShuffleStages {
+                combiner: stage(&shuffle.combiner, false)?,
+                reducer: stage(&shuffle.reducer, false)?,
+                after: shuffle.after.map(|after| stage(&after, false)).transpose()?,
+                shape: shuffle.shape,
+            })
         });
         Work::of_stages(stage(&order.plan, order.pairs)?, shuffle.transpose()?, order.bad, &context)
     });
