@@ -114,6 +114,11 @@ impl Operators {
         before
     }
 
+    /// The same where it takes no rows yet.
+    pub fn go_on(&self, operator: usize) -> usize {
+        self.switch(operator)
+    }
+
     /// The time is again that of the one before.
     #[inline]
     pub fn leave(&self, before: usize) {

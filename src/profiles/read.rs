@@ -128,5 +128,5 @@ fn detect(bytes: &[u8]) -> Option<Format> {
     if perf::begins(&text) {
         return Some(Format::Perf);
     }
-    stacks::begins(&text).then_some(Format::Folded)
+    stacks::begins(bytes).then_some(Format::Folded)
 }

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use super::{Function, Profile, ReadError, Stacks, Unit};
 
-/// Whether the first lines look like stacks.
-pub fn begins(text: &str) -> bool {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.next().is_some_and(|line| parts(line).is_some_and(|(stack, _)| !stack.is_empty()))
+/// Whether the first line that is no comment looks like a stack, however deep it is.
+pub fn begins(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let is_empty = |line: &[u8]| line.trim_ascii().is_empty() || line.starts_with(b"#");
+    let Some(line) = lines.find(|line| !is_empty(line)).and_then(|line| std::str::from_utf8(line).ok()) else {
+        return false;
+    };
+    parts(line).is_some_and(|(stack, _)| !stack.is_empty())
 }
 
 fn parts(line: &str) -> Option<(&str, f64)> {

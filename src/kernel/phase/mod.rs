@@ -58,7 +58,10 @@ pub fn phases<'a>(
                 phase = none();
             }
             None => {
+                // It may compute a right side before the first row comes.
+                let before = meter.zip(number).map(|(meter, number)| meter.go_on(number));
                 let operator = ops::operator(step, input, plan, &compiler, program, context, inner)?;
+                meter.zip(before).iter().for_each(|(meter, before)| meter.leave(*before));
                 phase.operators.extend(operator.map(|operator| Metered { operator, meter: meter.zip(number) }));
             }
         }

@@ -14,6 +14,7 @@ use crate::temporary::Folder;
 
 use super::super::{Answer, CellStatus};
 use super::table::Shape;
+use super::view;
 
 pub fn command(
     session: &mut Session,
@@ -198,7 +199,8 @@ fn python_profile(
         fields.extend(values);
     }
     if let Some((_, profile)) = session.profiles().last_key_value() {
-        let map = Map { title: format!("%prof !{}", word.text), profile: Arc::clone(profile), root: 0, flame: false };
+        let title = view::map_title(format!("%prof !{}", word.text), profile);
+        let map = Map { title, profile: Arc::clone(profile), root: 0, flame: false };
         answer.report.blocks.push(Block::Map(map));
     }
     if !is_good {

@@ -185,7 +185,7 @@ fn drawn(
         }
     };
     let (title, profile) = view::of(session, magic, word, context)?;
-    let map = Map { title, profile, root: 0, flame };
+    let map = Map { title: view::map_title(title, &profile), profile, root: 0, flame };
     if session.interactive {
         let next = Next { map: Some(map), ..Next::default() };
         return Ok(Answer { next, ..Answer::default() });

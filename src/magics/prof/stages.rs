@@ -6,7 +6,7 @@ use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Pipeline};
 use crate::magics::compare::Grid;
-use crate::measure::Meter;
+use crate::measure::{Cost, Meter};
 use crate::meters::{Meters, StageTime, Stages};
 use crate::plan::Binding;
 use crate::profiles::{Function, Stacks, Unit as Weights};
@@ -47,6 +47,7 @@ pub fn stages(
         let message = format!("`{name}` did not run this pipeline in stages: another engine took its place");
         return Err(Diagnostic::at(Kind::Objection, subject.span, message).hint("%explain says what runs it"));
     }
+    each.push(outside(&each, &cost));
     let cpu: f64 = each.iter().map(|stage| stage.cpu.as_secs_f64()).sum();
     let share = |stage: &StageTime| if cpu > 0.0 { stage.cpu.as_secs_f64() / cpu } else { 0.0 };
     let mut rows: Vec<&StageTime> = each.iter().collect();
@@ -107,4 +108,11 @@ pub fn stages(
     let blocks = vec![Block::Figures(figures), Block::Notes(notes)];
     let report = Report { blocks, status_line: vec![name.into(), passed(cost.wall)] };
     Ok(Answer { report, result: Some(result), ..Answer::default() })
+}
+
+/// What the run took besides its stages: right sides of joins, what is handed on.
+fn outside(each: &[StageTime], cost: &Cost) -> StageTime {
+    let cpu = cost.cpu().saturating_sub(each.iter().map(|stage| stage.cpu).sum());
+    let wall = cost.wall.saturating_sub(each.iter().map(|stage| stage.wall).sum());
+    StageTime { name: "outside the stages".to_string(), tasks: 1, rows_in: None, rows_out: None, wall, cpu }
 }

@@ -100,6 +100,14 @@ pub fn of(
     Ok((word.text.clone(), Arc::new(read(session, word, None, context)?)))
 }
 
+/// The title of a drawing of callers, which may be wrong where they were counted only.
+pub fn map_title(title: String, profile: &Profile) -> String {
+    match profile.is_tree_smaller() {
+        true => format!("{title} (callers were counted, not stacks: in circles of calls they may be wrong)"),
+        false => title,
+    }
+}
+
 /// The cell of a result that a word names.
 fn numbered(word: &Word) -> Option<usize> {
     word.text.strip_prefix('_').and_then(|digits| digits.parse().ok())
@@ -197,7 +205,10 @@ pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word], contex
         "folded" => profiles::folded(&profile).into_bytes(),
         "speedscope" => profiles::speedscope(&profile, &name).into_bytes(),
         "pprof" => profiles::pprof(&profile),
-        "svg" => show::map_svg(&Map { title, profile, root: 0, flame: false }).into_bytes(),
+        "svg" => {
+            let title = map_title(title, &profile);
+            show::map_svg(&Map { title, profile, root: 0, flame: false }).into_bytes()
+        }
         other => {
             let message = format!("unknown form `{other}`; forms are {}", listed(&FORMS));
             return Err(Diagnostic::at(Kind::Name, form.span, message).near(other, FORMS));
