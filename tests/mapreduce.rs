@@ -545,7 +545,7 @@ fn groups_that_were_written_come_as_if_they_were_not() {
 fn a_key_whose_values_do_not_fit_is_named() {
     for on in ["threads", "workers"] {
         let cell = format!(
-            "%mapreduce --memory 16MB --workers 2 --on {on} 1..3M | mapreduce \
+            "%mapreduce --memory 32MB --workers 2 --on {on} 1..3M | mapreduce \
              map = (if it % 3 == 0 then it % 1000 else -7, it) into k, n reduce = max(n) - min(n)"
         );
         let said = err(&timelab(&["-c", &cell], ""));
