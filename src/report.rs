@@ -17,16 +17,16 @@ pub struct Report {
 
 #[derive(Debug, Clone)]
 pub enum Block {
-    /// `measured` says whether a measurement went into it.
     Table {
         table: Arc<Table>,
-        measured: bool,
+        measured: Measured,
     },
     /// A table with all its rows and columns, however many.
     Whole {
         table: Arc<Table>,
-        measured: bool,
+        measured: Measured,
     },
+    /// `measured` says whether a measurement went into it.
     Value {
         value: Value,
         ty: Type,
@@ -96,8 +96,42 @@ pub struct Figures {
     pub table: Table,
     /// One for each column.
     pub meanings: Vec<Meaning>,
+    pub rows: MeasuredRows,
     /// Whether people see all rows, however many they are.
     pub is_whole: bool,
+}
+
+/// What of a table differs from run to run, because a measurement went into it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// For each column, whether its cells do.
+    pub columns: Vec<bool>,
+    pub rows: MeasuredRows,
+}
+
+/// What of the rows of a table differs from run to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MeasuredRows {
+    /// Which rows there are, and so how many.
+    pub count: bool,
+    /// Their order: they are sorted by what was measured.
+    pub order: bool,
+}
+
+impl Measured {
+    /// Nothing, in a table of so many columns.
+    pub fn nothing(width: usize) -> Measured {
+        Measured { columns: vec![false; width], rows: MeasuredRows::default() }
+    }
+
+    /// All of it.
+    pub fn all(width: usize) -> Measured {
+        Measured { columns: vec![true; width], rows: MeasuredRows { count: true, order: true } }
+    }
+
+    pub fn is_anything(&self) -> bool {
+        self.rows.count || self.rows.order || self.columns.contains(&true)
+    }
 }
 
 /// What the numbers of a column are.
@@ -360,14 +394,30 @@ pub enum Tone {
     Horrible,
 }
 
+impl Block {
+    /// A table of which nothing is measured.
+    pub fn counted(table: Arc<Table>) -> Block {
+        Block::Table { measured: Measured::nothing(table.schema().columns.len()), table }
+    }
+}
+
 impl Figures {
+    /// With a meaning for each column, in rows that are the same in each run.
+    pub fn new(table: Table, meanings: Vec<Meaning>) -> Figures {
+        Figures { table, meanings, rows: MeasuredRows::default(), is_whole: false }
+    }
+
+    pub fn measured(&self) -> Measured {
+        Measured { columns: self.meanings.iter().map(|meaning| meaning.measured).collect(), rows: self.rows }
+    }
+
     /// Rows in their order, each with a value for each head.
     pub fn of_rows(heads: &[(&str, Type, Meaning)], rows: &[Vec<Value>]) -> Figures {
         let column = |at: usize| rows.iter().map(|row| row[at].clone()).collect();
         let columns: Vec<Vec<Value>> = (0..heads.len()).map(column).collect();
         let schema = heads.iter().map(|(name, ty, _)| Column { name: (*name).to_string(), ty: ty.clone() }).collect();
         let table = Table::from_columns(Schema::new(schema, Order::Kept), rows.len(), &columns);
-        Figures { table, meanings: heads.iter().map(|(_, _, meaning)| *meaning).collect(), is_whole: false }
+        Figures::new(table, heads.iter().map(|(_, _, meaning)| *meaning).collect())
     }
 
     /// With all rows for people, too: a list that is read for each of its rows, and never grows.

@@ -29,6 +29,7 @@ mod mapreduce;
 mod meaning;
 mod measure;
 mod measured;
+mod mutations;
 mod native;
 mod notebook;
 mod outside;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use timelab::notebook::{Look, Notebook, compare};
+use timelab::notebook::{Look, Notebook, compare, is_same_but_outputs};
 use timelab::player::Player;
 use timelab::show::Format;
 
@@ -57,6 +57,8 @@ fn a_file_is_read_as_it_is_written() {
 fn faults_have_a_line() {
     faulty("a\n```console timelab\n› 1\n", 2, "not closed");
     faulty("```\n› 1\n", 1, "not closed");
+    faulty("a\n```console timelab\n› 1\n1\n\ntext\n\n```console timelab\n› 2\n2\n```\n", 2, "not closed");
+    faulty("a\n\n```rust\n1\n\n```console timelab\n› 2\n2\n```\n", 3, "not closed");
     faulty("a\n\n<!-- timelab: slow\n", 3, "comment is not closed");
     faulty("<!-- timelab: fast -->\n```console timelab\n```\n", 1, "unknown directive `fast`");
     faulty("<!-- timelab: needs=\"gpu\" -->\n```console timelab\n```\n", 1, "unknown need `gpu`");
@@ -138,15 +140,16 @@ fn a_claim_that_does_not_hold_fails_with_what_it_read() {
     assert!(tested(&fence("› %check null == 1\n"), &[]).1.contains("null"));
 }
 
-/// What a cell prints with what was measured in it, in two runs.
+/// What the last of these cells prints with what was measured in it, in two runs.
 #[track_caller]
 fn twice(cell: &str) -> (String, String) {
-    let mut first = Player::fresh();
-    let context = first.session.context();
-    let before = first.cell(cell, Look::default(), &context).printed;
-    let mut second = Player::fresh();
-    let context = second.session.context();
-    let now = second.cell(cell, Look::default(), &context);
+    let last = || {
+        let mut player = Player::fresh();
+        let context = player.session.context();
+        let ran = cell.split("\n› ").map(|cell| player.cell(cell, Look::default(), &context));
+        ran.last().expect("there is a cell")
+    };
+    let (before, now) = (last().printed, last());
     let found = compare(&before, &now.printed, &now.masked);
     assert!(found.is_ok(), "{cell}\n{before}\n{}\n{found:?}", now.masked);
     (before, now.masked)
@@ -199,6 +202,115 @@ fn nothing_is_invented(cell: &str) {
         let changed = lines.join("\n") + "\n";
         assert!(compare(&changed, &before, &masked).is_err(), "{cell}\n{changed}\n{masked}");
     }
+}
+
+/// How many rows a table has, what they are called and their order is counted: each row that is removed, doubled or
+/// exchanged with the next is found.
+#[track_caller]
+fn rows_are_counted(cell: &str) {
+    let (before, masked) = twice(cell);
+    let lines: Vec<&str> = before.lines().collect();
+    let is_row = |at: usize| {
+        let border = lines[..at].iter().rev().find(|line| !line.starts_with('│'));
+        lines[at].starts_with('│') && border.is_some_and(|border| border.starts_with('├'))
+    };
+    let rows: Vec<usize> = (0..lines.len()).filter(|at| is_row(*at)).collect();
+    assert!(!rows.is_empty(), "{before}");
+    let check = |what: &str, changed: Vec<&str>| {
+        let changed = changed.join("\n") + "\n";
+        if changed != before {
+            assert!(compare(&changed, &before, &masked).is_err(), "{cell}: a row {what}\n{changed}\n{masked}");
+        }
+    };
+    for at in rows {
+        let mut removed = lines.clone();
+        removed.remove(at);
+        check("removed", removed);
+        let mut doubled = lines.clone();
+        doubled.insert(at, lines[at]);
+        check("doubled", doubled);
+        if lines.get(at + 1).is_some_and(|next| next.starts_with('│')) {
+            let mut exchanged = lines.clone();
+            exchanged.swap(at, at + 1);
+            check("exchanged", exchanged);
+        }
+    }
+}
+
+#[test]
+fn rows_of_measured_tables_are_counted() {
+    rows_are_counted("%magnitudes");
+    rows_are_counted("%mapreduce --tasks 3 --partitions 2 1..2k | count by key = it % 7");
+    rows_are_counted("%mapreduce --tasks 3 --partitions 2 1..2k | count by key = it % 7\n› _.tasks");
+    rows_are_counted("%latency --only l1,int_add --for 100ms");
+    rows_are_counted("%race counter --each 10k");
+    rows_are_counted("%concurrency --tasks 2 --each 2ms");
+    rows_are_counted("%amdahl --threads 2");
+    rows_are_counted("%compare --for 200ms letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"");
+    rows_are_counted("%compare --for 200ms n in 100..400: strings only push, join");
+    rows_are_counted("%async --requests 10");
+}
+
+#[test]
+fn rows_of_structures_are_counted() {
+    rows_are_counted("%structures growth vec push_back --n 1k");
+    rows_are_counted("%structures --n 100 --kinds vec,deque --ops push_back,get");
+}
+
+#[test]
+fn counts_within_measurements_are_compared() {
+    let family = "%bigo --steps n in 64..1k: sorting only merge, quick\n› _.rows | filter n == 64";
+    let (before, masked) = twice("%bigo --steps n in 64..1k: sorting only merge, quick\n› _");
+    let _ = (family, before, masked);
+    let job = "%mapreduce --tasks 3 --partitions 2 1..2k | count by key = it % 7\n› _.tasks | count by stage";
+    caught(job, "│ map", "│ mop");
+    caught(job, "     3 │", "     4 │");
+    caught("1..5 | map it, w = counter(\"all\", it > 2)\n› _.counters", "3", "4");
+}
+
+#[test]
+fn a_file_may_not_contradict_itself() {
+    let cell = "%compare --for 500ms letters 2k seed 7:\n  fold: fold \"\" acc + it\n  join: join \"\"";
+    let (before, masked) = twice(cell);
+    let same = |changed: &str| compare(changed, &before, &masked).is_ok();
+    let found = |what: &str, changed: String| {
+        assert_ne!(changed, before, "{what}\n{before}");
+        assert!(!same(&changed), "{what}\n{changed}\n{masked}");
+    };
+    found("the other one is faster", before.replace("join is faster than fold", "fold is faster than join"));
+    found("the sentence says slower", before.replace("join is faster than fold", "join is slower than fold"));
+    found("the verdict says slower", before.replace(" faster ", " slower "));
+    let without = before.lines().filter(|line| !line.contains("is faster than")).collect::<Vec<_>>().join("\n");
+    found("the sentence is missing", without);
+    let row = |name: &str| before.lines().find(|line| line.starts_with(&format!("│ {name} "))).expect("it has a row");
+    let median = |name: &str| row(name).split('│').nth(2).expect("it has a median").trim().to_string();
+    let (fold, join) = (median("fold"), median("join"));
+    let other = before.replacen(&fold, "\u{1}", 1).replacen(&join, &fold, 1).replacen('\u{1}', &join, 1);
+    found("the medians are exchanged", other);
+    let sweep = "%compare --for 300ms n in 500..2k: strings only join, format";
+    let (before, masked) = twice(sweep);
+    let row = before.lines().find(|line| line.starts_with("│  500 │")).expect("there is a point");
+    let cells: Vec<&str> = row.split('│').collect();
+    let verdict = format!("faster: format{}", " ".repeat(8));
+    let changed = before.replacen(row, &format!("│{}│{}│{}│ {verdict} │", cells[1], cells[2], cells[3]), 1);
+    assert!(compare(&changed, &before, &masked).is_err(), "{changed}");
+}
+
+#[test]
+fn a_difference_is_shown_as_it_was_printed() {
+    let (status, told) = tested(&fence("› %time 1..10k | map it * 2 | top 2\n│ it │\n"), &[]);
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("998") && told.contains(" wall") && !told.contains('‹'), "{told}");
+    let cell = "%race counter --each 10k";
+    let (before, masked) = twice(cell);
+    let changed = before.replacen("atomic", "otomic", 1);
+    let found = compare(&changed, &before, &masked).expect_err("it differs");
+    let row = before.lines().find(|line| line.contains("│ atomic")).expect("it has a row");
+    let cells = |line: &str| -> Vec<String> {
+        line.split('│').map(|cell| cell.trim().to_string()).filter(|cell| !cell.is_empty()).collect()
+    };
+    assert_eq!(cells(&found.got[0]), cells(row), "{found:?}");
+    assert!(found.expected[0].contains("otomic"), "{found:?}");
 }
 
 #[test]
@@ -469,7 +581,12 @@ fn exports_hold_the_same_cells() {
     assert!(back.contains("```python\n1 < 2\n```"), "{back}");
     let data: serde_json::Value = serde_json::from_str(&export("json")).expect("it is json");
     assert_eq!(data["parts"][1]["tables"][0][2]["twice"], 6);
-    assert!(export("md").contains("│  3 │     6 │"), "{}", export("md"));
+    // The same notebook, with its directives and what is hidden.
+    assert!(export("md").contains("│  3 │     6 │") && is_same_but_outputs(&export("md"), text), "{}", export("md"));
+    let text = "\u{feff}# A\r\n\r\n<!-- note -->\r\n\r\n<!-- timelab: slow stop ask=\"how?\" -->\r\n\
+                ```console timelab width=60\r\n› 1\r\n1\r\n```\r\n";
+    let other = file(folder.path(), "b.md", text);
+    assert_eq!(out(&timelab(&["export", &other.to_string_lossy(), "--to", "md", "--no-run"], "")), text);
     // Without a run, what the file says is taken.
     let kept = out(&timelab(&["export", &path, "--to", "html", "--no-run"], ""));
     assert!(!kept.contains("<td"), "{kept}");
@@ -726,7 +843,7 @@ fn fences_in_lists_and_several_directives_are_read() {
 #[test]
 fn a_file_without_cells_says_so() {
     let (status, told) = tested("# Nothing\n\n```rust\n› 1\n```\n", &[]);
-    assert!(status == 0 && told.contains("there are no cells in it") && !told.contains('✓'), "{told}");
+    assert!(status == 1 && told.contains("there is nothing to test") && !told.contains('✓'), "{told}");
 }
 
 #[test]
@@ -828,6 +945,15 @@ fn directives_looks_and_warnings_come_back_from_jupyter() {
         notebook.fences.into_iter().map(|fence| (fence.directives, fence.look)).collect()
     };
     assert_eq!(fences(&back), fences(text), "{back}");
+    // A body ends with its cell, whether it says so or not.
+    for end in ["", "… %%\n"] {
+        let text = format!("```console timelab\n› %%race x = 0\n… a: x = x + 1\n… b: x = x + 1\n{end}› 1 + 1\n```\n");
+        let race = file(folder.path(), "race.md", &text);
+        let jupyter = out(&timelab(&["export", &race.to_string_lossy(), "--to", "ipynb", "--no-run"], ""));
+        let back = file(folder.path(), "race.ipynb", &jupyter);
+        let back = out(&timelab(&["import", &back.to_string_lossy()], ""));
+        assert!(is_same_but_outputs(&back, &text), "{back}");
+    }
     // A warning stands before the result.
     let shown = timelab::notebook::Shown { warnings: "warning: of it\n".to_string(), ..Default::default() };
     let output = timelab::notebook::Output { text: String::new(), shown: vec![shown] };

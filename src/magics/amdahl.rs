@@ -147,6 +147,7 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
 /// What else the notes may say.
 pub const SAYS: &[&str] = &[
     "#predicted (model)",
+    "-work that shares nothing is {ratio} as fast on two threads: other programs use the cores, {words}",
     "stopped after {count} rounds",
     "faster than {count} cores allow: many threads get more of a busy machine than one",
     "~: other programs use the cores, so there is no serial share and no prediction",

@@ -229,7 +229,7 @@ fn list(session: &Session) -> Fallible<Answer> {
     let table = Table::from_columns(Schema::new(schema, Order::Kept), columns[0].len(), &columns);
     let table = Arc::new(table);
     let plan = Some(Arc::new(kept_plan(table.clone(), Default::default())));
-    let report = Report { blocks: vec![Block::Table { table, measured: false }], ..Report::default() };
+    let report = Report { blocks: vec![Block::counted(table)], ..Report::default() };
     let result = Some(Binding::Result { table: plan, fields: Vec::new(), tables: Vec::new() });
     Ok(Answer { report, result, ..Answer::default() })
 }

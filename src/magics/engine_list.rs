@@ -110,8 +110,8 @@ fn status(session: &Session) -> Answer {
         fields: Vec::new(),
         tables: Vec::new(),
     };
-    let features = Block::Table { table: features(), measured: false };
-    let blocks = vec![Block::Table { table, measured: false }, Block::Text(LEGEND.to_string()), features];
+    let features = Block::counted(features());
+    let blocks = vec![Block::counted(table), Block::Text(LEGEND.to_string()), features];
     Answer { report: Report { blocks, ..Report::default() }, result: Some(result), ..Answer::default() }
 }
 

@@ -24,7 +24,7 @@ fn run(session: &mut Session, magic: &lang::Magic, _: &RunContext) -> Fallible<A
     let Some(Binding::Result { table: Some(plan), .. }) = session.lookup("_") else { return Err(nothing()) };
     let BoundOp::Source(Source::Kept(kept)) = &plan.steps[0].op else { return Err(nothing()) };
     let report = Report {
-        blocks: vec![Block::Whole { table: kept.table().clone(), measured: plan.measured }],
+        blocks: vec![Block::Whole { table: kept.table().clone(), measured: plan.measured.clone() }],
         ..Report::default()
     };
     Ok(Answer { report, ..Answer::default() })

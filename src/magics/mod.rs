@@ -513,7 +513,7 @@ fn table_result(ran: &RunResult, fields: Vec<Field>) -> Binding {
 /// The same where the table may not have its rows any more.
 fn rows_result(ran: &RunResult, rows: u64, mut fields: Vec<Field>) -> Binding {
     let rows = Value::Int(rows as i64);
-    fields.push(Field { name: "rows", value: rows, unit: Unit::Count("rows"), measured: ran.measured });
+    fields.push(Field { name: "rows", value: rows, unit: Unit::Count("rows"), measured: ran.measured.rows.count });
     let seconds = [("wall", ran.wall), ("compile", ran.compile.unwrap_or_default()), ("start", ran.start)];
     for (name, time) in seconds {
         if !fields.iter().any(|known| known.name == name) {
@@ -536,7 +536,7 @@ fn counters(ran: &RunResult) -> Option<Figures> {
 }
 
 fn table_block(ran: &RunResult) -> Block {
-    Block::Table { table: ran.table.clone(), measured: ran.measured }
+    Block::Table { table: ran.table.clone(), measured: ran.measured.clone() }
 }
 
 /// What may surprise about a run.
@@ -547,19 +547,18 @@ fn run_notes(ran: &RunResult) -> Option<Block> {
 
 /// The table of a run for later cells.
 fn result_plan(ran: &RunResult) -> Arc<Plan> {
-    Arc::new(Plan { measured: ran.measured, ..kept_plan(ran.table.clone(), Default::default()) })
+    Arc::new(Plan { measured: ran.measured.clone(), ..kept_plan(ran.table.clone(), Default::default()) })
 }
 
 /// A table of figures for later cells.
 fn figures_plan(figures: &Figures, span: Span) -> Arc<Plan> {
-    let measured = figures.meanings.iter().any(|meaning| meaning.measured);
-    Arc::new(Plan { measured, ..kept_plan(Arc::new(figures.table.clone()), span) })
+    Arc::new(Plan { measured: figures.measured(), ..kept_plan(Arc::new(figures.table.clone()), span) })
 }
 
 /// Rows, what was read, and the engine.
 fn status_line(ran: &RunResult, rows: u64) -> Vec<Note> {
     let unit = if rows == 1 { "row" } else { "rows" };
-    let count = |count, unit| match ran.measured {
+    let count = |count, unit| match ran.measured.rows.count {
         true => Note::default().measured_count(count, unit),
         false => Note::default().count(count, unit),
     };

@@ -165,6 +165,7 @@ pub const SAYS: &[&str] = &[
     "~out of core[ is enough]",
     "~cluster of {number}[ is enough]",
     "~none of these is enough",
+    "=true ← {row} is enough",
     "~",
     "~memory",
     "~disk",

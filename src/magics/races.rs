@@ -56,7 +56,7 @@ pub static RACES: Magic = Magic {
             fields: Vec::new(),
             tables: Vec::new(),
         };
-        let report = Report { blocks: vec![Block::Table { table, measured: false }], ..Report::default() };
+        let report = Report { blocks: vec![Block::counted(table)], ..Report::default() };
         Ok(Answer { report, result: Some(result), ..Answer::default() })
     },
 };

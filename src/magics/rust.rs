@@ -4,7 +4,7 @@ use crate::data::{Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes};
 use crate::plan::{Binding, Plan};
-use crate::report::{Block, Field, Note, Report, Unit};
+use crate::report::{Block, Field, Measured, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::rust::{BlockValue, Cost};
 use crate::session::{Session, kept_plan};
@@ -136,7 +136,8 @@ pub fn answer(given: BlockValue, cost: &Cost, measured: bool) -> Answer {
         }
         BlockValue::Table(table) => {
             let table = std::sync::Arc::new(table);
-            (Some(Block::Table { table: table.clone(), measured }), Some(result(table, cost, measured)))
+            let block = Block::Table { table: table.clone(), measured: of_table(&table, measured) };
+            (Some(block), Some(result(table, cost, measured)))
         }
     };
     let report = Report { blocks: block.into_iter().collect(), status_line: status_line(cost) };
@@ -151,8 +152,13 @@ fn result(table: std::sync::Arc<Table>, cost: &Cost, measured: bool) -> Binding 
         Field::measured("compile", Value::Float(cost.compile.as_secs_f64()), Unit::Seconds),
         Field::measured("start", Value::Float(cost.start.as_secs_f64()), Unit::Seconds),
     ];
-    let plan = Plan { measured, ..kept_plan(table, Default::default()) };
+    let plan = Plan { measured: of_table(&table, measured), ..kept_plan(table, Default::default()) };
     Binding::Result { table: Some(std::sync::Arc::new(plan)), fields, tables: Vec::new() }
+}
+
+fn of_table(table: &Table, measured: bool) -> Measured {
+    let width = table.schema().columns.len();
+    if measured { Measured::all(width) } else { Measured::nothing(width) }
 }
 
 /// A start that is told; less is only a moment's wait for the compiler.

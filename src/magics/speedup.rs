@@ -209,6 +209,7 @@ fn told(times: &Times, cores: usize) -> Answer {
 /// What hangs on what was measured.
 pub const SAYS: &[&str] = &[
     "#predicted (model)",
+    "-work that shares nothing is only {ratio} as fast on two threads: no serial share and no prediction",
     "work that shares nothing is only {ratio} as fast on two threads: no serial share and no prediction",
     "the input is empty: there is nothing to do",
     "the input is only large enough for <one task|{count} tasks>: more workers have nothing to do",

@@ -241,10 +241,11 @@ Playing and running
 Testing
   timelab test FILE.md …       runs each file in a fresh session and compares the outputs
   What was measured may differ, what was counted may not. The lines of tables and runs of spaces are not compared, and
-  a status line that the file leaves out is not either; bars must stand between the cells. Rows of a table with measured
-  columns are compared as a set.
+  a status line that the file leaves out is not either; bars must stand between the cells. Rows that are sorted by what
+  was measured are compared as a set. A row may be missing only where the file or this run says why.
   Behind a measurement another run may print other notes: the file may have other sentences there that this kind of
-  measurement says, and no other line. Which verdict by times it has is not compared: claim what matters with %check.
+  measurement says, and no other line. Which verdict by times it has is not compared, but it must agree with the figures
+  beside it: claim what matters with %check.
   --update writes the outputs that differ. --slow runs slow cells too. --jobs N tests N files at once.
   --junit FILE writes results for a server of tests, a case for each cell.
   --trust runs cells that hold Rust or commands.
@@ -256,7 +257,7 @@ Directives
   A comment right before a fence: <!-- timelab: slow needs="cores>=4" -->; several add up
   auto              play does not wait
   stop ask="10×?"   play asks before it shows the output
-  hidden            runs, and is not shown by play and exports; Jupyter gets it as a hidden cell
+  hidden            runs, and is not shown by play and exports; Jupyter gets it as a hidden cell, md keeps it
   slow              runs in test only with --slow
   skip              is not run
   needs="…"         else skipped: cores>=N, memory>=4GB, rust, python, spark, dask, beam, ray; a comma means and

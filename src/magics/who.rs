@@ -4,7 +4,7 @@ use crate::data::{Column, Order, Schema, Table, Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Takes};
 use crate::plan::{Binding, BoundOp, Source};
-use crate::report::{Block, Report};
+use crate::report::{Block, Measured, MeasuredRows, Report};
 use crate::run_context::RunContext;
 use crate::session::{Entered, Outcome, Persisted, Session};
 
@@ -161,6 +161,12 @@ fn table(columns: &[&str], rows: Vec<Vec<Value>>, measured: bool) -> Answer {
     let by_column: Vec<Vec<Value>> =
         (0..columns.len()).map(|i| rows.iter().map(|row| row[i].clone()).collect()).collect();
     let table = Arc::new(Table::from_columns(schema, rows.len(), &by_column));
+    // Names and kinds are the same in each run.
+    let is_counted = |name: &&str| matches!(*name, "name" | "kind");
+    let measured = Measured {
+        columns: columns.iter().map(|name| measured && !is_counted(name)).collect(),
+        rows: MeasuredRows::default(),
+    };
     Answer {
         report: Report { blocks: vec![Block::Table { table, measured }], ..Report::default() },
         ..Answer::default()

@@ -1,12 +1,15 @@
 //! Whether a cell prints what its file says, but for what was measured.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use regex::Regex;
 
-use super::mask::{DRAWN, END, LIKE, LIKE_OR_NONE, LOOSE, MAP, MARKS, MORE, PLURAL, SAID, STATUS, word};
-use super::sayings::Says;
+use super::mask::{
+    DRAWN, END, FEWER, LIKE, LIKE_OR_NONE, LOOSE, MAP, MARKS, MORE, PLURAL, SAID, SORTED, STATUS, VARIES,
+};
+use super::sayings::{Repeat, Says};
+use super::verdicts;
 
 /// What is compared: borders of tables and runs of spaces are not.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,49 +30,80 @@ pub struct Grid {
 pub struct Comparison {
     /// Lines of the file that do not fit.
     pub expected: Vec<String>,
-    /// What is printed there; measured figures are shown by their kinds.
+    /// What is printed there, or what in the file contradicts them.
     pub got: Vec<String>,
 }
 
 /// Compares what a file says with what was printed, as it is and with marks.
 ///
 /// # Errors
-/// The first place where they differ.
+/// The first place where they differ, or where the file contradicts itself.
 pub fn compare(expected: &str, printed: &str, masked: &str) -> Result<(), Comparison> {
     // A text that holds what we use as marks is compared as it is.
     let masked = if printed.contains(|c| MARKS.contains(&c)) { printed } else { masked };
     let (pattern, expected) = (pattern(masked), elements(expected));
+    match places(&pattern, &expected) {
+        Ok(_) => contradiction(&pattern, &expected).map_or(Ok(()), Err),
+        Err((at, furthest)) => {
+            let printed = elements(printed);
+            let all = places(&pattern, &printed).ok();
+            let start = all.and_then(|places| places.get(at).copied()).unwrap_or(0);
+            Err(differing(pattern.get(at), &expected, furthest, &printed[start.min(printed.len())..]))
+        }
+    }
+}
+
+/// For each element of a pattern, which of these elements it stands for; the first of several.
+///
+/// # Errors
+/// How far they fit: an element of the pattern, and one of the others.
+fn places(pattern: &[Wanted], expected: &[Element]) -> Result<Vec<usize>, (usize, usize)> {
+    let explained = |says: &Says| expected.iter().filter_map(Element::line).any(|line| says.explains(line));
+    let mut before: HashMap<(usize, usize), (usize, usize)> = HashMap::new();
     let (mut seen, mut open, mut furthest) = (HashSet::new(), vec![(0, 0)], (0, 0));
     while let Some((i, j)) = open.pop() {
         if !seen.insert((i, j)) {
             continue;
         }
         if i == pattern.len() && j == expected.len() {
-            return Ok(());
+            let mut places = vec![j; pattern.len()];
+            let mut step = (i, j);
+            while let Some(from) = before.get(&step) {
+                if let Some(place) = places.get_mut(from.0) {
+                    *place = from.1;
+                }
+                step = *from;
+            }
+            return Ok(places);
         }
         furthest = furthest.max((j, i));
         let Some(Wanted { element, says }) = pattern.get(i) else { continue };
         let here = expected.get(j);
+        let mut next: Vec<(usize, usize)> = Vec::new();
         match element {
             Element::Table(grid) => {
-                if matches!(here, Some(Element::Table(other)) if grid.fits(other, says).is_none()) {
-                    open.push((i + 1, j + 1));
+                if matches!(here, Some(Element::Table(other)) if grid.fits(other, says, explained(says)).is_none()) {
+                    next.push((i + 1, j + 1));
                 }
             }
             // What another run has said, and this one does not.
             Element::Line(line) if line.starts_with(MORE) => {
-                open.push((i + 1, j));
+                next.push((i + 1, j));
                 let is_said = matches!(here, Some(Element::Line(line)) if says.allows_line(line));
-                open.extend(is_said.then_some((i, j + 1)));
+                next.extend(is_said.then_some((i, j + 1)));
             }
             Element::Line(line) => {
                 let rest = &expected[j.min(expected.len())..];
-                open.extend(steps(line, rest, says).map(|n| (i + 1, j + n)));
+                next.extend(steps(line, rest, says).map(|n| (i + 1, j + n)));
             }
+        }
+        for to in next.into_iter().filter(|to| !seen.contains(to)) {
+            before.insert(to, (i, j));
+            open.push(to);
         }
     }
     let (j, i) = furthest;
-    Err(differing(&pattern[i..], &expected[j..]))
+    Err((i, j))
 }
 
 /// An element of a pattern, and what may be said there.
@@ -242,48 +276,79 @@ fn without_brackets(line: &str) -> String {
 }
 
 impl Grid {
-    /// The rows of both that have no partner; none where all have one.
-    fn fits(&self, expected: &Grid, says: &Says) -> Option<(Vec<String>, Vec<String>)> {
-        let bare = |head: &String| head.split(" [").next().unwrap_or_default().to_string();
-        let heads = |grid: &Grid| grid.heads.iter().map(bare).collect::<Vec<_>>();
-        let line = |row: &Vec<String>| row.join(" │ ");
+    /// The rows of the file and of this run that have no partner; none where both say the same. `is_explained` says
+    /// whether the file says why it has fewer rows.
+    fn fits(&self, expected: &Grid, says: &Says, is_explained: bool) -> Option<Unpaired> {
+        let heads = |grid: &Grid| grid.heads.iter().map(|head| bare(head)).collect::<Vec<_>>();
         if heads(self) != heads(expected) {
-            return Some((vec![line(&expected.heads)], vec![line(&self.heads)]));
+            return Some(Unpaired::Heads);
         }
-        let is_measured = self.rows.iter().flatten().any(|cell| cell.contains(|c| MARKS.contains(&c)));
-        let row_fits = |row: &Vec<String>, other: &Vec<String>| {
+        let has = |mark: char| self.heads.first().is_some_and(|head| head.contains(mark));
+        let may_be_more = has(VARIES) || has(FEWER);
+        let has_optional = self.rows.iter().any(|row| is_optional(row, says));
+        let may_be_fewer = has(VARIES) || is_explained && !has_optional;
+        let row_fits = |row: &[String], other: &[String]| {
             row.len() == other.len() && row.iter().zip(other).all(|(cell, other)| fits(cell, other, says))
         };
-        let mut left: Vec<&Vec<String>> = expected.rows.iter().collect();
+        let mut left: Vec<usize> = (0..expected.rows.len()).collect();
         let mut missing = Vec::new();
-        for row in &self.rows {
+        // Where the rows that are not yet paired begin.
+        let mut from = 0;
+        for (at, row) in self.rows.iter().enumerate() {
             // Rows that are sorted by what was measured are compared as a set.
-            let first = |left: &[&Vec<String>]| left.first().is_some_and(|other| row_fits(row, other)).then_some(0);
-            let found = if is_measured { left.iter().position(|other| row_fits(row, other)) } else { first(&left) };
-            match found {
-                Some(at) => drop(left.remove(at)),
-                None => missing.push(row),
+            let here = if has(SORTED) { 0 } else { from };
+            let most = if has(SORTED) || may_be_more || is_optional(row, says) { left.len() } else { here + 1 };
+            let mut places = here..most.min(left.len());
+            match places.find(|place| row_fits(row, &expected.rows[left[*place]])) {
+                Some(place) => {
+                    left.remove(place);
+                    from = place;
+                }
+                None => missing.push(at),
             }
         }
-        // How many sizes there are may be a matter of time.
-        const MANY: usize = 5;
-        let is_size =
-            |row: &&Vec<String>| row.first().is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));
-        // Some rows are there where the machine allows them.
-        let may_go = |row: &[String]| row.iter().any(|cell| says.allows_row(cell));
+        // Some rows are there where the machine allows them; where it does not, that is said.
         let is_value = |cell: &String| says.allows_row(cell) || cell == "·" || is_of_values(cell);
-        left.retain(|row| !(may_go(row) && row.iter().all(is_value)));
-        missing.retain(|row: &&Vec<String>| !may_go(row));
-        let is_cut = is_measured
-            && left.iter().copied().chain(missing.iter().copied()).all(|row| is_size(&row))
-            && self.rows.len().min(expected.rows.len()) >= MANY
-            && self.rows.len() != expected.rows.len()
-            && (left.is_empty() || missing.is_empty());
-        if is_cut || left.is_empty() && missing.is_empty() {
-            return None;
-        }
-        Some((left.into_iter().map(line).collect(), missing.into_iter().map(line).collect()))
+        let is_distinct = |at: usize| expected.rows[..at].iter().all(|row| row.first() != expected.rows[at].first());
+        left.retain(|at| {
+            let row = &expected.rows[*at];
+            let is_other_run = !has_optional && is_optional(row, says) && row.iter().all(is_value) && is_distinct(*at);
+            !(is_other_run || may_be_more && self.has_shape_of(row, says) && !expected.rows[..*at].contains(row))
+        });
+        missing.retain(|at| !(may_be_fewer || is_explained && is_optional(&self.rows[*at], says)));
+        (!left.is_empty() || !missing.is_empty()).then_some(Unpaired::Rows { left, missing })
     }
+
+    /// Whether what is measured in a row is of the kinds of this table.
+    fn has_shape_of(&self, row: &[String], says: &Says) -> bool {
+        let is_like = |(cell, other): (&String, &String)| !has_marks(cell) || fits(cell, other, says);
+        self.rows.first().is_none_or(|first| first.len() == row.len() && first.iter().zip(row).all(is_like))
+    }
+}
+
+/// What has no partner in two tables.
+enum Unpaired {
+    Heads,
+    /// The rows of the file, and those of this run.
+    Rows {
+        left: Vec<usize>,
+        missing: Vec<usize>,
+    },
+}
+
+/// Whether a row is there where the machine allows it.
+fn is_optional(row: &[String], says: &Says) -> bool {
+    row.iter().any(|cell| says.allows_row(cell))
+}
+
+fn has_marks(text: &str) -> bool {
+    text.contains(|c| MARKS.contains(&c))
+}
+
+/// A head without marks, and without what the bounds of a ratio are.
+fn bare(head: &str) -> String {
+    let name = head.split(" [").next().unwrap_or_default();
+    name.chars().filter(|c| !MARKS.contains(c)).collect()
 }
 
 impl Element {
@@ -291,6 +356,13 @@ impl Element {
         match self {
             Element::Line(line) => Some(line),
             Element::Table(_) => None,
+        }
+    }
+
+    fn table(&self) -> Option<&Grid> {
+        match self {
+            Element::Table(grid) => Some(grid),
+            Element::Line(_) => None,
         }
     }
 }
@@ -409,43 +481,97 @@ fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The lines from the first difference on, a few of each.
-fn differing(pattern: &[Wanted], expected: &[Element]) -> Comparison {
+/// The lines from the first difference on, a few of each: those of the file, and those that were printed there.
+fn differing(wanted: Option<&Wanted>, expected: &[Element], furthest: usize, printed: &[Element]) -> Comparison {
     const FEW: usize = 8;
-    // What another run may say, or this one need not, says nothing of a difference.
-    let may_go = |line: &str| line.starts_with([MORE, LIKE_OR_NONE]);
-    let is_shown = |wanted: &&Wanted| !wanted.element.line().is_some_and(may_go);
-    let pattern: Vec<&Wanted> = pattern.iter().filter(is_shown).collect();
-    if let (Some(Wanted { element: Element::Table(grid), says }), Some(Element::Table(other))) =
-        (pattern.first(), expected.first())
-        && let Some((expected, got)) = grid.fits(other, says)
+    let rest = &expected[furthest.min(expected.len())..];
+    if let (
+        Some(Wanted { element: Element::Table(grid), says }),
+        Some(Element::Table(other)),
+        Some(Element::Table(own)),
+    ) = (wanted, rest.first(), printed.first())
     {
-        return Comparison { expected, got: got.iter().map(|line| shown(line)).collect() };
-    }
-    let lines = |elements: &[&Element]| -> Vec<String> {
-        let of = |element: &&Element| match element {
-            Element::Line(line) => vec![shown(line)],
-            Element::Table(grid) => {
-                std::iter::once(&grid.heads).chain(&grid.rows).map(|row| shown(&row.join(" │ "))).collect()
+        let explained = expected.iter().filter_map(Element::line).any(|line| says.explains(line));
+        let row = |grid: &Grid, at: usize| grid.rows.get(at).map(|row| row.join(" │ "));
+        match grid.fits(other, says, explained) {
+            Some(Unpaired::Heads) => {
+                return Comparison { expected: vec![other.heads.join(" │ ")], got: vec![own.heads.join(" │ ")] };
             }
+            Some(Unpaired::Rows { left, missing }) => {
+                return Comparison {
+                    expected: left.into_iter().filter_map(|at| row(other, at)).collect(),
+                    got: missing.into_iter().filter_map(|at| row(own, at)).collect(),
+                };
+            }
+            None => {}
+        }
+    }
+    let lines = |elements: &[Element]| -> Vec<String> {
+        let of = |element: &Element| match element {
+            Element::Line(line) => vec![line.clone()],
+            Element::Table(grid) => std::iter::once(&grid.heads).chain(&grid.rows).map(|row| row.join(" │ ")).collect(),
         };
-        let all: Vec<String> = elements.iter().flat_map(of).filter(|line| !line.is_empty()).collect();
+        let all: Vec<String> = elements.iter().flat_map(of).collect();
         let more = all.len().saturating_sub(FEW);
         let mut few: Vec<String> = all.into_iter().take(FEW).collect();
         few.extend((more > 0).then(|| format!("… {more} more lines")));
         few
     };
-    let got: Vec<&Element> = pattern.iter().map(|wanted| &wanted.element).collect();
-    Comparison { expected: lines(&expected.iter().collect::<Vec<_>>()), got: lines(&got) }
+    Comparison { expected: lines(rest), got: lines(printed) }
 }
 
-/// A line of a pattern for people: what is drawn there by its title, what is like something by an example.
-fn shown(line: &str) -> String {
-    let mut parts = line.split(END);
-    let line = match line.starts_with(LIKE) {
-        true => parts.nth(1).unwrap_or_default(),
-        false if line.starts_with(MAP) => "‹a map›",
-        false => parts.next().unwrap_or(line),
-    };
-    line.chars().map(|c| if MARKS.contains(&c) { word(c).to_string() } else { c.to_string() }).collect()
+/// What a file says of its own tables and they do not: a line that repeats a row, and a verdict beside its figures.
+fn contradiction(pattern: &[Wanted], expected: &[Element]) -> Option<Comparison> {
+    let tables: Vec<&Grid> = expected.iter().filter_map(Element::table).collect();
+    let rows = || tables.iter().flat_map(|grid| grid.rows.iter());
+    let lines: Vec<&str> = expected.iter().filter_map(Element::line).collect();
+    let against = |line: &str, why: String| Some(Comparison { expected: vec![line.to_string()], got: vec![why] });
+    let mut known: Option<&Rc<Says>> = None;
+    for Wanted { says, .. } in pattern {
+        if known.is_some_and(|known| Rc::ptr_eq(known, says)) {
+            continue;
+        }
+        known = Some(says);
+        let repeats: Vec<(&Repeat, Regex)> = says.repeats().iter().map(|repeat| (repeat, repeat.line())).collect();
+        for (repeat, form) in &repeats {
+            for (line, found) in lines.iter().filter_map(|line| Some((line, form.captures(line)?))) {
+                let name = found.name("row").map_or("", |name| name.as_str());
+                let cell = found.name("cell").map(|cell| cell.as_str());
+                let is_named = |row: &&Vec<String>| row.iter().any(|own| own == name || is_cut(own, name));
+                let says_so = |row: &&Vec<String>| {
+                    is_named(row)
+                        && repeat.cell().is_none_or(|wanted| row.iter().any(|own| own == wanted))
+                        && cell.is_none_or(|cell| row.iter().any(|own| begins_with(own, cell)))
+                };
+                // Of many rows only the first are shown.
+                let named = rows().find(is_named);
+                if rows().any(|row| says_so(&row)) || named.is_none() && !repeat.is_mutual() {
+                    continue;
+                }
+                let why = named.map_or(format!("no row {name} in the file"), |row| row.join(" │ "));
+                return against(line, why);
+            }
+        }
+        for (repeat, _) in repeats.iter().filter(|(repeat, _)| repeat.is_mutual()) {
+            let wanted = repeat.cell().unwrap_or_default();
+            for row in rows().filter(|row| row.iter().any(|own| own == wanted)) {
+                let is_said = |(other, form): &(&Repeat, Regex)| {
+                    let names = lines.iter().filter_map(|line| Some(form.captures(line)?.name("row")?.as_str()));
+                    other.cell() == Some(wanted) && names.clone().any(|name| row.iter().any(|own| own == name))
+                };
+                if !repeats.iter().any(is_said) {
+                    return against(&row.join(" │ "), "no line in the file says so".to_string());
+                }
+            }
+        }
+    }
+    tables.iter().find_map(|grid| {
+        let row = verdicts::contradicted(grid)?;
+        against(&grid.rows[row].join(" │ "), "its verdict and its figures contradict each other".to_string())
+    })
+}
+
+/// Whether a cell has this text, and behind it nothing but what is drawn.
+fn begins_with(cell: &str, text: &str) -> bool {
+    cell.strip_prefix(text).is_some_and(|rest| rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '.'))
 }

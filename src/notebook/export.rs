@@ -11,7 +11,7 @@ use crate::show::{self, Format, Style};
 
 use super::compare::{Element, elements};
 use super::mime::{bundles, language_info};
-use super::write::{cell_text, fence_of, fence_with, is_same_but_outputs, printed, prose, style};
+use super::write::{cell_text, fence_with, is_same_but_outputs, printed, prose, style, updated};
 use super::{Directives, Fence, KERNEL, Look, Notebook, WIDTH, as_prose, without_mark};
 
 /// What a cell printed: the text, and what it showed where it was run.
@@ -59,7 +59,8 @@ pub fn export(notebook: &Notebook, outputs: &[Option<Output>], form: Form) -> St
         Form::Html => page(notebook, outputs),
         Form::Ipynb => jupyter(notebook, outputs),
         Form::Json => data(notebook, outputs),
-        Form::Md => markdown(notebook, outputs),
+        // Directives, hidden cells and comments are what makes it run and play as before.
+        Form::Md => updated(notebook, &texts(outputs)),
     }
 }
 
@@ -92,33 +93,8 @@ fn title(notebook: &Notebook) -> String {
     heading.unwrap_or("timelab notebook").trim().to_string()
 }
 
-/// The same notebook with these outputs, as text.
-fn markdown(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
-    let mut text = String::new();
-    let mut cells: Vec<(String, String)> = Vec::new();
-    let mut open = None;
-    let end = |text: &mut String, cells: &mut Vec<(String, String)>| {
-        if !cells.is_empty() {
-            text.push_str(&fence_of(WIDTH, cells));
-            cells.clear();
-        }
-    };
-    for part in parts(notebook, outputs, false) {
-        match part {
-            Part::Prose(prose) => {
-                end(&mut text, &mut cells);
-                text.push_str(&prose);
-            }
-            Part::Cell(input, output, fence) => {
-                if open.replace(fence) != Some(fence) {
-                    end(&mut text, &mut cells);
-                }
-                cells.push((input.to_string(), output.text.clone()));
-            }
-        }
-    }
-    end(&mut text, &mut cells);
-    text
+fn texts(outputs: &[Option<Output>]) -> Vec<Option<String>> {
+    outputs.iter().map(|output| output.as_ref().map(|output| output.text.clone())).collect()
 }
 
 fn data(notebook: &Notebook, outputs: &[Option<Output>]) -> String {
@@ -508,7 +484,11 @@ pub fn import(text: &str) -> Result<String, String> {
             }
             // One cell of Jupyter may hold several of ours; what they printed stands behind the last.
             let mut inputs = split(&source);
-            if let Some(last) = inputs.pop() {
+            if let Some(mut last) = inputs.pop() {
+                // The end of the cell is that of a body, too, which then has no end of its own.
+                if !source.trim_end().ends_with(BODY_END) && last.ends_with(BODY_END) {
+                    last.truncate(last.len() - BODY_END.len());
+                }
                 open.cells.extend(inputs.into_iter().map(|input| (input, String::new())));
                 open.cells.push((last, text));
             }
@@ -527,6 +507,9 @@ pub fn import(text: &str) -> Result<String, String> {
     open.end(&mut out);
     Ok(out)
 }
+
+/// The last line of a body.
+const BODY_END: &str = "\n%%";
 
 /// Adds a part behind an empty line.
 fn apart(out: &mut String, part: &str) {

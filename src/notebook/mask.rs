@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::data::{Column, Schema, Table, Type, Value};
-use crate::report::{Across, Axis, Block, Field, Figures, Meaning, Note, Piece, Plot, Report, Timing, Unit};
+use crate::report::{Across, Axis, Block, Field, Figures, Meaning, Measured, Note, Piece, Plot, Report, Timing, Unit};
 use crate::show::{self, Format, Style};
 
 use super::sayings::{Sayings, Says, expression};
@@ -35,6 +35,12 @@ pub const END: char = '\u{e007}';
 pub const SAID: char = '\u{e018}';
 /// Behind a word that has an s where there are several of it.
 pub const PLURAL: char = '\u{e00a}';
+/// In the first head of a table whose rows come and go with what was measured.
+pub const VARIES: char = '\u{e00b}';
+/// The same where its rows are sorted by what was measured.
+pub const SORTED: char = '\u{e00c}';
+/// The same where rows are missing in this run, which it says.
+pub const FEWER: char = '\u{e00d}';
 /// In the place of true or false.
 const TRUTH: char = '\u{e019}';
 /// In the place of a number.
@@ -64,24 +70,6 @@ fn mark_of(ty: &Type, unit: Unit) -> String {
             None => format!("{} {what}", mark(unit)),
         },
         _ => mark(unit).to_string(),
-    }
-}
-
-/// How a mark is shown to people.
-pub fn word(mark: char) -> &'static str {
-    match mark {
-        '\u{e010}' => "‹time›",
-        '\u{e011}' => "‹bytes›",
-        '\u{e012}' => "‹count›",
-        '\u{e013}' => "‹throughput›",
-        '\u{e014}' => "‹share›",
-        '\u{e015}' => "‹ratio›",
-        '\u{e016}' | SAID => "‹words›",
-        NUMBER => "‹number›",
-        TRUTH => "‹true or false›",
-        PLURAL => "s",
-        DRAWN | MAP => "‹drawn› ",
-        _ => "",
     }
 }
 
@@ -203,7 +191,8 @@ fn is_said(ty: &Type, meaning: Meaning) -> bool {
 
 fn holds_measured(block: &Block) -> bool {
     match block {
-        Block::Table { measured, .. } | Block::Whole { measured, .. } | Block::Value { measured, .. } => *measured,
+        Block::Table { measured, .. } | Block::Whole { measured, .. } => measured.is_anything(),
+        Block::Value { measured, .. } => *measured,
         Block::Text(_) | Block::Told { .. } | Block::Printed(_) | Block::Flow(_) => false,
         Block::Measured(_) | Block::Timing(_) => true,
         Block::Figures(figures) | Block::Data(figures) | Block::Aside(figures) => {
@@ -229,20 +218,18 @@ struct Mask<'a> {
 impl Mask<'_> {
     fn block(&self, block: &Block) -> Vec<Block> {
         match block {
-            Block::Table { table, measured: true } => {
-                vec![Block::Table { table: masked_table(table).into(), measured: true }]
+            Block::Table { table, measured } => {
+                let table = self.table(table, measured).into();
+                vec![Block::Table { table, measured: measured.clone() }]
             }
-            Block::Whole { table, measured: true } => {
-                vec![Block::Whole { table: masked_table(table).into(), measured: true }]
+            Block::Whole { table, measured } => {
+                let table = self.table(table, measured).into();
+                vec![Block::Whole { table, measured: measured.clone() }]
             }
             Block::Value { ty, measured: true, .. } => vec![Block::Text(mark_of(ty, Unit::Plain))],
-            Block::Table { .. }
-            | Block::Whole { .. }
-            | Block::Value { .. }
-            | Block::Text(_)
-            | Block::Told { .. }
-            | Block::Flow(_)
-            | Block::Printed(_) => vec![block.clone()],
+            Block::Value { .. } | Block::Text(_) | Block::Told { .. } | Block::Flow(_) | Block::Printed(_) => {
+                vec![block.clone()]
+            }
             Block::Measured(fields) => {
                 let masked = Block::Measured(fields.iter().map(|field| self.field(field)).collect());
                 let drawn = show::report(&Report { blocks: vec![masked], status_line: Vec::new() }, self.style);
@@ -347,7 +334,7 @@ impl Mask<'_> {
 
     /// A measured column is one of marks; where a ratio lies is drawn with the ratio.
     fn figures(&self, found: &Figures) -> Figures {
-        let Figures { table, meanings, is_whole } = found;
+        let Figures { table, meanings, .. } = found;
         let height = table.height();
         let (mut columns, mut values, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (i, (column, meaning)) in table.schema().columns.iter().zip(meanings).enumerate() {
@@ -367,8 +354,37 @@ impl Mask<'_> {
                 kept.push(Unit::Plain.measured());
             }
         }
+        // Which rows are missing, this run says.
+        let signs: &[(char, bool)] = &[(FEWER, found.rows.count), (SORTED, found.rows.order)];
+        self.sign(&mut columns, signs);
         let table = Table::from_columns(Schema::new(columns, table.schema().order), height, &values);
-        Figures { table, meanings: kept, is_whole: *is_whole }
+        Figures { table, meanings: kept, ..found.clone() }
+    }
+
+    /// A table of which this is measured.
+    fn table(&self, table: &Table, measured: &Measured) -> Table {
+        let height = table.height();
+        let schema = table.schema();
+        let (mut columns, mut values) = (Vec::new(), Vec::new());
+        for (i, column) in schema.columns.iter().enumerate() {
+            // Where rows come and go, so does what stands in them.
+            if measured.rows.count || measured.columns.get(i) == Some(&true) {
+                columns.push(Column { name: column.name.clone(), ty: Type::Text });
+                values.push(vec![Value::text(&mark_of(&column.ty, Unit::Plain)); height]);
+            } else {
+                columns.push(column.clone());
+                values.push(table.values(i, 0, height));
+            }
+        }
+        self.sign(&mut columns, &[(VARIES, measured.rows.count), (SORTED, measured.rows.order)]);
+        Table::from_columns(Schema::new(columns, schema.order), height, &values)
+    }
+
+    /// Puts marks behind the name of the first column; in other formats a table is lines.
+    fn sign(&self, columns: &mut [Column], signs: &[(char, bool)]) {
+        if let (Format::Table, Some(first)) = (self.style.format, columns.first_mut()) {
+            first.name.extend(signs.iter().filter(|(_, is)| *is).map(|(sign, _)| sign));
+        }
     }
 }
 
@@ -392,13 +408,4 @@ fn plot_words(plot: &Plot) -> String {
     let axes = [plot.y.label.as_str(), unit(&plot.y), left_out];
     let all = across.into_iter().chain(labels).chain(axes);
     line(&all.collect::<Vec<_>>().join(" "))
-}
-
-fn masked_table(table: &Table) -> Table {
-    let height = table.height();
-    let schema = table.schema();
-    let columns = schema.columns.iter().map(|column| Column { name: column.name.clone(), ty: Type::Text }).collect();
-    let mark = |column: &Column| vec![Value::text(&mark_of(&column.ty, Unit::Plain)); height];
-    let values: Vec<Vec<Value>> = schema.columns.iter().map(mark).collect();
-    Table::from_columns(Schema::new(columns, schema.order), height, &values)
 }

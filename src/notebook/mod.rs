@@ -16,6 +16,7 @@ mod export;
 mod mask;
 mod mime;
 mod sayings;
+mod verdicts;
 mod write;
 
 use std::ops::Range;
@@ -210,8 +211,9 @@ fn as_prose(text: &str) -> String {
             let is_ours = begins && inside.to_lowercase().starts_with(KERNEL);
             out.push_str(&if is_ours { whole.replacen("<!--", "<!-- text:", 1) } else { whole.to_string() });
         } else if let Some(opening) = &open {
+            let passed = Opening::of(line.text, item).filter(|_| opening.is_passed_by(line.text));
+            out.push_str(&passed.map_or(whole.to_string(), |passed| whole.replacen(passed.info, "text", 1)));
             open = (!opening.is_closed_by(line.text)).then_some(*opening);
-            out.push_str(whole);
         } else {
             open = Opening::of(line.text, item);
             match open.filter(|opening| opening.is_ours()) {
@@ -329,6 +331,12 @@ impl<'a> Opening<'a> {
         }
     }
 
+    /// Whether a line begins another fence of cells, which this one would end with: its own end was forgotten.
+    fn is_passed_by(&self, line: &str) -> bool {
+        let next = Opening::of(line, self.indent);
+        next.is_some_and(|next| next.sign == self.sign && next.count >= self.count && next.is_ours())
+    }
+
     fn is_closed_by(&self, line: &str) -> bool {
         let text = line.trim();
         let indent = line.len() - line.trim_start_matches(' ').len();
@@ -385,6 +393,9 @@ impl<'a> Reader<'a> {
             if opening.is_closed_by(line.text) {
                 return Ok(());
             }
+            if opening.is_passed_by(line.text) {
+                break;
+            }
         }
         Err(unclosed(first, opening))
     }
@@ -394,6 +405,9 @@ impl<'a> Reader<'a> {
         while let Some(line) = self.next() {
             if opening.is_closed_by(line.text) {
                 return Ok(cells);
+            }
+            if opening.is_passed_by(line.text) {
+                break;
             }
             let text = within(line.text, opening.indent);
             let started = text.strip_prefix('›').map(|rest| rest.strip_prefix(' ').unwrap_or(rest));

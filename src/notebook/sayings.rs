@@ -7,13 +7,19 @@
 //! place = "{" kind "}"                      a value of this kind, see `place`
 //! ```
 
-use regex::{RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexSet, RegexSetBuilder};
 
 use super::mask::{END, SAYS};
 
 /// The forms of a measurement, in groups that measurements share. That of a line stands for one that is not always
-/// there; that of words, behind a `~`, for those in a line or a cell that is. Behind a `#` is the cell of a row that is
-/// not always there.
+/// there. The others have a mark:
+///
+/// - `~` words in a line or a cell that is always there
+/// - `#` the cell of a row that is not always there
+/// - `-` a line that says why rows are missing
+/// - `=` a line that repeats a row: one row of the tables has the cell `{row}`, a cell that begins with `{cell}`, and the
+///   cell that stands before a ` ← `
+/// - `⇔` the same, and each row with that cell has such a line
 pub type Sayings = &'static [&'static [&'static str]];
 
 /// Forms as regular expressions.
@@ -22,6 +28,15 @@ pub struct Says {
     lines: Expressions,
     words: Expressions,
     rows: Expressions,
+    reasons: Expressions,
+    repeats: Vec<Repeat>,
+}
+
+/// A line that repeats what a row says.
+#[derive(Debug, Clone)]
+pub struct Repeat {
+    /// The mark of the form, with the cell and the expression.
+    written: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,14 +56,23 @@ impl Says {
     fn marked(form: &str, names: &[String]) -> String {
         let bare = form.strip_prefix(KINDS).unwrap_or(form);
         let mark = &form[..form.len() - bare.len()];
-        format!("{mark}{}", expression(bare, names))
+        let (cell, form) = bare.split_once(ARROW).map_or(("", bare), |(cell, form)| (cell, form));
+        let arrow = if cell.is_empty() { "" } else { ARROW };
+        format!("{mark}{cell}{arrow}{}", expression(form, names))
     }
 
     /// Those of marked expressions.
     fn of<'a>(all: impl Iterator<Item = &'a str> + Clone) -> Says {
         let behind = |mark: char| Expressions::new(all.clone().filter_map(move |one| one.strip_prefix(mark)));
         let lines = all.clone().filter(|one| !one.starts_with(KINDS));
-        Says { lines: Expressions::new(lines), words: behind('~'), rows: behind('#') }
+        let repeats = all.clone().filter(|one| one.starts_with(REPEATS));
+        Says {
+            lines: Expressions::new(lines),
+            words: behind('~'),
+            rows: behind('#'),
+            reasons: behind('-'),
+            repeats: repeats.map(|one| Repeat { written: one.to_string() }).collect(),
+        }
     }
 
     /// Whether a line is one that the measurement may print.
@@ -66,14 +90,24 @@ impl Says {
         self.rows.set.is_match(cell)
     }
 
+    /// Whether a line says why rows are missing.
+    pub fn explains(&self, line: &str) -> bool {
+        self.reasons.set.is_match(line)
+    }
+
+    pub fn repeats(&self) -> &[Repeat] {
+        &self.repeats
+    }
+
     pub fn is_empty(&self) -> bool {
         [&self.lines, &self.words, &self.rows].iter().all(|one| one.each.is_empty())
     }
 
     /// As a line of a pattern.
     pub fn written(&self) -> String {
-        let kinds = [("", &self.lines), ("~", &self.words), ("#", &self.rows)];
+        let kinds = [("", &self.lines), ("~", &self.words), ("#", &self.rows), ("-", &self.reasons)];
         let all = kinds.iter().flat_map(|(mark, kind)| kind.each.iter().map(move |one| format!("{mark}{one}")));
+        let all = all.chain(self.repeats.iter().map(|repeat| repeat.written.clone()));
         format!("{SAYS}{}", all.collect::<Vec<_>>().join(&END.to_string()))
     }
 
@@ -84,7 +118,29 @@ impl Says {
 }
 
 /// What stands before a form that is not one of a line.
-const KINDS: [char; 2] = ['~', '#'];
+const KINDS: [char; 5] = ['~', '#', '-', '=', '⇔'];
+const REPEATS: [char; 2] = ['=', '⇔'];
+/// Behind the cell that follows from a line.
+const ARROW: &str = " ← ";
+
+impl Repeat {
+    /// Whether each row with the cell has such a line.
+    pub fn is_mutual(&self) -> bool {
+        self.written.starts_with('⇔')
+    }
+
+    /// The cell that the row must have; none where any will do.
+    pub fn cell(&self) -> Option<&str> {
+        self.written.trim_start_matches(REPEATS).split_once(ARROW).map(|(cell, _)| cell)
+    }
+
+    /// The line, with the groups `row` and `cell`.
+    pub fn line(&self) -> Regex {
+        let bare = self.written.trim_start_matches(REPEATS);
+        let expression = bare.split_once(ARROW).map_or(bare, |(_, expression)| expression);
+        Regex::new(expression).expect("what is made of forms is an expression")
+    }
+}
 
 impl Expressions {
     fn new<'a>(each: impl Iterator<Item = &'a str>) -> Expressions {
@@ -139,6 +195,9 @@ fn place(kind: &str, names: &[String]) -> String {
         "tasks" => "[mrx·]+".to_string(),
         // What a profile counts.
         "weight" => format!(r"(?:{TIME}|{BYTES}|{count} \S+)"),
+        // Of a form that repeats a row.
+        "row" => "(?P<row>.+?)".to_string(),
+        "cell" => "(?P<cell>.+?)".to_string(),
         // Of a variant, a row, or whatever else is measured.
         "name" => name(),
         "names" => format!("{0}(?:(?:,|;) {0})*", name()),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Schema;
 use crate::diagnostic::Span;
+use crate::report::Measured;
 
 use super::{Expr, File, Function, Node, Op, Source, Step, Write};
 
@@ -17,8 +18,8 @@ pub struct Plan {
     pub steps: Vec<Step<BoundOp>>,
     /// The person's functions that expressions of this plan call, by number.
     pub functions: Vec<Function>,
-    /// Whether a value that was measured goes into it, so that its table differs from run to run.
-    pub measured: bool,
+    /// What of its table differs from run to run, because a value that was measured goes into it.
+    pub measured: Measured,
 }
 
 /// What a step means, for an engine or for the session alone.
@@ -93,7 +94,8 @@ impl From<Op<Plan>> for BoundOp {
 
 impl Plan {
     pub fn of(steps: Vec<Step<BoundOp>>) -> Plan {
-        Plan { steps, functions: Vec::new(), measured: false }
+        let width = steps.last().map_or(0, |step| step.schema.columns.len());
+        Plan { steps, functions: Vec::new(), measured: Measured::nothing(width) }
     }
 
     /// Whether the plan ends in a `write` or a `tee`, after which nothing may follow.

@@ -6,6 +6,7 @@ mod builder;
 mod describe;
 mod expr;
 mod magnitudes;
+mod measured;
 mod open;
 mod ops;
 mod place;

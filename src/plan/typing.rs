@@ -29,7 +29,7 @@ impl Binding {
     pub fn is_measured(&self) -> bool {
         match self {
             Binding::Value(_, _, measured) => *measured,
-            Binding::Table(plan) | Binding::Result { table: Some(plan), .. } => plan.measured,
+            Binding::Table(plan) | Binding::Result { table: Some(plan), .. } => plan.measured.is_anything(),
             Binding::Result { table: None, .. } => false,
         }
     }
@@ -249,7 +249,7 @@ impl<'a> Typer<'a> {
 
     /// A table of one column that stands for its only value.
     fn only(&mut self, name: &str, plan: Arc<Plan>, span: Span) -> Fallible<Expr> {
-        if plan.measured {
+        if plan.measured.is_anything() {
             self.scope.reads_measured();
         }
         let schema = plan.schema();

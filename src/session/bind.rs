@@ -11,6 +11,7 @@ use crate::plan::{
     self, Binding, BoundOp, Builder, CsvOptions, DEEPEST_TYPE, Definition, Elsewhere, Evaluator, Format, Function,
     Plan, Scope, Source, Step, int, whole,
 };
+use crate::report::Measured;
 use crate::sources;
 use crate::stages;
 
@@ -94,16 +95,14 @@ impl Session {
         self.bind_marked(pipeline).map(|(bound, _)| bound)
     }
 
-    /// The same, and whether it reads a value that was measured.
+    /// The same, and whether it reads a value that was measured; of a table its plan says more.
     pub(super) fn bind_marked(&mut self, pipeline: &Pipeline) -> Fallible<(Bound, bool)> {
         let mut warnings = Vec::new();
         let mut binder = Binder { view: View::of(self), warnings: &mut warnings };
         let bound = binder.pipeline(pipeline).map(|bound| (bound, binder.view.has_read_measured()));
         self.warnings.append(&mut warnings);
         match bound {
-            // Also where it was read for the number of a stage, of which the plan knows no more.
-            Ok((Bound::Table(plan), measured)) => Ok((Bound::Table(Plan { measured, ..plan }), measured)),
-            Ok(value) => Ok(value),
+            Ok(bound) => Ok(bound),
             // A result that was dropped looks like one that has no table: the reason says more.
             Err(error) => {
                 let dropped = error.span.and_then(|span| self.dropped(self.words(span), span));
@@ -196,11 +195,15 @@ impl Binder<'_> {
                 let (value, ty) = plan::constant(&self.view, expr)?;
                 return Ok(Bound::Value(value, ty));
             }
-            let plan = match self.source(&source.node, source.span)? {
+            let (bound, has_read) = self.reading(|binder| binder.source(&source.node, source.span));
+            let mut plan = match bound? {
                 Bound::Value(value, ty) if pipeline.stages.is_empty() => return Ok(Bound::Value(value, ty)),
                 Bound::Value(value, ty) => rows_of(value, ty, source.span),
                 Bound::Table(plan) => plan,
             };
+            if has_read {
+                plan.measured = Measured::all(plan.schema().columns.len());
+            }
             self.stages(plan, &pipeline.stages).map(Bound::Table)
         })
     }
@@ -208,32 +211,50 @@ impl Binder<'_> {
     fn stages(&mut self, plan: Plan, written: &[lang::Stage]) -> Fallible<Plan> {
         let mut plan = plan;
         for stage in written {
-            let mut tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
-            let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
-            for (_, branch) in &stage.branches {
-                tables.push(match known.syntax.shape {
-                    ArgumentSyntax::Iterate => self.block(plan.schema().clone(), branch, stage.span)?,
-                    _ => self.inner(plan.schema().clone(), branch, stage.span)?,
-                });
-            }
-            let mut builder = Builder::from_plan(&self.view, plan);
-            let bound = (known.bind)(&mut builder, stage, tables);
-            self.warnings.append(&mut builder.warnings);
-            bound?;
-            plan = builder.plan;
+            let (before, measured) = (plan.steps.len(), plan.measured.clone());
+            let (bound, has_read) = self.reading(|binder| binder.stage(plan, stage));
+            plan = bound?;
+            plan.measured = Plan::measured_after(measured, &plan.steps[before..], has_read);
         }
         Ok(plan)
     }
 
-    /// Stages that are handed a table of these columns.
-    fn inner(&mut self, schema: Schema, written: &[lang::Stage], span: Span) -> Fallible<Plan> {
-        self.stages(Plan::of(vec![Step { op: BoundOp::Passed, schema, span }]), written)
+    /// Goes on with a stage.
+    fn stage(&mut self, plan: Plan, stage: &lang::Stage) -> Fallible<Plan> {
+        let mut tables = stage.tables.iter().map(|table| self.table(table)).collect::<Fallible<Vec<Plan>>>()?;
+        let known = stages::find(&stage.name.text).expect("the parser knows only stages of the table");
+        for (_, branch) in &stage.branches {
+            tables.push(match known.syntax.shape {
+                ArgumentSyntax::Iterate => self.block(plan.schema().clone(), branch, stage.span)?,
+                _ => self.inner(plan.schema().clone(), plan.measured.clone(), branch, stage.span)?,
+            });
+        }
+        let mut builder = Builder::from_plan(&self.view, plan);
+        let bound = (known.bind)(&mut builder, stage, tables);
+        self.warnings.append(&mut builder.warnings);
+        bound?;
+        Ok(builder.plan)
+    }
+
+    /// Does something, and says whether it reads a value that was measured.
+    fn reading<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, bool) {
+        let before = self.view.measured.replace(false);
+        let done = work(self);
+        let has_read = self.view.measured.get();
+        self.view.measured.set(before || has_read);
+        (done, has_read)
+    }
+
+    /// Stages that are handed a table of these columns, of which this is measured.
+    fn inner(&mut self, schema: Schema, measured: Measured, written: &[lang::Stage], span: Span) -> Fallible<Plan> {
+        let passed = Plan::of(vec![Step { op: BoundOp::Passed, schema, span }]);
+        self.stages(Plan { measured, ..passed }, written)
     }
 
     /// Stages that are handed what they gave before: the types of their columns hold both, and so does the order.
     fn block(&mut self, mut schema: Schema, written: &[lang::Stage], span: Span) -> Fallible<Plan> {
         loop {
-            let plan = self.inner(schema.clone(), written, span)?;
+            let plan = self.inner(schema.clone(), Measured::nothing(schema.columns.len()), written, span)?;
             let given = plan.schema();
             let met = |column: &Column| {
                 let other = given.index(&column.name).map(|index| &given.columns[index].ty);
@@ -297,7 +318,7 @@ impl Binder<'_> {
                     .hint(format!("let x = !{}", word.text.lines().next().unwrap_or_default())))
             }
             SourceNode::Wait(name) => match self.view.name(&name.text) {
-                Some(Binding::Table(plan)) if plan.job().is_some() => Ok(self.kept(&plan)),
+                Some(Binding::Table(plan)) if plan.job().is_some() => Ok(Bound::Table(plan.as_ref().clone())),
                 _ => Err(jobs::not_a_job(name)),
             },
             SourceNode::Rust(block) => self.view.session.bound_block(&self.view, block, span),
@@ -315,7 +336,7 @@ impl Binder<'_> {
             SourceNode::Expr(expr) => match &expr.node {
                 Node::Name(name) => self.named(name, span),
                 Node::Field(base, field) => match self.branch(base, field) {
-                    Some(plan) => Ok(self.kept(&plan)),
+                    Some(plan) => Ok(Bound::Table(plan.as_ref().clone())),
                     None => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
                 },
                 _ => plan::constant(&self.view, expr).map(|(value, ty)| Bound::Value(value, ty)),
@@ -334,14 +355,6 @@ impl Binder<'_> {
         seed.map_or(Ok(self.view.session.settings.seed), |seed| int(&self.view, seed, "a seed"))
     }
 
-    /// The table of a name.
-    fn kept(&self, plan: &Plan) -> Bound {
-        if plan.measured {
-            self.view.reads_measured();
-        }
-        Bound::Table(plan.clone())
-    }
-
     /// A session name at the start of a pipeline.
     fn named(&mut self, name: &str, span: Span) -> Fallible<Bound> {
         match self.view.name(name) {
@@ -351,7 +364,9 @@ impl Binder<'_> {
                 }
                 Ok(Bound::Value(value, ty))
             }
-            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => Ok(self.kept(&plan)),
+            Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => {
+                Ok(Bound::Table(plan.as_ref().clone()))
+            }
             Some(Binding::Result { table: None, fields, tables }) => {
                 if let Some(dropped) = self.view.session.dropped(name, span) {
                     return Err(dropped);

@@ -212,7 +212,7 @@ impl Session {
             Bound::Table(plan) => plan,
             Bound::Value(value, ty) => rows_of(value, ty, pipeline.span),
         };
-        let (schema, measured) = (plan.schema().clone(), plan.measured);
+        let (schema, measured) = (plan.schema().clone(), plan.measured.clone());
         let (plan, end) = plan.split_end();
         let write = match end {
             None => None,

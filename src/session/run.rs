@@ -12,6 +12,7 @@ use crate::engines::{self, Choice, Engine, EngineOutput, OpenPlan, StreamOutput}
 use crate::files::{self, Written};
 use crate::measure::{self, Cost, Stopwatch};
 use crate::plan::{self, BoundOp, Kept, Op, Plan, Prepared, Source, Step, Write, prune};
+use crate::report::Measured;
 use crate::run_context::{Largest, RunContext, Spill, TableSink};
 use crate::schedule::{JobFolder, JobLog, JobOptions, KeyRecord, SavedJob, mark};
 use crate::show::bytes_text;
@@ -45,8 +46,8 @@ pub struct RunResult {
     pub notes: Vec<String>,
     /// What it has counted, by the labels.
     pub counters: Vec<(String, i64)>,
-    /// Whether a value that was measured went into it.
-    pub measured: bool,
+    /// What of its table differs from run to run.
+    pub measured: Measured,
 }
 
 /// A run whose rows were handed on as they came.
@@ -80,7 +81,7 @@ impl Session {
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
-        let measured = plan.measured;
+        let measured = plan.measured.clone();
         let written = self.written(&plan).map(str::to_string);
         let plan = self.prepared(plan, choice, context)?;
         let (run, engine, instead) = self.run_once(&plan, choice, context)?;
@@ -119,7 +120,7 @@ impl Session {
         self.settle(context)?;
         let choice = Choice::only(engines::MAPREDUCE);
         let (rows_read, bytes_read) = self.reads(&plan);
-        let measured = plan.measured;
+        let measured = plan.measured.clone();
         let plan = self.prepared(plan, choice, context)?;
         self.engine_for(&plan, choice)?;
         let kept = name.map(|name| kept_job(&plan, options, name, context)).transpose()?;
@@ -197,7 +198,7 @@ impl Session {
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
-        let measured = plan.measured;
+        let measured = plan.measured.clone();
         let written = self.written(&plan).map(str::to_string);
         let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
@@ -252,7 +253,7 @@ impl Session {
         self.settle(context)?;
         let (watch, built) = (Stopwatch::start(), self.built());
         let (rows_read, bytes_read) = self.reads(&plan);
-        let measured = plan.measured;
+        let measured = plan.measured.clone();
         let plan = self.prepared(plan, choice, context)?;
         let (engine, instead) = self.engine_for(&plan, choice)?;
         let (run, written) = match engine.open(&plan, self, context)? {
@@ -318,11 +319,7 @@ impl Session {
                 // Said once.
                 ran.notes.clear();
             }
-            results.push((
-                name,
-                RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, measured: input.measured, ..ran },
-                write,
-            ));
+            results.push((name, RunResult { rows_read: input.rows_read, bytes_read: input.bytes_read, ..ran }, write));
         }
         let finished = results.into_iter().map(|(name, ran, write)| match write {
             None => Ok((name, ran)),

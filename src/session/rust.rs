@@ -602,7 +602,7 @@ fn subject(scope: &dyn Scope, block: &RustBlock) -> Fallible<(BlockSource, Vec<(
                 (InputForm::Value(ty.closed()), Filling::Value(value))
             }
             Some(Binding::Table(plan) | Binding::Result { table: Some(plan), .. }) => {
-                if plan.measured {
+                if plan.measured.is_anything() {
                     scope.reads_measured();
                 }
                 table(plan)

@@ -35,7 +35,6 @@ pub struct Options {
 #[derive(Default)]
 struct Tested {
     path: String,
-    cells: usize,
     good: usize,
     updated: usize,
     /// A line for people for each cell that differs, or for what is wrong with the file.
@@ -147,6 +146,11 @@ fn tested_until(path: &Path, options: &Options, stop: &Stop, style: &Style) -> T
             return tested;
         }
     };
+    if notebook.cells().next().is_none() {
+        let text = format!("there is nothing to test: it has no cells, which stand in fences ```{INFO}");
+        tested.wrong.push(faulty(0, text));
+        return tested;
+    }
     let mut player = fresh(stop);
     // What can do anything is refused here as everywhere, and nobody is asked.
     let context = player.session.context();
@@ -162,7 +166,6 @@ fn tested_until(path: &Path, options: &Options, stop: &Stop, style: &Style) -> T
     let mut outputs: Vec<Option<String>> = Vec::new();
     let mut before: Vec<(&str, Look)> = Vec::new();
     for (place, (fence, cell)) in notebook.cells().enumerate() {
-        tested.cells += 1;
         let name = format!("line {}: {}", cell.line, cell.input.lines().next().unwrap_or_default());
         if let Some(why) = skipped(fence, options) {
             tested.cases.push(Case { name, result: CaseResult::Skipped(why.clone()) });
@@ -302,10 +305,6 @@ fn told(tested: &Tested) -> String {
     }
     let ran = tested.good + tested.wrong.iter().filter(|wrong| wrong.cell > 0).count() + tested.updated;
     let plural = if ran == 1 { "cell" } else { "cells" };
-    if tested.wrong.is_empty() && tested.cells == 0 {
-        let line = format!("– {}: there are no cells in it; they stand in fences ```{INFO}\n", tested.path);
-        return escape::escaped(&line);
-    }
     let mark = if tested.wrong.is_empty() { "✓" } else { "✗" };
     let mut parts = vec![format!("{mark} {}: {ran} {plural}, {} as the file says", tested.path, tested.good)];
     if tested.updated > 0 {

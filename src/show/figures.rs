@@ -26,7 +26,7 @@ pub fn written(figures: &Figures, style: &Style) -> String {
 
 /// A ratio and where it lies are drawn as one column.
 fn draw(figures: &Figures, style: &Style) -> String {
-    let Figures { table, meanings, is_whole } = figures;
+    let Figures { table, meanings, is_whole, .. } = figures;
     let height = table.height();
     let shown = if *is_whole { height } else { table::shown(height) };
     // What nothing was measured of has no columns either.

@@ -3,7 +3,7 @@
 use crate::data::{Type, Value};
 use crate::magics::compare::Grid;
 use crate::measure::growth::{Fit, Question, Verdict};
-use crate::report::{Across, Axis, Block, Drawn, Figures, Plot, Scale, Series, Unit};
+use crate::report::{Across, Axis, Block, Drawn, Figures, Meaning, MeasuredRows, Plot, Scale, Series, Unit};
 
 use super::Answers;
 use super::subjects::{Measured, Row};
@@ -39,13 +39,18 @@ pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
             }
         }
     }
-    rows.figures()
+    Figures { rows: MeasuredRows { count: is_cut_short(all), ..MeasuredRows::default() }, ..rows.figures() }
 }
 
-/// Whether steps differ from run to run: Rust draws the seeds of its hash tables anew, and how many sizes there are may
-/// be a matter of time.
+/// Whether steps differ from run to run: Rust draws the seeds of its hash tables anew, and a command begins with work
+/// of the system. What the algorithms of a family do hangs on no seed.
 fn differs(all: &[Measured]) -> bool {
-    all.iter().any(|measured| measured.is_rust || !measured.left_out.is_empty())
+    all.iter().any(|measured| measured.is_rust && !measured.is_family || measured.is_command)
+}
+
+/// Whether there was no time for some sizes.
+fn is_cut_short(all: &[Measured]) -> bool {
+    all.iter().any(|measured| !measured.left_out.is_empty())
 }
 
 fn float(value: Option<f64>) -> Value {
@@ -65,6 +70,10 @@ impl Row {
 /// A row for each subject and question.
 pub fn answers(all: &[Measured], found: &[Answers]) -> Figures {
     let mut rows = Grid::default();
+    // What follows from counts repeats with them.
+    let mut asked = found.iter().flat_map(|found| &found.answers);
+    let is_measured = differs(all) || is_cut_short(all) || asked.any(|(asked, _)| *asked != Question::Steps);
+    let plain = Meaning { unit: Unit::Plain, measured: is_measured };
     for (measured, found) in all.iter().zip(found) {
         for (question, answer) in &found.answers {
             let class = match answer.verdict {
@@ -75,17 +84,12 @@ pub fn answers(all: &[Measured], found: &[Answers]) -> Figures {
             let base = answer.curve.as_ref().filter(|_| !class.is_null()).and_then(|curve| curve.base);
             rows.put("variant", Type::Text, Unit::Plain.counted(), Value::text(&measured.name));
             rows.put("question", Type::Text, Unit::Plain.counted(), Value::text(question.name()));
-            rows.put("class", Type::Text, Unit::Plain.measured(), class);
-            rows.put(
-                "exponent",
-                Type::Float,
-                Unit::Plain.measured(),
-                float(exponent.map(|exponent| exponent.middle())),
-            );
-            rows.put("low", Type::Float, Unit::Plain.measured(), float(exponent.map(|exponent| exponent.low)));
-            rows.put("high", Type::Float, Unit::Plain.measured(), float(exponent.map(|exponent| exponent.high)));
-            rows.put("c", Type::Float, Unit::Plain.measured(), float(base));
-            rows.put("sizes", Type::Int, Unit::Plain.measured(), Value::Int(answer.used.len() as i64));
+            rows.put("class", Type::Text, plain, class);
+            rows.put("exponent", Type::Float, plain, float(exponent.map(|exponent| exponent.middle())));
+            rows.put("low", Type::Float, plain, float(exponent.map(|exponent| exponent.low)));
+            rows.put("high", Type::Float, plain, float(exponent.map(|exponent| exponent.high)));
+            rows.put("c", Type::Float, plain, float(base));
+            rows.put("sizes", Type::Int, plain, Value::Int(answer.used.len() as i64));
         }
     }
     rows.figures()
@@ -134,7 +138,7 @@ pub fn plot(name: &str, all: &[Measured], found: &[Answers], questions: &[Questi
         Question::Allocs => ("allocs", Unit::Bytes),
     };
     let axis = |label: &str, unit, measured| Axis { label: label.to_string(), unit, scale: Scale::Log, measured };
-    let y = axis(label, unit, question != Question::Steps || differs(all));
+    let y = axis(label, unit, question != Question::Steps || differs(all) || is_cut_short(all));
     let x = Across::Numbers(axis(name, Unit::Plain, false));
     Some(Block::Plot(Plot { title: format!("{label} by {name}"), x, y, series, in_table: true }))
 }

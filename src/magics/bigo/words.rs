@@ -45,6 +45,7 @@ pub const SAYS: &[&str] = &[
     "~cannot be told apart",
     "~only a bound is claimed",
     "~no claim",
+    "-[{words}: ]measured for {range} only, at {words}; <not measured|skipped for lack of time>: {words}",
 ];
 
 /// A line for each question and subject.

@@ -235,6 +235,6 @@ impl Grid {
         let height = self.values.first().map_or(0, Vec::len);
         let schema = Schema::new(self.columns, Order::Kept);
         let table = Table::from_columns(schema, height, &self.values);
-        Figures { table, meanings: self.meanings, is_whole: false }
+        Figures::new(table, self.meanings)
     }
 }

@@ -59,6 +59,14 @@ pub const SAYS: &[&str] = &[
      {name} {count}]*>; <wall time[, but CPU time of the thread for {names}]|CPU time of the thread>",
     "~{count}[, and one pair has no error bar: take more with --for TIME]",
     "with fewer than 25 samples, minimum and maximum replace the interval",
+    "⇔faster (ranges) ← {row} is faster than {name} (weaker rule): {words}",
+    "⇔slower (ranges) ← {row} is [{ratio} ]slower than {name} (weaker rule): {words}",
+    "⇔faster ← ✓ {row} is faster than {name}: {words}",
+    "⇔slower ← ✓ {row} is [{ratio} ]slower than {name}: {words}",
+    "⇔same ← ✓ {row} and {name} are the same within 1 % {words}",
+    "⇔below the resolution ← {row} and {name}: a call takes at most twice {words}",
+    "⇔not resolved ← {row} and {name}: one pair has no error bar",
+    "⇔not resolved ← {row} and {name} are not resolved{words}",
 ];
 
 impl Round<'_> {

@@ -117,6 +117,7 @@ pub const SAYS: &[&str] = &[
     "<1 other thread|{count} other threads> began, which cProfile does not see",
     "the fastest of {count} runs; the limit is that of the first",
     "~`{words}` costs most: {share} of the [CPU ]time",
+    "=`{row}` costs most: {cell} of the [CPU ]time",
     "~the limit is the disk: {share} of the time was waiting, and {bytes} came from it",
     "~the limit is memory: {share} of the time was waiting, and {count} pages had to be fetched",
     "~the limit is waiting: {share} of the time, for no disk",

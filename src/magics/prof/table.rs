@@ -8,7 +8,7 @@ use crate::lang::{self, Word};
 use crate::magics::compare::Grid;
 use crate::magics::timing;
 use crate::profiles::{self, Profile};
-use crate::report::{Field, Figures, Meaning, Note, Unit};
+use crate::report::{Field, Figures, Meaning, MeasuredRows, Note, Unit};
 use crate::show::{grouped, percent, weight_text};
 
 /// What was asked for.
@@ -115,8 +115,12 @@ pub fn functions(profile: &Profile, shape: &Shape, measured: bool) -> Told {
         SORTS.iter().find(|(_, sort)| *sort == shape.sort).map_or("own", |(name, _)| name),
         if count < rows.len() { "; --top N shows more, %last all" } else { "" },
     )));
-    let shown = table(profile, &rows[..count], shape.by, measured);
-    Told { shown, all: table(profile, &rows, shape.by, measured), notes }
+    let order = measured && matches!(shape.sort, Sort::Own | Sort::Cumulative);
+    let table = |rows: &[Row]| Figures {
+        rows: MeasuredRows { order, ..MeasuredRows::default() },
+        ..table(profile, rows, shape.by, measured)
+    };
+    Told { shown: table(&rows[..count]), all: table(&rows), notes }
 }
 
 /// Of what was counted for callers, not for stacks.

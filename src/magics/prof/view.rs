@@ -10,7 +10,7 @@ use crate::lang::{self, Word};
 use crate::magics::compare::Grid;
 use crate::plan::Binding;
 use crate::profiles::{self, FORMATS, Format, LARGEST, Profile, differences};
-use crate::report::{Block, Map, Note, Report, Unit};
+use crate::report::{Block, Figures, Map, MeasuredRows, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::{self, weight_text};
@@ -161,7 +161,7 @@ pub fn diff(
             grid.put("function", Type::Text, plain, Value::text(&change.name));
             grid.put("place", Type::Text, plain, Value::text(&change.place));
         }
-        grid
+        Figures { rows: MeasuredRows { order: measured, ..MeasuredRows::default() }, ..grid.figures() }
     };
     let (grown, shrunk): (Vec<_>, Vec<_>) =
         changes.iter().filter(fits).filter(|change| change.grown() != 0.0).partition(|change| change.grown() > 0.0);
@@ -181,8 +181,8 @@ pub fn diff(
     }
     let note = Note::from("each was profiled once, so a small change may be noise");
     let told = if measured { Note::default().found(told) } else { told.into() };
-    let blocks = vec![Block::Figures(rows(shape.top).figures()), Block::Notes(vec![told, note])];
-    let all = figures_plan(&rows(usize::MAX).figures(), magic.span);
+    let blocks = vec![Block::Figures(rows(shape.top)), Block::Notes(vec![told, note])];
+    let all = figures_plan(&rows(usize::MAX), magic.span);
     let result = Binding::Result { table: Some(all), fields: Vec::new(), tables: Vec::new() };
     Ok(Answer { report: Report { blocks, ..Report::default() }, result: Some(result), ..Answer::default() })
 }

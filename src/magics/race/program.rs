@@ -12,7 +12,7 @@ use crate::interleave::{
 };
 use crate::lang::{self, Body};
 use crate::plan::{Binding, Plan};
-use crate::report::{Block, Field, Figures, Note, Report, Unit};
+use crate::report::{Block, Field, Figures, Measured, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::{Session, kept_plan};
 use crate::show::{duration_text, grouped, percent};
@@ -213,8 +213,9 @@ fn answer(program: &Program, source: &str, explored: &[Exploration], seen: Optio
         fields.push(Field::measured("rounds", Value::Int(seen.rounds as i64), Unit::Count("rounds")));
         fields.push(Field::measured("overlap", Value::Float(seen.overlap), Unit::Share));
     }
+    let measured = if seen.is_some() { outcomes.measured() } else { Measured::nothing(outcomes.meanings.len()) };
     let outcomes = kept_plan(Arc::new(outcomes.table), Default::default());
-    let table = Some(Arc::new(Plan { measured: seen.is_some(), ..outcomes }));
+    let table = Some(Arc::new(Plan { measured, ..outcomes }));
     Answer { report, result: Some(Binding::Result { table, fields, tables }), ..Answer::default() }
 }
 
@@ -528,5 +529,5 @@ fn schedule_table(program: &Program, source: &str, model: Model, choices: &[Choi
     let meanings = vec![Unit::Plain.counted(); width];
     let schema = heads.into_iter().map(|(name, ty)| Column { name, ty }).collect();
     let table = Table::from_columns(Schema::new(schema, Order::Kept), told.len(), &columns);
-    Figures { table, meanings, is_whole: false }
+    Figures::new(table, meanings)
 }

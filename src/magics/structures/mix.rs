@@ -10,7 +10,7 @@ use crate::magics::compare::Grid;
 use crate::magics::timing::Telling;
 use crate::magics::{Answer, figures_plan, passed};
 use crate::plan::Binding;
-use crate::report::{Across, Axis, Block, Drawn, Note, Plot, Report, Scale, Series, Unit};
+use crate::report::{Across, Axis, Block, Drawn, Figures, MeasuredRows, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
 use crate::show::grouped;
 use crate::structures::{self, Cell};
@@ -92,7 +92,8 @@ pub fn run(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &
         rows.put("bytes", Type::Float, Unit::Plain.measured(), Value::Float((one.bytes * 10.0).round() / 10.0));
         rows.put("bytes_rank", Type::Int, Unit::Plain.measured(), Value::Int(smaller as i64 + 1));
     }
-    let figures = rows.figures();
+    let ranks = MeasuredRows { order: true, count: !others.is_empty() };
+    let figures = Figures { rows: ranks, ..rows.figures() };
     let said: Vec<String> =
         shares.iter().map(|share| format!("{} {:.0} %", share.operation, share.part * 100.0)).collect();
     let mut notes = vec![Note::from(format!(

@@ -11,7 +11,7 @@ use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Argument, MagicSyntax, Privileges, Takes, Word};
 use crate::plan::Binding;
-use crate::report::{Block, Figures, Note, Report, Unit};
+use crate::report::{Block, Figures, MeasuredRows, Note, Report, Unit};
 use crate::run_context::RunContext;
 use crate::session::Session;
 use crate::show::grouped;
@@ -164,7 +164,8 @@ fn table(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &Ru
     let live = |told: String| telling.tell_now(told);
     let measured = cells::measure(&cells, size, limit, context, &live)?;
     let found = &measured.cells;
-    let main = main_table(found);
+    let some_left_out = !measured.left_out.is_empty();
+    let main = main_table(found, some_left_out);
     let mut notes = summary(&measured, size);
     if context.stop.is_raised() {
         notes.push(Note::from("stopped: the measurements so far are kept").optional());
@@ -174,8 +175,7 @@ fn table(magic: &lang::Magic, size: usize, limit: Option<Duration>, context: &Ru
     }
     let why = (limit.is_some() && !context.stop.is_raised() && measured.failed.is_none()).then_some(LATE);
     notes.extend(left_out(measured.left_out.iter().map(|cell| format!("{} {}", cell.kind.name, cell.name())), why));
-    let picks = picks(&measured);
-    let matrix = matrix(&kinds, found);
+    let (picks, matrix) = (picks(&measured), matrix(&kinds, found, some_left_out));
     let mut report = Report { status_line: vec![passed(start.elapsed())], ..Report::default() };
     if let Some(time) = measured.compiled {
         report.status_line.push(Note::from("compiled in ").seconds(time.as_secs_f64()).optional());
@@ -215,7 +215,7 @@ fn text(rows: &mut Grid, name: &str, value: Option<&str>) {
     rows.put(name, Type::Text, Unit::Plain.counted(), value.map_or(Value::Null, Value::text));
 }
 
-fn main_table(found: &[MeasuredCell]) -> Figures {
+fn main_table(found: &[MeasuredCell], left_out: bool) -> Figures {
     let mut rows = Grid::default();
     for found in found {
         let facts = found.cell.facts;
@@ -231,7 +231,12 @@ fn main_table(found: &[MeasuredCell]) -> Figures {
         rows.put("agrees", Type::Text, Unit::Plain.counted(), agrees);
         rows.put("why", Type::Text, Unit::Plain.counted(), Value::text(&found.why()));
     }
-    rows.figures().whole()
+    figures(rows, left_out).whole()
+}
+
+/// What could not be measured in the time has no row.
+fn figures(rows: Grid, left_out: bool) -> Figures {
+    Figures { rows: MeasuredRows { count: left_out, ..MeasuredRows::default() }, ..rows.figures() }
 }
 
 /// To three digits: more were not measured.
@@ -245,7 +250,7 @@ fn nanoseconds(time: Option<f64>) -> Value {
     time.filter(|time| time.is_finite()).map_or(Value::Null, |time| Value::Float(short(time)))
 }
 
-fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell]) -> Figures {
+fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell], left_out: bool) -> Figures {
     let mut rows = Grid::default();
     let mut names: Vec<String> = Vec::new();
     for (operation, _) in structures::OPERATIONS {
@@ -263,7 +268,7 @@ fn matrix(kinds: &[&'static structures::Kind], found: &[MeasuredCell]) -> Figure
             rows.put(kind.name, Type::Float, Unit::Plain.measured(), nanoseconds(time));
         }
     }
-    rows.figures()
+    figures(rows, left_out)
 }
 
 /// What hangs on what was measured.
@@ -273,6 +278,7 @@ pub const SAYS: &[&str] = &[
     "{words}: {count} of {count} passes are kept",
     "~{count} of {count} agree with what textbooks claim[, and {count} <grows|grow> slower]",
     "{name} {name}: claimed {class}, measured {classes}: {words}",
+    "-not measured: {words}",
 ];
 
 fn picks(measured: &cells::Measured) -> Figures {

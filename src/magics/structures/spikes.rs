@@ -9,7 +9,7 @@ use crate::lang::{self, Word};
 use crate::magics::timing::Telling;
 use crate::magics::{Answer, figures_plan, passed};
 use crate::plan::Binding;
-use crate::report::{Across, Axis, Block, Drawn, Field, Figures, Note, Plot, Report, Scale, Series, Unit};
+use crate::report::{Across, Axis, Block, Drawn, Field, Figures, Meaning, Note, Plot, Report, Scale, Series, Unit};
 use crate::run_context::RunContext;
 use crate::show::grouped;
 use crate::structures::{self, Cell};
@@ -82,9 +82,12 @@ pub fn run(
     ];
     let heads = [("n", Type::Int), ("time", Type::Float), ("ratio", Type::Float), ("allocated", Type::Int)];
     let heads = heads.map(|(name, ty)| Column { name: name.to_string(), ty }).to_vec();
-    let meanings = vec![Unit::Plain.counted(), Unit::Seconds.measured(), Unit::Times.measured(), Unit::Bytes.counted()];
+    // Of more than there is room for, the slowest are shown.
+    let is_chosen = all > ROWS;
+    let of = |unit| Meaning { unit, measured: is_chosen };
+    let meanings = vec![of(Unit::Plain), Unit::Seconds.measured(), Unit::Times.measured(), of(Unit::Bytes)];
     let table = Table::from_columns(Schema::new(heads, Order::Kept), spikes.len(), &columns);
-    let figures = Figures { table, meanings, is_whole: false };
+    let figures = Figures::new(table, meanings);
     let subject = format!("{} {}", known.name, cell.name());
     let said = Note::from(format!("{subject}: ")).seconds(mean / 1e9).text(" per addition on average, ");
     let mut notes = vec![
