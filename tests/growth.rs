@@ -791,6 +791,49 @@ fn what_ends_on_the_way_is_no_root() {
     }
 }
 
+/// The same by exact counts, also where only the last two sizes show it.
+#[test]
+fn counts_that_end_on_the_way_are_of_no_class() {
+    for most in [65_536i64, 1_000_000] {
+        for part in [0.02, 0.1, 0.4, 0.5, 0.65, 0.72, 0.8] {
+            let end = most as f64 * part;
+            for (start, cost) in
+                [(0.0, Class::Linear), (1000.0, Class::Linear), (2.0, Class::Root), (2.0, Class::Quadratic)]
+            {
+                let sizes: Vec<i64> = usual(most);
+                let count = |n: f64| start + cost.at(n.min(end)).expect("it is a power").floor();
+                let points: Vec<Point> = sizes.iter().map(|n| Point { n: *n as f64, cost: count(*n as f64) }).collect();
+                let found = answer(Question::Steps, &points);
+                let is_honest = matches!(found.verdict, Verdict::Class(Class::Constant) | Verdict::NoClaim(_));
+                assert!(is_honest, "{start} + {cost} to {end} of {most}: {:?}", found.verdict);
+            }
+        }
+    }
+}
+
+/// A power between the classes is no root by time, and no logarithm.
+#[test]
+fn a_slow_power_is_no_root_by_time() {
+    for power in [0.25, 1.0 / 3.0, 0.65, 0.7, 0.75] {
+        for most in [65_536, 1_000_000] {
+            let found = timed_up_to(most, |n| 30.0 * n.powf(power));
+            let is_claimed = matches!(found.verdict, Verdict::Class(Class::Root | Class::Log));
+            assert!(!is_claimed, "n^{power} up to {most}: {:?}", found.verdict);
+        }
+    }
+    let found = timed_up_to(1_000_000, |n| 30.0 * n.sqrt());
+    assert_eq!(found.verdict, Verdict::Class(Class::Root), "{found:?}");
+}
+
+/// A list of sizes may jump: a short time at a small size is not extrapolated as a power of c.
+#[test]
+fn a_jump_of_the_sizes_is_walked() {
+    let hand = Hand::default();
+    let sizes = [1, 2, 4, 8, 16, 32, 64, 100_000];
+    let walked = walk(&hand, &sizes, 5_000_000_000, |at| Ok::<u64, Infallible>(2_000 + 100 * at as u64));
+    assert_eq!((walked.done, walked.end), (sizes.len(), None));
+}
+
 /// Copying all that is there before each part is quadratic, but the parts cost more than the copies for long.
 #[test]
 fn a_line_that_hides_a_square_is_no_logarithm() {

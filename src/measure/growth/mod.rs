@@ -205,22 +205,42 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
         Question::Allocs => return fitted(question, without_steps(&used)),
         Question::Time | Question::Steps | Question::Space => fitted(question, used.clone()),
     };
-    // What moves to twice the room now and then costs more at some sizes than any curve says.
-    let departs = matches!(found.verdict, Verdict::NoClaim(Doubt::Departs | Doubt::NoCurve(_)));
-    if departs && question != Question::Time {
-        let smooth = fitted(Question::Allocs, without_steps(&used));
-        // Whoever counts steps has no smoothing that could bend a line into a logarithm.
-        let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
-        // What was counted exactly has a slope that smoothing need not explain away; a power of c has none.
-        let is_clear = |class: Class| {
-            let of = |exponent| may_be(question, exponent, class, &used);
-            question == Question::Space || smooth.exponent.is_some_and(of)
-        };
-        if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)) {
-            return smooth;
-        }
+    let found = smoothed(question, &used, &found).unwrap_or(found);
+    if question == Question::Steps && ends_flat(&found, &used) {
+        return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..found };
     }
     found
+}
+
+/// What moves to twice the room now and then costs more at some sizes than any curve says: the answer of the costs
+/// without such steps, where it says more than `found`.
+fn smoothed(question: Question, used: &[Point], found: &Answer) -> Option<Answer> {
+    let departs = matches!(found.verdict, Verdict::NoClaim(Doubt::Departs | Doubt::NoCurve(_)));
+    if !departs || question == Question::Time {
+        return None;
+    }
+    let smooth = fitted(Question::Allocs, without_steps(used));
+    // Whoever counts steps has no smoothing that could bend a line into a logarithm.
+    let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
+    // What was counted exactly has a slope that smoothing need not explain away; a power of c has none.
+    let is_clear = |class: Class| {
+        let of = |exponent| may_be(question, exponent, class, used);
+        question == Question::Space || smooth.exponent.is_some_and(of)
+    };
+    matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)).then_some(smooth)
+}
+
+/// Whether exact counts rise to the largest size by less than half of what their curve says: what grew has come to its
+/// end. A logarithm rises by steps that are as wide as that.
+fn ends_flat(found: &Answer, used: &[Point]) -> bool {
+    const SHARE: f64 = 0.5;
+    // Sizes nearer to each other may have the same cost.
+    const APART: f64 = 1.2;
+    let is_power =
+        matches!(found.verdict, Verdict::Class(class) if class.order().is_some_and(|(power, _)| power > 0.0));
+    let (Some(curve), [.., before, last]) = (&found.curve, used) else { return false };
+    let expected = (curve.at(last.n) / curve.at(before.n)).ln();
+    is_power && last.n >= APART * before.n && (last.cost / before.cost).ln() < SHARE * expected
 }
 
 /// The class of costs that are there in sufficient number.

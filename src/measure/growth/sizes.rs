@@ -94,8 +94,10 @@ pub fn walk<'a, E>(
     Walk { done: sizes.len(), end: None }
 }
 
-/// Up to this size a cost may be a power of c or a factorial.
+/// Up to this size a cost may be a power of c or a factorial, as far as so many times the size. Farther on noise would
+/// grow beyond all time, and what does not end is stopped.
 const SMALL: f64 = 64.0;
+const NEAR: f64 = 4.0;
 
 /// What a size costs if the cost goes on to grow as over the last three: as a power of n, or while sizes are small, as
 /// a power of c. No less than the last. Over two sizes that lie near each other, noise would look like a steep power.
@@ -103,6 +105,7 @@ fn predicted(costs: &[(f64, f64)], next: f64) -> f64 {
     let Some(((last, most), before)) = costs.split_last() else { return 0.0 };
     let Some((n, cost)) = before.get(before.len().saturating_sub(2)) else { return *most };
     let ratio = (most / cost.max(1.0)).max(1.0);
-    let power = if last <= &SMALL { (next - last) / (last - n) } else { (next / last).ln() / (last / n.max(0.5)).ln() };
+    let is_exponential = last <= &SMALL && next <= NEAR * last;
+    let power = if is_exponential { (next - last) / (last - n) } else { (next / last).ln() / (last / n.max(0.5)).ln() };
     most * ratio.powf(power.max(0.0))
 }

@@ -3,7 +3,7 @@
 //! sweep looks like a logarithm or a power. So parts of the sweep are asked alone, and what one of them contradicts is
 //! not claimed.
 
-use super::exponent::line;
+use super::exponent::{Exponent, line};
 use super::fit::fits;
 use super::{Answer, Class, Doubt, LITTLE, Point, Question, Verdict, answer};
 
@@ -18,11 +18,27 @@ pub struct Worked {
 const ENOUGH: usize = 8;
 const RANGE: f64 = 16.0;
 
+/// How far the exponent of a root may be to each side.
+const ROOT_ERROR: f64 = 0.25;
+/// How far its middle may be from a half.
+const ROOT_OFF: f64 = 0.12;
+
 /// The way from the cache to memory: an access costs some fifty times as much over a thousand times the bytes.
 const MEMORY: f64 = 0.6;
 
 /// Answers how the time grows: from the sizes in the second cache where they are enough, else from all.
 pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
+    let found = of_parts(sizes, cache);
+    let Verdict::Class(class) = found.verdict else { return found };
+    // A slow growth is one only where the times exclude a fast one, and a root where they exclude other powers.
+    let is_slow = class < Class::Linear;
+    let is_open = is_slow && found.also.iter().any(|other| is_far(class, *other));
+    let is_root = |exponent: Exponent| exponent.error() <= ROOT_ERROR && (exponent.middle() - 0.5).abs() <= ROOT_OFF;
+    let is_wide = class == Class::Root && !found.exponent.is_some_and(is_root);
+    if is_open || is_wide { unclaimed(found) } else { found }
+}
+
+fn of_parts(sizes: &[Worked], cache: u64) -> Answer {
     let points = monotone(sizes);
     let far = Part::all(&points);
     let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
