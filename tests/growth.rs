@@ -811,10 +811,11 @@ fn counts_that_end_on_the_way_are_of_no_class() {
     }
 }
 
-/// A power between the classes is no root by time, and no logarithm.
+/// A power between the classes is no root by time, and no logarithm. (n to the fourth root is one at the sizes that can
+/// be measured: both are 16 at 65,536.)
 #[test]
 fn a_slow_power_is_no_root_by_time() {
-    for power in [0.25, 1.0 / 3.0, 0.65, 0.7, 0.75] {
+    for power in [1.0 / 3.0, 0.65, 0.7, 0.75] {
         for most in [65_536, 1_000_000] {
             let found = timed_up_to(most, |n| 30.0 * n.powf(power));
             let is_claimed = matches!(found.verdict, Verdict::Class(Class::Root | Class::Log));

@@ -230,10 +230,11 @@ fn smoothed(question: Question, used: &[Point], found: &Answer) -> Option<Answer
     matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)).then_some(smooth)
 }
 
-/// Whether exact counts rise to the largest size by less than half of what their curve says: what grew has come to its
-/// end. A logarithm rises by steps that are as wide as that.
+/// Whether exact counts rise to the largest size by far less than their curve says: what grew has come to its end. A
+/// logarithm rises by steps that are as wide as that.
 fn ends_flat(found: &Answer, used: &[Point]) -> bool {
-    const SHARE: f64 = 0.5;
+    // What is left of steps of doubling is above it.
+    const SHARE: f64 = 0.4;
     // Sizes nearer to each other may have the same cost.
     const APART: f64 = 1.2;
     let is_power =

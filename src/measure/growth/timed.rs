@@ -30,9 +30,9 @@ const MEMORY: f64 = 0.6;
 pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let found = of_parts(sizes, cache);
     let Verdict::Class(class) = found.verdict else { return found };
-    // A slow growth is one only where the times exclude a fast one, and a root where they exclude other powers.
-    let is_slow = class < Class::Linear;
-    let is_open = is_slow && found.also.iter().any(|other| is_far(class, *other));
+    // What may be constant as well as linear is not known, and a root is one only where other powers are excluded.
+    let may_be_constant = class == Class::Constant || class < Class::Linear && found.also.contains(&Class::Constant);
+    let is_open = may_be_constant && found.also.iter().any(|other| is_far(Class::Constant, *other));
     let is_root = |exponent: Exponent| exponent.error() <= ROOT_ERROR && (exponent.middle() - 0.5).abs() <= ROOT_OFF;
     let is_wide = class == Class::Root && !found.exponent.is_some_and(is_root);
     if is_open || is_wide { unclaimed(found) } else { found }
@@ -177,7 +177,7 @@ fn doubted(answer: Answer, points: &[Point]) -> Answer {
 fn has_ended(answer: &Answer, points: &[Point]) -> bool {
     const SHARE: f64 = 0.5;
     // How much of the sizes, and a slope that noise does not make of them.
-    const WINDOWS: [(usize, f64); 2] = [(4, 0.2), (2, 0.07)];
+    const WINDOWS: [(usize, f64); 3] = [(8, 0.4), (4, 0.2), (2, 0.07)];
     let Some(curve) = &answer.curve else { return false };
     let has_ended = |(of, least): (usize, f64)| {
         let slope = |cost: &dyn Fn(&Point) -> f64| {
