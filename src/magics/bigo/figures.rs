@@ -43,9 +43,9 @@ pub fn sizes(name: &str, all: &[Measured], questions: &[Question]) -> Figures {
 }
 
 /// Whether steps differ from run to run: Rust draws the seeds of its hash tables anew, and a command begins with work
-/// of the system. What the algorithms of a family do hangs on no seed.
+/// of the system.
 fn differs(all: &[Measured]) -> bool {
-    all.iter().any(|measured| measured.is_rust && !measured.is_family || measured.is_command)
+    all.iter().any(|measured| !measured.repeats)
 }
 
 /// Whether there was no time for some sizes.

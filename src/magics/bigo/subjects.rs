@@ -152,6 +152,8 @@ pub struct Measured {
     pub is_rust: bool,
     /// Whether it is an algorithm of a family.
     pub is_family: bool,
+    /// Whether its steps are the same in each run.
+    pub repeats: bool,
     /// Whether it is a program of the system.
     pub is_command: bool,
     /// Steps that were counted though nobody asked for them: where the time alone seems constant.
@@ -185,6 +187,7 @@ impl Measured {
             engine: String::new(),
             is_rust: false,
             is_family: false,
+            repeats: true,
             is_command: false,
             beside: Vec::new(),
         }
@@ -480,7 +483,7 @@ impl Candidate<'_> {
         live: &dyn Fn(&dyn Fn() -> String),
     ) -> Fallible<()> {
         if self.variant.pipeline().and_then(lone_command).is_some() {
-            measured.is_command = true;
+            (measured.is_command, measured.repeats) = (true, false);
             deadline.set(patience);
             let counted = self.count_instructions(session, sizes, budget, measured, context, live);
             deadline.clear();
@@ -495,6 +498,8 @@ impl Candidate<'_> {
         if program.is_some() {
             measured.compiled += start.elapsed();
             measured.is_rust = true;
+            let family = self.inputs.family.as_ref();
+            measured.repeats = family.is_some_and(|family| !family.family.facts().may_draw_seeds());
         }
         let mut program = match program {
             None => None,
