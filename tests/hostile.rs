@@ -14,7 +14,10 @@ use tempfile::TempDir;
 use timelab::console::{Console, Reply};
 use timelab::data::{Schema, Table, Type, Value};
 use timelab::magics::evaluate;
-use timelab::report::{Across, Axis, Block, Drawn, Field, Figures, Meaning, Note, Plot, Report, Scale, Series, Unit};
+use timelab::report::{
+    Across, Axis, Block, Drawn, Field, Figures, Meaning, Measured, MeasuredRows, Note, Plot, Report, Scale, Series,
+    Unit,
+};
 use timelab::session::Session;
 use timelab::show::{self, Style};
 
@@ -293,7 +296,7 @@ fn escape_sequences_are_shown() {
     let schema = Schema::one(evil, Type::Text);
     let table = Arc::new(Table::from_columns(schema, 1, &[vec![value.clone()]]));
     let meanings = vec![Meaning { unit: Unit::Plain, measured: false }];
-    let figures = Figures { table: (*table).clone(), meanings, is_whole: false };
+    let figures = Figures { table: (*table).clone(), meanings, rows: MeasuredRows::default(), is_whole: false };
     let axis = || Axis { label: evil.to_string(), unit: Unit::Plain, scale: Scale::Linear, measured: false };
     let points = vec![(0.0, 1.0), (1.0, 2.0)];
     let plot = Plot {
@@ -306,8 +309,8 @@ fn escape_sequences_are_shown() {
     let blocks = || {
         vec![
             Block::Value { value: value.clone(), ty: Type::Text, measured: false },
-            Block::Table { table: table.clone(), measured: false },
-            Block::Whole { table: table.clone(), measured: false },
+            Block::Table { table: table.clone(), measured: Measured::nothing(1) },
+            Block::Whole { table: table.clone(), measured: Measured::nothing(1) },
             Block::Text(evil.to_string()),
             Block::Told { text: evil.to_string(), table: (*table).clone() },
             Block::Figures(figures.clone()),

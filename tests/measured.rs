@@ -40,9 +40,8 @@ impl Cells {
             .blocks
             .iter()
             .filter_map(|block| match block {
-                Block::Value { measured, .. } | Block::Table { measured, .. } | Block::Whole { measured, .. } => {
-                    Some(*measured)
-                }
+                Block::Value { measured, .. } => Some(*measured),
+                Block::Table { measured, .. } | Block::Whole { measured, .. } => Some(measured.is_anything()),
                 _ => None,
             })
             .collect();

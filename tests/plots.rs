@@ -5,7 +5,9 @@ use std::path::Path;
 
 use timelab::data::{Column, Order, Schema, Table, Type, Value};
 use timelab::escape;
-use timelab::report::{Across, Axis, Block, Bounds, Drawn, Figures, Plot, Report, Scale, Series, Tone, Unit};
+use timelab::report::{
+    Across, Axis, Block, Bounds, Drawn, Figures, MeasuredRows, Plot, Report, Scale, Series, Tone, Unit,
+};
 use timelab::show::{self, Format, Style, in_ascii_only};
 use unicode_width::UnicodeWidthStr;
 
@@ -507,7 +509,8 @@ fn a_plot_stands_beside_its_table_where_there_is_room() {
     plot.in_table = true;
     let (x, y) = plot.series[0].points.iter().map(|(x, y)| (Value::Int(*x as i64), Value::Float(*y))).unzip();
     let table = Table::from_columns(Schema::new(columns.to_vec(), Order::Kept), 5, &[x, y]);
-    let figures = Figures { table, meanings: vec![Unit::Plain.counted(), Unit::Seconds.measured()], is_whole: false };
+    let meanings = vec![Unit::Plain.counted(), Unit::Seconds.measured()];
+    let figures = Figures { table, meanings, rows: MeasuredRows::default(), is_whole: false };
     let drawn = |style: &Style| {
         let blocks = vec![Block::Figures(figures.clone()), Block::Plot(plot.clone())];
         show::report(&Report { blocks, ..Report::default() }, style).out

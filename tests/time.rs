@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use timelab::data::{Column, Order, Schema, Table, Type, Value};
 use timelab::measure::{Cost, Limit};
-use timelab::report::{Block, Bounds, Figures, Report, Unit};
+use timelab::report::{Block, Bounds, Figures, MeasuredRows, Report, Unit};
 use timelab::show::{self, Format, Style};
 
 use crate::command::{err, out, timelab};
@@ -163,7 +163,8 @@ fn a_range_is_not_called_an_interval() {
     let table = Table::from_columns(Schema::new(columns, Order::Kept), 1, &values);
     let head = |bounds| {
         let meanings = [Unit::Ratio(bounds), Unit::Low, Unit::High].map(Unit::measured).to_vec();
-        let blocks = vec![Block::Figures(Figures { table: table.clone(), meanings, is_whole: false })];
+        let (table, rows) = (table.clone(), MeasuredRows::default());
+        let blocks = vec![Block::Figures(Figures { table, meanings, rows, is_whole: false })];
         let style = Style { format: Format::Table, ..PLAIN };
         show::report(&Report { blocks, status_line: Vec::new() }, &style).out
     };
