@@ -98,7 +98,9 @@ pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
     let mut notes = Vec::new();
     notes.push(match command.shell_start() {
         _ if !command.is_shell() => Note::from("started directly, without a shell"),
-        Some(start) => Note::from("run by `sh -c`, whose own start (").seconds(start).text(" here) is in the times"),
+        Some(start) => {
+            Note::from("run by `sh -c`, whose own start (").seconds(start).text(" of wall time here) is in the times")
+        }
         None => Note::from("run by `sh -c`, whose own start is in the times"),
     });
     if command.changes() {

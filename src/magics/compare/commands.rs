@@ -35,14 +35,16 @@ pub fn notes(session: &Session, asked: &Variants, rounds: &[Round]) -> Vec<Note>
         let start = shells.iter().map(|(_, start)| *start).fold(0.0, f64::max);
         let why = if is_mixed { ", as some need a shell: its" } else { ", whose" };
         let note = Note::from(format!("{}: run by `sh -c`{why} own start (", names.join(", "))).seconds(start);
-        notes.push(note.text(" here) is in the times"));
+        notes.push(note.text(" of wall time here) is in the times"));
     }
     let others = rounds.iter().flat_map(|round| &round.entries).filter_map(Entry::ran).any(|ran| ran.command.is_none());
     if others {
         let start = all.iter().find_map(|(_, command)| command.nothing);
         let note = Note::from("the times of commands include the start of a process");
         notes.push(match start {
-            Some(start) => note.text(", which takes ").seconds(start).text(" here for one that does nothing"),
+            Some(start) => {
+                note.text(", which takes ").seconds(start).text(" of wall time here for one that does nothing")
+            }
             None => note,
         });
     }
