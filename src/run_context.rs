@@ -342,7 +342,7 @@ impl Whole {
         let (what, hint) = match key {
             None => (what.to_string(), "it is held in memory as a whole: %set memory gives the run more"),
             Some(key) => (
-                format!("the group of the key {key} takes"),
+                format!("the group of the key {key} takes at least"),
                 "all values of a key are held at a time, and more partitions do not help: `sum` and the like, or \
                  `reduce` over `acc` and `it`, hold one value of each key; else it needs more memory",
             ),

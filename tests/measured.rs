@@ -107,14 +107,20 @@ fn a_table_whose_plan_reads_a_measured_value_is_measured_as_a_whole() {
     check("1..10 | take int(_1.median) + 1", true);
     check("_1.samples | mean", true);
     check("_5 | drop lines", true);
-    check("let slow = 1..10 | map it * median ; slow | count", true);
+    // What follows from counts alone is counted.
+    check("_5 | map variant, lines", false);
+    check("_5 | count by lines", false);
+    check("_5 | filter speedup > 1.0 | count", true);
+    check("_5 | sort by median | map variant | take 1", true);
+    check("let slow = 1..10 | map it * median ; slow | sum", true);
+    check("let slow = 1..10 | map it * median ; slow | count", false);
     check(
         "let slow = 1..10 | map it * median | persist ; rows | map it = it | join (slow | map it = int(it)) on it",
         true,
     );
     check("1..10 | concat (1..3 | map it * int(median))", true);
     check("let only = 1..3 | map it * median | sum ; only + 1.0", true);
-    check("1..10 | tee a: (sum), b: (map it * median)", true);
+    check("1..10 | map it * median | tee a: (sum), b: (map it * 2)", true);
 }
 
 #[test]

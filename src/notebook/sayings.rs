@@ -17,8 +17,8 @@ use super::mask::{END, SAYS};
 /// - `~` words in a line or a cell that is always there
 /// - `#` the cell of a row that is not always there
 /// - `-` a line that says why rows are missing
-/// - `=` a line that repeats a row: one row of the tables has the cell `{row}`, a cell that begins with `{cell}`, and the
-///   cell that stands before a ` ← `
+/// - `=` a line that repeats a row: one row of the tables has the cell `{row}`, a cell that begins with `{cell}`, and
+///   the cell that stands before a ` ← `
 /// - `⇔` the same, and each row with that cell has such a line
 pub type Sayings = &'static [&'static [&'static str]];
 
