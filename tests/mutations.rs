@@ -97,22 +97,19 @@ fn by_kind(output: &str) -> Vec<Vec<Mutation>> {
         without.remove(at);
         let mut twice = lines.clone();
         twice.insert(at, line);
-        match heads_of(&lines, at) {
-            Some(heads) => {
-                removed.push(of("a row removed", line, joined(&without)));
-                doubled.push(of("a row doubled", line, joined(&twice)));
-                if heads_of(&lines, at + 1).is_some() {
-                    let mut swapped = lines.clone();
-                    swapped.swap(at, at + 1);
-                    exchanged.push(of("two rows exchanged", line, joined(&swapped)));
-                }
-                figures.extend(counted(&lines, at, &heads).into_iter().map(|(what, changed)| {
-                    let mut other = lines.clone();
-                    other[at] = &changed;
-                    of("a counted figure", &what, joined(&other))
-                }));
+        if let Some(heads) = heads_of(&lines, at) {
+            removed.push(of("a row removed", line, joined(&without)));
+            doubled.push(of("a row doubled", line, joined(&twice)));
+            if heads_of(&lines, at + 1).is_some() {
+                let mut swapped = lines.clone();
+                swapped.swap(at, at + 1);
+                exchanged.push(of("two rows exchanged", line, joined(&swapped)));
             }
-            None => {}
+            figures.extend(counted(&lines, at, &heads).into_iter().map(|(what, changed)| {
+                let mut other = lines.clone();
+                other[at] = &changed;
+                of("a counted figure", &what, joined(&other))
+            }));
         }
         for (start, word) in words_of(line) {
             let changed = format!("{}{}{}", &line[..start], other_word(word), &line[start + word.len()..]);

@@ -286,7 +286,7 @@ impl Grid {
         let has = |mark: char| self.heads.first().is_some_and(|head| head.contains(mark));
         let may_be_more = has(VARIES) || has(FEWER);
         let has_optional = self.rows.iter().any(|row| is_optional(row, says));
-        let may_be_fewer = has(VARIES) || is_explained && !has_optional;
+        let may_be_fewer = has(VARIES) || is_explained && !says.has_optional_rows();
         let row_fits = |row: &[String], other: &[String]| {
             row.len() == other.len() && row.iter().zip(other).all(|(cell, other)| fits(cell, other, says))
         };

@@ -90,6 +90,11 @@ impl Says {
         self.rows.set.is_match(cell)
     }
 
+    /// Whether some rows are not always there; no others may be missing then.
+    pub fn has_optional_rows(&self) -> bool {
+        !self.rows.each.is_empty()
+    }
+
     /// Whether a line says why rows are missing.
     pub fn explains(&self, line: &str) -> bool {
         self.reasons.set.is_match(line)
