@@ -18,7 +18,7 @@ pub enum Order {
     /// A table, with its rows as bytes, for plans that read it. No answer.
     Table { id: u64, schema: Schema },
     /// A stage, for tasks that follow. No answer: what is wrong with it, each task tells.
-    Stage(StageOrder),
+    Stage(Box<StageOrder>),
     /// A task of the stage: [`Answer`], with the bytes of its output.
     Task { part: Part },
     /// A task of a job, with bytes: [`Answer`], with bytes.

@@ -100,7 +100,7 @@ impl Ordered {
     }
 
     pub fn order(&self, tables: Vec<u64>) -> Order {
-        Order::Stage(StageOrder {
+        Order::Stage(Box::new(StageOrder {
             id: self.id,
             plan: self.plan.clone(),
             pairs: self.pairs,
@@ -110,7 +110,7 @@ impl Ordered {
             memory: self.memory,
             functions: self.functions.keys().cloned().collect(),
             tables,
-        })
+        }))
     }
 }
 

@@ -140,7 +140,7 @@ fn serve(
             Order::Stage(order) => {
                 drop(opened.take());
                 tables.retain(|id, _| order.tables.contains(id));
-                opened = Some(open(order, &tables, current, shell));
+                opened = Some(open(*order, &tables, current, shell));
             }
             Order::Task { part } => {
                 let (done, output) = task(opened.as_ref(), |work| {
