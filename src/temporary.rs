@@ -14,7 +14,14 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 pub struct Folder {
     // It is dropped first: until it is gone a signal finds its path.
     folder: TempDir,
-    _listed: Listed,
+    listed: Listed,
+}
+
+impl Drop for Folder {
+    /// Without memory: a run that was stopped may get none.
+    fn drop(&mut self) {
+        self.listed.remove();
+    }
 }
 
 impl Folder {
@@ -23,7 +30,7 @@ impl Folder {
     pub fn new_in(builder: &Builder<'_, '_>, place: &Path) -> io::Result<Folder> {
         let folder = builder.tempdir_in(place)?;
         let listed = Listed::new(folder.path());
-        Ok(Folder { folder, _listed: listed })
+        Ok(Folder { folder, listed })
     }
 
     pub fn path(&self) -> &Path {
@@ -105,6 +112,14 @@ impl Listed {
             free(path);
         }
         Listed(place)
+    }
+
+    /// Removes what stands there.
+    fn remove(&self) {
+        if let Some(place) = self.0 {
+            // SAFETY: the path is listed until this is dropped.
+            remove(libc::AT_FDCWD, unsafe { CStr::from_ptr(PATHS[place].load(Ordering::SeqCst)) }, 0);
+        }
     }
 }
 

@@ -230,18 +230,23 @@ fn smoothed(question: Question, used: &[Point], found: &Answer) -> Option<Answer
     matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)).then_some(smooth)
 }
 
-/// Whether exact counts rise to the largest size by far less than their curve says: what grew has come to its end. A
-/// logarithm rises by steps that are as wide as that.
+/// Whether exact counts rise to the largest sizes by far less than their curve says: what grew has come to its end. A
+/// logarithm rises by steps that are as wide as that. What moves to twice the room now and then rises by less between
+/// two sizes, but not over all of a doubling.
 fn ends_flat(found: &Answer, used: &[Point]) -> bool {
-    // What is left of steps of doubling is above it.
-    const SHARE: f64 = 0.4;
+    // From how many sizes before the last on, and less than which share of the rise that the curve has.
+    const WINDOWS: [(usize, f64); 2] = [(1, 0.1), (3, 0.4)];
     // Sizes nearer to each other may have the same cost.
     const APART: f64 = 1.2;
     let is_power =
         matches!(found.verdict, Verdict::Class(class) if class.order().is_some_and(|(power, _)| power > 0.0));
-    let (Some(curve), [.., before, last]) = (&found.curve, used) else { return false };
-    let expected = (curve.at(last.n) / curve.at(before.n)).ln();
-    is_power && last.n >= APART * before.n && (last.cost / before.cost).ln() < SHARE * expected
+    let (Some(curve), Some((last, before))) = (&found.curve, used.split_last()) else { return false };
+    let is_flat = |(sizes, share): (usize, f64)| {
+        let Some(from) = before.len().checked_sub(sizes).map(|at| before[at]) else { return false };
+        let expected = (curve.at(last.n) / curve.at(from.n)).ln();
+        last.n >= APART * from.n && (last.cost / from.cost).ln() < share * expected
+    };
+    is_power && WINDOWS.into_iter().any(is_flat)
 }
 
 /// The class of costs that are there in sufficient number.
