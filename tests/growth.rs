@@ -815,6 +815,20 @@ fn counts_that_end_on_the_way_are_of_no_class() {
     }
 }
 
+/// What moves to a block of twice the size now and then, however much that costs beside each step.
+#[test]
+fn amortised_steps_are_linear() {
+    for copied in [0.1, 1.0, 10.0, 30.0] {
+        let count = |n: f64| n + copied * n.log2().ceil().exp2();
+        let points: Vec<Point> = (usual(65_536).into_iter().filter(|n| *n >= 16))
+            .map(|n| Point { n: n as f64, cost: count(n as f64) })
+            .collect();
+        let found = answer(Question::Steps, &points);
+        let is_honest = matches!(found.verdict, Verdict::Class(Class::Linear) | Verdict::NoClaim(Doubt::NoCurve(_)));
+        assert!(is_honest, "{copied}: {:?}", found.verdict);
+    }
+}
+
 /// A power between the classes is no root by time, and no logarithm. (n to the fourth root is one at the sizes that can
 /// be measured: both are 16 at 65,536.)
 #[test]

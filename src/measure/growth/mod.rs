@@ -235,7 +235,7 @@ fn smoothed(question: Question, used: &[Point], found: &Answer) -> Option<Answer
 /// two sizes, but not over all of a doubling.
 fn ends_flat(found: &Answer, used: &[Point]) -> bool {
     // From how many sizes before the last on, and less than which share of the rise that the curve has.
-    const WINDOWS: [(usize, f64); 2] = [(1, 0.1), (3, 0.4)];
+    const WINDOWS: [(usize, f64); 2] = [(1, 0.01), (3, 0.4)];
     // Sizes nearer to each other may have the same cost.
     const APART: f64 = 1.2;
     let is_power =
