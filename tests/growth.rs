@@ -795,26 +795,6 @@ fn what_ends_on_the_way_is_no_root() {
     }
 }
 
-/// The same by exact counts, also where only the last two sizes show it.
-#[test]
-fn counts_that_end_on_the_way_are_of_no_class() {
-    for most in [65_536i64, 1_000_000] {
-        for part in [0.02, 0.1, 0.4, 0.5, 0.65, 0.7] {
-            let end = most as f64 * part;
-            for (start, cost) in
-                [(0.0, Class::Linear), (1000.0, Class::Linear), (2.0, Class::Root), (2.0, Class::Quadratic)]
-            {
-                let sizes: Vec<i64> = usual(most);
-                let count = |n: f64| start + cost.at(n.min(end)).expect("it is a power").floor();
-                let points: Vec<Point> = sizes.iter().map(|n| Point { n: *n as f64, cost: count(*n as f64) }).collect();
-                let found = answer(Question::Steps, &points);
-                let is_honest = matches!(found.verdict, Verdict::Class(Class::Constant) | Verdict::NoClaim(_));
-                assert!(is_honest, "{start} + {cost} to {end} of {most}: {:?}", found.verdict);
-            }
-        }
-    }
-}
-
 /// What moves to a block of twice the size now and then, however much that costs beside each step.
 #[test]
 fn amortised_steps_are_linear() {

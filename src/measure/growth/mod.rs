@@ -205,48 +205,22 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
         Question::Allocs => return fitted(question, without_steps(&used)),
         Question::Time | Question::Steps | Question::Space => fitted(question, used.clone()),
     };
-    let found = smoothed(question, &used, &found).unwrap_or(found);
-    if question == Question::Steps && ends_flat(&found, &used) {
-        return Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..found };
+    // What moves to twice the room now and then costs more at some sizes than any curve says.
+    let departs = matches!(found.verdict, Verdict::NoClaim(Doubt::Departs | Doubt::NoCurve(_)));
+    if departs && question != Question::Time {
+        let smooth = fitted(Question::Allocs, without_steps(&used));
+        // Whoever counts steps has no smoothing that could bend a line into a logarithm.
+        let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
+        // What was counted exactly has a slope that smoothing need not explain away; a power of c has none.
+        let is_clear = |class: Class| {
+            let of = |exponent| may_be(question, exponent, class, &used);
+            question == Question::Space || smooth.exponent.is_some_and(of)
+        };
+        if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)) {
+            return smooth;
+        }
     }
     found
-}
-
-/// What moves to twice the room now and then costs more at some sizes than any curve says: the answer of the costs
-/// without such steps, where it says more than `found`.
-fn smoothed(question: Question, used: &[Point], found: &Answer) -> Option<Answer> {
-    let departs = matches!(found.verdict, Verdict::NoClaim(Doubt::Departs | Doubt::NoCurve(_)));
-    if !departs || question == Question::Time {
-        return None;
-    }
-    let smooth = fitted(Question::Allocs, without_steps(used));
-    // Whoever counts steps has no smoothing that could bend a line into a logarithm.
-    let is_answer = |class: Class| question == Question::Space || class.without_log().is_none();
-    // What was counted exactly has a slope that smoothing need not explain away; a power of c has none.
-    let is_clear = |class: Class| {
-        let of = |exponent| may_be(question, exponent, class, used);
-        question == Question::Space || smooth.exponent.is_some_and(of)
-    };
-    matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)).then_some(smooth)
-}
-
-/// Whether exact counts rise to the largest sizes by far less than their curve says: what grew has come to its end. A
-/// logarithm rises by steps that are as wide as that. What moves to twice the room now and then rises by less between
-/// two sizes, but not over all of a doubling.
-fn ends_flat(found: &Answer, used: &[Point]) -> bool {
-    // From how many sizes before the last on, and less than which share of the rise that the curve has.
-    const WINDOWS: [(usize, f64); 2] = [(1, 0.01), (3, 0.4)];
-    // Sizes nearer to each other may have the same cost.
-    const APART: f64 = 1.2;
-    let is_power =
-        matches!(found.verdict, Verdict::Class(class) if class.order().is_some_and(|(power, _)| power > 0.0));
-    let (Some(curve), Some((last, before))) = (&found.curve, used.split_last()) else { return false };
-    let is_flat = |(sizes, share): (usize, f64)| {
-        let Some(from) = before.len().checked_sub(sizes).map(|at| before[at]) else { return false };
-        let expected = (curve.at(last.n) / curve.at(from.n)).ln();
-        last.n >= APART * from.n && (last.cost / from.cost).ln() < share * expected
-    };
-    is_power && WINDOWS.into_iter().any(is_flat)
 }
 
 /// The class of costs that are there in sufficient number.
