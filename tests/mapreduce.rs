@@ -621,7 +621,7 @@ fn ctrl_c_ends_a_job_with_its_commands_and_files() {
         let output = shell.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(130), "{options}");
         assert!(err(&output).ends_with("\nstopped\n"), "{options}: {}", err(&output));
-        // A process that nobody has waited for yet has ended all the same.
+        // A zombie has ended too: only its parent has not asked for its status yet.
         let state = || fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
         let is_there =
             || state().rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty());

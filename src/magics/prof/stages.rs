@@ -1,12 +1,13 @@
 //! The stages of a pipeline on engines that run it in tasks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::data::{Type, Value};
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Pipeline};
 use crate::magics::compare::Grid;
-use crate::measure::{Cost, Meter};
+use crate::measure::Meter;
 use crate::meters::{Meters, StageTime, Stages};
 use crate::plan::Binding;
 use crate::profiles::{Function, Stacks, Unit as Weights};
@@ -32,7 +33,7 @@ pub fn stages(
     let noted = Arc::new(Stages::default());
     let meters = Meters { stages: Some(noted.clone()), ..Meters::default() };
     let (before, meter) = (Disk::read(), Meter::start());
-    session.run(plan, choice, &RunContext { meters, ..context.clone() })?;
+    let run = session.run(plan, choice, &RunContext { meters, ..context.clone() })?;
     let cost = meter.stop();
     let disk = Disk::read().zip(before).map(|(now, before)| now.since(&before));
     let mut each = noted.each();
@@ -47,7 +48,8 @@ pub fn stages(
         let message = format!("`{name}` did not run this pipeline in stages: another engine took its place");
         return Err(Diagnostic::at(Kind::Objection, subject.span, message).hint("%explain says what runs it"));
     }
-    each.push(outside(&each, &cost));
+    let elsewhere: Duration = run.cost.iter().map(|(_, cost)| cost.cpu()).sum();
+    each.push(outside(&each, cost.wall, cost.cpu() + elsewhere));
     let cpu: f64 = each.iter().map(|stage| stage.cpu.as_secs_f64()).sum();
     let share = |stage: &StageTime| if cpu > 0.0 { stage.cpu.as_secs_f64() / cpu } else { 0.0 };
     let mut rows: Vec<&StageTime> = each.iter().collect();
@@ -110,9 +112,10 @@ pub fn stages(
     Ok(Answer { report, result: Some(result), ..Answer::default() })
 }
 
-/// What the run took besides its stages: right sides of joins, what is handed on.
-fn outside(each: &[StageTime], cost: &Cost) -> StageTime {
-    let cpu = cost.cpu().saturating_sub(each.iter().map(|stage| stage.cpu).sum());
-    let wall = cost.wall.saturating_sub(each.iter().map(|stage| stage.wall).sum());
+/// What the run took besides its stages, of all that it took here and in worker processes: right sides of joins, what is
+/// handed on.
+fn outside(each: &[StageTime], wall: Duration, cpu: Duration) -> StageTime {
+    let cpu = cpu.saturating_sub(each.iter().map(|stage| stage.cpu).sum());
+    let wall = wall.saturating_sub(each.iter().map(|stage| stage.wall).sum());
     StageTime { name: "outside the stages".to_string(), tasks: 1, rows_in: None, rows_out: None, wall, cpu }
 }
