@@ -94,8 +94,8 @@ pub trait Inner<'a> {
     }
 }
 
-/// An operator with its number where somebody asks what each takes. It is measured in place: with one call more for each
-/// operator the calls would be so deep that processors no longer predict where they return to.
+/// An operator with its number where somebody asks what each takes. It is measured in place: with one call more for
+/// each operator the calls would be so deep that processors no longer predict where they return to.
 pub struct Metered<'a> {
     pub operator: Box<dyn Operator + 'a>,
     pub meter: Option<(&'a Operators, usize)>,

@@ -112,8 +112,8 @@ pub fn stages(
     Ok(Answer { report, result: Some(result), ..Answer::default() })
 }
 
-/// What the run took besides its stages, of all that it took here and in worker processes: right sides of joins, what is
-/// handed on.
+/// What the run took besides its stages, of all that it took here and in worker processes: right sides of joins, what
+/// is handed on.
 fn outside(each: &[StageTime], wall: Duration, cpu: Duration) -> StageTime {
     let cpu = cpu.saturating_sub(each.iter().map(|stage| stage.cpu).sum());
     let wall = wall.saturating_sub(each.iter().map(|stage| stage.wall).sum());
