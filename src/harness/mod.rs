@@ -7,7 +7,7 @@ mod process;
 mod server;
 mod structures;
 
-use std::cell::RefCell;
+use std::cell::{self, RefCell};
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure::{Clock, Clocks, Cost, Overhead, Readings, Workload};
@@ -46,7 +46,7 @@ impl Harness {
 
     /// A variant of a family on one input.
     pub fn algorithm<'h>(&'h self, input: Input, variant: &'static str, is_parallel: bool) -> Algorithm<'h> {
-        Algorithm { harness: self, input, variant, is_parallel }
+        Algorithm { harness: self, input, turns: cell::Cell::new(1), variant, is_parallel }
     }
 
     /// What one operation takes on a structure of this size.
@@ -140,6 +140,7 @@ fn misunderstood() -> Box<Diagnostic> {
 pub struct Algorithm<'h> {
     harness: &'h Harness,
     input: Input,
+    turns: cell::Cell<usize>,
     variant: &'static str,
     is_parallel: bool,
 }
@@ -168,6 +169,11 @@ impl Algorithm<'_> {
         }
     }
 
+    /// Whether samples are to run on so many inputs in turn, which differ in their seeds.
+    pub fn take_turns(&self, turns: usize) {
+        self.turns.set(turns);
+    }
+
     /// What is timed.
     pub fn workload<'a>(&'a self, context: &'a RunContext) -> Box<dyn Workload<Box<Diagnostic>> + 'a> {
         Box::new(Called { algorithm: self, stop: &context.stop })
@@ -186,9 +192,9 @@ struct Called<'a> {
 
 impl Workload<Box<Diagnostic>> for Called<'_> {
     fn time(&mut self, clock: &dyn Clock, calls: u64) -> Fallible<u64> {
-        let Algorithm { harness, input, variant, .. } = self.algorithm;
-        let (input, variant) = (input.clone(), variant.to_string());
-        match harness.ask(&Order::Sample { input, variant, calls, is_cpu: clock.is_cpu() }, self.stop)? {
+        let Algorithm { harness, input, turns, variant, .. } = self.algorithm;
+        let (input, turns, variant) = (input.clone(), turns.get(), variant.to_string());
+        match harness.ask(&Order::Sample { input, turns, variant, calls, is_cpu: clock.is_cpu() }, self.stop)? {
             (Answer::Nanoseconds(time), _) => Ok(time),
             _ => Err(misunderstood()),
         }

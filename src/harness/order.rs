@@ -15,9 +15,10 @@ pub enum Order {
         input: Input,
         variant: String,
     },
-    /// Times calls by the clock of the wall or that of the thread.
+    /// Times calls by the clock of the wall or that of the thread, on so many inputs in turn.
     Sample {
         input: Input,
+        turns: usize,
         variant: String,
         calls: u64,
         is_cpu: bool,

@@ -55,9 +55,23 @@ impl Server {
                 call();
                 Answer::Cost(meter.stop())
             }
-            Order::Sample { input, variant, calls, is_cpu } => {
+            Order::Sample { input, turns: 1, variant, calls, is_cpu } => {
                 let call = self.input(input)?.0.call(variant)?;
                 Answer::Nanoseconds(called(&*call).time(clock(*is_cpu), *calls)?)
+            }
+            Order::Sample { input, turns, variant, calls, is_cpu } => {
+                let others =
+                    (0..*turns as i64).map(|turn| Input { seed: input.seed.wrapping_add(turn), ..input.clone() });
+                let others: Vec<Input> = others.collect();
+                others.iter().try_for_each(|other| self.input(other).map(drop))?;
+                let calls_of = |other| self.inputs[other].0.call(variant);
+                let all = others.iter().map(calls_of).collect::<Fallible<Vec<_>>>()?;
+                let mut next = all.iter().cycle();
+                let mut in_turn = || {
+                    next.next().into_iter().for_each(|call| call());
+                    Ok(())
+                };
+                Answer::Nanoseconds(Workload::<Box<Diagnostic>>::time(&mut in_turn, clock(*is_cpu), *calls)?)
             }
             Order::Readings { input, variant, calls } => {
                 let call = self.input(input)?.0.call(variant)?;
@@ -103,10 +117,7 @@ impl Server {
     }
 }
 
-/// A call as it is timed. It is the same input each time, so a processor learns the branches of a short run by heart:
-/// sorting the same 500 numbers again takes a third of the time of sorting others. Several inputs in turn, as many as
-/// fit into 128 KiB, were tried: sorts were then called n log n, but searches, of which a larger input leaves only one,
-/// became five times as fast there and had no class any more.
+/// A call as it is timed.
 fn called(call: &dyn Fn()) -> impl FnMut() -> Fallible<()> {
     move || {
         call();

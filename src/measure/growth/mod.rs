@@ -217,10 +217,31 @@ pub fn answer(question: Question, points: &[Point]) -> Answer {
             question == Question::Space || smooth.exponent.is_some_and(of)
         };
         if matches!(smooth.verdict, Verdict::Class(class) if is_answer(class) && is_clear(class)) {
-            return smooth;
+            return as_foreseen(question, smooth, &used);
         }
     }
-    found
+    as_foreseen(question, found, &used)
+}
+
+/// The same, unless the smaller sizes foresee the largest ones less well than they foresee each other: a growth that
+/// ends or begins at the last sizes. What is counted has no noise that could do so.
+fn as_foreseen(question: Question, answer: Answer, used: &[Point]) -> Answer {
+    const LAST: usize = 3;
+    /// Of what was foreseen, where the smaller sizes lie on the curve.
+    const EXACT: f64 = 0.02;
+    const WORSE: f64 = 2.0;
+    let (Question::Steps, Verdict::Class(class)) = (question, answer.verdict) else { return answer };
+    let (inner, last) = used.split_at(used.len().saturating_sub(LAST));
+    if class.order().is_none() || inner.len() < FEWEST {
+        return answer;
+    }
+    let Some(curve) = fits(inner, &question.rules()).into_iter().find(|fit| fit.class == class) else { return answer };
+    let worst =
+        |points: &[Point]| points.iter().map(|point| (point.cost / curve.at(point.n) - 1.0).abs()).fold(0.0, f64::max);
+    if worst(last) <= (WORSE * worst(&inner[inner.len() / 2..])).max(EXACT) {
+        return answer;
+    }
+    Answer { verdict: Verdict::NoClaim(Doubt::Departs), also: Vec::new(), ..answer }
 }
 
 /// The class of costs that are there in sufficient number.

@@ -5,7 +5,7 @@
 
 use super::exponent::{Exponent, line};
 use super::fit::fits;
-use super::{Answer, Class, Doubt, LITTLE, Point, Question, Verdict, answer};
+use super::{Answer, Class, Doubt, LITTLE, NEARLY, Point, Question, Verdict, answer};
 
 /// A size with its least time, and the bytes that it works on, where known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +35,20 @@ pub fn answer_timed(sizes: &[Worked], cache: u64) -> Answer {
     let is_open = may_be_constant && found.also.iter().any(|other| is_far(Class::Constant, *other));
     let is_root = |exponent: Exponent| exponent.error() <= ROOT_ERROR && (exponent.middle() - 0.5).abs() <= ROOT_OFF;
     let is_wide = class == Class::Root && !found.exponent.is_some_and(is_root);
-    if is_open || is_wide { unclaimed(found) } else { found }
+    if is_open || is_wide { unclaimed(found) } else { beside_log(found, sizes) }
+}
+
+/// The same, also with its logarithm where the times of all sizes ask for one that those in the cache do not show: the
+/// way from the cache to memory looks like one, and so does a sort whose short runs are done in another way.
+fn beside_log(found: Answer, sizes: &[Worked]) -> Answer {
+    let Verdict::Class(class @ (Class::Linear | Class::Quadratic)) = found.verdict else { return found };
+    let all = fits(&monotone(sizes), &Question::Time.rules());
+    let own = all.iter().find(|fit| fit.class == class);
+    let with_log = all.iter().find(|fit| fit.class.without_log() == Some(class));
+    match own.zip(with_log) {
+        Some((own, with_log)) if with_log.bic < own.bic - NEARLY => named(found, with_log.class),
+        _ => found,
+    }
 }
 
 fn of_parts(sizes: &[Worked], cache: u64) -> Answer {
@@ -44,7 +57,7 @@ fn of_parts(sizes: &[Worked], cache: u64) -> Answer {
     let inner = near(sizes, &points, cache).filter(|inner| inner.len() < points.len());
     let Some(inner) = inner else {
         let found = doubted(combined(&far, &[]), &points);
-        return if may_be_lower(&found, sizes, cache) { unclaimed(found) } else { found };
+        return if may_be_lower(&found, sizes, &points, cache) { unclaimed(found) } else { found };
     };
     let near = Part::all(&inner);
     let exceeds =
@@ -123,8 +136,11 @@ fn combined(parts: &[Part], others: &[Part]) -> Answer {
 }
 
 /// Whether the way from the cache to memory may be why the times are of a class, and not of one that is lower by a
-/// factor of n: where none of the sizes in the cache says so.
-fn may_be_lower(found: &Answer, sizes: &[Worked], cache: u64) -> bool {
+/// factor of n: where none of the sizes in the cache says so, and where those in it are no steeper than the lower one.
+fn may_be_lower(found: &Answer, sizes: &[Worked], points: &[Point], cache: u64) -> bool {
+    // How many sizes in the cache say how steep they are, and what is more than noise.
+    const FEW: usize = 4;
+    const STEEPER: f64 = 0.5;
     let Verdict::Class(class) = found.verdict else { return false };
     let (Some(first), Some(last)) = (found.used.get(found.used.len() / 2), found.used.last()) else { return false };
     let bytes_at = |n: f64| sizes.iter().find(|size| size.point.n == n)?.bytes;
@@ -132,9 +148,16 @@ fn may_be_lower(found: &Answer, sizes: &[Worked], cache: u64) -> bool {
         return false;
     };
     let memory = (to / from.max(1.0)).max(1.0).powf(MEMORY);
+    let inner = in_cache(sizes, points, cache);
+    let inner: Vec<(f64, f64)> = inner[inner.len() / 2..].iter().map(|point| (point.n.ln(), point.cost.ln())).collect();
+    let is_as_steep = |lower: &Class| {
+        let steeper = lower.order().map(|(power, _)| line(&inner).slope - power);
+        inner.len() < FEW || steeper.is_none_or(|steeper| steeper < STEEPER)
+    };
     let explained = |lower: &Class| {
         let grows = lower.at(last.n).zip(lower.at(first.n)).map(|(last, first)| last / first);
-        *lower < class && is_far(class, *lower) && grows.is_some_and(|grows| last.cost / first.cost <= memory * grows)
+        let is_explained = grows.is_some_and(|grows| last.cost / first.cost <= memory * grows);
+        *lower < class && is_far(class, *lower) && is_explained && is_as_steep(lower)
     };
     Class::CANDIDATES.iter().any(explained)
 }
@@ -273,12 +296,17 @@ fn monotone(sizes: &[Worked]) -> Vec<Point> {
     points
 }
 
-/// The sizes in a quarter of the second cache, where they are enough: in larger ones the memory grows slower, which
-/// looks like a logarithm.
-fn near(sizes: &[Worked], points: &[Point], cache: u64) -> Option<Vec<Point>> {
+/// The sizes in a quarter of the second cache.
+fn in_cache(sizes: &[Worked], points: &[Point], cache: u64) -> Vec<Point> {
     const LEAST: f64 = 4.0;
     let fits = |size: &Worked| size.point.n >= LEAST && size.bytes.is_some_and(|bytes| bytes <= cache as f64 / 4.0);
-    let near: Vec<Point> = sizes.iter().zip(points).filter(|(size, _)| fits(size)).map(|(_, point)| *point).collect();
+    sizes.iter().zip(points).filter(|(size, _)| fits(size)).map(|(_, point)| *point).collect()
+}
+
+/// The sizes in the cache, where they are enough: in larger ones the memory grows slower, which
+/// looks like a logarithm.
+fn near(sizes: &[Worked], points: &[Point], cache: u64) -> Option<Vec<Point>> {
+    let near = in_cache(sizes, points, cache);
     let last = *near.last()?;
     (is_enough(&near) && is_memory(&near, last, points[points.len() - 1])).then_some(near)
 }
