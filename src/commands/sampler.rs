@@ -234,7 +234,12 @@ impl Sampler {
     /// The profile, and what is to be known about it.
     pub fn profile(mut self, outermost: Outermost) -> Profile {
         self.take();
-        let (mut profile, samples) = self.taken.profile("perf_event_open", outermost);
+        let why = format!(
+            "their code has neither unwind tables nor frame pointers (compile with -fno-omit-frame-pointer), or their \
+             stack is deeper than {} KiB",
+            STACK_BYTES >> 10
+        );
+        let (mut profile, samples) = self.taken.profile("perf_event_open", &why, outermost);
         let plural = if samples == 1 { "sample" } else { "samples" };
         let note =
             format!("{samples} {plural} by perf_event_open: the software clock, every ms of CPU time, in user space");
@@ -272,7 +277,8 @@ pub fn preloaded(bytes: &[u8], seconds: f64, outermost: Outermost) -> Option<Pro
     let each = seconds / all.len().max(1) as f64;
     all.iter().filter(|(_, frames)| !frames.is_empty()).for_each(|(process, frames)| taken.add(*process, frames, each));
     (taken.samples > 0).then(|| {
-        let (mut profile, samples) = taken.profile("a preloaded sampler", outermost);
+        let why = "this sampler follows frame pointers only (compile with -fno-omit-frame-pointer)";
+        let (mut profile, samples) = taken.profile("a preloaded sampler", why, outermost);
         let note = format!(
             "{samples} samples by a library that was loaded into the program (LD_PRELOAD, profiling timer); together \
              they count for its CPU time"
@@ -503,8 +509,8 @@ impl Taken {
         self.mappings.insert(process, mappings.collect());
     }
 
-    /// The profile, and of how many samples it is.
-    fn profile(self, how: &str, outermost: Outermost) -> (Profile, u64) {
+    /// The profile, and of how many samples it is. `why` says why some callers are not known.
+    fn profile(self, how: &str, why: &str, outermost: Outermost) -> (Profile, u64) {
         let Taken { stacks: seen, files, mut samples, lost, .. } = self;
         let mut seen = Vec::from_iter(seen);
         seen.sort_by(|a, b| a.0.cmp(&b.0));
@@ -534,10 +540,8 @@ impl Taken {
         let mut profile = functions.stacks.profile(how, Unit::Seconds);
         if torn > 0 {
             profile.notes.push(format!(
-                "the callers of {:.1} % of the samples are not known: their code has neither unwind tables nor frame \
-                 pointers (compile with -fno-omit-frame-pointer), or their stack is deeper than {} KiB",
+                "the callers of {:.1} % of the samples are not known: {why}",
                 100.0 * torn as f64 / samples.max(1) as f64,
-                STACK_BYTES >> 10
             ));
         }
         if lost > 0 {

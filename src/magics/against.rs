@@ -126,7 +126,7 @@ impl Against {
             .and_then(|point| Some((point, self.kept.point(point.n)?)))
             .into_iter()
             .flat_map(|(now, then)| both(then, now))
-            .filter(|(now, then)| now.text != then.text)
+            .filter(|(now, then)| now.text.trim_start_matches('!').trim() != then.text.trim_start_matches('!').trim())
             .map(|(now, _)| now.name.as_str())
             .collect();
         if !rewritten.is_empty() {

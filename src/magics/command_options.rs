@@ -117,7 +117,8 @@ pub fn notes(command: &Command, floor: u64) -> Vec<Note> {
 
 /// From where on the memory of a command can be seen.
 pub fn least_memory(floor: u64) -> Note {
-    let note = Note::from("peak is resident memory; less than ").found(bytes_text(floor as f64));
+    let note =
+        Note::from("peak is the resident memory of its largest process; less than ").found(bytes_text(floor as f64));
     note.text(" cannot be seen, which is what the process has that starts commands")
 }
 

@@ -1,11 +1,10 @@
 //! Profiles for other tools: folded stacks, speedscope, pprof.
 
-use std::collections::HashMap;
 use std::io::Write;
 
 use serde_json::json;
 
-use super::{Function, Profile, Unit};
+use super::{Function, Node, Profile, Unit};
 
 /// A line for each stack that has time of its own, in whole units: microseconds, or samples.
 pub fn folded(profile: &Profile) -> String {
@@ -17,16 +16,7 @@ pub fn folded(profile: &Profile) -> String {
         if weight < 1.0 {
             continue;
         }
-        let mut stack = Vec::new();
-        let mut at = node;
-        loop {
-            stack.push(at.function);
-            if at.parent == 0 {
-                break;
-            }
-            at = &profile.nodes[at.parent];
-        }
-        for (place, function) in stack.iter().rev().enumerate() {
+        for (place, function) in stack_of(profile, node).iter().enumerate() {
             if place > 0 {
                 text.push(';');
             }
@@ -36,6 +26,18 @@ pub fn folded(profile: &Profile) -> String {
         text.push_str(&format!(" {weight}\n"));
     }
     text
+}
+
+/// The functions of a node's stack, the outermost first.
+fn stack_of(profile: &Profile, node: &Node) -> Vec<usize> {
+    let mut stack = vec![node.function];
+    let mut at = node;
+    while at.parent != 0 {
+        at = &profile.nodes[at.parent];
+        stack.push(at.function);
+    }
+    stack.reverse();
+    stack
 }
 
 /// `name (file:line)`; what parts stacks is replaced.
@@ -62,16 +64,9 @@ pub fn speedscope(profile: &Profile, name: &str) -> String {
     };
     let frames: Vec<_> = profile.functions.iter().map(frame).collect();
     let (mut samples, mut weights) = (Vec::new(), Vec::new());
-    // Each stack is that of its parent and one more.
-    let mut known: HashMap<usize, Vec<usize>> = HashMap::from([(0, Vec::new())]);
-    for (at, node) in profile.nodes.iter().enumerate().skip(1) {
-        let mut stack = known[&node.parent].clone();
-        stack.push(node.function);
-        if node.own > 0.0 {
-            samples.push(stack.clone());
-            weights.push(node.own * scale);
-        }
-        known.insert(at, stack);
+    for node in profile.nodes.iter().skip(1).filter(|node| node.own > 0.0) {
+        samples.push(stack_of(profile, node));
+        weights.push(node.own * scale);
     }
     let end: f64 = weights.iter().sum();
     let text = json!({

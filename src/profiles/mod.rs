@@ -143,9 +143,14 @@ impl Profile {
     /// call each other in a circle are followed once.
     pub fn is_tree_smaller(&self) -> bool {
         const SHARE: f64 = 0.02;
+        // Of all: nobody sees less in a drawing.
+        const LEAST: f64 = 0.001;
         let each: Vec<usize> = (0..self.functions.len()).collect();
         let shown = self.cumulative_of(&each, each.len());
-        self.functions.iter().zip(shown).any(|(function, shown)| function.cumulative - shown > SHARE * self.total)
+        let is_smaller = |function: &Function, shown: f64| {
+            function.cumulative - shown > (SHARE * function.cumulative).max(LEAST * self.total)
+        };
+        self.functions.iter().zip(shown).any(|(function, shown)| is_smaller(function, shown))
     }
 
     /// Its own share of all.

@@ -9,19 +9,16 @@ use crate::profiles::{Profile, ROOT};
 use crate::report::Map;
 use crate::show::{self, Canvas, Style, cut, node_name, percent, weight_text};
 
+use super::progress::OtherScreen;
+
 /// Shows a map until the person leaves it.
 ///
 /// # Errors
 /// Those of the terminal.
 pub fn play(map: &Map, style: &Style) -> io::Result<()> {
     let _raw = Raw::new()?;
-    let mut out = io::stdout();
-    // The other screen, without a cursor.
-    out.write_all(b"\x1b[?1049h\x1b[?25l")?;
-    let played = Player::new(map).run(style, &mut out);
-    out.write_all(b"\x1b[?25h\x1b[?1049l")?;
-    out.flush()?;
-    played
+    let _screen = OtherScreen::enter()?;
+    Player::new(map).run(style, &mut io::stdout())
 }
 
 /// The terminal gives each key at once, as long as this lives.
@@ -77,13 +74,16 @@ struct Player {
     /// What the last search did not find.
     missed: Option<String>,
     children: Vec<Vec<usize>>,
+    /// Whether callers were counted, and the tree misses what they took.
+    is_estimated: bool,
 }
 
 impl Player {
     fn new(map: &Map) -> Player {
         let children = map.profile.children();
         let selected = children[map.root].first().copied().unwrap_or(map.root);
-        Player { map: map.clone(), before: Vec::new(), selected, finding: None, missed: None, children }
+        let is_estimated = map.profile.is_tree_smaller();
+        Player { map: map.clone(), before: Vec::new(), selected, finding: None, missed: None, children, is_estimated }
     }
 
     fn run(&mut self, style: &Style, out: &mut impl Write) -> io::Result<()> {
@@ -92,7 +92,7 @@ impl Player {
         loop {
             let (width, height) = size();
             let lines = height.saturating_sub(9).max(4);
-            let canvas = Canvas::new(&self.map, width, lines, Some(self.selected));
+            let canvas = Canvas::new(&self.map, &self.children, width, lines, Some(self.selected));
             let seen = canvas.seen();
             let drawn = canvas.drawn(&Style { width, ..*style });
             let text = drawn + &self.told(width);
@@ -210,12 +210,13 @@ impl Player {
         let node = &profile.nodes[self.selected];
         let mut lines = vec![
             format!(
-                "{} · own {} · with what it called {} ({} of all){}",
+                "{} · own {} · with what it called {} ({} of all){}{}",
                 node_name(profile, self.selected),
                 weight_text(profile, node.own),
                 weight_text(profile, node.total),
                 percent(profile.share(node.total)),
                 calls(profile, node.function),
+                self.elsewhere(),
             ),
             last_part(&show::node_path(profile, self.selected), width),
             format!("called by {}", self.callers(node.function)),
@@ -244,11 +245,28 @@ impl Player {
 
     fn callees(&self) -> String {
         let profile = &self.map.profile;
-        let below = self.children[self.selected].iter().take(4);
-        let named = below
-            .map(|node| format!("{} {}", node_name(profile, *node), weight_text(profile, profile.nodes[*node].total)));
+        let below = self.children[self.selected].iter();
+        let shown = below.map(|node| (node_name(profile, *node), profile.nodes[*node].total));
+        let function = profile.nodes[self.selected].function;
+        let mut edges: Vec<_> = profile.edges.iter().filter(|edge| edge.caller == function).collect();
+        edges.sort_by(|a, b| b.cumulative.total_cmp(&a.cumulative));
+        // Where calls go in a circle, the tree ends before they do.
+        let counted = edges.iter().map(|edge| (profile.functions[edge.callee].name.clone(), edge.cumulative));
+        let all: Vec<_> = if self.is_estimated { counted.collect() } else { shown.collect() };
+        let named = all.iter().take(4).map(|(name, weight)| format!("{name} {}", weight_text(profile, *weight)));
         let named: Vec<String> = named.collect();
         if named.is_empty() { "nothing that is known".to_string() } else { named.join(", ") }
+    }
+
+    /// What the function took in all, where callers were counted only, so that its place in the tree need not be so.
+    fn elsewhere(&self) -> String {
+        let profile = &self.map.profile;
+        let function = profile.nodes[self.selected].function;
+        if !self.is_estimated || function == ROOT {
+            return String::new();
+        }
+        let cumulative = weight_text(profile, profile.functions[function].cumulative);
+        format!(" here · {cumulative} by all callers · callers were counted, not stacks: circles of calls are cut here")
     }
 }
 

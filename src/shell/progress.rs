@@ -1,7 +1,7 @@
 //! A progress bar for work over half a second: on standard error, on a terminal only.
 
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -171,6 +171,29 @@ pub fn remember_terminal() {
 /// The line editor has the terminal mark what is pasted: no more.
 const PASTES_AS_KEYS: &[u8] = b"\x1b[?2004l";
 
+/// The terminal's other screen, without a cursor, as long as this lives.
+pub struct OtherScreen;
+
+/// Whether it is shown.
+static OTHER_SCREEN: AtomicBool = AtomicBool::new(false);
+const LEAVE_OTHER_SCREEN: &[u8] = b"\x1b[?25h\x1b[?1049l";
+
+impl OtherScreen {
+    pub fn enter() -> io::Result<OtherScreen> {
+        OTHER_SCREEN.store(true, Ordering::SeqCst);
+        let screen = OtherScreen;
+        io::stdout().write_all(b"\x1b[?1049h\x1b[?25l")?;
+        Ok(screen)
+    }
+}
+
+impl Drop for OtherScreen {
+    fn drop(&mut self) {
+        let _ = io::stdout().write_all(LEAVE_OTHER_SCREEN).and_then(|()| io::stdout().flush());
+        OTHER_SCREEN.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Leaves the terminal as it was when the shell began. A signal handler may call it.
 pub fn restore_first_terminal() {
     let first = FIRST.load(Ordering::SeqCst);
@@ -182,6 +205,9 @@ pub fn restore_first_terminal() {
             libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, first);
             if reads_keys && libc::isatty(libc::STDOUT_FILENO) == 1 {
                 libc::write(libc::STDOUT_FILENO, PASTES_AS_KEYS.as_ptr().cast(), PASTES_AS_KEYS.len());
+            }
+            if OTHER_SCREEN.load(Ordering::SeqCst) {
+                libc::write(libc::STDOUT_FILENO, LEAVE_OTHER_SCREEN.as_ptr().cast(), LEAVE_OTHER_SCREEN.len());
             }
         }
     }

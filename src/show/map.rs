@@ -44,7 +44,7 @@ fn one_line(text: &str) -> String {
 /// A map as characters: a line for each line of the terminal.
 pub fn map_text(map: &Map, style: &Style) -> String {
     let width = style.width.clamp(20, 400);
-    let mut text = Canvas::new(map, width, HEIGHT, None).drawn(style);
+    let mut text = Canvas::new(map, &map.profile.children(), width, HEIGHT, None).drawn(style);
     let _ = writeln!(text, "{}", caption(map));
     text
 }
@@ -71,11 +71,14 @@ fn caption(map: &Map) -> String {
 
 /// The tiles of a map on so many pixels.
 pub fn tiles(map: &Map, width: f64, height: f64) -> Vec<Tile> {
-    let children = map.profile.children();
+    tiles_of(map, &map.profile.children(), width, height)
+}
+
+fn tiles_of(map: &Map, children: &[Vec<usize>], width: f64, height: f64) -> Vec<Tile> {
     let space = Rect { x: 0.0, y: 0.0, width, height };
     match map.flame {
-        true => flames(&map.profile, &children, map.root, space, FLAME_LINES),
-        false => layout(&map.profile, &children, map.root, space, 1.0),
+        true => flames(&map.profile, children, map.root, space, FLAME_LINES),
+        false => layout(&map.profile, children, map.root, space, 1.0),
     }
 }
 
@@ -90,13 +93,20 @@ pub struct Canvas<'a> {
     tiles: Vec<Tile>,
     /// The tile of each pixel.
     pixels: Vec<Option<usize>>,
-    selected: Option<usize>,
+    /// For each node, whether it is selected, or below the one that is.
+    selected: Vec<bool>,
     colors: Colors,
 }
 
 impl<'a> Canvas<'a> {
-    pub fn new(map: &'a Map, width: usize, height: usize, selected: Option<usize>) -> Canvas<'a> {
-        let tiles: Vec<Tile> = tiles(map, width as f64, 2.0 * height as f64);
+    pub fn new(
+        map: &'a Map,
+        children: &[Vec<usize>],
+        width: usize,
+        height: usize,
+        selected: Option<usize>,
+    ) -> Canvas<'a> {
+        let tiles: Vec<Tile> = tiles_of(map, children, width as f64, 2.0 * height as f64);
         let mut pixels = vec![None; width * 2 * height];
         // A pixel belongs to the tile in which its middle lies.
         let range = |start: f64, length: f64, most: usize| {
@@ -111,7 +121,13 @@ impl<'a> Canvas<'a> {
                 }
             }
         }
-        Canvas { map, width, height, tiles, pixels, selected, colors: Colors::default() }
+        let mut is_selected = vec![false; map.profile.nodes.len()];
+        let mut below: Vec<usize> = selected.into_iter().collect();
+        while let Some(node) = below.pop() {
+            is_selected[node] = true;
+            below.extend(&children[node]);
+        }
+        Canvas { map, width, height, tiles, pixels, selected: is_selected, colors: Colors::default() }
     }
 
     /// The node at a character.
@@ -139,17 +155,7 @@ impl<'a> Canvas<'a> {
     }
 
     fn is_selected(&self, tile: usize) -> bool {
-        let Some(selected) = self.selected else { return false };
-        let mut node = self.tiles[tile].node;
-        loop {
-            if node == selected {
-                return true;
-            }
-            if node == 0 {
-                return false;
-            }
-            node = self.map.profile.nodes[node].parent;
-        }
+        self.selected[self.tiles[tile].node]
     }
 
     /// Names at their places, as far as they fit: for each line, where they begin.

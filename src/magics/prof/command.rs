@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::commands::ProcessRun;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::lang::{self, Pipeline, Word};
 use crate::magics::command_options;
@@ -10,6 +11,7 @@ use crate::report::{Block, Map, Note};
 use crate::run_context::RunContext;
 use crate::session::programs::{SamplerKind, Told};
 use crate::session::{Session, lone_command};
+use crate::show::duration_text;
 use crate::temporary::Folder;
 
 use super::super::{Answer, CellStatus};
@@ -64,6 +66,7 @@ fn sampled(
         notes.push(note.into());
     }
     notes.extend(cut);
+    notes.extend(not_sampled(&ran, profile.total));
     if !is_good {
         notes.push(Note::from(format!("✗ the program failed: {}", ran.ending())));
         notes.extend(errors.map(|said| Note::from(format!("its standard error ends: {said}"))));
@@ -76,6 +79,24 @@ fn sampled(
         answer.status = CellStatus::Failed;
     }
     Ok(answer)
+}
+
+/// What of the CPU time of a program is in no sample, where it is much: the system's work for it, where the sampler sees
+/// user space only.
+fn not_sampled(ran: &ProcessRun, seconds: f64) -> Option<Note> {
+    const MUCH: f64 = 0.1;
+    // Less is a few samples.
+    const LEAST: f64 = 0.01;
+    let cpu = ran.cpu().as_secs_f64();
+    let missing = cpu - seconds;
+    (missing > LEAST.max(MUCH * cpu)).then(|| {
+        Note::default().found(format!(
+            "{} of its {} of CPU time are not in this table: the system worked for it for {}",
+            duration_text(missing),
+            duration_text(cpu),
+            duration_text(ran.system.as_secs_f64())
+        ))
+    })
 }
 
 /// The name of the program with which a command begins.
@@ -136,6 +157,9 @@ fn python(text: &str) -> Option<Python<'_>> {
     (!program.is_empty()).then_some(Python { interpreter, options, program })
 }
 
+/// What turns a profiler of Python on.
+const ITS_OWN_PROFILER: &str = "'enable' of '_lsprof.Profiler'";
+
 /// Runs a program under cProfile.
 const PROFILED: &str = include_str!("profiled.py");
 
@@ -187,6 +211,9 @@ fn python_profile(
     if let Ok(threads @ 1..) = threads.parse::<u64>() {
         let others = if threads == 1 { "1 other thread".to_string() } else { format!("{threads} other threads") };
         notes.push(Note::default().found(format!("{others} began, which cProfile does not see")).optional());
+    }
+    if profile.functions.iter().any(|function| function.name.contains(ITS_OWN_PROFILER)) {
+        notes.push("the program profiles itself: while its own profiler is on, this one sees nothing".into());
     }
     notes.extend(cut);
     if !is_good {

@@ -138,7 +138,10 @@ pub const SAYS: &[&str] = &[
      for its CPU time",
     "the callers of {share} of the samples are not known: their code has neither unwind tables nor frame pointers \
      (compile with -fno-omit-frame-pointer), or their stack is deeper than {count} KiB",
+    "the callers of {share} of the samples are not known: this sampler follows frame pointers only (compile with \
+     -fno-omit-frame-pointer)",
     "{count} samples were lost: the buffer was full",
+    "~{weight} of its {weight} of CPU time are not in this table: the system worked for it for {weight}",
 ];
 
 /// What is told of a profile: its table, what is to be known about it, and the profile as the result.
@@ -186,10 +189,15 @@ fn drawn(
         }
     };
     let (title, profile) = view::of(session, magic, word, context)?;
+    let estimated = profile.is_tree_smaller();
     let map = Map { title: view::map_title(title, &profile), profile, root: 0, flame };
     if session.interactive {
         let next = Next { map: Some(map), ..Next::default() };
         return Ok(Answer { next, ..Answer::default() });
     }
-    Ok(Answer { report: Report { blocks: vec![Block::Map(map)], ..Report::default() }, ..Answer::default() })
+    let mut blocks = vec![Block::Map(map)];
+    if estimated {
+        blocks.push(Block::Notes(vec![Note::from(table::ESTIMATED).optional()]));
+    }
+    Ok(Answer { report: Report { blocks, ..Report::default() }, ..Answer::default() })
 }

@@ -74,7 +74,8 @@ pub fn stages(
         let plain = Unit::Plain.counted();
         let count = |count: Option<u64>| count.map_or(Value::Null, |count| Value::Int(count as i64));
         let (wall, cpu) = (stage.wall.as_secs_f64(), stage.cpu.as_secs_f64());
-        let at_a_time = if wall > 0.0 { Value::Float(cpu / wall) } else { Value::Null };
+        // What lies outside of the stages lies beside them too.
+        let at_a_time = if wall > 0.0 && stage.name != OUTSIDE { Value::Float(cpu / wall) } else { Value::Null };
         grid.put("stage", Type::Text, plain, Value::text(&stage.name));
         grid.put("tasks", Type::Int, plain, count(Some(stage.tasks)));
         grid.put("rows_in", Type::Int, plain, count(stage.rows_in));
@@ -112,10 +113,12 @@ pub fn stages(
     Ok(Answer { report, result: Some(result), ..Answer::default() })
 }
 
+const OUTSIDE: &str = "outside the stages";
+
 /// What the run took besides its stages, of all that it took here and in worker processes: right sides of joins, what
 /// is handed on.
 fn outside(each: &[StageTime], wall: Duration, cpu: Duration) -> StageTime {
     let cpu = cpu.saturating_sub(each.iter().map(|stage| stage.cpu).sum());
     let wall = wall.saturating_sub(each.iter().map(|stage| stage.wall).sum());
-    StageTime { name: "outside the stages".to_string(), tasks: 1, rows_in: None, rows_out: None, wall, cpu }
+    StageTime { name: OUTSIDE.to_string(), tasks: 1, rows_in: None, rows_out: None, wall, cpu }
 }

@@ -201,18 +201,23 @@ pub fn export(session: &mut Session, magic: &lang::Magic, words: &[Word], contex
     let (title, profile) = of(session, magic, word, context)?;
     let name = Path::new(&file.text).file_stem().map_or(title.clone(), |stem| stem.to_string_lossy().into_owned());
     let note = profile.is_tree_smaller().then_some(table::ESTIMATED);
-    let bytes = match form.text.as_str() {
-        "folded" => profiles::folded(&profile).into_bytes(),
-        "speedscope" => profiles::speedscope(&profile, &name).into_bytes(),
-        "pprof" => profiles::pprof(&profile),
-        "svg" => {
-            let title = map_title(title, &profile);
-            show::map_svg(&Map { title, profile, root: 0, flame: false }).into_bytes()
-        }
+    let written: fn(&str, &str, &Arc<Profile>) -> Vec<u8> = match form.text.as_str() {
+        "folded" => |_, _, profile| profiles::folded(profile).into_bytes(),
+        "speedscope" => |_, name, profile| profiles::speedscope(profile, name).into_bytes(),
+        "pprof" => |_, _, profile| profiles::pprof(profile),
+        "svg" => |title, _, profile| {
+            let title = map_title(title.to_string(), profile);
+            show::map_svg(&Map { title, profile: profile.clone(), root: 0, flame: false }).into_bytes()
+        },
         other => {
             let message = format!("unknown form `{other}`; forms are {}", listed(&FORMS));
             return Err(Diagnostic::at(Kind::Name, form.span, message).near(other, FORMS));
         }
+    };
+    let work = move |context: &RunContext| context.within_limit(|| Ok(written(&title, &name, &profile)));
+    let bytes = match session.detached() {
+        Some(detached) => detached.run("the export", context, work)?,
+        None => work(context)?,
     };
     files::write_bytes(&file.text, &bytes, session.confined).map_err(|error| error.or_at(file.span))?;
     let mut answer = Answer::text(format!("{} written to \"{}\"", show::bytes_text(bytes.len() as f64), file.text));
