@@ -203,7 +203,9 @@ impl Left {
         let mut stopped: Option<Instant> = None;
         let mut failure = None;
         loop {
-            match tells.recv_timeout(LOOK) {
+            // A run that was stopped has no more than its patience, however often that is looked at.
+            let rest = stopped.map_or(LOOK, |since| patience.saturating_sub(since.elapsed()).min(LOOK));
+            match tells.recv_timeout(rest) {
                 Ok(Told::Done(result, cpu, queued)) => {
                     measure::add_thread_cpu(cpu);
                     measure::add_thread_queued(queued.unwrap_or_default());
