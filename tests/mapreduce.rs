@@ -562,11 +562,11 @@ fn a_step_without_memory_is_named_and_not_tried_again() {
     let groups = "1..1M | mapreduce map = (it % 1000, text(it)) into k, n reduce = n";
     let hot = "1..1M | mapreduce map = (if it % 5 == 0 then it else -7, 1) into k, n reduce = command \"cat\"";
     for (options, cell, said) in [
-        ("--memory 16MB --workers 2", sort, "in the reduce step of round 1 (partition 0)"),
-        ("--memory 16MB --on workers --workers 2", sort, " step of round 1 (partition 0)"),
+        ("--memory 16MB --workers 2", sort, "in the reduce step of round 1 (partition 0, which gets 100 % of"),
+        ("--memory 16MB --on workers --workers 2", sort, " step of round 1 (partition 0, "),
         ("--memory 16MB --workers 2", groups, " step of round 1"),
         ("--memory 24MB --workers 1", hot, "-7"),
-        ("--workers 2", "1..20M | map text(it)", "in the map step of round 1 (rows "),
+        ("--workers 2", "1..20M | map text(it) | sort by it desc", "in the map step of round 1 (rows "),
     ] {
         let cells = ["%set memory 64MB", &format!("%mapreduce {options} {cell}")].map(str::to_string);
         let printed = timelab(&["-c", &cells[0], "-c", &cells[1]], "");

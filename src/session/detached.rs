@@ -17,7 +17,7 @@ use super::Session;
 use super::run::{Delivered, Nowhere, known_rows, run_on, stream_counted};
 
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Where nobody types the process ends with the cell, which takes its time too.
 const PATIENCE_ALONE: Duration = Duration::from_millis(10);

@@ -81,8 +81,8 @@ pub static MAPREDUCE: Magic = Magic {
             --memory SIZE     the most heap of the job: 64MB. A map task that holds too much hands over what it\n  \
             \x20                 has; all that is handed over goes through files, into 64 partitions by default. A\n  \
             \x20                 reduce task writes groups that do not fit. The values of one key must fit into\n  \
-            \x20                 1/(4 × workers) of it, with --on workers into half of that; the rows of a round into\n  \
-            \x20                 all of it, or half. At least 4 MB for each process of --on workers\n  \
+            \x20                 1/(4 × workers) of it, and the rows of a round into all of it: into half of both\n  \
+            \x20                 with --on workers, which needs at least 4 MB for each process\n  \
             --job NAME        keeps what finished tasks gave in a folder, until the job is done. After a crash,\n  \
             \x20                 resume NAME goes on: the pipeline and its input must be the same\n\n\
             In any cell\n  \
@@ -92,8 +92,8 @@ pub static MAPREDUCE: Magic = Magic {
             explain says which part of the pipeline becomes which step. show draws the records of a small input as\n  \
             they move through the steps; a name called show goes after --\n\n\
             Columns\n  \
-            time              that of map, combine and shuffle, parts of the same tasks, is divided by what each took,\n  \
-            \x20                 which is measured at each batch; so is cpu in _.stages\n  \
+            time              that of map, combine and shuffle, parts of the same tasks, is divided by what each\n  \
+            \x20                 took, which is measured at each batch; so is cpu in _.stages\n  \
             skew              the largest task, or partition, by the median one, in records; ! marks 2 or more\n\n\
             Tables for later cells\n  \
             _ is the result; _.stages has all columns of the steps, _.keys the keys with the most records, _.tasks\n  \

@@ -45,12 +45,12 @@ pub fn in_step<T>(
 pub fn of_task(error: Box<Diagnostic>, tasks: Tasks, task: usize, context: &RunContext) -> Box<Diagnostic> {
     let helps = match tasks.kind {
         _ if error.kind != Kind::Memory || error.hint.as_deref() != Some(context.memory_hint) => None,
-        StepKind::Reduce if tasks.count > 1 => Some(format!("--partitions {} for smaller tasks", 4 * tasks.count)),
-        _ if context.workers > 1 => Some("--workers 1, which leaves more to each task".to_string()),
+        StepKind::Reduce if tasks.count > 1 => Some(format!("--partitions {} makes smaller tasks", 4 * tasks.count)),
+        _ if context.workers > 1 => Some("--workers 1 leaves more to each task".to_string()),
         _ => None,
     };
     let error = match helps {
-        Some(helps) => error.hint(format!("{helps}, or {}", context.memory_hint)),
+        Some(helps) => error.hint(format!("{helps}; {}", context.memory_hint)),
         None => error,
     };
     named(error, tasks.round, tasks.kind, &format!(" ({})", (tasks.input)(task)))

@@ -504,7 +504,12 @@ impl Job<'_> {
         }
 
         let begun = Instant::now();
-        let input = |partition: usize| format!("partition {partition}");
+        let load = |partition: usize| handed[partition].iter().map(|one| one.rows).sum::<u64>();
+        let all: u64 = (0..handed.len()).map(load).sum();
+        let input = |partition: usize| {
+            let share = 100.0 * load(partition) as f64 / all.max(1) as f64;
+            format!("partition {partition}, which gets {share:.0} % of the pairs")
+        };
         let tasks = Tasks { round: *number, kind: StepKind::Reduce, count: handed.len(), input: &input };
         let counted = shuffle.shape().counted;
         let watched = self.context.monitor.as_ref().filter(|_| counted);
@@ -533,7 +538,7 @@ impl Job<'_> {
         let mut reduce = StepRecord::new(*number, StepKind::Reduce, handed.len());
         took(&mut reduce, &handed);
         reduce.records_out = Some(reduced.iter().map(|one| one.rows.rows as u64).sum());
-        reduce.loads = handed.iter().map(|handed| handed.iter().map(|one| one.rows).sum()).collect();
+        reduce.loads = (0..handed.len()).map(load).collect();
         reduce.spill = reduced.iter().map(|one| one.seen.spilled).sum();
         reduce.bad = reduced.iter().map(|one| one.seen.bad.len() as u64).sum();
         self.list_bad(round, reduced.iter().flat_map(|one| &one.seen.bad), log);
