@@ -335,16 +335,20 @@ pub struct Whole {
 }
 
 impl Whole {
-    fn too_large(self, memory: u64, is_of_task: bool) -> Box<Diagnostic> {
+    fn too_large(self, memory: u64, is_of_task: bool, memory_hint: &str) -> Box<Diagnostic> {
         let Whole { what, key, bytes, span } = self;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let (size, memory) = (mib(bytes as u64), mib(memory));
+        let more = if is_of_task { memory_hint } else { "%set memory gives the run more" };
         let (what, hint) = match key {
-            None => (what.to_string(), "it is held in memory as a whole: %set memory gives the run more"),
+            None if is_of_task => (what.to_string(), more.to_string()),
+            None => (what.to_string(), format!("it is held in memory as a whole: {more}")),
             Some(key) => (
                 format!("the group of the key {key} takes at least"),
-                "all values of a key are held at a time, and more partitions do not help: `sum` and the like, or \
-                 `reduce` over `acc` and `it`, hold one value of each key; else it needs more memory",
+                format!(
+                    "all values of a key are held at a time, and more partitions do not help: `sum` and the like, or \
+                     `reduce` over `acc` and `it`, hold one value of each key; else {more}"
+                ),
             ),
         };
         let message = match is_of_task {
@@ -503,7 +507,9 @@ impl RunContext {
     pub fn hold_whole(&self, whole: Whole) -> Fallible<()> {
         self.largest.note(whole.clone());
         match &self.spill {
-            Some(spill) if whole.bytes > spill.most() => Err(whole.too_large(spill.budget, spill.is_of_task)),
+            Some(spill) if whole.bytes > spill.most() => {
+                Err(whole.too_large(spill.budget, spill.is_of_task, self.memory_hint))
+            }
             _ => Ok(()),
         }
     }
@@ -515,7 +521,8 @@ impl RunContext {
         }
         if let Some(whole) = self.largest.get() {
             let memory = self.spill.as_ref().map_or(self.memory, |spill| spill.budget);
-            return whole.too_large(memory, self.spill.as_ref().is_some_and(|spill| spill.is_of_task));
+            let is_of_task = self.spill.as_ref().is_some_and(|spill| spill.is_of_task);
+            return whole.too_large(memory, is_of_task, self.memory_hint);
         }
         let mib = self.memory >> 20;
         let limit = if mib < 1024 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) };
@@ -548,7 +555,8 @@ impl RunContext {
         match result {
             // A library may make another error of the panic of one of its threads.
             Ok(value) => Ok(value),
-            Err(error) if error.kind != Kind::Stopped && measure::refusals() > refusals => Err(self.out_of_memory()),
+            Err(error) if matches!(error.kind, Kind::Stopped | Kind::Memory) => Err(error),
+            Err(_) if measure::refusals() > refusals => Err(self.out_of_memory()),
             Err(error) => Err(error),
         }
     }

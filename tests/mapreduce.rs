@@ -266,7 +266,7 @@ fn rows_with_an_error_are_left_out_and_listed() {
                 |column| column.i64().expect("ints").iter().flatten().sum(),
             );
             assert_eq!(total, sum);
-            let found: Vec<(u64, &str)> = log.bad.iter().map(|(_, line, row)| (*line, row.text.as_str())).collect();
+            let found: Vec<_> = log.bad.iter().map(|(_, line, row)| (line.unwrap_or(0), row.text.as_str())).collect();
             assert_eq!(found, [(7, "bad 7"), (107, "bad 107"), (207, "bad 207")]);
             let reason = &log.bad[0].2.reason;
             assert!(reason.contains("bad 7") && !reason.contains("line "), "{reason}");
@@ -557,12 +557,57 @@ fn a_key_whose_values_do_not_fit_is_named() {
 
 /// A run that needs too much memory needs as much the next time.
 #[test]
-fn a_task_without_memory_is_not_tried_again() {
-    for options in ["--on workers --workers 2", "--workers 2"] {
-        let cell = format!("%mapreduce --memory 16MB {options} 1..2M | map text(it) | sort by it desc");
-        let said = err(&timelab(&["-c", &cell], ""));
-        assert!(said.contains("needs more") && !said.contains("tried"), "{options}: {said}");
+fn a_step_without_memory_is_named_and_not_tried_again() {
+    let sort = "1..2M | map text(it) | sort by it desc";
+    let groups = "1..1M | mapreduce map = (it % 1000, text(it)) into k, n reduce = n";
+    let hot = "1..1M | mapreduce map = (if it % 5 == 0 then it else -7, 1) into k, n reduce = command \"cat\"";
+    for (options, cell, said) in [
+        ("--memory 16MB --workers 2", sort, "in the reduce step of round 1 (partition 0, which gets 100 % of"),
+        ("--memory 16MB --on workers --workers 2", sort, " step of round 1 (partition 0, "),
+        ("--memory 16MB --workers 2", groups, " step of round 1"),
+        ("--memory 24MB --workers 1", hot, "-7"),
+        ("--workers 2", "1..20M | map text(it) | sort by it desc", "in the map step of round 1 (rows "),
+    ] {
+        let cells = ["%set memory 64MB", &format!("%mapreduce {options} {cell}")].map(str::to_string);
+        let printed = timelab(&["-c", &cells[0], "-c", &cells[1]], "");
+        let error = err(&printed);
+        assert!(error.contains(said) && !error.contains("tried"), "{options} {cell}: {error}");
+        assert!(error.contains("--memory") && !error.contains("%set memory"), "{options} {cell}: {error}");
     }
+}
+
+/// Where reduce tasks have steps behind their groups, a group is a row of these.
+#[test]
+fn groups_with_an_error_are_left_out() {
+    let made = "1..60000 | map k = it * 7 % 5003, x = it";
+    let step = "group by k | map k, n = counter(\"n\", len(x) // (k % 1000 - 7))";
+    let (plan, context) = prepared(&format!("{made} | {step}"));
+    let (good, of_good) = prepared(&format!("{made} | filter k % 1000 != 7 | {step}"));
+    let expected = engines::REFERENCE.run(&good, &of_good).expect("it runs").table;
+    let counted = of_good.counters.each();
+    let plain = JobOptions { bad: Bad::Keep, tasks: Some(5), ..JobOptions::default() };
+    let chunk_sizes = ChunkSizes { rows: 500, ..context.chunk_sizes };
+    let context = RunContext { chunk_sizes, ..context };
+    for (options, spills) in [
+        (plain.clone(), false),
+        (JobOptions { on_workers: true, chaos: 0.2, ..plain.clone() }, false),
+        (JobOptions { memory: Some(1), partitions: Some(2), ..plain }, true),
+    ] {
+        context.counters.clear();
+        let (table, log) = job(&plan, &options, &context);
+        if let Sameness::Different(what) = expected.same(&table) {
+            panic!("{options:?}: {what}");
+        }
+        assert_eq!(context.counters.each(), counted, "{options:?}");
+        let mut bad: Vec<&str> = log.bad.iter().filter_map(|(_, _, row)| row.text.split(", ").next()).collect();
+        bad.sort_unstable();
+        assert_eq!(bad, ["1007", "2007", "3007", "4007", "7"], "{options:?}");
+        assert!(log.bad.iter().all(|(file, line, row)| (file, line) == (&None, &None) && row.reason.contains("zero")));
+        let reduce = log.steps.iter().find(|step| step.kind == StepKind::Reduce).expect("the round has it");
+        assert_eq!((reduce.bad, reduce.spill > 0), (5, spills), "{options:?}");
+    }
+    let failed = schedule::run_job(&plan, &JobOptions::default(), None, &context, &mut JobLog::default());
+    assert!(failed.is_err_and(|error| error.message.contains("zero")));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::Session;
 use super::run::{Delivered, Nowhere, known_rows, run_on, stream_counted};
 
 /// How often the person's stop flag is looked at, and how long a run then has. Both together are under 100 ms.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Where nobody types the process ends with the cell, which takes its time too.
 const PATIENCE_ALONE: Duration = Duration::from_millis(10);
@@ -203,7 +203,9 @@ impl Left {
         let mut stopped: Option<Instant> = None;
         let mut failure = None;
         loop {
-            match tells.recv_timeout(LOOK) {
+            // A run that was stopped has no more than its patience, however often that is looked at.
+            let rest = stopped.map_or(LOOK, |since| patience.saturating_sub(since.elapsed()).min(LOOK));
+            match tells.recv_timeout(rest) {
                 Ok(Told::Done(result, cpu, queued)) => {
                     measure::add_thread_cpu(cpu);
                     measure::add_thread_queued(queued.unwrap_or_default());

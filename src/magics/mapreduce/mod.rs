@@ -72,15 +72,17 @@ pub static MAPREDUCE: Magic = Magic {
             --via disk        what tasks hand over goes through files, as in the first such systems\n  \
             --retries N       how often a task is tried whose worker process dies, or whose own code fails: 3\n  \
             --bad skip        leaves out rows with an error in them; keep also lists them in _.bad: file, line,\n  \
-            \x20                 reason, text. Not in compressed files, parquet, arrow and arrays of json\n  \
+            \x20                 reason, text. Not in compressed files, parquet, arrow and arrays of json. A group\n  \
+            \x20                 that is an error in a step behind it is a row without file and line\n  \
             --split hot       runs without and with a first phase, in which several tasks reduce what goes to a\n  \
             \x20                 partition with a hot key; compares the tables, and shows both times\n  \
             --chaos P         the chance that the worker of a task is killed (on threads: that its attempt is\n  \
             \x20                 lost), from 0 to 0.9; it is done again, and the result is the same\n  \
             --memory SIZE     the most heap of the job: 64MB. A map task that holds too much hands over what it\n  \
             \x20                 has; all that is handed over goes through files, into 64 partitions by default. A\n  \
-            \x20                 reduce task writes groups that do not fit; the values of one key must fit. At\n  \
-            \x20                 least 4 MB for each process of --on workers\n  \
+            \x20                 reduce task writes groups that do not fit. The values of one key must fit into\n  \
+            \x20                 1/(4 × workers) of it, and the rows of a round into all of it: into half of both\n  \
+            \x20                 with --on workers, which needs at least 4 MB for each process\n  \
             --job NAME        keeps what finished tasks gave in a folder, until the job is done. After a crash,\n  \
             \x20                 resume NAME goes on: the pipeline and its input must be the same\n\n\
             In any cell\n  \
@@ -90,7 +92,8 @@ pub static MAPREDUCE: Magic = Magic {
             explain says which part of the pipeline becomes which step. show draws the records of a small input as\n  \
             they move through the steps; a name called show goes after --\n\n\
             Columns\n  \
-            time              that of map, combine and shuffle, parts of the same tasks, is divided among them\n  \
+            time              that of map, combine and shuffle, parts of the same tasks, is divided by what each\n  \
+            \x20                 took, which is measured at each batch; so is cpu in _.stages\n  \
             skew              the largest task, or partition, by the median one, in records; ! marks 2 or more\n\n\
             Tables for later cells\n  \
             _ is the result; _.stages has all columns of the steps, _.keys the keys with the most records, _.tasks\n  \
@@ -397,9 +400,9 @@ fn all_columns(log: &JobLog) -> Figures {
 
 /// Rows that were left out.
 fn bad(log: &JobLog) -> Figures {
-    let row = |(file, line, row): &(Option<String>, u64, BadRow)| {
+    let row = |(file, line, row): &(Option<String>, Option<u64>, BadRow)| {
         let file = file.as_ref().map_or(Value::Null, |file| Value::text(file));
-        vec![file, count(Some(*line)), Value::text(&row.reason), Value::text(&row.text)]
+        vec![file, count(*line), Value::text(&row.reason), Value::text(&row.text)]
     };
     Figures::of_rows(
         &[

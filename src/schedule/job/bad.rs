@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Value;
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::files::{self, Split};
-use crate::kernel::{self, Part};
+use crate::kernel::{self, Batch, Column, Part};
 use crate::plan::{Format, Read, Source, Step};
 use crate::run_context::RunContext;
 
@@ -24,13 +24,21 @@ pub enum Bad {
 /// A row that was left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BadRow {
-    /// The place of its file in the source; of rows that are in no file there is none.
-    pub file: Option<usize>,
-    /// Its first byte in the file, or the number of the row from 0.
-    pub place: u64,
+    pub place: BadPlace,
     pub reason: String,
     /// What stands there, or a part of that.
     pub text: String,
+}
+
+/// Where a row stands that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BadPlace {
+    /// In a file, by its place in the source, at this byte.
+    File(usize, u64),
+    /// In a table, by its number from 0.
+    Row(u64),
+    /// It is a group of other rows.
+    Group,
 }
 
 /// So many characters of a row are kept.
@@ -170,7 +178,7 @@ impl Search<'_> {
         };
         if end - start == 1 {
             let text = self.text_of_row(start);
-            self.bad.push(BadRow { file: None, place: start, reason: error.message, text });
+            self.bad.push(BadRow { place: BadPlace::Row(start), reason: error.message, text });
             return Ok(());
         }
         let middle = start + (end - start) / 2;
@@ -182,8 +190,7 @@ impl Search<'_> {
         let part = Part::Rows { start: row, end: row + 1 };
         let batch = kernel::source(self.source, part, self.context).and_then(|mut source| source.next(1));
         let Ok(Some(batch)) = batch else { return String::new() };
-        let values: Vec<String> = batch.columns.iter().map(|column| plain(&column.value(0))).collect();
-        values.join(", ").chars().take(MOST_TEXT).collect()
+        text_of(&batch.columns)
     }
 
     fn file(&mut self, file: usize, starts: &[u64]) -> Fallible<()> {
@@ -202,7 +209,8 @@ impl Search<'_> {
         };
         if between.is_empty() {
             let (place, text) = self.record(file, *start, *end);
-            self.bad.push(BadRow { file: Some(file), place, reason: without_place(error.message), text });
+            let place = BadPlace::File(file, place);
+            self.bad.push(BadRow { place, reason: without_place(error.message), text });
             return Ok(());
         }
         let middle = starts.len() / 2;
@@ -236,25 +244,39 @@ fn without_place(message: String) -> String {
     behind.and_then(|rest| rest.strip_prefix(": ")).map_or(message.clone(), str::to_string)
 }
 
+impl BadRow {
+    /// The only group of a batch, whose last column is its place.
+    pub fn of_group(group: &Batch, reason: String) -> BadRow {
+        BadRow { place: BadPlace::Group, reason, text: text_of(&group.columns[..group.columns.len() - 1]) }
+    }
+}
+
+/// The values of the first row.
+fn text_of(columns: &[Column]) -> String {
+    let values: Vec<String> = columns.iter().map(|column| plain(&column.value(0))).collect();
+    values.join(", ").chars().take(MOST_TEXT).collect()
+}
+
 fn plain(value: &Value) -> String {
     if let Value::Text(text) = value { text.to_string() } else { value.to_string() }
 }
 
-/// Each row with the name of its file and its line there, or its number, from 1.
-pub fn with_lines(mut bad: Vec<BadRow>, source: &Source) -> Vec<(Option<String>, u64, BadRow)> {
-    bad.sort_by_key(|row| (row.file, row.place));
+/// Each row with the name of its file and its line there, or its number, from 1. A group has neither.
+pub fn with_lines(mut bad: Vec<BadRow>, source: &Source) -> Vec<(Option<String>, Option<u64>, BadRow)> {
+    bad.sort_by_key(|row| row.place);
     let mut all = Vec::with_capacity(bad.len());
     let mut counted: Option<(usize, Lines)> = None;
     for row in bad {
-        let (file, line) = match (source, row.file) {
-            (Source::Read(read), Some(file)) => {
+        let (file, line) = match (source, row.place) {
+            (Source::Read(read), BadPlace::File(file, place)) => {
                 if counted.as_ref().is_none_or(|(other, _)| *other != file) {
                     counted = Some((file, Lines { file: File::open(&read.files[file].path).ok(), at: 0, lines: 1 }));
                 }
-                let line = counted.as_mut().map_or(0, |(_, lines)| lines.up_to(row.place));
+                let line = counted.as_mut().map(|(_, lines)| lines.up_to(place));
                 (Some(read.files[file].shown.clone()), line)
             }
-            _ => (None, row.place + 1),
+            (_, BadPlace::File(_, number) | BadPlace::Row(number)) => (None, Some(number + 1)),
+            (_, BadPlace::Group) => (None, None),
         };
         all.push((file, line, row));
     }

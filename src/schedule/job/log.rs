@@ -17,8 +17,8 @@ pub struct JobLog {
     pub keys: Vec<KeyRecord>,
     pub wall: Duration,
     pub workers: usize,
-    /// Rows that were left out and are listed: each with its file, its line or number from 1.
-    pub bad: Vec<(Option<String>, u64, BadRow)>,
+    /// Rows that were left out and are listed: each with its file, its line or number from 1, as far as it has these.
+    pub bad: Vec<(Option<String>, Option<u64>, BadRow)>,
     /// Tasks that an earlier run of the job had done.
     pub resumed: usize,
     /// What the worker processes cost, where they did the tasks.

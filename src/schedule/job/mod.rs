@@ -5,6 +5,7 @@
 mod bad;
 mod keys;
 mod log;
+mod memory;
 mod pool;
 mod saved;
 mod spills;
@@ -42,9 +43,10 @@ use super::stage::Stage;
 use super::task::{OpenStage, parts};
 use super::workers::{Failure, Hand, Ordered, Processes};
 use keys::{HOT, TopKeys, ranked};
+use memory::{enough_for, in_step, with_key};
 use pool::{Do, Pool, Tasks};
 use saved::Place;
-use work::{Handed, Mapped, Sent, Shuffle, place_at};
+use work::{Handed, Mapped, Sent, Shuffle, Took, place_at};
 
 /// How a job is done; its result does not depend on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +145,7 @@ pub fn run_job(
         context.memory = live + half;
         enough_for(context.workers, 2 * half, options.memory)?;
         let first = if options.grows { 1 } else { context.workers };
-        processes = Some(Processes::start(first, half / context.workers.max(1) as u64)?);
+        processes = Some(Processes::start(first, half / context.workers.max(1) as u64, &context.stop)?);
     }
     let context = &context;
     let on_disk = (options.on_disk || options.memory.is_some()) && kept_in.is_none();
@@ -153,54 +155,43 @@ pub fn run_job(
     let pool = Pool { context, start, chaos, seed, tries, grows, processes };
     let job = Job { options, context, pool, folder, kept_in, resumed: AtomicUsize::new(0) };
     let (mut source, mut pairs, mut left) = (plan.source.clone(), false, &plan.steps[..]);
+    // Whether the groups of the round whose keys are known are lists of all of their values.
+    let mut has_lists = false;
     for round in 1.. {
         let begun = Instant::now();
         let (mut stage, taken) = Stage::first(source, pairs, left, &plan.functions, true);
-        // Rows with an error are looked for in the input of a round, not in its groups.
-        let after = if options.bad == Bad::Fail { stage.steps_of_groups(&left[taken..]) } else { &[] };
+        let after = stage.steps_of_groups(&left[taken..]);
         let taken = taken + after.len();
         let schema = if taken == 0 { plan.input(plan.steps.len() - left.len()) } else { &left[taken - 1].schema };
         left = &left[taken..];
         for step in stage.tasks.steps.iter_mut().chain(&mut stage.in_order.steps) {
             if let Op::Join { right, .. } = &mut step.op {
-                **right = computed(right, &Threads(context.workers), context)?;
+                let table = || computed(right, &Threads(context.workers), context);
+                **right = in_step(round, StepKind::Load, context, table)?;
             }
         }
         let last_input = stage.last_input().clone();
+        if log.keys.is_empty() {
+            has_lists = !stage.combines();
+        }
         // What is sorted next may come in any order.
         let in_order = !matches!(left.first(), Some(Step { op: Op::Sort { .. }, .. }));
-        let (all, are_pairs) = job.round(round, (stage, after), in_order, begun, log)?;
+        let given = job.round(round, (stage, after), in_order, begun, log);
+        let (all, are_pairs) = given.map_err(|error| if has_lists { with_key(error, log) } else { error })?;
         if left.is_empty() {
             log.wall = start.elapsed();
             log.workers = context.workers;
             log.resumed = job.resumed.load(Ordering::Relaxed);
             log.cost = job.pool.processes.as_ref().map(Processes::cost);
-            return if are_pairs { all_pairs(all, schema, context) } else { Ok(all) };
+            let rows = || if are_pairs { all_pairs(all, schema, context) } else { Ok(all) };
+            return in_step(round, StepKind::Output, context, rows);
         }
         pairs = are_pairs;
         // Pairs are made of their rows by the tasks of the next round.
-        source = kept(all, if pairs { &last_input } else { schema }, schema, plan)?;
+        let columns = if pairs { &last_input } else { schema };
+        source = in_step(round, StepKind::Output, context, || kept(all, columns, schema, plan))?;
     }
     unreachable!("a job has a last round")
-}
-
-/// A worker process does nothing useful with less, in bytes.
-const LEAST_OF_PROCESS: u64 = 2_000_000;
-/// Of its memory, a run may have used so much before it begins.
-const USED_BEFORE: u64 = 1_000_000;
-
-/// Refuses memory that is too little for so many worker processes, which get half of it. `asked` is what was asked for.
-fn enough_for(workers: usize, memory: u64, asked: Option<u64>) -> Fallible<()> {
-    let (least, needed) = (2 * LEAST_OF_PROCESS, 2 * LEAST_OF_PROCESS * workers as u64);
-    if memory + USED_BEFORE >= needed {
-        return Ok(());
-    }
-    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
-    let (given, needed) = (asked.unwrap_or(memory), megabytes(needed));
-    let message =
-        format!("{} of memory is too little for {workers} worker processes, which need {needed}", megabytes(given));
-    let fewer = if given >= least { format!("--workers {}", given / least) } else { "--on threads".to_string() };
-    Err(Diagnostic::new(Kind::Memory, message).hint(format!("--memory {}, or {fewer}", needed.replace(' ', ""))))
 }
 
 /// Before the number of the process in the name of a folder.
@@ -283,7 +274,9 @@ impl Job<'_> {
 
         let counts = self.options.counts_keys && log.keys.is_empty();
         let bad = self.options.bad;
-        let work = Work::new(stage, after, |is_keyed| self.shape(is_keyed, counts), bad, self.context)?;
+        let shape = |is_keyed| self.shape(is_keyed, counts);
+        let work = || Work::new(stage, after, shape, bad, self.context);
+        let work = in_step(number, StepKind::Load, self.context, work)?;
         let processes = self.pool.processes.as_ref();
         let ordered = processes.map(|processes| Ordered::of_work(&work, processes.memory)).transpose()?;
         let round = Round { number, work, ordered, parts, bytes };
@@ -435,26 +428,35 @@ impl Job<'_> {
         let mut phase = open.in_order(self.context)?;
         let mut rows = Rows::of(open.stage().in_order.schema());
         let (mut ready, mut records) = (VecDeque::new(), 0);
-        'tasks: for output in outputs {
-            for batch in output? {
+        let mut take = |batches: Vec<Batch>| {
+            for batch in batches {
                 self.context.check()?;
                 records += batch.rows as u64;
                 let wants_more = phase.take(batch, &mut ready)?;
                 ready.drain(..).try_for_each(|batch| rows.push(&batch))?;
                 if !wants_more {
-                    // An error in a later task is one in rows that nobody needs.
-                    break 'tasks;
+                    return Ok(false);
                 }
             }
-        }
-        while phase.close(&mut ready)? {
-            ready.drain(..).try_for_each(|batch| rows.push(&batch))?;
+            Ok(true)
+        };
+        for output in outputs {
+            let batches = output?;
+            if !in_step(round, StepKind::Output, self.context, || take(batches))? {
+                // An error in a later task is one in rows that nobody needs.
+                break;
+            }
         }
         let pairs = open.stage().in_order.steps.last().is_some_and(|step| step.op == Op::Pairs);
-        let (all, pairs) = match phase.into_breaker().and_then(Spilling::into_breaker) {
-            Some(breaker) => (breaker.finish()?, pairs),
-            None => (rows.finish(), false),
-        };
+        let (all, pairs) = in_step(round, StepKind::Output, self.context, || {
+            while phase.close(&mut ready)? {
+                ready.drain(..).try_for_each(|batch| rows.push(&batch))?;
+            }
+            Ok(match phase.into_breaker().and_then(Spilling::into_breaker) {
+                Some(breaker) => (breaker.finish()?, pairs),
+                None => (rows.finish(), false),
+            })
+        })?;
         output.records_in = Some(records);
         output.records_out = Some(all.rows as u64);
         output.bytes_out = Some(all.bytes());
@@ -502,16 +504,21 @@ impl Job<'_> {
         }
 
         let begun = Instant::now();
-        let input = |partition: usize| format!("partition {partition}");
+        let load = |partition: usize| handed[partition].iter().map(|one| one.rows).sum::<u64>();
+        let all: u64 = (0..handed.len()).map(load).sum();
+        let input = |partition: usize| {
+            let share = 100.0 * load(partition) as f64 / all.max(1) as f64;
+            format!("partition {partition}, which gets {share:.0} % of the pairs")
+        };
         let tasks = Tasks { round: *number, kind: StepKind::Reduce, count: handed.len(), input: &input };
-        let Shape { is_keyed, counted, .. } = *shuffle.shape();
+        let counted = shuffle.shape().counted;
         let watched = self.context.monitor.as_ref().filter(|_| counted);
         let tops: Mutex<BTreeMap<usize, TopKeys>> = Mutex::default();
         let (reduced, attempts) = self.pool.run(tasks, &|partition, hand| {
             let place = (*number, StepKind::Reduce, partition);
             let reduced = match (self.done_before(place)?, hand, self.kept_in) {
                 (Some((given, bytes)), ..) => given.into_reduced(&bytes)?,
-                (None, None, None) => shuffle.reduce(&handed[partition])?,
+                (None, None, None) => shuffle.reduce(&handed[partition], work.bad())?,
                 (None, hand, _) => {
                     let (sent, bytes) = send(&handed[partition]);
                     let (given, bytes) =
@@ -531,8 +538,10 @@ impl Job<'_> {
         let mut reduce = StepRecord::new(*number, StepKind::Reduce, handed.len());
         took(&mut reduce, &handed);
         reduce.records_out = Some(reduced.iter().map(|one| one.rows.rows as u64).sum());
-        reduce.loads = handed.iter().map(|handed| handed.iter().map(|one| one.rows).sum()).collect();
+        reduce.loads = (0..handed.len()).map(load).collect();
         reduce.spill = reduced.iter().map(|one| one.seen.spilled).sum();
+        reduce.bad = reduced.iter().map(|one| one.seen.bad.len() as u64).sum();
+        self.list_bad(round, reduced.iter().flat_map(|one| &one.seen.bad), log);
         spent(&mut reduce, &attempts, begun.elapsed());
         log.steps.push(reduce);
         log.attempts.extend(attempts);
@@ -543,40 +552,41 @@ impl Job<'_> {
             let all = reduced.iter().map(|one| one.seen.top.records).sum();
             log.keys = ranked(reduced.iter().map(|one| &one.seen.top).enumerate(), all, reduced.len());
         }
-        let mut batches: Vec<Batch> = reduced.into_iter().map(|one| one.rows).collect();
+        let batches: Vec<Batch> = reduced.into_iter().map(|one| one.rows).collect();
         let mut output = StepRecord::new(*number, StepKind::Output, 1);
         output.records_in = Some(batches.iter().map(|batch| batch.rows as u64).sum());
-        let places: Option<Vec<Column>> =
-            is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
-        let places = places.filter(|_| in_order && batches.len() > 1);
-        let order = places.map(|places| in_places(&places, &batches, self.context)).transpose()?;
-        let all = match batches.len() {
-            1 => batches.remove(0),
-            _ => {
-                let mut rows = Rows::new(shuffle.given());
-                for batch in batches {
-                    self.context.check()?;
-                    rows.push(&batch)?;
-                }
-                let all = rows.finish();
-                match order {
-                    Some(order) => {
-                        let mut rows = Rows::new(shuffle.given());
-                        for order in order.chunks(GATHERED) {
-                            self.context.check()?;
-                            rows.push_rows(&all, order)?;
-                        }
-                        rows.finish()
-                    }
-                    None => all,
-                }
-            }
-        };
+        let all = || self.put_together(batches, shuffle, in_order);
+        let all = in_step(*number, StepKind::Output, self.context, all)?;
         output.records_out = Some(all.rows as u64);
         output.bytes_out = Some(all.bytes());
         output.wall = begun.elapsed();
         log.steps.push(output);
         Ok((all, pairs))
+    }
+
+    /// The rows of all partitions; with keys, in the order of the places in their last column if that is wanted.
+    fn put_together(&self, mut batches: Vec<Batch>, shuffle: &Shuffle, in_order: bool) -> Fallible<Batch> {
+        let is_keyed = shuffle.shape().is_keyed;
+        let places: Option<Vec<Column>> =
+            is_keyed.then(|| batches.iter_mut().filter_map(|batch| batch.columns.pop()).collect());
+        if batches.len() == 1 {
+            return Ok(batches.remove(0));
+        }
+        let places = places.filter(|_| in_order);
+        let order = places.map(|places| in_places(&places, &batches, self.context)).transpose()?;
+        let mut rows = Rows::new(shuffle.given());
+        for batch in batches {
+            self.context.check()?;
+            rows.push(&batch)?;
+        }
+        let all = rows.finish();
+        let Some(order) = order else { return Ok(all) };
+        let mut rows = Rows::new(shuffle.given());
+        for order in order.chunks(GATHERED) {
+            self.context.check()?;
+            rows.push_rows(&all, order)?;
+        }
+        Ok(rows.finish())
     }
 
     /// Merges what adjacent tasks have of a partition, until it is not much any more.
@@ -683,16 +693,18 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Map, combine and shuffle are parts of the same tasks: the time of these is divided among them.
+    /// Map, combine and shuffle are parts of the same tasks, whose time is divided by what each part took.
     fn log_map(&self, round: &Round, outputs: &[Mapped], attempts: &[Attempt], wall: Duration, log: &mut JobLog) {
         let number = round.number;
         let mut whole = StepRecord::new(number, StepKind::Map, outputs.len());
         spent(&mut whole, attempts, wall);
-        let sum = |at: usize| outputs.iter().map(|output| output.seen.times[at]).sum::<Duration>().as_secs_f64();
-        let all = (sum(0) + sum(1) + sum(2)).max(1e-12);
+        let part = |at: usize, of: fn(&Took) -> Duration| {
+            let sum = |at: usize| outputs.iter().map(|output| of(&output.seen.took[at]).as_secs_f64()).sum::<f64>();
+            sum(at) / (sum(0) + sum(1) + sum(2)).max(1e-12)
+        };
         let share = |record: &mut StepRecord, at: usize| {
-            record.cpu = whole.cpu.mul_f64(sum(at) / all);
-            record.wall = whole.wall.mul_f64(sum(at) / all);
+            record.cpu = whole.cpu.mul_f64(part(at, |took| took.cpu));
+            record.wall = whole.wall.mul_f64(part(at, |took| took.wall));
         };
         let records: Vec<u64> = outputs.iter().map(|output| output.seen.records).collect();
         let handed = |output: &Mapped| output.pairs.iter().flatten().map(|handed| handed.rows).sum::<u64>();

@@ -13,6 +13,7 @@ use crate::run_context::{Counters, RunContext};
 use crate::schedule::workers::{Failure, Hand, Processes};
 
 use super::log::{Attempt, StepKind};
+use super::memory::of_task;
 
 /// Who does the tasks of a job.
 pub struct Pool<'c> {
@@ -162,12 +163,14 @@ impl Pool<'_> {
             {
                 self.start(step, scope);
             }
-            let done = catch_unwind(AssertUnwindSafe(|| self.attempts(step, task, worker, hand.as_mut())));
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let (output, made) =
+                    self.context.within_limit(|| Ok(self.attempts(step, task, worker, hand.as_mut())))?;
+                step.attempts.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
+                output
+            }));
             let output = match done {
-                Ok((output, made)) => {
-                    step.attempts.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
-                    output
-                }
+                Ok(output) => output.map_err(|error| of_task(error, step.tasks, task, self.context)),
                 Err(payload) => {
                     *step.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
                     step.failed.store(0, Ordering::Relaxed);

@@ -95,7 +95,7 @@ pub fn trace(plan: &Prepared, context: &RunContext) -> Fallible<Vec<TraceBox>> {
             }
             for partition in 0..shuffle.shape().partitions {
                 let handed: Vec<Handed> = tasks.iter().flat_map(|task| task[partition].iter().cloned()).collect();
-                let rows = shuffle.reduce(&handed)?.rows;
+                let rows = shuffle.reduce(&handed, Bad::Fail)?.rows;
                 put(&mut boxes, StepKind::Reduce, None, Some(partition), &schema, &rows);
             }
         }

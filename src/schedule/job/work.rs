@@ -1,6 +1,7 @@
 //! The tasks of a round: map, merge and reduce. The same code does them in this process and in worker processes.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::data::{self, Order, Schema, Type};
 use crate::diagnostic::Fallible;
 use crate::kernel::phase::{Batches, Breaker, Spilling};
 use crate::kernel::{Batch, Column, Data, Part, Partial, Rows, from_bytes, put_batch, to_bytes};
-use crate::measure;
+use crate::measure::{self, Clock, ThreadCpu};
 use crate::plan::{Agg, AggFunc, Expr, Named, Node, Op, Step};
 use crate::run_context::{Counters, RunContext, Spill};
 use crate::schedule::stage::{Stage, without_source};
@@ -73,9 +74,44 @@ pub struct Mapped {
 pub struct Seen {
     pub records_in: u64,
     pub records: u64,
-    /// How long its parts took: map, combine, shuffle.
-    pub times: [Duration; 3],
+    /// What its parts took: map, combine, shuffle.
+    pub took: [Took; 3],
     pub bad: Vec<BadRow>,
+}
+
+/// Time by the clock, and of the processor by the thread.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Took {
+    pub wall: Duration,
+    pub cpu: Duration,
+}
+
+/// When something has begun, by both.
+struct Begun {
+    wall: Instant,
+    cpu: u64,
+}
+
+impl Begun {
+    fn now() -> Begun {
+        Begun { wall: Instant::now(), cpu: ThreadCpu.now() }
+    }
+
+    /// Adds what it took.
+    fn add_to(&self, took: &mut Took) {
+        took.wall += self.wall.elapsed();
+        took.cpu += Duration::from_nanos(ThreadCpu.now().saturating_sub(self.cpu));
+    }
+}
+
+impl Took {
+    fn with(self, part: Took) -> Took {
+        Took { wall: self.wall + part.wall, cpu: self.cpu + part.cpu }
+    }
+
+    fn without(self, part: Took) -> Took {
+        Took { wall: self.wall.saturating_sub(part.wall), cpu: self.cpu.saturating_sub(part.cpu) }
+    }
 }
 
 /// What comes of a partition.
@@ -91,6 +127,8 @@ pub struct ReducedSeen {
     pub top: TopKeys,
     /// Bytes of groups that were written.
     pub spilled: u64,
+    /// Groups that were left out.
+    pub bad: Vec<BadRow>,
 }
 
 /// What goes from one task to another.
@@ -238,21 +276,21 @@ impl Work {
     }
 
     fn map_parts(&self, parts: &[Part], task: usize) -> Fallible<Mapped> {
-        let begun = Instant::now();
+        let begun = Begun::now();
         let shuffle = self.shuffle.as_ref().expect("map tasks with pairs are those of a round with a shuffle");
         let mut held = Held::new(shuffle, task)?;
         let mut pairs: Vec<Vec<Handed>> = (0..shuffle.shape.partitions).map(|_| Vec::new()).collect();
         let (mut records, mut batches) = (0, 0);
-        let (mut combining, mut shuffling) = (Duration::ZERO, Duration::ZERO);
+        let (mut mapping, mut taking, mut shuffling) = (Took::default(), Took::default(), Took::default());
         let mut hand_over = |held: &mut Held| -> Fallible<()> {
-            let begun = Instant::now();
+            let begun = Begun::now();
             let split = held.split()?.into_iter().enumerate();
             // Each partition has something, if it is of no rows.
             let wanted = split.filter(|(partition, batch)| pairs[*partition].is_empty() || batch.rows > 0);
             let (partitions, batches): (Vec<usize>, Vec<Batch>) = wanted.unzip();
             let handed = shuffle.hand_over(batches, shuffle.shape.combine)?;
             partitions.into_iter().zip(handed).for_each(|(partition, handed)| pairs[partition].push(handed));
-            shuffling += begun.elapsed();
+            begun.add_to(&mut shuffling);
             Ok(())
         };
         let (mut records_in, mut live) = (0, measure::live());
@@ -260,13 +298,13 @@ impl Work {
             records_in += self.map.run_into(part, &mut |batch| {
                 records += batch.rows as u64;
                 batches += 1;
-                let begun = Instant::now();
+                let begun = Begun::now();
                 if self.bad != Bad::Fail && !shuffle.shape.combine {
                     // What is wrong with a pair shows only where it is reduced.
                     shuffle.probe(&batch)?;
                 }
                 held.take(batch)?;
-                combining += begun.elapsed();
+                begun.add_to(&mut taking);
                 let Some(most) = shuffle.shape.most else { return Ok(()) };
                 if batches % LOOKED_BATCHES != 0 && measure::live().saturating_sub(live) < most / 4 {
                     return Ok(());
@@ -279,12 +317,13 @@ impl Work {
             })?;
         }
         hand_over(&mut held)?;
-        let mapping = begun.elapsed().saturating_sub(combining + shuffling);
-        let times = match shuffle.shape.combine {
-            true => [mapping, combining, shuffling],
-            false => [mapping, Duration::ZERO, combining + shuffling],
+        begun.add_to(&mut mapping);
+        let mapping = mapping.without(taking).without(shuffling);
+        let took = match shuffle.shape.combine {
+            true => [mapping, taking, shuffling],
+            false => [mapping, Took::default(), taking.with(shuffling)],
         };
-        Ok(Mapped { pairs, seen: Seen { records_in, records, times, bad: Vec::new() } })
+        Ok(Mapped { pairs, seen: Seen { records_in, records, took, bad: Vec::new() } })
     }
 }
 
@@ -363,12 +402,26 @@ impl Shuffle {
         all.finish()
     }
 
-    /// What comes of a partition. Groups that do not fit into memory are written, and come part by part.
+    /// What comes of a partition. Groups that do not fit into memory are written, and come part by part. Those that are
+    /// an error in the steps that take them are left out where `bad` says so.
     ///
     /// # Errors
     /// As [`Shuffle::merge`]; and one group that does not fit.
-    pub fn reduce(&self, handed: &[Handed]) -> Fallible<Reduced> {
-        let top = RefCell::new(TopKeys::default());
+    pub fn reduce(&self, handed: &[Handed], bad: Bad) -> Fallible<Reduced> {
+        if bad == Bad::Fail || self.after.is_none() {
+            return self.reduced(handed, false);
+        }
+        match Counters::attempt(|| self.reduced(handed, false)) {
+            (Err(error), _) if is_of_row(&error) => self.reduced(handed, true),
+            (reduced, counted) => {
+                self.reducer.context().counters.commit(&counted);
+                reduced
+            }
+        }
+    }
+
+    fn reduced(&self, handed: &[Handed], leaves_out: bool) -> Fallible<Reduced> {
+        let (top, bad) = (RefCell::new(TopKeys::default()), RefCell::new(Vec::new()));
         let context = RunContext { spill: self.spill.as_ref().map(Spill::anew), ..self.reducer.context().clone() };
         let groups = self.taken(handed, &context)?;
         let was_written = groups.has_written();
@@ -379,6 +432,7 @@ impl Shuffle {
         } else {
             let groups = Counted { groups: groups.batches(false)?, shuffle: self, top: &top };
             let mut batches: Box<dyn Batches + '_> = match &self.after {
+                Some(after) if leaves_out => Box::new(WithoutBad { groups, after, bad: &bad, ready: VecDeque::new() }),
                 Some(after) => Box::new(after.over(Box::new(groups))?),
                 None => Box::new(groups),
             };
@@ -390,7 +444,7 @@ impl Shuffle {
             if was_written { by_place(&rows.finish()) } else { rows.finish() }
         };
         let spilled = context.spill.map_or(0, |spill| spill.written().0);
-        Ok(Reduced { rows, seen: ReducedSeen { top: top.into_inner(), spilled } })
+        Ok(Reduced { rows, seen: ReducedSeen { top: top.into_inner(), spilled, bad: bad.into_inner() } })
     }
 
     /// Groups without the records of each, which are counted.
@@ -513,6 +567,63 @@ struct Counted<'s> {
 impl Batches for Counted<'_> {
     fn next(&mut self) -> Fallible<Option<Batch>> {
         Ok(self.groups.next()?.map(|groups| self.shuffle.counted(groups, self.top)))
+    }
+}
+
+/// What steps give that take groups one by one, without the groups that are an error there.
+struct WithoutBad<'s> {
+    groups: Counted<'s>,
+    after: &'s OpenStage,
+    bad: &'s RefCell<Vec<BadRow>>,
+    ready: VecDeque<Batch>,
+}
+
+impl Batches for WithoutBad<'_> {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        while self.ready.is_empty()
+            && let Some(groups) = self.groups.next()?
+        {
+            self.take(groups)?;
+        }
+        Ok(self.ready.pop_front())
+    }
+}
+
+impl WithoutBad<'_> {
+    /// Where there is an error, both halves are tried, down to the group that it is of.
+    fn take(&mut self, groups: Batch) -> Fallible<()> {
+        let context = self.after.context();
+        context.check()?;
+        let (given, counted) = Counters::attempt(|| {
+            let mut stream = self.after.over(Box::new(Once(Some(groups.clone()))))?;
+            std::iter::from_fn(|| stream.next().transpose()).collect::<Fallible<Vec<Batch>>>()
+        });
+        match given {
+            Ok(batches) => {
+                context.counters.commit(&counted);
+                self.ready.extend(batches);
+                Ok(())
+            }
+            Err(error) if !is_of_row(&error) => Err(error),
+            Err(error) if groups.rows == 1 => {
+                self.bad.borrow_mut().push(BadRow::of_group(&groups, error.message));
+                Ok(())
+            }
+            Err(_) => {
+                let half = groups.rows / 2;
+                self.take(groups.part(0, half))?;
+                self.take(groups.part(half, groups.rows - half))
+            }
+        }
+    }
+}
+
+/// One batch.
+struct Once(Option<Batch>);
+
+impl Batches for Once {
+    fn next(&mut self) -> Fallible<Option<Batch>> {
+        Ok(self.0.take())
     }
 }
 
@@ -699,7 +810,7 @@ impl Work {
                 Ok((Given::Merged(Sent::of(&merged, &mut out)), out))
             }
             Task::Reduce { handed } => {
-                let Reduced { rows, seen } = shuffle()?.reduce(&received(handed)?)?;
+                let Reduced { rows, seen } = shuffle()?.reduce(&received(handed)?, self.bad)?;
                 Ok((Given::Reduced(seen), to_bytes(&rows)))
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Fallible, Kind};
 use crate::measure::Cost;
-use crate::run_context::RunContext;
+use crate::run_context::{MEMORY_HINT, RunContext, Stop};
 use crate::schedule::job::{Given, Task};
 
 use super::message::Order;
@@ -48,9 +48,9 @@ impl Processes {
     /// So many that are ready.
     ///
     /// # Errors
-    /// Where the system starts none.
-    pub fn start(count: usize, memory: u64) -> Fallible<Processes> {
-        let free = ready(count).map_err(|error| not_started(&error))?;
+    /// Where the system starts none, and where the run is stopped.
+    pub fn start(count: usize, memory: u64, stop: &Stop) -> Fallible<Processes> {
+        let free = ready(count, stop).map_err(|error| not_started(&error, stop))?;
         Ok(Processes { free: Mutex::new(free), memory, cost: Mutex::default() })
     }
 
@@ -99,7 +99,7 @@ impl Hand<'_> {
     ) -> Result<(Given, Vec<u8>), Failure> {
         let mut process = match self.process.take() {
             Some(process) => process,
-            None => another().map_err(|error| not_started(&error))?,
+            None => another(&context.stop).map_err(|error| not_started(&error, &context.stop))?,
         };
         let order = Order::JobTask(task);
         self.cpu = Duration::ZERO;
@@ -128,12 +128,16 @@ impl Hand<'_> {
 impl Hand<'_> {
     /// The error of a task; where it is that of the process's limit, with what it is of the job's.
     fn of_job(&self, error: Box<Diagnostic>, context: &RunContext) -> Box<Diagnostic> {
-        if error.kind != Kind::Memory || error.span.is_some() {
-            return error;
+        match (error.kind, error.span) {
+            (Kind::Memory, None) => {
+                let part = self.all.memory as f64 / 1e6;
+                let message =
+                    format!("a worker process was stopped: it needs more than its part of the memory ({part:.1} MB)");
+                Diagnostic::new(Kind::Memory, message).hint(context.memory_hint)
+            }
+            (Kind::Memory, Some(_)) if error.hint.as_deref() == Some(MEMORY_HINT) => error.hint(context.memory_hint),
+            _ => error,
         }
-        let part = self.all.memory as f64 / 1e6;
-        let message = format!("a worker process was stopped: it needs more than its part of the memory ({part:.1} MB)");
-        Diagnostic::new(Kind::Memory, message).hint(context.memory_hint)
     }
 }
 

@@ -68,10 +68,10 @@ impl Workers {
         let context = stage.context();
         let mut mine = Some(process);
         while let Some(claim) = board.claim() {
-            let mut process = match mine.take().map_or_else(process::another, Ok) {
+            let mut process = match mine.take().map_or_else(|| process::another(&context.stop), Ok) {
                 Ok(process) => process,
                 Err(error) => {
-                    board.commit(&claim, Err(not_started(&error)));
+                    board.commit(&claim, Err(not_started(&error, &context.stop)));
                     continue;
                 }
             };
@@ -120,7 +120,8 @@ impl Runner for Workers {
         }
         let context = stage.context();
         let ordered = Ordered::of(stage, self.memory / self.count.max(1) as u64)?;
-        let processes = process::ready(first.len()).map_err(|error| not_started(&error))?;
+        let processes =
+            process::ready(first.len(), &context.stop).map_err(|error| not_started(&error, &context.stop))?;
         let window = 2 * processes.len();
         let board: Board<Part, (Output, Counts128)> =
             Board::new(Box::new(first.into_iter().chain(parts)), window, context.stop.clone());
@@ -164,7 +165,10 @@ fn stopped(stop: &Stop) -> Box<Diagnostic> {
     stop.check().err().unwrap_or_else(|| Diagnostic::new(Kind::Stopped, "stopped"))
 }
 
-fn not_started(error: &std::io::Error) -> Box<Diagnostic> {
+fn not_started(error: &std::io::Error, stop: &Stop) -> Box<Diagnostic> {
+    if stop.is_raised() {
+        return stopped(stop);
+    }
     Diagnostic::new(Kind::System, format!("no worker process can be started: {error}"))
         .hint("| on threads runs it in this process")
 }

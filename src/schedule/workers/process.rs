@@ -63,8 +63,8 @@ pub enum Missing {
 /// So many processes that are ready. Those that must be started first cost the run no time that counts.
 ///
 /// # Errors
-/// Where the system starts none.
-pub fn ready(count: usize) -> io::Result<Vec<Process>> {
+/// Where the system starts none, and where the run is stopped.
+pub fn ready(count: usize, stop: &Stop) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     {
         let mut idle = lock(&IDLE);
@@ -90,7 +90,7 @@ pub fn ready(count: usize) -> io::Result<Vec<Process>> {
             }
         }
         for process in new {
-            found.push(process.ready_or_another()?);
+            found.push(process.ready_or_another(stop)?);
         }
         Ok(())
     });
@@ -99,14 +99,17 @@ pub fn ready(count: usize) -> io::Result<Vec<Process>> {
 }
 
 /// One in the place of one that was lost.
-pub fn another() -> io::Result<Process> {
+///
+/// # Errors
+/// As [`ready`].
+pub fn another(stop: &Stop) -> io::Result<Process> {
     let idle = lock(&IDLE).pop();
     if let Some(mut process) = idle
         && process.is_alive()
     {
         return Ok(process);
     }
-    Process::start()?.ready_or_another()
+    Process::start()?.ready_or_another(stop)
 }
 
 impl Process {
@@ -122,20 +125,28 @@ impl Process {
     }
 
     /// Waits until it is there. One that ends before is replaced, but not again and again.
-    fn ready_or_another(mut self) -> io::Result<Process> {
+    fn ready_or_another(mut self, stop: &Stop) -> io::Result<Process> {
         for _ in 1..ATTEMPTS {
-            match self.wait_until_ready() {
+            match self.wait_until_ready(stop) {
                 Ok(()) => return Ok(self),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
                 Err(_) => self = Process::start()?,
             }
         }
-        self.wait_until_ready().map(|()| self)
+        self.wait_until_ready(stop).map(|()| self)
     }
 
-    fn wait_until_ready(&mut self) -> io::Result<()> {
-        self.socket.set_read_timeout(Some(START))?;
-        receive::<Ready>(&self.socket)?;
-        self.socket.set_read_timeout(None)
+    fn wait_until_ready(&mut self, stop: &Stop) -> io::Result<()> {
+        let begun = Instant::now();
+        while !self.has_answer() {
+            if stop.is_raised() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if begun.elapsed() > START {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        receive::<Ready>(&self.socket).map(drop)
     }
 
     fn is_alive(&mut self) -> bool {
