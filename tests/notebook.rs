@@ -338,6 +338,7 @@ fn the_figures_of_a_file_may_not_contradict_each_other() {
             .replace(&[cells[1], cells[2]].join("│"), &format!("{}│ 0.500× ", cells[1]))
     });
     contradicts("%need --volume 1GB", |text| text.replacen("true", "false", 1));
+    contradicts("%need --volume 1GB", |text| text.replace("one process is enough", "out of core is enough"));
     let cost =
         "%cost --dev 1h --against 5h --data 1TB --cluster \"6x4x2 1Gb\" read \"samples/kjv.txt\" | words | count";
     contradicts(cost, |text| with_other_digit(text, "│ machines", 5));
