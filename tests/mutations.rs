@@ -47,7 +47,7 @@ const UNITS: [&str; 18] =
 #[test]
 fn changes_of_what_tutorials_say_are_found() {
     let cases = std::env::var("TIMELAB_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    let wanted = std::env::var("TIMELAB_TUTORIALS").unwrap_or("2 9".to_string());
+    let wanted = std::env::var("TIMELAB_TUTORIALS").unwrap_or("2 3 9".to_string());
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     std::env::set_current_dir(root).expect("the project is there");
     let mut random = fastrand::Rng::with_seed(7);
