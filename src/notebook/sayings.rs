@@ -253,7 +253,11 @@ fn place(kind: &str, names: &[String]) -> String {
         "also" => format!("{CLASS}(?:, {CLASS})*"),
         // A narrow interval has two places.
         "exponent" => r"(?:-?[0-9]+\.[0-9]{2} ±0\.(?:0[0-9]|10)|-?[0-9]+\.[0-9] ±[0-9]+\.[0-9])".to_string(),
-        "range" => r"\S+ = [0-9][0-9 kM]*(?:\.\.[0-9][0-9 kM]*)?".to_string(),
+        "range" => {
+            // Where nothing was measured, nothing has a name.
+            let swept = if names.is_empty() { r"\S+".to_string() } else { name() };
+            format!(r"{swept} = [0-9][0-9 kM]*(?:\.\.[0-9][0-9 kM]*)?")
+        }
         "sizes" => "[0-9][0-9 kM,…]*".to_string(),
         "word" => r"(\S+)".to_string(),
         // The words of somebody else, such as an error of the system.
