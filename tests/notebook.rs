@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use timelab::notebook::{Look, Notebook, compare, is_same_but_outputs};
+use regex::{Captures, Regex};
+use timelab::notebook::{Look, Notebook, compare, is_same_but_outputs, masked, printed};
 use timelab::player::Player;
+use timelab::report::{Across, Axis, Block, Drawn, Plot, Report, Scale, Series, Unit};
 use timelab::show::Format;
 
 use crate::command::{err, out, timelab};
@@ -299,6 +301,118 @@ fn a_file_may_not_contradict_itself() {
     let verdict = format!("faster: format{}", " ".repeat(8));
     let changed = before.replacen(row, &format!("│{}│{}│{}│ {verdict} │", cells[1], cells[2], cells[3]), 1);
     assert!(compare(&changed, &before, &masked).is_err(), "{changed}");
+}
+
+/// The printed text with one change; a file that says so contradicts itself, whatever was measured.
+#[track_caller]
+fn contradicts(cell: &str, change: impl Fn(&str) -> String) {
+    let (before, masked) = twice(cell);
+    let changed = change(&before);
+    assert_ne!(before, changed, "{before}");
+    let found = compare(&changed, &before, &masked);
+    assert!(found.as_ref().is_err_and(|found| found.got.concat().contains("contradict")), "{changed}\n{found:?}");
+}
+
+/// A text in which the first figure with this unit in this row has another first digit.
+fn with_other_digit(text: &str, row: &str, unit: &str) -> String {
+    let form = Regex::new(&format!("(?m)^({row} [^{unit}]*│ +)([0-9])([0-9.]+ ?{unit})")).expect("it is an expression");
+    let other = |found: &Captures| {
+        let digit = if &found[2] == "4" { "8" } else { "4" };
+        format!("{}{digit}{}", &found[1], &found[3])
+    };
+    form.replace(text, other).into_owned()
+}
+
+#[test]
+fn the_figures_of_a_file_may_not_contradict_each_other() {
+    contradicts("%amdahl --threads 2", |text| with_other_digit(text, "│ +2", "%"));
+    contradicts("%speedup --for 300ms --workers 1,2 1..200k | map it * it | sum", |text| {
+        with_other_digit(text, "│ +2", "×")
+    });
+    contradicts("%contention", |text| {
+        let row = text.lines().find(|line| line.contains("0.000× │")).expect("it has a row without work outside");
+        let cells: Vec<&str> = row.split('│').collect();
+        let start = text.find("break-even: ").expect("it says so");
+        let end = start + text[start..].find('\n').expect("the line ends");
+        let said = "break-even: 2 threads are faster than one even without work outside the lock";
+        text.replace(&text[start..end], said)
+            .replace(&[cells[1], cells[2]].join("│"), &format!("{}│ 0.500× ", cells[1]))
+    });
+    contradicts("%need --volume 1GB", |text| text.replacen("true", "false", 1));
+    contradicts("%need --volume 1GB", |text| text.replace("one process is enough", "out of core is enough"));
+    let cost =
+        "%cost --dev 1h --against 5h --data 1TB --cluster \"6x4x2 1Gb\" read \"samples/kjv.txt\" | words | count";
+    let engineer = Regex::new("(│ engineer .*│ +)50 │").expect("it is an expression");
+    contradicts(cost, |text| engineer.replace(text, "${1}40 │").into_owned());
+    contradicts(cost, |text| text.replace("this program costs ", "this program costs 1"));
+    let time = "%bigo --time --for 300ms n in 64..4k: strings only push, fold";
+    contradicts(time, |text| {
+        let row = text.lines().find(|line| line.starts_with("│ push") && line.contains("letters")).expect("it claims");
+        let cells: Vec<&str> = row.split('│').collect();
+        let other = if cells[4].contains("no claim") { " O(n) │ yes " } else { " no claim │ no claim " };
+        text.replacen(row, &format!("│{}│{}│{}│{other}│", cells[1], cells[2], cells[3]), 1)
+    });
+    contradicts("%bigo --steps n in 64..1k: sorting only merge, quick", |text| {
+        text.replacen(" exponent 1.", " exponent 3.", 1)
+    });
+}
+
+#[test]
+fn a_sentence_is_said_once() {
+    let (before, masked) = twice("%bigo --steps n in 64..1k: letters n | join \"\"");
+    let line = before.lines().find(|line| line.starts_with("measured for")).expect("it says where");
+    let twice_said = before.replace(line, &format!("{line}\n{line}"));
+    assert!(compare(&twice_said, &before, &masked).is_err(), "{twice_said}");
+    let noise = "machine noise: the times of a constant loop spread by 1.5 % (IQR), and 2.2 % of its samples take over \
+                 1.5 times the median\n";
+    let (before, masked) = twice("%timeit -r 10 1..1k | sum");
+    let quiet: String =
+        before.lines().filter(|line| !line.starts_with("machine noise")).map(|it| format!("{it}\n")).collect();
+    let (start, status) = quiet.rsplit_once("\nbatch").expect("it has a status line");
+    let with = |notes: &str| format!("{start}\n{notes}batch{status}");
+    assert!(compare(&with(noise), &before, &masked).is_ok(), "{}\n{masked}", with(noise));
+    let again = noise.replace("1.5 %", "1.7 %");
+    assert!(compare(&with(&format!("{noise}{again}")), &before, &masked).is_err(), "{}", with(noise));
+}
+
+#[test]
+fn columns_have_room_or_not_as_wide_as_what_was_measured() {
+    let job = "%mapreduce --tasks 3 --partitions 2 1..2k | count by key = it % 7\n› _.tasks";
+    for _ in 0..5 {
+        twice(job);
+    }
+    let (before, masked) = twice(job);
+    let below = before.lines().find(|line| line.starts_with("… ")).expect("some columns have no room");
+    for (from, to) in [("column", "rows"), ("… ", "… 1"), (": ", ": a"), (below, "")] {
+        let changed = before.replacen(below, &below.replacen(from, to, 1), 1);
+        assert!(compare(&changed, &before, &masked).is_err(), "{from} → {to}\n{changed}");
+    }
+}
+
+#[test]
+fn a_plot_has_the_series_of_another_run() {
+    let axis = |label: &str| Axis { label: label.to_string(), unit: Unit::Times, scale: Scale::Log, measured: true };
+    let with = |labels: &[&str]| {
+        let series = labels.iter().map(|label| {
+            let points = vec![(1.0, 1.0), (2.0, 1.5), (4.0, 2.5)];
+            Series { label: label.to_string(), drawn: Drawn::Line, points }
+        });
+        let x = Across::Numbers(axis("threads"));
+        let plot =
+            Plot { title: "speed-up".to_string(), x, y: axis("times"), series: series.collect(), in_table: false };
+        Report { blocks: vec![Block::Plot(plot)], ..Report::default() }
+    };
+    let style = Look::default().style();
+    let compared = |file: &[&str], run: &[&str]| {
+        compare(
+            &printed(&with(file), &style),
+            &printed(&with(run), &style),
+            &masked(&with(run), &[&["•law (model)"]], &style),
+        )
+    };
+    assert_eq!(compared(&["measured", "law (model)"], &["measured"]), Ok(()));
+    assert_eq!(compared(&["measured"], &["measured", "law (model)"]), Ok(()));
+    assert!(compared(&["measured", "another law"], &["measured"]).is_err());
 }
 
 #[test]

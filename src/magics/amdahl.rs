@@ -147,6 +147,8 @@ pub fn told(threads: &[usize], cores: usize, times: &Times) -> Answer {
 /// What else the notes may say.
 pub const SAYS: &[&str] = &[
     "#predicted (model)",
+    "•contention (model)",
+    "•coherency (model)",
     "-work that shares nothing is {ratio} as fast on two threads: other programs use the cores, {words}",
     "stopped after {count} rounds",
     "faster than {count} cores allow: many threads get more of a busy machine than one",
@@ -154,6 +156,15 @@ pub const SAYS: &[&str] = &[
     "Amdahl's law: with any number of threads, at most {ratio} as fast",
     "one number of threads does not show why speed is lost: {count} cores would give {ratio} if threads only wait \
      for each other (contention, Amdahl's law), {ratio} if they only keep their caches consistent (coherency)",
+    "∀efficiency = speed_up / threads",
+    // Karp and Flatt; of the rows that are predicted this is Amdahl's law.
+    "∀serial_share <= 0 or serial_share = (1 / speed_up - 1 / threads) / (1 - 1 / threads)",
+    "∃1 / serial_share = figure ← Amdahl's law: with any number of threads, at most {figure}× as fast",
+    "∃threads = row and speed_up = figure ← one number of threads does not show why speed is lost: {row} cores would \
+     give {figure}× if {words}",
+    "∃speed_up >= figure ← faster than {figure} cores allow: {words}",
+    "∀figure <= 1.9 and serial_share < 0 ← work that shares nothing is {figure}× as fast on two threads: {words}",
+    "∀figure >= 1.9 ← work that shares nothing is {figure}× as fast on two threads",
 ];
 
 fn row(threads: usize, kind: &str, speed_up: f64, serial: Option<f64>) -> Vec<Value> {

@@ -50,6 +50,10 @@ pub const SAYS: &[&str] = &[
     "break-even: {count} threads are faster than one even without work outside the lock",
     "break-even: with {count}× as much work outside the lock or more, {count} threads are faster than one",
     "break-even: not reached; there is no row from which on {count} threads were faster in every round",
+    "∀speed_up >= 1 ← break-even: {count} threads are faster than one even without work outside the lock",
+    "∃work_outside = figure ← break-even: with {figure}× as much work outside the lock or more, {words}",
+    "∀2 * work_outside <= figure or speed_up >= 1 ← break-even: with {figure}× as much work outside the lock or more, \
+     {words}",
 ];
 
 fn run(magic: &lang::Magic, context: &RunContext) -> Fallible<Answer> {

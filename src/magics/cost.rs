@@ -430,6 +430,12 @@ pub const SAYS: &[&str] = &[
     "~both programs cost the same",
     "~this program costs {number} less than the other one",
     "~the other program costs {number} less than this one",
+    "∀hours@map = 0 or hours@machines = hours@map + hours@network + hours@reduce",
+    "∀term = 'engineer' or term = 'the other program' or cost * hours@machines = hours * cost@machines",
+    "∀cost@'the other program' - cost@machines - cost@engineer = figure ← this program costs {figure} less than the \
+     other one",
+    "∀cost@machines + cost@engineer - cost@'the other program' = figure ← the other program costs {figure} less than \
+     this one",
 ];
 
 /// What is cheaper, and by how much.

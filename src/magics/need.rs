@@ -166,6 +166,13 @@ pub const SAYS: &[&str] = &[
     "~cluster of {number}[ is enough]",
     "~none of these is enough",
     "=true ← {row} is enough",
+    // The first of them.
+    "∀enough@'one process' = 'false' ← <all cores|out of core|cluster of {number}> is enough",
+    "∀enough@'all cores' = 'false' ← <out of core|cluster of {number}> is enough",
+    "∀enough@'out of core' = 'false' ← cluster of {number} is enough",
+    "∀enough = 'false' ← none of these is enough",
+    "∀enough = 'true' or limit = 'memory' or limit = 'disk' or limit = 'time' or limit = 'rate'",
+    "∀enough = 'false' or limit = ''",
     "~",
     "~memory",
     "~disk",

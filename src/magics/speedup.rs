@@ -209,6 +209,8 @@ fn told(times: &Times, cores: usize) -> Answer {
 /// What hangs on what was measured.
 pub const SAYS: &[&str] = &[
     "#predicted (model)",
+    "•contention (model)",
+    "•coherency (model)",
     "-work that shares nothing is only {ratio} as fast on two threads: no serial share and no prediction",
     "work that shares nothing is only {ratio} as fast on two threads: no serial share and no prediction",
     "the input is empty: there is nothing to do",
@@ -219,6 +221,18 @@ pub const SAYS: &[&str] = &[
     "not resolved whether several workers are faster: an interval includes 1",
     "{count} workers are the fastest of these: {ratio} one worker[; by Amdahl's law no number of workers gives \
      more than {ratio}|; more workers than cores only take turns]",
+    "∀efficiency = speed_up / workers",
+    // Karp and Flatt; of the rows that are predicted this is Amdahl's law.
+    "∀serial_share <= 0 or serial_share = (1 / speed_up - 1 / workers) / (1 - 1 / workers)",
+    "∀figure <= 1.9 and serial_share < 0 ← work that shares nothing is only {figure}× as fast on two threads: {words}",
+    "∀low < 0 ← too few rounds for an interval: {words}",
+    "∀high <= 1 ← several workers are slower than one here: {words}",
+    "∀low <= 1 ← not resolved whether several workers are faster: {words}",
+    "∃high >= 1 ← not resolved whether several workers are faster: {words}",
+    "∃workers = row and speed_up = figure and low >= 1 ← {row} workers are the fastest of these: {figure}× one \
+     worker[; {words}]",
+    "∀low <= 1 or speed_up <= figure ← {count} workers are the fastest of these: {figure}× one worker[; {words}]",
+    "∃1 / serial_share = figure ← {words}; by Amdahl's law no number of workers gives more than {figure}×",
 ];
 
 /// What to do, in a sentence.

@@ -244,8 +244,8 @@ Testing
   a status line that the file leaves out is not either; bars must stand between the cells. Rows that are sorted by what
   was measured are compared as a set. A row may be missing only where the file or this run says why.
   Behind a measurement another run may print other notes: the file may have other sentences there that this kind of
-  measurement says, and no other line. Which verdict by times it has is not compared, but it must agree with the figures
-  beside it: claim what matters with %check.
+  measurement says, each once, and no other line. Which verdict by times it has is not compared, but sentences, verdicts
+  and figures of one output must agree with each other: claim what matters with %check.
   --update writes the outputs that differ. --slow runs slow cells too. --jobs N tests N files at once.
   --junit FILE writes results for a server of tests, a case for each cell.
   --trust runs cells that hold Rust or commands.

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::mask::{
-    DRAWN, END, FEWER, LIKE, LIKE_OR_NONE, LOOSE, MAP, MARKS, MORE, PLURAL, SAID, SORTED, STATUS, VARIES,
+    CUT, DRAWN, END, FEWER, LIKE, LIKE_OR_NONE, LOOSE, MAP, MARKS, MORE, PLURAL, SAID, SORTED, STATUS, VARIES,
 };
 use super::sayings::{Repeat, Says};
 use super::verdicts;
@@ -24,6 +25,12 @@ pub struct Grid {
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
+
+/// The line below a table that says what has no room.
+static BELOW: LazyLock<Regex> = LazyLock::new(|| {
+    let (rows, columns) = ("(?P<rows>[0-9 ]+) more rows?", "(?P<columns>[0-9]+) more columns?: (?P<names>.*)");
+    Regex::new(&format!("^… (?:{rows})?(?:, )?(?:{columns})?$")).expect("it is an expression")
+});
 
 /// How an output differs from what the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +50,10 @@ pub fn compare(expected: &str, printed: &str, masked: &str) -> Result<(), Compar
     let masked = if printed.contains(|c| MARKS.contains(&c)) { printed } else { masked };
     let (pattern, expected) = (pattern(masked), elements(expected));
     match places(&pattern, &expected) {
-        Ok(_) => contradiction(&pattern, &expected).map_or(Ok(()), Err),
+        Ok(places) => {
+            let wrong = said_again(&pattern, &places, &expected, &elements(printed));
+            wrong.or_else(|| contradiction(&pattern, &expected)).map_or(Ok(()), Err)
+        }
         Err((at, furthest)) => {
             let printed = elements(printed);
             let all = places(&pattern, &printed).ok();
@@ -82,9 +92,14 @@ fn places(pattern: &[Wanted], expected: &[Element]) -> Result<Vec<usize>, (usize
         let mut next: Vec<(usize, usize)> = Vec::new();
         match element {
             Element::Table(grid) => {
-                if matches!(here, Some(Element::Table(other)) if grid.fits(other, says, explained(says)).is_none()) {
-                    next.push((i + 1, j + 1));
-                }
+                let other = here.and_then(Element::table);
+                let other = other.filter(|other| grid.fits(other, says, explained(says)).is_none());
+                let rows = pattern.get(i + 1).and_then(|next| next.element.line()).and_then(|it| it.strip_prefix(CUT));
+                let below = expected.get(j + 1).and_then(Element::line);
+                next.extend(other.and_then(|other| match rows {
+                    Some(rows) => Some((i + 2, j + 1 + grid.left_out(other, rows, below)?)),
+                    None => Some((i + 1, j + 1)),
+                }));
             }
             // What another run has said, and this one does not.
             Element::Line(line) if line.starts_with(MORE) => {
@@ -104,6 +119,27 @@ fn places(pattern: &[Wanted], expected: &[Element]) -> Result<Vec<usize>, (usize
     }
     let (j, i) = furthest;
     Err((i, j))
+}
+
+/// A line of a file that says again what it has said of the same, and this run does not.
+fn said_again(pattern: &[Wanted], places: &[usize], expected: &[Element], printed: &[Element]) -> Option<Comparison> {
+    let mut known: HashMap<(usize, (usize, Vec<String>)), usize> = HashMap::new();
+    let is_more = |wanted: &Wanted| wanted.element.line().is_some_and(|line| line.starts_with(MORE));
+    // Each stands for what is before the next.
+    let ends = places.iter().skip(1).copied().chain([expected.len()]);
+    for ((wanted, start), end) in pattern.iter().zip(places).zip(ends).filter(|((wanted, _), _)| is_more(wanted)) {
+        for line in expected[(*start).min(end)..end].iter().filter_map(Element::line) {
+            let Some(said) = wanted.says.said(line) else { continue };
+            let own = printed.iter().filter_map(Element::line).filter_map(|line| wanted.says.said(line));
+            let most = own.filter(|own| *own == said).count().max(1);
+            let count = known.entry((Rc::as_ptr(&wanted.says).addr(), said)).or_default();
+            *count += 1;
+            if *count > most {
+                return Some(Comparison { expected: vec![line.to_string()], got: Vec::new() });
+            }
+        }
+    }
+    None
 }
 
 /// An element of a pattern, and what may be said there.
@@ -143,12 +179,20 @@ fn steps(line: &str, expected: &[Element], says: &Says) -> impl Iterator<Item = 
             counts.extend(one(&|first| is_like(rest, first)));
         }
         Some(DRAWN) => {
-            let (title, words) = rest.split_once(END).unwrap_or((rest, ""));
-            let words: HashSet<&str> = letters(words).collect();
+            let mut parts = rest.split(END);
+            let title = parts.next().unwrap_or_default();
+            let words: HashSet<&str> = letters(parts.next().unwrap_or_default()).collect();
+            let labels: Vec<&str> = parts.collect();
             let lines = expected.iter().map_while(Element::line).enumerate();
-            let drawn = lines.take_while(|(at, line)| match at {
-                0 if !title.is_empty() => *line == title || is_cut(line, title),
-                _ => is_drawn(line, &words),
+            let mut before = "";
+            let drawn = lines.take_while(|(at, line)| {
+                // Two rows of dots may be alike.
+                let is_again = *line == before && line.contains(char::is_alphabetic) && !line.contains(is_frame);
+                before = line;
+                match at {
+                    0 if !title.is_empty() => *line == title || is_cut(line, title),
+                    _ => !is_again && (is_drawn(line, &words) || is_legend(line, &labels, says)),
+                }
             });
             // The values below the x axis are one line.
             let mut axes = 0;
@@ -190,6 +234,22 @@ fn is_drawn(line: &str, words: &HashSet<&str>) -> bool {
     let is_known = |word: &str| UNITS.contains(&word) || words.contains(word);
     let is_start = |word: &str| line.contains(&format!("{word}…")) && words.iter().any(|known| known.starts_with(word));
     letters(line).all(|word| is_known(word) || is_start(word))
+}
+
+/// Whether a character is one of the frame around a plot.
+fn is_frame(c: char) -> bool {
+    ('─'..='╿').contains(&c)
+}
+
+/// Whether a line of a plot has nothing but series that may be in it, each behind its sign.
+fn is_legend(line: &str, labels: &[&str], says: &Says) -> bool {
+    const SIGNS: &str = "●▲■◆○△□◇█▒░▓✱";
+    let is_sign = |word: &str| word.chars().all(|c| SIGNS.contains(c) || ('⠀'..='⣿').contains(&c));
+    let words: Vec<&str> = line.split(' ').collect();
+    let entries = words.split(|word| is_sign(word)).map(|words| words.join(" "));
+    let is_known =
+        |label: &str| labels.iter().any(|known| *known == label || is_cut(label, known)) || says.allows_label(label);
+    is_sign(words[0]) && entries.skip(1).all(|label| is_known(&label))
 }
 
 /// Whether a line of a plot has nothing but values.
@@ -280,15 +340,27 @@ impl Grid {
     /// whether the file says why it has fewer rows.
     fn fits(&self, expected: &Grid, says: &Says, is_explained: bool) -> Option<Unpaired> {
         let heads = |grid: &Grid| grid.heads.iter().map(|head| bare(head)).collect::<Vec<_>>();
-        if heads(self) != heads(expected) {
+        let has = |mark: char| self.heads.first().is_some_and(|head| head.contains(mark));
+        let width = expected.heads.len();
+        if has(CUT) && (1..self.heads.len()).contains(&width) {
+            let first = |cells: &[String]| cells[..width.min(cells.len())].to_vec();
+            let rows = self.rows.iter().map(|row| first(row)).collect();
+            return Grid { heads: first(&self.heads), rows }.fits(expected, says, is_explained);
+        }
+        // The last column has the room that is left.
+        let is_last_cut = |at: usize, cell: &str, own: &str| has(CUT) && at + 1 == width && is_cut(cell, own);
+        let mut both = heads(self).into_iter().zip(heads(expected)).enumerate();
+        let is_head = |(at, (own, other)): (usize, (String, String))| own == other || is_last_cut(at, &other, &own);
+        if self.heads.len() != width || !both.all(is_head) {
             return Some(Unpaired::Heads);
         }
-        let has = |mark: char| self.heads.first().is_some_and(|head| head.contains(mark));
         let may_be_more = has(VARIES) || has(FEWER);
         let has_optional = self.rows.iter().any(|row| is_optional(row, says));
         let may_be_fewer = has(VARIES) || is_explained && !says.has_optional_rows();
         let row_fits = |row: &[String], other: &[String]| {
-            row.len() == other.len() && row.iter().zip(other).all(|(cell, other)| fits(cell, other, says))
+            let mut cells = row.iter().zip(other).enumerate();
+            row.len() == other.len()
+                && cells.all(|(at, (cell, other))| fits(cell, other, says) || is_last_cut(at, other, cell))
         };
         let mut left: Vec<usize> = (0..expected.rows.len()).collect();
         let mut missing = Vec::new();
@@ -315,6 +387,20 @@ impl Grid {
         });
         missing.retain(|at| !(may_be_fewer || is_explained && is_optional(&self.rows[*at], says)));
         (!left.is_empty() || !missing.is_empty()).then_some(Unpaired::Rows { left, missing })
+    }
+
+    /// How many lines below a table of the file say which of these columns and how many rows have no room; none where
+    /// they do not say so. A number of rows that is measured is empty.
+    fn left_out(&self, expected: &Grid, rows: &str, below: Option<&str>) -> Option<usize> {
+        let found = below.and_then(|line| BELOW.captures(line)).filter(|found| !found[0].is_empty());
+        let part = |name: &str| found.as_ref().and_then(|found| found.name(name)).map_or("", |part| part.as_str());
+        let hidden: Vec<String> = self.heads[expected.heads.len()..].iter().map(|head| bare(head)).collect();
+        let hidden_rows = part("rows").replace(' ', "").parse().unwrap_or(0);
+        let is_rows = rows.is_empty() || rows == (expected.rows.len() + hidden_rows).to_string();
+        let names = hidden.join(", ");
+        let is_columns = part("columns").parse().unwrap_or(0) == hidden.len()
+            && (part("names") == names || is_cut(part("names"), &names));
+        (is_rows && is_columns).then_some(usize::from(found.is_some()))
     }
 
     /// Whether what is measured in a row is of the kinds of this table.
@@ -530,6 +616,13 @@ fn contradiction(pattern: &[Wanted], expected: &[Element]) -> Option<Comparison>
             continue;
         }
         known = Some(says);
+        // Of many rows only the first are shown.
+        let is_whole = !lines.iter().any(|line| BELOW.is_match(line));
+        for law in says.laws().filter(|law| is_whole || !law.needs_all_rows()) {
+            if let Some((said, why)) = law.broken(&lines, &tables) {
+                return against(&said, why);
+            }
+        }
         let repeats: Vec<(&Repeat, Regex)> = says.repeats().iter().map(|repeat| (repeat, repeat.line())).collect();
         for (repeat, form) in &repeats {
             for (line, found) in lines.iter().filter_map(|line| Some((line, form.captures(line)?))) {
@@ -563,9 +656,12 @@ fn contradiction(pattern: &[Wanted], expected: &[Element]) -> Option<Comparison>
             }
         }
     }
+    if let Some(line) = lines.iter().find(|line| verdicts::contradicts_itself(line)) {
+        return against(line, "its class and its exponent contradict each other".to_string());
+    }
     tables.iter().find_map(|grid| {
         let row = verdicts::contradicted(grid)?;
-        against(&grid.rows[row].join(" │ "), "its verdict and its figures contradict each other".to_string())
+        against(&grid.rows[row].join(" │ "), "its cells contradict each other".to_string())
     })
 }
 

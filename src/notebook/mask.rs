@@ -14,8 +14,8 @@ pub const MARKS: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{e01f}';
 
 /// At the start of a line whose parts may come and go.
 pub const LOOSE: char = '\u{e002}';
-/// In the place of the lines of a plot: its title, which is none where each line is drawn alike, and behind [`END`] the
-/// words that may stand in it.
+/// In the place of the lines of a plot: its title, which is none where each line is drawn alike, then behind [`END`]
+/// the words that may stand in it, and each label of its legend.
 pub const DRAWN: char = '\u{e003}';
 /// In the place of a map: boxes, and a last line that the rest of this one, an expression, says.
 pub const MAP: char = '\u{e006}';
@@ -41,6 +41,9 @@ pub const VARIES: char = '\u{e00b}';
 pub const SORTED: char = '\u{e00c}';
 /// The same where rows are missing in this run, which it says.
 pub const FEWER: char = '\u{e00d}';
+/// The same where measured figures decide which columns have room. The next line of the pattern begins with it too, and
+/// says how many rows there are; nothing where that is measured.
+pub const CUT: char = '\u{e00e}';
 /// In the place of true or false.
 const TRUTH: char = '\u{e019}';
 /// In the place of a number.
@@ -218,12 +221,15 @@ struct Mask<'a> {
 impl Mask<'_> {
     fn block(&self, block: &Block) -> Vec<Block> {
         match block {
+            Block::Table { table, measured } if self.style.format == Format::Table && measured.is_anything() => {
+                self.with_all_columns(table, measured)
+            }
             Block::Table { table, measured } => {
-                let table = self.table(table, measured).into();
+                let table = self.table(table, measured, false).into();
                 vec![Block::Table { table, measured: measured.clone() }]
             }
             Block::Whole { table, measured } => {
-                let table = self.table(table, measured).into();
+                let table = self.table(table, measured, false).into();
                 vec![Block::Whole { table, measured: measured.clone() }]
             }
             Block::Value { ty, measured: true, .. } => vec![Block::Text(mark_of(ty, Unit::Plain))],
@@ -247,7 +253,7 @@ impl Mask<'_> {
                 vec![Block::Text(format!("{MAP}{}", expression(&caption, &[line(&root)])))]
             }
             Block::Plot(plot) if is_plot_measured(plot) => {
-                vec![Block::Text(format!("{DRAWN}{}{END}{}", plot.title, plot_words(plot)))]
+                vec![Block::Text(format!("{DRAWN}{}{END}{}{}", plot.title, plot_words(plot), plot_labels(plot)))]
             }
             Block::Plot(plot) => vec![Block::Plot(Plot { in_table: false, ..plot.clone() })],
         }
@@ -361,8 +367,20 @@ impl Mask<'_> {
         Figures { table, meanings: kept, ..found.clone() }
     }
 
-    /// A table of which this is measured.
-    fn table(&self, table: &Table, measured: &Measured) -> Table {
+    /// A table whose columns have room or not, as wide as what was measured.
+    fn with_all_columns(&self, table: &Table, measured: &Measured) -> Vec<Block> {
+        const ALL: usize = 1 << 16;
+        let height = table.height();
+        let first = table.part(0, show::shown(height));
+        let block = Block::counted(self.table(&first, measured, true).into());
+        let report = Report { blocks: vec![block], ..Report::default() };
+        let drawn = show::report(&report, &Style { width: ALL, ..*self.style }).out;
+        let rows = if measured.rows.count { String::new() } else { height.to_string() };
+        vec![Block::Text(format!("{drawn}{CUT}{rows}"))]
+    }
+
+    /// A table of which this is measured. `is_cut` says whether columns may have no room.
+    fn table(&self, table: &Table, measured: &Measured, is_cut: bool) -> Table {
         let height = table.height();
         let schema = table.schema();
         let (mut columns, mut values) = (Vec::new(), Vec::new());
@@ -376,7 +394,8 @@ impl Mask<'_> {
                 values.push(table.values(i, 0, height));
             }
         }
-        self.sign(&mut columns, &[(VARIES, measured.rows.count), (SORTED, measured.rows.order)]);
+        let signs = [(VARIES, measured.rows.count), (SORTED, measured.rows.order), (CUT, is_cut)];
+        self.sign(&mut columns, &signs);
         Table::from_columns(Schema::new(columns, schema.order), height, &values)
     }
 
@@ -390,6 +409,12 @@ impl Mask<'_> {
 
 /// Those that a time may be told by.
 const CLOCKS: &str = "<wall time|CPU time of the thread>";
+
+/// What the legend of a plot names, each behind a mark.
+fn plot_labels(plot: &Plot) -> String {
+    let labels = plot.series.iter().map(|series| series.label.as_str()).chain(["several series"]);
+    labels.map(|label| format!("{END}{}", line(label))).collect()
+}
 
 /// The words that a plot is drawn with; all else are values.
 fn plot_words(plot: &Plot) -> String {

@@ -13,6 +13,7 @@
 mod compare;
 mod directives;
 mod export;
+mod laws;
 mod mask;
 mod mime;
 mod sayings;

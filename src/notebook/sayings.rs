@@ -9,6 +9,7 @@
 
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
+use super::laws::Law;
 use super::mask::{END, SAYS};
 
 /// The forms of a measurement, in groups that measurements share. That of a line stands for one that is not always
@@ -17,9 +18,11 @@ use super::mask::{END, SAYS};
 /// - `~` words in a line or a cell that is always there
 /// - `#` the cell of a row that is not always there
 /// - `-` a line that says why rows are missing
+/// - `•` the label of a series in a plot that is not always there
 /// - `=` a line that repeats a row: one row of the tables has the cell `{row}`, a cell that begins with `{cell}`, and
 ///   the cell that stands before a ` ← `
 /// - `⇔` the same, and each row with that cell has such a line
+/// - `∀`, `∃` a law that figures obey, see `laws`
 pub type Sayings = &'static [&'static [&'static str]];
 
 /// Forms as regular expressions.
@@ -29,7 +32,10 @@ pub struct Says {
     words: Expressions,
     rows: Expressions,
     reasons: Expressions,
+    labels: Expressions,
     repeats: Vec<Repeat>,
+    /// As they were written.
+    laws: Vec<String>,
 }
 
 /// A line that repeats what a row says.
@@ -56,9 +62,11 @@ impl Says {
     fn marked(form: &str, names: &[String]) -> String {
         let bare = form.strip_prefix(KINDS).unwrap_or(form);
         let mark = &form[..form.len() - bare.len()];
-        let (cell, form) = bare.split_once(ARROW).map_or(("", bare), |(cell, form)| (cell, form));
-        let arrow = if cell.is_empty() { "" } else { ARROW };
-        format!("{mark}{cell}{arrow}{}", expression(form, names))
+        match bare.split_once(ARROW) {
+            Some((cell, form)) => format!("{mark}{cell}{ARROW}{}", expression(form, names)),
+            None if mark.starts_with(LAWS) => form.to_string(),
+            None => format!("{mark}{}", expression(bare, names)),
+        }
     }
 
     /// Those of marked expressions.
@@ -71,6 +79,8 @@ impl Says {
             words: behind('~'),
             rows: behind('#'),
             reasons: behind('-'),
+            labels: behind('•'),
+            laws: all.clone().filter(|one| one.starts_with(LAWS)).map(str::to_string).collect(),
             repeats: repeats.map(|one| Repeat { written: one.to_string() }).collect(),
         }
     }
@@ -78,6 +88,14 @@ impl Says {
     /// Whether a line is one that the measurement may print.
     pub fn allows_line(&self, line: &str) -> bool {
         self.lines.set.is_match(line)
+    }
+
+    /// What a line says, and of what, without what was measured: once said, it is not said again.
+    pub fn said(&self, line: &str) -> Option<(usize, Vec<String>)> {
+        let at = self.lines.set.matches(line).iter().next()?;
+        let form = Regex::new(&self.lines.each[at]).expect("what is made of forms is an expression");
+        let of = form.captures(line)?.iter().skip(1).flatten().map(|name| name.as_str().to_string()).collect();
+        Some((at, of))
     }
 
     /// Whether words are some that the measurement may say; a dot says nothing.
@@ -100,19 +118,29 @@ impl Says {
         self.reasons.set.is_match(line)
     }
 
+    /// Whether a plot may have a series with this label.
+    pub fn allows_label(&self, label: &str) -> bool {
+        self.labels.set.is_match(label)
+    }
+
+    pub fn laws(&self) -> impl Iterator<Item = Law> {
+        self.laws.iter().filter_map(|written| Law::read(written))
+    }
+
     pub fn repeats(&self) -> &[Repeat] {
         &self.repeats
     }
 
     pub fn is_empty(&self) -> bool {
-        [&self.lines, &self.words, &self.rows].iter().all(|one| one.each.is_empty())
+        [&self.lines, &self.words, &self.rows, &self.labels].iter().all(|one| one.each.is_empty())
     }
 
     /// As a line of a pattern.
     pub fn written(&self) -> String {
-        let kinds = [("", &self.lines), ("~", &self.words), ("#", &self.rows), ("-", &self.reasons)];
+        let kinds =
+            [("", &self.lines), ("~", &self.words), ("#", &self.rows), ("-", &self.reasons), ("•", &self.labels)];
         let all = kinds.iter().flat_map(|(mark, kind)| kind.each.iter().map(move |one| format!("{mark}{one}")));
-        let all = all.chain(self.repeats.iter().map(|repeat| repeat.written.clone()));
+        let all = all.chain(self.repeats.iter().map(|repeat| repeat.written.clone())).chain(self.laws.iter().cloned());
         format!("{SAYS}{}", all.collect::<Vec<_>>().join(&END.to_string()))
     }
 
@@ -123,10 +151,11 @@ impl Says {
 }
 
 /// What stands before a form that is not one of a line.
-const KINDS: [char; 5] = ['~', '#', '-', '=', '⇔'];
+const KINDS: [char; 8] = ['~', '#', '-', '•', '=', '⇔', '∀', '∃'];
 const REPEATS: [char; 2] = ['=', '⇔'];
-/// Behind the cell that follows from a line.
-const ARROW: &str = " ← ";
+const LAWS: [char; 2] = ['∀', '∃'];
+/// Behind what follows from a line.
+pub const ARROW: &str = " ← ";
 
 impl Repeat {
     /// Whether each row with the cell has such a line.
@@ -183,9 +212,10 @@ fn place(kind: &str, names: &[String]) -> String {
     const TIME: &str = r"-?[0-9][0-9 .,]*(?:e-?[0-9]+)? ?(?:ns|µs|ms|s|min|h|days|years)";
     const BYTES: &str = r"[0-9][0-9 .,]* ?(?:B|[KMGTP]i?B)";
     let count = "[0-9][0-9 ]*";
+    // What a sentence is about is a group.
     let name = || {
         let each: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
-        format!("(?:{})", each.join("|"))
+        format!("({})", each.join("|"))
     };
     match kind {
         "count" => count.to_string(),
@@ -200,24 +230,38 @@ fn place(kind: &str, names: &[String]) -> String {
         "tasks" => "[mrx·]+".to_string(),
         // What a profile counts.
         "weight" => format!(r"(?:{TIME}|{BYTES}|{count} \S+)"),
+        // Which one of several, by its number.
+        "which" => format!("({count})"),
+        // Of a law.
+        "figure" => format!("(?P<figure>{NUMBER})"),
+        "other" => format!("(?P<other>{NUMBER})"),
+        "growth" => format!(r"(?P<growth>O\({CLASS}\)|no class of the list|no claim)"),
         // Of a form that repeats a row.
         "row" => "(?P<row>.+?)".to_string(),
         "cell" => "(?P<cell>.+?)".to_string(),
         // Of a variant, a row, or whatever else is measured.
         "name" => name(),
-        "names" => format!("{0}(?:(?:,|;) {0})*", name()),
+        "names" => {
+            let one = name();
+            format!("({one}(?:(?:,|;) {one})*)")
+        }
         // Classes of growth, and the sizes that they were seen at.
         "class" => format!(r"O\({CLASS}\)"),
         "classes" => format!(
             r"(?:O\({CLASS}\)|{CLASS}(?: or {CLASS})+|no class of the list(?:, exponent {NUMBER} ±{NUMBER})?|no claim)"
         ),
         "also" => format!("{CLASS}(?:, {CLASS})*"),
-        "exponent" => format!("{NUMBER} ±{NUMBER}"),
-        "range" => r"\S+ = [0-9][0-9 kM]*(?:\.\.[0-9][0-9 kM]*)?".to_string(),
+        // A narrow interval has two places.
+        "exponent" => r"(?:-?[0-9]+\.[0-9]{2} ±0\.(?:0[0-9]|10)|-?[0-9]+\.[0-9] ±[0-9]+\.[0-9])".to_string(),
+        "range" => {
+            // Where nothing was measured, nothing has a name.
+            let swept = if names.is_empty() { r"\S+".to_string() } else { name() };
+            format!(r"{swept} = [0-9][0-9 kM]*(?:\.\.[0-9][0-9 kM]*)?")
+        }
         "sizes" => "[0-9][0-9 kM,…]*".to_string(),
-        "word" => r"\S+".to_string(),
+        "word" => r"(\S+)".to_string(),
         // The words of somebody else, such as an error of the system.
-        "words" => ".+".to_string(),
+        "words" => "(.+)".to_string(),
         _ => unreachable!("`{kind}` is in a form but is not a kind"),
     }
 }

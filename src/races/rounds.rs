@@ -238,7 +238,7 @@ pub const SAYS: &[&str] = &[
     "stopped: {count} of {count} versions",
     "possible, but not seen this time: {names}[; and {count} more]",
     "each version has {number} s and does as many {word} as fit: see `each`",
-    "~{count} × {count}",
+    "~[{count} × {count}]",
 ];
 
 /// What is to be known about times where other programs want the cores too.

@@ -26,7 +26,7 @@ pub use map::{Canvas, map_html, map_measure, map_svg, map_text, node_name, path 
 pub use numbers::{bytes_text, duration_text, grouped, lone_ratio, percent, ratio, ratio_within};
 pub use plot::svg;
 pub use printer::{Printed, Printer};
-pub use table::{MOST_ROWS, cut, whole};
+pub use table::{MOST_ROWS, cut, shown, whole};
 pub use theme::{Role, Theme};
 pub use wrap::{filled, wrapped};
 

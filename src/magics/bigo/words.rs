@@ -46,6 +46,17 @@ pub const SAYS: &[&str] = &[
     "~only a bound is claimed",
     "~no claim",
     "-[{words}: ]measured for {range} only, at {words}; <not measured|skipped for lack of time>: {words}",
+    "•{also}",
+    "⇔cannot be told apart ← {row}: claimed {class}, measured {cell}: cannot be told apart at these sizes",
+    "⇔only a bound is claimed ← {row}: theory bounds the worst puzzle only; {words}",
+    "∀figure > other ← [{name} ]time and steps differ (exponents {figure} and {other}): the time goes {words}",
+    "∀figure < other ← [{name} ]time and steps differ (exponents {figure} and {other}): the <most|timed> {words}",
+    // A claim is judged by the steps, where they were counted.
+    "∀#(steps >= 0) > 0 or claimed = 'O(n √n)' or measured = growth ← time {growth}[ · {words}]",
+    "∀#(steps >= 0) > 0 or claimed = 'O(n √n)' or variant != row or measured = growth ← {row} time {growth}[ · \
+     {words}]",
+    "∀#(steps >= 0 or median >= 0 or space >= 0 or allocs >= 0) = figure ← measured for {word} = {word} only, at \
+     {figure} size[s]",
 ];
 
 /// A line for each question and subject.

@@ -442,7 +442,7 @@ fn keys(log: &JobLog) -> Figures {
 /// The tasks on the workers over time.
 pub const SAYS: &[&str] = &[
     "workers over time: m map tasks, r reduce tasks, x lost, · waiting",
-    "worker {count} {tasks}",
+    "worker {which} {tasks}",
     "and {count} more workers",
 ];
 

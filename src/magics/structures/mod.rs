@@ -279,6 +279,7 @@ pub const SAYS: &[&str] = &[
     "~{count} of {count} agree with what textbooks claim[, and {count} <grows|grow> slower]",
     "{name} {name}: claimed {class}, measured {classes}: {words}",
     "-not measured: {words}",
+    "∀#(agrees = 'yes') = figure ← measured: {words}; {figure} of {count} agree with what textbooks claim{words}",
 ];
 
 fn picks(measured: &cells::Measured) -> Figures {

@@ -24,6 +24,22 @@ pub enum Class {
 }
 
 impl Class {
+    /// In the order of their growth.
+    pub const ALL: [Class; 13] = [
+        Class::Constant,
+        Class::LogLog,
+        Class::Log,
+        Class::Root,
+        Class::Linear,
+        Class::NearLinear,
+        Class::Linearithmic,
+        Class::RootTimesLinear,
+        Class::Quadratic,
+        Class::QuadraticLog,
+        Class::Cubic,
+        Class::Exponential,
+        Class::Factorial,
+    ];
     /// The classes that a measured cost is fitted with: products of powers of n and log n. Those between them cannot be
     /// told apart at sizes that can be measured.
     pub const CANDIDATES: [Class; 8] = [
@@ -80,6 +96,11 @@ impl Class {
             Class::Constant | Class::LogLog | Class::Log | Class::Root => None,
             Class::Exponential | Class::Factorial => None,
         }
+    }
+
+    /// The class that is written so without the O.
+    pub fn named(inner: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| class.inner() == inner)
     }
 
     /// Without the O, as a runner-up is written.
