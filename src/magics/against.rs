@@ -126,7 +126,8 @@ impl Against {
             .and_then(|point| Some((point, self.kept.point(point.n)?)))
             .into_iter()
             .flat_map(|(now, then)| both(then, now))
-            .filter(|(now, then)| now.text.trim_start_matches('!').trim() != then.text.trim_start_matches('!').trim())
+            // A variant without a name is called as its command, so that its text says no more.
+            .filter(|(now, then)| now.text != then.text && !now.text.is_empty())
             .map(|(now, _)| now.name.as_str())
             .collect();
         if !rewritten.is_empty() {
