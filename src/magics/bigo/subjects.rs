@@ -718,9 +718,9 @@ fn sample(
 }
 
 /// Lets an algorithm run on several inputs of a size in turn, as many as fit into the cache. A processor learns the
-/// branches of a short run by heart: sorting the same 500 numbers again takes a third of the time of sorting others, and
-/// where that ends, a sort looked quadratic. Where one input alone fits, and a run of it is still short, as a search in
-/// a long list is, it would be learned there and not below: then all sizes have one input.
+/// branches of a short run by heart: sorting the same 500 numbers again takes a third of the time of sorting others,
+/// and where that ends, a sort looked quadratic. Where one input alone fits, and a run of it is still short, as a
+/// search in a long list is, it would be learned there and not below: then all sizes have one input.
 fn take_turns(rows: &[Row], opened: &[Work]) {
     const ROOM: f64 = 128.0 * 1024.0;
     const MOST: f64 = 256.0;

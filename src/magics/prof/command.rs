@@ -81,8 +81,8 @@ fn sampled(
     Ok(answer)
 }
 
-/// What of the CPU time of a program is in no sample, where it is much: the system's work for it, where the sampler sees
-/// user space only.
+/// What of the CPU time of a program is in no sample, where it is much: the system's work for it, where the sampler
+/// sees user space only.
 fn not_sampled(ran: &ProcessRun, seconds: f64) -> Option<Note> {
     const MUCH: f64 = 0.1;
     // Less is a few samples.
