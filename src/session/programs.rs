@@ -585,7 +585,8 @@ impl Command {
 
     /// The same with a library that is loaded into the program.
     fn preloaded(&self, context: &RunContext) -> Fallible<(ProcessRun, bool, Profile)> {
-        let preload = Preload::build()?;
+        // The compiler hears Ctrl-C too, and its error is none.
+        let preload = Preload::build().or_else(|error| context.stop.check().and(Err(error)))?;
         let env = commands::resolve("env", std::env::var_os("PATH").as_deref());
         let env = env.map_err(|_| Diagnostic::new(Kind::System, "there is no program `env`"))?;
         let mut words: Vec<std::ffi::OsString> = vec!["env".into()];
