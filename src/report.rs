@@ -265,6 +265,9 @@ pub enum Unit {
     Bytes,
     /// How many of what.
     Count(&'static str),
+    /// How many calls; the column behind it says how many of them are not recursive.
+    Calls,
+    Primitive,
     /// How many of what in a second.
     PerSecond(&'static str),
     BytesPerSecond,

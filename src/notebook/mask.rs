@@ -58,7 +58,7 @@ fn mark(unit: Unit) -> char {
         Unit::PerSecond(_) | Unit::BytesPerSecond => '\u{e013}',
         Unit::Share | Unit::Bar => '\u{e014}',
         Unit::Ratio(_) | Unit::Low | Unit::High | Unit::Times => '\u{e015}',
-        Unit::Plain => NUMBER,
+        Unit::Plain | Unit::Calls | Unit::Primitive => NUMBER,
     }
 }
 

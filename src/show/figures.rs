@@ -24,7 +24,7 @@ pub fn written(figures: &Figures, style: &Style) -> String {
     }
 }
 
-/// A ratio and where it lies are drawn as one column.
+/// A ratio and where it lies are drawn as one column, and so are all calls and those that are not recursive.
 fn draw(figures: &Figures, style: &Style) -> String {
     let Figures { table, meanings, is_whole, .. } = figures;
     let height = table.height();
@@ -37,7 +37,7 @@ fn draw(figures: &Figures, style: &Style) -> String {
     for (i, (column, Meaning { unit, .. })) in table.schema().columns.iter().zip(meanings).enumerate() {
         let of = |place: usize| table.values(place, 0, height);
         let (name, texts) = match unit {
-            Unit::Low | Unit::High => continue,
+            Unit::Low | Unit::High | Unit::Primitive => continue,
             Unit::Ratio(kind) => {
                 let bounds = of(i + 1).into_iter().zip(of(i + 2));
                 let texts = of(i).iter().zip(bounds).map(|(ratio, (low, high))| interval(ratio, &low, &high)).collect();
@@ -47,6 +47,10 @@ fn draw(figures: &Figures, style: &Style) -> String {
                     Bounds::Either => "CI or range",
                 };
                 (format!("{} [{said}]", column.name), texts)
+            }
+            Unit::Calls => {
+                let texts = of(i).iter().zip(of(i + 1)).map(|(all, primitive)| calls(all, &primitive)).collect();
+                (column.name.clone(), texts)
             }
             Unit::Plain
             | Unit::Bar
@@ -130,9 +134,15 @@ fn parts(widths: &[usize], naming: usize, width: usize) -> Vec<Vec<usize>> {
 fn text(value: &Value, unit: Unit) -> String {
     match value {
         Value::Null => "·".to_string(),
-        Value::Int(i) if unit == Unit::Plain => scalar::grouped(&i.to_string()),
+        Value::Int(i) if matches!(unit, Unit::Plain | Unit::Calls) => scalar::grouped(&i.to_string()),
         value => figure(&Field::counted("", value.clone(), unit)),
     }
+}
+
+/// All calls, and those that are no recursion where these are fewer: `8 361/1`
+fn calls(all: &Value, primitive: &Value) -> String {
+    let all_text = text(all, Unit::Calls);
+    if all == primitive { all_text } else { format!("{all_text}/{}", text(primitive, Unit::Calls)) }
 }
 
 /// `134× [131 138]`

@@ -334,6 +334,6 @@ fn figure(field: &Field) -> String {
         Unit::Low | Unit::High => numbers::ratio(number),
         Unit::Share => numbers::share(number),
         Unit::Bar => format!("{} {}", numbers::share(number), numbers::bar(number)),
-        Unit::Plain => format!("{number}"),
+        Unit::Plain | Unit::Calls | Unit::Primitive => format!("{number}"),
     }
 }

@@ -223,8 +223,9 @@ fn table(profile: &Profile, rows: &[Row], by: By, measured: bool) -> Figures {
     let plain = Unit::Plain.counted();
     for row in rows {
         if counted {
-            let calls = row.calls.map_or(Value::Null, |calls| Value::text(&calls_text(calls)));
-            grid.put("calls", Type::Text, plain, calls);
+            let count = |of: fn((u64, u64)) -> u64| row.calls.map_or(Value::Null, |calls| Value::Int(of(calls) as i64));
+            grid.put("calls", Type::Int, Unit::Calls.counted(), count(|(all, _)| all));
+            grid.put("primitive", Type::Int, Unit::Primitive.counted(), count(|(_, primitive)| primitive));
         }
         let figure = meaning(profile, measured);
         let (ty, own) = weight(profile, row.own);
@@ -245,9 +246,4 @@ fn table(profile: &Profile, rows: &[Row], by: By, measured: bool) -> Figures {
         return Figures::of_rows(&[("own", Type::Float, plain), ("function", Type::Text, plain)], &[]);
     }
     grid.figures()
-}
-
-/// All calls, and those that are no recursion where these are fewer.
-pub fn calls_text((all, primitive): (u64, u64)) -> String {
-    if all == primitive { grouped(all) } else { format!("{}/{}", grouped(all), grouped(primitive)) }
 }

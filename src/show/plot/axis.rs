@@ -199,7 +199,7 @@ impl Size {
             Unit::Bytes => (&BYTES, ""),
             Unit::BytesPerSecond => (&BYTES, "/s"),
             Unit::Ratio(_) | Unit::Times | Unit::Low | Unit::High => (&COUNTS, "×"),
-            Unit::Count(_) | Unit::PerSecond(_) | Unit::Plain => (&COUNTS, ""),
+            Unit::Count(_) | Unit::Calls | Unit::Primitive | Unit::PerSecond(_) | Unit::Plain => (&COUNTS, ""),
             Unit::Share | Unit::Bar => (&[(0.01, " %")], ""),
         };
         let fitting = units.iter().rev().find(|(factor, _)| value >= factor * (1.0 - SAME));
