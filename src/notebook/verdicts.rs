@@ -101,8 +101,7 @@ fn lone(grid: &Grid, verdict: Option<usize>, ratio: usize, median: usize) -> Opt
 fn sweep(grid: &Grid, verdict: usize) -> Option<usize> {
     grid.rows.iter().position(|row| {
         let Some(said) = row.get(verdict) else { return false };
-        let base =
-            row[..verdict].iter().skip(1).filter(|cell| Speedup::of(cell).is_none()).find_map(|cell| middle(cell));
+        let base = row[..verdict].iter().skip(1).filter(|cell| !cell.contains('×')).find_map(|cell| middle(cell));
         row.iter().zip(&grid.heads).take(verdict).skip(1).any(|(cell, name)| {
             let Some((time, ratio)) = cell.rsplit_once(' ') else { return false };
             let Some(speedup) = Speedup::of(ratio) else { return false };
