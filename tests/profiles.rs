@@ -363,6 +363,30 @@ fn a_large_dump_is_read_and_drawn() {
 }
 
 #[test]
+fn nothing_of_a_file_is_lost_unsaid() {
+    let own = |profile: &Profile, name: &str| profile.functions.iter().find(|f| f.name == name).map(|f| f.own);
+    let evented = |events: &str| {
+        let text = format!(
+            r#"{{"shared": {{"frames": [{{"name": "a"}}, {{"name": "b"}}]}}, "$schema": "speedscope", "profiles": [
+            {{"type": "evented", "unit": "seconds", "startValue": 0, "endValue": 10, "events": [{events}]}}]}}"#
+        );
+        read(text.as_bytes(), None).expect("a profile")
+    };
+    // What is open at the end goes on until then.
+    let open = evented(r#"{"type": "O", "frame": 0, "at": 0}, {"type": "O", "frame": 1, "at": 2}"#);
+    assert_eq!((own(&open, "a"), own(&open, "b"), open.total), (Some(2.0), Some(8.0), 10.0));
+    let sampled = r#"{"shared": {"frames": [{"name": "a"}]}, "profiles": [
+        {"type": "sampled", "unit": "none", "samples": [[0]], "weights": [-1]}]}"#;
+    let error = read(sampled.as_bytes(), None).expect_err("a negative weight");
+    assert!(error.what.contains("below zero"), "{}", error.what);
+    // The mark of the byte order is no part of a name.
+    let marked = read("\u{feff}a 1\na;b 2\n".as_bytes(), None).expect("stacks");
+    assert_eq!((own(&marked, "a"), marked.functions.len()), (Some(1.0), 2));
+    let error = read(b"a 99999999999999999999\n", None).expect_err("too many samples");
+    assert!(error.what.contains("line 1"), "{}", error.what);
+}
+
+#[test]
 fn files_are_shown_as_a_table() {
     let mut lab = Lab::new("batch");
     let file = |name: &str| path(name).display().to_string();

@@ -96,6 +96,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     let shared: &[String] = file.shared.as_ref().map_or(&[], |shared| &shared.strings);
     let several = file.threads.iter().filter(|thread| !thread.samples.stack.is_empty()).count() > 1;
     let mut in_samples = false;
+    let mut left_out = 0;
     for (number, thread) in file.threads.iter().enumerate() {
         let strings = if thread.string_array.is_empty() { shared } else { &thread.string_array };
         let place = |table: &str, at: usize| {
@@ -124,7 +125,11 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
                     None => break,
                 }
             }
-            let weight = weights.and_then(|weights| weights.get(at)).copied().unwrap_or(1.0).max(0.0);
+            let weight = weights.and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
+            if weight < 0.0 {
+                left_out += 1;
+                continue;
+            }
             let weight = if by_time { weight / 1e3 } else { weight * file.meta.interval.max(0.0) / 1e3 };
             stacks.add(below.iter().copied().chain(frames.into_iter().rev()), weight);
         }
@@ -132,6 +137,9 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     let product = file.meta.product.as_deref().unwrap_or("a sampler");
     let mut profile = stacks.profile("Firefox profiler", Unit::Seconds);
     profile.notes.push(format!("of {product}; a sample counts {} ms", file.meta.interval));
+    if left_out > 0 {
+        profile.notes.push(format!("{left_out} samples have a weight below zero and are left out"));
+    }
     if in_samples {
         return Err(ReadError::new("its interval is not a positive time"));
     }

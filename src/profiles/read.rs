@@ -32,6 +32,9 @@ pub const FORMATS: [(&str, Format, &str); 7] = [
 /// The most bytes of a dump, after decompression.
 pub const LARGEST: usize = 256 << 20;
 
+/// Of all: what a clock may be off by.
+const NOTHING: f64 = 0.001;
+
 /// What is wrong with a dump.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadError {
@@ -54,6 +57,8 @@ impl ReadError {
 pub fn read(bytes: &[u8], format: Option<Format>) -> Result<Profile, ReadError> {
     let plain = decompressed(bytes)?;
     let bytes = plain.as_deref().unwrap_or(bytes);
+    // Some editors begin a text with the mark of its byte order.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.is_empty() {
         return Err(ReadError::new("it is empty"));
     }
@@ -75,6 +80,9 @@ pub fn read(bytes: &[u8], format: Option<Format>) -> Result<Profile, ReadError> 
     }
     if !(profile.total.is_finite() && profile.functions.iter().all(|f| f.own.is_finite() && f.cumulative.is_finite())) {
         return Err(ReadError::new("its figures are not finite"));
+    }
+    if profile.functions.iter().any(|function| function.own < -NOTHING * profile.total.abs()) {
+        return Err(ReadError::new("it has functions with less than no time"));
     }
     Ok(profile)
 }

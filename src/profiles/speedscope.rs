@@ -39,6 +39,8 @@ enum One {
         unit: String,
         #[serde(rename = "startValue", default)]
         start: f64,
+        #[serde(rename = "endValue")]
+        end: Option<f64>,
         events: Vec<Event>,
     },
 }
@@ -102,10 +104,13 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
                     if let Some(frame) = sample.iter().find(|frame| **frame >= frames) {
                         return Err(unknown(*frame));
                     }
-                    stacks.add(below.iter().copied().chain(sample), weight.max(0.0) * scale);
+                    if weight < 0.0 {
+                        return Err(ReadError::new(format!("profile {} has a weight below zero", number + 1)));
+                    }
+                    stacks.add(below.iter().copied().chain(sample), weight * scale);
                 }
             }
-            One::Evented { start, events, .. } => {
+            One::Evented { start, end, events, .. } => {
                 let (mut stack, mut last) = (below.clone(), start);
                 for event in events {
                     if event.frame >= frames {
@@ -131,6 +136,10 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
                         }
                         other => return Err(ReadError::new(format!("`{other}` is not a kind of event"))),
                     }
+                }
+                // What is still open goes on to the end.
+                if let Some(rest) = end.map(|end| end - last).filter(|rest| *rest > 0.0 && stack.len() > below.len()) {
+                    stacks.add(stack, rest * scale);
                 }
             }
         }

@@ -16,13 +16,12 @@ pub fn begins(bytes: &[u8]) -> bool {
 
 fn parts(line: &str) -> Option<(&str, f64)> {
     let (stack, weight) = line.trim_end().rsplit_once(char::is_whitespace)?;
-    let weight: f64 = weight.parse().ok()?;
-    // Beyond this, numbers of samples have no place for each of them.
-    const MOST: f64 = (1_u64 << 53) as f64;
-    (0.0..=MOST).contains(&weight).then_some((stack.trim(), weight))
+    Some((stack.trim(), weight.parse().ok()?))
 }
 
 pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
+    // Beyond this, numbers of samples have no place for each of them.
+    const MOST: f64 = (1_u64 << 53) as f64;
     let mut stacks = Stacks::default();
     let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut offset = 0;
@@ -33,7 +32,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let (stack, weight) = parts(&line).ok_or_else(|| {
+        let (stack, weight) = parts(&line).filter(|(_, weight)| (0.0..=MOST).contains(weight)).ok_or_else(|| {
             ReadError::at(format!("line {} is not a stack and a number of samples", number + 1), start)
         })?;
         let mut frames = Vec::new();

@@ -85,6 +85,9 @@ pub fn functions(profile: &Profile, shape: &Shape, measured: bool) -> Told {
     if shape.by != By::Function && profile.is_tree_smaller() {
         notes.push(Note::from(ESTIMATED).optional());
     }
+    if profile.unit != profiles::Unit::Seconds && rows.iter().any(|row| row.own.fract() != 0.0) {
+        notes.push("the weights are not whole numbers, and are rounded in the table".into());
+    }
     let all_rows = rows.len();
     if let Some(text) = &shape.find {
         let wanted = text.to_lowercase();
